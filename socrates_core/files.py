@@ -1,0 +1,83 @@
+"""Files that are never half there: written aside, flushed, renamed. Formats that anyone can read."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from socrates_core.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; it takes `path`'s place only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(aside, path)
+    except OSError as error:
+        raise UserError(
+            f"{str(path)!r} could not be written ({error.strerror or error}). "
+            "Free some space or set SOCRATES_HOME to a folder that you can write to."
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The parsed content of `path`. Raises UserError where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"The file {str(path)!r} is missing.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"The file {str(path)!r} is damaged and cannot be read as JSON ({error}).") from error
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    with replacing(path) as aside:
+        pq.write_table(table, aside, compression="zstd")
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """The table in `path`. Raises UserError where it is missing, damaged, no Parquet or lacks a column."""
+    try:
+        return pq.read_table(path, columns=columns)
+    except FileNotFoundError as error:
+        raise UserError(f"The file {str(path)!r} is missing.") from error
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{str(path)!r} is not a Parquet file that can be read ({reason}).") from error
+
+
+def digest(value: object) -> str:
+    """SHA-256 in hex of a value's canonical JSON; the same on every machine and run."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 in hex of a file's bytes."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

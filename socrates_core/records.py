@@ -1,0 +1,172 @@
+"""The values that everything else passes around. They import nothing and know nothing but their own shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Number = int | float
+Floats = NDArray[np.float64]
+ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
+Precision = Literal["auto", "fp32", "bf16", "nf4"]
+Decoding = Literal["exact", "paper"]
+
+DEMOGRAPHICS: tuple[str, ...] = (
+    "age", "gender", "ethnicity", "education", "employment", "marital_status", "housing_ownership",
+    "housing_type", "location", "metro_status", "income", "internet_access", "household_size",
+    "party_id", "ideology", "phone_service",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The answers a stimulus allows.
+
+    `low` and `high` are None only for open scales. `labels` are (value, text) pairs in order of value.
+    `enum_labels` allows exactly its labelled values; the others every `step` from low to high.
+    """
+
+    kind: ScaleKind
+    low: Number | None = None
+    high: Number | None = None
+    step: Number = 1
+    labels: tuple[tuple[Number, str], ...] = ()
+
+    @property
+    def values(self) -> tuple[Number, ...]:
+        """Every value in order; empty for an open scale."""
+        if self.kind == "enum_labels":
+            return tuple(value for value, _ in self.labels)
+        if self.low is None or self.high is None:
+            return ()
+        count = int((self.high - self.low) / self.step + 1e-9) + 1
+        return tuple(_plain(self.low + index * self.step) for index in range(max(count, 0)))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The values as the text a person would answer."""
+        return tuple(str(value) for value in self.values)
+
+    @property
+    def is_open(self) -> bool:
+        return not self.values
+
+    def label(self, value: Number) -> str:
+        """The label of `value`, or an empty text."""
+        return dict(self.labels).get(value, "")
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind, "low": self.low, "high": self.high, "step": self.step,
+            "labels": {str(value): text for value, text in self.labels},
+        }  # fmt: skip
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> "Scale":
+        labels = sorted((parse_number(key), str(text)) for key, text in (stored.get("labels") or {}).items())
+        return Scale(stored["kind"], stored["low"], stored["high"], stored.get("step", 1), tuple(labels))
+
+
+def parse_number(text: str | Number) -> Number:
+    """An int where the text is whole, else a float. Raises ValueError."""
+    return _plain(float(text)) if not isinstance(text, int) else text
+
+
+def _plain(value: Number) -> Number:
+    rounded = round(value, 9)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+@dataclass(frozen=True)
+class Participant:
+    """One person: demographics by the names in DEMOGRAPHICS, missing ones left out."""
+
+    participant: int
+    demographics: Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One thing that people of one condition were shown and asked, word for word, with its scale.
+
+    `condition_text` and `question` are the parts of `stimulus` where the text can be split; else
+    `condition_text` is the whole text and `question` is empty.
+    """
+
+    stimulus_id: int
+    study_id: str
+    condition_num: int
+    task_num: int
+    stimulus: str
+    condition_name: str
+    outcome_name: str
+    condition_text: str
+    question: str
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked: the system text and the user text, before any chat template."""
+
+    system: str
+    user: str
+
+    def messages(self) -> list[dict[str, str]]:
+        return [{"role": "system", "content": self.system}, {"role": "user", "content": self.user}]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt with the option texts that count as answers to it."""
+
+    prompt: Prompt
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A distribution over a question's options.
+
+    `probabilities` [k] sums to 1; `valid_mass` in [0, 1] is the probability the model put on any of
+    the options before it was normalised; `n_tokens` is the length of the prompt (0 without a tokenizer).
+    """
+
+    probabilities: Floats
+    valid_mass: float
+    n_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class ResponderCard:
+    """What answered: enough to key the cache and to tell a reader which model spoke."""
+
+    name: str
+    model: str
+    revision: str
+    precision: str
+    decoding: Decoding
+    template: str
+
+    def as_dict(self) -> dict[str, str]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A difference in means of one outcome, condition minus reference, with its 95% interval.
+
+    On the scale's own units; `share` is the difference over the scale's range; `d` is Cohen's d (NaN
+    without spread). `n` is the number of people in both conditions. `low` and `high` are NaN where no
+    interval is earned.
+    """
+
+    difference: float
+    low: float
+    high: float
+    n: int
+    n_reference: int
+    share: float
+    d: float

@@ -1,0 +1,27 @@
+"""Where everything lives. Roots are read from the environment on every call, never at import."""
+
+import os
+from pathlib import Path
+
+from socrates_core.errors import UserError
+
+
+def home() -> Path:
+    """The folder that holds everything: SOCRATES_HOME, or ~/.socrates."""
+    return Path(os.environ.get("SOCRATES_HOME") or Path.home() / ".socrates").expanduser().absolute()
+
+
+def folder(*parts: str) -> Path:
+    """A folder under the home, made if missing, readable by its owner alone.
+
+    Raises UserError where the home cannot be written.
+    """
+    path = home().joinpath(*parts)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UserError(
+            f"The folder {str(path)!r} cannot be made ({error.strerror}). "
+            "Set SOCRATES_HOME to a folder that you can write to."
+        ) from error
+    return path
