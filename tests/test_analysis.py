@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from socrates_core.analysis.baselines import condition_blind, half_sample, uniform
 from socrates_core.analysis.effects import mean_difference, paired_difference
+from socrates_core.analysis.intervals import shares_with_intervals
+from socrates_core.analysis.summary import mean_distribution, moments, predicted_effect
 from socrates_core.records import Effect
 
 RNG = np.random.default_rng(7)
@@ -69,3 +72,74 @@ def test_one_group_without_spread_still_earns_an_interval() -> None:
     found = mean_difference(np.array([1.0, 1, 1]), np.array([1.0, 2, 3]))
     # variance 0/3 + 1/3 on 2 degrees of freedom: -1 +- 4.30265 * sqrt(1/3)
     assert (found.low, found.high) == pytest.approx((-3.48414, 1.48414), abs=1e-5)
+
+
+@pytest.mark.parametrize("counts", [[0, 12], [3, 9, 40], [1, 0, 0], [5000, 4999, 1]])
+def test_each_share_has_wilsons_interval_as_in_scipy(counts: list[int]) -> None:
+    found = shares_with_intervals(np.array(counts, dtype=float))
+    for position, count in enumerate(counts):
+        theirs = stats.binomtest(count, sum(counts)).proportion_ci(0.95, "wilson")
+        assert (found.low[position], found.high[position]) == pytest.approx(
+            (theirs.low, theirs.high), abs=1e-9
+        )
+    assert found.share.sum() == pytest.approx(1)
+    assert found.n == sum(counts)
+
+
+@pytest.mark.filterwarnings("error")
+def test_shares_of_nobody_are_unknown() -> None:
+    found = shares_with_intervals(np.zeros(3))
+    assert found.n == 0 and np.isnan([found.share, found.low, found.high]).all()
+
+
+def test_the_uniform_row_knows_nothing() -> None:
+    assert uniform(4).tolist() == [0.25] * 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_condition_blind_row_pools_people_not_conditions() -> None:
+    assert condition_blind(np.array([[90.0, 10], [0, 100]])) == pytest.approx([0.45, 0.55])
+    assert np.isnan(condition_blind(np.zeros((2, 2)))).all()
+
+
+def test_the_ceiling_of_two_equal_halves_is_worked_out_by_hand() -> None:
+    # four people, two at each end: halves are alike in 2 of 3 splits (W 0) and opposite in 1 of 3 (W 1)
+    found = half_sample(np.array([1.0, 1, 7, 7]), seed=1, repeats=3000)
+    assert found.wasserstein == pytest.approx(1 / 3, abs=4 * math.sqrt(2 / 9 / 3000))
+    assert (found.low, found.high, found.n_half) == (0, 1, 2)
+
+
+def test_the_ceiling_shrinks_with_people_and_with_the_stated_range() -> None:
+    few, many = RNG.integers(3, 6, 40).astype(float), RNG.integers(3, 6, 4000).astype(float)
+    assert half_sample(many, seed=2).wasserstein < half_sample(few, seed=2).wasserstein
+    observed, stated = half_sample(few, seed=2), half_sample(few, seed=2, scale_range=6)
+    assert stated.wasserstein == pytest.approx(observed.wasserstein / 3)
+    assert observed == half_sample(few, seed=2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("answers", [[], [1, 2, 3], [4, 4, 4, 4]])
+def test_a_cell_that_cannot_be_halved_has_no_ceiling(answers: list[float]) -> None:
+    assert math.isnan(half_sample(np.array(answers, dtype=float), seed=1).wasserstein)
+
+
+def test_moments_of_counts_are_those_of_the_answers() -> None:
+    answers = np.repeat([1.0, 2, 5], [3, 4, 2])
+    found = moments(np.array([3.0, 4, 2]), np.array([1.0, 2, 5]))
+    assert (found.mean, found.sd) == pytest.approx((answers.mean(), answers.std()))
+
+
+def test_a_predicted_effect_has_a_size_but_no_interval() -> None:
+    treated, reference = np.array([[0.0, 1], [0.5, 0.5], [np.nan, np.nan]]), np.array([[1.0, 0], [0.5, 0.5]])
+    found = predicted_effect(treated, reference, np.array([1.0, 5]))
+    assert (found.difference, found.share) == pytest.approx((2, 0.5))
+    assert found.d == pytest.approx(2 / math.sqrt(3))  # both means are 3/4 of the way: variance 16 * 3/16
+    assert (found.n, found.n_reference) == (2, 2)
+    assert math.isnan(found.low) and math.isnan(found.high)
+
+
+@pytest.mark.filterwarnings("error")
+def test_predictions_that_are_all_missing_stay_missing() -> None:
+    missing = np.full((2, 3), np.nan)
+    assert np.isnan(mean_distribution(missing)).all()
+    assert math.isnan(predicted_effect(missing, missing, np.arange(3.0)).difference)

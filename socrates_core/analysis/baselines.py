@@ -1,0 +1,65 @@
+"""The rows that stand beside every model: no knowledge, no treatment, and people against people."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from socrates_core.analysis.metrics import wasserstein
+from socrates_core.records import Floats
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """How far half of the people are from the other half, as W in [0, 1].
+
+    `wasserstein` is the mean over `repeats` halvings; 95% of the halvings lie between `low` and `high`.
+    `n_half` people are in each half. All NaN where a cell cannot be halved.
+    """
+
+    wasserstein: float
+    low: float
+    high: float
+    n_half: int
+    repeats: int
+
+
+def uniform(k: int) -> Floats:
+    """The distribution [k] of someone who knows nothing: every option alike."""
+    return np.full(k, 1 / k)
+
+
+def condition_blind(counts_by_condition: Floats) -> Floats:
+    """The distribution [k] of all people of an outcome, pooled over its conditions [c, k].
+
+    Every person weighs alike, and a condition's own people stay in: the strictest form for a model to beat.
+    NaN without people.
+    """
+    pooled: Floats = np.asarray(counts_by_condition, dtype=float).sum(axis=0)
+    return pooled / pooled.sum() if pooled.sum() > 0 else np.full(pooled.shape, np.nan)
+
+
+def half_sample(
+    values: Floats, *, seed: int, repeats: int = 200, scale_range: float | None = None
+) -> Ceiling:
+    """What people score against people: W between two random halves of a cell's answers [n].
+
+    Each of `repeats` halvings shuffles the people and compares the first floor(n/2) with the next
+    floor(n/2) (with an odd n one person sits out). W is in shares of `scale_range`, or, without one, of the
+    observed range of the whole cell. The interval is the 2.5th to the 97.5th percentile over halvings: luck
+    of the split among these people, not doubt about other people. A half is noisier than the whole, so a
+    predictor of the true distribution can score lower. NaN with fewer than four people or a single answer.
+    """
+    answers = np.asarray(values, dtype=float)
+    answers = answers[np.isfinite(answers)]
+    half = answers.size // 2
+    span = scale_range or (float(np.ptp(answers)) if answers.size else 0.0)
+    if half < 2 or span <= 0:
+        return Ceiling(float("nan"), float("nan"), float("nan"), half, repeats)
+    generator = np.random.default_rng(seed)
+    scores = [_halving(generator.permutation(answers), half) / span for _ in range(repeats)]
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return Ceiling(float(np.mean(scores)), float(low), float(high), half, repeats)
+
+
+def _halving(shuffled: Floats, half: int) -> float:
+    return wasserstein(shuffled[:half], shuffled[half : 2 * half])
