@@ -1,0 +1,162 @@
+"""Corpora on disk: four Parquet files with a manifest, written all or nothing, checked when opened."""
+
+import os
+import re
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from socrates_core import settings
+from socrates_core.corpus.queries import Corpus, damaged
+from socrates_core.corpus.tables import SCHEMAS, build_tables
+from socrates_core.errors import UserError, unknown
+from socrates_core.files import file_digest, read_json, write_json
+
+FORMAT = "socrates-corpus"
+VERSION = 1
+
+
+def corpora() -> list[str]:
+    """The names of the corpora on this machine, in alphabetical order."""
+    root = settings.home() / "corpora"
+    return sorted(path.parent.name for path in root.glob("[!.]*/manifest.json"))
+
+
+def open_corpus(name: str) -> Corpus:
+    """The corpus called `name`, its files proven to be the ones that were written.
+
+    Raises UserError where there is none, where a file is missing or changed, or where the format is not ours.
+    """
+    if name not in corpora():
+        raise unknown(
+            "corpus", name, corpora(), "Run 'python -m socrates_core setup' to get the starter corpus."
+        )
+    path = settings.home() / "corpora" / name
+    manifest = _read_manifest(path)
+    for table, digest in manifest["sha256"].items():
+        file = path / f"{table}.parquet"
+        if not file.is_file():
+            raise damaged(name, f"the file {file.name!r} is missing")
+        state = file.stat()
+        if _digest(file, state.st_size, state.st_mtime_ns, state.st_ino) != digest:
+            raise damaged(name, f"the file {file.name!r} is not the one that was written")
+    return Corpus(path, manifest)
+
+
+def find_study(study_id: str, corpus: str | None = None) -> Corpus:
+    """The first corpus that has the study; only `corpus` is searched where it is given.
+
+    A damaged corpus is passed over if another one has the study. Raises UserError naming the known studies.
+    """
+    known: list[str] = []
+    broken: UserError | None = None
+    for name in corpora() if corpus is None else [corpus]:
+        try:
+            found = open_corpus(name)
+            studies = found.study_ids()
+        except UserError as error:
+            broken = broken or error
+            continue
+        if study_id in studies:
+            return found
+        known += studies
+    raise broken or unknown("study", study_id, known, "" if known else "Run 'python -m socrates_core setup'.")
+
+
+def write_corpus(
+    name: str,
+    *,
+    title: str,
+    source: str,
+    studies: pd.DataFrame,
+    stimuli: pd.DataFrame,
+    participants: pd.DataFrame,
+    responses: pd.DataFrame,
+    recipe: str = "",
+) -> Path:
+    """Writes a corpus, replacing one of that name, all or nothing; returns its folder.
+
+    The counts of `studies` and the `value` of `responses` are computed here: `value` is the response as an
+    answer on its stimulus' scale, missing where it lies off the scale. `recipe` says how the corpus was made,
+    so that its maker can tell whether it is up to date. Raises UserError where the tables do not fit.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise UserError(
+            f"{name!r} cannot name a corpus. Use up to 64 lower-case letters, digits, '-' and '_'."
+        )
+    frames = {"studies": studies, "stimuli": stimuli, "participants": participants, "responses": responses}
+    tables = build_tables(frames)
+    root = settings.folder("corpora")
+    aside = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
+    try:
+        for table, content in tables.items():
+            pq.write_table(content, aside / f"{table}.parquet", compression="zstd")
+        write_json(aside / "manifest.json", _manifest(title, source, recipe, tables, aside))
+        _replace(root / name, aside)
+    except OSError as error:
+        raise UserError(
+            f"The corpus {name!r} could not be written to {str(root)!r} ({error.strerror or error}). "
+            "Free some space or set SOCRATES_HOME to a folder that you can write to."
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return root / name
+
+
+def _manifest(title: str, source: str, recipe: str, tables: dict[str, Any], path: Path) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": title,
+        "source": source,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recipe": recipe,
+        "rows": {table: content.num_rows for table, content in tables.items()},
+        "sha256": {table: file_digest(path / f"{table}.parquet") for table in tables},
+    }
+
+
+def _replace(path: Path, aside: Path) -> None:
+    """Puts `aside` in the place of `path`; the old folder comes back where that fails."""
+    with FileLock(path.parent / ".lock"):
+        old = path.parent / f".{path.name}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(aside, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = read_json(path / "manifest.json")
+    except UserError as error:
+        raise damaged(path.name, str(error)) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise damaged(path.name, "its manifest is not one of this program's")
+    if manifest.get("version") != VERSION:
+        raise UserError(
+            f"The corpus {path.name!r} has format version {manifest.get('version')!r}, not {VERSION}. "
+            "Update the program, or make the corpus again with this one."
+        )
+    if not isinstance(manifest.get("sha256"), dict) or set(manifest["sha256"]) != set(SCHEMAS):
+        raise damaged(path.name, "its manifest does not list the four tables")
+    return manifest
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, changed: int, inode: int) -> str:
+    """The file's digest, computed once for each state of the file."""
+    return file_digest(path)
