@@ -1,0 +1,34 @@
+"""The command line: python -m socrates_core COMMAND. Exits 0, 2 with a sentence, or 1 for our own bugs."""
+
+import sys
+
+import typer
+
+from socrates_core.commands import jobs, simulate, studies
+from socrates_core.errors import UserError
+
+app = typer.Typer(
+    name="socrates_core",
+    help="Simulate social science experiments with language models, beside real people's answers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (
+    simulate.setup, studies.studies, studies.study, studies.scale, studies.read, studies.prompt,
+    simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models,
+    jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker,
+):  # fmt: skip
+    app.command()(command)
+
+
+def main() -> None:
+    try:
+        app()
+    except UserError as error:
+        print(str(error), file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

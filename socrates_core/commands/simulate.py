@@ -1,0 +1,195 @@
+"""Commands that work: setup, score, simulate, runs, run, models."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from socrates_core.commands.output import AsJson, print_json, print_table, say
+from socrates_core.drafts.spec import load_draft
+from socrates_core.errors import UserError
+from socrates_core.files import write_parquet
+from socrates_core.jobs.progress import describe_seconds, read_progress
+from socrates_core.jobs.store import Job, read_job
+from socrates_core.prompts import SYSTEM
+from socrates_core.records import Decoding, Precision, Prompt, Question
+from socrates_core.scales import check_scale, parse_scale
+from socrates_core.simulation.export import export_run
+from socrates_core.simulation.results import list_runs, load_run
+from socrates_core.simulation.spec import ModelRequest, submit_simulation
+
+ModelName = Annotated[str, typer.Option("--model", help="starter, a folder, or a hub id such as org/name.")]
+AskedPrecision = Annotated[Precision, typer.Option(help="Number format of the weights.")]
+AskedDecoding = Annotated[Decoding, typer.Option(help="exact, or the paper's temperature 0.6 and top-p 0.9.")]
+
+
+def setup(as_json: AsJson = False) -> None:
+    """Prepare the starter corpus and the starter model (safe to repeat)."""
+    from socrates_core.corpus.starter import prepare_starter_corpus
+    from socrates_core.responders.starter import prepare_starter_model
+
+    def report(text: str, share: float) -> None:
+        say(f"{share:4.0%}  {text}")
+
+    corpus, model = prepare_starter_corpus(report), prepare_starter_model(report)
+    if as_json:
+        return print_json({"corpus": str(corpus), "model": str(model)})
+    print(f"Ready: starter corpus in {corpus}, starter model in {model}")
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the models that can answer."""
+    from socrates_core.responders.catalog import list_models
+
+    rows = [dict(vars(card)) for card in list_models()]
+    if as_json:
+        return print_json(rows)
+    print_table(rows, ["name", "title", "installed", "context_limit"], "No models.")
+
+
+def score(
+    model: ModelName,
+    source: Annotated[Path, typer.Option("--input", help="JSON lines: id, prompt, instruction or options.")],
+    output: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    precision: AskedPrecision = "auto",
+    decoding: AskedDecoding = "exact",
+    as_json: AsJson = False,
+) -> None:
+    """Score prompts from a file: the probability of every option."""
+    from socrates_core.responders import open_responder
+
+    ids, questions = _read_questions(source)
+    responder = open_responder(model, precision=precision, decoding=decoding)
+    answers = dict(responder.answer(questions))
+    columns: dict[str, list[Any]] = {
+        "id": ids,
+        "options": [list(question.options) for question in questions],
+        "probabilities": [answers[i].probabilities.tolist() for i in range(len(questions))],
+        "valid_mass": [answers[i].valid_mass for i in range(len(questions))],
+        "n_tokens": [answers[i].n_tokens for i in range(len(questions))],
+    }
+    write_parquet(output, pa.table(columns))
+    told = {"rows": len(ids), "output": str(output), "card": responder.card.as_dict()}
+    print_json(told) if as_json else print(f"{len(ids)} rows scored by {model}, written to {output}")
+
+
+def _read_questions(path: Path) -> tuple[list[Any], list[Question]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The input {str(path)!r} cannot be read as text ({error}).") from error
+    ids, questions = [], []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+                ids.append(row["id"])
+                questions.append(_question(row))
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"Line {number} of {str(path)!r} cannot be used ({type(error).__name__}: {error}). "
+                    'It needs "id", "prompt" and "instruction" or "options"; it may have "system".'
+                ) from error
+    if not questions:
+        raise UserError(f"The input {str(path)!r} holds no lines. Write one JSON object a line.")
+    return ids, questions
+
+
+def _question(row: dict[str, Any]) -> Question:
+    prompt = Prompt(str(row.get("system", SYSTEM)), str(row["prompt"]))
+    if "options" in row:
+        options = tuple(str(option) for option in row["options"])
+        if not options or len(set(options)) < len(options) or "" in options:
+            raise ValueError(f"options must be non-empty and differ, got {row['options']!r}")
+        return Question(prompt, options)
+    scale = parse_scale(str(row["instruction"]))
+    if scale is None or scale.is_open:
+        raise ValueError(f"the instruction {row['instruction']!r} has no finite scale")
+    check_scale(scale)
+    return Question(prompt, scale.options)
+
+
+def simulate(
+    draft: Annotated[Path, typer.Argument(help="A draft as YAML.")],
+    model: ModelName = "starter",
+    personas: Annotated[int | None, typer.Option(help="Panel size, instead of the draft's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the panel, instead of the draft's.")] = None,
+    precision: AskedPrecision = "auto",
+    decoding: AskedDecoding = "exact",
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a model answer as each person of a draft's panel; prints the run id."""
+    asked = load_draft(draft)
+    changes = {key: value for key, value in {"n": personas, "seed": seed}.items() if value is not None}
+    asked = asked.model_copy(update={"panel": asked.panel.model_copy(update=changes)})
+    job = submit_simulation(asked, ModelRequest(model, precision, decoding))
+    if wait:
+        job = _follow(job)
+        if job.state != "done":
+            raise UserError(f"The run {job.id} is {job.state}: {job.message}")
+    print_json({"run_id": job.id, "state": job.state}) if as_json else print(job.id)
+
+
+def _follow(job: Job) -> Job:
+    from time import sleep
+
+    told = ""
+    while (now := read_job(job.id)).active:
+        progress = read_progress(now)
+        if progress:
+            left = describe_seconds(progress.seconds_left)
+            text = f"{progress.phase}: {progress.done} of {progress.total}, time left {left}"
+            if text != told:
+                say(text)
+                told = text
+        sleep(0.5)
+    return now
+
+
+def runs(as_json: AsJson = False) -> None:
+    """List the runs, the newest first."""
+    rows = list_runs()
+    if as_json:
+        return print_json(rows)
+    columns = ["run_id", "title", "model", "state", "n_people", "n_cells", "valid_mass"]
+    print_table(
+        rows, columns, "There are no runs yet. Run: python -m socrates_core simulate DRAFT.yaml --wait"
+    )
+
+
+def run(
+    run_id: str,
+    export: Annotated[Path | None, typer.Option(help="Also write the run's export to this folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one run: its cells and effects beside the people's."""
+    found = load_run(run_id)
+    if export:
+        export_run(found, export)
+        say(f"Exported to {export}")
+    if as_json:
+        return print_json(found.as_dict())
+    print(f"{found.title} · {found.manifest['card']['name']} ({found.manifest['card']['precision']})")
+    print_table(
+        [cell.as_dict() for cell in found.cells],
+        [
+            "outcome_name",
+            "condition_name",
+            "n",
+            "mean",
+            "sd",
+            "valid_mass",
+            "human_n",
+            "human_mean",
+            "w_observed",
+        ],
+        "The run has no answers yet.",
+    )
+    print("\nEffects against the reference; simulated effects carry no interval before calibration")
+    columns = ["outcome", "condition", "reference", "predicted", "people", "low", "high", "n"]
+    print_table([vars(effect) for effect in found.effects], columns, "One condition: nothing to compare.")
+    print(f"\nReproduce: {shlex.join(found.command)}")

@@ -1,0 +1,115 @@
+"""What is still wrong with a draft, as sentences that stand beside the field they speak of."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from socrates_core.drafts.spec import Draft, PanelSpec
+from socrates_core.errors import UserError
+from socrates_core.records import DEMOGRAPHICS
+from socrates_core.scales import check_scale
+
+MAX_PANEL = 100_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`field` is a path such as "conditions.0.text"; "" speaks of the draft as a whole."""
+
+    field: str
+    message: str
+
+
+def problems(draft: Draft) -> list[Problem]:
+    """Everything that must be mended before the draft can be run, in the order of the form."""
+    return [*_conditions(draft), *_outcomes(draft), *_panel(draft.panel)]
+
+
+def require_runnable(draft: Draft) -> None:
+    """Raises UserError with the first problems of a draft that cannot be run."""
+    found = problems(draft)
+    if found:
+        listed = " ".join(f"{_place(problem.field)}{problem.message}" for problem in found[:5])
+        more = f" And {len(found) - 5} more." if len(found) > 5 else ""
+        raise UserError(f"The draft {draft.title!r} cannot be run yet. {listed}{more}")
+
+
+def _place(field: str) -> str:
+    part, _, rest = field.partition(".")
+    number, _, name = rest.partition(".")
+    if not number.isdigit():
+        return ""
+    return f"{part.rstrip('s').capitalize()} {int(number) + 1}{', ' + name if name else ''}: "
+
+
+def _conditions(draft: Draft) -> Iterator[Problem]:
+    if not draft.conditions:
+        yield Problem("conditions", "Add at least one condition.")
+    yield from _names("conditions", [condition.name for condition in draft.conditions])
+    for index, condition in enumerate(draft.conditions):
+        bare = not condition.text.strip()
+        if bare and any(not outcome.question.strip() for outcome in draft.outcomes):
+            yield Problem(f"conditions.{index}.text", "Write what people of this condition read.")
+    texts = Counter(condition.text.strip() for condition in draft.conditions)
+    for index, condition in enumerate(draft.conditions):
+        if texts[condition.text.strip()] > 1:
+            yield Problem(
+                f"conditions.{index}.text",
+                f"{condition.name or 'This condition'} reads the same as another condition; "
+                "a model cannot tell them apart. Change the text or remove one.",
+            )
+    names = [condition.name for condition in draft.conditions]
+    if draft.reference and draft.reference not in names:
+        yield Problem(
+            "reference",
+            f"The reference {draft.reference!r} is no condition. Choose one of: {', '.join(names)}.",
+        )
+
+
+def _outcomes(draft: Draft) -> Iterator[Problem]:
+    if not draft.outcomes:
+        yield Problem("outcomes", "Add at least one outcome.")
+    yield from _names("outcomes", [outcome.name for outcome in draft.outcomes])
+    for index, outcome in enumerate(draft.outcomes):
+        if not outcome.question.strip() and outcome.source is None:
+            yield Problem(f"outcomes.{index}.question", "Write the question.")
+        try:
+            check_scale(outcome.scale.scale())
+        except UserError as error:
+            yield Problem(f"outcomes.{index}.scale", str(error))
+            continue
+        if outcome.scale.scale().is_open:
+            yield Problem(
+                f"outcomes.{index}.scale",
+                "Open numbers cannot be scored exactly. Choose a lowest and a highest value.",
+            )
+
+
+def _names(part: str, names: list[str]) -> Iterator[Problem]:
+    counts = Counter(name.strip() for name in names)
+    for index, name in enumerate(names):
+        if not name.strip():
+            yield Problem(f"{part}.{index}.name", "Give it a short name.")
+        elif counts[name.strip()] > 1:
+            yield Problem(f"{part}.{index}.name", f"The name {name!r} is used twice; names must differ.")
+
+
+def _panel(panel: PanelSpec) -> Iterator[Problem]:
+    if not 1 <= panel.n <= MAX_PANEL:
+        yield Problem("panel.n", f"The panel size is {panel.n}; choose 1 to {MAX_PANEL:,}.")
+    named = [*panel.filters, *panel.describe]
+    for name in named:
+        if name not in DEMOGRAPHICS:
+            yield Problem("panel", f"{name!r} is no demographic field. Known: {', '.join(DEMOGRAPHICS)}.")
+    if panel.kind == "describe":
+        if not panel.describe:
+            yield Problem(
+                "panel.describe", "Describe at least one field, for example gender: Female 0.5, Male 0.5."
+            )
+        for field, shares in panel.describe.items():
+            total = sum(shares.values())
+            if not shares or min(shares.values()) < 0 or abs(total - 1) > 0.005:
+                yield Problem(
+                    "panel.describe",
+                    f"The shares of {field!r} add up to {total:g}; they must be 0 or more and add up to 1.",
+                )

@@ -1,0 +1,149 @@
+"""A draft: conditions, outcomes and a panel, as a file a person can write and a record that code can trust.
+
+The models accept an unfinished draft, so that half an idea can be kept; `drafts.check` says what is missing.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from socrates_core.errors import UserError
+from socrates_core.files import digest
+from socrates_core.prompts import render_stimulus
+from socrates_core.records import Number, Scale, ScaleKind
+from socrates_core.scales import parse_scale, render_instruction
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class ScaleSpec(_Spec):
+    """A scale as a mapping; in a file its instruction text does as well."""
+
+    kind: ScaleKind = "range"
+    low: Number | None = 1
+    high: Number | None = 7
+    step: Number = 1
+    labels: dict[Number, str] = Field(default_factory=dict)
+
+    def scale(self) -> Scale:
+        return Scale(self.kind, self.low, self.high, self.step, tuple(sorted(self.labels.items())))
+
+    @staticmethod
+    def of(scale: Scale) -> "ScaleSpec":
+        return ScaleSpec(
+            kind=scale.kind, low=scale.low, high=scale.high, step=scale.step, labels=dict(scale.labels)
+        )
+
+
+def _scale_from_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    scale = parse_scale(value)
+    if scale is None:
+        raise ValueError(
+            f"{value!r} is not a response instruction; write for example "
+            "'Only return an integer from 1 to 7, nothing else.'"
+        )
+    return ScaleSpec.of(scale)
+
+
+class ConditionSpec(_Spec):
+    """What one group reads; `source` is the condition of the draft's study that it came from."""
+
+    name: str = ""
+    text: str = ""
+    source: int | None = None
+
+
+class OutcomeSpec(_Spec):
+    """What everyone is asked; `source` is the outcome of the draft's study that it came from."""
+
+    name: str = ""
+    question: str = ""
+    scale: Annotated[ScaleSpec, BeforeValidator(_scale_from_text)] = ScaleSpec()
+    source: int | None = None
+
+
+class PanelSpec(_Spec):
+    """Who answers: people sampled from corpora, or people drawn from described shares."""
+
+    kind: Literal["sample", "describe"] = "sample"
+    corpus: str = "starter"
+    studies: tuple[str, ...] = ()
+    filters: dict[str, list[str] | tuple[int, int]] = Field(default_factory=dict)
+    describe: dict[str, dict[str, float]] = Field(default_factory=dict)
+    n: int = 50
+    seed: int = 0
+
+
+class StudyRef(_Spec):
+    """The study a draft was made from."""
+
+    corpus: str
+    study_id: str
+
+
+class Draft(_Spec):
+    """A planned experiment. `reference` names the condition that effects are measured against."""
+
+    title: str = "Untitled draft"
+    study: StudyRef | None = None
+    conditions: tuple[ConditionSpec, ...] = ()
+    outcomes: tuple[OutcomeSpec, ...] = ()
+    reference: str = ""
+    panel: PanelSpec = PanelSpec()
+
+    def stimulus(self, condition: ConditionSpec, outcome: OutcomeSpec) -> str:
+        """The text that a person of `condition` is shown for `outcome`, word for word."""
+        return render_stimulus(
+            condition.text.strip(), outcome.question.strip(), render_instruction(outcome.scale.scale())
+        )
+
+    @property
+    def reference_index(self) -> int:
+        """The position of the reference condition; the first where none is named."""
+        names = [condition.name for condition in self.conditions]
+        return names.index(self.reference) if self.reference in names else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        return digest(self.as_dict())
+
+
+def draft_from_dict(stored: object, where: str) -> Draft:
+    """A draft from parsed YAML or JSON. Raises UserError naming the field and `where` it stands."""
+    if not isinstance(stored, dict):
+        raise UserError(f"{where} holds no draft: a mapping with title, conditions and outcomes is needed.")
+    try:
+        return Draft.model_validate(stored)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc']) or 'draft'}: {each['msg']}"
+            for each in error.errors()[:5]
+        )
+        raise UserError(f"{where} is not a draft that can be read: {told}.") from error
+
+
+def load_draft(path: Path) -> Draft:
+    """The draft in a YAML or JSON file. Raises UserError where it cannot be read."""
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {str(path)!r}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{str(path)!r} cannot be read as text ({error}).") from error
+    except yaml.YAMLError as error:
+        first = str(error).replace("\n", " ")
+        raise UserError(f"{str(path)!r} is not valid YAML: {first}.") from error
+    return draft_from_dict(stored, repr(str(path)))
+
+
+def render_draft(draft: Draft) -> str:
+    """The draft as YAML that `load_draft` reads back."""
+    return yaml.safe_dump(draft.as_dict(), allow_unicode=True, sort_keys=False, width=100)

@@ -1,0 +1,121 @@
+"""The one process that owns the accelerator: takes queued jobs in order and writes their endings.
+
+python -m socrates_core worker
+"""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
+from socrates_core.jobs.store import Job
+
+IDLE_SECONDS = 900.0
+
+
+def _worker_lock(timeout: float) -> FileLock:
+    return FileLock(store.jobs_folder() / "worker.lock", timeout=timeout)
+
+
+def worker_lives() -> bool:
+    """True while a worker holds this home's worker lock."""
+    try:
+        with _worker_lock(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def ensure_worker() -> None:
+    """Starts a worker where none lives; of two that start at the same time the second ends itself."""
+    if worker_lives():
+        return
+    with (store.jobs_folder() / "worker.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "socrates_core", "worker"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+class Worker:
+    """Runs jobs until it has been idle for `idle_seconds` or is asked to end."""
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.idle_seconds = idle_seconds
+        self.ending = False
+
+    def run(self) -> int:
+        """Works until idle; returns the number of jobs run. Raises UserError where another worker lives."""
+        lock = _worker_lock(timeout=2)  # longer than the glance of worker_lives
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError("Another worker already runs on this home; one is enough.") from error
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        n_run, idle_since = 0, time.monotonic()
+        while not self.ending:
+            job = store.claim_next()
+            if job is not None:
+                self._run_job(job)
+                n_run, idle_since = n_run + 1, time.monotonic()
+            elif time.monotonic() - idle_since < self.idle_seconds:
+                time.sleep(0.2)
+            elif self._retire(lock):
+                break
+        return n_run
+
+    def _retire(self, lock: FileLock) -> bool:
+        """Gives the worker lock back unless a job was queued in the meantime."""
+        with store.store_lock():
+            if any(job.state == "queued" for job in store.list_jobs()):
+                return False
+            lock.release()
+            return True
+
+    def _end(self, _signal: int, _frame: FrameType | None) -> None:
+        self.ending = True
+
+    def _run_job(self, job: Job) -> None:
+        reporter = Reporter(job, lambda: self.ending)
+        handler = logging.FileHandler(job.path / "log.txt", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        reporter.log.setLevel(logging.INFO)
+        reporter.log.addHandler(handler)
+        try:
+            result = _execute(job, reporter)
+            store.finish(job, "done", result=result)
+            reporter.log.info("done")
+        except Cancelled:
+            reporter.log.info("cancelled")
+            store.finish(
+                job, "cancelled", "Cancelled. Finished answers are kept; resume continues where it was."
+            )
+        except ShutDown:
+            reporter.log.info("the worker was asked to end; the job goes back to the queue")
+            store.finish(job, "queued")
+        except UserError as error:
+            reporter.log.error("%s", error)
+            store.finish(job, "failed", str(error))
+        except Exception as error:  # noqa: BLE001 - the job runner: a bug in one job must not stop the queue
+            reporter.log.error("%s", traceback.format_exc())
+            store.finish(job, "failed", f"{type(error).__name__}: {error}. The log has the details.")
+        finally:
+            reporter.log.removeHandler(handler)
+            handler.close()
+
+
+def _execute(job: Job, reporter: Reporter) -> object:
+    if job.kind == "simulate":
+        from socrates_core.simulation.run import run_simulation
+
+        return run_simulation(job.args["run_id"], reporter)
+    raise UserError(f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate.")

@@ -1,0 +1,99 @@
+"""People's answers to exactly what a draft asks: a cell counts only where its text is the same."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.baselines import condition_blind
+from socrates_core.corpus.store import Corpus, open_corpus
+from socrates_core.drafts.spec import Draft
+from socrates_core.errors import UserError
+from socrates_core.records import Effect, Floats, Stimulus
+from socrates_core.studies import human_effects
+
+CellKey = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class HumanCell:
+    """What people answered in a cell: `counts` [k] over the scale's values, and how many were off it.
+
+    `condition_blind` [k] pools the people of all conditions of the outcome that share the scale.
+    """
+
+    study_id: str
+    counts: Floats
+    n_off_scale: int
+    condition_blind: Floats
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())
+
+    def answers(self, values: Floats) -> Floats:
+        """One value [n] a person."""
+        return np.repeat(values, self.counts.astype(int))
+
+
+def people_of_draft(draft: Draft) -> dict[CellKey, HumanCell]:
+    """People's answers by (condition, outcome) position; empty without a study at hand."""
+    matched = _matches(draft)
+    if matched is None or draft.study is None:
+        return {}
+    corpus, stimuli = matched
+    study_id = draft.study.study_id
+    counts = corpus.counts(study_id)
+    off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
+    by_cell = {key: _counts(counts, stimulus) for key, stimulus in stimuli.items()}
+    found = {}
+    for (c, o), stimulus in stimuli.items():
+        alike = [by_cell[key] for key in by_cell if key[1] == o and stimuli[key].scale == stimulus.scale]
+        found[c, o] = HumanCell(
+            study_id, by_cell[c, o], int(off.get(stimulus.stimulus_id, 0)), condition_blind(np.array(alike))
+        )
+    return found
+
+
+def people_effects(draft: Draft) -> dict[CellKey, Effect]:
+    """People's effects against the draft's reference, where both cells are theirs word for word."""
+    matched = _matches(draft)
+    if matched is None or not draft.conditions:
+        return {}
+    corpus, stimuli = matched
+    reference = draft.conditions[draft.reference_index].source
+    if draft.study is None or reference is None:
+        return {}
+    known = {
+        (e.condition_num, e.task_num): e.effect
+        for e in human_effects(corpus, draft.study.study_id, reference)
+    }
+    return {
+        (c, o): known[stimulus.condition_num, stimulus.task_num]
+        for (c, o), stimulus in stimuli.items()
+        if (draft.reference_index, o) in stimuli and (stimulus.condition_num, stimulus.task_num) in known
+    }
+
+
+def _matches(draft: Draft) -> tuple[Corpus, dict[CellKey, Stimulus]] | None:
+    if draft.study is None:
+        return None
+    try:
+        corpus = open_corpus(draft.study.corpus)
+        there = corpus.stimuli(draft.study.study_id)
+    except UserError:
+        return None
+    by_text = {(s.condition_num, s.task_num, s.stimulus): s for s in there}
+    found = {}
+    for c, condition in enumerate(draft.conditions):
+        for o, outcome in enumerate(draft.outcomes):
+            if condition.source is not None and outcome.source is not None:
+                key = (condition.source, outcome.source, draft.stimulus(condition, outcome))
+                if key in by_text:
+                    found[c, o] = by_text[key]
+    return corpus, found
+
+
+def _counts(counts: pd.DataFrame, stimulus: Stimulus) -> Floats:
+    given = counts[counts["stimulus_id"] == stimulus.stimulus_id].set_index("value")["n"]
+    return np.array([float(given.get(float(value), 0)) for value in stimulus.scale.values])

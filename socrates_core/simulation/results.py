@@ -1,0 +1,217 @@
+"""A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
+from socrates_core.analysis.metrics import Convention, exact_wasserstein
+from socrates_core.analysis.summary import moments, predicted_effect
+from socrates_core.errors import UserError
+from socrates_core.files import read_json, read_parquet
+from socrates_core.jobs.store import read_job
+from socrates_core.records import Effect, Floats, Scale
+from socrates_core.simulation.people import HumanCell, people_effects, people_of_draft
+from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
+
+
+@dataclass(frozen=True)
+class RunCell:
+    """One condition x outcome: the panel's predicted answers, and people's where they were asked the same.
+
+    `probabilities` [k] over the scale's values is the mean over the panel's `n` people.
+    """
+
+    condition: int
+    outcome: int
+    condition_name: str
+    outcome_name: str
+    scale: Scale
+    n: int
+    probabilities: Floats
+    mean: float
+    sd: float
+    valid_mass: float
+    people: HumanCell | None
+
+    @property
+    def values(self) -> Floats:
+        return np.array(self.scale.values, dtype=float)
+
+    def distance(self, predicted: Floats, convention: Convention) -> float | None:
+        """W in [0, 1] of a distribution [k] to the people of this cell; None without people."""
+        if self.people is None:
+            return None
+        return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
+
+    def ceiling(self, convention: Convention) -> Ceiling | None:
+        """People against people, half against half; None without people."""
+        if self.people is None:
+            return None
+        span = None if convention == "observed" else float(np.ptp(self.values))
+        return half_sample(self.people.answers(self.values), seed=0, scale_range=span)
+
+    def scores(self) -> dict[str, float | None]:
+        """W of the prediction and of every baseline, in both conventions."""
+        told: dict[str, float | None] = {}
+        for convention in ("observed", "stated"):
+            told[f"w_{convention}"] = self.distance(self.probabilities, convention)
+            told[f"w_{convention}_uniform"] = self.distance(uniform(len(self.values)), convention)
+            blind = self.people.condition_blind if self.people else None
+            told[f"w_{convention}_condition_blind"] = (
+                None if blind is None else self.distance(blind, convention)
+            )
+            ceiling = self.ceiling(convention)
+            told[f"w_{convention}_half_sample"] = ceiling.wasserstein if ceiling else None
+        return told
+
+    def as_dict(self) -> dict[str, Any]:
+        people = self.people
+        human = moments(people.counts, self.values) if people else None
+        return {
+            "condition_name": self.condition_name, "outcome_name": self.outcome_name, "n": self.n,
+            "mean": self.mean, "sd": self.sd, "valid_mass": self.valid_mass,
+            "values": list(self.scale.values), "probabilities": self.probabilities.tolist(),
+            "human_n": people.n if people else None, "human_n_off_scale": people.n_off_scale if people else None,
+            "human_counts": people.counts.tolist() if people else None,
+            "human_mean": human.mean if human else None, "human_sd": human.sd if human else None,
+            **self.scores(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunEffect:
+    """A condition against the reference: the predicted difference and, where there is one, people's."""
+
+    outcome: str
+    condition: str
+    reference: str
+    predicted: Effect
+    people: Effect | None
+
+    def as_dict(self) -> dict[str, Any]:
+        human = self.people
+        return {
+            "outcome": self.outcome, "condition": self.condition, "reference": self.reference,
+            "predicted": self.predicted.difference, "predicted_share": self.predicted.share,
+            "predicted_n": self.predicted.n, "people": human.difference if human else None,
+            "low": human.low if human else None, "high": human.high if human else None,
+            "n": human.n if human else None, "n_reference": human.n_reference if human else None,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it lies on disk. Tables are read when they are first asked for."""
+
+    spec: RunSpec
+    manifest: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        return self.spec.draft.title
+
+    @property
+    def model(self) -> str:
+        return str(self.manifest["card"]["name"])
+
+    @property
+    def command(self) -> list[str]:
+        """The command that reproduces the run from its exported draft.yaml."""
+        card = self.manifest["card"]
+        return [
+            "python", "-m", "socrates_core", "simulate", "draft.yaml", "--model", self.spec.model.name,
+            "--precision", card["precision"], "--decoding", card["decoding"], "--wait",
+        ]  # fmt: skip
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """A row a person x cell: ids, names, mean, valid mass, prompt tokens, probabilities."""
+        return read_parquet(self.spec.path / "people.parquet").to_pandas()
+
+    @cached_property
+    def cells(self) -> list[RunCell]:
+        rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
+        there = people_of_draft(self.spec.draft)
+        return [
+            RunCell(
+                row["condition"], row["outcome"], row["condition_name"], row["outcome_name"],
+                self.spec.draft.outcomes[row["outcome"]].scale.scale(), row["n"],
+                np.array(row["probabilities"]), row["mean"], row["sd"], row["valid_mass"],
+                there.get((row["condition"], row["outcome"])),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    @cached_property
+    def effects(self) -> list[RunEffect]:
+        """Every condition against the draft's reference, outcome by outcome."""
+        draft, human = self.spec.draft, people_effects(self.spec.draft)
+        reference = draft.reference_index
+        found = []
+        for o, outcome in enumerate(draft.outcomes):
+            values = np.array(outcome.scale.scale().values, dtype=float)
+            base = self._answers(reference, o)
+            for c, condition in enumerate(draft.conditions):
+                treated = self._answers(c, o)
+                if c != reference and len(base) and len(treated):
+                    predicted = predicted_effect(treated, base, values)
+                    names = (outcome.name, condition.name, draft.conditions[reference].name)
+                    found.append(RunEffect(*names, predicted, human.get((c, o))))
+        return found
+
+    def _answers(self, condition: int, outcome: int) -> Floats:
+        chosen = self.people[
+            (self.people["condition"] == condition)
+            & (self.people["outcome"] == outcome)
+            & self.people["probabilities"].notna()
+        ]
+        return np.array(chosen["probabilities"].tolist(), dtype=float)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "run_id": self.spec.run_id, "title": self.title, "manifest": self.manifest,
+            "cells": [cell.as_dict() for cell in self.cells],
+            "effects": [effect.as_dict() for effect in self.effects], "reproduce": self.command,
+        }  # fmt: skip
+
+
+def load_run(run_id: str) -> Run:
+    """A run that has answers. Raises UserError where it is unknown, damaged or has none yet."""
+    spec = load_spec(run_id)
+    path = spec.path / "manifest.json"
+    if not path.exists():
+        try:
+            state = f"its job is {read_job(run_id).state}"
+        except UserError:
+            state = "its job is gone"
+        raise UserError(f"The run {run_id!r} has no answers yet; {state}. See the Jobs page or: jobs")
+    return Run(spec, read_json(path))
+
+
+def list_runs() -> list[dict[str, Any]]:
+    """Every run, the newest first; `state` is its job's until it has answers."""
+    rows = []
+    for path in sorted(runs_folder().glob("*/spec.json"), reverse=True):
+        run_id = path.parent.name
+        try:
+            spec = load_spec(run_id)
+            there = (spec.path / "manifest.json").exists()
+            manifest = read_json(spec.path / "manifest.json") if there else {}
+            state = manifest.get("state") or read_job(run_id).state
+        except UserError as error:
+            rows.append({"run_id": run_id, "title": str(error), "state": "damaged"})
+            continue
+        rows.append(
+            {
+                "run_id": run_id, "title": spec.draft.title, "created": spec.created,
+                "model": spec.model.name, "draft_id": spec.draft_id, "state": state,
+                "n_people": len(spec.people),
+                "n_cells": len(spec.people) * len(spec.draft.conditions) * len(spec.draft.outcomes),
+                **{name: manifest.get(name) for name in ("n_answered", "n_cached", "seconds", "valid_mass")},
+            }
+        )  # fmt: skip
+    return rows

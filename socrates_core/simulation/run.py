@@ -1,0 +1,58 @@
+"""Runs a frozen spec: cached answers first, then the model for what is missing, then the run's tables."""
+
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from socrates_core.jobs.progress import Reporter
+from socrates_core.records import Answer, Question
+from socrates_core.responders import Responder, open_responder
+from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
+from socrates_core.simulation.spec import ModelRequest, load_spec, questions
+from socrates_core.simulation.tables import AnsweredCell, write_run
+
+
+def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
+    """Answers every cell of a run and writes its folder; what was finished stays finished if it stops."""
+    spec = load_spec(run_id)
+    asked = list(questions(spec.draft, spec.people))
+    reporter.begin("opening the model", 1)
+    responder = _open_warm(spec.model)
+    reporter.log.info("model %s", responder.card)
+    keys = [answer_key(responder.fingerprint, each.question) for each in asked]
+    distinct = dict(zip(keys, (each.question for each in asked), strict=True))
+    begun = time.monotonic()
+    with open_cache() as cache:
+        cached = cache.read(distinct)
+        reporter.begin("answering", len(distinct), len(cached))
+        try:
+            _answer_missing(responder, distinct, cached, cache, reporter)
+        finally:
+            known = cache.read(distinct)
+            cells = [
+                AnsweredCell(each, known.get(key), key in cached)
+                for each, key in zip(asked, keys, strict=True)
+            ]
+            manifest = write_run(spec, cells, responder, seconds=time.monotonic() - begun)
+    return {name: manifest[name] for name in ("run_id", "n_cells", "n_answered", "n_cached", "seconds")}
+
+
+def _answer_missing(
+    responder: Responder,
+    distinct: Mapping[str, Question],
+    cached: Mapping[str, Answer],
+    cache: AnswerCache,
+    reporter: Reporter,
+) -> None:
+    missing = [key for key in distinct if key not in cached]
+    answers = responder.answer([distinct[key] for key in missing])
+    for computed, (position, answer) in enumerate(answers, start=1):
+        cache.write(missing[position], responder.fingerprint, answer)
+        reporter.advance(computed)
+
+
+@lru_cache(maxsize=1)
+def _open_warm(model: ModelRequest) -> Responder:
+    """The last model stays open in the worker, since a second run mostly asks the same one."""
+    return open_responder(model.name, precision=model.precision, decoding=model.decoding)

@@ -1,0 +1,121 @@
+"""A run as it was asked for: draft, people and model, frozen in spec.json before anything starts."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from socrates_core.drafts.check import require_runnable
+from socrates_core.drafts.spec import Draft, draft_from_dict
+from socrates_core.errors import UserError, unknown
+from socrates_core.files import digest, read_json, write_json
+from socrates_core.jobs import store, worker
+from socrates_core.jobs.store import Job, new_id, now
+from socrates_core.panels import Person, draw_panel
+from socrates_core.prompts import TEMPLATE, render_prompt
+from socrates_core.records import Decoding, Precision, Question
+from socrates_core.settings import folder
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """Which model should answer and how."""
+
+    name: str
+    precision: Precision = "auto"
+    decoding: Decoding = "exact"
+
+    def as_dict(self) -> dict[str, str]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that decides a run's result, apart from the model's own weights."""
+
+    run_id: str
+    created: str
+    draft: Draft
+    people: tuple[Person, ...]
+    model: ModelRequest
+    draft_id: str | None = None
+    template: str = TEMPLATE
+
+    @property
+    def path(self) -> Path:
+        return runs_folder() / self.run_id
+
+    def content(self) -> dict[str, Any]:
+        """What two identical runs share."""
+        return {
+            "draft": self.draft.as_dict(), "people": [dict(vars(person)) for person in self.people],
+            "model": self.model.as_dict(), "template": self.template,
+        }  # fmt: skip
+
+    def content_digest(self) -> str:
+        return digest(self.content())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One person's question in one cell; `condition` and `outcome` are positions in the draft."""
+
+    person: int
+    condition: int
+    outcome: int
+    question: Question
+
+
+def runs_folder() -> Path:
+    return folder("runs")
+
+
+def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None = None) -> Job:
+    """Freezes a run, queues it and sees to a worker; joins an identical run that is still active.
+
+    Raises UserError where the draft has problems or the panel cannot be drawn.
+    """
+    require_runnable(draft)
+    spec = RunSpec(new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id)
+    told = {"run_id": spec.run_id, "created": spec.created, "draft_id": draft_id}
+    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+    job = store.submit(
+        "simulate",
+        f"{draft.title} · {model.name}",
+        {"run_id": spec.run_id},
+        key=spec.content_digest(),
+        job_id=spec.run_id,
+    )
+    if job.id != spec.run_id:
+        shutil.rmtree(spec.path)
+    worker.ensure_worker()
+    return job
+
+
+def load_spec(run_id: str) -> RunSpec:
+    """The spec of a run. Raises UserError where the run is unknown or its file was damaged."""
+    path = runs_folder() / run_id / "spec.json"
+    if not run_id or Path(run_id).name != run_id or not path.exists():
+        raise unknown("run", run_id, [p.parent.name for p in sorted(runs_folder().glob("*/spec.json"))])
+    stored = read_json(path)
+    try:
+        people = tuple(Person(**person) for person in stored["people"])
+        return RunSpec(
+            run_id, stored["created"], draft_from_dict(stored["draft"], repr(str(path))), people,
+            ModelRequest(**stored["model"]), stored["draft_id"], stored["template"],
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
+
+
+def questions(draft: Draft, people: tuple[Person, ...]) -> Iterator[Asked]:
+    """Every person x condition x outcome, person by person."""
+    cells = [
+        (c, o, draft.stimulus(condition, outcome), outcome.scale.scale().options)
+        for c, condition in enumerate(draft.conditions)
+        for o, outcome in enumerate(draft.outcomes)
+    ]
+    for person in people:
+        for c, o, stimulus, options in cells:
+            yield Asked(person.person, c, o, Question(render_prompt(person.demographics, stimulus), options))
