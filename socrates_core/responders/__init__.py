@@ -1,0 +1,71 @@
+"""Whatever answers: one protocol, opened by name."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from socrates_core.errors import UserError
+from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
+
+
+class Responder(Protocol):
+    """Answers questions with distributions over their options.
+
+    `fingerprint` changes with everything that can change an answer, so that answers can be stored under it.
+    """
+
+    card: ResponderCard
+    fingerprint: str
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+        """Yields (position, answer) as batches finish, in any order, each position exactly once.
+
+        The caller may stop at any time; what was yielded stands.
+        """
+        ...
+
+
+def open_responder(name: str, *, precision: Precision = "auto", decoding: Decoding = "exact") -> Responder:
+    """The responder of that name: "echo", "uniform", "starter", a model folder, or a hub id "org/name".
+
+    Raises UserError where there is none, or its model cannot be used.
+    """
+    if name == "echo":
+        from socrates_core.responders.echo import Echo
+
+        return Echo(decoding)
+    if name == "uniform":
+        from socrates_core.responders.baselines import Uniform
+
+        return Uniform(decoding)
+    try:
+        from socrates_core.responders.local.responder import LocalResponder
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"A local model needs {error.name!r}. Run: pip install -r requirements.txt"
+        ) from error
+
+    return LocalResponder(name, precision, decoding)
+
+
+def count_tokens(name: str, prompt: Prompt) -> int:
+    """How many tokens the model reads for `prompt`, chat template included; 0 for one without a tokenizer.
+
+    Loads no weights. Raises UserError where there is no such model.
+    """
+    if name in ("echo", "uniform"):
+        return 0
+    from socrates_core.responders.local.chat import open_chat
+    from socrates_core.responders.local.folder import check_folder, find_model
+
+    path = find_model(name)
+    check_folder(path)
+    return len(next(open_chat(path).encode([prompt])))
+
+
+def context_limit(name: str) -> int | None:
+    """The most tokens that the model takes, or None where there is no limit. Raises UserError."""
+    if name in ("echo", "uniform"):
+        return None
+    from socrates_core.responders.local.folder import context_length, find_model, read_config
+
+    return context_length(read_config(find_model(name)))

@@ -1,0 +1,35 @@
+"""A deterministic stand-in for a model: answers drawn from a digest of the prompt, for trying things out."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from socrates_core.files import digest
+from socrates_core.prompts import TEMPLATE
+from socrates_core.records import Answer, Decoding, Question, ResponderCard
+
+
+class Echo:
+    """Gives every question a distribution that depends on its text alone; no prediction of anyone."""
+
+    def __init__(self, decoding: Decoding = "exact") -> None:
+        self.card = ResponderCard("echo", "echo", "1", "none", decoding, TEMPLATE)
+        self.fingerprint = digest(self.card.as_dict())
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+        for position, question in enumerate(questions):
+            yield position, _echo(question)
+
+
+def _echo(question: Question) -> Answer:
+    """Weights from the SHA-256 of the prompt and each option; valid mass between 0.5 and 1."""
+    text = f"{question.prompt.system}\x00{question.prompt.user}"
+    weights = np.array([0.05 + _share(f"{text}\x00{option}") for option in question.options])
+    return Answer(weights / weights.sum(), 0.5 + _share(text) / 2)
+
+
+def _share(text: str) -> float:
+    """A number in [0, 1) that only the text decides."""
+    first = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]
+    return int.from_bytes(first) / 2**64

@@ -1,0 +1,177 @@
+"""The words a model is given and the tokens they become: chat template, options, and what ends a turn.
+
+Reads tokenizer.json and the chat template as published: quick enough for a page, since neither torch nor
+transformers is loaded.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import TemplateError
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from socrates_core.errors import UserError
+from socrates_core.files import read_json
+from socrates_core.prompts import TEMPLATE
+from socrates_core.records import Prompt
+from socrates_core.responders.local.folder import read_config
+from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
+
+BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
+TODAY = datetime(
+    2024, 7, 26
+)  # what templates that print today's date are told, so that answers do not change daily
+PROBE = Prompt("You answer surveys.", "How are you?")
+CHUNK = 256
+
+
+class Chat:
+    """One model's tokenizer and chat template.
+
+    A template without a system role gets the system text in front of the user's; a model without a template
+    gets both as plain paragraphs. `template` names the wording with that difference, for the responder's card.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises UserError where the tokenizer or its template cannot be read."""
+        self._settings = _settings(path)
+        self._tokenizer = _load_tokenizer(path)
+        self._template = _compile(path, self._settings)
+        self._merge_system = self._template is not None and not self._keeps_system()
+        self.template = TEMPLATE + (
+            " plain" if self._template is None else " system-in-user" if self._merge_system else ""
+        )
+        self.vocabulary = Vocabulary(_digit_tokens(self._tokenizer), self._end_tokens(path))
+
+    def render(self, prompt: Prompt) -> str:
+        """The whole text that the model continues, up to where its answer begins."""
+        if self._template is None:
+            return f"{prompt.system}\n\n{prompt.user}\n\nAnswer:\n"
+        if not self._merge_system:
+            return self._apply(prompt.messages(), answer_next=True)
+        merged = "\n\n".join(part for part in (prompt.system, prompt.user) if part)
+        return self._apply([{"role": "user", "content": merged}], answer_next=True)
+
+    def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
+        """The token ids of each rendered prompt."""
+        for start in range(0, len(prompts), CHUNK):
+            yield from self._encode([self.render(prompt) for prompt in prompts[start : start + CHUNK]])
+
+    @lru_cache(maxsize=256)  # noqa: B019  # as long-lived as the model
+    def tree(self, options: tuple[str, ...]) -> AnswerTree:
+        """The answer tree of `options` as they follow a prompt, without a leading space.
+
+        Tokenised together with a prompt's end, as in training. A tokenizer that would melt an option into that
+        end gets the option alone: the model then starts from the prompt's own last token.
+        """
+        before = self.render(PROBE)
+        prefix, *joined = (
+            ids.tolist() for ids in self._encode([before, *(before + text for text in options)])
+        )
+        alone = [
+            encoding.ids for encoding in self._tokenizer.encode_batch(list(options), add_special_tokens=False)
+        ]
+        return build_tree(options, [
+            ids[len(prefix) :] if ids[: len(prefix)] == prefix else separate
+            for ids, separate in zip(joined, alone, strict=True)
+        ])  # fmt: skip
+
+    def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._template is None)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+    def _apply(self, messages: list[dict[str, str]], *, answer_next: bool) -> str:
+        """The chat template's text for `messages`, with thinking switched off where the template knows it."""
+        assert self._template is not None
+        special = {key: value for key, value in self._settings.items() if key.endswith("_token")}
+        return str(self._template.render(
+            **special, messages=messages, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
+        ))  # fmt: skip
+
+    def _keeps_system(self) -> bool:
+        try:
+            return PROBE.system in self._apply(PROBE.messages(), answer_next=True)
+        except TemplateError:
+            return False
+
+    def _end_tokens(self, path: Path) -> NDArray[np.int64]:
+        """Every token that ends a turn: those the model's files name, and what the template puts after an answer."""
+        generation = path / "generation_config.json"
+        named: set[int | None] = set()
+        for source in (read_config(path), read_json(generation) if generation.exists() else {}):
+            ids = source.get("eos_token_id")
+            named |= set(ids) if isinstance(ids, list) else {ids}
+        named.add(self._tokenizer.token_to_id(self._settings.get("eos_token") or ""))
+        if self._template is not None:
+            user = {"role": "user", "content": PROBE.user}
+            text = self._apply([user, {"role": "assistant", "content": "Fine"}], answer_next=False)
+            after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
+            if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
+                named.add(after.ids[0])
+        return np.array(sorted(token for token in named if token is not None), dtype=np.int64)
+
+
+@lru_cache(maxsize=4)
+def open_chat(path: Path) -> Chat:
+    """The chat of a model folder, kept for the next call."""
+    return Chat(path)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """tokenizer_config.json over special_tokens_map.json, special tokens as text."""
+    found: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (path / name).exists():
+            found |= read_json(path / name)
+    return {
+        key: value["content"] if key.endswith("_token") and isinstance(value, dict) else value
+        for key, value in found.items()
+    }
+
+
+def _load_tokenizer(path: Path) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+    except Exception as error:  # noqa: BLE001  # tokenizers raises nothing more precise
+        raise UserError(
+            f"The tokenizer in {str(path / 'tokenizer.json')!r} cannot be read ({error}). Copy the file there again."
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def _compile(path: Path, settings: dict[str, Any]) -> Any:
+    """The chat template as a Jinja template in a sandbox, or None where the model has none."""
+    source = settings.get("chat_template")
+    if isinstance(source, list):
+        source = {each["name"]: each["template"] for each in source}.get("default")
+    if (path / "chat_template.jinja").exists():
+        source = (path / "chat_template.jinja").read_text(encoding="utf-8")
+    if not source:
+        return None
+    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    sandbox.globals |= {"raise_exception": _refuse, "strftime_now": TODAY.strftime}
+    try:
+        return sandbox.from_string(source)
+    except TemplateError as error:
+        raise UserError(f"The chat template in {str(path)!r} cannot be read ({error}).") from error
+
+
+def _refuse(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _digit_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=False)
+    return np.array(
+        sorted(token for text, token in vocabulary.items() if BEGINS_WITH_DIGIT.match(text)), dtype=np.int64
+    )

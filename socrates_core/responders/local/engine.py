@@ -1,0 +1,115 @@
+"""The one forward pass: rows of tokens in, next-token probabilities at the inner nodes out."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
+
+from socrates_core.records import Decoding
+from socrates_core.responders.local.load import LocalModel
+from socrates_core.scoring.plan import Item, Layout, lay_out
+from socrates_core.scoring.tree import Distribution, NodeReadings, Vocabulary, read_distribution
+
+# Architectures proved to take a tree's attention mask and positions; any other gets plain causal rows.
+PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3"}
+PAPER_TEMPERATURE, PAPER_TOP_P = 0.6, 0.9
+
+
+class Engine:
+    """A model that reads the answer trees of many prompts at a time."""
+
+    def __init__(self, loaded: LocalModel, vocabulary: Vocabulary, decoding: Decoding) -> None:
+        self._model, self._device = loaded.model, loaded.device
+        self._vocabulary, self._decoding = vocabulary, decoding
+        self._packed = loaded.model.config.model_type in PACKED
+        self._wanted: tuple[torch.Tensor, torch.Tensor] | None = None
+        loaded.model.get_output_embeddings().register_forward_pre_hook(self._keep_wanted)
+
+    def distributions(self, items: Sequence[Item]) -> list[Distribution]:
+        """The distribution of each item, from one pass over all of them."""
+        layout = lay_out(items, packed=self._packed)
+        with torch.inference_mode():
+            readings = self._read(items, self._log_probabilities(layout))
+        return [
+            read_distribution(item.tree, reading, self._vocabulary)
+            for item, reading in zip(items, readings, strict=True)
+        ]
+
+    def _keep_wanted(self, _module: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        """Hands the output layer the hidden states [1, N, H] of the wanted positions alone.
+
+        So the logits of a whole batch never exist, while whatever an architecture does to logits stays its own.
+        """
+        assert self._wanted is not None
+        row, column = self._wanted
+        return (inputs[0][row, column][None],)
+
+    def _log_probabilities(self, layout: Layout) -> torch.Tensor:
+        """Next-token log-probabilities [N, V] at the layout's reads, in fp32, after the decoding's filters."""
+        self._wanted = self._tensor(layout.read_row), self._tensor(layout.read_column)
+        extra = self._tree_inputs(layout) if layout.branched else {}
+        logits = (
+            self._model(input_ids=self._tensor(layout.tokens), use_cache=False, **extra).logits[0].float()
+        )
+        if self._decoding == "paper":
+            logits = TemperatureLogitsWarper(PAPER_TEMPERATURE)(None, logits)
+            logits = TopPLogitsWarper(PAPER_TOP_P)(None, logits)
+        return torch.log_softmax(logits, dim=-1)
+
+    def _tree_inputs(self, layout: Layout) -> dict[str, Any]:
+        """Positions [R, L] and the attention mask [R, 1, L, L] of a layout whose rows branch.
+
+        Plain causal rows padded on the right need neither.
+        """
+        depth, end = self._tensor(layout.depth), self._tensor(layout.end)
+        place = torch.arange(depth.shape[1], device=self._device)
+        tree = (place[:, None] >= place) & (place[:, None] < end[:, None, :])
+        window = getattr(self._model.config, "sliding_window", None)
+        kinds = set(getattr(self._model.config, "layer_types", None) or [])
+        full = self._as_mask(tree)
+        if window is None or kinds == {"full_attention"}:
+            return {"position_ids": depth, "attention_mask": full}
+        near = self._as_mask(tree & (depth[:, :, None] - depth[:, None, :] < window))
+        mixed = {"full_attention": full, "sliding_attention": near}
+        return {"position_ids": depth, "attention_mask": mixed if kinds else near}
+
+    def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
+        """Who may attend to whom [R, 1, L, L], in the form that the model's attention takes."""
+        allowed = allowed[:, None]
+        if self._model.config._attn_implementation == "sdpa":
+            return allowed
+        dtype = self._model.dtype
+        return torch.zeros(allowed.shape, dtype=dtype, device=self._device).masked_fill(
+            ~allowed, torch.finfo(dtype).min
+        )
+
+    def _read(self, items: Sequence[Item], log_probabilities: torch.Tensor) -> Iterator[NodeReadings]:
+        """Each item's readings, gathered from [N, V] in a few operations for the whole batch."""
+        trees = [item.tree for item in items]
+        starts = np.cumsum([0] + [len(tree.inner) for tree in trees])
+        source = np.concatenate(
+            [tree.step_source + start for tree, start in zip(trees, starts, strict=False)]
+        )
+        token = np.concatenate([tree.token[1:] for tree in trees])
+        steps = log_probabilities[self._tensor(source), self._tensor(token)].double().cpu().numpy()
+        stopping = np.concatenate([np.full(len(tree.inner), tree.stops.any()) for tree in trees])
+        digits = self._mass(log_probabilities, stopping, self._vocabulary.digits)
+        ends = self._mass(log_probabilities, stopping, self._vocabulary.ends)
+        done = 0
+        for tree, start in zip(trees, starts, strict=False):
+            n_steps, nodes = len(tree.token) - 1, slice(start, start + len(tree.inner))
+            yield NodeReadings(steps[done : done + n_steps], digits[nodes], ends[nodes])
+            done += n_steps
+
+    def _mass(self, log_probabilities: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Probability [N] of the next token being one of `tokens`; 0 where `rows` is false."""
+        mass = np.zeros(len(rows))
+        if rows.any() and len(tokens):
+            picked = log_probabilities[self._tensor(np.flatnonzero(rows))][:, self._tensor(tokens)]
+            mass[rows] = picked.double().exp().sum(dim=-1).cpu().numpy()
+        return mass
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)

@@ -1,0 +1,141 @@
+"""Model folders: found by name, checked before anything heavy is loaded, and told apart by their content."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from socrates_core.errors import UserError, unknown
+from socrates_core.files import digest, file_digest, read_json, write_json
+from socrates_core.settings import folder, home
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
+
+
+def find_model(name: str) -> Path:
+    """The folder of a model: `starter`, a folder of SOCRATES_HOME/models, any folder's path, or a hub id.
+
+    A hub id is fetched if it is not on this machine yet. Raises UserError where there is no such model.
+    """
+    known = home() / "models" / name
+    if name and "/" not in name and not name.startswith(".") and known.is_dir():
+        return known
+    if name == "starter":
+        raise UserError("The starter model is not here yet. Run: python -m socrates_core setup")
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return path.absolute()
+    if HUB_ID.fullmatch(name):
+        return _fetch(name)
+    if "/" in name or os.sep in name or name.startswith((".", "~")):
+        raise UserError(f"There is no model folder at {name!r}. Check the path.")
+    raise unknown("model", name, installed_names(), "Or give a folder's path or a hub id such as 'org/name'.")
+
+
+def installed_names() -> list[str]:
+    """The names of the folders in SOCRATES_HOME/models, in order."""
+    models = home() / "models"
+    if not models.is_dir():
+        return []
+    return sorted(path.name for path in models.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _fetch(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"The model {hub_id!r} could not be fetched from the hub ({cause}). Check its name and the connection, "
+            "or download it elsewhere and give its folder's path."
+        ) from error
+
+
+def check_folder(path: Path) -> dict[str, Any]:
+    """The model's configuration, once the folder is known to hold a causal language model that is safe to load.
+
+    Raises UserError without configuration, tokenizer or safetensors weights, for weights stored as pickle, for
+    code that the model brings along, and for models that do not predict the next token.
+    """
+    if (path / "adapter_config.json").exists() and not (path / "config.json").exists():
+        raise UserError(
+            f"The folder {str(path)!r} holds an adapter without its base model. Give a folder with the whole model."
+        )
+    config = read_config(path)
+    settings = path / "tokenizer_config.json"
+    if config.get("auto_map") or (settings.exists() and read_json(settings).get("auto_map")):
+        raise UserError(
+            f"The model in {str(path)!r} asks to run code of its own ('auto_map'), which is never done here. "
+            "Use a model whose architecture is part of transformers."
+        )
+    if not (path / "tokenizer.json").exists():
+        raise UserError(
+            f"The model folder {str(path)!r} has no tokenizer. Copy its tokenizer.json and tokenizer_config.json "
+            "there, or save them with transformers' AutoTokenizer."
+        )
+    if not any(path.glob("*.safetensors")):
+        pickled = sorted(each.name for pattern in ("*.bin", "*.pt", "*.pth") for each in path.glob(pattern))
+        raise UserError(
+            f"The weights in {str(path)!r} are stored as pickle ({pickled[0]!r}), which can run code when opened. "
+            "Convert them to safetensors."
+            if pickled
+            else f"The model folder {str(path)!r} has no weights. A file that ends in .safetensors is needed."
+        )
+    architectures = config.get("architectures") or []
+    if architectures and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
+        raise UserError(
+            f"The model in {str(path)!r} is a {architectures[0]!r}, which does not predict the next word. "
+            "Use a causal language model (its architecture ends in 'ForCausalLM')."
+        )
+    return config
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The content of config.json. Raises UserError where it is missing, damaged or names no architecture."""
+    if not (path / "config.json").exists():
+        raise UserError(f"The folder {str(path)!r} has no config.json, so it is not a model folder.")
+    config = read_json(path / "config.json")
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise UserError(
+            f"{str(path / 'config.json')!r} does not name a 'model_type'. Copy the model's config.json there again."
+        )
+    return config
+
+
+def context_length(config: dict[str, Any]) -> int | None:
+    """The most tokens that the model takes, or None where its configuration sets no limit."""
+    limit = (config.get("text_config") or config).get("max_position_embeddings")
+    return int(limit) if limit else None
+
+
+def revision(path: Path) -> str:
+    """A digest of everything in the folder that can change an answer: weights, configuration, tokenizer, template."""
+    return digest([(file.name, _cached_digest(file)) for file in _content(path)])[:16]
+
+
+def _content(path: Path) -> Iterator[Path]:
+    for pattern in ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "vocab*", "merges.txt",
+                    "special_tokens_map.json", "added_tokens.json", "chat_template*", "spiece.model"):  # fmt: skip
+        yield from sorted(file for file in path.glob(pattern) if file.is_file())
+
+
+def _cached_digest(file: Path) -> str:
+    """The file's SHA-256, computed anew only when its size or time of change differ from last time."""
+    store = folder("cache") / "file_digests.json"
+    try:
+        known = read_json(store)
+    except UserError:
+        known = {}
+    stat = file.stat()
+    seen = [stat.st_size, stat.st_mtime_ns]
+    entry = known.get(str(file.resolve()))
+    if entry and entry[:2] == seen:
+        return str(entry[2])
+    computed = file_digest(file)
+    write_json(store, known | {str(file.resolve()): [*seen, computed]})
+    return computed

@@ -1,0 +1,101 @@
+"""Weights onto the device: which precision, whether they fit, and what is refused."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+
+from socrates_core.errors import UserError
+from socrates_core.records import Precision
+
+Loaded = Literal["fp32", "bf16", "nf4"]
+ROOM = 1.25  # weights, activations and what the allocator leaves over, per byte of weights
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A model ready to run, with the precision that it was loaded in."""
+
+    model: Any
+    precision: Loaded
+    device: torch.device
+
+
+def load_model(path: Path, precision: Precision) -> LocalModel:
+    """The causal language model in `path`, which has passed `check_folder`.
+
+    Raises UserError where the weights are damaged, incomplete, of an unknown architecture or too large.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(min(torch.get_num_threads(), len(psutil.Process().cpu_affinity() or [0]) or 1))
+    chosen = choose_precision(_n_parameters(path), precision, device)
+    options: dict[str, Any] = {"dtype": torch.float32 if chosen == "fp32" else torch.bfloat16}
+    if chosen == "nf4":
+        fast = torch.bfloat16 if _has_bf16(device) else torch.float32
+        options = {"dtype": fast, "device_map": {"": device}, "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast
+        )}  # fmt: skip
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        model, info = AutoModelForCausalLM.from_pretrained(
+            path, config=config, trust_remote_code=False, use_safetensors=True, local_files_only=True,
+            output_loading_info=True, **options,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"The model in {str(path)!r} cannot be loaded ({_first_line(error)}).") from error
+    if info["missing_keys"]:
+        raise UserError(
+            f"The weights in {str(path)!r} are incomplete: {sorted(info['missing_keys'])[0]!r} is missing. "
+            "Copy all of the model's .safetensors files there."
+        )
+    return LocalModel((model if chosen == "nf4" else model.to(device)).eval(), chosen, device)
+
+
+def choose_precision(n_parameters: int, asked: Precision, device: torch.device) -> Loaded:
+    """`asked`, or for "auto": bf16 where the processor computes in it, else fp32; nf4 where that does not fit."""
+    if asked != "auto":
+        return asked
+    wanted: Loaded = "bf16" if _has_bf16(device) else "fp32"
+    needed = n_parameters * (2 if wanted == "bf16" else 4) * ROOM
+    return wanted if needed <= _free_bytes(device) else "nf4"
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def _free_bytes(device: torch.device) -> int:
+    return int(
+        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    )
+
+
+def _n_parameters(path: Path) -> int:
+    """How many numbers the safetensors files hold. Raises UserError for a damaged file."""
+    total = 0
+    for file in sorted(path.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                for name in opened.keys():  # noqa: SIM118  # not a mapping
+                    size = 1
+                    for extent in opened.get_slice(name).get_shape():
+                        size *= extent
+                    total += size
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"The weights in {str(file)!r} are damaged ({_first_line(error)}). Copy the file there again."
+            ) from error
+    return total
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

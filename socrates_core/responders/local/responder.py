@@ -1,0 +1,83 @@
+"""A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from socrates_core.errors import UserError
+from socrates_core.files import digest, read_json
+from socrates_core.records import Answer, Decoding, Precision, Question, ResponderCard
+from socrates_core.responders.local.chat import Chat, open_chat
+from socrates_core.responders.local.engine import Engine
+from socrates_core.responders.local.folder import check_folder, context_length, find_model, revision
+from socrates_core.responders.local.load import load_model
+from socrates_core.scoring.plan import Item, merge_identical, plan_batches
+from socrates_core.scoring.tree import Distribution
+
+TOKEN_BUDGET = {"cpu": 4096, "cuda": 65536}  # padded tokens a batch
+
+
+class LocalResponder:
+    """Answers by the exact probability that a local model gives every option."""
+
+    def __init__(self, name: str, precision: Precision = "auto", decoding: Decoding = "exact") -> None:
+        """Raises UserError where the model is unknown, unsafe, damaged or does not fit."""
+        path = find_model(name)
+        config = check_folder(path)
+        self._chat: Chat = open_chat(path)
+        self._limit = context_length(config)
+        loaded = load_model(path, precision)
+        self._engine = Engine(loaded, self._chat.vocabulary, decoding)
+        self._budget = TOKEN_BUDGET[loaded.device.type]
+        card = path / "card.json"
+        self.card = ResponderCard(
+            name=path.name if path.parent.name == "models" else name,
+            model=read_json(card).get("base", path.name) if card.exists() else name,
+            revision=revision(path), precision=loaded.precision, decoding=decoding, template=self._chat.template,
+        )  # fmt: skip
+        self.fingerprint = digest(self.card.as_dict())
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+        """(position, answer) as batches finish. Raises UserError for a prompt beyond the model's limit."""
+        prompts = list(self._chat.encode([question.prompt for question in questions]))
+        items = merge_identical(prompts, [self._chat.tree(question.options) for question in questions])
+        for item in items:
+            self._check_length(item)
+        waiting = plan_batches(items, token_budget=self._budget)[::-1]
+        while waiting:
+            batch = waiting.pop()
+            try:
+                found = self._engine.distributions(batch)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                waiting += _halves(batch, error)
+                continue
+            for item, distribution in zip(batch, found, strict=True):
+                for position in item.positions:
+                    yield position, _answer(item, distribution)
+
+    def _check_length(self, item: Item) -> None:
+        needed = len(item.prompt) + int(item.tree.depth[item.tree.inner].max())
+        if self._limit is not None and needed > self._limit:
+            raise UserError(
+                f"The model {self.card.name!r} takes at most {self._limit:,} tokens, but a prompt has "
+                f"{len(item.prompt):,}. Shorten the condition or the question."
+            )
+
+
+def _answer(item: Item, distribution: Distribution) -> Answer:
+    return Answer(distribution.probabilities, distribution.valid_mass, len(item.prompt))
+
+
+def _halves(batch: list[Item], error: RuntimeError) -> list[list[Item]]:
+    """Two smaller batches after running out of memory. Raises `error` where it is about something else."""
+    if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+        raise error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(batch) == 1:
+        raise UserError(
+            f"A prompt of {len(batch[0].prompt):,} tokens does not fit in this machine's memory. "
+            "Shorten it, or open the model with precision 'nf4'."
+        ) from error
+    middle = len(batch) // 2
+    return [batch[middle:], batch[:middle]]
