@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -78,7 +78,7 @@ def options(*labels: str, first: int = 1) -> Scale:
     return Scale("enum_labels", first, first + len(labels) - 1, labels=numbered)
 
 
-def coded(column: pd.Series, codes: Mapping[object, object]) -> pd.Series:
+def coded(column: pd.Series, codes: Mapping[Any, object]) -> pd.Series:
     """The column in new words; missing stays missing. Raises ValueError for a value without a code."""
     unknown = set(column.dropna()) - set(codes)
     if unknown:
