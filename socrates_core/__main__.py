@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from socrates_core.commands import app as dashboard
 from socrates_core.commands import jobs, simulate, studies
 from socrates_core.errors import UserError
 
@@ -17,7 +18,7 @@ app = typer.Typer(
 for command in (
     simulate.setup, studies.studies, studies.study, studies.scale, studies.read, studies.prompt,
     simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models,
-    jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker,
+    jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
 

@@ -1,0 +1,34 @@
+# make app: everything from a fresh clone to the dashboard. make test: everything that CI runs.
+SHELL := /bin/bash
+PORT ?= 8501
+PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
+	$$v -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$v && break; done)
+RUN := .venv/bin/python -m
+
+.PHONY: app setup test check clean
+
+app: setup
+	@$(RUN) socrates_core app --port $(PORT)
+
+setup: .venv/installed
+	@$(RUN) socrates_core setup
+
+test: check setup
+	@tests/chromium.sh
+	@$(RUN) pytest -n 2 --dist loadgroup
+
+check: .venv/installed
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+.venv/installed: requirements.txt
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; fi
+	@echo "Installing the pinned requirements into .venv (a few minutes the first time)"
+	@$(PYTHON) -m venv .venv || { echo "The virtual environment .venv could not be made; on Debian: apt install python3-venv" >&2; exit 2; }
+	@.venv/bin/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.txt \
+		|| { echo "The requirements could not be installed; check the network and run the command again." >&2; exit 2; }
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

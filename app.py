@@ -1,0 +1,30 @@
+"""The dashboard's frame: navigation, page settings and the one place that shows a UserError.
+
+python -m socrates_core app
+"""
+
+import streamlit as st
+
+from pages.view.state import PAGES
+from pages.view.text import show_error
+from socrates_core.errors import UserError
+
+st.set_page_config(page_title="Socrates", page_icon=":material/forum:", layout="wide")
+
+page = st.navigation(
+    {
+        "Explore": [
+            st.Page(PAGES.studies, title="Studies", icon=":material/library_books:", default=True),
+            st.Page(PAGES.study, title="Study", icon=":material/experiment:"),
+        ],
+        "Screen": [
+            st.Page(PAGES.draft, title="Draft", icon=":material/edit_note:"),
+            st.Page(PAGES.results, title="Results", icon=":material/bar_chart:"),
+        ],
+        "Activity": [st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:")],
+    }
+)
+try:
+    page.run()
+except UserError as error:
+    show_error(error)

@@ -1,0 +1,96 @@
+"""Every job: its state, progress and log; cancel and resume."""
+
+import streamlit as st
+
+from pages.view import state
+from pages.view.live import ICONS, progress_text, show_job
+from pages.view.text import escape, visible
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import read_progress
+from socrates_core.jobs.store import Job
+from socrates_core.jobs.worker import worker_lives
+
+
+def row(job: Job) -> dict[str, object]:
+    progress = read_progress(job)
+    return {
+        "number": job.number, "title": visible(job.title), "kind": job.kind, "state": job.state,
+        "share": progress.done / progress.total if progress and progress.total else None,
+        "created": job.created, "message": visible(job.message),
+    }  # fmt: skip
+
+
+def show_table(jobs: list[Job]) -> None:
+    st.dataframe(
+        [row(job) for job in jobs],
+        hide_index=True,
+        key="jobs_table",
+        column_config={
+            "number": st.column_config.NumberColumn("No.", width="small"),
+            "title": st.column_config.TextColumn("Job", width="medium"),
+            "kind": "Kind",
+            "state": "State",
+            "share": st.column_config.ProgressColumn("Progress", format="percent"),
+            "created": st.column_config.DatetimeColumn("Submitted", format="distance"),
+            "message": st.column_config.TextColumn("Cause", width="medium"),
+        },
+    )
+
+
+def live_table() -> None:
+    jobs = store.list_jobs()[::-1]
+    show_table(jobs)
+    if not any(job.active for job in jobs):
+        st.rerun()
+
+
+def show_one(job: Job) -> None:
+    st.subheader(escape(job.title), anchor=False)
+    show_job(job)
+    told = f"{job.state} since {job.changed[:19].replace('T', ' ')} UTC · {job.id}"
+    st.caption(f"{ICONS[job.state]} {escape(told)}")
+    progress = read_progress(job)
+    if progress and progress.total and not job.active:
+        st.caption(escape(progress_text(progress)))
+    if job.kind == "simulate":
+        st.page_link(
+            state.PAGES.results, label="Open the results", icon=":material/bar_chart:",
+            query_params={"run": str(job.args["run_id"])},
+        )  # fmt: skip
+    lines = store.read_log(job)
+    st.markdown("**Log**")
+    if lines:
+        st.code(visible("\n".join(lines)), language=None, height=min(400, 40 + 22 * len(lines)))
+    else:
+        st.caption("Nothing is logged yet.")
+
+
+st.title("Jobs", anchor=False)
+jobs = store.list_jobs()[::-1]
+if not jobs:
+    st.info(
+        "Simulations run here, one after the other, also while this window is closed. There are none yet: "
+        "open a draft and choose **Run simulation**.",
+        icon=":material/list_alt:",
+    )
+    st.stop()
+active = sum(job.active for job in jobs)
+works = "A worker is running." if worker_lives() else "No worker is running; the next job starts one."
+st.caption(f"{len(jobs)} jobs, {active} of them queued or running. {works}")
+if active:
+    st.fragment(live_table, run_every="2s")()
+else:
+    show_table(jobs)
+ids = [job.id for job in jobs]
+linked = state.parameter("job")
+if linked and linked not in ids:
+    st.warning(
+        escape(str(UserError(f"There is no job {linked!r}; choose one here."))), icon=":material/help:"
+    )
+titles = {job.id: f"{job.number} · {job.title} · {job.state}" for job in jobs}
+chosen = st.selectbox(
+    "Job", ids, index=ids.index(linked) if linked in ids else 0, format_func=titles.__getitem__
+)
+state.set_parameters(job=chosen)
+show_one(store.read_job(chosen))

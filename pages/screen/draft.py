@@ -1,0 +1,211 @@
+"""A draft: conditions, outcomes, people and model; what it will ask and what that takes, before it starts."""
+
+import streamlit as st
+from socrates_core.prompts import render_prompt
+
+from pages.view import data, form, inputs, state
+from pages.view.drafts import show_drafts, show_versions
+from pages.view.parts import show_prompt
+from pages.view.state import Editing
+from pages.view.text import escape, shorten
+from socrates_core.drafts import store
+from socrates_core.drafts.check import Problem, problems
+from socrates_core.drafts.spec import Draft
+from socrates_core.drafts.start import empty_draft
+from socrates_core.errors import UserError
+from socrates_core.jobs.progress import describe_seconds
+from socrates_core.panels import Person
+from socrates_core.simulation.estimate import estimate
+from socrates_core.simulation.spec import ModelRequest, submit_simulation
+
+
+def current() -> Editing | None:
+    """The draft that the link names, as this session last left it; None where the link names none."""
+    draft_id = state.parameter("id")
+    held = state.editing()
+    if draft_id is None:
+        return None
+    if held is not None and held.draft_id == draft_id:
+        return held
+    return form.open_for_editing(draft_id)
+
+
+def show_list() -> None:
+    title, action = st.columns([4, 1], vertical_alignment="bottom")
+    title.title("Drafts", anchor=False)
+    if action.button("New draft", type="primary", icon=":material/add:", width="stretch"):
+        state.go_to(state.PAGES.draft, id=store.create(empty_draft()))
+    show_drafts()
+
+
+def toolbar(editing: Editing) -> None:
+    """Undo, redo, versions, delete: what one does to a draft as a whole."""
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Undo", icon=":material/undo:", disabled=not editing.undo, shortcut="Ctrl+Alt+Z",
+            on_click=form.step, args=(editing, True), key="draft_undo",
+        )  # fmt: skip
+        st.button(
+            "Redo", icon=":material/redo:", disabled=not editing.redo,
+            on_click=form.step, args=(editing, False), key="draft_redo",
+        )  # fmt: skip
+        with st.popover("Versions", icon=":material/history:"):
+            show_versions(editing)
+        if st.button("Delete", icon=":material/delete:", key="draft_delete"):
+            store.delete(editing.draft_id)
+            state.set_editing(None)
+            state.set_flash(f"“{shorten(editing.draft.title)}” is in the bin; bring it back below.")
+            state.go_to(state.PAGES.draft)
+        st.page_link(state.PAGES.draft, label="All drafts", icon=":material/list:")
+    if editing.notice:
+        st.warning(escape(editing.notice), icon=":material/group:")
+
+
+def show_conditions(editing: Editing, found: list[Problem]) -> None:
+    st.subheader("Conditions", anchor=False)
+    inputs.show_problems(found, "conditions")
+    for index in range(len(editing.draft.conditions)):
+        inputs.condition_row(editing, index, found)
+    st.button(
+        "Add a condition", icon=":material/add:", key="add_condition",
+        on_click=form.change, args=(editing, lambda draft: form.added(draft, "conditions")),
+    )  # fmt: skip
+    names = [condition.name for condition in form.collect(editing).conditions]
+    if len(names) > 1:
+        index = names.index(editing.draft.reference) if editing.draft.reference in names else 0
+        st.selectbox(
+            "Reference condition: effects are measured against it", names, index=index,
+            key=editing.key("reference"),
+        )  # fmt: skip
+
+
+def show_outcomes(editing: Editing, found: list[Problem]) -> None:
+    st.subheader("Outcomes", anchor=False)
+    inputs.show_problems(found, "outcomes")
+    for index in range(len(editing.draft.outcomes)):
+        inputs.outcome_row(editing, index, found)
+    st.button(
+        "Add an outcome", icon=":material/add:", key="add_outcome",
+        on_click=form.change, args=(editing, lambda draft: form.added(draft, "outcomes")),
+    )  # fmt: skip
+
+
+def choose_models() -> list[ModelRequest]:
+    """The models that should answer; nothing is loaded here."""
+    st.subheader("Model", anchor=False)
+    titles = data.model_titles()
+    chosen = st.multiselect(
+        "Models", list(titles), default=["starter"] if "starter" in titles else None,
+        format_func=lambda name: titles.get(name, name), accept_new_options=True, key="draft_models",
+        help="Type a folder or a hub id such as org/name and press Enter to use another model.",
+    )  # fmt: skip
+    with st.expander("Precision and decoding"):
+        precision = st.segmented_control(
+            "Precision", ["auto", "fp32", "bf16", "nf4"], default="auto", required=True, key="draft_precision",
+            help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
+        )  # fmt: skip
+        decoding = st.segmented_control(
+            "Decoding", ["exact", "paper"], default="exact", required=True, key="draft_decoding",
+            help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
+        )  # fmt: skip
+    return [ModelRequest(name, precision, decoding) for name in chosen]
+
+
+def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
+    st.subheader("The exact prompt", anchor=False)
+    person, condition, outcome = st.columns(3)
+    who = person.number_input("Person", 1, len(people), key="look_person")
+    c = condition.selectbox(
+        "Condition",
+        range(len(draft.conditions)),
+        format_func=lambda i: draft.conditions[i].name,
+        key="look_c",
+    )
+    o = outcome.selectbox(
+        "Outcome", range(len(draft.outcomes)), format_func=lambda i: draft.outcomes[i].name, key="look_o"
+    )
+    stimulus = draft.stimulus(draft.conditions[c], draft.outcomes[o])
+    st.caption(escape(f"Person {who} comes from {people[who - 1].source}."))
+    show_prompt(render_prompt(people[who - 1].demographics, stimulus), model)
+
+
+def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) -> bool:
+    """What each model will compute and how long it takes here; False where a model cannot be used."""
+    st.subheader("What will be computed", anchor=False)
+    st.caption(
+        f"{len(people):,} people × {len(draft.conditions)} conditions × {len(draft.outcomes)} outcomes = "
+        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
+        "over every answer of its scale. Answers that were worked out before are not worked out again."
+    )
+    usable = True
+    for model in models:
+        try:
+            cost = estimate(draft, people, model)
+        except UserError as error:
+            st.error(escape(str(error)), icon=":material/error:")
+            usable = False
+            continue
+        left = describe_seconds(cost.seconds) if cost.seconds else "not known before its first run here"
+        told = f"{model.name}: prompts of about {cost.mean_tokens:.0f} tokens; time on this machine: {left}."
+        st.markdown(escape(told))
+        if cost.limit and cost.max_tokens > cost.limit:
+            st.error(
+                escape(
+                    f"A prompt has {cost.max_tokens:,} tokens, but {model.name} reads at most {cost.limit:,}. "
+                    "Shorten the longest text."
+                ),
+                icon=":material/error:",
+            )
+            usable = False
+    return usable
+
+
+def start(draft: Draft, models: list[ModelRequest], draft_id: str) -> None:
+    """Keeps a version of what is run, queues one run a model and shows the first."""
+    store.keep_version(draft_id, draft, "run with " + ", ".join(model.name for model in models))
+    jobs = [submit_simulation(draft, model, draft_id=draft_id) for model in models]
+    state.go_to(state.PAGES.results, run=jobs[0].id)
+
+
+def show_editor(editing: Editing) -> None:
+    title, action = st.columns([4, 1], vertical_alignment="bottom")
+    title.text_input("Title", editing.draft.title, key=editing.key("title"))
+    toolbar(editing)
+    found = problems(form.collect(editing))
+    show_conditions(editing, found)
+    show_outcomes(editing, found)
+    st.subheader("People", anchor=False)
+    inputs.panel_fields(editing, found)
+    draft = form.collect(editing)
+    form.commit(editing, draft)
+    inputs.show_eligible(editing)
+    models = choose_models()
+    found = problems(draft)
+    usable, people = bool(models), []
+    if not models:
+        st.markdown(":red[:material/error: Choose at least one model.]")
+    try:
+        people = data.panel_of(draft.panel) if not found else []
+    except UserError:
+        usable = False  # said beside the panel's fields
+    if people and models:
+        show_exact_prompt(draft, people, models[0].name)
+        usable = show_cost(draft, people, models) and usable
+    ready = usable and not found
+    told = None if ready else f"{len(found)} things to mend first; they are marked in red." if found else None
+    run = action.button(
+        "Run simulation", type="primary", icon=":material/play_arrow:", disabled=not ready, help=told,
+        width="stretch", key="draft_run",
+    )  # fmt: skip
+    if run:
+        start(draft, models, editing.draft_id)
+
+
+flash = state.pop_flash()
+if flash:
+    st.success(escape(flash), icon=":material/check:")
+held = current()
+if held is None:
+    show_list()
+else:
+    show_editor(held)

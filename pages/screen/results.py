@@ -1,0 +1,224 @@
+"""One run: predicted answers and effects beside people's, how sure the model was, and the files to take along."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from pages.view import charts, frames, state
+from pages.view.live import show_job
+from pages.view.parts import show_chart
+from pages.view.text import escape, figure_text, show_text, visible
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.simulation.export import cells_table, effects_table, export_run, people_table, zip_folder
+from socrates_core.simulation.results import Run, list_runs, load_run
+
+VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
+LOW_MASS = 0.5
+
+
+def choose_run() -> str:
+    """The run of the link, or the one chosen in the box on top."""
+    rows = list_runs()
+    if not rows:
+        st.title("Results", anchor=False)
+        st.info(
+            "Predicted answers and effects appear here beside people's. There is no run yet: open a study, choose "
+            "**Draft from this study**, change what you like and choose **Run simulation**.",
+            icon=":material/bar_chart:",
+        )
+        st.stop()
+    ids = [row["run_id"] for row in rows]
+    names = {
+        row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} · {row['state']}"
+        for row in rows
+    }
+    linked = state.parameter("run")
+    if linked and linked not in ids:
+        st.warning(escape(f"There is no run {linked!r}; choose one here."), icon=":material/help:")
+    chosen = st.selectbox(
+        "Run", ids, index=ids.index(linked) if linked in ids else 0, format_func=names.__getitem__
+    )
+    state.set_parameters(run=chosen)
+    return chosen
+
+
+def header(run: Run) -> None:
+    card, manifest = run.manifest["card"], run.manifest
+    title, action = st.columns([4, 1], vertical_alignment="bottom")
+    title.title(escape(run.title), anchor=False)
+    if run.spec.draft_id and action.button("Open the draft", type="primary", width="stretch"):
+        state.go_to(state.PAGES.draft, id=run.spec.draft_id)
+    with st.container(horizontal=True, gap="small"):
+        st.badge(escape(card["name"]), icon=":material/smart_toy:")
+        st.badge(f"{card['precision']}, {card['decoding']} decoding", color="gray")
+        st.badge(f"{manifest['n_people']:,} people", color="gray")
+        st.badge(f"{manifest['n_answered']:,} of {manifest['n_cells']:,} answers", color="gray")
+        st.badge(f"{manifest['n_cached']:,} from the cache", color="gray")
+        mass = manifest["valid_mass"] or 0.0
+        st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
+    if manifest["state"] == "partial":
+        st.warning(
+            f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "
+            "What is shown rests on these alone.",
+            icon=":material/hourglass_bottom:",
+        )
+    if mass < LOW_MASS:
+        st.warning(
+            f"The model put only {mass:.0%} of its probability on valid answers, so its distributions rest on a "
+            "small part of what it would say. A finetuned model answers in the format asked for.",
+            icon=":material/warning:",
+        )
+
+
+def choose_outcome(run: Run, key: str) -> int:
+    names = [outcome.name for outcome in run.spec.draft.outcomes]
+    return st.selectbox("Outcome", range(len(names)), format_func=lambda i: names[i], key=key)
+
+
+def show_answers(run: Run) -> None:
+    o = choose_outcome(run, "results_outcome")
+    outcome = run.spec.draft.outcomes[o]
+    scale = outcome.scale.scale()
+    show_text(outcome.question)
+    shown = [cell for cell in run.cells if cell.outcome == o]
+    frame = frames.answers(run, o)
+    if frame.empty:
+        st.info("No answer of this outcome is there yet.", icon=":material/hourglass_empty:")
+        return
+    title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
+    show_chart(charts.distribution(frame, scale=scale, title=title), frame, "answers")
+    asked = [cell for cell in shown if cell.people is not None]
+    if asked:
+        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in asked if c.people)
+        off = sum(c.people.n_off_scale for c in asked if c.people)
+        st.caption(
+            escape(
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} people."
+            )
+        )
+    if len(asked) < len(shown):
+        st.caption("People's answers stand only where they were shown exactly this text and question.")
+
+
+def show_effects(run: Run) -> None:
+    if not run.effects:
+        st.info("Effects need two conditions.", icon=":material/info:")
+        return
+    frame = frames.effects(run)
+    title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
+    show_chart(charts.effects_forest(frame, title=title), frame, "effects")
+    st.caption(
+        "Difference in means against the reference condition, in scale points. People: 95% intervals. Predicted "
+        "effects carry no interval: how wrong this model is on other studies has not been measured yet, and "
+        "simulated effects are known to be about twice too large."
+    )
+
+
+def show_scores(run: Run) -> None:
+    table = cells_table(run)
+    if table["human_n"].isna().all():
+        st.info(
+            "No cell of this run was asked of people word for word, so there is nothing to score against."
+        )
+        return
+    convention = st.segmented_control(
+        "W in shares of", ["observed", "stated"], default="observed", required=True, key="scores_convention",
+        format_func=lambda name: "people's observed range" if name == "observed" else "the stated scale",
+    )  # fmt: skip
+    names = {
+        "outcome_name": "Outcome", "condition_name": "Condition", "human_n": "People", "human_mean": "People's mean",
+        "mean": "Predicted mean", "valid_mass": "Valid mass", f"w_{convention}": run.model,
+        f"w_{convention}_uniform": "Uniform", f"w_{convention}_condition_blind": "Condition-blind",
+        f"w_{convention}_half_sample": "Half-sample of people",
+    }  # fmt: skip
+    shown = table[table["human_n"].notna()][list(names)].rename(columns=names)
+    numbers = [name for name in names.values() if name not in ("Outcome", "Condition", "People")]
+    st.dataframe(
+        shown, hide_index=True,
+        column_config={name: st.column_config.NumberColumn(name, format="%.3f") for name in numbers},
+    )  # fmt: skip
+    means = shown[[run.model, "Uniform", "Condition-blind", "Half-sample of people"]].mean()
+    st.caption(
+        escape(
+            f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(shown)} cells: "
+            + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in means.items())
+            + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
+            "Condition-blind: all people of the outcome pooled. Half-sample: one half of the people against the other."
+        )
+    )
+
+
+def show_people(run: Run) -> None:
+    table = people_table(run)
+    st.caption(
+        f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
+    )
+    size = 100
+    page = st.pagination(max(1, -(-len(table) // size)), key="people_page")
+    st.dataframe(table.iloc[(page - 1) * size : page * size], hide_index=True, key="people_table")
+
+
+def show_panel(run: Run) -> None:
+    st.markdown("**Model**")
+    st.dataframe(
+        [{"what": k, "is": visible(str(v))} for k, v in run.manifest["card"].items()],
+        hide_index=True,
+        width=720,
+    )
+    st.markdown("**People**")
+    people = pd.DataFrame([{"source": p.source, **p.demographics} for p in run.spec.people])
+    st.dataframe(people, hide_index=True)
+    st.markdown("**How to repeat this run**")
+    st.code(" ".join(run.command), language=None, wrap_lines=True)
+    st.caption("draft.yaml is part of the export.")
+
+
+def show_export(run: Run) -> None:
+    name = run.spec.run_id
+    with st.container(horizontal=True):
+        for told, table in (
+            ("People", people_table), ("Cells", cells_table), ("Effects", effects_table),
+        ):  # fmt: skip
+            st.download_button(
+                f"{told} as CSV", table(run).to_csv(index=False).encode(), f"{name}_{told.lower()}.csv",
+                "text/csv", on_click="ignore",
+            )  # fmt: skip
+        st.download_button(
+            "People as Parquet", (run.spec.path / "people.parquet").read_bytes(), f"{name}_people.parquet",
+            on_click="ignore",
+        )  # fmt: skip
+    st.markdown(
+        "**Everything in one folder**: tables, figures as SVG and PNG, draft, spec, manifest and the command."
+    )
+    with_figures = st.checkbox("With figures (needs Chrome or Chromium on this machine)", value=True)
+    if st.button("Prepare the folder", icon=":material/folder_zip:", key="export_prepare"):
+        with st.spinner("Drawing and packing"), tempfile.TemporaryDirectory() as folder:
+            drawn = frames.figures(run) if with_figures else None
+            packed = zip_folder(export_run(run, Path(folder) / name, drawn))
+        st.download_button(
+            "Download the folder", packed, f"{name}.zip", "application/zip", on_click="ignore", type="primary",
+            icon=":material/download:", key="export_download",
+        )  # fmt: skip
+
+
+run_id = choose_run()
+try:
+    show_job(store.read_job(run_id))
+except UserError:
+    st.caption("The job of this run is gone; its results are kept.")
+try:
+    run = load_run(run_id)
+except UserError as error:
+    st.caption(escape(str(error)))
+    st.stop()
+header(run)
+view = st.segmented_control(
+    "What to show", VIEWS, default=VIEWS[0], required=True, key="results_view", label_visibility="collapsed"
+)
+{
+    "Answers": show_answers, "Effects": show_effects, "Scores": show_scores, "People": show_people,
+    "Panel and model": show_panel, "Export": show_export,
+}[view](run)  # fmt: skip

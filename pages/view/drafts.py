@@ -1,0 +1,76 @@
+"""Lists of drafts and of a draft's versions."""
+
+import difflib
+
+import streamlit as st
+
+from pages.view import form, state
+from pages.view.state import Editing
+from pages.view.text import shorten, visible
+from socrates_core.drafts import store
+from socrates_core.drafts.spec import render_draft
+
+
+def show_drafts() -> None:
+    """Every draft, to open; and the bin, to bring one back."""
+    rows = store.list_drafts()
+    if not rows:
+        st.info(
+            "A draft holds the conditions and outcomes you want to try. Start with **New draft**, or open a study "
+            "and choose **Draft from this study** to change a real experiment.",
+            icon=":material/edit_note:",
+        )
+    else:
+        chosen = st.dataframe(
+            [{**row, "title": visible(row["title"])} for row in rows],
+            column_order=["title", "changed", "n_conditions", "n_outcomes", "n_versions"],
+            hide_index=True, on_select="rerun", selection_mode="single-row", key="drafts_table",
+            column_config={
+                "title": st.column_config.TextColumn("Draft", width="large"),
+                "changed": st.column_config.DatetimeColumn("Changed", format="distance"),
+                "n_conditions": "Conditions", "n_outcomes": "Outcomes", "n_versions": "Versions",
+            },
+        )  # fmt: skip
+        st.caption("Choose a row to open the draft.")
+        if chosen["selection"]["rows"]:
+            state.go_to(state.PAGES.draft, id=rows[chosen["selection"]["rows"][0]]["draft_id"])
+    binned = store.deleted()
+    if binned:
+        with st.expander(f"Bin ({len(binned)})", icon=":material/delete:"):
+            for draft_id in binned:
+                name, back = st.columns([4, 1], vertical_alignment="center")
+                name.text(draft_id)
+                if back.button("Bring back", key=f"restore_{draft_id}"):
+                    store.restore(draft_id)
+                    st.rerun()
+
+
+def show_versions(editing: Editing) -> None:
+    """Keeps the draft as it is now as a version; compares and reopens the kept ones."""
+    note = st.text_input("Note for this version (optional)", key="version_note")
+    if st.button("Keep this version", icon=":material/bookmark_add:", key="version_keep"):
+        number = store.keep_version(editing.draft_id, editing.draft, note)
+        st.success(f"Kept as version {number}.")
+    kept = store.versions(editing.draft_id)
+    if not kept:
+        st.caption("No version is kept yet. A run keeps one by itself.")
+        return
+    number = st.selectbox(
+        "Version", [version.number for version in kept], key="version_number",
+        format_func=lambda n: next(
+            f"{v.number} · {v.saved[:16]} · {shorten(v.note, 40)}" for v in kept if v.number == n
+        ),
+    )  # fmt: skip
+    version = next(v for v in kept if v.number == number)
+    st.button(
+        "Reopen this version", icon=":material/restore:", key="version_reopen",
+        on_click=form.change, args=(editing, lambda _: version.draft), help="Undo brings the present draft back.",
+    )  # fmt: skip
+    st.caption("What changed since this version")
+    st.code(visible(differences(render_draft(version.draft), render_draft(editing.draft))), language="diff")
+
+
+def differences(before: str, after: str) -> str:
+    """The lines that differ between two drafts as YAML, or a sentence where none do."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "version", "now", n=1, lineterm="")
+    return "\n".join(lines) or "Nothing."

@@ -1,0 +1,192 @@
+"""The draft form without its drawing: from what the widgets hold to a draft, and the steps on its rows."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pages.view.state import Editing, set_editing, widget
+from socrates_core.drafts import store
+from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec
+
+Rows = Literal["conditions", "outcomes"]
+ScaleType = Literal["Whole numbers", "Listed answers", "Yes / No", "0 to 100"]
+SCALE_TYPES: tuple[ScaleType, ...] = ("Whole numbers", "Listed answers", "Yes / No", "0 to 100")
+YES_NO = {1: "Yes", 2: "No"}
+
+
+def scale_type(scale: ScaleSpec) -> ScaleType:
+    """Which entry of the scale builder a scale belongs to."""
+    if scale.kind == "enum_labels":
+        return "Yes / No" if dict(scale.labels) == YES_NO else "Listed answers"
+    return "0 to 100" if (scale.low, scale.high, scale.step) == (0, 100, 1) else "Whole numbers"
+
+
+def collect(editing: Editing) -> Draft:
+    """The draft as the widgets hold it now; what was not drawn keeps its value."""
+    draft = editing.draft
+    return draft.model_copy(
+        update={
+            "title": widget(editing.key("title"), draft.title),
+            "reference": widget(editing.key("reference"), draft.reference) or "",
+            "conditions": tuple(_condition(editing, i, c) for i, c in enumerate(draft.conditions)),
+            "outcomes": tuple(_outcome(editing, i, o) for i, o in enumerate(draft.outcomes)),
+            "panel": _panel(editing, draft.panel),
+        }
+    )
+
+
+def _condition(editing: Editing, i: int, condition: ConditionSpec) -> ConditionSpec:
+    return condition.model_copy(
+        update={
+            "name": widget(editing.key("conditions", i, "name"), condition.name),
+            "text": widget(editing.key("conditions", i, "text"), condition.text),
+        }
+    )
+
+
+def _outcome(editing: Editing, i: int, outcome: OutcomeSpec) -> OutcomeSpec:
+    return outcome.model_copy(
+        update={
+            "name": widget(editing.key("outcomes", i, "name"), outcome.name),
+            "question": widget(editing.key("outcomes", i, "question"), outcome.question),
+            "scale": _scale(editing, i, outcome.scale),
+        }
+    )
+
+
+def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
+    def held(name: str, default: Any) -> Any:
+        return widget(editing.key("outcomes", i, name), default)
+
+    kind: ScaleType = held("type", scale_type(scale))
+    if kind == "Yes / No":
+        return ScaleSpec(kind="enum_labels", low=1, high=2, labels=YES_NO)
+    if kind == "Listed answers":
+        lines = held("options", listed_text(scale)).splitlines()
+        labels = {number: line.strip() for number, line in enumerate(lines, start=1)}
+        return ScaleSpec(kind="enum_labels", low=1, high=len(labels), labels=labels)
+    low, high, step = (0, 100, 1) if kind == "0 to 100" else (
+        held("low", scale.low if scale.low is not None else 1),
+        held("high", scale.high if scale.high is not None else 7),
+        held("step", scale.step),
+    )  # fmt: skip
+    inner = {v: text for v, text in scale.labels.items() if low < v < high and scale_type(scale) == kind}
+    ends = {
+        value: held(name, scale.labels.get(value, "")).strip()
+        for value, name in ((low, "low_label"), (high, "high_label"))
+    }
+    labels = dict(sorted((inner | {value: text for value, text in ends.items() if text}).items()))
+    same_steps = scale.kind in ("range", "if_upto", "multiple") and scale.step == step
+    told = scale.kind if same_steps else ("range" if step == 1 else "multiple")
+    return ScaleSpec(kind=told, low=low, high=high, step=step, labels=labels)
+
+
+def listed_text(scale: ScaleSpec) -> str:
+    """The answers of a listed scale, one a line."""
+    return "\n".join(scale.labels.values()) if scale.kind == "enum_labels" else ""
+
+
+def _panel(editing: Editing, panel: PanelSpec) -> PanelSpec:
+    def held(name: str, default: Any) -> Any:
+        return widget(editing.key("panel", name), default)
+
+    fields = held("fields", list(panel.filters))
+    filters = {field: held(f"filter:{field}", panel.filters.get(field, [])) for field in fields}
+    described = held("described", list(panel.describe))
+    shares = {
+        field: parse_shares(held(f"shares:{field}", shares_text(panel.describe.get(field, {}))))
+        for field in described
+    }
+    return panel.model_copy(
+        update={
+            "kind": held("kind", panel.kind),
+            "corpus": held("corpus", panel.corpus),
+            "studies": tuple(held("studies", panel.studies)),
+            "filters": {field: allowed for field, allowed in filters.items() if allowed},
+            "describe": shares,
+            "n": held("n", panel.n),
+            "seed": held("seed", panel.seed),
+        }
+    )
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Shares by value out of "Female 0.5; Male 50%"; what has no number counts as share 0."""
+    found: dict[str, float] = {}
+    for part in text.split(";"):
+        value, _, number = part.strip().rpartition(" ")
+        try:
+            share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+        except ValueError:
+            value, share = part.strip(), 0.0
+        if value.strip():
+            found[value.strip()] = share
+    return found
+
+
+def shares_text(shares: dict[str, float]) -> str:
+    return "; ".join(f"{value} {share:g}" for value, share in shares.items())
+
+
+def commit(editing: Editing, draft: Draft) -> None:
+    """Saves a changed draft and remembers the step back; an unchanged one costs nothing."""
+    if draft != editing.draft:
+        _save(editing, draft)
+        editing.undo.append(editing.draft)
+        editing.redo.clear()
+        editing.draft = draft
+
+
+def step(editing: Editing, back: bool) -> None:
+    """Undoes or redoes one step."""
+    commit(editing, collect(editing))
+    source, target = (editing.undo, editing.redo) if back else (editing.redo, editing.undo)
+    if source:
+        draft = source.pop()
+        _save(editing, draft)
+        target.append(editing.draft)
+        editing.draft = draft
+        editing.generation += 1
+
+
+def change(editing: Editing, how: Callable[[Draft], Draft]) -> None:
+    """Applies a step to the draft as the widgets hold it, then builds the form anew."""
+    commit(editing, collect(editing))
+    commit(editing, how(editing.draft))
+    editing.generation += 1
+
+
+def added(draft: Draft, part: Rows) -> Draft:
+    if part == "conditions":
+        rows = (*draft.conditions, ConditionSpec(name=f"Condition {len(draft.conditions) + 1}"))
+        return draft.model_copy(update={"conditions": rows})
+    rows_o = (*draft.outcomes, OutcomeSpec(name=f"Outcome {len(draft.outcomes) + 1}"))
+    return draft.model_copy(update={"outcomes": rows_o})
+
+
+def duplicated(draft: Draft, part: Rows, index: int) -> Draft:
+    rows = list(getattr(draft, part))
+    copy = rows[index].model_copy(update={"name": f"{rows[index].name} (copy)", "source": None})
+    return draft.model_copy(update={part: (*rows[: index + 1], copy, *rows[index + 1 :])})
+
+
+def removed(draft: Draft, part: Rows, index: int) -> Draft:
+    rows = getattr(draft, part)
+    return draft.model_copy(update={part: (*rows[:index], *rows[index + 1 :])})
+
+
+def moved(draft: Draft, part: Rows, index: int, by: int) -> Draft:
+    rows = list(getattr(draft, part))
+    rows.insert(index + by, rows.pop(index))
+    return draft.model_copy(update={part: tuple(rows)})
+
+
+def open_for_editing(draft_id: str) -> Editing:
+    """The draft of the page's link, from this session or from disk."""
+    fresh = Editing(draft_id, store.open_draft(draft_id), [], [])
+    set_editing(fresh)
+    return fresh
+
+
+def _save(editing: Editing, draft: Draft) -> None:
+    saved = store.save(editing.draft_id, draft, based_on=editing.draft.digest())
+    editing.notice = saved.notice or editing.notice

@@ -1,0 +1,46 @@
+"""A run as chart rows: predicted answers and effects, with people's where they are there."""
+
+import pandas as pd
+
+from pages.view import charts, data
+from pages.view.figures import to_svg_png
+from socrates_core.simulation.results import Run
+
+
+def answers(run: Run, outcome: int) -> pd.DataFrame:
+    """One outcome's shares: a row a condition x who x value; empty before any answer."""
+    scale = run.spec.draft.outcomes[outcome].scale.scale()
+    parts = []
+    for cell in run.cells:
+        if cell.outcome == outcome:
+            if cell.people is not None:
+                parts.append(data.share_rows(cell.condition_name, "people", scale, cell.people.counts))
+            parts.append(
+                data.predicted_rows(cell.condition_name, run.model, scale, cell.probabilities, cell.n)
+            )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def effects(run: Run) -> pd.DataFrame:
+    """Differences against the reference: a row an outcome x condition x who."""
+    rows = []
+    for effect in run.effects:
+        told = {"outcome": effect.outcome, "condition": effect.condition}
+        if effect.people is not None:
+            rows.append({**told, "who": "people", **vars(effect.people)})
+        rows.append({**told, "who": run.model, **vars(effect.predicted)})
+    return pd.DataFrame(rows)
+
+
+def figures(run: Run) -> dict[str, bytes]:
+    """Every chart of the run as SVG and PNG, by file name. Raises UserError without Chrome or Chromium."""
+    found: dict[str, bytes] = {}
+    for number, outcome in enumerate(run.spec.draft.outcomes):
+        frame = answers(run, number)
+        if not frame.empty:
+            figure = charts.distribution(frame, scale=outcome.scale.scale(), title=outcome.name)
+            found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
+    if run.effects:
+        figure = charts.effects_forest(effects(run), title=f"Differences from {run.effects[0].reference}")
+        found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
+    return found

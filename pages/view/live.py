@@ -1,0 +1,73 @@
+"""A job as it goes: progress with its time left, cancel, resume. Reads folders only."""
+
+import streamlit as st
+
+from pages.view.text import escape
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Progress, describe_seconds, read_progress
+from socrates_core.jobs.store import RESUMABLE, Job
+from socrates_core.jobs.worker import ensure_worker, worker_lives
+
+ICONS = {
+    "queued": ":material/schedule:",
+    "running": ":material/sync:",
+    "done": ":material/check_circle:",
+    "failed": ":material/error:",
+    "cancelled": ":material/cancel:",
+    "lost": ":material/help:",
+}
+
+
+def show_job(job: Job) -> None:
+    """The job's state and what can be done about it; refreshes itself while the job is active."""
+    if job.active:
+        st.fragment(_show_active, run_every="1s")(job.id)
+        return
+    if job.state == "done":
+        return
+    told = f"This job is {job.state}. {job.message}"
+    show = st.error if job.state == "failed" else st.warning
+    show(escape(told), icon=ICONS[job.state])
+    if job.state in RESUMABLE and st.button("Resume", icon=":material/play_arrow:", key=f"resume_{job.id}"):
+        store.resume(job.id)
+        ensure_worker()
+        st.rerun()
+
+
+def _show_active(job_id: str) -> None:
+    job = store.read_job(job_id)
+    if not job.active:
+        st.rerun()
+    progress = read_progress(job)
+    if job.state == "queued":
+        waiting = sum(other.active and other.number < job.number for other in store.list_jobs())
+        st.info(
+            f"Waiting: {waiting} jobs stand before this one."
+            if waiting
+            else "Waiting for the worker to take it.",
+            icon=ICONS["queued"],
+        )
+        if not worker_lives():
+            ensure_worker()
+    elif progress is None or not progress.total:
+        st.info("Starting.", icon=ICONS["running"])
+    else:
+        st.progress(progress.done / progress.total, text=escape(progress_text(progress)))
+    stopping = store.cancel_requested(job)
+    if st.button(
+        "Stopping after this batch" if stopping else "Cancel",
+        icon=":material/stop_circle:", disabled=stopping, key=f"cancel_{job_id}",
+    ):  # fmt: skip
+        store.cancel(job_id)
+        st.rerun()
+
+
+def progress_text(progress: Progress) -> str:
+    """Counts, rate and time left in one line."""
+    parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
+    if progress.cached:
+        parts.append(f"{progress.cached:,} of them known from before")
+    if progress.rate:
+        parts.append(f"{progress.rate:.1f} a second")
+        parts.append(f"{describe_seconds(progress.seconds_left)} left")
+    return " · ".join(parts)

@@ -1,0 +1,40 @@
+"""Pieces that several pages show: a chart with its data, an exact prompt."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.view.text import visible
+from socrates_core.errors import UserError
+from socrates_core.records import Prompt
+from socrates_core.responders import context_limit, count_tokens
+
+
+def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
+    """A chart that can be saved as SVG from its corner, with its data as CSV below."""
+    config: dict[str, Any] = {
+        "displaylogo": False,
+        "toImageButtonOptions": {"format": "svg", "filename": name},
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    }
+    st.plotly_chart(figure, key=f"chart_{name}", config=config, alt=str(figure.layout.title.text))
+    st.download_button(
+        "Data of this chart", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv",
+        key=f"data_{name}", type="tertiary", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def show_prompt(prompt: Prompt, model: str) -> None:
+    """The exact messages and their length for `model`."""
+    st.caption("System")
+    st.code(visible(prompt.system), language=None, wrap_lines=True)
+    st.caption("User")
+    st.code(visible(prompt.user), language=None, wrap_lines=True)
+    try:
+        length, limit = count_tokens(model, prompt), context_limit(model)
+    except UserError:
+        return
+    most = f" of at most {limit:,}" if limit else ""
+    st.caption(f"{length:,} tokens{most} for {visible(model)}, chat template included.")

@@ -1,0 +1,82 @@
+"""The only file that names session-state keys, query parameters and page files."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from socrates_core.drafts.spec import Draft
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Page files by room, relative to app.py."""
+
+    studies: str = "pages/explore/studies.py"
+    study: str = "pages/explore/study.py"
+    draft: str = "pages/screen/draft.py"
+    results: str = "pages/screen/results.py"
+    jobs: str = "pages/activity/jobs.py"
+
+
+PAGES = Pages()
+
+
+def parameter(name: str) -> str | None:
+    """A query parameter of the page's link."""
+    value = st.query_params.get(name)
+    return value or None
+
+
+def set_parameters(**values: str | None) -> None:
+    """Puts what the page shows into its link."""
+    for name, value in values.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def go_to(page: str, **parameters: str) -> None:
+    st.switch_page(page, query_params=parameters)
+
+
+@dataclass
+class Editing:
+    """The draft under the cursor: its id, what is saved, and the steps back and forth.
+
+    `generation` is part of every widget's key, so that undo and re-ordering build the form anew.
+    """
+
+    draft_id: str
+    draft: Draft
+    undo: list[Draft]
+    redo: list[Draft]
+    generation: int = 0
+    notice: str = ""
+
+    def key(self, *parts: object) -> str:
+        return ":".join(["draft", self.draft_id, str(self.generation), *map(str, parts)])
+
+
+def editing() -> Editing | None:
+    found: Any = st.session_state.get("editing")
+    return found if isinstance(found, Editing) else None
+
+
+def set_editing(value: Editing | None) -> None:
+    st.session_state["editing"] = value
+
+
+def widget(key: str, default: Any) -> Any:
+    """What a widget holds, or `default` before it was drawn."""
+    return st.session_state.get(key, default)
+
+
+def set_flash(text: str) -> None:
+    """A sentence to show once, after the page has moved on."""
+    st.session_state["flash"] = text
+
+
+def pop_flash() -> str | None:
+    return st.session_state.pop("flash", None)

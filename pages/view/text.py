@@ -1,0 +1,67 @@
+"""Study text on a page: always shown as text, never run as Markdown, HTML, math or an icon."""
+
+import difflib
+import math
+import re
+
+import streamlit as st
+
+from socrates_core.errors import UserError
+
+_HIDDEN = {
+    **{code: f"⟨U+{code:04X}⟩" for code in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)},
+    **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)},
+}
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def visible(text: str) -> str:
+    """The text with zero-width and direction-changing characters spelled out."""
+    return text.translate(_HIDDEN)
+
+
+def escape(text: str) -> str:
+    """The text for a label or a Markdown body, where every character stands for itself."""
+    told = _PUNCTUATION.sub(r"\\\1", visible(text))
+    return re.sub(r"\r?\n", "  \n", told)
+
+
+def show_text(text: str) -> None:
+    """Study text in full, in a readable measure."""
+    st.text(visible(text), width=720)
+
+
+def show_difference(text: str, reference: str) -> None:
+    """Study text with the words that `reference` does not have marked."""
+    ours, theirs = re.split(r"(\s+)", text), re.split(r"(\s+)", reference)
+    matcher = difflib.SequenceMatcher(None, theirs, ours, autojunk=False)
+    parts = []
+    for tag, _, _, start, end in matcher.get_opcodes():
+        words = "".join(ours[start:end])
+        if tag in ("replace", "insert") and words.strip():
+            for line in re.split(r"(\n+)", words):
+                parts.append(f":orange-background[{escape(line)}]" if line.strip() else escape(line))
+        else:
+            parts.append(escape(words))
+    st.markdown("".join(parts), width=720)
+
+
+def show_error(error: UserError) -> None:
+    st.error(escape(str(error)), icon=":material/error:")
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """One line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def figure_text(value: float | None, digits: int = 2) -> str:
+    """A number for a sentence; an en dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"

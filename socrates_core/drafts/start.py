@@ -1,0 +1,43 @@
+"""Where a draft begins: empty, or as a copy of a study's conditions and outcomes."""
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec, StudyRef
+from socrates_core.studies import condition_names, outcome_names
+
+
+def empty_draft() -> Draft:
+    """One condition and one outcome to fill in."""
+    return Draft(conditions=(ConditionSpec(name="Control"),), outcomes=(OutcomeSpec(name="Outcome"),))
+
+
+def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
+    """A draft that asks what the study asked, of fifty of its own people.
+
+    Conditions and outcomes remember where they come from, so that people's answers stand beside the
+    prediction wherever the text is left as it was.
+    """
+    record, stimuli = corpus.study(study_id), corpus.stimuli(study_id)
+    conditions = condition_names(stimuli)
+    return Draft(
+        title=record.title,
+        study=StudyRef(corpus=corpus.name, study_id=study_id),
+        conditions=tuple(
+            ConditionSpec(
+                name=name,
+                text=next(s.condition_text for s in stimuli if s.condition_num == number),
+                source=number,
+            )
+            for number, name in conditions.items()
+        ),
+        outcomes=tuple(
+            OutcomeSpec(
+                name=name,
+                question=(first := next(s for s in stimuli if s.task_num == number)).question,
+                scale=ScaleSpec.of(first.scale),
+                source=number,
+            )
+            for number, name in outcome_names(stimuli).items()
+        ),
+        reference=conditions[record.reference_condition],
+        panel=PanelSpec(corpus=corpus.name, studies=(study_id,), n=min(50, record.n_participants)),
+    )
