@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 from filelock import FileLock
 
 from socrates_core import settings
 from socrates_core.corpus.queries import Corpus, damaged
 from socrates_core.corpus.tables import SCHEMAS, build_tables
 from socrates_core.errors import UserError, unknown
-from socrates_core.files import file_digest, read_json, write_json
+from socrates_core.files import file_digest, read_json, write_json, write_parquet
 
 FORMAT = "socrates-corpus"
 VERSION = 1
@@ -97,7 +96,7 @@ def write_corpus(
     aside = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
     try:
         for table, content in tables.items():
-            pq.write_table(content, aside / f"{table}.parquet", compression="zstd")
+            write_parquet(aside / f"{table}.parquet", content)
         write_json(aside / "manifest.json", _manifest(title, source, recipe, tables, aside))
         _replace(root / name, aside)
     except OSError as error:
@@ -127,8 +126,8 @@ def _replace(path: Path, aside: Path) -> None:
     """Puts `aside` in the place of `path`; the old folder comes back where that fails."""
     with FileLock(path.parent / ".lock"):
         old = path.parent / f".{path.name}.old"
-        shutil.rmtree(old, ignore_errors=True)
         if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
             os.replace(path, old)
         try:
             os.replace(aside, path)

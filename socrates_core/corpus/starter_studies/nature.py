@@ -179,9 +179,8 @@ APPLE = StarterStudy(
     conditions=tuple(
         Condition(
             f"Regular ${regular:.2f}, eco ${eco:.2f}",
-            "Your shop sells two kinds of apples that look and taste the same. Regular apples cost "
-            f"${regular:.2f} a pound. Ecolabeled apples, grown in a way that protects the environment, cost "
-            f"${eco:.2f} a pound.",
+            f"Imagine that your shop sells two kinds of apples. Regular apples cost ${regular:.2f} a pound. "
+            f"Ecolabeled apples, grown in a way that protects the environment, cost ${eco:.2f} a pound.",
         )
         for regular, eco in _PRICES
     ),

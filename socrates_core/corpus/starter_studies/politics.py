@@ -19,21 +19,19 @@ from socrates_core.corpus.starter_studies.record import (
 )
 
 _GOOD = (
-    "State governors meeting this week welcomed the rising number of immigrants. They said that newcomers "
-    "strengthen the economy, pay taxes, fill jobs that businesses need filled, and enrich American culture."
+    "A newspaper reports that state governors at a meeting welcomed the rising number of immigrants. They "
+    "said that newcomers strengthen the economy, pay taxes, fill jobs that businesses need filled, and "
+    "enrich American culture."
 )
 _BAD = (
-    "State governors meeting this week warned about the rising number of immigrants. They said that "
-    "newcomers drive down wages, use public services without paying their share of taxes, and do not take "
-    "up American values."
+    "A newspaper reports that state governors at a meeting warned about the rising number of immigrants. "
+    "They said that newcomers drive down wages, use public services without paying their share of taxes, "
+    "and do not take up American values."
 )
 _EUROPEAN = (
-    "One of them is Nikolai Vandinsky, who came from Russia; the report shows his photograph and tells his "
-    "story."
+    "The report shows a photograph of one of the immigrants, Nikolai Vandinsky from Russia, and his story."
 )
-_LATINO = (
-    "One of them is José Sánchez, who came from Mexico; the report shows his photograph and tells his story."
-)
+_LATINO = "The report shows a photograph of one of the immigrants, José Sánchez from Mexico, and his story."
 
 
 def _read_framing(frame: pd.DataFrame) -> Answers:
