@@ -180,4 +180,6 @@ def _path_log_probabilities(tree: AnswerTree, steps: Floats) -> Floats:
 def _children_beyond(tree: AnswerTree, steps: Floats, digits: Ints) -> Floats:
     """Probability [I] of the children of each inner node whose token does not begin with a digit."""
     beyond = np.where(np.isin(tree.token[1:], digits), 0.0, np.exp(steps))
-    return np.bincount(tree.step_source, weights=beyond, minlength=len(tree.inner))
+    total = np.zeros(len(tree.inner))
+    np.add.at(total, tree.step_source, beyond)
+    return total

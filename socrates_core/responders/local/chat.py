@@ -26,9 +26,7 @@ from socrates_core.responders.local.folder import read_config
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 
 BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
-TODAY = datetime(
-    2024, 7, 26
-)  # what templates that print today's date are told, so that answers do not change daily
+TODAY = datetime(2024, 7, 26)  # told to templates that print a date, so that answers do not change daily
 PROBE = Prompt("You answer surveys.", "How are you?")
 CHUNK = 256
 
@@ -140,7 +138,7 @@ def _settings(path: Path) -> dict[str, Any]:
 def _load_tokenizer(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-    except Exception as error:  # noqa: BLE001  # tokenizers raises nothing more precise
+    except Exception as error:  # tokenizers raises nothing more precise
         raise UserError(
             f"The tokenizer in {str(path / 'tokenizer.json')!r} cannot be read ({error}). Copy the file there again."
         ) from error

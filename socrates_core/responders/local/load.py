@@ -1,6 +1,5 @@
 """Weights onto the device: which precision, whether they fit, and what is refused."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
