@@ -1,0 +1,171 @@
+"""Dots with intervals on one axis: shares of a yes/no answer, and effects around a zero line."""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from pages.view.layout import (
+    LABEL,
+    LABEL_WIDTH,
+    QUIET_AXIS,
+    SMALL,
+    Cast,
+    cast,
+    finish,
+    head,
+    interval,
+    legend_name,
+    people_text,
+    percent,
+    signed,
+)
+from pages.view.palette import BASELINES, GRID, PEOPLE, who_label
+from pages.view.plain import plain_text, wrapped
+
+LINE, LABEL_LINE, BETWEEN = 20, 17, 14
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One figure of one `who`: where it stands, its interval (NaN without one), how it reads."""
+
+    who: str
+    value: float
+    low: float
+    high: float
+    text: str
+    n: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """The dots of one condition under its label; a new `group` starts with a heading."""
+
+    group: str
+    label: str
+    dots: tuple[Dot, ...]
+
+
+def share_rows(frame: pd.DataFrame) -> list[Row]:
+    """A row a condition from columns condition, who, share, low, high, n."""
+    return [
+        Row(
+            "",
+            str(condition),
+            tuple(_dot(told, "share", percent, scale=100) for told in own.to_dict("records")),
+        )
+        for condition, own in frame.groupby("condition", sort=False)
+    ]
+
+
+def effect_rows(frame: pd.DataFrame) -> list[Row]:
+    """A row an outcome and condition from columns outcome, condition, who, difference, low, high, n."""
+    return [
+        Row(
+            str(outcome),
+            str(condition),
+            tuple(_dot(told, "difference", signed) for told in own.to_dict("records")),
+        )
+        for (outcome, condition), own in frame.groupby(["outcome", "condition"], sort=False)
+    ]
+
+
+def _dot(told: dict[Hashable, Any], column: str, render: Callable[[float], str], *, scale: float = 1) -> Dot:
+    low, high = float(told["low"]), float(told["high"])
+    value = float(told[column])
+    return Dot(
+        str(told["who"]), value, low, high, render(value) + interval(low * scale, high * scale), told["n"]
+    )
+
+
+def figure(
+    rows: list[Row], *, title: str, note: str, axis: str, theme: str | None, share: bool = False
+) -> go.Figure:
+    """Rows from top to bottom, labelled above their dots, with their figures in a column on the right."""
+    players = cast([dot.who for row in rows for dot in row.dots], theme)
+    top = head(title, note, players)
+    made = go.Figure()
+    depth = 4.0
+    placed: list[tuple[float, Row, Dot]] = []
+    groups = list(dict.fromkeys(row.group for row in rows))
+    group = "" if len(groups) > 1 else (groups[0] if groups else "")
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            depth = _label(made, f"<b>{wrapped(group, LABEL_WIDTH - 4, most=2)}</b>", depth) + 4
+        depth = _label(made, wrapped(row.label, LABEL_WIDTH, most=2), depth)
+        for dot in sorted(row.dots, key=lambda dot: players.who.index(dot.who)):
+            placed.append((depth + LINE / 2, row, dot))
+            depth += LINE
+        depth += BETWEEN
+    for who in players.who:
+        made.add_traces(list(_traces([each for each in placed if each[2].who == who], who, players)))
+    for y, _, dot in placed:
+        made.add_annotation(
+            text=plain_text(dot.text), x=1, xref="paper", xanchor="left", xshift=8, y=y, yanchor="middle",
+            showarrow=False, font=SMALL,
+        )  # fmt: skip
+    _axes(made, [dot for _, _, dot in placed], depth, axis, share=share)
+    return finish(made, top, height=int(top.height + depth + 52), margin={"l": 12, "r": 128, "b": 52})
+
+
+def _label(made: go.Figure, text: str, depth: float) -> float:
+    """Writes a label at the left edge; the depth below it."""
+    made.add_annotation(
+        text=text, x=0, xref="paper", xanchor="left", y=depth, yanchor="top", align="left", showarrow=False,
+        font=LABEL, borderpad=0,
+    )  # fmt: skip
+    return depth + LABEL_LINE * (text.count("<br>") + 1) + 2
+
+
+def _traces(placed: list[tuple[float, Row, Dot]], who: str, players: Cast) -> Iterator[go.Scatter]:
+    """The intervals of one `who` as lines, then its dots."""
+    colour = players.colours[who]
+    spans = [(y, dot) for y, _, dot in placed if np.isfinite([dot.low, dot.high]).all()]
+    if spans:
+        yield go.Scatter(
+            x=[end for _, dot in spans for end in (dot.low, dot.high, None)],
+            y=[end for y, _ in spans for end in (y, y, None)],
+            mode="lines", line={"color": colour, "width": 2.5}, hoverinfo="skip", showlegend=False, legendgroup=who,
+        )  # fmt: skip
+    yield go.Scatter(
+        x=[dot.value for _, _, dot in placed], y=[y for y, _, _ in placed], mode="markers", marker=_marker(who, colour),
+        name=legend_name(who), legendgroup=who, customdata=[_hover(row, dot) for _, row, dot in placed],
+        hovertemplate="%{customdata}<extra></extra>", cliponaxis=False,
+    )  # fmt: skip
+
+
+def _marker(who: str, colour: str) -> dict[str, Any]:
+    if who == PEOPLE:
+        return {"symbol": "circle", "size": 11, "color": colour}
+    symbol = "line-ns-open" if who in BASELINES else "circle-open"
+    return {
+        "symbol": symbol,
+        "size": 11,
+        "color": colour,
+        "line": {"width": 1.5 if who in BASELINES else 2.5},
+    }
+
+
+def _hover(row: Row, dot: Dot) -> str:
+    named = [wrapped(text, LABEL_WIDTH) for text in (row.group, row.label) if text]
+    return "<br>".join(
+        [*named, f"{plain_text(who_label(dot.who))}: {plain_text(dot.text)}", people_text(dot.who, dot.n)]
+    )
+
+
+def _axes(made: go.Figure, dots: list[Dot], depth: float, axis: str, *, share: bool) -> None:
+    made.update_yaxes(range=[depth, 0], visible=False, fixedrange=True)
+    made.update_xaxes(**QUIET_AXIS, title_text=plain_text(axis))
+    if share:
+        made.update_xaxes(range=[0, 1], tickformat=".0%", dtick=0.25)
+        return
+    ends = np.array([[dot.value, dot.low, dot.high] for dot in dots] or [[0.0]], dtype=float)
+    low, high = min(0.0, float(np.nanmin(ends))), max(0.0, float(np.nanmax(ends)))
+    room = 0.08 * ((high - low) or 1.0)
+    made.update_xaxes(range=[low - room, high + room], nticks=6)
+    made.add_vline(x=0, line={"color": GRID.replace("0.22", "0.8"), "width": 1.5}, layer="below")
