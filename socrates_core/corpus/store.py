@@ -18,6 +18,8 @@ from socrates_core.corpus.tables import SCHEMAS, build_tables
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import file_digest, read_json, write_json, write_parquet
 
+__all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus"]
+
 FORMAT = "socrates-corpus"
 VERSION = 1
 
