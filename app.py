@@ -3,13 +3,15 @@
 python -m socrates_core app
 """
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages.view.state import PAGES
 from pages.view.text import show_error
 from socrates_core.errors import UserError
 
-st.set_page_config(page_title="Socrates", page_icon=":material/forum:", layout="wide")
+st.set_page_config(page_title="Socrates", page_icon=str(Path(__file__).parent / "docs" / "icon.svg"), layout="wide")
 
 page = st.navigation(
     {

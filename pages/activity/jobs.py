@@ -7,9 +7,9 @@ from pages.view.live import ICONS, progress_text, show_job
 from pages.view.text import escape, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
+from socrates_core.jobs.launch import worker_lives
 from socrates_core.jobs.progress import read_progress
 from socrates_core.jobs.store import Job
-from socrates_core.jobs.worker import worker_lives
 
 
 def row(job: Job) -> dict[str, object]:

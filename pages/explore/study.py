@@ -2,17 +2,17 @@
 
 import pandas as pd
 import streamlit as st
-from socrates_core.prompts import render_prompt
-from socrates_core.scales import render_instruction
 
 from pages.view import charts, data, state
-from pages.view.parts import show_chart, show_prompt
+from pages.view.parts import show_chart, show_prompt, theme
 from pages.view.text import escape, interval_text, shorten, show_difference, show_text
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts import store as drafts
 from socrates_core.drafts.start import draft_from_study
+from socrates_core.prompts import render_prompt
 from socrates_core.records import Stimulus
+from socrates_core.scales import render_instruction
 from socrates_core.studies import condition_names, outcome_names
 
 VIEWS = ["Answers", "Effects", "Conditions", "Outcomes", "Exact prompt", "About"]
@@ -69,7 +69,7 @@ def show_answers(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -
     show_text(question)
     frame = data.distribution_frame(rows, scale)
     title = f"What did people answer? {outcome_names(stimuli)[task]}"
-    show_chart(charts.distribution(frame, scale=scale, title=title), frame, "people_answers")
+    show_chart(charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "people_answers")
     dropped = sum(row["n_off_scale"] for row in rows)
     n = ", ".join(f"{row['condition']} {row['n']:,}" for row in rows)
     off = f" {dropped} answers off the scale are not shown." if dropped else " No answer was off the scale."
@@ -91,7 +91,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -
         [{"outcome": e.outcome, "condition": e.condition, "who": "people", **vars(e.effect)} for e in effects]
     )
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
-    show_chart(charts.effects_forest(frame, title=title), frame, "people_effects")
+    show_chart(charts.effects_forest(frame, title=title, theme=theme()), frame, "people_effects")
     table = frame.assign(interval=[interval_text(r.low, r.high) for r in frame.itertuples()])
     st.dataframe(
         table, hide_index=True,

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.view import charts, frames, state
 from pages.view.live import show_job
-from pages.view.parts import show_chart
+from pages.view.parts import show_chart, theme
 from pages.view.text import escape, figure_text, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -89,7 +89,7 @@ def show_answers(run: Run) -> None:
         st.info("No answer of this outcome is there yet.", icon=":material/hourglass_empty:")
         return
     title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
-    show_chart(charts.distribution(frame, scale=scale, title=title), frame, "answers")
+    show_chart(charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
     asked = [cell for cell in shown if cell.people is not None]
     if asked:
         n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in asked if c.people)
@@ -109,7 +109,7 @@ def show_effects(run: Run) -> None:
         return
     frame = frames.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-    show_chart(charts.effects_forest(frame, title=title), frame, "effects")
+    show_chart(charts.effects_forest(frame, title=title, theme=theme()), frame, "effects")
     st.caption(
         "Difference in means against the reference condition, in scale points. People: 95% intervals. Predicted "
         "effects carry no interval: how wrong this model is on other studies has not been measured yet, and "

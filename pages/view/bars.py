@@ -17,7 +17,6 @@ from pages.view.layout import (
     Cast,
     cast,
     finish,
-    head,
     interval,
     legend_name,
     people_text,
@@ -55,12 +54,9 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
     slots = _slots(scale, sorted(set(rows["value"])))
     players = cast(list(rows["who"]), theme)
     conditions = list(dict.fromkeys(rows["condition"]))
-    top = head(title, note, players)
     bottom = 44 + 15 * max((text.count("<br>") + 1 for text in slots.ticks[1]), default=1)
-    height = top.height + len(conditions) * (PANEL + GAP) + bottom
-    made = make_subplots(
-        rows=max(len(conditions), 1), shared_xaxes=True, vertical_spacing=GAP / (height - top.height - bottom)
-    )
+    height = max(len(conditions), 1) * (PANEL + GAP) - GAP
+    made = make_subplots(rows=max(len(conditions), 1), shared_xaxes=True, vertical_spacing=GAP / height)
     for number, condition in enumerate(conditions):
         panel = rows[rows["condition"] == condition]
         for who in players.who:
@@ -71,7 +67,8 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
                 )
         _panel_head(made, number, condition, panel)
     _axes(made, rows, slots, len(conditions))
-    return finish(made, top, height=height, margin={"l": 52, "r": 8, "b": bottom})
+    margin = {"l": 52, "r": 12, "b": bottom}
+    return finish(made, players, title=title, note=note, height=height + bottom, margin=margin, above=26)
 
 
 def _slots(scale: Scale, found: list[Number]) -> Slots:

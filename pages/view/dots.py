@@ -16,7 +16,6 @@ from pages.view.layout import (
     Cast,
     cast,
     finish,
-    head,
     interval,
     legend_name,
     people_text,
@@ -87,7 +86,6 @@ def figure(
 ) -> go.Figure:
     """Rows from top to bottom, labelled above their dots, with their figures in a column on the right."""
     players = cast([dot.who for row in rows for dot in row.dots], theme)
-    top = head(title, note, players)
     made = go.Figure()
     depth = 4.0
     placed: list[tuple[float, Row, Dot]] = []
@@ -110,7 +108,8 @@ def figure(
             showarrow=False, font=SMALL,
         )  # fmt: skip
     _axes(made, [dot for _, _, dot in placed], depth, axis, share=share)
-    return finish(made, top, height=int(top.height + depth + 52), margin={"l": 12, "r": 128, "b": 52})
+    margin = {"l": 12, "r": 128, "b": 52}
+    return finish(made, players, title=title, note=note, height=int(depth) + 52, margin=margin)
 
 
 def _label(made: go.Figure, text: str, depth: float) -> float:

@@ -1,4 +1,4 @@
-"""What every chart shares: a wrapped title, a legend below it, quiet axes, sizes in pixels."""
+"""What every chart shares: who is in it, a wrapped title, a legend below it, quiet axes, sizes in pixels."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from pages.view.palette import BASELINES, GRID, INKS, PEOPLE, Ink, model_colours, who_label
-from pages.view.plain import plain_text, wrapped
+from pages.view.plain import plain_text, readable, wrapped
 
 MOST_CONDITIONS = 12
 NARROW = 390
@@ -34,46 +34,57 @@ def cast(who: list[str], theme: str | None) -> Cast:
     return Cast((*([PEOPLE] if PEOPLE in who else []), *models, *baselines), colours, ink)
 
 
-@dataclass(frozen=True)
-class Head:
-    """The part above the panels: its layout entries, and in pixels where its legend begins and it ends."""
+def finish(
+    figure: go.Figure,
+    players: Cast,
+    *,
+    title: str,
+    note: str,
+    height: int,
+    margin: dict[str, int],
+    above: int = 0,
+) -> go.Figure:
+    """Puts title, note and legend over the panels, whose `height` in pixels grows by what they need.
 
-    layout: dict[str, Any]
-    legend_at: int
-    height: int
-
-
-def head(title: str, note: str, players: Cast) -> Head:
-    """Title, note and legend, stacked so that they fit a narrow screen whatever the texts."""
+    The title is an annotation, because those are placed to the pixel whatever the number of lines; its
+    words are in the figure's `meta` for a text alternative. `above` is room for the first panel's heading.
+    """
     lines = wrapped(title, TITLE_WIDTH)
-    title_height = 14 + 21 * (lines.count("<br>") + 1) + (18 if note else 0)
-    widths = [40 + 7 * min(len(who_label(who)), 40) for who in players.who]
-    rows = max(1, -(-sum(widths) // (NARROW - 20)))
-    layout = {
-        "title": {
-            "text": lines, "x": 0, "xref": "container", "xanchor": "left",
-            "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8, "l": 4},
-            "font": {"size": 16}, "automargin": False,
-            **({"subtitle": {"text": plain_text(note), "font": SMALL}} if note else {}),
-        },
-        "legend": {
-            "orientation": "h", "x": 0, "xref": "container", "xanchor": "left",
-            "yref": "container", "yanchor": "top", "font": SMALL,
-            "itemsizing": "constant", "title": {"text": ""}, "traceorder": "normal",
-        },
-    }  # fmt: skip
-    return Head(layout, title_height, title_height + 22 * rows + 6)
-
-
-def finish(figure: go.Figure, top: Head, *, height: int, margin: dict[str, int]) -> go.Figure:
-    """Sets the sizes and everything that all charts share."""
+    title_height = 10 + 21 * (lines.count("<br>") + 1)
+    note_height = 20 if note else 0
+    legend_height = 20 * _legend_rows(players, NARROW - margin["l"] - margin["r"]) + 10
+    top = title_height + note_height + legend_height + above
+    corner = {
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "top",
+        "align": "left",
+    }
+    for text, size, at in ((lines, 16, top - 2), (plain_text(note), 12, top - title_height)):
+        if text:
+            figure.add_annotation(
+                text=text, font={"size": size}, xshift=2 - margin["l"], yshift=at, showarrow=False, **corner
+            )
+    whole = height + top
     return figure.update_layout(
-        **top.layout, legend_y=1 - top.legend_at / height,
-        height=height, margin={"t": top.height, "pad": 0, **margin},
+        height=whole, margin={"t": top, "pad": 0, **margin}, meta=readable(f"{title} {note}"),
+        legend={
+            "orientation": "h", "x": 0, "xref": "container", "xanchor": "left", "y": 1 - (title_height + note_height) / whole,
+            "yref": "container", "yanchor": "top", "font": SMALL, "itemsizing": "constant", "title": {"text": ""},
+        },
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         dragmode=False, hovermode="closest", hoverlabel={"align": "left"},
         barmode="group", bargap=0.22, bargroupgap=0.06,
     )  # fmt: skip
+
+
+def _legend_rows(players: Cast, room: int) -> int:
+    """How many rows plotly breaks the legend into, all its columns being as wide as the widest name."""
+    widest = max((45 + 7 * len(readable(who_label(who))[:40]) for who in players.who), default=0)
+    return -(-len(players.who) // max(room // max(widest, 1), 1))
 
 
 def legend_name(who: str) -> str:
@@ -106,6 +117,7 @@ def people_text(who: str, n: float) -> str:
 
 
 QUIET_AXIS: dict[str, Any] = {
-    "showline": False, "zeroline": False, "gridcolor": GRID, "ticks": "", "fixedrange": True, "tickfont": SMALL,
+    "showline": False, "zeroline": False, "gridcolor": GRID, "ticks": "", "fixedrange": True,
+    "tickfont": SMALL,
     "title": {"font": SMALL, "standoff": 8},
 }  # fmt: skip

@@ -4,9 +4,9 @@ import streamlit as st
 
 from pages.view.text import escape
 from socrates_core.jobs import store
+from socrates_core.jobs.launch import ensure_worker, worker_lives
 from socrates_core.jobs.progress import Progress, describe_seconds, read_progress
 from socrates_core.jobs.store import RESUMABLE, Job
-from socrates_core.jobs.worker import ensure_worker, worker_lives
 
 ICONS = {
     "queued": ":material/schedule:",

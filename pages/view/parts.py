@@ -38,3 +38,8 @@ def show_prompt(prompt: Prompt, model: str) -> None:
         return
     most = f" of at most {limit:,}" if limit else ""
     st.caption(f"{length:,} tokens{most} for {visible(model)}, chat template included.")
+
+
+def theme() -> str | None:
+    """Whether the browser shows the page "light" or "dark"; None before it told."""
+    return st.context.theme.type

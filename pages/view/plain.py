@@ -25,5 +25,5 @@ def wrapped(text: object, width: int, *, most: int = 3) -> str:
     """`text` in at most `most` lines of `width` characters for a chart label; a cut ends in an ellipsis."""
     lines = textwrap.wrap(readable(text), width)
     if len(lines) > most:
-        lines = [*lines[: most - 1], lines[most - 1][: width - 1].rstrip() + "…"]
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])[: width - 1].rstrip() + "…"]
     return "<br>".join(plain_text(line) for line in lines)

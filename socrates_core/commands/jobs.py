@@ -6,9 +6,10 @@ import typer
 
 from socrates_core.commands.output import AsJson, print_json, print_table
 from socrates_core.jobs import store
+from socrates_core.jobs.launch import ensure_worker
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job
-from socrates_core.jobs.worker import IDLE_SECONDS, Worker, ensure_worker
+from socrates_core.jobs.worker import IDLE_SECONDS, Worker
 
 
 def jobs(as_json: AsJson = False) -> None:

@@ -191,5 +191,5 @@ def run(
     )
     print("\nEffects against the reference; simulated effects carry no interval before calibration")
     columns = ["outcome", "condition", "reference", "predicted", "people", "low", "high", "n"]
-    print_table([vars(effect) for effect in found.effects], columns, "One condition: nothing to compare.")
+    print_table([effect.as_dict() for effect in found.effects], columns, "One condition: nothing to compare.")
     print(f"\nReproduce: {shlex.join(found.command)}")

@@ -5,8 +5,6 @@ python -m socrates_core worker
 
 import logging
 import signal
-import subprocess
-import sys
 import time
 import traceback
 from types import FrameType
@@ -15,34 +13,11 @@ from filelock import FileLock, Timeout
 
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
+from socrates_core.jobs.launch import worker_lock
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
 from socrates_core.jobs.store import Job
 
 IDLE_SECONDS = 900.0
-
-
-def _worker_lock(timeout: float) -> FileLock:
-    return FileLock(store.jobs_folder() / "worker.lock", timeout=timeout)
-
-
-def worker_lives() -> bool:
-    """True while a worker holds this home's worker lock."""
-    try:
-        with _worker_lock(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def ensure_worker() -> None:
-    """Starts a worker where none lives; of two that start at the same time the second ends itself."""
-    if worker_lives():
-        return
-    with (store.jobs_folder() / "worker.log").open("ab") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "socrates_core", "worker"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
 
 
 class Worker:
@@ -54,7 +29,7 @@ class Worker:
 
     def run(self) -> int:
         """Works until idle; returns the number of jobs run. Raises UserError where another worker lives."""
-        lock = _worker_lock(timeout=2)  # longer than the glance of worker_lives
+        lock = worker_lock(timeout=2)  # longer than the glance of worker_lives
         try:
             lock.acquire()
         except Timeout as error:

@@ -26,7 +26,7 @@ cells.csv     one row a condition x outcome: predicted shares; people's counts w
               must not be mixed: the people's observed range, and the stated scale
 effects.csv   differences in means against the reference condition; intervals (95%) are people's alone
 spec.json     what was asked, of whom, of which model;  manifest.json: versions and SHA-256 digests
-draft.yaml    the draft; this command repeats the run:
+draft.yaml    the draft; in the project's folder, with the path of draft.yaml, this repeats the run:
 
     {command}
 """

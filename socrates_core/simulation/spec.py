@@ -10,7 +10,7 @@ from socrates_core.drafts.check import require_runnable
 from socrates_core.drafts.spec import Draft, draft_from_dict
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import digest, read_json, write_json
-from socrates_core.jobs import store, worker
+from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id, now
 from socrates_core.panels import Person, draw_panel
 from socrates_core.prompts import TEMPLATE, render_prompt
@@ -89,7 +89,7 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
     )
     if job.id != spec.run_id:
         shutil.rmtree(spec.path)
-    worker.ensure_worker()
+    launch.ensure_worker()
     return job
 
 

@@ -1,0 +1,33 @@
+"""Whether a worker lives on this home, and how one is started."""
+
+import subprocess
+import sys
+
+from filelock import FileLock, Timeout
+
+from socrates_core.jobs import store
+
+
+def worker_lock(timeout: float) -> FileLock:
+    """The lock that a worker holds for as long as it lives."""
+    return FileLock(store.jobs_folder() / "worker.lock", timeout=timeout)
+
+
+def worker_lives() -> bool:
+    """True while a worker holds this home's worker lock."""
+    try:
+        with worker_lock(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def ensure_worker() -> None:
+    """Starts a worker where none lives; of two that start at the same time the second ends itself."""
+    if worker_lives():
+        return
+    with (store.jobs_folder() / "worker.log").open("ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "socrates_core", "worker"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip

@@ -1,0 +1,130 @@
+"""Jobs with real processes: queue, cancel, kill -9, resume, take-over."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.jobs.launch import worker_lives
+from socrates_core.jobs.progress import Reporter, describe_seconds, read_progress
+from socrates_core.jobs.store import Owner
+from socrates_core.jobs.worker import Worker
+
+
+def submit(key: str = "a") -> store.Job:
+    return store.submit("simulate", "A run", {"run_id": key}, key=key)
+
+
+def test_jobs_are_taken_in_the_order_of_submission(home: Path) -> None:
+    first, second = submit("a"), submit("b")
+    assert [job.id for job in store.list_jobs()] == [first.id, second.id]
+    claimed = store.claim_next()
+    assert claimed is not None and claimed.id == first.id and claimed.state == "running"
+
+
+def test_a_duplicate_of_an_active_job_joins_it_and_a_finished_one_does_not_count(home: Path) -> None:
+    first = submit()
+    assert submit().id == first.id
+    store.finish(first, "done")
+    assert submit().id != first.id
+
+
+def test_cancelling_a_queued_job_ends_it_and_cancelling_it_twice_is_a_sentence(home: Path) -> None:
+    job = submit()
+    assert store.cancel(job.id).state == "cancelled"
+    with pytest.raises(UserError, match="only a queued or running"):
+        store.cancel(job.id)
+
+
+def test_a_job_whose_process_was_killed_reads_as_lost_and_can_be_resumed(home: Path) -> None:
+    job = submit()
+    code = (
+        "import time; from socrates_core.jobs import store; "
+        "store.claim_next(); print('on', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"on\n"
+    assert store.read_job(job.id).state == "running"
+    process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while store.read_job(job.id).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert store.read_job(job.id).state == "lost"  # not waited for yet, so this process is a zombie
+    process.wait()
+    assert store.read_job(job.id).state == "lost"
+    assert store.resume(job.id).state == "queued"
+
+
+def test_a_reused_process_id_is_not_the_job(home: Path) -> None:
+    assert Owner(os.getpid(), psutil.Process().create_time()).alive()
+    assert not Owner(os.getpid(), psutil.Process().create_time() - 3600).alive()
+
+
+def test_an_unknown_job_lists_the_known_ones_and_paths_are_refused(home: Path) -> None:
+    job = submit()
+    with pytest.raises(UserError, match=job.id):
+        store.read_job("nope")
+    with pytest.raises(UserError, match="no job"):
+        store.read_job("../jobs")
+
+
+def test_a_hand_edited_status_is_a_sentence_and_does_not_hide_other_jobs(home: Path) -> None:
+    broken, fine = submit("a"), submit("b")
+    (broken.path / "status.json").write_text('{"state": "queued"')
+    with pytest.raises(UserError, match="damaged"):
+        store.read_job(broken.id)
+    assert [job.id for job in store.list_jobs()] == [fine.id]
+
+
+def test_progress_counts_cached_items_apart_and_skips_a_torn_last_line(home: Path) -> None:
+    job = submit()
+    reporter = Reporter(job)
+    reporter.begin("answering", total=100, cached=60)
+    time.sleep(0.05)
+    reporter.advance(40)
+    with (job.path / "progress.jsonl").open("a") as opened:
+        opened.write('{"time": 1, "pha')
+    progress = read_progress(job)
+    assert progress is not None and progress.rate is not None
+    assert (progress.done, progress.cached, progress.seconds_left) == (100, 60, 0.0)
+    assert progress.rate < 40 / 0.05 + 1
+
+
+def test_durations_are_words() -> None:
+    assert describe_seconds(None) == "not known yet"
+    assert describe_seconds(4) == "a few seconds"
+    assert describe_seconds(170) == "about 3 minutes"
+    assert describe_seconds(9000) == "about 2.5 hours"
+
+
+def test_a_second_worker_refuses_and_an_idle_one_ends(home: Path) -> None:
+    command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "6"]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not worker_lives() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 2 and "Another worker" in second.stderr
+    assert first.wait(30) == 0 and not worker_lives()
+
+
+def test_a_job_of_an_unknown_kind_fails_with_a_sentence_and_keeps_a_log(home: Path) -> None:
+    job = store.submit("dance", "Dance", {}, key="dance")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert Worker(idle_seconds=0).run() == 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    done = store.read_job(job.id)
+    assert done.state == "failed" and "dance" in done.message
+    assert any("dance" in line for line in store.read_log(done))
+    assert json.loads((done.path / "status.json").read_text())["owner"] is None

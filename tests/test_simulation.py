@@ -1,0 +1,248 @@
+"""Runs from submission to export, with the deterministic stand-in and real worker processes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from socrates_core.corpus.store import find_study
+from socrates_core.drafts.spec import Draft
+from socrates_core.drafts.start import draft_from_study
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Cancelled, Reporter
+from socrates_core.panels import draw_panel
+from socrates_core.prompts import render_prompt
+from socrates_core.records import Answer, Prompt, Question
+from socrates_core.simulation.cache import answer_key, open_cache
+from socrates_core.simulation.export import export_run
+from socrates_core.simulation.results import list_runs, load_run
+from socrates_core.simulation.run import run_simulation
+from socrates_core.simulation.spec import ModelRequest, load_spec, questions, submit_simulation
+from tests.test_drafts import make_draft
+
+ECHO = ModelRequest("echo")
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests run the worker's code themselves, unless they start a real one."""
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+
+
+def run_now(draft: Draft) -> str:
+    job = submit_simulation(draft, ECHO)
+    claimed = store.claim_next()
+    assert claimed is not None
+    store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
+    return job.id
+
+
+def kakadu(n: int = 6) -> Draft:
+    draft = draft_from_study(find_study("kakadu"), "kakadu")
+    return draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": n})})
+
+
+def test_a_run_answers_every_person_condition_and_outcome_once(home: Path) -> None:
+    run = load_run(run_now(make_draft()))
+    people = run.people
+    assert len(people) == 4 * 2 * 1 and not people.duplicated(["person", "condition", "outcome"]).any()
+    assert np.allclose([p.sum() for p in people["probabilities"]], 1)
+    assert run.manifest["state"] == "complete" and run.manifest["n_answered"] == 8
+
+
+def test_a_second_identical_run_comes_from_the_cache_bit_for_bit(home: Path) -> None:
+    first, second = load_run(run_now(make_draft())), load_run(run_now(make_draft()))
+    assert first.spec.run_id != second.spec.run_id
+    assert second.manifest["n_cached"] == 8 and second.manifest["n_tokens"] == 0
+    for ours, theirs in zip(first.people["probabilities"], second.people["probabilities"], strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def test_changing_one_condition_scores_only_its_cells(home: Path) -> None:
+    draft = make_draft()
+    run_now(draft)
+    changed = draft.conditions[1].model_copy(update={"text": "Another word."})
+    run = load_run(run_now(draft.model_copy(update={"conditions": (draft.conditions[0], changed)})))
+    cached = run.people.groupby("condition")["cached"].all()
+    assert cached.tolist() == [True, False]
+
+
+def test_people_stand_beside_the_prediction_only_where_the_text_is_theirs(starter_home: Path) -> None:
+    draft = kakadu()
+    same = load_run(run_now(draft))
+    assert all(cell.people is not None for cell in same.cells)
+    counts = {cell.condition_name: cell.people.n for cell in same.cells if cell.people}
+    assert sorted(counts.values()) == [909, 918]
+    edited = draft.conditions[0].model_copy(update={"text": draft.conditions[0].text + " Really."})
+    changed = load_run(run_now(draft.model_copy(update={"conditions": (edited, *draft.conditions[1:])})))
+    assert [cell.people is not None for cell in changed.cells] == [False, True]
+    assert all(effect.people is None for effect in changed.effects)
+
+
+def test_human_effects_in_a_run_are_the_studys_own(starter_home: Path) -> None:
+    effect = load_run(run_now(kakadu())).effects[0]
+    assert effect.people is not None
+    assert abs(effect.people.difference) == pytest.approx(0.18, abs=0.005)
+    assert np.isnan(effect.predicted.low)
+
+
+def test_scores_name_both_conventions_and_every_baseline(starter_home: Path) -> None:
+    scores = load_run(run_now(kakadu())).cells[0].scores()
+    for convention in ("observed", "stated"):
+        for row in ("", "_uniform", "_condition_blind", "_half_sample"):
+            value = scores[f"w_{convention}{row}"]
+            assert value is not None and 0 <= value <= 1
+
+
+def test_an_active_identical_run_is_joined_and_leaves_no_second_folder(home: Path) -> None:
+    first, second = submit_simulation(make_draft(), ECHO), submit_simulation(make_draft(), ECHO)
+    assert first.id == second.id and len(list_runs()) == 1
+
+
+def test_a_cancelled_run_keeps_its_answers_and_says_that_it_is_partial(home: Path) -> None:
+    job = submit_simulation(make_draft(), ECHO)
+    claimed = store.claim_next()
+    assert claimed is not None
+    store.cancel(job.id)
+    with pytest.raises(Cancelled):
+        run_simulation(job.id, Reporter(claimed))
+    run = load_run(job.id)
+    assert run.manifest["state"] == "partial" and run.manifest["n_answered"] == 1
+    assert run.people["probabilities"].notna().sum() == 1
+    store.finish(claimed, "cancelled")
+    store.resume(job.id)
+    again = store.claim_next()
+    assert again is not None
+    run_simulation(job.id, Reporter(again))
+    assert load_run(job.id).manifest["n_cached"] == 1
+
+
+def test_a_run_killed_with_minus_nine_is_lost_then_resumed_without_repeating_answers(
+    starter_home: Path,
+) -> None:
+    draft = kakadu(n=1500)
+    job = submit_simulation(draft, ECHO)
+    command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "1"]
+    worker = subprocess.Popen(command)
+    progress = job.path / "progress.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if progress.exists() and '"answering", "done": ' in progress.read_text():
+            break
+        time.sleep(0.01)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    assert store.read_job(job.id).state == "lost"
+    with open_cache() as cache:
+        kept = cache.count()
+    store.resume(job.id)
+    assert subprocess.run(command, check=False, timeout=120).returncode == 0
+    assert store.read_job(job.id).state == "done"
+    run = load_run(job.id)
+    assert run.manifest["state"] == "complete" and run.manifest["n_answered"] == 3000
+    assert not run.people.duplicated(["person", "condition", "outcome"]).any()
+    distinct = {
+        answer_key(run.manifest["fingerprint"], a.question) for a in questions(draft, run.spec.people)
+    }
+    with open_cache() as cache:
+        assert cache.count() == len(distinct) >= kept
+
+
+def test_the_cache_returns_what_was_written_and_the_first_writer_wins(home: Path) -> None:
+    question = Question(Prompt("s", "u"), ("1", "2"))
+    key = answer_key("f", question)
+    with open_cache() as one, open_cache() as two:
+        one.write(key, "f", Answer(np.array([0.1, 0.9]), 0.123456789012345, 7))
+        two.write(key, "f", Answer(np.array([0.5, 0.5]), 0.5, 7))
+        found = two.read([key])[key]
+    assert found.probabilities.tolist() == [0.1, 0.9] and found.valid_mass == 0.123456789012345
+
+
+def test_a_damaged_cache_is_a_sentence(home: Path) -> None:
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / "answers.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="answer cache"), open_cache():
+        pass
+
+
+def test_the_key_tells_prompts_options_and_models_apart() -> None:
+    question = Question(Prompt("s", "u"), ("1", "2"))
+    others = [
+        answer_key("g", question),
+        answer_key("f", Question(Prompt("s", "v"), ("1", "2"))),
+        answer_key("f", Question(Prompt("s", "u"), ("1", "3"))),
+    ]
+    assert answer_key("f", question) not in others and len(set(others)) == 3
+
+
+def test_an_export_holds_tables_spec_manifest_and_a_command_that_reproduces_the_run(
+    home: Path, tmp_path: Path
+) -> None:
+    run = load_run(run_now(make_draft()))
+    folder = export_run(run, tmp_path / "out", {"a.svg": b"<svg/>"})
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert names == {
+        "people.csv", "cells.csv", "effects.csv", "people.parquet", "cells.parquet", "spec.json",
+        "manifest.json", "draft.yaml", "README.txt", "figures/a.svg",
+    }  # fmt: skip
+    people = pd.read_csv(folder / "people.csv")
+    assert np.allclose(people[[f"p_{v}" for v in range(1, 8)]].sum(axis=1), 1)
+    again = subprocess.run(
+        [sys.executable, *[part.replace("draft.yaml", str(folder / "draft.yaml")) for part in run.command[1:]], "--json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    repeated = load_run(json.loads(again.stdout)["run_id"])
+    assert repeated.people.drop(columns="cached").equals(run.people.drop(columns="cached"))
+    with pytest.raises(UserError, match="not empty"):
+        export_run(run, folder)
+
+
+def test_a_panel_is_the_same_for_the_same_seed_and_another_for_another(starter_home: Path) -> None:
+    panel = kakadu(n=20).panel
+    assert draw_panel(panel) == draw_panel(panel)
+    assert draw_panel(panel) != draw_panel(panel.model_copy(update={"seed": 1}))
+
+
+def test_filters_that_leave_nobody_and_panels_larger_than_the_corpus_are_sentences(
+    starter_home: Path,
+) -> None:
+    panel = kakadu().panel
+    with pytest.raises(UserError, match="Widen or remove a filter"):
+        draw_panel(panel.model_copy(update={"filters": {"age": (1, 2)}}))
+    with pytest.raises(UserError, match="only 1,827 are there"):
+        draw_panel(panel.model_copy(update={"n": 5000}))
+
+
+def test_described_people_follow_their_shares(home: Path) -> None:
+    panel = make_draft().panel.model_copy(
+        update={"n": 4000, "describe": {"gender": {"Female": 0.25, "Male": 0.75}}}
+    )
+    people = draw_panel(panel)
+    share = np.mean([person.demographics["gender"] == "Female" for person in people])
+    assert share == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 4000) ** 0.5)
+
+
+def test_questions_are_the_exact_prompts_of_the_panel(home: Path) -> None:
+    draft = make_draft()
+    spec = load_spec(submit_simulation(draft, ECHO).id)
+    first = next(iter(questions(spec.draft, spec.people)))
+    stimulus = draft.stimulus(draft.conditions[0], draft.outcomes[0])
+    assert first.question.prompt == render_prompt(spec.people[0].demographics, stimulus)
+
+
+def test_a_foreign_parquet_file_in_a_run_is_a_sentence(home: Path) -> None:
+    run_id = run_now(make_draft())
+    path = load_spec(run_id).path / "people.parquet"
+    path.write_bytes(b"PAR1 but not really")
+    with pytest.raises(UserError, match="not a Parquet file"):
+        _ = load_run(run_id).people
+    assert pq.read_table(path.with_name("cells.parquet")).num_rows == 2
