@@ -1,5 +1,6 @@
 """The values that everything else passes around. They import nothing and know nothing but their own shape."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_LISTED = 100_000
 Number = int | float
 Floats = NDArray[np.float64]
 ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
@@ -25,7 +27,8 @@ class Scale:
     """The answers a stimulus allows.
 
     `low` and `high` are None only for open scales. `labels` are (value, text) pairs in order of value.
-    `enum_labels` allows exactly its labelled values; the others every `step` from low to high.
+    `enum_labels` allows exactly its labelled values, `multiple` the multiples of `step` from low to high;
+    the others every `step` from low.
     """
 
     kind: ScaleKind
@@ -36,13 +39,14 @@ class Scale:
 
     @property
     def values(self) -> tuple[Number, ...]:
-        """Every value in order; empty for an open scale."""
+        """Every value in order; empty for an open scale and for one with too many values to list."""
         if self.kind == "enum_labels":
             return tuple(value for value, _ in self.labels)
         if self.low is None or self.high is None:
             return ()
-        count = int((self.high - self.low) / self.step + 1e-9) + 1
-        return tuple(_plain(self.low + index * self.step) for index in range(max(count, 0)))
+        low = math.ceil(self.low / self.step - 1e-9) * self.step if self.kind == "multiple" else self.low
+        count = int((self.high - low) / self.step + 1e-9) + 1
+        return tuple(_plain(low + index * self.step) for index in range(count)) if count <= MAX_LISTED else ()
 
     @property
     def options(self) -> tuple[str, ...]:

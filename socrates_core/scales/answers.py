@@ -1,0 +1,234 @@
+"""Reads a raw text answer as a value of its scale. What cannot be read is missing, with the reason: never a guess.
+
+A number counts only where it is the answer: alone on its line or in its sentence, opening a line before an
+explanation, or named ("my answer is 5"). Numbers anywhere else are ages, dates, names or echoes of the question.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+from socrates_core.records import Number, Scale
+from socrates_core.scales.labels import NUMBER, number
+from socrates_core.scales.rendering import number_text
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an answer means: a value of the scale, or None; `reason` says in a sentence why."""
+
+    value: Number | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    scale: Scale
+    labels: dict[str, Number]  # the value of every label, by `_key`
+    listed: frozenset[Number]  # the values of the labels
+
+
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_DECORATION = re.compile(r"[*`\"“”«»{}]")
+_NEXT_TURN = re.compile(
+    r"<\|[^<>|]{1,40}\|>|\n\s{0,20}(?:user|human|system|assistant)\s{0,3}:?\s{0,3}(?:\n|\Z)", re.IGNORECASE
+)
+_THOUGHTS = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
+_MARKED = re.compile(r"\\boxed\s?\{([^{}]{0,80})\}|<answer>([^<>]{0,80})</answer>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z][^<>]{0,40}>", re.IGNORECASE)
+_FINAL = re.compile(r"\bfinal\s(?:answer|response|rating|score|choice)\b", re.IGNORECASE)
+_SEVERAL = re.compile(
+    rf"(?:\b(?:from|between)\s)?{NUMBER}(?:\s?(?:to|through|and|[-–—/]|,?\s?or(?:\s(?:maybe|perhaps|even))?|,)\s?{NUMBER})+",
+    re.IGNORECASE,
+)
+_EDGES = " \t.!,;:'()[]>#•…"
+_LONGEST = 700  # characters of a sentence that may be a label as a whole
+_LONGEST_SENTENCE = 2_000  # characters within which an answer can be named
+
+_NOUN = r"\b(?:answer|response|rating|score|choice|reply|estimate|guess|option|selection)\b"
+_VERB = r"\b(?:rated?|answer|respond|say|choose|select|pick|give|assign|go|score|estimate|guess)\b"
+_WORD = r"\s{1,3}(?!(?:age|aged|who|whose|household|not|never)\b|\w+n't\b)[^\s\d.?!]{1,30}"
+_FILL = (
+    r"(?:\s{1,3}(?:an?|the|about|around|approximately|roughly|solid|likely|probably|definitely|number|option|value"
+    r"|score|rating|of|simply|just|exactly|it|them)\b){0,4}"
+)
+_AFTER = (
+    r"(?![\w%]|[-–]\w|[.,:]\d)(?=\s{0,3}(?:\Z|[.,](?!\s?\d)|[;!)\]'—–]|-\s|\(|(?:because|since|as|on|which|meaning"
+    r"|indicating|given|due|reflecting|representing|suggesting|considering|based|and|but|in|to|here|percent|dollars|points)\b))"
+)
+_NAMED = re.compile(
+    rf"(?<!not )(?<!never )(?<!n't )(?:{_NOUN}(?:{_WORD}){{0,8}}?\s{{1,3}}(?:is|be|was|as){_FILL}|{_NOUN}(?:\sof)?"
+    rf"|{_VERB}(?:{_WORD}){{0,6}}?\s{{1,3}}(?:as|at|an?|with){_FILL}|{_VERB}{_FILL})"
+    rf"\s{{0,3}}[:=]?[\s'(\[]{{0,3}}(?P<number>{NUMBER})(?:\s?%)?{_AFTER}",
+    re.IGNORECASE,
+)
+_LEAD_IN = re.compile(
+    r"\A(?:(?:so|thus|therefore|overall),?\s)?(?:i\s(?:think|believe|guess)\s(?:that\s)?)?"
+    r"(?:(?:i|we)(?:'d|'m|\swould|\sam|\swill)?(?:\slikely|\sprobably)?"
+    r"(?:\s(?:say|choose|select|pick|answer|respond|go))?(?:\swith|\sthat)?(?:\si)?"
+    r"|(?:(?:my|the|their|his|her)\s)?(?:(?:most\slikely|final|best)\s)?"
+    r"(?:answer|response|choice|rating|reply)(?:\s(?:is|would\sbe|would\slikely\sbe))?)(?::\s?|\s)",
+    re.IGNORECASE,
+)
+_FIGURE = re.compile(
+    rf"\+?({NUMBER})(?:\s?%|\s(?:percent|points?|dollars?|usd|hours?|years?|days?))?", re.IGNORECASE
+)
+_BESIDE = re.compile(
+    rf"\A(?:(?P<before>{NUMBER})(?:\s?[-–—:=.,)(]{{1,2}}\s?|\s(?:means\s|is\s)?)(?P<label>\S.{{0,700}})"
+    rf"|(?P<named>\S.{{0,700}}?)\s?[-–—:=(,]\s?\(?(?P<after>{NUMBER}))\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_BREAK = re.compile(r"\s?[,;:(—–]|\s-\s|\s(?:because|since)\b", re.IGNORECASE)
+_OPENING = re.compile(
+    rf"\A['(\[\s]{{0,3}}(?P<number>{NUMBER})(?![\w%]|[-–]\w|[.,:]\d)[')\]]{{0,2}}"
+    r"(?:\s?[(;:—–]|,(?!\s?\d)|\s-\s|\s(?:because|since)\b)",
+    re.IGNORECASE,
+)
+
+
+def read_answer(text: str, scale: Scale) -> Reading:
+    """The value of `scale` that the raw answer `text` gives.
+
+    Pure, and raises nothing whatever the text. In order: the whole text; what is marked as final; a number
+    or a label alone in a line or sentence; one that opens a line; one that is named as the answer. Where
+    one of these steps finds several values, the answer is unreadable.
+    """
+    said = _plain(text)
+    if not said:
+        return Reading(None, "The answer is empty.")
+    asked = _asked(scale)
+    if whole := next(_alone(said, asked), None):
+        return whole
+    pieces = tuple(dict.fromkeys(_pieces(said)))
+    final = [found for piece in pieces if _FINAL.search(piece) for found in _named(piece, asked)]
+    if final:
+        return final[-1]
+    for step in (_alone, _opening, _named):
+        found = {reading.value: reading for piece in pieces for reading in step(piece, asked)}
+        if len(found) > 1:
+            return Reading(None, "The text names several values.")
+        if found:
+            return found.popitem()[1]
+    return Reading(None, "The text names no value of the scale as its answer.")
+
+
+def _plain(text: str) -> str:
+    """The answer itself: without thoughts, later turns, markup, quotation marks and invisible characters."""
+    text = _THOUGHTS.sub("", _INVISIBLE.sub("", text)).replace("’", "'").replace("‘", "'").replace("−", "-")
+    turns = [turn for turn in _NEXT_TURN.split(f"\n{text}\n") if turn.strip()]
+    marked = _MARKED.sub(r"\nfinal answer: \1\2\n", turns[0] if turns else "")
+    return _DECORATION.sub("", _TAG.sub("\n", marked)).replace("e.g.", "for example").strip()
+
+
+def _pieces(said: str) -> Iterator[str]:
+    """Lines, cut into sentences; a number that begins a list stays with its item, cut off or not."""
+    for line in filter(str.strip, said.splitlines()):
+        begun = ""
+        for sentence in re.split(r"(?<=[.!?])\s+", line.strip()):
+            begun = f"{begun} {sentence}".strip()
+            if not re.fullmatch(r"\W{0,3}1[.)]|\W{0,3}\d{1,3}[.)](?=.)", begun):
+                yield begun
+                begun = ""
+
+
+def _alone(piece: str, asked: _Asked) -> Iterator[Reading]:
+    """A piece that is a number, a label, or a number beside its label, and nothing else."""
+    bare = piece.strip(_EDGES) if len(piece) <= _LONGEST else ""
+    if asked.scale.low is None or asked.scale.low >= 0:
+        bare = re.sub(r"\A-\s+", "", bare)
+    bare = re.sub(r"\Aoption\s", "", bare, flags=re.IGNORECASE)
+    labelled = asked.labels.get(_key(bare)) if bare else None
+    figure = _FIGURE.fullmatch(_out_of_highest(bare, asked.scale))
+    if figure and (labelled is None or (bare.isdigit() and _is_on(number(figure[1]), asked))):
+        yield _reading(number(figure[1]), asked)
+    elif labelled is not None:
+        yield Reading(labelled, f"The answer is the label of {number_text(labelled)}.")
+    elif bare.casefold() in _WORDS:
+        yield _reading(_WORDS.index(bare.casefold()), asked)
+    elif both := _BESIDE.match(bare):
+        yield from _beside(both["before"] or both["after"], both["label"] or both["named"], asked)
+
+
+def _beside(figure: str, label: str, asked: _Asked) -> Iterator[Reading]:
+    value = asked.labels.get(_key(label))
+    if value == number(figure):
+        yield _reading(value, asked)
+    elif value is not None:
+        yield Reading(None, f"The number {figure} and the label {label!r} disagree.")
+
+
+def _opening(piece: str, asked: _Asked) -> Iterator[Reading]:
+    """A number or a label that opens a piece, before a comma, a bracket, a dash or a reason."""
+    rest = _single(piece, asked.scale)
+    if opened := _OPENING.match(rest):
+        label = _opening_label(rest[opened.end() :], asked)
+        yield from (
+            _beside(opened["number"], label, asked) if label else [_reading(number(opened["number"]), asked)]
+        )
+    elif label := _opening_label(piece, asked):
+        yield Reading(asked.labels[_key(label)], f"The answer opens with the label {label!r}.")
+
+
+def _opening_label(piece: str, asked: _Asked) -> str:
+    """The longest label that `piece` is or opens with before a break, or an empty text."""
+    breaks = [found.start() for found in islice(_BREAK.finditer(piece), 5)]
+    heads = [piece[:end] for end in (*breaks, len(piece)) if end <= _LONGEST]
+    return next((head for head in reversed(heads) if _key(head) in asked.labels), "")
+
+
+def _named(piece: str, asked: _Asked) -> Iterator[Reading]:
+    """Numbers and labels that a piece calls its answer; none in an example."""
+    if len(piece) > _LONGEST_SENTENCE or re.search(r"\bexample\b", piece, re.IGNORECASE):
+        return
+    for named in _NAMED.finditer(_single(piece, asked.scale)):
+        yield _reading(number(named["number"]), asked)
+    lead_in = _LEAD_IN.match(piece)
+    if lead_in and (label := _opening_label(piece[lead_in.end() :], asked)):
+        yield Reading(asked.labels[_key(label)], f"The label {label!r} is named as the answer.")
+
+
+def _single(piece: str, scale: Scale) -> str:
+    """The piece without ranges, lists and either-ors, which name no single value."""
+    return _SEVERAL.sub("…", _out_of_highest(piece, scale))
+
+
+def _out_of_highest(piece: str, scale: Scale) -> str:
+    """The piece with "3 out of 7" and "3/7" as "3", on a scale up to 7."""
+    if scale.high is None:
+        return piece
+    return re.sub(rf"\s?(?:/|\bout\sof\b)\s?{re.escape(number_text(scale.high))}(?!\w|[./]\d)", "", piece)
+
+
+def _reading(value: Number, asked: _Asked) -> Reading:
+    if _is_on(value, asked):
+        return Reading(value, f"The answer is the number {number_text(value)}.")
+    return Reading(None, f"{number_text(value)} is not on the scale.")
+
+
+def _is_on(value: Number, asked: _Asked) -> bool:
+    scale = asked.scale
+    if scale.kind == "enum_labels":
+        return value in asked.listed
+    if scale.low is not None and scale.high is not None and not scale.low <= value <= scale.high:
+        return False
+    start = 0 if scale.kind == "multiple" or scale.low is None else scale.low
+    steps = (value - start) / scale.step
+    return abs(steps - round(steps)) < 1e-6
+
+
+def _key(label: str) -> str:
+    return " ".join(
+        _DECORATION.sub("", label).replace("’", "'").replace("‘", "'").casefold().strip(_EDGES).split()
+    )
+
+
+@lru_cache(maxsize=64)
+def _asked(scale: Scale) -> _Asked:
+    """The scale with its labels by what remains of them where case, quotes and spacing do not count."""
+    keys = Counter(_key(label) for _, label in scale.labels)
+    labels = {key: value for value, label in scale.labels if keys[key := _key(label)] == 1 and key}
+    return _Asked(scale, labels, frozenset(value for value, _ in scale.labels))

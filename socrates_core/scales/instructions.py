@@ -1,0 +1,132 @@
+"""Reads the scale out of a response instruction, as SocSci210 and survey authors word them.
+
+The last "Only return" of a text begins its instruction. Every pattern has bounded repeats, so that reading
+takes time in proportion to the length of the text, whatever the text.
+"""
+
+import re
+from itertools import pairwise
+
+from socrates_core.records import Number, Scale, parse_number
+from socrates_core.scales.labels import NUMBER, find_labels, number, starts_with_label
+
+_BEGIN = re.compile(r"\bOnly\s{1,2}return(?!\w)")
+_BEGIN_INSIDE = re.compile(r"\bonly\s{1,2}return(?!\w)", re.IGNORECASE)
+_HEAD = 300  # characters within which an instruction names its bounds
+_SHORT_LABEL = r"(?:\s?\(([^()]{1,300}(?:\([^()]{1,100}\)[^()]{0,300}){0,3})\))?"
+_UNIT = r"(?:\s?[%€£$]|\s(?!(?:to|and|or|through|up|where)\b)[a-z]{2,12})?"
+_UPPER = rf"({NUMBER})(?:\s?[%€£$])?{_SHORT_LABEL}"
+_FROM_TO = re.compile(
+    rf"\b(?:from|between)\s{{1,2}}({NUMBER}){_UNIT}{_SHORT_LABEL}\s?(?:to|and|through|up\sto|[-–—])\s?{_UPPER}",
+    re.IGNORECASE,
+)
+_TO = re.compile(rf"({NUMBER})%?{_SHORT_LABEL}\s?(?:to|through|[-–—])\s?{_UPPER}", re.IGNORECASE)
+_MULTIPLE = re.compile(rf"\bmultiples?\sof\s({NUMBER})", re.IGNORECASE)
+_STEPS = re.compile(rf"\bin\s(?:steps|increments)\sof\s({NUMBER})", re.IGNORECASE)
+_NUMBER = re.compile(NUMBER, re.IGNORECASE)
+_LIST = re.compile(rf"{NUMBER}(?:,?\s{{0,2}}(?:and|or)\s{NUMBER}|,\s?{NUMBER}){{1,1000}}", re.IGNORECASE)
+_OPEN = re.compile(
+    r"\b(?:integer|number|amount|percentage|percent|value|count|figure|dollars|age|year)\b", re.IGNORECASE
+)
+
+
+def instruction_start(text: str) -> int | None:
+    """Where the response instruction of `text` begins; None where it has none.
+
+    At the last "Only return"; at the last "only return" inside a sentence where there is no other.
+    """
+    starts = [match.start() for match in _BEGIN.finditer(text)]
+    starts = starts or [match.start() for match in _BEGIN_INSIDE.finditer(text)]
+    return starts[-1] if starts else None
+
+
+def parse_scale(text: str) -> Scale | None:
+    """The scale of a response instruction or of a whole stimulus; None where there is none to read.
+
+    Pure, and raises nothing whatever the text. Bounds stand in rising order even where the text names
+    the higher one first. Labels lose the quotes around them and closing punctuation.
+    """
+    start = instruction_start(text)
+    if start is None:
+        return None
+    body = text[start + len("only return") :]
+    first = _NUMBER.search(body, 0, _HEAD)
+    if first is None:
+        return _open(body)
+    return (
+        _multiple(body)
+        or _from_to(body, first)
+        or _listed(body, first)
+        or _equal_steps(body, first)
+        or _open(body)
+    )
+
+
+def _multiple(body: str) -> Scale | None:
+    """ "a multiple of 100 between A and B", or a multiple of 100 without bounds."""
+    named = _MULTIPLE.search(body, 0, _HEAD)
+    if named is None or (step := number(named[1])) <= 0:
+        return None
+    window = named.end(), named.end() + _HEAD
+    bounds = _FROM_TO.search(body, *window) or _TO.search(body, *window)
+    if bounds is None:
+        return Scale("open_integer", step=step)
+    scale = _range(body, bounds)
+    return Scale("multiple", scale.low, scale.high, step, scale.labels) if scale else None
+
+
+def _from_to(body: str, first: re.Match[str]) -> Scale | None:
+    """ "from A to B", "between A and B" or "A-B", where no labelled number comes before."""
+    bounds = _FROM_TO.search(body, 0, _HEAD + 900)
+    if bounds is None or bounds.start(1) > first.start():
+        if starts_with_label(body, first.start()):
+            return None
+        bounds = _TO.match(body, first.start()) or bounds
+    return _range(body, bounds) if bounds else None
+
+
+def _range(body: str, bounds: re.Match[str]) -> Scale | None:
+    low, high = sorted((number(bounds[1]), number(bounds[3])))
+    if low == high:
+        return None
+    labels: dict[Number, str] = {}
+    end = bounds.end(3)
+    if bounds[
+        2
+    ]:  # "from 1 (A) to 5 (B)"; brackets after the upper bound alone say something else: "(inclusive)"
+        ends = (number(bounds[1]), bounds[2]), (number(bounds[3]), bounds[4] or "")
+        labels = {value: text for value, label in ends if (text := label.strip(" '\"‘’“”"))}
+        end = bounds.end()
+    for item in find_labels(body, end, low, high):
+        labels.setdefault(item.value, item.label)
+    named = _STEPS.search(body, end, end + 60)
+    step = number(named[1]) if named else 1
+    return Scale("range", low, high, step or 1, tuple(sorted(labels.items())))
+
+
+def _listed(body: str, first: re.Match[str]) -> Scale | None:
+    """ "1 for A or 2 for B", "1 if A, up to 5 if B", "from 1 = A to 5 = B"."""
+    items = find_labels(body, first.start()) if starts_with_label(body, first.start()) else []
+    if len(items) < 2:
+        return None
+    labels = tuple(sorted((item.value, item.label) for item in items))
+    low, high = labels[0][0], labels[-1][0]
+    if any(item.up_to for item in items):
+        return Scale("if_upto", low, high, labels=labels)
+    ranged = body[: first.start()].rstrip().lower().endswith(("from", "between"))
+    return Scale("range" if ranged else "enum_labels", low, high, labels=labels)
+
+
+def _equal_steps(body: str, first: re.Match[str]) -> Scale | None:
+    """ "1, 2 or 3", where the numbers rise in equal steps."""
+    listed = _LIST.match(body, first.start())
+    if listed is None:
+        return None
+    values = [number(found[0]) for found in _NUMBER.finditer(listed[0])]
+    steps: set[Number] = {round(after - before, 9) for before, after in pairwise(values)}
+    step = steps.pop()
+    return None if steps or step <= 0 else Scale("range", values[0], values[-1], parse_number(str(step)))
+
+
+def _open(body: str) -> Scale | None:
+    return Scale("open_integer") if _OPEN.search(body, 0, 80) else None
