@@ -33,6 +33,7 @@ class _Asked:
 
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _DECORATION = re.compile(r"[*`\"“”«»{}]")
 _NEXT_TURN = re.compile(
     r"<\|[^<>|]{1,40}\|>|\n\s{0,20}(?:user|human|system|assistant)\s{0,3}:?\s{0,3}(?:\n|\Z)", re.IGNORECASE
@@ -42,7 +43,7 @@ _MARKED = re.compile(r"\\boxed\s?\{([^{}]{0,80})\}|<answer>([^<>]{0,80})</answer
 _TAG = re.compile(r"</?[a-z][^<>]{0,40}>", re.IGNORECASE)
 _FINAL = re.compile(r"\bfinal\s(?:answer|response|rating|score|choice)\b", re.IGNORECASE)
 _SEVERAL = re.compile(
-    rf"(?:\b(?:from|between)\s)?{NUMBER}(?:\s?(?:to|through|and|[-–—/]|,?\s?or(?:\s(?:maybe|perhaps|even))?|,)\s?{NUMBER})+",
+    rf"(?:\b(?:from|between)\s)?{NUMBER}(?:\s?(?:to|through|and|[-–—/]|,?\s?(?:or|maybe|perhaps)(?:\s(?:maybe|perhaps|even))?|,)\s?{NUMBER})+",
     re.IGNORECASE,
 )
 _EDGES = " \t.!,;:'()[]>#•…"
@@ -50,20 +51,20 @@ _LONGEST = 700  # characters of a sentence that may be a label as a whole
 _LONGEST_SENTENCE = 2_000  # characters within which an answer can be named
 
 _NOUN = r"\b(?:answer|response|rating|score|choice|reply|estimate|guess|option|selection)\b"
-_VERB = r"\b(?:rated?|answer|respond|say|choose|select|pick|give|assign|go|score|estimate|guess)\b"
+_VERB = r"\b(?:rated?|answer|respond|say|choose|select|pick|give|assign|put|go|score|estimate|guess)\b"
 _WORD = r"\s{1,3}(?!(?:age|aged|who|whose|household|not|never)\b|\w+n't\b)[^\s\d.?!]{1,30}"
 _FILL = (
     r"(?:\s{1,3}(?:an?|the|about|around|approximately|roughly|solid|likely|probably|definitely|number|option|value"
-    r"|score|rating|of|simply|just|exactly|it|them)\b){0,4}"
+    r"|score|rating|of|therefore|thus|simply|just|exactly|it|them)\b){0,4}"
 )
 _AFTER = (
     r"(?![\w%]|[-–]\w|[.,:]\d)(?=\s{0,3}(?:\Z|[.,](?!\s?\d)|[;!)\]'—–]|-\s|\(|(?:because|since|as|on|which|meaning"
     r"|indicating|given|due|reflecting|representing|suggesting|considering|based|and|but|in|to|here|percent|dollars|points)\b))"
 )
 _NAMED = re.compile(
-    rf"(?<!not )(?<!never )(?<!n't )(?:{_NOUN}(?:{_WORD}){{0,8}}?\s{{1,3}}(?:is|be|was|as){_FILL}|{_NOUN}(?:\sof)?"
-    rf"|{_VERB}(?:{_WORD}){{0,6}}?\s{{1,3}}(?:as|at|an?|with){_FILL}|{_VERB}{_FILL})"
-    rf"\s{{0,3}}[:=]?[\s'(\[]{{0,3}}(?P<number>{NUMBER})(?:\s?%)?{_AFTER}",
+    rf"(?<!not )(?<!never )(?<!n't )(?:{_NOUN}(?:{_WORD}){{0,8}}?\s{{1,3}}(?:is|be|was|as){_FILL}"
+    rf"|{_NOUN}(?:\sof|\s?\([^()]{{0,30}}\))?|{_VERB}(?:{_WORD}){{0,6}}?\s{{1,3}}(?:as|at|an?|with){_FILL}"
+    rf"|{_VERB}{_FILL})\s{{0,3}}[:=]?[\s'(\[]{{0,3}}(?P<number>{NUMBER})(?:\s?%)?{_AFTER}",
     re.IGNORECASE,
 )
 _LEAD_IN = re.compile(
@@ -118,7 +119,8 @@ def read_answer(text: str, scale: Scale) -> Reading:
 
 def _plain(text: str) -> str:
     """The answer itself: without thoughts, later turns, markup, quotation marks and invisible characters."""
-    text = _THOUGHTS.sub("", _INVISIBLE.sub("", text)).replace("’", "'").replace("‘", "'").replace("−", "-")
+    text = _OTHER_DIGIT.sub(lambda digit: str(int(digit[0])), _INVISIBLE.sub("", text))
+    text = _THOUGHTS.sub("", text).replace("’", "'").replace("‘", "'").replace("−", "-")
     turns = [turn for turn in _NEXT_TURN.split(f"\n{text}\n") if turn.strip()]
     marked = _MARKED.sub(r"\nfinal answer: \1\2\n", turns[0] if turns else "")
     return _DECORATION.sub("", _TAG.sub("\n", marked)).replace("e.g.", "for example").strip()
@@ -184,8 +186,12 @@ def _named(piece: str, asked: _Asked) -> Iterator[Reading]:
     """Numbers and labels that a piece calls its answer; none in an example."""
     if len(piece) > _LONGEST_SENTENCE or re.search(r"\bexample\b", piece, re.IGNORECASE):
         return
-    for named in _NAMED.finditer(_single(piece, asked.scale)):
-        yield _reading(number(named["number"]), asked)
+    single = _single(piece, asked.scale)
+    for named in _NAMED.finditer(single):
+        beside = _opening_label(single[named.end() :].lstrip(_EDGES), asked)
+        yield from (
+            _beside(named["number"], beside, asked) if beside else [_reading(number(named["number"]), asked)]
+        )
     lead_in = _LEAD_IN.match(piece)
     if lead_in and (label := _opening_label(piece[lead_in.end() :], asked)):
         yield Reading(asked.labels[_key(label)], f"The label {label!r} is named as the answer.")
