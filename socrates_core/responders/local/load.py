@@ -24,6 +24,7 @@ class LocalModel:
     model: Any
     precision: Loaded
     device: torch.device
+    n_parameters: int
 
 
 def load_model(path: Path, precision: Precision) -> LocalModel:
@@ -33,7 +34,8 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(min(torch.get_num_threads(), len(psutil.Process().cpu_affinity() or [0]) or 1))
-    chosen = choose_precision(_n_parameters(path), precision, device)
+    n_parameters = _n_parameters(path)
+    chosen = choose_precision(n_parameters, precision, device)
     options: dict[str, Any] = {"dtype": torch.float32 if chosen == "fp32" else torch.bfloat16}
     if chosen == "nf4":
         fast = torch.bfloat16 if _has_bf16(device) else torch.float32
@@ -54,7 +56,8 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
             f"The weights in {str(path)!r} are incomplete: {sorted(info['missing_keys'])[0]!r} is missing. "
             "Copy all of the model's .safetensors files there."
         )
-    return LocalModel((model if chosen == "nf4" else model.to(device)).eval(), chosen, device)
+    placed = model if chosen == "nf4" else model.to(device)
+    return LocalModel(placed.eval(), chosen, device, n_parameters)
 
 
 def choose_precision(n_parameters: int, asked: Precision, device: torch.device) -> Loaded:

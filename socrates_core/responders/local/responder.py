@@ -1,20 +1,22 @@
 """A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import torch
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json
 from socrates_core.records import Answer, Decoding, Precision, Question, ResponderCard
-from socrates_core.responders.local.chat import Chat, open_chat
+from socrates_core.responders.chat import Chat, open_chat
 from socrates_core.responders.local.engine import Engine
-from socrates_core.responders.local.folder import check_folder, context_length, find_model, revision
+from socrates_core.responders.folder import check_folder, context_length, find_model, revision
 from socrates_core.responders.local.load import load_model
 from socrates_core.scoring.plan import Item, merge_identical, plan_batches
 from socrates_core.scoring.tree import Distribution
 
-TOKEN_BUDGET = {"cpu": 4096, "cuda": 65536}  # padded tokens a batch
+CUDA_BUDGET = 65536  # padded tokens a batch
+CPU_WORK = 3e11  # parameters times tokens a batch: a few seconds on two cores, so that cancelling is quick
 
 
 class LocalResponder:
@@ -28,7 +30,8 @@ class LocalResponder:
         self._limit = context_length(config)
         loaded = load_model(path, precision)
         self._engine = Engine(loaded, self._chat.vocabulary, decoding)
-        self._budget = TOKEN_BUDGET[loaded.device.type]
+        on_cpu = loaded.device.type == "cpu"
+        self._budget = int(CPU_WORK / loaded.n_parameters) if on_cpu else CUDA_BUDGET
         card = path / "card.json"
         self.card = ResponderCard(
             name=path.name if path.parent.name == "models" else name,
@@ -43,17 +46,36 @@ class LocalResponder:
         items = merge_identical(prompts, [self._chat.tree(question.options) for question in questions])
         for item in items:
             self._check_length(item)
-        waiting = plan_batches(items, token_budget=self._budget)[::-1]
+        waiting = plan_batches(items, token_budget=self._budget)
         while waiting:
-            batch = waiting.pop()
+            batch = waiting.pop(0)
             try:
                 found = self._engine.distributions(batch)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                waiting += _halves(batch, error)
+            except RuntimeError as error:
+                waiting = self._smaller_batches(error, batch, waiting)
                 continue
             for item, distribution in zip(batch, found, strict=True):
                 for position in item.positions:
                     yield position, _answer(item, distribution)
+
+    def _smaller_batches(
+        self, error: RuntimeError, batch: list[Item], waiting: list[list[Item]]
+    ) -> list[list[Item]]:
+        """What is left to do, with half the tokens a batch, after running out of memory.
+
+        Raises `error` where it is about something else, and UserError where one prompt alone is too much.
+        """
+        if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+            raise error
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(batch) == 1:
+            raise UserError(
+                f"A prompt of {len(batch[0].prompt):,} tokens does not fit in this machine's memory. "
+                "Shorten it, or open the model with precision 'nf4'."
+            ) from error
+        self._budget = len(batch) * batch[0].n_tokens // 2
+        return plan_batches([*batch, *chain(*waiting)], token_budget=self._budget)
 
     def _check_length(self, item: Item) -> None:
         needed = len(item.prompt) + int(item.tree.depth[item.tree.inner].max())
@@ -66,18 +88,3 @@ class LocalResponder:
 
 def _answer(item: Item, distribution: Distribution) -> Answer:
     return Answer(distribution.probabilities, distribution.valid_mass, len(item.prompt))
-
-
-def _halves(batch: list[Item], error: RuntimeError) -> list[list[Item]]:
-    """Two smaller batches after running out of memory. Raises `error` where it is about something else."""
-    if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
-        raise error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if len(batch) == 1:
-        raise UserError(
-            f"A prompt of {len(batch[0].prompt):,} tokens does not fit in this machine's memory. "
-            "Shorten it, or open the model with precision 'nf4'."
-        ) from error
-    middle = len(batch) // 2
-    return [batch[middle:], batch[:middle]]

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,18 @@ from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.settings import folder, home
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
+HUB_TEXT_FILES = ["*.json", "*.jinja"]
+CONTENT = (
+    "*.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "chat_template.jinja",
+)  # fmt: skip
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str, *, weights: bool = True) -> Path:
     """The folder of a model: `starter`, a folder of SOCRATES_HOME/models, any folder's path, or a hub id.
 
-    A hub id is fetched if it is not on this machine yet. Raises UserError where there is no such model.
+    A hub id is fetched if it is not on this machine yet, without `weights` only its tokenizer and settings.
+    Raises UserError where there is no such model.
     """
     known = home() / "models" / name
     if name and "/" not in name and not name.startswith(".") and known.is_dir():
@@ -28,7 +33,7 @@ def find_model(name: str) -> Path:
     if name and path.is_dir():
         return path.absolute()
     if HUB_ID.fullmatch(name):
-        return _fetch(name)
+        return _fetch(name, weights)
     if "/" in name or os.sep in name or name.startswith((".", "~")):
         raise UserError(f"There is no model folder at {name!r}. Check the path.")
     raise unknown("model", name, installed_names(), "Or give a folder's path or a hub id such as 'org/name'.")
@@ -42,12 +47,16 @@ def installed_names() -> list[str]:
     return sorted(path.name for path in models.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _fetch(hub_id: str) -> Path:
+def _fetch(hub_id: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    wanted = [*HUB_TEXT_FILES, *(["*.safetensors"] if weights else [])]
+    if not weights:
+        with suppress(LocalEntryNotFoundError, HFValidationError):
+            return Path(snapshot_download(hub_id, allow_patterns=wanted, local_files_only=True))
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(hub_id, allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
@@ -59,7 +68,7 @@ def _fetch(hub_id: str) -> Path:
 def check_folder(path: Path) -> dict[str, Any]:
     """The model's configuration, once the folder is known to hold a causal language model that is safe to load.
 
-    Raises UserError without configuration, tokenizer or safetensors weights, for weights stored as pickle, for
+    Raises UserError without configuration or safetensors weights, for weights stored as pickle, for
     code that the model brings along, and for models that do not predict the next token.
     """
     if (path / "adapter_config.json").exists() and not (path / "config.json").exists():
@@ -72,11 +81,6 @@ def check_folder(path: Path) -> dict[str, Any]:
         raise UserError(
             f"The model in {str(path)!r} asks to run code of its own ('auto_map'), which is never done here. "
             "Use a model whose architecture is part of transformers."
-        )
-    if not (path / "tokenizer.json").exists():
-        raise UserError(
-            f"The model folder {str(path)!r} has no tokenizer. Copy its tokenizer.json and tokenizer_config.json "
-            "there, or save them with transformers' AutoTokenizer."
         )
     if not any(path.glob("*.safetensors")):
         pickled = sorted(each.name for pattern in ("*.bin", "*.pt", "*.pth") for each in path.glob(pattern))
@@ -115,13 +119,9 @@ def context_length(config: dict[str, Any]) -> int | None:
 
 def revision(path: Path) -> str:
     """A digest of everything in the folder that can change an answer: weights, configuration, tokenizer, template."""
-    return digest([(file.name, _cached_digest(file)) for file in _content(path)])[:16]
-
-
-def _content(path: Path) -> Iterator[Path]:
-    for pattern in ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "vocab*", "merges.txt",
-                    "special_tokens_map.json", "added_tokens.json", "chat_template*", "spiece.model"):  # fmt: skip
-        yield from sorted(file for file in path.glob(pattern) if file.is_file())
+    return digest(
+        [(file.name, _cached_digest(file)) for pattern in CONTENT for file in sorted(path.glob(pattern))]
+    )[:16]
 
 
 def _cached_digest(file: Path) -> str:

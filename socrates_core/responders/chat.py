@@ -22,7 +22,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Prompt
-from socrates_core.responders.local.folder import read_config
+from socrates_core.responders.folder import read_config
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 
 BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
@@ -136,6 +136,11 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _load_tokenizer(path: Path) -> Tokenizer:
+    if not (path / "tokenizer.json").exists():
+        raise UserError(
+            f"The model folder {str(path)!r} has no tokenizer. Copy its tokenizer.json and "
+            "tokenizer_config.json there, or save them with transformers' AutoTokenizer."
+        )
     try:
         tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     except Exception as error:  # tokenizers raises nothing more precise
