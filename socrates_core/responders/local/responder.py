@@ -9,8 +9,8 @@ from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json
 from socrates_core.records import Answer, Decoding, Precision, Question, ResponderCard
 from socrates_core.responders.chat import Chat, open_chat
-from socrates_core.responders.local.engine import Engine
 from socrates_core.responders.folder import check_folder, context_length, find_model, revision
+from socrates_core.responders.local.engine import Engine
 from socrates_core.responders.local.load import load_model
 from socrates_core.scoring.plan import Item, merge_identical, plan_batches
 from socrates_core.scoring.tree import Distribution

@@ -1,0 +1,74 @@
+"""The slow, plain way to score options, to compare the fast one with: every option alone, in full, in fp32.
+
+Shares no code with the product: transformers' own tokenizer and template, one forward pass over prompt and
+option for each option, no cache, no tree, no batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from socrates_core.records import Floats
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Probabilities [k] over the options and the probability of any of them."""
+
+    probabilities: Floats
+    valid_mass: float
+
+
+class ReferenceScorer:
+    """The model in `path`, loaded in fp32. `ends` are the texts of the tokens that end a turn."""
+
+    def __init__(self, path: Path, ends: Sequence[str]) -> None:
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
+        self.model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+        self._ends = [self.tokenizer.convert_tokens_to_ids(text) for text in ends]
+        self._digits = [token for token in range(len(self.tokenizer)) if self._continues_a_number(token)]
+
+    def score(self, text: str, options: Sequence[str]) -> Scored:
+        """The distribution over `options` after the rendered prompt `text`."""
+        prompt = self._ids(text)
+        paths = [self._ids(text + option)[len(prompt) :] for option in options]
+        raw = np.array(
+            [
+                self._probability(prompt, path, paths, option)
+                for path, option in zip(paths, options, strict=True)
+            ]
+        )
+        return Scored(raw / raw.sum(), float(raw.sum()))
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+            )
+        )
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _probability(self, prompt: list[int], path: list[int], paths: list[list[int]], option: str) -> float:
+        with torch.inference_mode():
+            logits = self.model(torch.tensor([prompt + path])).logits[0].double()
+        following = torch.softmax(logits[len(prompt) - 1 :], dim=-1).numpy()
+        probability = float(np.prod([following[place, token] for place, token in enumerate(path)]))
+        longer = [other for other in paths if len(other) > len(path) and other[: len(path)] == path]
+        if not longer:
+            return probability
+        if option[-1].isdigit():
+            return probability * (1 - float(following[len(path), self._digits].sum()))
+        return probability * float(following[len(path), self._ends].sum())
+
+    def _continues_a_number(self, token: int) -> bool:
+        """Whether `token`, written after a letter, begins with a digit."""
+        before = self.tokenizer("a", add_special_tokens=False).input_ids
+        text = self.tokenizer.decode([*before, token])[len(self.tokenizer.decode(before)) :]
+        return text[:1] in set("0123456789")
