@@ -17,6 +17,11 @@ COLUMNS = [
     "corpus",
 ]
 
+KINDS = {
+    "range": "numbers", "enum_labels": "listed answers", "multiple": "multiples", "if_upto": "numbers",
+    "open_integer": "open numbers",
+}  # fmt: skip
+
 
 def matching(studies: pd.DataFrame, words: str, topics: list[str], designs: list[str]) -> pd.DataFrame:
     """The studies that hold every word of the search and pass the filters."""
@@ -46,7 +51,9 @@ if studies.empty:
     )
     st.stop()
 
-studies["scales"] = studies["scale_kinds"].map(lambda kinds: ", ".join(sorted(kinds)))
+studies["scales"] = studies["scale_kinds"].map(
+    lambda kinds: ", ".join(sorted(KINDS.get(kind, kind) for kind in kinds))
+)
 search, topic, design = st.columns([3, 2, 2])
 words = search.text_input("Search", placeholder="title, author, topic …", key="studies_search")
 topics = topic.multiselect("Topic", sorted(studies["topic"].dropna().unique()), key="studies_topic")
@@ -81,4 +88,4 @@ chosen = st.dataframe(
 rows = chosen["selection"]["rows"]
 if rows:
     study = found.iloc[rows[0]]
-    state.go_to(state.PAGES.study, corpus=str(study["corpus"]), id=str(study["study_id"]))
+    state.go_to(state.PAGES.study, corpus=str(study["corpus"]), study=str(study["study_id"]))

@@ -5,7 +5,7 @@ import streamlit as st
 
 from pages.view import charts, data, state
 from pages.view.parts import show_chart, show_prompt, theme
-from pages.view.text import escape, interval_text, shorten, show_difference, show_text
+from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts import store as drafts
@@ -27,28 +27,28 @@ def choose_study() -> tuple[Corpus, StudyRecord]:
         st.stop()
     keys = [f"{row.corpus}/{row.study_id}" for row in studies.itertuples()]
     titles = dict(zip(keys, studies["title"], strict=True))
-    linked = f"{state.parameter('corpus')}/{state.parameter('id')}"
-    if state.parameter("id") and linked not in keys:
+    linked = f"{state.parameter('corpus')}/{state.parameter('study')}"
+    if state.parameter("study") and linked not in keys:
         st.warning(f"There is no study {escape(linked)}. Choose one here.", icon=":material/help:")
     index = keys.index(linked) if linked in keys else 0
     chosen = st.selectbox("Study", keys, index=index, format_func=titles.__getitem__)
     corpus, study_id = chosen.split("/", 1)
-    state.set_parameters(corpus=corpus, id=study_id)
+    state.set_parameters(corpus=corpus, study=study_id)
     found = open_corpus(corpus)
     return found, found.study(study_id)
 
 
 def header(corpus: Corpus, record: StudyRecord) -> None:
     """Title, facts and the page's one action."""
-    title, action = st.columns([4, 1], vertical_alignment="bottom")
+    title, action = st.columns([3, 1], vertical_alignment="center")
     title.title(escape(record.title), anchor=False)
-    if action.button("Draft from this study", type="primary", icon=":material/edit_note:", width="stretch"):
+    if action.button("Draft from this study", type="primary", width="stretch"):
         draft_id = drafts.create(draft_from_study(corpus, record.study_id))
-        state.go_to(state.PAGES.draft, id=draft_id)
+        state.go_to(state.PAGES.draft, draft=draft_id)
     with st.container(horizontal=True, gap="small"):
         st.badge(f"{record.n_participants:,} people", icon=":material/group:", color="gray")
-        st.badge(f"{record.n_conditions} conditions", color="gray")
-        st.badge(f"{record.n_outcomes} outcomes", color="gray")
+        st.badge(counted(record.n_conditions, "condition"), color="gray")
+        st.badge(counted(record.n_outcomes, "outcome"), color="gray")
         st.badge(f"{record.design} people", color="gray", help="between: each person saw one condition")
         colour = {"instrument": "green", "partly": "orange"}.get(record.wording, "orange")
         wording = {"instrument": "instrument's wording", "partly": "wording partly rebuilt"}

@@ -21,7 +21,7 @@ from socrates_core.simulation.spec import ModelRequest, submit_simulation
 
 def current() -> Editing | None:
     """The draft that the link names, as this session last left it; None where the link names none."""
-    draft_id = state.parameter("id")
+    draft_id = state.parameter("draft")
     held = state.editing()
     if draft_id is None:
         return None
@@ -34,7 +34,7 @@ def show_list() -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Drafts", anchor=False)
     if action.button("New draft", type="primary", icon=":material/add:", width="stretch"):
-        state.go_to(state.PAGES.draft, id=store.create(empty_draft()))
+        state.go_to(state.PAGES.draft, draft=store.create(empty_draft()))
     show_drafts()
 
 
@@ -70,7 +70,7 @@ def show_conditions(editing: Editing, found: list[Problem]) -> None:
         "Add a condition", icon=":material/add:", key="add_condition",
         on_click=form.change, args=(editing, lambda draft: form.added(draft, "conditions")),
     )  # fmt: skip
-    names = [condition.name for condition in form.collect(editing).conditions]
+    names = [condition.name for condition in editing.draft.conditions]
     if len(names) > 1:
         index = names.index(editing.draft.reference) if editing.draft.reference in names else 0
         st.selectbox(
@@ -168,19 +168,18 @@ def start(draft: Draft, models: list[ModelRequest], draft_id: str) -> None:
 
 
 def show_editor(editing: Editing) -> None:
+    form.commit(editing, form.collect(editing))
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.text_input("Title", editing.draft.title, key=editing.key("title"))
     toolbar(editing)
-    found = problems(form.collect(editing))
+    found = problems(editing.draft)
     show_conditions(editing, found)
     show_outcomes(editing, found)
     st.subheader("People", anchor=False)
     inputs.panel_fields(editing, found)
-    draft = form.collect(editing)
-    form.commit(editing, draft)
     inputs.show_eligible(editing)
+    draft = editing.draft
     models = choose_models()
-    found = problems(draft)
     usable, people = bool(models), []
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")

@@ -50,7 +50,7 @@ def header(run: Run) -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title(escape(run.title), anchor=False)
     if run.spec.draft_id and action.button("Open the draft", type="primary", width="stretch"):
-        state.go_to(state.PAGES.draft, id=run.spec.draft_id)
+        state.go_to(state.PAGES.draft, draft=run.spec.draft_id)
     with st.container(horizontal=True, gap="small"):
         st.badge(escape(card["name"]), icon=":material/smart_toy:")
         st.badge(f"{card['precision']}, {card['decoding']} decoding", color="gray")

@@ -33,7 +33,7 @@ def show_drafts() -> None:
         )  # fmt: skip
         st.caption("Choose a row to open the draft.")
         if chosen["selection"]["rows"]:
-            state.go_to(state.PAGES.draft, id=rows[chosen["selection"]["rows"][0]]["draft_id"])
+            state.go_to(state.PAGES.draft, draft=rows[chosen["selection"]["rows"][0]]["draft_id"])
     binned = store.deleted()
     if binned:
         with st.expander(f"Bin ({len(binned)})", icon=":material/delete:"):

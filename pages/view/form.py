@@ -26,12 +26,19 @@ def collect(editing: Editing) -> Draft:
     return draft.model_copy(
         update={
             "title": widget(editing.key("title"), draft.title),
-            "reference": widget(editing.key("reference"), draft.reference) or "",
+            "reference": _reference(editing, draft),
             "conditions": tuple(_condition(editing, i, c) for i, c in enumerate(draft.conditions)),
             "outcomes": tuple(_outcome(editing, i, o) for i, o in enumerate(draft.outcomes)),
             "panel": _panel(editing, draft.panel),
         }
     )
+
+
+def _reference(editing: Editing, draft: Draft) -> str:
+    """The chosen reference; a draft that names none keeps so while its first condition is shown."""
+    chosen = widget(editing.key("reference"), draft.reference) or ""
+    first = draft.conditions[0].name if draft.conditions else ""
+    return "" if not draft.reference and chosen == first else chosen
 
 
 def _condition(editing: Editing, i: int, condition: ConditionSpec) -> ConditionSpec:

@@ -103,7 +103,7 @@ def scale_builder(editing: Editing, index: int) -> None:
             column.text_input(f"Label of the {told} (optional)", at_end, key=key(name))
     if kind == "Listed answers":
         st.text_area("Answers, one a line", form.listed_text(scale), height=110, key=key("options"))
-    show_instruction(form.collect(editing).outcomes[index].scale.scale())
+    show_instruction(editing.draft.outcomes[index].scale.scale())
 
 
 def _whole(value: float | None, default: int) -> int:
@@ -162,7 +162,7 @@ def _sample_fields(editing: Editing) -> None:
         "Participants of (empty: all studies)", ids, default=[s for s in panel.studies if s in ids],
         format_func=lambda study_id: titles.get(study_id, study_id), key=editing.key("panel", "studies"),
     )  # fmt: skip
-    chosen = form.collect(editing).panel.studies
+    chosen = editing.draft.panel.studies
     values = data.demographic_values(corpus, tuple(chosen), data.stamp(corpus))
     fields = st.multiselect(
         "Filter by", [f for f in DEMOGRAPHICS if f in values], format_func=label,

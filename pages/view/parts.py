@@ -13,13 +13,15 @@ from socrates_core.responders import context_limit, count_tokens
 
 
 def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
-    """A chart that can be saved as SVG from its corner, with its data as CSV below."""
+    """A chart in the page's own ink that can be saved as SVG from its corner, with its data as CSV below."""
     config: dict[str, Any] = {
         "displaylogo": False,
         "toImageButtonOptions": {"format": "svg", "filename": name},
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     }
-    st.plotly_chart(figure, key=f"chart_{name}", config=config, alt=str(figure.layout.title.text))
+    ink = "#E8EAED" if theme() == "dark" else "#1B1F24"
+    figure.update_layout(font={"color": ink, "family": "Source Sans, sans-serif"})
+    st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=str(figure.layout.title.text))
     st.download_button(
         "Data of this chart", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv",
         key=f"data_{name}", type="tertiary", icon=":material/download:", on_click="ignore",

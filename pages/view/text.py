@@ -65,3 +65,8 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def counted(n: int, noun: str) -> str:
+    """The number with its noun: "1 condition", "2 conditions"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

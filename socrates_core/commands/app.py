@@ -33,7 +33,7 @@ def app(port: Annotated[int, typer.Option(help="Port on localhost.")] = 8501) ->
         raise UserError(
             f"Port {port} is busy with another program. Choose another, for example: make app PORT={port + 1}"
         )
-    command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
+    command = [sys.executable, "-m", "pages.view.serve", str(APP), "--server.port", str(port)]
     server = subprocess.Popen(command, cwd=APP.parent, stdout=subprocess.DEVNULL)
     write_json(note, {"port": port, **vars(_owner(server.pid))})
     print(f"Socrates is at {_address(port)} (Ctrl-C ends it; running jobs go on)", flush=True)

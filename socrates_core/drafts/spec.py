@@ -30,7 +30,11 @@ class ScaleSpec(_Spec):
     labels: dict[Number, str] = Field(default_factory=dict)
 
     def scale(self) -> Scale:
-        return Scale(self.kind, self.low, self.high, self.step, tuple(sorted(self.labels.items())))
+        """The scale; listed answers run from their lowest to their highest value, whatever else is said."""
+        low, high = self.low, self.high
+        if self.kind == "enum_labels" and self.labels:
+            low, high = min(self.labels), max(self.labels)
+        return Scale(self.kind, low, high, self.step, tuple(sorted(self.labels.items())))
 
     @staticmethod
     def of(scale: Scale) -> "ScaleSpec":
