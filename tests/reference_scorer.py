@@ -25,9 +25,13 @@ class Scored:
 
 
 class ReferenceScorer:
-    """The model in `path`, loaded in fp32. `ends` are the texts of the tokens that end a turn."""
+    """The model in `path`, loaded in fp32. `ends` are the texts of the tokens that end a turn.
 
-    def __init__(self, path: Path, ends: Sequence[str]) -> None:
+    `paper` puts every next-token distribution through temperature 0.6, then top-p 0.9.
+    """
+
+    def __init__(self, path: Path, ends: Sequence[str], *, paper: bool = False) -> None:
+        self._paper = paper
         self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self.model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
         self._ends = [self.tokenizer.convert_tokens_to_ids(text) for text in ends]
@@ -57,14 +61,19 @@ class ReferenceScorer:
 
     def _probability(self, prompt: list[int], path: list[int], paths: list[list[int]], option: str) -> float:
         with torch.inference_mode():
-            logits = self.model(torch.tensor([prompt + path])).logits[0].double()
-        following = torch.softmax(logits[len(prompt) - 1 :], dim=-1).numpy()
+            logits = self.model(torch.tensor([prompt + path])).logits[0, len(prompt) - 1 :].double()
+        following = torch.softmax(logits / (0.6 if self._paper else 1), dim=-1).numpy()
+        if self._paper:
+            following = np.array([_nucleus(row) for row in following])
         probability = float(np.prod([following[place, token] for place, token in enumerate(path)]))
-        longer = [other for other in paths if len(other) > len(path) and other[: len(path)] == path]
+        longer = {
+            other[len(path)] for other in paths if len(other) > len(path) and other[: len(path)] == path
+        }
         if not longer:
             return probability
         if option[-1].isdigit():
-            return probability * (1 - float(following[len(path), self._digits].sum()))
+            going_on = sorted(longer | set(self._digits))
+            return probability * (1 - float(following[len(path), going_on].sum()))
         return probability * float(following[len(path), self._ends].sum())
 
     def _continues_a_number(self, token: int) -> bool:
@@ -72,3 +81,12 @@ class ReferenceScorer:
         before = self.tokenizer("a", add_special_tokens=False).input_ids
         text = self.tokenizer.decode([*before, token])[len(self.tokenizer.decode(before)) :]
         return text[:1] in set("0123456789")
+
+
+def _nucleus(probabilities: Floats) -> Floats:
+    """The fewest most probable tokens that reach 0.9 together, made to sum to 1."""
+    order = np.argsort(-probabilities)
+    n_kept = int(np.searchsorted(np.cumsum(probabilities[order]), 0.9)) + 1
+    kept = np.zeros_like(probabilities)
+    kept[order[:n_kept]] = probabilities[order[:n_kept]]
+    return np.asarray(kept / kept.sum())

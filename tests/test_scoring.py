@@ -192,6 +192,6 @@ def test_batches_hold_everything_once_within_the_budget(lengths: list[int], budg
 
 
 def test_batches_bound_how_many_distributions_exist_at_once() -> None:
-    items = [item(5, [str(value) for value in range(-999, 1000)]) for _ in range(100)]
+    items = [item(5, [str(value) for value in range(-999, 1000)])] * 100
     batches = plan_batches(items, token_budget=10**9)
     assert all(sum(len(each.tree.inner) for each in batch) <= MAX_READS for batch in batches)

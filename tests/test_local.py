@@ -1,0 +1,393 @@
+"""Local models against a plain loop that scores every option alone in fp32, and the folders that are refused."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from socrates_core.errors import UserError
+from socrates_core.records import Answer, Prompt, Question
+from socrates_core.responders import context_limit, count_tokens, open_responder
+from socrates_core.responders.chat import Chat, open_chat
+from socrates_core.responders.folder import revision
+from socrates_core.responders.local.engine import PACKED
+from socrates_core.responders.local.load import choose_precision
+from socrates_core.responders.local.responder import LocalResponder
+from tests.reference_scorer import ReferenceScorer
+from tests.tiny_models import SPECIAL, Kind, make_tiny_model
+
+TOLERANCE = 1e-5  # fp32 rounding through three layers; a wrong token or mask shows at 1e-2
+
+
+def numbers(low: int, high: int) -> tuple[str, ...]:
+    return tuple(str(value) for value in range(low, high + 1))
+
+
+AGREEMENT = ("Agree", "Agree strongly", "Neither", "Disagree", "Disagree strongly")
+SCALES: dict[str, tuple[str, ...]] = {
+    "1-7": numbers(1, 7), "yes or no": ("Yes", "No"), "0-10": numbers(0, 10), "0-100": numbers(0, 100),
+    "negatives": numbers(-12, 12), "prefixed words": AGREEMENT,
+}  # fmt: skip
+PROMPTS = [
+    Prompt("You answer surveys.", "How much do you agree? Only return an integer."),
+    Prompt("You answer surveys.", "Read the question below. Agree, or not at all? " * 4),
+    Prompt("", "Agree?"),
+]
+MODELS: list[tuple[str, Kind, dict[str, Any]]] = [
+    ("llama", "single-digit", {}),
+    ("llama", "three-digit", {}),
+    ("llama", "sentencepiece", {}),
+    ("mistral", "three-digit", {"sliding_window": 16}),
+    ("qwen2", "single-digit", {}),
+    ("qwen2", "single-digit", {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1}),
+    ("qwen3", "single-digit", {}),
+    ("gemma", "sentencepiece", {}),
+    ("gemma2", "sentencepiece", {"sliding_window": 16, "query_pre_attn_scalar": 8}),
+    ("gemma3_text", "sentencepiece", {"sliding_window": 16}),
+    ("smollm3", "three-digit", {}),
+    ("gpt_neox", "single-digit", {}),  # an architecture whose trees are scored as plain chains
+]
+
+
+@pytest.fixture(autouse=True)
+def _home(home: Path) -> None:
+    """Every test here has a home of its own."""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Llama whose tokenizer has one token a digit."""
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny", "single-digit")
+
+
+@pytest.fixture
+def copy(tiny: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may spoil."""
+    return Path(shutil.copytree(tiny, tmp_path / "copy"))
+
+
+def questions(prompts: Sequence[Prompt] = PROMPTS) -> list[Question]:
+    return [Question(prompt, options) for prompt in prompts for options in SCALES.values()]
+
+
+def answers(model: LocalResponder, asked: Sequence[Question]) -> list[Answer]:
+    found = dict(model.answer(asked))
+    return [found[position] for position in range(len(asked))]
+
+
+def open_local(path: Path, **choices: Any) -> LocalResponder:
+    opened = open_responder(str(path), **choices)
+    assert isinstance(opened, LocalResponder)
+    return opened
+
+
+def largest_difference(found: Sequence[Answer], expected: Sequence[Any]) -> float:
+    return float(max(
+        max(np.abs(a.probabilities - b.probabilities).max(), abs(a.valid_mass - b.valid_mass))
+        for a, b in zip(found, expected, strict=True)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(("model_type", "kind", "config"), MODELS)
+def test_every_scale_agrees_with_scoring_each_option_alone(
+    model_type: str, kind: Kind, config: dict[str, Any], tmp_path: Path
+) -> None:
+    path = make_tiny_model(tmp_path / model_type, kind, model_type, **config)
+    reference = ReferenceScorer(path, ends=[SPECIAL[kind][1]])
+    found = answers(open_local(path, precision="fp32"), questions())
+    expected = []
+    for question in questions():
+        system, user = question.prompt.system, question.prompt.user
+        merged = [{"role": "user", "content": "\n\n".join(part for part in (system, user) if part)}]
+        messages = merged if kind == "sentencepiece" else question.prompt.messages()
+        expected.append(reference.score(reference.render(messages), question.options))
+    assert largest_difference(found, expected) < TOLERANCE
+    for answer in found:
+        assert answer.probabilities.sum() == pytest.approx(1, abs=1e-12)
+        assert 0 <= answer.valid_mass <= 1
+
+
+def test_trees_are_packed_for_every_architecture_that_is_proved_to_take_them() -> None:
+    assert {model_type for model_type, _, _ in MODELS} >= PACKED
+
+
+def test_batch_size_order_and_neighbours_do_not_change_an_answer(tiny: Path) -> None:
+    model = open_local(tiny, precision="fp32")
+    asked = [Question(Prompt("", "Agree? " * (1 + place % 9)), options) for place, options in
+             enumerate(SCALES.values())] + questions()  # fmt: skip
+    together = answers(model, asked)
+    model._budget = 1
+    alone = answers(model, asked)
+    model._budget = 200
+    reversed_order = answers(model, asked[::-1])[::-1]
+    assert largest_difference(together, alone) < 1e-6
+    assert largest_difference(together, reversed_order) < 1e-6
+
+
+def test_the_same_question_twice_is_scored_once_and_answered_twice(tiny: Path) -> None:
+    model = open_local(tiny, precision="fp32")
+    asked = Question(PROMPTS[0], SCALES["1-7"])
+    first, second = answers(model, [asked, asked])
+    assert first.probabilities.tolist() == second.probabilities.tolist()
+
+
+def test_tokens_are_counted_as_transformers_counts_them(tiny: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    for prompt in PROMPTS:
+        text = tokenizer.apply_chat_template(prompt.messages(), tokenize=False, add_generation_prompt=True)
+        expected = len(tokenizer(text, add_special_tokens=False).input_ids)
+        assert count_tokens(str(tiny), prompt) == expected
+        assert answers(open_local(tiny), [Question(prompt, ("1", "2"))])[0].n_tokens == expected
+
+
+def test_the_paper_s_decoding_is_temperature_then_nucleus_at_every_node(tmp_path: Path) -> None:
+    flat = make_tiny_model(tmp_path / "flat", "single-digit", initializer_range=0.15)
+    model = open_local(flat, precision="fp32", decoding="paper")
+    reference = ReferenceScorer(flat, ends=["<|im_end|>"], paper=True)
+    asked = [Question(prompt, SCALES[scale]) for prompt in PROMPTS for scale in ("1-7", "0-100")]
+    found = answers(model, asked)
+    expected = [reference.score(reference.render(each.prompt.messages()), each.options) for each in asked]
+    assert largest_difference(found, expected) < TOLERANCE
+    assert any((answer.probabilities == 0).any() for answer in found)
+
+
+def test_running_out_of_memory_halves_the_batch_and_loses_nothing(tiny: Path) -> None:
+    model = open_local(tiny, precision="fp32")
+    expected = answers(model, questions())
+    whole = model._engine.distributions
+    sizes: list[int] = []
+
+    def small_memory(items: Any) -> Any:
+        sizes.append(len(items))
+        if len(items) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(items)
+
+    model._engine.distributions = small_memory  # type: ignore[method-assign]
+    assert largest_difference(answers(model, questions()), expected) < 1e-6
+    assert sizes[0] > 2
+    assert model._budget < 2048
+
+
+def test_a_prompt_that_does_not_fit_in_memory_alone_ends_in_a_sentence(tiny: Path) -> None:
+    model = open_local(tiny)
+
+    def no_memory(items: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+
+    model._engine.distributions = no_memory  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="does not fit in this machine's memory"):
+        answers(model, questions())
+
+
+def test_other_errors_of_the_model_stay_loud(tiny: Path) -> None:
+    model = open_local(tiny)
+
+    def broken(items: Any) -> Any:
+        raise RuntimeError("shapes do not match")
+
+    model._engine.distributions = broken  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="shapes"):
+        answers(model, questions())
+
+
+def test_a_prompt_beyond_the_context_limit_names_model_limit_and_length(tiny: Path) -> None:
+    long = Prompt("", "x " * 20_000)
+    length = count_tokens(str(tiny), long)
+    with pytest.raises(UserError) as caught:
+        answers(open_local(tiny), [Question(long, ("1", "2"))])
+    for part in (str(tiny), "1,024", f"{length:,}"):
+        assert part in str(caught.value)
+    assert context_limit(str(tiny)) == 1024
+
+
+def test_a_model_without_a_chat_template_gets_plain_paragraphs_and_its_card_says_so(copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    model = open_local(copy, precision="fp32")
+    assert model.card.template == "socsci210-v1 plain"
+    reference = ReferenceScorer(copy, ends=["<|im_end|>"])
+    expected = reference.score("System.\n\nUser.\n\nAnswer:\n", SCALES["0-10"])
+    found = answers(model, [Question(Prompt("System.", "User."), SCALES["0-10"])])
+    assert largest_difference(found, [expected]) < TOLERANCE
+
+
+def test_a_template_without_a_system_role_gets_it_before_the_user_s_text(tmp_path: Path) -> None:
+    chat = Chat(make_tiny_model(tmp_path / "gemma", "sentencepiece", "gemma"))
+    assert chat.template == "socsci210-v1 system-in-user"
+    assert "<start_of_turn>user\nBe brief.\n\nHello<end_of_turn>" in chat.render(Prompt("Be brief.", "Hello"))
+
+
+def test_thinking_is_switched_off_where_the_template_knows_it(copy: Path) -> None:
+    template = copy / "chat_template.jinja"
+    template.write_text(
+        template.read_text() + "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    )
+    assert Chat(copy).render(PROMPTS[0]).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+
+
+def test_a_template_that_prints_the_date_says_the_same_every_day(copy: Path) -> None:
+    template = copy / "chat_template.jinja"
+    template.write_text("{{ strftime_now('%d %b %Y') }} " + template.read_text())
+    assert Chat(copy).render(PROMPTS[0]).startswith("26 Jul 2024 ")
+
+
+def test_an_option_that_would_melt_into_the_prompt_is_tokenised_alone(copy: Path) -> None:
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text().replace("assistant\n", "assistant Ag"))
+    tree = Chat(copy).tree(("ree", "no"))
+    tokenizer = AutoTokenizer.from_pretrained(copy)
+    assert tree.path(int(tree.option_node[0])) == tokenizer("ree", add_special_tokens=False).input_ids
+
+
+def test_the_turn_ends_with_what_the_template_and_the_settings_say(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"eos_token_id": [2]}))
+    (copy / "generation_config.json").unlink(missing_ok=True)
+    assert Chat(copy).vocabulary.ends.tolist() == [1, 2]
+
+
+def test_any_change_of_the_folder_s_content_changes_the_fingerprint(copy: Path) -> None:
+    before = open_local(copy).fingerprint
+    assert open_local(copy).fingerprint == before
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text() + " ")
+    open_chat.cache_clear()
+    assert open_local(copy).fingerprint != before
+
+
+def test_precision_and_decoding_change_the_fingerprint(tiny: Path) -> None:
+    cards = [open_local(tiny, precision="fp32"), open_local(tiny, precision="bf16"),
+             open_local(tiny, precision="fp32", decoding="paper")]  # fmt: skip
+    assert len({model.fingerprint for model in cards}) == 3
+
+
+def test_a_known_digest_is_not_computed_again(copy: Path, home: Path) -> None:
+    first = revision(copy)
+    stored = home / "cache" / "file_digests.json"
+    known = json.loads(stored.read_text())
+    stored.write_text(json.dumps({key: [*entry[:2], "0" * 64] for key, entry in known.items()}))
+    assert revision(copy) != first
+
+
+def test_auto_takes_4_bits_only_where_nothing_else_fits() -> None:
+    cpu = torch.device("cpu")
+    assert choose_precision(10**6, "auto", cpu) in ("bf16", "fp32")
+    assert choose_precision(10**13, "auto", cpu) == "nf4"
+    assert choose_precision(10**13, "fp32", cpu) == "fp32"
+
+
+def spoil(path: Path, **settings: Any) -> None:
+    stored = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(stored | settings))
+
+
+def no_config(path: Path) -> None:
+    (path / "config.json").unlink()
+
+
+def torn_config(path: Path) -> None:
+    (path / "config.json").write_text('{"model_type": "lla')
+
+
+def nameless_config(path: Path) -> None:
+    (path / "config.json").write_text("{}")
+
+
+def unknown_architecture(path: Path) -> None:
+    spoil(path, model_type="nonesuch", architectures=["NonesuchForCausalLM"])
+
+
+def no_tokenizer(path: Path) -> None:
+    (path / "tokenizer.json").unlink()
+
+
+def torn_tokenizer(path: Path) -> None:
+    (path / "tokenizer.json").write_text("{")
+
+
+def pickled_weights(path: Path) -> None:
+    (path / "model.safetensors").rename(path / "pytorch_model.bin")
+
+
+def no_weights(path: Path) -> None:
+    (path / "model.safetensors").unlink()
+
+
+def torn_weights(path: Path) -> None:
+    weights = (path / "model.safetensors").read_bytes()
+    (path / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+
+
+def fewer_weights(path: Path) -> None:
+    spoil(path, num_hidden_layers=4)
+
+
+def other_shapes(path: Path) -> None:
+    spoil(path, intermediate_size=48)
+
+
+def code_of_its_own(path: Path) -> None:
+    spoil(path, auto_map={"AutoModelForCausalLM": "modeling_own.Own"})
+
+
+def tokenizer_code(path: Path) -> None:
+    stored = json.loads((path / "tokenizer_config.json").read_text())
+    stored["auto_map"] = {"AutoTokenizer": ["own.Tokenizer", None]}
+    (path / "tokenizer_config.json").write_text(json.dumps(stored))
+
+
+def a_classifier(path: Path) -> None:
+    spoil(path, architectures=["LlamaForSequenceClassification"])
+
+
+def an_adapter(path: Path) -> None:
+    (path / "config.json").rename(path / "adapter_config.json")
+
+
+def torn_template(path: Path) -> None:
+    (path / "chat_template.jinja").write_text("{% for message in %}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (no_config, "has no config.json"), (torn_config, "damaged"), (nameless_config, "'model_type'"),
+        (unknown_architecture, "cannot be loaded"), (no_tokenizer, "has no tokenizer"),
+        (torn_tokenizer, "tokenizer in .* cannot be read"), (pickled_weights, "stored as pickle"),
+        (no_weights, "has no weights"), (torn_weights, "damaged"), (fewer_weights, "incomplete"),
+        (other_shapes, "cannot be loaded"), (code_of_its_own, "run code of its own"),
+        (tokenizer_code, "run code of its own"), (a_classifier, "does not predict the next word"),
+        (an_adapter, "holds an adapter"), (torn_template, "chat template .* cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_bad_model_folder_ends_in_a_sentence(damage: Any, sentence: str, copy: Path) -> None:
+    damage(copy)
+    with pytest.raises(UserError, match=sentence):
+        open_responder(str(copy))
+
+
+@pytest.fixture
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    yield
+
+
+@pytest.mark.usefixtures("_no_hub")
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nonesuch", "There is no model 'nonesuch'"), ("./nowhere", "no model folder at './nowhere'"),
+        ("/nowhere/at/all", "no model folder"), ("starter", "python -m socrates_core setup"),
+        ("nobody/no-such-model", "could not be fetched from the hub"), ("", "There is no model ''"),
+    ],
+)  # fmt: skip
+def test_an_unknown_model_ends_in_a_sentence(name: str, sentence: str) -> None:
+    for attempt in (open_responder, context_limit, lambda name: count_tokens(name, PROMPTS[0])):
+        with pytest.raises(UserError, match=sentence):
+            attempt(name)
