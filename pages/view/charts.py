@@ -1,7 +1,7 @@
 """Charts of answers and effects: a DataFrame in, a figure out that reads well from 390 pixels up.
 
 People are filled and neutral, predictions hollow and coloured, baselines thin and grey. Backgrounds are
-transparent and text has no colour, so that the page's theme shows through; every text of a study is escaped.
+transparent, so that the page shows through; every text of a study is escaped.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def distribution(
     title: str,
     conditions: Sequence[str] | None = None,
     answer: Number | None = None,
-    theme: str | None = "light",
+    theme: str | None = None,
 ) -> go.Figure:
     """The answers of one outcome, a panel a condition on shared axes.
 
@@ -32,7 +32,7 @@ def distribution(
     low and high (NaN without an interval), n. A scale of two options shows one share a condition, that of
     `answer` (by default the option called yes, else the higher one); one of more than 21 values is binned.
     The first 12 conditions are shown, or those named in `conditions`; a cut is said under the title.
-    `theme` is "dark" or anything else for light; exported figures are light.
+    `theme` is the page's, "light" or "dark" (for files: "light"); without one neutrals suit either.
     """
     told = list(dict.fromkeys(frame["condition"]))
     shown = (
@@ -55,7 +55,7 @@ def distribution(
 
 
 def effects_forest(
-    frame: pd.DataFrame, *, title: str, unit: str = "scale points", theme: str | None = "light"
+    frame: pd.DataFrame, *, title: str, unit: str = "scale points", theme: str | None = None
 ) -> go.Figure:
     """Differences of conditions against their reference, a line a condition, around a zero line.
 

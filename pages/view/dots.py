@@ -22,7 +22,7 @@ from pages.view.layout import (
     percent,
     signed,
 )
-from pages.view.palette import BASELINES, GRID, PEOPLE, who_label
+from pages.view.palette import BASELINES, GRID, PEOPLE, ZERO, who_label
 from pages.view.plain import plain_text, wrapped
 
 LINE, LABEL_LINE, BETWEEN = 20, 17, 14
@@ -102,6 +102,7 @@ def figure(
         depth += BETWEEN
     for who in players.who:
         made.add_traces(list(_traces([each for each in placed if each[2].who == who], who, players)))
+    _guides(made, [[y for y, of, _ in placed if of is row] for row in rows], share=share)
     for y, _, dot in placed:
         made.add_annotation(
             text=plain_text(dot.text), x=1, xref="paper", xanchor="left", xshift=8, y=y, yanchor="middle",
@@ -118,7 +119,7 @@ def _label(made: go.Figure, text: str, depth: float) -> float:
         text=text, x=0, xref="paper", xanchor="left", y=depth, yanchor="top", align="left", showarrow=False,
         font=LABEL, borderpad=0,
     )  # fmt: skip
-    return depth + LABEL_LINE * (text.count("<br>") + 1) + 2
+    return depth + LABEL_LINE * (text.count("<br>") + 1) + 4
 
 
 def _traces(placed: list[tuple[float, Row, Dot]], who: str, players: Cast) -> Iterator[go.Scatter]:
@@ -159,7 +160,7 @@ def _hover(row: Row, dot: Dot) -> str:
 
 def _axes(made: go.Figure, dots: list[Dot], depth: float, axis: str, *, share: bool) -> None:
     made.update_yaxes(range=[depth, 0], visible=False, fixedrange=True)
-    made.update_xaxes(**QUIET_AXIS, title_text=plain_text(axis))
+    made.update_xaxes(**QUIET_AXIS, showgrid=False, title_text=plain_text(axis))
     if share:
         made.update_xaxes(range=[0, 1], tickformat=".0%", dtick=0.25)
         return
@@ -167,4 +168,24 @@ def _axes(made: go.Figure, dots: list[Dot], depth: float, axis: str, *, share: b
     low, high = min(0.0, float(np.nanmin(ends))), max(0.0, float(np.nanmax(ends)))
     room = 0.08 * ((high - low) or 1.0)
     made.update_xaxes(range=[low - room, high + room], nticks=6)
-    made.add_vline(x=0, line={"color": GRID.replace("0.22", "0.8"), "width": 1.5}, layer="below")
+
+
+def _guides(made: go.Figure, rows: list[list[float]], *, share: bool) -> None:
+    """A hairline along every dot and, for effects, the zero line of every row; labels stay uncrossed."""
+    for heights in rows:
+        for y in heights:
+            made.add_shape(
+                type="line",
+                xref="paper",
+                x0=0,
+                x1=1,
+                y0=y,
+                y1=y,
+                line={"color": GRID, "width": 1},
+                layer="below",
+            )
+        if not share and heights:
+            made.add_shape(
+                type="line", x0=0, x1=0, y0=heights[0] - LINE / 2, y1=heights[-1] + LINE / 2,
+                line={"color": ZERO, "width": 1.5}, layer="below",
+            )  # fmt: skip

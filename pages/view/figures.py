@@ -54,7 +54,9 @@ async def _drawn(figure: go.Figure) -> dict[str, bytes]:
     except ChromeNotFoundError as error:
         raise UserError(
             "Saving a figure as SVG or PNG needs Chrome or Chromium, and neither was found. Install one "
-            "(on Debian: apt-get install chromium), or save the figure with the camera in its corner."
+            "(on Debian: apt-get install chromium) or set BROWSER_PATH to it, or save the figure with the camera in "
+            "its corner."
         ) from error
-    except (BrowserFailedError, BrowserClosedError, KaleidoError) as error:
-        raise UserError(f"The browser that draws figures failed ({str(error)[:200]}). Try again.") from error
+    except (BrowserFailedError, BrowserClosedError, KaleidoError, TimeoutError) as error:
+        reason = str(error)[:200] or "it took too long"
+        raise UserError(f"The browser that draws figures failed ({reason}). Try again.") from error

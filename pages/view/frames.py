@@ -38,9 +38,13 @@ def figures(run: Run) -> dict[str, bytes]:
     for number, outcome in enumerate(run.spec.draft.outcomes):
         frame = answers(run, number)
         if not frame.empty:
-            figure = charts.distribution(frame, scale=outcome.scale.scale(), title=outcome.name)
+            figure = charts.distribution(
+                frame, scale=outcome.scale.scale(), title=outcome.name, theme="light"
+            )
             found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
     if run.effects:
-        figure = charts.effects_forest(effects(run), title=f"Differences from {run.effects[0].reference}")
+        figure = charts.effects_forest(
+            effects(run), title=f"Differences from {run.effects[0].reference}", theme="light"
+        )
         found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
     return found

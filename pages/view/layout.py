@@ -6,13 +6,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from pages.view.palette import BASELINES, GRID, INKS, PEOPLE, Ink, model_colours, who_label
+from pages.view.palette import BASELINES, GRID, PEOPLE, Ink, ink, model_colours, who_label
 from pages.view.plain import plain_text, readable, wrapped
 
 MOST_CONDITIONS = 12
 NARROW = 390
 TITLE_WIDTH = 42
 LABEL_WIDTH = 46
+FONT = '"Source Sans", "Source Sans 3", "Open Sans", Arial, sans-serif'
 LABEL = {"size": 13}
 SMALL = {"size": 12}
 
@@ -27,11 +28,11 @@ class Cast:
 
 
 def cast(who: list[str], theme: str | None) -> Cast:
-    ink = INKS["dark" if theme == "dark" else "light"]
+    neutral = ink(theme)
     models = [name for name in dict.fromkeys(who) if name != PEOPLE and name not in BASELINES]
     baselines = [name for name in BASELINES if name in who]
-    colours = {PEOPLE: ink.fill, **model_colours(models), **dict.fromkeys(baselines, ink.faint)}
-    return Cast((*([PEOPLE] if PEOPLE in who else []), *models, *baselines), colours, ink)
+    colours = {PEOPLE: neutral.fill, **model_colours(models), **dict.fromkeys(baselines, neutral.faint)}
+    return Cast((*([PEOPLE] if PEOPLE in who else []), *models, *baselines), colours, neutral)
 
 
 def finish(
@@ -68,12 +69,18 @@ def finish(
             figure.add_annotation(
                 text=text, font={"size": size}, xshift=2 - margin["l"], yshift=at, showarrow=False, **corner
             )
+    if players.ink.text:
+        figure.update_annotations(font_color=players.ink.text)
+        told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
+        figure.update_xaxes(**told).update_yaxes(**told)
     whole = height + top
     return figure.update_layout(
-        height=whole, margin={"t": top, "pad": 0, **margin}, meta=readable(f"{title} {note}"),
+        font={"color": players.ink.text, "family": FONT},
+        height=whole, margin={"t": top, "pad": 0, "autoexpand": False, **margin}, meta=readable(f"{title} {note}"),
         legend={
-            "orientation": "h", "x": 0, "xref": "container", "xanchor": "left", "y": 1 - (title_height + note_height) / whole,
-            "yref": "container", "yanchor": "top", "font": SMALL, "itemsizing": "constant", "title": {"text": ""},
+            "orientation": "h", "x": 0, "xref": "container", "xanchor": "left",
+            "y": 1 - (title_height + note_height) / whole, "yref": "container", "yanchor": "top",
+            "font": SMALL, "itemsizing": "constant", "traceorder": "normal", "title": {"text": ""},
         },
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         dragmode=False, hovermode="closest", hoverlabel={"align": "left"},
@@ -83,8 +90,8 @@ def finish(
 
 def _legend_rows(players: Cast, room: int) -> int:
     """How many rows plotly breaks the legend into, all its columns being as wide as the widest name."""
-    widest = max((45 + 7 * len(readable(who_label(who))[:40]) for who in players.who), default=0)
-    return -(-len(players.who) // max(room // max(widest, 1), 1))
+    widest = max((42 + 5.3 * len(readable(who_label(who))[:40]) for who in players.who), default=0)
+    return -(-len(players.who) // max(int(room // max(widest, 1)), 1))
 
 
 def legend_name(who: str) -> str:

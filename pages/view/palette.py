@@ -3,9 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
-
-Theme = Literal["light", "dark"]
 
 PEOPLE = "people"
 BASELINES = {
@@ -19,23 +16,27 @@ _MODEL_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E
 
 @dataclass(frozen=True)
 class Ink:
-    """The neutral colours of a theme: people's `fill`, people's `line` upon it, and `faint` baselines."""
+    """The neutral colours of a theme: people's `fill`, their intervals' `line`, `faint` baselines, `text`.
+
+    `text` is None where the theme is unknown: then the page's own colour shows.
+    """
 
     fill: str
     line: str
     faint: str
+    text: str | None
 
 
-INKS: dict[Theme, Ink] = {
-    "light": Ink(fill="#5A6170", line="#14171C", faint="#8A8F99"),
-    "dark": Ink(fill="#A9AFBA", line="#FFFFFF", faint="#7D8390"),
-}
+LIGHT = Ink(fill="#5A6170", line="#14171C", faint="#8A8F99", text="#1B1F24")
+DARK = Ink(fill="#A9AFBA", line="#FFFFFF", faint="#7D8390", text="#E8EAED")
+EITHER = Ink(fill="#8A909C", line="#5F6673", faint="#85898F", text=None)
 GRID = "rgba(128,128,128,0.22)"
+ZERO = "rgba(128,128,128,0.9)"
 
 
-def is_prediction(who: str) -> bool:
-    """Whether `who` is a model, not people and not a baseline."""
-    return who != PEOPLE and who not in BASELINES
+def ink(theme: str | None) -> Ink:
+    """The neutrals of a "light" or "dark" page, or ones that can be seen on either."""
+    return {"light": LIGHT, "dark": DARK}.get(theme or "", EITHER)
 
 
 def who_label(who: str) -> str:

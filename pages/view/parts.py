@@ -21,7 +21,7 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
     }
     ink = "#E8EAED" if theme() == "dark" else "#1B1F24"
     figure.update_layout(font={"color": ink, "family": "Source Sans, sans-serif"})
-    st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=str(figure.layout.title.text))
+    st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=figure.layout.meta)
     st.download_button(
         "Data of this chart", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv",
         key=f"data_{name}", type="tertiary", icon=":material/download:", on_click="ignore",
