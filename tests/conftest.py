@@ -37,10 +37,10 @@ def starter_home(prepared: Path, home: Path) -> Iterator[Path]:
     (home / "models").mkdir()
     (home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     yield home
-    _end_worker()
+    end_worker()
 
 
-def _end_worker() -> None:
+def end_worker() -> None:
     """Ends a worker that a test left behind on its home."""
     import psutil
 

@@ -85,12 +85,21 @@ def test_importing_core_loads_no_heavy_library() -> None:
 def code_lines(path: Path) -> int:
     """Lines that hold code: no blanks, comments or docstrings."""
     source, lines = path.read_text(), set[int]()
-    passed = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    passed = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in passed:
             lines |= set(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
             told = node.body[0]
             lines -= set(range(told.lineno, (told.end_lineno or told.lineno) + 1))
     return len(lines)

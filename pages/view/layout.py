@@ -69,10 +69,8 @@ def finish(
             figure.add_annotation(
                 text=text, font={"size": size}, xshift=2 - margin["l"], yshift=at, showarrow=False, **corner
             )
-    if players.ink.text:
-        figure.update_annotations(font_color=players.ink.text)
-        told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
-        figure.update_xaxes(**told).update_yaxes(**told)
+    told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
+    figure.update_annotations(font_color=players.ink.text).update_xaxes(**told).update_yaxes(**told)
     whole = height + top
     return figure.update_layout(
         font={"color": players.ink.text, "family": FONT},

@@ -16,20 +16,17 @@ _MODEL_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E
 
 @dataclass(frozen=True)
 class Ink:
-    """The neutral colours of a theme: people's `fill`, their intervals' `line`, `faint` baselines, `text`.
-
-    `text` is None where the theme is unknown: then the page's own colour shows.
-    """
+    """The neutral colours of a theme: people's `fill`, their intervals' `line`, `faint` baselines, `text`."""
 
     fill: str
     line: str
     faint: str
-    text: str | None
+    text: str
 
 
 LIGHT = Ink(fill="#5A6170", line="#14171C", faint="#8A8F99", text="#1B1F24")
 DARK = Ink(fill="#A9AFBA", line="#FFFFFF", faint="#7D8390", text="#E8EAED")
-EITHER = Ink(fill="#8A909C", line="#5F6673", faint="#85898F", text=None)
+EITHER = Ink(fill="#8A909C", line="#5F6673", faint="#85898F", text="#767C88")
 GRID = "rgba(128,128,128,0.22)"
 ZERO = "rgba(128,128,128,0.9)"
 

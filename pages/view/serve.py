@@ -9,7 +9,8 @@ import sys
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web import cli
 
-from pages.view import frames, inputs  # noqa: F401  # imported before the first visitor waits for them
+from pages.view import charts  # noqa: F401  # these two take a second to import: now, not in the first visit
+from socrates_core.simulation import results  # noqa: F401
 
 if __name__ == "__main__":
     PagesManager.uses_pages_directory = False

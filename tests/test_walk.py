@@ -1,0 +1,167 @@
+"""The whole way in a real browser: an empty home, the real starter model, the real worker, an exported folder."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.conftest import end_worker
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = os.environ.get("SOCRATES_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE = 120_000  # milliseconds; two cores may be busy with other tests
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("walk"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium: run tests/chromium.sh or set SOCRATES_CHROMIUM"
+    ),
+]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield opened
+        opened.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def address(home: Path) -> Iterator[str]:
+    """A dashboard served on an empty home by the project's own command."""
+    port = free_port()
+    command = [sys.executable, "-m", "socrates_core", "app", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    url = f"http://localhost:{port}"
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield url
+    server.send_signal(2)
+    server.wait(30)
+    end_worker()
+
+
+def open_page(browser: Browser, url: str) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(PATIENCE)
+    page.on("pageerror", lambda error: pytest.fail(f"error in the page: {error}"))
+    page.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
+    page.goto(url)
+    return page
+
+
+def see(page: Page, text: str) -> None:
+    expect(page.get_by_text(text).first).to_be_visible(timeout=PATIENCE)
+
+
+def fill(page: Page, label: str, text: str) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.fill(text)
+    field.press("Tab")
+
+
+def test_from_an_empty_home_to_exported_results(home: Path, address: str, browser: Browser) -> None:
+    page = open_page(
+        browser, f"{address}/study?corpus=starter&study=kakadu"
+    )  # the first request is a deep link
+    see(page, "There are no studies yet")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    subprocess.run([sys.executable, "-m", "socrates_core", "setup"], cwd=ROOT, check=True)
+    find_the_study(page, address)
+    page.get_by_role("button", name="Draft from this study").click()
+    draft_url = change_the_draft(page)
+    page.get_by_role("button", name="Run simulation").click()
+    page.wait_for_url("**/results?run=*")
+    results_url = page.url
+    page.close()  # the work goes on without a browser
+
+    page = open_page(browser, results_url)
+    look_at_the_results(page)
+    check_the_export(page)
+
+    page.goto(draft_url)
+    page.get_by_role("button", name="Run simulation").click()
+    page.wait_for_url(lambda url: "/results?run=" in url and url != results_url)
+    see(page, "12 from the cache")
+    page.get_by_role("link", name="Jobs").click()
+    see(page, "2 jobs, 0 of them queued or running")
+
+
+def find_the_study(page: Page, address: str) -> None:
+    page.goto(address)
+    see(page, "13 of 13 studies")
+    fill(page, "Search", "kakadu")
+    see(page, "1 of 13 studies")
+    time.sleep(1)  # the table is a canvas: it has no element that tells when it is drawn
+    table = page.get_by_test_id("stDataFrame").bounding_box()
+    assert table is not None
+    page.mouse.click(table["x"] + 16, table["y"] + 52)
+    page.wait_for_url("**/study?corpus=starter&study=kakadu")
+    see(page, "1,827 people")
+    page.get_by_text("Effects", exact=True).click()
+    see(page, "95% intervals: Welch's t between people")
+
+
+def change_the_draft(page: Page) -> str:
+    """Edits a condition, adds an outcome, reloads; returns the draft's link."""
+    page.wait_for_url("**/draft?draft=*")
+    fill(page, "People", "3")
+    see(page, "3 of them are drawn without replacement")
+    fill(page, "Condition 2: what people read", "<script>alert(1)</script> The mine would poison the river.")
+    page.get_by_role("button", name="Add an outcome").click()
+    fill(page, "Outcome 2: question", "How worried are you about the mine?")
+    see(page, "3 people × 2 conditions × 2 outcomes = 12 answers")
+    page.reload()
+    expect(page.get_by_label("Outcome 2: question")).to_have_value("How worried are you about the mine?")
+    expect(page.get_by_role("button", name="Run simulation")).to_be_enabled(timeout=PATIENCE)
+    return page.url
+
+
+def look_at_the_results(page: Page) -> None:
+    see(page, "12 of 12 answers")
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_contain_text("People’s answers")
+    page.get_by_text("Effects", exact=True).click()
+    see(page, "Predicted effects carry no interval")
+
+
+def check_the_export(page: Page) -> None:
+    page.get_by_text("Export", exact=True).click()
+    page.get_by_role("button", name="Prepare the folder").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the folder").click()
+    archive = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
+    names = set(archive.namelist())
+    assert {"people.csv", "cells.parquet", "spec.json", "manifest.json", "draft.yaml"} <= names
+    assert {"figures/outcome_1.svg", "figures/outcome_2.png", "figures/effects.svg"} <= names
+    cells = pd.read_csv(archive.open("cells.csv"))
+    assert cells["human_n"].notna().sum() == 1  # only the untouched cell was asked of people
+    assert cells["valid_mass"].between(0, 1).all()
