@@ -56,7 +56,8 @@ def toolbar(editing: Editing) -> None:
             state.set_editing(None)
             state.set_flash(f"“{shorten(editing.draft.title)}” is in the bin; bring it back below.")
             state.go_to(state.PAGES.draft)
-        st.page_link(state.PAGES.draft, label="All drafts", icon=":material/list:")
+        if st.button("All drafts", icon=":material/list:", type="tertiary", key="draft_list"):
+            state.go_to(state.PAGES.draft)
     if editing.notice:
         st.warning(escape(editing.notice), icon=":material/group:")
 

@@ -96,7 +96,7 @@ def show_answers(run: Run) -> None:
         off = sum(c.people.n_off_scale for c in asked if c.people)
         st.caption(
             escape(
-                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} people."
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} personas."
             )
         )
     if len(asked) < len(shown):
@@ -128,23 +128,24 @@ def show_scores(run: Run) -> None:
         "W in shares of", ["observed", "stated"], default="observed", required=True, key="scores_convention",
         format_func=lambda name: "people's observed range" if name == "observed" else "the stated scale",
     )  # fmt: skip
-    names = {
-        "outcome_name": "Outcome", "condition_name": "Condition", "human_n": "People", "human_mean": "People's mean",
-        "mean": "Predicted mean", "valid_mass": "Valid mass", f"w_{convention}": run.model,
-        f"w_{convention}_uniform": "Uniform", f"w_{convention}_condition_blind": "Condition-blind",
-        f"w_{convention}_half_sample": "Half-sample of people",
+    w = {
+        f"w_{convention}": f"W {run.model}", f"w_{convention}_uniform": "W uniform",
+        f"w_{convention}_condition_blind": "W condition-blind", f"w_{convention}_half_sample": "W half-sample",
     }  # fmt: skip
+    means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
+    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
     shown = table[table["human_n"].notna()][list(names)].rename(columns=names)
-    numbers = [name for name in names.values() if name not in ("Outcome", "Condition", "People")]
     st.dataframe(
         shown, hide_index=True,
-        column_config={name: st.column_config.NumberColumn(name, format="%.3f") for name in numbers},
+        column_config={
+            name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *means.values())
+        },
     )  # fmt: skip
-    means = shown[[run.model, "Uniform", "Condition-blind", "Half-sample of people"]].mean()
+    overall = shown[list(w.values())].mean()
     st.caption(
         escape(
             f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(shown)} cells: "
-            + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in means.items())
+            + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in overall.items())
             + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
             "Condition-blind: all people of the outcome pooled. Half-sample: one half of the people against the other."
         )

@@ -19,7 +19,7 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     asked = list(questions(spec.draft, spec.people))
     reporter.begin("opening the model", 1)
     responder = _open_warm(spec.model)
-    reporter.log.info("model %s", responder.card)
+    reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
     keys = [answer_key(responder.fingerprint, each.question) for each in asked]
     distinct = dict(zip(keys, (each.question for each in asked), strict=True))
     begun = time.monotonic()
