@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.effects import mean_difference, paired_difference
-from socrates_core.corpus.store import Corpus
+from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.errors import unknown
 from socrates_core.records import Effect, Scale, Stimulus
 
@@ -32,6 +32,11 @@ def condition_names(stimuli: list[Stimulus]) -> dict[int, str]:
 def outcome_names(stimuli: list[Stimulus]) -> dict[int, str]:
     """Names of a study's outcomes by task number, in order."""
     return {s.task_num: s.outcome_name for s in sorted(stimuli, key=lambda s: s.task_num)}
+
+
+def reference_of(record: StudyRecord, conditions: dict[int, str]) -> int:
+    """The condition that effects are measured against: the study's own, or its first where it names none."""
+    return next(iter(conditions)) if record.reference_condition is None else record.reference_condition
 
 
 def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
@@ -65,7 +70,7 @@ def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -
     stimuli = corpus.stimuli(study_id)
     conditions, outcomes = condition_names(stimuli), outcome_names(stimuli)
     record = corpus.study(study_id)
-    chosen = record.reference_condition if reference is None else reference
+    chosen = reference_of(record, conditions) if reference is None else reference
     if chosen not in conditions:
         raise unknown("condition", chosen, conditions)
     answers = corpus.responses(study_id)

@@ -77,7 +77,7 @@ def test_prompt_prints_the_exact_messages(starter_home: Path) -> None:
 
 
 def test_score_writes_one_row_a_line(home: Path, tmp_path: Path) -> None:
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"id": "a", "prompt": "How?", "instruction": "Only return an integer from 1 to 5, nothing else."},
         {"id": 2, "prompt": "Which?", "options": ["Yes", "No"], "system": "Be brief."},
     ]

@@ -195,8 +195,9 @@ def test_an_export_holds_tables_spec_manifest_and_a_command_that_reproduces_the_
     }  # fmt: skip
     people = pd.read_csv(folder / "people.csv")
     assert np.allclose(people[[f"p_{v}" for v in range(1, 8)]].sum(axis=1), 1)
+    path = str(folder / "draft.yaml")
     again = subprocess.run(
-        [sys.executable, *[part.replace("draft.yaml", str(folder / "draft.yaml")) for part in run.command[1:]], "--json"],
+        [sys.executable, *(path if part == "draft.yaml" else part for part in run.command[1:]), "--json"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr

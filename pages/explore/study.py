@@ -13,7 +13,7 @@ from socrates_core.drafts.start import draft_from_study
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Stimulus
 from socrates_core.scales import render_instruction
-from socrates_core.studies import condition_names, outcome_names
+from socrates_core.studies import condition_names, outcome_names, reference_of
 
 VIEWS = ["Answers", "Effects", "Conditions", "Outcomes", "Exact prompt", "About"]
 
@@ -83,7 +83,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -
         return
     numbers = list(conditions)
     reference = st.selectbox(
-        "Reference condition", numbers, index=numbers.index(record.reference_condition),
+        "Reference condition", numbers, index=numbers.index(reference_of(record, conditions)),
         format_func=lambda number: conditions[number], key="effects_reference",
     )  # fmt: skip
     effects = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
@@ -92,7 +92,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -
     )
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
     show_chart(charts.effects_forest(frame, title=title, theme=theme()), frame, "people_effects")
-    table = frame.assign(interval=[interval_text(r.low, r.high) for r in frame.itertuples()])
+    table = frame.assign(interval=[interval_text(e.effect.low, e.effect.high) for e in effects])
     st.dataframe(
         table, hide_index=True,
         column_order=["outcome", "condition", "difference", "interval", "share", "d", "n", "n_reference"],
@@ -112,17 +112,18 @@ def show_conditions(record: StudyRecord, stimuli: list[Stimulus]) -> None:
     texts = {
         number: next(s.condition_text for s in stimuli if s.condition_num == number) for number in conditions
     }
-    reference = texts[record.reference_condition]
+    own = reference_of(record, conditions)
+    reference = texts[own]
     st.caption("Words that the reference condition does not have are marked.")
     for row in range(0, len(texts), 3):
         columns = st.columns(3)
         for column, number in zip(columns, list(texts)[row : row + 3], strict=False):
             with column.container(border=True):
-                mark = " · reference" if number == record.reference_condition else ""
+                mark = " · reference" if number == own else ""
                 st.markdown(f"**{escape(conditions[number])}**{mark}")
                 if not texts[number].strip():
                     st.caption("People of this condition read nothing before the questions.")
-                elif number == record.reference_condition:
+                elif number == own:
                     show_text(texts[number])
                 else:
                     show_difference(texts[number], reference)

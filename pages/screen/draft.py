@@ -1,7 +1,6 @@
 """A draft: conditions, outcomes, people and model; what it will ask and what that takes, before it starts."""
 
 import streamlit as st
-from socrates_core.prompts import render_prompt
 
 from pages.view import data, form, inputs, state
 from pages.view.drafts import show_drafts, show_versions
@@ -15,8 +14,13 @@ from socrates_core.drafts.start import empty_draft
 from socrates_core.errors import UserError
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.panels import Person
+from socrates_core.prompts import render_prompt
+from socrates_core.records import Decoding, Precision
 from socrates_core.simulation.estimate import estimate
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
+
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "nf4")
+DECODINGS: tuple[Decoding, ...] = ("exact", "paper")
 
 
 def current() -> Editing | None:
@@ -102,11 +106,11 @@ def choose_models() -> list[ModelRequest]:
     )  # fmt: skip
     with st.expander("Precision and decoding"):
         precision = st.segmented_control(
-            "Precision", ["auto", "fp32", "bf16", "nf4"], default="auto", required=True, key="draft_precision",
+            "Precision", PRECISIONS, default="auto", required=True, key="draft_precision",
             help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
         )  # fmt: skip
         decoding = st.segmented_control(
-            "Decoding", ["exact", "paper"], default="exact", required=True, key="draft_decoding",
+            "Decoding", DECODINGS, default="exact", required=True, key="draft_decoding",
             help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
         )  # fmt: skip
     return [ModelRequest(name, precision, decoding) for name in chosen]

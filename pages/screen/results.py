@@ -30,7 +30,7 @@ def choose_run() -> str:
             icon=":material/bar_chart:",
         )
         st.stop()
-    ids = [row["run_id"] for row in rows]
+    ids: list[str] = [row["run_id"] for row in rows]
     names = {
         row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} · {row['state']}"
         for row in rows

@@ -6,11 +6,12 @@ from typing import Any, Literal
 from pages.view.state import Editing, set_editing, widget
 from socrates_core.drafts import store
 from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec
+from socrates_core.records import Number
 
 Rows = Literal["conditions", "outcomes"]
 ScaleType = Literal["Whole numbers", "Listed answers", "Yes / No", "0 to 100"]
 SCALE_TYPES: tuple[ScaleType, ...] = ("Whole numbers", "Listed answers", "Yes / No", "0 to 100")
-YES_NO = {1: "Yes", 2: "No"}
+YES_NO: dict[Number, str] = {1: "Yes", 2: "No"}
 
 
 def scale_type(scale: ScaleSpec) -> ScaleType:
@@ -69,8 +70,9 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
         return ScaleSpec(kind="enum_labels", low=1, high=2, labels=YES_NO)
     if kind == "Listed answers":
         lines = held("options", listed_text(scale)).splitlines()
-        labels = {number: line.strip() for number, line in enumerate(lines, start=1)}
-        return ScaleSpec(kind="enum_labels", low=1, high=len(labels), labels=labels)
+        listed: dict[Number, str] = {number: line.strip() for number, line in enumerate(lines, start=1)}
+        return ScaleSpec(kind="enum_labels", low=1, high=len(listed), labels=listed)
+    low: Number
     low, high, step = (0, 100, 1) if kind == "0 to 100" else (
         held("low", scale.low if scale.low is not None else 1),
         held("high", scale.high if scale.high is not None else 7),
@@ -81,7 +83,9 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
         value: held(name, scale.labels.get(value, "")).strip()
         for value, name in ((low, "low_label"), (high, "high_label"))
     }
-    labels = dict(sorted((inner | {value: text for value, text in ends.items() if text}).items()))
+    labels: dict[Number, str] = dict(
+        sorted((inner | {value: text for value, text in ends.items() if text}).items())
+    )
     same_steps = scale.kind in ("range", "if_upto", "multiple") and scale.step == step
     told = scale.kind if same_steps else ("range" if step == 1 else "multiple")
     return ScaleSpec(kind=told, low=low, high=high, step=step, labels=labels)

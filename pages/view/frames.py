@@ -44,7 +44,9 @@ def figures(run: Run) -> dict[str, bytes]:
             found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
     if run.effects:
         figure = charts.effects_forest(
-            effects(run), title=f"Differences from {run.effects[0].reference}", theme="light"
+            effects(run),
+            title=f"How far does each condition move answers from “{run.effects[0].reference}”?",
+            theme="light",
         )
         found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
     return found

@@ -1,7 +1,6 @@
 """Fields of the draft form: condition rows, outcome rows with their scale builder, the panel."""
 
 import streamlit as st
-from socrates_core.personas import label
 
 from pages.view import data, form
 from pages.view.form import Rows
@@ -10,6 +9,7 @@ from pages.view.text import escape
 from socrates_core.corpus.store import corpora
 from socrates_core.drafts.check import Problem
 from socrates_core.errors import UserError
+from socrates_core.personas import label
 from socrates_core.records import DEMOGRAPHICS, Scale
 from socrates_core.scales import check_scale, parse_scale, render_instruction
 

@@ -79,4 +79,4 @@ def set_flash(text: str) -> None:
 
 
 def pop_flash() -> str | None:
-    return st.session_state.pop("flash", None)
+    return str(st.session_state.pop("flash", "")) or None

@@ -17,7 +17,7 @@ Corpus = Annotated[str | None, typer.Option(help="Look in this corpus alone.")]
 def studies(as_json: AsJson = False) -> None:
     """List every study of every corpus."""
     rows = [
-        {"corpus": name, **row}
+        {"corpus": name, **{str(key): value for key, value in row.items()}}
         for name in corpora()
         for row in open_corpus(name).studies().to_dict("records")
     ]

@@ -2,7 +2,7 @@
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec, StudyRef
-from socrates_core.studies import condition_names, outcome_names
+from socrates_core.studies import condition_names, outcome_names, reference_of
 
 
 def empty_draft() -> Draft:
@@ -38,6 +38,6 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
             )
             for number, name in outcome_names(stimuli).items()
         ),
-        reference=conditions[record.reference_condition],
+        reference=conditions[reference_of(record, conditions)],
         panel=PanelSpec(corpus=corpus.name, studies=(study_id,), n=min(50, record.n_participants)),
     )

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import condition_blind
-from socrates_core.corpus.store import Corpus, open_corpus
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts.spec import Draft
 from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus

@@ -131,7 +131,8 @@ class Run:
     @cached_property
     def people(self) -> pd.DataFrame:
         """A row a person x cell: ids, names, mean, valid mass, prompt tokens, probabilities."""
-        return read_parquet(self.spec.path / "people.parquet").to_pandas()
+        table: pd.DataFrame = read_parquet(self.spec.path / "people.parquet").to_pandas()
+        return table
 
     @cached_property
     def cells(self) -> list[RunCell]:
@@ -195,7 +196,7 @@ def load_run(run_id: str) -> Run:
 
 def list_runs() -> list[dict[str, Any]]:
     """Every run, the newest first; `state` is its job's until it has answers."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for path in sorted(runs_folder().glob("*/spec.json"), reverse=True):
         run_id = path.parent.name
         try:
