@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 for command in (
     simulate.setup, studies.studies, studies.study, studies.scale, studies.read, studies.prompt,
-    simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models,
+    simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models, simulate.drift,
     jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)

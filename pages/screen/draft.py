@@ -18,6 +18,7 @@ from socrates_core.prompts import render_prompt
 from socrates_core.records import Decoding, Precision
 from socrates_core.simulation.estimate import estimate
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.simulation.standard import known_drifts
 
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "nf4")
 DECODINGS: tuple[Decoding, ...] = ("exact", "paper")
@@ -113,6 +114,13 @@ def choose_models() -> list[ModelRequest]:
             "Decoding", DECODINGS, default="exact", required=True, key="draft_decoding",
             help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
         )  # fmt: skip
+        for row in known_drifts(chosen[0]) if chosen else []:
+            st.caption(
+                escape(
+                    f"{row['model']} in {row['precision']} against fp32 on {row['n_questions']} real questions here: "
+                    f"total variation {row['mean_tv']:.3f} on average, {row['max_tv']:.3f} at most."
+                )
+            )
     return [ModelRequest(name, precision, decoding) for name in chosen]
 
 

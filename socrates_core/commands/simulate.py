@@ -20,6 +20,7 @@ from socrates_core.scales import check_scale, parse_scale
 from socrates_core.simulation.export import export_run
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.simulation.standard import measure_speed, record_drift
 
 ModelName = Annotated[str, typer.Option("--model", help="starter, a folder, or a hub id such as org/name.")]
 AskedPrecision = Annotated[Precision, typer.Option(help="Number format of the weights.")]
@@ -35,6 +36,8 @@ def setup(as_json: AsJson = False) -> None:
         say(f"{share:4.0%}  {text}")
 
     corpus, model = prepare_starter_corpus(report), prepare_starter_model(report)
+    say("      Measuring how fast the starter model answers here")
+    measure_speed(ModelRequest("starter"))
     if as_json:
         return print_json({"corpus": str(corpus), "model": str(model)})
     print(f"Ready: starter corpus in {corpus}, starter model in {model}")
@@ -48,6 +51,22 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         return print_json(rows)
     print_table(rows, ["name", "title", "installed", "context_limit"], "No models.")
+
+
+def drift(
+    model: ModelName = "starter",
+    precision: AskedPrecision = "nf4",
+    as_json: AsJson = False,
+) -> None:
+    """Measure how far a precision moves a model's answers from fp32, on real questions."""
+    found = record_drift(model, precision)
+    if as_json:
+        return print_json(dict(vars(found)))
+    print(
+        f"{model} in {precision} against fp32 on {found.n_questions} questions: total variation "
+        f"{found.mean_tv:.3f} on average, {found.max_tv:.3f} at most; valid mass moves by "
+        f"{found.mean_mass_shift:.3f} on average, {found.max_mass_shift:.3f} at most."
+    )
 
 
 def score(

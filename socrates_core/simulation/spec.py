@@ -15,6 +15,7 @@ from socrates_core.jobs.store import Job, new_id, now
 from socrates_core.panels import Person, draw_panel
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision, Question
+from socrates_core.responders import context_limit
 from socrates_core.settings import folder
 
 
@@ -77,6 +78,7 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
     Raises UserError where the draft has problems or the panel cannot be drawn.
     """
     require_runnable(draft)
+    context_limit(model.name)  # says so now, rather than in the worker, where there is no such model
     spec = RunSpec(new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id)
     told = {"run_id": spec.run_id, "created": spec.created, "draft_id": draft_id}
     write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})

@@ -1,0 +1,61 @@
+"""A fixed set of real questions, to measure what a model costs and how far a precision moves its answers."""
+
+import time
+from itertools import islice
+from typing import Any
+
+from socrates_core.corpus.store import open_corpus
+from socrates_core.drafts.start import draft_from_study
+from socrates_core.files import read_json, write_json
+from socrates_core.jobs.store import now
+from socrates_core.panels import draw_panel
+from socrates_core.records import Precision, Question
+from socrates_core.responders import open_responder
+from socrates_core.responders.drift import Drift, measure_drift
+from socrates_core.settings import folder
+from socrates_core.simulation.estimate import read_speed, record_speed
+from socrates_core.simulation.spec import ModelRequest, questions
+
+
+def standard_questions(per_study: int = 2) -> list[Question]:
+    """The first questions of one seeded participant of every starter study.
+
+    Raises UserError before the starter corpus is there.
+    """
+    corpus = open_corpus("starter")
+    found: list[Question] = []
+    for study_id in corpus.study_ids():
+        draft = draft_from_study(corpus, study_id)
+        panel = draft.panel.model_copy(update={"n": 1})
+        asked = questions(draft, tuple(draw_panel(panel)))
+        found += [each.question for each in islice(asked, per_study)]
+    return found
+
+
+def measure_speed(model: ModelRequest) -> float:
+    """Prompt tokens a second of `model` on this machine, measured once and remembered."""
+    known = read_speed(model)
+    if known is not None:
+        return known
+    asked = standard_questions(per_study=1)
+    responder = open_responder(model.name, precision=model.precision, decoding=model.decoding)
+    dict(responder.answer(asked[:1]))  # the first pass pays for warming up
+    begun = time.monotonic()
+    n_tokens = sum(answer.n_tokens for _, answer in responder.answer(asked[1:]))
+    record_speed(model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
+    return n_tokens / (time.monotonic() - begun)
+
+
+def record_drift(name: str, precision: Precision) -> Drift:
+    """Measures the drift of a precision against fp32 on the standard questions, and remembers it."""
+    drift = measure_drift(name, standard_questions(), precision)
+    path = folder("models") / "drift.json"
+    known = read_json(path) if path.exists() else {}
+    write_json(path, {**known, f"{name} {precision}": {**vars(drift), "measured": now()}})
+    return drift
+
+
+def known_drifts(name: str) -> list[dict[str, Any]]:
+    """What was measured for a model on this machine, a row a precision."""
+    path = folder("models") / "drift.json"
+    return [row for row in read_json(path).values() if row["model"] == name] if path.exists() else []
