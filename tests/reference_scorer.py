@@ -35,7 +35,7 @@ class ReferenceScorer:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self.model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
         self._ends = [self.tokenizer.convert_tokens_to_ids(text) for text in ends]
-        self._digits = [token for token in range(len(self.tokenizer)) if self._continues_a_number(token)]
+        self._digits = self._tokens_that_continue_a_number()
 
     def score(self, text: str, options: Sequence[str]) -> Scored:
         """The distribution over `options` after the rendered prompt `text`."""
@@ -76,11 +76,12 @@ class ReferenceScorer:
             return probability * (1 - float(following[len(path), going_on].sum()))
         return probability * float(following[len(path), self._ends].sum())
 
-    def _continues_a_number(self, token: int) -> bool:
-        """Whether `token`, written after a letter, begins with a digit."""
+    def _tokens_that_continue_a_number(self) -> list[int]:
+        """The tokens that, written after a letter, begin with a digit."""
         before = self.tokenizer("a", add_special_tokens=False).input_ids
-        text = self.tokenizer.decode([*before, token])[len(self.tokenizer.decode(before)) :]
-        return text[:1] in set("0123456789")
+        skip = len(self.tokenizer.decode(before))
+        texts = self.tokenizer.batch_decode([[*before, token] for token in range(len(self.tokenizer))])
+        return [token for token, text in enumerate(texts) if text[skip : skip + 1] in set("0123456789")]
 
 
 def _nucleus(probabilities: Floats) -> Floats:

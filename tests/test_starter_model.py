@@ -23,7 +23,13 @@ PERSON: dict[str, str | int] = {
 
 
 def ask(text: str, *options: str) -> Question:
+    """Asked of a person, as the product does."""
     return Question(render_prompt(PERSON, f'You were asked: "{text}"'), options)
+
+
+def ask_shortly(text: str, *options: str) -> Question:
+    """Asked of nobody in few words, because the plain loop reads it once for every option."""
+    return Question(Prompt("", text), options)
 
 
 def numbers(low: int, high: int) -> tuple[str, ...]:
@@ -36,10 +42,12 @@ QUESTIONS = [
     ),
     ask("Do you own a bicycle? Only return 1 for 'Yes' or 2 for 'No', nothing else.", "1", "2"),
     ask("Do you own a bicycle?", "Yes", "No"),
-    ask("How likely is rain? Only return an integer from 0 to 10, nothing else.", *numbers(0, 10)),
-    ask("How warm is it? Only return an integer from 0 to 100, nothing else.", *numbers(0, 100)),
-    ask("Better or worse? Only return an integer from -12 to 12, nothing else.", *numbers(-12, 12)),
-    ask("Parks should be free.", "Agree", "Agree strongly", "Disagree", "Disagree strongly", "Neither"),
+    ask_shortly("How likely is rain? Only return an integer from 0 to 10, nothing else.", *numbers(0, 10)),
+    ask_shortly("How warm is it? Only return an integer from 0 to 100, nothing else.", *numbers(0, 100)),
+    ask_shortly("Better or worse? Only return an integer from -12 to 12, nothing else.", *numbers(-12, 12)),
+    ask_shortly(
+        "Parks should be free.", "Agree", "Agree strongly", "Disagree", "Disagree strongly", "Neither"
+    ),
 ]
 
 

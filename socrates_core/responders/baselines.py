@@ -7,6 +7,7 @@ import numpy as np
 from socrates_core.files import digest
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Answer, Decoding, Question, ResponderCard
+from socrates_core.scoring.tree import check_options
 
 
 class Uniform:
@@ -18,5 +19,6 @@ class Uniform:
 
     def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
         for position, question in enumerate(questions):
+            check_options(question.options)
             n_options = len(question.options)
             yield position, Answer(np.full(n_options, 1 / n_options), 1.0)

@@ -51,12 +51,11 @@ class Chat:
 
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins."""
-        if self._template is None:
-            return f"{prompt.system}\n\n{prompt.user}\n\nAnswer:\n"
-        if not self._merge_system:
-            return self._apply(prompt.messages(), answer_next=True)
         merged = "\n\n".join(part for part in (prompt.system, prompt.user) if part)
-        return self._apply([{"role": "user", "content": merged}], answer_next=True)
+        if self._template is None:
+            return f"{merged}\n\nAnswer:\n"
+        messages = [{"role": "user", "content": merged}] if self._merge_system else prompt.messages()
+        return self._apply(messages, answer_next=True)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
         """The token ids of each rendered prompt."""
@@ -83,7 +82,8 @@ class Chat:
         ])  # fmt: skip
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._template is None)
+        whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
+        encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def _apply(self, messages: list[dict[str, str]], *, answer_next: bool) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from socrates_core.files import digest
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Answer, Decoding, Question, ResponderCard
+from socrates_core.scoring.tree import check_options
 
 
 class Echo:
@@ -24,6 +25,7 @@ class Echo:
 
 def _echo(question: Question) -> Answer:
     """Weights from the SHA-256 of the prompt and each option; valid mass between 0.5 and 1."""
+    check_options(question.options)
     text = f"{question.prompt.system}\x00{question.prompt.user}"
     weights = np.array([0.05 + _share(f"{text}\x00{option}") for option in question.options])
     return Answer(weights / weights.sum(), 0.5 + _share(text) / 2)

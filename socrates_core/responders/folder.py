@@ -68,8 +68,8 @@ def _fetch(hub_id: str, weights: bool) -> Path:
 def check_folder(path: Path) -> dict[str, Any]:
     """The model's configuration, once the folder is known to hold a causal language model that is safe to load.
 
-    Raises UserError without configuration or safetensors weights, for weights stored as pickle, for
-    code that the model brings along, and for models that do not predict the next token.
+    Raises UserError without configuration or safetensors weights, for weights stored as pickle or quantised,
+    for code that the model brings along, and for models that do not predict the next token.
     """
     if (path / "adapter_config.json").exists() and not (path / "config.json").exists():
         raise UserError(
@@ -81,6 +81,11 @@ def check_folder(path: Path) -> dict[str, Any]:
         raise UserError(
             f"The model in {str(path)!r} asks to run code of its own ('auto_map'), which is never done here. "
             "Use a model whose architecture is part of transformers."
+        )
+    if config.get("quantization_config"):
+        raise UserError(
+            f"The weights in {str(path)!r} are quantised already. "
+            "Give the model in its full precision and choose precision 'nf4'."
         )
     if not any(path.glob("*.safetensors")):
         pickled = sorted(each.name for pattern in ("*.bin", "*.pt", "*.pth") for each in path.glob(pattern))

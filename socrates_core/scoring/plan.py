@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from socrates_core.scoring.tree import AnswerTree, Ints
 
-MAX_READS = 2048  # next-token distributions held at once: 0.4 GB at a vocabulary of 50,000
+MAX_READS = 1024  # next-token distributions held at once: 0.5 GB at a vocabulary of 128,000
 
 
 @dataclass(frozen=True, eq=False)

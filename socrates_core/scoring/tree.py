@@ -108,13 +108,18 @@ class Distribution:
     valid_mass: float
 
 
+def check_options(options: Sequence[str]) -> None:
+    """Raises UserError without options, as for an open scale."""
+    if not options:
+        raise UserError("There are no options to choose from. Give the scale at least one value.")
+
+
 def build_tree(options: Sequence[str], tokens: Sequence[Sequence[int]]) -> AnswerTree:
     """The trie of `tokens`, the token ids of each of `options`.
 
     Raises UserError without options, for an option without tokens, and for two options with the same tokens.
     """
-    if not options:
-        raise UserError("There are no options to choose from. Give the scale at least one value.")
+    check_options(options)
     parent, token, depth = [-1], [-1], [0]
     children: dict[tuple[int, int], int] = {}
     option_at: dict[int, int] = {}

@@ -1,5 +1,6 @@
 """Weights onto the device: which precision, whether they fit, and what is refused."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,21 +34,15 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
     Raises UserError where the weights are damaged, incomplete, of an unknown architecture or too large.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(min(torch.get_num_threads(), len(psutil.Process().cpu_affinity() or [0]) or 1))
+    torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
     n_parameters = _n_parameters(path)
     chosen = choose_precision(n_parameters, precision, device)
-    options: dict[str, Any] = {"dtype": torch.float32 if chosen == "fp32" else torch.bfloat16}
-    if chosen == "nf4":
-        fast = torch.bfloat16 if _has_bf16(device) else torch.float32
-        options = {"dtype": fast, "device_map": {"": device}, "quantization_config": BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast
-        )}  # fmt: skip
     transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
         model, info = AutoModelForCausalLM.from_pretrained(
             path, config=config, trust_remote_code=False, use_safetensors=True, local_files_only=True,
-            output_loading_info=True, **options,
+            output_loading_info=True, **_options(chosen, device),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"The model in {str(path)!r} cannot be loaded ({_first_line(error)}).") from error
@@ -58,6 +53,16 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
         )
     placed = model if chosen == "nf4" else model.to(device)
     return LocalModel(placed.eval(), chosen, device, n_parameters)
+
+
+def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
+    if precision != "nf4":
+        return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16}
+    # It advises a faster kernel from the hub, which is code that we do not fetch.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    fast = torch.bfloat16 if _has_bf16(device) else torch.float32
+    packed = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    return {"dtype": fast, "device_map": {"": device}, "quantization_config": packed}
 
 
 def choose_precision(n_parameters: int, asked: Precision, device: torch.device) -> Loaded:

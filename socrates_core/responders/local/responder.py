@@ -8,7 +8,7 @@ import torch
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json
 from socrates_core.records import Answer, Decoding, Precision, Question, ResponderCard
-from socrates_core.responders.chat import Chat, open_chat
+from socrates_core.responders.chat import Chat
 from socrates_core.responders.folder import check_folder, context_length, find_model, revision
 from socrates_core.responders.local.engine import Engine
 from socrates_core.responders.local.load import load_model
@@ -26,7 +26,7 @@ class LocalResponder:
         """Raises UserError where the model is unknown, unsafe, damaged or does not fit."""
         path = find_model(name)
         config = check_folder(path)
-        self._chat: Chat = open_chat(path)
+        self._chat = Chat(path)
         self._limit = context_length(config)
         loaded = load_model(path, precision)
         self._engine = Engine(loaded, self._chat.vocabulary, decoding)
