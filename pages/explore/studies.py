@@ -6,16 +6,8 @@ import streamlit as st
 from pages.view import data, state
 
 COLUMNS = [
-    "title",
-    "topic",
-    "n_participants",
-    "n_conditions",
-    "n_outcomes",
-    "scales",
-    "design",
-    "wording",
-    "corpus",
-]
+    "title", "n_participants", "n_conditions", "n_outcomes", "scales", "topic", "source", "design", "wording", "corpus",
+]  # fmt: skip
 
 KINDS = {
     "range": "numbers", "enum_labels": "listed answers", "multiple": "multiples", "if_upto": "numbers",
@@ -74,8 +66,9 @@ chosen = st.dataframe(
     height=min(620, 38 + 35 * len(found)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
     column_config={
-        "title": st.column_config.TextColumn("Study", width="large"),
+        "title": st.column_config.TextColumn("Study", width=330),
         "topic": "Topic",
+        "source": st.column_config.TextColumn("Source", width="medium"),
         "n_participants": st.column_config.NumberColumn("People", format="localized"),
         "n_conditions": "Conditions",
         "n_outcomes": "Outcomes",

@@ -84,7 +84,8 @@ def show_answers(run: Run) -> None:
     scale = outcome.scale.scale()
     show_text(outcome.question)
     shown = [cell for cell in run.cells if cell.outcome == o]
-    frame = frames.answers(run, o)
+    baselines = st.toggle("Show the uniform and condition-blind baselines", key="results_baselines")
+    frame = frames.answers(run, o, baselines=baselines)
     if frame.empty:
         st.info("No answer of this outcome is there yet.", icon=":material/hourglass_empty:")
         return
@@ -120,10 +121,7 @@ def show_effects(run: Run) -> None:
 def show_scores(run: Run) -> None:
     table = cells_table(run)
     if table["human_n"].isna().all():
-        st.info(
-            "No cell of this run was asked of people word for word, so there is nothing to score against."
-        )
-        return
+        st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
     convention = st.segmented_control(
         "W in shares of", ["observed", "stated"], default="observed", required=True, key="scores_convention",
         format_func=lambda name: "people's observed range" if name == "observed" else "the stated scale",
@@ -134,17 +132,20 @@ def show_scores(run: Run) -> None:
     }  # fmt: skip
     means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
     names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
-    shown = table[table["human_n"].notna()][list(names)].rename(columns=names)
+    shown = table[list(names)].rename(columns=names)
     st.dataframe(
         shown, hide_index=True,
         column_config={
             name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *means.values())
         },
     )  # fmt: skip
-    overall = shown[list(w.values())].mean()
+    scored = shown[shown["People"].notna()]
+    if scored.empty:
+        return
+    overall = scored[list(w.values())].mean()
     st.caption(
         escape(
-            f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(shown)} cells: "
+            f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(scored)} cells: "
             + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in overall.items())
             + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
             "Condition-blind: all people of the outcome pooled. Half-sample: one half of the people against the other."

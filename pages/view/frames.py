@@ -4,20 +4,29 @@ import pandas as pd
 
 from pages.view import charts, data
 from pages.view.figures import to_svg_png
+from socrates_core.analysis.baselines import uniform
 from socrates_core.simulation.results import Run
 
 
-def answers(run: Run, outcome: int) -> pd.DataFrame:
-    """One outcome's shares: a row a condition x who x value; empty before any answer."""
+def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
+    """One outcome's shares: a row a condition x who x value; empty before any answer.
+
+    `baselines` adds the uniform guess and, where people answered, the condition-blind one.
+    """
     scale = run.spec.draft.outcomes[outcome].scale.scale()
     parts = []
     for cell in run.cells:
         if cell.outcome == outcome:
+            told = {run.model: cell.probabilities}
+            if baselines:
+                told["uniform"] = uniform(len(cell.values))
+            if baselines and cell.people is not None:
+                told["condition-blind"] = cell.people.condition_blind
             if cell.people is not None:
                 parts.append(data.share_rows(cell.condition_name, "people", scale, cell.people.counts))
-            parts.append(
-                data.predicted_rows(cell.condition_name, run.model, scale, cell.probabilities, cell.n)
-            )
+            parts += [
+                data.predicted_rows(cell.condition_name, who, scale, p, cell.n) for who, p in told.items()
+            ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
