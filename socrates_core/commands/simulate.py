@@ -17,6 +17,7 @@ from socrates_core.jobs.store import Job, read_job
 from socrates_core.prompts import SYSTEM
 from socrates_core.records import Decoding, Precision, Prompt, Question
 from socrates_core.scales import check_scale, parse_scale
+from socrates_core.settings import folder
 from socrates_core.simulation.export import export_run
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
@@ -35,8 +36,9 @@ def setup(as_json: AsJson = False) -> None:
     def report(text: str, share: float) -> None:
         say(f"{share:4.0%}  {text}")
 
+    folder()  # says so at once where the home cannot be written
     corpus, model = prepare_starter_corpus(report), prepare_starter_model(report)
-    say("      Measuring how fast the starter model answers here")
+    say("      Measuring how fast the starter model answers here, unless that is known")
     measure_speed(ModelRequest("starter"))
     if as_json:
         return print_json({"corpus": str(corpus), "model": str(model)})
