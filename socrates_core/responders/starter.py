@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -131,7 +132,7 @@ def _convert(source: Path, target: Path) -> None:
     _tokenizer(source).save_pretrained(target)
 
 
-def _tokenizer(source: Path):  # type: ignore[no-untyped-def]  # a transformers tokenizer
+def _tokenizer(source: Path) -> Any:
     """The tokenizer of the GGUF file as its authors publish it: one token a digit, control tokens special."""
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer
