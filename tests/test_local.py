@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from socrates_core.errors import UserError
 from socrates_core.records import Answer, Prompt, Question
-from socrates_core.responders import context_limit, count_tokens, open_responder
+from socrates_core.responders import answer_all, context_limit, count_tokens, open_responder
 from socrates_core.responders.local.engine import PACKED
 from socrates_core.responders.local.load import choose_precision
 from socrates_core.responders.local.responder import LocalResponder
@@ -73,11 +73,6 @@ def questions(prompts: Sequence[Prompt] = PROMPTS) -> list[Question]:
     return [Question(prompt, options) for prompt in prompts for options in SCALES.values()]
 
 
-def answers(model: LocalResponder, asked: Sequence[Question]) -> list[Answer]:
-    found = dict(model.answer(asked))
-    return [found[position] for position in range(len(asked))]
-
-
 def open_local(path: Path, **choices: Any) -> LocalResponder:
     opened = open_responder(str(path), **choices)
     assert isinstance(opened, LocalResponder)
@@ -97,7 +92,7 @@ def test_every_scale_agrees_with_scoring_each_option_alone(
 ) -> None:
     path = make_tiny_model(tmp_path / model_type, kind, model_type, **config)
     reference = ReferenceScorer(path, ends=[SPECIAL[kind][1]])
-    found = answers(open_local(path, precision="fp32"), questions())
+    found = answer_all(open_local(path, precision="fp32"), questions())
     expected = []
     for question in questions():
         system, user = question.prompt.system, question.prompt.user
@@ -118,11 +113,11 @@ def test_batch_size_order_and_neighbours_do_not_change_an_answer(tiny: Path) -> 
     model = open_local(tiny, precision="fp32")
     asked = [Question(Prompt("", "Agree? " * (1 + place % 9)), options) for place, options in
              enumerate(SCALES.values())] + questions()  # fmt: skip
-    together = answers(model, asked)
+    together = answer_all(model, asked)
     model._budget = 1
-    alone = answers(model, asked)
+    alone = answer_all(model, asked)
     model._budget = 200
-    reversed_order = answers(model, asked[::-1])[::-1]
+    reversed_order = answer_all(model, asked[::-1])[::-1]
     assert largest_difference(together, alone) < 1e-6
     assert largest_difference(together, reversed_order) < 1e-6
 
@@ -130,7 +125,7 @@ def test_batch_size_order_and_neighbours_do_not_change_an_answer(tiny: Path) -> 
 def test_the_same_question_twice_is_scored_once_and_answered_twice(tiny: Path) -> None:
     model = open_local(tiny, precision="fp32")
     asked = Question(PROMPTS[0], SCALES["1-7"])
-    first, second = answers(model, [asked, asked])
+    first, second = answer_all(model, [asked, asked])
     assert first.probabilities.tolist() == second.probabilities.tolist()
 
 
@@ -140,7 +135,7 @@ def test_tokens_are_counted_as_transformers_counts_them(tiny: Path) -> None:
         text = tokenizer.apply_chat_template(prompt.messages(), tokenize=False, add_generation_prompt=True)
         expected = len(tokenizer(text, add_special_tokens=False).input_ids)
         assert count_tokens(str(tiny), prompt) == expected
-        assert answers(open_local(tiny), [Question(prompt, ("1", "2"))])[0].n_tokens == expected
+        assert answer_all(open_local(tiny), [Question(prompt, ("1", "2"))])[0].n_tokens == expected
 
 
 def test_the_paper_s_decoding_is_temperature_then_nucleus_at_every_node(tmp_path: Path) -> None:
@@ -148,7 +143,7 @@ def test_the_paper_s_decoding_is_temperature_then_nucleus_at_every_node(tmp_path
     model = open_local(flat, precision="fp32", decoding="paper")
     reference = ReferenceScorer(flat, ends=["<|im_end|>"], paper=True)
     asked = [Question(prompt, SCALES[scale]) for prompt in PROMPTS for scale in ("1-7", "0-100")]
-    found = answers(model, asked)
+    found = answer_all(model, asked)
     expected = [reference.score(reference.render(each.prompt.messages()), each.options) for each in asked]
     assert largest_difference(found, expected) < TOLERANCE
     assert any((answer.probabilities == 0).any() for answer in found)
@@ -156,7 +151,7 @@ def test_the_paper_s_decoding_is_temperature_then_nucleus_at_every_node(tmp_path
 
 def test_running_out_of_memory_halves_the_batch_and_loses_nothing(tiny: Path) -> None:
     model = open_local(tiny, precision="fp32")
-    expected = answers(model, questions())
+    expected = answer_all(model, questions())
     whole = model._engine.distributions
     sizes: list[int] = []
 
@@ -167,7 +162,7 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(tiny: Path) ->
         return whole(items)
 
     model._engine.distributions = small_memory  # type: ignore[method-assign]
-    assert largest_difference(answers(model, questions()), expected) < 1e-6
+    assert largest_difference(answer_all(model, questions()), expected) < 1e-6
     assert sizes[0] > 2
     assert model._budget < 2048
 
@@ -180,7 +175,7 @@ def test_a_prompt_that_does_not_fit_in_memory_alone_ends_in_a_sentence(tiny: Pat
 
     model._engine.distributions = no_memory  # type: ignore[method-assign]
     with pytest.raises(UserError, match="does not fit in this machine's memory"):
-        answers(model, questions())
+        answer_all(model, questions())
 
 
 def test_other_errors_of_the_model_stay_loud(tiny: Path) -> None:
@@ -191,14 +186,14 @@ def test_other_errors_of_the_model_stay_loud(tiny: Path) -> None:
 
     model._engine.distributions = broken  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="shapes"):
-        answers(model, questions())
+        answer_all(model, questions())
 
 
 def test_a_prompt_beyond_the_context_limit_names_model_limit_and_length(tiny: Path) -> None:
     long = Prompt("", "x " * 20_000)
     length = count_tokens(str(tiny), long)
     with pytest.raises(UserError) as caught:
-        answers(open_local(tiny), [Question(long, ("1", "2"))])
+        answer_all(open_local(tiny), [Question(long, ("1", "2"))])
     for part in (str(tiny), "1,024", f"{length:,}"):
         assert part in str(caught.value)
     assert context_limit(str(tiny)) == 1024
@@ -210,7 +205,7 @@ def test_a_model_without_a_chat_template_gets_plain_paragraphs_and_its_card_says
     assert model.card.template == "socsci210-v1 plain"
     reference = ReferenceScorer(copy, ends=["<|im_end|>"])
     expected = reference.score("System.\n\nUser.\n\nAnswer:\n", SCALES["0-10"])
-    found = answers(model, [Question(Prompt("System.", "User."), SCALES["0-10"])])
+    found = answer_all(model, [Question(Prompt("System.", "User."), SCALES["0-10"])])
     assert largest_difference(found, [expected]) < TOLERANCE
 
 

@@ -39,7 +39,7 @@ def opening(request: pytest.FixtureRequest, tiny_path: Path, home: Path) -> Call
 
 
 def answers(responder: Responder, questions: Sequence[Question]) -> list[Answer]:
-    pairs = list(responder.answer(questions))
+    pairs = [pair for batch in responder.answer(questions) for pair in batch.items()]
     assert sorted(position for position, _ in pairs) == list(range(len(questions)))
     found = dict(pairs)
     return [found[position] for position in range(len(questions))]

@@ -21,11 +21,13 @@ from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.panels import draw_panel
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
+from socrates_core.responders.echo import Echo
 from socrates_core.simulation.cache import answer_key, open_cache
 from socrates_core.simulation.export import export_run
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, load_spec, questions, submit_simulation
+from socrates_core.simulation.tables import AnsweredCell, write_run
 from tests.test_drafts import make_draft
 
 ECHO = ModelRequest("echo")
@@ -160,8 +162,8 @@ def test_the_cache_returns_what_was_written_and_the_first_writer_wins(home: Path
     question = Question(Prompt("s", "u"), ("1", "2"))
     key = answer_key("f", question)
     with open_cache() as one, open_cache() as two:
-        one.write(key, "f", Answer(np.array([0.1, 0.9]), 0.123456789012345, 7))
-        two.write(key, "f", Answer(np.array([0.5, 0.5]), 0.5, 7))
+        one.write({key: Answer(np.array([0.1, 0.9]), 0.123456789012345, 7)}, "f")
+        two.write({key: Answer(np.array([0.5, 0.5]), 0.5, 7)}, "f")
         found = two.read([key])[key]
     assert found.probabilities.tolist() == [0.1, 0.9] and found.valid_mass == 0.123456789012345
 
@@ -171,6 +173,21 @@ def test_a_damaged_cache_is_a_sentence(home: Path) -> None:
     (home / "cache" / "answers.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(UserError, match="answer cache"), open_cache():
         pass
+
+
+def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Path) -> None:
+    draft = make_draft()
+    spec = load_spec(submit_simulation(draft, ECHO).id)
+    asked = list(questions(draft, spec.people))
+    nothing = Answer(np.full(7, np.nan), 0.0, 5)
+    known = Answer(np.full(7, 1 / 7), 1.0, 5)
+    cells = [AnsweredCell(each, nothing if each.person == 0 else known, False) for each in asked]
+    write_run(spec, cells, Echo(), seconds=1.0)
+    run = load_run(spec.run_id)
+    assert [(cell.n, cell.valid_mass) for cell in run.cells] == [(3, 0.75), (3, 0.75)]
+    assert np.allclose(run.cells[0].probabilities, 1 / 7)
+    assert run.people["mean"].isna().sum() == 2
+    assert run.effects[0].predicted.n == 3
 
 
 def test_the_key_tells_prompts_options_and_models_apart() -> None:

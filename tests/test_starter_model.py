@@ -10,7 +10,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import file_digest
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
-from socrates_core.responders import count_tokens, open_responder, starter
+from socrates_core.responders import answer_all, count_tokens, open_responder, starter
 from socrates_core.responders.catalog import list_models
 from socrates_core.responders.drift import measure_drift
 from socrates_core.responders.starter import prepare_starter_model
@@ -138,14 +138,14 @@ def test_the_model_knows_what_it_should(path: Path) -> None:
     capital = Question(
         Prompt("", "What is the capital of France? Answer with one word."), ("Paris", "London", "Rome")
     )
-    found = dict(open_responder("starter", precision="fp32").answer([capital]))[0]
+    found = answer_all(open_responder("starter", precision="fp32"), [capital])[0]
     assert found.probabilities.argmax() == 0
     assert found.probabilities[0] > 0.9
 
 
 def test_every_scale_agrees_with_scoring_each_option_alone(path: Path) -> None:
     reference = ReferenceScorer(path, ends=["<|im_end|>", "<|endoftext|>"][:1])
-    for position, found in open_responder("starter", precision="fp32").answer(QUESTIONS):
+    for position, found in enumerate(answer_all(open_responder("starter", precision="fp32"), QUESTIONS)):
         question = QUESTIONS[position]
         expected = reference.score(reference.render(question.prompt.messages()), question.options)
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)

@@ -80,17 +80,17 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score prompts from a file: the probability of every option."""
-    from socrates_core.responders import open_responder
+    from socrates_core.responders import answer_all, open_responder
 
     ids, questions = _read_questions(source)
     responder = open_responder(model, precision=precision, decoding=decoding)
-    answers = dict(responder.answer(questions))
+    answers = answer_all(responder, questions)
     columns: dict[str, list[Any]] = {
         "id": ids,
         "options": [list(question.options) for question in questions],
-        "probabilities": [answers[i].probabilities.tolist() for i in range(len(questions))],
-        "valid_mass": [answers[i].valid_mass for i in range(len(questions))],
-        "n_tokens": [answers[i].n_tokens for i in range(len(questions))],
+        "probabilities": [answer.probabilities.tolist() for answer in answers],
+        "valid_mass": [answer.valid_mass for answer in answers],
+        "n_tokens": [answer.n_tokens for answer in answers],
     }
     write_parquet(output, pa.table(columns))
     told = {"rows": len(ids), "output": str(output), "card": responder.card.as_dict()}

@@ -101,7 +101,9 @@ def submit(kind: str, title: str, args: Mapping[str, Any], *, key: str, job_id: 
 
 def new_id(name: str) -> str:
     """A readable id that sorts by time: date, time, name, four random digits."""
-    slug = "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split())[:32].strip("-")
+    slug = "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split())[
+        :32
+    ].strip("-")
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug or 'run'}-{secrets.token_hex(2)}"
 
 

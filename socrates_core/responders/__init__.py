@@ -16,12 +16,18 @@ class Responder(Protocol):
     card: ResponderCard
     fingerprint: str
 
-    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
-        """Yields (position, answer) as batches finish, in any order, each position exactly once.
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
+        """Yields the answers of each batch as it finishes, by position in `questions`, each position once.
 
         The caller may stop at any time; what was yielded stands.
         """
         ...
+
+
+def answer_all(responder: Responder, questions: Sequence[Question]) -> list[Answer]:
+    """Every answer, in the order of `questions`."""
+    found = {position: answer for batch in responder.answer(questions) for position, answer in batch.items()}
+    return [found[position] for position in range(len(questions))]
 
 
 def open_responder(name: str, *, precision: Precision = "auto", decoding: Decoding = "exact") -> Responder:

@@ -17,8 +17,8 @@ class Uniform:
         self.card = ResponderCard("uniform", "uniform", "1", "none", decoding, TEMPLATE)
         self.fingerprint = digest(self.card.as_dict())
 
-    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         for position, question in enumerate(questions):
             check_options(question.options)
             n_options = len(question.options)
-            yield position, Answer(np.full(n_options, 1 / n_options), 1.0)
+            yield {position: Answer(np.full(n_options, 1 / n_options), 1.0)}

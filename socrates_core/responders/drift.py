@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from socrates_core.records import Answer, Precision, Question
-from socrates_core.responders import open_responder
+from socrates_core.responders import answer_all, open_responder
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,4 @@ def measure_drift(name: str, questions: Sequence[Question], precision: Precision
 
 
 def _answers(name: str, questions: Sequence[Question], precision: Precision) -> list[Answer]:
-    answers = dict(open_responder(name, precision=precision).answer(questions))
-    return [answers[position] for position in range(len(questions))]
+    return answer_all(open_responder(name, precision=precision), questions)

@@ -18,9 +18,9 @@ class Echo:
         self.card = ResponderCard("echo", "echo", "1", "none", decoding, TEMPLATE)
         self.fingerprint = digest(self.card.as_dict())
 
-    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         for position, question in enumerate(questions):
-            yield position, _echo(question)
+            yield {position: _echo(question)}
 
 
 def _echo(question: Question) -> Answer:

@@ -1,7 +1,7 @@
 """Answers that were worked out once, kept for every later run: one SQLite file, safe under two writers."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -41,14 +41,19 @@ class AnswerCache:
                 found[key] = Answer(np.frombuffer(blob, dtype="<f8").copy(), valid_mass, n_tokens)
         return found
 
-    def write(self, key: str, fingerprint: str, answer: Answer) -> None:
-        """Stores one answer durably; the first of two writers wins."""
-        blob = np.asarray(answer.probabilities, dtype="<f8").tobytes()
-        self._connection.execute(
-            "insert or ignore into answers (key, fingerprint, probabilities, valid_mass, n_tokens) "
-            "values (?, ?, ?, ?, ?)",
-            (key, fingerprint, blob, answer.valid_mass, answer.n_tokens),
-        )
+    def write(self, answers: Mapping[str, Answer], fingerprint: str) -> None:
+        """Stores a batch of answers durably, all or none; the first of two writers of a key wins."""
+        rows = [
+            (key, fingerprint, np.asarray(a.probabilities, dtype="<f8").tobytes(), a.valid_mass, a.n_tokens)
+            for key, a in answers.items()
+        ]
+        self._connection.execute("begin immediate")
+        with self._connection:
+            self._connection.executemany(
+                "insert or ignore into answers (key, fingerprint, probabilities, valid_mass, n_tokens) "
+                "values (?, ?, ?, ?, ?)",
+                rows,
+            )
 
     def count(self) -> int:
         return int(self._connection.execute("select count(*) from answers").fetchone()[0])

@@ -9,6 +9,7 @@ from socrates_core.jobs.progress import Reporter
 from socrates_core.records import Answer, Question
 from socrates_core.responders import Responder, open_responder
 from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
+from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.spec import ModelRequest, load_spec, questions
 from socrates_core.simulation.tables import AnsweredCell, write_run
 
@@ -27,7 +28,8 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
         cached = cache.read(distinct)
         reporter.begin("answering", len(distinct), len(cached))
         try:
-            _answer_missing(responder, distinct, cached, cache, reporter)
+            n_tokens = _answer_missing(responder, distinct, cached, cache, reporter)
+            record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
         finally:
             known = cache.read(distinct)
             cells = [
@@ -44,12 +46,16 @@ def _answer_missing(
     cached: Mapping[str, Answer],
     cache: AnswerCache,
     reporter: Reporter,
-) -> None:
+) -> int:
+    """Answers what is not cached, keeping every batch as it finishes; returns the prompt tokens it took."""
     missing = [key for key in distinct if key not in cached]
-    answers = responder.answer([distinct[key] for key in missing])
-    for computed, (position, answer) in enumerate(answers, start=1):
-        cache.write(missing[position], responder.fingerprint, answer)
+    computed = n_tokens = 0
+    for batch in responder.answer([distinct[key] for key in missing]):
+        cache.write({missing[position]: answer for position, answer in batch.items()}, responder.fingerprint)
+        computed += len(batch)
+        n_tokens += sum(answer.n_tokens for answer in batch.values())
         reporter.advance(computed)
+    return n_tokens
 
 
 @lru_cache(maxsize=1)

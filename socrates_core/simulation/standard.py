@@ -10,7 +10,7 @@ from socrates_core.files import read_json, write_json
 from socrates_core.jobs.store import now
 from socrates_core.panels import draw_panel
 from socrates_core.records import Precision, Question
-from socrates_core.responders import open_responder
+from socrates_core.responders import answer_all, open_responder
 from socrates_core.responders.drift import Drift, measure_drift
 from socrates_core.settings import folder
 from socrates_core.simulation.estimate import read_speed, record_speed
@@ -39,11 +39,12 @@ def measure_speed(model: ModelRequest) -> float:
         return known
     asked = standard_questions(per_study=1)
     responder = open_responder(model.name, precision=model.precision, decoding=model.decoding)
-    dict(responder.answer(asked[:1]))  # the first pass pays for warming up
+    answer_all(responder, asked[:1])  # the first pass pays for warming up
     begun = time.monotonic()
-    n_tokens = sum(answer.n_tokens for _, answer in responder.answer(asked[1:]))
-    record_speed(model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
-    return n_tokens / (time.monotonic() - begun)
+    n_tokens = sum(answer.n_tokens for answer in answer_all(responder, asked[1:]))
+    seconds = time.monotonic() - begun
+    record_speed(model, n_tokens=n_tokens, seconds=seconds)
+    return n_tokens / seconds
 
 
 def record_drift(name: str, precision: Precision) -> Drift:

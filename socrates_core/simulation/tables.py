@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.files import file_digest, write_json, write_parquet
 from socrates_core.jobs.store import now
-from socrates_core.records import Answer
+from socrates_core.records import Answer, Number
 from socrates_core.responders import Responder
 from socrates_core.simulation.spec import Asked, RunSpec
 
@@ -63,7 +64,7 @@ def _people(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
         columns["outcome"].append(asked.outcome)
         columns["condition_name"].append(spec.draft.conditions[asked.condition].name)
         columns["outcome_name"].append(spec.draft.outcomes[asked.outcome].name)
-        columns["mean"].append(float(answer.probabilities @ np.array(values)) if answer else None)
+        columns["mean"].append(_mean(answer, values))
         columns["valid_mass"].append(answer.valid_mass if answer else None)
         columns["n_tokens"].append(answer.n_tokens if answer else None)
         columns["cached"].append(cell.cached)
@@ -71,8 +72,15 @@ def _people(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
     return pa.table(columns)
 
 
+def _mean(answer: Answer | None, values: Sequence[Number]) -> float | None:
+    return float(answer.probabilities @ np.array(values)) if answer and answer.valid_mass > 0 else None
+
+
 def _cells(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
-    """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass."""
+    """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass.
+
+    A person whose answer has no valid option (valid mass 0) is missing from the distribution, not from the mass.
+    """
     by_cell: dict[tuple[int, int], list[Answer]] = defaultdict(list)
     for cell in cells:
         if cell.answer is not None:
@@ -80,13 +88,13 @@ def _cells(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
     rows = []
     for (c, o), answers in sorted(by_cell.items()):
         values = np.array(spec.draft.outcomes[o].scale.scale().values, dtype=float)
-        shares = np.mean([answer.probabilities for answer in answers], axis=0)
-        mean = float(shares @ values)
+        shares = mean_distribution(np.array([answer.probabilities for answer in answers]))
+        spread = moments(shares, values)
         rows.append(
             {
                 "condition": c, "outcome": o, "condition_name": spec.draft.conditions[c].name,
-                "outcome_name": spec.draft.outcomes[o].name, "n": len(answers), "mean": mean,
-                "sd": float(np.sqrt(shares @ (values - mean) ** 2)),
+                "outcome_name": spec.draft.outcomes[o].name, "n": sum(a.valid_mass > 0 for a in answers), "mean": spread.mean,
+                "sd": spread.sd,
                 "valid_mass": float(np.mean([answer.valid_mass for answer in answers])),
                 "values": values.tolist(), "probabilities": shares.tolist(),
             }

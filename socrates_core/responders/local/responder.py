@@ -40,8 +40,8 @@ class LocalResponder:
         )  # fmt: skip
         self.fingerprint = digest(self.card.as_dict())
 
-    def answer(self, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
-        """(position, answer) as batches finish. Raises UserError for a prompt beyond the model's limit."""
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
+        """The answers of each batch as it finishes. Raises UserError for a prompt beyond the model's limit."""
         prompts = list(self._chat.encode([question.prompt for question in questions]))
         items = merge_identical(prompts, [self._chat.tree(question.options) for question in questions])
         for item in items:
@@ -54,9 +54,11 @@ class LocalResponder:
             except RuntimeError as error:
                 waiting = self._smaller_batches(error, batch, waiting)
                 continue
-            for item, distribution in zip(batch, found, strict=True):
-                for position in item.positions:
-                    yield position, _answer(item, distribution)
+            yield {
+                position: _answer(item, distribution)
+                for item, distribution in zip(batch, found, strict=True)
+                for position in item.positions
+            }
 
     def _smaller_batches(
         self, error: RuntimeError, batch: list[Item], waiting: list[list[Item]]
