@@ -11,7 +11,9 @@ from pages.view.state import PAGES
 from pages.view.text import show_error
 from socrates_core.errors import UserError
 
-st.set_page_config(page_title="Socrates", page_icon=str(Path(__file__).parent / "docs" / "icon.svg"), layout="wide")
+st.set_page_config(
+    page_title="Socrates", page_icon=str(Path(__file__).parent / "docs" / "icon.svg"), layout="wide"
+)
 
 page = st.navigation(
     {

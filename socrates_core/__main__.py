@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from socrates_core.commands import app as dashboard
 from socrates_core.commands import jobs, simulate, studies
@@ -25,10 +26,15 @@ for command in (
 
 def main() -> None:
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except UserError as error:
-        print(str(error), file=sys.stderr)
-        sys.exit(2)
+        sentence = str(error)
+    except TyperException as error:  # the parser's own complaints, which print a box otherwise
+        sentence = f"{error.format_message()} See: python -m socrates_core --help".strip()
+    except typer.Abort:
+        sentence = "Stopped."
+    print(sentence, file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

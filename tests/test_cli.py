@@ -63,7 +63,7 @@ def test_scale_and_read_speak_json_and_sentences(home: Path) -> None:
 
 def test_prompt_prints_the_exact_messages(starter_home: Path) -> None:
     first = as_json("study", "kakadu")["cells"][0]
-    person = "0"
+    person = "1"
     told = as_json(
         "prompt", "--study", "kakadu", "--condition", str(first["condition_num"]),
         "--task", str(first["task_num"]), "--participant", person,
@@ -128,6 +128,15 @@ def test_simulate_waits_for_a_real_worker_and_run_shows_it(starter_home: Path, t
 )
 def test_unknown_names_end_in_a_sentence(home: Path, args: tuple[str, ...]) -> None:
     assert "no" in command(*args, code=2)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [(("sing",), "No such command 'sing'"), (("study",), "study_id"), (("models", "--loud"), "--loud"),
+     (("simulate", "x.yaml", "--precision", "int3"), "'auto', 'fp32', 'bf16', 'nf4'")],
+)  # fmt: skip
+def test_a_mistyped_command_is_one_sentence(home: Path, args: tuple[str, ...], told: str) -> None:
+    assert told in command(*args, code=2)
 
 
 def test_an_unknown_model_fails_the_run_with_a_sentence(home: Path, tmp_path: Path) -> None:

@@ -73,3 +73,12 @@ def context_limit(name: str) -> int | None:
     from socrates_core.responders.folder import context_length, find_model, read_config
 
     return context_length(read_config(find_model(name, weights=False)))
+
+
+def model_revision(name: str) -> str:
+    """A digest of what the model is made of, so that a folder that changed is opened anew. Raises UserError."""
+    if name in ("echo", "uniform"):
+        return "1"
+    from socrates_core.responders.folder import find_model, revision
+
+    return revision(find_model(name))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
-from socrates_core.records import Effect, Floats, Scale
+from socrates_core.records import Effect, Floats, Precision, Scale
 from socrates_core.simulation.people import HumanCell, people_effects, people_of_draft
 from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
 
@@ -123,9 +123,10 @@ class Run:
     def command(self) -> list[str]:
         """The command that reproduces the run from its exported draft.yaml."""
         card = self.manifest["card"]
+        precision = card["precision"] if card["precision"] in get_args(Precision) else "auto"
         return [
             "python", "-m", "socrates_core", "simulate", "draft.yaml", "--model", self.spec.model.name,
-            "--precision", card["precision"], "--decoding", card["decoding"], "--wait",
+            "--precision", precision, "--decoding", card["decoding"], "--wait",
         ]  # fmt: skip
 
     @cached_property

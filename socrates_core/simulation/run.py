@@ -7,7 +7,7 @@ from typing import Any
 
 from socrates_core.jobs.progress import Reporter
 from socrates_core.records import Answer, Question
-from socrates_core.responders import Responder, open_responder
+from socrates_core.responders import Responder, model_revision, open_responder
 from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
 from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.spec import ModelRequest, load_spec, questions
@@ -19,7 +19,7 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     spec = load_spec(run_id)
     asked = list(questions(spec.draft, spec.people))
     reporter.begin("opening the model", 1)
-    responder = _open_warm(spec.model)
+    responder = _open_warm(spec.model, model_revision(spec.model.name))
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
     keys = [answer_key(responder.fingerprint, each.question) for each in asked]
     distinct = dict(zip(keys, (each.question for each in asked), strict=True))
@@ -59,6 +59,6 @@ def _answer_missing(
 
 
 @lru_cache(maxsize=1)
-def _open_warm(model: ModelRequest) -> Responder:
+def _open_warm(model: ModelRequest, _revision: str) -> Responder:
     """The last model stays open in the worker, since a second run mostly asks the same one."""
     return open_responder(model.name, precision=model.precision, decoding=model.decoding)

@@ -93,8 +93,8 @@ def _cells(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
         rows.append(
             {
                 "condition": c, "outcome": o, "condition_name": spec.draft.conditions[c].name,
-                "outcome_name": spec.draft.outcomes[o].name, "n": sum(a.valid_mass > 0 for a in answers), "mean": spread.mean,
-                "sd": spread.sd,
+                "outcome_name": spec.draft.outcomes[o].name, "n": sum(a.valid_mass > 0 for a in answers),
+                "mean": spread.mean, "sd": spread.sd,
                 "valid_mass": float(np.mean([answer.valid_mass for answer in answers])),
                 "values": values.tolist(), "probabilities": shares.tolist(),
             }
