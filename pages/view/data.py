@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from socrates_core.responders.catalog import list_models
 
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.drafts.spec import PanelSpec
 from socrates_core.panels import Person, draw_panel, eligible
 from socrates_core.records import DEMOGRAPHICS, Scale
+from socrates_core.responders.catalog import list_models
 from socrates_core.studies import HumanEffect, cells, human_effects
 
 
