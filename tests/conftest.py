@@ -2,13 +2,19 @@
 
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
-DATA = Path(__file__).parents[2] / "shared" / "data"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -37,6 +43,30 @@ def starter_home(prepared: Path, home: Path) -> Iterator[Path]:
     (home / "models").mkdir()
     (home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     yield home
+    end_worker()
+
+
+def app_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "socrates_core", "app", "--port", str(port)]
+
+
+@pytest.fixture
+def served(home: Path) -> Iterator[int]:
+    """The port of a dashboard that the project's own command serves on an empty home."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    server = subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read()
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield port
+    server.send_signal(signal.SIGINT)
+    assert server.wait(30) == 0
     end_worker()
 
 

@@ -3,11 +3,9 @@
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +14,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import end_worker
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("SOCRATES_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -43,32 +40,6 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def address(home: Path) -> Iterator[str]:
-    """A dashboard served on an empty home by the project's own command."""
-    port = free_port()
-    command = [sys.executable, "-m", "socrates_core", "app", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    url = f"http://localhost:{port}"
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
-            break
-        except OSError:
-            time.sleep(0.2)
-    yield url
-    server.send_signal(2)
-    server.wait(30)
-    end_worker()
-
-
 def open_page(browser: Browser, url: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(PATIENCE)
@@ -88,7 +59,8 @@ def fill(page: Page, label: str, text: str) -> None:
     field.press("Tab")
 
 
-def test_from_an_empty_home_to_exported_results(home: Path, address: str, browser: Browser) -> None:
+def test_from_an_empty_home_to_exported_results(served: int, browser: Browser) -> None:
+    address = f"http://localhost:{served}"
     page = open_page(
         browser, f"{address}/study?corpus=starter&study=kakadu"
     )  # the first request is a deep link
