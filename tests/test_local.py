@@ -118,8 +118,8 @@ def test_batch_size_order_and_neighbours_do_not_change_an_answer(tiny: Path) -> 
     alone = answer_all(model, asked)
     model._budget = 200
     reversed_order = answer_all(model, asked[::-1])[::-1]
-    assert largest_difference(together, alone) < 1e-6
-    assert largest_difference(together, reversed_order) < 1e-6
+    assert largest_difference(together, alone) < TOLERANCE
+    assert largest_difference(together, reversed_order) < TOLERANCE
 
 
 def test_the_same_question_twice_is_scored_once_and_answered_twice(tiny: Path) -> None:
@@ -162,7 +162,7 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(tiny: Path) ->
         return whole(items)
 
     model._engine.distributions = small_memory  # type: ignore[method-assign]
-    assert largest_difference(answer_all(model, questions()), expected) < 1e-6
+    assert largest_difference(answer_all(model, questions()), expected) < TOLERANCE
     assert sizes[0] > 2
     assert model._budget < 2048
 

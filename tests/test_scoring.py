@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +10,14 @@ from hypothesis import strategies as st
 
 from socrates_core.errors import UserError
 from socrates_core.records import Floats
-from socrates_core.scoring.plan import MAX_READS, Item, lay_out, merge_identical, plan_batches
+from socrates_core.scoring.plan import (
+    MAX_READS,
+    Item,
+    lay_out,
+    lay_out_chains,
+    merge_identical,
+    plan_batches,
+)
 from socrates_core.scoring.tree import (
     AnswerTree,
     NodeReadings,
@@ -154,8 +160,7 @@ def seen_by(layout_end: np.ndarray, row: int, column: int) -> list[int]:
 def test_every_read_sees_exactly_its_own_path(option_sets: list[list[str]]) -> None:
     items = [item(4 + place, options) for place, options in enumerate(option_sets)]
     wanted = [[*each.prompt, *each.tree.path(int(node))] for each in items for node in each.tree.inner]
-    for packed in (True, False):
-        layout = lay_out(items, packed=packed)
+    for layout in (lay_out(items), lay_out(items, shared=False), lay_out_chains(items)):
         for path, row, column in zip(wanted, layout.read_row, layout.read_column, strict=True):
             seen = seen_by(layout.end, int(row), int(column))
             assert layout.tokens[row, seen].tolist() == path
@@ -163,13 +168,9 @@ def test_every_read_sees_exactly_its_own_path(option_sets: list[list[str]]) -> N
 
 
 def test_a_tree_rides_behind_its_prompt_in_one_row() -> None:
-    layout = lay_out([item(20, [str(value) for value in range(-9, 10)])], packed=True)
+    layout = lay_out([item(20, [str(value) for value in range(-9, 10)])])
     assert layout.tokens.shape == (1, 21)
-    assert layout.branched
-
-
-def test_chains_do_not_branch() -> None:
-    assert not lay_out([item(20, [str(value) for value in range(-9, 10)])], packed=False).branched
+    assert layout.read_column.tolist() == [19, 20]
 
 
 def test_identical_prompts_are_planned_once() -> None:
@@ -179,16 +180,53 @@ def test_identical_prompts_are_planned_once() -> None:
     assert [each.positions for each in items] == [(0, 2), (1,), (3,)]
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(1, 2000))
-def test_batches_hold_everything_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    items = [item(length, ["1", "2"]) for length in lengths]
-    batches = plan_batches(items, token_budget=budget)
+PROMPT = st.lists(st.integers(1, 2), min_size=1, max_size=8)  # two tokens: many share a beginning
+PROMPTS = st.lists(PROMPT, min_size=1, max_size=40, unique_by=tuple)
+
+
+def items_of(prompts: Sequence[Sequence[int]], options: Sequence[str] = ("1", "10", "2")) -> list[Item]:
+    tree = tree_of(options)
+    return [Item(np.array(prompt, dtype=np.int32), tree, (place,)) for place, prompt in enumerate(prompts)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(PROMPTS, st.integers(1, 60), st.booleans())
+def test_batches_hold_everything_once_within_the_budget(
+    prompts: list[list[int]], budget: int, shared: bool
+) -> None:
+    items = items_of(prompts)
+    batches = plan_batches(items, token_budget=budget, shared=shared)
     assert sorted(map(id, items)) == sorted(id(each) for batch in batches for each in batch)
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(each.n_tokens for each in batch) <= budget
-    longest = [batch[0].n_tokens for batch in batches]
-    assert all(before >= after for before, after in pairwise(longest))
+        assert len(batch) == 1 or lay_out(batch, shared=shared).tokens.size <= budget
+
+
+@settings(deadline=None, max_examples=100)
+@given(PROMPTS)
+def test_one_batch_reads_every_beginning_once(prompts: list[list[int]]) -> None:
+    (batch,) = plan_batches(items_of(prompts, ("1", "2")), token_budget=10**6)
+    beginnings = {tuple(prompt[: stop + 1]) for prompt in prompts for stop in range(len(prompt))}
+    assert lay_out(batch).tokens.size == len(beginnings)
+
+
+@settings(deadline=None, max_examples=100)
+@given(PROMPTS)
+def test_a_branch_sees_exactly_its_own_path(prompts: list[list[int]]) -> None:
+    (batch,) = plan_batches(items_of(prompts), token_budget=10**6)
+    layout = lay_out(batch)
+    paths = [[*each.prompt, *each.tree.path(int(node))] for each in batch for node in each.tree.inner]
+    for path, column in zip(paths, layout.read_column, strict=True):
+        seen = seen_by(layout.end, 0, int(column))
+        assert layout.tokens[0, seen].tolist() == path
+        assert layout.depth[0, seen].tolist() == list(range(len(path)))
+        (block,) = [each for each in layout.blocks if each.start <= column < each.stop]
+        assert {*seen} <= {*block.before.tolist(), *range(block.start, block.stop)}
+
+
+def test_batches_part_between_people_rather_than_inside_one() -> None:
+    people = [[1] * 9 + [person] * 20 + [outcome] * 5 for person in range(8) for outcome in range(5)]
+    for batch in plan_batches(items_of(people), token_budget=160):
+        assert {len({tuple(each.prompt[9:29]) for each in batch}) * 5, len(batch)} == {len(batch)}
 
 
 def test_batches_bound_how_many_distributions_exist_at_once() -> None:

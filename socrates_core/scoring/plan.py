@@ -1,12 +1,13 @@
-"""The plan of a job: which prompts run together, and how each prompt and its answer tree lie in one row of tokens.
+"""The plan of a job: which prompts run together, and how they lie in one row of tokens.
 
-Token ids in, arrays out; no model. A row is a tree of tokens laid out depth first, so one number per token
-(where its descendants end) says who may attend to whom. A prompt alone is the simplest such tree. Prompts that
-share a beginning can become branches of one row in the same way; for now every prompt has its own.
+Token ids in, arrays out; no model. Prompts are sorted, so that those with a common beginning (the system text, a
+person's profile, a condition) are neighbours. A batch of them is a forest of tokens laid out depth first in one row
+without padding: a beginning that neighbours share stands there once, and every answer tree behind its prompt.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,33 +27,34 @@ class Item:
 
     @property
     def n_tokens(self) -> int:
-        """The length of its row when the tree's inner nodes are packed behind the prompt."""
+        """How many tokens it takes alone: its prompt and the tree's inner nodes but the root."""
         return len(self.prompt) + len(self.tree.inner) - 1
 
 
 @dataclass(frozen=True, eq=False)
+class Block:
+    """What one item adds to the row: the columns from `start` to `stop`, which continue the columns `before`."""
+
+    start: int
+    stop: int
+    before: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """The rows of one batch, padded on the right to [R, L].
+    """The tokens of one batch: one forest [1, L], or chains padded on the right [R, L].
 
     `depth` is every token's position in its own path, `end` the column where its descendants end: column j may
-    look at column i where i <= j < end[i]. `branched` says whether any row is more than a chain. The inner nodes
-    of all items, in order, are read at (`read_row`, `read_column`) [N].
+    look at column i where i <= j < end[i]. A forest's `blocks` follow each other without a gap; chains have none.
+    The inner nodes of all items, in order, are read at (`read_row`, `read_column`) [N].
     """
 
     tokens: Ints
     depth: Ints
     end: Ints
-    branched: bool
+    blocks: tuple[Block, ...]
     read_row: Ints
     read_column: Ints
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    tokens: Ints
-    depth: Ints
-    end: Ints
-    reads: Ints
 
 
 def merge_identical(prompts: Iterable[NDArray[np.int32]], trees: Iterable[AnswerTree]) -> list[Item]:
@@ -63,59 +65,90 @@ def merge_identical(prompts: Iterable[NDArray[np.int32]], trees: Iterable[Answer
     return [Item(prompt, tree, tuple(positions)) for prompt, tree, positions in found.values()]
 
 
-def plan_batches(items: Sequence[Item], *, token_budget: int) -> list[list[Item]]:
-    """Batches of similar length, longest first, each within `token_budget` padded tokens or of one item."""
-    batches: list[list[Item]] = []
-    reads = 0
-    for item in sorted(items, key=lambda item: -item.n_tokens):
-        reads += len(item.tree.inner)
-        full = not batches or (len(batches[-1]) + 1) * batches[-1][0].n_tokens > token_budget
-        if full or reads > MAX_READS:
-            batches.append([])
-            reads = len(item.tree.inner)
-        batches[-1].append(item)
-    return batches
+def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = True) -> list[list[Item]]:
+    """Batches of neighbours in the order of their tokens, each a forest within `token_budget` or of one item.
 
-
-def lay_out(items: Sequence[Item], *, packed: bool) -> Layout:
-    """The rows of `items`: one each where `packed`, else a plain chain for every inner node of every tree.
-
-    Chains are for models that do not take a tree's attention mask; they repeat the prompt for each node.
+    A batch ends where its neighbours have least in common, so that few beginnings are read twice. The batches come
+    in a shuffled order (the same every time): what is answered early is no particular kind of person. Without
+    `shared` beginnings every item counts, and is to be laid out, in full; neighbours are then of similar length.
     """
-    rows = [row for item in items for row in ([_packed_row(item)] if packed else _chains(item))]
-    width = max(len(row.tokens) for row in rows)
-    tokens, depth = (np.zeros((len(rows), width), dtype=np.int64) for _ in range(2))
-    end = np.broadcast_to(np.arange(1, width + 1), tokens.shape).copy()
-    for index, row in enumerate(rows):
-        length = len(row.tokens)
-        tokens[index, :length] = row.tokens
-        depth[index, :length] = row.depth
-        end[index, :length] = row.end
-    return Layout(
-        tokens, depth, end,
-        branched=any(len(row.reads) > 1 for row in rows),
-        read_row=np.repeat(np.arange(len(rows)), [len(row.reads) for row in rows]),
-        read_column=np.concatenate([row.reads for row in rows]),
-    )  # fmt: skip
+    if not items:
+        return []
+    common = np.zeros(len(items), dtype=np.int64)
+    if shared:
+        ordered = sorted(items, key=lambda item: item.prompt.astype(">i4").tobytes())
+        common[1:] = [_common(a, b) for a, b in pairwise(ordered)]
+    else:
+        ordered = sorted(items, key=lambda item: item.n_tokens)
+    tokens = np.cumsum([item.n_tokens for item in ordered] - common)
+    reads = np.cumsum([len(item.tree.inner) for item in ordered])
+    batches: list[list[Item]] = []
+    start = 0
+    while start < len(ordered):
+        room = token_budget - ordered[start].n_tokens
+        fits = np.searchsorted(tokens, tokens[start] + room, side="right")
+        before = reads[start - 1] if start else 0
+        few_reads = np.searchsorted(reads, before + MAX_READS, side="right")
+        stop = max(start + 1, int(min(fits, few_reads)))
+        if stop < len(ordered):
+            stop = _best_cut(common, (start + stop + 1) // 2, stop)
+        batches.append(ordered[start:stop])
+        start = stop
+    return [batches[place] for place in np.random.default_rng(0).permutation(len(batches))]
 
 
-def _packed_row(item: Item) -> _Row:
-    """The prompt, then the tree's inner nodes but the root, each a token that sees the prompt and its ancestors."""
-    tree, inner = item.tree, item.tree.inner
-    last = len(item.prompt) - 1
-    length = item.n_tokens
-    return _Row(
-        tokens=np.concatenate([item.prompt, tree.token[inner[1:]]]),
-        depth=np.concatenate([np.arange(last + 1), last + tree.depth[inner[1:]]]),
-        end=np.concatenate([np.full(last + 1, length), last + tree.inner_end[1:]]),
-        reads=last + np.arange(len(inner)),
-    )
+def _best_cut(common: Ints, first: int, last: int) -> int:
+    """The place from `first` to `last` with least in common with the item before it, the last of several."""
+    return last - int(np.argmin(common[first : last + 1][::-1]))
 
 
-def _chains(item: Item) -> list[_Row]:
-    rows = []
-    for node in item.tree.inner:
-        tokens = np.concatenate([item.prompt, np.array(item.tree.path(int(node)), dtype=np.int64)])
-        length = len(tokens)
-        rows.append(_Row(tokens, np.arange(length), np.full(length, length), np.array([length - 1])))
-    return rows
+def _common(a: Item, b: Item) -> int:
+    """How many tokens both prompts begin with."""
+    shorter = min(len(a.prompt), len(b.prompt))
+    differ = np.flatnonzero(a.prompt[:shorter] != b.prompt[:shorter])
+    return int(differ[0]) if len(differ) else shorter
+
+
+def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
+    """The forest of `items` in one row; each item continues what it has in common with the one before it."""
+    pieces: list[tuple[Ints, Ints]] = []  # tokens and depths
+    blocks: list[Block] = []
+    path = np.zeros(0, dtype=np.int64)  # the columns of the last item's prompt
+    ends = np.zeros(sum(item.n_tokens for item in items), dtype=np.int64)
+    reads = []
+    stop = 0
+    for place, item in enumerate(items):
+        tree, inner, length = item.tree, item.tree.inner, len(item.prompt)
+        kept = _common(items[place - 1], item) if place and shared else 0
+        start, answers = stop, stop + length - kept
+        stop = answers + len(inner) - 1
+        path = np.concatenate([path[:kept], np.arange(start, answers)])
+        reads.append(np.concatenate([path[-1:], np.arange(answers, stop)]))
+        pieces.append((
+            np.concatenate([item.prompt[kept:], tree.token[inner[1:]]]),
+            np.concatenate([np.arange(kept, length), length - 1 + tree.depth[inner[1:]]]),
+        ))  # fmt: skip
+        ends[path] = stop
+        ends[answers:stop] = answers - 1 + tree.inner_end[1:]
+        if stop > start:
+            blocks.append(Block(start, stop, path[:kept]))
+    tokens, depth = (np.concatenate([piece[part] for piece in pieces])[None] for part in (0, 1))
+    read_column = np.concatenate(reads)
+    return Layout(tokens, depth, ends[None, :stop], tuple(blocks), np.zeros_like(read_column), read_column)
+
+
+def lay_out_chains(items: Sequence[Item]) -> Layout:
+    """A plain chain, prompt and path, for every inner node of every tree: for models that take no forest."""
+    chains = [
+        np.concatenate([item.prompt, np.array(item.tree.path(int(node)), dtype=np.int64)])
+        for item in items
+        for node in item.tree.inner
+    ]
+    lengths = np.array([len(chain) for chain in chains])
+    places = np.arange(lengths.max())
+    tokens = np.zeros((len(chains), len(places)), dtype=np.int64)
+    for row, chain in zip(tokens, chains, strict=True):
+        row[: len(chain)] = chain
+    depth = np.broadcast_to(places, tokens.shape)
+    end = np.broadcast_to(lengths[:, None], tokens.shape)
+    return Layout(tokens, depth, end, (), np.arange(len(chains)), lengths - 1)

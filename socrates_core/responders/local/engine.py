@@ -8,28 +8,43 @@ import torch
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from socrates_core.records import Decoding
+from socrates_core.responders.local.forest import FOREST, Forest
 from socrates_core.responders.local.load import LocalModel
-from socrates_core.scoring.plan import Item, Layout, lay_out
+from socrates_core.scoring.plan import Item, Layout, lay_out, lay_out_chains
 from socrates_core.scoring.tree import Distribution, NodeReadings, Vocabulary, read_distribution
 
-# Architectures proved to take a tree's attention mask and positions; any other gets plain causal rows.
+# Architectures proved to take a forest's attention and positions; any other gets plain causal rows.
 PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3"}
 PAPER_TEMPERATURE, PAPER_TOP_P = 0.6, 0.9
 
 
 class Engine:
-    """A model that reads the answer trees of many prompts at a time."""
+    """A model that reads the answer trees of many prompts at a time.
 
-    def __init__(self, loaded: LocalModel, vocabulary: Vocabulary, decoding: Decoding) -> None:
+    `packed` says whether it takes a forest of prompts in one row; `shared`, whether prompts that begin alike then
+    share that beginning.
+    """
+
+    def __init__(
+        self, loaded: LocalModel, vocabulary: Vocabulary, decoding: Decoding, *, shared: bool
+    ) -> None:
         self._model, self._device = loaded.model, loaded.device
         self._vocabulary, self._decoding = vocabulary, decoding
-        self._packed = loaded.model.config.model_type in PACKED
+        self.packed = loaded.model.config.model_type in PACKED
+        self.shared = shared and self.packed
+        self._attention = loaded.model.config._attn_implementation
+        if self.packed:
+            loaded.model.set_attn_implementation(FOREST)
         self._wanted: tuple[torch.Tensor, torch.Tensor] | None = None
         loaded.model.get_output_embeddings().register_forward_pre_hook(self._keep_wanted)
 
+    def lay_out(self, items: Sequence[Item]) -> Layout:
+        """How `items` lie in one batch."""
+        return lay_out(items, shared=self.shared) if self.packed else lay_out_chains(items)
+
     def distributions(self, items: Sequence[Item]) -> list[Distribution]:
         """The distribution of each item, from one pass over all of them."""
-        layout = lay_out(items, packed=self._packed)
+        layout = self.lay_out(items)
         with torch.inference_mode():
             readings = self._read(items, self._log_probabilities(layout))
         return [
@@ -49,41 +64,19 @@ class Engine:
     def _log_probabilities(self, layout: Layout) -> torch.Tensor:
         """Next-token log-probabilities [N, V] at the layout's reads, in fp32, after the decoding's filters."""
         self._wanted = self._tensor(layout.read_row), self._tensor(layout.read_column)
-        extra = self._tree_inputs(layout) if layout.branched else {}
-        logits = (
-            self._model(input_ids=self._tensor(layout.tokens), use_cache=False, **extra).logits[0].float()
-        )
+        tokens = self._tensor(layout.tokens)
+        logits = self._model(input_ids=tokens, use_cache=False, **self._forest(layout)).logits[0].float()
         if self._decoding == "paper":
             logits = TemperatureLogitsWarper(PAPER_TEMPERATURE)(None, logits)
             logits = TopPLogitsWarper(PAPER_TOP_P)(None, logits)
         return torch.log_softmax(logits, dim=-1)
 
-    def _tree_inputs(self, layout: Layout) -> dict[str, Any]:
-        """Positions [R, L] and the attention mask [R, 1, L, L] of a layout whose rows branch.
-
-        Plain causal rows padded on the right need neither.
-        """
-        depth, end = self._tensor(layout.depth), self._tensor(layout.end)
-        place = torch.arange(depth.shape[1], device=self._device)
-        tree = (place[:, None] >= place) & (place[:, None] < end[:, None, :])
-        window = getattr(self._model.config, "sliding_window", None)
-        kinds = set(getattr(self._model.config, "layer_types", None) or [])
-        full = self._as_mask(tree)
-        if window is None or kinds == {"full_attention"}:
-            return {"position_ids": depth, "attention_mask": full}
-        near = self._as_mask(tree & (depth[:, :, None] - depth[:, None, :] < window))
-        mixed = {"full_attention": full, "sliding_attention": near}
-        return {"position_ids": depth, "attention_mask": mixed if kinds else near}
-
-    def _as_mask(self, allowed: torch.Tensor) -> torch.Tensor:
-        """Who may attend to whom [R, 1, L, L], in the form that the model's attention takes."""
-        allowed = allowed[:, None]
-        if self._model.config._attn_implementation == "sdpa":
-            return allowed
-        dtype = self._model.dtype
-        return torch.zeros(allowed.shape, dtype=dtype, device=self._device).masked_fill(
-            ~allowed, torch.finfo(dtype).min
-        )
+    def _forest(self, layout: Layout) -> dict[str, Any]:
+        """Positions and attention of a forest; chains padded on the right need neither."""
+        if not self.packed:
+            return {}
+        forest = Forest(layout, attention=self._attention, device=self._device, dtype=self._model.dtype)
+        return {"position_ids": forest.depth, "forest": forest}
 
     def _read(self, items: Sequence[Item], log_probabilities: torch.Tensor) -> Iterator[NodeReadings]:
         """Each item's readings, gathered from [N, V] in a few operations for the whole batch."""

@@ -15,23 +15,33 @@ from socrates_core.responders.local.load import load_model
 from socrates_core.scoring.plan import Item, merge_identical, plan_batches
 from socrates_core.scoring.tree import Distribution
 
-CUDA_BUDGET = 65536  # padded tokens a batch
+MOST_TOKENS = 65536  # a batch
 CPU_WORK = 3e11  # parameters times tokens a batch: a few seconds on two cores, so that cancelling is quick
 
 
 class LocalResponder:
     """Answers by the exact probability that a local model gives every option."""
 
-    def __init__(self, name: str, precision: Precision = "auto", decoding: Decoding = "exact") -> None:
-        """Raises UserError where the model is unknown, unsafe, damaged or does not fit."""
+    def __init__(
+        self,
+        name: str,
+        precision: Precision = "auto",
+        decoding: Decoding = "exact",
+        *,
+        share_prefixes: bool = True,
+    ) -> None:
+        """Without `share_prefixes` every prompt is read in full: slower, for comparison.
+
+        Raises UserError where the model is unknown, unsafe, damaged or does not fit.
+        """
         path = find_model(name)
         config = check_folder(path)
         self._chat = Chat(path)
         self._limit = context_length(config)
         loaded = load_model(path, precision)
-        self._engine = Engine(loaded, self._chat.vocabulary, decoding)
+        self._engine = Engine(loaded, self._chat.vocabulary, decoding, shared=share_prefixes)
         on_cpu = loaded.device.type == "cpu"
-        self._budget = int(CPU_WORK / loaded.n_parameters) if on_cpu else CUDA_BUDGET
+        self._budget = min(int(CPU_WORK / loaded.n_parameters), MOST_TOKENS) if on_cpu else MOST_TOKENS
         card = path / "card.json"
         self.card = ResponderCard(
             name=path.name if path.parent.name == "models" else name,
@@ -46,7 +56,7 @@ class LocalResponder:
         items = merge_identical(prompts, [self._chat.tree(question.options) for question in questions])
         for item in items:
             self._check_length(item)
-        waiting = plan_batches(items, token_budget=self._budget)
+        waiting = self._plan(items)
         while waiting:
             batch = waiting.pop(0)
             try:
@@ -76,8 +86,11 @@ class LocalResponder:
                 f"A prompt of {len(batch[0].prompt):,} tokens does not fit in this machine's memory. "
                 "Shorten it, or open the model with precision 'nf4'."
             ) from error
-        self._budget = len(batch) * batch[0].n_tokens // 2
-        return plan_batches([*batch, *chain(*waiting)], token_budget=self._budget)
+        self._budget = self._engine.lay_out(batch).tokens.size // 2
+        return self._plan([*batch, *chain(*waiting)])
+
+    def _plan(self, items: list[Item]) -> list[list[Item]]:
+        return plan_batches(items, token_budget=self._budget, shared=self._engine.shared)
 
     def _check_length(self, item: Item) -> None:
         needed = len(item.prompt) + int(item.tree.depth[item.tree.inner].max())
