@@ -1,11 +1,12 @@
 # make app: everything from a fresh clone to the dashboard. make test: everything that CI runs.
+# make bench: how fast answers come (BENCH=--quick for some minutes).
 SHELL := /bin/bash
 PORT ?= 8501
 PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
 	$$v -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$v && break; done)
 RUN := .venv/bin/python -m
 
-.PHONY: app setup test check clean
+.PHONY: app setup test check bench clean
 
 app: setup
 	@$(RUN) socrates_core app --port $(PORT)
@@ -21,6 +22,9 @@ check: .venv/installed
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
+
+bench: setup
+	@$(RUN) benchmarks.score $(BENCH)
 
 .venv/installed: requirements.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; fi

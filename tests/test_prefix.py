@@ -107,7 +107,7 @@ def test_system_profile_and_condition_are_read_once(tmp_path: Path) -> None:
     one_person = study()[: len(CONDITIONS) * len(OUTCOMES)]
     assert n_tokens_read(shared, one_person) < n_tokens_read(in_full, one_person) / 3
     everyone = n_tokens_read(shared, study())
-    n_system = len(next(shared._chat.encode([Prompt(SYSTEM, "")])))
+    n_system = len(next(shared.chat.encode([Prompt(SYSTEM, "")])))
     assert everyone < 3 * n_tokens_read(shared, one_person) - n_system
 
 

@@ -36,24 +36,24 @@ class LocalResponder:
         """
         path = find_model(name)
         config = check_folder(path)
-        self._chat = Chat(path)
+        self.chat = Chat(path)
         self._limit = context_length(config)
         loaded = load_model(path, precision)
-        self._engine = Engine(loaded, self._chat.vocabulary, decoding, shared=share_prefixes)
+        self._engine = Engine(loaded, self.chat.vocabulary, decoding, shared=share_prefixes)
         on_cpu = loaded.device.type == "cpu"
         self._budget = min(int(CPU_WORK / loaded.n_parameters), MOST_TOKENS) if on_cpu else MOST_TOKENS
         card = path / "card.json"
         self.card = ResponderCard(
             name=path.name if path.parent.name == "models" else name,
             model=read_json(card).get("base", path.name) if card.exists() else name,
-            revision=revision(path), precision=loaded.precision, decoding=decoding, template=self._chat.template,
+            revision=revision(path), precision=loaded.precision, decoding=decoding, template=self.chat.template,
         )  # fmt: skip
         self.fingerprint = digest(self.card.as_dict())
 
     def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         """The answers of each batch as it finishes. Raises UserError for a prompt beyond the model's limit."""
-        prompts = list(self._chat.encode([question.prompt for question in questions]))
-        items = merge_identical(prompts, [self._chat.tree(question.options) for question in questions])
+        prompts = list(self.chat.encode([question.prompt for question in questions]))
+        items = merge_identical(prompts, [self.chat.tree(question.options) for question in questions])
         for item in items:
             self._check_length(item)
         waiting = self._plan(items)
