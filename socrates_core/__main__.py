@@ -17,11 +17,12 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
-    simulate.setup, studies.studies, studies.study, studies.scale, studies.read, studies.prompt,
+    simulate.setup, studies.studies, studies.study, studies.scale, studies.prompt,
     simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models, simulate.drift,
     jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True})(studies.read)  # an answer may be "-1"
 
 
 def main() -> None:

@@ -14,13 +14,17 @@ from socrates_core.records import Effect, Scale, Stimulus
 
 @dataclass(frozen=True)
 class HumanEffect:
-    """People's answers in one condition against the reference, for one outcome."""
+    """People's answers in one condition against the reference, for one outcome.
+
+    `span` is the range of the outcome's scale in its own units, None for an open one.
+    """
 
     task_num: int
     outcome: str
     condition_num: int
     condition: str
     reference: str
+    span: float | None
     effect: Effect
 
 
@@ -82,9 +86,8 @@ def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -
         for condition_num, condition in conditions.items():
             if condition_num != chosen:
                 effect = _compare(given, condition_num, chosen, scale, within=record.design == "within")
-                effects.append(
-                    HumanEffect(task_num, outcome, condition_num, condition, conditions[chosen], effect)
-                )
+                names = (task_num, outcome, condition_num, condition, conditions[chosen])
+                effects.append(HumanEffect(*names, scale_range(scale), effect))
     return effects
 
 

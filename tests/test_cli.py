@@ -57,6 +57,8 @@ def test_scale_and_read_speak_json_and_sentences(home: Path) -> None:
         "values": [1, 2, 3, 4, 5, 6, 7],
     }  # fmt: skip
     assert as_json("read", "I would say 5.", "--instruction", text)["value"] == 5
+    negative = "Only return an integer from -3 to 3, nothing else."
+    assert as_json("read", "-1", "--instruction", negative)["value"] == -1
     assert as_json("read", "no idea", "--instruction", text)["value"] is None
     assert "No answer scale" in command("scale", "tell me a story", code=2)
 
@@ -96,6 +98,9 @@ def test_score_writes_one_row_a_line(home: Path, tmp_path: Path) -> None:
         ("{", "Line 1"),
         ('{"id": 1, "prompt": "x"}', "instruction"),
         ('{"id": 1, "prompt": "x", "options": []}', "options must be"),
+        ('{"id": 1, "prompt": "x", "options": "yes"}', "options must be"),
+        ('{"id": 1, "prompt": null, "options": ["1", "2"]}', "must be text"),
+        ('{"id": [1], "prompt": "x", "options": ["1", "2"]}', "id must be"),
         ('{"id": 1, "prompt": "x", "instruction": "sing"}', "no finite scale"),
         ("", "holds no lines"),
     ],

@@ -57,6 +57,8 @@ def test_a_scale_may_be_written_as_its_instruction(tmp_path: Path) -> None:
         ("title: [", "not valid YAML"),
         ("- 1", "holds no draft"),
         ("colour: red", "colour"),
+        ('title: "\\ud800"', "half a character"),
+        ("[" * 20000, "nested too deeply"),
         ("outcomes: [{name: O, scale: 'say what you like'}]", "not a response instruction"),
     ],
 )
@@ -115,6 +117,12 @@ def test_shares_must_add_up_and_fields_must_be_known() -> None:
     assert "add up to 0.9" in told and "'shoe' is no demographic field" in told
 
 
+def test_a_negative_seed_and_a_share_that_is_no_number_are_problems() -> None:
+    panel = PanelSpec(kind="describe", describe={"gender": {"Female": float("nan")}}, seed=-1)
+    told = messages(make_draft(panel=panel))
+    assert "The seed is -1" in told and "add up to nan" in told
+
+
 def test_two_windows_never_lose_each_others_words(home: Path) -> None:
     first = make_draft()
     draft_id = store.create(first)
@@ -135,7 +143,7 @@ def test_versions_are_kept_in_order_and_never_overwritten(home: Path) -> None:
 def test_a_deleted_draft_can_be_brought_back(home: Path) -> None:
     draft_id = store.create(make_draft())
     store.delete(draft_id)
-    assert store.list_drafts() == [] and store.deleted() == [draft_id]
+    assert store.list_drafts() == [] and store.deleted() == {draft_id: "Try"}
     with pytest.raises(UserError, match="no draft"):
         store.open_draft(draft_id)
     store.restore(draft_id)

@@ -106,14 +106,14 @@ def test_durations_are_words() -> None:
 
 
 def test_a_second_worker_refuses_and_an_idle_one_ends(home: Path) -> None:
-    command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "6"]
+    command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "20"]
     first = subprocess.Popen(command, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 30
     while not worker_lives() and time.monotonic() < deadline:
         time.sleep(0.1)
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 2 and "Another worker" in second.stderr
-    assert first.wait(30) == 0 and not worker_lives()
+    assert first.wait(60) == 0 and not worker_lives()
 
 
 def test_a_job_of_an_unknown_kind_fails_with_a_sentence_and_keeps_a_log(home: Path) -> None:

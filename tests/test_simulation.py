@@ -86,6 +86,11 @@ def test_people_stand_beside_the_prediction_only_where_the_text_is_theirs(starte
     edited = draft.conditions[0].model_copy(update={"text": draft.conditions[0].text + " Really."})
     changed = load_run(run_now(draft.model_copy(update={"conditions": (edited, *draft.conditions[1:])})))
     assert [cell.people is not None for cell in changed.cells] == [False, True]
+    kept = changed.cells[1].people
+    assert kept is not None and kept.condition_blind is not None
+    assert not np.allclose(
+        kept.condition_blind, kept.counts / kept.n
+    )  # all conditions pooled, not the cell itself
     assert all(effect.people is None for effect in changed.effects)
 
 
@@ -190,6 +195,32 @@ def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Pat
     assert run.effects[0].predicted.n == 3
 
 
+@pytest.mark.parametrize("content", ["[]", "null", "{}", "{", '{"card": 1}'])
+def test_one_damaged_manifest_is_a_sentence_and_hides_no_other_run(home: Path, content: str) -> None:
+    broken, fine = run_now(make_draft()), run_now(make_draft(title="Fine"))
+    (load_spec(broken).path / "manifest.json").write_text(content)
+    assert {row["run_id"] for row in list_runs()} == {broken, fine}
+    with pytest.raises(UserError):
+        load_run(broken)
+
+
+def test_an_edited_spec_is_not_shown_with_the_old_numbers(home: Path) -> None:
+    run_id = run_now(make_draft())
+    path = load_spec(run_id).path / "spec.json"
+    spec = json.loads(path.read_text())
+    spec["draft"]["conditions"].reverse()
+    path.write_text(json.dumps(spec))
+    with pytest.raises(UserError, match="changed or damaged"):
+        load_run(run_id)
+
+
+def test_a_prompt_that_the_model_cannot_read_is_refused_before_anything_is_queued(starter_home: Path) -> None:
+    long = make_draft().conditions[0].model_copy(update={"text": "The river is long. " * 3000})
+    with pytest.raises(UserError, match="takes at most 8,192"):
+        submit_simulation(make_draft(conditions=(long,)), ModelRequest("starter"))
+    assert store.list_jobs() == []
+
+
 def test_the_key_tells_prompts_options_and_models_apart() -> None:
     question = Question(Prompt("s", "u"), ("1", "2"))
     others = [
@@ -261,6 +292,6 @@ def test_a_foreign_parquet_file_in_a_run_is_a_sentence(home: Path) -> None:
     run_id = run_now(make_draft())
     path = load_spec(run_id).path / "people.parquet"
     path.write_bytes(b"PAR1 but not really")
-    with pytest.raises(UserError, match="not a Parquet file"):
-        _ = load_run(run_id).people
+    with pytest.raises(UserError, match="changed or damaged"):
+        load_run(run_id)
     assert pq.read_table(path.with_name("cells.parquet")).num_rows == 2

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.view import state
-from pages.view.live import ICONS, progress_text, show_job
-from pages.view.text import escape, visible
+from pages.view.live import ICONS, live, progress_text, show_job
+from pages.view.text import counted, escape, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.launch import worker_lives
@@ -52,7 +52,7 @@ def show_one(job: Job) -> None:
     st.caption(f"{ICONS[job.state]} {escape(told)}")
     progress = read_progress(job)
     if progress and progress.total and not job.active:
-        st.caption(escape(progress_text(progress)))
+        st.caption(escape(progress_text(progress, active=False)))
     if job.kind == "simulate":
         st.page_link(
             state.PAGES.results, label="Open the results", icon=":material/bar_chart:",
@@ -76,10 +76,12 @@ if not jobs:
     )
     st.stop()
 active = sum(job.active for job in jobs)
-works = "A worker is running." if worker_lives() else "No worker is running; the next job starts one."
-st.caption(f"{len(jobs)} jobs, {active} of them queued or running. {works}")
+works = (
+    "The worker is running." if active or worker_lives() else "No worker is running; the next job starts one."
+)
+st.caption(f"{counted(len(jobs), 'job')}, {active} of them queued or running. {works}")
 if active:
-    st.fragment(live_table, run_every="2s")()
+    live(live_table, "2s")
 else:
     show_table(jobs)
 ids = [job.id for job in jobs]
@@ -90,7 +92,11 @@ if linked and linked not in ids:
     )
 titles = {job.id: f"{job.number} · {job.title} · {job.state}" for job in jobs}
 chosen = st.selectbox(
-    "Job", ids, index=ids.index(linked) if linked in ids else 0, format_func=titles.__getitem__
+    "Job",
+    ids,
+    index=ids.index(linked) if linked in ids else 0,
+    format_func=titles.__getitem__,
+    key=f"job:{linked}",
 )
 state.set_parameters(job=chosen)
 show_one(store.read_job(chosen))

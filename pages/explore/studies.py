@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import data, state
+from pages.view.parts import chosen_row
 
 COLUMNS = [
     "title", "n_participants", "n_conditions", "n_outcomes", "scales", "topic", "source", "design", "wording", "corpus",
@@ -61,7 +62,7 @@ chosen = st.dataframe(
     column_order=COLUMNS,
     hide_index=True,
     on_select="rerun",
-    selection_mode="single-row",
+    selection_mode=["single-row", "single-cell"],
     key="studies_table",
     height=min(620, 38 + 35 * len(found)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
@@ -78,7 +79,7 @@ chosen = st.dataframe(
         "corpus": "Corpus",
     },
 )
-rows = chosen["selection"]["rows"]
-if rows:
-    study = found.iloc[rows[0]]
+row = chosen_row(chosen)
+if row is not None:
+    study = found.iloc[row]
     state.go_to(state.PAGES.study, corpus=str(study["corpus"]), study=str(study["study_id"]))

@@ -31,7 +31,7 @@ def choose_study() -> tuple[Corpus, StudyRecord]:
     if state.parameter("study") and linked not in keys:
         st.warning(f"There is no study {escape(linked)}. Choose one here.", icon=":material/help:")
     index = keys.index(linked) if linked in keys else 0
-    chosen = st.selectbox("Study", keys, index=index, format_func=titles.__getitem__)
+    chosen = st.selectbox("Study", keys, index=index, format_func=titles.__getitem__, key=f"study:{linked}")
     corpus, study_id = chosen.split("/", 1)
     state.set_parameters(corpus=corpus, study=study_id)
     found = open_corpus(corpus)
@@ -49,7 +49,10 @@ def header(corpus: Corpus, record: StudyRecord) -> None:
         st.badge(f"{record.n_participants:,} people", icon=":material/group:", color="gray")
         st.badge(counted(record.n_conditions, "condition"), color="gray")
         st.badge(counted(record.n_outcomes, "outcome"), color="gray")
-        st.badge(f"{record.design} people", color="gray", help="between: each person saw one condition")
+        within = record.design == "within"
+        st.badge(
+            "each person saw all conditions" if within else "each person saw one condition", color="gray"
+        )
         colour = {"instrument": "green", "partly": "orange"}.get(record.wording, "orange")
         wording = {"instrument": "instrument's wording", "partly": "wording partly rebuilt"}
         st.badge(wording.get(record.wording, "wording rebuilt"), color=colour)  # type: ignore[arg-type]
@@ -88,10 +91,20 @@ def show_effects(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -
     )  # fmt: skip
     effects = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
     frame = pd.DataFrame(
-        [{"outcome": e.outcome, "condition": e.condition, "who": "people", **vars(e.effect)} for e in effects]
+        [
+            {
+                "outcome": e.outcome,
+                "condition": e.condition,
+                "who": "people",
+                "span": e.span,
+                **vars(e.effect),
+            }
+            for e in effects
+        ]
     )
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
-    show_chart(charts.effects_forest(frame, title=title, theme=theme()), frame, "people_effects")
+    drawn, unit = data.in_one_unit(frame)
+    show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "people_effects")
     table = frame.assign(interval=[interval_text(e.effect.low, e.effect.high) for e in effects])
     st.dataframe(
         table, hide_index=True,
@@ -173,7 +186,13 @@ corpus, record = choose_study()
 header(corpus, record)
 stimuli = corpus.stimuli(record.study_id)
 view = st.segmented_control(
-    "What to show", VIEWS, default=VIEWS[0], required=True, key="study_view", label_visibility="collapsed"
+    "What to show",
+    VIEWS,
+    default=VIEWS[0],
+    required=True,
+    key="study_view",
+    label_visibility="collapsed",
+    bind="query-params",
 )
 if view == "Answers":
     show_answers(corpus, record, stimuli)

@@ -6,7 +6,7 @@ from pages.view import data, form, inputs, state
 from pages.view.drafts import show_drafts, show_versions
 from pages.view.parts import show_prompt
 from pages.view.state import Editing
-from pages.view.text import escape, shorten
+from pages.view.text import counted, escape, shorten
 from socrates_core.drafts import store
 from socrates_core.drafts.check import Problem, problems
 from socrates_core.drafts.spec import Draft
@@ -32,7 +32,14 @@ def current() -> Editing | None:
         return None
     if held is not None and held.draft_id == draft_id:
         return held
-    return form.open_for_editing(draft_id)
+    try:
+        return form.open_for_editing(draft_id)
+    except UserError:
+        st.warning(
+            "The draft of this link is not here. If it was deleted, the bin below has it.",
+            icon=":material/help:",
+        )
+        return None
 
 
 def show_list() -> None:
@@ -65,6 +72,7 @@ def toolbar(editing: Editing) -> None:
             state.go_to(state.PAGES.draft)
     if editing.notice:
         st.warning(escape(editing.notice), icon=":material/group:")
+        editing.notice = ""
 
 
 def show_conditions(editing: Editing, found: list[Problem]) -> None:
@@ -146,7 +154,8 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
     """What each model will compute and how long it takes here; False where a model cannot be used."""
     st.subheader("What will be computed", anchor=False)
     st.caption(
-        f"{len(people):,} people × {len(draft.conditions)} conditions × {len(draft.outcomes)} outcomes = "
+        f"{counted(len(people), 'person', 'people')} × {counted(len(draft.conditions), 'condition')} × "
+        f"{counted(len(draft.outcomes), 'outcome')} = "
         f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
         "over every answer of its scale. Answers that were worked out before are not worked out again."
     )
@@ -159,7 +168,10 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
             usable = False
             continue
         left = describe_seconds(cost.seconds) if cost.seconds else "not known before its first run here"
-        told = f"{model.name}: prompts of about {cost.mean_tokens:.0f} tokens; time on this machine: {left}."
+        told = (
+            f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
+            f"time on this machine: {left}."
+        )
         st.markdown(escape(told))
         if cost.limit and cost.max_tokens > cost.limit:
             st.error(
@@ -200,6 +212,8 @@ def show_editor(editing: Editing) -> None:
         people = data.panel_of(draft.panel) if not found else []
     except UserError:
         usable = False  # said beside the panel's fields
+    if found:
+        st.caption("The exact prompt and the cost are shown here once what is marked in red is mended.")
     if people and models:
         show_exact_prompt(draft, people, models[0].name)
         usable = show_cost(draft, people, models) and usable

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.view import charts, frames, state
+from pages.view import charts, data, frames, state
 from pages.view.live import show_job
 from pages.view.parts import show_chart, theme
 from pages.view.text import escape, figure_text, show_text, visible
@@ -14,6 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.simulation.export import cells_table, effects_table, export_run, people_table, zip_folder
 from socrates_core.simulation.results import Run, list_runs, load_run
+from socrates_core.simulation.spec import load_spec
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
 LOW_MASS = 0.5
@@ -39,7 +40,11 @@ def choose_run() -> str:
     if linked and linked not in ids:
         st.warning(escape(f"There is no run {linked!r}; choose one here."), icon=":material/help:")
     chosen = st.selectbox(
-        "Run", ids, index=ids.index(linked) if linked in ids else 0, format_func=names.__getitem__
+        "Run",
+        ids,
+        index=ids.index(linked) if linked in ids else 0,
+        format_func=names.__getitem__,
+        key=f"run:{linked}",
     )
     state.set_parameters(run=chosen)
     return chosen
@@ -110,9 +115,10 @@ def show_effects(run: Run) -> None:
         return
     frame = frames.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-    show_chart(charts.effects_forest(frame, title=title, theme=theme()), frame, "effects")
+    drawn, unit = data.in_one_unit(frame)
+    show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "effects")
     st.caption(
-        "Difference in means against the reference condition, in scale points. People: 95% intervals. Predicted "
+        f"Difference in means against the reference condition, in {unit}. People: 95% intervals. Predicted "
         "effects carry no interval: how wrong this model is on other studies has not been measured yet, and "
         "simulated effects are known to be about twice too large."
     )
@@ -134,7 +140,7 @@ def show_scores(run: Run) -> None:
     names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
     shown = table[list(names)].rename(columns=names)
     st.dataframe(
-        shown, hide_index=True,
+        shown, hide_index=True, placeholder="–",
         column_config={
             name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *means.values())
         },
@@ -214,11 +220,18 @@ except UserError:
 try:
     run = load_run(run_id)
 except UserError as error:
+    st.subheader(escape(load_spec(run_id).draft.title), anchor=False)
     st.caption(escape(str(error)))
     st.stop()
 header(run)
 view = st.segmented_control(
-    "What to show", VIEWS, default=VIEWS[0], required=True, key="results_view", label_visibility="collapsed"
+    "What to show",
+    VIEWS,
+    default=VIEWS[0],
+    required=True,
+    key="results_view",
+    label_visibility="collapsed",
+    bind="query-params",
 )
 {
     "Answers": show_answers, "Effects": show_effects, "Scores": show_scores, "People": show_people,

@@ -129,9 +129,12 @@ def _heading(condition: str) -> str:
 
 
 def _panel_head(made: go.Figure, number: int, panel: list[Series]) -> None:
-    """The condition over its panel, with how many people, or personas, answered."""
-    first = min(panel, key=lambda series: series.who != PEOPLE)
-    small = f'<span style="font-size:12px">{people_text(first.who, first.n)}</span>'
+    """The condition over its panel, with how many people and how many personas answered."""
+    first = panel[0]
+    counts = dict.fromkeys(
+        people_text(series.who, series.n) for series in panel if series.who not in BASELINES
+    )
+    small = f'<span style="font-size:12px">{" · ".join(counts)}</span>'
     made.add_annotation(
         text=f"<b>{_heading(first.condition)}</b><br>{small}", font=LABEL, showarrow=False, align="left",
         xref="paper", x=0, xanchor="left", yref=f"y{number + 1 if number else ''} domain", y=1, yanchor="bottom",

@@ -107,3 +107,17 @@ def predicted_rows(condition: str, who: str, scale: Scale, shares: np.ndarray, n
             "low": np.nan, "high": np.nan, "n": n,
         }
     )  # fmt: skip
+
+
+def in_one_unit(effects: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Effects of outcomes on one axis, with the unit they are then in.
+
+    `effects` has columns difference, low, high and span (the range of the outcome's scale). Scale points where
+    all outcomes share one range; percentage points for yes or no; else shares of each scale's range.
+    """
+    spans = effects["span"].unique()
+    if len(spans) == 1 and spans[0] != 1:
+        return effects, "scale points"
+    columns = ["difference", "low", "high"]
+    scaled = effects.assign(**{name: 100 * effects[name] / effects["span"] for name in columns})
+    return scaled, "percentage points" if len(spans) == 1 else "% of each scale's range"

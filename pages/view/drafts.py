@@ -5,6 +5,7 @@ import difflib
 import streamlit as st
 
 from pages.view import form, state
+from pages.view.parts import chosen_row
 from pages.view.state import Editing
 from pages.view.text import shorten, visible
 from socrates_core.drafts import store
@@ -24,7 +25,7 @@ def show_drafts() -> None:
         chosen = st.dataframe(
             [{**row, "title": visible(row["title"])} for row in rows],
             column_order=["title", "changed", "n_conditions", "n_outcomes", "n_versions"],
-            hide_index=True, on_select="rerun", selection_mode="single-row", key="drafts_table",
+            hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"], key="drafts_table",
             column_config={
                 "title": st.column_config.TextColumn("Draft", width="large"),
                 "changed": st.column_config.DatetimeColumn("Changed", format="distance"),
@@ -32,14 +33,15 @@ def show_drafts() -> None:
             },
         )  # fmt: skip
         st.caption("Choose a row to open the draft.")
-        if chosen["selection"]["rows"]:
-            state.go_to(state.PAGES.draft, draft=rows[chosen["selection"]["rows"][0]]["draft_id"])
+        row = chosen_row(chosen)
+        if row is not None:
+            state.go_to(state.PAGES.draft, draft=rows[row]["draft_id"])
     binned = store.deleted()
     if binned:
-        with st.expander(f"Bin ({len(binned)})", icon=":material/delete:"):
-            for draft_id in binned:
+        with st.expander(f"Bin ({len(binned)})", icon=":material/delete:", expanded=len(binned) < 4):
+            for draft_id, title in binned.items():
                 name, back = st.columns([4, 1], vertical_alignment="center")
-                name.text(draft_id)
+                name.text(visible(title))
                 if back.button("Bring back", key=f"restore_{draft_id}"):
                     store.restore(draft_id)
                     st.rerun()

@@ -17,7 +17,7 @@ YES_NO: dict[Number, str] = {1: "Yes", 2: "No"}
 def scale_type(scale: ScaleSpec) -> ScaleType:
     """Which entry of the scale builder a scale belongs to."""
     if scale.kind == "enum_labels":
-        return "Yes / No" if dict(scale.labels) == YES_NO else "Listed answers"
+        return "Yes / No" if sorted(scale.labels.values()) == ["No", "Yes"] else "Listed answers"
     return "0 to 100" if (scale.low, scale.high, scale.step) == (0, 100, 1) else "Whole numbers"
 
 
@@ -66,12 +66,20 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
         return widget(editing.key("outcomes", i, name), default)
 
     kind: ScaleType = held("type", scale_type(scale))
+    if kind == "Yes / No" and scale_type(scale) == kind:
+        return scale
     if kind == "Yes / No":
         return ScaleSpec(kind="enum_labels", low=1, high=2, labels=YES_NO)
     if kind == "Listed answers":
-        lines = held("options", listed_text(scale)).splitlines()
-        listed: dict[Number, str] = {number: line.strip() for number, line in enumerate(lines, start=1)}
-        return ScaleSpec(kind="enum_labels", low=1, high=len(listed), labels=listed)
+        text = held("options", listed_text(scale))
+        if text == listed_text(scale) and scale.kind == "enum_labels":
+            return scale
+        lines, first = (
+            text.splitlines(),
+            int(min(scale.labels, default=1)) if scale.kind == "enum_labels" else 1,
+        )
+        listed: dict[Number, str] = {number: line.strip() for number, line in enumerate(lines, first)}
+        return ScaleSpec(kind="enum_labels", low=first, high=first + len(listed) - 1, labels=listed)
     low: Number
     low, high, step = (0, 100, 1) if kind == "0 to 100" else (
         held("low", scale.low if scale.low is not None else 1),
@@ -200,4 +208,4 @@ def open_for_editing(draft_id: str) -> Editing:
 
 def _save(editing: Editing, draft: Draft) -> None:
     saved = store.save(editing.draft_id, draft, based_on=editing.draft.digest())
-    editing.notice = saved.notice or editing.notice
+    editing.notice = saved.notice

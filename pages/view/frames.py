@@ -6,6 +6,7 @@ from pages.view import charts, data
 from pages.view.figures import to_svg_png
 from socrates_core.analysis.baselines import uniform
 from socrates_core.simulation.results import Run
+from socrates_core.studies import scale_range
 
 
 def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
@@ -20,7 +21,7 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
             told = {run.model: cell.probabilities}
             if baselines:
                 told["uniform"] = uniform(len(cell.values))
-            if baselines and cell.people is not None:
+            if baselines and cell.people is not None and cell.people.condition_blind is not None:
                 told["condition-blind"] = cell.people.condition_blind
             if cell.people is not None:
                 parts.append(data.share_rows(cell.condition_name, "people", scale, cell.people.counts))
@@ -32,9 +33,10 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
 
 def effects(run: Run) -> pd.DataFrame:
     """Differences against the reference: a row an outcome x condition x who."""
+    spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
     rows = []
     for effect in run.effects:
-        told = {"outcome": effect.outcome, "condition": effect.condition}
+        told = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
         if effect.people is not None:
             rows.append({**told, "who": "people", **vars(effect.people)})
         rows.append({**told, "who": run.model, **vars(effect.predicted)})
@@ -52,10 +54,8 @@ def figures(run: Run) -> dict[str, bytes]:
             )
             found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
     if run.effects:
-        figure = charts.effects_forest(
-            effects(run),
-            title=f"How far does each condition move answers from “{run.effects[0].reference}”?",
-            theme="light",
-        )
+        title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
+        drawn, unit = data.in_one_unit(effects(run))
+        figure = charts.effects_forest(drawn, title=title, unit=unit, theme="light")
         found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
     return found

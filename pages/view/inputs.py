@@ -50,7 +50,7 @@ def condition_row(editing: Editing, index: int, problems: list[Problem]) -> None
             row_actions(editing, "conditions", index, n_rows)
         show_problems(problems, f"conditions.{index}.name")
         st.text_area(
-            f"Condition {index + 1}: what people read", condition.text, height=130,
+            f"Condition {index + 1}: what people read", condition.text, height="content",
             key=editing.key("conditions", index, "text"),
             placeholder="The text that only people of this condition see. Empty: they are asked straight away.",
         )  # fmt: skip
@@ -68,7 +68,7 @@ def outcome_row(editing: Editing, index: int, problems: list[Problem]) -> None:
             row_actions(editing, "outcomes", index, n_rows)
         show_problems(problems, f"outcomes.{index}.name")
         st.text_area(
-            f"Outcome {index + 1}: question", outcome.question, height=80,
+            f"Outcome {index + 1}: question", outcome.question, height="content",
             key=editing.key("outcomes", index, "question"), placeholder="How much do you support …?",
         )  # fmt: skip
         show_problems(problems, f"outcomes.{index}.question")
@@ -102,7 +102,7 @@ def scale_builder(editing: Editing, index: int) -> None:
             at_end = scale.labels.get(end, "") if end is not None else ""
             column.text_input(f"Label of the {told} (optional)", at_end, key=key(name))
     if kind == "Listed answers":
-        st.text_area("Answers, one a line", form.listed_text(scale), height=110, key=key("options"))
+        st.text_area("Answers, one a line", form.listed_text(scale), height="content", key=key("options"))
     show_instruction(editing.draft.outcomes[index].scale.scale())
 
 

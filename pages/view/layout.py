@@ -81,7 +81,7 @@ def finish(
             "font": SMALL, "itemsizing": "constant", "traceorder": "normal", "title": {"text": ""},
         },
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        dragmode=False, hovermode="closest", hoverlabel={"align": "left"},
+        dragmode=False, hovermode="closest", showlegend=True, hoverlabel={"align": "left"},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": players.ink.faint},
         barmode="group", bargap=0.22, bargroupgap=0.06,
     )  # fmt: skip

@@ -1,8 +1,11 @@
 """A job as it goes: progress with its time left, cancel, resume. Reads folders only."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from pages.view.text import escape
+from pages.view.text import counted, escape, show_error
+from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.launch import ensure_worker, worker_lives
 from socrates_core.jobs.progress import Progress, describe_seconds, read_progress
@@ -21,17 +24,29 @@ ICONS = {
 def show_job(job: Job) -> None:
     """The job's state and what can be done about it; refreshes itself while the job is active."""
     if job.active:
-        st.fragment(_show_active, run_every="1s")(job.id)
+        live(_show_active, "1s", job.id)
         return
     if job.state == "done":
         return
-    told = f"This job is {job.state}. {job.message}"
+    told = job.message or f"This job is {job.state}."
     show = st.error if job.state == "failed" else st.warning
     show(escape(told), icon=ICONS[job.state])
     if job.state in RESUMABLE and st.button("Resume", icon=":material/play_arrow:", key=f"resume_{job.id}"):
         store.resume(job.id)
         ensure_worker()
         st.rerun()
+
+
+def live(show: Callable[..., None], every: str, *arguments: str) -> None:
+    """Draws `show` again and again; its reruns do not pass through app.py, so its errors are shown here."""
+
+    def guarded() -> None:
+        try:
+            show(*arguments)
+        except UserError as error:
+            show_error(error)
+
+    st.fragment(guarded, run_every=every)()
 
 
 def _show_active(job_id: str) -> None:
@@ -42,7 +57,7 @@ def _show_active(job_id: str) -> None:
     if job.state == "queued":
         waiting = sum(other.active and other.number < job.number for other in store.list_jobs())
         st.info(
-            f"Waiting: {waiting} jobs stand before this one."
+            f"Waiting: {counted(waiting, 'job')} before this one."
             if waiting
             else "Waiting for the worker to take it.",
             icon=ICONS["queued"],
@@ -62,12 +77,13 @@ def _show_active(job_id: str) -> None:
         st.rerun()
 
 
-def progress_text(progress: Progress) -> str:
-    """Counts, rate and time left in one line."""
+def progress_text(progress: Progress, *, active: bool = True) -> str:
+    """Counts and rate in one line, with the time left where the job is still active."""
     parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
     if progress.cached:
         parts.append(f"{progress.cached:,} of them known from before")
     if progress.rate:
         parts.append(f"{progress.rate:.1f} a second")
+    if progress.rate and active:
         parts.append(f"{describe_seconds(progress.seconds_left)} left")
     return " · ".join(parts)

@@ -45,3 +45,10 @@ def show_prompt(prompt: Prompt, model: str) -> None:
 def theme() -> str | None:
     """Whether the browser shows the page "light" or "dark"; None before it told."""
     return st.context.theme.type
+
+
+def chosen_row(event: Any) -> int | None:
+    """The row that was clicked in a table, by its box or by any of its cells."""
+    selection = event["selection"]
+    rows = [*selection["rows"], *(row for row, _ in selection.get("cells", []))]
+    return int(rows[0]) if rows else None

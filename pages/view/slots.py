@@ -10,7 +10,7 @@ from pages.view.plain import wrapped
 from socrates_core.records import Floats, Number, Scale
 
 MOST_BARS = 21
-ROOM = 54  # characters across a panel on a narrow screen
+ROOM = 42  # characters across a panel on a narrow screen
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,6 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def counted(n: int, noun: str) -> str:
-    """The number with its noun: "1 condition", "2 conditions"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def counted(n: int, noun: str, many: str = "") -> str:
+    """The number with its noun: "1 condition", "2 conditions"; `many` where an s does not do."""
+    return f"{n:,} {noun if n == 1 else many or noun + 's'}"

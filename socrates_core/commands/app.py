@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Annotated
@@ -61,13 +60,13 @@ def _address(port: int) -> str:
 def _running_port(note: Path) -> int | None:
     if not note.exists():
         return None
-    told = read_json(note)
-    if not Owner(told["pid"], told["started"]).alive():
-        return None
     try:
+        told = read_json(note)
+        if not Owner(int(told["pid"]), float(told["started"])).alive():
+            return None
         with urllib.request.urlopen(f"{_address(told['port'])}/_stcore/health", timeout=3):
             return int(told["port"])
-    except (urllib.error.URLError, OSError):
+    except (UserError, KeyError, TypeError, ValueError, OSError):  # a damaged note counts as none
         return None
 
 

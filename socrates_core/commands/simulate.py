@@ -25,6 +25,7 @@ from socrates_core.simulation.standard import measure_speed, record_drift
 
 ModelName = Annotated[str, typer.Option("--model", help="starter, a folder, or a hub id such as org/name.")]
 AskedPrecision = Annotated[Precision, typer.Option(help="Number format of the weights.")]
+MAX_OPTIONS = 1001
 AskedDecoding = Annotated[Decoding, typer.Option(help="exact, or the paper's temperature 0.6 and top-p 0.9.")]
 
 
@@ -107,6 +108,8 @@ def _read_questions(path: Path) -> tuple[list[Any], list[Question]]:
         if line.strip():
             try:
                 row = json.loads(line)
+                if not isinstance(row["id"], str | int):
+                    raise TypeError(f"id must be text or a whole number, got {row['id']!r}")
                 ids.append(row["id"])
                 questions.append(_question(row))
             except (ValueError, KeyError, TypeError) as error:
@@ -116,15 +119,21 @@ def _read_questions(path: Path) -> tuple[list[Any], list[Question]]:
                 ) from error
     if not questions:
         raise UserError(f"The input {str(path)!r} holds no lines. Write one JSON object a line.")
-    return ids, questions
+    return ids if all(type(i) is int and abs(i) < 2**63 for i in ids) else [str(i) for i in ids], questions
 
 
 def _question(row: dict[str, Any]) -> Question:
-    prompt = Prompt(str(row.get("system", SYSTEM)), str(row["prompt"]))
+    texts = row.get("system", SYSTEM), row["prompt"], row.get("instruction", "")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("prompt, system and instruction must be text")
+    json.dumps([*texts, row.get("options")], ensure_ascii=False).encode()
+    prompt = Prompt(texts[0], texts[1])
     if "options" in row:
-        options = tuple(str(option) for option in row["options"])
-        if not options or len(set(options)) < len(options) or "" in options:
-            raise ValueError(f"options must be non-empty and differ, got {row['options']!r}")
+        options = tuple(str(option) for option in row["options"] if not isinstance(row["options"], str))
+        if not 1 <= len(options) <= MAX_OPTIONS or len(set(options)) < len(options) or "" in options:
+            raise ValueError(
+                f"options must be a list of 1 to {MAX_OPTIONS:,} texts that differ and are not empty"
+            )
         return Question(prompt, options)
     scale = parse_scale(str(row["instruction"]))
     if scale is None or scale.is_open:
@@ -195,6 +204,10 @@ def run(
     if as_json:
         return print_json(found.as_dict())
     print(f"{found.title} · {found.manifest['card']['name']} ({found.manifest['card']['precision']})")
+    if found.manifest["state"] == "partial":
+        print(
+            f"Not finished: {found.manifest['n_answered']} of {found.manifest['n_cells']} answers are there."
+        )
     print_table(
         [cell.as_dict() for cell in found.cells],
         [
@@ -211,6 +224,6 @@ def run(
         "The run has no answers yet.",
     )
     print("\nEffects against the reference; simulated effects carry no interval before calibration")
-    columns = ["outcome", "condition", "reference", "predicted", "people", "low", "high", "n"]
+    columns = ["outcome", "condition", "reference", "predicted", "predicted_n", "people", "low", "high", "n"]
     print_table([effect.as_dict() for effect in found.effects], columns, "One condition: nothing to compare.")
     print(f"\nReproduce: {shlex.join(found.command)}")

@@ -48,7 +48,9 @@ def _conditions(draft: Draft) -> Iterator[Problem]:
     yield from _names("conditions", [condition.name for condition in draft.conditions])
     for index, condition in enumerate(draft.conditions):
         bare = not condition.text.strip()
-        if bare and any(not outcome.question.strip() for outcome in draft.outcomes):
+        if bare and any(
+            not outcome.question.strip() and outcome.source is not None for outcome in draft.outcomes
+        ):
             yield Problem(f"conditions.{index}.text", "Write what people of this condition read.")
     texts = Counter(condition.text.strip() for condition in draft.conditions)
     for index, condition in enumerate(draft.conditions):
@@ -97,6 +99,8 @@ def _names(part: str, names: list[str]) -> Iterator[Problem]:
 def _panel(panel: PanelSpec) -> Iterator[Problem]:
     if not 1 <= panel.n <= MAX_PANEL:
         yield Problem("panel.n", f"The panel size is {panel.n}; choose 1 to {MAX_PANEL:,}.")
+    if panel.seed < 0:
+        yield Problem("panel.n", f"The seed is {panel.seed}; choose 0 or more.")
     named = [*panel.filters, *panel.describe]
     for name in named:
         if name not in DEMOGRAPHICS:
@@ -108,8 +112,9 @@ def _panel(panel: PanelSpec) -> Iterator[Problem]:
             )
         for field, shares in panel.describe.items():
             total = sum(shares.values())
-            if not shares or min(shares.values()) < 0 or abs(total - 1) > 0.005:
+            if not shares or min(shares.values()) < 0 or not abs(total - 1) <= 0.005:
                 yield Problem(
                     "panel.describe",
-                    f"The shares of {field!r} add up to {total:g}; they must be 0 or more and add up to 1.",
+                    f"The shares of {field!r} add up to {total:g}; they must be 0 or more "
+                    "and add up to 1. Write for example: Female 0.5; Male 0.5.",
                 )

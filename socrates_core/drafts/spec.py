@@ -3,6 +3,7 @@
 The models accept an unfinished draft, so that half an idea can be kept; `drafts.check` says what is missing.
 """
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -122,6 +123,12 @@ class Draft(_Spec):
 
 def draft_from_dict(stored: object, where: str) -> Draft:
     """A draft from parsed YAML or JSON. Raises UserError naming the field and `where` it stands."""
+    try:
+        json.dumps(stored, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{where} holds half a character (a lone surrogate), which no file can keep."
+        ) from error
     if not isinstance(stored, dict):
         raise UserError(f"{where} holds no draft: a mapping with title, conditions and outcomes is needed.")
     try:
@@ -142,6 +149,8 @@ def load_draft(path: Path) -> Draft:
         raise UserError(f"There is no file {str(path)!r}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{str(path)!r} cannot be read as text ({error}).") from error
+    except RecursionError as error:
+        raise UserError(f"{str(path)!r} is nested too deeply to be a draft.") from error
     except yaml.YAMLError as error:
         first = str(error).replace("\n", " ")
         raise UserError(f"{str(path)!r} is not valid YAML: {first}.") from error

@@ -100,9 +100,12 @@ def versions(draft_id: str) -> list[Version]:
     """Every kept version, the newest first."""
     found = []
     for path in sorted(_version_paths(_path(draft_id)), reverse=True):
-        stored = read_json(path)
-        draft = draft_from_dict(stored.get("draft"), repr(str(path)))
-        found.append(Version(int(path.stem[1:]), stored["saved"], stored["note"], draft))
+        try:
+            stored = read_json(path)
+            draft = draft_from_dict(stored["draft"], repr(str(path)))
+            found.append(Version(int(path.stem[1:]), str(stored["saved"]), str(stored["note"]), draft))
+        except (UserError, KeyError, TypeError):
+            continue  # one damaged version hides neither the draft nor its other versions
     return found
 
 
@@ -113,9 +116,13 @@ def delete(draft_id: str) -> None:
     os.replace(path, drafts_folder() / ".deleted" / draft_id)
 
 
-def deleted() -> list[str]:
-    """The ids in the bin, the newest draft first."""
-    return sorted((p.name for p in (drafts_folder() / ".deleted").glob("*/")), reverse=True)
+def deleted() -> dict[str, str]:
+    """The drafts in the bin: titles by id, the newest first."""
+    found = {}
+    for path in sorted((drafts_folder() / ".deleted").glob("*/working.json"), reverse=True):
+        stored = read_json(path)
+        found[path.parent.name] = str(stored["draft"].get("title", path.parent.name))
+    return found
 
 
 def restore(draft_id: str) -> None:

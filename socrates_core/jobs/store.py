@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import psutil
 from filelock import FileLock
@@ -126,13 +126,17 @@ def read_job(job_id: str) -> Job:
         raise unknown("job", job_id, sorted(p.parent.name for p in jobs_folder().glob("*/job.json")))
     told, status = read_json(path / "job.json"), read_json(path / "status.json")
     try:
-        owner = Owner(**status["owner"]) if status["owner"] else None
+        owner = (
+            Owner(int(status["owner"]["pid"]), float(status["owner"]["started"])) if status["owner"] else None
+        )
         job = Job(
-            id=job_id, number=told["number"], kind=told["kind"], title=told["title"], args=told["args"],
+            id=job_id, number=int(told["number"]), kind=told["kind"], title=told["title"], args=told["args"],
             key=told["key"], created=told["created"], state=status["state"], message=status["message"],
             changed=status["changed"], owner=owner,
         )  # fmt: skip
-    except (KeyError, TypeError) as error:
+        if job.state not in get_args(State):
+            raise ValueError(f"unknown state {job.state!r}")
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"The job folder {str(path)!r} was edited or damaged ({error!r} is missing)."
         ) from error

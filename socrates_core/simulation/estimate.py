@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from typing import Any
 
 from socrates_core.drafts.spec import Draft
+from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.panels import Person
 from socrates_core.responders import context_limit, count_tokens
@@ -16,13 +17,15 @@ SAMPLED = 40
 
 @dataclass(frozen=True)
 class Estimate:
-    """`n_cells` answers of about `mean_tokens` prompt tokens (the longest of a sample: `max_tokens`).
+    """`n_cells` answers to `n_distinct` different prompts of about `mean_tokens` tokens.
 
-    `seconds` is None until this machine has run the model once; `limit` is the model's context or None.
+    `max_tokens` is the longest prompt's length, `limit` the model's context or None. `seconds` is None until
+    this machine has run the model once; answers that are cached already take less.
     """
 
     n_people: int
     n_cells: int
+    n_distinct: int
     mean_tokens: float
     max_tokens: int
     limit: int | None
@@ -34,34 +37,43 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
 
     Raises UserError where the model is unknown.
     """
+    asked = {each.question: None for each in questions(draft, tuple(people))}
     n_cells = len(people) * len(draft.conditions) * len(draft.outcomes)
-    step = max(1, n_cells // SAMPLED)
-    sample = islice(questions(draft, tuple(people)), 0, None, step)
-    tokens = [count_tokens(model.name, asked.question.prompt) for asked in sample]
+    longest = sorted(asked, key=lambda question: len(question.prompt.user))
+    step = max(1, len(longest) // SAMPLED)
+    tokens = [count_tokens(model.name, question.prompt) for question in [*longest[::step], *longest[-1:]]]
     mean = sum(tokens) / len(tokens) if tokens else 0.0
     speed = read_speed(model)
     return Estimate(
         n_people=len(people),
         n_cells=n_cells,
+        n_distinct=len(asked),
         mean_tokens=mean,
         max_tokens=max(tokens, default=0),
         limit=context_limit(model.name),
-        seconds=n_cells * mean / speed if speed else None,
+        seconds=len(asked) * mean / speed if speed else None,
     )
 
 
 def record_speed(model: ModelRequest, *, n_tokens: int, seconds: float) -> None:
     """Remembers prompt tokens a second; short runs say little and are passed over."""
     if n_tokens >= 1000 and seconds > 0:
-        path = folder("models") / "speeds.json"
-        known = read_json(path) if path.exists() else {}
-        write_json(path, {**known, _speed_key(model): n_tokens / seconds})
+        write_json(folder("models") / "speeds.json", {**_speeds(), _speed_key(model): n_tokens / seconds})
 
 
 def read_speed(model: ModelRequest) -> float | None:
     """Prompt tokens a second of this model's last run here, or None."""
-    path = folder("models") / "speeds.json"
-    return read_json(path).get(_speed_key(model)) if path.exists() else None
+    known = _speeds().get(_speed_key(model))
+    return known if isinstance(known, int | float) and known > 0 else None
+
+
+def _speeds() -> dict[str, Any]:
+    """What was measured; a file that cannot be read counts as nothing measured."""
+    try:
+        stored = read_json(folder("models") / "speeds.json")
+    except UserError:
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _speed_key(model: ModelRequest) -> str:

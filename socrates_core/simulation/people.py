@@ -20,13 +20,14 @@ CellKey = tuple[int, int]
 class HumanCell:
     """What people answered in a cell: `counts` [k] over the scale's values, and how many were off it.
 
-    `condition_blind` [k] pools the people of all conditions of the outcome that share the scale.
+    `condition_blind` [k] pools the people of all the study's conditions of the outcome that share the scale; it
+    is None where there is only one, since it would be the answer itself.
     """
 
     study_id: str
     counts: Floats
     n_off_scale: int
-    condition_blind: Floats
+    condition_blind: Floats | None
 
     @property
     def n(self) -> int:
@@ -46,13 +47,13 @@ def people_of_draft(draft: Draft) -> dict[CellKey, HumanCell]:
     study_id = draft.study.study_id
     counts = corpus.counts(study_id)
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
-    by_cell = {key: _counts(counts, stimulus) for key, stimulus in stimuli.items()}
+    everything = corpus.stimuli(study_id)
     found = {}
-    for (c, o), stimulus in stimuli.items():
-        alike = [by_cell[key] for key in by_cell if key[1] == o and stimuli[key].scale == stimulus.scale]
-        found[c, o] = HumanCell(
-            study_id, by_cell[c, o], int(off.get(stimulus.stimulus_id, 0)), condition_blind(np.array(alike))
-        )
+    for key, stimulus in stimuli.items():
+        alike = [s for s in everything if (s.task_num, s.scale) == (stimulus.task_num, stimulus.scale)]
+        blind = condition_blind(np.array([_counts(counts, s) for s in alike])) if len(alike) > 1 else None
+        n_off = int(off.get(stimulus.stimulus_id, 0))
+        found[key] = HumanCell(study_id, _counts(counts, stimulus), n_off, blind)
     return found
 
 

@@ -11,7 +11,7 @@ from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.errors import UserError
-from socrates_core.files import read_json, read_parquet
+from socrates_core.files import file_digest, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.records import Effect, Floats, Precision, Scale
 from socrates_core.simulation.people import HumanCell, people_effects, people_of_draft
@@ -160,19 +160,22 @@ class Run:
             base = self._answers(reference, o)
             for c, condition in enumerate(draft.conditions):
                 treated = self._answers(c, o)
-                if c != reference and len(base) and len(treated):
-                    predicted = predicted_effect(treated, base, values)
+                both = base.index.intersection(treated.index)
+                if c != reference and len(both):
+                    ours, theirs = (np.stack(part.loc[both].tolist()) for part in (treated, base))
+                    predicted = predicted_effect(ours, theirs, values)
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
                     found.append(RunEffect(*names, predicted, human.get((c, o))))
         return found
 
-    def _answers(self, condition: int, outcome: int) -> Floats:
-        chosen = self.people[
-            (self.people["condition"] == condition)
-            & (self.people["outcome"] == outcome)
-            & self.people["probabilities"].notna()
-        ]
-        return np.array(chosen["probabilities"].tolist(), dtype=float)
+    def _answers(self, condition: int, outcome: int) -> "pd.Series[Any]":
+        """The distributions of a cell by person; those that a stopped run has not reached are missing."""
+        rows = self._by_cell.get((condition, outcome))
+        return pd.Series(dtype=object) if rows is None else rows.set_index("person")["probabilities"].dropna()
+
+    @cached_property
+    def _by_cell(self) -> dict[Any, pd.DataFrame]:
+        return dict(iter(self.people.groupby(["condition", "outcome"])))
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -180,6 +183,15 @@ class Run:
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects], "reproduce": self.command,
         }  # fmt: skip
+
+
+def _state(run_id: str, manifest: dict[str, Any]) -> str:
+    """The state of an active job, else of what was written, else of the job."""
+    try:
+        job = read_job(run_id)
+    except UserError:
+        return str(manifest.get("state", "lost"))
+    return job.state if job.active else str(manifest.get("state") or job.state)
 
 
 def load_run(run_id: str) -> Run:
@@ -191,8 +203,25 @@ def load_run(run_id: str) -> Run:
             state = f"its job is {read_job(run_id).state}"
         except UserError:
             state = "its job is gone"
-        raise UserError(f"The run {run_id!r} has no answers yet; {state}. See the Jobs page or: jobs")
-    return Run(spec, read_json(path))
+        raise UserError(f"The run {run_id!r} has no answers yet; {state}.")
+    manifest = read_json(path)
+    _check_manifest(spec, manifest)
+    return Run(spec, manifest)
+
+
+def _check_manifest(spec: RunSpec, manifest: Any) -> None:
+    """Raises UserError where a run's files are not the ones that its manifest was written for."""
+    try:
+        files = {name: file_digest(spec.path / name) for name in manifest["files"]}
+        sound = manifest["content"] == spec.content_digest() and files == manifest["files"]
+        sound = sound and {"card", "n_people", "n_answered", "valid_mass"} <= set(manifest)
+    except (KeyError, TypeError, OSError):
+        sound = False
+    if not sound:
+        raise UserError(
+            f"The files of run {spec.run_id!r} were changed or damaged after it was written, so its numbers are not "
+            "shown. Run its draft again: answers come from the cache."
+        )
 
 
 def list_runs() -> list[dict[str, Any]]:
@@ -204,7 +233,9 @@ def list_runs() -> list[dict[str, Any]]:
             spec = load_spec(run_id)
             there = (spec.path / "manifest.json").exists()
             manifest = read_json(spec.path / "manifest.json") if there else {}
-            state = manifest.get("state") or read_job(run_id).state
+            if not isinstance(manifest, dict):
+                raise UserError(f"The manifest of run {run_id!r} is damaged.")
+            state = _state(run_id, manifest)
         except UserError as error:
             rows.append({"run_id": run_id, "title": str(error), "state": "damaged"})
             continue

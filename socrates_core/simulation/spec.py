@@ -15,7 +15,7 @@ from socrates_core.jobs.store import Job, new_id, now
 from socrates_core.panels import Person, draw_panel
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision, Question
-from socrates_core.responders import context_limit
+from socrates_core.responders import context_limit, count_tokens
 from socrates_core.settings import folder
 
 
@@ -78,8 +78,10 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
     Raises UserError where the draft has problems or the panel cannot be drawn.
     """
     require_runnable(draft)
-    context_limit(model.name)  # says so now, rather than in the worker, where there is no such model
+    limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
     spec = RunSpec(new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id)
+    if limit is not None:
+        _check_length(spec, limit)
     told = {"run_id": spec.run_id, "created": spec.created, "draft_id": draft_id}
     write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
     job = store.submit(
@@ -93,6 +95,18 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
         shutil.rmtree(spec.path)
     launch.ensure_worker()
     return job
+
+
+def _check_length(spec: RunSpec, limit: int) -> None:
+    """Raises UserError where the longest prompt is more than the model reads."""
+    longest = max(
+        (each.question.prompt for each in questions(spec.draft, spec.people)), key=lambda p: len(p.user)
+    )
+    if len(longest.user) > limit and (length := count_tokens(spec.model.name, longest)) > limit:
+        raise UserError(
+            f"A prompt has {length:,} tokens, but the model {spec.model.name!r} takes at most {limit:,}. "
+            "Shorten the longest condition or question."
+        )
 
 
 def load_spec(run_id: str) -> RunSpec:

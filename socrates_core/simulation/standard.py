@@ -6,6 +6,7 @@ from typing import Any
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts.start import draft_from_study
+from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs.store import now
 from socrates_core.panels import draw_panel
@@ -50,13 +51,26 @@ def measure_speed(model: ModelRequest) -> float:
 def record_drift(name: str, precision: Precision) -> Drift:
     """Measures the drift of a precision against fp32 on the standard questions, and remembers it."""
     drift = measure_drift(name, standard_questions(), precision)
-    path = folder("models") / "drift.json"
-    known = read_json(path) if path.exists() else {}
-    write_json(path, {**known, f"{name} {precision}": {**vars(drift), "measured": now()}})
+    told = {**vars(drift), "measured": now()}
+    others = [row for row in _drifts() if (row["model"], row["precision"]) != (name, precision)]
+    write_json(folder("models") / "drift.json", [*others, told])
     return drift
 
 
 def known_drifts(name: str) -> list[dict[str, Any]]:
     """What was measured for a model on this machine, a row a precision."""
-    path = folder("models") / "drift.json"
-    return [row for row in read_json(path).values() if row["model"] == name] if path.exists() else []
+    return [row for row in _drifts() if row["model"] == name]
+
+
+def _drifts() -> list[dict[str, Any]]:
+    """What was measured; a file that cannot be read counts as nothing measured."""
+    try:
+        stored = read_json(folder("models") / "drift.json")
+    except UserError:
+        return []
+    shown = {"model", "precision", "n_questions", "mean_tv", "max_tv"}
+    return (
+        [row for row in stored if isinstance(row, dict) and shown <= set(row)]
+        if isinstance(stored, list)
+        else []
+    )
