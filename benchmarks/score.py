@@ -47,7 +47,7 @@ def main() -> None:
     arguments.add_argument("--quick", action="store_true", help="few people, three rounds: some minutes")
     arguments.add_argument("--people", type=Path, help="a Parquet file of personas; else the starter corpus")
     chosen = arguments.parse_args()
-    n_people, n_rounds = (6, 3) if chosen.quick else (200, 5)
+    n_people, n_rounds = (4, 3) if chosen.quick else (200, 5)
     people = read_people(chosen.people, n_people)
     condition = [each for each in open_corpus("starter").stimuli(STUDY) if each.condition_num == 1]
     prompts = [render_prompt(person, condition[0].stimulus) for person in people]
