@@ -1,6 +1,7 @@
 """Every page through Streamlit's own test harness, empty and filled."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_every_view_of_a_study_shows(starter_home: Path, study: str, view: str) 
     app = open_page(PAGES[1], corpus="starter", study=study)
     app.segmented_control(key="study_view").set_value(view).run()
     assert len(fine(app)) > 100
+
+
+def test_a_damaged_corpus_hides_no_other(starter_home: Path) -> None:
+    broken = starter_home / "corpora" / "broken"
+    shutil.copytree(starter_home / "corpora" / "starter", broken)
+    (broken / "manifest.json").write_text("{}")
+    app = open_page(PAGES[0])
+    assert not app.exception and "broken" in app.error[0].value
+    assert len(app.dataframe[0].value) >= 12
 
 
 def test_an_unknown_study_in_the_link_is_a_warning(starter_home: Path) -> None:

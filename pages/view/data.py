@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.drafts.spec import PanelSpec
+from socrates_core.errors import UserError
 from socrates_core.panels import Person, draw_panel, eligible
 from socrates_core.records import DEMOGRAPHICS, Scale
 from socrates_core.responders.catalog import list_models
@@ -21,8 +23,13 @@ def stamp(corpus: str) -> str:
 
 
 def catalogue() -> pd.DataFrame:
-    """Every study of every corpus, a row each; empty before set-up."""
-    frames = [_studies(name, stamp(name)) for name in corpora()]
+    """Every study of every corpus, a row each; empty before set-up. A damaged corpus is named and passed over."""
+    frames = []
+    for name in corpora():
+        try:
+            frames.append(_studies(name, stamp(name)))
+        except UserError as error:
+            show_error(error)
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
