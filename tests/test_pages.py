@@ -13,6 +13,7 @@ from pages.view.text import escape
 from socrates_core.corpus.starter_studies import STUDIES
 from socrates_core.corpus.store import find_study
 from socrates_core.drafts import store as drafts
+from socrates_core.drafts.check import problems
 from socrates_core.drafts.spec import ConditionSpec
 from socrates_core.drafts.start import draft_from_study
 from socrates_core.jobs import store as jobs
@@ -143,6 +144,15 @@ def test_an_edit_is_saved_at_once_and_can_be_undone_and_redone(home: Path) -> No
     app.button(key="draft_redo").click().run()
     assert drafts.open_draft(draft_id).conditions[1].name == "Renamed"
     fine(app)
+
+
+def test_renaming_the_reference_condition_keeps_it_the_reference(home: Path) -> None:
+    draft_id = drafts.create(make_draft(reference="New"))
+    app = open_page(PAGES[2], draft=draft_id)
+    app.text_input(key=key(draft_id, 0, "conditions", 1, "name")).set_value("Renamed").run()
+    assert drafts.open_draft(draft_id).reference == "Renamed"
+    app.run()
+    assert drafts.open_draft(draft_id).reference == "Renamed" and problems(drafts.open_draft(draft_id)) == []
 
 
 def test_rows_are_added_duplicated_moved_and_removed_without_losing_an_edit(home: Path) -> None:

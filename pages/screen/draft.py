@@ -91,6 +91,7 @@ def show_conditions(editing: Editing, found: list[Problem]) -> None:
             "Reference condition: effects are measured against it", names, index=index,
             key=editing.key("reference"),
         )  # fmt: skip
+    inputs.show_problems(found, "reference")
 
 
 def show_outcomes(editing: Editing, found: list[Problem]) -> None:

@@ -38,7 +38,10 @@ def collect(editing: Editing) -> Draft:
 def _reference(editing: Editing, draft: Draft) -> str:
     """The chosen reference; a draft that names none keeps so while its first condition is shown."""
     chosen = widget(editing.key("reference"), draft.reference) or ""
-    first = draft.conditions[0].name if draft.conditions else ""
+    old = [condition.name for condition in draft.conditions]
+    if chosen in old:  # a renamed reference stays the reference
+        chosen = widget(editing.key("conditions", old.index(chosen), "name"), chosen)
+    first = widget(editing.key("conditions", 0, "name"), old[0]) if old else ""
     return "" if not draft.reference and chosen == first else chosen
 
 
