@@ -56,6 +56,9 @@ def _scale_from_text(value: Any) -> Any:
     return ScaleSpec.of(scale)
 
 
+ScaleField = Annotated[ScaleSpec, BeforeValidator(_scale_from_text)]
+
+
 class ConditionSpec(_Spec):
     """What one group reads; `source` is the condition of the draft's study that it came from."""
 
@@ -69,7 +72,7 @@ class OutcomeSpec(_Spec):
 
     name: str = ""
     question: str = ""
-    scale: Annotated[ScaleSpec, BeforeValidator(_scale_from_text)] = ScaleSpec()
+    scale: ScaleField = ScaleSpec()
     source: int | None = None
 
 

@@ -1,0 +1,182 @@
+"""What the columns of a data file mean: demographics, conditions, outcomes. A YAML file that can be replayed."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from socrates_core.drafts.spec import ScaleField
+from socrates_core.errors import UserError, unknown
+from socrates_core.files import write_text
+from socrates_core.records import DEMOGRAPHICS, Number
+
+MAX_FILE = 5_000_000
+
+
+def _as_tuple(value: Any) -> Any:
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Cells = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+When = dict[str, Cells]  # column -> the cells that count; a row must fit every column
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class StudySpec(_Spec):
+    """What is said about the study; `reference` names the condition that effects are measured against."""
+
+    study_id: str
+    title: str
+    topic: str = ""
+    source: str = ""
+    url: str = ""
+    licence: str = ""
+    wording: Literal["instrument", "partly", "rebuilt"] = "partly"
+    design: Literal["between", "within"] = "between"
+    reference: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class DemographicSpec(_Spec):
+    """The column of a demographic field; `values` puts its cells in other words."""
+
+    column: str
+    values: dict[str, str] = Field(default_factory=dict)
+
+
+class ConditionSpec(_Spec):
+    """What one group read, and the rows that were in it (all where `when` is empty)."""
+
+    name: str
+    text: str = ""
+    when: When = Field(default_factory=dict)
+
+
+class OutcomeSpec(_Spec):
+    """A question, its scale and the column with the answers.
+
+    `column_by_condition` and `text_by_condition` (condition name -> column or question) go before `column` and
+    `question`. `when` chooses rows, for files with a row an answer. `values` turns cells into numbers; other
+    cells are read as numbers or as labels of the scale. Cells in `missing` are no answers.
+    """
+
+    name: str
+    question: str = ""
+    scale: ScaleField
+    column: str = ""
+    column_by_condition: dict[str, str] = Field(default_factory=dict)
+    text_by_condition: dict[str, str] = Field(default_factory=dict)
+    when: When = Field(default_factory=dict)
+    values: dict[str, Number] = Field(default_factory=dict)
+    missing: Cells = ()
+
+
+class KeepSpec(_Spec):
+    """Only rows whose `column` holds one of `values` count; `reason` says why the others do not."""
+
+    column: str
+    values: Cells
+    reason: str = ""
+
+
+class Mapping(_Spec):
+    """A data file's meaning. `layout` is wide (a row a person) or long (several rows a person).
+
+    `participant` is the column that tells people apart; without one every row is a person.
+    """
+
+    study: StudySpec
+    layout: Literal["wide", "long"] = "wide"
+    participant: str | None = None
+    demographics: dict[str, DemographicSpec] = Field(default_factory=dict)
+    conditions: tuple[ConditionSpec, ...]
+    outcomes: tuple[OutcomeSpec, ...]
+    keep: tuple[KeepSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Mapping":
+        for name in self.demographics:
+            if name not in DEMOGRAPHICS:
+                raise ValueError(str(unknown("demographic field", name, DEMOGRAPHICS)))
+        known = [condition.name for condition in self.conditions]
+        asked = [outcome.name for outcome in self.outcomes]
+        for names, what in ((known, "condition"), (asked, "outcome")):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"two {what}s are called {twice!r}; names must differ")
+        for outcome in self.outcomes:
+            for name in (*outcome.column_by_condition, *outcome.text_by_condition):
+                if name not in known:
+                    raise ValueError(str(unknown("condition", name, known)))
+        if self.study.reference and self.study.reference not in known:
+            raise ValueError(str(unknown("reference condition", self.study.reference, known)))
+        if self.layout == "long" and self.participant is None:
+            raise ValueError("a file with several rows a person needs the column that tells people apart")
+        return self
+
+    def columns(self) -> list[str]:
+        """Every column that the mapping speaks of, each once."""
+        found = [self.participant] if self.participant else []
+        found += [demographic.column for demographic in self.demographics.values()]
+        for condition in self.conditions:
+            found += condition.when
+        for outcome in self.outcomes:
+            found += [outcome.column, *outcome.column_by_condition.values(), *outcome.when]
+        found += [keep.column for keep in self.keep]
+        return list(dict.fromkeys(column for column in found if column))
+
+
+class _Text(yaml.SafeLoader):
+    """YAML whose scalars are text: a cell `007`, `yes` or `2020-01-01` stays as it is written."""
+
+
+_Text.yaml_implicit_resolvers = {
+    first: [pair for pair in found if pair[0].endswith(":null")]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def mapping_from_dict(stored: object, where: str) -> Mapping:
+    """A mapping from parsed YAML. Raises UserError naming the field and `where` it stands."""
+    if not isinstance(stored, dict):
+        raise UserError(f"{where} holds no mapping: study, conditions and outcomes are needed.")
+    try:
+        return Mapping.model_validate(stored)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'mapping'}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors()[:5]
+        )
+        raise UserError(f"{where} is not a mapping that can be read: {told.rstrip('.')}.") from error
+
+
+def load_mapping(path: Path) -> Mapping:
+    """The mapping in a YAML file. Raises UserError where it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise UserError(f"{str(path)!r} is too large to be a mapping.")
+        stored = yaml.load(path.read_text(encoding="utf-8"), _Text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The mapping {str(path)!r} cannot be read ({error}).") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        first = " ".join(str(error).split())[:300]
+        raise UserError(f"{str(path)!r} is not valid YAML: {first}.") from error
+    return mapping_from_dict(stored, repr(str(path)))
+
+
+def render_mapping(mapping: Mapping) -> str:
+    """The mapping as YAML that `load_mapping` reads back; what is empty is left out."""
+    stored = mapping.model_dump(mode="json", exclude_defaults=True)
+    for written, outcome in zip(stored.get("outcomes", []), mapping.outcomes, strict=True):
+        written["scale"] = outcome.scale.model_dump(mode="json")
+    return yaml.safe_dump(stored, allow_unicode=True, sort_keys=False, width=100)
+
+
+def save_mapping(mapping: Mapping, path: Path) -> None:
+    write_text(path, render_mapping(mapping))
