@@ -163,8 +163,8 @@ class Effect:
     """A difference in means of one outcome, condition minus reference, with its 95% interval.
 
     On the scale's own units; `share` is the difference over the scale's range; `d` is Cohen's d (NaN
-    without spread). `n` is the number of people in both conditions. `low` and `high` are NaN where no
-    interval is earned.
+    without spread). `n` is the number of people in both conditions. `low`, `high` and `p`, of the two-sided
+    test of no difference, are NaN where no interval is earned.
     """
 
     difference: float
@@ -174,3 +174,4 @@ class Effect:
     n_reference: int
     share: float
     d: float
+    p: float = math.nan

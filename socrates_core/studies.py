@@ -1,31 +1,78 @@
 """What people answered in a study: distributions and effects of its cells, ready to be shown."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.effects import mean_difference, paired_difference
-from socrates_core.corpus.queries import Corpus, StudyRecord
+from socrates_core.analysis.effects import holm, mean_difference, paired_difference
+from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
 from socrates_core.records import Effect, Scale, Stimulus
+
+_NOBODY = pd.Series(dtype=float)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that people were asked: an outcome, or one question of a battery within it.
+
+    `part` is the question of a battery, empty where the outcome is one question. `scales` are those of each
+    condition it was asked in, `texts` how many different texts a condition had; `unread` says that the scale of
+    some text could not be read, so that it is taken for an open one.
+    """
+
+    task_num: int
+    part: str
+    name: str
+    question: str
+    scales: dict[int, tuple[Scale, ...]]
+    texts: dict[int, int]
+    unread: bool
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.task_num, self.part
+
+    @property
+    def one_scale(self) -> Scale | None:
+        """The scale of every condition; None where conditions differ in it."""
+        found = {scale for scales in self.scales.values() for scale in scales}
+        return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a study showed and asked: names and texts of its conditions by number, and its items in order.
+
+    `shared` are groups of conditions whose people read the same text, so that no treatment can be seen.
+    """
+
+    conditions: dict[int, str]
+    texts: dict[int, str]
+    items: tuple[Item, ...]
+    shared: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class HumanEffect:
-    """People's answers in one condition against the reference, for one outcome.
+    """People's answers in one condition against the reference, for one item.
 
-    `span` is the range of the outcome's scale in its own units, None for an open one.
+    `span` is the range of the item's scale in its own units, None for an open one. `p_holm` is the effect's p,
+    corrected for all items of the study that this condition is compared on.
     """
 
     task_num: int
+    part: str
     outcome: str
     condition_num: int
     condition: str
     reference: str
     span: float | None
     effect: Effect
+    p_holm: float = math.nan
 
 
 def condition_names(stimuli: list[Stimulus]) -> dict[int, str]:
@@ -65,47 +112,88 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
     return rows
 
 
+def read_outline(corpus: Corpus, study_id: str) -> Outline:
+    """What the study showed and asked, without its answers."""
+    rows = corpus.outline(study_id)
+    scales = {text: read_scale(text) for text in rows["scale"].dropna().unique()}
+    first = rows.sort_values("stimulus_id").groupby("condition_num")
+    texts = {int(str(number)): str(text) for number, text in first["condition_text"].first().items()}
+    items = []
+    for (task_num, part), asked in rows.groupby(["task_num", "part"], sort=False):
+        told, texts_of = asked.iloc[0], asked.groupby("condition_num")["n_texts"].sum()
+        of_condition = {
+            int(str(number)): tuple(scales.get(text, OPEN) for text in own)
+            for number, own in asked.groupby("condition_num")["scale"]
+        }
+        names = str(told["outcome_name"]), str(told["question"])
+        n_texts = {int(str(number)): int(n) for number, n in texts_of.items()}
+        unread = bool(asked["scale"].isna().any())
+        items.append(Item(int(str(task_num)), str(part), *names, of_condition, n_texts, unread))
+    named = {int(str(number)): str(name) for number, name in first["condition_name"].first().items()}
+    return Outline(named, texts, _distinctly_named(items), _alike(rows))
+
+
+def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
+    """The questions of a battery named by what they ask."""
+    return tuple(
+        replace(item, name=f"{item.name}: {item.part}") if item.part and item.part not in item.name else item
+        for item in items
+    )
+
+
+def _alike(rows: pd.DataFrame) -> tuple[tuple[int, ...], ...]:
+    """Groups of two and more conditions that show and ask the same of everybody."""
+    shown: dict[frozenset[tuple[Any, ...]], list[int]] = {}
+    columns = ["task_num", "part", "scale", "condition_text", "question", "n_texts"]
+    for number, own in rows.astype({"scale": object}).groupby("condition_num"):
+        if (own["n_texts"] == 1).all():
+            told = frozenset(own[columns].fillna("").itertuples(index=False, name=None))
+            shown.setdefault(told, []).append(int(str(number)))
+    return tuple(tuple(group) for group in shown.values() if len(group) > 1)
+
+
 def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -> list[HumanEffect]:
-    """Every condition against `reference` (the study's own where None), outcome by outcome.
+    """Every condition against `reference` (the study's own where None), item by item.
 
-    Differences of the answers as observed, off-scale answers left out; Welch between people, paired
-    within them. Raises UserError where the reference is no condition of the study.
+    Differences of the answers as observed, one a person (the mean where one gave several), off-scale answers
+    left out; Welch between people, paired within them. An item is compared only between conditions that ask it
+    on the same range. Raises UserError where the reference is no condition of the study.
     """
-    stimuli = corpus.stimuli(study_id)
-    conditions, outcomes = condition_names(stimuli), outcome_names(stimuli)
-    record = corpus.study(study_id)
-    chosen = reference_of(record, conditions) if reference is None else reference
-    if chosen not in conditions:
-        raise unknown("condition", chosen, conditions)
-    answers = corpus.responses(study_id)
-    answers = answers[answers["value"].notna()]
+    plan, record = read_outline(corpus, study_id), corpus.study(study_id)
+    chosen = reference_of(record, plan.conditions) if reference is None else reference
+    if chosen not in plan.conditions:
+        raise unknown("condition", chosen, plan.conditions)
+    answers = {
+        key: own.set_index("participant")["response"]
+        for key, own in corpus.person_means(study_id).groupby(["task_num", "part", "condition_num"])
+    }
     effects = []
-    for task_num, outcome in outcomes.items():
-        scale = next(s.scale for s in stimuli if s.task_num == task_num)
-        given = answers[answers["task_num"] == task_num]
-        for condition_num, condition in conditions.items():
-            if condition_num != chosen:
-                effect = _compare(given, condition_num, chosen, scale, within=record.design == "within")
-                names = (task_num, outcome, condition_num, condition, conditions[chosen])
-                effects.append(HumanEffect(*names, scale_range(scale), effect))
-    return effects
+    for number, name in plan.conditions.items():
+        found = []
+        for item in plan.items:
+            spans = [_spans(item, each) for each in (number, chosen)]
+            if number == chosen or not all(spans) or spans[0] != spans[1] or len(spans[0]) > 1:
+                continue
+            ours, theirs = (answers.get((*item.key, each), _NOBODY) for each in (number, chosen))
+            span = next(iter(spans[0]))
+            effect = _compare(ours, theirs, span, within=record.design == "within")
+            names = (*item.key, item.name, number, name, plan.conditions[chosen])
+            found.append(HumanEffect(*names, span, effect))
+        corrected = holm(np.array([each.effect.p for each in found]))
+        effects += [replace(each, p_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
+    place = {item.key: at for at, item in enumerate(plan.items)}
+    return sorted(effects, key=lambda each: place[each.task_num, each.part])
 
 
-def _compare(
-    given: pd.DataFrame, treated: int, reference: int, scale: Scale | None, *, within: bool
-) -> Effect:
-    span = scale_range(scale)
+def _spans(item: Item, condition: int) -> set[float | None]:
+    return {scale_range(scale) for scale in item.scales.get(condition, ())}
+
+
+def _compare(ours: pd.Series, theirs: pd.Series, span: float | None, *, within: bool) -> Effect:
     if within:
-        wide = given.pivot_table(index="participant", columns="condition_num", values="response")
-        wide = wide.reindex(columns=[treated, reference])
-        return paired_difference(
-            wide[treated].to_numpy(dtype=float), wide[reference].to_numpy(dtype=float), scale_range=span
-        )
-    by_condition = [
-        given.loc[given["condition_num"] == number, "response"].to_numpy(dtype=float)
-        for number in (treated, reference)
-    ]
-    return mean_difference(by_condition[0], by_condition[1], scale_range=span)
+        both = pd.concat([ours, theirs], axis=1, join="inner").to_numpy(dtype=float)
+        return paired_difference(both[:, 0], both[:, 1], scale_range=span)
+    return mean_difference(ours.to_numpy(dtype=float), theirs.to_numpy(dtype=float), scale_range=span)
 
 
 def scale_range(scale: Scale | None) -> float | None:
@@ -126,7 +214,8 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
         "effects": [
             {
                 "outcome": e.outcome, "condition": e.condition, "reference": e.reference,
-                "task_num": e.task_num, "condition_num": e.condition_num, **vars(e.effect),
+                "task_num": e.task_num, "condition_num": e.condition_num, "part": e.part,
+                **vars(e.effect), "p_holm": e.p_holm,
             }
             for e in human_effects(corpus, study_id, reference)
         ],

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from socrates_core.records import Effect, Floats
 
@@ -36,6 +36,20 @@ def paired_difference(treated: Floats, reference: Floats, *, scale_range: float 
     ours, theirs = ours[both], theirs[both]
     error = math.sqrt(_variance(ours - theirs) / ours.size) if ours.size else math.nan
     return _effect(ours, theirs, error, ours.size - 1.0, scale_range)
+
+
+def holm(p: Floats) -> Floats:
+    """P-values [k] corrected for k comparisons at once by Holm's step-down (1979, Scand J Statist 6).
+
+    A NaN is a comparison that was not made: it stays NaN and counts for nothing.
+    """
+    given = np.asarray(p, dtype=float)
+    adjusted = np.full(given.shape, np.nan)
+    made = np.flatnonzero(np.isfinite(given))
+    order = made[np.argsort(given[made], kind="stable")]
+    steps = given[order] * np.arange(order.size, 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
 
 
 def _present(values: Floats) -> Floats:
@@ -85,4 +99,5 @@ def _effect(ours: Floats, theirs: Floats, error: float, freedom: float, scale_ra
         n_reference=theirs.size,
         share=difference / scale_range if scale_range and scale_range > 0 else math.nan,
         d=difference / spread if spread > 0 else math.nan,
+        p=2 * float(stdtr(freedom, -abs(difference) / error)) if error > 0 else math.nan,
     )

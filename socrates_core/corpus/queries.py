@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,23 @@ from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Participant, Scale, Stimulus
 
 Filters = Mapping[str, Sequence[Any]]
+OPEN = Scale("open_integer")
+MOST_PARTS = 30
+MOST_TEXTS = 200
+# `asked` is a study's stimuli with the `part` of the outcome that each asks about: its question where the outcome is a
+# battery of up to MOST_PARTS, else nothing.
+_ASKED = f"""
+WITH told AS (SELECT * FROM read_parquet($stimuli) WHERE study_id = $study),
+width AS (
+    SELECT task_num, max(n) AS n FROM (
+        SELECT task_num, count(DISTINCT question) AS n FROM told GROUP BY task_num, condition_num
+    ) GROUP BY task_num
+),
+asked AS (
+    SELECT told.*, CASE WHEN width.n BETWEEN 2 AND {MOST_PARTS} THEN question ELSE '' END AS part
+    FROM told JOIN width USING (task_num)
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,7 @@ class Corpus:
             "ORDER BY condition_num, task_num, stimulus_id",
             study=self.study(study_id).study_id,
         )
-        return [Stimulus(**{**row, "scale": _scale(row["scale"])}) for row in rows]
+        return [Stimulus(**{**row, "scale": read_scale(row["scale"])}) for row in rows]
 
     def counts(self, study_id: str) -> pd.DataFrame:
         """How many people gave each on-scale answer: stimulus_id, value, n."""
@@ -107,6 +124,74 @@ class Corpus:
             f"WHERE study_id = $study {chosen}ORDER BY sample_id",
             study=self.study(study_id).study_id,
             **({} if task_num is None else {"task": task_num}),
+        )
+
+    def outline(self, study_id: str) -> pd.DataFrame:
+        """What was asked, a row for each condition, task, part and scale.
+
+        Columns condition_num, task_num, part (the question where a task is a battery, else empty), scale, and of
+        the first such stimulus its id, condition_name, outcome_name, condition_text and question; n_texts counts
+        the different texts.
+        """
+        return self._ask(
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, min(stimulus_id) AS stimulus_id, "
+            "arg_min(condition_name, stimulus_id) AS condition_name, "
+            "arg_min(outcome_name, stimulus_id) AS outcome_name, "
+            "arg_min(condition_text, stimulus_id) AS condition_text, "
+            "arg_min(question, stimulus_id) AS question, count(*)::INTEGER AS n_texts "
+            "FROM asked GROUP BY condition_num, task_num, part, scale ORDER BY task_num, stimulus_id",
+            study=self.study(study_id).study_id,
+        )
+
+    def passages(self) -> list[tuple[str, str, str]]:
+        """Every different text of every study: study_id, what it is ("condition", "text", ...), the text.
+
+        Of texts that differ from person to person, the first MOST_TEXTS of a study are told.
+        """
+        kinds = {
+            "condition_name": "condition",
+            "outcome_name": "outcome",
+            "condition_text": "text",
+            "question": "question",
+        }
+        told = self._execute(
+            "SELECT study_id, kind, text FROM ("
+            "SELECT study_id, kind, text, min(stimulus_id) AS first FROM ("
+            f"SELECT study_id, stimulus_id, {', '.join(kinds)} FROM read_parquet($stimuli)) "
+            f"UNPIVOT (text FOR kind IN ({', '.join(kinds)})) GROUP BY ALL) "
+            f"QUALIFY row_number() OVER (PARTITION BY study_id, kind ORDER BY first) <= {MOST_TEXTS} "
+            "ORDER BY study_id, first, kind",
+            {},
+        )
+        return [(str(study), kinds[str(kind)], str(text)) for study, kind, text in told.fetchall()]
+
+    def tallies(self, study_id: str, field: str | None = None) -> pd.DataFrame:
+        """How many gave each answer: condition_num, task_num, part, scale, value (NaN off the scale), n.
+
+        With a demographic `field` also `group`, the field's value (missing where a person did not say). Raises
+        UserError for an unknown field.
+        """
+        if field is not None and field not in DEMOGRAPHICS:
+            raise unknown("demographic field", field, DEMOGRAPHICS)
+        group = "" if field is None else f'{field} AS "group", '
+        people = "" if field is None else "JOIN read_parquet($participants) p USING (study_id, participant) "
+        return self._ask(
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, {group}value, sum(n)::INTEGER AS n FROM ("
+            f"SELECT stimulus_id, {group}value, count(*) AS n FROM read_parquet($responses) r {people}"
+            "WHERE r.study_id = $study GROUP BY ALL) JOIN asked USING (stimulus_id) GROUP BY ALL ORDER BY ALL",
+            study=self.study(study_id).study_id,
+        )
+
+    def person_means(self, study_id: str) -> pd.DataFrame:
+        """One answer a person for each condition, task and part: the mean of their answers on the scale.
+
+        Columns condition_num, task_num, part, participant, response (as observed).
+        """
+        return self._ask(
+            f"{_ASKED} SELECT condition_num, task_num, part, participant, avg(response) AS response "
+            "FROM read_parquet($responses) r JOIN asked USING (stimulus_id) "
+            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL ORDER BY ALL",
+            study=self.study(study_id).study_id,
         )
 
     def participants(
@@ -194,5 +279,7 @@ def _condition(field: str, allowed: Sequence[Any]) -> tuple[str, dict[str, Any]]
     return f"list_contains(${field}, {field})", {field: list(allowed)}
 
 
-def _scale(text: str | None) -> Scale:
-    return Scale.from_dict(json.loads(text)) if text else Scale("open_integer")
+@lru_cache(maxsize=4096)
+def read_scale(text: str | None) -> Scale:
+    """The scale of a stimulus as the corpus stores it; an open one where none could be parsed."""
+    return Scale.from_dict(json.loads(text)) if text else OPEN

@@ -67,14 +67,16 @@ def people_effects(draft: Draft) -> dict[CellKey, Effect]:
     if draft.study is None or reference is None:
         return {}
     known = {
-        (e.condition_num, e.task_num): e.effect
+        (e.condition_num, e.task_num, e.part): e.effect
         for e in human_effects(corpus, draft.study.study_id, reference)
     }
-    return {
-        (c, o): known[stimulus.condition_num, stimulus.task_num]
-        for (c, o), stimulus in stimuli.items()
-        if (draft.reference_index, o) in stimuli and (stimulus.condition_num, stimulus.task_num) in known
-    }
+    found = {}
+    for (c, o), stimulus in stimuli.items():
+        cell = stimulus.condition_num, stimulus.task_num
+        effect = known.get((*cell, ""), known.get((*cell, stimulus.question)))
+        if (draft.reference_index, o) in stimuli and effect is not None:
+            found[c, o] = effect
+    return found
 
 
 def _matches(draft: Draft) -> tuple[Corpus, dict[CellKey, Stimulus]] | None:
