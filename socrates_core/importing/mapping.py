@@ -1,5 +1,6 @@
 """What the columns of a data file mean: demographics, conditions, outcomes. A YAML file that can be replayed."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,13 @@ def _as_tuple(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-Cells = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+def _as_cell(value: Any) -> Any:
+    """A cell as a table has it: whole numbers without decimals."""
+    return re.sub(r"^(-?\d+)\.0+$", r"\1", str(value).strip()) if isinstance(value, str | float) else value
+
+
+Cell = Annotated[str, BeforeValidator(_as_cell)]
+Cells = Annotated[tuple[Cell, ...], BeforeValidator(_as_tuple)]
 When = dict[str, Cells]  # column -> the cells that count; a row must fit every column
 
 
@@ -47,7 +54,7 @@ class DemographicSpec(_Spec):
     """The column of a demographic field; `values` puts its cells in other words."""
 
     column: str
-    values: dict[str, str] = Field(default_factory=dict)
+    values: dict[Cell, str] = Field(default_factory=dict)
 
 
 class ConditionSpec(_Spec):
@@ -73,7 +80,7 @@ class OutcomeSpec(_Spec):
     column_by_condition: dict[str, str] = Field(default_factory=dict)
     text_by_condition: dict[str, str] = Field(default_factory=dict)
     when: When = Field(default_factory=dict)
-    values: dict[str, Number] = Field(default_factory=dict)
+    values: dict[Cell, Number] = Field(default_factory=dict)
     missing: Cells = ()
 
 

@@ -1,20 +1,68 @@
-"""A researcher's data file as a table of text, whatever the program that wrote it."""
+"""A researcher's data file as a table of text, whatever the program that wrote it and whatever its name."""
 
-from dataclasses import dataclass, field
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
 
-import pandas as pd
+from socrates_core.errors import UserError
+from socrates_core.importing.delimited import read_delimited
+from socrates_core.importing.record import MAX_BYTES, Table
+from socrates_core.importing.statistical import read_spss, read_stata
+from socrates_core.importing.workbook import read_workbook
+
+__all__ = ["Table", "read_table"]
+
+_DAMAGED = (  # what readers raise on damaged files
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError,
+    RecursionError, SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+_OTHERS = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel or another Office file; save it as .xlsx or CSV"),
+    (b"PAR1", "a Parquet file; only SocSci210's columns are read from Parquet"),
+    (b"%PDF", "a PDF"),
+    (b"\x1f\x8b", "packed with gzip; unpack it first"),
+)
 
 
-@dataclass(frozen=True)
-class Table:
-    """A data file as it was read.
+def read_table(path: Path) -> Table:
+    """The table in a CSV, TSV, Excel (.xlsx), SPSS (.sav, .zsav) or Stata (.dta) file, told by its content.
 
-    `frame`: every cell as text, whole numbers without decimals, missing as NA; column names are unique.
-    `labels`: column -> the question or label that the file has for it. `value_labels`: column -> {cell -> its
-    label}. `warnings`: sentences about what a reader of the file should check.
+    Empty cells and those that say NA are missing, and so are the missing codes that SPSS and Stata files
+    declare. Raises UserError where the file is none of these, damaged, empty or beyond the limits.
     """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as opened:
+            start = opened.read(512)
+    except OSError as error:
+        raise UserError(f"The file {str(path)!r} cannot be read ({error.strerror}).") from error
+    if size > MAX_BYTES:
+        raise UserError(
+            f"{path.name!r} has {size / 1e6:,.0f} MB. At most {MAX_BYTES / 1e6:,.0f} MB are read."
+        )
+    if not start.strip():
+        raise UserError(f"{path.name!r} is empty.")
+    try:
+        table = _reader(path.name, start)(path)
+    except _DAMAGED as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{path.name!r} is damaged or not what it seems ({reason}).") from error
+    if table.frame.empty:
+        raise UserError(f"{path.name!r} has column names but no rows.")
+    return table
 
-    frame: pd.DataFrame
-    labels: dict[str, str] = field(default_factory=dict)
-    value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+
+def _reader(name: str, start: bytes) -> Callable[[Path], Table]:
+    if start.startswith(b"PK"):
+        return read_workbook
+    if start.startswith((b"$FL2", b"$FL3")):
+        return read_spss
+    if start.startswith(b"<stata_dta>") or (
+        0x66 <= start[0] <= 0x73 and start[1] in (1, 2) and start[2] == 1
+    ):
+        return read_stata
+    for mark, what in _OTHERS:
+        if start.startswith(mark):
+            raise UserError(f"{name!r} is {what}.")
+    return read_delimited

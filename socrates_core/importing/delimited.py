@@ -1,0 +1,111 @@
+"""CSV and TSV files in whatever encoding and with whatever separator they come."""
+
+import codecs
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from socrates_core.errors import UserError
+from socrates_core.importing.record import Table, check_size, tidy
+
+SEPARATORS = (",", "\t", ";", "|")
+_HEAD = 1_000_000  # bytes within which the header must end
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    encoding: str
+    lines: int
+    warnings: tuple[str, ...] = ()
+
+
+def read_delimited(path: Path) -> Table:
+    """The table in a text file. Raises UserError where it is no text, has ragged rows or is too large."""
+    scan = _scan(path)
+    with path.open(encoding=scan.encoding, errors="replace", newline="") as opened:
+        head = opened.read(_HEAD)
+    separator, width = _separator(path.name, head)
+    check_size(scan.lines, width)
+    try:
+        cells = pd.read_csv(
+            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding=scan.encoding
+        )
+    except (ValueError, csv.Error) as error:  # pandas' own errors are ValueErrors
+        reason = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split())
+        raise UserError(
+            f"{path.name!r} cannot be read as a table: {reason[:200].rstrip('.')}. "
+            "Every line needs as many cells as the first one, and every quotation mark its partner."
+        ) from error
+    frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
+    if separator == ";":
+        frame = frame.apply(lambda column: column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True))
+    return Table(frame, warnings=(*scan.warnings, *warnings))
+
+
+def _scan(path: Path) -> _Scan:
+    """The encoding that fits the whole file, and its number of lines."""
+    with path.open("rb") as opened:
+        start = opened.read(4096)
+    encoding = next((name for mark, name in _MARKS if start.startswith(mark)), None)
+    if encoding is None and b"\0" in start:
+        even, odd = start[::2].count(0), start[1::2].count(0)
+        encoding = "utf-16-le" if odd > even else "utf-16-be"
+    encoding = encoding or "utf-8"
+    fits, lines, zeros = _decodes(path, encoding)
+    if fits and zeros and not encoding.startswith("utf-16"):
+        fits = False
+    if fits:
+        return _Scan(encoding, lines)
+    if zeros or encoding.startswith("utf-16"):
+        raise UserError(
+            f"{path.name!r} is neither text nor a known data file. "
+            "Use CSV, TSV, Excel (.xlsx), SPSS (.sav) or Stata (.dta)."
+        )
+    encoding = "cp1252" if _decodes(path, "cp1252")[0] else "latin-1"
+    told = "The file is not in UTF-8; it is read as Western European text (Windows-1252). Check letters such as é."
+    return _Scan(encoding, lines, (told,))
+
+
+def _decodes(path: Path, encoding: str) -> tuple[bool, int, bool]:
+    """Whether the file is valid in `encoding`; its lines; whether it holds zero bytes."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    fits, feeds, returns, zeros = True, 0, 0, False
+    with path.open("rb") as opened:
+        while part := opened.read(1 << 22):
+            feeds, returns = feeds + part.count(b"\n"), returns + part.count(b"\r")
+            zeros = zeros or b"\0" in part
+            try:
+                fits = fits and decoder.decode(part) is not None
+            except UnicodeDecodeError:
+                fits = False
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        fits = False
+    return fits, max(feeds, returns) + 1, zeros
+
+
+def _separator(name: str, head: str) -> tuple[str, int]:
+    """The separator with which the most of the first lines have the header's width, and that width."""
+    best = (0.0, 1, ",")
+    for separator in SEPARATORS:
+        try:
+            rows = [
+                row for row in csv.reader(head.splitlines(keepends=True)[:50], delimiter=separator) if row
+            ]
+        except csv.Error:
+            continue
+        width = len(rows[0]) if rows else 0
+        even = sum(len(row) == width for row in rows) / max(1, len(rows))
+        if width > 1:
+            best = max(best, (round(even, 1), width, separator))
+    if best[1] == 1 and "\n" not in head and "\r" not in head and len(head) == _HEAD:
+        raise UserError(f"The first line of {name!r} is longer than a million characters; it is no header.")
+    return best[2], best[1]

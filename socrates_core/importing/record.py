@@ -1,0 +1,87 @@
+"""What reading a data file gives, and the limits within which files are read."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from socrates_core.errors import UserError
+
+MAX_BYTES = 500_000_000
+MAX_EXPANDED = 500_000_000  # what a workbook may unpack to
+MAX_COLUMNS = 5_000
+MAX_CELLS = 100_000_000
+MAX_CELL = 100_000  # characters
+ABSENT = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "#NULL!", ".")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data file as it was read.
+
+    `frame`: every cell as text, whole numbers without decimals, missing as NA; column names are unique.
+    `labels`: column -> the question or label that the file has for it. `value_labels`: column -> {cell -> its
+    label}. `warnings`: sentences about what a reader of the file should check.
+    """
+
+    frame: pd.DataFrame
+    labels: dict[str, str] = field(default_factory=dict)
+    value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Passes a table of that size; raises UserError where it is beyond the limits."""
+    if columns > MAX_COLUMNS:
+        raise UserError(
+            f"The file has {columns:,} columns. At most {MAX_COLUMNS:,} are read; leave some out."
+        )
+    if rows * columns > MAX_CELLS:
+        raise UserError(
+            f"The file has {rows:,} rows and {columns:,} columns. At most {MAX_CELLS:,} cells are read; "
+            "leave out columns or split the file."
+        )
+
+
+def number_cell(value: float) -> str:
+    """A number as the text of a cell: "5", "-3", "0.25"."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.15g}"
+
+
+def tidy(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[pd.DataFrame, list[str]]:
+    """The text cells trimmed, missing as NA, under unique `names`; sentences say which names were changed."""
+    unique, warnings = _unique([" ".join(str(name).split()) for name in names])
+    tidied = {}
+    for name, (_, column) in zip(unique, frame.items(), strict=True):
+        text = column.astype("str").str.strip()
+        text = text.mask(text.isin(ABSENT))
+        if (longest := text.str.len().max()) > MAX_CELL:
+            raise UserError(
+                f"A cell of the column {name[:60]!r} has {int(longest):,} characters. At most {MAX_CELL:,} are read; "
+                "a quotation mark that is never closed may be the cause."
+            )
+        tidied[name] = text.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+    return pd.DataFrame(tidied).dropna(how="all").reset_index(drop=True), warnings
+
+
+def _unique(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    taken, unique, repeated, nameless = set(names), list[str](), list[str](), 0
+    seen = set[str]()
+    for position, name in enumerate(names, start=1):
+        chosen = name if name and name != "nan" else f"column {position}"
+        nameless += chosen != name
+        if chosen in seen:
+            repeated.append(chosen)
+            number = 2
+            while (other := f"{chosen} ({number})") in taken or other in seen:
+                number += 1
+            chosen = other
+        seen.add(chosen)
+        unique.append(chosen)
+    warnings = []
+    if nameless:
+        warnings.append(f"{nameless} columns have no name; they are called by their position.")
+    if repeated:
+        shown = ", ".join(repr(name[:60]) for name in dict.fromkeys(repeated[:3]))
+        warnings.append(f"Column names occur more than once ({shown}); later ones got a number.")
+    return unique, warnings

@@ -1,0 +1,82 @@
+"""The first sheet of an Excel workbook, row by row, its formulas as text."""
+
+import zipfile
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from socrates_core.errors import UserError
+from socrates_core.importing.record import MAX_COLUMNS, MAX_EXPANDED, Table, check_size, number_cell, tidy
+
+
+def read_workbook(path: Path) -> Table:
+    """The first sheet that has rows. Raises UserError where the workbook unpacks to too much or has no table."""
+    _check_archive(path)
+    from openpyxl import load_workbook
+
+    workbook = load_workbook(path, read_only=True, data_only=False, keep_links=False)
+    try:
+        for sheet in workbook.worksheets:
+            rows, formulas = _rows(sheet)
+            if rows:
+                break
+        else:
+            raise UserError(f"No sheet of {path.name!r} has rows.")
+        others = [name for name in workbook.sheetnames if name != sheet.title]
+    finally:
+        workbook.close()
+    width = max(map(len, rows))
+    cells = pd.DataFrame([row + [None] * (width - len(row)) for row in rows], dtype=object)
+    frame, warnings = tidy(cells.iloc[1:], [name or "" for name in cells.iloc[0]])
+    if others:
+        warnings.append(f"Only the sheet {sheet.title!r} is read; the workbook has {len(others)} more.")
+    if formulas:
+        warnings.append(
+            f"{formulas:,} cells hold formulas; they are kept as text. To use their results, paste them as values."
+        )
+    return Table(frame, warnings=tuple(warnings))
+
+
+def _check_archive(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        expanded = sum(member.file_size for member in archive.infolist())
+        names = archive.namelist()
+    if "xl/workbook.xml" not in names:
+        raise UserError(
+            f"{path.name!r} is a zip archive but no Excel workbook. Unpack it and choose one file."
+        )
+    if expanded > MAX_EXPANDED:
+        raise UserError(
+            f"{path.name!r} unpacks to {expanded / 1e6:,.0f} MB. At most {MAX_EXPANDED / 1e6:,.0f} MB are read; "
+            "save the sheet as CSV."
+        )
+
+
+def _rows(sheet: Any) -> tuple[list[list[str | None]], int]:
+    """The rows that are not empty, as text, and the number of formulas in them."""
+    if hasattr(sheet, "reset_dimensions"):
+        sheet.reset_dimensions()  # the stated size may be wrong
+    rows, formulas, widest = list[list[str | None]](), 0, 0
+    for seen, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        widest = max(widest, len(values))
+        if seen % 1000 == 0 or widest > MAX_COLUMNS:
+            check_size(seen, widest)
+        if any(value is not None for value in values):
+            row = [_text(value) for value in values]
+            formulas += sum(text is not None and text.startswith("=") for text in row)
+            rows.append(row)
+    return rows, formulas
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int | float):
+        return number_cell(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(getattr(value, "text", value))  # an array formula is an object with a text
