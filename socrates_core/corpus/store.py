@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from socrates_core import settings
 from socrates_core.corpus.queries import Corpus, damaged
 from socrates_core.corpus.tables import SCHEMAS, build_tables
 from socrates_core.errors import UserError, unknown
-from socrates_core.files import file_digest, read_json, write_json, write_parquet
+from socrates_core.files import file_digest, read_json, write_json, write_parquet, write_text
 
 __all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus"]
 
@@ -81,12 +82,14 @@ def write_corpus(
     participants: pd.DataFrame,
     responses: pd.DataFrame,
     recipe: str = "",
+    texts: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes a corpus, replacing one of that name, all or nothing; returns its folder.
 
     The counts of `studies` and the `value` of `responses` are computed here: `value` is the response as an
     answer on its stimulus' scale, missing where it lies off the scale. `recipe` says how the corpus was made,
-    so that its maker can tell whether it is up to date. Raises UserError where the tables do not fit.
+    so that its maker can tell whether it is up to date. `texts` (file name -> content) are kept beside the
+    tables. Raises UserError where the tables do not fit.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise UserError(
@@ -99,6 +102,8 @@ def write_corpus(
     try:
         for table, content in tables.items():
             write_parquet(aside / f"{table}.parquet", content)
+        for file, text in (texts or {}).items():
+            write_text(aside / file, text)
         write_json(aside / "manifest.json", _manifest(title, source, recipe, tables, aside))
         _replace(root / name, aside)
     except OSError as error:
