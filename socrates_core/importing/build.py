@@ -1,0 +1,275 @@
+"""A table and its mapping become a corpus: everything is tried, counted and shown before anything is written."""
+
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from socrates_core.corpus.store import corpora, open_corpus, write_corpus
+from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
+from socrates_core.errors import UserError
+from socrates_core.importing.check import find_problems
+from socrates_core.importing.mapping import Mapping, When, render_mapping
+from socrates_core.importing.record import Table
+from socrates_core.importing.values import as_numbers
+from socrates_core.prompts import render_prompt, render_stimulus
+from socrates_core.records import DEMOGRAPHICS, Prompt, Scale
+from socrates_core.scales import render_instruction
+
+RECIPE = "own study"
+
+
+@dataclass(frozen=True)
+class ParsedOutcome:
+    """An outcome as it will be stored, with the numbers of its answers on and off the scale."""
+
+    name: str
+    instruction: str
+    scale: Scale
+    n: int
+    n_off_scale: int
+
+
+@dataclass
+class Preview:
+    """What an import would do.
+
+    `frames` are the four tables of the corpus, empty where there are `problems`, each of which stops the
+    import. `dropped` are reasons with the number of rows or answers that they cost; `remarks` are sentences
+    about what a person should know but need not change. `prompts` are up to three that a model would get.
+    """
+
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    dropped: list[tuple[str, int]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
+    outcomes: list[ParsedOutcome] = field(default_factory=list)
+
+    def drop(self, reason: str, n: float) -> None:
+        if n:
+            self.dropped.append((reason, int(n)))
+
+
+def preview(table: Table, mapping: Mapping) -> Preview:
+    """Everything that `import_study` would write, drop or refuse. Writes nothing."""
+    seen = Preview(problems=find_problems(table, mapping))
+    if seen.problems:
+        return seen
+    rows = _kept_rows(table.frame, mapping, seen)
+    answers = _answers(rows, mapping, seen)
+    if mapping.study.design == "between":
+        answers = _in_one_condition(answers, seen)
+    if answers.empty:
+        lost = "; ".join(f"{n:,} {reason}" for reason, n in seen.dropped)
+        seen.problems.append(f"No answer is left to import ({lost or 'the outcome columns are empty'}).")
+        return seen
+    people = _people(rows, answers, mapping, seen)
+    seen.frames = _frames(mapping, answers, people, seen)
+    _remark(mapping, answers, seen)
+    seen.prompts = _prompts(seen.frames)
+    return seen
+
+
+def import_study(table: Table, mapping: Mapping, name: str | None = None) -> str:
+    """Writes the study as a corpus of its own, named `name` or like the study, and returns that name.
+
+    The mapping is kept in the corpus as mapping.yaml. An earlier import of that name is replaced; nothing is
+    written where anything is wrong. Raises UserError with the first problem, or where the name is taken by
+    another kind of corpus.
+    """
+    name = name or mapping.study.study_id
+    seen = preview(table, mapping)
+    if seen.problems:
+        raise UserError(" ".join(seen.problems[:3]))
+    if name in corpora() and not is_own_study(name):
+        raise UserError(f"The name {name!r} belongs to a corpus that is no import. Choose another study id.")
+    study = mapping.study
+    write_corpus(
+        name, title=study.title, source=study.source, recipe=RECIPE,
+        texts={"mapping.yaml": render_mapping(mapping)}, **seen.frames,
+    )  # fmt: skip
+    return name
+
+
+def is_own_study(name: str) -> bool:
+    """Whether the corpus `name` came from `import_study`, which may replace it."""
+    return open_corpus(name).manifest.get("recipe") == RECIPE
+
+
+def _holds(rows: pd.DataFrame, when: When) -> pd.Series:
+    fits = pd.Series(True, index=rows.index)
+    for column, cells in when.items():
+        fits &= rows[column].isin(cells)
+    return fits
+
+
+def _kept_rows(frame: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
+    """The rows that count, indexed by the number of their person."""
+    rows = frame
+    for keep in mapping.keep:
+        fits = rows[keep.column].isin(keep.values)
+        reason = keep.reason or f"{keep.column} is not {' or '.join(keep.values)}"
+        seen.drop(f"rows: {reason}", (~fits).sum())
+        rows = rows[fits]
+    if mapping.participant is None:
+        return rows
+    nameless = rows[mapping.participant].isna()
+    seen.drop(f"rows: {mapping.participant} is empty", nameless.sum())
+    rows = rows[~nameless]
+    if mapping.layout == "wide":
+        again = rows.duplicated(mapping.participant)
+        seen.drop(f"rows: a second row of the same {mapping.participant}", again.sum())
+        rows = rows[~again]
+    return rows.set_index(_numbered(rows[mapping.participant]))
+
+
+def _numbered(names: pd.Series) -> pd.Index:
+    """The participants' own numbers where they have some, else their order of appearance."""
+    numbers = pd.to_numeric(names, errors="coerce")
+    whole = names.str.fullmatch(r"\d{1,18}").all() and numbers.nunique() == names.nunique()
+    return pd.Index(names.astype("int64") if whole else pd.factorize(names)[0])
+
+
+def _answers(rows: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
+    """One row an answer: participant, condition_num, task_num, response."""
+    parts, unread, absent = [], dict[str, int](), 0
+    in_condition = [_holds(rows, condition.when) for condition in mapping.conditions]
+    nowhere = ~pd.concat(in_condition, axis=1).any(axis=1)
+    seen.drop("rows: in none of the conditions", nowhere.sum())
+    for task_num, outcome in enumerate(mapping.outcomes):
+        asked = _holds(rows, outcome.when)
+        for condition_num, condition in enumerate(mapping.conditions):
+            column = outcome.column_by_condition.get(condition.name, outcome.column)
+            if not column:
+                continue
+            cells = rows.loc[asked & in_condition[condition_num], column]
+            given = cells[cells.notna() & ~cells.isin(outcome.missing)]
+            response = as_numbers(given, outcome.values, outcome.scale.scale())
+            absent += len(cells) - len(given)
+            unread[outcome.name] = unread.get(outcome.name, 0) + int(response.isna().sum())
+            parts.append(_part(response.dropna(), condition_num, task_num))
+    seen.drop("answers: empty or a missing code", absent)
+    for name, n in unread.items():
+        seen.drop(f"answers: neither a number nor a label of the scale of {name!r}", n)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _part(response: pd.Series, condition_num: int, task_num: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "participant": response.index.astype("int64"), "condition_num": condition_num,
+            "task_num": task_num, "response": response.to_numpy(dtype=float),
+        }
+    )  # fmt: skip
+
+
+def _in_one_condition(answers: pd.DataFrame, seen: Preview) -> pd.DataFrame:
+    several = answers.groupby("participant")["condition_num"].transform("nunique") > 1
+    people = answers.loc[several, "participant"].nunique()
+    seen.drop("people: in more than one condition, which a design 'between' people rules out", people)
+    return answers[~several]
+
+
+def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
+    """A row a person who answered: participant and the 16 demographic fields, missing where nothing was said."""
+    first = rows.groupby(level=0).first() if not rows.index.is_unique else rows
+    first = first.loc[answers["participant"].unique()]
+    people = pd.DataFrame({"participant": first.index.to_numpy()}).reindex(
+        columns=["participant", *DEMOGRAPHICS]
+    )
+    for name, demographic in mapping.demographics.items():
+        said = first[demographic.column].reset_index(drop=True)
+        words = said.map(demographic.values).fillna(said) if demographic.values else said
+        if name in WHOLE_NUMBERS:
+            numbers = pd.to_numeric(words, errors="coerce")
+            numbers = numbers.where(numbers.between(0, 1e6)).round()
+            if lost := int((words.notna() & numbers.isna()).sum()):
+                seen.remarks.append(
+                    f"{lost:,} cells of {demographic.column!r} are no numbers; {name} is left out there."
+                )
+            words = numbers
+        people[name] = words.astype(object).where(words.notna(), None)
+    return people.astype(object)
+
+
+def _frames(
+    mapping: Mapping, answers: pd.DataFrame, people: pd.DataFrame, seen: Preview
+) -> dict[str, pd.DataFrame]:
+    study, n_outcomes = mapping.study, len(mapping.outcomes)
+    names = [condition.name for condition in mapping.conditions]
+    notes = [*study.notes, *(f"Left out at import: {n:,} {reason}." for reason, n in seen.dropped)]
+    row = study.model_dump(exclude={"reference", "notes"})
+    row |= {"reference_condition": names.index(study.reference) if study.reference else None, "notes": notes}
+    answers = answers.assign(stimulus_id=answers["condition_num"] * n_outcomes + answers["task_num"])
+    answers = answers.sort_values(["participant", "stimulus_id"], kind="stable", ignore_index=True)
+    stimuli = pd.DataFrame(_stimuli(mapping, set(answers["stimulus_id"])))
+    responses = answers[["participant", "stimulus_id", "response"]].assign(sample_id=answers.index)
+    frames = {
+        "studies": pd.DataFrame([row]), "stimuli": stimuli, "participants": people, "responses": responses,
+    }  # fmt: skip
+    return {name: frame.assign(study_id=study.study_id) for name, frame in frames.items()}
+
+
+def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
+    found = []
+    for condition_num, condition in enumerate(mapping.conditions):
+        for task_num, outcome in enumerate(mapping.outcomes):
+            stimulus_id = condition_num * len(mapping.outcomes) + task_num
+            if stimulus_id not in answered:
+                continue
+            scale = outcome.scale.scale()
+            question = outcome.text_by_condition.get(condition.name, outcome.question)
+            found.append(
+                {
+                    "stimulus_id": stimulus_id, "condition_num": condition_num, "task_num": task_num,
+                    "stimulus": render_stimulus(condition.text, question, render_instruction(scale)),
+                    "condition_name": condition.name, "outcome_name": outcome.name,
+                    "condition_text": condition.text, "question": question, "scale": scale_text(scale),
+                }
+            )  # fmt: skip
+    return found
+
+
+def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
+    """Fills in the parsed outcomes and says what is odd about the answers and the texts."""
+    for task_num, outcome in enumerate(mapping.outcomes):
+        scale = outcome.scale.scale()
+        given = answers.loc[answers["task_num"] == task_num, "response"].to_numpy(dtype=float)
+        off = int(pd.isna(on_scale(given, scale)).sum())
+        seen.outcomes.append(
+            ParsedOutcome(outcome.name, render_instruction(scale), scale, len(given) - off, off)
+        )
+        if not len(given):
+            seen.remarks.append(f"The outcome {outcome.name!r} has no answers.")
+        if off:
+            seen.remarks.append(
+                f"{off:,} of {len(given):,} answers to {outcome.name!r} lie off its scale; "
+                "they are kept and counted, and left out of what is shown."
+            )
+    empty = set(range(len(mapping.conditions))) - set(answers["condition_num"])
+    seen.remarks += [f"The condition {mapping.conditions[n].name!r} has no answers." for n in sorted(empty)]
+    texts = seen.frames["stimuli"].groupby("stimulus")["condition_num"].nunique()
+    if (texts > 1).any():
+        seen.remarks.append(
+            "Some conditions read the same words, so that a model cannot tell them apart. "
+            "Write what each condition read."
+        )
+
+
+def _prompts(frames: MappingOf[str, pd.DataFrame]) -> list[Prompt]:
+    """Up to three prompts of different people, from stimuli spread over the study."""
+    stimuli, people = frames["stimuli"], frames["participants"].set_index("participant")
+    spread = stimuli.iloc[:: max(1, len(stimuli) // 3)].head(3)
+    prompts, used = [], set[int]()
+    for _, stimulus in spread.iterrows():
+        mine = frames["responses"].loc[
+            frames["responses"]["stimulus_id"] == stimulus["stimulus_id"], "participant"
+        ]
+        person = next((one for one in mine if one not in used), mine.iloc[0])
+        used.add(person)
+        told = {
+            key: value for key, value in people.loc[person, list(DEMOGRAPHICS)].items() if value is not None
+        }
+        prompts.append(render_prompt({str(key): value for key, value in told.items()}, stimulus["stimulus"]))
+    return prompts

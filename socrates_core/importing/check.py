@@ -1,0 +1,45 @@
+"""What stops a mapping from being used on a table, each in a sentence."""
+
+import re
+from collections.abc import Iterator
+
+from socrates_core.errors import UserError, unknown
+from socrates_core.importing.mapping import Mapping, OutcomeSpec
+from socrates_core.importing.record import Table
+from socrates_core.scales import check_scale
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def find_problems(table: Table, mapping: Mapping) -> list[str]:
+    """Every fault that keeps the mapping from being used; empty where there is none."""
+    problems = []
+    if not NAME.fullmatch(mapping.study.study_id):
+        problems.append(
+            f"The study id {mapping.study.study_id!r} cannot be used. "
+            "Use up to 64 lower-case letters, digits, '-' and '_'."
+        )
+    if not mapping.study.title.strip():
+        problems.append("The study has no title. Give it one.")
+    known = list(table.frame.columns)
+    problems += [str(unknown("column", name, known)) for name in mapping.columns() if name not in known]
+    if not mapping.conditions:
+        problems.append("There is no condition. A survey without an experiment has one, for everyone.")
+    if not mapping.outcomes:
+        problems.append("There is no outcome. Say which column holds answers, and to what question.")
+    for outcome in mapping.outcomes:
+        problems += _outcome_problems(outcome, mapping)
+    return problems
+
+
+def _outcome_problems(outcome: OutcomeSpec, mapping: Mapping) -> Iterator[str]:
+    if not outcome.column and not outcome.column_by_condition:
+        yield f"The outcome {outcome.name!r} names no column with its answers."
+    for condition in mapping.conditions:
+        if not outcome.text_by_condition.get(condition.name, outcome.question).strip():
+            yield f"The outcome {outcome.name!r} has no question. Write what people were asked."
+            break
+    try:
+        check_scale(outcome.scale.scale())
+    except UserError as error:
+        yield f"The scale of {outcome.name!r}: {error}"
