@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from socrates_core.errors import UserError
 from socrates_core.records import Number, Scale, ScaleKind
 from socrates_core.scales import check_scale, parse_scale, render_instruction
+from socrates_core.scales.instructions import LONGEST, instruction_start
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the development data is not on this machine")
@@ -47,6 +48,17 @@ WORDINGS = {
     "an integer from 1 to 7, with 1 being rare and 7 being usual.": range_of(1, 7, "rare", "usual"),
     'an integer from 1 to 5, where 1 is "Poor" and 5 is "Fine".': range_of(1, 5, "Poor", "Fine"),
     "an integer from 1 to 5, nothing else. Question 2: why?": range_of(1, 5),
+    "an integer from 1 [Never] to 5 [Always]": range_of(1, 5, "Never", "Always"),
+    "an integer from -3 to +3, where -3 means Bad and +3 means Good": range_of(-3, 3, "Bad", "Good"),
+    "an integer from negative 3 to positive 3": range_of(-3, 3),
+    "a number from -0.5 to .5": range_of(-0.5, 0.5),
+    "0 or 1, where 0 means No and 1 means Yes": range_of(0, 1, "No", "Yes"),
+    "an integer from 0 to 100 in multiples of 5": Scale("multiple", 0, 100, 5),
+    "a 1 for Yes and a 2 for No": options("Yes", "No"),
+    "the number 1 for Yes or the number 2 for No": options("Yes", "No"),
+    "an integer from 1 to 5 where 1 is equal to 'low' and 5 is equal to 'high'": range_of(
+        1, 5, "low", "high"
+    ),
     "a multiple of 100 between 0 and 1000, nothing else.": Scale("multiple", 0, 1000, 100),
     "1 if you agree, up to 5 if you do not, nothing else.": Scale(
         "if_upto", 1, 5, labels=((1, "you agree"), (5, "you do not"))
@@ -74,8 +86,13 @@ def test_wording_is_read(wording: str, scale: Scale) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "How old are you?", "Only return Yes or No", "Only return 1 for Yes", "Only return"]
-)
+    "text",
+    [
+        "", "How old are you?", "Only return Yes or No", "Only return 1 for Yes", "Only return",
+        "Only return an integer from 0 to 10 million", "Only return an integer on a 7-point scale",
+        "Only return an integer from 1, meaning Low, to 7, meaning High",
+    ],
+)  # fmt: skip
 def test_text_without_a_scale_has_none(text: str) -> None:
     assert parse_scale(text) is None
 
@@ -167,20 +184,22 @@ def test_no_text_makes_reading_fail(text: str) -> None:
     parse_scale(f"Only return an integer from 1 to 7, where 1 means {text}")
 
 
+def test_an_instruction_is_looked_for_at_the_end_of_a_text_alone() -> None:
+    long = "Only return an integer from 1 to 7, where 1 means " + "x" * (2 * LONGEST)
+    assert instruction_start(long) is None and parse_scale(long) is None
+    assert instruction_start("x" * 10**6 + long[:LONGEST] + "”  ") == 10**6
+
+
 @pytest.mark.parametrize(
-    "piece", ["1 ", "1 for 'a ", "'", '"', "(", " ", "\n", "1, ", "1=a;", "1:a ", "from 1 (", "7 ;", "Only return "]
-)  # fmt: skip
-def test_long_hostile_texts_are_read_in_linear_time(piece: str) -> None:
-    for opening in (
-        "",
-        "Only return ",
-        "Only return 1 for '",
-        "Only return an integer from 1 to 7, where 1 means ",
-    ):
-        text = opening + piece * (20_000 // len(piece))
-        started = time.perf_counter()
-        parse_scale(text)
-        assert time.perf_counter() - started < 0.5  # about 0.04 s; a quadratic search takes many seconds
+    "piece", ["1 ", "1 for 'a ", "'", "(", " ", "\n", "1,000,", "1=a;", "from 1 (", "7 ;", "-"]
+)
+def test_hostile_texts_are_read_at_once(piece: str) -> None:
+    for opening in ("", "Only return 1 for '", "Only return an integer from 1 to 7, where 1 means "):
+        for length in (LONGEST - len(opening), 10**6):
+            text = opening + piece * (length // len(piece))
+            started = time.perf_counter()
+            parse_scale(text)
+            assert time.perf_counter() - started < 0.1  # below 0.005 s, see benchmarks/scales.py
 
 
 ACCEPTED = (
@@ -216,6 +235,7 @@ REFUSED = {
     "no value for a scale": range_of(0, float("inf")),
     "more than nine decimals": range_of(0, 1 / 3),
     "both need a label": Scale("if_upto", 1, 5, labels=((1, "a"),)),
+    "at most 4,000 can be read": options(*(f"{number} {'x' * 400}" for number in range(10))),
     "has 501 characters. Use at most 500": options("x" * 501, "y"),
     "cannot be told from the instruction": options("Only return this", "b"),
 }

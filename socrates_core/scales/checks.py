@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from socrates_core.errors import UserError
 from socrates_core.records import Number, Scale
-from socrates_core.scales.instructions import parse_scale
+from socrates_core.scales.instructions import LONGEST, parse_scale
 from socrates_core.scales.rendering import number_text, render_instruction
 
 MAX_VALUES = 1_001
@@ -24,7 +24,13 @@ def check_scale(scale: Scale) -> None:
         _check_open(scale)
     else:
         _check_bounds(scale)
-    if parse_scale(render_instruction(scale)) != scale:
+    instruction = render_instruction(scale)
+    if len(instruction) > LONGEST:
+        raise UserError(
+            f"The instruction has {len(instruction):,} characters with these labels; at most {LONGEST:,} can be "
+            "read. Shorten the labels."
+        )
+    if parse_scale(instruction) != scale:
         raise UserError(_unreadable(scale))
 
 

@@ -1,19 +1,22 @@
 """Reads the scale out of a response instruction, as SocSci210 and survey authors word them.
 
-The last "Only return" of a text begins its instruction. Every pattern has bounded repeats, so that reading
-takes time in proportion to the length of the text, whatever the text.
+The last "Only return" of a text begins its instruction. Only the end of a text is looked at, LONGEST characters
+of it, and every pattern has bounded repeats: reading any text takes a few milliseconds at most.
 """
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 
 from socrates_core.records import Number, Scale, parse_number
 from socrates_core.scales.labels import NUMBER, find_labels, number, starts_with_label
 
+LONGEST = 4_000  # characters of an instruction; the longest of SocSci210 that is known has 260
+_AFTER = 50  # characters that may follow an instruction: closing quotation marks and spaces
 _BEGIN = re.compile(r"\bOnly\s{1,2}return(?!\w)")
 _BEGIN_INSIDE = re.compile(r"\bonly\s{1,2}return(?!\w)", re.IGNORECASE)
 _HEAD = 300  # characters within which an instruction names its bounds
-_SHORT_LABEL = r"(?:\s?\(([^()]{1,300}(?:\([^()]{1,100}\)[^()]{0,300}){0,3})\))?"
+_SHORT_LABEL = r"(?:\s?[(\[]([^()\[\]]{1,300}(?:[(\[][^()\[\]]{1,100}[)\]][^()\[\]]{0,300}){0,3})[)\]])?"
 _UNIT = r"(?:\s?[%€£$]|\s(?!(?:to|and|or|through|up|where)\b)[a-z]{2,12})?"
 _UPPER = rf"({NUMBER})(?:\s?[%€£$])?{_SHORT_LABEL}"
 _FROM_TO = re.compile(
@@ -25,6 +28,8 @@ _MULTIPLE = re.compile(rf"\bmultiples?\sof\s({NUMBER})", re.IGNORECASE)
 _STEPS = re.compile(rf"\bin\s(?:steps|increments)\sof\s({NUMBER})", re.IGNORECASE)
 _NUMBER = re.compile(NUMBER, re.IGNORECASE)
 _LIST = re.compile(rf"{NUMBER}(?:,?\s{{0,2}}(?:and|or)\s{NUMBER}|,\s?{NUMBER}){{1,1000}}", re.IGNORECASE)
+_LARGE = re.compile(r"\s?(?:thousand|million|billion)\b", re.IGNORECASE)
+_BOUNDED = re.compile(rf"\bscale\b|{NUMBER}.{{1,80}}?{NUMBER}", re.IGNORECASE)
 _OPEN = re.compile(
     r"\b(?:integer|number|amount|percentage|percent|value|count|figure|dollars|age|year)\b", re.IGNORECASE
 )
@@ -33,10 +38,12 @@ _OPEN = re.compile(
 def instruction_start(text: str) -> int | None:
     """Where the response instruction of `text` begins; None where it has none.
 
-    At the last "Only return"; at the last "only return" inside a sentence where there is no other.
+    At the last "Only return"; at the last "only return" inside a sentence where there is no other. One that
+    begins more than LONGEST characters before the end is none.
     """
-    starts = [match.start() for match in _BEGIN.finditer(text)]
-    starts = starts or [match.start() for match in _BEGIN_INSIDE.finditer(text)]
+    window = max(0, len(text) - LONGEST - _AFTER)
+    starts = [match.start() for match in _BEGIN.finditer(text, window)]
+    starts = starts or [match.start() for match in _BEGIN_INSIDE.finditer(text, window)]
     return starts[-1] if starts else None
 
 
@@ -47,9 +54,11 @@ def parse_scale(text: str) -> Scale | None:
     the higher one first. Labels lose the quotes around them and closing punctuation.
     """
     start = instruction_start(text)
-    if start is None:
-        return None
-    body = text[start + len("only return") :]
+    return None if start is None else _read(text[start + len("only return") :])
+
+
+@lru_cache(maxsize=4096)  # thousands of stimuli end in the same few instructions
+def _read(body: str) -> Scale | None:
     first = _NUMBER.search(body, 0, _HEAD)
     if first is None:
         return _open(body)
@@ -63,12 +72,14 @@ def parse_scale(text: str) -> Scale | None:
 
 
 def _multiple(body: str) -> Scale | None:
-    """ "a multiple of 100 between A and B", or a multiple of 100 without bounds."""
+    """ "a multiple of 100 between A and B", "from A to B in multiples of 100", or one without bounds."""
     named = _MULTIPLE.search(body, 0, _HEAD)
     if named is None or (step := number(named[1])) <= 0:
         return None
     window = named.end(), named.end() + _HEAD
-    bounds = _FROM_TO.search(body, *window) or _TO.search(body, *window)
+    bounds = (
+        _FROM_TO.search(body, *window) or _TO.search(body, *window) or _FROM_TO.search(body, 0, named.start())
+    )
     if bounds is None:
         return Scale("open_integer", step=step)
     scale = _range(body, bounds)
@@ -87,7 +98,7 @@ def _from_to(body: str, first: re.Match[str]) -> Scale | None:
 
 def _range(body: str, bounds: re.Match[str]) -> Scale | None:
     low, high = sorted((number(bounds[1]), number(bounds[3])))
-    if low == high:
+    if low == high or _LARGE.match(body, bounds.end(3)):
         return None
     labels: dict[Number, str] = {}
     end = bounds.end(3)
@@ -125,8 +136,14 @@ def _equal_steps(body: str, first: re.Match[str]) -> Scale | None:
     values = [number(found[0]) for found in _NUMBER.finditer(listed[0])]
     steps: set[Number] = {round(after - before, 9) for before, after in pairwise(values)}
     step = steps.pop()
-    return None if steps or step <= 0 else Scale("range", values[0], values[-1], parse_number(str(step)))
+    if steps or step <= 0:
+        return None
+    labels = find_labels(body, listed.end(), values[0], values[-1])
+    told = tuple(sorted((item.value, item.label) for item in labels))
+    return Scale("range", values[0], values[-1], parse_number(str(step)), told)
 
 
 def _open(body: str) -> Scale | None:
-    return Scale("open_integer") if _OPEN.search(body, 0, 80) else None
+    """A number without bounds; None where two numbers or the word "scale" speak of bounds that were not read."""
+    named = _OPEN.search(body, 0, 80) and not _BOUNDED.search(body.partition("nothing else")[0], 0, _HEAD)
+    return Scale("open_integer") if named else None

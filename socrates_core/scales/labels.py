@@ -12,19 +12,23 @@ from dataclasses import dataclass
 from socrates_core.records import Number, parse_number
 
 NUMBER = (
-    r"(?<![\w.$€£¥])(?<![^\W\d][-−–])(?:negative\s|minus\s|[-−–])?[$€£¥]?"
-    r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?!\d)|[0-9]{1,15}(?!\d))(?:\.[0-9]{1,9}(?!\d))?"
+    r"(?<![\w.$€£¥])(?<![^\W\d][-−–])(?:negative\s|minus\s|positive\s|plus\s|[-−–+])?[$€£¥]?"
+    r"(?:(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?!\d)|[0-9]{1,15}(?!\d))(?:\.[0-9]{1,9}(?!\d))?|\.[0-9]{1,9}(?!\d))"
 )
+_NO_DIGIT = re.compile(r"[^0-9.]+")
 CLOSING = {"'": "'", '"': '"', "‘": "’", "“": "”", "«": "»"}
 EXACT = "»"  # text in these marks is taken to the letter; all others shed a closing full stop or comma
 _VERB = (
-    r"\s{0,2}(?:(?:means|meaning|mean|indicates|indicating|represents|representing|corresponds\sto|stands\sfor"
-    r"|equals|being|is|for|if|to\s(?:choose|select|pick|indicate)|to(?=\s[^\W\d]))(?!\w)"
+    r"\s{0,2}+(?:(?:means|meaning|mean|indicates|indicating|represents|representing|corresponds\sto|stands\sfor"
+    r"|equals|being|is\sequal\sto|is|for|if|to\s(?:choose|select|pick|indicate)|to(?=\s[^\W\d]))(?!\w)"
     r"|=|:(?!\d)|(?P<bracket>\()(?=\D)|[-–—](?=\s\D))\s{0,2}"
 )
 _LABELLED = rf"(?P<value>{NUMBER})(?:%|\spercent)?{_VERB}"
-_JOINED = r"(?P<joint>[,;]?\s{0,3}(?:\b(?:and|or|to|(?P<up_to>up\sto))\s{1,2}){0,2})"
-_END = r"(?P<end>[,;.]?\s{0,3}\(?(?:and\s)?\bnothing\selse\b|\Z)"
+_JOINED = (
+    r"(?P<joint>(?:[,;]\s{0,3}+|\s{1,3}+)?+(?:\b(?:and|or|to|(?P<up_to>up\sto))\s{1,2}+){0,2}+"
+    r"(?:(?<=\s)(?:an?|the\s(?:number|integer))\s)?)"
+)
+_END = r"(?P<end>(?:[,;.]\s{0,3}+|\s{1,3}+)?+\(?(?:and\s)?\bnothing\selse\b|\Z)"
 _MARK = re.compile(f"{_JOINED}{_LABELLED}|{_END}", re.IGNORECASE)
 _START = re.compile(_LABELLED, re.IGNORECASE)
 _SHED = " \t\r\n.,;"
@@ -42,8 +46,8 @@ class Labelled:
 
 def number(text: str) -> Number:
     """The value of a text that matches NUMBER."""
-    sign = "-" if re.match(r"negative|minus|[-−–]", text, re.IGNORECASE) else ""
-    return parse_number(sign + re.sub(r"[^0-9.]", "", text))
+    sign = "-" if text[0] in "-−–nNmM" else ""
+    return parse_number(sign + _NO_DIGIT.sub("", text))
 
 
 def starts_with_label(text: str, position: int) -> bool:
