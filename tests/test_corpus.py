@@ -78,7 +78,7 @@ def test_the_study_row_counts_what_was_answered() -> None:
     study = find_study("news").study("news")
     assert (study.n_participants, study.n_conditions, study.n_outcomes, study.n_responses) == (3, 2, 1, 3)
     assert study.scale_kinds == ("range",)
-    assert study.notes == ("Three people only.",)
+    assert study.notes[0] == "Three people only."
     assert study.reference_condition == 0
 
 
@@ -108,6 +108,14 @@ def test_off_scale_answers_are_counted_apart() -> None:
 )
 def test_only_answers_that_the_scale_allows_have_a_value(scale: Scale, responses: Any, values: Any) -> None:
     np.testing.assert_array_equal(on_scale(np.asarray(responses, dtype=float), scale), values)
+
+
+def test_answers_off_the_scale_are_flagged_with_a_sentence_among_the_notes() -> None:
+    write_corpus("mine", **tables())
+    study = find_study("news").study("news")
+    assert study.flags == ("off_scale",)
+    assert study.n_off_scale == 1
+    assert study.notes[1].startswith("1 of 3 answers (33.3%)")
 
 
 def test_stimuli_come_back_as_they_were_written() -> None:

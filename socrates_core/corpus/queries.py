@@ -38,7 +38,8 @@ asked AS (
 class StudyRecord:
     """One study as its row in the corpus describes it.
 
-    `reference_condition` is None where the source names none; the counts are of what was answered.
+    `reference_condition` is None where the source names none; the counts are of what was answered; `flags` are
+    keys of what was found in the answers (see flags.py), with their sentences among the notes.
     """
 
     study_id: str
@@ -55,7 +56,9 @@ class StudyRecord:
     n_conditions: int
     n_outcomes: int
     n_responses: int
+    n_off_scale: int
     scale_kinds: tuple[str, ...]
+    flags: tuple[str, ...]
 
 
 class Corpus:
@@ -76,7 +79,7 @@ class Corpus:
         if not rows:
             raise unknown("study", study_id, self.study_ids(), f"This is the corpus {self.name!r}.")
         row = rows[0]
-        lists = {name: tuple(row[name] or ()) for name in ("notes", "scale_kinds")}
+        lists = {name: tuple(row[name] or ()) for name in ("notes", "scale_kinds", "flags")}
         return StudyRecord(**{**{field.name: row[field.name] for field in fields(StudyRecord)}, **lists})
 
     def study_ids(self) -> list[str]:

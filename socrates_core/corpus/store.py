@@ -4,25 +4,29 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock
 
 from socrates_core import settings
 from socrates_core.corpus.queries import Corpus, damaged
 from socrates_core.corpus.tables import SCHEMAS, build_tables
 from socrates_core.errors import UserError, unknown
-from socrates_core.files import file_digest, read_json, write_json, write_parquet, write_text
+from socrates_core.files import file_digest, read_json, write_json, write_text
 
-__all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus"]
+__all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus", "writing_corpus"]
 
 FORMAT = "socrates-corpus"
-VERSION = 1
+VERSION = 2
+ROWS_IN_GROUP = 60_000  # a study's answers lie in one or two row groups, so that a question to it reads few
 
 
 def corpora() -> list[str]:
@@ -86,24 +90,50 @@ def write_corpus(
 ) -> Path:
     """Writes a corpus, replacing one of that name, all or nothing; returns its folder.
 
-    The counts of `studies` and the `value` of `responses` are computed here: `value` is the response as an
-    answer on its stimulus' scale, missing where it lies off the scale. `recipe` says how the corpus was made,
-    so that its maker can tell whether it is up to date. `texts` (file name -> content) are kept beside the
-    tables. Raises UserError where the tables do not fit.
+    `texts` (file name -> content) are kept beside the tables. See `writing_corpus`, which takes a large corpus
+    study by study.
+    """
+    with writing_corpus(name, title=title, source=source, recipe=recipe) as corpus:
+        corpus.add(
+            {"studies": studies, "stimuli": stimuli, "participants": participants, "responses": responses}
+        )
+        for file, text in (texts or {}).items():
+            write_text(corpus.folder / file, text)
+    return settings.home() / "corpora" / name
+
+
+class GrowingCorpus:
+    """A corpus that is being written. Files put into its `folder` are kept beside the tables."""
+
+    def __init__(self, folder: Path, tables: Mapping[str, "_GrowingTable"]) -> None:
+        self.folder = folder
+        self._tables = tables
+
+    def add(self, frames: dict[str, pd.DataFrame]) -> None:
+        """Takes the four tables of some whole studies. Raises UserError where they do not fit."""
+        for table, content in build_tables(frames).items():
+            self._tables[table].add(content)
+
+
+@contextmanager
+def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> Iterator[GrowingCorpus]:
+    """Yields a corpus to add whole studies to, in order of study_id; it takes its place when the block has ended.
+
+    Nothing changes on an error. Memory holds about ROWS_IN_GROUP rows at a time. The counts and flags of
+    `studies` and the `value` of `responses` are computed here: `value` is the response as an answer on its
+    stimulus' scale, missing where it lies off the scale or where an optional column `refused` says so. `recipe`
+    says how the corpus was made, so that its maker can tell whether it is up to date.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise UserError(
             f"{name!r} cannot name a corpus. Use up to 64 lower-case letters, digits, '-' and '_'."
         )
-    frames = {"studies": studies, "stimuli": stimuli, "participants": participants, "responses": responses}
-    tables = build_tables(frames)
     root = settings.folder("corpora")
     aside = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
     try:
-        for table, content in tables.items():
-            write_parquet(aside / f"{table}.parquet", content)
-        for file, text in (texts or {}).items():
-            write_text(aside / file, text)
+        with ExitStack() as opened:
+            tables = {table: opened.enter_context(_GrowingTable(aside, table)) for table in SCHEMAS}
+            yield GrowingCorpus(aside, tables)
         write_json(aside / "manifest.json", _manifest(title, source, recipe, tables, aside))
         _replace(root / name, aside)
     except OSError as error:
@@ -113,7 +143,40 @@ def write_corpus(
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return root / name
+
+
+class _GrowingTable:
+    """One table's Parquet file. Whole studies are held until they fill a row group of about ROWS_IN_GROUP rows."""
+
+    def __init__(self, folder: Path, table: str) -> None:
+        schema = SCHEMAS[table]
+        packed = {name for name in ("sample_id", "participant") if name in schema.names}
+        self._file = pq.ParquetWriter(
+            folder / f"{table}.parquet", schema, compression="zstd", compression_level=9,
+            use_dictionary=[name for name in schema.names if name not in packed],
+            column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
+        )  # fmt: skip
+        self._held: list[pa.Table] = []
+        self._n_held = self.num_rows = 0
+
+    def add(self, content: pa.Table) -> None:
+        self._held.append(content)
+        self._n_held += content.num_rows
+        self.num_rows += content.num_rows
+        if self._n_held >= ROWS_IN_GROUP:
+            self._write()
+
+    def _write(self) -> None:
+        if self._held:
+            self._file.write_table(pa.concat_tables(self._held), row_group_size=2 * ROWS_IN_GROUP)
+        self._held, self._n_held = [], 0
+
+    def __enter__(self) -> "_GrowingTable":
+        return self
+
+    def __exit__(self, *_ending: object) -> None:
+        self._write()
+        self._file.close()
 
 
 def _manifest(title: str, source: str, recipe: str, tables: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """The four tables of a corpus: their columns, what must hold between them, what is counted from them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from socrates_core.corpus.flags import find_flags
 from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Floats, Scale
 
 WORDINGS = ("instrument", "partly", "rebuilt")
-DESIGNS = ("between", "within")
+DESIGNS = ("between", "within", "mixed")
 WHOLE_NUMBERS = ("age", "household_size")
 
 _TEXT = pa.string()
@@ -22,7 +23,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("study_id", _TEXT), ("title", _TEXT), ("topic", _TEXT), ("source", _TEXT), ("url", _TEXT),
         ("licence", _TEXT), ("wording", _TEXT), ("design", _TEXT), ("reference_condition", _INT),
         ("notes", _TEXTS), ("n_participants", _INT), ("n_conditions", _INT), ("n_outcomes", _INT),
-        ("n_responses", _INT), ("scale_kinds", _TEXTS),
+        ("n_responses", _INT), ("n_off_scale", _INT), ("scale_kinds", _TEXTS), ("flags", _TEXTS),
     ]),
     "stimuli": pa.schema([
         ("study_id", _TEXT), ("stimulus_id", _INT), ("condition_num", _INT), ("task_num", _INT),
@@ -45,7 +46,9 @@ _KEYS = {
     "participants": "participant",
     "responses": "sample_id",
 }
-_COUNTED = ("n_participants", "n_conditions", "n_outcomes", "n_responses", "scale_kinds", "value")
+_COUNTED = (
+    "n_participants", "n_conditions", "n_outcomes", "n_responses", "n_off_scale", "scale_kinds", "flags", "value",
+)  # fmt: skip
 
 
 def scale_text(scale: Scale) -> str:
@@ -137,28 +140,29 @@ def _with_values(responses: pd.DataFrame, stimuli: pd.DataFrame) -> pd.DataFrame
     values = observed.copy()
     for text, positions in scales.groupby(scales).indices.items():
         values[positions] = on_scale(observed[positions], Scale.from_dict(json.loads(str(text))))
+    if "refused" in responses:
+        values[responses["refused"].to_numpy(dtype=bool)] = np.nan
     return responses.assign(value=values)
 
 
 def _with_counts(studies: pd.DataFrame, stimuli: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
-    asked = stimuli.groupby("study_id")
-    answered = responses.groupby("study_id")
-    known = stimuli.dropna(subset=["scale"])
-    kinds = (
-        known["scale"].map(lambda text: json.loads(text)["kind"]).groupby(known["study_id"]).agg(_distinct)
-    )
-    order = studies["study_id"]
-    return studies.assign(
-        n_participants=order.map(answered["participant"].nunique()),
-        n_conditions=order.map(asked["condition_num"].nunique()),
-        n_outcomes=order.map(asked["task_num"].nunique()),
-        n_responses=order.map(answered.size()),
-        scale_kinds=pd.Series([kinds.get(study, []) for study in order], index=order.index),
-    )
+    """The studies with what is counted and found in their answers; the findings' sentences join the notes."""
+    asked, answered = dict(iter(stimuli.groupby("study_id"))), dict(iter(responses.groupby("study_id")))
+    rows = []
+    for row in studies.to_dict("records"):
+        texts, given = asked[row["study_id"]], answered[row["study_id"]]
+        flags = find_flags(texts, given)
+        rows.append({
+            **row, "notes": [*row["notes"], *flags.values()], "flags": list(flags),
+            "n_participants": given["participant"].nunique(), "n_conditions": texts["condition_num"].nunique(),
+            "n_outcomes": texts["task_num"].nunique(), "n_responses": len(given),
+            "n_off_scale": int(given["value"].isna().sum()), "scale_kinds": _kinds(texts["scale"]),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
-def _distinct(values: Iterable[str]) -> list[str]:
-    return sorted(set(values))
+def _kinds(scales: pd.Series) -> list[str]:
+    return sorted({json.loads(text)["kind"] for text in scales.dropna().unique()})
 
 
 def _as_table(name: str, frame: pd.DataFrame) -> pa.Table:
