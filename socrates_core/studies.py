@@ -45,15 +45,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a study showed and asked: names and texts of its conditions by number, and its items in order.
-
-    `shared` are groups of conditions whose people read the same text, so that no treatment can be seen.
-    """
+    """What a study showed and asked: names and texts of its conditions by number, and its items in order."""
 
     conditions: dict[int, str]
     texts: dict[int, str]
     items: tuple[Item, ...]
-    shared: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ def read_outline(corpus: Corpus, study_id: str) -> Outline:
         unread = bool(asked["scale"].isna().any())
         items.append(Item(int(str(task_num)), str(part), *names, of_condition, n_texts, unread))
     named = {int(str(number)): str(name) for number, name in first["condition_name"].first().items()}
-    return Outline(named, texts, _distinctly_named(items), _alike(rows))
+    return Outline(named, texts, _distinctly_named(items))
 
 
 def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
@@ -139,17 +135,6 @@ def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
         replace(item, name=f"{item.name}: {item.part}") if item.part and item.part not in item.name else item
         for item in items
     )
-
-
-def _alike(rows: pd.DataFrame) -> tuple[tuple[int, ...], ...]:
-    """Groups of two and more conditions that show and ask the same of everybody."""
-    shown: dict[frozenset[tuple[Any, ...]], list[int]] = {}
-    columns = ["task_num", "part", "scale", "condition_text", "question", "n_texts"]
-    for number, own in rows.astype({"scale": object}).groupby("condition_num"):
-        if (own["n_texts"] == 1).all():
-            told = frozenset(own[columns].fillna("").itertuples(index=False, name=None))
-            shown.setdefault(told, []).append(int(str(number)))
-    return tuple(tuple(group) for group in shown.values() if len(group) > 1)
 
 
 def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -> list[HumanEffect]:

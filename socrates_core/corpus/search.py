@@ -56,7 +56,7 @@ def search(words: str, corpora: Sequence[str]) -> list[Found]:
     indexes: Index = {}
     for name in corpora:
         corpus = open_corpus(name)
-        indexes |= _index(corpus)
+        indexes |= read_passages(corpus)
     patterns = [re.compile(r"(?<!\w)" + re.escape(word)) for word in asked]
     hits = {key: _hits(passages, patterns, asked) for key, passages in indexes.items()}
     rarity = [
@@ -117,7 +117,7 @@ def _around(passage: Passage, asked: list[str]) -> str:
     return ("… " if start else "") + cut + (" …" if start + 2 * ROOM < len(text) else "")
 
 
-def _index(corpus: Corpus) -> Index:
+def read_passages(corpus: Corpus) -> Index:
     """The corpus' passages by study, read once for each state of its files."""
     return _read(corpus.name, json.dumps(corpus.manifest["sha256"], sort_keys=True))
 
