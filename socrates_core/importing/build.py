@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from socrates_core.corpus.store import corpora, open_corpus, write_corpus
+from socrates_core.corpus.store import corpora, write_corpus
 from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
 from socrates_core.errors import UserError
 from socrates_core.importing.check import find_problems
@@ -15,8 +15,9 @@ from socrates_core.importing.values import as_numbers
 from socrates_core.prompts import render_prompt, render_stimulus
 from socrates_core.records import DEMOGRAPHICS, Prompt, Scale
 from socrates_core.scales import render_instruction
+from socrates_core.settings import home
 
-RECIPE = "own study"
+MAPPING = "mapping.yaml"  # the file in a corpus that says how it was imported
 
 
 @dataclass(frozen=True)
@@ -84,17 +85,18 @@ def import_study(table: Table, mapping: Mapping, name: str | None = None) -> str
         raise UserError(" ".join(seen.problems[:3]))
     if name in corpora() and not is_own_study(name):
         raise UserError(f"The name {name!r} belongs to a corpus that is no import. Choose another study id.")
-    study = mapping.study
+    study, frames = mapping.study, seen.frames
     write_corpus(
-        name, title=study.title, source=study.source, recipe=RECIPE,
-        texts={"mapping.yaml": render_mapping(mapping)}, **seen.frames,
+        name, title=study.title, source=study.source, texts={MAPPING: render_mapping(mapping)},
+        studies=frames["studies"], stimuli=frames["stimuli"], participants=frames["participants"],
+        responses=frames["responses"],
     )  # fmt: skip
     return name
 
 
 def is_own_study(name: str) -> bool:
     """Whether the corpus `name` came from `import_study`, which may replace it."""
-    return open_corpus(name).manifest.get("recipe") == RECIPE
+    return (home() / "corpora" / name / MAPPING).is_file()
 
 
 def _holds(rows: pd.DataFrame, when: When) -> pd.Series:

@@ -1,0 +1,120 @@
+"""A study or a corpus for colleagues: SocSci210's columns as Parquet or CSV, or a labelled SPSS or Stata file.
+
+Beside every file stands its codebook, `<name>.codebook.md`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from socrates_core.corpus.codebook import render_codebook
+from socrates_core.corpus.labelled import read_responses, write_labelled
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.tables import WHOLE_NUMBERS
+from socrates_core.errors import unknown
+from socrates_core.files import replacing, write_text
+from socrates_core.prompts import render_prompt
+from socrates_core.records import DEMOGRAPHICS
+
+Kind = Literal["parquet", "csv", "sav", "dta"]
+KINDS: tuple[Kind, ...] = ("parquet", "csv", "sav", "dta")
+PERSON = pa.struct([(name, pa.int64() if name in WHOLE_NUMBERS else pa.string()) for name in DEMOGRAPHICS])
+
+
+def export_study(corpus: Corpus, study_id: str, kind: str, path: Path) -> Path:
+    """Writes one study to `path` and its codebook beside it; returns the codebook's path.
+
+    Raises UserError for an unknown study or kind, or where the files cannot be written.
+    """
+    if kind in ("sav", "dta"):
+        write_labelled(corpus, study_id, kind, path)
+        return _write_codebook(corpus, [study_id], kind, path)
+    return export_corpus(corpus, kind, path, [study_id])
+
+
+def export_corpus(corpus: Corpus, kind: str, path: Path, study_ids: Sequence[str] | None = None) -> Path:
+    """Writes some studies (all by default) to `path`, with one codebook; returns the codebook's path.
+
+    For the kinds sav and dta `path` is a folder, which gets a file and a codebook a study, as their variables
+    differ; it is returned. Raises UserError for an unknown study or kind, or where the files cannot be written.
+    """
+    if kind not in KINDS:
+        raise unknown("file kind", kind, KINDS)
+    chosen = [corpus.study(study).study_id for study in study_ids or corpus.study_ids()]
+    if kind in ("sav", "dta"):
+        for study in chosen:
+            export_study(corpus, study, kind, path / f"{study}.{kind}")
+        return path
+    write = _write_parquet if kind == "parquet" else _write_csv
+    with replacing(path) as aside:
+        write(aside, (study_rows(corpus, study) for study in chosen), _whole(corpus))
+    return _write_codebook(corpus, chosen, kind, path)
+
+
+def study_rows(corpus: Corpus, study_id: str) -> pd.DataFrame:
+    """A study in SocSci210's columns, a row an answer as observed; `demographic` is a dict, None where unknown.
+
+    `prompt` is the user text that a model gets; `reasoning` is missing.
+    """
+    told = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
+    people = _people(corpus, study_id)
+    rows = read_responses(corpus, study_id)
+    profiles = rows["participant"].map(people)
+    texts = [told[number].stimulus for number in rows["stimulus_id"]]
+    prompts = [
+        render_prompt({key: value for key, value in person.items() if value is not None}, text).user
+        for person, text in zip(profiles, texts, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "sample_id": rows["sample_id"], "participant": rows["participant"], "demographic": profiles,
+            "stimuli": texts, "response": rows["response"],
+            "condition_num": [told[number].condition_num for number in rows["stimulus_id"]],
+            "task_num": [told[number].task_num for number in rows["stimulus_id"]],
+            "prompt": prompts, "reasoning": None, "study_id": study_id,
+        }
+    )  # fmt: skip
+
+
+def _people(corpus: Corpus, study_id: str) -> dict[int, dict[str, Any]]:
+    frame = corpus.participants([study_id]).astype(object)
+    fields = frame[list(DEMOGRAPHICS)].where(frame[list(DEMOGRAPHICS)].notna(), None).to_dict("records")
+    return dict(zip(frame["participant"], fields, strict=True))
+
+
+def _whole(corpus: Corpus) -> bool:
+    """Whether every answer of the corpus is a whole number, as SocSci210's are."""
+    answers = pq.read_table(corpus.path / "responses.parquet", columns=["response"])["response"].to_numpy()
+    return bool((answers == answers.round()).all())
+
+
+def _write_parquet(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> None:
+    number, text = pa.int64(), pa.string()
+    schema = pa.schema([
+        ("sample_id", number), ("participant", number), ("demographic", PERSON), ("stimuli", text),
+        ("response", number if whole else pa.float64()), ("condition_num", number), ("task_num", number),
+        ("prompt", text), ("reasoning", text), ("study_id", text),
+    ])  # fmt: skip
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for rows in studies:
+            file.write_table(pa.Table.from_pandas(rows, schema=schema, preserve_index=False))
+
+
+def _write_csv(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> None:
+    """`demographic` is JSON text in a CSV file."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, rows in enumerate(studies):
+            people = rows["demographic"].map(lambda person: json.dumps(person, ensure_ascii=False))
+            response = rows["response"].astype("int64") if whole else rows["response"]
+            rows.assign(demographic=people, response=response).to_csv(file, index=False, header=not number)
+
+
+def _write_codebook(corpus: Corpus, study_ids: Sequence[str], kind: str, path: Path) -> Path:
+    codebook = path.with_name(f"{path.stem}.codebook.md")
+    write_text(codebook, render_codebook(corpus, study_ids, wide=kind in ("sav", "dta")))
+    return codebook

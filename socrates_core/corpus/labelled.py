@@ -1,0 +1,123 @@
+"""A study as an SPSS or Stata file: a row a person and condition, a labelled variable an outcome."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.tables import WHOLE_NUMBERS
+from socrates_core.errors import UserError
+from socrates_core.files import replacing
+from socrates_core.personas import label
+from socrates_core.records import DEMOGRAPHICS, Number, Stimulus
+
+MOST_CODES = 3  # that SPSS takes as missing
+_LABEL = {"sav": 250, "dta": 80}  # bytes of a variable's label
+_VALUE_LABEL = 120
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An outcome as a variable; a battery's items are variables of their own.
+
+    `values` labels the scale's values where the conditions agree on them. `off_scale` are the values that were
+    answered but are not on the scale. `stimuli` are the stimuli it holds the answers to, at most one a condition.
+    """
+
+    name: str
+    label: str
+    values: Mapping[Number, str]
+    off_scale: tuple[float, ...]
+    stimuli: tuple[Stimulus, ...]
+
+
+def read_responses(corpus: Corpus, study_id: str) -> pd.DataFrame:
+    """Every response of a study in order of sample_id: the columns of the table `responses`."""
+    file = pq.read_table(corpus.path / "responses.parquet", filters=[("study_id", "=", study_id)])
+    rows: pd.DataFrame = file.to_pandas().sort_values("sample_id", ignore_index=True)
+    return rows
+
+
+def variables(corpus: Corpus, study_id: str) -> list[Variable]:
+    """The variables of a study's file, in order of outcome."""
+    groups = dict[tuple[int, int], list[Stimulus]]()
+    items = dict[tuple[int, int], int]()
+    for stimulus in corpus.stimuli(study_id):
+        cell = (stimulus.condition_num, stimulus.task_num)
+        items[cell] = items.get(cell, -1) + 1
+        groups.setdefault((stimulus.task_num, items[cell]), []).append(stimulus)
+    rows = read_responses(corpus, study_id)
+    off = rows[rows["value"].isna()].groupby("stimulus_id")["response"].unique()
+    named = dict[str, int]()
+    return [_variable(groups[key], key[1], off, named) for key in sorted(groups)]
+
+
+def _variable(stimuli: list[Stimulus], item: int, off: pd.Series, named: dict[str, int]) -> Variable:
+    first = stimuli[0]
+    stem = re.sub(r"[^a-z0-9]+", "_", first.outcome_name.lower()).strip("_")[:24]
+    stem = stem if stem[:1].isalpha() else f"q{first.task_num}_{stem}".strip("_")
+    name = f"{stem}_{item + 1}" if item else stem
+    named[name] = named.get(name, 0) + 1
+    name = f"{name}_{named[name]}_" if named[name] > 1 else name
+    labels = {stimulus.scale.labels for stimulus in stimuli}
+    codes = sorted({float(value) for s in stimuli for value in off.get(s.stimulus_id, ())})
+    text = " ".join((first.question or first.outcome_name).split())
+    return Variable(name, text, dict(labels.pop()) if len(labels) == 1 else {}, tuple(codes), tuple(stimuli))
+
+
+def write_labelled(corpus: Corpus, study_id: str, kind: str, path: Path) -> None:
+    """Writes the study to a .sav or .dta file. Raises UserError where it does not fit.
+
+    Where a person answered one stimulus more than once the first answer counts. Values off the scale are
+    missing codes in SPSS where there are at most MOST_CODES of them.
+    """
+    import pyreadstat
+
+    found = variables(corpus, study_id)
+    labels = {"participant": "Participant", "condition": "Condition"} | {f: label(f) for f in DEMOGRAPHICS}
+    labels |= {variable.name: variable.label for variable in found}
+    conditions: dict[Number, str] = {s.condition_num: s.condition_name for s in corpus.stimuli(study_id)}
+    values: dict[str, Mapping[Number, str]] = {"condition": conditions}
+    values |= {variable.name: variable.values for variable in found if variable.values}
+    common: dict[str, Any] = {
+        "file_label": _cut(corpus.study(study_id).title, 60),
+        "column_labels": {name: _cut(text, _LABEL[kind]) for name, text in labels.items()},
+        "variable_value_labels": {
+            name: {value: _cut(text, _VALUE_LABEL) for value, text in told.items()}
+            for name, told in values.items()
+            if kind == "sav" or all(isinstance(value, int) for value in told)
+        },
+    }
+    codes: dict[str, Any] = {v.name: list(v.off_scale) for v in found if 0 < len(v.off_scale) <= MOST_CODES}
+    with replacing(path) as aside:
+        try:
+            if kind == "sav":
+                pyreadstat.write_sav(_wide(corpus, study_id, found), aside, missing_ranges=codes, **common)
+            else:
+                pyreadstat.write_dta(_wide(corpus, study_id, found), aside, **common)
+        except (pyreadstat.PyreadstatError, pyreadstat.ReadstatError) as error:
+            raise UserError(f"The study {study_id!r} does not fit into a .{kind} file ({error}).") from error
+
+
+def _wide(corpus: Corpus, study_id: str, found: list[Variable]) -> pd.DataFrame:
+    place = {s.stimulus_id: (s.condition_num, v.name) for v in found for s in v.stimuli}
+    rows = read_responses(corpus, study_id).drop_duplicates(["participant", "stimulus_id"])
+    spots = rows["stimulus_id"].map(place)
+    rows = rows.assign(condition=spots.str[0], variable=spots.str[1])
+    wide = rows.pivot(index=["participant", "condition"], columns="variable", values="response")
+    wide = wide.reindex(columns=[variable.name for variable in found]).reset_index()
+    people = corpus.participants([study_id]).drop(columns="study_id").dropna(axis=1, how="all")
+    for name in set(people) & set(WHOLE_NUMBERS):
+        people[name] = people[name].astype(float)
+    joined = wide[["participant", "condition"]].merge(people, on="participant", how="left")
+    return joined.join(wide.drop(columns=["participant", "condition"]))
+
+
+def _cut(text: str, most: int) -> str:
+    """At most `most` bytes of the text in UTF-8."""
+    return text.encode()[:most].decode(errors="ignore")
