@@ -1,7 +1,9 @@
 """What a model is asked, word for word as SocSci210 asks it (Kolluri et al. 2025, arXiv 2509.05830)."""
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise, takewhile
 
 from socrates_core.personas import render_profile
 from socrates_core.records import Prompt
@@ -18,9 +20,16 @@ _USER = """You are a survey respondent with the following demographic profile:
 Read the question below and answer exactly as this person would. Follow the response instructions precisely.
 
 {stimulus}"""
-_READ = re.compile(r"\AYou read [\"“]")
-_ASKED = re.compile(r"[\"”] and then were asked: [\"“]")
-_ONLY_ASKED = re.compile(r"\AYou were asked: [\"“]")
+_TOLD = re.compile(
+    r"\AYou (?:read|viewed|watched|saw|heard|listened|did not|were (?:asked|told|shown|informed|given|not))\b"
+)
+_READ = re.compile(r"\AYou read (?P<quote>[\"“'‘])")
+_ASKED = re.compile(
+    r"(?:\A|,?\s{1,2})(?:and\s)?(?:then\s)?(?:you\s)?were\s(?:then\s)?asked:\s{0,2}(?P<quote>[\"“'‘])",
+    re.IGNORECASE,
+)
+_DOUBLE, _SINGLE = '"“”', "'‘’"
+_SENTENCE = re.compile(r"(?<=[.?!])[\"”'’)]{0,2}\s+")
 
 
 def render_prompt(demographics: Mapping[str, str | int], stimulus: str) -> Prompt:
@@ -29,35 +38,120 @@ def render_prompt(demographics: Mapping[str, str | int], stimulus: str) -> Promp
 
 
 def render_stimulus(condition_text: str, question: str, instruction: str) -> str:
-    """What a person reads: the condition, the question and the response instruction. Empty parts are left out."""
+    """What a person reads: the condition, the question and the response instruction. Empty parts are left out.
+
+    A condition that tells what happened ("You viewed a photo") stands as it is; any other is quoted as read.
+    """
     condition = condition_text.strip()
     if not question.strip():
         return f"{condition} {instruction}".strip()
-    asked = f"{question.strip()} {instruction}".strip()
-    return (
-        f'You read "{condition}" and then were asked: "{asked}"'
-        if condition
-        else f'You were asked: "{asked}"'
-    )
+    asked = f'were asked: "{f"{question.strip()} {instruction}".strip()}"'
+    if not condition:
+        return f"You {asked}"
+    if not _TOLD.match(condition):
+        return f'You read "{condition}" and then {asked}'
+    ended = condition.rstrip("\"”'’)").endswith((".", "?", "!"))
+    return f"{condition} Then you {asked}" if ended else f"{condition} and then {asked}"
 
 
 def split_stimulus(stimulus: str) -> tuple[str, str]:
     """The condition's text and the question, without the instruction: what `render_stimulus` put together.
 
-    A stimulus of any other build is a condition as a whole, with an empty question.
+    Also splits "You viewed ... and then were asked: '...'" and its kin; a condition that is no quotation is
+    kept as it is told. Both parts stand in the stimulus letter by letter. Where it does not say for certain
+    where the question begins, the whole text is the condition, with an empty question.
     """
     start = instruction_start(stimulus)
     told = stimulus[:start].strip()
-    if start is None or not stimulus.rstrip().endswith(
-        ('"', "”")
-    ):  # the quotation closes before the instruction
-        told_of_question = told[:-1].rstrip() if told.endswith(('"', "”")) else told
-    else:
-        told_of_question = told
-    read, asked = _READ.match(told), _ASKED.search(told)
-    if read and asked:
-        return told[read.end() : asked.start()].strip(), told_of_question[asked.end() :].strip()
-    only = _ONLY_ASKED.match(told)
-    if only and "were asked:" not in told[only.end() :]:
-        return "", told_of_question[only.end() :].strip()
+    for asked in reversed(list(_ASKED.finditer(told))[-5:]):
+        question, before = told[asked.end() :], told[: asked.start()]
+        closed = _closed_at(question, asked["quote"])
+        at_end = len(question) - 1 if question.endswith(tuple(_kind(asked["quote"]))) else None
+        if closed != at_end or not question[:closed].strip():
+            continue
+        if not before:
+            return "", question[:closed].strip()
+        read = _READ.match(before)
+        if read and _closed_at(before[read.end() :], read["quote"]) == len(before) - read.end() - 1:
+            return before[read.end() : -1].strip(), question[:closed].strip()
+        if _is_balanced(before):
+            return before.strip(), question[:closed].strip()
     return told, ""
+
+
+def split_stimuli(rows: Sequence[tuple[int, int, str]]) -> list[tuple[str, str]]:
+    """The parts of every stimulus of one study, given as (condition_num, task_num, stimulus).
+
+    A text that `split_stimulus` leaves whole is split where its study shows the seam: the question is what several
+    conditions ask in the same words at the end of texts that begin differently. Texts that all of them show are
+    a battery of questions, which says nothing about the seam.
+    """
+    parts = [split_stimulus(stimulus) for _, _, stimulus in rows]
+    alike: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for index, ((_, task_num, _), (told, question)) in enumerate(zip(rows, parts, strict=True)):
+        if not question:
+            alike[task_num, _sentences(told)[-1]].append(index)
+    for (_, last), indices in alike.items():
+        shown: dict[str, set[int]] = defaultdict(set)
+        for index in indices:
+            shown[parts[index][0]].add(rows[index][0])
+        conditions = set[int]().union(*shown.values())
+        if "?" in last and len(shown) > 1 and conditions not in shown.values():
+            question = _shared_end(sorted(shown))
+            for index in indices:
+                told = parts[index][0]
+                asked = _ASKED.match(question)
+                bare = question[asked.end() :].rstrip("\"”'’") if asked else question
+                parts[index] = told[: len(told) - len(question)].strip(), bare
+    return parts
+
+
+def _shared_end(texts: Sequence[str]) -> str:
+    """The whole sentences in which all of the texts end."""
+    backwards = zip(*(reversed(_sentences(text)) for text in texts), strict=False)
+    n_shared = sum(1 for _ in takewhile(lambda sentences: len(set(sentences)) == 1, backwards))
+    return "".join(_sentences(texts[0])[-n_shared:])
+
+
+def _sentences(text: str) -> list[str]:
+    """The text cut into sentences, each with the space after it."""
+    ends = [0, *(end.end() for end in _SENTENCE.finditer(text)), len(text)]
+    return [text[start:end] for start, end in pairwise(ends)]
+
+
+def _closed_at(text: str, quote: str) -> int | None:
+    """Where a quotation that `quote` opened right before `text` closes; None where it does not."""
+    depth = 1
+    for position, step in _quote_marks(text, quote):
+        depth += step
+        if depth == 0:
+            return position
+    return None
+
+
+def _is_balanced(text: str) -> bool:
+    """True where every quotation in `text` that opens also closes; a lone closing ' is an apostrophe."""
+    for quote in _DOUBLE, _SINGLE:
+        depth = 0
+        for _, step in _quote_marks(text, quote):
+            depth = max(depth + step, 0 if quote == _SINGLE else -1)
+            if depth < 0:
+                return False
+        if depth:
+            return False
+    return True
+
+
+def _kind(quote: str) -> str:
+    return _DOUBLE if quote in _DOUBLE else _SINGLE
+
+
+def _quote_marks(text: str, quote: str) -> Iterator[tuple[int, int]]:
+    """Positions of quotation marks of the kind of `quote`, with 1 for an opening and -1 for a closing one."""
+    kind = _kind(quote)
+    for mark in re.finditer(f"[{kind}]", text):
+        before, after = text[max(0, mark.start() - 1) : mark.start()], text[mark.end() : mark.end() + 1]
+        if kind == _SINGLE and before.isalnum() and after.isalnum():
+            continue  # an apostrophe
+        straight = after.strip() and (not before.strip() or before in "([—–-" + _DOUBLE + _SINGLE)
+        yield mark.start(), 1 if mark[0] in "“‘" or (mark[0] in "\"'" and straight) else -1

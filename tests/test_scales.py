@@ -187,7 +187,7 @@ def test_no_text_makes_reading_fail(text: str) -> None:
 def test_an_instruction_is_looked_for_at_the_end_of_a_text_alone() -> None:
     long = "Only return an integer from 1 to 7, where 1 means " + "x" * (2 * LONGEST)
     assert instruction_start(long) is None and parse_scale(long) is None
-    assert instruction_start("x" * 10**6 + long[:LONGEST] + "”  ") == 10**6
+    assert instruction_start(" " * 10**6 + long[:LONGEST] + "”  ") == 10**6
 
 
 @pytest.mark.parametrize(
