@@ -59,7 +59,7 @@ def variables(corpus: Corpus, study_id: str) -> list[Variable]:
 
 def _variable(stimuli: list[Stimulus], item: int, off: pd.Series, named: dict[str, int]) -> Variable:
     first = stimuli[0]
-    stem = re.sub(r"[^a-z0-9]+", "_", first.outcome_name.lower()).strip("_")[:24]
+    stem = re.sub(r"[^a-z0-9]+", "_", first.outcome_name.lower())[:28].strip("_")
     stem = stem if stem[:1].isalpha() else f"q{first.task_num}_{stem}".strip("_")
     name = f"{stem}_{item + 1}" if item else stem
     named[name] = named.get(name, 0) + 1

@@ -3,6 +3,7 @@
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.store import corpora, write_corpus
@@ -142,12 +143,12 @@ def _answers(rows: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFram
     for task_num, outcome in enumerate(mapping.outcomes):
         asked = _holds(rows, outcome.when)
         for condition_num, condition in enumerate(mapping.conditions):
-            column = outcome.column_by_condition.get(condition.name, outcome.column)
+            column = outcome.column_in(condition.name)
             if not column:
                 continue
             cells = rows.loc[asked & in_condition[condition_num], column]
             given = cells[cells.notna() & ~cells.isin(outcome.missing)]
-            response = as_numbers(given, outcome.values, outcome.scale.scale())
+            response = as_numbers(given, outcome.values, outcome.scale_in(condition.name))
             absent += len(cells) - len(given)
             unread[outcome.name] = unread.get(outcome.name, 0) + int(response.isna().sum())
             parts.append(_part(response.dropna(), condition_num, task_num))
@@ -220,8 +221,7 @@ def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
             stimulus_id = condition_num * len(mapping.outcomes) + task_num
             if stimulus_id not in answered:
                 continue
-            scale = outcome.scale.scale()
-            question = outcome.text_by_condition.get(condition.name, outcome.question)
+            scale, question = outcome.scale_in(condition.name), outcome.question_in(condition.name)
             found.append(
                 {
                     "stimulus_id": stimulus_id, "condition_num": condition_num, "task_num": task_num,
@@ -236,13 +236,16 @@ def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
 def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
     """Fills in the parsed outcomes and says what is odd about the answers and the texts."""
     for task_num, outcome in enumerate(mapping.outcomes):
+        given = answers[answers["task_num"] == task_num]
+        off = 0
+        for condition_num, told in given.groupby("condition_num")["response"]:
+            scale = outcome.scale_in(mapping.conditions[int(str(condition_num))].name)
+            off += int(np.isnan(on_scale(told.to_numpy(dtype=float), scale)).sum())
         scale = outcome.scale.scale()
-        given = answers.loc[answers["task_num"] == task_num, "response"].to_numpy(dtype=float)
-        off = int(pd.isna(on_scale(given, scale)).sum())
         seen.outcomes.append(
             ParsedOutcome(outcome.name, render_instruction(scale), scale, len(given) - off, off)
         )
-        if not len(given):
+        if given.empty:
             seen.remarks.append(f"The outcome {outcome.name!r} has no answers.")
         if off:
             seen.remarks.append(

@@ -36,10 +36,11 @@ def _outcome_problems(outcome: OutcomeSpec, mapping: Mapping) -> Iterator[str]:
     if not outcome.column and not outcome.column_by_condition:
         yield f"The outcome {outcome.name!r} names no column with its answers."
     for condition in mapping.conditions:
-        if not outcome.text_by_condition.get(condition.name, outcome.question).strip():
+        if not (outcome.question_in(condition.name) + condition.text).strip():
             yield f"The outcome {outcome.name!r} has no question. Write what people were asked."
             break
-    try:
-        check_scale(outcome.scale.scale())
-    except UserError as error:
-        yield f"The scale of {outcome.name!r}: {error}"
+    for scale in (outcome.scale, *outcome.scale_by_condition.values()):
+        try:
+            check_scale(scale.scale())
+        except UserError as error:
+            yield f"The scale of {outcome.name!r}: {error}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from socrates_core.drafts.spec import ScaleField
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import write_text
-from socrates_core.records import DEMOGRAPHICS, Number
+from socrates_core.records import DEMOGRAPHICS, Number, Scale
 
 MAX_FILE = 5_000_000
 
@@ -68,8 +68,8 @@ class ConditionSpec(_Spec):
 class OutcomeSpec(_Spec):
     """A question, its scale and the column with the answers.
 
-    `column_by_condition` and `text_by_condition` (condition name -> column or question) go before `column` and
-    `question`. `when` chooses rows, for files with a row an answer. `values` turns cells into numbers; other
+    `column_by_condition`, `text_by_condition` and `scale_by_condition` go before `column`, `question` and
+    `scale` in the conditions that they name. `when` chooses rows, for files with a row an answer. `values` turns cells into numbers; other
     cells are read as numbers or as labels of the scale. Cells in `missing` are no answers.
     """
 
@@ -79,9 +79,19 @@ class OutcomeSpec(_Spec):
     column: str = ""
     column_by_condition: dict[str, str] = Field(default_factory=dict)
     text_by_condition: dict[str, str] = Field(default_factory=dict)
+    scale_by_condition: dict[str, ScaleField] = Field(default_factory=dict)
     when: When = Field(default_factory=dict)
     values: dict[Cell, Number] = Field(default_factory=dict)
     missing: Cells = ()
+
+    def column_in(self, condition: str) -> str:
+        return self.column_by_condition.get(condition, self.column)
+
+    def question_in(self, condition: str) -> str:
+        return self.text_by_condition.get(condition, self.question)
+
+    def scale_in(self, condition: str) -> Scale:
+        return self.scale_by_condition.get(condition, self.scale).scale()
 
 
 class KeepSpec(_Spec):
@@ -118,7 +128,11 @@ class Mapping(_Spec):
             if twice is not None:
                 raise ValueError(f"two {what}s are called {twice!r}; names must differ")
         for outcome in self.outcomes:
-            for name in (*outcome.column_by_condition, *outcome.text_by_condition):
+            for name in {
+                **outcome.column_by_condition,
+                **outcome.text_by_condition,
+                **outcome.scale_by_condition,
+            }:
                 if name not in known:
                     raise ValueError(str(unknown("condition", name, known)))
         if self.study.reference and self.study.reference not in known:
@@ -182,6 +196,8 @@ def render_mapping(mapping: Mapping) -> str:
     stored = mapping.model_dump(mode="json", exclude_defaults=True)
     for written, outcome in zip(stored.get("outcomes", []), mapping.outcomes, strict=True):
         written["scale"] = outcome.scale.model_dump(mode="json")
+        for name, scale in outcome.scale_by_condition.items():
+            written["scale_by_condition"][name] = scale.model_dump(mode="json")
     return yaml.safe_dump(stored, allow_unicode=True, sort_keys=False, width=100)
 
 
