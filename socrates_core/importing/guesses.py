@@ -70,8 +70,8 @@ class Facts:
 class Guess:
     """A demographic field with the words for a column's values; none where they are words already."""
 
-    field: str
-    values: Mapping[str, str] = field(default_factory=dict)
+    name: str
+    values: dict[str, str] = field(default_factory=dict)
 
 
 def describe_columns(table: Table) -> list[Facts]:

@@ -69,8 +69,8 @@ class OutcomeSpec(_Spec):
     """A question, its scale and the column with the answers.
 
     `column_by_condition`, `text_by_condition` and `scale_by_condition` go before `column`, `question` and
-    `scale` in the conditions that they name. `when` chooses rows, for files with a row an answer. `values` turns cells into numbers; other
-    cells are read as numbers or as labels of the scale. Cells in `missing` are no answers.
+    `scale` in the conditions that they name. `when` chooses rows, for files with a row an answer. `values` turns
+    cells into numbers; other cells are read as numbers or as labels of the scale. Cells in `missing` are none.
     """
 
     name: str

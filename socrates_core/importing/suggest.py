@@ -91,9 +91,9 @@ def _demographics(columns: Sequence[Facts], table: Table) -> dict[str, Demograph
     found = dict[str, DemographicSpec]()
     for column in columns:
         guess = guess_demographic(column)
-        if guess and guess.field not in found:
+        if guess and guess.name not in found:
             values = guess.values or table.value_labels.get(column.name, {})
-            found[guess.field] = DemographicSpec(column=column.name, values=values)
+            found[guess.name] = DemographicSpec(column=column.name, values=values)
     return found
 
 
