@@ -45,11 +45,15 @@ class Item:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a study showed and asked: names and texts of its conditions by number, and its items in order."""
+    """What a study showed and asked: names and texts of its conditions by number, and its items in order.
+
+    `first` is the id of the first stimulus of a condition, task and part.
+    """
 
     conditions: dict[int, str]
     texts: dict[int, str]
     items: tuple[Item, ...]
+    first: dict[tuple[int, int, str], int]
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,13 @@ def read_outline(corpus: Corpus, study_id: str) -> Outline:
         unread = bool(asked["scale"].isna().any())
         items.append(Item(int(str(task_num)), str(part), *names, of_condition, n_texts, unread))
     named = {int(str(number)): str(name) for number, name in first["condition_name"].first().items()}
-    return Outline(named, texts, _distinctly_named(items))
+    places = zip(rows["condition_num"], rows["task_num"], rows["part"], strict=True)
+    firsts = dict(zip(reversed(list(places)), reversed(rows["stimulus_id"].tolist()), strict=True))
+    return Outline(named, texts, _distinctly_named(items), firsts)
 
 
 def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
-    """The questions of a battery named by what they ask."""
+    """The questions of a battery named by what they ask, each after its outcome."""
     return tuple(
         replace(item, name=f"{item.name}: {item.part}") if item.part and item.part not in item.name else item
         for item in items

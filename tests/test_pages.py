@@ -92,13 +92,15 @@ def test_an_empty_page_says_what_to_do_next(home: Path, page: str) -> None:
 def test_studies_can_be_searched_and_say_when_nothing_matches(starter_home: Path) -> None:
     app = open_page(PAGES[0])
     assert len(app.dataframe[0].value) >= 12
-    app.text_input(key="studies_search").set_value("kakadu mine").run()
+    app.text_input(key="q").set_value("kakadu mine").run()
     assert app.dataframe[0].value["study_id"].tolist() == ["kakadu"]
-    app.text_input(key="studies_search").set_value("no such words").run()
+    app.text_input(key="q").set_value("no such words").run()
     assert "No study matches" in fine(app)
 
 
-@pytest.mark.parametrize("view", ["Answers", "Effects", "Conditions", "Outcomes", "Exact prompt", "About"])
+@pytest.mark.parametrize(
+    "view", ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
+)
 @pytest.mark.parametrize("study", ["kakadu", "abortion"])
 def test_every_view_of_a_study_shows(starter_home: Path, study: str, view: str) -> None:
     app = open_page(PAGES[1], corpus="starter", study=study)

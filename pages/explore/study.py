@@ -4,29 +4,40 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import charts, data, state
-from pages.view.parts import show_chart, show_prompt, theme
+from pages.view.answers import show_answers
+from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.takers import show_takers
 from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
+from socrates_core.corpus.near import near_study
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts import store as drafts
 from socrates_core.drafts.start import draft_from_study
 from socrates_core.prompts import render_prompt
-from socrates_core.records import Stimulus
 from socrates_core.scales import render_instruction
-from socrates_core.studies import condition_names, outcome_names, reference_of
+from socrates_core.studies import Outline, reference_of
 
-VIEWS = ["Answers", "Effects", "Conditions", "Outcomes", "Exact prompt", "About"]
+VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
+DESIGNS = {
+    "between": "each person saw one condition", "within": "each person saw all conditions",
+    "mixed": "some people saw several conditions",
+}  # fmt: skip
+METHODS = {
+    "between": "Welch's t between people", "within": "paired within people",
+    "mixed": "Welch's t between people, although some answered in several conditions",
+}  # fmt: skip
+HOLM = "Holm's correction is over all outcomes that a condition is compared on."
+FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata (.dta)"}
 
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
     """The study of the link, or the one chosen in the box on top."""
-    studies = data.catalogue()
-    if studies.empty:
+    titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in data.titles().items()}
+    keys = list(titles)
+    if not keys:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         st.stop()
-    keys = [f"{row.corpus}/{row.study_id}" for row in studies.itertuples()]
-    titles = dict(zip(keys, studies["title"], strict=True))
     linked = f"{state.parameter('corpus')}/{state.parameter('study')}"
     if state.parameter("study") and linked not in keys:
         st.warning(f"There is no study {escape(linked)}. Choose one here.", icon=":material/help:")
@@ -49,128 +60,149 @@ def header(corpus: Corpus, record: StudyRecord) -> None:
         st.badge(f"{record.n_participants:,} people", icon=":material/group:", color="gray")
         st.badge(counted(record.n_conditions, "condition"), color="gray")
         st.badge(counted(record.n_outcomes, "outcome"), color="gray")
-        within = record.design == "within"
-        st.badge(
-            "each person saw all conditions" if within else "each person saw one condition", color="gray"
-        )
+        st.badge(DESIGNS[record.design], color="gray")
         colour = {"instrument": "green", "partly": "orange"}.get(record.wording, "orange")
         wording = {"instrument": "instrument's wording", "partly": "wording partly rebuilt"}
         st.badge(wording.get(record.wording, "wording rebuilt"), color=colour)  # type: ignore[arg-type]
 
 
-def choose_outcome(stimuli: list[Stimulus], key: str) -> int:
-    outcomes = outcome_names(stimuli)
-    return st.selectbox("Outcome", list(outcomes), format_func=lambda number: outcomes[number], key=key)
-
-
-def show_answers(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -> None:
-    task = choose_outcome(stimuli, "answers_outcome")
-    rows = [row for row in data.study_cells(corpus.name, record.study_id, data.stamp(corpus.name))
-            if row["task_num"] == task]  # fmt: skip
-    scale = next(s.scale for s in stimuli if s.task_num == task)
-    question = next(s.question or s.stimulus for s in stimuli if s.task_num == task)
-    show_text(question)
-    frame = data.distribution_frame(rows, scale)
-    title = f"What did people answer? {outcome_names(stimuli)[task]}"
-    show_chart(charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "people_answers")
-    dropped = sum(row["n_off_scale"] for row in rows)
-    n = ", ".join(f"{row['condition']} {row['n']:,}" for row in rows)
-    off = f" {dropped} answers off the scale are not shown." if dropped else " No answer was off the scale."
-    st.caption(escape(f"People: {n}. Bars: share of the condition's people, with 95% intervals.{off}"))
-
-
-def show_effects(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -> None:
-    conditions = condition_names(stimuli)
+def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
+    conditions = plan.conditions
     if len(conditions) < 2:
         st.info("This study has one condition, so there is no effect to show.", icon=":material/info:")
         return
-    numbers = list(conditions)
-    reference = st.selectbox(
-        "Reference condition", numbers, index=numbers.index(reference_of(record, conditions)),
-        format_func=lambda number: conditions[number], key="effects_reference",
-    )  # fmt: skip
-    effects = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
-    frame = pd.DataFrame(
-        [
-            {
-                "outcome": e.outcome,
-                "condition": e.condition,
-                "who": "people",
-                "span": e.span,
-                **vars(e.effect),
-            }
-            for e in effects
-        ]
+    own = reference_of(record, conditions)
+    numbers = {str(number): conditions[number] for number in sorted(conditions, key=lambda each: each != own)}
+    reference = int(
+        linked_select("Reference condition", numbers, "reference", f"{corpus.name}/{record.study_id}")
     )
+    effects = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
+    if not effects:
+        st.info("No outcome was asked in two conditions on one scale.", icon=":material/info:")
+        return
+    frame = pd.DataFrame(
+        [{**vars(e), "who": "people", **vars(e.effect), "effect": None} for e in effects]
+    ).drop(columns="effect")
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
     drawn, unit = data.in_one_unit(frame)
     show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "people_effects")
     table = frame.assign(interval=[interval_text(e.effect.low, e.effect.high) for e in effects])
     st.dataframe(
-        table, hide_index=True,
-        column_order=["outcome", "condition", "difference", "interval", "share", "d", "n", "n_reference"],
+        table, hide_index=True, key="effects_table", alt="Differences in means with intervals and p-values",
+        column_order=["outcome", "condition", "difference", "interval", "p", "p_holm", "share", "d", "n",
+                      "n_reference"],
         column_config={
-            "outcome": "Outcome", "condition": "Condition", "interval": "95% interval",
+            "outcome": st.column_config.TextColumn("Outcome", width=260), "condition": "Condition",
+            "interval": "95% interval",
             "difference": st.column_config.NumberColumn("Difference", format="%.2f", help="scale points"),
+            "p": st.column_config.NumberColumn("p", format="%.3g", help="two-sided, of no difference"),
+            "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
             "share": st.column_config.NumberColumn("of the range", format="percent"),
             "d": st.column_config.NumberColumn("Cohen's d", format="%.2f"), "n": "n", "n_reference": "n reference",
         },
     )  # fmt: skip
-    method = "paired within people" if record.design == "within" else "Welch's t between people"
-    st.caption(f"Difference in means, condition minus reference, in scale points; 95% intervals: {method}.")
+    method = METHODS[record.design]
+    st.caption(
+        f"Difference in means, condition minus reference, in scale points; 95% intervals: {method}. {HOLM}"
+    )
+    asked = len(plan.items) * (len(conditions) - 1)
+    if len(effects) < asked:
+        st.caption(
+            f"{asked - len(effects)} of {asked} comparisons are not made: not asked in both, or on another scale."
+        )
 
 
-def show_conditions(record: StudyRecord, stimuli: list[Stimulus]) -> None:
-    conditions = condition_names(stimuli)
-    texts = {
-        number: next(s.condition_text for s in stimuli if s.condition_num == number) for number in conditions
-    }
+def show_conditions(record: StudyRecord, plan: Outline) -> None:
+    conditions, texts = plan.conditions, plan.texts
     own = reference_of(record, conditions)
-    reference = texts[own]
     st.caption("Words that the reference condition does not have are marked.")
-    for row in range(0, len(texts), 3):
+    numbers = sorted(conditions, key=lambda number: (number != own, number))
+    shown = [numbers[at] for at in pages_of(len(numbers), 12, "page")]
+    for row in range(0, len(shown), 3):
         columns = st.columns(3)
-        for column, number in zip(columns, list(texts)[row : row + 3], strict=False):
+        for column, number in zip(columns, shown[row : row + 3], strict=False):
             with column.container(border=True):
                 mark = " · reference" if number == own else ""
                 st.markdown(f"**{escape(conditions[number])}**{mark}")
+                n_texts = max(item.texts.get(number, 0) for item in plan.items)
+                if n_texts > 1:
+                    st.caption(f"One of {n_texts:,} texts; they differ from person to person.")
                 if not texts[number].strip():
                     st.caption("People of this condition read nothing before the questions.")
                 elif number == own:
                     show_text(texts[number])
                 else:
-                    show_difference(texts[number], reference)
+                    show_difference(texts[number], texts[own])
 
 
-def show_outcomes(stimuli: list[Stimulus]) -> None:
-    for task, name in outcome_names(stimuli).items():
-        asked = [s for s in stimuli if s.task_num == task]
+def show_outcomes(plan: Outline) -> None:
+    for at in pages_of(len(plan.items), 12, "page"):
+        item = plan.items[at]
         with st.container(border=True):
-            st.markdown(f"**{escape(name)}**")
-            show_text(asked[0].question or asked[0].stimulus)
-            st.caption(escape(render_instruction(asked[0].scale)))
-            if len({s.scale for s in asked}) > 1:
-                st.warning("The scale differs between conditions.", icon=":material/warning:")
+            st.markdown(f"**{escape(item.name)}**")
+            show_text(item.question or "The question stands in the text under Conditions.")
+            scales = list(dict.fromkeys(scale for each in item.scales.values() for scale in each))
+            for scale in scales[:3]:
+                st.caption(escape(render_instruction(scale)))
+            if len(scales) > 1:
+                st.warning(f"{len(scales)} scales: it differs between conditions.", icon=":material/warning:")
+            if item.unread:
+                st.warning(
+                    "The scale could not be read; answers are taken as open numbers.",
+                    icon=":material/warning:",
+                )
 
 
-def show_person(corpus: Corpus, record: StudyRecord, stimuli: list[Stimulus]) -> None:
+def show_person(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     people = data.people_of(corpus.name, record.study_id, data.stamp(corpus.name))
     left, middle, right = st.columns(3)
     person = left.selectbox("Participant", people["participant"].tolist(), key="prompt_person")
-    conditions, outcomes = condition_names(stimuli), outcome_names(stimuli)
+    conditions, items = plan.conditions, plan.items
     condition = middle.selectbox(
         "Condition", list(conditions), format_func=conditions.__getitem__, key="prompt_c"
     )
-    task = right.selectbox("Outcome", list(outcomes), format_func=outcomes.__getitem__, key="prompt_t")
-    stimulus = next((s for s in stimuli if (s.condition_num, s.task_num) == (condition, task)), None)
-    if stimulus is None:
+    item = items[
+        right.selectbox("Outcome", range(len(items)), format_func=lambda at: items[at].name, key="prompt_t")
+    ]
+    stimulus_id = plan.first.get((condition, *item.key))
+    if stimulus_id is None:
         st.info("People of this condition were not asked this. Choose another pair.", icon=":material/info:")
         return
     demographics = corpus.participant(record.study_id, person).demographics
-    show_prompt(render_prompt(demographics, stimulus.stimulus), "starter")
+    show_prompt(
+        render_prompt(demographics, corpus.stimulus(record.study_id, stimulus_id).stimulus), "starter"
+    )
 
 
-def show_about(record: StudyRecord) -> None:
+def show_similar(corpus: Corpus, record: StudyRecord) -> None:
+    titles = data.titles()
+    found = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
+    if not found:
+        st.info("No other study shares telling words with this one.", icon=":material/search_off:")
+        return
+    table = pd.DataFrame([
+        {"title": titles[each.corpus, each.study_id], "likeness": each.likeness, "shared": ", ".join(each.shared),
+         "corpus": each.corpus} for each in found
+    ])  # fmt: skip
+    st.caption(
+        "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
+    )
+    chosen = st.dataframe(
+        table, hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"], key="similar_table",
+        alt="Studies like this one with the words they share",
+        column_config={
+            "title": st.column_config.TextColumn("Study", width=330),
+            "likeness": st.column_config.ProgressColumn("Likeness", min_value=0, max_value=1, format="%.2f"),
+            "shared": st.column_config.TextColumn("Words in common", width=330), "corpus": "Corpus",
+        },
+    )  # fmt: skip
+    row = chosen_row(chosen)
+    if row is not None:
+        state.go_to(state.PAGES.study, corpus=found[row].corpus, study=found[row].study_id)
+
+
+def show_about(corpus: Corpus, record: StudyRecord) -> None:
+    _downloads(corpus, record)
     st.markdown("**Source**")
     show_text(record.source + (f"\n{record.url}" if record.url else ""))
     st.markdown("**Licence**")
@@ -182,9 +214,22 @@ def show_about(record: StudyRecord) -> None:
         st.caption("Nothing is known that a reader should be warned of.")
 
 
+def _downloads(corpus: Corpus, record: StudyRecord) -> None:
+    """The study's data with its codebook, made when asked for."""
+    st.markdown("**Download** the study's answers with a codebook")
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    kind = left.selectbox(
+        "File", list(FILES), format_func=FILES.__getitem__, key="download_kind", label_visibility="collapsed"
+    )
+    right.download_button(
+        "Download", lambda: data.study_archive(corpus.name, record.study_id, kind), f"{record.study_id}_{kind}.zip",
+        "application/zip", key="download_study", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
 corpus, record = choose_study()
 header(corpus, record)
-stimuli = corpus.stimuli(record.study_id)
+plan = data.study_outline(corpus.name, record.study_id, data.stamp(corpus.name))
 view = st.segmented_control(
     "What to show",
     VIEWS,
@@ -195,16 +240,20 @@ view = st.segmented_control(
     bind="query-params",
 )
 if view == "Answers":
-    show_answers(corpus, record, stimuli)
+    show_answers(corpus, record, plan)
 elif view == "Effects":
-    show_effects(corpus, record, stimuli)
+    show_effects(corpus, record, plan)
+elif view == "People":
+    show_takers(corpus, record)
 elif view == "Conditions":
-    show_conditions(record, stimuli)
+    show_conditions(record, plan)
 elif view == "Outcomes":
-    show_outcomes(stimuli)
+    show_outcomes(plan)
 elif view == "Exact prompt":
-    show_person(corpus, record, stimuli)
+    show_person(corpus, record, plan)
+elif view == "Similar":
+    show_similar(corpus, record)
 else:
-    show_about(record)
+    show_about(corpus, record)
 if view in ("Answers", "Effects") and record.notes:
     st.caption(escape(f"Note: {shorten(record.notes[0], 200)} More under About."))

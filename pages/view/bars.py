@@ -89,7 +89,7 @@ def _trace(series: Series, slots: Slots, players: Cast) -> go.Bar | go.Scatter:
         "legendgroup": who, "hovertemplate": "%{customdata}<extra></extra>",
     }  # fmt: skip
     if who in BASELINES:
-        dash = ("dot", "dash", "dashdot")[list(BASELINES).index(who)]
+        dash = ("dot", "dash", "dashdot", "longdash")[list(BASELINES).index(who)]
         return go.Scatter(**shared, mode="lines", line={"color": colour, "width": 1.5, "dash": dash})
     if who == PEOPLE:
         error = {

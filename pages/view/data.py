@@ -1,5 +1,8 @@
 """What pages show, read from core and kept until the files behind it change."""
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +11,15 @@ import streamlit as st
 
 from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
+from socrates_core.corpus.export import export_study
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.drafts.spec import PanelSpec
 from socrates_core.errors import UserError
+from socrates_core.margins import Margins, group, margins_of
 from socrates_core.panels import Person, draw_panel, eligible
-from socrates_core.records import DEMOGRAPHICS, Scale
+from socrates_core.records import DEMOGRAPHICS, Number, Scale
 from socrates_core.responders.catalog import list_models
-from socrates_core.studies import HumanEffect, cells, human_effects
+from socrates_core.studies import HumanEffect, Outline, human_effects, read_outline
 
 
 def stamp(corpus: str) -> str:
@@ -33,14 +38,43 @@ def catalogue() -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+def titles() -> dict[tuple[str, str], str]:
+    """The title of every study by corpus and study_id."""
+    studies = catalogue()
+    if studies.empty:
+        return {}
+    return dict(zip(zip(studies["corpus"], studies["study_id"], strict=True), studies["title"], strict=True))
+
+
+def study_archive(corpus: str, study_id: str, kind: str) -> bytes:
+    """The study's data in one of the export's kinds and its codebook, zipped."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "files"
+        files.mkdir()
+        export_study(open_corpus(corpus), study_id, kind, files / f"{study_id}.{kind}")
+        return Path(shutil.make_archive(str(Path(folder) / study_id), "zip", files)).read_bytes()
+
+
 @st.cache_data(show_spinner=False)
 def _studies(corpus: str, stamp: str) -> pd.DataFrame:
-    return open_corpus(corpus).studies().assign(corpus=corpus)
+    return open_corpus(corpus).studies().assign(corpus=corpus, split="")
+
+
+def corpora_of(studies: pd.DataFrame) -> list[str]:
+    """The corpora that a catalogue's studies are from."""
+    return sorted(studies["corpus"].unique())
 
 
 @st.cache_data(show_spinner=False)
-def study_cells(corpus: str, study_id: str, stamp: str) -> list[dict[str, Any]]:
-    return cells(open_corpus(corpus), study_id)
+def study_outline(corpus: str, study_id: str, stamp: str) -> Outline:
+    return read_outline(open_corpus(corpus), study_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def study_tallies(corpus: str, study_id: str, field: str | None, stamp: str) -> pd.DataFrame:
+    """How many gave each answer (see Corpus.tallies), by the categories of a demographic field."""
+    counts = open_corpus(corpus).tallies(study_id, field)
+    return counts if field is None else counts.assign(group=group(counts["group"], field))
 
 
 @st.cache_data(show_spinner=False)
@@ -51,6 +85,12 @@ def study_effects(corpus: str, study_id: str, reference: int, stamp: str) -> lis
 @st.cache_data(show_spinner=False)
 def people_of(corpus: str, study_id: str, stamp: str) -> pd.DataFrame:
     return open_corpus(corpus).participants([study_id])
+
+
+@st.cache_data(show_spinner=False)
+def corpus_margins(corpus: str, study_id: str | None, stamp: str) -> Margins:
+    """The shares of a study's people, or of everybody in the corpus."""
+    return margins_of(open_corpus(corpus).participants(None if study_id is None else [study_id]))
 
 
 @st.cache_data(show_spinner=False)
@@ -86,21 +126,44 @@ def model_titles() -> dict[str, str]:
     return {card.name: card.title for card in list_models() if card.installed}
 
 
-def distribution_frame(rows: list[dict[str, Any]], scale: Scale) -> pd.DataFrame:
-    """People's answers of one outcome: a row a condition x value, with 95% intervals of the shares."""
+def distribution_frame(tallies: pd.DataFrame, scale: Scale, panels: dict[Any, str], by: str) -> pd.DataFrame:
+    """Shares of the answers on `scale`, a row a panel x value with 95% intervals, from columns `by`, value, n.
+
+    `panels` names the values of `by` that are shown, in order. Of an open scale the middle 98% of the answers
+    are shown, in at most 200 steps.
+    """
+    given = tallies.dropna(subset=["value"])
+    values = list(scale.values)
+    if not values and len(given):
+        given, values = _middle(given)
+    counts = given.groupby([by, "value"])["n"].sum()
     parts = []
-    for row in rows:
-        counts = np.array([row["counts"].get(f"{value:g}", 0) for value in scale.values], dtype=float)
-        parts.append(share_rows(row["condition"], "people", scale, counts))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    for panel, name in panels.items():
+        own = counts[panel] if panel in counts.index.get_level_values(0) else {}
+        told = np.array([float(own.get(value, 0)) for value in values])
+        parts.append(share_rows(name, "people", scale, told, values))
+    return pd.concat(parts, ignore_index=True) if parts and values else pd.DataFrame()
 
 
-def share_rows(condition: str, who: str, scale: Scale, counts: np.ndarray) -> pd.DataFrame:
-    """One condition's counts [k] as chart rows with Wilson intervals."""
+def _middle(given: pd.DataFrame) -> tuple[pd.DataFrame, list[Number]]:
+    ordered = given.sort_values("value")
+    place = ordered["n"].cumsum() / ordered["n"].sum()
+    inside = ordered[(place >= 0.01) & (place - ordered["n"] / ordered["n"].sum() <= 0.99)]
+    low, high = inside["value"].min(), inside["value"].max()
+    if inside["value"].nunique() > 200:
+        step = (high - low) / 200
+        inside = inside.assign(value=(low + np.floor((inside["value"] - low) / step) * step).round(6))
+    return inside, sorted(inside["value"].unique())
+
+
+def share_rows(
+    condition: str, who: str, scale: Scale, counts: np.ndarray, values: list[Number] | None = None
+) -> pd.DataFrame:
+    """One condition's counts [k] of the scale's values, or of `values`, as chart rows with Wilson intervals."""
     shares = shares_with_intervals(counts)
     return pd.DataFrame(
         {
-            "condition": condition, "who": who, "value": list(scale.values), "share": shares.share,
+            "condition": condition, "who": who, "value": values or list(scale.values), "share": shares.share,
             "low": shares.low, "high": shares.high, "n": shares.n,
         }
     )  # fmt: skip

@@ -9,6 +9,7 @@ BASELINES = {
     "uniform": "Uniform guess",
     "condition-blind": "Condition-blind",
     "half-sample": "Half of the people",
+    "population": "The chosen population",
 }
 # Okabe and Ito (2008) without yellow, which is lost on white, and black, which is people's.
 _MODEL_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")

@@ -1,11 +1,13 @@
 """Pieces that several pages show: a chart with its data, an exact prompt."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.view import state
 from pages.view.text import visible
 from socrates_core.errors import UserError
 from socrates_core.records import Prompt
@@ -26,6 +28,27 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
         "Data of this chart", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv",
         key=f"data_{name}", type="tertiary", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
+
+
+def linked_select(label: str, options: Mapping[str, str], name: str, scope: str, *, where: Any = st) -> str:
+    """A box to choose one of `options` (its name in the link -> what is shown), held by the link's parameter `name`.
+
+    The first option leaves the link as it is. `scope` is what the options belong to, such as a study.
+    """
+    keys = list(options)
+    linked = state.parameter(name)
+    index = keys.index(linked) if linked in options else 0
+    chosen = where.selectbox(label, keys, index=index, format_func=options.__getitem__, key=f"{name}:{scope}")
+    state.set_parameters(**{name: None if chosen == keys[0] else str(chosen)})
+    return str(chosen)
+
+
+def pages_of(n: int, size: int, key: str) -> range:
+    """The positions of `n` things that the chosen page of `size` shows; draws its number where there are several."""
+    if n <= size:
+        return range(n)
+    page = st.pagination(-(-n // size), key=key, bind="query-params")
+    return range((page - 1) * size, min(page * size, n))
 
 
 def show_prompt(prompt: Prompt, model: str) -> None:

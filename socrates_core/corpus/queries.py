@@ -98,6 +98,16 @@ class Corpus:
         )
         return [Stimulus(**{**row, "scale": read_scale(row["scale"])}) for row in rows]
 
+    def stimulus(self, study_id: str, stimulus_id: int) -> Stimulus:
+        """One stimulus. Raises UserError where the study has no such one."""
+        rows = self._rows(
+            "SELECT * FROM read_parquet($stimuli) WHERE study_id = $study AND stimulus_id = $stimulus",
+            study=study_id, stimulus=stimulus_id,
+        )  # fmt: skip
+        if not rows:
+            raise UserError(f"The study {study_id!r} has no stimulus {stimulus_id!r}.")
+        return Stimulus(**{**rows[0], "scale": read_scale(rows[0]["scale"])})
+
     def counts(self, study_id: str) -> pd.DataFrame:
         """How many people gave each on-scale answer: stimulus_id, value, n."""
         return self._ask(

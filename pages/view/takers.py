@@ -1,0 +1,119 @@
+"""Who took part in a study, beside a population that the reader chooses: another study, a corpus or a file."""
+
+import pandas as pd
+import streamlit as st
+
+from pages.view import data, dots
+from pages.view.parts import linked_select, show_chart, theme
+from pages.view.text import counted, escape, figure_text
+from socrates_core.corpus.queries import Corpus, StudyRecord
+from socrates_core.margins import (
+    Comparison,
+    Margins,
+    compare,
+    keep_margins,
+    margin_files,
+    margins_of,
+    read_margins,
+)
+from socrates_core.personas import label
+
+MOST_CATEGORIES = 12
+
+
+def show_takers(corpus: Corpus, record: StudyRecord) -> None:
+    """The people's shares of each demographic category, with the population's where one is chosen."""
+    people = data.people_of(corpus.name, record.study_id, data.stamp(corpus.name))
+    scope = f"{corpus.name}/{record.study_id}"
+    name = linked_select("Beside whom", _populations(corpus, record), "beside", scope)
+    _bring_file()
+    margins = _margins(name)
+    own = margins_of(people)
+    if not own:
+        st.info("Nothing is known about the people of this study.", icon=":material/group_off:")
+        return
+    compared = compare(people, margins or own)
+    missing = [label(field).lower() for field in own if margins and field not in margins]
+    for place, each in zip(_places(len(compared)), compared, strict=True):
+        with place.container(border=True):
+            _show(each, beside=bool(margins))
+    if missing:
+        st.caption(escape(f"The population file says nothing about {', '.join(missing)}."))
+    st.caption(
+        "People who did not say, or whose age is in no band, are left out of a field. 95% intervals are Wilson's."
+    )
+
+
+def _places(n: int) -> list[st.delta_generator.DeltaGenerator]:
+    columns = st.columns(2) if n > 1 else [st.container()]
+    return [columns[at % len(columns)] for at in range(n)]
+
+
+def _populations(corpus: Corpus, record: StudyRecord) -> dict[str, str]:
+    studies = data.catalogue()
+    files = {f"file:{name}": f"your file {name}" for name in margin_files()}
+    whole = {f"corpus:{name}": f"everybody in the corpus {name}" for name in data.corpora_of(studies)}
+    others = studies[(studies["corpus"] != corpus.name) | (studies["study_id"] != record.study_id)]
+    named = {
+        f"study:{name}/{study}": f"the study “{title}”"
+        for name, study, title in zip(others["corpus"], others["study_id"], others["title"], strict=True)
+    }
+    return {"": "nobody: this study alone"} | files | whole | named
+
+
+def _margins(name: str) -> Margins:
+    kind, _, rest = name.partition(":")
+    if kind == "file":
+        return read_margins(margin_files()[rest])
+    if kind == "corpus":
+        return data.corpus_margins(rest, None, data.stamp(rest))
+    if kind == "study":
+        corpus, study_id = rest.split("/", 1)
+        return data.corpus_margins(corpus, study_id, data.stamp(corpus))
+    return {}
+
+
+def _bring_file() -> None:
+    with st.popover("Bring a population", icon=":material/upload_file:"):
+        st.markdown(
+            "A CSV file with the columns `field`, `category` and `share`, or YAML `{field: {category: share}}`. "
+            "Fields and categories are named as in this study; ages may be bands of your own such as `18-24`. "
+            "No census ships with this program: the margin is yours, for the place and year you mean."
+        )
+        file = st.file_uploader("Population file", type=["csv", "yaml", "yml"], key="margin_file")
+        if file is not None:
+            st.success(
+                escape(f"Kept as {keep_margins(file.name, file.getvalue())}. Choose it under “Beside whom”.")
+            )
+
+
+def _show(told: Comparison, *, beside: bool) -> None:
+    rows = told.rows.head(MOST_CATEGORIES)
+    people = rows.assign(condition=rows["category"], who="people", n=told.n)
+    frames = [people]
+    if beside:
+        blank = float("nan")
+        frames.append(
+            people.assign(who="population", share=rows["margin"], low=blank, high=blank).dropna(
+                subset=["share"]
+            )
+        )
+    frame = pd.concat(frames)
+    figure = dots.figure(
+        dots.share_rows(frame),
+        title=label(told.field),
+        note="",
+        axis="Share of people",
+        theme=theme(),
+        share=True,
+    )
+    show_chart(figure, frame, f"people_{told.field}")
+    cut = len(told.rows) - len(rows)
+    parts = [counted(told.n, "person", "people")]
+    if told.n_missing:
+        parts.append(f"{told.n_missing:,} did not say")
+    if cut:
+        parts.append(f"{counted(cut, 'smaller category', 'smaller categories')} not drawn")
+    if beside:
+        parts.append(f"{figure_text(100 * told.distance, 0)}% would have to be somebody else to match")
+    st.caption(" · ".join(parts))
