@@ -202,6 +202,10 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
         "conditions": [{"condition_num": k, "name": v} for k, v in condition_names(stimuli).items()],
         "outcomes": [{"task_num": k, "name": v} for k, v in outcome_names(stimuli).items()],
         "cells": cells(corpus, study_id),
+        "unread_scales": [
+            {key: vars(each)[key] for key in ("stimulus_id", "condition_num", "task_num", "stimulus")}
+            for each in corpus.unread(study_id)
+        ],
         "effects": [
             {
                 "outcome": e.outcome, "condition": e.condition, "reference": e.reference,

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from socrates_core.corpus.overlay import lay_over
 from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS
 from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Participant, Scale, Stimulus
@@ -107,6 +108,14 @@ class Corpus:
         if not rows:
             raise UserError(f"The study {study_id!r} has no stimulus {stimulus_id!r}.")
         return Stimulus(**{**rows[0], "scale": read_scale(rows[0]["scale"])})
+
+    def unread(self, study_id: str) -> list[Stimulus]:
+        """The stimuli whose scale could not be parsed."""
+        rows = self._rows(
+            "SELECT * FROM read_parquet($stimuli) WHERE study_id = $study AND scale IS NULL ORDER BY stimulus_id",
+            study=self.study(study_id).study_id,
+        )
+        return [Stimulus(**{**row, "scale": OPEN}) for row in rows]
 
     def counts(self, study_id: str) -> pd.DataFrame:
         """How many people gave each on-scale answer: stimulus_id, value, n."""
@@ -256,7 +265,8 @@ class Corpus:
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
     def _execute(self, sql: str, bound: Mapping[str, Any]) -> Any:
-        """Runs `sql` on a cursor of its own; $studies, $stimuli ... stand for the files."""
+        """Runs `sql` on its own cursor; $studies, $stimuli ... stand for the files, scales set by hand included."""
+        sql, bound = lay_over(self.path, sql, bound)
         files = {name: str(self.path / f"{name}.parquet") for name in SCHEMAS if f"(${name})" in sql}
         try:
             return _database().cursor().execute(sql, {**files, **bound})
