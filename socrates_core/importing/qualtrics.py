@@ -1,0 +1,202 @@
+"""A Qualtrics survey (QSF) with its responses (CSV) as a mapping: what was asked, of whom, under which condition."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from socrates_core.errors import UserError
+from socrates_core.importing.mapping import ConditionSpec, Mapping, StudySpec
+from socrates_core.importing.qualtrics_conditions import Arm, Experiment, find_experiment
+from socrates_core.importing.qualtrics_outcomes import (
+    Entry,
+    condition_texts,
+    matched,
+    outcome_of,
+    paragraphs_apart,
+    scales_differ,
+)
+from socrates_core.importing.qualtrics_people import (
+    find_demographics,
+    is_consent,
+    participant_column,
+    rows_to_keep,
+)
+from socrates_core.importing.qualtrics_responses import Responses, places, read_responses, shortened
+from socrates_core.importing.qualtrics_scales import NotAsked, asked
+from socrates_core.importing.qualtrics_survey import Survey, read_survey
+from socrates_core.importing.record import Table
+from socrates_core.importing.suggest import study_id_of
+
+__all__ = [
+    "Responses",
+    "Survey",
+    "Understood",
+    "read_responses",
+    "read_survey",
+    "suggest_survey",
+    "understand",
+]
+
+_RECORD = {
+    "startdate", "enddate", "status", "ipaddress", "progress", "duration", "finished", "recordeddate", "_recordid",
+    "recipientlastname", "recipientfirstname", "recipientemail", "externaldatareference", "externalreference",
+    "locationlatitude", "locationlongitude", "distributionchannel", "userlanguage",
+}  # fmt: skip
+_CONTROL = re.compile(r"\b(control|placebo|baseline|no treatment|status quo)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A suggested mapping; `warnings` are sentences about all that was not understood or was left out."""
+
+    mapping: Mapping
+    warnings: tuple[str, ...]
+
+
+def suggest_survey(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> Mapping:
+    """The mapping alone of `understand`."""
+    return understand(survey, table, randomisers).mapping
+
+
+def understand(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> Understood:
+    """The study that a survey and its responses are: conditions, outcomes, demographics, rows to keep.
+
+    `randomisers` are the flow ids of those whose arms are the conditions; without them the first that the
+    export tells apart. Raises UserError where the responses are not this survey's or hold no answers on a scale.
+    """
+    responses = table if isinstance(table, Responses) else Responses(**vars(table))
+    return _Reading(survey, responses, randomisers).understood()
+
+
+class _Reading:
+    def __init__(self, survey: Survey, responses: Responses, randomisers: Sequence[str]) -> None:
+        self.survey, self.responses = survey, responses
+        self.where = places(survey, responses)
+        if not self.where:
+            raise UserError(
+                f"No column of the responses belongs to the survey {survey.title!r}. "
+                "Give the survey definition and the responses of one survey."
+            )
+        self.experiment: Experiment = find_experiment(survey, responses, randomisers)
+        self.demographics = find_demographics(survey, responses)
+        self.keep = rows_to_keep(survey, responses)
+        self.reasons: dict[str, str] = {}  # column -> why it is left out, in a few words
+
+    def understood(self) -> Understood:
+        arms, start = self.experiment.arms, self.experiment.start
+        names = [arm.name for arm in arms]
+        entries = [self._entries(arm, start or 0) for arm in arms]
+        groups = []
+        for group in matched(entries):
+            if scales_differ(group):
+                for entry in group.values():
+                    self.reasons[entry.column] = "its answers differ between conditions"
+            else:
+                groups.append(group)
+        if not groups:
+            raise UserError(
+                f"The responses hold no answers on a scale that people of {self.survey.title!r} gave after the "
+                f"conditions differ. {' '.join(self._left_out(set()))}"
+            )
+        told, rest = paragraphs_apart(groups, len(arms))
+        texts, read = self._texts(start, entries)
+        if told:
+            texts = ["\n".join(filter(None, pair)) for pair in zip(texts, told, strict=True)]
+        taken = set[str]()
+        outcomes = tuple(outcome_of(group, names, rest.get(n), taken) for n, group in enumerate(groups))
+        unknown = {
+            pipe for group in groups for entry in group.values() for pipe in entry.shown.unknown
+        } | read
+        notes = self._notes(unknown, moved=bool(told))
+        whole = not unknown and not told and not any("[picture" in text or "[video" in text for text in texts)
+        mapping = Mapping(
+            study=StudySpec(
+                study_id=study_id_of(self.survey.title), title=self.survey.title,
+                source=f"Qualtrics survey {self.survey.survey_id}".strip(),
+                wording="instrument" if whole else "partly",
+                reference=next((name for name in names if _CONTROL.search(name)), "") if len(names) > 1 else "",
+                notes=tuple(notes),
+            ),
+            participant=participant_column(self.responses),
+            demographics=self.demographics,
+            conditions=tuple(
+                ConditionSpec(name=arm.name, text=text, when=arm.when)
+                for arm, text in zip(arms, texts, strict=True)
+            ),
+            outcomes=outcomes,
+            keep=tuple(self.keep),
+        )  # fmt: skip
+        left = self._left_out(set(mapping.columns()))
+        return Understood(
+            mapping,
+            (*self.survey.warnings, *self.responses.warnings, *self.experiment.warnings, *notes, *left),
+        )
+
+    def _entries(self, arm: Arm, start: int) -> list[Entry]:
+        """The columns of the outcomes of an arm, in the order in which they were asked."""
+        taken = {spec.column for spec in self.demographics.values()} | {keep.column for keep in self.keep}
+        columns = dict[tuple[str, str], list[str]]()
+        for column, place in self.where.items():
+            if column not in taken:
+                columns.setdefault((place.loop, place.qid), []).append(column)
+        found = []
+        for position, shown in enumerate(arm.shown):
+            for column in columns.get(shown.place, ()):
+                cells, suffix = self.responses.frame[column], self.where[column].suffix
+                try:
+                    what = asked(shown.question, suffix, shown.words, cells, spoken=self.responses.spoken)
+                    if position < start:
+                        raise NotAsked("asked before the conditions differ")
+                    if shown.other:
+                        raise NotAsked(f"decided by another randomiser ({shown.other})")
+                    found.append(Entry(column, shown, what))
+                except NotAsked as reason:
+                    self.reasons[column] = str(reason)
+        return found
+
+    def _texts(self, start: int | None, entries: Sequence[Sequence[Entry]]) -> tuple[list[str], set[str]]:
+        """What the conditions read, and the pipes in it that depend on the person."""
+        arms = self.experiment.arms
+        if start is None:
+            return ["" for _ in arms], set()
+        before = {
+            (self.where[column].loop, self.where[column].qid) for column, reason in self.reasons.items()
+            if reason.startswith(("asked before", "its answers differ"))
+        }  # fmt: skip
+        before |= {(self.where[keep.column].loop, self.where[keep.column].qid)
+                   for keep in self.keep if keep.column in self.where}  # fmt: skip
+        places_asked = [before | {entry.shown.place for entry in listed} for listed in entries]
+        shown = condition_texts([arm.shown for arm in arms], start, places_asked)
+        read = ["\n".join(dict.fromkeys(s.text for s in listed)) for listed in shown]
+        return read, {pipe for listed in shown for s in listed for pipe in s.unknown}
+
+    def _notes(self, unknown: set[str], *, moved: bool) -> list[str]:
+        """What a reader of the study should know about its texts."""
+        notes = []
+        if unknown:
+            pipes = shortened(sorted(unknown))
+            notes.append(f"Words that depended on the person stand in brackets in the texts: {pipes}.")
+        if moved:
+            notes.append("The paragraph that differs between conditions was moved in front of the questions.")
+        if len(self.experiment.arms) > 1 and self.experiment.start is None:
+            notes.append(
+                "Nothing in the survey's texts differs between the conditions; write what each one read."
+            )
+        return notes
+
+    def _left_out(self, used: set[str]) -> list[str]:
+        """A sentence a reason for all columns that the mapping does not speak of."""
+        by_reason = dict[str, list[str]]()
+        for column in map(str, self.responses.frame):
+            if column not in used:
+                by_reason.setdefault(self.reasons.get(column) or self._reason(column), []).append(column)
+        return [f"Left out: {shortened(columns)} ({reason})." for reason, columns in by_reason.items()]
+
+    def _reason(self, column: str) -> str:
+        name = self.responses.ids.get(column) or re.sub(r"\s|\(.*", "", column)
+        if column in self.where:
+            question = self.survey.questions[self.where[column].qid]
+            return "about consent" if is_consent(question) else "not in the survey's flow"
+        if name.casefold() in _RECORD:
+            return "recorded by Qualtrics itself"
+        return "display order" if re.search(r"_DO(_|$)", f"{column} {name}") else "no question of this survey"
