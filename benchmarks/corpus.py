@@ -229,7 +229,7 @@ def _word(number: int, length: int) -> str:
     letters = []
     scattered = number * 7_919 + 12_345
     for place in range(length):
-        choices = "bdfgklmnprstvz" if place % 2 == 0 else "aeiou"
+        choices = "bdfgkmnprstvz" if place % 2 == 0 else "aeuy2"
         scattered, drawn = divmod(scattered, len(choices))
         letters.append(choices[drawn])
     return "".join(letters)

@@ -1,21 +1,20 @@
 """What a reader of a study's answers should know, found in the answers themselves: keys and sentences."""
 
-import re
-
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 FLAGS = (
     "off_scale", "unread_scale", "scale_differs", "shared_text", "battery", "repeats", "ranking", "own_texts",
     "placeholder",
 )  # fmt: skip
 # "stimulus v8", "${e://Field/name}", "[INSERT NAME]", "{{party}}", "<first name>", "XXXX", "lorem ipsum"
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = (
     r"\b(?:stimulus|condition|vignette|treatment|text)\s(?:v|version\s|text\s)?\d{1,3}\b|\$\{[^{}]{1,80}\}"
     r"|\[(?:insert|pipe|name|piped|your)\b[^\[\]]{0,60}\]|\{\{?\w{1,40}\}?\}"
     r"|<(?:insert|name|first name|piped)[^<>]{0,40}>"
-    r"|\bX{3,}\b|\blorem ipsum\b|\bTBD\b",
-    re.IGNORECASE,
+    r"|\bX{3,}\b|\blorem ipsum\b|\bTBD\b"
 )
 _PLACE = ["participant", "condition_num", "task_num"]
 
@@ -120,16 +119,19 @@ def _several_answers(given: pd.DataFrame) -> dict[str, str]:
 
 
 def _own_texts(given: pd.DataFrame) -> str:
-    n_texts = given["stimulus_id"].nunique()
+    cells = given.groupby(["condition_num", "task_num"])["stimulus_id"].agg(["size", "nunique"])
+    own = cells[(cells["nunique"] > 20) & (cells["size"] < 5 * cells["nunique"])]
     return (
-        f"Texts differ from person to person: {n_texts:,} texts for {len(given):,} answers."
-        if n_texts > 50 and n_texts > len(given) / 5
+        f"Texts differ from person to person: {int(own['nunique'].sum()):,} texts for "
+        f"{int(own['size'].sum()):,} answers in {len(own)} of {len(cells)} cells."
+        if len(own)
         else ""
     )
 
 
 def _placeholder(stimuli: pd.DataFrame) -> str:
-    n = int(stimuli["stimulus"].str.contains(_PLACEHOLDER).sum())
+    found = pc.match_substring_regex(pa.array(stimuli["stimulus"]), _PLACEHOLDER, ignore_case=True)
+    n = pc.sum(found).as_py()
     return f"{n:,} of {len(stimuli):,} texts hold a placeholder where people saw something else." if n else ""
 
 

@@ -93,4 +93,8 @@ def _execute(job: Job, reporter: Reporter) -> object:
         from socrates_core.simulation.run import run_simulation
 
         return run_simulation(job.args["run_id"], reporter)
-    raise UserError(f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate.")
+    if job.kind == "import":
+        from socrates_core.corpus.socsci210 import Request, run_import
+
+        return run_import(Request.from_dict(job.args), reporter)
+    raise UserError(f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate, import.")

@@ -1,0 +1,256 @@
+"""Imports SocSci210, or any data in its columns, from the hub, a folder or one Parquet file.
+
+Shards are taken apart one by one into a staging folder; then study after study is described and written. Who stops it
+in between loses nothing: the next import of the same goes on after the last whole shard.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from socrates_core.corpus import hub
+from socrates_core.corpus.describe import Provenance, describe_study, known_problems
+from socrates_core.corpus.staging import COLUMNS, VERSION, Staging
+from socrates_core.corpus.store import GrowingCorpus, corpora, open_corpus, writing_corpus
+from socrates_core.errors import UserError
+from socrates_core.files import digest, file_digest, read_json, write_json
+from socrates_core.jobs import launch, store
+from socrates_core.settings import folder
+
+NAME = "socsci210"
+HUB = "socsci210"  # what a person writes for the data set on the hub
+_OFFICIAL = re.compile(r"[2-9a-hjkmnp-z]{5}")  # an identifier of the Open Science Framework
+
+
+class Progress(Protocol):
+    """Who is told how an import goes: a job's reporter, or a command line."""
+
+    def begin(self, phase: str, total: int, cached: int = 0) -> None: ...
+
+    def advance(self, computed: int) -> None:
+        """May raise to stop the import."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be imported: `source` is HUB or a path; no `studies` means all; `name` is the corpus to write."""
+
+    source: str
+    studies: tuple[str, ...] = ()
+    reasoning: bool = False
+    name: str = ""
+    replace: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**vars(self), "studies": list(self.studies)}
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> "Request":
+        return Request(**{**stored, "studies": tuple(stored["studies"])})
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """One Parquet file to take; `opened` gives its path, which for the hub means to fetch it."""
+
+    name: str
+    size: int
+    mark: str
+    opened: Callable[[], Path] = field(compare=False)
+    fetched: bool = False
+
+
+def has_columns(path: Path) -> bool:
+    """True where a Parquet file, or the first one in a folder, has the columns of SocSci210."""
+    files = _files(path) if path.is_dir() else [path]
+    try:
+        return bool(files) and set(COLUMNS) <= set(pq.read_schema(files[0]).names)
+    except (OSError, ValueError):
+        return False
+
+
+def submit_import(request: Request) -> store.Job:
+    """Queues an import; joins the same one where it is still active."""
+    title = "SocSci210 from the hub" if request.source == HUB else f"Import of {Path(request.source).name}"
+    job = store.submit("import", title, request.as_dict(), key=digest(request.as_dict()))
+    launch.ensure_worker()
+    return job
+
+
+def run_import(request: Request, progress: Progress) -> dict[str, Any]:
+    """Makes the corpus; returns its name and counts. What is there already, made of the same, is left as it is.
+
+    Raises UserError where the source cannot be read, a study named is not in it, or a corpus of that name has
+    studies that would be lost.
+    """
+    staging_root = folder("cache", "imports")
+    downloads = staging_root / (request.name or NAME)
+    shards = _shards(request, downloads / "raw")
+    recipe = digest(
+        [_RECIPE, [(shard.name, shard.mark) for shard in shards], request.studies, request.reasoning]
+    )
+    with _staging(downloads, recipe) as staging:
+        _take(shards, request, staging, progress)
+        studies = staging.studies()
+        missing = [study for study in request.studies if study not in studies]
+        if missing:
+            raise UserError(f"There is no study {missing[0]!r} in {request.source!r}. Check --studies.")
+        if not studies:
+            raise UserError(f"{request.source!r} holds no rows.")
+        official = all(_OFFICIAL.fullmatch(study) for study in studies)
+        name = request.name or (NAME if official else _slug(request.source))
+        if _is_current(name, recipe):
+            return _told(name)
+        if not request.replace:
+            _refuse_loss(name, studies)
+        provenance = _provenance(request, official)
+        title = "SocSci210" if official else Path(request.source).stem
+        with writing_corpus(name, title=title, source=provenance.source, recipe=recipe) as corpus:
+            _write(corpus, staging, provenance, progress, reasoning=request.reasoning)
+    shutil.rmtree(downloads, ignore_errors=True)
+    return _told(name)
+
+
+def _shards(request: Request, downloads: Path) -> list[_Shard]:
+    if request.source == HUB:
+        return [
+            _Shard(file.name, file.size, file.sha256, partial(hub.fetch, file, downloads), fetched=True)
+            for file in hub.list_shards()
+        ]
+    path = Path(request.source).expanduser()
+    if not path.exists():
+        raise UserError(
+            f"{request.source!r} is neither a file nor a folder. Give a Parquet file, a folder of them, or the word "
+            f"{HUB!r} for the data set on the hub."
+        )
+    files = _files(path) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"The folder {str(path)!r} holds no Parquet files.")
+    return [_Shard(str(file), file.stat().st_size, file_digest(file), partial(Path, file)) for file in files]
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+
+
+@contextmanager
+def _staging(path: Path, asked: str) -> Iterator[Staging]:
+    """The staging folder of one import, emptied where another import left it; refused to a second process."""
+    lock = FileLock(path.with_suffix(".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"{path.name!r} is being imported already; wait for it or cancel that job."
+        ) from error
+    try:
+        note = path / "asked.json"
+        if path.exists() and not (note.exists() and read_json(note) == asked):
+            shutil.rmtree(path)
+        write_json(note, asked)
+        staging = Staging(path)
+        try:
+            yield staging
+        finally:
+            staging.close()
+    finally:
+        lock.release()
+
+
+def _take(shards: Sequence[_Shard], request: Request, staging: Staging, progress: Progress) -> None:
+    taken = staging.taken()
+    sizes = {shard.name: max(1, shard.size // 1_000_000) for shard in shards}
+    progress.begin("reading (MB)", sum(sizes.values()), sum(sizes[name] for name in taken if name in sizes))
+    done = 0
+    for shard in shards:
+        if shard.name not in taken:
+            progress.advance(done)
+            path = shard.opened()
+            staging.take(shard.name, path, studies=request.studies, reasoning=request.reasoning)
+            if shard.fetched:
+                path.unlink()
+            done += sizes[shard.name]
+    progress.advance(done)
+
+
+def _write(
+    corpus: GrowingCorpus, staging: Staging, provenance: Provenance, progress: Progress, *, reasoning: bool
+) -> None:
+    studies = staging.studies()
+    progress.begin("writing studies", len(studies))
+    reasons: pq.ParquetWriter | None = None
+    try:
+        for done, study in enumerate(studies):
+            progress.advance(done)
+            texts, answers = staging.texts(study), staging.answers(study)
+            rows = answers.merge(texts[["text_id", "stimulus_id"]], on="text_id")
+            corpus.add(describe_study(study, texts, staging.people(study), rows, provenance))
+            if reasoning:
+                table = staging.reasons(study)
+                reasons = reasons or pq.ParquetWriter(
+                    corpus.folder / "reasoning.parquet", table.schema, compression="zstd"
+                )
+                reasons.write_table(table)
+    finally:
+        if reasons is not None:
+            reasons.close()
+    progress.advance(len(studies))
+
+
+def _provenance(request: Request, official: bool) -> Provenance:
+    if official:
+        return Provenance(
+            "SocSci210 (Kolluri, Wu, Park and Bernstein 2025), from Time-sharing Experiments for the Social Sciences",
+            f"https://huggingface.co/datasets/{hub.REPOSITORY}",
+            "The data set's card declares no licence.",
+            "partly",
+            known_problems(),
+        )
+    return Provenance(f"The file {Path(request.source).name}", "", "Not stated.", "partly")
+
+
+def _code() -> list[str]:
+    """Digests of all that decides what is written: an import anew after an update writes anew."""
+    package = Path(__file__).parents[1]
+    read = [package / "prompts.py", Path(__file__).parent / "known_problems.yaml"]
+    return [
+        file_digest(path)
+        for path in [*read, *sorted(package.glob("scales/*.py")), *sorted(package.glob("corpus/*.py"))]
+    ]
+
+
+def _is_current(name: str, recipe: str) -> bool:
+    try:
+        return name in corpora() and open_corpus(name).manifest.get("recipe") == recipe
+    except UserError:
+        return False
+
+
+def _refuse_loss(name: str, studies: Sequence[str]) -> None:
+    """Raises UserError where the corpus of that name has studies that this import does not bring."""
+    try:
+        lost = sorted(set(open_corpus(name).study_ids()) - set(studies)) if name in corpora() else []
+    except UserError:
+        return  # a damaged corpus has nothing to lose
+    if lost:
+        raise UserError(
+            f"The corpus {name!r} has {len(lost)} studies that this import does not bring, such as {lost[0]!r}. "
+            "Keep both with --name, or give them up with --replace."
+        )
+
+
+def _told(name: str) -> dict[str, Any]:
+    corpus = open_corpus(name)
+    return {"corpus": name, "path": str(corpus.path), **corpus.manifest["rows"]}
+
+
+def _slug(source: str) -> str:
+    return "-".join(re.findall(r"[a-z0-9_]+", Path(source).stem.lower()))[:64].strip("-_") or "imported"
