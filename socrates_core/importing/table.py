@@ -8,7 +8,7 @@ from pathlib import Path
 from socrates_core.errors import UserError
 from socrates_core.importing.delimited import read_delimited
 from socrates_core.importing.record import MAX_BYTES, Table
-from socrates_core.importing.statistical import read_spss, read_stata
+from socrates_core.importing.statistical import read_statistical
 from socrates_core.importing.workbook import read_workbook
 
 __all__ = ["Table", "read_table"]
@@ -56,12 +56,9 @@ def read_table(path: Path) -> Table:
 def _reader(name: str, start: bytes) -> Callable[[Path], Table]:
     if start.startswith(b"PK"):
         return read_workbook
-    if start.startswith((b"$FL2", b"$FL3")):
-        return read_spss
-    if start.startswith(b"<stata_dta>") or (
-        0x66 <= start[0] <= 0x73 and start[1] in (1, 2) and start[2] == 1
-    ):
-        return read_stata
+    stata = 0x66 <= start[0] <= 0x73 and start[1:2] in (b"\1", b"\2") and start[2:3] == b"\1"
+    if stata or start.startswith((b"$FL2", b"$FL3", b"<stata_dta>")):
+        return read_statistical
     for mark, what in _OTHERS:
         if start.startswith(mark):
             raise UserError(f"{name!r} is {what}.")
