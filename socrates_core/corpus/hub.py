@@ -22,8 +22,8 @@ class HubFile:
 
 def list_shards() -> list[HubFile]:
     """The Parquet files of the data set. Raises UserError where the hub cannot be asked or names no checksum."""
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError
 
     try:
         found = HfApi().dataset_info(REPOSITORY, revision=REVISION, files_metadata=True).siblings or []
@@ -43,8 +43,9 @@ def fetch(file: HubFile, folder: Path) -> Path:
     A download that broke off goes on where it was. Raises UserError where the file cannot be fetched or twice
     arrives with another checksum.
     """
+    from httpx2 import HTTPError
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HTTPError, XetDownloadError
+    from huggingface_hub.errors import XetDownloadError
 
     for _ in range(2):
         try:

@@ -94,10 +94,9 @@ def run_import(request: Request, progress: Progress) -> dict[str, Any]:
     staging_root = folder("cache", "imports")
     downloads = staging_root / (request.name or NAME)
     shards = _shards(request, downloads / "raw")
-    recipe = digest(
-        [_RECIPE, [(shard.name, shard.mark) for shard in shards], request.studies, request.reasoning]
-    )
-    with _staging(downloads, recipe) as staging:
+    asked = [[(shard.name, shard.mark) for shard in shards], request.studies, request.reasoning, VERSION]
+    recipe = digest([asked, _code()])
+    with _staging(downloads, digest(asked)) as staging:
         _take(shards, request, staging, progress)
         studies = staging.studies()
         missing = [study for study in request.studies if study not in studies]
