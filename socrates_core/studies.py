@@ -2,17 +2,19 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from socrates_core.analysis.effects import holm, mean_difference, paired_difference
 from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
-from socrates_core.records import Effect, Scale, Stimulus
+from socrates_core.records import Effect, Floats, Scale, Stimulus
 
-_NOBODY = pd.Series(dtype=float)
+_People = tuple[NDArray[np.int64], Floats]
+_NOBODY: _People = (np.array([], dtype=np.int64), np.array([]))
 
 
 @dataclass(frozen=True)
@@ -114,25 +116,28 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
 
 def read_outline(corpus: Corpus, study_id: str) -> Outline:
     """What the study showed and asked, without its answers."""
-    rows = corpus.outline(study_id)
-    scales = {text: read_scale(text) for text in rows["scale"].dropna().unique()}
-    first = rows.sort_values("stimulus_id").groupby("condition_num")
-    texts = {int(str(number)): str(text) for number, text in first["condition_text"].first().items()}
-    items = []
-    for (task_num, part), asked in rows.groupby(["task_num", "part"], sort=False):
-        told, texts_of = asked.iloc[0], asked.groupby("condition_num")["n_texts"].sum()
-        of_condition = {
-            int(str(number)): tuple(scales.get(text, OPEN) for text in own)
-            for number, own in asked.groupby("condition_num")["scale"]
-        }
-        names = str(told["outcome_name"]), str(told["question"])
-        n_texts = {int(str(number)): int(n) for number, n in texts_of.items()}
-        unread = bool(asked["scale"].isna().any())
-        items.append(Item(int(str(task_num)), str(part), *names, of_condition, n_texts, unread))
-    named = {int(str(number)): str(name) for number, name in first["condition_name"].first().items()}
-    places = zip(rows["condition_num"], rows["task_num"], rows["part"], strict=True)
-    firsts = dict(zip(reversed(list(places)), reversed(rows["stimulus_id"].tolist()), strict=True))
-    return Outline(named, texts, _distinctly_named(items), firsts)
+    rows = corpus.outline(study_id).astype(object).to_dict("records")
+    asked: dict[tuple[int, str], list[dict[Any, Any]]] = {}
+    for row in rows:
+        asked.setdefault((row["task_num"], row["part"]), []).append(row)
+    ordered = sorted(rows, key=lambda row: (row["condition_num"], row["stimulus_id"]), reverse=True)
+    return Outline(
+        conditions={row["condition_num"]: row["condition_name"] for row in reversed(ordered)},
+        texts=dict(reversed({row["condition_num"]: row["condition_text"] for row in ordered}.items())),
+        items=_distinctly_named([_item(key, own) for key, own in asked.items()]),
+        first={(row["condition_num"], row["task_num"], row["part"]): row["stimulus_id"] for row in ordered},
+    )
+
+
+def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> Item:
+    scales: dict[int, tuple[Scale, ...]] = {}
+    texts: dict[int, int] = {}
+    for row in rows:
+        number, told = row["condition_num"], row["scale"]
+        scales[number] = (*scales.get(number, ()), read_scale(told) if isinstance(told, str) else OPEN)
+        texts[number] = texts.get(number, 0) + row["n_texts"]
+    unread = not all(isinstance(row["scale"], str) for row in rows)
+    return Item(*key, rows[0]["outcome_name"], rows[0]["question"], scales, texts, unread)
 
 
 def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
@@ -154,19 +159,20 @@ def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -
     chosen = reference_of(record, plan.conditions) if reference is None else reference
     if chosen not in plan.conditions:
         raise unknown("condition", chosen, plan.conditions)
-    answers = {
-        key: own.set_index("participant")["response"]
-        for key, own in corpus.person_means(study_id).groupby(["task_num", "part", "condition_num"])
-    }
+    means = corpus.person_means(study_id)
+    keys = zip(means["task_num"], means["part"], means["condition_num"], strict=True)
+    answers = dict(zip(keys, zip(means["participants"], means["responses"], strict=True), strict=True))
     effects = []
     for number, name in plan.conditions.items():
         found = []
         for item in plan.items:
-            spans = [_spans(item, each) for each in (number, chosen)]
-            if number == chosen or not all(spans) or spans[0] != spans[1] or len(spans[0]) > 1:
+            scales = {*item.scales.get(number, ()), *item.scales.get(chosen, ())}
+            spans = {scale_range(scale) for scale in scales}
+            asked = number != chosen and number in item.scales and chosen in item.scales
+            if not asked or len(spans) != 1:
                 continue
             ours, theirs = (answers.get((*item.key, each), _NOBODY) for each in (number, chosen))
-            span = next(iter(spans[0]))
+            (span,) = spans
             effect = _compare(ours, theirs, span, within=record.design == "within")
             names = (*item.key, item.name, number, name, plan.conditions[chosen])
             found.append(HumanEffect(*names, span, effect))
@@ -176,21 +182,18 @@ def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -
     return sorted(effects, key=lambda each: place[each.task_num, each.part])
 
 
-def _spans(item: Item, condition: int) -> set[float | None]:
-    return {scale_range(scale) for scale in item.scales.get(condition, ())}
-
-
-def _compare(ours: pd.Series, theirs: pd.Series, span: float | None, *, within: bool) -> Effect:
+def _compare(ours: _People, theirs: _People, span: float | None, *, within: bool) -> Effect:
     if within:
-        both = pd.concat([ours, theirs], axis=1, join="inner").to_numpy(dtype=float)
-        return paired_difference(both[:, 0], both[:, 1], scale_range=span)
-    return mean_difference(ours.to_numpy(dtype=float), theirs.to_numpy(dtype=float), scale_range=span)
+        _, here, there = np.intersect1d(ours[0], theirs[0], assume_unique=True, return_indices=True)
+        return paired_difference(ours[1][here], theirs[1][there], scale_range=span)
+    return mean_difference(ours[1], theirs[1], scale_range=span)
 
 
+@lru_cache(maxsize=1024)
 def scale_range(scale: Scale | None) -> float | None:
     """Highest minus lowest value of a scale; None for an open or unread one."""
-    values = np.array(scale.values if scale else ())
-    return float(values.max() - values.min()) if values.size else None
+    values = scale.values if scale else ()
+    return float(max(values) - min(values)) if values else None
 
 
 def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) -> dict[str, Any]:

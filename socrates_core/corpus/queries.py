@@ -196,9 +196,10 @@ class Corpus:
         if field is not None and field not in DEMOGRAPHICS:
             raise unknown("demographic field", field, DEMOGRAPHICS)
         group = "" if field is None else f'{field} AS "group", '
+        told = "" if field is None else '"group", '
         people = "" if field is None else "JOIN read_parquet($participants) p USING (study_id, participant) "
         return self._ask(
-            f"{_ASKED} SELECT condition_num, task_num, part, scale, {group}value, sum(n)::INTEGER AS n FROM ("
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, {told}value, sum(n)::INTEGER AS n FROM ("
             f"SELECT stimulus_id, {group}value, count(*) AS n FROM read_parquet($responses) r {people}"
             "WHERE r.study_id = $study GROUP BY ALL) JOIN asked USING (stimulus_id) GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
@@ -207,12 +208,14 @@ class Corpus:
     def person_means(self, study_id: str) -> pd.DataFrame:
         """One answer a person for each condition, task and part: the mean of their answers on the scale.
 
-        Columns condition_num, task_num, part, participant, response (as observed).
+        Columns condition_num, task_num, part, participants [n] in order and responses [n] (as observed).
         """
         return self._ask(
-            f"{_ASKED} SELECT condition_num, task_num, part, participant, avg(response) AS response "
+            f"{_ASKED} SELECT condition_num, task_num, part, list(participant ORDER BY participant) AS participants, "
+            "list(response ORDER BY participant) AS responses FROM ("
+            "SELECT condition_num, task_num, part, participant, avg(response) AS response "
             "FROM read_parquet($responses) r JOIN asked USING (stimulus_id) "
-            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL ORDER BY ALL",
+            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL) GROUP BY ALL",
             study=self.study(study_id).study_id,
         )
 
@@ -254,6 +257,10 @@ class Corpus:
         return Participant(
             participant, {key: rows[0][key] for key in DEMOGRAPHICS if rows[0][key] is not None}
         )
+
+    def ask(self, sql: str, **bound: Any) -> pd.DataFrame:
+        """What a query over read_parquet($studies), read_parquet($responses) ... finds."""
+        return self._ask(sql, **bound)
 
     def _ask(self, sql: str, **bound: Any) -> pd.DataFrame:
         found: pd.DataFrame = self._execute(sql, bound).df()
