@@ -153,11 +153,11 @@ class Mapping(_Spec):
         return list(dict.fromkeys(column for column in found if column))
 
 
-class _Text(yaml.SafeLoader):
+class TextLoader(yaml.SafeLoader):
     """YAML whose scalars are text: a cell `007`, `yes` or `2020-01-01` stays as it is written."""
 
 
-_Text.yaml_implicit_resolvers = {
+TextLoader.yaml_implicit_resolvers = {
     first: [pair for pair in found if pair[0].endswith(":null")]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -182,7 +182,7 @@ def load_mapping(path: Path) -> Mapping:
     try:
         if path.stat().st_size > MAX_FILE:
             raise UserError(f"{str(path)!r} is too large to be a mapping.")
-        stored = yaml.load(path.read_text(encoding="utf-8"), _Text)
+        stored = yaml.load(path.read_text(encoding="utf-8"), TextLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The mapping {str(path)!r} cannot be read ({error}).") from error
     except (yaml.YAMLError, RecursionError) as error:

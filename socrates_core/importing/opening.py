@@ -1,0 +1,51 @@
+"""Files that somebody brings: which of them holds the data, which the survey, and a first mapping for both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from socrates_core.errors import UserError
+from socrates_core.importing.mapping import Mapping
+from socrates_core.importing.qualtrics import read_responses, read_survey, understand
+from socrates_core.importing.record import Table
+from socrates_core.importing.suggest import suggest
+from socrates_core.importing.table import read_table
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table with the mapping that its files suggest; `warnings` are about both, `left_out`: column -> why."""
+
+    table: Table
+    suggested: Mapping
+    warnings: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def open_files(paths: Sequence[Path], title: str = "") -> Opened:
+    """What a data file, or a Qualtrics survey with its responses, holds. Raises UserError where it cannot be read."""
+    surveys = [path for path in paths if _is_survey(path)]
+    data = [path for path in paths if path not in surveys]
+    if len(data) != 1 or len(surveys) > 1:
+        told = ", ".join(repr(path.name) for path in paths)
+        raise UserError(
+            f"Give one data file, or one Qualtrics survey (.qsf) with its responses (.csv); these are {told}."
+        )
+    if surveys:
+        survey = read_survey(surveys[0])
+        responses = read_responses(data[0], survey)
+        found = understand(survey, responses)
+        return Opened(responses, found.mapping, (*responses.warnings, *found.warnings), found.left_out)
+    table = read_table(data[0])
+    if table.frame.head(3).apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any():
+        table = read_responses(data[0])
+    return Opened(table, suggest(table, title or data[0].stem), table.warnings)
+
+
+def _is_survey(path: Path) -> bool:
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(4096).lstrip(b"\xef\xbb\xbf \r\n\t")
+    except OSError as error:
+        raise UserError(f"The file {str(path)!r} cannot be read ({error.strerror}).") from error
+    return start.startswith(b"{") and b'"SurveyEntry"' in start

@@ -1,0 +1,157 @@
+"""A mapping as tables that a person can correct, and back. Pairs are written as in the YAML file: `arm: 1, wave: 2`."""
+
+from collections.abc import Mapping as MappingOf
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from socrates_core.errors import UserError
+from socrates_core.importing.mapping import Mapping, OutcomeSpec, TextLoader, mapping_from_dict
+from socrates_core.personas import label
+from socrates_core.records import DEMOGRAPHICS
+from socrates_core.scales import render_instruction
+
+_FIELDS = {label(name): name for name in DEMOGRAPHICS}
+_BY_CONDITION = ("column_by_condition", "text_by_condition", "scale_by_condition")
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a cell `1` as it is, because the loader takes every scalar for text."""
+
+
+_PlainDumper.yaml_implicit_resolvers = TextLoader.yaml_implicit_resolvers
+
+
+def demographic_sheet(mapping: Mapping) -> pd.DataFrame:
+    """Columns field, column, words: what the cells are called."""
+    rows = [
+        (label(name), told.column, render_pairs(told.values)) for name, told in mapping.demographics.items()
+    ]
+    return pd.DataFrame(rows, columns=["field", "column", "words"], dtype="str")
+
+
+def condition_sheet(mapping: Mapping) -> pd.DataFrame:
+    """Columns name, text, rows: which rows were in the condition."""
+    rows = [(told.name, told.text, render_pairs(told.when)) for told in mapping.conditions]
+    return pd.DataFrame(rows, columns=["name", "text", "rows"], dtype="str")
+
+
+def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
+    """Columns name, question, instruction, column, numbers, missing, rows, by_condition."""
+    rows = [
+        (
+            told.name, told.question, render_instruction(told.scale.scale()), told.column,
+            render_pairs(told.values), _render_list(told.missing), render_pairs(told.when),
+            _render_by_condition(told),
+        )
+        for told in mapping.outcomes
+    ]  # fmt: skip
+    columns = ["name", "question", "instruction", "column", "numbers", "missing", "rows", "by_condition"]
+    return pd.DataFrame(rows, columns=columns, dtype="str")
+
+
+def keep_sheet(mapping: Mapping) -> pd.DataFrame:
+    """Columns column, cells, reason."""
+    rows = [(told.column, _render_list(told.values), told.reason) for told in mapping.keep]
+    return pd.DataFrame(rows, columns=["column", "cells", "reason"], dtype="str")
+
+
+def from_sheets(told: MappingOf[str, Any], sheets: MappingOf[str, pd.DataFrame]) -> Mapping:
+    """The mapping of four edited sheets, with `told`: study, layout and participant. Empty rows do not count.
+
+    Raises UserError naming the row and what is wrong with it.
+    """
+    rows = {name: _rows(sheet) for name, sheet in sheets.items()}
+    stored = {
+        **told,
+        "demographics": {
+            _FIELDS.get(row["field"], row["field"]): {"column": row["column"], "values": parse_pairs(row["words"])}
+            for row in rows["demographics"]
+        },
+        "conditions": [
+            {"name": row["name"], "text": row["text"], "when": parse_pairs(row["rows"])} for row in rows["conditions"]
+        ],
+        "outcomes": [
+            {
+                "name": row["name"] or row["column"], "question": row["question"], "scale": row["instruction"],
+                "column": row["column"], "values": parse_pairs(row["numbers"]), "missing": _parse_list(row["missing"]),
+                "when": parse_pairs(row["rows"]), **_by_condition(row["by_condition"]),
+            }
+            for row in rows["outcomes"]
+        ],
+        "keep": [
+            {"column": row["column"], "values": _parse_list(row["cells"]), "reason": row["reason"]}
+            for row in rows["keep"]
+        ],
+    }  # fmt: skip
+    return mapping_from_dict(stored, "The table")
+
+
+def render_pairs(pairs: MappingOf[str, Any]) -> str:
+    """ "arm: 1, wave: [1, 2]"; empty for no pairs. A list of one is its item."""
+    alone = {name: _alone(value) for name, value in pairs.items()}
+    return _flow(alone)[1:-1] if alone else ""
+
+
+def parse_pairs(text: str) -> dict[str, Any]:
+    """What `render_pairs` writes. Raises UserError where the text is no list of pairs."""
+    found = _parse("{" + text + "}", text)
+    if not isinstance(found, dict) or any(value is None for value in found.values()):
+        raise _unreadable(text)
+    return {str(name): value for name, value in found.items()}
+
+
+def _render_list(cells: tuple[str, ...]) -> str:
+    return _flow(list(cells))[1:-1] if cells else ""
+
+
+def _parse_list(text: str) -> list[Any]:
+    return list(_parse(f"[{text}]", text))
+
+
+def _by_condition(text: str) -> dict[str, Any]:
+    found = parse_pairs(text)
+    if not set(found) <= set(_BY_CONDITION):
+        raise UserError(
+            f"{text!r} is not understood. What differs by condition is {', '.join(_BY_CONDITION)}."
+        )
+    return found
+
+
+def _render_by_condition(outcome: OutcomeSpec) -> str:
+    scales = {name: render_instruction(scale.scale()) for name, scale in outcome.scale_by_condition.items()}
+    told = (outcome.column_by_condition, outcome.text_by_condition, scales)
+    return render_pairs({name: pairs for name, pairs in zip(_BY_CONDITION, told, strict=True) if pairs})
+
+
+def _alone(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return value[0] if len(value) == 1 else list(value)
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _flow(value: Any) -> str:
+    options: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "sort_keys": False}
+    return str(yaml.dump(value, Dumper=_PlainDumper, width=2**20, **options)).strip()
+
+
+def _parse(text: str, told: str) -> Any:
+    try:
+        return yaml.load(text, TextLoader)
+    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        raise _unreadable(told) from error
+
+
+def _unreadable(text: str) -> UserError:
+    return UserError(
+        f"{text!r} cannot be read. Write a column or cell, a colon and its value, for example 'arm: 1, wave: [1, 2]'; "
+        "put texts with commas or colons in quotation marks."
+    )
+
+
+def _rows(sheet: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows that say anything, their cells trimmed."""
+    filled = sheet.astype("object").where(sheet.notna(), "")
+    rows = [{str(k): str(v).strip() for k, v in row.items()} for row in filled.to_dict("records")]
+    return [row for row in rows if any(row.values())]

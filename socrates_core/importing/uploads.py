@@ -1,0 +1,92 @@
+"""Files on their way in: kept under the home with their mapping until they are a corpus, whatever window closes."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from socrates_core.errors import UserError, unknown
+from socrates_core.importing.record import MAX_BYTES
+from socrates_core.jobs.store import new_id
+from socrates_core.settings import folder
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The files that were brought together, and where their mapping is kept."""
+
+    upload_id: str
+    paths: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        return self.paths[0].stem
+
+    @property
+    def mapping_path(self) -> Path:
+        return self.paths[0].parents[1] / "mapping.yaml"
+
+
+def keep_files(files: Sequence[tuple[str, BinaryIO]]) -> Upload:
+    """Copies named files into a folder of their own, all or none. Raises UserError where they are too large."""
+    root = folder("imports")
+    aside = Path(tempfile.mkdtemp(dir=root, prefix="."))
+    try:
+        (aside / "files").mkdir()
+        for number, (name, content) in enumerate(files):
+            target = aside / "files" / safe_name(name)
+            _copy(content, target if not target.exists() else target.with_name(f"{number}-{target.name}"))
+        upload_id = new_id(Path(safe_name(files[0][0])).stem)
+        os.replace(aside, root / upload_id)
+    except OSError as error:
+        raise UserError(
+            f"The files could not be kept in {str(root)!r} ({error.strerror or error})."
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return open_upload(upload_id)
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file name, without what has a meaning to a file system or a screen."""
+    last = re.split(r"[/\\]", name)[-1]
+    return re.sub(r"[^\w .()+,-]", "", last).strip(" .")[-100:] or "data"
+
+
+def list_uploads() -> list[Upload]:
+    """Every upload that is kept, the newest first."""
+    found = sorted((path.name for path in folder("imports").glob("[!.]*")), reverse=True)
+    return [open_upload(upload_id) for upload_id in found]
+
+
+def open_upload(upload_id: str) -> Upload:
+    """Raises UserError where there is none."""
+    root = folder("imports")
+    known = [path.name for path in root.glob("[!.]*") if (path / "files").is_dir()]
+    if upload_id not in known:
+        raise unknown("upload", upload_id, known)
+    paths = sorted((root / upload_id / "files").iterdir())
+    if not paths:
+        raise UserError(f"The upload {upload_id!r} has lost its files. Bring them again.")
+    return Upload(upload_id, tuple(paths))
+
+
+def forget(upload: Upload) -> None:
+    """Removes the files of an upload; a corpus made of them stays."""
+    shutil.rmtree(upload.mapping_path.parent, ignore_errors=True)
+
+
+def _copy(content: BinaryIO, target: Path) -> None:
+    size = 0
+    with target.open("xb") as file:
+        while part := content.read(1 << 22):
+            size += len(part)
+            if size > MAX_BYTES:
+                raise UserError(
+                    f"{target.name!r} is larger than {MAX_BYTES / 1e6:,.0f} MB, the most that is read."
+                )
+            file.write(part)
