@@ -6,7 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from socrates_core.commands import app as dashboard
-from socrates_core.commands import imports, jobs, scales, simulate, studies
+from socrates_core.commands import imports, jobs, scales, simulate, splits, studies
 from socrates_core.errors import UserError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ for command in (
     jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(splits.app, name="split")
 app.command("set-scale")(scales.set_scale_by_hand)
 app.command("import")(imports.import_)
 app.command(context_settings={"ignore_unknown_options": True})(studies.read)  # an answer may be "-1"

@@ -1,0 +1,164 @@
+"""Splits: what of a corpus a model may learn from and what it is measured on. Records with digests, kept as JSON.
+
+A split names what it holds out (studies, conditions, outcomes or participants); its rows are selected from the corpus
+when they are asked for. Made in splits_make.py, examined in splits_check.py.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from socrates_core import settings
+from socrates_core.corpus.queries import Corpus
+from socrates_core.errors import UserError, unknown
+from socrates_core.files import digest, read_json, write_text
+
+FORMAT = "socrates-split"
+VERSION = 1
+Kind = Literal["studies", "conditions", "outcomes", "participants"]
+Side = Literal["train", "eval"]
+KINDS: tuple[Kind, ...] = ("studies", "conditions", "outcomes", "participants")
+UNITS = {"studies": "0", "conditions": "condition_num", "outcomes": "task_num", "participants": "participant"}
+Ids = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is held out of a corpus for evaluation; the rest of `studies` is for training.
+
+    `held_out` has by study the condition_nums, task_nums or participants; for whole studies it is {study_id: (0,)}.
+    `left_out` has by study the sample_ids on neither side. Where `apart`, a held-out stimulus with a text that is
+    trained on as well is on neither side. `seed` is None for a split that others published, which `source` names.
+    """
+
+    name: str
+    corpus: str
+    corpus_digest: str
+    kind: Kind
+    seed: int | None
+    source: str
+    studies: tuple[str, ...]
+    held_out: Ids
+    left_out: Ids
+    apart: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"format": FORMAT, "version": VERSION, **vars(self)}
+
+    def digest(self) -> str:
+        """SHA-256 in hex of all that the split says but its name."""
+        return digest(replace(self, name="").as_dict())
+
+
+def corpus_digest(corpus: Corpus) -> str:
+    """SHA-256 in hex of the digests of a corpus' files."""
+    return digest(corpus.manifest["sha256"])
+
+
+def splits() -> list[str]:
+    """The names of the splits on this machine, in alphabetical order."""
+    return sorted(path.stem for path in (settings.home() / "splits").glob("[!.]*.json"))
+
+
+def save_split(split: Split) -> Path:
+    """Keeps a split under its name, replacing one of that name; returns its file."""
+    path = settings.folder("splits") / f"{check_name(split.name)}.json"
+    write_text(path, json.dumps({**split.as_dict(), "digest": split.digest()}, ensure_ascii=False) + "\n")
+    return path
+
+
+def check_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise UserError(
+            f"{name!r} cannot name a split. Use up to 64 lower-case letters, digits, '-' and '_'."
+        )
+    return name
+
+
+def load_split(name: str) -> Split:
+    """The split called `name`. Raises UserError where there is none or where its file was changed."""
+    if name not in splits():
+        raise unknown("split", name, splits(), "Make one with: python -m socrates_core split make NAME")
+    path = settings.home() / "splits" / f"{name}.json"
+    stored = read_json(path)
+    if not isinstance(stored, dict) or (stored.get("format"), stored.get("version")) != (FORMAT, VERSION):
+        raise UserError(f"{str(path)!r} is no split in this program's format, version {VERSION}.")
+    told = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
+    try:
+        ids = {
+            key: {study: tuple(each) for study, each in told[key].items()} for key in ("held_out", "left_out")
+        }
+        split = Split(**{**told, **ids, "studies": tuple(told["studies"])})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{str(path)!r} is damaged ({error!r}). Make the split again.") from error
+    if split.digest() != stored.get("digest") or split.kind not in KINDS:
+        raise UserError(f"{str(path)!r} is not as it was written: its digest differs. Make the split again.")
+    return split
+
+
+def split_rows(corpus: Corpus, split: Split, side: Side) -> pd.DataFrame:
+    """The responses on one side: study_id, sample_id, participant, stimulus_id, in order.
+
+    Raises UserError where the corpus is not the one that was split.
+    """
+    return select(
+        corpus,
+        split,
+        f"SELECT * EXCLUDE (side) FROM placed WHERE side = '{side}' ORDER BY study_id, sample_id",
+    )
+
+
+def select(corpus: Corpus, split: Split, sql: str, **bound: Any) -> pd.DataFrame:
+    """What a query over `placed` finds: study_id, sample_id, participant, stimulus_id, side ("train", "eval" or NULL).
+
+    The query may also name `texts` with study_id, stimulus_id, stimulus. Raises UserError where the corpus is not the
+    one that was split.
+    """
+    if corpus_digest(corpus) != split.corpus_digest:
+        raise UserError(
+            f"The corpus {corpus.name!r} is not the one that {split.name!r} splits: it was written anew since. "
+            "Make the split again, then train and evaluate with the new one."
+        )
+    held, left = _listed(split.held_out), _listed(split.left_out)
+    return corpus.ask(
+        f"{_PLACED.format(unit=UNITS[split.kind])} {sql}",
+        studies=list(split.studies), held_study=held[0], held_id=held[1], left_study=left[0], left_id=left[1],
+        apart=split.apart, **bound,
+    )  # fmt: skip
+
+
+# `apart` compares texts, so it is decided for every stimulus before the responses are looked at.
+_PLACED = """
+WITH held AS (SELECT unnest($held_study::VARCHAR[]) AS study_id, unnest($held_id::BIGINT[]) AS id),
+left_out AS (SELECT unnest($left_study::VARCHAR[]) AS study_id, unnest($left_id::BIGINT[]) AS sample_id),
+texts AS (
+    SELECT study_id, stimulus_id, condition_num, task_num, stimulus FROM read_parquet($stimuli)
+    WHERE list_contains($studies, study_id)
+),
+rows AS (
+    SELECT r.study_id, r.sample_id, r.participant, r.stimulus_id, h.id IS NOT NULL AS is_held
+    FROM read_parquet($responses) r JOIN texts USING (study_id, stimulus_id)
+    LEFT JOIN held h ON h.study_id = r.study_id AND h.id = {unit}
+    ANTI JOIN left_out l ON l.study_id = r.study_id AND l.sample_id = r.sample_id
+),
+trained AS (
+    SELECT DISTINCT stimulus FROM texts
+    SEMI JOIN (SELECT DISTINCT study_id, stimulus_id FROM rows WHERE NOT is_held) USING (study_id, stimulus_id)
+),
+shared AS (SELECT study_id, stimulus_id FROM texts SEMI JOIN trained USING (stimulus) WHERE $apart),
+placed AS (
+    SELECT r.study_id, r.sample_id, r.participant, r.stimulus_id,
+        CASE WHEN NOT is_held THEN 'train' WHEN s.stimulus_id IS NULL THEN 'eval' END AS side
+    FROM rows r LEFT JOIN shared s USING (study_id, stimulus_id)
+)
+"""
+
+
+def _listed(ids: Ids) -> tuple[list[str], list[int]]:
+    pairs = [(study, each) for study, listed in ids.items() for each in listed]
+    return [study for study, _ in pairs], [each for _, each in pairs]

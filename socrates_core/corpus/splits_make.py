@@ -1,0 +1,190 @@
+"""Makes splits: a seeded share of any corpus, or what the authors of SocSci210 published."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import KINDS, UNITS, Ids, Kind, Split, check_name, corpus_digest
+from socrates_core.corpus.splits_check import check_split
+from socrates_core.errors import UserError, unknown
+from socrates_core.files import read_json
+
+OFFICIAL = {
+    "studies": "participant_mapping.json",
+    "conditions": "condition_mapping.json",
+    "outcomes": "task_mapping.json",
+}
+
+
+def make_split(
+    corpus: Corpus,
+    kind: str,
+    *,
+    name: str,
+    share: float = 0.25,
+    seed: int = 0,
+    studies: Sequence[str] | None = None,
+) -> Split:
+    """Holds out a share of the studies, or of every study's conditions, outcomes or participants.
+
+    The same seed gives the same split of the same corpus. Studies are drawn evenly over designs, topics and sizes,
+    participants evenly over studies and conditions. A study's reference condition, its last outcome and what has no
+    text of its own are never held out. Raises UserError where there is too little to split.
+    """
+    chosen_kind = _kind(kind)
+    if not 0 < share < 1:
+        raise UserError(
+            f"The share is {share!r}. Give the part that is held out as a number between 0 and 1."
+        )
+    chosen = sorted({corpus.study(study).study_id for study in studies or corpus.study_ids()})
+    rng = np.random.default_rng(seed)
+    if kind == "studies":
+        held = _hold_studies(corpus, chosen, share, rng)
+    elif kind == "participants":
+        held = _hold_participants(corpus, chosen, share, rng)
+    else:
+        held = _hold_cells(corpus, chosen, kind, share, rng)
+    if not held:
+        raise UserError(
+            f"No study of {corpus.name!r} has enough {kind} of its own to hold some out and keep others."
+        )
+    source = f"{share:g} of the {kind}, drawn with seed {seed}"
+    apart = chosen_kind != "participants"  # whose sides show the same texts
+    split = Split(
+        name=check_name(name), corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind=chosen_kind, seed=seed,
+        source=source, studies=tuple(chosen), held_out=held, left_out={}, apart=apart,
+    )  # fmt: skip
+    check_split(corpus, split)
+    return split
+
+
+def _kind(kind: str) -> Kind:
+    for known in KINDS:
+        if kind == known:
+            return known
+    raise unknown("kind of split", kind, KINDS)
+
+
+def _hold_studies(corpus: Corpus, chosen: list[str], share: float, rng: np.random.Generator) -> Ids:
+    frame = corpus.studies()
+    frame = frame[frame["study_id"].isin(chosen)].assign(order=lambda rows: rng.random(len(rows)))
+    if len(frame) < 2:
+        return {}
+    frame = frame.assign(large=frame["n_responses"] > frame["n_responses"].median())
+    ordered = frame.sort_values(["design", "topic", "large", "order"])
+    return {str(study): (0,) for study in sorted(ordered["study_id"].iloc[_evenly(len(frame), share, rng)])}
+
+
+def _hold_participants(corpus: Corpus, chosen: list[str], share: float, rng: np.random.Generator) -> Ids:
+    people = corpus.ask(
+        "SELECT study_id, participant, min(condition_num) AS condition FROM read_parquet($responses) r "
+        "JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) WHERE list_contains($studies, study_id) "
+        "GROUP BY ALL ORDER BY ALL",
+        studies=chosen,
+    )
+    if len(people) < 2:
+        return {}
+    ordered = people.assign(order=rng.random(len(people))).sort_values(["study_id", "condition", "order"])
+    return _by_study(ordered.iloc[_evenly(len(people), share, rng)], "participant")
+
+
+def _hold_cells(corpus: Corpus, chosen: list[str], kind: str, share: float, rng: np.random.Generator) -> Ids:
+    unit = UNITS[kind]
+    texts = corpus.ask(
+        f"SELECT study_id, {unit} AS id, bool_or(n = 1) AS own FROM ("
+        f"SELECT study_id, {unit}, count(DISTINCT {unit}) OVER (PARTITION BY study_id, stimulus) AS n "
+        "FROM read_parquet($stimuli) WHERE list_contains($studies, study_id)) GROUP BY ALL ORDER BY ALL",
+        studies=chosen,
+    )
+    held: dict[str, tuple[int, ...]] = {}
+    for study, rows in texts.groupby("study_id"):
+        ids = rows["id"].to_numpy()
+        reference = corpus.study(str(study)).reference_condition if kind == "conditions" else ids[-1]
+        kept = ids[0] if reference is None else reference
+        free = ids[rows["own"].to_numpy() & (ids != kept)]
+        n = min(max(round(share * len(ids)), 1), len(free))
+        if n:
+            held[str(study)] = tuple(sorted(int(each) for each in rng.permutation(free)[:n]))
+    return held
+
+
+def _evenly(n: int, share: float, rng: np.random.Generator) -> Any:
+    """Positions [k] in equal distances over n ordered things from a random start: at least one, never all."""
+    k = min(max(round(share * n), 1), n - 1)
+    return np.floor((np.arange(k) + rng.random()) * n / k).astype(int)
+
+
+def _by_study(rows: pd.DataFrame, column: str) -> Ids:
+    return {str(study): tuple(sorted(map(int, own[column]))) for study, own in rows.groupby("study_id")}
+
+
+def read_official(corpus: Corpus, path: Path, kind: str, *, name: str) -> Split:
+    """The split that SocSci210's authors published, from its file or from the data set's `metadata` folder.
+
+    Studies that the corpus lacks are passed over. Whole conditions or outcomes must lie on one side, as the authors
+    say; rows on neither side stay out. Raises UserError where the file does not fit.
+    """
+    if kind not in OFFICIAL:
+        raise unknown("kind of official split", kind, OFFICIAL)
+    file = next(
+        (each for each in (path / "metadata" / OFFICIAL[kind], path / OFFICIAL[kind]) if each.is_file()), path
+    )
+    if not file.is_file():
+        raise UserError(f"There is no file {OFFICIAL[kind]!r} in {str(path)!r}.")
+    stored, known = read_json(file), set(corpus.study_ids())
+    try:
+        if kind == "studies":
+            seen, unseen = ({str(each) for each in stored[key]} & known for key in ("seen", "unseen"))
+            studies, held, left = (
+                seen | unseen,
+                dict.fromkeys(sorted(unseen), (0,)),
+                dict[str, tuple[int, ...]](),
+            )
+            both = sorted(seen & unseen)
+            if both:
+                raise UserError(f"{str(file)!r} has the study {both[0]!r} on both sides.")
+        else:
+            listed = {
+                study: (stored[study]["train"], stored[study]["eval"])
+                for study in sorted(set(stored) & known)
+            }
+            studies = set(listed)
+            held, left = _hold_listed(corpus, listed, kind)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{str(file)!r} is no {OFFICIAL[kind]!r} as SocSci210 has it ({error!r}).") from error
+    if not any(held.values()):
+        raise UserError(f"The corpus {corpus.name!r} has nothing of what {str(file)!r} holds out.")
+    split = Split(
+        name=check_name(name), corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind=_kind(kind), seed=None,
+        source=file.name, studies=tuple(sorted(studies)), held_out=held, left_out=left, apart=False,
+    )  # fmt: skip
+    check_split(corpus, split)
+    return split
+
+
+def _hold_listed(
+    corpus: Corpus, listed: dict[str, tuple[list[int], list[int]]], kind: str
+) -> tuple[Ids, Ids]:
+    """The conditions or outcomes held out by sample_ids (train, eval), and the sample_ids on neither side."""
+    unit = UNITS[kind]
+    rows = corpus.ask(
+        f"SELECT study_id, sample_id, {unit} AS id FROM read_parquet($responses) r "
+        "JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) WHERE list_contains($studies, study_id)",
+        studies=list(listed),
+    )
+    held: dict[str, tuple[int, ...]] = {}
+    left: dict[str, tuple[int, ...]] = {}
+    for study, own in rows.groupby("study_id"):
+        train, evaluated = (own["sample_id"].isin(ids) for ids in listed[str(study)])
+        both = (train & evaluated).any() or set(own.loc[train, "id"]) & set(own.loc[evaluated, "id"])
+        if both:
+            raise UserError(
+                f"The file has rows of one {kind[:-1]} of {study!r} on both sides; it cannot be a split by {kind}."
+            )
+        held[str(study)] = tuple(sorted({int(each) for each in own.loc[evaluated, "id"]}))
+        left[str(study)] = tuple(sorted(int(each) for each in own.loc[~train & ~evaluated, "sample_id"]))
+    return held, {study: ids for study, ids in left.items() if ids}
