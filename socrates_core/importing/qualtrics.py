@@ -47,10 +47,14 @@ _CONTROL = re.compile(r"\b(control|placebo|baseline|no treatment|status quo)\b",
 
 @dataclass(frozen=True)
 class Understood:
-    """A suggested mapping; `warnings` are sentences about all that was not understood or was left out."""
+    """A suggested mapping with all that it does not speak of.
+
+    `warnings` are sentences about what was not understood or was left out; `left_out`: column -> why.
+    """
 
     mapping: Mapping
     warnings: tuple[str, ...]
+    left_out: dict[str, str]
 
 
 def suggest_survey(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> Mapping:
@@ -96,19 +100,21 @@ class _Reading:
         if not groups:
             raise UserError(
                 f"The responses hold no answers on a scale that people of {self.survey.title!r} gave after the "
-                f"conditions differ. {' '.join(self._left_out(set()))}"
+                f"conditions differ. {' '.join(_sentences(self._left_out(set())))}"
             )
-        told, rest = paragraphs_apart(groups, len(arms))
+        apart, rest = paragraphs_apart(groups, len(arms))
         texts, read = self._texts(start, entries)
-        if told:
-            texts = ["\n".join(filter(None, pair)) for pair in zip(texts, told, strict=True)]
+        if apart:
+            texts = ["\n".join(filter(None, pair)) for pair in zip(texts, apart, strict=True)]
         taken = set[str]()
         outcomes = tuple(outcome_of(group, names, rest.get(n), taken) for n, group in enumerate(groups))
         unknown = {
             pipe for group in groups for entry in group.values() for pipe in entry.shown.unknown
         } | read
-        notes = self._notes(unknown, moved=bool(told))
-        whole = not unknown and not told and not any("[picture" in text or "[video" in text for text in texts)
+        notes = self._notes(unknown, moved=bool(apart))
+        whole = (
+            not unknown and not apart and not any("[picture" in text or "[video" in text for text in texts)
+        )
         mapping = Mapping(
             study=StudySpec(
                 study_id=study_id_of(self.survey.title), title=self.survey.title,
@@ -127,10 +133,8 @@ class _Reading:
             keep=tuple(self.keep),
         )  # fmt: skip
         left = self._left_out(set(mapping.columns()))
-        return Understood(
-            mapping,
-            (*self.survey.warnings, *self.responses.warnings, *self.experiment.warnings, *notes, *left),
-        )
+        told = (*self.survey.warnings, *self.responses.warnings, *self.experiment.warnings, *notes)
+        return Understood(mapping, (*told, *_sentences(left)), left)
 
     def _entries(self, arm: Arm, start: int) -> list[Entry]:
         """The columns of the outcomes of an arm, in the order in which they were asked."""
@@ -184,13 +188,10 @@ class _Reading:
             )
         return notes
 
-    def _left_out(self, used: set[str]) -> list[str]:
-        """A sentence a reason for all columns that the mapping does not speak of."""
-        by_reason = dict[str, list[str]]()
-        for column in map(str, self.responses.frame):
-            if column not in used:
-                by_reason.setdefault(self.reasons.get(column) or self._reason(column), []).append(column)
-        return [f"Left out: {shortened(columns)} ({reason})." for reason, columns in by_reason.items()]
+    def _left_out(self, used: set[str]) -> dict[str, str]:
+        """Every column that the mapping does not speak of, with the reason in a few words."""
+        columns = [column for column in map(str, self.responses.frame) if column not in used]
+        return {column: self.reasons.get(column) or self._reason(column) for column in columns}
 
     def _reason(self, column: str) -> str:
         name = self.responses.ids.get(column) or re.sub(r"\s|\(.*", "", column)
@@ -200,3 +201,11 @@ class _Reading:
         if name.casefold() in _RECORD:
             return "recorded by Qualtrics itself"
         return "display order" if re.search(r"_DO(_|$)", f"{column} {name}") else "no question of this survey"
+
+
+def _sentences(left_out: dict[str, str]) -> list[str]:
+    """A sentence a reason, naming the first columns that it left out."""
+    by_reason = dict[str, list[str]]()
+    for column, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(column)
+    return [f"Left out: {shortened(columns)} ({reason})." for reason, columns in by_reason.items()]
