@@ -262,10 +262,6 @@ class Corpus:
         """What a query over read_parquet($studies), read_parquet($responses) ... finds."""
         return self._ask(sql, **bound)
 
-    def ask(self, sql: str, **bound: Any) -> pd.DataFrame:
-        """What a query over read_parquet($studies), read_parquet($responses) ... finds."""
-        return self._ask(sql, **bound)
-
     def _ask(self, sql: str, **bound: Any) -> pd.DataFrame:
         found: pd.DataFrame = self._execute(sql, bound).df()
         return found
