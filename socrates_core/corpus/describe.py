@@ -100,7 +100,9 @@ def _stimuli(texts: pd.DataFrame) -> pd.DataFrame:
         scale=pd.Series(scales, index=texts.index, dtype=object),
         condition_name="Condition " + texts["condition_num"].astype(str),
     )  # fmt: skip
-    names = {task: _outcome_name(task, asked.tolist()) for task, asked in described.groupby("task_num")["question"]}
+    names = {
+        task: _outcome_name(task, asked.tolist()) for task, asked in described.groupby("task_num")["question"]
+    }
     return described.assign(outcome_name=described["task_num"].map(names))
 
 

@@ -1,5 +1,6 @@
-"""SocSci210 on the Hugging Face hub: which shards there are at the pinned revision, each fetched and verified."""
+"""SocSci210 on the Hugging Face hub: which files there are at the pinned revision, each fetched and verified."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,23 @@ _AGAIN = "Check the network and run the import again: what was fetched is kept."
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of the data set; `sha256` is the checksum that the hub names for it, `size` in bytes."""
+    """A file of the data set, `size` in bytes; `checksum` is its SHA-256, or the Git blob id of a small file."""
 
     name: str
     size: int
-    sha256: str
+    checksum: str
+
+    def is_whole(self, path: Path) -> bool:
+        """True where the file at `path` has the checksum that the hub names."""
+        if len(self.checksum) == 64:
+            return file_digest(path) == self.checksum
+        content = path.read_bytes()
+        blob = b"blob %d\0" % len(content) + content
+        return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == self.checksum
 
 
-def list_shards() -> list[HubFile]:
-    """The Parquet files of the data set. Raises UserError where the hub cannot be asked or names no checksum."""
+def list_files() -> list[HubFile]:
+    """The data set's Parquet shards and split mappings. Raises UserError where the hub cannot be asked."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
 
@@ -31,10 +40,11 @@ def list_shards() -> list[HubFile]:
         raise UserError(
             f"The hub could not be asked for {REPOSITORY!r} ({_first(error)}). {_AGAIN}"
         ) from error
-    shards = [file for file in found if file.rfilename.endswith(".parquet")]
-    if not shards or not all(file.lfs and file.size for file in shards):
-        raise UserError(f"The hub names no Parquet files with checksums for {REPOSITORY!r} at {REVISION!r}.")
-    return [HubFile(file.rfilename, int(file.size or 0), file.lfs.sha256) for file in shards if file.lfs]
+    return [
+        HubFile(each.rfilename, int(each.size or 0), str(each.lfs.sha256 if each.lfs else each.blob_id))
+        for each in found
+        if each.rfilename.endswith(".parquet") or each.rfilename.endswith("_mapping.json")
+    ]
 
 
 def fetch(file: HubFile, folder: Path) -> Path:
@@ -49,16 +59,18 @@ def fetch(file: HubFile, folder: Path) -> Path:
 
     for _ in range(2):
         try:
-            got = hf_hub_download(
-                REPOSITORY, file.name, repo_type="dataset", revision=REVISION, local_dir=folder
+            got = Path(
+                hf_hub_download(
+                    REPOSITORY, file.name, repo_type="dataset", revision=REVISION, local_dir=folder
+                )
             )
         except (HTTPError, XetDownloadError, OSError) as error:
             raise UserError(
                 f"{file.name!r} could not be fetched from the hub ({_first(error)}). {_AGAIN}"
             ) from error
-        if file_digest(Path(got)) == file.sha256:
-            return Path(got)
-        Path(got).unlink()
+        if file.is_whole(got):
+            return got
+        got.unlink()
     raise UserError(f"{file.name!r} twice arrived damaged: its checksum is not the hub's. Try again later.")
 
 

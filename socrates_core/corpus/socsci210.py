@@ -58,19 +58,19 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Shard:
-    """One Parquet file to take; `opened` gives its path, which for the hub means to fetch it."""
+class _Source:
+    """One file of the source; `opened` gives its path, which for the hub means to fetch it."""
 
     name: str
     size: int
-    mark: str
+    checksum: str
     opened: Callable[[], Path] = field(compare=False)
     fetched: bool = False
 
 
 def has_columns(path: Path) -> bool:
     """True where a Parquet file, or the first one in a folder, has the columns of SocSci210."""
-    files = _files(path) if path.is_dir() else [path]
+    files = _parquet(path) if path.is_dir() else [path]
     try:
         return bool(files) and set(COLUMNS) <= set(pq.read_schema(files[0]).names)
     except (OSError, ValueError):
@@ -93,8 +93,9 @@ def run_import(request: Request, progress: Progress) -> dict[str, Any]:
     """
     staging_root = folder("cache", "imports")
     downloads = staging_root / (request.name or NAME)
-    shards = _shards(request, downloads / "raw")
-    asked = [[(shard.name, shard.mark) for shard in shards], request.studies, request.reasoning, VERSION]
+    files = _files(request, downloads / "raw")
+    shards = [file for file in files if not file.name.endswith(".json")]
+    asked = [[(file.name, file.checksum) for file in files], request.studies, request.reasoning, VERSION]
     recipe = digest([asked, _code()])
     with _staging(downloads, digest(asked)) as staging:
         _take(shards, request, staging, progress)
@@ -114,29 +115,37 @@ def run_import(request: Request, progress: Progress) -> dict[str, Any]:
         title = "SocSci210" if official else Path(request.source).stem
         with writing_corpus(name, title=title, source=provenance.source, recipe=recipe) as corpus:
             _write(corpus, staging, provenance, progress, reasoning=request.reasoning)
+            for mapping in [file for file in files if file not in shards]:
+                (corpus.folder / "metadata").mkdir(exist_ok=True)
+                shutil.copy(mapping.opened(), corpus.folder / "metadata")
     shutil.rmtree(downloads, ignore_errors=True)
     return _told(name)
 
 
-def _shards(request: Request, downloads: Path) -> list[_Shard]:
+def _files(request: Request, downloads: Path) -> list[_Source]:
+    """The shards of the source and, where it has them, the split mappings in its folder `metadata`."""
     if request.source == HUB:
-        return [
-            _Shard(file.name, file.size, file.sha256, partial(hub.fetch, file, downloads), fetched=True)
-            for file in hub.list_shards()
+        found = [
+            _Source(file.name, file.size, file.checksum, partial(hub.fetch, file, downloads), fetched=True)
+            for file in hub.list_files()
         ]
-    path = Path(request.source).expanduser()
-    if not path.exists():
-        raise UserError(
-            f"{request.source!r} is neither a file nor a folder. Give a Parquet file, a folder of them, or the word "
-            f"{HUB!r} for the data set on the hub."
-        )
-    files = _files(path) if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"The folder {str(path)!r} holds no Parquet files.")
-    return [_Shard(str(file), file.stat().st_size, file_digest(file), partial(Path, file)) for file in files]
+    else:
+        path = Path(request.source).expanduser()
+        if not path.exists():
+            raise UserError(
+                f"{request.source!r} is neither a file nor a folder. Give a Parquet file, a folder of them, or the "
+                f"word {HUB!r} for the data set on the hub."
+            )
+        here = [*_parquet(path), *sorted(path.glob("metadata/*_mapping.json"))] if path.is_dir() else [path]
+        found = [
+            _Source(str(file), file.stat().st_size, file_digest(file), partial(Path, file)) for file in here
+        ]
+    if all(file.name.endswith(".json") for file in found):
+        raise UserError(f"{request.source!r} holds no Parquet files.")
+    return found
 
 
-def _files(path: Path) -> list[Path]:
+def _parquet(path: Path) -> list[Path]:
     return sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
 
 
@@ -164,7 +173,7 @@ def _staging(path: Path, asked: str) -> Iterator[Staging]:
         lock.release()
 
 
-def _take(shards: Sequence[_Shard], request: Request, staging: Staging, progress: Progress) -> None:
+def _take(shards: Sequence[_Source], request: Request, staging: Staging, progress: Progress) -> None:
     taken = staging.taken()
     sizes = {shard.name: max(1, shard.size // 1_000_000) for shard in shards}
     progress.begin("reading (MB)", sum(sizes.values()), sum(sizes[name] for name in taken if name in sizes))
@@ -218,12 +227,14 @@ def _provenance(request: Request, official: bool) -> Provenance:
 
 def _code() -> list[str]:
     """Digests of all that decides what is written: an import anew after an update writes anew."""
-    package = Path(__file__).parents[1]
-    read = [package / "prompts.py", Path(__file__).parent / "known_problems.yaml"]
-    return [
-        file_digest(path)
-        for path in [*read, *sorted(package.glob("scales/*.py")), *sorted(package.glob("corpus/*.py"))]
+    here = Path(__file__).parent
+    names = ("describe.py", "flags.py", "known_problems.yaml", "staging.py", "store.py", "tables.py")
+    read = [
+        *(here / name for name in names),
+        here.parent / "prompts.py",
+        *sorted(here.parent.glob("scales/*.py")),
     ]
+    return [file_digest(path) for path in read]
 
 
 def _is_current(name: str, recipe: str) -> bool:

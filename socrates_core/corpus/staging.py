@@ -154,7 +154,7 @@ class Staging:
     def reasons(self, study_id: str) -> Any:
         """study_id, sample_id and reasoning of a study as an Arrow table, in order of sample_id."""
         asked = "SELECT * FROM reasons WHERE study_id = ? ORDER BY sample_id"
-        return self._database.execute(asked, [study_id]).to_arrow_table()
+        return self._database.sql(asked, params=[study_id]).to_arrow_table()
 
     def _ask(self, sql: str, study_id: str) -> pd.DataFrame:
         found: pd.DataFrame = self._database.execute(sql, [study_id]).df()
