@@ -8,7 +8,11 @@ import typer
 
 from socrates_core.commands.output import AsJson, print_json, say
 from socrates_core.corpus.socsci210 import HUB, Request, has_columns, run_import
+from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
+from socrates_core.importing.build import import_study, preview
+from socrates_core.importing.mapping import load_mapping, render_mapping
+from socrates_core.importing.opening import open_files
 
 
 class Told:
@@ -28,19 +32,28 @@ class Told:
 def import_(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help=f"Files or a folder, or the word {HUB}: the data set on the hub."),
+        typer.Argument(
+            metavar="PATH...", help=f"Files or a folder, or the word {HUB}: the data set on the hub."
+        ),
     ],
-    studies: Annotated[str, typer.Option(help="SocSci210 columns: only these studies, ids with commas.")] = "",
+    studies: Annotated[
+        str, typer.Option(help="SocSci210 columns: only these studies, ids with commas.")
+    ] = "",
     reasoning: Annotated[
-        bool, typer.Option("--reasoning", help="SocSci210 columns: keep the reasoning too, for training alone.")
+        bool,
+        typer.Option("--reasoning", help="SocSci210 columns: keep the reasoning too, for training alone."),
     ] = False,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="Own studies: what the columns mean, as YAML, instead of the suggestion."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What to call the corpus.")] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Give up studies that the corpus of that name has.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import SocSci210 or data in its columns."""
+    """Import SocSci210, data in its columns, or an own study: a Qualtrics survey with responses, or a table."""
     if len(paths) == 1 and (paths[0] == HUB or has_columns(Path(paths[0]).expanduser())):
         chosen = tuple(word.strip() for word in studies.split(",") if word.strip())
         told = run_import(Request(paths[0], chosen, reasoning, name, replace), Told())
@@ -55,4 +68,26 @@ def import_(
             f"{missing[0]!r} is neither a file nor a folder. Give a file, a folder of Parquet files, or the word "
             f"{HUB!r} for the data set on the hub."
         )
-    raise UserError(f"{paths[0]!r} is in none of the forms that can be imported: Parquet in SocSci210's columns.")
+    _import_own([Path(path).expanduser() for path in paths], mapping, name, as_json)
+
+
+def _import_own(paths: list[Path], mapping_path: Path | None, name: str, as_json: bool) -> None:
+    """Imports a survey with its responses, or a table with its mapping; of a table alone it shows a suggestion."""
+    opened = open_files(paths)
+    for warning in opened.warnings:
+        say(warning)
+    mapping = load_mapping(mapping_path) if mapping_path else opened.suggested
+    if mapping_path is None and len(paths) == 1:
+        print(render_mapping(mapping), end="")
+        say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
+        return
+    for reason, n in preview(opened.table, mapping).dropped:
+        say(f"Dropped: {n:,} {reason}")
+    corpus = open_corpus(import_study(opened.table, mapping, name or None))
+    told = {"corpus": corpus.name, **corpus.manifest["rows"], "mapping": str(corpus.path / "mapping.yaml")}
+    if as_json:
+        return print_json(told)
+    print(
+        f"Ready: corpus {told['corpus']!r} with {told['participants']:,} people and {told['responses']:,} answers; "
+        f"its mapping, to correct and to import again with --mapping, is {told['mapping']}"
+    )

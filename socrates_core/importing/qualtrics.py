@@ -49,7 +49,7 @@ _CONTROL = re.compile(r"\b(control|placebo|baseline|no treatment|status quo)\b",
 class Understood:
     """A suggested mapping with all that it does not speak of.
 
-    `warnings` are sentences about what was not understood or was left out; `left_out`: column -> why.
+    `warnings` are sentences about what was not understood or was left out, beside the responses' own; `left_out`: column -> why.
     """
 
     mapping: Mapping
@@ -133,7 +133,7 @@ class _Reading:
             keep=tuple(self.keep),
         )  # fmt: skip
         left = self._left_out(set(mapping.columns()))
-        told = (*self.survey.warnings, *self.responses.warnings, *self.experiment.warnings, *notes)
+        told = (*self.survey.warnings, *self.experiment.warnings, *notes)
         return Understood(mapping, (*told, *_sentences(left)), left)
 
     def _entries(self, arm: Arm, start: int) -> list[Entry]:
