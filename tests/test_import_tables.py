@@ -278,7 +278,7 @@ def test_people_in_two_conditions_of_a_between_study_are_left_out() -> None:
         ({"participant": "nobody"}, "There is no column 'nobody'. Known: id, arm, q."),
         (
             {"outcomes": [{"name": "q", "scale": SEVEN, "column": "q"}], "conditions": [{"name": "A"}]},
-            "no question",
+            "No question is known for 'q'",
         ),
         ({"study": {"study_id": "../up", "title": "x"}}, "study id '../up' cannot be used"),
         ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answer is left to import (3 rows"),

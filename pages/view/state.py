@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from socrates_core.drafts.spec import Draft
+from socrates_core.importing.mapping import Mapping
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class Pages:
 
     studies: str = "pages/explore/studies.py"
     study: str = "pages/explore/study.py"
+    map: str = "pages/explore/map.py"
+    import_: str = "pages/explore/import_.py"
     draft: str = "pages/screen/draft.py"
     results: str = "pages/screen/results.py"
     jobs: str = "pages/activity/jobs.py"
@@ -66,6 +69,30 @@ def editing() -> Editing | None:
 
 def set_editing(value: Editing | None) -> None:
     st.session_state["editing"] = value
+
+
+@dataclass
+class Importing:
+    """The upload whose mapping is being corrected: the mapping that its tables were built from.
+
+    `generation` is part of every widget's key, so that a mapping from elsewhere builds the tables anew.
+    """
+
+    upload_id: str
+    mapping: Mapping
+    generation: int = 0
+
+    def key(self, *parts: str) -> str:
+        return ":".join(["import", self.upload_id, str(self.generation), *parts])
+
+
+def importing() -> Importing | None:
+    found: Any = st.session_state.get("importing")
+    return found if isinstance(found, Importing) else None
+
+
+def set_importing(value: Importing | None) -> None:
+    st.session_state["importing"] = value
 
 
 def widget(key: str, default: Any) -> Any:

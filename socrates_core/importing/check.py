@@ -28,19 +28,30 @@ def find_problems(table: Table, mapping: Mapping) -> list[str]:
     if not mapping.outcomes:
         problems.append("There is no outcome. Say which column holds answers, and to what question.")
     for outcome in mapping.outcomes:
-        problems += _outcome_problems(outcome, mapping)
-    return problems
+        problems += _outcome_problems(outcome)
+    return [*problems, *_unasked(mapping)]
 
 
-def _outcome_problems(outcome: OutcomeSpec, mapping: Mapping) -> Iterator[str]:
+def _outcome_problems(outcome: OutcomeSpec) -> Iterator[str]:
     if not outcome.column and not outcome.column_by_condition:
         yield f"The outcome {outcome.name!r} names no column with its answers."
-    for condition in mapping.conditions:
-        if not (outcome.question_in(condition.name) + condition.text).strip():
-            yield f"The outcome {outcome.name!r} has no question. Write what people were asked."
-            break
     for scale in (outcome.scale, *outcome.scale_by_condition.values()):
         try:
             check_scale(scale.scale())
         except UserError as error:
             yield f"The scale of {outcome.name!r}: {error}"
+
+
+def _unasked(mapping: Mapping) -> list[str]:
+    """One sentence for all the outcomes of which nobody could say what was asked."""
+    names = [
+        outcome.name
+        for outcome in mapping.outcomes
+        if any(not (outcome.question_in(told.name) + told.text).strip() for told in mapping.conditions)
+    ]
+    if not names:
+        return []
+    shown = ", ".join(repr(name) for name in names[:8]) + (
+        f" and {len(names) - 8} more" if len(names) > 8 else ""
+    )
+    return [f"No question is known for {shown}. Write what people were asked, or leave these outcomes out."]

@@ -1,6 +1,7 @@
 """What the columns of a data file mean: demographics, conditions, outcomes. A YAML file that can be replayed."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -171,24 +172,32 @@ def mapping_from_dict(stored: object, where: str) -> Mapping:
         return Mapping.model_validate(stored)
     except ValidationError as error:
         told = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'mapping'}: {each['msg'].removeprefix('Value error, ')}"
+            f"{_place(each['loc'])}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()[:5]
         )
         raise UserError(f"{where} is not a mapping that can be read: {told.rstrip('.')}.") from error
 
 
+def parse_mapping(text: str, where: str) -> Mapping:
+    """The mapping in YAML text. Raises UserError where it cannot be read."""
+    if len(text) > MAX_FILE:
+        raise UserError(f"{where} is too large to be a mapping.")
+    try:
+        stored = yaml.load(text, TextLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        first = " ".join(str(error).split())[:300]
+        raise UserError(f"{where} is not valid YAML: {first}.") from error
+    return mapping_from_dict(stored, where)
+
+
 def load_mapping(path: Path) -> Mapping:
     """The mapping in a YAML file. Raises UserError where it cannot be read."""
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise UserError(f"{str(path)!r} is too large to be a mapping.")
-        stored = yaml.load(path.read_text(encoding="utf-8"), TextLoader)
+        with path.open(encoding="utf-8") as opened:
+            text = opened.read(MAX_FILE + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The mapping {str(path)!r} cannot be read ({error}).") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        first = " ".join(str(error).split())[:300]
-        raise UserError(f"{str(path)!r} is not valid YAML: {first}.") from error
-    return mapping_from_dict(stored, repr(str(path)))
+    return parse_mapping(text, repr(str(path)))
 
 
 def render_mapping(mapping: Mapping) -> str:
@@ -203,3 +212,8 @@ def render_mapping(mapping: Mapping) -> str:
 
 def save_mapping(mapping: Mapping, path: Path) -> None:
     write_text(path, render_mapping(mapping))
+
+
+def _place(steps: Sequence[int | str]) -> str:
+    """Where a fault lies, counted from one: "outcomes 4 scale"."""
+    return " ".join(str(step + 1) if isinstance(step, int) else step for step in steps) or "mapping"

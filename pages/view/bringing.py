@@ -1,0 +1,250 @@
+"""The parts of the import page: choose files, what was recognised, tables to correct, what would be imported."""
+
+import shlex
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.view import sheets, state
+from pages.view.state import Importing
+from pages.view.text import counted, escape, visible
+from socrates_core.corpus.socsci210 import HUB, Request, submit_import
+from socrates_core.corpus.store import corpora
+from socrates_core.importing.build import Preview, preview
+from socrates_core.importing.guesses import Facts, describe_columns
+from socrates_core.importing.mapping import (
+    Mapping,
+    load_mapping,
+    parse_mapping,
+    render_mapping,
+    save_mapping,
+)
+from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.record import MAX_BYTES
+from socrates_core.importing.sheets import from_sheets
+from socrates_core.importing.suggest import outcome_of
+from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
+from socrates_core.records import Scale
+
+_FILES = "CSV, TSV, Excel (.xlsx), SPSS (.sav), Stata (.dta), or a Qualtrics survey (.qsf) with its responses (.csv)"
+_PLAIN = st.column_config.TextColumn
+
+
+@st.cache_resource(show_spinner="Reading the file …", max_entries=3)
+def read_upload(upload_id: str) -> Opened:
+    """What the upload's files hold; shared, so never to be changed."""
+    return open_files(open_upload(upload_id).paths)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def seen(upload_id: str, mapping: str) -> Preview:
+    """What the import of an upload with a mapping (YAML) would do; shared, so never to be changed."""
+    return preview(read_upload(upload_id).table, parse_mapping(mapping, "The mapping"))
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _facts(upload_id: str) -> list[Facts]:
+    return describe_columns(read_upload(upload_id).table)
+
+
+def choose_files() -> str | None:
+    """Files from the person's machine, or an upload from before; the id of the one that was chosen."""
+    st.markdown(
+        "Bring an experiment of your own. You will see what was recognised and correct it before anything is "
+        "imported. The files stay on this machine.",
+        width=720,
+    )
+    files = st.file_uploader(
+        _FILES, accept_multiple_files=True, key="import_files", max_upload_size=MAX_BYTES // 1_000_000
+    )
+    if st.button("Read the files", type="primary", disabled=not files, icon=":material/find_in_page:"):
+        return keep_files([(file.name, file) for file in files]).upload_id
+    before = list_uploads()
+    if before:
+        st.markdown("**Uploaded before**")
+    for upload in before[:20]:
+        names = " and ".join(path.name for path in upload.paths)
+        if st.button(
+            escape(names), key=f"import_{upload.upload_id}", type="tertiary", icon=":material/draft:"
+        ):
+            return upload.upload_id
+    return None
+
+
+def show_socsci210() -> None:
+    """Starts an import of SocSci210 as a job."""
+    st.markdown(
+        "SocSci210: 2.9 million answers of 400,491 people to 210 experiments (Kolluri et al. 2025). From the hub "
+        "about 1.4 GB are downloaded from huggingface.co; nothing is sent there. A folder or a Parquet file in the "
+        "same columns does as well.",
+        width=720,
+    )
+    if HUB in corpora():
+        st.success("SocSci210 is imported; its studies are in the list of studies.", icon=":material/check:")
+    source = st.text_input(
+        "From", HUB, key="import_source", help=f"{HUB!r} is the data set on the hub; else a path."
+    )
+    studies = st.text_input("Only these studies", key="import_studies", placeholder="all, or ids with commas")
+    reasoning = st.checkbox("Keep the written reasoning too, for training alone", key="import_reasoning")
+    if st.button("Start the import", type="primary", icon=":material/download:"):
+        chosen = tuple(part.strip() for part in studies.split(",") if part.strip())
+        job = submit_import(Request(source.strip() or HUB, chosen, reasoning))
+        state.go_to(state.PAGES.jobs, job=job.id)
+
+
+def editing_of(upload: Upload, opened: Opened) -> Importing:
+    """What the tables are built from: as the person left it, where the tables are drawn for the first time."""
+    found = state.importing()
+    drawn = found and state.widget(found.key("title"), None) is not None
+    if found is None or found.upload_id != upload.upload_id or not drawn:
+        kept = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested
+        generation = found.generation + 1 if found else 0
+        found = Importing(upload.upload_id, kept, generation)
+        state.set_importing(found)
+    return found
+
+
+def edit(editing: Importing, opened: Opened) -> Mapping:
+    """The mapping as the person corrects it. Raises UserError where a cell cannot be read."""
+    columns = list(map(str, opened.table.frame.columns))
+    _show_columns(editing.upload_id, opened)
+    st.subheader("Study", anchor=False)
+    study = sheets.study_fields(editing)
+    st.subheader("People", anchor=False)
+    people = sheets.people_fields(editing, columns)
+    demographics = sheets.demographics_table(editing, columns)
+    st.subheader("Conditions", anchor=False)
+    conditions = sheets.conditions_table(editing)
+    reference = sheets.reference_field(editing, conditions)
+    st.subheader("Outcomes", anchor=False)
+    outcomes = sheets.outcomes_table(editing, columns)
+    more = st.container()
+    st.subheader("Rows that count", anchor=False)
+    keep = sheets.keep_table(editing, columns)
+    told = {"study": {**study, "reference": reference}, **people}
+    edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
+    mapping = from_sheets(told, edited)
+    with more:
+        _more_outcomes(editing, opened, mapping)
+    return mapping
+
+
+def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None:
+    """Adds columns as outcomes, or starts again from a saved mapping or from the suggestion."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        used = set(mapping.columns())
+        free = {facts.name: facts for facts in _facts(editing.upload_id) if facts.name not in used}
+        added = st.multiselect("More columns with answers", list(free), key=editing.key("more"), width=420)
+        if st.button("Add as outcomes", icon=":material/add:", disabled=not added, key=editing.key("add")):
+            names = {outcome.name for outcome in mapping.outcomes}
+            new = [outcome_of(free[name], opened.table) for name in added if name not in names]
+            _begin_again(editing, mapping.model_copy(update={"outcomes": (*mapping.outcomes, *new)}))
+        with st.popover("Use a saved mapping", icon=":material/upload:"):
+            file = st.file_uploader("Mapping (YAML)", type=["yaml", "yml"], key=editing.key("yaml"))
+            if st.button("Use it", disabled=file is None, key=editing.key("use")) and file is not None:
+                text = file.getvalue().decode("utf-8", "replace")
+                _begin_again(editing, parse_mapping(text, repr(file.name)))
+        if st.button("Back to the suggestion", type="tertiary", key=editing.key("suggestion")):
+            _begin_again(editing, opened.suggested)
+
+
+def _begin_again(editing: Importing, mapping: Mapping) -> None:
+    save_mapping(mapping, open_upload(editing.upload_id).mapping_path)
+    state.set_importing(replace(editing, mapping=mapping, generation=editing.generation + 1))
+    st.rerun()
+
+
+def _show_columns(upload_id: str, opened: Opened) -> None:
+    """What the file holds, column by column."""
+    used = set(opened.suggested.columns())
+    rows = [
+        {
+            "column": visible(facts.name), "label": visible(facts.label), "n": facts.n, "missing": facts.n_missing,
+            "distinct": facts.n_distinct, "values": visible(", ".join(facts.values[:8]))[:200],
+            "about": "used" if facts.name in used else visible(opened.left_out.get(facts.name, "")),
+        }
+        for facts in _facts(upload_id)
+    ]  # fmt: skip
+    with st.expander(f"The {counted(len(rows), 'column')} of the file", icon=":material/view_column:"):
+        st.dataframe(
+            rows, hide_index=True, alt="Columns of the file",
+            column_config={
+                "column": _PLAIN("Column"), "label": _PLAIN("Label", width="large"), "n": "Cells", "missing": "Missing",
+                "distinct": "Different", "values": _PLAIN("Most frequent", width="large"), "about": "Recognised",
+            },
+        )  # fmt: skip
+
+
+def show_recognised(opened: Opened, mapping: Mapping, seen: Preview) -> None:
+    """One line of counts, what the file warns of, and what still stops the import."""
+    frame = opened.table.frame
+    asked = len(mapping.outcomes)
+    told = [
+        counted(len(frame), "row"), counted(frame.shape[1], "column"),
+        counted(len(mapping.demographics), "demographic"),
+        counted(len(mapping.conditions), "condition"), counted(asked, "outcome"),
+    ]  # fmt: skip
+    if seen.frames:
+        told.append(f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
+                    f"{counted(len(seen.frames['responses']), 'answer')}")  # fmt: skip
+    st.caption(" · ".join(told))
+    for warning in opened.warnings:
+        st.warning(escape(warning), icon=":material/warning:")
+    if seen.problems:
+        listed = "\n".join(f"- {escape(problem)}" for problem in seen.problems[:12])
+        more = f"\n- and {len(seen.problems) - 12} more" if len(seen.problems) > 12 else ""
+        st.error(f"Before it can be imported:\n{listed}{more}", icon=":material/error:")
+
+
+def show_preview(seen: Preview) -> None:
+    """Scales as they were read, what is left out and why, and three prompts."""
+    if not seen.frames:
+        return
+    st.subheader("What would be imported", anchor=False)
+    st.dataframe(
+        [
+            {
+                "outcome": visible(told.name), "instruction": visible(told.instruction), "kind": told.scale.kind,
+                "values": _values(told.scale), "n": told.n, "off": told.n_off_scale,
+            }
+            for told in seen.outcomes
+        ],
+        hide_index=True, alt="Outcomes with their scales as they were read",
+        column_config={
+            "outcome": "Outcome", "instruction": _PLAIN("Answer instruction", width="large"), "kind": "Scale",
+            "values": "From, to", "n": st.column_config.NumberColumn("Answers", format="localized"),
+            "off": st.column_config.NumberColumn("Off the scale", format="localized"),
+        },
+    )  # fmt: skip
+    for remark in seen.remarks:
+        st.info(escape(remark), icon=":material/info:")
+    st.markdown("**Left out**")
+    if seen.dropped:
+        rows = [{"n": n, "what": visible(reason)} for reason, n in seen.dropped]
+        st.dataframe(
+            rows,
+            hide_index=True,
+            column_config={"n": "Number", "what": _PLAIN("What and why", width="large")},
+        )
+    else:
+        st.caption("Nothing.")
+    st.markdown("**Three prompts as a model would get them**")
+    for column, prompt in zip(st.columns(len(seen.prompts)), seen.prompts, strict=True):
+        column.code(visible(prompt.user), language=None, wrap_lines=True)
+
+
+def _values(scale: Scale) -> str:
+    return f"{scale.low} to {scale.high}" if scale.values else "open"
+
+
+def show_replay(upload: Upload, mapping: Mapping) -> None:
+    """The mapping as a file, and the command that imports the same with it."""
+    st.subheader("Do it again", anchor=False)
+    name = f"{mapping.study.study_id}.yaml"
+    st.download_button(
+        "Mapping (YAML)", render_mapping(mapping), name, "application/yaml", icon=":material/download:",
+        on_click="ignore",
+    )  # fmt: skip
+    files = [path.name for path in upload.paths]
+    command = shlex.join(["python", "-m", "socrates_core", "import", *files, "--mapping", name])
+    st.code(command, language="bash", wrap_lines=True)

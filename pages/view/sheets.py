@@ -1,0 +1,147 @@
+"""A mapping as tables and fields to correct; each returns what the person made of it."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.view.state import Importing
+from socrates_core.corpus.tables import DESIGNS, WORDINGS
+from socrates_core.importing.sheets import condition_sheet, demographic_sheet, keep_sheet, outcome_sheet
+from socrates_core.personas import label
+from socrates_core.records import DEMOGRAPHICS
+
+_TEXT = st.column_config.TextColumn
+_CHOICE = st.column_config.SelectboxColumn
+_WORDINGS = {
+    "instrument": "the instrument's own",
+    "partly": "partly",
+    "rebuilt": "rebuilt from a description",
+}
+EVERY_ROW = "every row is a person"
+MANY_ROWS = "several rows a person (long)"
+ONE_ROW = "one row a person (wide)"
+
+
+def study_fields(editing: Importing) -> dict[str, Any]:
+    """The fields of the study, its reference condition left as it was."""
+    study = editing.mapping.study
+    title, study_id, topic = st.columns([3, 2, 2])
+    source, url, licence = st.columns([3, 2, 2])
+    wording, design, _ = st.columns([3, 2, 2])
+    told = {
+        "title": title.text_input("Title", study.title, key=editing.key("title")),
+        "study_id": study_id.text_input(
+            "Study id", study.study_id, key=editing.key("study_id"),
+            help="A short name for files and links: lower-case letters, digits, '-' and '_'.",
+        ),
+        "topic": topic.text_input("Topic", study.topic, key=editing.key("topic")),
+        "source": source.text_input(
+            "Source", study.source, key=editing.key("source"), placeholder="authors, year, where published"
+        ),
+        "url": url.text_input("Link", study.url, key=editing.key("url")),
+        "licence": licence.text_input("Licence of the data", study.licence, key=editing.key("licence")),
+        "wording": wording.selectbox(
+            "The texts below are", WORDINGS, index=WORDINGS.index(study.wording), key=editing.key("wording"),
+            format_func=_WORDINGS.__getitem__, help="Shown wherever the study is shown.",
+        ),
+        "design": design.selectbox(
+            "Conditions differ", DESIGNS, index=DESIGNS.index(study.design), key=editing.key("design"),
+            format_func=lambda value: f"{value} people",
+        ),
+    }  # fmt: skip
+    return {**study.model_dump(), **told}
+
+
+def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
+    """Layout and participant column."""
+    mapping = editing.mapping
+    person, layout = st.columns([3, 4])
+    choices = [EVERY_ROW, *columns]
+    chosen = person.selectbox(
+        "Column that tells people apart", choices, key=editing.key("participant"),
+        index=choices.index(mapping.participant) if mapping.participant in choices else 0,
+    )  # fmt: skip
+    rows = layout.segmented_control(
+        "Rows", [ONE_ROW, MANY_ROWS], default=MANY_ROWS if mapping.layout == "long" else ONE_ROW, required=True,
+        key=editing.key("layout"),
+    )  # fmt: skip
+    participant = None if chosen == EVERY_ROW else chosen
+    return {"participant": participant, "layout": "long" if rows == MANY_ROWS else "wide"}
+
+
+def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
+    return st.data_editor(
+        demographic_sheet(editing.mapping), num_rows="dynamic", hide_index=True, key=editing.key("demographics"),
+        alt="Demographic fields and the columns that hold them",
+        column_config={
+            "field": _CHOICE("Field", options=[label(name) for name in DEMOGRAPHICS], required=True),
+            "column": _CHOICE("Column", options=columns, required=True),
+            "words": _TEXT("Cells in words", width="large", help="For example: 1: Female, 2: Male"),
+        },
+    )  # fmt: skip
+
+
+def conditions_table(editing: Importing) -> pd.DataFrame:
+    return st.data_editor(
+        condition_sheet(editing.mapping), num_rows="dynamic", hide_index=True, key=editing.key("conditions"),
+        alt="Conditions, what their people read, and which rows were in them",
+        column_config={
+            "name": _TEXT("Condition", required=True),
+            "text": _TEXT("What its people read", width="large"),
+            "rows": _TEXT("Its rows", help="Column and cell, for example: arm: 1, wave: [1, 2]. Empty: all rows."),
+        },
+    )  # fmt: skip
+
+
+def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
+    names = ["", *(str(name) for name in conditions["name"].dropna() if str(name).strip())]
+    before = editing.mapping.study.reference
+    if len(names) <= 2:
+        return ""
+    return str(
+        st.selectbox(
+            "Effects are measured against", names, index=names.index(before) if before in names else 0,
+            key=editing.key("reference"), format_func=lambda name: name or "no condition in particular", width=360,
+        )
+    )  # fmt: skip
+
+
+def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
+    sheet = outcome_sheet(editing.mapping)
+    shown = ["name", "column", "question", "instruction", "missing", "numbers"]
+    shown += [
+        name
+        for name in ("rows", "by_condition")
+        if (sheet[name] != "").any() or editing.mapping.layout == "long"
+    ]
+    return st.data_editor(
+        sheet, num_rows="dynamic", hide_index=True, key=editing.key("outcomes"), column_order=shown,
+        alt="Outcomes with question, answer instruction and column",
+        column_config={
+            "name": _TEXT("Outcome", required=True),
+            "question": _TEXT("Question, word for word", width="large"),
+            "instruction": _TEXT(
+                "Answer instruction", width="large",
+                default="Only return an integer from 1 to 7, nothing else.",
+                help="Its scale is read from it; labels as in: where 1 means 'never' and 7 means 'always'.",
+            ),
+            "column": _CHOICE("Column", options=columns),
+            "missing": _TEXT("No answers", help="Cells that are no answers: 98, 99"),
+            "numbers": _TEXT("Cells as numbers", help="For example: Agree: 5, Disagree: 1"),
+            "rows": _TEXT("Its rows", help="In files with a row an answer: item: 3"),
+            "by_condition": _TEXT("Different by condition", width="medium"),
+        },
+    )  # fmt: skip
+
+
+def keep_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
+    return st.data_editor(
+        keep_sheet(editing.mapping), num_rows="dynamic", hide_index=True, key=editing.key("keep"),
+        alt="Conditions that a row must meet to count",
+        column_config={
+            "column": _CHOICE("Column", options=columns, required=True),
+            "cells": _TEXT("Must be one of", required=True, help="For example: 1, True"),
+            "reason": _TEXT("Why others are left out", width="large"),
+        },
+    )  # fmt: skip
