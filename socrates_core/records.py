@@ -124,10 +124,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt with the option texts that count as answers to it."""
+    """A prompt with the option texts that count as answers to it.
+
+    Without options it is open: numbers are drawn, and read as answers on `scale` where it is given.
+    """
 
     prompt: Prompt
     options: tuple[str, ...]
+    scale: Scale | None = None
 
 
 @dataclass(frozen=True)
@@ -136,11 +140,15 @@ class Answer:
 
     `probabilities` [k] sums to 1; `valid_mass` in [0, 1] is the probability the model put on any of
     the options before it was normalised; `n_tokens` is the length of the prompt (0 without a tokenizer).
+    An answer to an open question comes from `n_samples` draws: `probabilities` [k] are shares of the `values` [k]
+    that were drawn, `valid_mass` the share of draws that are answers at all.
     """
 
     probabilities: Floats
     valid_mass: float
     n_tokens: int = 0
+    values: Floats | None = None
+    n_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,8 +161,9 @@ class ResponderCard:
     precision: str
     decoding: Decoding
     template: str
+    deterministic: bool = False
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 
 

@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 from socrates_core.errors import UserError
 from socrates_core.records import Answer, Prompt, Question
 from socrates_core.responders import answer_all, context_limit, count_tokens, open_responder
-from socrates_core.responders.local.engine import PACKED
 from socrates_core.responders.local.load import choose_precision
+from socrates_core.responders.local.network import PACKED
 from socrates_core.responders.local.responder import LocalResponder
 from tests.reference_scorer import ReferenceScorer
 from tests.tiny_models import SPECIAL, Kind, make_tiny_model
@@ -79,6 +79,11 @@ def open_local(path: Path, **choices: Any) -> LocalResponder:
     return opened
 
 
+def set_budget(model: LocalResponder, n_tokens: int) -> None:
+    """Batches of at most so many tokens from now on."""
+    model._network().budget.ran_out(2 * n_tokens)
+
+
 def largest_difference(found: Sequence[Answer], expected: Sequence[Any]) -> float:
     return float(max(
         max(np.abs(a.probabilities - b.probabilities).max(), abs(a.valid_mass - b.valid_mass))
@@ -114,9 +119,9 @@ def test_batch_size_order_and_neighbours_do_not_change_an_answer(tiny: Path) -> 
     asked = [Question(Prompt("", "Agree? " * (1 + place % 9)), options) for place, options in
              enumerate(SCALES.values())] + questions()  # fmt: skip
     together = answer_all(model, asked)
-    model._budget = 1
+    set_budget(model, 1)
     alone = answer_all(model, asked)
-    model._budget = 200
+    set_budget(model, 200)
     reversed_order = answer_all(model, asked[::-1])[::-1]
     assert largest_difference(together, alone) < TOLERANCE
     assert largest_difference(together, reversed_order) < TOLERANCE
@@ -149,42 +154,48 @@ def test_the_paper_s_decoding_is_temperature_then_nucleus_at_every_node(tmp_path
     assert any((answer.probabilities == 0).any() for answer in found)
 
 
-def test_running_out_of_memory_halves_the_batch_and_loses_nothing(tiny: Path) -> None:
+def test_running_out_of_memory_halves_the_batch_and_loses_nothing(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = open_local(tiny, precision="fp32")
     expected = answer_all(model, questions())
-    whole = model._engine.distributions
+    network = model._network()
+    whole = network.logits
     sizes: list[int] = []
 
-    def small_memory(items: Any) -> Any:
-        sizes.append(len(items))
-        if len(items) > 2:
+    def small_memory(layout: Any) -> Any:
+        sizes.append(layout.tokens.size)
+        if layout.tokens.size > 120:
             raise torch.OutOfMemoryError("out of memory")
-        return whole(items)
+        return whole(layout)
 
-    model._engine.distributions = small_memory  # type: ignore[method-assign]
+    set_budget(model, 2000)
+    monkeypatch.setattr(network, "logits", small_memory)
     assert largest_difference(answer_all(model, questions()), expected) < TOLERANCE
-    assert sizes[0] > 2
-    assert model._budget < 2048
+    assert sizes[0] > 120
+    assert network.budget.tokens <= 120
 
 
-def test_a_prompt_that_does_not_fit_in_memory_alone_ends_in_a_sentence(tiny: Path) -> None:
+def test_a_prompt_that_does_not_fit_in_memory_alone_ends_in_a_sentence(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = open_local(tiny)
 
-    def no_memory(items: Any) -> Any:
+    def no_memory(layout: Any) -> Any:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    model._engine.distributions = no_memory  # type: ignore[method-assign]
+    monkeypatch.setattr(model._network(), "logits", no_memory)
     with pytest.raises(UserError, match="does not fit in this machine's memory"):
         answer_all(model, questions())
 
 
-def test_other_errors_of_the_model_stay_loud(tiny: Path) -> None:
+def test_other_errors_of_the_model_stay_loud(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = open_local(tiny)
 
-    def broken(items: Any) -> Any:
+    def broken(layout: Any) -> Any:
         raise RuntimeError("shapes do not match")
 
-    model._engine.distributions = broken  # type: ignore[method-assign]
+    monkeypatch.setattr(model._network(), "logits", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         answer_all(model, questions())
 

@@ -13,7 +13,7 @@ from socrates_core.errors import UserError
 from socrates_core.records import Prompt
 from socrates_core.responders import context_limit, count_tokens, open_responder
 from socrates_core.responders.chat import Chat
-from socrates_core.responders.folder import revision
+from socrates_core.responders.folder import ModelFolder, revision
 from tests.tiny_models import make_tiny_model
 
 PROMPT = Prompt("You answer surveys.", "How much do you agree? Only return an integer.")
@@ -71,11 +71,11 @@ def test_the_turn_ends_with_what_the_template_and_the_settings_say(copy: Path) -
 
 
 def test_a_known_digest_is_not_computed_again(copy: Path, home: Path) -> None:
-    first = revision(copy)
+    first = revision(ModelFolder(copy))
     stored = home / "cache" / "file_digests.json"
     known = json.loads(stored.read_text())
     stored.write_text(json.dumps({key: [*entry[:2], "0" * 64] for key, entry in known.items()}))
-    assert revision(copy) != first
+    assert revision(ModelFolder(copy)) != first
 
 
 def spoil(path: Path, **settings: Any) -> None:
@@ -164,7 +164,7 @@ def torn_template(path: Path) -> None:
         (torn_weights, "damaged"), (fewer_weights, "incomplete"),
         (other_shapes, "cannot be loaded"), (code_of_its_own, "run code of its own"),
         (tokenizer_code, "run code of its own"), (a_classifier, "does not predict the next word"),
-        (an_adapter, "holds an adapter"), (torn_template, "chat template .* cannot be read"),
+        (an_adapter, "does not name a .base_model_name_or_path."), (torn_template, "chat template .* cannot be read"),
     ],
 )  # fmt: skip
 def test_a_bad_model_folder_ends_in_a_sentence(damage: Any, sentence: str, copy: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
 from socrates_core.responders import answer_all
-from socrates_core.responders.local.engine import PACKED
+from socrates_core.responders.local.network import PACKED
 from socrates_core.responders.local.responder import LocalResponder
 from tests.reference_scorer import ReferenceScorer
-from tests.test_local import MODELS, SCALES, TOLERANCE, largest_difference
+from tests.test_local import MODELS, SCALES, TOLERANCE, largest_difference, set_budget
 from tests.tiny_models import SPECIAL, Kind, make_tiny_model
 
 WINDOW = 16
@@ -60,7 +60,7 @@ def test_shared_answers_are_those_of_reading_every_prompt_in_full(
     in_full = answer_all(LocalResponder(str(path), "fp32", share_prefixes=False), asked)
     shared = LocalResponder(str(path), "fp32")
     for budget in (1, 150, 700, 10**6):
-        shared._budget = budget
+        set_budget(shared, budget)
         assert largest_difference(answer_all(shared, asked), in_full) < TOLERANCE
 
 
@@ -93,11 +93,11 @@ def test_the_paper_s_decoding_is_shared_too(tmp_path: Path) -> None:
 def n_tokens_read(model: LocalResponder, asked: list[Question]) -> int:
     """The tokens that really go through the model."""
     seen: list[int] = []
-    embedding = model._engine._model.get_input_embeddings()
+    embedding = model._network().model.get_input_embeddings()
     hook = embedding.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].numel()))
     answer_all(model, asked)
     hook.remove()
-    assert len(seen) == 1 or max(seen) <= model._budget
+    assert len(seen) == 1 or max(seen) <= model._network().budget.tokens
     return sum(seen)
 
 
@@ -114,12 +114,12 @@ def test_system_profile_and_condition_are_read_once(tmp_path: Path) -> None:
 def test_batches_stay_within_the_budget_and_cost_few_tokens_more(tmp_path: Path) -> None:
     model = LocalResponder(str(make_tiny_model(tmp_path / "tiny", "single-digit")), "fp32")
     at_once = n_tokens_read(model, study())
-    model._budget = at_once // 2
+    set_budget(model, at_once // 2)
     assert at_once <= n_tokens_read(model, study()) < 1.4 * at_once
 
 
 def test_an_architecture_that_is_not_proved_reads_every_prompt_in_full(tmp_path: Path) -> None:
     assert "gpt_neox" not in PACKED
     model = LocalResponder(str(make_tiny_model(tmp_path / "neox", "single-digit", "gpt_neox")), "fp32")
-    assert not model._engine.shared
-    assert model._engine._model.config._attn_implementation != "socrates_forest"
+    assert not model._network().packed
+    assert model._network().model.config._attn_implementation != "socrates_forest"

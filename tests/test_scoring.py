@@ -15,7 +15,6 @@ from socrates_core.scoring.plan import (
     Item,
     lay_out,
     lay_out_chains,
-    merge_identical,
     plan_batches,
 )
 from socrates_core.scoring.tree import (
@@ -173,13 +172,6 @@ def test_a_tree_rides_behind_its_prompt_in_one_row() -> None:
     assert layout.read_column.tolist() == [19, 20]
 
 
-def test_identical_prompts_are_planned_once() -> None:
-    first, second = tree_of(["1", "2"]), tree_of(["1", "9"])
-    prompt, other = np.array([1, 2], dtype=np.int32), np.array([1, 3], dtype=np.int32)
-    items = merge_identical([prompt, other, prompt.copy(), prompt], [first, first, first, second])
-    assert [each.positions for each in items] == [(0, 2), (1,), (3,)]
-
-
 PROMPT = st.lists(st.integers(1, 2), min_size=1, max_size=8)  # two tokens: many share a beginning
 PROMPTS = st.lists(PROMPT, min_size=1, max_size=40, unique_by=tuple)
 
@@ -219,8 +211,6 @@ def test_a_branch_sees_exactly_its_own_path(prompts: list[list[int]]) -> None:
         seen = seen_by(layout.end, 0, int(column))
         assert layout.tokens[0, seen].tolist() == path
         assert layout.depth[0, seen].tolist() == list(range(len(path)))
-        (block,) = [each for each in layout.blocks if each.start <= column < each.stop]
-        assert {*seen} <= {*block.before.tolist(), *range(block.start, block.stop)}
 
 
 def test_batches_part_between_people_rather_than_inside_one() -> None:

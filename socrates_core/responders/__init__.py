@@ -30,8 +30,12 @@ def answer_all(responder: Responder, questions: Sequence[Question]) -> list[Answ
     return [found[position] for position in range(len(questions))]
 
 
-def open_responder(name: str, *, precision: Precision = "auto", decoding: Decoding = "exact") -> Responder:
-    """The responder of that name: "echo", "uniform", "starter", a model folder, or a hub id "org/name".
+def open_responder(
+    name: str, *, precision: Precision = "auto", decoding: Decoding = "exact", deterministic: bool = False
+) -> Responder:
+    """The responder of that name: "echo", "uniform", "starter", a model or adapter folder, or a hub id "org/name".
+
+    With `deterministic` an answer never depends on what else is asked, to the last bit, for more time.
 
     Raises UserError where there is none, or its model cannot be used.
     """
@@ -50,7 +54,7 @@ def open_responder(name: str, *, precision: Precision = "auto", decoding: Decodi
             f"A local model needs {error.name!r}. Run: pip install -r requirements.txt"
         ) from error
 
-    return LocalResponder(name, precision, decoding)
+    return LocalResponder(name, precision, decoding, deterministic=deterministic)
 
 
 def count_tokens(name: str, prompt: Prompt) -> int:
@@ -61,24 +65,24 @@ def count_tokens(name: str, prompt: Prompt) -> int:
     if name in ("echo", "uniform"):
         return 0
     from socrates_core.responders.chat import open_chat
-    from socrates_core.responders.folder import find_model
+    from socrates_core.responders.folder import open_folder
 
-    return len(next(open_chat(find_model(name, weights=False)).encode([prompt])))
+    return len(next(open_chat(open_folder(name, weights=False)).encode([prompt])))
 
 
 def context_limit(name: str) -> int | None:
     """The most tokens that the model takes, or None where there is no limit. Raises UserError."""
     if name in ("echo", "uniform"):
         return None
-    from socrates_core.responders.folder import context_length, find_model, read_config
+    from socrates_core.responders.folder import context_length, open_folder, read_config
 
-    return context_length(read_config(find_model(name, weights=False)))
+    return context_length(read_config(open_folder(name, weights=False).base))
 
 
 def model_revision(name: str) -> str:
     """A digest of what the model is made of, so that a folder that changed is opened anew. Raises UserError."""
     if name in ("echo", "uniform"):
         return "1"
-    from socrates_core.responders.folder import find_model, revision
+    from socrates_core.responders.folder import open_folder, revision
 
-    return revision(find_model(name))
+    return revision(open_folder(name))

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from socrates_core.errors import UserError
-from socrates_core.files import read_json
-from socrates_core.responders.folder import context_length, installed_names, read_config
+from socrates_core.responders.folder import (
+    context_length,
+    find_model,
+    installed_names,
+    open_folder,
+    read_config,
+)
 from socrates_core.settings import home
 
 ModelKind = Literal["stand-in", "baseline", "local", "hub"]
@@ -76,15 +81,15 @@ def _hub_model(hub_id: str, title: str, limit: int, advice: str) -> ModelCard:
 def _folders() -> Iterator[ModelCard]:
     for name in installed_names():
         if name != "starter":
-            yield _card(home() / "models" / name)
+            yield _card(find_model(name))
 
 
 def _card(path: Path) -> ModelCard:
-    """What a model folder says of itself; one that cannot be read is listed as not installed, with the cause."""
+    """What a model or adapter folder says of itself; one that cannot be read is not installed, with the cause."""
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     try:
-        limit = context_length(read_config(path))
-        stored: dict[str, Any] = read_json(path / "card.json") if (path / "card.json").exists() else {}
+        folder = open_folder(path.name)
+        limit, stored = context_length(read_config(folder.base)), folder.card
     except UserError as error:
         return ModelCard(path.name, path.name, "local", str(path), size, False, None, "Unknown.", str(error))
     seen = (stored.get("saw") or {}).get("note") or "Unknown: the folder has no model card."

@@ -22,7 +22,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Prompt
-from socrates_core.responders.folder import read_config
+from socrates_core.responders.folder import ModelFolder, read_config
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 
 BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
@@ -38,8 +38,11 @@ class Chat:
     gets both as plain paragraphs. `template` names the wording with that difference, for the responder's card.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises UserError where the tokenizer or its template cannot be read."""
+    def __init__(self, path: Path, base: Path | None = None) -> None:
+        """The tokenizer in `path`, of the model in `base` where that is another folder.
+
+        Raises UserError where the tokenizer or its template cannot be read.
+        """
         self._settings = _settings(path)
         self._tokenizer = _load_tokenizer(path)
         self._template = _compile(path, self._settings)
@@ -47,7 +50,7 @@ class Chat:
         self.template = TEMPLATE + (
             " plain" if self._template is None else " system-in-user" if self._merge_system else ""
         )
-        self.vocabulary = Vocabulary(_digit_tokens(self._tokenizer), self._end_tokens(path))
+        self.vocabulary = Vocabulary(_digit_tokens(self._tokenizer), self._end_tokens(base or path))
 
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins."""
@@ -80,6 +83,11 @@ class Chat:
             ids[len(prefix) :] if ids[: len(prefix)] == prefix else separate
             for ids, separate in zip(joined, alone, strict=True)
         ])  # fmt: skip
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens` up to the end of the turn."""
+        ends = np.flatnonzero(np.isin(tokens, self.vocabulary.ends))
+        return self._tokenizer.decode(list(tokens[: ends[0]] if len(ends) else tokens))
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
@@ -118,9 +126,9 @@ class Chat:
 
 
 @lru_cache(maxsize=4)
-def open_chat(path: Path) -> Chat:
-    """The chat of a model folder, kept for the next call."""
-    return Chat(path)
+def open_chat(folder: ModelFolder) -> Chat:
+    """The chat of a model, kept for the next call."""
+    return Chat(folder.chat, folder.base)
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,83 @@ from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.settings import folder, home
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+KINDS = ("models", "adapters")
 HUB_TEXT_FILES = ["*.json", "*.jinja"]
 CONTENT = (
-    "*.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "chat_template.jinja",
+    "*.safetensors", "config.json", "adapter_config.json", "generation_config.json", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class ModelFolder:
+    """Where a model lies: its whole weights in `base`, and the LoRA adapter over them if there is one."""
+
+    base: Path
+    adapter: Path | None = None
+
+    @property
+    def own(self) -> Path:
+        """The folder that the model was named by."""
+        return self.adapter or self.base
+
+    @property
+    def chat(self) -> Path:
+        """The folder with the tokenizer: the adapter's own where it brings one."""
+        return self.adapter if self.adapter and (self.adapter / "tokenizer.json").exists() else self.base
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What the model's own card says; empty without one."""
+        stored = read_json(self.own / "card.json") if (self.own / "card.json").exists() else {}
+        return stored if isinstance(stored, dict) else {}
+
+
+def open_folder(name: str, *, weights: bool = True) -> ModelFolder:
+    """The folder of the model called `name`, and its base model's where it is an adapter.
+
+    Raises UserError where either is missing, or the adapter is of a kind that cannot be opened.
+    """
+    path = find_model(name, weights=weights)
+    if not (path / "adapter_config.json").exists() or (path / "config.json").exists():
+        return ModelFolder(path)
+    settings = check_adapter(path)
+    base = find_model(str(settings["base_model_name_or_path"]), weights=weights)
+    if not (base / "config.json").exists():
+        raise UserError(
+            f"The base model of the adapter {str(path)!r} is {str(base)!r}, which is no whole model."
+        )
+    return ModelFolder(base, path)
+
+
+def check_adapter(path: Path) -> dict[str, Any]:
+    """The settings of the LoRA adapter in `path`. Raises UserError where they or its weights cannot be used."""
+    settings = read_json(path / "adapter_config.json")
+    if not isinstance(settings, dict) or not isinstance(settings.get("base_model_name_or_path"), str):
+        raise UserError(f"{str(path / 'adapter_config.json')!r} does not name a 'base_model_name_or_path'.")
+    beyond = [key for key in ("modules_to_save", "use_dora", "auto_mapping") if settings.get(key)]
+    if settings.get("peft_type") != "LORA" or beyond:
+        raise UserError(
+            f"The adapter in {str(path)!r} is not plain LoRA ({beyond[0] if beyond else settings.get('peft_type')!r}). "
+            "Merge it into its base model and give the merged folder."
+        )
+    if not (path / "adapter_model.safetensors").exists():
+        raise UserError(
+            f"The adapter folder {str(path)!r} has no 'adapter_model.safetensors'. Copy it there."
+        )
+    return settings
+
+
 def find_model(name: str, *, weights: bool = True) -> Path:
-    """The folder of a model: `starter`, a folder of SOCRATES_HOME/models, any folder's path, or a hub id.
+    """The folder of a model: `starter`, a folder of SOCRATES_HOME/models or /adapters, any folder's path, or a hub id.
 
     A hub id is fetched if it is not on this machine yet, without `weights` only its tokenizer and settings.
     Raises UserError where there is no such model.
     """
-    known = home() / "models" / name
-    if name and "/" not in name and not name.startswith(".") and known.is_dir():
-        return known
+    if name and "/" not in name and not name.startswith("."):
+        for kind in KINDS:
+            if (home() / kind / name).is_dir():
+                return home() / kind / name
     if name == "starter":
         raise UserError("The starter model is not here yet. Run: python -m socrates_core setup")
     path = Path(name).expanduser()
@@ -40,11 +102,9 @@ def find_model(name: str, *, weights: bool = True) -> Path:
 
 
 def installed_names() -> list[str]:
-    """The names of the folders in SOCRATES_HOME/models, in order."""
-    models = home() / "models"
-    if not models.is_dir():
-        return []
-    return sorted(path.name for path in models.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """The names of the folders in SOCRATES_HOME/models and SOCRATES_HOME/adapters, in order."""
+    found = {path.name for kind in KINDS for path in (home() / kind).glob("[!.]*") if path.is_dir()}
+    return sorted(found)
 
 
 def _fetch(hub_id: str, weights: bool) -> Path:
@@ -71,10 +131,6 @@ def check_folder(path: Path) -> dict[str, Any]:
     Raises UserError without configuration or safetensors weights, for weights stored as pickle or quantised,
     for code that the model brings along, and for models that do not predict the next token.
     """
-    if (path / "adapter_config.json").exists() and not (path / "config.json").exists():
-        raise UserError(
-            f"The folder {str(path)!r} holds an adapter without its base model. Give a folder with the whole model."
-        )
     config = read_config(path)
     settings = path / "tokenizer_config.json"
     if config.get("auto_map") or (settings.exists() and read_json(settings).get("auto_map")):
@@ -122,11 +178,13 @@ def context_length(config: dict[str, Any]) -> int | None:
     return int(limit) if limit else None
 
 
-def revision(path: Path) -> str:
-    """A digest of everything in the folder that can change an answer: weights, configuration, tokenizer, template."""
-    return digest(
-        [(file.name, _cached_digest(file)) for pattern in CONTENT for file in sorted(path.glob(pattern))]
-    )[:16]
+def revision(folder: ModelFolder) -> str:
+    """A digest of everything that can change an answer: weights, configuration, tokenizer, template, adapter."""
+    paths = [folder.base, *([folder.adapter] if folder.adapter else [])]
+    return digest([
+        (file.name, _cached_digest(file))
+        for path in paths for pattern in CONTENT for file in sorted(path.glob(pattern))
+    ])[:16]  # fmt: skip
 
 
 def _cached_digest(file: Path) -> str:

@@ -5,7 +5,7 @@ person's profile, a condition) are neighbours. A batch of them is a forest of to
 without padding: a beginning that neighbours share stands there once, and every answer tree behind its prompt.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,37 +32,19 @@ class Item:
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """What one item adds to the row: the columns from `start` to `stop`, which continue the columns `before`."""
-
-    start: int
-    stop: int
-    before: Ints
-
-
-@dataclass(frozen=True, eq=False)
 class Layout:
     """The tokens of one batch: one forest [1, L], or chains padded on the right [R, L].
 
     `depth` is every token's position in its own path, `end` the column where its descendants end: column j may
-    look at column i where i <= j < end[i]. A forest's `blocks` follow each other without a gap; chains have none.
-    The inner nodes of all items, in order, are read at (`read_row`, `read_column`) [N].
+    look at column i where i <= j < end[i]. The inner nodes of all items, in order, are read at (`read_row`,
+    `read_column`) [N].
     """
 
     tokens: Ints
     depth: Ints
     end: Ints
-    blocks: tuple[Block, ...]
     read_row: Ints
     read_column: Ints
-
-
-def merge_identical(prompts: Iterable[NDArray[np.int32]], trees: Iterable[AnswerTree]) -> list[Item]:
-    """One item for all questions that share both prompt and tree (the same object), in order of first sight."""
-    found: dict[tuple[bytes, int], tuple[NDArray[np.int32], AnswerTree, list[int]]] = {}
-    for position, (prompt, tree) in enumerate(zip(prompts, trees, strict=True)):
-        found.setdefault((prompt.tobytes(), id(tree)), (prompt, tree, []))[2].append(position)
-    return [Item(prompt, tree, tuple(positions)) for prompt, tree, positions in found.values()]
 
 
 def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = True) -> list[list[Item]]:
@@ -112,7 +94,6 @@ def _common(a: Item, b: Item) -> int:
 def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
     """The forest of `items` in one row; each item continues what it has in common with the one before it."""
     pieces: list[tuple[Ints, Ints]] = []  # tokens and depths
-    blocks: list[Block] = []
     path = np.zeros(0, dtype=np.int64)  # the columns of the last item's prompt
     ends = np.zeros(sum(item.n_tokens for item in items), dtype=np.int64)
     reads = []
@@ -130,11 +111,9 @@ def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
         ))  # fmt: skip
         ends[path] = stop
         ends[answers:stop] = answers - 1 + tree.inner_end[1:]
-        if stop > start:
-            blocks.append(Block(start, stop, path[:kept]))
     tokens, depth = (np.concatenate([piece[part] for piece in pieces])[None] for part in (0, 1))
     read_column = np.concatenate(reads)
-    return Layout(tokens, depth, ends[None, :stop], tuple(blocks), np.zeros_like(read_column), read_column)
+    return Layout(tokens, depth, ends[None, :stop], np.zeros_like(read_column), read_column)
 
 
 def lay_out_chains(items: Sequence[Item]) -> Layout:
@@ -151,4 +130,4 @@ def lay_out_chains(items: Sequence[Item]) -> Layout:
         row[: len(chain)] = chain
     depth = np.broadcast_to(places, tokens.shape)
     end = np.broadcast_to(lengths[:, None], tokens.shape)
-    return Layout(tokens, depth, end, (), np.arange(len(chains)), lengths - 1)
+    return Layout(tokens, depth, end, np.arange(len(chains)), lengths - 1)

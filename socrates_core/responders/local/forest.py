@@ -1,72 +1,87 @@
-"""Attention over a forest of prompts in one row: every block of tokens looks at its own path alone.
+"""Attention over a forest of prompts in one row, tile by tile: every token looks at its own path alone.
 
-Registered with transformers under a name of its own. It calls the attention that the model would have used, once a
-block, so that an architecture's own scaling, capping and grouping of heads stay as they are.
+Registered with transformers under a name of its own. A tile is a stretch of the row; it is compared with the columns
+that any of its tokens may see, as two plain matrix products with the softmax between them in fp32.
 """
 
-import sys
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import AttentionInterface
 
-from socrates_core.scoring.plan import Block, Layout
+from socrates_core.scoring.plan import Layout
 
 FOREST = "socrates_forest"
+TILE = {"cpu": 128, "cuda": 1024}  # tokens: keeps the scores of a tile in a processor's cache, and a GPU busy
 
 
 class Forest:
-    """One batch's blocks on the device, with their masks, which all layers of a kind share."""
+    """One batch's tiles on the device, with their masks, which all layers of a kind share."""
 
-    def __init__(self, layout: Layout, *, attention: str, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        end, size = layout.end[0], TILE.get(device.type, 1024)
         self.depth, self._end = (torch.from_numpy(each).to(device) for each in (layout.depth, layout.end))
-        self._attention, self._dtype = attention, dtype
-        self._blocks = [(block, self._columns(block)) for block in layout.blocks]
+        self._tiles: list[tuple[int, int, slice | torch.Tensor]] = []
+        for start in range(0, len(end), size):
+            stop = min(start + size, len(end))
+            self._tiles.append((start, stop, _columns(np.flatnonzero(end[:stop] > start), device)))
         self._masks: dict[int | None, list[torch.Tensor]] = {}
 
     def attend(
-        self,
-        module: torch.nn.Module,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        **options: Any,
-    ) -> torch.Tensor:
-        """What every token [1, L, heads, width] takes from its path; query, key and value are [1, heads, L, width]."""
-        window = options.get("sliding_window")
-        if window not in self._masks:
-            self._masks[window] = [self._mask(block, columns, window) for block, columns in self._blocks]
-        attention = AttentionInterface().get_interface(
-            self._attention, sys.modules[type(module).__module__].eager_attention_forward
-        )
-        return torch.cat([
-            attention(
-                module, query[:, :, block.start : block.stop], key[:, :, columns], value[:, :, columns], mask, **options
-            )[0]
-            for (block, columns), mask in zip(self._blocks, self._masks[window], strict=True)
-        ], dim=1)  # fmt: skip
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scaling: float,
+        softcap: float | None = None, sliding_window: int | None = None, **_: Any,
+    ) -> torch.Tensor:  # fmt: skip
+        """What every token [1, L, heads, width] takes from its path; query, key and value are [1, heads, L, width].
 
-    def _columns(self, block: Block) -> torch.Tensor:
-        """The columns that a block may look at: those it continues, then its own."""
-        device = self.depth.device
-        own = torch.arange(block.start, block.stop, device=device)
-        return torch.cat([torch.from_numpy(block.before).to(device), own])
+        Heads of the query share those of key and value in equal groups. Scores are scaled, then capped at
+        `softcap` by tanh where it is given; a token sees its path, or the last `sliding_window` tokens of it.
+        """
+        masks = self._masks.get(sliding_window)
+        if masks is None:
+            masks = self._masks[sliding_window] = [self._mask(*tile, sliding_window) for tile in self._tiles]
+        (_, heads, length, width), n_groups = query.shape, key.shape[1]
+        grouped = query[0].reshape(n_groups, heads // n_groups, length, width)
+        taken = query.new_empty(1, length, heads, value.shape[-1])
+        for (start, stop, columns), mask in zip(self._tiles, masks, strict=True):
+            asked = grouped[:, :, start:stop].reshape(n_groups, -1, width)
+            keys, values = _pick(key[0], columns), _pick(value[0], columns)
+            scores = torch.bmm(asked, keys.transpose(1, 2)).view(n_groups, -1, *mask.shape)
+            if softcap is None:
+                scores = torch.add(mask, scores, alpha=scaling)
+            else:
+                scores = torch.tanh(scores.float() * (scaling / softcap)) * softcap + mask
+            weights = torch.softmax(scores, dim=-1).to(values.dtype).view(n_groups, -1, mask.shape[1])
+            taken[0, start:stop] = torch.bmm(weights, values).view(heads, stop - start, -1).transpose(0, 1)
+        return taken
 
-    def _mask(self, block: Block, columns: torch.Tensor, window: int | None) -> torch.Tensor:
-        """What is added to a block's attention scores [1, 1, Q, K]: minus infinity where it may not look."""
-        own = columns[len(block.before) :, None]
-        allowed = (columns <= own) & (own < self._end[0, columns])
+    def _mask(self, start: int, stop: int, seen: slice | torch.Tensor, window: int | None) -> torch.Tensor:
+        """What is added to a tile's scores [tile, columns], in fp32: minus infinity where a token may not look."""
+        own = torch.arange(start, stop, device=self.depth.device)[:, None]
+        columns = torch.arange(self.depth.shape[1], device=self.depth.device)[seen]
+        hidden = (columns > own) | (own >= self._end[0, columns])
         if window is not None:
-            allowed &= self.depth[0, own] - self.depth[0, columns] < window
-        mask = torch.zeros(allowed.shape, dtype=self._dtype, device=columns.device)
-        return mask.masked_fill_(~allowed, -torch.inf)[None, None]
+            hidden |= self.depth[0, own] - self.depth[0, columns] >= window
+        return torch.zeros(hidden.shape, device=self.depth.device).masked_fill_(hidden, -torch.inf)
+
+
+def _pick(heads: torch.Tensor, columns: slice | torch.Tensor) -> torch.Tensor:
+    return heads[:, columns] if isinstance(columns, slice) else heads.index_select(1, columns)
+
+
+def _columns(columns: np.ndarray, device: torch.device) -> slice | torch.Tensor:
+    """Columns without a gap as a slice, which copies nothing."""
+    first, last = int(columns[0]), int(columns[-1])
+    if last - first + 1 == len(columns):
+        return slice(first, last + 1)
+    return torch.from_numpy(columns).to(device)
 
 
 def _attend(
-    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: None,
+    _module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: None,
     *, forest: Forest, **options: Any,
 ) -> tuple[torch.Tensor, None]:  # fmt: skip
-    return forest.attend(module, query, key, value, **options), None
+    return forest.attend(query, key, value, **options), None
 
 
 AttentionInterface.register(FOREST, _attend)

@@ -1,26 +1,37 @@
 """A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
+import numpy as np
 import torch
 
 from socrates_core.errors import UserError
-from socrates_core.files import digest, read_json
+from socrates_core.files import digest
 from socrates_core.records import Answer, Decoding, Precision, Question, ResponderCard
 from socrates_core.responders.chat import Chat
-from socrates_core.responders.folder import check_folder, context_length, find_model, revision
+from socrates_core.responders.folder import (
+    KINDS,
+    ModelFolder,
+    check_folder,
+    context_length,
+    open_folder,
+    revision,
+)
 from socrates_core.responders.local.engine import Engine
-from socrates_core.responders.local.load import load_model
-from socrates_core.scoring.plan import Item, merge_identical, plan_batches
+from socrates_core.responders.local.network import Network, open_network
+from socrates_core.responders.local.sampler import AT_ONCE, N_TOKENS, sample_answers
+from socrates_core.scoring.plan import Item, plan_batches
 from socrates_core.scoring.tree import Distribution
 
-MOST_TOKENS = 65536  # a batch
-CPU_WORK = 3e11  # parameters times tokens a batch: a few seconds on two cores, so that cancelling is quick
+WINDOW = 2048  # questions that are tokens at the same time
+NEIGHBOURS = 64  # questions next to each other in order of their text that stay together
 
 
 class LocalResponder:
-    """Answers by the exact probability that a local model gives every option."""
+    """Answers by the exact probability that a local model gives every option; open questions by sampling."""
 
     def __init__(
         self,
@@ -28,52 +39,79 @@ class LocalResponder:
         precision: Precision = "auto",
         decoding: Decoding = "exact",
         *,
+        deterministic: bool = False,
         share_prefixes: bool = True,
     ) -> None:
-        """Without `share_prefixes` every prompt is read in full: slower, for comparison.
+        """With `deterministic` every prompt runs alone, so that an answer never depends on its neighbours.
 
+        Without `share_prefixes` every prompt is read in full, still in batches. Both are slower.
         Raises UserError where the model is unknown, unsafe, damaged or does not fit.
         """
-        path = find_model(name)
-        config = check_folder(path)
-        self.chat = Chat(path)
-        self._limit = context_length(config)
-        loaded = load_model(path, precision)
-        self._engine = Engine(loaded, self.chat.vocabulary, decoding, shared=share_prefixes)
-        on_cpu = loaded.device.type == "cpu"
-        self._budget = min(int(CPU_WORK / loaded.n_parameters), MOST_TOKENS) if on_cpu else MOST_TOKENS
-        card = path / "card.json"
+        self._folder = open_folder(name)
+        self._limit = context_length(check_folder(self._folder.base))
+        self.chat = Chat(self._folder.chat, self._folder.base)
+        self._base_revision = revision(ModelFolder(self._folder.base))
+        self._precision, self._deterministic = precision, deterministic
+        self._shared = share_prefixes and not deterministic
+        self._decoding = decoding
+        own = self._folder.own
         self.card = ResponderCard(
-            name=path.name if path.parent.name == "models" else name,
-            model=read_json(card).get("base", path.name) if card.exists() else name,
-            revision=revision(path), precision=loaded.precision, decoding=decoding, template=self.chat.template,
+            name=own.name if own.parent.name in KINDS else name,
+            model=self._folder.card.get("base") or (self._folder.base.name if self._folder.adapter else name),
+            revision=revision(self._folder), precision=self._network().precision, decoding=decoding,
+            template=self.chat.template, deterministic=deterministic,
         )  # fmt: skip
         self.fingerprint = digest(self.card.as_dict())
 
     def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         """The answers of each batch as it finishes. Raises UserError for a prompt beyond the model's limit."""
-        prompts = list(self.chat.encode([question.prompt for question in questions]))
-        items = merge_identical(prompts, [self.chat.tree(question.options) for question in questions])
+        places: dict[Question, list[int]] = {}
+        for place, question in enumerate(questions):
+            places.setdefault(question, []).append(place)
+        windows = _windows([question for question in places if question.options])
+        with ThreadPoolExecutor(1) as pool:  # a window becomes tokens while the one before it is answered
+            coming = pool.submit(self._items, windows[0], places) if windows else None
+            for following in [*windows[1:], None]:
+                items = coming.result() if coming else []
+                coming = pool.submit(self._items, following, places) if following else None
+                yield from self._answer_items(items)
+        yield from self._sample([question for question in places if not question.options], places)
+
+    def _items(self, window: Sequence[Question], places: Mapping[Question, Sequence[int]]) -> list[Item]:
+        """The prompts of a window as tokens. Raises UserError for one beyond the model's limit."""
+        prompts = self.chat.encode([question.prompt for question in window])
+        items = [
+            Item(prompt, self.chat.tree(question.options), tuple(places[question]))
+            for question, prompt in zip(window, prompts, strict=True)
+        ]
         for item in items:
-            self._check_length(item)
+            self._check_length(len(item.prompt), int(item.tree.depth[item.tree.inner].max()))
+        return items
+
+    def _answer_items(self, items: list[Item]) -> Iterator[dict[int, Answer]]:
         waiting = self._plan(items)
         while waiting:
             batch = waiting.pop(0)
+            network = self._network()
+            network.use(self._folder.adapter)
+            engine = Engine(network, self.chat.vocabulary, self._decoding, shared=self._shared)
+            n_tokens, begun = engine.lay_out(batch).tokens.size, time.perf_counter()
             try:
-                found = self._engine.distributions(batch)
+                found = engine.distributions(batch)
             except RuntimeError as error:
-                waiting = self._smaller_batches(error, batch, waiting)
+                self._make_smaller(error, batch, n_tokens)
+                waiting = self._plan([*batch, *chain(*waiting)])
                 continue
+            if not self._deterministic and network.budget.ran(n_tokens, time.perf_counter() - begun):
+                waiting = self._plan(list(chain(*waiting)))
             yield {
                 position: _answer(item, distribution)
                 for item, distribution in zip(batch, found, strict=True)
                 for position in item.positions
             }
 
-    def _smaller_batches(
-        self, error: RuntimeError, batch: list[Item], waiting: list[list[Item]]
-    ) -> list[list[Item]]:
-        """What is left to do, with half the tokens a batch, after running out of memory.
+    def _make_smaller(self, error: RuntimeError, batch: list[Item], n_tokens: int) -> None:
+        """Halves the budget after running out of memory.
 
         Raises `error` where it is about something else, and UserError where one prompt alone is too much.
         """
@@ -86,19 +124,52 @@ class LocalResponder:
                 f"A prompt of {len(batch[0].prompt):,} tokens does not fit in this machine's memory. "
                 "Shorten it, or open the model with precision 'nf4'."
             ) from error
-        self._budget = self._engine.lay_out(batch).tokens.size // 2
-        return self._plan([*batch, *chain(*waiting)])
+        self._network().budget.ran_out(n_tokens)
+
+    def _sample(
+        self, asked: Sequence[Question], places: Mapping[Question, Sequence[int]]
+    ) -> Iterator[dict[int, Answer]]:
+        ordered = sorted(asked, key=lambda question: len(question.prompt.user))
+        for start in range(0, len(ordered), AT_ONCE):
+            batch = ordered[start : start + AT_ONCE]
+            prompts = list(self.chat.encode([question.prompt for question in batch]))
+            self._check_length(max(map(len, prompts)), N_TOKENS)
+            network = self._network()
+            network.use(self._folder.adapter)
+            answers = sample_answers(network, self.chat, batch, prompts, self._decoding)
+            yield {
+                place: answer
+                for question, answer in zip(batch, answers, strict=True)
+                for place in places[question]
+            }
 
     def _plan(self, items: list[Item]) -> list[list[Item]]:
-        return plan_batches(items, token_budget=self._budget, shared=self._engine.shared)
+        network = self._network()
+        budget = 1 if self._deterministic else network.budget.tokens
+        return plan_batches(items, token_budget=budget, shared=self._shared and network.packed)
 
-    def _check_length(self, item: Item) -> None:
-        needed = len(item.prompt) + int(item.tree.depth[item.tree.inner].max())
-        if self._limit is not None and needed > self._limit:
+    def _network(self) -> Network:
+        return open_network(self._folder.base, self._base_revision, self._precision)
+
+    def _check_length(self, n_tokens: int, n_more: int) -> None:
+        if self._limit is not None and n_tokens + n_more > self._limit:
             raise UserError(
                 f"The model {self.card.name!r} takes at most {self._limit:,} tokens, but a prompt has "
-                f"{len(item.prompt):,}. Shorten the condition or the question."
+                f"{n_tokens:,}. Shorten the condition or the question."
             )
+
+
+def _windows(questions: Sequence[Question]) -> list[list[Question]]:
+    """Distinct questions in order of their text, cut into stretches that come in a shuffled order, always the same.
+
+    So a window holds whole neighbourhoods, whose beginnings can be shared, and what is answered early is no
+    particular kind of person.
+    """
+    ordered = sorted(questions, key=lambda question: (question.prompt.system, question.prompt.user))
+    stretches = [ordered[start : start + NEIGHBOURS] for start in range(0, len(ordered), NEIGHBOURS)]
+    shuffled = [stretches[place] for place in np.random.default_rng(0).permutation(len(stretches))]
+    whole = WINDOW // NEIGHBOURS
+    return [list(chain(*shuffled[start : start + whole])) for start in range(0, len(shuffled), whole)]
 
 
 def _answer(item: Item, distribution: Distribution) -> Answer:
