@@ -124,7 +124,7 @@ def _walk(value: Any, place: tuple[Any, ...]) -> None:
 
 
 _walk(DEFINITION, ())
-JUNK = st.sampled_from([
+JUNK: st.SearchStrategy[Any] = st.sampled_from([
     None, 5, -1, 1e308, True, "", "x", "${e://Field/mood}", "QID2", "FL_2", "<b", "-99", [], {}, [[]], ["1", "1"],
     {"0": None}, {"1": {"Display": None}}, {"0": {"0": {}}},
 ])  # fmt: skip

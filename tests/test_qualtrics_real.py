@@ -21,6 +21,7 @@ from socrates_core.importing.qualtrics import (
 )
 from socrates_core.records import Scale
 from socrates_core.studies import cells
+from tests.test_cli import as_json, command
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qualtrics"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the development data is not on this machine")
@@ -152,11 +153,13 @@ def test_junk_fees(home: Path) -> None:
     assert scales[outcome_name(list(scales), "Hotel.Fair")] == ends(1, "Very unfair", 7, "Very fair")
 
 
-def test_another_randomiser_can_be_the_experiment(home: Path) -> None:
+def test_another_randomiser_can_be_the_experiment() -> None:
     survey, responses, _ = read("junk_fees")
-    mapping = understand(survey, responses, ["FL_38"]).mapping
-    assert len(mapping.conditions) == 4
-    assert mapping.outcomes[0].column == "Car.Surprised1"
+    found = understand(survey, responses, ["FL_38"])
+    assert len(found.mapping.conditions) == 4
+    assert found.mapping.outcomes[0].column == "Car.Surprised1"
+    assert found.left_out["Hotel.Fair"] == "decided by another randomiser (FL_5)"
+    assert found.mapping.study.study_id.endswith("-fl-38")
 
 
 @pytest.mark.parametrize("name", ["hiring_algorithms", "digital_certification", "junk_fees"])
@@ -175,3 +178,18 @@ def test_a_saved_mapping_replays_to_the_same_corpus(home: Path, tmp_path: Path) 
     responses = read_responses(DATA / "junk_fees_response.csv")
     import_study(responses, load_mapping(tmp_path / "mapping.yaml"))
     assert open_corpus(done.corpus).manifest["sha256"] == before
+
+
+def test_the_command_imports_a_survey_and_replays_its_mapping(home: Path, tmp_path: Path) -> None:
+    files = [str(DATA / f"digital_certification_{part}") for part in ("survey.qsf", "response.csv")]
+    told = as_json("import", *files)
+    assert (told["participants"], told["responses"]) == (600, 4200)
+    assert "Left out: prod_choice (asked before the conditions differ)." in told["warnings"]
+    before = open_corpus(told["corpus"]).manifest["sha256"]
+    kept = tmp_path / "mapping.yaml"
+    kept.write_text(Path(told["mapping"]).read_text())
+    assert as_json("import", *files, "--mapping", str(kept))["corpus"] == told["corpus"]
+    assert open_corpus(told["corpus"]).manifest["sha256"] == before
+    assert command("import", *files, "--randomiser", "FL_0", code=2).startswith(
+        "There is no randomiser 'FL_0'."
+    )

@@ -47,6 +47,10 @@ def import_(
         Path | None,
         typer.Option(help="Own studies: what the columns mean, as YAML, instead of the suggestion."),
     ] = None,
+    randomiser: Annotated[
+        list[str] | None,
+        typer.Option(help="Qualtrics: flow id of the randomiser whose arms are the conditions."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What to call the corpus.")] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Give up studies that the corpus of that name has.")
@@ -68,25 +72,27 @@ def import_(
             f"{missing[0]!r} is neither a file nor a folder. Give a file, a folder of Parquet files, or the word "
             f"{HUB!r} for the data set on the hub."
         )
-    _import_own([Path(path).expanduser() for path in paths], mapping, name, as_json)
+    _import_own([Path(path).expanduser() for path in paths], mapping, randomiser or [], name, as_json)
 
 
-def _import_own(paths: list[Path], mapping_path: Path | None, name: str, as_json: bool) -> None:
+def _import_own(
+    paths: list[Path], mapping_path: Path | None, randomisers: list[str], name: str, as_json: bool
+) -> None:
     """Imports a survey with its responses, or a table with its mapping; of a table alone it shows a suggestion."""
-    opened = open_files(paths)
-    for warning in opened.warnings:
-        say(warning)
+    opened = open_files(paths, randomisers=randomisers)
     mapping = load_mapping(mapping_path) if mapping_path else opened.suggested
     if mapping_path is None and len(paths) == 1:
         print(render_mapping(mapping), end="")
-        say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
-        return
-    for reason, n in preview(opened.table, mapping).dropped:
-        say(f"Dropped: {n:,} {reason}")
+        return say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
+    dropped = [f"Dropped: {n:,} {reason}." for reason, n in preview(opened.table, mapping).dropped]
     corpus = open_corpus(import_study(opened.table, mapping, name or None))
-    told = {"corpus": corpus.name, **corpus.manifest["rows"], "mapping": str(corpus.path / "mapping.yaml")}
+    told = {
+        "corpus": corpus.name, **corpus.manifest["rows"], "mapping": str(corpus.path / "mapping.yaml"),
+        "warnings": [*opened.warnings, *dropped],
+    }  # fmt: skip
     if as_json:
         return print_json(told)
+    say("\n".join(told["warnings"]))
     print(
         f"Ready: corpus {told['corpus']!r} with {told['participants']:,} people and {told['responses']:,} answers; "
         f"its mapping, to correct and to import again with --mapping, is {told['mapping']}"

@@ -22,8 +22,12 @@ class Opened:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def open_files(paths: Sequence[Path], title: str = "") -> Opened:
-    """What a data file, or a Qualtrics survey with its responses, holds. Raises UserError where it cannot be read."""
+def open_files(paths: Sequence[Path], title: str = "", randomisers: Sequence[str] = ()) -> Opened:
+    """What a data file, or a Qualtrics survey with its responses, holds.
+
+    `randomisers` are those of the survey whose arms are the conditions, where the first is not meant. Raises
+    UserError where a file cannot be read.
+    """
     surveys = [path for path in paths if _is_survey(path)]
     data = [path for path in paths if path not in surveys]
     if len(data) != 1 or len(surveys) > 1:
@@ -34,7 +38,7 @@ def open_files(paths: Sequence[Path], title: str = "") -> Opened:
     if surveys:
         survey = read_survey(surveys[0])
         responses = read_responses(data[0], survey)
-        found = understand(survey, responses)
+        found = understand(survey, responses, randomisers)
         return Opened(responses, found.mapping, (*responses.warnings, *found.warnings), found.left_out)
     table = read_table(data[0])
     if table.frame.head(3).apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any():

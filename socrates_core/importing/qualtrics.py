@@ -49,7 +49,8 @@ _CONTROL = re.compile(r"\b(control|placebo|baseline|no treatment|status quo)\b",
 class Understood:
     """A suggested mapping with all that it does not speak of.
 
-    `warnings` are sentences about what was not understood or was left out, beside the responses' own; `left_out`: column -> why.
+    `warnings` are sentences about what was not understood or was left out, beside the responses' own;
+    `left_out`: column -> why.
     """
 
     mapping: Mapping
@@ -74,7 +75,7 @@ def understand(survey: Survey, table: Table, randomisers: Sequence[str] = ()) ->
 
 class _Reading:
     def __init__(self, survey: Survey, responses: Responses, randomisers: Sequence[str]) -> None:
-        self.survey, self.responses = survey, responses
+        self.survey, self.responses, self.chosen = survey, responses, randomisers[:2]
         self.where = places(survey, responses)
         if not self.where:
             raise UserError(
@@ -117,7 +118,8 @@ class _Reading:
         )
         mapping = Mapping(
             study=StudySpec(
-                study_id=study_id_of(self.survey.title), title=self.survey.title,
+                study_id=study_id_of(self.survey.title) + "".join(f"-{study_id_of(key)}" for key in self.chosen),
+                title=" ".join([self.survey.title, *self.chosen]),
                 source=f"Qualtrics survey {self.survey.survey_id}".strip(),
                 wording="instrument" if whole else "partly",
                 reference=next((name for name in names if _CONTROL.search(name)), "") if len(names) > 1 else "",
@@ -149,10 +151,10 @@ class _Reading:
                 cells, suffix = self.responses.frame[column], self.where[column].suffix
                 try:
                     what = asked(shown.question, suffix, shown.words, cells, spoken=self.responses.spoken)
-                    if position < start:
-                        raise NotAsked("asked before the conditions differ")
                     if shown.other:
                         raise NotAsked(f"decided by another randomiser ({shown.other})")
+                    if position < start:
+                        raise NotAsked("asked before the conditions differ")
                     found.append(Entry(column, shown, what))
                 except NotAsked as reason:
                     self.reasons[column] = str(reason)

@@ -89,7 +89,9 @@ def _not_taken(
     warnings = []
     named = {key: f"{key} ({' / '.join(arm_names(survey, step))[:120]})" for key, step in drawn.items()}
     if others := [named[step.key] for step in usable if step not in taken]:
-        warnings.append(f"Other randomisers are experiments of their own: {shortened(others)}.")
+        warnings.append(
+            f"Other randomisers are experiments of their own, imported by their id: {shortened(others)}."
+        )
     if hidden := [named[key] for key, step in drawn.items() if step not in usable and step not in taken]:
         warnings.append(f"The export does not say who was in which arm of {shortened(hidden)}.")
     several = [
