@@ -94,13 +94,13 @@ def reference_of(record: StudyRecord, conditions: dict[int, str]) -> int:
 
 def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
     """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given."""
-    counts = corpus.counts(study_id)
-    by_stimulus = dict(iter(counts.groupby("stimulus_id")))
+    given: dict[int, dict[float, int]] = {}
+    for count in corpus.counts(study_id).to_dict("records"):
+        given.setdefault(count["stimulus_id"], {})[count["value"]] = count["n"]
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
     rows = []
     for stimulus in corpus.stimuli(study_id):
-        given = by_stimulus.get(stimulus.stimulus_id)
-        told = {} if given is None else dict(zip(given["value"], given["n"], strict=True))
+        told = given.get(stimulus.stimulus_id, {})
         rows.append(
             {
                 "stimulus_id": stimulus.stimulus_id, "condition_num": stimulus.condition_num,
