@@ -1,5 +1,6 @@
 """Commands of `split`: make one, show one, list them."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,9 +26,8 @@ def make(
     share: Annotated[float, typer.Option(help="The part that is held out, between 0 and 1.")] = 0.25,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     studies: Annotated[str, typer.Option(help="Only these studies, with commas between them.")] = "",
-    official: Annotated[
-        Path | None, typer.Option(help="SocSci210's mapping file or its metadata folder.")
-    ] = None,
+    official: Annotated[bool, typer.Option(help="What SocSci210's authors hold out.")] = False,
+    mapping: Annotated[Path | None, typer.Option(help="The authors' file, or the folder it is in.")] = None,
     replace: Annotated[bool, typer.Option(help="Replace a split of that name.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,8 +35,8 @@ def make(
     if name in splits() and not replace:
         raise UserError(f"There is a split {name!r} already. Choose another name or add --replace.")
     found = open_corpus(corpus)
-    if official is not None:
-        split = read_official(found, official, kind, name=name)
+    if official or mapping is not None:
+        split = read_official(found, kind, name=name, path=mapping)
     else:
         chosen = [each.strip() for each in studies.split(",") if each.strip()]
         split = make_split(found, kind, name=name, share=share, seed=seed, studies=chosen or None)
@@ -99,4 +99,5 @@ def _show(split: Split, as_json: bool, least: float) -> None:
         f"and {sides.n_shared_texts:,} texts, word for word.\n{len(alike):,} texts that are evaluated are nearly the "
         f"same as one that is trained on (likeness {least:g} or more)."
     )
-    print_table(alike.head(10).to_dict("records"), list(alike.columns), "")
+    first: list[dict[str, Any]] = json.loads(alike.head(10).to_json(orient="records"))
+    print_table(first, list(alike.columns), "")

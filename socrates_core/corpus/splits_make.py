@@ -122,37 +122,23 @@ def _by_study(rows: pd.DataFrame, column: str) -> Ids:
     return {str(study): tuple(sorted(map(int, own[column]))) for study, own in rows.groupby("study_id")}
 
 
-def read_official(corpus: Corpus, path: Path, kind: str, *, name: str) -> Split:
-    """The split that SocSci210's authors published, from its file or from the data set's `metadata` folder.
+def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = None) -> Split:
+    """The split that SocSci210's authors published: that came with the corpus, or in a file or folder `path`.
 
     Studies that the corpus lacks are passed over. Whole conditions or outcomes must lie on one side, as the authors
-    say; rows on neither side stay out. Raises UserError where the file does not fit.
+    say; rows on neither side stay out. Raises UserError where there is no such file or it does not fit.
     """
     if kind not in OFFICIAL:
         raise unknown("kind of official split", kind, OFFICIAL)
-    file = next(
-        (each for each in (path / "metadata" / OFFICIAL[kind], path / OFFICIAL[kind]) if each.is_file()), path
-    )
-    if not file.is_file():
-        raise UserError(f"There is no file {OFFICIAL[kind]!r} in {str(path)!r}.")
-    stored, known = read_json(file), set(corpus.study_ids())
+    file = _official_file(corpus.path if path is None else path, OFFICIAL[kind])
+    stored = read_json(file)
+    left: Ids = {}
     try:
         if kind == "studies":
-            seen, unseen = ({str(each) for each in stored[key]} & known for key in ("seen", "unseen"))
-            studies, held, left = (
-                seen | unseen,
-                dict.fromkeys(sorted(unseen), (0,)),
-                dict[str, tuple[int, ...]](),
-            )
-            both = sorted(seen & unseen)
-            if both:
-                raise UserError(f"{str(file)!r} has the study {both[0]!r} on both sides.")
+            studies, held = _hold_unseen(corpus, stored["seen"], stored["unseen"])
         else:
-            listed = {
-                study: (stored[study]["train"], stored[study]["eval"])
-                for study in sorted(set(stored) & known)
-            }
-            studies = set(listed)
+            studies = sorted(set(stored) & set(corpus.study_ids()))
+            listed = {study: (stored[study]["train"], stored[study]["eval"]) for study in studies}
             held, left = _hold_listed(corpus, listed, kind)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{str(file)!r} is no {OFFICIAL[kind]!r} as SocSci210 has it ({error!r}).") from error
@@ -160,10 +146,31 @@ def read_official(corpus: Corpus, path: Path, kind: str, *, name: str) -> Split:
         raise UserError(f"The corpus {corpus.name!r} has nothing of what {str(file)!r} holds out.")
     split = Split(
         name=check_name(name), corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind=_kind(kind), seed=None,
-        source=file.name, studies=tuple(sorted(studies)), held_out=held, left_out=left, apart=False,
+        source=file.name, studies=tuple(studies), held_out=held, left_out=left, apart=False,
     )  # fmt: skip
     check_split(corpus, split)
     return split
+
+
+def _official_file(path: Path, file_name: str) -> Path:
+    """The file `path` itself, or that of the name in the folder or its `metadata`."""
+    for file in (path, path / file_name, path / "metadata" / file_name):
+        if file.is_file():
+            return file
+    raise UserError(
+        f"There is no file {file_name!r} in {str(path)!r}. It is in the folder 'metadata' of SocSci210; say where "
+        "you keep it with --mapping."
+    )
+
+
+def _hold_unseen(corpus: Corpus, seen: Sequence[str], unseen: Sequence[str]) -> tuple[list[str], Ids]:
+    """The studies on either side, and those held out."""
+    both = sorted(set(seen) & set(unseen))
+    if both:
+        raise UserError(f"The file has the study {both[0]!r} on both sides.")
+    known = corpus.study_ids()
+    held = dict.fromkeys((study for study in known if study in set(unseen)), (0,))
+    return [study for study in known if study in held or study in set(seen)], held
 
 
 def _hold_listed(
