@@ -6,7 +6,7 @@ import typer
 from typer.exceptions import TyperException
 
 from socrates_core.commands import app as dashboard
-from socrates_core.commands import imports, jobs, scales, simulate, splits, studies
+from socrates_core.commands import exports, imports, jobs, scales, simulate, splits, studies
 from socrates_core.errors import UserError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for command in (
 app.add_typer(splits.app, name="split")
 app.command("set-scale")(scales.set_scale_by_hand)
 app.command("import")(imports.import_)
+app.command()(exports.export)
 app.command(context_settings={"ignore_unknown_options": True})(studies.read)  # an answer may be "-1"
 
 

@@ -188,8 +188,10 @@ def show_recognised(opened: Opened, mapping: Mapping, seen: Preview) -> None:
         told.append(f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
                     f"{counted(len(seen.frames['responses']), 'answer')}")  # fmt: skip
     st.caption(" · ".join(told))
-    for warning in opened.warnings:
-        st.warning(escape(warning), icon=":material/warning:")
+    if opened.warnings:
+        told_of = f"{counted(len(opened.warnings), 'thing')} to know about the file"
+        with st.expander(told_of, icon=":material/warning:", expanded=len(opened.warnings) <= 3):
+            st.markdown("\n".join(f"- {escape(warning)}" for warning in opened.warnings))
     if seen.problems:
         listed = "\n".join(f"- {escape(problem)}" for problem in seen.problems[:12])
         more = f"\n- and {len(seen.problems) - 12} more" if len(seen.problems) > 12 else ""

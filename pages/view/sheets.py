@@ -18,6 +18,7 @@ _WORDINGS = {
     "partly": "partly",
     "rebuilt": "rebuilt from a description",
 }
+_LONG, _TALL = 80, 96  # characters that do not fit on a line of a table; pixels of a row for such texts
 EVERY_ROW = "every row is a person"
 MANY_ROWS = "several rows a person (long)"
 ONE_ROW = "one row a person (wide)"
@@ -83,8 +84,10 @@ def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
 
 
 def conditions_table(editing: Importing) -> pd.DataFrame:
+    sheet = condition_sheet(editing.mapping)
     return st.data_editor(
-        condition_sheet(editing.mapping), num_rows="dynamic", hide_index=True, key=editing.key("conditions"),
+        sheet, num_rows="dynamic", hide_index=True, key=editing.key("conditions"),
+        row_height=_TALL if (sheet["text"].str.len() > _LONG).any() else None,
         alt="Conditions, what their people read, and which rows were in them",
         column_config={
             "name": _TEXT("Condition", required=True),
@@ -117,6 +120,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     ]
     return st.data_editor(
         sheet, num_rows="dynamic", hide_index=True, key=editing.key("outcomes"), column_order=shown,
+        row_height=_TALL if (sheet["question"].str.len() > _LONG).any() else None,
         alt="Outcomes with question, answer instruction and column",
         column_config={
             "name": _TEXT("Outcome", required=True),

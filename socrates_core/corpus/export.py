@@ -52,7 +52,7 @@ def export_corpus(corpus: Corpus, kind: str, path: Path, study_ids: Sequence[str
         return path
     write = _write_parquet if kind == "parquet" else _write_csv
     with replacing(path) as aside:
-        write(aside, (study_rows(corpus, study) for study in chosen), _whole(corpus))
+        write(aside, (study_rows(corpus, study) for study in chosen), _whole(corpus, chosen))
     return _write_codebook(corpus, chosen, kind, path)
 
 
@@ -87,9 +87,11 @@ def _people(corpus: Corpus, study_id: str) -> dict[int, dict[str, Any]]:
     return dict(zip(frame["participant"], fields, strict=True))
 
 
-def _whole(corpus: Corpus) -> bool:
-    """Whether every answer of the corpus is a whole number, as SocSci210's are."""
-    answers = pq.read_table(corpus.path / "responses.parquet", columns=["response"])["response"].to_numpy()
+def _whole(corpus: Corpus, study_ids: Sequence[str]) -> bool:
+    """Whether every answer is a whole number, as SocSci210's are."""
+    chosen = [("study_id", "in", list(study_ids))]
+    file = pq.read_table(corpus.path / "responses.parquet", columns=["response"], filters=chosen)
+    answers = file["response"].to_numpy()
     return bool((answers == answers.round()).all())
 
 

@@ -80,7 +80,7 @@ def _unique(names: Sequence[str]) -> tuple[list[str], list[str]]:
         unique.append(chosen)
     warnings = []
     if nameless:
-        warnings.append(f"{nameless} columns have no name; they are called by their position.")
+        warnings.append(f"Columns without a name ({nameless}) are called by their position.")
     if repeated:
         shown = ", ".join(repr(name[:60]) for name in dict.fromkeys(repeated[:3]))
         warnings.append(f"Column names occur more than once ({shown}); later ones got a number.")
