@@ -34,7 +34,7 @@ chosen = st.dataframe(
     height=min(620, 38 + 35 * len(found)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
     column_config={
-        "title": st.column_config.TextColumn("Study", width=330, pinned=True),
+        "title": st.column_config.TextColumn("Study", width=330),
         "passage": st.column_config.TextColumn("Found in", width=300),
         "topic": "Topic",
         "source": st.column_config.TextColumn("Source", width="medium"),

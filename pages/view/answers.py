@@ -128,23 +128,24 @@ def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> 
     turned = down is conditions
     columns = {at: [cells.get((left, at) if turned else (at, left)) for left in down] for at in across}
     frame = pd.DataFrame({"name": list(down.values()), **columns})
-    config: dict[str, Any] = {at: _column(name, what) for at, name in across.items()}
+    highest = max((max(told) for told in cells.values()), default=1.0) if what == "distributions" else 1.0
+    config: dict[str, Any] = {at: _column(name, what, highest) for at, name in across.items()}
     config["name"] = st.column_config.TextColumn("Condition" if turned else "Outcome", pinned=True, width=220)
     st.dataframe(
         frame, hide_index=True, column_config=config, key="grid_table",
         row_height=64 if what == "distributions" else 35, alt="Answers to every outcome in every condition",
     )  # fmt: skip
     told = {
-        "distributions": "Each cell: how the answers of a condition spread over the outcome's scale, low to high.",
+        "distributions": "Each cell: how a condition's answers spread over the scale, low to high, on one height.",
         "means": "Each cell: the mean of the answers on the outcome's own scale.",
         "n": "Each cell: how many answers lie on the scale.",
     }
     st.caption(f"{told[what]} Answers off the scale are left out; an empty cell was not asked.")
 
 
-def _column(name: str, what: str) -> Any:
+def _column(name: str, what: str, highest: float) -> Any:
     if what == "distributions":
-        return st.column_config.BarChartColumn(name, width=170, y_min=0, color="gray")
+        return st.column_config.BarChartColumn(name, width=170, y_min=0, y_max=highest, color="gray")
     return st.column_config.NumberColumn(name, format="%.2f" if what == "means" else "localized")
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.export import export_study
+from socrates_core.corpus.splits_make import read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.drafts.spec import PanelSpec
 from socrates_core.errors import UserError
@@ -57,7 +58,14 @@ def study_archive(corpus: str, study_id: str, kind: str) -> bytes:
 
 @st.cache_data(show_spinner=False)
 def _studies(corpus: str, stamp: str) -> pd.DataFrame:
-    return open_corpus(corpus).studies().assign(corpus=corpus, split="")
+    opened = open_corpus(corpus)
+    studies = opened.studies()
+    try:
+        held_out = read_official(opened, "studies", name="official").held_out
+        side = ["unseen" if study in held_out else "seen" for study in studies["study_id"]]
+    except UserError:  # no published split came with this corpus
+        side = [""] * len(studies)
+    return studies.assign(corpus=corpus, split=side)
 
 
 def corpora_of(studies: pd.DataFrame) -> list[str]:

@@ -80,18 +80,18 @@ def choices(studies: pd.DataFrame, facet: str) -> list[str]:
     return first + sorted(known - set(first))
 
 
-def choose(studies: pd.DataFrame) -> pd.DataFrame:
-    """Draws search box, order and facets; the studies that pass all of them, in order.
+def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
+    """Draws search box, facets and, where `ordered`, order; the studies that pass all of them, in that order.
 
     With words, columns `score` and `passage` tell how well a study fits and where; with a draft to be near to,
     `score` is the likeness and `passage` the words in common.
     """
-    box, order, button = st.columns([6, 2, 2], vertical_alignment="bottom")
+    box, order, button = st.columns([6, 2, 2] if ordered else [6, 0.01, 2], vertical_alignment="bottom")
     words = box.text_input(
         "Search", placeholder="words in titles, conditions and questions", key="q", bind="query-params",
         icon=":material/search:",
     )  # fmt: skip
-    by = order.selectbox("Order", list(ORDERS), key="order", bind="query-params")
+    by = order.selectbox("Order", list(ORDERS), key="order", bind="query-params") if ordered else "best match"
     with button.popover("Filters", icon=":material/tune:", width="stretch"):
         picked = {name: _pick(studies, name) for name in FACETS if len(choices(studies, name)) > 1}
         near = _pick_draft()

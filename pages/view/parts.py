@@ -30,6 +30,16 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
     )  # fmt: skip
 
 
+def show_figure(figure: go.Figure, name: str) -> Any:
+    """A chart whose points can be chosen and zoomed into; what is chosen."""
+    config = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+              "toImageButtonOptions": {"format": "svg", "filename": name}}  # fmt: skip
+    return st.plotly_chart(
+        figure, key=f"chart_{name}", config=config, theme=None, on_select="rerun", selection_mode="points",
+        alt=figure.layout.meta,
+    )  # fmt: skip
+
+
 def linked_select(label: str, options: Mapping[str, str], name: str, scope: str, *, where: Any = st) -> str:
     """A box to choose one of `options` (its name in the link -> what is shown), held by the link's parameter `name`.
 

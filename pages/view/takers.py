@@ -1,5 +1,6 @@
 """Who took part in a study, beside a population that the reader chooses: another study, a corpus or a file."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -38,7 +39,7 @@ def show_takers(corpus: Corpus, record: StudyRecord) -> None:
         with place.container(border=True):
             _show(each, beside=bool(margins))
     if missing:
-        st.caption(escape(f"The population file says nothing about {', '.join(missing)}."))
+        st.caption(escape(f"The chosen population says nothing about {', '.join(missing)}."))
     st.caption(
         "People who did not say, or whose age is in no band, are left out of a field. 95% intervals are Wilson's."
     )
@@ -89,31 +90,28 @@ def _bring_file() -> None:
 
 def _show(told: Comparison, *, beside: bool) -> None:
     rows = told.rows.head(MOST_CATEGORIES)
+    met = beside and (rows["margin"].gt(0) & rows["n"].gt(0)).any()
+    if beside and not met:
+        rows = told.rows[told.rows["n"] > 0].head(MOST_CATEGORIES)
     people = rows.assign(condition=rows["category"], who="people", n=told.n)
-    frames = [people]
-    if beside:
-        blank = float("nan")
-        frames.append(
-            people.assign(who="population", share=rows["margin"], low=blank, high=blank).dropna(
-                subset=["share"]
-            )
-        )
-    frame = pd.concat(frames)
+    population = people.assign(who="population", share=rows["margin"], low=np.nan, high=np.nan)
+    frame = pd.concat([people, population.dropna(subset=["share"])]) if met else people
+    title = label(told.field)
     figure = dots.figure(
-        dots.share_rows(frame),
-        title=label(told.field),
-        note="",
-        axis="Share of people",
-        theme=theme(),
-        share=True,
+        dots.share_rows(frame), title=title, note="", axis="Share of people", theme=theme(), share=True
+    )
+    figure.for_each_trace(
+        lambda trace: trace.update(name="People of this study"), selector={"legendgroup": "people"}
     )
     show_chart(figure, frame, f"people_{told.field}")
-    cut = len(told.rows) - len(rows)
     parts = [counted(told.n, "person", "people")]
     if told.n_missing:
         parts.append(f"{told.n_missing:,} did not say")
+    cut = int((told.rows["n"] > 0).sum() - (rows["n"] > 0).sum())
     if cut:
         parts.append(f"{counted(cut, 'smaller category', 'smaller categories')} not drawn")
-    if beside:
+    if met:
         parts.append(f"{figure_text(100 * told.distance, 0)}% would have to be somebody else to match")
+    elif beside:
+        parts.append("the chosen population has other categories")
     st.caption(" · ".join(parts))

@@ -16,7 +16,17 @@ from socrates_core.corpus.search import fold, read_passages
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts.spec import Draft
 
-MOST_WORDS = 8  # that are named as shared
+MOST_WORDS = 6  # that are named as shared
+# Words that say little about a topic.
+_SILENT = """
+a about after again all also am an and any are as asked at be because been before being both but by can could did do
+does doing down each few first following for from had has have having he her here hers him his how i if in into is it
+its just know less like many may me more most much must my no nor not now of off on once one only or other our out over
+own per please question read same say says see she should so some such tell than that the their them then there these
+they think this those three through to too two under up us use used very was we were what when where which while who
+whom why will with without would you your yours
+"""
+SILENT = frozenset(_SILENT.split())
 
 Key = tuple[str, str]
 Weights = dict[str, float]
@@ -56,7 +66,7 @@ def near_draft(draft: Draft, corpora: Sequence[str], most: int = 10) -> list[Nea
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]{2,}", fold(text))
+    return [word for word in re.findall(r"[^\W\d_]{2,}", fold(text)) if word not in SILENT]
 
 
 def _ranked(asked: Weights, vectors: dict[Key, Weights], most: int) -> list[Near]:
