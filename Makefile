@@ -1,5 +1,5 @@
 # make app: everything from a fresh clone to the dashboard. make test: everything that CI runs.
-# make bench: how fast answers come (BENCH=--quick for some minutes).
+# make bench: how fast answers come, and a corpus of full size (BENCH=--quick for some minutes).
 SHELL := /bin/bash
 PORT ?= 8501
 PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
@@ -25,6 +25,7 @@ check: .venv/installed
 
 bench: setup
 	@$(RUN) benchmarks.score $(BENCH)
+	@$(RUN) benchmarks.scale $(BENCH)
 
 .venv/installed: requirements.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; fi
