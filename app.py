@@ -21,7 +21,7 @@ page = st.navigation(
             st.Page(PAGES.studies, title="Studies", icon=":material/library_books:", default=True),
             st.Page(PAGES.study, title="Study", icon=":material/experiment:"),
             st.Page(PAGES.map, title="Topic map", icon=":material/scatter_plot:"),
-            st.Page(PAGES.import_, title="Import", icon=":material/upload_file:", url_path="import"),
+            st.Page(PAGES.import_, title="Import", icon=":material/upload_file:"),
         ],
         "Screen": [
             st.Page(PAGES.draft, title="Draft", icon=":material/edit_note:"),

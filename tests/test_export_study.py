@@ -65,16 +65,18 @@ def test_parquet_has_the_columns_and_types_of_socsci210(small: Corpus, tmp_path:
     assert schema.field("demographic").type == PERSON and str(schema.field("response").type) == "int64"
     rows = pd.read_parquet(tmp_path / "small.parquet")
     stimuli = {stimulus.stimulus_id: stimulus for stimulus in small.stimuli("small")}
-    for row, stored in zip(rows.itertuples(), read_responses(small, "small").itertuples(), strict=True):
-        stimulus = stimuli[stored.stimulus_id]
-        assert (row.sample_id, row.participant, row.response) == (
-            stored.sample_id,
-            stored.participant,
-            stored.response,
-        )
-        assert (row.condition_num, row.task_num) == (stimulus.condition_num, stimulus.task_num)
-        person = small.participant("small", row.participant).demographics
-        assert row.prompt == render_prompt(person, row.stimuli).user and row.stimuli == stimulus.stimulus
+    stored = read_responses(small, "small")
+    assert (
+        rows[["sample_id", "participant", "response"]]
+        .astype(float)
+        .equals(stored[["sample_id", "participant", "response"]].astype(float))
+    )
+    for row, number in zip(rows.to_dict("records"), stored["stimulus_id"], strict=True):
+        stimulus = stimuli[int(number)]
+        assert (row["condition_num"], row["task_num"]) == (stimulus.condition_num, stimulus.task_num)
+        person = small.participant("small", int(row["participant"])).demographics
+        assert row["stimuli"] == stimulus.stimulus
+        assert row["prompt"] == render_prompt(person, stimulus.stimulus).user
 
 
 def test_csv_holds_the_same_rows_with_people_as_json(small: Corpus, tmp_path: Path) -> None:

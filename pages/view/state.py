@@ -16,7 +16,7 @@ class Pages:
     studies: str = "pages/explore/studies.py"
     study: str = "pages/explore/study.py"
     map: str = "pages/explore/map.py"
-    import_: str = "pages/explore/import_.py"
+    import_: str = "pages/explore/import_study.py"
     draft: str = "pages/screen/draft.py"
     results: str = "pages/screen/results.py"
     jobs: str = "pages/activity/jobs.py"

@@ -1,0 +1,216 @@
+"""The import page: what was recognised, corrections that are kept, the import itself, in the app and in a browser."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, expect
+from streamlit.testing.v1 import AppTest
+
+from pages.view.state import PAGES
+from socrates_core.corpus import corpora, open_corpus
+from socrates_core.errors import UserError
+from socrates_core.importing import uploads
+from socrates_core.importing.mapping import Mapping, load_mapping, mapping_from_dict, save_mapping
+from socrates_core.importing.sheets import (
+    condition_sheet,
+    demographic_sheet,
+    from_sheets,
+    keep_sheet,
+    outcome_sheet,
+    parse_pairs,
+    render_pairs,
+)
+from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload, safe_name
+from socrates_core.jobs.store import list_jobs
+from tests.conftest import ROOT
+from tests.test_walk import PATIENCE, browser, open_page, see
+from tests.test_walk import pytestmark as browser_marks
+
+__all__ = ["browser"]
+
+CSV = "id,arm,gender,How warm?\n" + "".join(
+    f"{n},{'ab'[n % 2]},{('Female', 'Male')[n % 3 == 0]},{n % 7 + 1}\n" for n in range(40)
+)
+
+
+def kept(text: str = CSV, name: str = "warm.csv") -> Upload:
+    return keep_files([(name, io.BytesIO(text.encode()))])
+
+
+def shown(upload_id: str = "") -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    if upload_id:
+        app.query_params["upload"] = upload_id
+    return app.switch_page(PAGES.import_).run()
+
+
+def said(app: AppTest) -> str:
+    parts = [*app.markdown, *app.error, *app.warning, *app.info, *app.caption, *app.success, *app.code]
+    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def sheets_of(mapping: Mapping) -> dict[str, pd.DataFrame]:
+    return {
+        "demographics": demographic_sheet(mapping), "conditions": condition_sheet(mapping),
+        "outcomes": outcome_sheet(mapping), "keep": keep_sheet(mapping),
+    }  # fmt: skip
+
+
+def told_of(mapping: Mapping) -> dict[str, object]:
+    return mapping.model_dump(include={"study", "layout", "participant"})
+
+
+# the page
+
+
+def test_the_empty_page_says_what_can_be_brought(home: Path) -> None:
+    app = shown()
+    assert not app.exception and "Bring an experiment of your own" in said(app)
+    assert app.button[0].disabled
+
+
+def test_the_page_shows_what_was_recognised_and_what_is_missing(home: Path) -> None:
+    app = shown(kept().upload_id)
+    assert not app.exception
+    assert "40 rows · 4 columns · 1 demographic · 2 conditions · 1 outcome" in said(app)
+    assert "No question is known for 'How warm?'" in said(app)
+    assert next(button for button in app.button if button.label == "Import study").disabled
+
+
+def test_a_corrected_mapping_is_kept_and_imported(home: Path) -> None:
+    upload = kept()
+    shown(upload.upload_id)
+    mapping = load_mapping(upload.mapping_path)
+    sheets = sheets_of(mapping)
+    sheets["outcomes"].loc[0, "question"] = "How warm do you feel?"
+    sheets["conditions"]["text"] = ["Text a.", "Text b."]
+    upload.mapping_path.write_text("study: [", encoding="utf-8")
+    assert "not valid YAML" in said(shown(upload.upload_id))
+    save_mapping(from_sheets(told_of(mapping), sheets), upload.mapping_path)
+    app = shown(upload.upload_id)
+    assert "would become 40 people with 40 answers" in said(app)
+    assert said(app).count("You are a survey respondent") == 2
+    assert "import warm.csv --mapping warm.yaml" in said(app)
+    app.text_input(key=next(w.key for w in app.text_input if w.label == "Title")).set_value("Warmth").run()
+    next(button for button in app.button if button.label == "Import study").click().run()
+    assert not app.exception and corpora() == ["warm"]
+    assert open_corpus("warm").study("warm").title == "Warmth"
+    assert load_mapping(upload.mapping_path).study.title == "Warmth"
+
+
+def test_what_cannot_be_read_or_is_gone_is_said_on_the_page(home: Path) -> None:
+    assert "neither text nor a known data file" in said(shown(kept("\0\1\2" * 99).upload_id))
+    assert "There is no upload '../../etc'" in said(shown("../../etc"))
+
+
+def test_socsci210_is_started_as_a_job(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    app = shown()
+    app.segmented_control(key="import_kind").set_value("SocSci210").run()
+    assert not app.exception and "2.9 million answers" in said(app)
+    app.text_input(key="import_studies").set_value("3ydty, 9nphm").run()
+    next(button for button in app.button if button.label == "Start the import").click().run()
+    (job,) = list_jobs()
+    assert (job.kind, job.args["source"], job.args["studies"]) == ("import", "socsci210", ["3ydty", "9nphm"])
+
+
+# tables
+
+
+MAPPING = {
+    "study": {"study_id": "s", "title": "S"},
+    "participant": "id",
+    "layout": "long",
+    "demographics": {"gender": {"column": "sex", "values": {"1": "Female", "2": "Male, or: other"}}},
+    "conditions": [
+        {"name": "A", "text": "Line\nline", "when": {"arm": ["1", "yes"], "we, ird: col": "x"}},
+        {"name": "B"},
+    ],
+    "outcomes": [
+        {
+            "name": "o", "question": "q?", "scale": "Only return an integer from 0 to 10, nothing else.", "column": "q",
+            "missing": ["99", "NA, really"], "values": {"None": 0, "Half": 0.5}, "when": {"item": "3"},
+            "column_by_condition": {"B": "qb"}, "text_by_condition": {"B": "q: {b}?"},
+            "scale_by_condition": {"B": "Only return an integer from 0 to 5, nothing else."},
+        }
+    ],
+    "keep": [{"column": "done", "values": ["1", "True"], "reason": "unfinished"}],
+}  # fmt: skip
+
+
+def test_a_mapping_becomes_tables_and_comes_back_the_same() -> None:
+    mapping = mapping_from_dict(MAPPING, "the mapping")
+    assert from_sheets(told_of(mapping), sheets_of(mapping)) == mapping
+
+
+def test_empty_rows_of_a_table_do_not_count() -> None:
+    mapping = mapping_from_dict(MAPPING, "the mapping")
+    sheets = {name: pd.concat([sheet, pd.DataFrame([{}])]) for name, sheet in sheets_of(mapping).items()}
+    assert from_sheets(told_of(mapping), sheets) == mapping
+
+
+@pytest.mark.parametrize("text", ["arm", "arm: [1", "}{", "a: 1, b", "{{}}: 1", "!!python/name:os.system: 1"])
+def test_pairs_that_cannot_be_read_are_refused_in_a_sentence(text: str) -> None:
+    with pytest.raises(UserError, match="cannot be read"):
+        parse_pairs(text)
+
+
+def test_pairs_are_written_plainly() -> None:
+    assert render_pairs({"arm": ("1",), "wave": ("1", "2")}) == "arm: 1, wave: [1, 2]"
+
+
+# uploads
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "passwd"), ("C:\\x\\data.csv", "data.csv"), ("..", "data"), (".hidden", "hidden"),
+        ("a\0b\n;$(rm).csv", "ab(rm).csv"), ("é" * 300, "é" * 100),
+    ],
+)  # fmt: skip
+def test_names_of_uploads_stay_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_an_upload_is_kept_whole_or_not_at_all(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_BYTES", 100)
+    with pytest.raises(UserError, match="larger than"):
+        keep_files([("small.csv", io.BytesIO(b"a,b\n")), ("large.csv", io.BytesIO(b"x" * 101))])
+    assert list_uploads() == [] and list((home / "imports").iterdir()) == []
+    twice = keep_files([("a/x.csv", io.BytesIO(b"1")), ("b/x.csv", io.BytesIO(b"2"))])
+    assert sorted(path.read_bytes() for path in twice.paths) == [b"1", b"2"]
+    assert open_upload(twice.upload_id) == twice
+
+
+# a real browser
+
+
+@pytest.mark.browser
+@browser_marks[1]
+@browser_marks[2]
+def test_a_file_is_uploaded_corrected_in_the_table_and_imported(
+    browser: Browser, served: int, home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "warm.csv"
+    file.write_text(CSV)
+    page = open_page(browser, f"http://localhost:{served}/import_study")
+    page.locator("input[type=file]").set_input_files(str(file))
+    page.get_by_role("button", name="Read the files").click()
+    see(page, "No question is known for")
+    table = page.get_by_test_id("stDataFrame").filter(has=page.locator("canvas")).nth(2)
+    table.scroll_into_view_if_needed()
+    box = table.locator("canvas").first.bounding_box()
+    assert box
+    cell = {"x": box["width"] * 0.5, "y": 52}
+    table.locator("canvas").first.dblclick(position=cell)
+    page.keyboard.type("How warm do you feel?")
+    page.keyboard.press("Enter")
+    see(page, "would become 40 people with 40 answers")
+    page.reload()
+    see(page, "would become 40 people with 40 answers")
+    page.get_by_role("button", name="Import study").click()
+    expect(page).to_have_url(lambda url: "study=warm" in url, timeout=PATIENCE)
+    assert "warm" in corpora()
