@@ -202,7 +202,7 @@ def test_previews_unfinished_rows_and_refusals_are_dropped_with_reasons(tmp_path
     }  # fmt: skip
     found = seen(two_arms(tmp_path, asked, columns))
     assert found.dropped == [
-        ("rows: a preview or test", 1), ("rows: not finished", 1), ("rows: did not consent", 1),
+        ("rows: a preview, test or spam", 1), ("rows: not finished", 1), ("rows: did not consent", 1),
     ]  # fmt: skip
 
 
@@ -315,3 +315,29 @@ def test_responses_of_another_survey_are_refused(tmp_path: Path) -> None:
     files.csv.write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="No column of the responses belongs to the survey 'A test'"):
         files.understood()
+
+
+def test_a_field_that_chance_filled_elsewhere_tells_conditions(tmp_path: Path) -> None:
+    seen_by = {"LogicType": "EmbeddedField", "LeftOperand": "die", "Operator": "EqualTo", "RightOperand": "2"}
+    branch = {"Type": "Branch", "FlowID": "FL_3", "BranchLogic": {"0": {"0": seen_by, "Type": "If"}},
+              "Flow": [step("Treated")]}  # fmt: skip
+    flow = [sets("FL_2", die="${rand://int/1:2}"), branch, step("Main")]
+    asked = [*TEXTS, choice(5, "Cats?", "Yes", "No")]
+    columns: Columns = {"die": ("die", [1, 2, 2, 1]), "Q5": ("QID5", [1, 2, 1, 2])}
+    files = Files(tmp_path, survey(asked, [block("Treated", 2), block("Main", 5)], flow), columns)
+    texts = [(condition.name, condition.text) for condition in files.understood().mapping.conditions]
+    assert texts == [("die = 1", ""), ("die = 2", "You see a cat.")]
+    assert answers(seen(files), 0, 1) == [2.0, 1.0]
+
+
+def test_questions_about_consent_elsewhere_keep_their_answers(tmp_path: Path) -> None:
+    asked = [choice(11, "Should vaccination be voluntary, with consent?", "Yes", "No")]
+    files = two_arms(tmp_path, asked, {"Q11": ("QID11", [1, 2, 1, 2])})
+    assert not files.understood().mapping.keep
+    assert answers(seen(files), 0, 0) == [1.0, 2.0]
+
+
+def test_texts_that_stand_in_no_condition_are_named(tmp_path: Path) -> None:
+    asked = [choice(11, "Cats?", "Yes", "No"), told(12, "Thank you.", DataExportTag="bye")]
+    files = two_arms(tmp_path, asked, {"Q11": ("QID11", [1, 2, 1, 2])})
+    assert "Texts that stand in no condition: bye." in files.understood().warnings

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import ConditionSpec, Mapping, StudySpec
 from socrates_core.importing.qualtrics_conditions import Arm, Experiment, find_experiment
+from socrates_core.importing.qualtrics_flow import Shown
 from socrates_core.importing.qualtrics_outcomes import (
+    CONSENT,
     Entry,
     condition_texts,
     matched,
@@ -85,6 +87,10 @@ class _Reading:
         self.experiment: Experiment = find_experiment(survey, responses, randomisers)
         self.demographics = find_demographics(survey, responses)
         self.keep = rows_to_keep(survey, responses)
+        self.taken = {each.column for each in self.keep} | {
+            each.column for each in self.demographics.values()
+        }
+        self.spoken = responses.spoken
         self.reasons: dict[str, str] = {}  # column -> why it is left out, in a few words
 
     def understood(self) -> Understood:
@@ -104,14 +110,16 @@ class _Reading:
                 f"conditions differ. {' '.join(_sentences(self._left_out(set())))}"
             )
         apart, rest = paragraphs_apart(groups, len(arms))
-        texts, read = self._texts(start, entries)
+        read = self._texts(start, entries)
+        texts = ["\n".join(dict.fromkeys(s.text for s in listed)) for listed in read]
         if apart:
             texts = ["\n".join(filter(None, pair)) for pair in zip(texts, apart, strict=True)]
         taken = set[str]()
         outcomes = tuple(outcome_of(group, names, rest.get(n), taken) for n, group in enumerate(groups))
+        met = [entry.shown for group in groups for entry in group.values()]
         unknown = {
-            pipe for group in groups for entry in group.values() for pipe in entry.shown.unknown
-        } | read
+            pipe for shown in (*met, *(s for listed in read for s in listed)) for pipe in shown.unknown
+        }
         notes = self._notes(unknown, moved=bool(apart))
         whole = (
             not unknown and not apart and not any("[picture" in text or "[video" in text for text in texts)
@@ -135,22 +143,21 @@ class _Reading:
             keep=tuple(self.keep),
         )  # fmt: skip
         left = self._left_out(set(mapping.columns()))
-        told = (*self.survey.warnings, *self.experiment.warnings, *notes)
+        told = (*self.survey.warnings, *self.experiment.warnings, *notes, *self._unread(read))
         return Understood(mapping, (*told, *_sentences(left)), left)
 
     def _entries(self, arm: Arm, start: int) -> list[Entry]:
         """The columns of the outcomes of an arm, in the order in which they were asked."""
-        taken = {spec.column for spec in self.demographics.values()} | {keep.column for keep in self.keep}
         columns = dict[tuple[str, str], list[str]]()
         for column, place in self.where.items():
-            if column not in taken:
+            if column not in self.taken:
                 columns.setdefault((place.loop, place.qid), []).append(column)
         found = []
         for position, shown in enumerate(arm.shown):
             for column in columns.get(shown.place, ()):
                 cells, suffix = self.responses.frame[column], self.where[column].suffix
                 try:
-                    what = asked(shown.question, suffix, shown.words, cells, spoken=self.responses.spoken)
+                    what = asked(shown.question, suffix, shown.words, cells, spoken=self.spoken)
                     if shown.other:
                         raise NotAsked(f"decided by another randomiser ({shown.other})")
                     if position < start:
@@ -160,21 +167,31 @@ class _Reading:
                     self.reasons[column] = str(reason)
         return found
 
-    def _texts(self, start: int | None, entries: Sequence[Sequence[Entry]]) -> tuple[list[str], set[str]]:
-        """What the conditions read, and the pipes in it that depend on the person."""
+    def _texts(self, start: int | None, entries: Sequence[Sequence[Entry]]) -> list[list[Shown]]:
+        """What the conditions read before the outcomes."""
         arms = self.experiment.arms
         if start is None:
-            return ["" for _ in arms], set()
+            return [[] for _ in arms]
         before = {
             (self.where[column].loop, self.where[column].qid) for column, reason in self.reasons.items()
             if reason.startswith(("asked before", "its answers differ"))
         }  # fmt: skip
-        before |= {(self.where[keep.column].loop, self.where[keep.column].qid)
-                   for keep in self.keep if keep.column in self.where}  # fmt: skip
+        before |= {
+            (self.where[column].loop, self.where[column].qid) for column in self.taken & set(self.where)
+        }
         places_asked = [before | {entry.shown.place for entry in listed} for listed in entries]
-        shown = condition_texts([arm.shown for arm in arms], start, places_asked)
-        read = ["\n".join(dict.fromkeys(s.text for s in listed)) for listed in shown]
-        return read, {pipe for listed in shown for s in listed for pipe in s.unknown}
+        return condition_texts([arm.shown for arm in arms], start, places_asked)
+
+    def _unread(self, read: Sequence[Sequence[Shown]]) -> list[str]:
+        """A sentence about the texts that stand in no condition."""
+        used = {s.text for listed in read for s in listed}
+        texts = {
+            s.question.tag: s.text for arm in self.experiment.arms for s in arm.shown if s.question.is_text
+        }
+        unused = [
+            tag for tag, text in texts.items() if text and text not in used and not CONSENT.search(text)
+        ]
+        return [f"Texts that stand in no condition: {shortened(unused)}."] if unused else []
 
     def _notes(self, unknown: set[str], *, moved: bool) -> list[str]:
         """What a reader of the study should know about its texts."""

@@ -1,18 +1,22 @@
 """The conditions of a Qualtrics experiment: who was in which, by whatever the export says about it."""
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import pandas as pd
 
 from socrates_core.errors import unknown
 from socrates_core.importing.mapping import When
 from socrates_core.importing.qualtrics_flow import (
+    MAX_ARMS,
     Shown,
     arm_names,
     beside,
     combinations,
+    fields_of,
     randomisers,
     shown_in,
     telling_field,
@@ -61,6 +65,10 @@ def find_experiment(survey: Survey, responses: Responses, chosen: Sequence[str] 
     """
     drawn = {step.key: step for step in randomisers(survey)}
     rows = {key: _rows_of_arms(survey, responses, step) for key, step in drawn.items()}
+    if not any(sum(map(bool, found)) > 1 for found in rows.values()):
+        survey = _with_assigned_fields(survey, responses)
+        drawn = {step.key: step for step in randomisers(survey)}
+        rows = {key: _rows_of_arms(survey, responses, step) for key, step in drawn.items()}
     usable = [step for key, step in drawn.items() if sum(map(bool, rows[key])) > 1]
     for key in chosen:
         if key not in drawn:
@@ -102,6 +110,34 @@ def _not_taken(
     if several:
         warnings.append(f"Randomisers that show several of their arms are not read: {shortened(several)}.")
     return warnings
+
+
+def _with_assigned_fields(survey: Survey, responses: Responses) -> Survey:
+    """The survey, where embedded data that texts or logic use is a randomiser if people differ in it.
+
+    So it is where chance was not the flow's: a random number, a web service, the link that people got.
+    """
+    used = json.dumps([*(q.payload for q in survey.questions.values()), *(s.logic for s in survey.flow.walk())],
+                      ensure_ascii=False)  # fmt: skip
+    names = re.findall(r'e://Field/([^{}"]{1,100})\}|"LeftOperand": "([^"/]{1,100})"', used)
+    constant = dict[str, set[str]]()
+    for name, value in fields_of(survey.flow):
+        constant.setdefault(name, set()).add(value)
+    assigned = []
+    for name in dict.fromkeys(filter(None, chain.from_iterable(names))):
+        column = responses.column(name)
+        values = _cells(responses.frame[column]) if column else []
+        fixed = [value for value in constant.get(name, ()) if "${" not in value]
+        if 2 <= len(values) <= MAX_ARMS and len(fixed) != 1:
+            arms = [Step(f"{name}={value}", "EmbeddedData", fields=((name, value),)) for value in values]
+            assigned.append(Step(name, "Randomizer", shown=1, steps=tuple(arms)))
+    taken = {step.key for step in assigned}
+
+    def without(step: Step) -> Step:
+        fields = tuple(pair for pair in step.fields if pair[0] not in taken)
+        return replace(step, fields=fields, steps=tuple(map(without, step.steps)))
+
+    return replace(survey, flow=Step("", "Root", steps=(*assigned, without(survey.flow))))
 
 
 def _rows_of_arms(survey: Survey, responses: Responses, step: Step) -> list[When]:

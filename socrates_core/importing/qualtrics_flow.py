@@ -66,7 +66,7 @@ def arm_names(survey: Survey, randomiser: Step) -> list[str]:
         names.append(
             own or (question.tag if question else "") or (inside[0] if inside else "") or said or step.key
         )
-    return [name if names.count(name) == 1 else f"{name} ({randomiser.steps[i].key or i + 1})"
+    return [name if names.count(name) == 1 else f"{name} ({i + 1})"
             for i, name in enumerate(names)]  # fmt: skip
 
 

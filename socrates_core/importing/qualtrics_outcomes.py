@@ -11,7 +11,9 @@ from socrates_core.importing.qualtrics_flow import Shown
 from socrates_core.importing.qualtrics_scales import Asked
 
 CONSENT = re.compile(
-    r"\bconsent\b|\bIRB\b|institutional review|principal investigator|voluntary|confidential", re.IGNORECASE
+    r"\b(consent|agree|wish|want) to (participate|take part)|informed consent|consent form|\bIRB\b"
+    r"|participation is (\w+ )?voluntary|principal investigator",
+    re.IGNORECASE,
 )
 
 
@@ -86,8 +88,7 @@ def condition_texts(
         texts.append([
             s for n, s in enumerate(listed)
             if n >= base and s.text and s.sure and not s.other and s.place not in places
-            and not CONSENT.search(s.text)
-            and ((own := (s.place, s.text) not in everywhere) or n < first)
+            and ((own := (s.place, s.text) not in everywhere) or (n < first and not CONSENT.search(s.text)))
             and (s.question.is_text or (own and s.question.kind == "TE"))
         ])  # fmt: skip
     return texts

@@ -9,7 +9,10 @@ from socrates_core.importing.qualtrics_responses import Responses, places
 from socrates_core.importing.qualtrics_scales import MULTIPLE
 from socrates_core.importing.qualtrics_survey import Question, Survey
 
-_REFUSING = re.compile(r"\b(disagree|not|no|don[’']?t|decline|refuse|withdraw)\b", re.IGNORECASE)
+_REFUSING = re.compile(
+    r"\b(disagree|(do|will|would) not|don[’']?t|not (agree|consent|wish|want)|decline|refuse|withdraw)\b|^no\b",
+    re.IGNORECASE,
+)
 _REAL = (
     "0",
     "IP Address",
@@ -18,7 +21,7 @@ _REAL = (
     "16",
     "Offline",
     "32",
-)  # codes of Status that are no preview or test
+)  # Status of what is no preview, test or spam
 _TYPED = ("age", "household_size", "location")  # fields that people may type in
 _DEMOGRAPHICS = {
     "age": r"\b(your (current )?age|how old are you)\b", "gender": r"\byou.{0,40}\b(gender|sex)\b|^(gender|sex)\b",
@@ -39,7 +42,7 @@ def rows_to_keep(survey: Survey, responses: Responses) -> list[KeepSpec]:
     """Real, finished rows of people who consented, wherever a column tells."""
     keep = []
     if column := responses.column("status"):
-        keep.append(KeepSpec(column=column, values=_REAL, reason="a preview or test"))
+        keep.append(KeepSpec(column=column, values=_REAL, reason="a preview, test or spam"))
     if column := responses.column("finished"):
         keep.append(KeepSpec(column=column, values=("1", "True", "TRUE"), reason="not finished"))
     elif column := responses.column("progress"):
@@ -49,14 +52,16 @@ def rows_to_keep(survey: Survey, responses: Responses) -> list[KeepSpec]:
         if is_consent(question) and not place.suffix:
             agreed = [choice for choice in question.choices if not _REFUSING.search(choice.text)]
             cells = tuple(told for choice in agreed for told in (choice.code, choice.text) if told)
-            keep.append(KeepSpec(column=column, values=cells, reason="did not consent"))
+            if cells:
+                keep.append(KeepSpec(column=column, values=cells, reason="did not consent"))
     return keep
 
 
 def is_consent(question: Question) -> bool:
-    """Whether the question asks for consent: a choice of at most three under a text that speaks of it."""
+    """Whether the question asks for consent to the study: a choice of at most three, by its name or its words."""
     single = question.kind == "MC" and question.selector not in MULTIPLE and len(question.choices) <= 3
-    return single and bool(CONSENT.search(question.tag) or CONSENT.search(question.text))
+    named = re.search(r"(^|_)consent", question.tag, re.IGNORECASE)
+    return single and bool(named or CONSENT.search(question.text))
 
 
 def participant_column(responses: Responses) -> str | None:

@@ -187,6 +187,8 @@ def _codes(choices: Sequence[Choice]) -> list[int]:
 def _number(question: Question, cells: pd.Series) -> Asked:
     """A number that people type: the question asks for one, or nearly every cell is one."""
     settings = as_dict(as_dict(question.payload.get("Validation")).get("Settings"))
+    if re.search(r"\b(id|code|zip|phone)\b", f"{question.tag} {question.text}", re.IGNORECASE):
+        raise NotAsked("open text")
     given = cells.dropna()
     numeric = pd.to_numeric(given, errors="coerce").notna()
     if settings.get("ContentType") != "ValidNumber" and not (len(given) and numeric.mean() >= 0.9):

@@ -181,7 +181,7 @@ def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choi
     keys = list(dict.fromkeys(key for key in keys if key in listed)) or list(listed)
     return tuple(
         Choice(
-            key, plain_text(as_dict(listed[key]).get("Display")), _name(codes.get(key)) or key,
+            key, " ".join(plain_text(as_dict(listed[key]).get("Display")).split()), _name(codes.get(key)) or key,
             coded and str(analysed.get(key)) == "No",
         )
         for key in keys[:MAX_CHOICES]
