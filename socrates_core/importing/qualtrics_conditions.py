@@ -147,7 +147,7 @@ def _rows_of_arms(survey: Survey, responses: Responses, step: Step) -> list[When
         dict(pair for each in arm.walk() for pair in each.fields).get(telling, "") for arm in step.steps
     ]
     column = responses.column(telling) if telling else ""
-    by_field: list[When] = [{column: (value,)} if column and value in set(responses.frame[column].dropna()) else {}
+    by_field: list[When] = [{column: (value,)} if column and responses.frame[column].eq(value).any() else {}
                             for value in values]  # fmt: skip
     for found in (_by_display_order(survey, responses, step), by_field, _by_answers(survey, responses, step)):
         if sum(map(bool, found)) > 1:

@@ -60,7 +60,7 @@ def asked(
         check_scale(found.scale)
     except UserError as error:
         raise NotAsked(f"its scale cannot be asked: {error}") from error
-    if UNSEEN in set(cells) and UNSEEN not in found.values:
+    if UNSEEN not in found.values and cells.eq(UNSEEN).any():
         return Asked(found.statement, found.scale, found.values, (*found.missing, UNSEEN))
     return found
 
