@@ -1,6 +1,7 @@
 """The import page: what was recognised, corrections that are kept, the import itself, in the app and in a browser."""
 
 import io
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -91,9 +92,9 @@ def test_a_corrected_mapping_is_kept_and_imported(home: Path) -> None:
     save_mapping(from_sheets(told_of(mapping), sheets), upload.mapping_path)
     app = shown(upload.upload_id)
     assert "would become 40 people with 40 answers" in said(app)
-    assert said(app).count("You are a survey respondent") == 2
+    assert said(app).count("You are a survey respondent") == 3
     assert "import warm.csv --mapping warm.yaml" in said(app)
-    app.text_input(key=next(w.key for w in app.text_input if w.label == "Title")).set_value("Warmth").run()
+    next(field for field in app.text_input if field.label == "Title").set_value("Warmth").run()
     next(button for button in app.button if button.label == "Import study").click().run()
     assert not app.exception and corpora() == ["warm"]
     assert open_corpus("warm").study("warm").title == "Warmth"
@@ -200,17 +201,18 @@ def test_a_file_is_uploaded_corrected_in_the_table_and_imported(
     page.locator("input[type=file]").set_input_files(str(file))
     page.get_by_role("button", name="Read the files").click()
     see(page, "No question is known for")
-    table = page.get_by_test_id("stDataFrame").filter(has=page.locator("canvas")).nth(2)
-    table.scroll_into_view_if_needed()
-    box = table.locator("canvas").first.bounding_box()
+    heading = page.get_by_role("heading", name="Outcomes")
+    heading.scroll_into_view_if_needed()
+    table = page.get_by_test_id("stDataFrame").filter(has=page.get_by_label("Add row: Outcomes", exact=False))
+    box = table.bounding_box()
     assert box
-    cell = {"x": box["width"] * 0.5, "y": 52}
-    table.locator("canvas").first.dblclick(position=cell)
-    page.keyboard.type("How warm do you feel?")
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + 52)  # the question of the first row
+    page.get_by_role("textbox").and_(page.locator(".gdg-input")).wait_for()
+    page.keyboard.type("How warm do you feel?", delay=30)
     page.keyboard.press("Enter")
     see(page, "would become 40 people with 40 answers")
     page.reload()
     see(page, "would become 40 people with 40 answers")
     page.get_by_role("button", name="Import study").click()
-    expect(page).to_have_url(lambda url: "study=warm" in url, timeout=PATIENCE)
+    expect(page).to_have_url(re.compile("study=warm"), timeout=PATIENCE)
     assert "warm" in corpora()

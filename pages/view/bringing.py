@@ -230,7 +230,7 @@ def show_preview(seen: Preview) -> None:
         )
     else:
         st.caption("Nothing.")
-    st.markdown("**Three prompts as a model would get them**")
+    st.markdown("**Prompts as a model would get them**")
     for column, prompt in zip(st.columns(len(seen.prompts)), seen.prompts, strict=True):
         column.code(visible(prompt.user), language=None, wrap_lines=True)
 

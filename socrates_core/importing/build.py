@@ -263,18 +263,16 @@ def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
 
 
 def _prompts(frames: MappingOf[str, pd.DataFrame]) -> list[Prompt]:
-    """Up to three prompts of different people, from stimuli spread over the study."""
+    """Up to three prompts, each of another person, from stimuli spread over the study."""
     stimuli, people = frames["stimuli"], frames["participants"].set_index("participant")
-    spread = stimuli.iloc[:: max(1, len(stimuli) // 3)].head(3)
-    prompts, used = [], set[int]()
-    for _, stimulus in spread.iterrows():
-        mine = frames["responses"].loc[
-            frames["responses"]["stimulus_id"] == stimulus["stimulus_id"], "participant"
-        ]
-        person = next((one for one in mine if one not in used), mine.iloc[0])
-        used.add(person)
-        told = {
-            key: value for key, value in people.loc[person, list(DEMOGRAPHICS)].items() if value is not None
-        }
-        prompts.append(render_prompt({str(key): value for key, value in told.items()}, stimulus["stimulus"]))
-    return prompts
+    answered = frames["responses"].groupby("stimulus_id")["participant"]
+    prompts = dict[int, Prompt]()
+    for place in (0, len(stimuli) // 3 or 1, 2 * len(stimuli) // 3 or 2):
+        stimulus = stimuli.iloc[place % len(stimuli)]
+        mine = answered.get_group(stimulus["stimulus_id"])
+        person = int(next((one for one in mine if one not in prompts), mine.iloc[0]))
+        told = people.loc[person, list(DEMOGRAPHICS)].dropna().to_dict()
+        prompts[person] = render_prompt(
+            {str(key): value for key, value in told.items()}, stimulus["stimulus"]
+        )
+    return list(prompts.values())
