@@ -97,7 +97,6 @@ def test_a_complete_draft_has_no_problems() -> None:
         ScaleSpec(kind="enum_labels", low=1, high=2, labels={1: "Yes", 2: "Yes"}),
         ScaleSpec(kind="enum_labels", low=1, high=2, labels={1: "Yes", 2: " "}),
         ScaleSpec(kind="enum_labels", low=1, high=0, labels={}),
-        ScaleSpec(kind="open_integer", low=None, high=None),
     ],
 )
 def test_a_bad_scale_is_a_problem_beside_its_field(scale: ScaleSpec) -> None:

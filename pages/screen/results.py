@@ -105,6 +105,11 @@ def show_answers(run: Run) -> None:
                 f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} personas."
             )
         )
+    if draws := shown[0].n_samples:
+        st.caption(
+            f"An open question has no list of answers to score: the prediction is {draws} draws a persona with a fixed "
+            "seed, so it carries sampling noise. Draws that are no number count against the valid mass."
+        )
     if len(asked) < len(shown):
         st.caption("People's answers stand only where they were shown exactly this text and question.")
 

@@ -14,7 +14,7 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
 
     `baselines` adds the uniform guess and, where people answered, the condition-blind one.
     """
-    scale = run.spec.draft.outcomes[outcome].scale.scale()
+    scale = run.scales[outcome]
     parts = []
     for cell in run.cells:
         if cell.outcome == outcome:

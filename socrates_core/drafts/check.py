@@ -79,12 +79,6 @@ def _outcomes(draft: Draft) -> Iterator[Problem]:
             check_scale(outcome.scale.scale())
         except UserError as error:
             yield Problem(f"outcomes.{index}.scale", str(error))
-            continue
-        if outcome.scale.scale().is_open:
-            yield Problem(
-                f"outcomes.{index}.scale",
-                "Open numbers cannot be scored exactly. Choose a lowest and a highest value.",
-            )
 
 
 def _names(part: str, names: list[str]) -> Iterator[Problem]:

@@ -87,7 +87,8 @@ class Chat:
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of `tokens` up to the end of the turn."""
         ends = np.flatnonzero(np.isin(tokens, self.vocabulary.ends))
-        return self._tokenizer.decode(list(tokens[: ends[0]] if len(ends) else tokens))
+        kept = list(tokens[: ends[0]] if len(ends) else tokens)
+        return self._tokenizer.decode(kept, skip_special_tokens=False)
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"

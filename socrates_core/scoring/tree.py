@@ -111,7 +111,10 @@ class Distribution:
 def check_options(options: Sequence[str]) -> None:
     """Raises UserError without options, as for an open scale."""
     if not options:
-        raise UserError("There are no options to choose from. Give the scale at least one value.")
+        raise UserError(
+            "There are no options to choose from. Give the scale at least one value, or ask a local model, "
+            "which draws its answers to open questions."
+        )
 
 
 def build_tree(options: Sequence[str], tokens: Sequence[Sequence[int]]) -> AnswerTree:

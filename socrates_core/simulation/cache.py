@@ -2,26 +2,41 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 
 import numpy as np
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
-from socrates_core.records import Answer, Question
+from socrates_core.records import Answer, Floats, Question
 from socrates_core.settings import folder
 
 _SCHEMA = """
 create table if not exists answers (
     key text primary key, fingerprint text not null, probabilities blob not null,
-    valid_mass real not null, n_tokens integer not null, created text not null default (datetime('now'))
+    valid_mass real not null, n_tokens integer not null, created text not null default (datetime('now')),
+    drawn blob, n_samples integer not null default 0
 ) without rowid
 """
+_ADDED = ("drawn blob", "n_samples integer not null default 0")  # to a cache of an earlier version
 
 
 def answer_key(fingerprint: str, question: Question) -> str:
-    """SHA-256 over what can change an answer: who answers, the exact prompt, the options."""
-    return digest([fingerprint, question.prompt.system, question.prompt.user, list(question.options)])
+    """SHA-256 over what can change an answer: who answers, the exact prompt, the options or the open scale."""
+    scale = [question.scale.as_dict()] if question.scale else []
+    return digest([fingerprint, question.prompt.system, question.prompt.user, list(question.options), *scale])
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The answers of one responder, by its fingerprint: how many, about how many bytes, from when to when."""
+
+    fingerprint: str
+    n_answers: int
+    n_bytes: int
+    first: str
+    last: str
 
 
 class AnswerCache:
@@ -36,27 +51,60 @@ class AnswerCache:
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
-            query = f"select key, probabilities, valid_mass, n_tokens from answers where key in ({marks})"
-            for key, blob, valid_mass, n_tokens in self._connection.execute(query, part):
-                found[key] = Answer(np.frombuffer(blob, dtype="<f8").copy(), valid_mass, n_tokens)
+            query = (
+                "select key, probabilities, valid_mass, n_tokens, drawn, n_samples "
+                f"from answers where key in ({marks})"
+            )
+            for key, blob, valid_mass, n_tokens, drawn, n_samples in self._connection.execute(query, part):
+                values = None if drawn is None else _numbers(drawn)
+                found[key] = Answer(_numbers(blob), valid_mass, n_tokens, values, n_samples)
         return found
 
     def write(self, answers: Mapping[str, Answer], fingerprint: str) -> None:
         """Stores a batch of answers durably, all or none; the first of two writers of a key wins."""
         rows = [
-            (key, fingerprint, np.asarray(a.probabilities, dtype="<f8").tobytes(), a.valid_mass, a.n_tokens)
+            (
+                key, fingerprint, _bytes(a.probabilities), a.valid_mass, a.n_tokens,
+                None if a.values is None else _bytes(a.values), a.n_samples,
+            )
             for key, a in answers.items()
         ]
         self._connection.execute("begin immediate")
         with self._connection:
             self._connection.executemany(
-                "insert or ignore into answers (key, fingerprint, probabilities, valid_mass, n_tokens) "
-                "values (?, ?, ?, ?, ?)",
+                "insert or ignore into answers "
+                "(key, fingerprint, probabilities, valid_mass, n_tokens, drawn, n_samples) "
+                "values (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
     def count(self) -> int:
         return int(self._connection.execute("select count(*) from answers").fetchone()[0])
+
+    def shelves(self) -> list[Shelf]:
+        """What is stored of each responder, the largest first."""
+        query = (
+            "select fingerprint, count(*), sum(length(probabilities) + length(key) + 100), min(created), max(created) "
+            "from answers group by fingerprint order by 2 desc"
+        )
+        return [Shelf(*row) for row in self._connection.execute(query)]
+
+    def prune(self, fingerprint: str | None = None, *, before: str | None = None) -> int:
+        """Forgets the answers of one responder, or those stored before a date "2026-11-23"; returns how many."""
+        removed = self._connection.execute(
+            "delete from answers where (?1 is null or fingerprint = ?1) and (?2 is null or created < ?2)",
+            (fingerprint, before),
+        ).rowcount
+        self._connection.execute("vacuum")
+        return removed
+
+
+def _numbers(blob: bytes) -> Floats:
+    return np.frombuffer(blob, dtype="<f8").copy()
+
+
+def _bytes(numbers: Floats) -> bytes:
+    return np.asarray(numbers, dtype="<f8").tobytes()
 
 
 @contextmanager
@@ -68,6 +116,11 @@ def open_cache() -> Iterator[AnswerCache]:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
             connection.execute(_SCHEMA)
+            there = {column[1] for column in connection.execute("pragma table_info(answers)")}
+            for column in _ADDED:
+                if column.split()[0] not in there:
+                    with suppress(sqlite3.OperationalError):  # another process was quicker
+                        connection.execute(f"alter table answers add column {column}")
             yield AnswerCache(connection)
     except sqlite3.DatabaseError as error:
         raise UserError(

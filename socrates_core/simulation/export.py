@@ -35,10 +35,10 @@ draft.yaml    the draft; in the project's folder, with the path of draft.yaml, t
 def people_table(run: Run) -> pd.DataFrame:
     """A row a person x cell, probabilities spread over one column a value."""
     parts = []
-    for o, outcome in enumerate(run.spec.draft.outcomes):
+    for o in range(len(run.spec.draft.outcomes)):
         rows = run.people[run.people["outcome"] == o]
         told = rows.drop(columns=["probabilities"]).copy()
-        options = outcome.scale.scale().options
+        options = [f"{value:.15g}" for value in run.drawn_values(o)]
         answers = [row if row is not None else [None] * len(options) for row in rows["probabilities"]]
         spread = pd.DataFrame(answers, columns=[f"p_{v}" for v in options], index=rows.index)
         parts.append(told.join(spread))

@@ -1,5 +1,6 @@
 """People's answers to exactly what a draft asks: a cell counts only where its text is the same."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +39,11 @@ class HumanCell:
         return np.repeat(values, self.counts.astype(int))
 
 
-def people_of_draft(draft: Draft) -> dict[CellKey, HumanCell]:
-    """People's answers by (condition, outcome) position; empty without a study at hand."""
+def people_of_draft(draft: Draft, values: Sequence[Floats]) -> dict[CellKey, HumanCell]:
+    """People's answers by (condition, outcome) position; empty without a study at hand.
+
+    Counts are over `values`, those of each outcome's scale; of an open one `open_answers` has to be among them.
+    """
     matched = _matches(draft)
     if matched is None or draft.study is None:
         return {}
@@ -50,11 +54,24 @@ def people_of_draft(draft: Draft) -> dict[CellKey, HumanCell]:
     everything = corpus.stimuli(study_id)
     found = {}
     for key, stimulus in stimuli.items():
+        own = values[key[1]]
         alike = [s for s in everything if (s.task_num, s.scale) == (stimulus.task_num, stimulus.scale)]
-        blind = condition_blind(np.array([_counts(counts, s) for s in alike])) if len(alike) > 1 else None
+        blind = condition_blind(np.array([_counts(counts, s, own) for s in alike])) if len(alike) > 1 else None
         n_off = int(off.get(stimulus.stimulus_id, 0))
-        found[key] = HumanCell(study_id, _counts(counts, stimulus), n_off, blind)
+        found[key] = HumanCell(study_id, _counts(counts, stimulus, own), n_off, blind)
     return found
+
+
+def open_answers(draft: Draft, outcome: int) -> Floats:
+    """Every number that people gave to an open outcome of the draft's study, in order; empty without any."""
+    matched = _matches(draft)
+    if matched is None or draft.study is None:
+        return np.zeros(0)
+    corpus, stimuli = matched
+    asked = {stimulus.task_num for (_, o), stimulus in stimuli.items() if o == outcome}
+    ids = [s.stimulus_id for s in corpus.stimuli(draft.study.study_id) if s.task_num in asked]
+    counts = corpus.counts(draft.study.study_id)
+    return np.unique(counts.loc[counts["stimulus_id"].isin(ids), "value"].to_numpy(dtype=float))
 
 
 def people_effects(draft: Draft) -> dict[CellKey, Effect]:
@@ -98,6 +115,6 @@ def _matches(draft: Draft) -> tuple[Corpus, dict[CellKey, Stimulus]] | None:
     return corpus, found
 
 
-def _counts(counts: pd.DataFrame, stimulus: Stimulus) -> Floats:
+def _counts(counts: pd.DataFrame, stimulus: Stimulus, values: Floats) -> Floats:
     given = counts[counts["stimulus_id"] == stimulus.stimulus_id].set_index("value")["n"]
-    return np.array([float(given.get(float(value), 0)) for value in stimulus.scale.values])
+    return np.array([float(given.get(float(value), 0)) for value in values])

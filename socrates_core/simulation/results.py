@@ -14,7 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import file_digest, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.records import Effect, Floats, Precision, Scale
-from socrates_core.simulation.people import HumanCell, people_effects, people_of_draft
+from socrates_core.simulation.people import HumanCell, open_answers, people_effects, people_of_draft
 from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
 
 
@@ -22,7 +22,8 @@ from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
 class RunCell:
     """One condition x outcome: the panel's predicted answers, and people's where they were asked the same.
 
-    `probabilities` [k] over the scale's values is the mean over the panel's `n` people.
+    `probabilities` [k] over the scale's values is the mean over the panel's `n` people. An open outcome has the
+    scale of all numbers that occurred, and `n_samples` draws a person; else `n_samples` is 0.
     """
 
     condition: int
@@ -36,6 +37,7 @@ class RunCell:
     sd: float
     valid_mass: float
     people: HumanCell | None
+    n_samples: int = 0
 
     @property
     def values(self) -> Floats:
@@ -43,13 +45,13 @@ class RunCell:
 
     def distance(self, predicted: Floats, convention: Convention) -> float | None:
         """W in [0, 1] of a distribution [k] to the people of this cell; None without people."""
-        if self.people is None:
+        if self.people is None or (convention == "stated" and self.n_samples):
             return None
         return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
 
     def ceiling(self, convention: Convention) -> Ceiling | None:
         """People against people, half against half; None without people."""
-        if self.people is None:
+        if self.people is None or (convention == "stated" and self.n_samples):
             return None
         span = None if convention == "observed" else float(np.ptp(self.values))
         return half_sample(self.people.answers(self.values), seed=0, scale_range=span)
@@ -74,7 +76,8 @@ class RunCell:
         return {
             "condition_name": self.condition_name, "outcome_name": self.outcome_name, "n": self.n,
             "mean": self.mean, "sd": self.sd, "valid_mass": self.valid_mass,
-            "values": list(self.scale.values), "probabilities": self.probabilities.tolist(),
+            "n_samples": self.n_samples, "values": list(self.scale.values),
+            "probabilities": self.probabilities.tolist(),
             "human_n": people.n if people else None,
             "human_n_off_scale": people.n_off_scale if people else None,
             "human_counts": people.counts.tolist() if people else None,
@@ -138,16 +141,36 @@ class Run:
     @cached_property
     def cells(self) -> list[RunCell]:
         rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
-        there = people_of_draft(self.spec.draft)
+        scales = self.scales
+        values = [np.array(scale.values, dtype=float) for scale in scales]
+        there = people_of_draft(self.spec.draft, values)
         return [
             RunCell(
                 row["condition"], row["outcome"], row["condition_name"], row["outcome_name"],
-                self.spec.draft.outcomes[row["outcome"]].scale.scale(), row["n"],
-                np.array(row["probabilities"]), row["mean"], row["sd"], row["valid_mass"],
-                there.get((row["condition"], row["outcome"])),
+                scales[row["outcome"]], row["n"],
+                _spread(row["probabilities"], row["values"], values[row["outcome"]]),
+                row["mean"], row["sd"], row["valid_mass"],
+                there.get((row["condition"], row["outcome"])), row.get("n_samples", 0),
             )
             for row in rows
         ]  # fmt: skip
+
+    @cached_property
+    def scales(self) -> list[Scale]:
+        """Each outcome's scale; of an open one, the list of all numbers that the model drew or people gave."""
+        found = []
+        for o, outcome in enumerate(self.spec.draft.outcomes):
+            scale = outcome.scale.scale()
+            if scale.is_open:
+                known = np.union1d(self.drawn_values(o), open_answers(self.spec.draft, o))
+                scale = Scale("enum_labels", labels=tuple((float(value), "") for value in known))
+            found.append(scale)
+        return found
+
+    def drawn_values(self, outcome: int) -> Floats:
+        """The values that the stored probabilities of an outcome belong to."""
+        rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
+        return np.array(next((row["values"] for row in rows if row["outcome"] == outcome), []), dtype=float)
 
     @cached_property
     def effects(self) -> list[RunEffect]:
@@ -156,7 +179,7 @@ class Run:
         reference = draft.reference_index
         found = []
         for o, outcome in enumerate(draft.outcomes):
-            values = np.array(outcome.scale.scale().values, dtype=float)
+            values = self.drawn_values(o)
             base = self._answers(reference, o)
             for c, condition in enumerate(draft.conditions):
                 treated = self._answers(c, o)
@@ -183,6 +206,13 @@ class Run:
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects], "reproduce": self.command,
         }  # fmt: skip
+
+
+def _spread(shares: list[float], drawn: list[float], values: Floats) -> Floats:
+    """Shares of the `drawn` values as shares of all `values`, which contain them."""
+    spread = np.zeros(len(values))
+    spread[np.searchsorted(values, np.array(drawn, dtype=float))] = shares
+    return spread
 
 
 def _state(run_id: str, manifest: dict[str, Any]) -> str:

@@ -78,6 +78,7 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
     Raises UserError where the draft has problems or the panel cannot be drawn.
     """
     require_runnable(draft)
+    _check_open(draft, model)
     limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
     spec = RunSpec(new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id)
     if limit is not None:
@@ -95,6 +96,16 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
         shutil.rmtree(spec.path)
     launch.ensure_worker()
     return job
+
+
+def _check_open(draft: Draft, model: ModelRequest) -> None:
+    """Raises UserError where an open outcome is asked of a stand-in, which has nothing to draw from."""
+    opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_open]
+    if opened and model.name in ("echo", "uniform"):
+        raise UserError(
+            f"The outcome {opened[0]!r} has an open scale, which {model.name!r} cannot answer. "
+            "Choose a real model, or give the scale a lowest and a highest value."
+        )
 
 
 def _check_length(spec: RunSpec, limit: int) -> None:
@@ -128,10 +139,12 @@ def load_spec(run_id: str) -> RunSpec:
 def questions(draft: Draft, people: tuple[Person, ...]) -> Iterator[Asked]:
     """Every person x condition x outcome, person by person."""
     cells = [
-        (c, o, draft.stimulus(condition, outcome), outcome.scale.scale().options)
+        (c, o, draft.stimulus(condition, outcome), outcome.scale.scale())
         for c, condition in enumerate(draft.conditions)
         for o, outcome in enumerate(draft.outcomes)
     ]
     for person in people:
-        for c, o, stimulus, options in cells:
-            yield Asked(person.person, c, o, Question(render_prompt(person.demographics, stimulus), options))
+        for c, o, stimulus, scale in cells:
+            prompt = render_prompt(person.demographics, stimulus)
+            sampled = scale if scale.is_open else None
+            yield Asked(person.person, c, o, Question(prompt, scale.options, sampled))

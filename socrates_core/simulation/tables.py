@@ -13,7 +13,7 @@ import pyarrow as pa
 from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.files import file_digest, write_json, write_parquet
 from socrates_core.jobs.store import now
-from socrates_core.records import Answer, Number
+from socrates_core.records import Answer, Floats
 from socrates_core.responders import Responder
 from socrates_core.simulation.spec import Asked, RunSpec
 
@@ -33,8 +33,9 @@ def write_run(
     spec: RunSpec, cells: Sequence[AnsweredCell], responder: Responder, *, seconds: float
 ) -> dict[str, Any]:
     """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial"."""
-    write_parquet(spec.path / "people.parquet", _people(spec, cells))
-    write_parquet(spec.path / "cells.parquet", _cells(spec, cells))
+    values = _values(spec, cells)
+    write_parquet(spec.path / "people.parquet", _people(spec, cells, values))
+    write_parquet(spec.path / "cells.parquet", _cells(spec, cells, values))
     answered = [cell for cell in cells if cell.answer is not None]
     masses = [cell.answer.valid_mass for cell in cells if cell.answer is not None]
     manifest = {
@@ -53,30 +54,46 @@ def write_run(
     return manifest
 
 
-def _people(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
+def _values(spec: RunSpec, cells: Sequence[AnsweredCell]) -> list[Floats]:
+    """The values of each outcome: its scale's, or for an open one every number that was drawn in the run."""
+    found = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
+    drawn = defaultdict(list)
+    for cell in cells:
+        if cell.answer is not None and cell.answer.values is not None:
+            drawn[cell.asked.outcome].append(cell.answer.values)
+    return [np.unique(np.concatenate(drawn[o])) if drawn[o] else listed for o, listed in enumerate(found)]
+
+
+def _shares(answer: Answer, values: Floats) -> Floats:
+    """An answer's probabilities over the outcome's `values`; NaN where nothing drawn was an answer."""
+    if answer.values is None:
+        return answer.probabilities
+    shares = np.full(len(values), 0.0 if answer.valid_mass > 0 else np.nan)
+    shares[np.searchsorted(values, answer.values)] = answer.probabilities
+    return shares
+
+
+def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Floats]) -> pa.Table:
     columns: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
         asked, answer = cell.asked, cell.answer
-        values = spec.draft.outcomes[asked.outcome].scale.scale().values
+        shares = _shares(answer, values[asked.outcome]) if answer else None
         columns["person"].append(asked.person)
         columns["source"].append(spec.people[asked.person].source)
         columns["condition"].append(asked.condition)
         columns["outcome"].append(asked.outcome)
         columns["condition_name"].append(spec.draft.conditions[asked.condition].name)
         columns["outcome_name"].append(spec.draft.outcomes[asked.outcome].name)
-        columns["mean"].append(_mean(answer, values))
+        columns["mean"].append(float(shares @ values[asked.outcome]) if answer and answer.valid_mass > 0 else None)
         columns["valid_mass"].append(answer.valid_mass if answer else None)
         columns["n_tokens"].append(answer.n_tokens if answer else None)
         columns["cached"].append(cell.cached)
-        columns["probabilities"].append(answer.probabilities.tolist() if answer else None)
+        columns["n_samples"].append(answer.n_samples if answer else None)
+        columns["probabilities"].append(None if shares is None else shares.tolist())
     return pa.table(columns)
 
 
-def _mean(answer: Answer | None, values: Sequence[Number]) -> float | None:
-    return float(answer.probabilities @ np.array(values)) if answer and answer.valid_mass > 0 else None
-
-
-def _cells(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
+def _cells(spec: RunSpec, cells: Sequence[AnsweredCell], listed: Sequence[Floats]) -> pa.Table:
     """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass.
 
     A person whose answer has no valid option (valid mass 0) is missing from the distribution, not from the mass.
@@ -87,8 +104,8 @@ def _cells(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
             by_cell[cell.asked.condition, cell.asked.outcome].append(cell.answer)
     rows = []
     for (c, o), answers in sorted(by_cell.items()):
-        values = np.array(spec.draft.outcomes[o].scale.scale().values, dtype=float)
-        shares = mean_distribution(np.array([answer.probabilities for answer in answers]))
+        values = listed[o]
+        shares = mean_distribution(np.array([_shares(answer, values) for answer in answers]))
         spread = moments(shares, values)
         rows.append(
             {
@@ -96,6 +113,7 @@ def _cells(spec: RunSpec, cells: Sequence[AnsweredCell]) -> pa.Table:
                 "outcome_name": spec.draft.outcomes[o].name, "n": sum(a.valid_mass > 0 for a in answers),
                 "mean": spread.mean, "sd": spread.sd,
                 "valid_mass": float(np.mean([answer.valid_mass for answer in answers])),
+                "n_samples": max(answer.n_samples for answer in answers),
                 "values": values.tolist(), "probabilities": shares.tolist(),
             }
         )  # fmt: skip

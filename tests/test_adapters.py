@@ -1,0 +1,146 @@
+"""LoRA adapters over a base model that is loaded once: the right answers, switched back and forth, merged or not."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from socrates_core.errors import UserError
+from socrates_core.records import Answer
+from socrates_core.responders import answer_all, context_limit, count_tokens, model_revision, open_responder
+from socrates_core.responders.catalog import list_models
+from socrates_core.responders.local.network import open_network
+from socrates_core.responders.local.responder import LocalResponder
+from tests.test_local import PROMPTS, TOLERANCE, largest_difference, open_local, questions
+from tests.tiny_models import make_tiny_model
+
+WIDE = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_key_value_heads": 4,
+    "head_dim": 16,
+}  # as 4 bits need it
+LAYERS = ["q_proj", "v_proj", "down_proj"]
+
+
+@pytest.fixture
+def base(home: Path) -> Path:
+    return make_tiny_model(home / "models" / "base", "single-digit")
+
+
+def make_adapter(base: Path, path: Path, seed: int) -> Path:
+    """A LoRA adapter with random weights in both of its matrices, so that it changes every answer."""
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=4, lora_alpha=8, target_modules=LAYERS, init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
+    tuned.save_pretrained(path)
+    return path
+
+
+def merged(base: Path, adapter: Path, path: Path) -> Path:
+    """The whole model that base and adapter make together, as peft merges them, with the base's tokenizer."""
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    PeftModel.from_pretrained(plain, adapter).merge_and_unload().save_pretrained(path)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (path / name).write_bytes((base / name).read_bytes())
+    return path
+
+
+def test_an_adapter_answers_as_the_model_that_it_makes_when_merged(base: Path, home: Path) -> None:
+    adapter = make_adapter(base, home / "adapters" / "first", 1)
+    whole = merged(base, adapter, home / "models" / "whole")
+    found = answer_all(open_local(adapter, precision="fp32"), questions())
+    assert largest_difference(found, answer_all(open_local(whole, precision="fp32"), questions())) < TOLERANCE
+    assert largest_difference(found, answer_all(open_local(base, precision="fp32"), questions())) > 0.01
+
+
+def test_adapters_are_switched_without_loading_the_base_again(base: Path, home: Path) -> None:
+    paths = [base, *(make_adapter(base, home / "adapters" / str(seed), seed) for seed in (1, 2))]
+    alone: list[list[Answer]] = []
+    for path in paths:
+        alone.append(answer_all(open_local(path, precision="fp32"), questions()))
+    models = [open_local(path, precision="fp32") for path in paths]
+    weights = {id(model._network().model) for model in models}
+    assert len(weights) == 1
+    running = [model.answer(questions()) for model in models for _ in range(2)]
+    for _ in range(2):
+        for place in (2, 0, 1, 0, 2, 1):
+            expected = alone[place]
+            assert largest_difference(answer_all(models[place], questions()), expected) < TOLERANCE
+    for place, answers in enumerate(running):  # begun before the others switched the adapter
+        found = dict(pair for batch in answers for pair in batch.items())
+        in_order = [found[position] for position in range(len(found))]
+        assert largest_difference(in_order, alone[place // 2]) < TOLERANCE
+
+
+@pytest.mark.parametrize("precision", ["bf16", "nf4"])
+def test_an_adapter_works_over_packed_and_over_4_bit_weights(precision: str, home: Path) -> None:
+    base = make_tiny_model(home / "models" / "wide", "single-digit", **WIDE)
+    adapter = make_adapter(base, home / "adapters" / "first", 1)
+    exact = answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))
+    model = open_local(adapter, precision=precision)
+    near = answer_all(model, questions(PROMPTS[:1]))
+    plain = answer_all(open_local(base, precision=precision), questions(PROMPTS[:1]))
+    assert largest_difference(near, plain) > 0.01
+    assert largest_difference(near, exact) < largest_difference(plain, exact)
+
+
+def test_an_adapter_is_listed_counted_and_told_apart_from_its_base(base: Path, home: Path) -> None:
+    adapter = make_adapter(base, home / "adapters" / "first", 1)
+    assert "first" in {card.name for card in list_models() if card.installed}
+    assert count_tokens("first", PROMPTS[0]) == count_tokens("base", PROMPTS[0])
+    assert context_limit("first") == context_limit("base")
+    before = model_revision("first")
+    assert before != model_revision("base")
+    card = open_responder("first", precision="fp32").card
+    assert (card.name, card.model) == ("first", "base")
+    make_adapter(base, adapter, 2)
+    assert model_revision("first") != before
+
+
+def spoil(adapter: Path, **settings: object) -> None:
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"base_model_name_or_path": "nobody"}, "no model"),
+        ({"peft_type": "IA3"}, "not plain LoRA"),
+        ({"modules_to_save": ["lm_head"]}, "Merge it into its base"),
+    ],
+)
+def test_an_adapter_that_cannot_be_opened_ends_in_a_sentence(
+    settings: dict[str, object], sentence: str, base: Path, home: Path
+) -> None:
+    spoil(make_adapter(base, home / "adapters" / "first", 1), **settings)
+    with pytest.raises(UserError, match=sentence):
+        open_responder("first")
+
+
+def test_an_adapter_of_another_shape_or_in_pickle_ends_in_a_sentence(base: Path, home: Path) -> None:
+    adapter = make_adapter(base, home / "adapters" / "first", 1)
+    other = make_tiny_model(home / "models" / "other", "single-digit", hidden_size=64, head_dim=16)
+    spoil(adapter, base_model_name_or_path=str(other))
+    with pytest.raises(UserError, match="does not fit its base model"):
+        answer_all(open_local(adapter), questions())
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    with pytest.raises(UserError, match="has no 'adapter_model"):
+        open_responder(str(adapter))
+
+
+def test_only_one_base_model_is_in_memory(base: Path, home: Path) -> None:
+    other = make_tiny_model(home / "models" / "other", "single-digit", hidden_size=64, head_dim=16)
+    first, second = open_local(base), open_local(other)
+    answer_all(first, questions(PROMPTS[:1]))
+    answer_all(second, questions(PROMPTS[:1]))
+    assert isinstance(first, LocalResponder)
+    network = second._network()
+    assert open_network(second._folder.base, second._base_revision, "auto") is network
+    assert first._network() is not network
