@@ -118,7 +118,7 @@ def _check_links(frames: dict[str, pd.DataFrame]) -> None:
     _refuse_unlinked(
         "responses", "participant", responses, frames["participants"], ["study_id", "participant"]
     )
-    unanswered = sorted(set(studies["study_id"]) - set(responses["study_id"]))
+    unanswered = sorted(set(studies["study_id"].unique()) - set(responses["study_id"].unique()))
     if unanswered:
         raise UserError(f"The study {unanswered[0]!r} has no responses. Leave it out or add its responses.")
 
