@@ -21,9 +21,9 @@ def drawing(path: str, _corpora: list[str]) -> "subprocess.Popen[bytes]":
     return start_map(_corpora)
 
 
-def wait_for(path: str, corpora: list[str]) -> None:
+def wait_for(path: str, *corpora: str) -> None:
     """Says that the map is being drawn until it is; its errors are shown with a way on."""
-    process = drawing(path, corpora)
+    process = drawing(path, list(corpora))
     if read_map(corpora) is not None:
         st.rerun()
     if process.poll() is None:
@@ -33,26 +33,23 @@ def wait_for(path: str, corpora: list[str]) -> None:
     told = (process.stderr.read() if process.stderr else b"").decode("utf-8", "replace").strip().splitlines()
     st.error(escape(f"The map could not be drawn: {told[-1] if told else 'its process ended early'}."))
     if st.button("Try again", icon=":material/refresh:"):
-        drawing.clear(path, corpora)
+        drawing.clear(path, list(corpora))
         st.rerun()
 
 
-def points_of(
-    studies: pd.DataFrame, kept: pd.DataFrame, points: pd.DataFrame, kind: str, facet: str
+@st.cache_data(show_spinner=False, max_entries=16)
+def _points(
+    path: str, stamps: list[str], kind: str, facet: str, _all: pd.DataFrame, _studies: pd.DataFrame
 ) -> pd.DataFrame:
     """The points of one kind with what the chart needs of their studies; size grows with the number of people."""
-    shown = points[points["kind"] == kind]
     columns = ["corpus", "study_id", "title", "n_participants", f"facet_{facet}"]
-    told = shown.merge(studies[columns], on=["corpus", "study_id"])
-    wanted = set(zip(kept["corpus"], kept["study_id"], strict=True))
+    told = _all[_all["kind"] == kind].merge(_studies[columns], on=["corpus", "study_id"])
     group = told[f"facet_{facet}"].map(lambda categories: " and ".join(categories[:2]) or "not known")
+    by_people = (6 + told["n_participants"] ** 0.5 / 5).clip(9, 22)
     return told.assign(
         group=group,
         place=told["corpus"] + "/" + told["study_id"],
-        kept=[key in wanted for key in zip(told["corpus"], told["study_id"], strict=True)],
-        size=(6.0 if len(told) > 200 else 9.0)
-        if kind == "question"
-        else (6 + told["n_participants"] ** 0.5 / 5).clip(9, 22),
+        size=by_people if kind == "study" else (6.0 if len(told) > 200 else 9.0),
         hover=[scatter.hover(*row) for row in zip(told["title"], told["label"], group, strict=True)],
     )
 
@@ -86,9 +83,12 @@ except UserError:
     map_path(corpora).unlink(missing_ok=True)
     points = None
 if points is None:
-    live(wait_for, "2s", str(map_path(corpora)), corpora)
+    live(wait_for, "2s", str(map_path(corpora)), *corpora)
     st.stop()
-shown = points_of(studies, kept, points, kind, facet)
+path, stamps = str(map_path(corpora)), [*map(data.stamp, corpora)]
+shown = _points(path, stamps, kind, facet, _all=points, _studies=studies)
+wanted = {f"{corpus}/{study_id}" for corpus, study_id in zip(kept["corpus"], kept["study_id"], strict=True)}
+shown = shown.assign(kept=shown["place"].isin(wanted))
 figure = scatter.topic_map(shown, title="Studies by topic", theme=theme())
 event = show_figure(figure, "topic_map")
 picked = [point["customdata"][0] for point in event["selection"]["points"] if point.get("customdata")]

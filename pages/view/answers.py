@@ -158,7 +158,7 @@ def _cells(corpus: str, study_id: str, what: str, stamp: str) -> dict[tuple[str,
     for (number, task, part), own in told.groupby(["condition_num", "task_num", "part"], sort=False):
         n = own["n"].to_numpy(dtype=float)
         values = own["value"].to_numpy(dtype=float)
-        key = (str(number), place[task, part])
+        key = (str(number), place[int(str(task)), str(part)])
         if what == "distributions":
             scale = read_scale(own["scale"].iloc[0] if isinstance(own["scale"].iloc[0], str) else None)
             edges = np.asarray(scale.values if scale.values else np.unique(values), dtype=float)

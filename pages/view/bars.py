@@ -58,13 +58,24 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
         trace = _trace(series, slots, players).update(showlegend=series.who not in named)
         made.add_trace(trace, row=panels.index(series.condition) + 1, col=1)
         named.add(series.who)
-    for number, condition in enumerate(panels):
-        _panel_head(made, number, [series for series in drawn if series.condition == condition])
+    heads = [
+        _panel_head(number, [series for series in drawn if series.condition == condition])
+        for number, condition in enumerate(panels)
+    ]
     most = max(float(np.nanmax([series.share, np.nan_to_num(series.high)])) for series in drawn)
     _axes(made, slots, len(panels), most)
     bottom = 44 + 15 * max(text.count("<br>") + 1 for text in slots.ticks[1])
     margin = {"l": 52, "r": 36 if slots.binned else 12, "b": bottom}
-    return finish(made, players, title=title, note=note, height=inner + bottom, margin=margin, above=heading)
+    return finish(
+        made,
+        players,
+        title=title,
+        note=note,
+        height=inner + bottom,
+        margin=margin,
+        above=heading,
+        annotations=heads,
+    )
 
 
 def _series(own: pd.DataFrame, slots: Slots) -> Series:
@@ -128,17 +139,18 @@ def _heading(condition: str) -> str:
     return wrapped(condition, LABEL_WIDTH - 4, most=2)
 
 
-def _panel_head(made: go.Figure, number: int, panel: list[Series]) -> None:
+def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
     """The condition over its panel, with how many people and how many personas answered."""
     first = panel[0]
     counts = dict.fromkeys(
         people_text(series.who, series.n) for series in panel if series.who not in BASELINES
     )
     small = f'<span style="font-size:12px">{" · ".join(counts)}</span>'
-    made.add_annotation(
-        text=f"<b>{_heading(first.condition)}</b><br>{small}", font=LABEL, showarrow=False, align="left",
-        xref="paper", x=0, xanchor="left", yref=f"y{number + 1 if number else ''} domain", y=1, yanchor="bottom",
-    )  # fmt: skip
+    return {
+        "text": f"<b>{_heading(first.condition)}</b><br>{small}", "font": LABEL, "showarrow": False, "align": "left",
+        "xref": "paper", "x": 0, "xanchor": "left", "yref": f"y{number + 1 if number else ''} domain", "y": 1,
+        "yanchor": "bottom",
+    }  # fmt: skip
 
 
 def _axes(made: go.Figure, slots: Slots, n_panels: int, most: float) -> None:

@@ -61,11 +61,11 @@ def _studies(corpus: str, stamp: str) -> pd.DataFrame:
     opened = open_corpus(corpus)
     studies = opened.studies()
     try:
-        held_out = read_official(opened, "studies", name="official").held_out
-        side = ["unseen" if study in held_out else "seen" for study in studies["study_id"]]
+        split = read_official(opened, "studies", name="official")
+        sides = {study: "unseen" if study in split.held_out else "seen" for study in split.studies}
     except UserError:  # no published split came with this corpus
-        side = [""] * len(studies)
-    return studies.assign(corpus=corpus, split=side)
+        sides = {}
+    return studies.assign(corpus=corpus, split=[sides.get(study, "") for study in studies["study_id"]])
 
 
 def corpora_of(studies: pd.DataFrame) -> list[str]:

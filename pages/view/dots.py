@@ -87,6 +87,7 @@ def figure(
     """Rows from top to bottom, labelled above their dots, with their figures in a column on the right."""
     players = cast([dot.who for row in rows for dot in row.dots], theme)
     made = go.Figure()
+    texts: list[dict[str, Any]] = []
     depth = 4.0
     placed: list[tuple[float, Row, Dot]] = []
     groups = list(dict.fromkeys(row.group for row in rows))
@@ -94,31 +95,40 @@ def figure(
     for row in rows:
         if row.group != group:
             group = row.group
-            depth = _label(made, f"<b>{wrapped(group, LABEL_WIDTH - 4, most=2)}</b>", depth) + 4
-        depth = _label(made, wrapped(row.label, LABEL_WIDTH, most=2), depth)
+            depth = _label(texts, f"<b>{wrapped(group, LABEL_WIDTH - 4, most=2)}</b>", depth) + 4
+        depth = _label(texts, wrapped(row.label, LABEL_WIDTH, most=2), depth)
         for dot in sorted(row.dots, key=lambda dot: players.who.index(dot.who)):
             placed.append((depth + LINE / 2, row, dot))
             depth += LINE
         depth += BETWEEN
     for who in players.who:
         made.add_traces(list(_traces([each for each in placed if each[2].who == who], who, players)))
-    _guides(made, [[y for y, of, _ in placed if of is row] for row in rows], share=share)
+    shapes = list(_guides([[y for y, of, _ in placed if of is row] for row in rows], share=share))
     for y, _, dot in placed:
-        made.add_annotation(
-            text=plain_text(dot.text), x=1, xref="paper", xanchor="left", xshift=8, y=y, yanchor="middle",
-            showarrow=False, font=SMALL,
-        )  # fmt: skip
+        texts.append({
+            "text": plain_text(dot.text), "x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": y,
+            "yanchor": "middle", "showarrow": False, "font": SMALL,
+        })  # fmt: skip
     _axes(made, [dot for _, _, dot in placed], depth, axis, share=share)
     margin = {"l": 12, "r": 128, "b": 52}
-    return finish(made, players, title=title, note=note, height=int(depth) + 52, margin=margin)
+    return finish(
+        made,
+        players,
+        title=title,
+        note=note,
+        height=int(depth) + 52,
+        margin=margin,
+        annotations=texts,
+        shapes=shapes,
+    )
 
 
-def _label(made: go.Figure, text: str, depth: float) -> float:
+def _label(texts: list[dict[str, Any]], text: str, depth: float) -> float:
     """Writes a label at the left edge; the depth below it."""
-    made.add_annotation(
-        text=text, x=0, xref="paper", xanchor="left", y=depth, yanchor="top", align="left", showarrow=False,
-        font=LABEL, borderpad=0,
-    )  # fmt: skip
+    texts.append({
+        "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": depth, "yanchor": "top", "align": "left",
+        "showarrow": False, "font": LABEL, "borderpad": 0,
+    })  # fmt: skip
     return depth + LABEL_LINE * (text.count("<br>") + 1) + 4
 
 
@@ -170,22 +180,13 @@ def _axes(made: go.Figure, dots: list[Dot], depth: float, axis: str, *, share: b
     made.update_xaxes(range=[low - room, high + room], nticks=6)
 
 
-def _guides(made: go.Figure, rows: list[list[float]], *, share: bool) -> None:
+def _guides(rows: list[list[float]], *, share: bool) -> Iterator[dict[str, Any]]:
     """A hairline along every dot and, for effects, the zero line of every row; labels stay uncrossed."""
+    line = {"type": "line", "layer": "below"}
     for heights in rows:
         for y in heights:
-            made.add_shape(
-                type="line",
-                xref="paper",
-                x0=0,
-                x1=1,
-                y0=y,
-                y1=y,
-                line={"color": GRID, "width": 1},
-                layer="below",
-            )
+            across = {"xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y}
+            yield {**line, **across, "line": {"color": GRID, "width": 1}}
         if not share and heights:
-            made.add_shape(
-                type="line", x0=0, x1=0, y0=heights[0] - LINE / 2, y1=heights[-1] + LINE / 2,
-                line={"color": ZERO, "width": 1.5}, layer="below",
-            )  # fmt: skip
+            down = {"x0": 0, "x1": 0, "y0": heights[0] - LINE / 2, "y1": heights[-1] + LINE / 2}
+            yield {**line, **down, "line": {"color": ZERO, "width": 1.5}}

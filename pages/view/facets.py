@@ -37,13 +37,13 @@ def _band(bands: Mapping[int, str], n: int) -> tuple[str, ...]:
     return (next(name for most, name in bands.items() if n <= most),)
 
 
-def _notes(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _notes(row: Mapping[Any, Any]) -> tuple[str, ...]:
     told = [FLAGS[flag] for flag in row["flags"] if flag in FLAGS]
     return (*(["any note"] if len(row["notes"]) else ["no note"]), *told)
 
 
 # Each facet: its label, and the categories of a study's row.
-FACETS: dict[str, tuple[str, Callable[[Mapping[str, Any]], tuple[str, ...]]]] = {
+FACETS: dict[str, tuple[str, Callable[[Mapping[Any, Any]], tuple[str, ...]]]] = {
     "topic": ("Topic", lambda row: (row["topic"] or "no topic",)),
     "design": ("Design", lambda row: (DESIGNS.get(row["design"], row["design"]),)),
     "scale": ("Answer scale", lambda row: tuple(sorted({KINDS.get(kind, kind) for kind in row["scale_kinds"]}))),

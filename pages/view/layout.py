@@ -43,12 +43,15 @@ def finish(
     note: str,
     height: int,
     margin: dict[str, int],
+    annotations: list[dict[str, Any]],
+    shapes: list[dict[str, Any]] | None = None,
     above: int = 0,
 ) -> go.Figure:
     """Puts title, note and legend over the panels, whose `height` in pixels grows by what they need.
 
     The title is an annotation, because those are placed to the pixel whatever the number of lines; its
     words are in the figure's `meta` for a text alternative. `above` is room for the first panel's heading.
+    `annotations` and `shapes` are set once, since plotly checks all of them anew for each that is added.
     """
     lines = wrapped(title, TITLE_WIDTH)
     title_height = 10 + 21 * (lines.count("<br>") + 1)
@@ -64,16 +67,27 @@ def finish(
         "yanchor": "top",
         "align": "left",
     }
-    for text, size, at in ((lines, 16, top - 2), (plain_text(note), 12, top - title_height)):
-        if text:
-            figure.add_annotation(
-                text=text, font={"size": size}, xshift=2 - margin["l"], yshift=at, showarrow=False, **corner
-            )
+    head = [
+        {
+            "text": text,
+            "font": {"size": size},
+            "xshift": 2 - margin["l"],
+            "yshift": at,
+            "showarrow": False,
+            **corner,
+        }
+        for text, size, at in ((lines, 16, top - 2), (plain_text(note), 12, top - title_height))
+        if text
+    ]
     told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
-    figure.update_annotations(font_color=players.ink.text).update_xaxes(**told).update_yaxes(**told)
+    figure.update_xaxes(**told).update_yaxes(**told)
+    coloured = [
+        {**each, "font": {**each.get("font", {}), "color": players.ink.text}}
+        for each in [*annotations, *head]
+    ]
     whole = height + top
     return figure.update_layout(
-        font={"color": players.ink.text, "family": FONT},
+        annotations=coloured, shapes=shapes or [], font={"color": players.ink.text, "family": FONT},
         height=whole, margin={"t": top, "pad": 0, "autoexpand": False, **margin}, meta=readable(f"{title} {note}"),
         legend={
             "orientation": "h", "x": 0, "xref": "container", "xanchor": "left",

@@ -46,7 +46,7 @@ def linked_select(label: str, options: Mapping[str, str], name: str, scope: str,
     The first option leaves the link as it is. `scope` is what the options belong to, such as a study.
     """
     keys = list(options)
-    linked = state.parameter(name)
+    linked = state.parameter(name) or ""
     index = keys.index(linked) if linked in options else 0
     chosen = where.selectbox(label, keys, index=index, format_func=options.__getitem__, key=f"{name}:{scope}")
     state.set_parameters(**{name: None if chosen == keys[0] else str(chosen)})

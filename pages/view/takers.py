@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.view import data, dots
 from pages.view.parts import linked_select, show_chart, theme
-from pages.view.text import counted, escape, figure_text
+from pages.view.text import counted, escape, figure_text, interval_text
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.margins import (
     Comparison,
@@ -26,28 +26,28 @@ def show_takers(corpus: Corpus, record: StudyRecord) -> None:
     """The people's shares of each demographic category, with the population's where one is chosen."""
     people = data.people_of(corpus.name, record.study_id, data.stamp(corpus.name))
     scope = f"{corpus.name}/{record.study_id}"
-    name = linked_select("Beside whom", _populations(corpus, record), "beside", scope)
-    _bring_file()
+    left, right, button = st.columns([4, 3, 2], vertical_alignment="bottom")
+    name = linked_select("Beside whom", _populations(corpus, record), "beside", scope, where=left)
+    with button:
+        _bring_file()
     margins = _margins(name)
     own = margins_of(people)
     if not own:
         st.info("Nothing is known about the people of this study.", icon=":material/group_off:")
         return
-    compared = compare(people, margins or own)
+    compared = {each.field: each for each in compare(people, margins or own)}
+    fields = {"": "all fields, as a table"} | {field: label(field) for field in compared}
+    field = linked_select("Field", fields, "field", scope, where=right)
+    if field:
+        _show_field(compared[field], beside=bool(margins))
+    else:
+        _show_table(list(compared.values()), beside=bool(margins))
     missing = [label(field).lower() for field in own if margins and field not in margins]
-    for place, each in zip(_places(len(compared)), compared, strict=True):
-        with place.container(border=True):
-            _show(each, beside=bool(margins))
     if missing:
         st.caption(escape(f"The chosen population says nothing about {', '.join(missing)}."))
     st.caption(
         "People who did not say, or whose age is in no band, are left out of a field. 95% intervals are Wilson's."
     )
-
-
-def _places(n: int) -> list[st.delta_generator.DeltaGenerator]:
-    columns = st.columns(2) if n > 1 else [st.container()]
-    return [columns[at % len(columns)] for at in range(n)]
 
 
 def _populations(corpus: Corpus, record: StudyRecord) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _margins(name: str) -> Margins:
 
 
 def _bring_file() -> None:
-    with st.popover("Bring a population", icon=":material/upload_file:"):
+    with st.popover("Bring a population", icon=":material/upload_file:", width="stretch"):
         st.markdown(
             "A CSV file with the columns `field`, `category` and `share`, or YAML `{field: {category: share}}`. "
             "Fields and categories are named as in this study; ages may be bands of your own such as `18-24`. "
@@ -88,7 +88,29 @@ def _bring_file() -> None:
             )
 
 
-def _show(told: Comparison, *, beside: bool) -> None:
+def _show_table(compared: list[Comparison], *, beside: bool) -> None:
+    """Every field's categories with the people's shares and the population's."""
+    table = pd.concat([each.rows.assign(field=label(each.field)) for each in compared], ignore_index=True)
+    bounds = zip(100 * table["low"], 100 * table["high"], strict=True)
+    table = table.assign(
+        interval=[interval_text(low, high, 1) for low, high in bounds], gap=table["share"] - table["margin"]
+    )
+    share = {"min_value": 0, "max_value": 1, "format": "percent"}
+    columns = ["field", "category", "n", "share", "interval", *(["margin", "gap"] if beside else [])]
+    st.dataframe(
+        table, hide_index=True, column_order=columns, key="people_table", height=min(620, 38 + 35 * len(table)),
+        alt="Shares of demographic categories",
+        column_config={
+            "field": "Field", "category": st.column_config.TextColumn("Category", width=260), "n": "n",
+            "share": st.column_config.ProgressColumn("This study", **share),  # type: ignore[arg-type]
+            "interval": st.column_config.TextColumn("95% interval, %"),
+            "margin": st.column_config.ProgressColumn("Population", color="gray", **share),  # type: ignore[arg-type]
+            "gap": st.column_config.NumberColumn("Gap", format="percent", help="this study minus the population"),
+        },
+    )  # fmt: skip
+
+
+def _show_field(told: Comparison, *, beside: bool) -> None:
     rows = told.rows.head(MOST_CATEGORIES)
     met = beside and (rows["margin"].gt(0) & rows["n"].gt(0)).any()
     if beside and not met:

@@ -125,6 +125,8 @@ def layout(texts: Sequence[str]) -> Floats:
         words = read.fit_transform(texts)
     except ValueError:  # no word is left
         return np.zeros((n, 2))
+    if words.shape[1] < 3:
+        return np.zeros((n, 2))
     reduce = TruncatedSVD(max(2, min(DIMENSIONS, n - 1, words.shape[1] - 1)), random_state=SEED)
     vectors = normalize(reduce.fit_transform(words))
     perplexity = min(PERPLEXITY, max(2, (n - 1) / 3))
