@@ -7,7 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import data
-from pages.view.text import counted, escape
+from pages.view.parts import linked_select
+from pages.view.text import counted, escape, shorten
 from socrates_core.corpus.near import near_draft
 from socrates_core.corpus.search import search
 from socrates_core.drafts import store as drafts
@@ -51,7 +52,7 @@ FACETS: dict[str, tuple[str, Callable[[Mapping[Any, Any]], tuple[str, ...]]]] = 
     "people": ("People", lambda row: _band(PEOPLE, row["n_participants"])),
     "split": ("Official split", lambda row: (row["split"],) if row["split"] else ()),
     "notes": ("Notes", _notes),
-    "corpus": ("Corpus", lambda row: (row["corpus"],)),
+    "in": ("Corpus", lambda row: (row["corpus"],)),  # the parameter "corpus" says which study is open
 }  # fmt: skip
 _ORDERED = {
     "conditions": list(CONDITIONS.values()),
@@ -113,13 +114,8 @@ def _pick(studies: pd.DataFrame, name: str) -> list[str]:
 
 
 def _pick_draft() -> str | None:
-    known = [str(row["draft_id"]) for row in drafts.list_drafts()]
-    if not known:
-        return None
-    return st.selectbox(
-        "Near my draft", known, index=None, key="near", bind="query-params", placeholder="any study",
-        help="Studies whose texts share telling words with the draft, the most alike first.",
-    )  # fmt: skip
+    known = {str(row["draft_id"]): shorten(str(row["title"])) for row in drafts.list_drafts()}
+    return linked_select("Near my draft", {"": "any study", **known}, "near", "drafts") if known else None
 
 
 def _tell(picked: dict[str, list[str]], near: str | None) -> None:
