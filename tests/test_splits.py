@@ -1,7 +1,9 @@
 """Splits: nothing that is held out is trained on, the same seed gives the same split, and digests prove it."""
 
 import json
+import math
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -195,16 +197,29 @@ def test_what_cannot_be_split_is_a_sentence(told: dict[str, Any], sentence: str)
 
 def test_near_duplicates_are_found_across_the_sides_among_thousands() -> None:
     rng = np.random.default_rng(0)
-    words = ["".join(rng.choice(list("abcdefghijklmnoprstuvw"), 7)) for _ in range(1_500)]
-    texts = [" ".join(rng.choice(words, 40)) for _ in range(1_500)]
-    texts[1_499] = texts[0].replace(texts[0].split()[5], "changed")
-    corpus = made_up([(1, 1, 4, False)] * 2 + [(1, 1_498, 1, False)], texts)
-    held_out = {"s0": (0,)}
-    split = make_split(corpus, "studies", name="one")
-    split = Split(**{**vars(split), "held_out": held_out})
+    words = ["".join(rng.choice(list("abcdefghijklmnoprstuvw"), 7)) for _ in range(3_000)]
+    texts = [" ".join(rng.choice(words, 40)) for _ in range(2_002)]
+    texts[2_001] = texts[0].replace(texts[0].split()[5], "changed")
+    corpus = made_up([(1, 1, 4, False)] * 2 + [(1, 200, 1, False)] * 10, texts)
+    split = Split(**{**vars(make_split(corpus, "studies", name="one")), "held_out": {"s0": (0,)}})
     found = near_duplicates(corpus, split, 0.8).to_dict("records")
     assert len(found) == 1 and 0.9 < found[0].pop("likeness") < 1
-    assert found == [{"study_id": "s0", "stimulus_id": 0, "train_study_id": "s2", "train_stimulus_id": 1_497}]
+    assert found == [{"study_id": "s0", "stimulus_id": 0, "train_study_id": "s11", "train_stimulus_id": 199}]
+
+
+def test_the_likeness_is_the_cosine_of_five_characters_in_a_row() -> None:
+    texts = ["How worried are you?", "How worried were you?"]
+    corpus = made_up([(1, 1, 4, False)] * 2, texts)
+    split = Split(**{**vars(make_split(corpus, "studies", name="one")), "held_out": {"s0": (0,)}})
+    padded = [
+        f"    {text.lower()}     " for text in texts
+    ]  # the space before the instruction is part of the text
+    ours, theirs = (Counter(text[at : at + 5] for at in range(len(text) - 4)) for text in padded)
+    product = sum(n * theirs[gram] for gram, n in ours.items())
+    lengths = [math.sqrt(sum(n * n for n in counts.values())) for counts in (ours, theirs)]
+    assert near_duplicates(corpus, split, 0.1)["likeness"].tolist() == pytest.approx(
+        [product / math.prod(lengths)]
+    )
 
 
 def test_texts_that_differ_in_the_instruction_alone_are_alike() -> None:

@@ -12,6 +12,7 @@ from socrates_core.corpus.splits import Split, select
 from socrates_core.errors import UserError
 from socrates_core.scales.instructions import instruction_start
 
+MOST_TEXTS = 200
 _ROUGH, _EXACT = 2**10, 2**20  # features: the rough likeness finds candidates, the exact one is told
 _MARGIN = 0.15  # by which the rough likeness may be off; its standard deviation is 1/32
 _BLOCK = 2_000
@@ -80,8 +81,9 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
 
     Columns study_id, stimulus_id, train_study_id, train_stimulus_id, likeness: the cosine of the counts of five
     characters in a row, case left aside, without the response instructions; 1 for texts that differ in nothing
-    else. Ordered by likeness. A text that several stimuli share is told once a side. Nothing for a split by
-    participants, whose sides show the same texts.
+    else. Ordered by likeness. A text that several stimuli share is told once a side; of a study with more than
+    MOST_TEXTS on a side a fixed sample of so many is compared. Nothing for a split by participants, whose sides
+    show the same texts.
     """
     columns = ["study_id", "stimulus_id", "train_study_id", "train_stimulus_id", "likeness"]
     if split.kind == "participants":
@@ -89,8 +91,11 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
     told = select(
         corpus,
         split,
-        "SELECT side, study_id, min(stimulus_id) AS stimulus_id, stimulus FROM placed "
-        "JOIN texts USING (study_id, stimulus_id) WHERE side IS NOT NULL GROUP BY ALL ORDER BY ALL",
+        "SELECT side, study_id, min(stimulus_id) AS stimulus_id, stimulus "
+        "FROM (SELECT DISTINCT side, study_id, stimulus_id FROM placed WHERE side IS NOT NULL) "
+        "JOIN texts USING (study_id, stimulus_id) GROUP BY side, study_id, stimulus "
+        "QUALIFY row_number() OVER (PARTITION BY side, study_id ORDER BY md5(stimulus)) <= $most ORDER BY ALL",
+        most=MOST_TEXTS,
     )
     told["stimulus"] = [text[: instruction_start(text)] for text in told["stimulus"]]
     told = told.drop_duplicates(["side", "stimulus"])
@@ -105,17 +110,19 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
 
 
 def _most_alike(texts: list[str], others: list[str], least: float) -> tuple[Any, Any]:
-    """For every text [n] the position of the most alike of `others` its likeness [n]; 0 where far below `least`."""
+    """The most alike of `others` for every text [n], as its position, with the likeness [n]; 0 far below `least`."""
     rough, rough_others = (_vectors(each, _ROUGH).toarray().astype(np.float32) for each in (texts, others))
     exact, exact_others = (_vectors(each, _EXACT) for each in (texts, others))
     best, likeness = np.zeros(len(texts), dtype=int), np.zeros(len(texts))
+    n_looked = min(5, len(others))
     for start in range(0, len(texts), _BLOCK):
         table = rough[start : start + _BLOCK] @ rough_others.T
-        n_looked = min(5, table.shape[1])
-        candidates = np.argpartition(-table, n_looked - 1, axis=1)[:, :n_looked]
-        for row in np.flatnonzero(table.max(axis=1) >= least - _MARGIN):
-            alike = (exact_others[candidates[row]] @ exact[start + row].T).toarray().ravel()
-            best[start + row], likeness[start + row] = candidates[row][alike.argmax()], alike.max()
+        rows = np.flatnonzero(table.max(axis=1) >= least - _MARGIN)
+        candidates = np.argpartition(-table[rows], n_looked - 1, axis=1)[:, :n_looked]
+        rows = rows + start
+        pairs = exact[np.repeat(rows, n_looked)].multiply(exact_others[candidates.ravel()])
+        alike = np.asarray(pairs.sum(axis=1)).reshape(len(rows), n_looked)
+        best[rows], likeness[rows] = candidates[np.arange(len(rows)), alike.argmax(axis=1)], alike.max(axis=1)
     return best, likeness.clip(0, 1)
 
 
