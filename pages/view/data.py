@@ -12,6 +12,7 @@ import streamlit as st
 from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.export import export_study
+from socrates_core.corpus.overlay import overrides_stamp
 from socrates_core.corpus.splits_make import read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.drafts.spec import PanelSpec
@@ -24,8 +25,9 @@ from socrates_core.studies import HumanEffect, Outline, human_effects, read_outl
 
 
 def stamp(corpus: str) -> str:
-    """Changes whenever the corpus is written anew."""
-    return str(open_corpus(corpus).manifest.get("created", ""))
+    """Changes whenever the corpus is written anew or a scale is set by hand."""
+    found = open_corpus(corpus)
+    return f"{found.manifest.get('created', '')} {overrides_stamp(found.path)}".strip()
 
 
 def catalogue() -> pd.DataFrame:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.tables import WHOLE_NUMBERS
@@ -38,9 +37,8 @@ class Variable:
 
 def read_responses(corpus: Corpus, study_id: str) -> pd.DataFrame:
     """Every response of a study in order of sample_id: the columns of the table `responses`."""
-    file = pq.read_table(corpus.path / "responses.parquet", filters=[("study_id", "=", study_id)])
-    rows: pd.DataFrame = file.to_pandas().sort_values("sample_id", ignore_index=True)
-    return rows
+    asked = "SELECT * FROM read_parquet($responses) WHERE study_id = $study ORDER BY sample_id"
+    return corpus.ask(asked, study=study_id)
 
 
 def variables(corpus: Corpus, study_id: str) -> list[Variable]:
