@@ -2,9 +2,10 @@
 
     python -m benchmarks.score [--quick] [--people personas.parquet]
 
-Every way of answering takes its turn in every round, and ratios are medians over the rounds, so that a machine that
-is busy now and then slows all of them alike. lm-evaluation-harness (benchmarks/requirements.txt) takes part where it
-is installed.
+Every round takes other people, and every way of answering takes its turn with the same prompts in every round; ratios
+are medians over the rounds, so that a machine that is busy now and then slows all of them alike. Peers
+(benchmarks/requirements.txt) take part where they are installed. Option by option scoring of 0-100 takes its first
+people only, since it reads a prompt eleven times. `benchmarks.precision` and `benchmarks.memory` follow.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,13 +23,12 @@ import numpy as np
 import pandas as pd
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from benchmarks.peers import Scorer, generate, open_harness, open_llama, open_plainly
 from socrates_core.corpus import open_corpus
 from socrates_core.prompts import render_prompt
-from socrates_core.records import DEMOGRAPHICS, Floats, Question
+from socrates_core.records import DEMOGRAPHICS, Answer, Floats, Question
 from socrates_core.responders import answer_all
-from socrates_core.responders.folder import find_model
 from socrates_core.responders.local.responder import LocalResponder
 from socrates_core.simulation.cache import answer_key, open_cache
 
@@ -35,51 +36,46 @@ STUDY = "framing"  # five outcomes after one text
 SEVEN = tuple(str(value) for value in range(1, 8))
 HUNDRED = tuple(str(value) for value in range(101))
 N_ROWS = 2048  # tokens in a timed matrix product, about as many as in a batch
-N_HARNESS = (
-    8  # people that the harness scores at most, a third of all: it reads a prompt eleven times for 0-100
-)
-Way = Callable[[], int]  # answers something; returns how many prompts that were
+N_HARNESS = 3  # people a round whom the harness asks 0-100
+BARS = (
+    ("5 outcomes", "5 outcomes in full", 2.5), ("1-7", "1-7 generate", 1.5),
+    ("5 outcomes", "5 outcomes generate", 3.5), ("1-7", "1-7 lm-eval", 2), ("0-100", "0-100 lm-eval", 8),
+    ("1-7", "1-7 llama.cpp", 4),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The questions of one round: its people with a 1-7 scale, a 0-100 scale, and five outcomes each."""
+
+    seven: list[Question]
+    hundred: list[Question]
+    five: list[Question]
+
+
+Way = Callable[[Slice], int]  # answers something; returns how many prompts that were
 Times = dict[str, Floats]  # seconds a prompt [rounds]
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--quick", action="store_true", help="few people, three rounds: some minutes")
+    arguments.add_argument("--quick", action="store_true", help="15 people in three rounds: some minutes")
     arguments.add_argument("--people", type=Path, help="a Parquet file of personas; else the starter corpus")
     chosen = arguments.parse_args()
-    n_people, n_rounds = (4, 3) if chosen.quick else (200, 5)
-    people = read_people(chosen.people, n_people)
-    condition = [each for each in open_corpus("starter").stimuli(STUDY) if each.condition_num == 1]
-    prompts = [render_prompt(person, condition[0].stimulus) for person in people]
-    seven, hundred = ([Question(prompt, options) for prompt in prompts] for options in (SEVEN, HUNDRED))
-    five = [
-        Question(render_prompt(person, each.stimulus), each.scale.options)
-        for person in people
-        for each in condition
-    ]
-    ours, in_full = (LocalResponder("starter", "bf16", share_prefixes=share) for share in (True, False))
+    n_people, n_rounds = (15, 3) if chosen.quick else (200, 5)
+    slices = make_slices(read_people(chosen.people, n_people), n_rounds)
+    ours = LocalResponder("starter", "bf16")
     model = open_plainly()
-    ways: dict[str, Way] = {
-        "1-7": lambda: len(answer_all(ours, seven)),
-        "0-100": lambda: len(answer_all(ours, hundred)),
-        "5 outcomes": lambda: len(answer_all(ours, five)),
-        "1-7 in full": lambda: len(answer_all(in_full, seven)),
-        "5 outcomes in full": lambda: len(answer_all(in_full, five)),
-        "1-7 generate": lambda: generate(model, ours, seven),
-        "5 outcomes generate": lambda: generate(model, ours, five),
-        "matrix products": lambda: multiply(model),
-    }
-    n_harness = min(N_HARNESS, n_people // 3)
-    ways |= harness_ways(model, ours, seven[:n_harness], hundred[:n_harness])
-    lengths = {n: [each.n_tokens for each in answer_all(ours, asked)] for n, asked in ((1, seven), (5, five))}
-    print(f"{machine()}\nstarter, bf16, {n_people} people, {n_rounds} rounds")
-    print(", ".join(f"{n} outcome(s): {np.mean(each):.0f} tokens a prompt" for n, each in lengths.items()))
-    times = time_in_turns(ways, n_rounds)
-    report(times)
-    share = np.median(np.mean(lengths[1]) * times["matrix products"] / times["1-7 in full"])
-    print(f"share of the matrix-product peak, every prompt in full: {share:.0%} (bar 60%)")
-    seconds = float(np.median(times["5 outcomes"])) * len(five)
-    print(f"second identical run, from the cache: {seconds / time_cached(ours, five):,.0f}x faster (bar 50x)")
+    harness, llama = open_harness(model, ours), open_llama(ours)
+    ways = our_ways(ours) | peer_ways(model, ours, harness, llama)
+    print(f"{machine()}\nstarter, bf16, {n_people} people in {n_rounds} rounds, {STUDY!r}, seed 1")
+    times = time_in_turns(ways, slices)
+    report(times, n_tokens(ours, slices))
+    agree(ours, slices[0].seven[:8], harness, llama)
+    seconds = float(np.median(times["5 outcomes"])) * len(slices[0].five)
+    print(
+        f"second identical run, from the cache: {seconds / time_cached(ours, slices[0].five):,.0f}x faster (bar 50x)"
+    )
 
 
 def read_people(path: Path | None, n: int) -> list[dict[str, str | int]]:
@@ -93,56 +89,104 @@ def read_people(path: Path | None, n: int) -> list[dict[str, str | int]]:
     ]  # fmt: skip
 
 
-def time_in_turns(ways: dict[str, Way], n_rounds: int) -> Times:
-    """Seconds a prompt of every way in every round, after a first call of each that does not count."""
+def make_slices(people: Sequence[dict[str, str | int]], n_rounds: int) -> list[Slice]:
+    """The people of each round with their questions."""
+    shown = [each for each in open_corpus("starter").stimuli(STUDY) if each.condition_num == 1]
+    slices = []
+    for part in range(n_rounds):
+        own = people[part::n_rounds]
+        prompts = [render_prompt(person, shown[0].stimulus) for person in own]
+        five = [
+            Question(render_prompt(person, each.stimulus), each.scale.options)
+            for person in own
+            for each in shown
+        ]
+        seven, hundred = ([Question(prompt, options) for prompt in prompts] for options in (SEVEN, HUNDRED))
+        slices.append(Slice(seven, hundred, five))
+    return slices
+
+
+def our_ways(ours: LocalResponder) -> dict[str, Way]:
+    in_full = LocalResponder("starter", "bf16", share_prefixes=False)
+    alone = LocalResponder("starter", "bf16", deterministic=True)
+    return {
+        "1-7": lambda asked: len(answer_all(ours, asked.seven)),
+        "0-100": lambda asked: len(answer_all(ours, asked.hundred)),
+        "5 outcomes": lambda asked: len(answer_all(ours, asked.five)),
+        "1-7 in full": lambda asked: len(answer_all(in_full, asked.seven)),
+        "5 outcomes in full": lambda asked: len(answer_all(in_full, asked.five)),
+        "1-7 deterministic": lambda asked: len(answer_all(alone, asked.seven)),
+    }
+
+
+def peer_ways(
+    model: Any, ours: LocalResponder, harness: Scorer | None, llama: Scorer | None
+) -> dict[str, Way]:
+    ways: dict[str, Way] = {
+        "1-7 generate": lambda asked: generate(model, ours, asked.seven),
+        "5 outcomes generate": lambda asked: generate(model, ours, asked.five),
+        "matrix products": lambda _: multiply(model),
+    }
+    if harness:
+        ways["1-7 lm-eval"] = lambda asked: len(harness(asked.seven))
+        ways["0-100 lm-eval"] = lambda asked: len(harness(asked.hundred[:N_HARNESS]))
+    if llama:
+        ways["1-7 llama.cpp"] = lambda asked: len(llama(asked.seven))
+    return ways
+
+
+def time_in_turns(ways: dict[str, Way], slices: Sequence[Slice]) -> Times:
+    """Seconds a prompt of every way in every round, after a short first call of each that does not count."""
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for counted in range(n_rounds + 1):
+    first = slices[0]
+    for way in ways.values():
+        way(Slice(first.seven[:4], first.hundred[:4], first.five[:20]))
+    for asked in slices:
         for name, way in ways.items():
             begun = time.perf_counter()
-            n_prompts = way()
-            if counted:
-                times[name].append((time.perf_counter() - begun) / n_prompts)
+            n_prompts = way(asked)
+            times[name].append((time.perf_counter() - begun) / n_prompts)
     return {name: np.array(seconds) for name, seconds in times.items()}
 
 
-def report(times: Times) -> None:
+def n_tokens(ours: LocalResponder, slices: Sequence[Slice]) -> float:
+    """Mean tokens of the prompts with a 1-7 scale."""
+    prompts = [each.prompt for asked in slices for each in asked.seven]
+    return float(np.mean([len(tokens) for tokens in ours.chat.encode(prompts)]))
+
+
+def report(times: Times, mean_tokens: float) -> None:
     """Prompts a second of every way, and the ratios that have a bar."""
-    print(f"\n{'prompts a second':22}{'median':>8}{'least':>8}{'most':>8}")
+    print(
+        f"1-7: {mean_tokens:.0f} tokens a prompt\n\n{'prompts a second':26}{'median':>8}{'least':>8}{'most':>8}"
+    )
     for name, seconds in times.items():
         if name != "matrix products":
             rates = 1 / seconds
-            print(f"{name:22}{np.median(rates):8.2f}{rates.min():8.2f}{rates.max():8.2f}")
+            print(f"{name:26}{np.median(rates):8.2f}{rates.min():8.2f}{rates.max():8.2f}")
     print()
-    for ours, other, bar in (
-        ("5 outcomes", "5 outcomes in full", 2.5), ("1-7", "1-7 generate", 1.5),
-        ("5 outcomes", "5 outcomes generate", 3.5), ("1-7", "1-7 lm-eval", 2), ("0-100", "0-100 lm-eval", 8),
-    ):  # fmt: skip
+    for ours, other, bar in BARS:
         if other in times:
             print(f"{ours} against {other}: {np.median(times[other] / times[ours]):.2f}x (bar {bar}x)")
     print(f"0-100 costs {np.median(times['0-100'] / times['1-7']):.2f} times 1-7 (bar 1.5)")
+    price = np.median(times["1-7 deterministic"] / times["1-7"])
+    print(f"deterministic costs {price:.2f} times sharing and batching")
+    share = np.median(mean_tokens * times["matrix products"] / times["1-7 in full"])
+    print(f"share of the matrix-product rate, every prompt in full: {share:.0%} (bar 60%)")
 
 
-def open_plainly() -> Any:
-    """The starter model as transformers opens it, for the peers."""
-    path = find_model("starter")
-    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16, local_files_only=True).eval()
-
-
-def generate(model: Any, responder: LocalResponder, asked: Sequence[Question]) -> int:
-    """One sampled answer a prompt by transformers' generate, sixteen of similar length at a time."""
-    prompts = sorted(responder.chat.encode([each.prompt for each in asked]), key=len)
-    for start in range(0, len(prompts), 16):
-        batch = prompts[start : start + 16]
-        tokens, seen = (torch.zeros((len(batch), len(batch[-1])), dtype=torch.long) for _ in range(2))
-        for row, prompt in enumerate(batch):
-            tokens[row, -len(prompt) :] = torch.from_numpy(prompt)
-            seen[row, -len(prompt) :] = 1
-        model.generate(tokens, attention_mask=seen, do_sample=True, max_new_tokens=2, pad_token_id=0)
-    return len(prompts)
+def agree(ours: LocalResponder, asked: Sequence[Question], *peers: Scorer | None) -> None:
+    """Total variation between our distributions and each peer's, on a few prompts."""
+    found: list[Answer] = answer_all(ours, asked)
+    for name, peer in zip(("lm-eval", "llama.cpp"), peers, strict=True):
+        if peer:
+            apart = [np.abs(a.probabilities - b).sum() / 2 for a, b in zip(found, peer(asked), strict=True)]
+            print(f"total variation to {name}'s distributions, both bf16: {np.mean(apart):.3f} on average, "
+                  f"{np.max(apart):.3f} at most")  # fmt: skip
 
 
 def multiply(model: Any) -> int:
-    """The matrix products of all decoder layers for N_ROWS tokens, and nothing else."""
+    """The matrix products of all decoder layers for N_ROWS tokens, and nothing else, as torch does them by itself."""
     layers = [each for each in model.model.layers.modules() if isinstance(each, torch.nn.Linear)]
     rows = {
         width: torch.randn(N_ROWS, width, dtype=torch.bfloat16)
@@ -152,30 +196,6 @@ def multiply(model: Any) -> int:
         for each in layers:
             each(rows[each.in_features])
     return N_ROWS
-
-
-def harness_ways(
-    model: Any, responder: LocalResponder, seven: Sequence[Question], hundred: Sequence[Question]
-) -> dict[str, Way]:
-    """lm-evaluation-harness scoring every option of a question, where it is installed."""
-    try:
-        from lm_eval.api.instance import Instance
-        from lm_eval.models.huggingface import HFLM
-    except ModuleNotFoundError as error:
-        print(f"lm-eval is left out ({error}). Run: pip install -r benchmarks/requirements.txt")
-        return {}
-    tokenizer = AutoTokenizer.from_pretrained(find_model("starter"), local_files_only=True)
-    scorer = HFLM(pretrained=model, tokenizer=tokenizer, device="cpu", batch_size=16)
-
-    def score(asked: Sequence[Question]) -> int:
-        pairs = [(responder.chat.render(each.prompt), option) for each in asked for option in each.options]
-        scorer.loglikelihood(
-            [Instance("loglikelihood", {}, pair, place) for place, pair in enumerate(pairs)],
-            disable_tqdm=True,
-        )
-        return len(asked)
-
-    return {"1-7 lm-eval": lambda: score(seven), "0-100 lm-eval": lambda: score(hundred)}
 
 
 def time_cached(responder: LocalResponder, asked: Sequence[Question]) -> float:

@@ -5,11 +5,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, takewhile
 
+from socrates_core.errors import unknown
 from socrates_core.personas import render_profile
 from socrates_core.records import Prompt
 from socrates_core.scales.instructions import instruction_start
 
 TEMPLATE = "socsci210-v1"
+STIMULUS_FIRST = (
+    "stimulus-first-v1"  # only for models finetuned with it: people share the reading of a long stimulus
+)
+TEMPLATES = (TEMPLATE, STIMULUS_FIRST)
 SYSTEM = (
     "You are simulating a survey respondent. Answer exactly as instructed, following the specified "
     "response format without additional commentary."
@@ -23,6 +28,14 @@ Read the question below and answer exactly as this person would. Follow the resp
 _TOLD = re.compile(
     r"\AYou (?:read|viewed|watched|saw|heard|listened|did not|were (?:asked|told|shown|informed|given|not))\b"
 )
+_USER_STIMULUS_FIRST = """Read the question below, to be answered by a survey respondent.
+
+{stimulus}
+
+You are that respondent, with the following demographic profile:
+{profile}
+
+Answer exactly as this person would. Follow the response instructions precisely."""
 _READ = re.compile(r"\AYou read (?P<quote>[\"“'‘])")
 _ASKED = re.compile(
     r"(?:\A|,?\s{1,2})(?:and\s)?(?:then\s)?(?:you\s)?were\s(?:then\s)?asked:\s{0,2}(?P<quote>[\"“'‘])",
@@ -32,9 +45,15 @@ _DOUBLE, _SINGLE = '"“”', "'‘’"
 _SENTENCE = re.compile(r"(?<=[.?!])[\"”'’)]{0,2}\s+")
 
 
-def render_prompt(demographics: Mapping[str, str | int], stimulus: str) -> Prompt:
-    """The exact messages for one person and one stimulus; missing demographics are left out."""
-    return Prompt(SYSTEM, _USER.format(profile=render_profile(demographics), stimulus=stimulus))
+def render_prompt(demographics: Mapping[str, str | int], stimulus: str, template: str = TEMPLATE) -> Prompt:
+    """The exact messages for one person and one stimulus; missing demographics are left out.
+
+    Raises UserError for a template that is none of TEMPLATES.
+    """
+    if template not in TEMPLATES:
+        raise unknown("prompt template", template, TEMPLATES)
+    user = _USER if template == TEMPLATE else _USER_STIMULUS_FIRST
+    return Prompt(SYSTEM, user.format(profile=render_profile(demographics), stimulus=stimulus))
 
 
 def render_stimulus(condition_text: str, question: str, instruction: str) -> str:

@@ -164,7 +164,8 @@ class ResponderCard:
     deterministic: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """As JSON; `deterministic` is named where it holds, so that answers stored before there was one are found."""
+        return {name: value for name, value in vars(self).items() if name != "deterministic" or value}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from socrates_core.errors import UserError
 from socrates_core.personas import label, render_profile
-from socrates_core.prompts import SYSTEM, render_prompt, render_stimulus, split_stimuli, split_stimulus
+from socrates_core.prompts import (
+    STIMULUS_FIRST,
+    SYSTEM,
+    TEMPLATE,
+    render_prompt,
+    render_stimulus,
+    split_stimuli,
+    split_stimulus,
+)
 from socrates_core.records import DEMOGRAPHICS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -163,3 +172,19 @@ def test_any_text_can_be_split(text: str) -> None:
     condition, question = split_stimulus(text)
     assert condition in text
     assert question in text
+
+
+def test_the_layout_with_the_stimulus_first_holds_the_same_parts_in_another_order() -> None:
+    stimulus = 'You read "A {park} opens." and then were asked: "Fair? Only return 1 or 2, nothing else."'
+    usual, other = render_prompt(PERSON, stimulus), render_prompt(PERSON, stimulus, STIMULUS_FIRST)
+    assert usual.system == other.system
+    for part in (stimulus, render_profile(PERSON)):
+        assert part in usual.user and part in other.user
+    assert other.user.index(stimulus) < other.user.index("- Age: 34")
+    someone_else = render_prompt({"age": 71}, stimulus, STIMULUS_FIRST).user
+    assert other.user[: other.user.index("- Age")] == someone_else[: someone_else.index("- Age")]
+
+
+def test_an_unknown_layout_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match=f"{TEMPLATE}, {STIMULUS_FIRST}"):
+        render_prompt(PERSON, "Fair?", "profile-last")

@@ -10,6 +10,7 @@ from socrates_core.jobs import store
 from socrates_core.jobs.launch import worker_lives
 from socrates_core.jobs.progress import read_progress
 from socrates_core.jobs.store import Job
+from socrates_core.simulation.cache import open_cache
 
 
 def row(job: Job) -> dict[str, object]:
@@ -66,6 +67,37 @@ def show_one(job: Job) -> None:
         st.caption("Nothing is logged yet.")
 
 
+def show_cache() -> None:
+    """What is stored of each model, and room to be made."""
+    with open_cache() as cache:
+        shelves = cache.shelves()
+    if not shelves:
+        return
+    total = sum(shelf.n_answers for shelf in shelves)
+    size = sum(shelf.n_bytes for shelf in shelves) / 1e6
+    with st.expander(f"Answer cache: {total:,} answers, about {size:,.1f} MB"):
+        st.caption(
+            "Answers that were worked out once are used again. Forgetting some costs time, never a result."
+        )
+        table = [
+            {"Model": visible(shelf.model), "Answers": shelf.n_answers, "MB": shelf.n_bytes / 1e6,
+             "First": shelf.first, "Last": shelf.last}
+            for shelf in shelves
+        ]  # fmt: skip
+        st.dataframe(
+            table, hide_index=True, column_config={"MB": st.column_config.NumberColumn(format="%.1f")}
+        )
+        names = {shelf.fingerprint: f"{shelf.model} · {shelf.n_answers:,} answers" for shelf in shelves}
+        chosen = st.selectbox(
+            "Forget the answers of", list(names), format_func=names.__getitem__, index=None, key="cache_prune"
+        )
+        if st.button("Forget them", disabled=chosen is None, key="cache_forget") and chosen is not None:
+            with open_cache() as cache:
+                removed = cache.prune(chosen)
+            st.toast(f"{removed:,} answers forgotten")
+            st.rerun()
+
+
 st.title("Jobs", anchor=False)
 jobs = store.list_jobs()[::-1]
 if not jobs:
@@ -100,3 +132,4 @@ chosen = st.selectbox(
 )
 state.set_parameters(job=chosen)
 show_one(store.read_job(chosen))
+show_cache()

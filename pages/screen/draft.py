@@ -14,8 +14,9 @@ from socrates_core.drafts.start import empty_draft
 from socrates_core.errors import UserError
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.panels import Person
-from socrates_core.prompts import render_prompt
+from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision
+from socrates_core.responders import prompt_template
 from socrates_core.simulation.estimate import estimate
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from socrates_core.simulation.standard import known_drifts
@@ -148,7 +149,15 @@ def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
     )
     stimulus = draft.stimulus(draft.conditions[c], draft.outcomes[o])
     st.caption(escape(f"Person {who} comes from {people[who - 1].source}."))
-    show_prompt(render_prompt(people[who - 1].demographics, stimulus), model)
+    show_prompt(render_prompt(people[who - 1].demographics, stimulus, _template(model)), model)
+
+
+def _template(model: str) -> str:
+    """The wording that the model was finetuned with; that of a model which is not there yet is SocSci210's."""
+    try:
+        return prompt_template(model)
+    except UserError:
+        return TEMPLATE
 
 
 def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) -> bool:

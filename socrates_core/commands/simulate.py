@@ -26,6 +26,12 @@ from socrates_core.simulation.standard import measure_speed, record_drift
 ModelName = Annotated[str, typer.Option("--model", help="starter, a folder, or a hub id such as org/name.")]
 AskedPrecision = Annotated[Precision, typer.Option(help="Number format of the weights.")]
 MAX_OPTIONS = 1001
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic", help="Answers never depend on their neighbours, to the last bit; slower."
+    ),
+]
 AskedDecoding = Annotated[Decoding, typer.Option(help="exact, or the paper's temperature 0.6 and top-p 0.9.")]
 
 
@@ -78,20 +84,26 @@ def score(
     output: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     precision: AskedPrecision = "auto",
     decoding: AskedDecoding = "exact",
+    deterministic: Deterministic = False,
     as_json: AsJson = False,
 ) -> None:
     """Score prompts from a file: the probability of every option."""
     from socrates_core.responders import answer_all, open_responder
 
     ids, questions = _read_questions(source)
-    responder = open_responder(model, precision=precision, decoding=decoding)
+    responder = open_responder(model, precision=precision, decoding=decoding, deterministic=deterministic)
     answers = answer_all(responder, questions)
     columns: dict[str, list[Any]] = {
         "id": ids,
-        "options": [list(question.options) for question in questions],
+        "options": [
+            list(question.options)
+            or [f"{value:.15g}" for value in (() if answer.values is None else answer.values)]
+            for question, answer in zip(questions, answers, strict=True)
+        ],
         "probabilities": [answer.probabilities.tolist() for answer in answers],
         "valid_mass": [answer.valid_mass for answer in answers],
         "n_tokens": [answer.n_tokens for answer in answers],
+        "n_samples": [answer.n_samples for answer in answers],
     }
     write_parquet(output, pa.table(columns))
     told = {"rows": len(ids), "output": str(output), "card": responder.card.as_dict()}
@@ -136,8 +148,10 @@ def _question(row: dict[str, Any]) -> Question:
             )
         return Question(prompt, options)
     scale = parse_scale(str(row["instruction"]))
-    if scale is None or scale.is_open:
-        raise ValueError(f"the instruction {row['instruction']!r} has no finite scale")
+    if scale is None:
+        raise ValueError(f"the instruction {row['instruction']!r} has no scale that can be read")
+    if scale.is_open:
+        return Question(prompt, (), scale)
     check_scale(scale)
     return Question(prompt, scale.options)
 
@@ -149,6 +163,7 @@ def simulate(
     seed: Annotated[int | None, typer.Option(help="Seed of the panel, instead of the draft's.")] = None,
     precision: AskedPrecision = "auto",
     decoding: AskedDecoding = "exact",
+    deterministic: Deterministic = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the run.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -156,7 +171,7 @@ def simulate(
     asked = load_draft(draft)
     changes = {key: value for key, value in {"n": personas, "seed": seed}.items() if value is not None}
     asked = asked.model_copy(update={"panel": asked.panel.model_copy(update=changes)})
-    job = submit_simulation(asked, ModelRequest(model, precision, decoding))
+    job = submit_simulation(asked, ModelRequest(model, precision, decoding, deterministic))
     if wait:
         job = _follow(job)
         if job.state != "done":

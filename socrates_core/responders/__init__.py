@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from socrates_core.errors import UserError
+from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
 
 
@@ -86,3 +87,12 @@ def model_revision(name: str) -> str:
     from socrates_core.responders.folder import open_folder, revision
 
     return revision(open_folder(name))
+
+
+def prompt_template(name: str) -> str:
+    """The prompt template that the model wants; another than SocSci210's only where it was finetuned with it."""
+    if name in ("echo", "uniform"):
+        return TEMPLATE
+    from socrates_core.responders.folder import open_folder
+
+    return open_folder(name, weights=False).template

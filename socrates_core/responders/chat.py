@@ -20,7 +20,6 @@ from tokenizers import Tokenizer
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
-from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Prompt
 from socrates_core.responders.folder import ModelFolder, read_config
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
@@ -35,7 +34,7 @@ class Chat:
     """One model's tokenizer and chat template.
 
     A template without a system role gets the system text in front of the user's; a model without a template
-    gets both as plain paragraphs. `template` names the wording with that difference, for the responder's card.
+    gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
@@ -47,9 +46,8 @@ class Chat:
         self._tokenizer = _load_tokenizer(path)
         self._template = _compile(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
-        self.template = TEMPLATE + (
-            " plain" if self._template is None else " system-in-user" if self._merge_system else ""
-        )
+        merged = " system-in-user" if self._merge_system else ""
+        self.difference = " plain" if self._template is None else merged
         self.vocabulary = Vocabulary(_digit_tokens(self._tokenizer), self._end_tokens(base or path))
 
     def render(self, prompt: Prompt) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
+from socrates_core.prompts import TEMPLATE
 from socrates_core.settings import folder, home
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -42,6 +43,11 @@ class ModelFolder:
         """What the model's own card says; empty without one."""
         stored = read_json(self.own / "card.json") if (self.own / "card.json").exists() else {}
         return stored if isinstance(stored, dict) else {}
+
+    @property
+    def template(self) -> str:
+        """The prompt template that the model was finetuned with, by its card; without one SocSci210's."""
+        return str(self.card.get("template", TEMPLATE))
 
 
 def open_folder(name: str, *, weights: bool = True) -> ModelFolder:

@@ -10,14 +10,16 @@ import numpy as np
 from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.records import Answer, Floats, Question
+from socrates_core.responders import Responder
 from socrates_core.settings import folder
 
 _SCHEMA = """
+create table if not exists responders (fingerprint text primary key, name text not null) without rowid;
 create table if not exists answers (
     key text primary key, fingerprint text not null, probabilities blob not null,
     valid_mass real not null, n_tokens integer not null, created text not null default (datetime('now')),
     drawn blob, n_samples integer not null default 0
-) without rowid
+) without rowid;
 """
 _ADDED = ("drawn blob", "n_samples integer not null default 0")  # to a cache of an earlier version
 
@@ -33,6 +35,7 @@ class Shelf:
     """The answers of one responder, by its fingerprint: how many, about how many bytes, from when to when."""
 
     fingerprint: str
+    model: str
     n_answers: int
     n_bytes: int
     first: str
@@ -64,8 +67,13 @@ class AnswerCache:
         """Stores a batch of answers durably, all or none; the first of two writers of a key wins."""
         rows = [
             (
-                key, fingerprint, _bytes(a.probabilities), a.valid_mass, a.n_tokens,
-                None if a.values is None else _bytes(a.values), a.n_samples,
+                key,
+                fingerprint,
+                _bytes(a.probabilities),
+                a.valid_mass,
+                a.n_tokens,
+                None if a.values is None else _bytes(a.values),
+                a.n_samples,
             )
             for key, a in answers.items()
         ]
@@ -78,14 +86,23 @@ class AnswerCache:
                 rows,
             )
 
+    def introduce(self, responder: Responder) -> None:
+        """Remembers what a fingerprint stands for, for people to read."""
+        card = responder.card
+        name = f"{card.name}, {card.precision}, {card.decoding}{', deterministic' * card.deterministic}"
+        self._connection.execute(
+            "insert or ignore into responders values (?, ?)", (responder.fingerprint, name)
+        )
+
     def count(self) -> int:
         return int(self._connection.execute("select count(*) from answers").fetchone()[0])
 
     def shelves(self) -> list[Shelf]:
         """What is stored of each responder, the largest first."""
         query = (
-            "select fingerprint, count(*), sum(length(probabilities) + length(key) + 100), min(created), max(created) "
-            "from answers group by fingerprint order by 2 desc"
+            "select fingerprint, coalesce(name, 'unknown'), count(*), "
+            "sum(length(probabilities) + length(key) + 100), min(created), max(created) "
+            "from answers left join responders using (fingerprint) group by fingerprint order by 3 desc"
         )
         return [Shelf(*row) for row in self._connection.execute(query)]
 
@@ -115,7 +132,7 @@ def open_cache() -> Iterator[AnswerCache]:
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
-            connection.execute(_SCHEMA)
+            connection.executescript(_SCHEMA)
             there = {column[1] for column in connection.execute("pragma table_info(answers)")}
             for column in _ADDED:
                 if column.split()[0] not in there:

@@ -8,7 +8,7 @@ from socrates_core.drafts.spec import Draft
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.panels import Person
-from socrates_core.responders import context_limit, count_tokens
+from socrates_core.responders import context_limit, count_tokens, prompt_template
 from socrates_core.settings import folder
 from socrates_core.simulation.spec import ModelRequest, questions
 
@@ -37,7 +37,7 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
 
     Raises UserError where the model is unknown.
     """
-    asked = {each.question: None for each in questions(draft, tuple(people))}
+    asked = {each.question: None for each in questions(draft, tuple(people), prompt_template(model.name))}
     n_cells = len(people) * len(draft.conditions) * len(draft.outcomes)
     longest = sorted(asked, key=lambda question: len(question.prompt.user))
     step = max(1, len(longest) // SAMPLED)
@@ -77,4 +77,4 @@ def _speeds() -> dict[str, Any]:
 
 
 def _speed_key(model: ModelRequest) -> str:
-    return f"{model.name} {model.precision} {model.decoding}"
+    return f"{model.name} {model.precision} {model.decoding}{' deterministic' * model.deterministic}"

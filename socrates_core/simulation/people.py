@@ -56,7 +56,9 @@ def people_of_draft(draft: Draft, values: Sequence[Floats]) -> dict[CellKey, Hum
     for key, stimulus in stimuli.items():
         own = values[key[1]]
         alike = [s for s in everything if (s.task_num, s.scale) == (stimulus.task_num, stimulus.scale)]
-        blind = condition_blind(np.array([_counts(counts, s, own) for s in alike])) if len(alike) > 1 else None
+        blind = (
+            condition_blind(np.array([_counts(counts, s, own) for s in alike])) if len(alike) > 1 else None
+        )
         n_off = int(off.get(stimulus.stimulus_id, 0))
         found[key] = HumanCell(study_id, _counts(counts, stimulus, own), n_off, blind)
     return found

@@ -129,7 +129,8 @@ class Run:
         precision = card["precision"] if card["precision"] in get_args(Precision) else "auto"
         return [
             "python", "-m", "socrates_core", "simulate", "draft.yaml", "--model", self.spec.model.name,
-            "--precision", precision, "--decoding", card["decoding"], "--wait",
+            "--precision", precision, "--decoding", card["decoding"],
+            *(["--deterministic"] if card.get("deterministic") else []), "--wait",
         ]  # fmt: skip
 
     @cached_property

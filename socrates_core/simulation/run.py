@@ -17,7 +17,7 @@ from socrates_core.simulation.tables import AnsweredCell, write_run
 def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     """Answers every cell of a run and writes its folder; what was finished stays finished if it stops."""
     spec = load_spec(run_id)
-    asked = list(questions(spec.draft, spec.people))
+    asked = list(questions(spec.draft, spec.people, spec.template))
     reporter.begin("opening the model", 1)
     responder = _open_warm(spec.model, model_revision(spec.model.name))
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
@@ -25,6 +25,7 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     distinct = dict(zip(keys, (each.question for each in asked), strict=True))
     begun = time.monotonic()
     with open_cache() as cache:
+        cache.introduce(responder)
         cached = cache.read(distinct)
         reporter.begin("answering", len(distinct), len(cached))
         try:
@@ -61,4 +62,6 @@ def _answer_missing(
 @lru_cache(maxsize=1)
 def _open_warm(model: ModelRequest, _revision: str) -> Responder:
     """The last model stays open in the worker, since a second run mostly asks the same one."""
-    return open_responder(model.name, precision=model.precision, decoding=model.decoding)
+    return open_responder(
+        model.name, precision=model.precision, decoding=model.decoding, deterministic=model.deterministic
+    )

@@ -15,7 +15,7 @@ from socrates_core.jobs.store import Job, new_id, now
 from socrates_core.panels import Person, draw_panel
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision, Question
-from socrates_core.responders import context_limit, count_tokens
+from socrates_core.responders import context_limit, count_tokens, prompt_template
 from socrates_core.settings import folder
 
 
@@ -26,9 +26,10 @@ class ModelRequest:
     name: str
     precision: Precision = "auto"
     decoding: Decoding = "exact"
+    deterministic: bool = False
 
-    def as_dict(self) -> dict[str, str]:
-        return dict(vars(self))
+    def as_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "deterministic" or value}
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,11 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
     """
     require_runnable(draft)
     _check_open(draft, model)
+    template = prompt_template(model.name)
     limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
-    spec = RunSpec(new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id)
+    spec = RunSpec(
+        new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id, template
+    )
     if limit is not None:
         _check_length(spec, limit)
     told = {"run_id": spec.run_id, "created": spec.created, "draft_id": draft_id}
@@ -111,7 +115,8 @@ def _check_open(draft: Draft, model: ModelRequest) -> None:
 def _check_length(spec: RunSpec, limit: int) -> None:
     """Raises UserError where the longest prompt is more than the model reads."""
     longest = max(
-        (each.question.prompt for each in questions(spec.draft, spec.people)), key=lambda p: len(p.user)
+        (each.question.prompt for each in questions(spec.draft, spec.people, spec.template)),
+        key=lambda p: len(p.user),
     )
     if len(longest.user) > limit and (length := count_tokens(spec.model.name, longest)) > limit:
         raise UserError(
@@ -136,7 +141,7 @@ def load_spec(run_id: str) -> RunSpec:
         raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
 
 
-def questions(draft: Draft, people: tuple[Person, ...]) -> Iterator[Asked]:
+def questions(draft: Draft, people: tuple[Person, ...], template: str = TEMPLATE) -> Iterator[Asked]:
     """Every person x condition x outcome, person by person."""
     cells = [
         (c, o, draft.stimulus(condition, outcome), outcome.scale.scale())
@@ -145,6 +150,6 @@ def questions(draft: Draft, people: tuple[Person, ...]) -> Iterator[Asked]:
     ]
     for person in people:
         for c, o, stimulus, scale in cells:
-            prompt = render_prompt(person.demographics, stimulus)
+            prompt = render_prompt(person.demographics, stimulus, template)
             sampled = scale if scale.is_open else None
             yield Asked(person.person, c, o, Question(prompt, scale.options, sampled))

@@ -84,7 +84,9 @@ def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Float
         columns["outcome"].append(asked.outcome)
         columns["condition_name"].append(spec.draft.conditions[asked.condition].name)
         columns["outcome_name"].append(spec.draft.outcomes[asked.outcome].name)
-        columns["mean"].append(float(shares @ values[asked.outcome]) if answer and answer.valid_mass > 0 else None)
+        columns["mean"].append(
+            None if shares is None or np.isnan(shares).any() else float(shares @ values[asked.outcome])
+        )
         columns["valid_mass"].append(answer.valid_mass if answer else None)
         columns["n_tokens"].append(answer.n_tokens if answer else None)
         columns["cached"].append(cell.cached)

@@ -59,7 +59,7 @@ class LocalResponder:
             name=own.name if own.parent.name in KINDS else name,
             model=self._folder.card.get("base") or (self._folder.base.name if self._folder.adapter else name),
             revision=revision(self._folder), precision=self._network().precision, decoding=decoding,
-            template=self.chat.template, deterministic=deterministic,
+            template=self._folder.template + self.chat.difference, deterministic=deterministic,
         )  # fmt: skip
         self.fingerprint = digest(self.card.as_dict())
 
