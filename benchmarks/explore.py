@@ -9,6 +9,7 @@ under 400 ms p95, ten sessions at once without an error. Every visit to a study 
 import argparse
 import asyncio
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def served() -> Iterator[int]:
         wait_for(f"http://localhost:{port}/_stcore/health")
         yield port
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)
         server.wait(30)
 
 

@@ -58,33 +58,11 @@ def finish(
     note_height = 20 if note else 0
     legend_height = 20 * _legend_rows(players, NARROW - margin["l"] - margin["r"]) + 10
     top = title_height + note_height + legend_height + above
-    corner = {
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "yanchor": "top",
-        "align": "left",
-    }
-    head = [
-        {
-            "text": text,
-            "font": {"size": size},
-            "xshift": 2 - margin["l"],
-            "yshift": at,
-            "showarrow": False,
-            **corner,
-        }
-        for text, size, at in ((lines, 16, top - 2), (plain_text(note), 12, top - title_height))
-        if text
-    ]
+    head = [(lines, 16, top - 2), (plain_text(note), 12, top - title_height)]
+    texts = [*annotations, *(_in_corner(*each, 2 - margin["l"]) for each in head if each[0])]
     told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
     figure.update_xaxes(**told).update_yaxes(**told)
-    coloured = [
-        {**each, "font": {**each.get("font", {}), "color": players.ink.text}}
-        for each in [*annotations, *head]
-    ]
+    coloured = [{**each, "font": {**each["font"], "color": players.ink.text}} for each in texts]
     whole = height + top
     return figure.update_layout(
         annotations=coloured, shapes=shapes or [], font={"color": players.ink.text, "family": FONT},
@@ -99,6 +77,14 @@ def finish(
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": players.ink.faint},
         barmode="group", bargap=0.22, bargroupgap=0.06,
     )  # fmt: skip
+
+
+def _in_corner(text: str, size: int, up: int, right: int) -> dict[str, Any]:
+    """An annotation that begins `up` and `right` pixels off the plot's top left corner."""
+    return {
+        "text": text, "font": {"size": size}, "xshift": right, "yshift": up, "showarrow": False, "align": "left",
+        "xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "top",
+    }  # fmt: skip
 
 
 def _legend_rows(players: Cast, room: int) -> int:
