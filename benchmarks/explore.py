@@ -34,7 +34,6 @@ from socrates_core.corpus.topics import make_map
 from socrates_core.studies import human_effects, read_outline
 
 ROOT = Path(__file__).parents[1]
-WORDS = ("policy", "how likely", "vote party", "immigration", "s", "trust government", "xyzzy")
 VIEWS: tuple[dict[str, str], ...] = (
     {}, {"outcome": "all"}, {"by": "gender"}, {"study_view": "Effects"}, {"study_view": "People"},
     {"study_view": "Conditions"}, {"study_view": "Outcomes"}, {"study_view": "Exact prompt"},
@@ -89,7 +88,7 @@ def time_queries(name: str, n: int) -> Times:
         "answers by gender": lambda study: corpus.tallies(study, "gender"),
         "participants": lambda study: corpus.participants([study]),
         "one answer a person": corpus.person_means,
-        "search": lambda study: search(random.Random(study).choice(WORDS), [name]),
+        "search": lambda study: search(" ".join(corpus.study(study).title.split()[:2]), [name]),
         "near a study": lambda study: near_study(name, study, [name]),
         "(all effects, computed)": lambda study: human_effects(corpus, study),
     }
@@ -103,11 +102,14 @@ def time_queries(name: str, n: int) -> Times:
 
 def visits(name: str, n: int, seed: int = 0) -> list[Visit]:
     """`n` visits to every page and every view of a study."""
-    known = open_corpus(name).study_ids()
+    known, titles = open_corpus(name).study_ids(), open_corpus(name).studies()["title"].tolist()
     generator = random.Random(seed)
     found: list[Visit] = []
     for _ in range(n):
-        found += [("Studies", "", {}), ("Studies, searched", "", {"q": generator.choice(WORDS)})]
+        found += [
+            ("Studies", "", {}),
+            ("Studies, searched", "", {"q": generator.choice(generator.choice(titles).split())}),
+        ]
         found += [("Topic map", "map", {}), ("Topic map, questions", "map", {"points": "Questions"})]
         for view in VIEWS:
             title = f"Study: {' '.join(view.values()) or 'Answers'}"

@@ -102,9 +102,9 @@ def _show_table(compared: list[Comparison], *, beside: bool) -> None:
         alt="Shares of demographic categories",
         column_config={
             "field": "Field", "category": st.column_config.TextColumn("Category", width=260), "n": "n",
-            "share": st.column_config.ProgressColumn("This study", **share),  # type: ignore[arg-type]
+            "share": st.column_config.ProgressColumn("This study", color="gray", **share),  # type: ignore[arg-type]
             "interval": st.column_config.TextColumn("95% interval, %"),
-            "margin": st.column_config.ProgressColumn("Population", color="gray", **share),  # type: ignore[arg-type]
+            "margin": st.column_config.ProgressColumn("Population", color="#B9BDC6", **share),  # type: ignore[arg-type]
             "gap": st.column_config.NumberColumn("Gap", format="percent", help="this study minus the population"),
         },
     )  # fmt: skip
