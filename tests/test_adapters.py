@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from socrates_core.responders.local.responder import LocalResponder
 from tests.test_local import PROMPTS, TOLERANCE, largest_difference, open_local, questions
 from tests.tiny_models import make_tiny_model
 
-WIDE = {
+WIDE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
     "num_key_value_heads": 4,
@@ -38,7 +39,7 @@ def make_adapter(base: Path, path: Path, seed: int) -> Path:
         r=4, lora_alpha=8, target_modules=LAYERS, init_lora_weights=False, task_type="CAUSAL_LM"
     )
     tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
-    tuned.save_pretrained(path)
+    tuned.save_pretrained(str(path))
     return path
 
 

@@ -9,6 +9,7 @@ from pages.view.state import Editing
 from pages.view.text import counted, escape, shorten
 from socrates_core.drafts import store
 from socrates_core.drafts.check import Problem, problems
+from socrates_core.drafts.originals import texts_of
 from socrates_core.drafts.spec import Draft
 from socrates_core.drafts.start import empty_draft
 from socrates_core.errors import UserError
@@ -147,7 +148,7 @@ def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
     o = outcome.selectbox(
         "Outcome", range(len(draft.outcomes)), format_func=lambda i: draft.outcomes[i].name, key="look_o"
     )
-    stimulus = draft.stimulus(draft.conditions[c], draft.outcomes[o])
+    stimulus = texts_of(draft)[c, o]
     st.caption(escape(f"Person {who} comes from {people[who - 1].source}."))
     show_prompt(render_prompt(people[who - 1].demographics, stimulus, _template(model)), model)
 

@@ -1,7 +1,11 @@
 """Where a draft begins: empty, or as a copy of a study's conditions and outcomes."""
 
+from collections import Counter
+
 from socrates_core.corpus.queries import Corpus
+from socrates_core.drafts.originals import asked_items
 from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec, StudyRef
+from socrates_core.records import Stimulus
 from socrates_core.studies import condition_names, outcome_names, reference_of
 
 
@@ -32,12 +36,24 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
         outcomes=tuple(
             OutcomeSpec(
                 name=name,
-                question=(first := next(s for s in stimuli if s.task_num == number)).question,
-                scale=ScaleSpec.of(first.scale),
-                source=number,
+                question=item.question,
+                scale=ScaleSpec.of(item.scale),
+                source=item.task_num,
             )
-            for number, name in outcome_names(stimuli).items()
+            for name, item in _items(corpus, stimuli)
         ),
         reference=conditions[reference_of(record, conditions)],
         panel=PanelSpec(corpus=corpus.name, studies=(study_id,), n=min(50, record.n_participants)),
     )
+
+
+def _items(corpus: Corpus, stimuli: list[Stimulus]) -> list[tuple[str, Stimulus]]:
+    """What was asked with a name that no other item has; the items of a battery are numbered."""
+    items = asked_items(corpus, stimuli[0].study_id, stimuli)
+    names, place = outcome_names(stimuli), Counter[int]()
+    found = []
+    for part, item in items:
+        place[item.task_num] += 1
+        several = f" ({place[item.task_num]})" if part else ""
+        found.append((names[item.task_num] + several, item))
+    return found

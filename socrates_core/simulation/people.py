@@ -1,6 +1,6 @@
 """People's answers to exactly what a draft asks: a cell counts only where its text is the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +8,10 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import condition_blind
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.store import open_corpus
+from socrates_core.drafts.originals import CellKey, study_of
 from socrates_core.drafts.spec import Draft
-from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
 from socrates_core.studies import human_effects
-
-CellKey = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -39,12 +36,15 @@ class HumanCell:
         return np.repeat(values, self.counts.astype(int))
 
 
-def people_of_draft(draft: Draft, values: Sequence[Floats]) -> dict[CellKey, HumanCell]:
+def people_of_draft(
+    draft: Draft, texts: Mapping[CellKey, str], values: Sequence[Floats]
+) -> dict[CellKey, HumanCell]:
     """People's answers by (condition, outcome) position; empty without a study at hand.
 
-    Counts are over `values`, those of each outcome's scale; of an open one `open_answers` has to be among them.
+    `texts` are what the cells showed. Counts are over `values`, those of each outcome's scale; of an open one
+    `open_answers` has to be among them.
     """
-    matched = _matches(draft)
+    matched = _matches(draft, texts)
     if matched is None or draft.study is None:
         return {}
     corpus, stimuli = matched
@@ -64,9 +64,9 @@ def people_of_draft(draft: Draft, values: Sequence[Floats]) -> dict[CellKey, Hum
     return found
 
 
-def open_answers(draft: Draft, outcome: int) -> Floats:
+def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Floats:
     """Every number that people gave to an open outcome of the draft's study, in order; empty without any."""
-    matched = _matches(draft)
+    matched = _matches(draft, texts)
     if matched is None or draft.study is None:
         return np.zeros(0)
     corpus, stimuli = matched
@@ -76,9 +76,9 @@ def open_answers(draft: Draft, outcome: int) -> Floats:
     return np.unique(counts.loc[counts["stimulus_id"].isin(ids), "value"].to_numpy(dtype=float))
 
 
-def people_effects(draft: Draft) -> dict[CellKey, Effect]:
+def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, Effect]:
     """People's effects against the draft's reference, where both cells are theirs word for word."""
-    matched = _matches(draft)
+    matched = _matches(draft, texts)
     if matched is None or not draft.conditions:
         return {}
     corpus, stimuli = matched
@@ -98,23 +98,18 @@ def people_effects(draft: Draft) -> dict[CellKey, Effect]:
     return found
 
 
-def _matches(draft: Draft) -> tuple[Corpus, dict[CellKey, Stimulus]] | None:
-    if draft.study is None:
+def _matches(draft: Draft, texts: Mapping[CellKey, str]) -> tuple[Corpus, dict[CellKey, Stimulus]] | None:
+    """The stimuli of the draft's study that `texts` repeat word for word, in the same condition and outcome."""
+    study = study_of(draft)
+    if study is None:
         return None
-    try:
-        corpus = open_corpus(draft.study.corpus)
-        there = corpus.stimuli(draft.study.study_id)
-    except UserError:
-        return None
-    by_text = {(s.condition_num, s.task_num, s.stimulus): s for s in there}
+    by_text = {(s.condition_num, s.task_num, s.stimulus): s for s in study[1]}
     found = {}
-    for c, condition in enumerate(draft.conditions):
-        for o, outcome in enumerate(draft.outcomes):
-            if condition.source is not None and outcome.source is not None:
-                key = (condition.source, outcome.source, draft.stimulus(condition, outcome))
-                if key in by_text:
-                    found[c, o] = by_text[key]
-    return corpus, found
+    for (c, o), text in texts.items():
+        key = draft.conditions[c].source, draft.outcomes[o].source, text
+        if key in by_text:
+            found[c, o] = by_text[key]  # type: ignore[index]
+    return study[0], found
 
 
 def _counts(counts: pd.DataFrame, stimulus: Stimulus, values: Floats) -> Floats:

@@ -144,7 +144,7 @@ class Run:
         rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
         scales = self.scales
         values = [np.array(scale.values, dtype=float) for scale in scales]
-        there = people_of_draft(self.spec.draft, values)
+        there = people_of_draft(self.spec.draft, self.spec.shown, values)
         return [
             RunCell(
                 row["condition"], row["outcome"], row["condition_name"], row["outcome_name"],
@@ -163,7 +163,7 @@ class Run:
         for o, outcome in enumerate(self.spec.draft.outcomes):
             scale = outcome.scale.scale()
             if scale.is_open:
-                known = np.union1d(self.drawn_values(o), open_answers(self.spec.draft, o))
+                known = np.union1d(self.drawn_values(o), open_answers(self.spec.draft, self.spec.shown, o))
                 scale = Scale("enum_labels", labels=tuple((float(value), "") for value in known))
             found.append(scale)
         return found
@@ -176,7 +176,7 @@ class Run:
     @cached_property
     def effects(self) -> list[RunEffect]:
         """Every condition against the draft's reference, outcome by outcome."""
-        draft, human = self.spec.draft, people_effects(self.spec.draft)
+        draft, human = self.spec.draft, people_effects(self.spec.draft, self.spec.shown)
         reference = draft.reference_index
         found = []
         for o, outcome in enumerate(draft.outcomes):

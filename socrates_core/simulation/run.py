@@ -10,14 +10,14 @@ from socrates_core.records import Answer, Question
 from socrates_core.responders import Responder, model_revision, open_responder
 from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
 from socrates_core.simulation.estimate import record_speed
-from socrates_core.simulation.spec import ModelRequest, load_spec, questions
+from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec
 from socrates_core.simulation.tables import AnsweredCell, write_run
 
 
 def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     """Answers every cell of a run and writes its folder; what was finished stays finished if it stops."""
     spec = load_spec(run_id)
-    asked = list(questions(spec.draft, spec.people, spec.template))
+    asked = list(asked_cells(spec))
     reporter.begin("opening the model", 1)
     responder = _open_warm(spec.model, model_revision(spec.model.name))
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))

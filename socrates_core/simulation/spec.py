@@ -1,12 +1,13 @@
 """A run as it was asked for: draft, people and model, frozen in spec.json before anything starts."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from socrates_core.drafts.check import require_runnable
+from socrates_core.drafts.originals import texts_of
 from socrates_core.drafts.spec import Draft, draft_from_dict
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import digest, read_json, write_json
@@ -43,6 +44,7 @@ class RunSpec:
     model: ModelRequest
     draft_id: str | None = None
     template: str = TEMPLATE
+    texts: tuple[tuple[int, int, str], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -53,7 +55,18 @@ class RunSpec:
         return {
             "draft": self.draft.as_dict(), "people": [dict(vars(person)) for person in self.people],
             "model": self.model.as_dict(), "template": self.template,
+            **({"texts": [list(each) for each in self.texts]} if self.texts else {}),
         }  # fmt: skip
+
+    @property
+    def shown(self) -> dict[tuple[int, int], str]:
+        """What each cell shows, by the positions of condition and outcome."""
+        rendered = {
+            (c, o): self.draft.stimulus(condition, outcome)
+            for c, condition in enumerate(self.draft.conditions)
+            for o, outcome in enumerate(self.draft.outcomes)
+        }
+        return rendered | {(c, o): text for c, o, text in self.texts}
 
     def content_digest(self) -> str:
         return digest(self.content())
@@ -115,7 +128,7 @@ def _check_open(draft: Draft, model: ModelRequest) -> None:
 def _check_length(spec: RunSpec, limit: int) -> None:
     """Raises UserError where the longest prompt is more than the model reads."""
     longest = max(
-        (each.question.prompt for each in questions(spec.draft, spec.people, spec.template)),
+        (each.question.prompt for each in asked_cells(spec)),
         key=lambda p: len(p.user),
     )
     if len(longest.user) > limit and (length := count_tokens(spec.model.name, longest)) > limit:
@@ -136,20 +149,28 @@ def load_spec(run_id: str) -> RunSpec:
         return RunSpec(
             run_id, stored["created"], draft_from_dict(stored["draft"], repr(str(path))), people,
             ModelRequest(**stored["model"]), stored["draft_id"], stored["template"],
+            tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
 
 
-def questions(draft: Draft, people: tuple[Person, ...], template: str = TEMPLATE) -> Iterator[Asked]:
-    """Every person x condition x outcome, person by person."""
-    cells = [
-        (c, o, draft.stimulus(condition, outcome), outcome.scale.scale())
-        for c, condition in enumerate(draft.conditions)
-        for o, outcome in enumerate(draft.outcomes)
-    ]
+def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[Asked]:
+    """Every person x condition x outcome of a draft, person by person."""
+    return _ask(draft, people, texts_of(draft), template)
+
+
+def asked_cells(spec: RunSpec) -> Iterator[Asked]:
+    """Every person x condition x outcome of a frozen run, person by person."""
+    return _ask(spec.draft, spec.people, spec.shown, spec.template)
+
+
+def _ask(
+    draft: Draft, people: Sequence[Person], texts: Mapping[tuple[int, int], str], template: str
+) -> Iterator[Asked]:
+    scales = [outcome.scale.scale() for outcome in draft.outcomes]
     for person in people:
-        for c, o, stimulus, scale in cells:
+        for (c, o), stimulus in texts.items():
             prompt = render_prompt(person.demographics, stimulus, template)
-            sampled = scale if scale.is_open else None
-            yield Asked(person.person, c, o, Question(prompt, scale.options, sampled))
+            sampled = scales[o] if scales[o].is_open else None
+            yield Asked(person.person, c, o, Question(prompt, scales[o].options, sampled))

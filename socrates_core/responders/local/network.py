@@ -12,7 +12,7 @@ from socrates_core.records import Precision
 from socrates_core.responders.local.adapters import Adapters
 from socrates_core.responders.local.budget import TokenBudget
 from socrates_core.responders.local.forest import FOREST, Forest
-from socrates_core.responders.local.load import Loaded, load_model
+from socrates_core.responders.local.load import Loaded, LocalModel, load_model
 from socrates_core.scoring.plan import Layout
 
 # Architectures proved to take a forest's attention and positions; any other gets plain causal rows.
@@ -25,9 +25,7 @@ class Network:
     `packed` says whether it takes a forest of prompts in one row.
     """
 
-    def __init__(self, path: Path, precision: Precision) -> None:
-        """Raises UserError where the model is damaged or does not fit."""
-        loaded = load_model(path, precision)
+    def __init__(self, loaded: LocalModel) -> None:
         self.model, self.device = loaded.model, loaded.device
         self.precision: Loaded = loaded.precision
         self.packed = self.model.config.model_type in PACKED
@@ -80,11 +78,14 @@ _open: dict[tuple[Path, str, Precision], Network] = {}
 
 
 def open_network(path: Path, revision: str, precision: Precision) -> Network:
-    """The model in `path`; the one that was open before is let go first, so that two never need room together."""
+    """The model in `path`; the one that was open before is let go first, so that two never need room together.
+
+    Raises UserError where the model is damaged or does not fit.
+    """
     key = (path, revision, precision)
     if key not in _open:
         close_network()
-        _open[key] = Network(path, precision)
+        _open[key] = Network(load_model(path, precision))
     return _open[key]
 
 

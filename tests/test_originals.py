@@ -1,0 +1,92 @@
+"""Cells of a draft that were left as they are show the study's own text, word for word."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from socrates_core.corpus import open_corpus, write_corpus
+from socrates_core.corpus.tables import scale_text
+from socrates_core.drafts.originals import original_cells, texts_of
+from socrates_core.drafts.spec import Draft
+from socrates_core.drafts.start import draft_from_study
+from socrates_core.panels import draw_panel
+from socrates_core.records import DEMOGRAPHICS, Scale
+from socrates_core.simulation.people import people_effects
+from socrates_core.simulation.spec import questions
+
+SEVEN = Scale("range", 1, 7)
+ENDING = "Only return an integer from 1 to 7, nothing else."
+
+
+def shown(condition: int, task: int, text: str, question: str) -> dict[str, Any]:
+    """A stimulus in a frame that is not ours, whose question may differ from condition to condition."""
+    return {
+        "condition_num": condition, "task_num": task, "condition_name": f"c{condition}", "outcome_name": f"o{task}",
+        "condition_text": text, "question": question, "scale": scale_text(SEVEN),
+        "stimulus": f'Please look at this: {text} Now tell us, "{question}" {ENDING}',
+    }  # fmt: skip
+
+
+ASKED = [
+    shown(0, 0, "Nothing.", "How fair is the fee?"), shown(1, 0, "A fee.", "How fair is the shown fee?"),
+    shown(0, 1, "Nothing.", "Trust banks?"), shown(0, 1, "Nothing.", "Trust courts?"),
+    shown(1, 1, "A fee.", "Trust banks?"), shown(1, 1, "A fee.", "Trust courts?"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def draft(home: Path) -> Draft:
+    study = {
+        "study_id": "fees", "title": "Fees", "topic": "", "source": "", "url": "", "licence": "",
+        "wording": "instrument", "design": "between", "reference_condition": 0, "notes": [],
+    }  # fmt: skip
+    stimuli = [{"study_id": "fees", "stimulus_id": n, **each} for n, each in enumerate(ASKED)]
+    people = range(8)
+    rows = [
+        {"participant": person, "stimulus_id": n, "response": 1.0 + (person + n) % 7}
+        for person in people for n, each in enumerate(ASKED) if each["condition_num"] == person % 2
+    ]  # fmt: skip
+    write_corpus(
+        "fees", title="Fees", source="made up", studies=pd.DataFrame([study]), stimuli=pd.DataFrame(stimuli),
+        participants=pd.DataFrame([
+            {"study_id": "fees", "participant": n, **dict.fromkeys(DEMOGRAPHICS), "age": 20 + n} for n in people
+        ]),
+        responses=pd.DataFrame([{"study_id": "fees", "sample_id": n, **row} for n, row in enumerate(rows)]),
+    )  # fmt: skip
+    return draft_from_study(open_corpus("fees"), "fees")
+
+
+def test_every_cell_of_an_unchanged_draft_is_the_study_s_own(draft: Draft) -> None:
+    assert [outcome.name for outcome in draft.outcomes] == ["o0", "o1 (1)", "o1 (2)"]
+    texts = texts_of(draft)
+    own = {(each["condition_num"], each["question"]): each["stimulus"] for each in ASKED}
+    assert texts[1, 0] == own[1, "How fair is the shown fee?"]
+    assert texts[0, 2] == own[0, "Trust courts?"]
+    assert sorted(texts.values()) == sorted(each["stimulus"] for each in ASKED)
+    people = tuple(draw_panel(draft.panel.model_copy(update={"n": 1})))
+    asked = [each.question.prompt.user for each in questions(draft, people)]
+    assert all(any(text in prompt for prompt in asked) for text in texts.values())
+
+
+def test_an_edited_question_or_condition_is_put_together_anew_in_its_cells_alone(draft: Draft) -> None:
+    outcome = draft.outcomes[0].model_copy(update={"question": "How kind is the fee?"})
+    edited = draft.model_copy(update={"outcomes": (outcome, *draft.outcomes[1:])})
+    assert set(original_cells(edited)) == {(c, o) for c in (0, 1) for o in (1, 2)}
+    assert "How kind is the fee?" in texts_of(edited)[0, 0]
+    condition = draft.conditions[1].model_copy(update={"text": "A small fee."})
+    edited = draft.model_copy(update={"conditions": (draft.conditions[0], condition)})
+    assert set(original_cells(edited)) == {(0, o) for o in range(3)}
+    assert "A small fee." in texts_of(edited)[1, 2]
+
+
+def test_another_scale_is_another_question(draft: Draft) -> None:
+    outcome = draft.outcomes[1]
+    shorter = outcome.model_copy(update={"scale": outcome.scale.model_copy(update={"high": 5})})
+    edited = draft.model_copy(update={"outcomes": (draft.outcomes[0], shorter, draft.outcomes[2])})
+    assert set(original_cells(edited)) == {(c, o) for c in (0, 1) for o in (0, 2)}
+
+
+def test_people_s_effects_stand_beside_every_unchanged_cell(draft: Draft) -> None:
+    assert set(people_effects(draft, texts_of(draft))) == {(1, o) for o in range(3)}
