@@ -25,6 +25,8 @@ check: .venv/installed
 
 bench: setup
 	@$(RUN) benchmarks.score $(BENCH)
+	@$(RUN) benchmarks.precision $(BENCH)
+	@$(RUN) benchmarks.memory
 	@$(RUN) benchmarks.scale $(BENCH)
 
 .venv/installed: requirements.txt

@@ -5,6 +5,7 @@ import streamlit as st
 
 from pages.view import charts, data, state
 from pages.view.answers import show_answers
+from pages.view.by_hand import show_scale_by_hand
 from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, show_prompt, theme
 from pages.view.takers import show_takers
 from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
@@ -135,7 +136,7 @@ def show_conditions(record: StudyRecord, plan: Outline) -> None:
                     show_difference(texts[number], texts[own])
 
 
-def show_outcomes(plan: Outline) -> None:
+def show_outcomes(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     for at in pages_of(len(plan.items), 12, "page"):
         item = plan.items[at]
         with st.container(border=True):
@@ -151,6 +152,7 @@ def show_outcomes(plan: Outline) -> None:
                     "The scale could not be read; answers are taken as open numbers.",
                     icon=":material/warning:",
                 )
+            show_scale_by_hand(corpus, record.study_id, item)
 
 
 def show_person(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
@@ -248,7 +250,7 @@ elif view == "People":
 elif view == "Conditions":
     show_conditions(record, plan)
 elif view == "Outcomes":
-    show_outcomes(plan)
+    show_outcomes(corpus, record, plan)
 elif view == "Exact prompt":
     show_person(corpus, record, plan)
 elif view == "Similar":
