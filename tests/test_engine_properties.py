@@ -48,7 +48,8 @@ SCALES = st.one_of(
              min_size=2, max_size=6, unique=True).map(tuple),
 )  # fmt: skip
 QUESTIONS = st.builds(
-    Question, st.builds(Prompt, st.sampled_from(["", "System."]), st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)),
+    Question,
+    st.builds(Prompt, st.sampled_from(["", "System."]), st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)),
     SCALES,
 )  # fmt: skip
 

@@ -37,7 +37,7 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 
 def test_a_template_without_a_system_role_gets_it_before_the_user_s_text(tmp_path: Path) -> None:
     chat = Chat(make_tiny_model(tmp_path / "gemma", "sentencepiece", "gemma"))
-    assert chat.template == "socsci210-v1 system-in-user"
+    assert chat.difference == " system-in-user"
     assert "<start_of_turn>user\nBe brief.\n\nHello<end_of_turn>" in chat.render(Prompt("Be brief.", "Hello"))
 
 

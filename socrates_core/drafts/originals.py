@@ -37,7 +37,7 @@ def asked_items(corpus: Corpus, study_id: str, stimuli: list[Stimulus]) -> list[
     """
     by_id = {each.stimulus_id: each for each in stimuli}
     rows = corpus.outline(study_id).drop_duplicates(["task_num", "part"])
-    return [(str(row.part), by_id[int(row.stimulus_id)]) for row in rows.itertuples()]
+    return [(row["part"], by_id[row["stimulus_id"]]) for row in rows.to_dict("records")]
 
 
 def original_cells(draft: Draft) -> dict[CellKey, Stimulus]:

@@ -108,7 +108,7 @@ def _matches(draft: Draft, texts: Mapping[CellKey, str]) -> tuple[Corpus, dict[C
     for (c, o), text in texts.items():
         key = draft.conditions[c].source, draft.outcomes[o].source, text
         if key in by_text:
-            found[c, o] = by_text[key]  # type: ignore[index]
+            found[c, o] = by_text[key]
     return study[0], found
 
 
