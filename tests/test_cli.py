@@ -101,7 +101,7 @@ def test_score_writes_one_row_a_line(home: Path, tmp_path: Path) -> None:
         ('{"id": 1, "prompt": "x", "options": "yes"}', "options must be"),
         ('{"id": 1, "prompt": null, "options": ["1", "2"]}', "must be text"),
         ('{"id": [1], "prompt": "x", "options": ["1", "2"]}', "id must be"),
-        ('{"id": 1, "prompt": "x", "instruction": "sing"}', "no finite scale"),
+        ('{"id": 1, "prompt": "x", "instruction": "sing"}', "no scale that can be read"),
         ("", "holds no lines"),
     ],
 )

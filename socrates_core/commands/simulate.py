@@ -103,8 +103,9 @@ def score(
         "probabilities": [answer.probabilities.tolist() for answer in answers],
         "valid_mass": [answer.valid_mass for answer in answers],
         "n_tokens": [answer.n_tokens for answer in answers],
-        "n_samples": [answer.n_samples for answer in answers],
     }
+    if any(answer.n_samples for answer in answers):
+        columns["n_samples"] = [answer.n_samples for answer in answers]
     write_parquet(output, pa.table(columns))
     told = {"rows": len(ids), "output": str(output), "card": responder.card.as_dict()}
     print_json(told) if as_json else print(f"{len(ids)} rows scored by {model}, written to {output}")
