@@ -81,7 +81,7 @@ def open_llama(responder: LocalResponder) -> Scorer | None:
             kept = min(_common(tokens, model.input_ids[: model.n_tokens].tolist()), len(tokens) - 1)
             model.n_tokens = kept
             model.eval(tokens[kept:])
-            logits = np.ctypeslib.as_array(model._ctx.get_logits(), shape=(model.n_vocab(),))  # type: ignore[no-untyped-call]
+            logits = np.ctypeslib.as_array(model._ctx.get_logits(), shape=(model.n_vocab(),))
             tree = responder.chat.tree(each.options)
             found.append(_normalised(logits[tree.token[tree.option_node]].astype(np.float64)))
         return found

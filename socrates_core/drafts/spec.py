@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
@@ -29,6 +29,13 @@ class ScaleSpec(_Spec):
     high: Number | None = 7
     step: Number = 1
     labels: dict[Number, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _open_without_ends(cls, given: Any) -> Any:
+        """An open scale has neither end unless it names one, which is then told as a problem."""
+        opened = isinstance(given, dict) and given.get("kind") == "open_integer"
+        return {"low": None, "high": None, **given} if opened else given
 
     def scale(self) -> Scale:
         """The scale; listed answers run from their lowest to their highest value, whatever else is said."""
