@@ -17,7 +17,7 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
     scale = run.scales[outcome]
     parts = []
     for cell in run.cells:
-        if cell.outcome == outcome:
+        if cell.outcome == outcome and len(cell.values):
             told = {run.model: cell.probabilities}
             if baselines:
                 told["uniform"] = uniform(len(cell.values))

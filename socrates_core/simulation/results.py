@@ -61,7 +61,9 @@ class RunCell:
         told: dict[str, float | None] = {}
         for convention in ("observed", "stated"):
             told[f"w_{convention}"] = self.distance(self.probabilities, convention)
-            told[f"w_{convention}_uniform"] = self.distance(uniform(len(self.values)), convention)
+            told[f"w_{convention}_uniform"] = (
+                self.distance(uniform(len(self.values)), convention) if self.people else None
+            )
             blind = self.people.condition_blind if self.people else None
             told[f"w_{convention}_condition_blind"] = (
                 None if blind is None else self.distance(blind, convention)
@@ -185,7 +187,7 @@ class Run:
             for c, condition in enumerate(draft.conditions):
                 treated = self._answers(c, o)
                 both = base.index.intersection(treated.index)
-                if c != reference and len(both):
+                if c != reference and len(both) and len(values):
                     ours, theirs = (np.stack(part.loc[both].tolist()) for part in (treated, base))
                     predicted = predicted_effect(ours, theirs, values)
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
