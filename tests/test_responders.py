@@ -85,9 +85,17 @@ def test_no_questions_get_no_answers(opening: Callable[[], Responder]) -> None:
     assert list(opening().answer([])) == []
 
 
-def test_a_question_without_options_is_refused(opening: Callable[[], Responder]) -> None:
-    with pytest.raises(UserError, match="no options"):
-        list(opening().answer([Question(Prompt("", "Agree?"), ())]))
+def test_a_question_without_options_is_drawn_by_a_model_and_refused_by_a_stand_in(
+    opening: Callable[[], Responder],
+) -> None:
+    responder, asked = opening(), [Question(Prompt("", "Agree?"), ())]
+    if responder.card.name in ("echo", "uniform"):
+        with pytest.raises(UserError, match="no options"):
+            list(responder.answer(asked))
+    else:
+        (answer,) = answers(responder, asked)
+        assert answer.n_samples > 0 and answer.values is not None
+        assert len(answer.values) == len(answer.probabilities)
 
 
 def test_echo_puts_some_probability_on_no_answer_at_all() -> None:
