@@ -3,7 +3,8 @@
 import torch
 
 FIRST_WORK = 1.5e11  # parameters times tokens of the first batch: about a second on two cores
-LEAST, MOST = 256, 65536
+LEAST = 256
+MOST = {"cpu": 4096, "cuda": 65536}  # on a processor more is no faster, and only takes memory (docs/log.md)
 GPU_FIRST = 4096
 LONGEST = 4.0  # seconds a batch, so that cancelling is quick
 WORTH = 1.05  # how much faster twice the tokens must be
@@ -14,7 +15,8 @@ class TokenBudget:
 
     def __init__(self, n_parameters: int, device: torch.device) -> None:
         first = GPU_FIRST if device.type == "cuda" else int(FIRST_WORK / max(n_parameters, 1))
-        self.tokens = min(max(first, LEAST), MOST)
+        self._most = MOST.get(device.type, MOST["cpu"])
+        self.tokens = min(max(first, LEAST), self._most)
         self._best_rate, self._best_tokens = 0.0, self.tokens
         self._settled = False
 
@@ -25,7 +27,7 @@ class TokenBudget:
         rate, before = n_tokens / seconds, self.tokens
         if rate > WORTH * self._best_rate:
             self._best_rate, self._best_tokens = rate, self.tokens
-            if 2 * seconds < LONGEST and 2 * self.tokens <= MOST:
+            if 2 * seconds < LONGEST and 2 * self.tokens <= self._most:
                 self.tokens *= 2
                 return True
         self.tokens, self._settled = self._best_tokens, True

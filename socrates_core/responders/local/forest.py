@@ -15,6 +15,8 @@ from socrates_core.scoring.plan import Layout
 FOREST = "socrates_forest"
 TILE = {"cpu": 128, "cuda": 1024}  # tokens: keeps the scores of a tile in a processor's cache, and a GPU busy
 
+STEP = 64  # columns
+
 
 class Forest:
     """One batch's tiles on the device, with their masks, which all layers of a kind share."""
@@ -25,7 +27,7 @@ class Forest:
         self._tiles: list[tuple[int, int, slice | torch.Tensor]] = []
         for start in range(0, len(end), size):
             stop = min(start + size, len(end))
-            self._tiles.append((start, stop, _columns(np.flatnonzero(end[:stop] > start), device)))
+            self._tiles.append((start, stop, _columns(np.flatnonzero(end[:stop] > start), len(end), device)))
         self._masks: dict[int | None, list[torch.Tensor]] = {}
 
     def attend(
@@ -69,12 +71,20 @@ def _pick(heads: torch.Tensor, columns: slice | torch.Tensor) -> torch.Tensor:
     return heads[:, columns] if isinstance(columns, slice) else heads.index_select(1, columns)
 
 
-def _columns(columns: np.ndarray, device: torch.device) -> slice | torch.Tensor:
-    """Columns without a gap as a slice, which copies nothing."""
+def _columns(columns: np.ndarray, length: int, device: torch.device) -> slice | torch.Tensor:
+    """The columns, with further ones up to a multiple of STEP: products of few shapes, each prepared once.
+
+    Columns without a gap are a slice, which copies nothing. The further ones are hidden by the mask.
+    """
+    wanted = min(-(-len(columns) // STEP) * STEP, length)
     first, last = int(columns[0]), int(columns[-1])
     if last - first + 1 == len(columns):
-        return slice(first, last + 1)
-    return torch.from_numpy(columns).to(device)
+        first = max(0, last + 1 - wanted)
+        return slice(first, first + wanted)
+    free = np.ones(length, dtype=bool)
+    free[columns] = False
+    further = np.flatnonzero(free)[: wanted - len(columns)]
+    return torch.from_numpy(np.concatenate([columns, further])).to(device)
 
 
 def _attend(

@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,12 +65,13 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
 
 
 def tune_processor() -> None:
-    """One thread a physical core; and glibc keeps freed memory, where it would ask the kernel for every tensor anew.
+    """One thread a physical core, few prepared products, and freed memory kept.
 
-    Activations of some megabytes come and go in every layer: without this their pages are zeroed each time, which
-    costs a fifth of the time (docs/log.md).
+    Activations of some megabytes come and go in every layer: glibc would map and zero their pages each time, which
+    costs a fifth of the time (docs/log.md). oneDNN would keep a thousand prepared products, which take a gigabyte.
     """
     torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
             for option, value in (
