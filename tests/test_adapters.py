@@ -129,11 +129,28 @@ def test_an_adapter_of_another_shape_or_in_pickle_ends_in_a_sentence(base: Path,
     adapter = make_adapter(base, home / "adapters" / "first", 1)
     other = make_tiny_model(home / "models" / "other", "single-digit", hidden_size=64, head_dim=16)
     spoil(adapter, base_model_name_or_path=str(other))
-    with pytest.raises(UserError, match="does not fit its base model"):
-        answer_all(open_local(adapter), questions())
+    whole = answer_all(open_local(other, precision="fp32"), questions())
+    for _ in range(2):
+        with pytest.raises(UserError, match="does not fit its base model"):
+            answer_all(open_local(adapter, precision="fp32"), questions())
+    unchanged = answer_all(open_local(other, precision="fp32"), questions())
+    assert largest_difference(unchanged, whole) < TOLERANCE
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
     with pytest.raises(UserError, match="has no 'adapter_model"):
         open_responder(str(adapter))
+
+
+def test_an_adapter_that_was_trained_anew_in_its_folder_answers_anew(base: Path, home: Path) -> None:
+    adapter = make_adapter(base, home / "adapters" / "first", 1)
+    before = open_local(adapter, precision="fp32")
+    old = answer_all(before, questions(PROMPTS[:1]))
+    make_adapter(base, adapter, 2)
+    after = open_local(adapter, precision="fp32")
+    new = answer_all(after, questions(PROMPTS[:1]))
+    assert before.fingerprint != after.fingerprint
+    assert largest_difference(new, old) > 0.01
+    elsewhere = open_local(make_adapter(base, home / "adapters" / "second", 2), precision="fp32")
+    assert largest_difference(new, answer_all(elsewhere, questions(PROMPTS[:1]))) < TOLERANCE
 
 
 def test_only_one_base_model_is_in_memory(base: Path, home: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from socrates_core.commands.cache import cache as forget
 from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec
 from socrates_core.errors import UserError
 from socrates_core.jobs.progress import Reporter
@@ -112,3 +113,10 @@ def test_the_scale_of_an_open_question_is_part_of_its_key() -> None:
     prompt = Prompt("", "How many?")
     plain, scaled = Question(prompt, ()), Question(prompt, (), Scale("open_integer"))
     assert answer_key("f", plain) != answer_key("f", scaled)
+
+
+def test_nothing_is_forgotten_while_a_job_may_need_it(home: Path) -> None:
+    draft = open_draft()
+    submit_simulation(draft.model_copy(update={"outcomes": draft.outcomes[1:]}), ModelRequest("echo"))
+    with pytest.raises(UserError, match="may need these answers"):
+        forget(before="2999-01-01")

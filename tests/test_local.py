@@ -214,6 +214,12 @@ def test_a_prompt_beyond_the_context_limit_names_model_limit_and_length(tiny: Pa
     assert context_limit(str(tiny)) == 1024
 
 
+def test_a_prompt_that_is_too_long_is_refused_before_any_other_is_answered(tiny: Path) -> None:
+    asked = [*questions(), Question(Prompt("", "x " * 20_000), ("1", "2"))]
+    with pytest.raises(UserError, match="takes at most"):
+        next(open_local(tiny).answer(asked))
+
+
 def test_a_model_without_a_chat_template_gets_plain_paragraphs_and_its_card_says_so(copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
     model = open_local(copy, precision="fp32")

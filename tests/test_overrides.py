@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from socrates_core.corpus import Corpus, open_corpus, write_corpus
 from socrates_core.corpus.overlay import overrides_path
-from socrates_core.corpus.overrides import clear_scale, set_scale, unread
+from socrates_core.corpus.overrides import (
+    clear_scale,
+    clear_scales,
+    set_by_hand,
+    set_scale,
+    set_scales,
+    unread,
+)
 from socrates_core.corpus.tables import on_scale
 from socrates_core.errors import UserError
 from socrates_core.records import Scale
@@ -157,3 +164,16 @@ def test_the_file_of_scales_is_plain_data(own_home: Path) -> None:
     set_scale(unread_corpus(), "news", 1, FIVE)
     stored = json.loads((own_home / "overrides" / "mine.json").read_text())
     assert pd.DataFrame(stored["scales"]).columns.tolist() == ["study_id", "stimulus", "scale"]
+
+
+def test_many_scales_are_set_and_given_back_at_once() -> None:
+    corpus = open_corpus(write_corpus("mine", **tables()).name)
+    stimuli = corpus.stimuli("news")
+    set_scales(corpus, stimuli, "Only return an integer from 0 to 10, nothing else.")
+    assert [each.scale for each in corpus.stimuli("news")] == [Scale("range", 0, 10)] * len(stimuli)
+    assert set_by_hand(corpus, stimuli) == stimuli
+    clear_scales(corpus, stimuli)
+    assert [each.scale for each in corpus.stimuli("news")] == [SEVEN] * len(stimuli)
+    with pytest.raises(UserError, match="No answer scale"):
+        set_scales(corpus, stimuli, "Say something.")
+    assert set_by_hand(corpus, stimuli) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from transformers import AutoModelForCausalLM
 from socrates_core.records import Floats, Prompt, Question, Scale
 from socrates_core.responders import answer_all
 from socrates_core.responders.chat import Chat
-from socrates_core.responders.local.sampler import N_SAMPLES, sample_texts
-from tests.test_local import open_local
+from socrates_core.responders.local.sampler import N_SAMPLES, sample_answers, sample_texts
+from tests.test_local import MODELS, open_local
 from tests.tiny_models import make_tiny_model
 
 N_DRAWS = 20_000
@@ -125,3 +126,40 @@ def test_listed_and_open_questions_are_answered_together(flat: Path) -> None:
     ]
     found = answer_all(open_local(flat, precision="fp32"), asked)
     assert [each.n_samples for each in found] == [0, N_SAMPLES, 0]
+
+
+def test_running_out_of_memory_draws_fewer_at_a_time_and_loses_nothing(
+    flat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_local(flat, precision="fp32")
+    asked = [
+        Question(Prompt("Count.", f"How many? {'So ' * n}"), (), Scale("open_integer")) for n in range(7)
+    ]
+    expected = answer_all(model, asked)
+    sizes: list[int] = []
+
+    def small_memory(network: Any, chat: Any, batch: Any, *others: Any) -> Any:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return sample_answers(network, chat, batch, *others)
+
+    monkeypatch.setattr("socrates_core.responders.local.responder.sample_answers", small_memory)
+    found = answer_all(model, asked)
+    assert max(sizes) == 7
+    for one, other in zip(found, expected, strict=True):
+        assert one.values is not None and other.values is not None
+        assert one.values.tolist() == other.values.tolist()
+
+
+def test_every_architecture_draws(home: Path) -> None:
+    for place, (model_type, kind, config) in enumerate(MODELS):
+        path = make_tiny_model(home / "models" / f"{place}", kind, model_type, **config)
+        asked = [
+            Question(Prompt("", "How many? " + "Agree? " * n), (), Scale("open_integer")) for n in (1, 9)
+        ]
+        model = open_local(path, precision="fp32")
+        together, alone = answer_all(model, asked), [answer_all(model, [each])[0] for each in asked]
+        for one, other in zip(together, alone, strict=True):
+            assert one.values is not None and other.values is not None
+            assert one.values.tolist() == other.values.tolist()

@@ -67,7 +67,7 @@ def show_one(job: Job) -> None:
         st.caption("Nothing is logged yet.")
 
 
-def show_cache() -> None:
+def show_cache(*, busy: bool) -> None:
     """What is stored of each model, and room to be made."""
     with open_cache() as cache:
         shelves = cache.shelves()
@@ -91,7 +91,11 @@ def show_cache() -> None:
         chosen = st.selectbox(
             "Forget the answers of", list(names), format_func=names.__getitem__, index=None, key="cache_prune"
         )
-        if st.button("Forget them", disabled=chosen is None, key="cache_forget") and chosen is not None:
+        told = "Wait until no job is queued or running: it may need these answers." if busy else None
+        if (
+            st.button("Forget them", disabled=busy or chosen is None, help=told, key="cache_forget")
+            and chosen
+        ):
             with open_cache() as cache:
                 removed = cache.prune(chosen)
             st.toast(f"{removed:,} answers forgotten")
@@ -132,4 +136,4 @@ chosen = st.selectbox(
 )
 state.set_parameters(job=chosen)
 show_one(store.read_job(chosen))
-show_cache()
+show_cache(busy=active > 0)

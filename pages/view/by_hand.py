@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.view.text import escape
-from socrates_core.corpus.overlay import read_overrides, text_digest
-from socrates_core.corpus.overrides import clear_scale, set_scale
+from socrates_core.corpus.overlay import read_overrides
+from socrates_core.corpus.overrides import clear_scales, set_by_hand, set_scales
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
 from socrates_core.records import Stimulus
@@ -25,18 +25,14 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
         keep, back = st.columns([1, 3])
         if keep.button("Set this scale", key=f"{key}:set", disabled=not text.strip()):
             try:
-                for each in _stimuli(corpus, study_id, item):
-                    set_scale(corpus, study_id, each.stimulus_id, text)
+                set_scales(corpus, _stimuli(corpus, study_id, item), text)
             except UserError as error:
                 st.error(escape(str(error)), icon=":material/error:")
                 return
             st.rerun()
-        by_hand = {digest for study, digest in read_overrides(corpus.path) if study == study_id}
-        changed = _stimuli(corpus, study_id, item) if by_hand else []
-        changed = [each for each in changed if text_digest(each.stimulus) in by_hand]
+        changed = set_by_hand(corpus, _stimuli(corpus, study_id, item)) if read_overrides(corpus.path) else []
         if changed and back.button("Back to the scale that was read", key=f"{key}:clear", type="tertiary"):
-            for each in changed:
-                clear_scale(corpus, study_id, each.stimulus_id)
+            clear_scales(corpus, changed)
             st.rerun()
 
 

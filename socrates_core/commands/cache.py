@@ -6,6 +6,7 @@ import typer
 
 from socrates_core.commands.output import AsJson, print_json, print_table, say
 from socrates_core.errors import UserError
+from socrates_core.jobs.store import list_jobs
 from socrates_core.simulation.cache import open_cache
 
 
@@ -23,6 +24,10 @@ def cache(
         raise UserError(f"{before!r} is no day. Write it as in 2026-11-01.")
     with open_cache() as opened:
         if prune or before:
+            if any(job.active for job in list_jobs()):
+                raise UserError(
+                    "A job is queued or running and may need these answers. Wait for it, or cancel it first."
+                )
             known = [shelf.fingerprint for shelf in opened.shelves()]
             chosen = [each for each in known if prune and each.startswith(prune)]
             if prune and len(chosen) != 1:

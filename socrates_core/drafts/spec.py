@@ -145,7 +145,7 @@ def draft_from_dict(stored: object, where: str) -> Draft:
         return Draft.model_validate(stored)
     except ValidationError as error:
         told = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'draft'}: {each['msg']}"
+            f"{'.'.join(str(part) for part in each['loc']) or 'draft'}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()[:5]
         )
         raise UserError(f"{where} is not a draft that can be read: {told}.") from error

@@ -112,7 +112,10 @@ class AnswerCache:
             "delete from answers where (?1 is null or fingerprint = ?1) and (?2 is null or created < ?2)",
             (fingerprint, before),
         ).rowcount
-        self._connection.execute("vacuum")
+        with suppress(
+            sqlite3.OperationalError
+        ):  # another process is writing: the room is used again, if not returned
+            self._connection.execute("vacuum")
         return removed
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from socrates_core.errors import UserError
 from socrates_core.records import Precision
-from socrates_core.responders.local.adapters import Adapters
+from socrates_core.responders.local.adapters import Adapter, Adapters
 from socrates_core.responders.local.budget import TokenBudget
 from socrates_core.responders.local.forest import FOREST, Forest
 from socrates_core.responders.local.load import Loaded, LocalModel, load_model
@@ -37,9 +38,16 @@ class Network:
         self._wanted: tuple[torch.Tensor, torch.Tensor] | None = None
         self.model.get_output_embeddings().register_forward_pre_hook(self._keep_wanted)
 
-    def use(self, adapter: Path | None) -> None:
-        """Switches to the model with that LoRA adapter, or without any. The model's own weights stay."""
-        self._adapters.use(adapter)
+    def use(self, adapter: Adapter | None) -> None:
+        """Switches to the model with that LoRA adapter, or without any. The model's own weights stay.
+
+        Raises UserError where the adapter does not fit; the model, of which a part may be changed then, is let go.
+        """
+        try:
+            self._adapters.use(adapter)
+        except UserError:
+            close_network()
+            raise
 
     def logits(self, layout: Layout) -> torch.Tensor:
         """Next-token logits [N, V] in fp32 at the N places that the layout reads."""

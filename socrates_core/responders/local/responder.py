@@ -1,7 +1,7 @@
 """A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -54,11 +54,12 @@ class LocalResponder:
         self._precision, self._deterministic = precision, deterministic
         self._shared = share_prefixes and not deterministic
         self._decoding = decoding
-        own = self._folder.own
+        own, made_of = self._folder.own, revision(self._folder)
+        self._adapter = (self._folder.adapter, made_of) if self._folder.adapter else None
         self.card = ResponderCard(
             name=own.name if own.parent.name in KINDS else name,
             model=self._folder.card.get("base") or (self._folder.base.name if self._folder.adapter else name),
-            revision=revision(self._folder), precision=self._network().precision, decoding=decoding,
+            revision=made_of, precision=self._network().precision, decoding=decoding,
             template=self._folder.template + self.chat.difference, deterministic=deterministic,
         )  # fmt: skip
         self.fingerprint = digest(self.card.as_dict())
@@ -68,6 +69,7 @@ class LocalResponder:
         places: dict[Question, list[int]] = {}
         for place, question in enumerate(questions):
             places.setdefault(question, []).append(place)
+        self._check_longest(places)
         windows = _windows([question for question in places if question.options])
         with ThreadPoolExecutor(1) as pool:  # a window becomes tokens while the one before it is answered
             coming = pool.submit(self._items, windows[0], places) if windows else None
@@ -93,13 +95,14 @@ class LocalResponder:
         while waiting:
             batch = waiting.pop(0)
             network = self._network()
-            network.use(self._folder.adapter)
+            network.use(self._adapter)
             engine = Engine(network, self.chat.vocabulary, self._decoding, shared=self._shared)
             n_tokens, begun = engine.lay_out(batch).tokens.size, time.perf_counter()
             try:
                 found = engine.distributions(batch)
             except RuntimeError as error:
-                self._make_smaller(error, batch, n_tokens)
+                _require_out_of_memory(error, [len(item.prompt) for item in batch])
+                network.budget.ran_out(n_tokens)
                 waiting = self._plan([*batch, *chain(*waiting)])
                 continue
             if not self._deterministic and network.budget.ran(n_tokens, time.perf_counter() - begun):
@@ -110,33 +113,25 @@ class LocalResponder:
                 for position in item.positions
             }
 
-    def _make_smaller(self, error: RuntimeError, batch: list[Item], n_tokens: int) -> None:
-        """Halves the budget after running out of memory.
-
-        Raises `error` where it is about something else, and UserError where one prompt alone is too much.
-        """
-        if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
-            raise error
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(batch) == 1:
-            raise UserError(
-                f"A prompt of {len(batch[0].prompt):,} tokens does not fit in this machine's memory. "
-                "Shorten it, or open the model with precision 'nf4'."
-            ) from error
-        self._network().budget.ran_out(n_tokens)
-
     def _sample(
         self, asked: Sequence[Question], places: Mapping[Question, Sequence[int]]
     ) -> Iterator[dict[int, Answer]]:
         ordered = sorted(asked, key=lambda question: len(question.prompt.user))
-        for start in range(0, len(ordered), AT_ONCE):
-            batch = ordered[start : start + AT_ONCE]
+        most = 1 if self._deterministic else AT_ONCE
+        waiting = [ordered[start : start + most] for start in range(0, len(ordered), most)]
+        while waiting:
+            batch = waiting.pop(0)
             prompts = list(self.chat.encode([question.prompt for question in batch]))
             self._check_length(max(map(len, prompts)), N_TOKENS)
             network = self._network()
-            network.use(self._folder.adapter)
-            answers = sample_answers(network, self.chat, batch, prompts, self._decoding)
+            network.use(self._adapter)
+            try:
+                answers = sample_answers(network, self.chat, batch, prompts, self._decoding)
+            except RuntimeError as error:
+                _require_out_of_memory(error, [len(prompt) for prompt in prompts])
+                half = len(batch) // 2
+                waiting = [batch[:half], batch[half:], *waiting]
+                continue
             yield {
                 place: answer
                 for question, answer in zip(batch, answers, strict=True)
@@ -151,12 +146,36 @@ class LocalResponder:
     def _network(self) -> Network:
         return open_network(self._folder.base, self._base_revision, self._precision)
 
+    def _check_longest(self, asked: Iterable[Question]) -> None:
+        """Refuses a prompt that is too long before the others are answered, not hours later."""
+        longest = max(
+            (question.prompt for question in asked), key=lambda prompt: len(prompt.user), default=None
+        )
+        if longest is not None:
+            self._check_length(len(next(self.chat.encode([longest]))), 0)
+
     def _check_length(self, n_tokens: int, n_more: int) -> None:
         if self._limit is not None and n_tokens + n_more > self._limit:
             raise UserError(
                 f"The model {self.card.name!r} takes at most {self._limit:,} tokens, but a prompt has "
                 f"{n_tokens:,}. Shorten the condition or the question."
             )
+
+
+def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
+    """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
+
+    Raises `error` where it is about something else, and UserError where one prompt alone is too much.
+    """
+    if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+        raise error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(lengths) == 1:
+        raise UserError(
+            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. "
+            "Shorten it, or open the model with precision 'nf4'."
+        ) from error
 
 
 def _windows(questions: Sequence[Question]) -> list[list[Question]]:
