@@ -26,6 +26,9 @@ page = st.navigation(
         "Screen": [
             st.Page(PAGES.draft, title="Draft", icon=":material/edit_note:"),
             st.Page(PAGES.results, title="Results", icon=":material/bar_chart:"),
+            st.Page(PAGES.compare, title="Compare", icon=":material/compare_arrows:"),
+            st.Page(PAGES.experiment, title="Experiments", icon=":material/stacked_line_chart:"),
+            st.Page(PAGES.power, title="Power", icon=":material/bolt:"),
         ],
         "Activity": [st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:")],
     }

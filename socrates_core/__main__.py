@@ -6,7 +6,22 @@ import typer
 from typer.exceptions import TyperException
 
 from socrates_core.commands import app as dashboard
-from socrates_core.commands import cache, exports, imports, jobs, scales, simulate, splits, studies
+from socrates_core.commands import (
+    cache,
+    evaluate,
+    experiments,
+    exports,
+    imports,
+    jobs,
+    metrics,
+    power,
+    reports,
+    scales,
+    seals,
+    simulate,
+    splits,
+    studies,
+)
 from socrates_core.errors import UserError
 
 app = typer.Typer(
@@ -19,7 +34,10 @@ app = typer.Typer(
 for command in (
     simulate.setup, studies.studies, studies.study, studies.scale, studies.prompt,
     simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models, simulate.drift,
-    cache.cache,    jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
+    evaluate.evaluate, evaluate.evaluations, evaluate.compare,
+    experiments.experiment, experiments.experiments, metrics.metrics, power.power,
+    reports.report, cache.cache, seals.freeze, seals.seal, seals.reveal, seals.seals,
+    jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(splits.app, name="split")

@@ -40,7 +40,7 @@ def draw_panel(spec: PanelSpec) -> list[Person]:
     chosen = np.random.default_rng(spec.seed).choice(len(pool), size=spec.n, replace=False)
     rows = pool.iloc[chosen].to_dict("records")
     return [
-        Person(index, f"{spec.corpus}/{row['study_id']}/{row['participant']}", _present(row))
+        Person(index, f"{spec.corpus}/{row['study_id']}/{row['participant']}", present(row))
         for index, row in enumerate(rows)
     ]
 
@@ -65,7 +65,8 @@ def _described(spec: PanelSpec) -> list[Person]:
     ]
 
 
-def _present(row: Mapping[Any, Any]) -> dict[str, str | int]:
+def present(row: Mapping[Any, Any]) -> dict[str, str | int]:
+    """The demographics that a row of participants has, missing ones left out."""
     found: dict[str, str | int] = {}
     for field in DEMOGRAPHICS:
         value = row.get(field)

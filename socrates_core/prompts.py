@@ -7,7 +7,7 @@ from itertools import pairwise, takewhile
 
 from socrates_core.errors import unknown
 from socrates_core.personas import render_profile
-from socrates_core.records import Prompt
+from socrates_core.records import Prompt, Question, Scale
 from socrates_core.scales.instructions import instruction_start
 
 TEMPLATE = "socsci210-v1"
@@ -54,6 +54,14 @@ def render_prompt(demographics: Mapping[str, str | int], stimulus: str, template
         raise unknown("prompt template", template, TEMPLATES)
     user = _USER if template == TEMPLATE else _USER_STIMULUS_FIRST
     return Prompt(SYSTEM, user.format(profile=render_profile(demographics), stimulus=stimulus))
+
+
+def ask(
+    demographics: Mapping[str, str | int], stimulus: str, scale: Scale, template: str = TEMPLATE
+) -> Question:
+    """One person's question: every answer of the scale is an option, or numbers are drawn where they are too many."""
+    prompt = render_prompt(demographics, stimulus, template)
+    return Question(prompt, (), scale) if scale.is_drawn else Question(prompt, scale.options)
 
 
 def render_stimulus(condition_text: str, question: str, instruction: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LISTED = 100_000
+MAX_SCORED = 1_001  # values whose probabilities are worked out one by one
 Number = int | float
 Floats = NDArray[np.float64]
 ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
@@ -56,6 +57,11 @@ class Scale:
     @property
     def is_open(self) -> bool:
         return not self.values
+
+    @property
+    def is_drawn(self) -> bool:
+        """True where answers are drawn from a model, since the values are open or too many to score."""
+        return not 1 <= len(self.values) <= MAX_SCORED
 
     def label(self, value: Number) -> str:
         """The label of `value`, or an empty text."""
@@ -113,13 +119,20 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is asked: the system text and the user text, before any chat template."""
+    """What a model is asked: the system text and the user text, before any chat template.
+
+    `shots` are turns before it: what others were asked and what they answered.
+    """
 
     system: str
     user: str
+    shots: tuple[tuple[str, str], ...] = ()
 
     def messages(self) -> list[dict[str, str]]:
-        return [{"role": "system", "content": self.system}, {"role": "user", "content": self.user}]
+        said = [("system", self.system)]
+        for asked, answered in self.shots:
+            said += [("user", asked), ("assistant", answered)]
+        return [{"role": role, "content": text} for role, text in (*said, ("user", self.user))]
 
 
 @dataclass(frozen=True)
@@ -140,8 +153,8 @@ class Answer:
 
     `probabilities` [k] sums to 1; `valid_mass` in [0, 1] is the probability the model put on any of
     the options before it was normalised; `n_tokens` is the length of the prompt (0 without a tokenizer).
-    An answer to an open question comes from `n_samples` draws: `probabilities` [k] are shares of the `values` [k]
-    that were drawn, `valid_mass` the share of draws that are answers at all.
+    An answer from `n_samples` draws has shares as `probabilities` [k], NaN where no draw was an answer, and the share
+    of draws that are answers at all as `valid_mass`; that to an open question belongs to the `values` [k] drawn.
     """
 
     probabilities: Floats
@@ -151,9 +164,15 @@ class Answer:
     n_samples: int = 0
 
 
+_ADDED = ("deterministic", "server", "elicitation")  # to cards of an earlier version
+
+
 @dataclass(frozen=True)
 class ResponderCard:
-    """What answered: enough to key the cache and to tell a reader which model spoke."""
+    """What answered: enough to key the cache and to tell a reader which model spoke.
+
+    `server` and `elicitation` are where and how a served model was asked; empty for others.
+    """
 
     name: str
     model: str
@@ -162,10 +181,12 @@ class ResponderCard:
     decoding: Decoding
     template: str
     deterministic: bool = False
+    server: str = ""
+    elicitation: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON; `deterministic` is named where it holds, so that answers stored before there was one are found."""
-        return {name: value for name, value in vars(self).items() if name != "deterministic" or value}
+        """As JSON; the last three are named where they are set, so that answers stored before them are found."""
+        return {name: value for name, value in vars(self).items() if value or name not in _ADDED}
 
 
 @dataclass(frozen=True)
@@ -173,8 +194,8 @@ class Effect:
     """A difference in means of one outcome, condition minus reference, with its 95% interval.
 
     On the scale's own units; `share` is the difference over the scale's range; `d` is Cohen's d (NaN
-    without spread). `n` is the number of people in both conditions. `low`, `high` and `p`, of the two-sided
-    test of no difference, are NaN where no interval is earned.
+    without spread). `n` and `n_reference` people answered in the two conditions. `low`, `high`, `p` of the two-sided
+    test of no difference, and the standard error `se` are NaN where no interval is earned.
     """
 
     difference: float
@@ -185,3 +206,4 @@ class Effect:
     share: float
     d: float
     p: float = math.nan
+    se: float = math.nan

@@ -21,6 +21,8 @@ from socrates_core.analysis.effects import holm, mean_difference, paired_differe
 from socrates_core.corpus import open_corpus, write_corpus
 from socrates_core.corpus.near import near_draft, near_study, near_text
 from socrates_core.corpus.search import search
+from socrates_core.corpus.splits import load_split, save_split, sides_of_studies
+from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.tables import scale_text
 from socrates_core.drafts import store as drafts
 from socrates_core.drafts.start import draft_from_study
@@ -249,6 +251,20 @@ def test_the_official_split_is_a_facet_where_it_came_with_the_corpus(starter_hom
     app = open_page(STUDIES, split="unseen")
     assert sorted(app.dataframe[0].value["study_id"]) == known[:2]
     forget()
+
+
+def test_a_saved_split_is_a_facet_by_its_name(starter_home: Path) -> None:
+    corpus = open_corpus("starter")
+    held = save_split(make_split(corpus, "studies", name="mine", seed=1))
+    save_split(make_split(corpus, "outcomes", name="parts"))
+    sides = sides_of_studies("starter")
+    assert sides_of_studies("other") == {} and sides["framing"][-1] == "parts: some outcomes held out"
+    ids = sorted(load_split("mine").held_out)
+    app = open_page(STUDIES, split="mine: held out")
+    assert sorted(app.dataframe[0].value["study_id"]) == ids and "held out" in fine(app)
+    held.write_text("[]")
+    options = next(box for box in open_page(STUDIES).multiselect if box.key == "split").options
+    assert options == ["parts: some outcomes held out", "parts: trained on"]
 
 
 def test_groups_below_the_smallest_are_named_and_not_drawn(home: Path) -> None:

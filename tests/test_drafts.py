@@ -93,7 +93,7 @@ def test_a_complete_draft_has_no_problems() -> None:
     [
         ScaleSpec(low=5, high=5),
         ScaleSpec(low=7, high=1),
-        ScaleSpec(low=0, high=5000),
+        ScaleSpec(low=0, high=500_000),
         ScaleSpec(kind="enum_labels", low=1, high=2, labels={1: "Yes", 2: "Yes"}),
         ScaleSpec(kind="enum_labels", low=1, high=2, labels={1: "Yes", 2: " "}),
         ScaleSpec(kind="enum_labels", low=1, high=0, labels={}),

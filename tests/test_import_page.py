@@ -134,7 +134,7 @@ MAPPING = {
             "name": "o", "question": "q?", "scale": "Only return an integer from 0 to 10, nothing else.", "column": "q",
             "missing": ["99", "NA, really"], "values": {"None": 0, "Half": 0.5}, "when": {"item": "3"},
             "column_by_condition": {"B": "qb"}, "text_by_condition": {"B": "q: {b}?"},
-            "scale_by_condition": {"B": "Only return an integer from 0 to 5, nothing else."},
+            "scale_by_condition": {"B": "Only return an integer from 0 to 5, nothing else."}, "proposed": True,
         }
     ],
     "keep": [{"column": "done", "values": ["1", "True"], "reason": "unfinished"}],

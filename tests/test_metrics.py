@@ -1,5 +1,10 @@
-"""Wasserstein and accuracy as the paper counts them, against scipy, popfidelity and known wrong ways."""
+"""Wasserstein and accuracy as the paper counts them, against scipy, popfidelity and known wrong ways.
 
+The other known wrong ways are refused where they would happen: taking the first number of a text in
+`test_read.py`, scoring only the first token of "10" in `test_scoring.py`, random row splits in `test_splits.py`.
+"""
+
+import ast
 import os
 import subprocess
 import sys
@@ -166,6 +171,19 @@ def test_the_stated_range_is_the_scales_not_the_peoples() -> None:
     counts, guess = np.array([0, 0, 50, 50, 0, 0, 0.0]), np.array([0, 0, 0, 100, 0, 0, 0.0])
     assert exact_wasserstein(SEVEN, guess, counts, convention="stated") == pytest.approx(0.5 / 6)
     assert exact_wasserstein(SEVEN, guess, counts, convention="observed") == pytest.approx(0.5)
+
+
+def test_there_is_one_wasserstein_distance_and_no_seed_from_hash() -> None:
+    distances, hashed = [], []
+    for path in (p for room in ("pages", "socrates_core", "training") for p in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and "wasserstein" in node.name:
+                distances.append(path.relative_to(ROOT).as_posix())
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hash":
+                hashed.append(path)
+            if isinstance(node, ast.ImportFrom) and node.module == "scipy.stats":
+                assert "wasserstein_distance" not in {alias.name for alias in node.names}, path
+    assert set(distances) == {"socrates_core/analysis/metrics.py"} and hashed == []
 
 
 def test_answers_that_are_not_one_a_person_are_refused() -> None:

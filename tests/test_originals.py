@@ -8,6 +8,7 @@ import pytest
 
 from socrates_core.corpus import open_corpus, write_corpus
 from socrates_core.corpus.tables import scale_text
+from socrates_core.drafts.check import problems, warnings
 from socrates_core.drafts.originals import original_cells, texts_of
 from socrates_core.drafts.spec import Draft
 from socrates_core.drafts.start import draft_from_study
@@ -38,24 +39,29 @@ ASKED = [
 
 @pytest.fixture
 def draft(home: Path) -> Draft:
+    return draft_of("fees", ASKED)
+
+
+def draft_of(name: str, asked: list[dict[str, Any]]) -> Draft:
+    """The draft of a study that asked so, alone in a corpus of that name."""
     study = {
         "study_id": "fees", "title": "Fees", "topic": "", "source": "", "url": "", "licence": "",
         "wording": "instrument", "design": "between", "reference_condition": 0, "notes": [],
     }  # fmt: skip
-    stimuli = [{"study_id": "fees", "stimulus_id": n, **each} for n, each in enumerate(ASKED)]
+    stimuli = [{"study_id": "fees", "stimulus_id": n, **each} for n, each in enumerate(asked)]
     people = range(8)
     rows = [
         {"participant": person, "stimulus_id": n, "response": 1.0 + (person + n) % 7}
-        for person in people for n, each in enumerate(ASKED) if each["condition_num"] == person % 2
+        for person in people for n, each in enumerate(asked) if each["condition_num"] == person % 2
     ]  # fmt: skip
     write_corpus(
-        "fees", title="Fees", source="made up", studies=pd.DataFrame([study]), stimuli=pd.DataFrame(stimuli),
+        name, title="Fees", source="made up", studies=pd.DataFrame([study]), stimuli=pd.DataFrame(stimuli),
         participants=pd.DataFrame([
             {"study_id": "fees", "participant": n, **dict.fromkeys(DEMOGRAPHICS), "age": 20 + n} for n in people
         ]),
         responses=pd.DataFrame([{"study_id": "fees", "sample_id": n, **row} for n, row in enumerate(rows)]),
     )  # fmt: skip
-    return draft_from_study(open_corpus("fees"), "fees")
+    return draft_from_study(open_corpus(name), "fees")
 
 
 def test_every_cell_of_an_unchanged_draft_is_the_study_s_own(draft: Draft) -> None:
@@ -86,6 +92,23 @@ def test_another_scale_is_another_question(draft: Draft) -> None:
     shorter = outcome.model_copy(update={"scale": outcome.scale.model_copy(update={"high": 5})})
     edited = draft.model_copy(update={"outcomes": (draft.outcomes[0], shorter, draft.outcomes[2])})
     assert set(original_cells(edited)) == {(c, o) for c in (0, 1) for o in (0, 2)}
+
+
+def test_conditions_that_differ_in_the_question_alone_can_be_run_as_they_are(home: Path) -> None:
+    asked = [shown(each["condition_num"], each["task_num"], "Nothing.", each["question"]) for each in ASKED]
+    alike = draft_of("alike", asked)
+    assert problems(alike) == []
+    assert [each.field for each in warnings(alike)] == ["outcomes.1.question", "outcomes.2.question"]
+    assert all("c0 and c1 show the same words" in each.message for each in warnings(alike))
+    blind = alike.model_copy(update={"outcomes": alike.outcomes[1:]})
+    assert [each.field for each in problems(blind)] == ["conditions.0.text", "conditions.1.text"]
+
+
+def test_a_draft_warns_where_an_edit_lost_what_the_study_says_in_its_question(draft: Draft) -> None:
+    assert warnings(draft) == []
+    edited = draft.conditions[1].model_copy(update={"text": "A small fee."})
+    (lost,) = warnings(draft.model_copy(update={"conditions": (draft.conditions[0], edited)}))
+    assert lost.field == "outcomes.0.question" and "After your edit c1 show" in lost.message
 
 
 def test_people_s_effects_stand_beside_every_unchanged_cell(draft: Draft) -> None:

@@ -66,6 +66,26 @@ def test_a_scale_set_by_hand_is_that_of_the_stimulus_and_of_its_answers() -> Non
     )  # the files are as they were written
 
 
+def test_what_the_catalogue_says_of_a_study_follows_its_scales_set_by_hand() -> None:
+    corpus = unread_corpus()
+
+    def told() -> tuple[Any, ...]:
+        (row,) = corpus.studies().to_dict("records")
+        study = corpus.study("news")
+        assert [*row["flags"]] == [*study.flags] and row["n_off_scale"] == study.n_off_scale
+        assert [*row["notes"]] == [*study.notes] and [*row["scale_kinds"]] == [*study.scale_kinds]
+        return study.n_off_scale, study.scale_kinds, study.flags, len(study.notes) - len(study.flags)
+
+    before = told()
+    assert before[:2] == (0, ()) and "unread_scale" in before[2] and "off_scale" not in before[2]
+    set_scale(corpus, "news", 1, "Only return an integer from 1 to 7, nothing else.")
+    assert told() == (1, ("range",), ("off_scale", "unread_scale", "scale_differs"), before[3])
+    set_scale(corpus, "news", 0, "Only return an integer from 1 to 7, nothing else.")
+    assert told()[2] == ("off_scale",)
+    clear_scales(corpus, corpus.stimuli("news"))
+    assert told() == before
+
+
 def test_a_scale_that_was_read_can_be_corrected_and_given_back() -> None:
     corpus = open_corpus(write_corpus("mine", **tables()).name)
     set_scale(corpus, "news", 1, Scale("range", 1, 9))

@@ -182,7 +182,7 @@ def test_display_order_timing_and_strange_questions_are_left_out_by_name(tmp_pat
     }  # fmt: skip
     understood = two_arms(tmp_path, asked, columns).understood()
     assert understood.left_out == {
-        "Q11_DO_1": "display order", "Q12_1": "question type HotSpot OnOff, which is not read",
+        "Q11_DO_1": "display order", "Q12_1": "clicks on a picture, no answer on a scale",
         "mood": "no question of this survey", "StartDate": "recorded by Qualtrics itself",
     }  # fmt: skip
     assert "Left out: Q11_DO_1 (display order)." in understood.warnings

@@ -1,7 +1,7 @@
 """What every responder keeps to, whatever it is; and the list of models to choose from."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.records import Answer, Decoding, Prompt, Question
 from socrates_core.responders import Responder, context_limit, count_tokens, open_responder
+from socrates_core.responders.api.server import Service
 from socrates_core.responders.catalog import list_models
+from tests.api_server import ApiServer, ModelVoice, serving
 from tests.tiny_models import make_tiny_model
 
 STRANGE = "<script>alert(1)</script> **bold** $\\latex$ \u202eright to left\u202c zero\u200bwidth \ud800 🙂"
@@ -29,12 +31,23 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny", "three-digit")
 
 
-@pytest.fixture(params=["echo", "uniform", "tiny", "tiny, paper"])
-def opening(request: pytest.FixtureRequest, tiny_path: Path, home: Path) -> Callable[[], Responder]:
+@pytest.fixture(scope="module")
+def server(tiny_path: Path) -> Iterator[ApiServer]:
+    with serving(ModelVoice(tiny_path)) as found:
+        yield found
+
+
+@pytest.fixture(params=["echo", "uniform", "tiny", "tiny, paper", "api", "api, paper"])
+def opening(
+    request: pytest.FixtureRequest, tiny_path: Path, home: Path, server: ApiServer
+) -> Callable[[], Responder]:
     """Opens the responder under test."""
     if request.param in ("echo", "uniform"):
         return lambda: open_responder(request.param)
     decoding: Decoding = "paper" if "paper" in request.param else "exact"
+    if "api" in request.param:
+        service = Service(server.url, n_samples=5)
+        return lambda: open_responder("api:tiny", decoding=decoding, service=service)
     return lambda: open_responder(str(tiny_path), precision="fp32", decoding=decoding)
 
 

@@ -10,6 +10,7 @@ import torch
 from scipy import stats
 from transformers import AutoModelForCausalLM
 
+from socrates_core.prompts import ask
 from socrates_core.records import Floats, Prompt, Question, Scale
 from socrates_core.responders import answer_all
 from socrates_core.responders.chat import Chat
@@ -150,6 +151,35 @@ def test_running_out_of_memory_draws_fewer_at_a_time_and_loses_nothing(
     for one, other in zip(found, expected, strict=True):
         assert one.values is not None and other.values is not None
         assert one.values.tolist() == other.values.tolist()
+
+
+def test_deterministic_draws_run_alone(flat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [
+        Question(Prompt("Count.", f"How many? {'So ' * n}"), (), Scale("open_integer")) for n in range(5)
+    ]
+    sizes: list[int] = []
+
+    def counted(network: Any, chat: Any, batch: Any, *others: Any) -> Any:
+        sizes.append(len(batch))
+        return sample_answers(network, chat, batch, *others)
+
+    monkeypatch.setattr("socrates_core.responders.local.responder.sample_answers", counted)
+    model = open_local(flat, precision="fp32", deterministic=True)
+    together = answer_all(model, asked)
+    assert sizes == [1] * 5
+    backwards = answer_all(model, asked[::-1])[::-1]
+    for one, other in zip(together, backwards, strict=True):
+        assert one.values is not None and other.values is not None
+        assert one.values.tolist() == other.values.tolist()
+
+
+def test_a_scale_of_more_values_than_can_be_scored_is_drawn_and_read_on_it(flat: Path) -> None:
+    wide = Scale("range", 0, 2000)
+    question = ask({"age": 34}, "How many? Only return an integer from 0 to 2000, nothing else.", wide)
+    assert question.options == () and not ask({}, "1 to 3", Scale("range", 1, 3)).scale
+    (found,) = answer_all(open_local(flat, precision="fp32"), [question])
+    assert found.n_samples == N_SAMPLES and found.values is not None
+    assert set(found.values) <= set(wide.values)
 
 
 def test_every_architecture_draws(home: Path) -> None:

@@ -16,6 +16,7 @@ from socrates_core.scoring.plan import (
     lay_out,
     lay_out_chains,
     plan_batches,
+    rounded,
 )
 from socrates_core.scoring.tree import (
     AnswerTree,
@@ -159,8 +160,11 @@ def seen_by(layout_end: np.ndarray, row: int, column: int) -> list[int]:
 def test_every_read_sees_exactly_its_own_path(option_sets: list[list[str]]) -> None:
     items = [item(4 + place, options) for place, options in enumerate(option_sets)]
     wanted = [[*each.prompt, *each.tree.path(int(node))] for each in items for node in each.tree.inner]
-    for layout in (lay_out(items), lay_out(items, shared=False), lay_out_chains(items)):
-        for path, row, column in zip(wanted, layout.read_row, layout.read_column, strict=True):
+    shared = lay_out(items)
+    rows = rounded(shared, tokens=64, reads=16)
+    assert rows.tokens.shape[1] % 64 == 0 == len(rows.read_row) % 16
+    for layout in (shared, rows, lay_out(items, shared=False), lay_out_chains(items)):
+        for path, row, column in zip(wanted, layout.read_row, layout.read_column, strict=False):
             seen = seen_by(layout.end, int(row), int(column))
             assert layout.tokens[row, seen].tolist() == path
             assert layout.depth[row, seen].tolist() == list(range(len(path)))

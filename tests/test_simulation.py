@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,9 +20,9 @@ from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.panels import draw_panel
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
+from socrates_core.reporting.folder import write_report
 from socrates_core.responders.echo import Echo
 from socrates_core.simulation.cache import answer_key, open_cache
-from socrates_core.simulation.export import export_run
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, load_spec, questions, submit_simulation
@@ -231,19 +230,9 @@ def test_the_key_tells_prompts_options_and_models_apart() -> None:
     assert answer_key("f", question) not in others and len(set(others)) == 3
 
 
-def test_an_export_holds_tables_spec_manifest_and_a_command_that_reproduces_the_run(
-    home: Path, tmp_path: Path
-) -> None:
+def test_the_draft_in_a_report_reproduces_the_run(home: Path, tmp_path: Path) -> None:
     run = load_run(run_now(make_draft()))
-    folder = export_run(run, tmp_path / "out", {"a.svg": b"<svg/>"})
-    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {
-        "people.csv", "cells.csv", "effects.csv", "people.parquet", "cells.parquet", "spec.json",
-        "manifest.json", "draft.yaml", "README.txt", "figures/a.svg",
-    }  # fmt: skip
-    people = pd.read_csv(folder / "people.csv")
-    assert np.allclose(people[[f"p_{v}" for v in range(1, 8)]].sum(axis=1), 1)
-    path = str(folder / "draft.yaml")
+    path = str(write_report(run, tmp_path / "out") / "draft.yaml")
     again = subprocess.run(
         [sys.executable, *(path if part == "draft.yaml" else part for part in run.command[1:]), "--json"],
         capture_output=True, text=True, check=False,
@@ -251,8 +240,6 @@ def test_an_export_holds_tables_spec_manifest_and_a_command_that_reproduces_the_
     assert again.returncode == 0, again.stderr
     repeated = load_run(json.loads(again.stdout)["run_id"])
     assert repeated.people.drop(columns="cached").equals(run.people.drop(columns="cached"))
-    with pytest.raises(UserError, match="not empty"):
-        export_run(run, folder)
 
 
 def test_a_panel_is_the_same_for_the_same_seed_and_another_for_another(starter_home: Path) -> None:

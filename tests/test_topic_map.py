@@ -103,6 +103,34 @@ def test_the_page_draws_the_map_and_fades_what_does_not_match(starter_home: Path
     assert list(shown(open_page(MAP, points="Questions", colour="Corpus"))) == ["starter (23)"]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_no_label_covers_another_or_leaves_a_narrow_map(seed: int) -> None:
+    drawn = np.random.default_rng(seed)
+    x, y = drawn.uniform(-1, 1, (2, 20))
+    labels = ["x" * n for n in drawn.integers(5, 22, 20)]
+    places = scatter.label_places(x.tolist(), y.tolist(), labels)
+    boxes = []
+    for at, place in enumerate(places):
+        if place:
+            up, side = place.split()
+            width = scatter.LETTER * len(labels[at])
+            left = scatter.UNIT * x[at] - {"center": width / 2, "right": 0, "left": width}[side]
+            low = scatter.UNIT * y[at] + (scatter.POINT if up == "top" else -scatter.POINT - scatter.LINE)
+            boxes.append((left, low, left + width, low + scatter.LINE))
+    assert len(boxes) > 10 and all(max(abs(box[0]), abs(box[2])) <= 176 for box in boxes)
+    for at, (left, low, right, high) in enumerate(boxes):
+        for other_left, b, r, h in boxes[:at]:
+            assert not (left < r and other_left < right and low < h and b < high)
+
+
+def test_a_label_without_room_is_left_out_and_one_at_the_edge_turns_inwards() -> None:
+    assert scatter.label_places([0.0] * 9, [0.0] * 9, ["a long title here"] * 9).count("") >= 3
+    assert scatter.label_places([-1.0, 1.0], [0.0, 0.0], ["a long title here"] * 2) == [
+        "top right",
+        "top left",
+    ]
+
+
 def test_hovering_shows_study_text_as_text() -> None:
     told = scatter.hover("<script>alert(1)</script>", "%{x} $a$", "<b>group</b>")
     assert "<script" not in told and "%{" not in told and "$" not in told and told.count("<b>") == 1

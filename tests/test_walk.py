@@ -132,8 +132,8 @@ def check_the_export(page: Page) -> None:
         page.get_by_role("button", name="Download the folder").click()
     archive = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
     names = set(archive.namelist())
-    assert {"people.csv", "cells.parquet", "spec.json", "manifest.json", "draft.yaml"} <= names
+    assert {"report.html", "run/spec.json", "run/manifest.json", "draft.yaml", "analysis.R"} <= names
     assert {"figures/outcome_1.svg", "figures/outcome_2.png", "figures/effects.svg"} <= names
-    cells = pd.read_csv(archive.open("cells.csv"))
-    assert cells["human_n"].notna().sum() == 1  # only the untouched cell was asked of people
-    assert cells["valid_mass"].between(0, 1).all()
+    numbers = pd.read_csv(archive.open("numbers.csv")).groupby("quantity")["number"]
+    assert len(numbers.get_group("people_n")) == 1  # only the untouched cell was asked of people
+    assert numbers.get_group("valid_mass").between(0, 1).all()

@@ -59,6 +59,11 @@ def show_one(job: Job) -> None:
             state.PAGES.results, label="Open the results", icon=":material/bar_chart:",
             query_params={"run": str(job.args["run_id"])},
         )  # fmt: skip
+    if job.kind == "evaluate":
+        st.page_link(
+            state.PAGES.compare, label="Open the comparison", icon=":material/compare_arrows:",
+            query_params={"evaluations": str(job.args["evaluation_id"])},
+        )  # fmt: skip
     lines = store.read_log(job)
     st.markdown("**Log**")
     if lines:

@@ -2,20 +2,23 @@
 
 import streamlit as st
 
-from pages.view import bringing, state
+from pages.view import bringing, previewing, state
 from pages.view.text import show_error
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study, is_own_study
+from socrates_core.importing.check import find_problems
 from socrates_core.importing.mapping import render_mapping, save_mapping
 from socrates_core.importing.uploads import forget, open_upload
 
 OWN, HUGE = "My own study", "SocSci210"
+NOTHING = dict.fromkeys(("upload", "job", "randomisers"))
 
 
 def own_study(upload_id: str) -> None:
     upload = open_upload(upload_id)
     opened = bringing.read_upload(upload.upload_id)
     editing = bringing.editing_of(upload, opened)
+    at_work = bringing.follow_job(editing)
     actions = st.container(horizontal=True, vertical_alignment="center")
     summary = st.container()
     try:
@@ -27,19 +30,24 @@ def own_study(upload_id: str) -> None:
     save_mapping(mapping, upload.mapping_path)
     seen = bringing.seen(upload.upload_id, render_mapping(mapping))
     with summary:
-        bringing.show_recognised(opened, mapping, seen)
-    bringing.show_preview(seen)
-    bringing.show_replay(upload, mapping)
+        previewing.show_recognised(opened, mapping, seen)
+    previewing.show_preview(seen)
+    previewing.show_replay(upload, mapping)
     taken = is_own_study(mapping.study.study_id)
     with actions:
         told = "Replace the imported study" if taken else "Import study"
-        if st.button(told, type="primary", icon=":material/download_done:", disabled=bool(seen.problems)):
+        stopped = find_problems(opened.table, mapping) if upload.is_large else seen.problems
+        if st.button(
+            told, type="primary", icon=":material/download_done:", disabled=bool(stopped) or at_work
+        ):
+            if upload.is_large:
+                bringing.start_import(upload, mapping)
             name = import_study(opened.table, mapping)
             state.go_to(state.PAGES.study, corpus=name, study=mapping.study.study_id)
         if st.button("Remove the uploaded files", type="tertiary", icon=":material/delete:"):
             forget(upload)
             state.set_importing(None)
-            state.set_parameters(upload=None)
+            state.set_parameters(**NOTHING)
             st.rerun()
 
 
@@ -47,7 +55,7 @@ st.title("Import", anchor=False)
 linked = state.parameter("upload")
 if linked:
     if st.button("Another file", type="tertiary", icon=":material/arrow_back:"):
-        state.set_parameters(upload=None)
+        state.set_parameters(**NOTHING)
         st.rerun()
     try:
         own_study(linked)

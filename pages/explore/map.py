@@ -85,8 +85,8 @@ except UserError:
 if points is None:
     live(wait_for, "2s", str(map_path(corpora)), *corpora)
     st.stop()
-path, stamps = str(map_path(corpora)), [*map(data.stamp, corpora)]
-shown = _points(path, stamps, kind, facet, _all=points, _studies=studies)
+path = str(map_path(corpora))
+shown = _points(path, facets.stamps(corpora), kind, facet, _all=points, _studies=studies)
 wanted = {f"{corpus}/{study_id}" for corpus, study_id in zip(kept["corpus"], kept["study_id"], strict=True)}
 shown = shown.assign(kept=shown["place"].isin(wanted))
 figure = scatter.topic_map(shown, title="Studies by topic", theme=theme())

@@ -7,6 +7,8 @@ from pages.view import charts, data, state
 from pages.view.answers import show_answers
 from pages.view.by_hand import show_scale_by_hand
 from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.seals import freeze_button, show_frozen
+from pages.view.seen import study_badges
 from pages.view.takers import show_takers
 from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
 from socrates_core.corpus.near import near_study
@@ -65,6 +67,8 @@ def header(corpus: Corpus, record: StudyRecord) -> None:
         colour = {"instrument": "green", "partly": "orange"}.get(record.wording, "orange")
         wording = {"instrument": "instrument's wording", "partly": "wording partly rebuilt"}
         st.badge(wording.get(record.wording, "wording rebuilt"), color=colour)  # type: ignore[arg-type]
+        study_badges(corpus, record.study_id)
+        freeze_button(corpus, record.study_id)
 
 
 def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
@@ -219,6 +223,8 @@ def show_about(corpus: Corpus, record: StudyRecord) -> None:
 def _downloads(corpus: Corpus, record: StudyRecord) -> None:
     """The study's data with its codebook, made when asked for."""
     st.markdown("**Download** the study's answers with a codebook")
+    if show_frozen(corpus, record.study_id):
+        return
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     kind = left.selectbox(
         "File", list(FILES), format_func=FILES.__getitem__, key="download_kind", label_visibility="collapsed"
@@ -241,7 +247,9 @@ view = st.segmented_control(
     label_visibility="collapsed",
     bind="query-params",
 )
-if view == "Answers":
+if view in ("Answers", "Effects") and show_frozen(corpus, record.study_id):
+    pass
+elif view == "Answers":
     show_answers(corpus, record, plan)
 elif view == "Effects":
     show_effects(corpus, record, plan)

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.view import data, form, inputs, state
+from pages.view import consent, data, form, inputs, state
 from pages.view.drafts import show_drafts, show_versions
 from pages.view.parts import show_prompt
+from pages.view.seen import draft_badges
 from pages.view.state import Editing
 from pages.view.text import counted, escape, shorten
 from socrates_core.drafts import store
@@ -17,7 +18,8 @@ from socrates_core.jobs.progress import describe_seconds
 from socrates_core.panels import Person
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision
-from socrates_core.responders import prompt_template
+from socrates_core.responders import is_served, prompt_template
+from socrates_core.simulation.consent import what_is_sent
 from socrates_core.simulation.estimate import estimate
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from socrates_core.simulation.standard import known_drifts
@@ -114,8 +116,10 @@ def choose_models() -> list[ModelRequest]:
     chosen = st.multiselect(
         "Models", list(titles), default=["starter"] if "starter" in titles else None,
         format_func=lambda name: titles.get(name, name), accept_new_options=True, key="draft_models",
-        help="Type a folder or a hub id such as org/name and press Enter to use another model.",
+        help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
     )  # fmt: skip
+    served = any(is_served(name) for name in chosen)
+    service = consent.service_fields() if served else None
     with st.expander("Precision and decoding"):
         precision = st.segmented_control(
             "Precision", PRECISIONS, default="auto", required=True, key="draft_precision",
@@ -132,7 +136,9 @@ def choose_models() -> list[ModelRequest]:
                     f"total variation {row['mean_tv']:.3f} on average, {row['max_tv']:.3f} at most."
                 )
             )
-    return [ModelRequest(name, precision, decoding) for name in chosen]
+    if served and service is None:
+        return []
+    return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
 
 
 def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
@@ -181,7 +187,7 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
         left = describe_seconds(cost.seconds) if cost.seconds else "not known before its first run here"
         told = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
-            f"time on this machine: {left}."
+            f"time on this machine: {left}.{consent.cost_text(model, cost)}"
         )
         st.markdown(escape(told))
         if cost.limit and cost.max_tokens > cost.limit:
@@ -196,11 +202,28 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
     return usable
 
 
-def start(draft: Draft, models: list[ModelRequest], draft_id: str) -> None:
+def start(
+    draft: Draft, models: list[ModelRequest], draft_id: str, limit_usd: float | None, *, agreed: bool = False
+) -> None:
     """Keeps a version of what is run, queues one run a model and shows the first."""
     store.keep_version(draft_id, draft, "run with " + ", ".join(model.name for model in models))
-    jobs = [submit_simulation(draft, model, draft_id=draft_id) for model in models]
+    jobs = [
+        submit_simulation(draft, model, draft_id=draft_id, consent=agreed, limit_usd=limit_usd)
+        for model in models
+    ]
     state.go_to(state.PAGES.results, run=jobs[0].id)
+
+
+def start_or_ask(
+    draft: Draft, models: list[ModelRequest], draft_id: str, people: list[Person], limit_usd: float | None
+) -> None:
+    """Starts the runs, after consent where questions would leave this machine."""
+    n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
+    sent = [what_is_sent(model.name, model.service, people, n_questions) for model in models]
+    leaving = [sending for sending in sent if sending is not None]
+    if not leaving:
+        return start(draft, models, draft_id, limit_usd)
+    consent.ask_consent(leaving, lambda: start(draft, models, draft_id, limit_usd, agreed=True))
 
 
 def show_editor(editing: Editing) -> None:
@@ -216,6 +239,8 @@ def show_editor(editing: Editing) -> None:
     inputs.show_eligible(editing)
     draft = editing.draft
     models = choose_models()
+    draft_badges(draft, [model.name for model in models])
+    limit_usd = consent.limit_field() if any(model.service for model in models) else None
     usable, people = bool(models), []
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")
@@ -235,7 +260,7 @@ def show_editor(editing: Editing) -> None:
         width="stretch", key="draft_run",
     )  # fmt: skip
     if run:
-        start(draft, models, editing.draft_id)
+        start_or_ask(draft, models, editing.draft_id, people, limit_usd)
 
 
 flash = state.pop_flash()

@@ -1,23 +1,25 @@
 """One run: predicted answers and effects beside people's, how sure the model was, and the files to take along."""
 
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
 from pages.view import charts, data, frames, state
+from pages.view.calibrated import show_calibration
 from pages.view.live import show_job
 from pages.view.parts import show_chart, theme
+from pages.view.report import show_report
+from pages.view.seals import show_seal
+from pages.view.seen import headline, run_badge
 from pages.view.text import escape, figure_text, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from socrates_core.simulation.export import cells_table, effects_table, export_run, people_table, zip_folder
+from socrates_core.simulation.export import cells_table, effects_table, people_table
 from socrates_core.simulation.results import Run, list_runs, load_run
 from socrates_core.simulation.spec import load_spec
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
 LOW_MASS = 0.5
+CALIBRATED = " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
 
 
 def choose_run() -> str:
@@ -64,6 +66,8 @@ def header(run: Run) -> None:
         st.badge(f"{manifest['n_cached']:,} from the cache", color="gray")
         mass = manifest["valid_mass"] or 0.0
         st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
+        run_badge(run)
+    show_seal(run)
     if manifest["state"] == "partial":
         st.warning(
             f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "
@@ -123,10 +127,15 @@ def show_effects(run: Run) -> None:
     drawn, unit = data.in_one_unit(frame)
     show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "effects")
     st.caption(
-        f"Difference in means against the reference condition, in {unit}. People: 95% intervals. Predicted "
-        "effects carry no interval: how wrong this model is on other studies has not been measured yet, and "
-        "simulated effects are known to be about twice too large."
+        f"Difference in means against the reference condition, in {unit}. People: 95% intervals. Predicted: as the "
+        "model said, without an interval; raw simulated effects are known to be about twice too large."
+        + ("" if isinstance(run.calibration, str) else CALIBRATED)
     )
+    show_calibration(run.calibration)
+    st.page_link(
+        state.PAGES.power, label="How many people would find these effects?", icon=":material/bolt:",
+        query_params={"run": run.spec.run_id},
+    )  # fmt: skip
 
 
 def show_scores(run: Run) -> None:
@@ -150,7 +159,12 @@ def show_scores(run: Run) -> None:
             name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *means.values())
         },
     )  # fmt: skip
-    scored = shown[shown["People"].notna()]
+    asked = shown[shown["People"].notna()]
+    scored = headline(run, shown).dropna(subset=["People"])
+    if len(scored) < len(asked):
+        st.caption(
+            f"{len(asked) - len(scored)} cells that the model saw in training are left out of what follows."
+        )
     if scored.empty:
         return
     overall = scored[list(w.values())].mean()
@@ -203,18 +217,7 @@ def show_export(run: Run) -> None:
             "People as Parquet", (run.spec.path / "people.parquet").read_bytes(), f"{name}_people.parquet",
             on_click="ignore",
         )  # fmt: skip
-    st.markdown(
-        "**Everything in one folder**: tables, figures as SVG and PNG, draft, spec, manifest and the command."
-    )
-    with_figures = st.checkbox("With figures (needs Chrome or Chromium on this machine)", value=True)
-    if st.button("Prepare the folder", icon=":material/folder_zip:", key="export_prepare"):
-        with st.spinner("Drawing and packing"), tempfile.TemporaryDirectory() as folder:
-            drawn = frames.figures(run) if with_figures else None
-            packed = zip_folder(export_run(run, Path(folder) / name, drawn))
-        st.download_button(
-            "Download the folder", packed, f"{name}.zip", "application/zip", on_click="ignore", type="primary",
-            icon=":material/download:", key="export_download",
-        )  # fmt: skip
+    show_report(run)
 
 
 run_id = choose_run()

@@ -1,39 +1,46 @@
 """The parts of the import page: choose files, what was recognised, tables to correct, what would be imported."""
 
-import shlex
 from dataclasses import replace
 
 import streamlit as st
 
 from pages.view import sheets, state
+from pages.view.live import show_job
 from pages.view.state import Importing
-from pages.view.text import counted, escape, visible
+from pages.view.text import counted, escape, show_error, visible
 from socrates_core.corpus.socsci210 import HUB, Request, submit_import
 from socrates_core.corpus.store import corpora
+from socrates_core.errors import UserError
 from socrates_core.importing.build import Preview, preview
 from socrates_core.importing.guesses import Facts, describe_columns
+from socrates_core.importing.jobs import submit_own_import, submit_proposals
 from socrates_core.importing.mapping import (
     Mapping,
     load_mapping,
     parse_mapping,
-    render_mapping,
     save_mapping,
 )
 from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
 from socrates_core.importing.record import MAX_BYTES
 from socrates_core.importing.sheets import from_sheets
 from socrates_core.importing.suggest import outcome_of
 from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
-from socrates_core.records import Scale
+from socrates_core.jobs import store
 
 _FILES = "CSV, TSV, Excel (.xlsx), SPSS (.sav), Stata (.dta), or a Qualtrics survey (.qsf) with its responses (.csv)"
 _PLAIN = st.column_config.TextColumn
 
 
-@st.cache_resource(show_spinner="Reading the file …", max_entries=3)
 def read_upload(upload_id: str) -> Opened:
-    """What the upload's files hold; shared, so never to be changed."""
-    return open_files(open_upload(upload_id).paths)
+    """What the upload's files hold, of large ones their beginning; shared, so never to be changed."""
+    return _read(upload_id, state.parameter("randomisers") or "")
+
+
+@st.cache_resource(show_spinner="Reading the file …", max_entries=3)
+def _read(upload_id: str, randomisers: str) -> Opened:
+    upload = open_upload(upload_id)
+    return open_files(upload.paths, randomisers=list(filter(None, randomisers.split("|"))), pace=upload.pace)
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
@@ -114,6 +121,7 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     people = sheets.people_fields(editing, columns)
     demographics = sheets.demographics_table(editing, columns)
     st.subheader("Conditions", anchor=False)
+    _choose_randomisers(editing, opened)
     conditions = sheets.conditions_table(editing)
     reference = sheets.reference_field(editing, conditions)
     st.subheader("Outcomes", anchor=False)
@@ -124,9 +132,32 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     told = {"study": {**study, "reference": reference}, **people}
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
     mapping = from_sheets(told, edited)
+    accepted = settled(mapping, editing.mapping)
+    if accepted != mapping:
+        _begin_again(editing, accepted)
     with more:
         _more_outcomes(editing, opened, mapping)
     return mapping
+
+
+def _choose_randomisers(editing: Importing, opened: Opened) -> None:
+    """Which of a survey's randomisers made the conditions; another one suggests the mapping anew."""
+    arms = opened.randomisers
+    if len(arms) < 2:
+        return
+    chosen = st.multiselect(
+        "Arms of the randomiser", list(arms), default=list(opened.taken), key=editing.key("randomisers"), width=720,
+        format_func=lambda key: f"{key}: {arms[key]}", max_selections=max(2, len(opened.taken)),
+        help="The survey has several. Two that are chosen together are crossed. Another choice suggests conditions "
+        "and outcomes anew.",
+    )  # fmt: skip
+    if chosen and set(chosen) != set(opened.taken):
+        try:
+            suggested = _read(editing.upload_id, "|".join(chosen)).suggested
+        except UserError as error:
+            return show_error(error)
+        state.set_parameters(randomisers="|".join(chosen))
+        _begin_again(editing, suggested)
 
 
 def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None:
@@ -144,8 +175,64 @@ def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None
             if st.button("Use it", disabled=file is None, key=editing.key("use")) and file is not None:
                 text = file.getvalue().decode("utf-8", "replace")
                 _begin_again(editing, parse_mapping(text, repr(file.name)))
+        _propose(editing, opened, mapping)
         if st.button("Back to the suggestion", type="tertiary", key=editing.key("suggestion")):
             _begin_again(editing, opened.suggested)
+
+
+def _propose(editing: Importing, opened: Opened, mapping: Mapping) -> None:
+    """Lets a model on this machine write what is missing, if the person agrees."""
+    gaps = find_gaps(mapping, opened.table.labels)
+    if not gaps:
+        return
+    with st.popover("Let a model propose texts", icon=":material/edit_note:"):
+        models = local_models()
+        if not models:
+            st.caption("There is no model on this machine yet: run `make setup`.")
+            return
+        st.caption(
+            f"{counted(len(gaps), 'text')} missing. A model can only guess what people read: check every word."
+        )
+        model = st.selectbox("Model", list(models), format_func=models.__getitem__, key=editing.key("model"))
+        agreed = st.checkbox(
+            "It may read the names and labels of columns and conditions, and the answer scales. It runs on this "
+            "machine; nothing is sent anywhere and no person's answers are shown to it.",
+            key=editing.key("agreed"),
+        )
+        if st.button("Propose", disabled=not agreed, key=editing.key("propose")):
+            upload = open_upload(editing.upload_id)
+            save_mapping(mapping, upload.mapping_path)
+            _wait_for(submit_proposals(upload, model))
+
+
+def start_import(upload: Upload, mapping: Mapping) -> None:
+    """Lets the worker import a large upload."""
+    _wait_for(submit_own_import(upload, mapping))
+
+
+def _wait_for(job: store.Job) -> None:
+    state.set_parameters(job=job.id)
+    st.rerun()
+
+
+def follow_job(editing: Importing) -> bool:
+    """Shows the job that works on this upload, and takes up what it made; whether one is at work."""
+    job_id = state.parameter("job")
+    job = store.read_job(job_id) if job_id else None
+    if job is None or job.args.get("upload_id") != editing.upload_id:
+        return False
+    if job.state != "done":
+        show_job(job)
+        return job.active
+    state.set_parameters(job=None)
+    result = store.read_result(job)
+    if job.kind == "import":
+        state.go_to(state.PAGES.study, corpus=result["corpus"], study=result["study_id"])
+    n = len(result["outcomes"]) + len(result["conditions"])
+    st.toast(f"{counted(n, 'text')} proposed; read and accept or rewrite each.", icon=":material/edit_note:")
+    mapping = load_mapping(open_upload(editing.upload_id).mapping_path)
+    _begin_again(editing, with_proposals(mapping, result))
+    return False
 
 
 def _begin_again(editing: Importing, mapping: Mapping) -> None:
@@ -173,80 +260,3 @@ def _show_columns(upload_id: str, opened: Opened) -> None:
                 "distinct": "Different", "values": _PLAIN("Most frequent", width="large"), "about": "Recognised",
             },
         )  # fmt: skip
-
-
-def show_recognised(opened: Opened, mapping: Mapping, seen: Preview) -> None:
-    """One line of counts, what the file warns of, and what still stops the import."""
-    frame = opened.table.frame
-    asked = len(mapping.outcomes)
-    told = [
-        counted(len(frame), "row"), counted(frame.shape[1], "column"),
-        counted(len(mapping.demographics), "demographic"),
-        counted(len(mapping.conditions), "condition"), counted(asked, "outcome"),
-    ]  # fmt: skip
-    if seen.frames:
-        told.append(f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
-                    f"{counted(len(seen.frames['responses']), 'answer')}")  # fmt: skip
-    st.caption(" · ".join(told))
-    if opened.warnings:
-        told_of = f"{counted(len(opened.warnings), 'thing')} to know about the file"
-        with st.expander(told_of, icon=":material/warning:", expanded=len(opened.warnings) <= 3):
-            st.markdown("\n".join(f"- {escape(warning)}" for warning in opened.warnings))
-    if seen.problems:
-        listed = "\n".join(f"- {escape(problem)}" for problem in seen.problems[:12])
-        more = f"\n- and {len(seen.problems) - 12} more" if len(seen.problems) > 12 else ""
-        st.error(f"Before it can be imported:\n{listed}{more}", icon=":material/error:")
-
-
-def show_preview(seen: Preview) -> None:
-    """Scales as they were read, what is left out and why, and three prompts."""
-    if not seen.frames:
-        return
-    st.subheader("What would be imported", anchor=False)
-    st.dataframe(
-        [
-            {
-                "outcome": visible(told.name), "instruction": visible(told.instruction), "kind": told.scale.kind,
-                "values": _values(told.scale), "n": told.n, "off": told.n_off_scale,
-            }
-            for told in seen.outcomes
-        ],
-        hide_index=True, alt="Outcomes with their scales as they were read",
-        column_config={
-            "outcome": "Outcome", "instruction": _PLAIN("Answer instruction", width="large"), "kind": "Scale",
-            "values": "From, to", "n": st.column_config.NumberColumn("Answers", format="localized"),
-            "off": st.column_config.NumberColumn("Off the scale", format="localized"),
-        },
-    )  # fmt: skip
-    for remark in seen.remarks:
-        st.info(escape(remark), icon=":material/info:")
-    st.markdown("**Left out**")
-    if seen.dropped:
-        rows = [{"n": n, "what": visible(reason)} for reason, n in seen.dropped]
-        st.dataframe(
-            rows,
-            hide_index=True,
-            column_config={"n": "Number", "what": _PLAIN("What and why", width="large")},
-        )
-    else:
-        st.caption("Nothing.")
-    st.markdown("**Prompts as a model would get them**")
-    for column, prompt in zip(st.columns(len(seen.prompts)), seen.prompts, strict=True):
-        column.code(visible(prompt.user), language=None, wrap_lines=True)
-
-
-def _values(scale: Scale) -> str:
-    return f"{scale.low} to {scale.high}" if scale.values else "open"
-
-
-def show_replay(upload: Upload, mapping: Mapping) -> None:
-    """The mapping as a file, and the command that imports the same with it."""
-    st.subheader("Do it again", anchor=False)
-    name = f"{mapping.study.study_id}.yaml"
-    st.download_button(
-        "Mapping (YAML)", render_mapping(mapping), name, "application/yaml", icon=":material/download:",
-        on_click="ignore",
-    )  # fmt: skip
-    files = [path.name for path in upload.paths]
-    command = shlex.join(["python", "-m", "socrates_core", "import", *files, "--mapping", name])
-    st.code(command, language="bash", wrap_lines=True)

@@ -12,6 +12,7 @@ import streamlit as st
 from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.export import export_study
+from socrates_core.corpus.frozen import frozen_stamp
 from socrates_core.corpus.overlay import overrides_stamp
 from socrates_core.corpus.splits_make import read_official
 from socrates_core.corpus.store import corpora, open_corpus
@@ -25,9 +26,10 @@ from socrates_core.studies import HumanEffect, Outline, human_effects, read_outl
 
 
 def stamp(corpus: str) -> str:
-    """Changes whenever the corpus is written anew or a scale is set by hand."""
+    """Changes whenever the corpus is written anew, a scale is set by hand or a study is frozen or revealed."""
     found = open_corpus(corpus)
-    return f"{found.manifest.get('created', '')} {overrides_stamp(found.path)}".strip()
+    written, by_hand = found.manifest.get("created", ""), overrides_stamp(found.path)
+    return f"{written} {by_hand} {frozen_stamp(found.path)}".strip()
 
 
 def catalogue() -> pd.DataFrame:
@@ -192,12 +194,13 @@ def predicted_rows(condition: str, who: str, scale: Scale, shares: np.ndarray, n
 def in_one_unit(effects: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Effects of outcomes on one axis, with the unit they are then in.
 
-    `effects` has columns difference, low, high and span (the range of the outcome's scale). Scale points where
-    all outcomes share one range; percentage points for yes or no; else shares of each scale's range.
+    `effects` has columns difference, low, high (and the like, such as low_50) and span, the range of the outcome's
+    scale. Scale points where all outcomes share one range; percentage points for yes or no; else shares of each
+    scale's range.
     """
     spans = effects["span"].unique()
     if len(spans) == 1 and spans[0] != 1:
         return effects, "scale points"
-    columns = ["difference", "low", "high"]
+    columns = [name for name in map(str, effects) if name.split("_")[0] in ("difference", "low", "high")]
     scaled = effects.assign(**{name: 100 * effects[name] / effects["span"] for name in columns})
     return scaled, "percentage points" if len(spans) == 1 else "% of each scale's range"

@@ -26,11 +26,17 @@ from pages.view.palette import BASELINES, GRID, PEOPLE, ZERO, who_label
 from pages.view.plain import plain_text, wrapped
 
 LINE, LABEL_LINE, BETWEEN = 20, 17, 14
+CALIBRATED = "calibrated"  # stands beside the one model of its chart, in its colour
+INNER = ("50", "80")  # its intervals inside the one of 90%
+_CALIBRATED = "Calibrated, 90% interval for people’s true effect"
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One figure of one `who`: where it stands, its interval (NaN without one), how it reads."""
+    """One figure of one `who`: where it stands, its interval (NaN without one), how it reads.
+
+    `inner` are intervals inside that one, the narrowest first.
+    """
 
     who: str
     value: float
@@ -38,6 +44,7 @@ class Dot:
     high: float
     text: str
     n: float
+    inner: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,16 +83,19 @@ def effect_rows(frame: pd.DataFrame) -> list[Row]:
 def _dot(told: dict[Hashable, Any], column: str, render: Callable[[float], str], *, scale: float = 1) -> Dot:
     low, high = float(told["low"]), float(told["high"])
     value = float(told[column])
-    return Dot(
-        str(told["who"]), value, low, high, render(value) + interval(low * scale, high * scale), told["n"]
-    )
+    ends = [
+        (float(told.get(f"low_{name}", np.nan)), float(told.get(f"high_{name}", np.nan))) for name in INNER
+    ]
+    inner = tuple(pair for pair in ends if np.isfinite(pair).all())
+    text = render(value) + interval(low * scale, high * scale)
+    return Dot(str(told["who"]), value, low, high, text, told["n"], inner)
 
 
 def figure(
     rows: list[Row], *, title: str, note: str, axis: str, theme: str | None, share: bool = False
 ) -> go.Figure:
     """Rows from top to bottom, labelled above their dots, with their figures in a column on the right."""
-    players = cast([dot.who for row in rows for dot in row.dots], theme)
+    players = _cast([dot.who for row in rows for dot in row.dots], theme)
     made = go.Figure()
     texts: list[dict[str, Any]] = []
     depth = 4.0
@@ -123,6 +133,17 @@ def figure(
     )
 
 
+def _cast(who: list[str], theme: str | None) -> Cast:
+    """Everybody in the chart; calibrated effects come after their model and share its colour."""
+    players = cast([name for name in who if name != CALIBRATED], theme)
+    if CALIBRATED not in who:
+        return players
+    model = players.who[-1]
+    return Cast(
+        (*players.who, CALIBRATED), {**players.colours, CALIBRATED: players.colours[model]}, players.ink
+    )
+
+
 def _label(texts: list[dict[str, Any]], text: str, depth: float) -> float:
     """Writes a label at the left edge; the depth below it."""
     texts.append({
@@ -137,22 +158,37 @@ def _traces(placed: list[tuple[float, Row, Dot]], who: str, players: Cast) -> It
     colour = players.colours[who]
     spans = [(y, dot) for y, _, dot in placed if np.isfinite([dot.low, dot.high]).all()]
     if spans:
-        yield go.Scatter(
-            x=[end for _, dot in spans for end in (dot.low, dot.high, None)],
-            y=[end for y, _ in spans for end in (y, y, None)],
-            mode="lines", line={"color": colour, "width": 2.5}, hoverinfo="skip", showlegend=False, legendgroup=who,
-        )  # fmt: skip
+        yield _lines(
+            [(y, dot.low, dot.high) for y, dot in spans], who, colour, width=1.5 if who == CALIBRATED else 2.5
+        )
+    for place, width in enumerate((10, 5)):
+        inner = [(y, *dot.inner[place]) for y, _, dot in placed if len(dot.inner) > place]
+        if inner:
+            yield _lines(inner, who, colour, width=width, opacity=0.45)
     yield go.Scatter(
         x=[dot.value for _, _, dot in placed], y=[y for y, _, _ in placed], mode="markers", marker=_marker(who, colour),
-        name=legend_name(who), legendgroup=who, customdata=[_hover(row, dot) for _, row, dot in placed],
+        name=_CALIBRATED if who == CALIBRATED else legend_name(who), legendgroup=who,
+        customdata=[_hover(row, dot) for _, row, dot in placed],
         hovertemplate="%{customdata}<extra></extra>", cliponaxis=False,
+    )  # fmt: skip
+
+
+def _lines(
+    spans: list[tuple[float, float, float]], who: str, colour: str, *, width: float, opacity: float = 1
+) -> go.Scatter:
+    """Intervals (depth, low, high) as lines of one thickness."""
+    return go.Scatter(
+        x=[end for _, low, high in spans for end in (low, high, None)],
+        y=[end for y, _, _ in spans for end in (y, y, None)],
+        mode="lines", line={"color": colour, "width": width}, opacity=opacity,
+        hoverinfo="skip", showlegend=False, legendgroup=who,
     )  # fmt: skip
 
 
 def _marker(who: str, colour: str) -> dict[str, Any]:
     if who == PEOPLE:
         return {"symbol": "circle", "size": 11, "color": colour}
-    symbol = "line-ns-open" if who in BASELINES else "circle-open"
+    symbol = "line-ns-open" if who in BASELINES else "diamond-open" if who == CALIBRATED else "circle-open"
     return {
         "symbol": symbol,
         "size": 11,
@@ -163,9 +199,12 @@ def _marker(who: str, colour: str) -> dict[str, Any]:
 
 def _hover(row: Row, dot: Dot) -> str:
     named = [wrapped(text, LABEL_WIDTH) for text in (row.group, row.label) if text]
-    return "<br>".join(
-        [*named, f"{plain_text(who_label(dot.who))}: {plain_text(dot.text)}", people_text(dot.who, dot.n)]
-    )
+    if dot.who == CALIBRATED:
+        inner = [f"{name}%{interval(*ends)}" for name, ends in zip(INNER, dot.inner, strict=False)]
+        told = [f"Calibrated: {plain_text(dot.text)} (90%)", plain_text(", ".join(inner))]
+    else:
+        told = [f"{plain_text(who_label(dot.who))}: {plain_text(dot.text)}"]
+    return "<br>".join([*named, *told, people_text(dot.who, dot.n)])
 
 
 def _axes(made: go.Figure, dots: list[Dot], depth: float, axis: str, *, share: bool) -> None:

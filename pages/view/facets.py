@@ -11,6 +11,7 @@ from pages.view.parts import linked_select
 from pages.view.text import counted, escape, shorten
 from socrates_core.corpus.near import near_draft
 from socrates_core.corpus.search import search
+from socrates_core.corpus.splits import sides_of_studies, splits_stamp
 from socrates_core.drafts import store as drafts
 from socrates_core.errors import UserError
 
@@ -50,7 +51,7 @@ FACETS: dict[str, tuple[str, Callable[[Mapping[Any, Any]], tuple[str, ...]]]] = 
     "scale": ("Answer scale", lambda row: tuple(sorted({KINDS.get(kind, kind) for kind in row["scale_kinds"]}))),
     "conditions": ("Conditions", lambda row: _band(CONDITIONS, row["n_conditions"])),
     "people": ("People", lambda row: _band(PEOPLE, row["n_participants"])),
-    "split": ("Official split", lambda row: (row["split"],) if row["split"] else ()),
+    "split": ("Split", lambda row: (*([row["split"]] if row["split"] else []), *row["sides"])),
     "notes": ("Notes", _notes),
     "in": ("Corpus", lambda row: (row["corpus"],)),  # the parameter "corpus" says which study is open
 }  # fmt: skip
@@ -64,12 +65,20 @@ _ORDERED = {
 def catalogue() -> pd.DataFrame:
     """Every study of every corpus with a column `facet_...` of categories for each facet; empty before set-up."""
     studies = data.catalogue()
-    return studies if studies.empty else _with_facets(studies, [*map(data.stamp, data.corpora_of(studies))])
+    return studies if studies.empty else _with_facets(studies, stamps(data.corpora_of(studies)))
+
+
+def stamps(corpora: list[str]) -> list[str]:
+    """Changes whenever a category of a study may: its corpus, a scale set by hand, a split."""
+    return [*map(data.stamp, corpora), splits_stamp()]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _with_facets(_studies: pd.DataFrame, stamps: list[str]) -> pd.DataFrame:
-    rows = _studies.to_dict("records")
+    sides = {corpus: sides_of_studies(corpus) for corpus in data.corpora_of(_studies)}
+    rows = [
+        {**row, "sides": sides[row["corpus"]].get(row["study_id"], ())} for row in _studies.to_dict("records")
+    ]
     found = {f"facet_{name}": [categories(row) for row in rows] for name, (_, categories) in FACETS.items()}
     return _studies.assign(**{name: pd.Series(told, index=_studies.index) for name, told in found.items()})
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from pages.view import charts, data
+from pages.view.dots import CALIBRATED, INNER
 from pages.view.figures import to_svg_png
 from socrates_core.analysis.baselines import uniform
 from socrates_core.simulation.results import Run
@@ -32,7 +33,11 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
 
 
 def effects(run: Run) -> pd.DataFrame:
-    """Differences against the reference: a row an outcome x condition x who."""
+    """Differences against the reference: a row an outcome x condition x who.
+
+    A calibrated effect has its 90% interval as low and high, and the ends of the inner ones in columns low_50,
+    high_50, low_80 and high_80.
+    """
     spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
     rows = []
     for effect in run.effects:
@@ -40,6 +45,17 @@ def effects(run: Run) -> pd.DataFrame:
         if effect.people is not None:
             rows.append({**told, "who": "people", **vars(effect.people)})
         rows.append({**told, "who": run.model, **vars(effect.predicted)})
+        if effect.calibrated is not None:
+            earned, n = effect.calibrated, effect.predicted.n
+            ends = {
+                f"{end}_{name}": getattr(earned, end)[at]
+                for at, name in enumerate(INNER)
+                for end in ("low", "high")
+            }
+            widest = {"low": earned.low[-1], "high": earned.high[-1]}
+            rows.append(
+                {**told, "who": CALIBRATED, "difference": earned.difference, **widest, **ends, "n": n}
+            )
     return pd.DataFrame(rows)
 
 

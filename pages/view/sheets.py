@@ -18,6 +18,10 @@ _WORDINGS = {
     "partly": "partly",
     "rebuilt": "rebuilt from a description",
 }
+_PROPOSED = st.column_config.CheckboxColumn(
+    "Proposed",
+    help="A model's words. Read them against the instrument, then take the tick off or write your own.",
+)
 _LONG, _TALL = 80, 96  # characters that do not fit on a line of a table; pixels of a row for such texts
 EVERY_ROW = "every row is a person"
 MANY_ROWS = "several rows a person (long)"
@@ -89,7 +93,9 @@ def conditions_table(editing: Importing) -> pd.DataFrame:
         sheet, num_rows="dynamic", hide_index=True, key=editing.key("conditions"),
         row_height=_TALL if (sheet["text"].str.len() > _LONG).any() else None,
         alt="Conditions, what their people read, and which rows were in them",
+        column_order=["name", "text", *_marked(sheet), "rows"],
         column_config={
+            "proposed": _PROPOSED,
             "name": _TEXT("Condition", required=True),
             "text": _TEXT("What its people read", width="large"),
             "rows": _TEXT("Its rows", help="Column and cell, for example: arm: 1, wave: [1, 2]. Empty: all rows."),
@@ -112,7 +118,7 @@ def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
 
 def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     sheet = outcome_sheet(editing.mapping)
-    shown = ["name", "column", "question", "instruction", "missing", "numbers"]
+    shown = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
     shown += [
         name
         for name in ("rows", "by_condition")
@@ -125,6 +131,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
         column_config={
             "name": _TEXT("Outcome", required=True),
             "question": _TEXT("Question, word for word", width="large"),
+            "proposed": _PROPOSED,
             "instruction": _TEXT(
                 "Answer instruction", width="large",
                 default="Only return an integer from 1 to 7, nothing else.",
@@ -137,6 +144,11 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
             "by_condition": _TEXT("Different by condition", width="medium"),
         },
     )  # fmt: skip
+
+
+def _marked(sheet: pd.DataFrame) -> list[str]:
+    """The column of what a model proposed, where it proposed anything."""
+    return ["proposed"] if sheet["proposed"].any() else []
 
 
 def keep_table(editing: Importing, columns: list[str]) -> pd.DataFrame:

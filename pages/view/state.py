@@ -19,6 +19,9 @@ class Pages:
     import_: str = "pages/explore/import_study.py"
     draft: str = "pages/screen/draft.py"
     results: str = "pages/screen/results.py"
+    compare: str = "pages/screen/compare.py"
+    experiment: str = "pages/screen/experiment.py"
+    power: str = "pages/screen/power.py"
     jobs: str = "pages/activity/jobs.py"
 
 

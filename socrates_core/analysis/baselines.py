@@ -38,6 +38,17 @@ def condition_blind(counts_by_condition: Floats) -> Floats:
     return pooled / pooled.sum() if pooled.sum() > 0 else np.full(pooled.shape, np.nan)
 
 
+def majority(counts_by_condition: Floats, condition: int) -> Floats:
+    """The distribution [k] of always giving the commonest answer of the outcome's other conditions.
+
+    `counts_by_condition` [c, k]; the people of row `condition`, who are to be predicted, have no say. Answers
+    that are equally common share the probability. NaN where nobody answered in another condition.
+    """
+    others = np.delete(np.asarray(counts_by_condition, dtype=float), condition, axis=0).sum(axis=0)
+    commonest = (others == others.max()) & (others > 0)
+    return commonest / commonest.sum() if commonest.any() else np.full(others.shape, np.nan)
+
+
 def half_sample(
     values: Floats, *, seed: int, repeats: int = 200, scale_range: float | None = None
 ) -> Ceiling:

@@ -100,4 +100,5 @@ def _effect(ours: Floats, theirs: Floats, error: float, freedom: float, scale_ra
         share=difference / scale_range if scale_range and scale_range > 0 else math.nan,
         d=difference / spread if spread > 0 else math.nan,
         p=2 * float(stdtr(freedom, -abs(difference) / error)) if error > 0 else math.nan,
+        se=error,
     )

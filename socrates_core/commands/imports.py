@@ -11,8 +11,9 @@ from socrates_core.corpus.socsci210 import HUB, Request, has_columns, run_import
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study, preview
-from socrates_core.importing.mapping import load_mapping, render_mapping
-from socrates_core.importing.opening import open_files
+from socrates_core.importing.mapping import Mapping, load_mapping, render_mapping
+from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.propose import find_gaps, with_proposals, write_proposals
 
 
 class Told:
@@ -51,6 +52,13 @@ def import_(
         list[str] | None,
         typer.Option(help="Qualtrics: flow id of the randomiser whose arms are the conditions."),
     ] = None,
+    propose: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Own studies: print the mapping with the texts it lacks proposed by this model on your machine.",
+        ),
+    ] = "",
     name: Annotated[str, typer.Option(help="What to call the corpus.")] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Give up studies that the corpus of that name has.")
@@ -72,18 +80,26 @@ def import_(
             f"{missing[0]!r} is neither a file nor a folder. Give a file, a folder of Parquet files, or the word "
             f"{HUB!r} for the data set on the hub."
         )
-    _import_own([Path(path).expanduser() for path in paths], mapping, randomiser or [], name, as_json)
+    opened = open_files([Path(path).expanduser() for path in paths], randomisers=randomiser or [])
+    meant = load_mapping(mapping) if mapping else opened.suggested
+    if propose:
+        meant = _with_proposals(opened, meant, propose)
+    if propose or (mapping is None and len(paths) == 1):
+        print(render_mapping(meant), end="")
+        say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
+    else:
+        _import_own(opened, meant, name, as_json)
 
 
-def _import_own(
-    paths: list[Path], mapping_path: Path | None, randomisers: list[str], name: str, as_json: bool
-) -> None:
-    """Imports a survey with its responses, or a table with its mapping; of a table alone it shows a suggestion."""
-    opened = open_files(paths, randomisers=randomisers)
-    mapping = load_mapping(mapping_path) if mapping_path else opened.suggested
-    if mapping_path is None and len(paths) == 1:
-        print(render_mapping(mapping), end="")
-        return say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
+def _with_proposals(opened: Opened, mapping: Mapping, model: str) -> Mapping:
+    """The mapping with what the model proposes for its missing texts, marked as proposed."""
+    gaps = find_gaps(mapping, opened.table.labels)
+    found = write_proposals(model, gaps, lambda done, total: say(f"{done} of {total} texts"))
+    return with_proposals(mapping, found)
+
+
+def _import_own(opened: Opened, mapping: Mapping, name: str, as_json: bool) -> None:
+    """Imports a survey with its responses, or a table, as its mapping says."""
     dropped = [f"Dropped: {n:,} {reason}." for reason, n in preview(opened.table, mapping).dropped]
     corpus = open_corpus(import_study(opened.table, mapping, name or None))
     told = {

@@ -16,14 +16,19 @@ from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job, read_job
 from socrates_core.prompts import SYSTEM
 from socrates_core.records import Decoding, Precision, Prompt, Question
+from socrates_core.reporting.folder import write_report
+from socrates_core.responders import is_served
+from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL, OFFICIAL_KEY, Elicitation, Service
 from socrates_core.scales import check_scale, parse_scale
 from socrates_core.settings import folder
-from socrates_core.simulation.export import export_run
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from socrates_core.simulation.standard import measure_speed, record_drift
 
-ModelName = Annotated[str, typer.Option("--model", help="starter, a folder, or a hub id such as org/name.")]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", help="starter, a folder, a hub id such as org/name, or api:MODEL at a --server."),
+]
 AskedPrecision = Annotated[Precision, typer.Option(help="Number format of the weights.")]
 MAX_OPTIONS = 1001
 Deterministic = Annotated[
@@ -33,6 +38,30 @@ Deterministic = Annotated[
     ),
 ]
 AskedDecoding = Annotated[Decoding, typer.Option(help="exact, or the paper's temperature 0.6 and top-p 0.9.")]
+Server = Annotated[
+    str, typer.Option(envvar="OPENAI_BASE_URL", help="Base address of the server of an api:MODEL, up to /v1.")
+]
+KeyVariable = Annotated[
+    str,
+    typer.Option(
+        help=f"Environment variable with the server's key (the OpenAI API: {OFFICIAL_KEY}; others: none)."
+    ),
+]
+AskedElicitation = Annotated[
+    Elicitation,
+    typer.Option(help="How a served model is asked; auto: logprobs where they fit, else samples."),
+]
+Samples = Annotated[int, typer.Option(help="Draws a question, where a served model is sampled.")]
+Consent = Annotated[
+    bool, typer.Option("--consent", help="The questions may leave this machine, for this run alone.")
+]
+
+
+def service_of(
+    model: str, server: str, key_variable: str, elicitation: Elicitation, samples: int
+) -> Service | None:
+    """The options of a served model; None for a model that is not asked over HTTP. Raises UserError."""
+    return Service(server, key_variable, elicitation, samples) if is_served(model) else None
 
 
 def setup(as_json: AsJson = False) -> None:
@@ -85,13 +114,21 @@ def score(
     precision: AskedPrecision = "auto",
     decoding: AskedDecoding = "exact",
     deterministic: Deterministic = False,
+    server: Server = OFFICIAL,
+    key_variable: KeyVariable = "",
+    elicitation: AskedElicitation = "auto",
+    samples: Samples = N_SAMPLES,
+    consent: Consent = False,
     as_json: AsJson = False,
 ) -> None:
     """Score prompts from a file: the probability of every option."""
     from socrates_core.responders import answer_all, open_responder
 
     ids, questions = _read_questions(source)
-    responder = open_responder(model, precision=precision, decoding=decoding, deterministic=deterministic)
+    service = service_of(model, server, key_variable, elicitation, samples)
+    responder = open_responder(
+        model, precision=precision, decoding=decoding, deterministic=deterministic, service=service, consent=consent
+    )  # fmt: skip
     answers = answer_all(responder, questions)
     columns: dict[str, list[Any]] = {
         "id": ids,
@@ -151,10 +188,9 @@ def _question(row: dict[str, Any]) -> Question:
     scale = parse_scale(str(row["instruction"]))
     if scale is None:
         raise ValueError(f"the instruction {row['instruction']!r} has no scale that can be read")
-    if scale.is_open:
-        return Question(prompt, (), scale)
-    check_scale(scale)
-    return Question(prompt, scale.options)
+    if not scale.is_open:
+        check_scale(scale)
+    return Question(prompt, (), scale) if scale.is_drawn else Question(prompt, scale.options)
 
 
 def simulate(
@@ -165,6 +201,12 @@ def simulate(
     precision: AskedPrecision = "auto",
     decoding: AskedDecoding = "exact",
     deterministic: Deterministic = False,
+    server: Server = OFFICIAL,
+    key_variable: KeyVariable = "",
+    elicitation: AskedElicitation = "auto",
+    samples: Samples = N_SAMPLES,
+    limit_usd: Annotated[float | None, typer.Option(help="Stop before a served model costs more.")] = None,
+    consent: Consent = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the run.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -172,15 +214,18 @@ def simulate(
     asked = load_draft(draft)
     changes = {key: value for key, value in {"n": personas, "seed": seed}.items() if value is not None}
     asked = asked.model_copy(update={"panel": asked.panel.model_copy(update=changes)})
-    job = submit_simulation(asked, ModelRequest(model, precision, decoding, deterministic))
+    service = service_of(model, server, key_variable, elicitation, samples)
+    request = ModelRequest(model, precision, decoding, deterministic, service)
+    job = submit_simulation(asked, request, consent=consent, limit_usd=limit_usd)
     if wait:
-        job = _follow(job)
+        job = follow(job)
         if job.state != "done":
             raise UserError(f"The run {job.id} is {job.state}: {job.message}")
     print_json({"run_id": job.id, "state": job.state}) if as_json else print(job.id)
 
 
-def _follow(job: Job) -> Job:
+def follow(job: Job) -> Job:
+    """The job at its end, its progress told until then."""
     from time import sleep
 
     told = ""
@@ -209,13 +254,13 @@ def runs(as_json: AsJson = False) -> None:
 
 def run(
     run_id: str,
-    export: Annotated[Path | None, typer.Option(help="Also write the run's export to this folder.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Also write the run's report to this folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one run: its cells and effects beside the people's."""
     found = load_run(run_id)
     if export:
-        export_run(found, export)
+        write_report(found, export)
         say(f"Exported to {export}")
     if as_json:
         return print_json(found.as_dict())
@@ -239,7 +284,11 @@ def run(
         ],
         "The run has no answers yet.",
     )
-    print("\nEffects against the reference; simulated effects carry no interval before calibration")
+    print(
+        "\nEffects against the reference; 95% intervals are people's, the calibrated effect has its own of 90%"
+    )
     columns = ["outcome", "condition", "reference", "predicted", "predicted_n", "people", "low", "high", "n"]
+    columns += ["calibrated", "calibrated_low_90", "calibrated_high_90"]
     print_table([effect.as_dict() for effect in found.effects], columns, "One condition: nothing to compare.")
+    print(f"\n{found.calibration}")
     print(f"\nReproduce: {shlex.join(found.command)}")

@@ -79,6 +79,20 @@ def overrides_stamp(corpus: Path) -> str:
     return str(path.stat().st_mtime_ns) if path.exists() else ""
 
 
+def by_hand(corpus: Path) -> dict[str, tuple[tuple[str, Scale], ...]]:
+    """The scales set by hand of each study that has some: pairs of the text's digest and its scale."""
+    stamp = overrides_stamp(corpus)
+    return _by_hand(corpus, stamp) if stamp else {}
+
+
+@lru_cache(maxsize=16)
+def _by_hand(corpus: Path, _stamp: str) -> dict[str, tuple[tuple[str, Scale], ...]]:
+    found: dict[str, tuple[tuple[str, Scale], ...]] = {}
+    for (study, text), scale in read_overrides(corpus).items():
+        found[study] = (*found.get(study, ()), (text, scale))
+    return found
+
+
 def lay_over(corpus: Path, sql: str, bound: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """The query with the scales set by hand in the place of the stored ones, in stimuli and in responses."""
     stamp = overrides_stamp(corpus)

@@ -10,13 +10,15 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from socrates_core.corpus.overlay import lay_over
-from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS
+from socrates_core.corpus.filters import Filters, as_condition
+from socrates_core.corpus.frozen import frozen_stamp, without_frozen
+from socrates_core.corpus.overlay import by_hand, lay_over
+from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS, judged
 from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Participant, Scale, Stimulus
 
-Filters = Mapping[str, Sequence[Any]]
 OPEN = Scale("open_integer")
+_JUDGED = ("notes", "flags", "n_off_scale", "scale_kinds")
 MOST_PARTS = 30
 MOST_TEXTS = 200
 # `asked` is a study's stimuli with the `part` of the outcome that each asks about: its question where the outcome is a
@@ -71,17 +73,29 @@ class Corpus:
         self.manifest = manifest
 
     def studies(self) -> pd.DataFrame:
-        """One row a study, in order of study_id."""
-        return self._ask("SELECT * FROM read_parquet($studies) ORDER BY study_id")
+        """One row a study, in order of study_id; what is counted and found follows scales set by hand."""
+        found = self._ask("SELECT * FROM read_parquet($studies) ORDER BY study_id")
+        if not by_hand(self.path):
+            return found
+        rows = [self._judged(row) for row in found.to_dict("records")]
+        return found.assign(**{name: [row[name] for row in rows] for name in _JUDGED})
 
     def study(self, study_id: str) -> StudyRecord:
         """The study's row. Raises UserError where the corpus has no such study."""
         rows = self._rows("SELECT * FROM read_parquet($studies) WHERE study_id = $study", study=study_id)
         if not rows:
             raise unknown("study", study_id, self.study_ids(), f"This is the corpus {self.name!r}.")
-        row = rows[0]
+        row = self._judged(rows[0])
         lists = {name: tuple(row[name] or ()) for name in ("notes", "scale_kinds", "flags")}
         return StudyRecord(**{**{field.name: row[field.name] for field in fields(StudyRecord)}, **lists})
+
+    def _judged(self, row: dict[Any, Any]) -> dict[Any, Any]:
+        """A study's row, judged by its scales set by hand where it has some."""
+        scales = by_hand(self.path).get(row["study_id"])
+        if scales is None:
+            return row
+        written, frozen = self.manifest.get("created", ""), frozen_stamp(self.path)
+        return {**row, **_judged_by(self.path, f"{written} {frozen}", row["study_id"], scales)}
 
     def study_ids(self) -> list[str]:
         rows = self._rows("SELECT study_id FROM read_parquet($studies) ORDER BY study_id")
@@ -146,6 +160,19 @@ class Corpus:
             f"WHERE study_id = $study {chosen}ORDER BY sample_id",
             study=self.study(study_id).study_id,
             **({} if task_num is None else {"task": task_num}),
+        )
+
+    def asked(self, study_id: str) -> pd.DataFrame:
+        """Every response to a study with what it answers, in order of sample_id.
+
+        Columns sample_id, participant, condition_num, task_num, part (the question where a task is a battery, else
+        empty), stimulus_id, response (as observed) and value (NaN where off the scale).
+        """
+        return self._ask(
+            f"{_ASKED} SELECT sample_id, participant, condition_num, task_num, part, stimulus_id, response, value "
+            "FROM read_parquet($responses) r JOIN asked USING (stimulus_id) WHERE r.study_id = $study "
+            "ORDER BY sample_id",
+            study=self.study(study_id).study_id,
         )
 
     def outline(self, study_id: str) -> pd.DataFrame:
@@ -232,7 +259,7 @@ class Corpus:
             conditions.append("list_contains($chosen, study_id)")
             bound["chosen"] = list(study_ids)
         for field, allowed in (filters or {}).items():
-            condition, values = _condition(field, allowed)
+            condition, values = as_condition(field, allowed)
             conditions.append(condition)
             bound |= values
         found = self._ask(
@@ -272,13 +299,33 @@ class Corpus:
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
     def _execute(self, sql: str, bound: Mapping[str, Any]) -> Any:
-        """Runs `sql` on its own cursor; $studies, $stimuli ... stand for the files, scales set by hand included."""
-        sql, bound = lay_over(self.path, sql, bound)
+        """Runs `sql` on its own cursor; $studies, $stimuli ... stand for the files, scales set by hand included.
+
+        Answers to frozen studies are not among them. Raises UserError where the study asked for is frozen.
+        """
+        sql, bound = without_frozen(self.path, *lay_over(self.path, sql, bound))
         files = {name: str(self.path / f"{name}.parquet") for name in SCHEMAS if f"(${name})" in sql}
         try:
             return _database().cursor().execute(sql, {**files, **bound})
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise damaged(self.name, str(error).splitlines()[0]) from error
+
+
+@lru_cache(maxsize=256)
+def _judged_by(
+    path: Path, _stamp: str, study_id: str, _scales: tuple[tuple[str, Scale], ...]
+) -> Mapping[str, Any]:
+    """The columns of a study that depend on its scales; none of them while its answers are hidden."""
+    corpus, here = Corpus(path, {}), "WHERE list_contains($chosen, study_id)"
+    texts = corpus.ask(f"SELECT * FROM read_parquet($stimuli) {here} ORDER BY stimulus_id", chosen=[study_id])
+    given = corpus.ask(
+        f"SELECT participant, stimulus_id, value FROM read_parquet($responses) {here}", chosen=[study_id]
+    )
+    if given.empty:
+        return {}
+    (row,) = corpus._rows(f"SELECT notes, flags FROM read_parquet($studies) {here}", chosen=[study_id])
+    own = row["notes"][: len(row["notes"]) - len(row["flags"])]  # the findings' sentences come last
+    return judged(own, texts, given)
 
 
 def damaged(name: str, reason: str) -> UserError:
@@ -292,21 +339,6 @@ def damaged(name: str, reason: str) -> UserError:
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
-
-
-def _condition(field: str, allowed: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """A filter as SQL with its bound values; only a name out of DEMOGRAPHICS enters the text."""
-    if field not in DEMOGRAPHICS:
-        raise unknown("demographic field", field, DEMOGRAPHICS)
-    expected = (int, float) if field in WHOLE_NUMBERS else str
-    wrong = [value for value in allowed if not isinstance(value, expected)]
-    if wrong:
-        kind = "numbers" if field in WHOLE_NUMBERS else "texts"
-        raise UserError(f"The filter on {field!r} has the value {wrong[0]!r}. It takes {kind}.")
-    if isinstance(allowed, tuple) and len(allowed) == 2 and field in WHOLE_NUMBERS:
-        low, high = allowed
-        return f"{field} BETWEEN ${field}_low AND ${field}_high", {f"{field}_low": low, f"{field}_high": high}
-    return f"list_contains(${field}, {field})", {field: list(allowed)}
 
 
 @lru_cache(maxsize=4096)

@@ -65,6 +65,31 @@ def splits() -> list[str]:
     return sorted(path.stem for path in (settings.home() / "splits").glob("[!.]*.json"))
 
 
+def splits_stamp() -> str:
+    """Changes whenever a split is kept or removed."""
+    folder = settings.home() / "splits"
+    return " ".join(f"{name} {(folder / f'{name}.json').stat().st_mtime_ns}" for name in splits())
+
+
+def sides_of_studies(corpus: str) -> dict[str, list[str]]:
+    """What the splits of a corpus do with each study: "mine: held out", "mine: some conditions held out", ...
+
+    A split that cannot be read is passed over.
+    """
+    found: dict[str, list[str]] = {}
+    for name in splits():
+        try:
+            split = load_split(name)
+        except UserError:
+            continue
+        held = "held out" if split.kind == "studies" else f"some {split.kind} held out"
+        for study in split.studies if split.corpus == corpus else ():
+            found.setdefault(study, []).append(
+                f"{name}: {held if split.held_out.get(study) else 'trained on'}"
+            )
+    return found
+
+
 def save_split(split: Split) -> Path:
     """Keeps a split under its name, replacing one of that name; returns its file."""
     path = settings.folder("splits") / f"{check_name(split.name)}.json"

@@ -111,8 +111,10 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
 
 def _most_alike(texts: list[str], others: list[str], least: float) -> tuple[Any, Any]:
     """The most alike of `others` for every text [n], as its position, with the likeness [n]; 0 far below `least`."""
-    rough, rough_others = (_vectors(each, _ROUGH).toarray().astype(np.float32) for each in (texts, others))
-    exact, exact_others = (_vectors(each, _EXACT) for each in (texts, others))
+    rough, rough_others = (
+        text_vectors(each, _ROUGH).toarray().astype(np.float32) for each in (texts, others)
+    )
+    exact, exact_others = (text_vectors(each) for each in (texts, others))
     best, likeness = np.zeros(len(texts), dtype=int), np.zeros(len(texts))
     n_looked = min(5, len(others))
     for start in range(0, len(texts), _BLOCK):
@@ -126,7 +128,7 @@ def _most_alike(texts: list[str], others: list[str], least: float) -> tuple[Any,
     return best, likeness.clip(0, 1)
 
 
-def _vectors(texts: list[str], n_features: int) -> Any:
+def text_vectors(texts: list[str], n_features: int = _EXACT) -> Any:
     """Unit vectors [n, n_features], sparse, of how often five characters stand in a row.
 
     Features are hashed with signs (Weinberger et al. 2009), so that a product of two vectors is the cosine without

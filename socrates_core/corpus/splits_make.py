@@ -125,28 +125,31 @@ def _by_study(rows: pd.DataFrame, column: str) -> Ids:
 def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = None) -> Split:
     """The split that SocSci210's authors published: that came with the corpus, or in a file or folder `path`.
 
-    Studies that the corpus lacks are passed over. Whole conditions or outcomes must lie on one side, as the authors
-    say; rows on neither side stay out. Raises UserError where there is no such file or it does not fit.
+    Studies and rows that the corpus lacks are passed over, rows with a word in `source`. Whole conditions or outcomes
+    must lie on one side, as the authors say; rows on neither side stay out. Raises UserError where there is no such
+    file or it does not fit.
     """
     if kind not in OFFICIAL:
         raise unknown("kind of official split", kind, OFFICIAL)
     file = _official_file(corpus.path if path is None else path, OFFICIAL[kind])
     stored = read_json(file)
     left: Ids = {}
+    n_absent = 0
     try:
         if kind == "studies":
             studies, held = _hold_unseen(corpus, stored["seen"], stored["unseen"])
         else:
             studies = sorted(set(stored) & set(corpus.study_ids()))
             listed = {study: (stored[study]["train"], stored[study]["eval"]) for study in studies}
-            held, left = _hold_listed(corpus, listed, kind)
+            held, left, n_absent = _hold_listed(corpus, listed, kind)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{str(file)!r} is no {OFFICIAL[kind]!r} as SocSci210 has it ({error!r}).") from error
     if not any(held.values()):
         raise UserError(f"The corpus {corpus.name!r} has nothing of what {str(file)!r} holds out.")
+    source = file.name + (f" ({n_absent:,} of its rows are not in the corpus)" if n_absent else "")
     split = Split(
         name=check_name(name), corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind=_kind(kind), seed=None,
-        source=file.name, studies=tuple(studies), held_out=held, left_out=left, apart=False,
+        source=source, studies=tuple(studies), held_out=held, left_out=left, apart=False,
     )  # fmt: skip
     check_split(corpus, split)
     return split
@@ -175,9 +178,15 @@ def _hold_unseen(corpus: Corpus, seen: Sequence[str], unseen: Sequence[str]) -> 
 
 def _hold_listed(
     corpus: Corpus, listed: dict[str, tuple[list[int], list[int]]], kind: str
-) -> tuple[Ids, Ids]:
-    """The conditions or outcomes held out by sample_ids (train, eval), and the sample_ids on neither side."""
-    unit = UNITS[kind]
+) -> tuple[Ids, Ids, int]:
+    """What is held out by sample_ids (train, eval), the sample_ids on neither side, and how many the corpus lacks.
+
+    Raises TypeError for a sample_id that is no whole number.
+    """
+    unit, n_absent = UNITS[kind], 0
+    wrong = [each for sides in listed.values() for side in sides for each in side if type(each) is not int]
+    if wrong:
+        raise TypeError(f"sample_id {wrong[0]!r}")
     rows = corpus.ask(
         f"SELECT study_id, sample_id, {unit} AS id FROM read_parquet($responses) r "
         "JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) WHERE list_contains($studies, study_id)",
@@ -186,6 +195,7 @@ def _hold_listed(
     held: dict[str, tuple[int, ...]] = {}
     left: dict[str, tuple[int, ...]] = {}
     for study, own in rows.groupby("study_id"):
+        n_absent += len(set[int]().union(*listed[str(study)]) - set(own["sample_id"]))
         train, evaluated = (own["sample_id"].isin(ids) for ids in listed[str(study)])
         both = (train & evaluated).any() or set(own.loc[train, "id"]) & set(own.loc[evaluated, "id"])
         if both:
@@ -194,4 +204,4 @@ def _hold_listed(
             )
         held[str(study)] = tuple(sorted({int(each) for each in own.loc[evaluated, "id"]}))
         left[str(study)] = tuple(sorted(int(each) for each in own.loc[~train & ~evaluated, "sample_id"]))
-    return held, {study: ids for study, ids in left.items() if ids}
+    return held, {study: ids for study, ids in left.items() if ids}, n_absent

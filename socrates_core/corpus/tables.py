@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -151,14 +152,21 @@ def _with_counts(studies: pd.DataFrame, stimuli: pd.DataFrame, responses: pd.Dat
     rows = []
     for row in studies.to_dict("records"):
         texts, given = asked[row["study_id"]], answered[row["study_id"]]
-        flags = find_flags(texts, given)
         rows.append({
-            **row, "notes": [*row["notes"], *flags.values()], "flags": list(flags),
+            **row, **judged(row["notes"], texts, given),
             "n_participants": given["participant"].nunique(), "n_conditions": texts["condition_num"].nunique(),
             "n_outcomes": texts["task_num"].nunique(), "n_responses": len(given),
-            "n_off_scale": int(given["value"].isna().sum()), "scale_kinds": _kinds(texts["scale"]),
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def judged(notes: Sequence[str], texts: pd.DataFrame, given: pd.DataFrame) -> dict[Any, Any]:
+    """What depends on a study's scales: notes (with the findings' sentences), flags, n_off_scale, scale_kinds."""
+    flags = find_flags(texts, given)
+    return {
+        "notes": [*notes, *flags.values()], "flags": list(flags), "n_off_scale": int(given["value"].isna().sum()),
+        "scale_kinds": _kinds(texts["scale"]),
+    }  # fmt: skip
 
 
 def _kinds(scales: pd.Series) -> list[str]:

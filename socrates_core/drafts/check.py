@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from socrates_core.drafts.originals import original_cells, texts_of, worded_by_condition
 from socrates_core.drafts.spec import Draft, PanelSpec
 from socrates_core.errors import UserError
 from socrates_core.records import DEMOGRAPHICS
@@ -23,6 +24,11 @@ class Problem:
 def problems(draft: Draft) -> list[Problem]:
     """Everything that must be mended before the draft can be run, in the order of the form."""
     return [*_conditions(draft), *_outcomes(draft), *_panel(draft.panel)]
+
+
+def warnings(draft: Draft) -> list[Problem]:
+    """What a person should know before a run of this draft, and may leave as it is."""
+    return [*_shown_alike(draft), *_reworded(draft)]
 
 
 def require_runnable(draft: Draft) -> None:
@@ -52,9 +58,9 @@ def _conditions(draft: Draft) -> Iterator[Problem]:
             not outcome.question.strip() and outcome.source is not None for outcome in draft.outcomes
         ):
             yield Problem(f"conditions.{index}.text", "Write what people of this condition read.")
-    texts = Counter(condition.text.strip() for condition in draft.conditions)
+    shown = _all_shown(draft)
     for index, condition in enumerate(draft.conditions):
-        if texts[condition.text.strip()] > 1:
+        if shown.count(shown[index]) > 1:
             yield Problem(
                 f"conditions.{index}.text",
                 f"{condition.name or 'This condition'} reads the same as another condition; "
@@ -66,6 +72,45 @@ def _conditions(draft: Draft) -> Iterator[Problem]:
             "reference",
             f"The reference {draft.reference!r} is no condition. Choose one of: {', '.join(names)}.",
         )
+
+
+def _all_shown(draft: Draft) -> list[tuple[str, ...]]:
+    """What each condition reads, with every outcome where its text alone does not tell it from the others."""
+    read: list[tuple[str, ...]] = [(condition.text.strip(),) for condition in draft.conditions]
+    if len(set(read)) == len(read) or not draft.outcomes:
+        return read
+    texts = texts_of(draft)
+    return [tuple(texts[c, o] for o in range(len(draft.outcomes))) for c in range(len(read))]
+
+
+def _shown_alike(draft: Draft) -> Iterator[Problem]:
+    """The outcomes for which several conditions show the same words, where they differ in other outcomes."""
+    texts = texts_of(draft)
+    for o in range(len(draft.outcomes)):
+        names: dict[str, list[str]] = {}
+        for c, condition in enumerate(draft.conditions):
+            names.setdefault(texts[c, o], []).append(condition.name)
+        for alike in names.values():
+            if len(alike) > 1:
+                yield Problem(
+                    f"outcomes.{o}.question",
+                    f"{' and '.join(alike)} show the same words here, so a model cannot tell them apart: "
+                    "no difference between them can be predicted for this outcome.",
+                )
+
+
+def _reworded(draft: Draft) -> Iterator[Problem]:
+    """The outcomes that the study words differently by condition, where an edited cell has lost that wording."""
+    own = original_cells(draft)
+    for o in sorted(worded_by_condition(draft)):
+        edited = [each.name for c, each in enumerate(draft.conditions) if (c, o) not in own]
+        if edited:
+            yield Problem(
+                f"outcomes.{o}.question",
+                "The study words this question differently from condition to condition. After your edit "
+                f"{' and '.join(edited)} show the question as it stands here; what the study says in it about their "
+                "condition is lost. Write it into their text.",
+            )
 
 
 def _outcomes(draft: Draft) -> Iterator[Problem]:

@@ -74,6 +74,20 @@ def original_cells(draft: Draft) -> dict[CellKey, Stimulus]:
     return found
 
 
+def worded_by_condition(draft: Draft) -> set[int]:
+    """The positions of the outcomes that the draft's study asks in other words in another condition."""
+    study = study_of(draft)
+    asked: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for each in study[1] if study else ():
+        asked[each.task_num][each.condition_num].add(each.question)
+    wordings = {task: {frozenset(told) for told in by.values()} for task, by in asked.items()}
+    return {
+        o
+        for o, outcome in enumerate(draft.outcomes)
+        if len(wordings.get(-1 if outcome.source is None else outcome.source, ())) > 1
+    }
+
+
 def texts_of(draft: Draft) -> dict[CellKey, str]:
     """What every cell shows: the study's own text where it was left as it is, else the draft's parts together."""
     own = original_cells(draft)

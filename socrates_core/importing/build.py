@@ -1,5 +1,6 @@
 """A table and its mapping become a corpus: everything is tried, counted and shown before anything is written."""
 
+from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 
@@ -53,13 +54,16 @@ class Preview:
             self.dropped.append((reason, int(n)))
 
 
-def preview(table: Table, mapping: Mapping) -> Preview:
-    """Everything that `import_study` would write, drop or refuse. Writes nothing."""
+def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | None = None) -> Preview:
+    """Everything that `import_study` would write, drop or refuse. Writes nothing.
+
+    `tell` hears how many outcomes are worked out, of how many, and may raise to stop.
+    """
     seen = Preview(problems=find_problems(table, mapping))
     if seen.problems:
         return seen
     rows = _kept_rows(table.frame, mapping, seen)
-    answers = _answers(rows, mapping, seen)
+    answers = _answers(rows, mapping, seen, tell)
     if mapping.study.design == "between":
         answers = _in_one_condition(answers, seen)
     if answers.empty:
@@ -70,10 +74,14 @@ def preview(table: Table, mapping: Mapping) -> Preview:
     seen.frames = _frames(mapping, answers, people, seen)
     _remark(mapping, answers, seen)
     seen.prompts = _prompts(seen.frames)
+    if tell:
+        tell(len(mapping.outcomes), len(mapping.outcomes))
     return seen
 
 
-def import_study(table: Table, mapping: Mapping, name: str | None = None) -> str:
+def import_study(
+    table: Table, mapping: Mapping, name: str | None = None, tell: Callable[[int, int], None] | None = None
+) -> str:
     """Writes the study as a corpus of its own, named `name` or like the study, and returns that name.
 
     The mapping is kept in the corpus as mapping.yaml. An earlier import of that name is replaced; nothing is
@@ -81,7 +89,7 @@ def import_study(table: Table, mapping: Mapping, name: str | None = None) -> str
     another kind of corpus.
     """
     name = name or mapping.study.study_id
-    seen = preview(table, mapping)
+    seen = preview(table, mapping, tell)
     if seen.problems:
         raise UserError(" ".join(seen.problems[:3]))
     if name in corpora() and not is_own_study(name):
@@ -134,13 +142,17 @@ def _numbered(names: pd.Series) -> pd.Index:
     return pd.Index(names.astype("int64") if whole else pd.factorize(names)[0])
 
 
-def _answers(rows: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
+def _answers(
+    rows: pd.DataFrame, mapping: Mapping, seen: Preview, tell: Callable[[int, int], None] | None
+) -> pd.DataFrame:
     """One row an answer: participant, condition_num, task_num, response."""
     parts, unread, absent = [], dict[str, int](), 0
     in_condition = [_holds(rows, condition.when) for condition in mapping.conditions]
     nowhere = ~pd.concat(in_condition, axis=1).any(axis=1)
     seen.drop("rows: in none of the conditions", nowhere.sum())
     for task_num, outcome in enumerate(mapping.outcomes):
+        if tell:
+            tell(task_num, len(mapping.outcomes))
         asked = _holds(rows, outcome.when)
         for condition_num, condition in enumerate(mapping.conditions):
             column = outcome.column_in(condition.name)

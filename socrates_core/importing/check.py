@@ -29,7 +29,7 @@ def find_problems(table: Table, mapping: Mapping) -> list[str]:
         problems.append("There is no outcome. Say which column holds answers, and to what question.")
     for outcome in mapping.outcomes:
         problems += _outcome_problems(outcome)
-    return [*problems, *_unasked(mapping)]
+    return [*problems, *_unasked(mapping), *_unaccepted(mapping)]
 
 
 def _outcome_problems(outcome: OutcomeSpec) -> Iterator[str]:
@@ -51,7 +51,23 @@ def _unasked(mapping: Mapping) -> list[str]:
     ]
     if not names:
         return []
-    shown = ", ".join(repr(name) for name in names[:8]) + (
-        f" and {len(names) - 8} more" if len(names) > 8 else ""
-    )
-    return [f"No question is known for {shown}. Write what people were asked, or leave these outcomes out."]
+    return [
+        f"No question is known for {_listed(names)}. Write what people were asked, or leave these outcomes out."
+    ]
+
+
+def _unaccepted(mapping: Mapping) -> list[str]:
+    """One sentence for all the texts of a model that nobody has accepted."""
+    names = [told.name for told in mapping.conditions if told.proposed]
+    names += [told.name for told in mapping.outcomes if told.proposed]
+    if not names:
+        return []
+    return [
+        f"The texts of {_listed(names)} are a model's proposals. Read each against the instrument; then write your "
+        "own, or accept it: take its tick off in the table, or 'proposed' out of the file."
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(repr(name) for name in names[:8]) + more

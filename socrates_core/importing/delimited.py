@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.record import Table, check_size, tidy
+from socrates_core.importing.record import WHOLE, Pace, Table, check_size, tidy
 
 SEPARATORS = (",", "\t", ";", "|")
 _HEAD = 1_000_000  # bytes within which the header must end
+_ROWS = 50_000  # rows between two words on how far the reading is
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -26,23 +27,30 @@ class _Scan:
     warnings: tuple[str, ...] = ()
 
 
-def read_delimited(path: Path) -> Table:
+def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
     """The table in a text file. Raises UserError where it is no text, has ragged rows or is too large."""
     scan = _scan(path)
     with path.open(encoding=scan.encoding, errors="replace", newline="") as opened:
         head = opened.read(_HEAD)
     separator, width = _separator(path.name, head)
     check_size(scan.lines, width)
+    parts, done = list[pd.DataFrame](), 0
     try:
-        cells = pd.read_csv(
-            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding=scan.encoding
-        )
+        with pd.read_csv(
+            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding=scan.encoding,
+            chunksize=_ROWS, nrows=None if pace.rows is None else pace.rows + 1,
+        ) as reader:  # fmt: skip
+            for part in reader:
+                pace.tell(done, scan.lines)
+                parts.append(part)
+                done += len(part)
     except (ValueError, csv.Error) as error:  # pandas' own errors are ValueErrors
         reason = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split())
         raise UserError(
             f"{path.name!r} cannot be read as a table: {reason[:200].rstrip('.')}. "
             "Every line needs as many cells as the first one, and every quotation mark its partner."
         ) from error
+    cells = pd.concat(parts)
     frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
     if separator == ";":
         frame = frame.apply(lambda column: column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True))

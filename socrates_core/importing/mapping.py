@@ -59,11 +59,15 @@ class DemographicSpec(_Spec):
 
 
 class ConditionSpec(_Spec):
-    """What one group read, and the rows that were in it (all where `when` is empty)."""
+    """What one group read, and the rows that were in it (all where `when` is empty).
+
+    A text that a model `proposed` waits for a person to accept it.
+    """
 
     name: str
     text: str = ""
     when: When = Field(default_factory=dict)
+    proposed: bool = False
 
 
 class OutcomeSpec(_Spec):
@@ -72,6 +76,7 @@ class OutcomeSpec(_Spec):
     `column_by_condition`, `text_by_condition` and `scale_by_condition` go before `column`, `question` and
     `scale` in the conditions that they name. `when` chooses rows, for files with a row an answer. `values` turns
     cells into numbers; other cells are read as numbers or as labels of the scale. Cells in `missing` are none.
+    A question that a model `proposed` waits for a person to accept it.
     """
 
     name: str
@@ -84,6 +89,7 @@ class OutcomeSpec(_Spec):
     when: When = Field(default_factory=dict)
     values: dict[Cell, Number] = Field(default_factory=dict)
     missing: Cells = ()
+    proposed: bool = False
 
     def column_in(self, condition: str) -> str:
         return self.column_by_condition.get(condition, self.column)

@@ -7,22 +7,29 @@ from pathlib import Path
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
 from socrates_core.importing.qualtrics import read_responses, read_survey, understand
-from socrates_core.importing.record import Table
+from socrates_core.importing.record import WHOLE, Pace, Table
 from socrates_core.importing.suggest import suggest
 from socrates_core.importing.table import read_table
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A table with the mapping that its files suggest; `warnings` are about both, `left_out`: column -> why."""
+    """A table with the mapping that its files suggest; `warnings` are about both, `left_out`: column -> why.
+
+    `randomisers`: key -> arms of each randomiser of a survey that could tell the conditions, those `taken` among them.
+    """
 
     table: Table
     suggested: Mapping
     warnings: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    randomisers: dict[str, str] = field(default_factory=dict)
+    taken: tuple[str, ...] = ()
 
 
-def open_files(paths: Sequence[Path], title: str = "", randomisers: Sequence[str] = ()) -> Opened:
+def open_files(
+    paths: Sequence[Path], title: str = "", randomisers: Sequence[str] = (), *, pace: Pace = WHOLE
+) -> Opened:
     """What a data file, or a Qualtrics survey with its responses, holds.
 
     `randomisers` are those of the survey whose arms are the conditions, where the first is not meant. Raises
@@ -37,12 +44,13 @@ def open_files(paths: Sequence[Path], title: str = "", randomisers: Sequence[str
         )
     if surveys:
         survey = read_survey(surveys[0])
-        responses = read_responses(data[0], survey)
+        responses = read_responses(data[0], survey, pace)
         found = understand(survey, responses, randomisers)
-        return Opened(responses, found.mapping, (*responses.warnings, *found.warnings), found.left_out)
-    table = read_table(data[0])
+        warnings = (*responses.warnings, *found.warnings)
+        return Opened(responses, found.mapping, warnings, found.left_out, found.randomisers, found.taken)
+    table = read_table(data[0], pace)
     if table.frame.head(3).apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any():
-        table = read_responses(data[0])
+        table = read_responses(data[0], pace=pace)
     return Opened(table, suggest(table, title or data[0].stem), table.warnings)
 
 

@@ -52,12 +52,14 @@ class Understood:
     """A suggested mapping with all that it does not speak of.
 
     `warnings` are sentences about what was not understood or was left out, beside the responses' own;
-    `left_out`: column -> why.
+    `left_out`: column -> why. `randomisers`: key -> arms of each that could tell the conditions; `taken` are theirs.
     """
 
     mapping: Mapping
     warnings: tuple[str, ...]
     left_out: dict[str, str]
+    randomisers: dict[str, str]
+    taken: tuple[str, ...]
 
 
 def suggest_survey(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> Mapping:
@@ -144,7 +146,8 @@ class _Reading:
         )  # fmt: skip
         left = self._left_out(set(mapping.columns()))
         told = (*self.survey.warnings, *self.experiment.warnings, *notes, *self._unread(read))
-        return Understood(mapping, (*told, *_sentences(left)), left)
+        chosen = self.experiment
+        return Understood(mapping, (*told, *_sentences(left)), left, chosen.usable, chosen.taken)
 
     def _entries(self, arm: Arm, start: int) -> list[Entry]:
         """The columns of the outcomes of an arm, in the order in which they were asked."""

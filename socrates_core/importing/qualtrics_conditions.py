@@ -39,10 +39,15 @@ class Arm:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The arms of one experiment, or one arm for everyone; `warnings` say what was not taken up."""
+    """The arms of one experiment, or one arm for everyone; `warnings` say what was not taken up.
+
+    `usable`: key -> arms of every randomiser that the export tells apart; the arms are those of the ones `taken`.
+    """
 
     arms: list[Arm]
     warnings: list[str]
+    usable: dict[str, str]
+    taken: tuple[str, ...]
 
     @property
     def start(self) -> int | None:
@@ -88,7 +93,9 @@ def find_experiment(survey: Survey, responses: Responses, chosen: Sequence[str] 
             unseen.append(name)
     if unseen:
         warnings.append(f"Nobody was in these arms, as far as the export tells: {shortened(unseen)}.")
-    return Experiment(arms or [Arm(EVERYONE, {}, shown_in(survey, {}))], warnings)
+    told = {step.key: " / ".join(arm_names(survey, step))[:120] for step in usable}
+    arms = arms or [Arm(EVERYONE, {}, shown_in(survey, {}))]
+    return Experiment(arms, warnings, told, tuple(step.key for step in taken))
 
 
 def _not_taken(

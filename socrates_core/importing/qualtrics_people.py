@@ -76,12 +76,14 @@ def find_demographics(survey: Survey, responses: Responses) -> dict[str, Demogra
     facts = {column.name: column for column in describe_columns(responses)}
     for column, place in places(survey, responses).items():
         question = survey.questions[place.qid]
-        single = question.kind == "MC" and question.selector not in MULTIPLE and not place.suffix
+        listed = question.kind == "DD" and len(question.choices) == 1
+        single = listed or (question.kind == "MC" and question.selector not in MULTIPLE and not place.suffix)
         if place.loop or not (single or (question.kind == "TE" and place.suffix in ("", "_TEXT"))):
             continue
         field = _field_of(question.text) or ((guess := guess_demographic(facts[column])) and guess.name)
         if field and field not in found and (single or field in _TYPED):
-            values = {choice.code: choice.text for choice in question.choices if choice.text}
+            answers = question.answers if listed else question.choices
+            values = {choice.code: choice.text for choice in answers if choice.text}
             found[field] = DemographicSpec(column=column, values=values if single else {})
     return found
 

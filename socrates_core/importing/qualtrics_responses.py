@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from socrates_core.importing.qualtrics_scales import UNSEEN, is_ticked
+from socrates_core.importing.qualtrics_scales import BEST_WORST, UNSEEN, is_ticked
 from socrates_core.importing.qualtrics_survey import Question, Survey, as_dict
-from socrates_core.importing.record import Table
+from socrates_core.importing.record import WHOLE, Pace, Table
 from socrates_core.importing.table import read_table
 
-_PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9})(.{0,200})", re.DOTALL)
+_PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9}(?:#\d{1,3})?)(.{0,200})", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,14 @@ class Responses(Table):
         return any(self.frame[column].isin(words).any() for column in told)
 
 
-def read_responses(path: Path, survey: Survey | None = None) -> Responses:
+def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE) -> Responses:
     """The responses in an export, one row a person, without its header rows and empty columns.
 
-    With its survey, an answer that a person left unticked is "0" wherever another of that question is ticked,
-    and ticks that share a cell get a column each. Raises UserError where the file cannot be read.
+    With its survey, an answer that a person left unticked is "0" wherever another of that question is ticked (and
+    so is what is neither best nor worst), and ticks that share a cell get a column each. Raises UserError where the
+    file cannot be read.
     """
-    table = read_table(path)
+    table = read_table(path, pace)
     frame, labels = table.frame, dict[str, str]()
     ids, choices = dict[str, str](), dict[str, str]()
     for row in range(min(3, len(frame))):
@@ -118,7 +119,8 @@ def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
                 frame[name] = ticked
                 ids[name] = f"{place.loop}{'_' if place.loop else ''}{place.qid}_{key}"
         else:
-            row = place.suffix.split("_")[1] if question.kind == "Matrix" else ""
+            alone = question.kind == "Matrix" and question.selector != BEST_WORST
+            row = place.suffix.split("_")[1] if alone else ""
             groups.setdefault((place.loop, place.qid, row), []).append(column)
     for columns in groups.values():
         seen = frame[columns].notna().any(axis=1)

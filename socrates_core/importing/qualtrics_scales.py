@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,14 @@ from socrates_core.scales import check_scale
 MULTIPLE = ("MAVR", "MAHR", "MACOL", "MSB")
 TIMES = ("_FIRST_CLICK", "_LAST_CLICK", "_PAGE_SUBMIT", "_CLICK_COUNT")
 YES_NO = Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes")))
+BEST_WORST = "MaxDiff"  # a matrix with two ends, to each of which one statement is put
 UNSEEN = "-99"  # Qualtrics' code for a question that was seen and left unanswered
+_NO_SCALE = {
+    "HeatMap": "clicks on a picture", "HotSpot": "clicks on a picture", "HL": "words marked in a text",
+    "FileUpload": "a file that people sent", "Draw": "a signature", "Meta": "the browser that people used",
+    "Captcha": "a test for robots",
+}  # fmt: skip
+_WORST = re.compile(r"\b(least|worst|lowest|dis\w+)\b", re.IGNORECASE)
 _LED = re.compile(r"(-?\d{1,4})(?:\s*[=:.)(–—-]\s*(?!\d)(.*))?", re.DOTALL)
 _NO_ANSWER = re.compile(
     r"(i )?(would )?(prefer|rather) not\b.*|not applicable\b.*|n/?a|(i )?(don[’']?t|do not) know\b.*"
@@ -55,6 +62,8 @@ def asked(
         raise NotAsked("display order")
     if suffix.endswith(TIMES) or question.kind == "Timing":
         raise NotAsked("timing")
+    if question.kind in _NO_SCALE:
+        raise NotAsked(f"{_NO_SCALE[question.kind]}, no answer on a scale")
     try:
         found = _asked(question, suffix, words, cells, spoken)
         check_scale(found.scale)
@@ -70,8 +79,9 @@ def _asked(
 ) -> Asked:
     first, second = [*suffix.split("_"), "", ""][1:3]
     item = next((fill_pipes(c.text, words).text for c in question.choices if c.key == first), "")
-    if question.kind == "TE":
-        return _number(question, cells)
+    answer = next((fill_pipes(c.text, words).text for c in question.answers if c.key == second), "")
+    if question.kind == "TE" or (question.kind, question.selector) == ("Matrix", "TE"):
+        return replace(_number(question, cells), statement=": ".join(filter(None, (item, answer))))
     if suffix.endswith("TEXT"):
         raise NotAsked("open text")
     match question.kind, question.selector:
@@ -80,22 +90,26 @@ def _asked(
         case "MC", selector if selector not in MULTIPLE and not suffix:
             return _options("", question.choices, words, ordered=selector == "NPS", spoken=spoken)
         case "Matrix", "Likert" if item and question.sub == "MultipleAnswer":
-            answer = next((fill_pipes(c.text, words).text for c in question.answers if c.key == second), "")
             return _ticked(item, answer)
         case "Matrix", "Likert" | "Profile" if item and not second:
-            return _options(item, question.answers, words, ordered=True, spoken=spoken)
+            return _options(item, _answers_of(question, first), words, ordered=True, spoken=spoken)
+        case "DD", _ if item:
+            told = item if len(question.choices) > 1 else ""
+            return _options(told, _level(question, first, cells), words, ordered=False, spoken=spoken)
         case (("Matrix" | "Slider" | "RO" | "CS"), _) if item:
             return _numbered(question, item)
     raise _unread(question)
 
 
 def _numbered(question: Question, item: str) -> Asked:
-    """A bipolar row, a slider, a rank or a share of points: cells are numbers."""
+    """A bipolar row, a slider, a rank, a share of points, or best and worst: cells are numbers."""
     n = len(question.answers)
     match question.kind, question.selector:
         case "Matrix", "Bipolar" if ":" in item and n > 1:
             left, right = (side.strip() for side in item.split(":", 1))
             return Asked(f"“{left}” or “{right}”?", Scale("range", 1, n, labels=((1, left), (n, right))))
+        case "Matrix", selector if selector == BEST_WORST and n == 2:
+            return _best_worst(question, item)
         case "Slider", _:
             return Asked(item, _slider(question))
         case "RO", _:
@@ -106,13 +120,55 @@ def _numbered(question: Question, item: str) -> Asked:
     raise _unread(question)
 
 
+def _answers_of(question: Question, row: str) -> Sequence[Choice]:
+    """The answers of a matrix' row, which in a profile has its own."""
+    own = as_dict(as_dict(question.payload.get("Answers")).get(row))
+    if question.selector != "Profile" or "Display" in own:
+        return question.answers
+    return [Choice(key, plain_text(as_dict(each).get("Display")), key) for key, each in own.items()]
+
+
+def _best_worst(question: Question, item: str) -> Asked:
+    """A statement was put to the better end (1), to the worse one (-1; the second where no word tells), or to none."""
+    worst = next((end for end in question.answers if _WORST.search(end.text)), question.answers[1])
+    best = next(end for end in question.answers if end is not worst)
+    labels = ((-1, worst.text), (0, "neither"), (1, best.text))
+    values: dict[str, Number] = {worst.text: -1, best.text: 1, worst.code: -1, best.code: 1}
+    return Asked(f"Where do you put “{item}”?", Scale("range", -1, 1, labels=labels), values)
+
+
+def _level(question: Question, level: str, cells: pd.Series) -> Sequence[Choice]:
+    """The answers of a drill-down's level, told by those that they stand under.
+
+    Raises NotAsked where the cells hold others.
+    """
+    above = {key: _text(under) for key, under in as_dict(question.payload.get("AnswerMap")).items()}
+
+    def depth(key: str) -> int:
+        n = 0
+        while (key := above.get(key, "")) and n < len(question.choices):
+            n += 1
+        return n
+
+    place = [choice.key for choice in question.choices].index(level)
+    here = [answer for answer in question.answers if depth(answer.key) == place]
+    if not cells.dropna().isin([told for answer in here for told in (answer.code, answer.text)]).all():
+        raise NotAsked("a drill-down whose cells are not the survey's answers")
+    return here
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) else ""
+
+
 def _unread(question: Question) -> NotAsked:
     return NotAsked(f"question type {question.kind} {question.selector}".rstrip() + ", which is not read")
 
 
 def is_ticked(question: Question) -> bool:
-    """Whether people tick any number of the question's answers."""
-    return question.selector in MULTIPLE or (question.kind == "Matrix" and question.sub == "MultipleAnswer")
+    """Whether people tick any number of the question's answers, or one statement for each end."""
+    several = question.selector == BEST_WORST or question.sub == "MultipleAnswer"
+    return question.selector in MULTIPLE or (question.kind == "Matrix" and several)
 
 
 def _ticked(statement: str, answer: str) -> Asked:

@@ -103,11 +103,15 @@ def read_survey(path: Path) -> Survey:
     for element in elements:
         if isinstance(element, dict):
             payloads.setdefault(str(element.get("Element")), []).append(element.get("Payload"))
-    questions = {q.qid: q for payload in payloads.get("SQ", []) if (q := _question(as_dict(payload)))}
+    asked = [part for payload in payloads.get("SQ", []) for part in _parts(as_dict(payload))]
+    questions = {q.qid: q for part in asked if (q := _question(part))}
     if not 0 < len(questions) <= MAX_QUESTIONS:
         raise UserError(f"{path.name!r} has {len(questions):,} questions; 1 to {MAX_QUESTIONS:,} are read.")
     listed = [as_dict(block) for payload in payloads.get("BL", []) for block in entries(payload)]
-    blocks = {_name(block.get("ID")): _block(block, questions) for block in listed}
+    parts: dict[str, list[str]] = {}
+    for qid in questions:
+        parts.setdefault(qid.partition("#")[0], []).append(qid)
+    blocks = {_name(block.get("ID")): _block(block, questions, parts) for block in listed}
     warnings = []
     if payloads.get("FL"):
         flow = _step(as_dict(payloads["FL"][0]), 0)
@@ -118,7 +122,7 @@ def read_survey(path: Path) -> Survey:
     return Survey(
         _name(entry.get("SurveyID")),
         plain_text(entry.get("SurveyName"))[:200] or path.stem,
-        questions, blocks, _with_drawn_questions(flow, listed), tuple(warnings),
+        questions, blocks, _with_drawn_questions(flow, listed, parts), tuple(warnings),
     )  # fmt: skip
 
 
@@ -155,6 +159,22 @@ def _load(path: Path) -> Json:
     return as_dict(stored)
 
 
+def _parts(payload: Json) -> list[Json]:
+    """The question itself; of a side-by-side one its columns, each a matrix of the shared statements."""
+    if payload.get("QuestionType") != "SBS":
+        return [payload]
+    shared = {name: payload.get(name) for name in ("Choices", "ChoiceOrder", "DisplayLogic")}
+    qid, tag = _name(payload.get("QuestionID")), plain_text(payload.get("DataExportTag"))
+    return [
+        {
+            **shared, **{name: value for name, value in as_dict(column).items() if value},
+            "QuestionID": f"{qid}#{key}", "DataExportTag": f"{tag or qid}#{key}", "QuestionType": "Matrix",
+            "QuestionText": f"{payload.get('QuestionText')}<br>{as_dict(column).get('QuestionText') or ''}",
+        }
+        for key, column in as_dict(payload.get("AdditionalQuestions")).items() if qid
+    ]  # fmt: skip
+
+
 def _question(payload: Json) -> Question | None:
     qid = _name(payload.get("QuestionID"))
     if not qid:
@@ -188,8 +208,13 @@ def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choi
     )  # fmt: skip
 
 
-def _block(block: Json, questions: Mapping[str, Question]) -> Block:
-    named = [_name(as_dict(element).get("QuestionID")) for element in entries(block.get("BlockElements"))]
+def _elements(block: Json) -> list[str]:
+    """The ids of a block's questions in order; empty for what is no question."""
+    return [_name(as_dict(element).get("QuestionID")) for element in entries(block.get("BlockElements"))]
+
+
+def _block(block: Json, questions: Mapping[str, Question], parts: Mapping[str, list[str]]) -> Block:
+    named = tuple(part for qid in _elements(block) for part in parts.get(qid, ()))
     options = as_dict(block.get("Options"))
     looping = as_dict(options.get("LoopingOptions")) if options.get("Looping") not in (None, "None") else {}
     rounds = {key: as_dict(fields) for key, fields in as_dict(looping.get("Static")).items()}
@@ -200,7 +225,7 @@ def _block(block: Json, questions: Mapping[str, Question]) -> Block:
         key: {f"lm://Field/{name}": plain_text(text) for name, text in fields.items()}
         for key, fields in rounds.items()
     }
-    return Block(plain_text(block.get("Description")), tuple(qid for qid in named if qid in questions), loops)
+    return Block(plain_text(block.get("Description")), named, loops)
 
 
 def _step(stored: Json, depth: int) -> Step:
@@ -224,7 +249,7 @@ def _step(stored: Json, depth: int) -> Step:
     )
 
 
-def _with_drawn_questions(flow: Step, blocks: list[Json]) -> Step:
+def _with_drawn_questions(flow: Step, blocks: list[Json], parts: Mapping[str, list[str]]) -> Step:
     """The flow, where a block that shows a drawn part of its questions is a randomiser of single questions."""
     drawn: dict[str, Step] = {}
     for block in blocks:
@@ -237,9 +262,15 @@ def _with_drawn_questions(flow: Step, blocks: list[Json]) -> Step:
             and 0 < n < len(subset)
             and str(options.get("RandomizeQuestions")).lower() not in ("false", "none")
         ):
-            order = [_name(as_dict(each).get("QuestionID")) for each in entries(block.get("BlockElements"))]
+            order = _elements(block)
             first = min((order.index(qid) for qid in subset if qid in order), default=0)
-            single = [Step(qid, "Question", question=qid) for qid in order if qid]
+            inside = {
+                qid: tuple(
+                    Step(each, "Question", question=each) for each in parts.get(qid, ()) if each != qid
+                )
+                for qid in order
+            }
+            single = [Step(qid, "Question", question=qid, steps=inside[qid]) for qid in order if qid]
             arms = Step(key, "Randomizer", shown=n, steps=tuple(s for s in single if s.key in subset))
             steps = [s for s in single if s.key not in subset]
             drawn[key] = Step(key, "Group", steps=(*steps[:first], arms, *steps[first:]))

@@ -1,6 +1,6 @@
 """What reading a data file gives, and the limits within which files are read."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -28,6 +28,21 @@ class Table:
     labels: dict[str, str] = field(default_factory=dict)
     value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+def _silent(done: int, total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a file is read: its first `rows`, or all where None; `tell` hears of rows done and may raise to stop."""
+
+    rows: int | None = None
+    tell: Callable[[int, int], None] = _silent
+
+
+WHOLE = Pace()
 
 
 def check_size(rows: int, columns: int) -> None:

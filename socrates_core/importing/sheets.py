@@ -32,13 +32,14 @@ def demographic_sheet(mapping: Mapping) -> pd.DataFrame:
 
 
 def condition_sheet(mapping: Mapping) -> pd.DataFrame:
-    """Columns name, text, rows: which rows were in the condition."""
+    """Columns name, text, rows: which rows were in the condition, and proposed: whether the text is a model's."""
     rows = [(told.name, told.text, render_pairs(told.when)) for told in mapping.conditions]
-    return pd.DataFrame(rows, columns=["name", "text", "rows"], dtype="str")
+    sheet = pd.DataFrame(rows, columns=["name", "text", "rows"], dtype="str")
+    return sheet.assign(proposed=[told.proposed for told in mapping.conditions])
 
 
 def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
-    """Columns name, question, instruction, column, numbers, missing, rows, by_condition."""
+    """Columns name, question, instruction, column, numbers, missing, rows, by_condition; proposed as of conditions."""
     rows = [
         (
             told.name, told.question, render_instruction(told.scale.scale()), told.column,
@@ -48,7 +49,8 @@ def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
         for told in mapping.outcomes
     ]  # fmt: skip
     columns = ["name", "question", "instruction", "column", "numbers", "missing", "rows", "by_condition"]
-    return pd.DataFrame(rows, columns=columns, dtype="str")
+    sheet = pd.DataFrame(rows, columns=columns, dtype="str")
+    return sheet.assign(proposed=[told.proposed for told in mapping.outcomes])
 
 
 def keep_sheet(mapping: Mapping) -> pd.DataFrame:
@@ -70,13 +72,18 @@ def from_sheets(told: MappingOf[str, Any], sheets: MappingOf[str, pd.DataFrame])
             for row in rows["demographics"]
         },
         "conditions": [
-            {"name": row["name"], "text": row["text"], "when": parse_pairs(row["rows"])} for row in rows["conditions"]
+            {
+                "name": row["name"], "text": row["text"], "when": parse_pairs(row["rows"]),
+                "proposed": bool(row["proposed"]),
+            }
+            for row in rows["conditions"]
         ],
         "outcomes": [
             {
                 "name": row["name"] or row["column"], "question": row["question"], "scale": row["instruction"],
                 "column": row["column"], "values": parse_pairs(row["numbers"]), "missing": _parse_list(row["missing"]),
                 "when": parse_pairs(row["rows"]), **_by_condition(row["by_condition"]),
+                "proposed": bool(row["proposed"]),
             }
             for row in rows["outcomes"]
         ],
@@ -151,7 +158,7 @@ def _unreadable(text: str) -> UserError:
 
 
 def _rows(sheet: pd.DataFrame) -> list[dict[str, str]]:
-    """The rows that say anything, their cells trimmed."""
+    """The rows that say anything, their cells trimmed; a tick that is not set is empty."""
     filled = sheet.astype("object").where(sheet.notna(), "")
-    rows = [{str(k): str(v).strip() for k, v in row.items()} for row in filled.to_dict("records")]
+    rows = [{str(k): str(v or "").strip() for k, v in row.items()} for row in filled.to_dict("records")]
     return [row for row in rows if any(row.values())]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from socrates_core.errors import UserError
 from socrates_core.importing.delimited import read_delimited
-from socrates_core.importing.record import MAX_BYTES, Table
+from socrates_core.importing.record import MAX_BYTES, WHOLE, Pace, Table
 from socrates_core.importing.statistical import read_statistical
 from socrates_core.importing.workbook import read_workbook
 
@@ -25,7 +25,7 @@ _OTHERS = (
 )
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, pace: Pace = WHOLE) -> Table:
     """The table in a CSV, TSV, Excel (.xlsx), SPSS (.sav, .zsav) or Stata (.dta) file, told by its content.
 
     Empty cells and those that say NA are missing, and so are the missing codes that SPSS and Stata files
@@ -44,7 +44,7 @@ def read_table(path: Path) -> Table:
     if not start.strip():
         raise UserError(f"{path.name!r} is empty.")
     try:
-        table = _reader(path.name, start)(path)
+        table = _reader(path.name, start)(path, pace)
     except _DAMAGED as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{path.name!r} is damaged or not what it seems ({reason}).") from error
@@ -53,7 +53,7 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def _reader(name: str, start: bytes) -> Callable[[Path], Table]:
+def _reader(name: str, start: bytes) -> Callable[[Path, Pace], Table]:
     if start.startswith(b"PK"):
         return read_workbook
     stata = 0x66 <= start[0] <= 0x73 and start[1:2] in (b"\1", b"\2") and start[2:3] == b"\1"

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from socrates_core.errors import UserError, unknown
-from socrates_core.importing.record import MAX_BYTES
+from socrates_core.importing.record import MAX_BYTES, WHOLE, Pace
 from socrates_core.jobs.store import new_id
 from socrates_core.settings import folder
+
+LARGE = 20_000_000  # bytes beyond which a page reads the beginning and a job imports the whole
+FIRST_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,16 @@ class Upload:
 
     upload_id: str
     paths: tuple[Path, ...]
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its import is work for a job."""
+        return sum(path.stat().st_size for path in self.paths) > LARGE
+
+    @property
+    def pace(self) -> Pace:
+        """How much of it a page reads."""
+        return Pace(rows=FIRST_ROWS) if self.is_large else WHOLE
 
     @property
     def title(self) -> str:

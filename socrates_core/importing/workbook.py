@@ -8,10 +8,19 @@ from typing import Any
 import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.record import MAX_COLUMNS, MAX_EXPANDED, Table, check_size, number_cell, tidy
+from socrates_core.importing.record import (
+    MAX_COLUMNS,
+    MAX_EXPANDED,
+    WHOLE,
+    Pace,
+    Table,
+    check_size,
+    number_cell,
+    tidy,
+)
 
 
-def read_workbook(path: Path) -> Table:
+def read_workbook(path: Path, pace: Pace = WHOLE) -> Table:
     """The first sheet that has rows. Raises UserError where the workbook unpacks to too much or has no table."""
     _check_archive(path)
     from openpyxl import load_workbook
@@ -19,7 +28,7 @@ def read_workbook(path: Path) -> Table:
     workbook = load_workbook(path, read_only=True, data_only=False, keep_links=False)
     try:
         for sheet in workbook.worksheets:
-            rows, formulas = _rows(sheet)
+            rows, formulas = _rows(sheet, pace)
             if rows:
                 break
         else:
@@ -54,15 +63,17 @@ def _check_archive(path: Path) -> None:
         )
 
 
-def _rows(sheet: Any) -> tuple[list[list[str | None]], int]:
+def _rows(sheet: Any, pace: Pace) -> tuple[list[list[str | None]], int]:
     """The rows that are not empty, as text, and the number of formulas in them."""
+    most = None if pace.rows is None else pace.rows + 1
     if hasattr(sheet, "reset_dimensions"):
         sheet.reset_dimensions()  # the stated size may be wrong
     rows, formulas, widest = list[list[str | None]](), 0, 0
-    for seen, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+    for seen, values in enumerate(sheet.iter_rows(values_only=True, max_row=most), start=1):
         widest = max(widest, len(values))
         if seen % 1000 == 0 or widest > MAX_COLUMNS:
             check_size(seen, widest)
+            pace.tell(0, 0)  # how many there are is not known
         if any(value is not None for value in values):
             row = [_text(value) for value in values]
             formulas += sum(text is not None and text.startswith("=") for text in row)

@@ -43,20 +43,27 @@ class Reporter:
         self.log = logging.getLogger(f"socrates.job.{job.id}")
         self._shutting_down = shutting_down
         self._phase, self._total, self._cached, self._written = "starting", 0, 0, 0.0
+        self._before, self._computed = 0, 0
         self._begun = time.monotonic()
 
     def begin(self, phase: str, total: int, cached: int = 0) -> None:
         """Starts the clock of a phase in which `cached` of `total` items are there already."""
         self._phase, self._total, self._cached = phase, total, cached
+        self._before, self._computed = 0, 0
         self._begun = time.monotonic()
         self.log.info("%s: %d, of which %d are there already", phase, total, cached)
         self._write(0)
 
     def advance(self, computed: int) -> None:
-        """Says that `computed` items of this phase were worked out in this attempt."""
-        if time.monotonic() - self._written >= 0.5 or self._cached + computed >= self._total:
-            self._write(computed)
+        """Says that `computed` items of this part of the phase were worked out in this attempt."""
+        self._computed = self._before + computed
+        if time.monotonic() - self._written >= 0.5 or self._cached + self._computed >= self._total:
+            self._write(self._computed)
         self.check()
+
+    def next_part(self) -> None:
+        """What was worked out so far stays counted; the next part of the phase counts from 0."""
+        self._before = self._computed
 
     def check(self) -> None:
         """Raises Cancelled or ShutDown where the job should stop."""

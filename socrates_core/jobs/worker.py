@@ -93,8 +93,22 @@ def _execute(job: Job, reporter: Reporter) -> object:
         from socrates_core.simulation.run import run_simulation
 
         return run_simulation(job.args["run_id"], reporter)
+    if job.kind == "evaluate":
+        from socrates_core.evaluation.run import run_evaluation
+
+        return run_evaluation(job.args["evaluation_id"], reporter)
+    if job.kind == "propose":
+        from socrates_core.importing.jobs import run_proposals
+
+        return run_proposals(job.args, reporter)
+    if job.kind == "import" and "upload_id" in job.args:
+        from socrates_core.importing.jobs import run_own_import
+
+        return run_own_import(job.args, reporter)
     if job.kind == "import":
         from socrates_core.corpus.socsci210 import Request, run_import
 
         return run_import(Request.from_dict(job.args), reporter)
-    raise UserError(f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate, import.")
+    raise UserError(
+        f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate, evaluate, import, propose."
+    )

@@ -6,6 +6,7 @@ from typing import Protocol
 from socrates_core.errors import UserError
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
+from socrates_core.responders.api.server import PREFIX, Service, served_model
 
 
 class Responder(Protocol):
@@ -32,14 +33,30 @@ def answer_all(responder: Responder, questions: Sequence[Question]) -> list[Answ
 
 
 def open_responder(
-    name: str, *, precision: Precision = "auto", decoding: Decoding = "exact", deterministic: bool = False
+    name: str,
+    *,
+    precision: Precision = "auto",
+    decoding: Decoding = "exact",
+    deterministic: bool = False,
+    service: Service | None = None,
+    consent: bool = False,
 ) -> Responder:
-    """The responder of that name: "echo", "uniform", "starter", a model or adapter folder, or a hub id "org/name".
+    """The responder of that name: "echo", "uniform", "starter", a model or adapter folder, a hub id "org/name", or
+    "api:MODEL" for a model that an OpenAI-compatible `service` has (by default the real OpenAI API).
 
-    With `deterministic` an answer never depends on what else is asked, to the last bit, for more time.
+    With `deterministic` an answer never depends on what else is asked, to the last bit, for more time. Without
+    `consent` nothing is asked of a server on another machine.
 
     Raises UserError where there is none, or its model cannot be used.
     """
+    if is_served(name):
+        from socrates_core.responders.api.responder import ApiResponder
+
+        if deterministic:
+            raise UserError(
+                f"Nobody can promise that {name!r} answers the same to the last bit. Leave that out."
+            )
+        return ApiResponder(name, service or Service(), decoding, consent=consent)
     if name == "echo":
         from socrates_core.responders.echo import Echo
 
@@ -58,13 +75,23 @@ def open_responder(
     return LocalResponder(name, precision, decoding, deterministic=deterministic)
 
 
+def is_served(name: str) -> bool:
+    """True where the model is asked over HTTP."""
+    return name.startswith(PREFIX)
+
+
 def count_tokens(name: str, prompt: Prompt) -> int:
     """How many tokens the model reads for `prompt`, chat template included; 0 for one without a tokenizer.
 
-    Loads no weights. Raises UserError where there is no such model.
+    Of a served model, whose tokenizer is not here, about how many. Loads no weights. Raises UserError where there is
+    no such model.
     """
     if name in ("echo", "uniform"):
         return 0
+    if is_served(name):
+        from socrates_core.responders.api.prices import rough_tokens
+
+        return rough_tokens(prompt)
     from socrates_core.responders.chat import open_chat
     from socrates_core.responders.folder import open_folder
 
@@ -72,8 +99,8 @@ def count_tokens(name: str, prompt: Prompt) -> int:
 
 
 def context_limit(name: str) -> int | None:
-    """The most tokens that the model takes, or None where there is no limit. Raises UserError."""
-    if name in ("echo", "uniform"):
+    """The most tokens that the model takes; None without a limit, or where only its server knows. Raises UserError."""
+    if name in ("echo", "uniform") or (is_served(name) and served_model(name)):
         return None
     from socrates_core.responders.folder import context_length, open_folder, read_config
 
@@ -82,7 +109,7 @@ def context_limit(name: str) -> int | None:
 
 def model_revision(name: str) -> str:
     """A digest of what the model is made of, so that a folder that changed is opened anew. Raises UserError."""
-    if name in ("echo", "uniform"):
+    if name in ("echo", "uniform") or is_served(name):
         return "1"
     from socrates_core.responders.folder import open_folder, revision
 
@@ -91,7 +118,7 @@ def model_revision(name: str) -> str:
 
 def prompt_template(name: str) -> str:
     """The prompt template that the model wants; another than SocSci210's only where it was finetuned with it."""
-    if name in ("echo", "uniform"):
+    if name in ("echo", "uniform") or is_served(name):
         return TEMPLATE
     from socrates_core.responders.folder import open_folder
 

@@ -13,13 +13,11 @@ from socrates_core.responders.folder import (
     open_folder,
     read_config,
 )
+from socrates_core.seen.record import SAW_170
 from socrates_core.settings import home
 
-ModelKind = Literal["stand-in", "baseline", "local", "hub"]
+ModelKind = Literal["stand-in", "baseline", "local", "hub", "api"]
 
-SAW_170 = (
-    "Saw all participants of the 170 seen studies of SocSci210; only its 40 unseen studies are new to it."
-)
 DISTRIBUTIONS = "SFT: for distributions (its authors' advice)."
 INDIVIDUALS = "DPO: for individuals (its authors' advice)."
 HUB_MODELS = (  # hub id, title, context limit, advice
@@ -50,7 +48,7 @@ class ModelCard:
 
 
 def list_models() -> list[ModelCard]:
-    """The starter model, other model folders, the stand-ins, then the Socrates models on the hub."""
+    """The starter model, other model folders, the stand-ins, the Socrates models on the hub, then served ones."""
     return [
         _starter(),
         *_folders(),
@@ -61,6 +59,17 @@ def list_models() -> list[ModelCard]:
             "echo", "Echo", "stand-in", "", 0, True, None, "Nothing.", "Made-up answers, to try a run."
         ),
         *(_hub_model(*each) for each in HUB_MODELS),
+        ModelCard(
+            "api:gpt-4o",
+            "GPT-4o at the OpenAI API",
+            "api",
+            "",
+            0,
+            True,
+            None,
+            "Unknown: OpenAI does not say.",
+            "Any OpenAI-compatible server: api:MODEL with --server URL; it needs consent for each run.",
+        ),
     ]
 
 

@@ -4,11 +4,10 @@ import math
 from itertools import pairwise
 
 from socrates_core.errors import UserError
-from socrates_core.records import Number, Scale
+from socrates_core.records import MAX_LISTED, MAX_SCORED, Number, Scale
 from socrates_core.scales.instructions import LONGEST, parse_scale
 from socrates_core.scales.rendering import number_text, render_instruction
 
-MAX_VALUES = 1_001
 MAX_LABEL = 500
 _LARGEST = 10**12
 
@@ -68,7 +67,7 @@ def _check_label_texts(scale: Scale) -> None:
 def _check_options(scale: Scale) -> None:
     if len(scale.labels) < 2:
         raise UserError(f"A list needs at least two options; this one has {len(scale.labels)}.")
-    _check_count(len(scale.labels))
+    _check_count(len(scale.labels), MAX_SCORED)
     ends = scale.labels[0][0], scale.labels[-1][0]
     if (scale.low, scale.high) != ends:
         raise UserError(
@@ -99,7 +98,7 @@ def _check_bounds(scale: Scale) -> None:
             f"The lowest value ({number_text(low)}) must be less than the highest ({number_text(high)})."
         )
     _check_step(scale)
-    _check_count(math.floor((high - low) / scale.step + 1e-9) + 1)
+    _check_count(math.floor((high - low) / scale.step + 1e-9) + 1, MAX_LISTED)
     values = scale.values
     if scale.kind == "multiple":
         if len(values) < 2:
@@ -126,9 +125,9 @@ def _check_labelled(scale: Scale) -> None:
         raise UserError("Say when to choose the lowest value and when the highest: both need a label.")
 
 
-def _check_count(count: int) -> None:
-    if count > MAX_VALUES:
-        raise UserError(f"The scale has {count:,} values. Use at most {MAX_VALUES:,}, or an open number.")
+def _check_count(count: int, most: int) -> None:
+    if count > most:
+        raise UserError(f"The scale has {count:,} values. Use at most {most:,}, or an open number.")
 
 
 def _unreadable(scale: Scale) -> str:

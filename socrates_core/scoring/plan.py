@@ -116,6 +116,24 @@ def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
     return Layout(tokens, depth, ends[None, :stop], np.zeros_like(read_column), read_column)
 
 
+def rounded(layout: Layout, *, tokens: int, reads: int) -> Layout:
+    """A forest of one row with further tokens, which nothing looks at, and reads, which repeat the last.
+
+    Their numbers become multiples of `tokens` and `reads`; what was there keeps its place.
+    """
+    length, n_reads = layout.tokens.shape[1], len(layout.read_row)
+    further = np.arange(length, -(-length // tokens) * tokens)[None]
+    nothing = np.zeros_like(further)
+    again = np.minimum(np.arange(-(-n_reads // reads) * reads), n_reads - 1)
+    return Layout(
+        np.concatenate([layout.tokens, nothing], axis=1),
+        np.concatenate([layout.depth, nothing], axis=1),
+        np.concatenate([layout.end, further + 1], axis=1),
+        layout.read_row[again],
+        layout.read_column[again],
+    )
+
+
 def lay_out_chains(items: Sequence[Item]) -> Layout:
     """A plain chain, prompt and path, for every inner node of every tree: for models that take no forest."""
     chains = [

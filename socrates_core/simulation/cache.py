@@ -26,8 +26,9 @@ _ADDED = ("drawn blob", "n_samples integer not null default 0")  # to a cache of
 
 def answer_key(fingerprint: str, question: Question) -> str:
     """SHA-256 over what can change an answer: who answers, the exact prompt, the options or the open scale."""
-    scale = [question.scale.as_dict()] if question.scale else []
-    return digest([fingerprint, question.prompt.system, question.prompt.user, list(question.options), *scale])
+    prompt, scale = question.prompt, [question.scale.as_dict()] if question.scale else []
+    shots = [{"shots": [list(shot) for shot in prompt.shots]}] if prompt.shots else []
+    return digest([fingerprint, prompt.system, prompt.user, list(question.options), *scale, *shots])
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class AnswerCache:
             for key, blob, valid_mass, n_tokens, drawn, n_samples in self._connection.execute(query, part):
                 values = None if drawn is None else _numbers(drawn)
                 found[key] = Answer(_numbers(blob), valid_mass, n_tokens, values, n_samples)
+        return found
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that have a stored answer."""
+        wanted, found = list(keys), set[str]()
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            query = f"select key from answers where key in ({','.join('?' * len(part))})"
+            found.update(key for (key,) in self._connection.execute(query, part))
         return found
 
     def write(self, answers: Mapping[str, Answer], fingerprint: str) -> None:

@@ -9,6 +9,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.panels import Person
 from socrates_core.responders import context_limit, count_tokens, prompt_template
+from socrates_core.responders.api.elicit import estimate_usd
 from socrates_core.settings import folder
 from socrates_core.simulation.spec import ModelRequest, questions
 
@@ -20,7 +21,8 @@ class Estimate:
     """`n_cells` answers to `n_distinct` different prompts of about `mean_tokens` tokens.
 
     `max_tokens` is the longest prompt's length, `limit` the model's context or None. `seconds` is None until
-    this machine has run the model once; answers that are cached already take less.
+    this machine has run the model once; `usd` is about what a served model bills, None where its price is not known
+    or it is none. Answers that are cached already take less.
     """
 
     n_people: int
@@ -30,6 +32,7 @@ class Estimate:
     max_tokens: int
     limit: int | None
     seconds: float | None
+    usd: float | None = None
 
 
 def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Estimate:
@@ -52,6 +55,7 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
         max_tokens=max(tokens, default=0),
         limit=context_limit(model.name),
         seconds=len(asked) * mean / speed if speed else None,
+        usd=estimate_usd(model.name, model.service, model.decoding, asked) if model.service else None,
     )
 
 
@@ -77,4 +81,5 @@ def _speeds() -> dict[str, Any]:
 
 
 def _speed_key(model: ModelRequest) -> str:
-    return f"{model.name} {model.precision} {model.decoding}{' deterministic' * model.deterministic}"
+    served = f" {model.service.url} {model.service.told}" if model.service else ""
+    return f"{model.name} {model.precision} {model.decoding}{' deterministic' * model.deterministic}{served}"

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import condition_blind
+from socrates_core.corpus.frozen import frozen_studies
 from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.drafts.originals import CellKey, study_of
 from socrates_core.drafts.spec import Draft
+from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
 from socrates_core.studies import human_effects
 
@@ -36,19 +39,27 @@ class HumanCell:
         return np.repeat(values, self.counts.astype(int))
 
 
+@dataclass(frozen=True)
+class StudyBehind:
+    """A study with the stimuli that show what a draft's cells show, by (condition, outcome) position."""
+
+    corpus: Corpus
+    study_id: str
+    stimuli: dict[CellKey, Stimulus]
+
+
 def people_of_draft(
     draft: Draft, texts: Mapping[CellKey, str], values: Sequence[Floats]
 ) -> dict[CellKey, HumanCell]:
-    """People's answers by (condition, outcome) position; empty without a study at hand.
+    """People's answers by (condition, outcome) position; empty without a study whose answers are shown.
 
     `texts` are what the cells showed. Counts are over `values`, those of each outcome's scale; of an open one
     `open_answers` has to be among them.
     """
-    matched = _matches(draft, texts)
-    if matched is None or draft.study is None:
+    asked = _shown_study(draft, texts)
+    if asked is None:
         return {}
-    corpus, stimuli = matched
-    study_id = draft.study.study_id
+    corpus, study_id, stimuli = asked.corpus, asked.study_id, asked.stimuli
     counts = corpus.counts(study_id)
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
     everything = corpus.stimuli(study_id)
@@ -66,50 +77,90 @@ def people_of_draft(
 
 def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Floats:
     """Every number that people gave to an open outcome of the draft's study, in order; empty without any."""
-    matched = _matches(draft, texts)
-    if matched is None or draft.study is None:
+    asked = _shown_study(draft, texts)
+    if asked is None:
         return np.zeros(0)
-    corpus, stimuli = matched
-    asked = {stimulus.task_num for (_, o), stimulus in stimuli.items() if o == outcome}
-    ids = [s.stimulus_id for s in corpus.stimuli(draft.study.study_id) if s.task_num in asked]
-    counts = corpus.counts(draft.study.study_id)
+    tasks = {stimulus.task_num for (_, o), stimulus in asked.stimuli.items() if o == outcome}
+    ids = [s.stimulus_id for s in asked.corpus.stimuli(asked.study_id) if s.task_num in tasks]
+    counts = asked.corpus.counts(asked.study_id)
     return np.unique(counts.loc[counts["stimulus_id"].isin(ids), "value"].to_numpy(dtype=float))
 
 
 def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, Effect]:
     """People's effects against the draft's reference, where both cells are theirs word for word."""
-    matched = _matches(draft, texts)
-    if matched is None or not draft.conditions:
+    asked = _shown_study(draft, texts)
+    if asked is None:
         return {}
-    corpus, stimuli = matched
-    reference = draft.conditions[draft.reference_index].source
-    if draft.study is None or reference is None:
-        return {}
+    reference = draft.reference_index
+    bases = {o: stimulus for (c, o), stimulus in asked.stimuli.items() if c == reference}
     known = {
-        (e.condition_num, e.task_num, e.part): e.effect
-        for e in human_effects(corpus, draft.study.study_id, reference)
+        (number, e.condition_num, e.task_num, e.part): e.effect
+        for number in {base.condition_num for base in bases.values()}
+        for e in human_effects(asked.corpus, asked.study_id, number)
     }
     found = {}
-    for (c, o), stimulus in stimuli.items():
-        cell = stimulus.condition_num, stimulus.task_num
-        effect = known.get((*cell, ""), known.get((*cell, stimulus.question)))
-        if (draft.reference_index, o) in stimuli and effect is not None:
-            found[c, o] = effect
+    for (c, o), stimulus in asked.stimuli.items():
+        if o in bases and bases[o].task_num == stimulus.task_num:
+            cell = bases[o].condition_num, stimulus.condition_num, stimulus.task_num
+            effect = known.get((*cell, ""), known.get((*cell, stimulus.question)))
+            if effect is not None:
+                found[c, o] = effect
     return found
 
 
-def _matches(draft: Draft, texts: Mapping[CellKey, str]) -> tuple[Corpus, dict[CellKey, Stimulus]] | None:
-    """The stimuli of the draft's study that `texts` repeat word for word, in the same condition and outcome."""
+def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study that showed people what `texts` show: the draft's own, or one of any corpus that has more of them.
+
+    So a study that was fielded after it was drafted is found when its answers come. A text that several of its
+    stimuli share belongs to none of them. None where no study has any; frozen studies are found too.
+    """
+    own = _own_study(draft, texts)
+    if own is not None and len(own.stimuli) == len(texts):
+        return own
+    least = len(own.stimuli) if own is not None else 0
+    other = _study_with(texts)
+    return other if other is not None and len(other.stimuli) > least else own
+
+
+def _shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study behind the draft, unless its answers are frozen."""
+    found = study_behind(draft, texts)
+    return None if found is None or found.study_id in frozen_studies(found.corpus.path) else found
+
+
+def _own_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The draft's study with what `texts` repeat of it word for word, in the same condition and outcome."""
     study = study_of(draft)
-    if study is None:
+    if study is None or draft.study is None:
         return None
     by_text = {(s.condition_num, s.task_num, s.stimulus): s for s in study[1]}
-    found = {}
-    for (c, o), text in texts.items():
-        key = draft.conditions[c].source, draft.outcomes[o].source, text
-        if key in by_text:
-            found[c, o] = by_text[key]
-    return study[0], found
+    keys = {
+        (c, o): (draft.conditions[c].source, draft.outcomes[o].source, text) for (c, o), text in texts.items()
+    }
+    found = {cell: by_text[key] for cell, key in keys.items() if key in by_text}
+    return StudyBehind(study[0], draft.study.study_id, found) if found else None
+
+
+def _study_with(texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study of any corpus that has the most of `texts`, each as one stimulus."""
+    best: StudyBehind | None = None
+    for name in corpora():
+        try:
+            corpus = open_corpus(name)
+        except UserError:
+            continue  # a damaged corpus is told of where it is opened
+        rows = corpus.ask(
+            "SELECT study_id, stimulus, min(stimulus_id) AS stimulus_id FROM read_parquet($stimuli) "
+            "WHERE list_contains($texts, stimulus) GROUP BY ALL HAVING count(*) = 1 ORDER BY ALL",
+            texts=list(texts.values()),
+        )
+        for study_id, own in rows.groupby("study_id"):
+            ids = dict(zip(own["stimulus"], own["stimulus_id"], strict=True))
+            found = {cell: int(ids[text]) for cell, text in texts.items() if text in ids}
+            if best is None or len(found) > len(best.stimuli):
+                known = {each.stimulus_id: each for each in corpus.stimuli(str(study_id))}
+                best = StudyBehind(corpus, str(study_id), {cell: known[at] for cell, at in found.items()})
+    return best
 
 
 def _counts(counts: pd.DataFrame, stimulus: Stimulus, values: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -8,14 +9,23 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
+from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.errors import UserError
+from socrates_core.evaluation.calibrating import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.files import file_digest, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.records import Effect, Floats, Precision, Scale
-from socrates_core.simulation.people import HumanCell, open_answers, people_effects, people_of_draft
+from socrates_core.simulation.people import (
+    HumanCell,
+    open_answers,
+    people_effects,
+    people_of_draft,
+    study_behind,
+)
 from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
+from socrates_core.studies import scale_range
 
 
 @dataclass(frozen=True)
@@ -90,22 +100,31 @@ class RunCell:
 
 @dataclass(frozen=True)
 class RunEffect:
-    """A condition against the reference: the predicted difference and, where there is one, people's."""
+    """A condition against the reference: the predicted difference and, where there is one, people's.
+
+    `calibrated` is what people's is expected to be, None without a calibration or a range of the scale.
+    """
 
     outcome: str
     condition: str
     reference: str
     predicted: Effect
     people: Effect | None
+    calibrated: CalibratedEffect | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        human = self.people
+        human, earned = self.people, self.calibrated
         return {
             "outcome": self.outcome, "condition": self.condition, "reference": self.reference,
             "predicted": self.predicted.difference, "predicted_share": self.predicted.share,
             "predicted_n": self.predicted.n, "people": human.difference if human else None,
             "low": human.low if human else None, "high": human.high if human else None,
             "n": human.n if human else None, "n_reference": human.n_reference if human else None,
+            "calibrated": earned.difference if earned else None,
+            **{
+                f"calibrated_{end}_{100 * level:.0f}": getattr(earned, end)[place] if earned else None
+                for place, level in enumerate(LEVELS) for end in ("low", "high")
+            },
         }  # fmt: skip
 
 
@@ -160,11 +179,11 @@ class Run:
 
     @cached_property
     def scales(self) -> list[Scale]:
-        """Each outcome's scale; of an open one, the list of all numbers that the model drew or people gave."""
+        """Each outcome's scale; where answers are drawn, the list of all numbers that were drawn or people gave."""
         found = []
         for o, outcome in enumerate(self.spec.draft.outcomes):
             scale = outcome.scale.scale()
-            if scale.is_open:
+            if scale.is_drawn:
                 known = np.union1d(self.drawn_values(o), open_answers(self.spec.draft, self.spec.shown, o))
                 scale = Scale("enum_labels", labels=tuple((float(value), "") for value in known))
             found.append(scale)
@@ -191,8 +210,22 @@ class Run:
                     ours, theirs = (np.stack(part.loc[both].tolist()) for part in (treated, base))
                     predicted = predicted_effect(ours, theirs, values)
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
-                    found.append(RunEffect(*names, predicted, human.get((c, o))))
+                    earned = self._calibrated(predicted, scale_range(outcome.scale.scale()))
+                    found.append(RunEffect(*names, predicted, human.get((c, o)), earned))
         return found
+
+    @cached_property
+    def calibration(self) -> ModelCalibration | str:
+        """What the model's effects are worth in other studies than the draft's; a sentence where that is not known."""
+        draft, behind = self.spec.draft, study_behind(self.spec.draft, self.spec.shown)
+        own = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
+        own |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
+        return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=own)
+
+    def _calibrated(self, predicted: Effect, span: float | None) -> CalibratedEffect | None:
+        if isinstance(self.calibration, str) or not span or math.isnan(predicted.difference):
+            return None
+        return self.calibration.effect(predicted.difference / span, span=span)
 
     def _answers(self, condition: int, outcome: int) -> "pd.Series[Any]":
         """The distributions of a cell by person; those that a stopped run has not reached are missing."""
@@ -207,7 +240,9 @@ class Run:
         return {
             "run_id": self.spec.run_id, "title": self.title, "manifest": self.manifest,
             "cells": [cell.as_dict() for cell in self.cells],
-            "effects": [effect.as_dict() for effect in self.effects], "reproduce": self.command,
+            "effects": [effect.as_dict() for effect in self.effects],
+            "calibration": told if isinstance(told := self.calibration, str) else told.as_dict(),
+            "reproduce": self.command,
         }  # fmt: skip
 
 

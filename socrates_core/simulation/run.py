@@ -8,6 +8,7 @@ from typing import Any
 from socrates_core.jobs.progress import Reporter
 from socrates_core.records import Answer, Question
 from socrates_core.responders import Responder, model_revision, open_responder
+from socrates_core.responders.api.responder import keep_account
 from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
 from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec
@@ -19,7 +20,9 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     spec = load_spec(run_id)
     asked = list(asked_cells(spec))
     reporter.begin("opening the model", 1)
-    responder = _open_warm(spec.model, model_revision(spec.model.name))
+    consent = spec.consent is not None
+    responder = open_warm(spec.model, model_revision(spec.model.name), consent=consent)
+    account = keep_account(responder, spec.path, spec.limit_usd)
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
     keys = [answer_key(responder.fingerprint, each.question) for each in asked]
     distinct = dict(zip(keys, (each.question for each in asked), strict=True))
@@ -29,7 +32,7 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
         cached = cache.read(distinct)
         reporter.begin("answering", len(distinct), len(cached))
         try:
-            n_tokens = _answer_missing(responder, distinct, cached, cache, reporter)
+            n_tokens = answer_missing(responder, distinct, cached, cache, reporter)
             record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
         finally:
             known = cache.read(distinct)
@@ -37,11 +40,11 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
                 AnsweredCell(each, known.get(key), key in cached)
                 for each, key in zip(asked, keys, strict=True)
             ]
-            manifest = write_run(spec, cells, responder, seconds=time.monotonic() - begun)
+            manifest = write_run(spec, cells, responder, seconds=time.monotonic() - begun, account=account)
     return {name: manifest[name] for name in ("run_id", "n_cells", "n_answered", "n_cached", "seconds")}
 
 
-def _answer_missing(
+def answer_missing(
     responder: Responder,
     distinct: Mapping[str, Question],
     cached: Mapping[str, Answer],
@@ -60,8 +63,9 @@ def _answer_missing(
 
 
 @lru_cache(maxsize=1)
-def _open_warm(model: ModelRequest, _revision: str) -> Responder:
+def open_warm(model: ModelRequest, _revision: str, *, consent: bool = False) -> Responder:
     """The last model stays open in the worker, since a second run mostly asks the same one."""
     return open_responder(
-        model.name, precision=model.precision, decoding=model.decoding, deterministic=model.deterministic
-    )
+        model.name, precision=model.precision, decoding=model.decoding, deterministic=model.deterministic,
+        service=model.service, consent=consent,
+    )  # fmt: skip

@@ -2,40 +2,57 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from socrates_core.drafts.check import require_runnable
-from socrates_core.drafts.originals import texts_of
+from socrates_core.drafts.originals import CellKey, texts_of
 from socrates_core.drafts.spec import Draft, draft_from_dict
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import digest, read_json, write_json
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id, now
 from socrates_core.panels import Person, draw_panel
-from socrates_core.prompts import TEMPLATE, render_prompt
+from socrates_core.prompts import TEMPLATE, ask
 from socrates_core.records import Decoding, Precision, Question
-from socrates_core.responders import context_limit, count_tokens, prompt_template
+from socrates_core.responders import context_limit, count_tokens, is_served, prompt_template
+from socrates_core.responders.api.account import Account
+from socrates_core.responders.api.elicit import choose_elicitation
+from socrates_core.responders.api.prices import find_price
+from socrates_core.responders.api.server import Service, served_model
 from socrates_core.settings import folder
+from socrates_core.simulation.consent import what_is_sent
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which model should answer and how."""
+    """Which model should answer and how; `service` says where and how a served model is asked, else it is None."""
 
     name: str
     precision: Precision = "auto"
     decoding: Decoding = "exact"
     deterministic: bool = False
+    service: Service | None = None
+
+    def __post_init__(self) -> None:
+        """Takes the service as it is stored too. Raises UserError where it is unusable."""
+        given = Service(**self.service) if isinstance(self.service, dict) else self.service
+        service = (given or Service()) if is_served(self.name) else None
+        object.__setattr__(self, "service", service)
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "deterministic" or value}
+        told = {name: value for name, value in vars(self).items() if name != "deterministic" or value}
+        service = told.pop("service")
+        return {**told, **({"service": service.as_dict()} if service else {})}
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides a run's result, apart from the model's own weights."""
+    """Everything that decides a run's result, apart from the model's own weights.
+
+    `consent` is what a person agreed to send to another machine for this run alone; `limit_usd` is what it may cost.
+    """
 
     run_id: str
     created: str
@@ -45,6 +62,8 @@ class RunSpec:
     draft_id: str | None = None
     template: str = TEMPLATE
     texts: tuple[tuple[int, int, str], ...] = ()
+    consent: Mapping[str, Any] | None = None
+    limit_usd: float | None = None
 
     @property
     def path(self) -> Path:
@@ -86,25 +105,60 @@ def runs_folder() -> Path:
     return folder("runs")
 
 
-def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None = None) -> Job:
+def submit_simulation(
+    draft: Draft,
+    model: ModelRequest,
+    *,
+    draft_id: str | None = None,
+    consent: bool = False,
+    limit_usd: float | None = None,
+) -> Job:
     """Freezes a run, queues it and sees to a worker; joins an identical run that is still active.
 
-    Raises UserError where the draft has problems or the panel cannot be drawn.
+    Raises UserError where the draft has problems, the panel cannot be drawn, or questions would leave this machine
+    without `consent`.
+    """
+    return queue_run(freeze_run(draft, model, draft_id=draft_id, consent=consent, limit_usd=limit_usd))
+
+
+def freeze_run(
+    draft: Draft,
+    model: ModelRequest,
+    *,
+    draft_id: str | None = None,
+    people: Sequence[Person] | None = None,
+    texts: Mapping[CellKey, str] | None = None,
+    consent: bool = False,
+    limit_usd: float | None = None,
+) -> RunSpec:
+    """The run that would be queued: the draft's panel is shown the draft's texts, unless `people` or `texts` are given.
+
+    Raises UserError as `submit_simulation` does.
     """
     require_runnable(draft)
     _check_open(draft, model)
+    _check_service(draft, model, limit_usd)
     template = prompt_template(model.name)
     limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
-    spec = RunSpec(
-        new_id(draft.title), now(), draft, tuple(draw_panel(draft.panel)), model, draft_id, template
-    )
+    panel = tuple(draw_panel(draft.panel) if people is None else people)
+    spec = RunSpec(new_id(draft.title), now(), draft, panel, model, draft_id, template, limit_usd=limit_usd)
+    shown, rendered = texts_of(draft) if texts is None else texts, spec.shown
+    own = tuple((*cell, text) for cell, text in shown.items() if text != rendered[cell])
+    spec = replace(spec, texts=own)
     if limit is not None:
         _check_length(spec, limit)
-    told = {"run_id": spec.run_id, "created": spec.created, "draft_id": draft_id}
+    return replace(spec, consent=_require_consent(spec, consent=consent))
+
+
+def queue_run(spec: RunSpec) -> Job:
+    """Queues a frozen run and sees to a worker; the job of an identical run that is still active instead."""
+    told: dict[str, Any] = {"run_id": spec.run_id, "created": spec.created, "draft_id": spec.draft_id}
+    allowed = {"consent": spec.consent, "limit_usd": spec.limit_usd}
+    told |= {name: value for name, value in allowed.items() if value is not None}
     write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
     job = store.submit(
         "simulate",
-        f"{draft.title} · {model.name}",
+        f"{spec.draft.title} · {spec.model.name}",
         {"run_id": spec.run_id},
         key=spec.content_digest(),
         job_id=spec.run_id,
@@ -117,12 +171,30 @@ def submit_simulation(draft: Draft, model: ModelRequest, *, draft_id: str | None
 
 def _check_open(draft: Draft, model: ModelRequest) -> None:
     """Raises UserError where an open outcome is asked of a stand-in, which has nothing to draw from."""
-    opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_open]
+    opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_drawn]
     if opened and model.name in ("echo", "uniform"):
         raise UserError(
             f"The outcome {opened[0]!r} has an open scale, which {model.name!r} cannot answer. "
             "Choose a real model, or give the scale a lowest and a highest value."
         )
+
+
+def _check_service(draft: Draft, model: ModelRequest, limit_usd: float | None) -> None:
+    """Raises UserError where a served model cannot be asked the outcomes, or a limit has no price to go by."""
+    if model.service is not None:
+        Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
+        for scale in (outcome.scale.scale() for outcome in draft.outcomes):
+            options = () if scale.is_drawn else scale.options
+            choose_elicitation(model.service.elicitation, options, model.decoding)
+
+
+def _require_consent(spec: RunSpec, *, consent: bool) -> dict[str, Any] | None:
+    """What is agreed to be sent, None where nothing is. Raises UserError where something is and nobody agreed."""
+    n_questions = len(spec.people) * len(spec.shown)
+    sent = what_is_sent(spec.model.name, spec.model.service, spec.people, n_questions)
+    if sent is not None and not consent:
+        raise UserError(f"{sent.told} Nothing was sent. If that is allowed, say so for this run: --consent")
+    return sent.record() if sent else None
 
 
 def _check_length(spec: RunSpec, limit: int) -> None:
@@ -150,6 +222,7 @@ def load_spec(run_id: str) -> RunSpec:
             run_id, stored["created"], draft_from_dict(stored["draft"], repr(str(path))), people,
             ModelRequest(**stored["model"]), stored["draft_id"], stored["template"],
             tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
+            stored.get("consent"), stored.get("limit_usd"),
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
@@ -171,6 +244,4 @@ def _ask(
     scales = [outcome.scale.scale() for outcome in draft.outcomes]
     for person in people:
         for (c, o), stimulus in texts.items():
-            prompt = render_prompt(person.demographics, stimulus, template)
-            sampled = scales[o] if scales[o].is_open else None
-            yield Asked(person.person, c, o, Question(prompt, scales[o].options, sampled))
+            yield Asked(person.person, c, o, ask(person.demographics, stimulus, scales[o], template))

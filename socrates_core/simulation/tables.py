@@ -15,6 +15,7 @@ from socrates_core.files import file_digest, write_json, write_parquet
 from socrates_core.jobs.store import now
 from socrates_core.records import Answer, Floats
 from socrates_core.responders import Responder
+from socrates_core.responders.api.account import Account
 from socrates_core.simulation.spec import Asked, RunSpec
 
 LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
@@ -30,9 +31,17 @@ class AnsweredCell:
 
 
 def write_run(
-    spec: RunSpec, cells: Sequence[AnsweredCell], responder: Responder, *, seconds: float
+    spec: RunSpec,
+    cells: Sequence[AnsweredCell],
+    responder: Responder,
+    *,
+    seconds: float,
+    account: Account | None = None,
 ) -> dict[str, Any]:
-    """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial"."""
+    """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial".
+
+    The `account` of a served model goes into the manifest with the number of options that no answer saw.
+    """
     values = _values(spec, cells)
     write_parquet(spec.path / "people.parquet", _people(spec, cells, values))
     write_parquet(spec.path / "cells.parquet", _cells(spec, cells, values))
@@ -50,8 +59,17 @@ def write_run(
         "python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES},
         "files": {name: file_digest(spec.path / name) for name in ("people.parquet", "cells.parquet")},
     }  # fmt: skip
+    if account is not None:
+        manifest["api"] = {**account.as_dict(), "n_unseen_options": _n_unseen(answered, responder)}
     write_json(spec.path / "manifest.json", manifest)
     return manifest
+
+
+def _n_unseen(cells: Sequence[AnsweredCell], responder: Responder) -> int:
+    """How many options, over all answers read from first tokens, were not among the tokens that the server listed."""
+    listed = not responder.card.elicitation.startswith("verbalised")
+    answers = [cell.answer for cell in cells if cell.answer is not None and not cell.answer.n_samples]
+    return sum(int((answer.probabilities == 0).sum()) for answer in answers) if listed else 0
 
 
 def _values(spec: RunSpec, cells: Sequence[AnsweredCell]) -> list[Floats]:

@@ -13,10 +13,11 @@ from socrates_core.records import Precision
 from socrates_core.responders.local.adapters import Adapter, Adapters
 from socrates_core.responders.local.budget import TokenBudget
 from socrates_core.responders.local.forest import FOREST, Forest
-from socrates_core.responders.local.load import Loaded, LocalModel, load_model
-from socrates_core.scoring.plan import Layout
+from socrates_core.responders.local.load import Loaded, LocalModel, give_back_memory, load_model
+from socrates_core.scoring.plan import Layout, rounded
 
 # Architectures proved to take a forest's attention and positions; any other gets plain causal rows.
+ROWS, READS = 64, 16  # batches come in multiples of these: oneDNN keeps what it prepares for every other size
 PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3"}
 
 
@@ -51,6 +52,9 @@ class Network:
 
     def logits(self, layout: Layout) -> torch.Tensor:
         """Next-token logits [N, V] in fp32 at the N places that the layout reads."""
+        n_reads = len(layout.read_row)
+        if self.packed:
+            layout = rounded(layout, tokens=ROWS, reads=READS)
         self._wanted = self.tensor(layout.read_row), self.tensor(layout.read_column)
         forest = Forest(layout, self.device) if self.packed else None
         options = {"position_ids": forest.depth, "forest": forest} if forest else {}
@@ -58,7 +62,9 @@ class Network:
             found = self.model(input_ids=self.tensor(layout.tokens), use_cache=False, **options)
         finally:
             self._wanted = None
-        return found.logits[0].float()
+        if self.device.type == "cpu":
+            give_back_memory()
+        return found.logits[0, :n_reads].float()
 
     @contextmanager
     def plain_attention(self) -> Iterator[Any]:

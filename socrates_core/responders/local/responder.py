@@ -26,7 +26,7 @@ from socrates_core.responders.local.sampler import AT_ONCE, N_TOKENS, sample_ans
 from socrates_core.scoring.plan import Item, plan_batches
 from socrates_core.scoring.tree import Distribution
 
-WINDOW = 2048  # questions that are tokens at the same time
+WINDOW = 1024  # questions that are tokens at the same time
 NEIGHBOURS = 64  # questions next to each other in order of their text that stay together
 
 

@@ -1,0 +1,63 @@
+"""Models beside people and baselines on the studies that they were evaluated on, and the form that starts one."""
+
+import streamlit as st
+
+from pages.view import compare_parts as parts
+from pages.view import comparing, state
+from pages.view.evaluate_form import show_form
+from pages.view.evaluations import choose_evaluations, ready
+from socrates_core.evaluation.comparison import Comparison
+from socrates_core.evaluation.results import list_evaluations
+
+VIEWS = {
+    "Scores": parts.show_scores, "Cells": parts.show_cells, "Studies": parts.show_studies,
+    "Effects": parts.show_effects, "Subgroups": parts.show_subgroups, "Downloads": parts.show_downloads,
+}  # fmt: skip
+
+
+def header(*, form: bool) -> None:
+    """The title and the page's one action: to the form, or back from it."""
+    title, action = st.columns([4, 1], vertical_alignment="bottom")
+    title.title("Compare", anchor=False)
+    if form and action.button("Back", width="stretch", key="compare_back"):
+        state.go_to(state.PAGES.compare)
+    if not form and action.button(
+        "New evaluation", type="primary", icon=":material/add:", width="stretch", key="compare_new"
+    ):
+        state.go_to(state.PAGES.compare, new="1")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    if comparison.seen_only:
+        st.warning(
+            "Every row here was in the training of one of these models, so there is nothing to score honestly. Choose "
+            "studies that none of them has seen.",
+            icon=":material/visibility:",
+        )
+        return
+    view = st.segmented_control(
+        "What to show", list(VIEWS), default="Scores", required=True, key="compare_view",
+        label_visibility="collapsed", bind="query-params",
+    )  # fmt: skip
+    VIEWS[view](comparison)
+
+
+rows = list_evaluations()
+if not rows:
+    st.title("Compare", anchor=False)
+    st.info(
+        "Models stand here beside people's own answers and simple baselines, over whole studies: how close their "
+        "answers are, whether their effects agree, and for whom they fail. There is none yet; start one below.",
+        icon=":material/compare_arrows:",
+    )
+    show_form()
+elif state.parameter("new"):
+    header(form=True)
+    show_form()
+else:
+    header(form=False)
+    found = ready(choose_evaluations(rows))
+    if found:
+        show_comparison(comparing.compare(found))
+    else:
+        st.caption("Choose an evaluation that has answers, or start a new one.")

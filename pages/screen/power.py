@@ -1,0 +1,23 @@
+"""How many people an experiment needs, for an effect that is not known: a run's calibrated one, or a guess."""
+
+import streamlit as st
+
+from pages.view import power_form, power_parts
+from pages.view.calibrated import show_calibration
+from socrates_core.simulation.planning import plan
+
+st.title("Power", anchor=False)
+st.caption(
+    "Plan a study of two groups before it is paid for: how many people find an effect that is only guessed at, and "
+    "what significant results would then be worth. Choose a run, or go without one."
+)
+run = power_form.choose_run()
+effect = power_form.choose_effect(run) if run else None
+belief = power_form.choose_belief(run, effect)
+design = power_form.choose_design()
+power_parts.show_plan(plan(belief, n=design.n, target=design.target), run.model if run and effect and effect.calibrated else "")
+if run and effect:
+    power_parts.show_arms(run, effect)
+    if effect.calibrated is not None:
+        st.subheader("How good the calibration is", anchor=False)
+        show_calibration(run.calibration)

@@ -1,0 +1,94 @@
+"""What an import would do: what was recognised, scales as they were read, what is left out, three prompts."""
+
+import shlex
+
+import streamlit as st
+
+from pages.view.text import counted, escape, visible
+from socrates_core.importing.build import Preview
+from socrates_core.importing.mapping import Mapping, render_mapping
+from socrates_core.importing.opening import Opened
+from socrates_core.importing.uploads import FIRST_ROWS, Upload
+from socrates_core.records import Scale
+
+_PLAIN = st.column_config.TextColumn
+
+
+def show_recognised(opened: Opened, mapping: Mapping, seen: Preview) -> None:
+    """One line of counts, what the file warns of, and what still stops the import."""
+    frame = opened.table.frame
+    asked = len(mapping.outcomes)
+    told = [
+        counted(len(frame), "row"), counted(frame.shape[1], "column"),
+        counted(len(mapping.demographics), "demographic"),
+        counted(len(mapping.conditions), "condition"), counted(asked, "outcome"),
+    ]  # fmt: skip
+    if seen.frames:
+        told.append(f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
+                    f"{counted(len(seen.frames['responses']), 'answer')}")  # fmt: skip
+    st.caption(" · ".join(told))
+    if len(frame) == FIRST_ROWS:
+        st.info(f"The file is large: what is shown here is of its first {FIRST_ROWS:,} rows. The import reads them "
+                "all, as a job that goes on when this window is closed.", icon=":material/hourglass_top:")  # fmt: skip
+    if opened.warnings:
+        told_of = f"{counted(len(opened.warnings), 'thing')} to know about the file"
+        with st.expander(told_of, icon=":material/warning:", expanded=len(opened.warnings) <= 3):
+            st.markdown("\n".join(f"- {escape(warning)}" for warning in opened.warnings))
+    if seen.problems:
+        listed = "\n".join(f"- {escape(problem)}" for problem in seen.problems[:12])
+        more = f"\n- and {len(seen.problems) - 12} more" if len(seen.problems) > 12 else ""
+        st.error(f"Before it can be imported:\n{listed}{more}", icon=":material/error:")
+
+
+def show_preview(seen: Preview) -> None:
+    """Scales as they were read, what is left out and why, and three prompts."""
+    if not seen.frames:
+        return
+    st.subheader("What would be imported", anchor=False)
+    st.dataframe(
+        [
+            {
+                "outcome": visible(told.name), "instruction": visible(told.instruction), "kind": told.scale.kind,
+                "values": _values(told.scale), "n": told.n, "off": told.n_off_scale,
+            }
+            for told in seen.outcomes
+        ],
+        hide_index=True, alt="Outcomes with their scales as they were read",
+        column_config={
+            "outcome": "Outcome", "instruction": _PLAIN("Answer instruction", width="large"), "kind": "Scale",
+            "values": "From, to", "n": st.column_config.NumberColumn("Answers", format="localized"),
+            "off": st.column_config.NumberColumn("Off the scale", format="localized"),
+        },
+    )  # fmt: skip
+    for remark in seen.remarks:
+        st.info(escape(remark), icon=":material/info:")
+    st.markdown("**Left out**")
+    if seen.dropped:
+        rows = [{"n": n, "what": visible(reason)} for reason, n in seen.dropped]
+        st.dataframe(
+            rows,
+            hide_index=True,
+            column_config={"n": "Number", "what": _PLAIN("What and why", width="large")},
+        )
+    else:
+        st.caption("Nothing.")
+    st.markdown("**Prompts as a model would get them**")
+    for column, prompt in zip(st.columns(len(seen.prompts)), seen.prompts, strict=True):
+        column.code(visible(prompt.user), language=None, wrap_lines=True)
+
+
+def _values(scale: Scale) -> str:
+    return f"{scale.low} to {scale.high}" if scale.values else "open"
+
+
+def show_replay(upload: Upload, mapping: Mapping) -> None:
+    """The mapping as a file, and the command that imports the same with it."""
+    st.subheader("Do it again", anchor=False)
+    name = f"{mapping.study.study_id}.yaml"
+    st.download_button(
+        "Mapping (YAML)", render_mapping(mapping), name, "application/yaml", icon=":material/download:",
+        on_click="ignore",
+    )  # fmt: skip
+    files = [path.name for path in upload.paths]
+    command = shlex.join(["python", "-m", "socrates_core", "import", *files, "--mapping", name])
+    st.code(command, language="bash", wrap_lines=True)

@@ -1,0 +1,170 @@
+"""Do predicted effects agree with people's: effect by effect over studies, and model against model.
+
+An effect is the difference of a condition from its reference on one outcome, in shares of the scale's
+range. All effects weigh alike; intervals are of the study bootstrap, since effects of one study share their
+people and their reference.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from socrates_core.analysis.bootstrap import (
+    Measure,
+    Statistic,
+    bootstrap,
+    mean_over_studies,
+    ratio,
+    sums_by_study,
+)
+from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.records import Floats
+
+ZERO = 1e-9  # an effect, or a spread of effects, smaller than this share of the scale is rounding
+
+
+@dataclass(frozen=True)
+class EffectPairs:
+    """People's effects beside predicted ones, all [e] in shares of the scale, and the study of each.
+
+    An entry is one outcome's difference between a condition and its reference; `human_se` is the standard
+    error of the human one. NaN is missing.
+    """
+
+    study: NDArray[np.str_]
+    human: Floats
+    human_se: Floats
+    predicted: Floats
+
+    def where(self, rows: NDArray[np.bool_]) -> "EffectPairs":
+        return EffectPairs(self.study[rows], self.human[rows], self.human_se[rows], self.predicted[rows])
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the predicted effects of `n_effects` comparisons in `n_studies` studies agree with people's.
+
+    `sign` is the share with the same sign, as `sign_agreement` counts it; `sign_clear` is the same among the
+    `n_clear` human effects whose 95% interval leaves out zero, NaN without any. `r` is Pearson's, `slope` the
+    least-squares slope of human on predicted effects with an intercept (below 1: predictions are too
+    large). Both change with which condition is called the reference; the slope through the origin, which
+    does not, is the one of `calibration`. `rmse` is in shares of the scale and holds the people's sampling error too.
+    `n_dropped` effects lack one of the two numbers.
+    """
+
+    sign: Measure
+    sign_clear: Measure
+    r: Measure
+    slope: Measure
+    rmse: Measure
+    n_effects: int
+    n_studies: int
+    n_clear: int
+    n_dropped: int
+
+
+def agreement(pairs: EffectPairs, *, seed: int) -> Agreement:
+    """The agreement of predicted with human effects.
+
+    An effect is clear where it is more than 1.96 of its standard errors from zero. A correlation or a slope
+    needs three effects and a spread in what it divides by, else it is NaN. Intervals follow the rules of
+    `bootstrap`.
+    """
+    both = np.isfinite(pairs.human) & np.isfinite(pairs.predicted)
+    used = pairs.where(both)
+    h, m = used.human, used.predicted
+    a, b = (h - h.mean(), m - m.mean()) if h.size else (h, m)
+    joint = sums_by_study(used.study, np.stack([np.ones(h.size), a, b, a * a, a * b, b * b], axis=1))
+    same = sign_agreement(h, m)
+    clear = np.abs(h) > float(ndtri(0.5 + CONFIDENCE / 2)) * used.human_se
+    return Agreement(
+        sign=_mean(used.study, same, ratio, seed),
+        sign_clear=_mean(used.study[clear], same[clear], ratio, seed),
+        r=bootstrap(joint, _correlation, seed=seed),
+        slope=bootstrap(joint, _slope, seed=seed),
+        rmse=_mean(used.study, (h - m) ** 2, lambda totals: np.sqrt(ratio(totals)), seed),
+        n_effects=int(h.size),
+        n_studies=len(joint),
+        n_clear=int(clear.sum()),
+        n_dropped=int((~both).sum()),
+    )
+
+
+def sign_agreement(human: Floats, predicted: Floats) -> Floats:
+    """1 for each pair of effects [e] with the same sign, 0 for opposite ones, NaN where one is missing.
+
+    A zero effect, human or predicted, has no sign and counts one half, as a coin in its place would: a
+    predictor that is blind to conditions scores 0.5. Zero is anything under ZERO of the scale.
+    """
+    return (1 + _sign(human) * _sign(predicted)) / 2
+
+
+def study_means(study: NDArray[np.str_], values: Floats) -> dict[str, float]:
+    """The mean of `values` [e] in each study, missing ones left out; no entry for a study without any."""
+    given = np.isfinite(values)
+    sums = sums_by_study(study[given], np.stack([np.ones(int(given.sum())), values[given]], axis=1))
+    return dict(zip(np.unique(study[given]).tolist(), ratio(sums).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class PairedByStudy:
+    """The mean difference of two models' scores, first minus second, over the studies that both have.
+
+    `n_dropped` studies have a score of one model alone. Studies on which the two score alike are neither's.
+    """
+
+    difference: Measure
+    n_first_better: int
+    n_second_better: int
+    n_studies: int
+    n_dropped: int
+
+
+def compare_by_study(
+    first: Mapping[str, float], second: Mapping[str, float], *, lower_is_better: bool, seed: int
+) -> PairedByStudy:
+    """Two models compared on the same studies, by any one score a study, with the study bootstrap's interval."""
+    shared = [name for name in sorted(first) if math.isfinite(first[name] - second.get(name, math.nan))]
+    difference = np.array([first[name] - second[name] for name in shared], dtype=float)
+    lower, higher = int((difference < -ZERO).sum()), int((difference > ZERO).sum())
+    return PairedByStudy(
+        difference=mean_over_studies(difference, seed=seed),
+        n_first_better=lower if lower_is_better else higher,
+        n_second_better=higher if lower_is_better else lower,
+        n_studies=len(shared),
+        n_dropped=len(first.keys() | second.keys()) - len(shared),
+    )
+
+
+def _sign(effects: Floats) -> Floats:
+    given = np.asarray(effects, dtype=float)
+    return np.where(np.abs(given) < ZERO, 0.0, np.sign(given))
+
+
+def _mean(study: NDArray[np.str_], values: Floats, statistic: Statistic, seed: int) -> Measure:
+    return bootstrap(
+        sums_by_study(study, np.stack([np.ones(values.size), values], axis=1)), statistic, seed=seed
+    )
+
+
+def _correlation(totals: Floats) -> Floats:
+    human, both, predicted = _spreads(totals)
+    usable = (human > ZERO**2) & (predicted > ZERO**2)
+    return np.where(usable, both / np.sqrt(np.where(usable, human * predicted, 1)), np.nan)
+
+
+def _slope(totals: Floats) -> Floats:
+    _, both, predicted = _spreads(totals)
+    usable = predicted > ZERO**2
+    return np.where(usable, both / np.where(usable, predicted, 1), np.nan)
+
+
+def _spreads(totals: Floats) -> tuple[Floats, Floats, Floats]:
+    """Variance of human effects, covariance, variance of predicted ones; NaN for fewer than three effects."""
+    n = np.where(totals[..., 0] >= 3, totals[..., 0], np.nan)
+    a, b, aa, ab, bb = (totals[..., column] / n for column in range(1, 6))
+    return aa - a * a, ab - a * b, bb - b * b

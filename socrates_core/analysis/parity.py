@@ -1,0 +1,183 @@
+"""Does a model predict some people worse than others: scores by group, and the gap between groups.
+
+The paper (arXiv 2509.05830) reports a demographic parity difference without its formula. Ours: in each
+cell, W on the stated scale between the answers of a group's people and the mean of the exact distributions
+predicted for these same people; the mean over cells within studies, then over studies; the highest
+group's minus the lowest group's. The stated scale, because the observed range of a small group is narrower
+than that of a large one.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from socrates_core.analysis.bootstrap import Measure, resamples
+from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.records import Floats
+
+MINIMUM = 30
+DRAWS = 400
+
+
+@dataclass(frozen=True)
+class GroupedCell:
+    """The people of one cell: who they are, what they answered, what was predicted for each.
+
+    `groups` [n] name each person's group of one demographic attribute, empty where it is unknown; `human`
+    [n] are answers among the scale's `values` [k], NaN where there is none on it; `probabilities` are [n, k].
+    """
+
+    study: str
+    participants: NDArray[np.int64]
+    groups: Sequence[str]
+    human: Floats
+    probabilities: Floats
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """One group's score W in [0, 1] (lower is better), and the mean answers in shares of the scale.
+
+    `n` different people are behind it.
+    """
+
+    group: str
+    n: int
+    score: Measure
+    human_mean: float
+    predicted_mean: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The gap between the groups with the highest and the lowest W, and the groups that are compared.
+
+    `left_out` names groups with too few people and how many they are; `n_unknown` people have no known group;
+    `n_cells` cells are compared, in `n_skipped` some compared group has too few people.
+    """
+
+    difference: Measure
+    subgroups: tuple[Subgroup, ...]
+    left_out: tuple[tuple[str, int], ...]
+    n_unknown: int
+    n_cells: int
+    n_skipped: int
+
+
+def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -> Parity:
+    """The demographic parity difference of one attribute over `cells`, with its subgroups.
+
+    A group is compared where it has `minimum` people in at least half of the cells, and then only cells
+    count in which every compared group has them: groups are scored on the same questions. NaN with fewer than
+    two groups. Intervals are bootstraps over people within studies, one person's answers kept together, studies taken
+    as they are. The gap's is simultaneous over all pairs of groups, around the gap of scores freed of
+    their bootstrap bias: a small group's W is larger by its noise, and the largest of several differences is
+    larger than any true one, so that the value itself can lie above its interval. In simulations it
+    held 88% to 99% of the time, and 72% to 77% where predictions are nearly perfect.
+    """
+    usable = [_usable(cell) for cell in cells]
+    names = sorted({group for cell in usable for group in cell.groups if group})
+    n_in = np.array([[cell.groups.count(name) for name in names] for cell in usable])
+    enough = n_in.reshape(len(cells), len(names)) >= minimum
+    kept = [name for name, cells_with in zip(names, enough.T, strict=True) if cells_with.mean() >= 0.5]
+    columns = [names.index(name) for name in kept]
+    compared = [cell for cell, row in zip(usable, enough, strict=True) if kept and bool(row[columns].all())]
+    everyone, counted = _n_people(usable), _n_people(compared)
+    scores = _scores(compared, kept, seed)
+    return Parity(
+        difference=_gap(scores[..., 0]),
+        subgroups=tuple(
+            Subgroup(name, counted.get(name, 0), _basic(scores[:, i, 0]), *map(float, scores[0, i, 1:]))
+            for i, name in enumerate(kept)
+        ),
+        left_out=tuple((name, everyone[name]) for name in names if name not in kept),
+        n_unknown=everyone.get("", 0),
+        n_cells=len(compared),
+        n_skipped=len(cells) - len(compared),
+    )
+
+
+def _usable(cell: GroupedCell) -> GroupedCell:
+    """The cell without people who lack an answer or a prediction."""
+    rows = np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)
+    return GroupedCell(
+        study=cell.study,
+        participants=cell.participants[rows],
+        groups=[group for group, is_used in zip(cell.groups, rows, strict=True) if is_used],
+        human=cell.human[rows],
+        probabilities=cell.probabilities[rows],
+        values=cell.values,
+    )
+
+
+def _n_people(cells: Sequence[GroupedCell]) -> Counter[str]:
+    """How many different people of each group are in any of the cells."""
+    people = {
+        (cell.study, participant, group)
+        for cell in cells
+        for participant, group in zip(cell.participants.tolist(), cell.groups, strict=True)
+    }
+    return Counter(group for _, _, group in people)
+
+
+def _scores(cells: Sequence[GroupedCell], kept: Sequence[str], seed: int) -> Floats:
+    """Score, human mean and predicted mean [1 + DRAWS, g, 3] of each kept group; first as observed, then resampled."""
+    studies = []
+    by_study = itertools.groupby(sorted(cells, key=lambda cell: cell.study), key=lambda cell: cell.study)
+    for number, (_, of_study) in enumerate(by_study):
+        together = list(of_study)
+        people = np.unique(np.concatenate([cell.participants for cell in together]))
+        drawn = resamples(people.size, seed=[seed, number], draws=DRAWS)
+        weights = np.vstack([np.ones(people.size), drawn])
+        scored = [
+            _cell_scores(cell, kept, weights[:, np.searchsorted(people, cell.participants)])
+            for cell in together
+        ]
+        studies.append(np.mean(scored, axis=0))
+    return np.mean(studies, axis=0) if studies else np.full((1 + DRAWS, len(kept), 3), np.nan)
+
+
+def _cell_scores(cell: GroupedCell, kept: Sequence[str], weights: Floats) -> Floats:
+    """Score, human mean and predicted mean [draws, g, 3] of one cell under people's `weights` [draws, n]."""
+    places = (cell.values - cell.values.min()) / np.ptp(cell.values)
+    gaps = np.diff(places)
+    answered = (cell.human[:, None] == cell.values).astype(float)
+    found = np.full((len(weights), len(kept), 3), np.nan)
+    for i, name in enumerate(kept):
+        rows = np.array([group == name for group in cell.groups])
+        mass = weights[:, rows].sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            human = weights[:, rows] @ answered[rows] / mass
+            predicted = weights[:, rows] @ cell.probabilities[rows] / mass
+        found[:, i, 0] = np.abs(np.cumsum(human - predicted, axis=1)[:, :-1]) @ gaps
+        found[:, i, 1], found[:, i, 2] = human @ places, predicted @ places
+    return found
+
+
+def _gap(scores: Floats) -> Measure:
+    """The largest difference between groups of `scores` [1 + draws, g], with its simultaneous interval."""
+    value = float(np.ptp(scores[0])) if scores.shape[1] > 1 else float("nan")
+    if scores.shape[1] < 2 or not np.isfinite(scores).all():
+        return Measure(value, float("nan"), float("nan"))
+    expected = scores[1:].mean(axis=0)
+    centre = float(np.ptp(2 * scores[0] - expected))
+    reach = float(np.quantile(np.ptp(scores[1:] - expected, axis=1), CONFIDENCE))
+    return Measure(value, max(centre - reach, 0.0), min(centre + reach, 1.0))
+
+
+def _basic(values: Floats) -> Measure:
+    """The first of `values` [1 + draws] with the basic bootstrap interval from the others, within [0, 1].
+
+    2 x value - percentiles (Davison & Hinkley 1997, section 2.4): resampling adds noise to a distance,
+    which would push a percentile interval above it.
+    """
+    value, drawn = float(values[0]), values[1:]
+    if not np.isfinite(values).all():
+        return Measure(value, float("nan"), float("nan"))
+    low, high = np.clip(2 * value - np.quantile(drawn, [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]), 0, 1)
+    return Measure(value, float(low), float(high))

@@ -1,0 +1,96 @@
+"""The command power: sample size, detectable effect and errors, from a run's calibrated effect or a guess."""
+
+from typing import Annotated, Any
+
+import typer
+
+from socrates_core.analysis.power import TARGET
+from socrates_core.commands.output import AsJson, print_json, print_table
+from socrates_core.errors import UserError
+from socrates_core.simulation.planning import (
+    AFFORDED,
+    Belief,
+    Plan,
+    arms_to_field,
+    calibrated_belief,
+    find_effect,
+    plan,
+    spread_of,
+    why_uncalibrated,
+)
+from socrates_core.simulation.results import load_run
+
+
+def power(
+    run_id: Annotated[
+        str, typer.Argument(help="A run whose effect is planned for; none: --guess alone.")
+    ] = "",
+    outcome: Annotated[
+        str, typer.Option(help="The outcome by its name; the first where it is left out.")
+    ] = "",
+    condition: Annotated[
+        str, typer.Option(help="The condition by its name; the first where it is left out.")
+    ] = "",
+    guess: Annotated[
+        float | None,
+        typer.Option(help="Your own guess of the effect, in units of --spread; Cohen's d without a run."),
+    ] = None,
+    guess_sd: Annotated[
+        float, typer.Option(help="How uncertain that guess is, as a standard deviation.")
+    ] = 0.0,
+    spread: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of answers inside a condition, instead of the run's."),
+    ] = None,
+    n: Annotated[
+        int, typer.Option("-n", "--n", help="People in each condition that you can afford.")
+    ] = AFFORDED,
+    target: Annotated[float, typer.Option(help="The power to aim at.")] = TARGET,
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="For the choice of conditions.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plan an experiment: people needed, smallest effect found, errors of sign and size, which conditions to field."""
+    told: dict[str, Any] = {}
+    if not run_id:
+        if guess is None:
+            raise UserError("Nothing to plan for: name a run, or give your own --guess of the effect.")
+        unit = "standard deviations (Cohen's d)" if spread is None else "scale points"
+        return _show(
+            plan(Belief(guess, guess_sd, spread or 1.0, guess, unit), n=n, target=target), told, as_json
+        )
+    run = load_run(run_id)
+    effect = find_effect(run, outcome, condition)
+    found = spread_of(run, effect.outcome)
+    value = found.value if spread is None else spread
+    belief = calibrated_belief(effect, spread=value, guess=guess)
+    reason = why_uncalibrated(run, effect)
+    if belief is None:
+        if guess is None:
+            raise UserError(f"There is no calibrated effect to plan for. {reason} Or give your own --guess.")
+        belief = Belief(guess, guess_sd, value, guess)
+    arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)
+    told = {
+        "run_id": run_id, "outcome": effect.outcome, "condition": effect.condition, "reference": effect.reference,
+        "calibration": reason or str(run.calibration),
+        "spread": found.told if spread is None else f"{spread:.3g} is your own.",
+        "arms": arms.to_dict("records"),
+    }  # fmt: skip
+    _show(plan(belief, n=n, target=target), told, as_json)
+
+
+def _show(found: Plan, told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        return print_json({**told, **found.as_dict(), "told": found.sentences()})
+    belief = found.belief
+    if told:
+        print(f"{told['outcome']}: {told['condition']} against {told['reference']}\n{told['calibration']}")
+        print(f"Standard deviation of answers: {told['spread']}")
+    print(f"Effect {belief.mean:.3g}, give or take {belief.sd:.3g} {belief.unit}; guess {belief.guess:.3g}\n")
+    for name, sentence in found.sentences().items():
+        print(f"{name}: {sentence}")
+    if told.get("arms"):
+        print("\nWhich conditions to field beside the reference; regret in scale points")
+        rows = [{**row, "conditions": ", ".join(row["conditions"])} for row in told["arms"]]
+        print_table(rows, list(rows[0]), "")

@@ -1,0 +1,79 @@
+"""Who is asked what: the held-out people of a split, each with the stimuli that they really answered."""
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import load_split, split_rows
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
+from socrates_core.evaluation.spec import EvaluationSpec
+from socrates_core.panels import present
+from socrates_core.prompts import ask
+from socrates_core.records import Question
+
+CELL = ["study_id", "condition_num", "task_num"]
+_COLUMNS = "study_id, sample_id, participant, stimulus_id"
+
+
+def asked_rows(spec: EvaluationSpec) -> pd.DataFrame:
+    """A row a person and stimulus, in order of study, condition, outcome and person.
+
+    Columns study_id, condition_num, task_num, part, stimulus_id, sample_id, participant, response (as observed) and
+    value (NaN off the scale). Raises UserError where nothing is held out, or the corpus is another one by now.
+    """
+    corpus = open_corpus(spec.corpus)
+    if spec.split is None:
+        asked = corpus.ask(
+            f"SELECT {_COLUMNS} FROM read_parquet($responses) WHERE list_contains($chosen, study_id)",
+            chosen=list(spec.studies),
+        )
+    else:
+        split = load_split(spec.split)
+        if split.digest() != spec.split_digest:
+            raise UserError(
+                f"The split {spec.split!r} was made anew since this evaluation was asked for. Evaluate again."
+            )
+        asked = split_rows(corpus, split, "eval")
+        asked = asked[asked["study_id"].isin(spec.studies)] if spec.studies else asked
+    if asked.empty:
+        raise UserError("No answer is held out there, so there is nothing to evaluate on.")
+    return _capped(_with_answers(corpus, asked), spec.cap, spec.seed)
+
+
+def _with_answers(corpus: Corpus, asked: pd.DataFrame) -> pd.DataFrame:
+    parts = []
+    for study, rows in asked.groupby("study_id"):
+        told = corpus.asked(str(study))
+        parts.append(rows[["study_id", "sample_id"]].merge(told, on="sample_id"))
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.sort_values([*CELL, "participant", "stimulus_id", "sample_id"], ignore_index=True)
+
+
+def _capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
+    """At most `cap` people of every cell, the first of its own seeded order, so that a larger cap keeps them all."""
+    if cap is None:
+        return rows
+    kept = []
+    for key, cell in rows.groupby(CELL):
+        people = cell["participant"].unique()
+        cell_seed = zlib.crc32("/".join(map(str, key)).encode())
+        order = np.random.default_rng([seed, cell_seed]).permutation(len(people))
+        kept.append(cell[cell["participant"].isin(people[order[:cap]])])
+    return pd.concat(kept, ignore_index=True)
+
+
+def questions_of(corpus: Corpus, study_id: str, rows: pd.DataFrame, template: str) -> Iterator[Question]:
+    """What each of a study's `rows` asks, in order."""
+    stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
+    people = corpus.participants([study_id]).set_index("participant")
+    wanted = people.loc[people.index.isin(rows["participant"])]
+    profiles = {
+        number: present(row) for number, row in zip(wanted.index, wanted.to_dict("records"), strict=True)
+    }
+    for participant, stimulus_id in zip(rows["participant"], rows["stimulus_id"], strict=True):
+        stimulus = stimuli[stimulus_id]
+        yield ask(profiles[participant], stimulus.stimulus, stimulus.scale, template)

@@ -1,0 +1,81 @@
+"""Bars and dots as inline SVG without any text, so that words stay words of the page at every width."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from socrates_core.analysis.intervals import shares_with_intervals
+from socrates_core.simulation.results import RunCell, RunEffect
+
+TOPS = (0.1, 0.25, 0.5, 0.75, 1.0)
+MOST_WHISKERS = 30
+_SVG = Markup('<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>')
+_RECT = Markup('<rect class="{}" x="{:.3f}" y="{:.3f}" width="{:.3f}" height="{:.3f}"/>')
+_LINE = Markup('<line class="{}" x1="{:.3f}" y1="{:.3f}" x2="{:.3f}" y2="{:.3f}"/>')
+
+
+def top_share(cells: Sequence[RunCell]) -> float:
+    """The share at the top of the axis that all panels of an outcome have."""
+    highest = 0.0
+    for cell in cells:
+        told = [cell.probabilities] if cell.n else []
+        told += [shares_with_intervals(cell.people.counts).high] if cell.people and cell.people.n else []
+        highest = max([highest, *(float(np.max(shares, initial=0)) for shares in told)])
+    return next((top for top in TOPS if top >= highest), 1.0)
+
+
+def draw_shares(cell: RunCell, top: float) -> Markup:
+    """Two bars an answer: people filled with their 95% intervals, the prediction outlined."""
+    k = len(cell.values)
+    slot, drawn = 100 / max(k, 1), Markup()
+    if cell.people and cell.people.n:
+        people = shares_with_intervals(cell.people.counts)
+        for at, share in enumerate(people.share):
+            drawn += _RECT.format(
+                "people", (at + 0.12) * slot, 100 * (1 - share / top), 0.36 * slot, 100 * share / top
+            )
+            if k <= MOST_WHISKERS:
+                x, ends = (at + 0.3) * slot, 100 * (1 - np.array([people.low[at], people.high[at]]) / top)
+                drawn += _LINE.format("whisker", x, ends[0], x, ends[1])
+    for at, share in enumerate(cell.probabilities if cell.n else []):
+        drawn += _RECT.format(
+            "model", (at + 0.52) * slot, 100 * (1 - share / top), 0.36 * slot, 100 * share / top
+        )
+    return _SVG.format(f"Shares of the answers in {cell.condition_name}", drawn)
+
+
+def draw_effect(effect: RunEffect, reach: float) -> Markup:
+    """A zero line, people's dot with its 95% interval above it, the hollow dot of the prediction below."""
+    drawn = _LINE.format("zero", 50, 0, 50, 100)
+    people = effect.people
+    if people is not None and np.isfinite(people.difference):
+        if np.isfinite([people.low, people.high]).all():
+            drawn += _LINE.format("interval", _place(people.low, reach), 30, _place(people.high, reach), 30)
+        drawn += _dot("people", _place(people.difference, reach), 30)
+    if np.isfinite(effect.predicted.difference):
+        place = _place(effect.predicted.difference, reach)
+        drawn += _dot("model", place, 72) + _dot("hole", place, 72)
+    return _SVG.format(f"Effect of {effect.condition}", drawn)
+
+
+def reach_of(effects: Sequence[RunEffect]) -> float:
+    """How far the axis of some effects goes on either side of zero: 1, 2 or 5 times a power of ten."""
+    ends = [
+        abs(end)
+        for effect in effects
+        for told in (effect.predicted, effect.people) if told is not None
+        for end in (told.difference, told.low, told.high)
+    ]  # fmt: skip
+    furthest = max((end for end in ends if np.isfinite(end)), default=0.0) or 1.0
+    power = 10.0 ** np.floor(np.log10(furthest))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= furthest))
+
+
+def _place(value: float, reach: float) -> float:
+    return 50 + 50 * value / reach
+
+
+def _dot(name: str, x: float, y: float) -> Markup:
+    """A line without length, whose round ends stay round however the drawing is stretched."""
+    return _LINE.format(f"dot {name}", x, y, x, y)

@@ -1,0 +1,189 @@
+"""A run's data as tables: predictions long and wide, the panel, and people's answers as counts."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.drafts.originals import CellKey
+from socrates_core.records import DEMOGRAPHICS
+from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining
+from socrates_core.reporting.tables import Column, DataTable
+from socrates_core.scales import render_instruction
+from socrates_core.scales.rendering import number_text
+from socrates_core.simulation.export import people_table
+from socrates_core.simulation.people import study_behind
+from socrates_core.simulation.results import Run
+
+
+def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTable]:
+    """Every table of a run's folder, `numbers` first."""
+    draft = run.spec.draft
+    where = {
+        "outcome": Column("position of the outcome", "", _codes([each.name for each in draft.outcomes])),
+        "condition": Column("position of the condition", "", _codes([each.name for each in draft.conditions])),
+        "reference": Column("position of the reference condition", "", "see condition"),
+        "value": Column("an answer on the outcome's scale", "scale", "see values"),
+        "person": Column("number of the persona", "", "see panel"),
+    }  # fmt: skip
+    named = {"condition_name": Column("its name"), "outcome_name": Column("its name")}
+    n = Column("how many people", "people")
+    mass = Column("probability that the model put on any valid answer before normalising", "share", "0 to 1")
+    source = Column("participant behind the persona: corpus/study/participant, or described")
+    return [
+        DataTable("numbers", "every number of report.html", numbers.table(), {
+            "key": Column("quantity/outcome/condition/value"),
+            "quantity": Column("what it is", "", "; ".join(f"{k} = {m} ({u})" for k, (m, u) in QUANTITIES.items())),
+            **where, "number": Column("the number; empty where the data give none", "see quantity"),
+        }),
+        DataTable("predicted_wide", "a row a persona x condition x outcome", _wide(run), {
+            **where, **named, "source": source, "mean": Column("mean of the predicted distribution", "scale"),
+            "valid_mass": mass, "n_tokens": Column("length of the prompt", "tokens"),
+            "n_samples": Column("draws behind an open answer; 0 where probabilities are exact", "draws"),
+            "p_*": Column("predicted probability of this answer; empty on other outcomes' scales", "share", "0 to 1"),
+        }),
+        DataTable("predicted_long", "a row a persona x condition x outcome x answer", _long(run), {
+            **where, "probability": Column("predicted probability of the answer", "share", "0 to 1"),
+        }),
+        DataTable("conditions", "the conditions", _conditions(run), {
+            **where, **named, "text": Column("what people of the condition read"),
+            "reference": Column("whether it is the reference of effects", "", "1 = yes, 0 = no"),
+        }),
+        DataTable("outcomes", "the outcomes", _outcomes(run), {
+            **where, **named, "question": Column("what everyone is asked; empty: asked in the condition's text"),
+            "instruction": Column("the response instruction"),
+            "open": Column("whether the scale has no range, its values being those that occurred", "", "1 = yes"),
+        }),
+        DataTable("values", "the answers of every outcome's scale", _values(run), {
+            **where, "outcome_name": Column("its name"), "label": Column("its label on the scale, where it has one"),
+            "column": Column("its column in predicted_wide; empty where it was never drawn"),
+        }),
+        DataTable("panel", "the personas", _panel(run), {
+            **where, "source": source, **{name: Column("demographic field") for name in DEMOGRAPHICS},
+        }),
+        DataTable("people_counts", "people's answers to the same texts, word for word", _counts(run, seen), {
+            **where, **named, "study_id": Column("the study they answered"), "n": n,
+            "seen_in_training": Column("whether the cell is left out of means over cells", "", "1 = yes, 0 = no"),
+            "pooled_share": Column("share among the people of all conditions of the outcome", "share", "0 to 1"),
+        }),
+        DataTable("people_differences", "people behind every effect of people", _differences(run), {
+            **where, "n": n,
+            "value": Column("a person's answer in the condition, the mean of several; empty: not in it", "scale"),
+            "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
+        }),
+    ]  # fmt: skip
+
+
+def _codes(names: list[str]) -> str:
+    return "; ".join(f"{position} = {name}" for position, name in enumerate(names))
+
+
+def _wide(run: Run) -> pd.DataFrame:
+    table = people_table(run).drop(columns="cached")
+    return table if "n_samples" in table else table.assign(n_samples=0)
+
+
+def _long(run: Run) -> pd.DataFrame:
+    parts = []
+    for o, rows in run.people.dropna(subset=["probabilities"]).groupby("outcome"):
+        values = run.drawn_values(int(str(o)))
+        told = rows[["person", "condition", "outcome"]]
+        long = told.loc[told.index.repeat(len(values))].reset_index(drop=True)
+        shares = np.concatenate([np.asarray(row, dtype=float) for row in rows["probabilities"]])
+        parts.append(long.assign(value=np.tile(values, len(rows)), probability=shares))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _conditions(run: Run) -> pd.DataFrame:
+    draft = run.spec.draft
+    return pd.DataFrame(
+        {"condition": c, "condition_name": each.name, "text": each.text, "reference": int(c == draft.reference_index)}
+        for c, each in enumerate(draft.conditions)
+    )  # fmt: skip
+
+
+def _outcomes(run: Run) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"outcome": o, "outcome_name": each.name, "question": each.question,
+         "instruction": render_instruction(each.scale.scale()), "open": int(each.scale.scale().is_drawn)}
+        for o, each in enumerate(run.spec.draft.outcomes)
+    )  # fmt: skip
+
+
+def _values(run: Run) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for o, outcome in enumerate(run.spec.draft.outcomes):
+        drawn = set(run.drawn_values(o).tolist())
+        for value in run.scales[o].values:
+            column = f"p_{value:.15g}" if float(value) in drawn else None
+            label = outcome.scale.labels.get(value, "")
+            rows.append({"outcome": o, "outcome_name": outcome.name, "value": float(value), "label": label,
+                         "column": column})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _panel(run: Run) -> pd.DataFrame:
+    people = [{"person": p.person, "source": p.source, **p.demographics} for p in run.spec.people]
+    frame = pd.DataFrame(people).convert_dtypes()
+    # A field may hold words and numbers, which one Parquet column cannot.
+    mixed = [name for name in DEMOGRAPHICS if name in frame and frame[name].dropna().map(type).nunique() > 1]
+    texts = {name: frame[name].map(lambda x: number_text(x) if isinstance(x, int) else x) for name in mixed}
+    return frame.assign(**texts)
+
+
+def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
+    """A row a cell x answer, and one without an answer for those off the scale."""
+    columns = ["condition", "outcome", "condition_name", "outcome_name", "study_id", "seen_in_training"]
+    rows = []
+    for cell in run.cells:
+        people = cell.people
+        if people is not None:
+            place = cell.condition, cell.outcome
+            told = (*place, cell.condition_name, cell.outcome_name, people.study_id, int(place in seen.cells))
+            blind = [np.nan] * len(cell.values) if people.condition_blind is None else people.condition_blind
+            answers = zip(cell.values, people.counts, blind, strict=True)
+            rows += [(*told, float(value), int(n), float(share)) for value, n, share in answers]
+            rows.append((*told, np.nan, people.n_off_scale, np.nan))
+    return pd.DataFrame(rows, columns=[*columns, "value", "n", "pooled_share"])
+
+
+def _differences(run: Run) -> pd.DataFrame:
+    """People's answers behind each effect, counted: pairs within people, else each side alone."""
+    rows = [
+        {"outcome": o, "condition": c, "reference": run.spec.draft.reference_index, "value": ours,
+         "value_reference": theirs, "n": n}
+        for (c, o), pairs in _answers_behind_effects(run)
+        for (ours, theirs), n in sorted(Counter(pairs).items(), key=str)
+    ]  # fmt: skip
+    columns = ["outcome", "condition", "reference", "value", "value_reference", "n"]
+    return pd.DataFrame(rows, columns=columns).astype({"value": float, "value_reference": float})
+
+
+_Pair = tuple[float | None, float | None]
+
+
+def _answers_behind_effects(run: Run) -> Iterator[tuple[CellKey, list[_Pair]]]:
+    """The answers (condition, reference) of the people behind each of the run's effects of people."""
+    draft, asked = run.spec.draft, study_behind(run.spec.draft, run.spec.shown)
+    if asked is None or not any(effect.people for effect in run.effects):
+        return
+    within = asked.corpus.study(asked.study_id).design == "within"
+    means = asked.corpus.person_means(asked.study_id)
+    keys = zip(means["task_num"], means["part"], means["condition_num"], strict=True)
+    people = zip(means["participants"], means["responses"], strict=True)
+    given = {key: dict(zip(*each, strict=True)) for key, each in zip(keys, people, strict=True)}
+    outcomes = {outcome.name: o for o, outcome in enumerate(draft.outcomes)}
+    conditions = {condition.name: c for c, condition in enumerate(draft.conditions)}
+    for effect in run.effects:
+        if effect.people is None:
+            continue
+        c, o = conditions[effect.condition], outcomes[effect.outcome]
+        shown, base = asked.stimuli[c, o], asked.stimuli[draft.reference_index, o]
+        part = "" if (shown.task_num, "", shown.condition_num) in given else shown.question
+        ours, theirs = (given.get((shown.task_num, part, each.condition_num), {}) for each in (shown, base))
+        if within:
+            yield (c, o), [(ours[who], theirs[who]) for who in ours if who in theirs]
+        else:
+            yield (c, o), [*((x, None) for x in ours.values()), *((None, x) for x in theirs.values())]

@@ -1,0 +1,94 @@
+"""What asking a served model has spent and what went wrong, kept line by line so that a kill forgets nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from socrates_core.errors import UserError
+from socrates_core.jobs.store import append_line, now
+from socrates_core.records import Question
+from socrates_core.responders.api.prices import Price
+from socrates_core.responders.api.read import read_usage
+
+
+class Account:
+    """Counts tokens and dollars of one piece of work, over all of its attempts where it has a `folder`.
+
+    Writes spending.jsonl (a line a question) and failures.jsonl (cause, raw text and prompt of every reply that was
+    no answer) there. A reply without its usage counts as the most that it can have cost. What a server bills for a
+    reply that was lost on its way is not known to anyone but the server.
+    """
+
+    def __init__(
+        self, price: Price | None, *, limit_usd: float | None = None, folder: Path | None = None
+    ) -> None:
+        """Raises UserError where a limit is set but no price is known."""
+        if limit_usd is not None and not limit_usd > 0:
+            raise UserError(f"The spending limit must be more than 0 dollars, got {limit_usd!r}.")
+        if limit_usd is not None and price is None:
+            raise UserError(
+                "A spending limit needs the model's price, which is not known. Write it into prices.yaml in "
+                "SOCRATES_HOME (the form is that of socrates_core/responders/api/prices.yaml), or set no limit."
+            )
+        self._price, self.limit_usd, self._folder = price, limit_usd, folder
+        self._lines = list(_read_lines(folder / "spending.jsonl")) if folder else []
+        self.n_failures = 0
+
+    @property
+    def usd(self) -> float | None:
+        """Dollars spent so far; None where the price is not known."""
+        return None if self._price is None else sum(float(line["usd"]) for line in self._lines)
+
+    def cost(self, used: tuple[int, int]) -> float:
+        """Dollars for tokens (read, written); 0 where the price is not known."""
+        return self._price.usd(*used) if self._price else 0.0
+
+    def affords(self, usd: float) -> bool:
+        """True where spending `usd` more, in all that is under way, stays within the limit."""
+        return self.limit_usd is None or (self.usd or 0.0) + usd <= self.limit_usd
+
+    def settle(self, replies: Sequence[Mapping[str, Any]], most: tuple[int, int]) -> None:
+        """Books what the replies to one question say they used."""
+        if not replies:
+            return
+        used = [read_usage(reply) or most for reply in replies]
+        n_read, n_written = sum(read for read, _ in used), sum(written for _, written in used)
+        line = {
+            "n_requests": len(replies), "n_read": n_read, "n_written": n_written,
+            "usd": self.cost((n_read, n_written)), "served": str(replies[-1].get("model", ""))[:100],
+        }  # fmt: skip
+        self._lines.append(line)
+        if self._folder:
+            append_line(self._folder / "spending.jsonl", line)
+
+    def note(self, question: Question, cause: str, raw: str) -> None:
+        """Keeps a reply that was no answer, or the cause of none."""
+        self.n_failures += 1
+        if self._folder:
+            told = {"time": now(), "cause": cause, "raw": raw, "prompt": question.prompt.user}
+            append_line(self._folder / "failures.jsonl", told)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a manifest: tokens, dollars with their price and limit, and the models that the server said answered."""
+        total = {
+            name: sum(int(line[name]) for line in self._lines)
+            for name in ("n_requests", "n_read", "n_written")
+        }
+        return {
+            **total, "usd": self.usd, "limit_usd": self.limit_usd, "n_failures": self.n_failures,
+            "price": dict(vars(self._price)) if self._price else None,
+            "served": sorted({str(line["served"]) for line in self._lines} - {""}),
+        }  # fmt: skip
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of an earlier attempt; one that a power cut left half written is passed over."""
+    found: list[dict[str, Any]] = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        with suppress(ValueError):
+            line = json.loads(text)
+            if isinstance(line, dict) and {"n_requests", "n_read", "n_written", "usd", "served"} <= set(line):
+                found.append(line)
+    return found

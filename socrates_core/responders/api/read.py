@@ -1,0 +1,140 @@
+"""Replies read as distributions. Pure, and strict: what is not there is not guessed."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from socrates_core.records import Answer, Question, Scale, parse_number
+from socrates_core.scales import parse_scale, read_answer
+
+SPACES = " \t\r\n\u2581\u0120\u010a"  # the last three: how some vocabularies spell a space and a line break
+TOLERANCE = 0.02  # of the sum of probabilities that were told in words
+_OBJECT = re.compile(r"\A\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```)?\s*\Z", re.DOTALL)
+
+
+class Unreadable(Exception):
+    """A reply without what was asked for; the message says what is missing."""
+
+
+def read_texts(body: Mapping[str, Any]) -> list[str]:
+    """What each choice of a reply says, empty where it says nothing. Raises Unreadable without any choice."""
+    try:
+        said = [choice["message"].get("content") for choice in body["choices"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unreadable("The reply has no choices with messages.") from error
+    if not said:
+        raise Unreadable("The reply has no choices.")
+    return [text if isinstance(text, str) else "" for text in said]
+
+
+def read_usage(body: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Tokens read and written for a reply; None where the server does not say."""
+    try:
+        read, written = body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"]
+    except (KeyError, TypeError):
+        return None
+    counted = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (read, written))
+    return (read, written) if counted else None
+
+
+def read_first_token(body: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The most likely first tokens of a reply with their probabilities. Raises Unreadable without them."""
+    try:
+        listed = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        found = [(entry["token"], math.exp(entry["logprob"])) for entry in listed]
+        sound = bool(found) and all(isinstance(token, str) for token, _ in found)
+    except (KeyError, TypeError, IndexError, OverflowError) as error:
+        raise Unreadable(
+            "The reply has no log-probabilities; ask this server for samples instead."
+        ) from error
+    total = sum(probability for _, probability in found)
+    if not sound or not total <= 1.01:
+        raise Unreadable("The log-probabilities of the reply are no probabilities.")
+    return found
+
+
+def first_token_answer(tokens: Sequence[tuple[str, float]], options: Sequence[str], n_tokens: int) -> Answer:
+    """The distribution over `options` [k] of which no two begin with the same character.
+
+    Tokens that begin an option, spaces and capitals apart, count for it: " 5" and "5" are one answer. The valid mass
+    is what was seen for all options; an option that none of the listed tokens begins gets 0.
+    """
+    mass = np.zeros(len(options))
+    begins = [option.casefold() for option in options]
+    for token, probability in tokens:
+        said = token.strip(SPACES).casefold()
+        for k, option in enumerate(begins):
+            if said and option.startswith(said):
+                mass[k] += probability
+    total = float(mass.sum())
+    shares = mass / total if total > 0 else np.full(len(options), np.nan)
+    return Answer(shares, min(total, 1.0), n_tokens)
+
+
+def sampled_answer(
+    texts: Sequence[str], question: Question, n_tokens: int
+) -> tuple[Answer, list[tuple[str, str]]]:
+    """Shares of the drawn `texts`, and (reason, text) of those that are no answer, which lower the valid mass."""
+    scale = _scale(question)
+    readings = [(read_answer(text, scale), text) for text in texts]
+    counts = Counter(float(reading.value) for reading, _ in readings if reading.value is not None)
+    values = np.array(list(scale.values) if question.options else sorted(counts), dtype=float)
+    drawn = np.array([counts[value] for value in values], dtype=float)
+    n_valid = int(drawn.sum())
+    shares = drawn / n_valid if n_valid else np.full(len(values), np.nan)
+    answer = Answer(shares, n_valid / len(texts), n_tokens, None if question.options else values, len(texts))
+    return answer, [(reading.reason, text) for reading, text in readings if reading.value is None]
+
+
+def verbalised_answer(text: str, options: Sequence[str], n_tokens: int) -> Answer:
+    """The distribution that a JSON object {"option": probability} tells, every option named once.
+
+    Its valid mass is 1, since the model was asked for nothing else. Raises Unreadable for anything but that.
+    """
+    told = _pairs(text)
+    keys = [key for key, _ in told]
+    if sorted(keys) != sorted(options):
+        raise Unreadable("The object does not name every option once and nothing else.")
+    numbers = dict(told)
+    shares = np.array([numbers[option] for option in options], dtype=float)
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and abs(shares.sum() - 1) <= TOLERANCE):
+        raise Unreadable("The probabilities are not from 0 to 1 with a sum of 1.")
+    return Answer(shares / shares.sum(), 1.0, n_tokens)
+
+
+def nothing_told(n_options: int, n_tokens: int) -> Answer:
+    """The answer of a model that was understood but gave no distribution: missing, with a valid mass of 0."""
+    return Answer(np.full(n_options, np.nan), 0.0, n_tokens)
+
+
+def _pairs(text: str) -> list[tuple[str, float]]:
+    found = _OBJECT.match(text)
+    try:
+        pairs = json.loads(found[1] if found else "", object_pairs_hook=list)
+        return [(key, float(value)) for key, value in pairs if _is_number(value)]
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise Unreadable("The text is no JSON object.") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _scale(question: Question) -> Scale:
+    """The scale that raw answers are read on: the one that the prompt states, else the bare options."""
+    if question.scale is not None:
+        return question.scale
+    if not question.options:
+        return Scale("open_integer")
+    stated = parse_scale(question.prompt.user)
+    if stated is not None and stated.options == question.options:
+        return stated
+    try:
+        return Scale("enum_labels", labels=tuple((parse_number(option), "") for option in question.options))
+    except (ValueError, OverflowError):
+        return Scale("enum_labels", labels=tuple(enumerate(question.options)))

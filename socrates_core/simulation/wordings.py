@@ -1,0 +1,59 @@
+"""Other words for what a draft says: given by a person, kept with the experiment that tries them."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from socrates_core.drafts.spec import Draft
+from socrates_core.errors import UserError, unknown
+
+AS_WRITTEN = "as written"
+
+
+class Paraphrase(BaseModel):
+    """Other words for some conditions and questions of a draft, by the names that these have there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    conditions: dict[str, str] = Field(default_factory=dict)
+    outcomes: dict[str, str] = Field(default_factory=dict)
+
+
+def load_paraphrases(path: Path) -> list[Paraphrase]:
+    """The paraphrases in a YAML file: a list of name, conditions and outcomes. Raises UserError."""
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(stored, list):
+            raise UserError(f"{str(path)!r} holds no list of paraphrases, each with a name and new texts.")
+        return [Paraphrase.model_validate(each) for each in stored]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{str(path)!r} cannot be read as YAML ({str(error).splitlines()[0]}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"A paraphrase in {str(path)!r} cannot be read: {place}: {first['msg']}.") from error
+
+
+def paraphrased(draft: Draft, paraphrase: Paraphrase) -> Draft:
+    """The draft in other words. Raises UserError where it names nothing of the draft, or changes nothing."""
+    for part, given in (("conditions", paraphrase.conditions), ("outcomes", paraphrase.outcomes)):
+        known = [each.name for each in getattr(draft, part)]
+        for name, text in given.items():
+            if name not in known:
+                raise unknown(f"{part.rstrip('s')} of the draft named", name, known)
+            if not text.strip():
+                raise UserError(f"The wording {paraphrase.name!r} leaves {name!r} empty. Write its text.")
+    conditions = tuple(
+        each.model_copy(update={"text": paraphrase.conditions.get(each.name, each.text)})
+        for each in draft.conditions
+    )
+    outcomes = tuple(
+        each.model_copy(update={"question": paraphrase.outcomes.get(each.name, each.question)})
+        for each in draft.outcomes
+    )
+    worded = draft.model_copy(update={"conditions": conditions, "outcomes": outcomes})
+    if worded == draft:
+        raise UserError(f"The wording {paraphrase.name!r} is the draft's own. Change a text or leave it out.")
+    return worded

@@ -1,0 +1,62 @@
+"""Finished runs to report on: of a starter study, of any draft, and of an open question with missing answers."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from socrates_core.corpus.store import find_study
+from socrates_core.drafts.spec import Draft, OutcomeSpec, ScaleSpec
+from socrates_core.drafts.start import draft_from_study
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Reporter
+from socrates_core.records import Answer
+from socrates_core.reporting.folder import write_report
+from socrates_core.responders.echo import Echo
+from socrates_core.simulation.results import Run, load_run
+from socrates_core.simulation.run import run_simulation
+from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec, submit_simulation
+from socrates_core.simulation.tables import AnsweredCell, write_run
+from tests.test_drafts import make_draft
+
+
+def run_now(draft: Draft, model: str = "echo") -> Run:
+    job = submit_simulation(draft, ModelRequest(model))
+    claimed = store.claim_next()
+    assert claimed is not None
+    store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
+    return load_run(job.id)
+
+
+def run_of(study: str, n: int = 6) -> Run:
+    draft = draft_from_study(find_study(study), study)
+    return run_now(draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": n})}))
+
+
+def open_run() -> Run:
+    """A run of an open question with three drawn answers a person and one person whose draws are no answers."""
+    open_scale = ScaleSpec(kind="open_integer")
+    draft = make_draft(outcomes=(OutcomeSpec(name="Pay", question="How much?", scale=open_scale),))
+    spec = load_spec(submit_simulation(draft, ModelRequest("starter")).id)
+    cells = []
+    for number, asked in enumerate(asked_cells(spec)):
+        values = np.array([number, number + 2.5], dtype=float)
+        answer = Answer(np.array([1 / 3, 2 / 3]), 1.0, 5, values, 3)
+        nothing = Answer(np.array([]), 0.0, 5, np.array([]), 3)
+        cells.append(AnsweredCell(asked, nothing if asked.person == 1 else answer, False))
+    write_run(spec, cells, Echo(), seconds=1.0)
+    return load_run(spec.run_id)
+
+
+@contextmanager
+def reported(study: str, prepared: Path, folder: Path) -> Iterator[tuple[Run, Path]]:
+    """A run of a starter study in a home of its own, and its report."""
+    shutil.copytree(prepared / "corpora", folder / "home" / "corpora")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOCRATES_HOME", str(folder / "home"))
+        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        run = run_of(study)
+        yield run, write_report(run, folder / "out")

@@ -1,0 +1,250 @@
+"""Planning an experiment on the page and on the command line: the numbers are the analysis', the link holds them all."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from statsmodels.stats.power import TTestIndPower
+from streamlit.testing.v1 import AppTest
+
+from pages.view.power_parts import power_curve
+from socrates_core.__main__ import main
+from socrates_core.analysis.arms import fieldings
+from socrates_core.analysis.power import design_errors, minimum_detectable, power, sample_size
+from socrates_core.errors import UserError
+from socrates_core.evaluation.calibrating import ModelCalibration
+from socrates_core.evaluation.results import Evaluation
+from socrates_core.simulation.planning import Belief, arms_to_field, find_effect, plan, spread_of
+from socrates_core.simulation.results import Run, load_run
+from tests.test_calibrating import evaluated, no_worker, run_now, template
+from tests.test_pages import fine, open_page
+
+__all__ = ["evaluated", "no_worker", "template"]
+PAGE, RESULTS = "pages/screen/power.py", "pages/screen/results.py"
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {each.label: each.value for each in app.metric}
+
+
+def with_number(app: AppTest, start: str) -> Any:
+    return next(each for each in app.number_input if each.label.startswith(start))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Belief:
+    return Belief(0.3, 0.15, 1.2, 0.3)
+
+
+def test_a_plan_holds_the_numbers_of_the_analysis(plain: Belief) -> None:
+    found = plan(plain, n=150, target=0.9)
+    assert found.needed == sample_size(mean=0.3, sd=0.15, spread=1.2, target=0.9)
+    theirs = TTestIndPower().solve_power(effect_size=0.25, power=0.9, alpha=0.05)
+    assert found.needed_guess == math.ceil(theirs) and found.needed is not None and found.needed > theirs
+    assert found.power == pytest.approx(float(power(150, mean=0.3, sd=0.15, spread=1.2)))
+    assert found.detectable == pytest.approx(float(minimum_detectable(150, spread=1.2, target=0.9)))
+    errors = design_errors(np.array([150]), mean=0.3, sd=0.15, spread=1.2)
+    assert (found.as_dict()["type_s"], found.as_dict()["type_m"]) == (errors.sign[0], errors.size[0])
+    row = found.curve.iloc[30]
+    assert row["assurance"] == pytest.approx(float(power(row["n"], mean=0.3, sd=0.15, spread=1.2)))
+    assert row["power_of_guess"] == pytest.approx(TTestIndPower().power(0.25, row["n"], 0.05), abs=1e-6)
+    assert found.curve["n"].max() > found.needed and found.curve["n"].is_unique
+
+
+def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
+    told = plan(Belief(0.0, 0.0, 1.0, 0.0)).sentences()
+    assert told["Sample size"].startswith("More than 1,000,000 people")
+    assert "any number of times" in told["Type M error"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (lambda: Belief(0.1, -1, 1, 0.1), "uncertainty of the effect is -1"),
+        (lambda: Belief(0.1, 0, 0, 0.1), "spread of answers is 0"),
+        (lambda: Belief(math.nan, 0, 1, 0.1), "effect is nan"),
+        (lambda: plan(Belief(0.1, 0, 1, 0.1), n=1), "1 people in each condition"),
+        (lambda: plan(Belief(0.1, 0, 1, 0.1), target=1.0), "target power is 1.0"),
+    ],
+)
+def test_what_cannot_be_planned_with_is_a_sentence(wrong: Any, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        wrong()
+
+
+def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluated: Evaluation) -> None:
+    run = run_now("weather")
+    (outcome,) = {each.outcome for each in run.effects}
+    answers = [cell.people.answers(cell.values) for cell in run.cells if cell.people]
+    squares = sum(((each - each.mean()) ** 2).sum() for each in answers)
+    found = spread_of(run, outcome)
+    assert found.value == pytest.approx(math.sqrt(squares / (sum(map(len, answers)) - 4)))
+    assert "people's own, over 4 conditions" in found.told
+    for cell in run.cells:
+        object.__setattr__(cell, "people", None)
+    assert isinstance(run.calibration, ModelCalibration)
+    predicted = math.sqrt(np.mean([cell.sd**2 for cell in run.cells]))
+    assert spread_of(run, outcome).value == pytest.approx(predicted / run.calibration.sd_ratio)
+    vars(run)["calibration"] = "There is none."
+    found = spread_of(run, outcome)
+    assert found.value == pytest.approx(predicted) and "is not known" in found.told
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_conditions_to_field_are_the_ones_with_least_regret(evaluated: Evaluation, turn: int) -> None:
+    run = run_now("weather")
+    assert isinstance(run.calibration, ModelCalibration)
+    share = np.array([each.predicted.share for each in run.effects])
+    covariance = run.calibration.covariance(share)
+    table = arms_to_field(run, run.effects[0].outcome, higher_is_better=turn == 1)
+    span = run.effects[0].predicted.difference / share[0]
+    for row in table.to_dict("records"):
+        mean = turn * run.calibration.calibration.slope * share
+        best = fieldings(mean, covariance, size=row["n_conditions"], seed=0)[0]
+        assert row["conditions"] == [run.effects[place].condition for place in best.arms]
+        assert row["regret"] == pytest.approx(best.regret * span, abs=4 * row["regret_se"])
+    assert len(table) == 3 and table["regret"].iloc[-1] == 0 and table["regret"].is_monotonic_decreasing
+
+
+def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Path) -> None:
+    app = open_page(PAGE)
+    assert "go without one" in fine(app)
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.2, sd=0.1):,}"
+    with_number(app, "Effect that").set_value(0.5).run()
+    with_number(app, "People in each").set_value(90).run()
+    assert {"mean": ["0.5"], "n": ["90"]}.items() <= dict(app.query_params).items()
+    again = open_page(PAGE, mean="0.5", n="90", target="0.9")
+    fine(again)
+    assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
+    assert metrics(again)["90 find"] == f"± {float(minimum_detectable(90, target=0.9)):.3g}"
+
+
+@pytest.mark.parametrize(
+    "link", [{"mean": "nan", "n": "-5"}, {"sd": "abc", "target": "7"}, {"run": "gone", "unit": "x"}]
+)
+def test_a_link_that_makes_no_sense_still_opens(home: Path, link: dict[str, str]) -> None:
+    fine(open_page(PAGE, **link))
+
+
+def test_a_guess_in_scale_points_needs_a_spread_above_zero(home: Path) -> None:
+    app = open_page(PAGE, unit="points", mean="1", sd="0", spread="2")
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.5):,}"
+    with_number(app, "Standard deviation").set_value(0.0).run()
+    assert not app.exception and "spread of answers is 0" in app.error[0].value
+
+
+def filled_page(run: Run, **link: str) -> AppTest:
+    return open_page(PAGE, run=run.spec.run_id, **link)
+
+
+def test_a_run_is_planned_for_from_its_calibrated_effect(evaluated: Evaluation) -> None:
+    run = run_now("weather")
+    effect = run.effects[1]
+    app = filled_page(run, condition="1")
+    told = fine(app)
+    assert effect.calibrated is not None
+    spread = spread_of(run, effect.outcome).value
+    needed = sample_size(mean=effect.calibrated.difference, sd=effect.calibrated.sd, spread=spread)
+    assert metrics(app)["Needed for 80%"] == f"{needed:,}"
+    assert (
+        "Type S error" in told and "Type M error" in told and "12 studies that the model has not seen" in told
+    )
+    arms = next(each.value for each in app.dataframe if "regret" in each.value)
+    assert (
+        arms["regret"].tolist()
+        == arms_to_field(run, effect.outcome, higher_is_better=True)["regret"].tolist()
+    )
+    with_number(app, "Guess").set_value(0.9).run()
+    assert metrics(app)["If the guess is certain"] == f"{sample_size(mean=0.9, spread=spread):,}"
+    assert app.query_params["guess"] == ["0.9"]
+    app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("2").run()
+    assert "guess" not in app.query_params and fine(app)
+
+
+def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home: Path) -> None:
+    run = run_now("weather")
+    app = filled_page(run)
+    told = fine(app)
+    assert "No calibrated effects" in told and "Evaluate it on at least 6" in told
+    spread = spread_of(run, run.effects[0].outcome).value
+    assert (
+        metrics(app)["Needed for 80%"]
+        == f"{sample_size(mean=0.2 * spread, sd=0.1 * spread, spread=spread):,}"
+    )
+    effects = open_page(RESULTS, run=run.spec.run_id)
+    effects.segmented_control(key="results_view").set_value("Effects").run()
+    assert "Evaluate it on at least 6" in fine(effects)
+
+
+def test_the_results_page_says_how_the_calibration_held(evaluated: Evaluation) -> None:
+    run = run_now("talor")
+    app = open_page(RESULTS, run=run.spec.run_id)
+    app.segmented_control(key="results_view").set_value("Effects").run()
+    told = fine(app).replace("\\", "")
+    assert isinstance(run.calibration, ModelCalibration)
+    assert run.calibration.held_out.sentence() in told and "of the scale wide on average" in told
+    table = app.dataframe[0].value
+    assert table["in 90%"].iloc[0] == pytest.approx(run.calibration.held_out.rows[0].coverage[2], abs=5e-4)
+
+
+def test_the_curve_marks_the_target_and_what_can_be_afforded(plain: Belief) -> None:
+    figure = power_curve(plan(plain, n=60), model="starter", theme="dark")
+    assert [trace.name for trace in figure.data] == [
+        "The effect with its uncertainty (assurance)", "The guess as if certain"
+    ]  # fmt: skip
+    assert {shape.y0 for shape in figure.layout.shapes} >= {0.8}
+    assert {shape.x0 for shape in figure.layout.shapes} >= {60}
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["socrates", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    out, err = capsys.readouterr()
+    return out if not ended.value.code else err
+
+
+def test_the_command_gives_the_same_numbers(
+    evaluated: Evaluation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_now("weather")
+    names = run.effects[1].outcome, run.effects[1].condition
+    told = json.loads(
+        command(capsys, "power", run.spec.run_id, "--outcome", names[0], "--condition", names[1], "--json")
+    )
+    effect = find_effect(load_run(run.spec.run_id), *names)
+    assert effect.calibrated is not None
+    expected = plan(
+        Belief(
+            effect.calibrated.difference,
+            effect.calibrated.sd,
+            told["belief"]["spread"],
+            effect.calibrated.difference,
+        )
+    )
+    assert told["needed"] == expected.needed and told["detectable"] == pytest.approx(expected.detectable)
+    assert [row["n_conditions"] for row in told["arms"]] == [1, 2, 3]
+    assert "Type M error" in command(capsys, "power", run.spec.run_id, "--lower-is-better")
+    shown = json.loads(command(capsys, "run", run.spec.run_id, "--json"))
+    assert shown["effects"][1]["calibrated_high_90"] == pytest.approx(effect.calibrated.high[2])
+    assert "12 studies" in shown["calibration"]["told"] and "12 studies" in command(
+        capsys, "run", run.spec.run_id
+    )
+
+
+def test_the_command_takes_a_guess_and_says_what_is_missing(
+    starter_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(command(capsys, "power", "--guess", "0.2", "--guess-sd", "0.1", "--json"))
+    assert (told["needed"], told["needed_guess"]) == (sample_size(mean=0.2, sd=0.1), sample_size(mean=0.2))
+    assert "give your own --guess" in command(capsys, "power")
+    run = run_now("weather")
+    assert "Evaluate it on at least 6" in command(capsys, "power", run.spec.run_id)
+    assert "There is no outcome 'x'" in command(
+        capsys, "power", run.spec.run_id, "--outcome", "x", "--guess", "1"
+    )
+    assert "Needed" not in command(capsys, "power", run.spec.run_id, "--guess", "0.3")

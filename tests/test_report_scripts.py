@@ -1,0 +1,143 @@
+"""The scripts of a report: they compute its numbers again without this project, and find what was changed."""
+
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from socrates_core.analysis.baselines import half_sample
+from socrates_core.analysis.halves import expected_half_sample
+from socrates_core.analysis.metrics import wasserstein
+from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.numbers import SeenInTraining, run_numbers
+from socrates_core.reporting.scripts import analysis
+from socrates_core.simulation.results import Run
+from tests.reports import open_run, reported, run_of
+
+RSCRIPT = shutil.which("Rscript")
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Path]]:
+    """A report of a study with five outcomes on three kinds of scale, people's answers beside."""
+    with reported("framing", prepared, tmp_path_factory.mktemp("report")) as told:
+        yield told
+
+
+def recompute(folder: Path, script: str = "analysis.py") -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-I"] if script.endswith(".py") else [str(RSCRIPT)]
+    command = [*program, str(folder / script)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+
+
+def test_the_python_script_computes_every_number_again_without_this_project(
+    written: tuple[Run, Path],
+) -> None:
+    run, folder = written
+    done = recompute(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    numbers = pd.read_csv(folder / "numbers.csv")
+    assert f"{len(numbers)} numbers, 0 differences" in done.stdout and len(numbers) > 500
+    assert "socrates" not in (folder / "analysis.py").read_text().casefold()
+    assert all(cell.people is not None for cell in run.cells) and all(effect.people for effect in run.effects)
+
+
+@pytest.mark.parametrize("study", ["abortion", "apple", "garcia"])
+def test_the_script_agrees_within_people_off_the_scale_and_for_batteries(
+    starter_home: Path, tmp_path: Path, study: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_report(run_of(study, n=3), tmp_path / "out")
+    assert analysis.main(folder) == 0, capsys.readouterr().out
+
+
+def test_the_script_agrees_where_answers_are_drawn_and_some_are_missing(
+    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = open_run()
+    assert [cell.n for cell in run.cells] == [3, 3]
+    assert analysis.main(write_report(run, tmp_path / "out")) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("data/predicted_wide.csv p_1", "share/"), ("data/people_counts.csv n", "people_share/"),
+        ("data/people_differences.csv n", "people_effect"), ("data/predicted_long.csv probability", "disagree"),
+        ("numbers.csv number", "in numbers.csv"),
+    ],
+)  # fmt: skip
+def test_a_changed_cell_is_found(
+    written: tuple[Run, Path], tmp_path: Path, place: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(written[1], tmp_path / "out"))
+    name, column = place.split()
+    change(folder / name, column)
+    assert analysis.main(folder) == 1
+    assert told in capsys.readouterr().out
+
+
+def change(path: Path, column: str) -> None:
+    """Adds one to the first number of a column, a thousandth to one that is not whole."""
+    table = pd.read_csv(path)
+    numbers = table[column].to_numpy(copy=True)
+    numbers[np.flatnonzero(~np.isnan(numbers))[0]] += 1 if numbers.dtype.kind == "i" else 0.001
+    table.assign(**{column: numbers}).to_csv(path, index=False)
+
+
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
+def test_the_r_script_agrees_and_finds_a_changed_cell(written: tuple[Run, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(written[1], tmp_path / "with a blank"))
+    done = recompute(folder, "analysis.R")
+    assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr
+    change(folder / "data" / "people_counts.csv", "n")
+    done = recompute(folder, "analysis.R")
+    assert done.returncode == 1 and "people_n/" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
+@pytest.mark.parametrize("study", ["abortion", "apple", ""])
+def test_the_r_script_agrees_within_people_and_for_draws(
+    starter_home: Path, tmp_path: Path, study: str
+) -> None:
+    run = run_of(study, n=3) if study else open_run()
+    done = recompute(write_report(run, tmp_path / "out"), "analysis.R")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_cells_seen_in_training_enter_no_mean(starter_home: Path, tmp_path: Path) -> None:
+    run, seen = run_of("kakadu"), SeenInTraining("partly", frozenset({(0, 0)}))
+    numbers = run_numbers(run, seen)
+    assert numbers.get("n_w_observed") == 1 and numbers.get("w_observed") == numbers.get("w_observed", 0, 1)
+    assert analysis.main(write_report(run, tmp_path / "out", seen=seen)) == 0
+
+
+def test_the_half_sample_is_the_mean_over_all_halvings() -> None:
+    """Against every halving of six and of seven people, and against drawn ones of many."""
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    for few in ([2, 1, 3, 0], [0, 3, 3, 1]):
+        people = np.repeat(values, few)
+        half, every = len(people) // 2, range(len(people))
+        scores = [
+            wasserstein(people[list(first)], people[list(second)]) / np.ptp(people)
+            for first in itertools.combinations(every, half)
+            for second in itertools.combinations([i for i in every if i not in first], half)
+        ]
+        found = expected_half_sample(np.array(few, dtype=float), values)
+        assert found == pytest.approx(np.mean(scores), abs=1e-12)
+    counts = np.array([300.0, 45.0, 200.0, 77.0])
+    drawn = half_sample(np.repeat(values, counts.astype(int)), seed=1, repeats=4000, scale_range=8.0)
+    found = expected_half_sample(counts, values, scale_range=8.0)
+    assert found == pytest.approx(drawn.wasserstein, rel=0.03)  # sd of W over halvings is about half of it
+    assert np.isnan(expected_half_sample(np.array([3.0, 0, 0, 0]), values))
+    assert np.isnan(expected_half_sample(np.array([9.0, 0, 0, 0]), values))

@@ -1,0 +1,291 @@
+"""Frozen answers are shown nowhere, sealed predictions cannot be changed unnoticed, and revealing is recorded."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from socrates_core import sealing
+from socrates_core.__main__ import main
+from socrates_core.corpus.export import export_corpus, export_study
+from socrates_core.corpus.store import find_study
+from socrates_core.drafts import store as drafts
+from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec
+from socrates_core.errors import UserError
+from socrates_core.files import file_digest, write_json
+from socrates_core.importing.build import import_study
+from socrates_core.jobs import store as jobs
+from socrates_core.jobs.progress import Reporter
+from socrates_core.simulation.export import cells_table, effects_table
+from socrates_core.simulation.results import Run, load_run
+from socrates_core.simulation.run import run_simulation
+from socrates_core.simulation.spec import ModelRequest, runs_folder, submit_simulation
+from socrates_core.studies import study_overview
+from tests.test_drafts import make_draft
+from tests.test_import_tables import SEVEN, small, table
+from tests.test_pages import PAGES, fine, open_page
+from tests.test_simulation import ECHO, kakadu
+from tests.tiny_models import make_tiny_model
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+
+
+def run_now(draft: Draft, model: ModelRequest = ECHO) -> str:
+    job = submit_simulation(draft, model)
+    claimed = jobs.claim_next()
+    assert claimed is not None
+    jobs.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
+    return job.id
+
+
+def people_shown(run_id: str) -> list[int | None]:
+    return [cell.people.n if cell.people else None for cell in load_run(run_id).cells]
+
+
+def problems() -> list[str]:
+    return [each.problem for each in sealing.verify()]
+
+
+def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
+    starter_home: Path, tmp_path: Path
+) -> None:
+    run_id, corpus = run_now(kakadu()), find_study("kakadu")
+    before = people_shown(run_id)
+    assert set(before) == {909, 918}
+    sealing.freeze(corpus, "kakadu")
+    assert people_shown(run_id) == [None, None]
+    assert cells_table(load_run(run_id))["human_counts"].isna().all()
+    assert effects_table(load_run(run_id))["people"].isna().all()
+    for ask in (corpus.counts, corpus.responses, corpus.tallies, corpus.person_means, corpus.off_scale):
+        with pytest.raises(UserError, match="'kakadu' are hidden since"):
+            ask("kakadu")
+    for refused in (
+        lambda: study_overview(corpus, "kakadu"), lambda: export_study(corpus, "kakadu", "csv", tmp_path / "a.csv"),
+        lambda: export_study(corpus, "kakadu", "sav", tmp_path / "a.sav"),
+        lambda: export_corpus(corpus, "parquet", tmp_path / "a.parquet"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match="'kakadu' are hidden since"):
+            refused()
+    assert not any(tmp_path.glob("a.*"))
+    everything = corpus.ask("SELECT DISTINCT study_id FROM read_parquet($responses)")["study_id"].tolist()
+    assert sorted({*everything, "kakadu"}) == corpus.study_ids() and "kakadu" not in everything
+    assert len(corpus.stimuli("kakadu")) == 2 and len(corpus.counts("abortion"))
+    sealing.reveal(corpus, "kakadu")
+    assert people_shown(run_id) == before and len(corpus.responses("kakadu")) == sum(filter(None, before))
+
+
+def test_a_seal_says_when_it_was_made_and_what_could_be_seen_before(starter_home: Path) -> None:
+    first, corpus = run_now(kakadu()), find_study("kakadu")
+    seen = sealing.seal(first)
+    assert "could be seen here before" in sealing.describe(seen, sealing.verify())
+    frozen = sealing.freeze(corpus, "kakadu")
+    second = sealing.seal(run_now(kakadu(4)))
+    told = sealing.describe(second, sealing.verify())
+    assert f"hidden here from {frozen.time} on" in told and "revealed" not in told
+    assert corpus.manifest["created"] in told
+    revealed = sealing.reveal_for(second.run_id)
+    assert f"They were revealed {revealed.time}." in sealing.describe(second, sealing.verify())
+    assert problems() == ["", "", "", ""]
+
+
+def own_draft() -> Draft:
+    """The experiment that `small` maps, before anybody was asked."""
+    outcome = OutcomeSpec.model_validate({"name": "How much", "question": "How much?", "scale": SEVEN})
+    conditions = (ConditionSpec(name="First", text="Text a."), ConditionSpec(name="Second", text="Text b."))
+    return make_draft(conditions=conditions, outcomes=(outcome,))
+
+
+def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_texts(home: Path) -> None:
+    run_id = run_now(own_draft())
+    record = sealing.seal(run_id)
+    assert record.study is None and people_shown(run_id) == [None, None]
+    import_study(
+        table(id=["1", "2", "3", "4", "5"], arm=["a", "a", "b", "b", "b"], q=["7", "6", "1", "2", "3"]),
+        small(),
+    )
+    run = load_run(run_id)
+    assert [cell.people.counts.tolist() for cell in run.cells if cell.people] == [
+        [0, 0, 0, 0, 0, 1, 1], [1, 1, 1, 0, 0, 0, 0],
+    ]  # fmt: skip
+    (effect,) = run.effects
+    assert effect.people is not None and effect.people.difference == pytest.approx(2 - 6.5)
+    told = sealing.describe(record, sealing.verify())
+    assert "Nobody's answers to it were on this machine then" in told and problems() == [""]
+
+
+def test_other_words_are_other_questions(home: Path) -> None:
+    import_study(table(id=["1", "2"], arm=["a", "b"], q=["7", "6"]), small())
+    draft = own_draft()
+    changed = draft.conditions[1].model_copy(update={"text": "Text b!"})
+    run_id = run_now(draft.model_copy(update={"conditions": (draft.conditions[0], changed)}))
+    assert people_shown(run_id) == [1, None]
+
+
+def change_table(home: Path, run: Run) -> None:
+    """Better predictions afterwards, with a manifest that fits them, so that the run itself looks whole."""
+    cells = pd.read_parquet(run.spec.path / "cells.parquet")
+    cells.assign(mean=0.0).to_parquet(run.spec.path / "cells.parquet")
+    files = {name: file_digest(run.spec.path / name) for name in run.manifest["files"]}
+    write_json(run.spec.path / "manifest.json", {**run.manifest, "files": files})
+    load_run(run.spec.run_id)
+
+
+def edit(at: int, *, honest: bool = False, **changes: Any) -> Callable[[Path, Run], None]:
+    """Changes a record; `honest` leaves its digest, else it is computed anew."""
+
+    def change(home: Path, run: Run) -> None:
+        path = home / "seals" / f"{at:06d}.json"
+        stored = json.loads(path.read_text()) | changes
+        told = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
+        if not honest:
+            stored["digest"] = sealing.Record(**told).digest()
+        path.write_text(json.dumps(stored))
+
+    return change
+
+
+def remove(name: str) -> Callable[[Path, Run], None]:
+    return lambda home, run: (home / "seals" / name).unlink()
+
+
+@pytest.mark.parametrize(("tamper", "at", "problem"), [
+    (change_table, 1, "manifest.json was changed after it was sealed"),
+    (lambda home, run: (run.spec.path / "people.parquet").unlink(), 1, "people.parquet is gone"),
+    (lambda home, run: shutil.rmtree(run.spec.path), 1, "spec.json is gone"),
+    (edit(1, honest=True, time="2020-01-01T00:00:00+00:00"), 1, "was changed after it was written"),
+    (edit(1, time="2020-01-01T00:00:00+00:00"), 2, "does not follow the one before"),
+    (edit(3, time="2020-01-01T00:00:00+00:00"), 3, "does not follow the one before"),
+    (edit(3, time="2999-01-01T00:00:00+00:00"), 3, "is not the one that head.json names"),
+    (edit(2, honest=True, number=7), 2, "was changed after it was written"),
+    (lambda home, run: (home / "seals/000002.json").write_text("{"), 2, "cannot be read"),
+    (remove("000001.json"), 1, "was removed"), (remove("000002.json"), 2, "was removed"),
+    (remove("000003.json"), 3, "was removed"), (remove("head.json"), 1, "head.json"),
+])  # fmt: skip
+def test_whatever_is_changed_after_sealing_shows(
+    starter_home: Path, tamper: Callable[[Path, Run], None], at: int, problem: str
+) -> None:
+    run, corpus = load_run(run_now(kakadu(2))), find_study("kakadu")
+    sealing.seal(run.spec.run_id)
+    sealing.freeze(corpus, "kakadu")
+    sealing.reveal(corpus, "kakadu")
+    assert problems() == ["", "", ""]
+    tamper(starter_home, run)
+    assert problem in problems()[at - 1]
+    assert all("changed" not in each for each in problems()[: at - 1])
+
+
+def test_nothing_is_added_to_a_chain_that_was_cut(starter_home: Path) -> None:
+    sealing.freeze(find_study("kakadu"), "kakadu")
+    sealing.freeze(find_study("abortion"), "abortion")
+    remove("000002.json")(starter_home, load_run(run_now(make_draft())))
+    with pytest.raises(UserError, match=r"Record 2 of the chain of seals was removed.*Move the folder"):
+        sealing.freeze(find_study("abortion"), "abortion")
+    (starter_home / "seals" / "head.json").write_text('{"n": "many"}')
+    with pytest.raises(UserError, match="cannot be verified"):
+        sealing.verify()
+
+
+def test_a_clock_that_runs_behind_the_last_seal_is_refused(
+    starter_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing.freeze(find_study("kakadu"), "kakadu")
+    monkeypatch.setattr(sealing, "now", lambda: "2020-01-01T00:00:00+00:00")
+    with pytest.raises(UserError, match="Set the clock right"):
+        sealing.reveal(find_study("kakadu"), "kakadu")
+
+
+def test_what_makes_no_sense_is_refused_in_a_sentence(starter_home: Path) -> None:
+    run_id, corpus = run_now(kakadu(2)), find_study("kakadu")
+    with pytest.raises(UserError, match="is not sealed"):
+        sealing.reveal_for(run_id)
+    with pytest.raises(UserError, match="nothing to reveal"):
+        sealing.reveal(corpus, "kakadu")
+    sealing.freeze(corpus, "kakadu")
+    with pytest.raises(UserError, match="already"):
+        sealing.freeze(corpus, "kakadu")
+    sealing.seal(run_id)
+    with pytest.raises(UserError, match="is sealed since"):
+        sealing.seal(run_id)
+    nobody = sealing.seal(run_now(make_draft())).run_id
+    with pytest.raises(UserError, match="Import them first"):
+        sealing.reveal_for(nobody)
+    partial = run_now(make_draft(title="Another"))
+    path = runs_folder() / partial / "manifest.json"
+    write_json(path, json.loads(path.read_text()) | {"state": "partial"})
+    with pytest.raises(UserError, match="not finished"):
+        sealing.seal(partial)
+
+
+def test_the_command_line_freezes_seals_lists_and_reveals(
+    starter_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def say(*words: str, code: int = 0) -> str:
+        monkeypatch.setattr("sys.argv", ["socrates_core", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code in ((None, 0) if code == 0 else (code,))
+        told = capsys.readouterr()
+        return told.err if code else told.out
+
+    run_id = run_now(kakadu(2))
+    assert "are hidden from now on" in say("freeze", "kakadu")
+    assert "are hidden since" in say("study", "kakadu", code=2)
+    assert json.loads(say("seal", run_id, "--json"))["answers"] == "hidden"
+    frozen, sealed = json.loads(say("seals", "--json"))
+    assert (frozen["kind"], frozen["study_id"]) == ("freeze", "kakadu")
+    assert (sealed["run_id"], sealed["problem"], sealed["n_cells"], sealed["w_observed"]) == (
+        run_id,
+        "",
+        0,
+        None,
+    )
+    assert "are shown again" in say("reveal", run_id)
+    told = json.loads(say("seals", "--json"))[1]
+    distances = [cell["w_observed"] for cell in json.loads(say("run", run_id, "--json"))["cells"]]
+    assert told["n_cells"] == 2 and told["w_observed"] == pytest.approx(sum(distances) / 2)
+    assert "were revealed" in told["told"]
+    (starter_home / "seals" / "000001.json").unlink()
+    assert "Record 1 was removed." in say("seals", code=2)
+
+
+def test_the_pages_hide_seal_and_reveal(starter_home: Path) -> None:
+    run_id = run_now(kakadu(2))
+    study = open_page(PAGES[1], corpus="starter", study="kakadu")
+    assert "answers, " in fine(study)  # how many answers the charts rest on, from the page's cache
+    study.button(key="freeze").click().run()
+    assert "are hidden since" in fine(study) and not study.get("plotly_chart")
+    study.segmented_control(key="study_view").set_value("Conditions").run()
+    assert "reference" in fine(study)
+    study.segmented_control(key="study_view").set_value("About").run()
+    assert not study.get("download_button")
+    results = open_page(PAGES[3], run=run_id)
+    assert "hidden" in fine(results) and "2 personas" not in fine(results)
+    results.button(key="seal").click().run()
+    assert "Sealed 2" in fine(results)
+    results.button(key="reveal").click().run()
+    assert "2 personas" in fine(results) and "They were revealed" in fine(results)
+    change_table(starter_home, load_run(run_id))
+    assert "manifest" in open_page(PAGES[3], run=run_id).error[0].value
+
+
+def test_the_pages_say_what_the_models_saw_and_score_without_it(starter_home: Path) -> None:
+    mine = make_tiny_model(starter_home / "models" / "mine", "single-digit")
+    write_json(mine / "card.json", {"title": "Mine", "saw": {"note": "One study.", "studies": ["kakadu"]}})
+    study = fine(open_page(PAGES[1], corpus="starter", study="kakadu"))
+    assert "seen in training by Mine" in study and "unseen by SmolLM2" in study
+    draft = open_page(PAGES[2], draft=drafts.create(kakadu(2)))
+    draft.multiselect(key="draft_models").set_value(["mine", "starter"]).run()
+    assert "seen in training by Mine" in fine(draft) and "unseen by SmolLM2" in fine(draft)
+    assert set(draft.dataframe[0].value["likeness"].round(6)) == {1.0}
+    results = open_page(PAGES[3], run=run_now(kakadu(2), ModelRequest("mine")))
+    results.segmented_control(key="results_view").set_value("Scores").run()
+    assert "2 cells that the model saw in training are left out" in fine(results)
+    assert "mean over" not in fine(results)
