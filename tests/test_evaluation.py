@@ -17,7 +17,8 @@ from socrates_core.evaluation.comparison import Comparison, grouped
 from socrates_core.evaluation.results import Evaluation, list_evaluations, load_evaluation
 from socrates_core.evaluation.rows import asked_rows, questions_of
 from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.spec import plan_evaluation, submit_evaluation
+from socrates_core.evaluation.spec import load_spec, plan_evaluation
+from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
 from socrates_core.prompts import render_prompt
@@ -46,7 +47,8 @@ def evaluate_now(
 
 
 def test_everyone_is_asked_in_the_cell_that_they_were_in(starter_home: Path) -> None:
-    rows = asked_rows(plan_evaluation(ECHO, studies=["kakadu"], cap=None))
+    spec = plan_evaluation(ECHO, studies=["kakadu"], cap=None)
+    rows = asked_rows(spec)
     corpus = open_corpus("starter")
     assert len(rows) == corpus.study("kakadu").n_responses
     told = corpus.ask("SELECT * FROM read_parquet($responses) WHERE study_id = 'kakadu' ORDER BY sample_id")
@@ -54,7 +56,7 @@ def test_everyone_is_asked_in_the_cell_that_they_were_in(starter_home: Path) -> 
     assert ours["participant"].tolist() == told["participant"].tolist()
     assert ours["stimulus_id"].tolist() == told["stimulus_id"].tolist()
     first = rows.iloc[0]
-    question = next(questions_of(corpus, "kakadu", rows.iloc[:1], "socsci210-v1"))
+    question = next(questions_of(corpus, "kakadu", rows.iloc[:1], spec))
     assert corpus.stimulus("kakadu", int(first["stimulus_id"])).stimulus in question.prompt.user
     age = corpus.participant("kakadu", int(first["participant"])).demographics.get("age")
     assert age is None or f"- Age: {age}\n" in question.prompt.user
@@ -232,10 +234,39 @@ def test_ages_are_compared_in_bands() -> None:
 
 def test_a_prompt_is_the_one_that_a_study_page_shows(starter_home: Path) -> None:
     corpus = open_corpus("starter")
-    rows = asked_rows(plan_evaluation(ECHO, studies=["talor"], cap=2))
-    for question, row in zip(
-        questions_of(corpus, "talor", rows, "socsci210-v1"), rows.itertuples(), strict=True
-    ):
+    spec = plan_evaluation(ECHO, studies=["talor"], cap=2)
+    rows = asked_rows(spec)
+    for question, row in zip(questions_of(corpus, "talor", rows, spec), rows.itertuples(), strict=True):
         person = corpus.participant("talor", int(row.participant))  # type: ignore[arg-type]
         shown = corpus.stimulus("talor", int(row.stimulus_id)).stimulus  # type: ignore[arg-type]
         assert question.prompt == render_prompt(person.demographics, shown)
+
+
+def test_examples_are_answers_of_people_who_are_not_asked(starter_home: Path) -> None:
+    corpus = open_corpus("starter")
+    spec = plan_evaluation(ECHO, studies=["kakadu"], cap=4, shots=3)
+    rows = asked_rows(spec)
+    told = corpus.asked("kakadu")
+    others = told[~told["participant"].isin(rows["participant"])]
+    for question, row in zip(
+        questions_of(corpus, "kakadu", rows, spec), rows.to_dict("records"), strict=True
+    ):
+        assert len(question.prompt.shots) == 3
+        shown = corpus.stimulus("kakadu", int(row["stimulus_id"])).stimulus
+        answers = set(others.loc[others["stimulus_id"] == row["stimulus_id"], "value"].dropna())
+        for asked, answered in question.prompt.shots:
+            assert asked.endswith(shown) and float(answered) in answers
+    plain = plan_evaluation(ECHO, studies=["kakadu"], cap=4)
+    assert plain.content_digest() != spec.content_digest()
+    everybody = plan_evaluation(ECHO, studies=["kakadu"], cap=None, shots=3)
+    with pytest.raises(UserError, match="3 examples are asked for"):
+        list(questions_of(corpus, "kakadu", asked_rows(everybody), everybody))
+
+
+def test_nothing_leaves_this_machine_without_consent(starter_home: Path) -> None:
+    served = ModelRequest("api:gpt-4o")
+    with pytest.raises(UserError, match=r"16 questions leave this machine .* 16 real participants"):
+        submit_evaluation(served, studies=["kakadu"], cap=8)
+    assert not list_evaluations()
+    job = submit_evaluation(served, studies=["kakadu"], cap=8, consent=True)
+    assert load_spec(job.id).consent is not None

@@ -12,7 +12,8 @@ from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.evaluation.estimate import estimate_seconds
 from socrates_core.evaluation.rows import asked_rows
-from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation, submit_evaluation
+from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
+from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.records import Decoding, Precision
 from socrates_core.responders import is_served

@@ -7,14 +7,23 @@ import typer
 from socrates_core.commands.output import AsJson, print_json, print_table, say
 from socrates_core.commands.simulate import (
     AskedDecoding,
+    AskedElicitation,
     AskedPrecision,
+    Consent,
     Deterministic,
+    KeyVariable,
+    LimitUsd,
     ModelName,
+    Samples,
+    Server,
     follow,
+    service_of,
 )
 from socrates_core.errors import UserError
 from socrates_core.evaluation.results import list_evaluations, load_evaluation
-from socrates_core.evaluation.spec import CAP, evaluation_ids, submit_evaluation
+from socrates_core.evaluation.spec import CAP, evaluation_ids
+from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL
 from socrates_core.simulation.spec import ModelRequest
 
 SHOWN = (
@@ -36,14 +45,25 @@ def evaluate(
     precision: AskedPrecision = "auto",
     decoding: AskedDecoding = "exact",
     deterministic: Deterministic = False,
+    shots: Annotated[
+        int,
+        typer.Option(min=0, max=20, help="Answers of other people, not asked themselves, in every prompt."),
+    ] = 0,
+    server: Server = OFFICIAL,
+    key_variable: KeyVariable = "",
+    elicitation: AskedElicitation = "auto",
+    samples: Samples = N_SAMPLES,
+    limit_usd: LimitUsd = None,
+    consent: Consent = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the table.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a model answer as every held-out person, in the cell that they were in; prints the evaluation's id."""
     chosen = [each.strip() for each in studies.split(",") if each.strip()]
+    service = service_of(model, server, key_variable, elicitation, samples)
     job = submit_evaluation(
-        ModelRequest(model, precision, decoding, deterministic), split=split or None, corpus=corpus, studies=chosen,
-        cap=cap or None, seed=seed,
+        ModelRequest(model, precision, decoding, deterministic, service), split=split or None, corpus=corpus,
+        studies=chosen, cap=cap or None, seed=seed, shots=shots, consent=consent, limit_usd=limit_usd,
     )  # fmt: skip
     if wait:
         job = follow(job)

@@ -52,6 +52,7 @@ AskedElicitation = Annotated[
     typer.Option(help="How a served model is asked; auto: logprobs where they fit, else samples."),
 ]
 Samples = Annotated[int, typer.Option(help="Draws a question, where a served model is sampled.")]
+LimitUsd = Annotated[float | None, typer.Option(help="Stop before a served model costs more.")]
 Consent = Annotated[
     bool, typer.Option("--consent", help="The questions may leave this machine, for this run alone.")
 ]
@@ -205,7 +206,7 @@ def simulate(
     key_variable: KeyVariable = "",
     elicitation: AskedElicitation = "auto",
     samples: Samples = N_SAMPLES,
-    limit_usd: Annotated[float | None, typer.Option(help="Stop before a served model costs more.")] = None,
+    limit_usd: LimitUsd = None,
     consent: Consent = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the run.")] = False,
     as_json: AsJson = False,

@@ -86,20 +86,18 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
         task_num=int(first["task_num"]), part=part, condition=stimulus.condition_name, outcome=named, scale=scale,
         participants=rows["participant"].to_numpy(dtype=np.int64),
         response=rows["response"].to_numpy(dtype=float), human=rows["value"].to_numpy(dtype=float),
-        probabilities=_spread(rows, values, drawn=drawn), drawn=rows["drawn"].to_numpy(dtype=float),
+        probabilities=_spread(rows, values), drawn=rows["drawn"].to_numpy(dtype=float),
         valid_mass=rows["valid_mass"].to_numpy(dtype=float), is_drawn=drawn,
     )  # fmt: skip
 
 
-def _spread(rows: pd.DataFrame, values: Floats, *, drawn: bool) -> Floats:
+def _spread(rows: pd.DataFrame, values: Floats) -> Floats:
     """The probabilities [n, k] of rows over all `values` [k]; NaN without a prediction."""
     spread = np.full((len(rows), len(values)), np.nan)
     for place, (shares, own) in enumerate(zip(rows["probabilities"], rows["values"], strict=True)):
-        if shares is None:
-            continue
-        if not drawn:
+        if shares is not None and own is None:
             spread[place] = shares
-        else:
+        elif shares is not None:  # draws, of which each person has other values
             spread[place] = 0
             spread[place, np.searchsorted(values, own)] = shares
     return spread

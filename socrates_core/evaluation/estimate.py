@@ -22,6 +22,6 @@ def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
     lengths = [
         count_tokens(spec.model.name, question.prompt)
         for study, own in sample.groupby("study_id")
-        for question in questions_of(corpus, str(study), own, spec.template)
+        for question in questions_of(corpus, str(study), own, spec)
     ]
     return len(rows) * sum(lengths) / len(lengths) / speed

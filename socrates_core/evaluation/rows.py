@@ -1,7 +1,7 @@
 """Who is asked what: the held-out people of a split, each with the stimuli that they really answered."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from socrates_core.errors import UserError
 from socrates_core.evaluation.spec import EvaluationSpec
 from socrates_core.panels import present
 from socrates_core.prompts import ask
-from socrates_core.records import Question
+from socrates_core.records import Question, parse_number
+from socrates_core.responders.api.shots import Answered, pick_shots, with_shots
 
 CELL = ["study_id", "condition_num", "task_num"]
 _COLUMNS = "study_id, sample_id, participant, stimulus_id"
@@ -66,14 +67,45 @@ def _capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True)
 
 
-def questions_of(corpus: Corpus, study_id: str, rows: pd.DataFrame, template: str) -> Iterator[Question]:
-    """What each of a study's `rows` asks, in order."""
+def questions_of(
+    corpus: Corpus, study_id: str, rows: pd.DataFrame, spec: EvaluationSpec
+) -> Iterator[Question]:
+    """What each of a study's `rows` asks, in order.
+
+    Few-shot examples are answers to the same stimulus by people whom the evaluation does not ask. Raises UserError
+    where there are too few of these.
+    """
     stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
     people = corpus.participants([study_id]).set_index("participant")
-    wanted = people.loc[people.index.isin(rows["participant"])]
-    profiles = {
-        number: present(row) for number, row in zip(wanted.index, wanted.to_dict("records"), strict=True)
-    }
+    wanted = people if spec.shots else people.loc[people.index.isin(rows["participant"])]
+    profiles = {n: present(row) for n, row in zip(wanted.index, wanted.to_dict("records"), strict=True)}
+    asked = set(rows["participant"].tolist())
+    others = _answered_by_others(corpus, study_id, asked, profiles) if spec.shots else {}
     for participant, stimulus_id in zip(rows["participant"], rows["stimulus_id"], strict=True):
         stimulus = stimuli[stimulus_id]
-        yield ask(profiles[participant], stimulus.stimulus, stimulus.scale, template)
+        question = ask(profiles[participant], stimulus.stimulus, stimulus.scale, spec.template)
+        if spec.shots:
+            shots = pick_shots(
+                others.get(stimulus_id, []), stimulus.stimulus, stimulus.scale, participant=int(participant),
+                held_out=asked, k=spec.shots, seed=spec.seed, template=spec.template,
+            )  # fmt: skip
+            question = with_shots(question, shots)
+        yield question
+
+
+def _answered_by_others(
+    corpus: Corpus, study_id: str, asked: set[int], profiles: Mapping[int, Mapping[str, str | int]]
+) -> dict[int, list[Answered]]:
+    """What everybody else answered, by stimulus."""
+    told = corpus.asked(study_id)
+    told = told[~told["participant"].isin(asked) & told["value"].notna()].drop_duplicates(
+        ["stimulus_id", "participant"]
+    )
+    found: dict[int, list[Answered]] = {}
+    for stimulus_id, number, value in zip(
+        told["stimulus_id"], told["participant"], told["value"], strict=True
+    ):
+        found.setdefault(int(stimulus_id), []).append(
+            Answered(int(number), profiles[number], parse_number(float(value)))
+        )
+    return found

@@ -22,6 +22,8 @@ from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import now
 from socrates_core.records import Answer
 from socrates_core.responders import Responder, model_revision
+from socrates_core.responders.api.asking import Unanswered
+from socrates_core.responders.api.responder import keep_account
 from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
 from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.run import answer_missing, open_warm
@@ -35,7 +37,8 @@ def run_evaluation(evaluation_id: str, reporter: Reporter) -> dict[str, Any]:
     spec = load_spec(evaluation_id)
     corpus, rows = open_corpus(spec.corpus), asked_rows(spec)
     reporter.begin("opening the model", 1)
-    responder = open_warm(spec.model, model_revision(spec.model.name))
+    responder = open_warm(spec.model, model_revision(spec.model.name), consent=spec.consent is not None)
+    account = keep_account(responder, spec.path, spec.limit_usd)
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
     reporter.begin("looking for known answers", len(rows))
     begun = time.monotonic()
@@ -45,19 +48,26 @@ def run_evaluation(evaluation_id: str, reporter: Reporter) -> dict[str, Any]:
         distinct = set(keys) - {""}
         known = cache.known(distinct)
         reporter.begin("answering", len(distinct), len(known))
-        n_tokens = 0
+        n_tokens, unanswered = 0, None
         try:
             for study, own in rows.assign(key=keys).groupby("study_id", sort=True):
-                questions = questions_of(corpus, str(study), own, spec.template)
+                questions = questions_of(corpus, str(study), own, spec)
                 asked = {key: each for key, each in zip(own["key"], questions, strict=True) if key}
                 missing = {key: each for key, each in asked.items() if key not in known}
-                n_tokens += answer_missing(responder, missing, {}, cache, reporter)
+                try:
+                    n_tokens += answer_missing(responder, missing, {}, cache, reporter)
+                except Unanswered as error:  # what one study lacks must not keep the others from being asked
+                    unanswered = error
                 reporter.next_part()
             record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
         finally:
             told = _answered(corpus, rows, _read(cache, keys), spec.seed)
-            worked = {"n_tokens": n_tokens, "seconds": round(time.monotonic() - begun, 3)}
+            worked: dict[str, Any] = {"n_tokens": n_tokens, "seconds": round(time.monotonic() - begun, 3)}
+            if account is not None:
+                worked |= {"api": account.as_dict(), "cost_usd": account.usd}
             manifest = _write(spec, told, responder, n_asked=sum(map(bool, keys)), worked=worked)
+    if unanswered is not None:
+        raise unanswered
     reporter.log.info("%s", keep_calibration(responder.fingerprint))
     return {name: manifest[name] for name in ("evaluation_id", "n_rows", "n_answered", "seconds")}
 
@@ -66,14 +76,14 @@ def _keys(corpus: Corpus, rows: pd.DataFrame, spec: EvaluationSpec, responder: R
     """The cache key of every row; empty where a stand-in is asked for numbers that it would have to draw."""
     keys = []
     for study, own in rows.groupby("study_id", sort=True):
-        for question in questions_of(corpus, str(study), own, spec.template):
+        for question in questions_of(corpus, str(study), own, spec):
             answerable = question.options or spec.model.name not in STAND_INS
             keys.append(answer_key(responder.fingerprint, question) if answerable else "")
     return keys
 
 
 def _write(
-    spec: EvaluationSpec, told: pa.Table, responder: Responder, *, n_asked: int, worked: Mapping[str, float]
+    spec: EvaluationSpec, told: pa.Table, responder: Responder, *, n_asked: int, worked: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Writes the rows, then the manifest, which it returns. An evaluation that stopped early is "partial"."""
     write_parquet(spec.path / "rows.parquet", told)

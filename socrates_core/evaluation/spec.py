@@ -1,7 +1,6 @@
 """An evaluation as it was asked for: which model answers as which held-out people, frozen before anything starts."""
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,8 @@ from typing import Any
 from socrates_core.corpus.splits import corpus_digest, load_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError, unknown
-from socrates_core.files import digest, read_json, write_json
-from socrates_core.jobs import launch, store
-from socrates_core.jobs.store import Job, new_id, now
+from socrates_core.files import digest, read_json
+from socrates_core.jobs.store import new_id, now
 from socrates_core.responders import prompt_template
 from socrates_core.settings import folder
 from socrates_core.simulation.spec import ModelRequest
@@ -25,6 +23,8 @@ class EvaluationSpec:
 
     `split` is None where `studies` were chosen by hand, else `studies` narrows it (all where empty). At most `cap`
     people a cell answer, drawn with `seed`; None means all. `split_digest` and `corpus_digest` say what was split.
+    Every prompt shows `shots` answers of people who are not asked themselves. `consent` is what a person agreed to send
+    to another machine for this evaluation alone; `limit_usd` is what it may cost.
     """
 
     evaluation_id: str
@@ -38,6 +38,9 @@ class EvaluationSpec:
     cap: int | None
     seed: int
     template: str
+    shots: int = 0
+    consent: Mapping[str, Any] | None = None
+    limit_usd: float | None = None
 
     @property
     def path(self) -> Path:
@@ -45,7 +48,8 @@ class EvaluationSpec:
 
     def content(self) -> dict[str, Any]:
         """What two identical evaluations share."""
-        told = {key: value for key, value in vars(self).items() if key not in ("evaluation_id", "created")}
+        apart = ("evaluation_id", "created", "consent", "limit_usd", *(() if self.shots else ("shots",)))
+        told = {key: value for key, value in vars(self).items() if key not in apart}
         return {**told, "model": self.model.as_dict(), "studies": list(self.studies)}
 
     def content_digest(self) -> str:
@@ -61,32 +65,6 @@ def evaluations_folder() -> Path:
     return folder("evaluations")
 
 
-def submit_evaluation(
-    model: ModelRequest,
-    *,
-    split: str | None = None,
-    corpus: str | None = None,
-    studies: Sequence[str] = (),
-    cap: int | None = CAP,
-    seed: int = 0,
-) -> Job:
-    """Freezes an evaluation, queues it and sees to a worker; joins an identical one that is still active.
-
-    Raises UserError where the model, split, corpus or a study is unknown, or nothing is asked.
-    """
-    spec = plan_evaluation(model, split=split, corpus=corpus, studies=studies, cap=cap, seed=seed)
-    told = {"evaluation_id": spec.evaluation_id, "created": spec.created}
-    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
-    job = store.submit(
-        "evaluate", f"{spec.split or ', '.join(spec.studies)} · {model.name}", {"evaluation_id": spec.evaluation_id},
-        key=spec.content_digest(), job_id=spec.evaluation_id,
-    )  # fmt: skip
-    if job.id != spec.evaluation_id:
-        shutil.rmtree(spec.path)
-    launch.ensure_worker()
-    return job
-
-
 def plan_evaluation(
     model: ModelRequest,
     *,
@@ -95,8 +73,12 @@ def plan_evaluation(
     studies: Sequence[str] = (),
     cap: int | None = CAP,
     seed: int = 0,
+    shots: int = 0,
 ) -> EvaluationSpec:
-    """The evaluation that would be submitted. Raises UserError as `submit_evaluation` does."""
+    """The evaluation that would be submitted.
+
+    Raises UserError where the model, split, corpus or a study is unknown, or nothing is asked.
+    """
     if cap is not None and cap < 2:
         raise UserError(f"The cap is {cap!r} people a cell. Give at least 2, or none to ask everybody.")
     chosen = load_split(split) if split else None
@@ -111,7 +93,7 @@ def plan_evaluation(
         evaluation_id=new_id(f"{split or studies[0]} {model.name}"), created=now(), model=model,
         corpus=found.name, corpus_digest=corpus_digest(found),
         split=split, split_digest=chosen.digest() if chosen else None,
-        studies=tuple(sorted(set(studies))), cap=cap, seed=seed, template=prompt_template(model.name),
+        studies=tuple(sorted(set(studies))), cap=cap, seed=seed, template=prompt_template(model.name), shots=shots,
     )  # fmt: skip
 
 

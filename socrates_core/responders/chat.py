@@ -52,10 +52,14 @@ class Chat:
 
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins."""
-        merged = "\n\n".join(part for part in (prompt.system, prompt.user) if part)
         if self._template is None:
-            return f"{merged}\n\nAnswer:\n"
-        messages = [{"role": "user", "content": merged}] if self._merge_system else prompt.messages()
+            told = [*(f"{asked}\n\nAnswer:\n{answered}" for asked, answered in prompt.shots), prompt.user]
+            return "\n\n".join(part for part in (prompt.system, *told) if part) + "\n\nAnswer:\n"
+        messages = prompt.messages()
+        if self._merge_system:
+            _, first, *others = messages
+            merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
+            messages = [{"role": "user", "content": merged}, *others]
         return self._apply(messages, answer_next=True)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:

@@ -23,6 +23,7 @@ class Sending:
     n_people: int
     n_participants: int
     fields: tuple[str, ...]
+    texts: str = "the draft's texts"
 
     @property
     def told(self) -> str:
@@ -32,7 +33,7 @@ class Sending:
         people += [f"{described:,} described people"] if described else []
         fields = ", ".join(label(field).lower() for field in self.fields)
         return (
-            f"{self.n_questions:,} questions leave this machine for {self.model} at {self.host}: the draft's texts "
+            f"{self.n_questions:,} questions leave this machine for {self.model} at {self.host}: {self.texts} "
             f"with the profiles of {' and '.join(people)} ({fields or 'without any field'})."
         )
 

@@ -33,7 +33,8 @@ class RunCell:
     """One condition x outcome: the panel's predicted answers, and people's where they were asked the same.
 
     `probabilities` [k] over the scale's values is the mean over the panel's `n` people. An open outcome has the
-    scale of all numbers that occurred, and `n_samples` draws a person; else `n_samples` is 0.
+    scale of all numbers that occurred, and `is_drawn` says so. `n_samples` is how many draws a person the answers
+    rest on, 0 where they are exact.
     """
 
     condition: int
@@ -48,6 +49,7 @@ class RunCell:
     valid_mass: float
     people: HumanCell | None
     n_samples: int = 0
+    is_drawn: bool = False
 
     @property
     def values(self) -> Floats:
@@ -55,13 +57,13 @@ class RunCell:
 
     def distance(self, predicted: Floats, convention: Convention) -> float | None:
         """W in [0, 1] of a distribution [k] to the people of this cell; None without people."""
-        if self.people is None or (convention == "stated" and self.n_samples):
+        if self.people is None or (convention == "stated" and self.is_drawn):
             return None
         return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
 
     def ceiling(self, convention: Convention) -> Ceiling | None:
         """People against people, half against half; None without people."""
-        if self.people is None or (convention == "stated" and self.n_samples):
+        if self.people is None or (convention == "stated" and self.is_drawn):
             return None
         span = None if convention == "observed" else float(np.ptp(self.values))
         return half_sample(self.people.answers(self.values), seed=0, scale_range=span)
@@ -151,7 +153,8 @@ class Run:
         return [
             "python", "-m", "socrates_core", "simulate", "draft.yaml", "--model", self.spec.model.name,
             "--precision", precision, "--decoding", card["decoding"],
-            *(["--deterministic"] if card.get("deterministic") else []), "--wait",
+            *(["--deterministic"] if card.get("deterministic") else []),
+            *(self.spec.model.service.arguments() if self.spec.model.service else []), "--wait",
         ]  # fmt: skip
 
     @cached_property
@@ -173,6 +176,7 @@ class Run:
                 _spread(row["probabilities"], row["values"], values[row["outcome"]]),
                 row["mean"], row["sd"], row["valid_mass"],
                 there.get((row["condition"], row["outcome"])), row.get("n_samples", 0),
+                self.spec.draft.outcomes[row["outcome"]].scale.scale().is_drawn,
             )
             for row in rows
         ]  # fmt: skip

@@ -1,0 +1,72 @@
+"""Queues evaluations, and says what one would send to another machine."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
+from socrates_core.evaluation.rows import asked_rows
+from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
+from socrates_core.files import write_json
+from socrates_core.jobs import launch, store
+from socrates_core.jobs.store import Job
+from socrates_core.records import DEMOGRAPHICS
+from socrates_core.responders.api.account import Account
+from socrates_core.responders.api.prices import find_price
+from socrates_core.responders.api.server import served_model
+from socrates_core.simulation.consent import Sending
+from socrates_core.simulation.spec import ModelRequest
+
+
+def submit_evaluation(
+    model: ModelRequest,
+    *,
+    split: str | None = None,
+    corpus: str | None = None,
+    studies: Sequence[str] = (),
+    cap: int | None = CAP,
+    seed: int = 0,
+    shots: int = 0,
+    consent: bool = False,
+    limit_usd: float | None = None,
+) -> Job:
+    """Freezes an evaluation, queues it and sees to a worker; joins an identical one that is still active.
+
+    Raises UserError where the model, split, corpus or a study is unknown, nothing is asked, or the questions would
+    leave this machine without `consent`.
+    """
+    spec = plan_evaluation(
+        model, split=split, corpus=corpus, studies=studies, cap=cap, seed=seed, shots=shots
+    )
+    sent = sending(spec)
+    if sent is not None and not consent:
+        raise UserError(f"{sent.told} Nothing was sent. If that is allowed, say so for this run: --consent")
+    if limit_usd is not None and model.service is not None:
+        Account(
+            find_price(model.service, served_model(model.name)), limit_usd=limit_usd
+        )  # refuses what has no price
+    spec = replace(spec, consent=sent.record() if sent else None, limit_usd=limit_usd)
+    told = {name: vars(spec)[name] for name in ("evaluation_id", "created", "consent", "limit_usd")}
+    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+    job = store.submit(
+        "evaluate", f"{spec.split or ', '.join(spec.studies)} · {model.name}", {"evaluation_id": spec.evaluation_id},
+        key=spec.content_digest(), job_id=spec.evaluation_id,
+    )  # fmt: skip
+    if job.id != spec.evaluation_id:
+        shutil.rmtree(spec.path)
+    launch.ensure_worker()
+    return job
+
+
+def sending(spec: EvaluationSpec) -> Sending | None:
+    """What an evaluation sends to another machine; None where everything stays on this one."""
+    service = spec.model.service
+    if service is None or service.is_loopback:
+        return None
+    rows = asked_rows(spec)
+    people = rows[["study_id", "participant"]].drop_duplicates()
+    told = open_corpus(spec.corpus).participants(sorted(rows["study_id"].unique()))
+    fields = tuple(field for field in DEMOGRAPHICS if told[field].notna().any())
+    n = len(people)
+    return Sending(spec.model.name, service.host, len(rows), n, n, fields, texts="the studies' texts")
