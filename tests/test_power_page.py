@@ -1,4 +1,4 @@
-"""Planning an experiment on the page and on the command line: the numbers are the analysis', the link holds them all."""
+"""Planning an experiment on the page and on the command line: the analysis' numbers, and a link that holds them."""
 
 import json
 import math
@@ -115,11 +115,11 @@ def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Pat
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.2, sd=0.1):,}"
     with_number(app, "Effect that").set_value(0.5).run()
     with_number(app, "People in each").set_value(90).run()
-    assert {"mean": ["0.5"], "n": ["90"]}.items() <= dict(app.query_params).items()
+    assert {"mean": "0.5", "n": "90"}.items() <= dict(app.query_params).items()
     again = open_page(PAGE, mean="0.5", n="90", target="0.9")
     fine(again)
     assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
-    assert metrics(again)["90 find"] == f"± {float(minimum_detectable(90, target=0.9)):.3g}"
+    assert metrics(again)["Smallest found by 90"] == f"{float(minimum_detectable(90, target=0.9)):.3g}"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_run_is_planned_for_from_its_calibrated_effect(evaluated: Evaluation) 
     )
     with_number(app, "Guess").set_value(0.9).run()
     assert metrics(app)["If the guess is certain"] == f"{sample_size(mean=0.9, spread=spread):,}"
-    assert app.query_params["guess"] == ["0.9"]
+    assert app.query_params["guess"] == "0.9"
     app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("2").run()
     assert "guess" not in app.query_params and fine(app)
 
@@ -247,4 +247,8 @@ def test_the_command_takes_a_guess_and_says_what_is_missing(
     assert "There is no outcome 'x'" in command(
         capsys, "power", run.spec.run_id, "--outcome", "x", "--guess", "1"
     )
-    assert "Needed" not in command(capsys, "power", run.spec.run_id, "--guess", "0.3")
+    planned = command(capsys, "power", run.spec.run_id, "--guess", "0.3")
+    assert (
+        "people's own" in planned
+        and f"{sample_size(mean=0.3, spread=spread_of(run, run.effects[0].outcome).value):,}" in planned
+    )

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.live import ICONS, live, progress_text, show_job
+from pages.view.parts import linked_box
 from pages.view.text import counted, escape, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -58,6 +59,12 @@ def show_one(job: Job) -> None:
         st.page_link(
             state.PAGES.results, label="Open the results", icon=":material/bar_chart:",
             query_params={"run": str(job.args["run_id"])},
+        )  # fmt: skip
+    if job.kind == "import" and job.state == "done" and "upload_id" in job.args:
+        found = store.read_result(job)
+        st.page_link(
+            state.PAGES.study, label="Open the study", icon=":material/experiment:",
+            query_params={"corpus": str(found["corpus"]), "study": str(found["study_id"])},
         )  # fmt: skip
     if job.kind == "evaluate":
         st.page_link(
@@ -125,20 +132,13 @@ if active:
     live(live_table, "2s")
 else:
     show_table(jobs)
-ids = [job.id for job in jobs]
+titles = {job.id: f"{job.number} · {job.title} · {job.state}" for job in jobs}
 linked = state.parameter("job")
-if linked and linked not in ids:
+if linked and linked not in titles:
     st.warning(
         escape(str(UserError(f"There is no job {linked!r}; choose one here."))), icon=":material/help:"
     )
-titles = {job.id: f"{job.number} · {job.title} · {job.state}" for job in jobs}
-chosen = st.selectbox(
-    "Job",
-    ids,
-    index=ids.index(linked) if linked in ids else 0,
-    format_func=titles.__getitem__,
-    key=f"job:{linked}",
-)
+chosen = linked_box("Job", titles, linked, key="job_box")
 state.set_parameters(job=chosen)
 show_one(store.read_job(chosen))
 show_cache(busy=active > 0)

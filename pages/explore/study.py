@@ -6,7 +6,7 @@ import streamlit as st
 from pages.view import charts, data, state
 from pages.view.answers import show_answers
 from pages.view.by_hand import show_scale_by_hand
-from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.parts import chosen_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
 from pages.view.seals import freeze_button, show_frozen
 from pages.view.seen import study_badges
 from pages.view.takers import show_takers
@@ -36,17 +36,14 @@ FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata
 def choose_study() -> tuple[Corpus, StudyRecord]:
     """The study of the link, or the one chosen in the box on top."""
     titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in data.titles().items()}
-    keys = list(titles)
-    if not keys:
+    if not titles:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         st.stop()
     linked = f"{state.parameter('corpus')}/{state.parameter('study')}"
-    if state.parameter("study") and linked not in keys:
+    if state.parameter("study") and linked not in titles:
         st.warning(f"There is no study {escape(linked)}. Choose one here.", icon=":material/help:")
-    index = keys.index(linked) if linked in keys else 0
-    chosen = st.selectbox("Study", keys, index=index, format_func=titles.__getitem__, key=f"study:{linked}")
-    corpus, study_id = chosen.split("/", 1)
+    corpus, study_id = linked_box("Study", titles, linked, key="study_box").split("/", 1)
     state.set_parameters(corpus=corpus, study=study_id)
     found = open_corpus(corpus)
     return found, found.study(study_id)

@@ -9,7 +9,7 @@ from pages.view.seen import draft_badges
 from pages.view.state import Editing
 from pages.view.text import counted, escape, shorten
 from socrates_core.drafts import store
-from socrates_core.drafts.check import Problem, problems
+from socrates_core.drafts.check import Problem, problems, warnings
 from socrates_core.drafts.originals import texts_of
 from socrates_core.drafts.spec import Draft
 from socrates_core.drafts.start import empty_draft
@@ -234,6 +234,8 @@ def show_editor(editing: Editing) -> None:
     found = problems(editing.draft)
     show_conditions(editing, found)
     show_outcomes(editing, found)
+    for warning in warnings(editing.draft):
+        st.warning(escape(warning.message), icon=":material/warning:")
     st.subheader("People", anchor=False)
     inputs.panel_fields(editing, found)
     inputs.show_eligible(editing)

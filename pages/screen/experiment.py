@@ -1,12 +1,14 @@
 """Panel experiments: the same people asked in many ways, and how much a predicted effect depends on the way."""
 
+import math
+
 import streamlit as st
 
 from pages.view import consent, curve, data, specifying, state
 from pages.view.live import live
 from pages.view.parts import chosen_row, linked_select, show_chart, theme
 from pages.view.seen import draft_badges
-from pages.view.text import counted, escape, figure_text, interval_text, shorten, visible
+from pages.view.text import counted, escape, interval_text, shorten, visible
 from socrates_core.corpus.store import corpora
 from socrates_core.drafts import store
 from socrates_core.drafts.check import problems
@@ -134,15 +136,19 @@ def show_state(experiment: Experiment, states: list[str]) -> None:
         st.rerun()
 
 
+def percent(share: float) -> str:
+    return "–" if math.isnan(share) else f"{100 * share:.1f}%"
+
+
 def show_numbers(told: EffectCurve) -> None:
     """The curve in four figures."""
     found, people = told.curve, told.people
     figures = {"Chosen": found.chosen, "Median": found.median, "Lowest": found.low, "Highest": found.high}
-    shown = {name: f"{figure_text(100 * value, 1)}%" for name, value in figures.items()}
+    shown = {name: percent(value) for name, value in figures.items()}
     if found.n_like_chosen is not None:
         shown["Same sign as chosen"] = f"{found.n_like_chosen} of {found.n_others} others"
     if people:
-        shown["People"] = f"{figure_text(100 * people.share, 1)}%"
+        shown["People"] = percent(people.share)
     if found.n_like_people is not None:
         shown["Same sign as people"] = f"{found.n_like_people} of {found.n}"
     with st.container(horizontal=True):
@@ -166,7 +172,7 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
     if people:
         bounds = interval_text(100 * people.low, 100 * people.high, 1)
         st.caption(
-            f"People: {figure_text(100 * people.share, 1)}% {bounds} of the scale, 95% interval, n = {people.n:,} and "
+            f"People: {percent(people.share)} {bounds} of the scale, 95% interval, n = {people.n:,} and "
             f"{people.n_reference:,}, where they were asked the draft's own words. Predicted effects carry no interval."
         )
     else:
@@ -195,7 +201,7 @@ def show_table(told: EffectCurve) -> None:
     rows = told.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
     event = st.dataframe(
         rows, hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"],
-        key="specifications_table", alt="Specifications",
+        key="specifications_table", alt="Specifications", placeholder="–",
         column_order=["effect", "chosen", "specification", *curve.DIMENSIONS, "valid_mass", "state", "same_as"],
         column_config={
             **curve.DIMENSIONS, "state": "State",

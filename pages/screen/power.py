@@ -15,7 +15,8 @@ run = power_form.choose_run()
 effect = power_form.choose_effect(run) if run else None
 belief = power_form.choose_belief(run, effect)
 design = power_form.choose_design()
-power_parts.show_plan(plan(belief, n=design.n, target=design.target), run.model if run and effect and effect.calibrated else "")
+model = run.model if run and effect and effect.calibrated else ""
+power_parts.show_plan(plan(belief, n=design.n, target=design.target), model)
 if run and effect:
     power_parts.show_arms(run, effect)
     if effect.calibrated is not None:

@@ -6,7 +6,7 @@ import streamlit as st
 from pages.view import charts, data, frames, state
 from pages.view.calibrated import show_calibration
 from pages.view.live import show_job
-from pages.view.parts import show_chart, theme
+from pages.view.parts import linked_box, show_chart, theme
 from pages.view.report import show_report
 from pages.view.seals import show_seal
 from pages.view.seen import headline, run_badge
@@ -19,7 +19,9 @@ from socrates_core.simulation.spec import load_spec
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
 LOW_MASS = 0.5
-CALIBRATED = " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
+CALIBRATED = (
+    " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
+)
 
 
 def choose_run() -> str:
@@ -33,21 +35,14 @@ def choose_run() -> str:
             icon=":material/bar_chart:",
         )
         st.stop()
-    ids: list[str] = [row["run_id"] for row in rows]
-    names = {
+    names: dict[str, str] = {
         row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} · {row['state']}"
         for row in rows
     }
     linked = state.parameter("run")
-    if linked and linked not in ids:
+    if linked and linked not in names:
         st.warning(escape(f"There is no run {linked!r}; choose one here."), icon=":material/help:")
-    chosen = st.selectbox(
-        "Run",
-        ids,
-        index=ids.index(linked) if linked in ids else 0,
-        format_func=names.__getitem__,
-        key=f"run:{linked}",
-    )
+    chosen = linked_box("Run", names, linked, key="run_box")
     state.set_parameters(run=chosen)
     return chosen
 

@@ -14,7 +14,7 @@ WAYS = {
 }  # fmt: skip
 
 
-def show_calibration(found: ModelCalibration | str) -> None:
+def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
     """The calibration's own sentence with its table; or the reason why there is none and the way to earn one."""
     if isinstance(found, str):
         st.info(escape(f"No calibrated effects. {found}"), icon=":material/straighten:")
@@ -26,7 +26,7 @@ def show_calibration(found: ModelCalibration | str) -> None:
     for sentence in found.sentences:
         st.caption(escape(sentence))
     with st.expander("How each way of predicting did on studies left out"):
-        st.dataframe(held_out_table(found.held_out), hide_index=True, key="held_out")
+        st.dataframe(held_out_table(found.held_out), hide_index=True, key=f"held_out{key}")
         st.caption(
             "In shares of the scale, lower is better but for the first three: the share of people's effects that the "
             "50%, 80% and 90% intervals hold should be 0.5, 0.8 and 0.9. The score is the interval score, which "

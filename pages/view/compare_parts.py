@@ -1,6 +1,6 @@
 """What a comparison shows: scores, cells, studies, effects, groups of people, and the tables to take along."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import charts, compare_charts, comparing, data, state
+from pages.view.calibrated import show_calibration
 from pages.view.comparing import BETTER, CHARTED, MEASURES
 from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, theme
 from pages.view.text import counted, escape, visible
 from socrates_core.analysis.parity import MINIMUM, Parity
+from socrates_core.evaluation.calibrating import calibration_for
 from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.scores import PAPER
 from socrates_core.personas import label
@@ -171,8 +173,13 @@ def show_studies(comparison: Comparison) -> None:
         state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=str(table.index[row]))
 
 
-def show_effects(comparison: Comparison, slopes: Mapping[str, float] | None = None) -> None:
-    """People's effects over predicted ones; `slopes` are the models' calibration lines, where there are any."""
+def show_effects(comparison: Comparison) -> None:
+    """People's effects over predicted ones, with each model's calibration line where it has earned one."""
+    found = {
+        name: calibration_for(each.manifest["fingerprint"])
+        for name, each in zip(comparison.names, comparison.evaluations, strict=True)
+    }
+    slopes = {name: each.calibration.slope for name, each in found.items() if not isinstance(each, str)}
     with st.spinner("Working out the effects"):
         frame = comparing.effects(comparison)
     if frame.empty:
@@ -190,6 +197,9 @@ def show_effects(comparison: Comparison, slopes: Mapping[str, float] | None = No
         "Same sign: 50% is a coin; clear effects are those whose interval leaves out 0. Slope of people's on predicted "
         "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals: studies drawn anew."
     )
+    for name, each in found.items():
+        st.markdown(f"**Calibration of {escape(name)}**")
+        show_calibration(each, key=name)
 
 
 def show_subgroups(comparison: Comparison) -> None:

@@ -33,8 +33,8 @@ TOP, GAP, HEAD, LABEL_LINE, LEVEL = 240, 26, 26, 24, 38
 def figure(told: EffectCurve, *, title: str, theme: str | None = None) -> go.Figure:
     """The curve over its dashboard, in percent of the outcome's scale.
 
-    Only dimensions in which the specifications differ have rows. People's effect is a line with its interval as a
-    band; the chosen specification is a filled diamond, named, with a line down through the dashboard.
+    The dashboard has the models, and what differs between specifications of one model. People's effect is a line with
+    its interval as a band; the chosen specification is a filled diamond, named, with a line down through the dashboard.
     """
     rows = told.drawn.reset_index(drop=True)
     players = cast([*([PEOPLE] if told.people else []), *rows["model"]], theme)
@@ -75,7 +75,8 @@ def _dashboard(rows: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[tuple[str
     depth = 0
     for name, label in DIMENSIONS.items():
         levels = list(dict.fromkeys(rows.sort_values("specification")[name]))
-        if len(levels) < 2:
+        told_by_model = name != "model" and rows.groupby("model")[name].nunique().max() < 2
+        if len(levels) < 2 or told_by_model:
             continue
         texts.append(_label(f"<b>{label}</b>", depth + 4))
         depth += HEAD

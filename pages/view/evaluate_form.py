@@ -1,5 +1,6 @@
 """The form that starts an evaluation: which models, asked as which people, how much that is before it starts."""
 
+from functools import partial
 from typing import Any, get_args
 
 import pandas as pd
@@ -13,7 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.evaluation.estimate import estimate_seconds
 from socrates_core.evaluation.rows import asked_rows
 from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluation.submission import sending, submit_evaluation
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.records import Decoding, Precision
 from socrates_core.responders import is_served
@@ -35,13 +36,26 @@ def show_form() -> None:
     )
     asked = _choose_people()
     models = _choose_models()
+    limit_usd = consent.limit_field() if any(model.service for model in models) else None
     plans = _plans(models, asked) if asked and models else []
     ready = bool(plans) and _show_cost(plans)
     if st.button(
         "Start", type="primary", icon=":material/play_arrow:", disabled=not ready, key="evaluate_start"
     ):
-        jobs = [submit_evaluation(model, **asked) for model in models]
-        state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
+        leaving = [sent for plan in plans if (sent := sending(plan)) is not None]
+        start = partial(_start, models, asked, limit_usd, agreed=bool(leaving))
+        consent.ask_consent(leaving, start) if leaving else start()
+
+
+def _start(
+    models: list[ModelRequest], asked: dict[str, Any], limit_usd: float | None, *, agreed: bool
+) -> None:
+    """Queues one evaluation a model and shows them."""
+    jobs = [
+        submit_evaluation(model, **asked, consent=agreed, limit_usd=limit_usd if model.service else None)
+        for model in models
+    ]
+    state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
 
 
 def _choose_people() -> dict[str, Any]:
@@ -54,12 +68,12 @@ def _choose_people() -> dict[str, Any]:
             key="evaluate_kind",
         )  # fmt: skip
     chosen = _choose_split(known) if kind == "split" else _choose_studies()
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     cap = left.number_input(
         "People a cell, at most", min_value=2, value=CAP, step=1, key="evaluate_cap", placeholder="everybody",
         help="A cell is one outcome in one condition. Empty: everybody. More people include those of a smaller number.",
     )  # fmt: skip
-    seed = right.number_input(
+    seed = middle.number_input(
         "Seed",
         min_value=0,
         value=0,
@@ -67,7 +81,11 @@ def _choose_people() -> dict[str, Any]:
         key="evaluate_seed",
         help="Which people, and which draw of each answer.",
     )
-    return {**chosen, "cap": cap, "seed": seed} if chosen else {}
+    shots = right.number_input(
+        "Examples", min_value=0, value=0, step=1, key="evaluate_shots",
+        help="Few-shot: so many answers to the same question, by people who are not asked, stand before it.",
+    )  # fmt: skip
+    return {**chosen, "cap": cap, "seed": seed, "shots": shots} if chosen else {}
 
 
 def _choose_split(known: list[str]) -> dict[str, Any]:
@@ -88,11 +106,11 @@ def _choose_studies() -> dict[str, Any]:
 
 
 def _choose_models() -> list[ModelRequest]:
-    titles = {name: title for name, title in data.model_titles().items() if not is_served(name)}
+    titles = data.model_titles()
     chosen = st.multiselect(
         "Models", list(titles), default=["starter"] if "starter" in titles else None, key="evaluate_models",
         format_func=lambda name: titles.get(name, name), accept_new_options=True,
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server on this machine, and press Enter.",
+        help="Type a folder, a hub id such as org/name, or api:MODEL of a server, and press Enter.",
     )  # fmt: skip
     service = consent.service_fields() if any(map(is_served, chosen)) else None
     with st.expander("Precision and decoding"):
@@ -104,11 +122,7 @@ def _choose_models() -> list[ModelRequest]:
             "Decoding", get_args(Decoding), default="exact", required=True, key="evaluate_decoding",
             help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
         )  # fmt: skip
-    if any(map(is_served, chosen)) and (service is None or not service.is_loopback):
-        st.markdown(
-            ":red[:material/error: An evaluation sends real participants' profiles. A server on another machine cannot "
-            "be asked from here; one on this machine can.]"
-        )
+    if any(map(is_served, chosen)) and service is None:
         return []
     return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
 

@@ -53,6 +53,14 @@ def linked_select(label: str, options: Mapping[str, str], name: str, scope: str,
     return str(chosen)
 
 
+def linked_box(label: str, options: Mapping[str, str], linked: str | None, *, key: str) -> str:
+    """A box to choose one of `options` (its name -> what is shown), which begins with, and follows, the link."""
+    state.follow_link(key, linked if linked in options else None)
+    chosen = str(st.selectbox(label, list(options), format_func=options.__getitem__, key=key))
+    state.note_link(key, chosen)
+    return chosen
+
+
 def pages_of(n: int, size: int, key: str) -> range:
     """The positions of `n` things that the chosen page of `size` shows; draws its number where there are several."""
     if n <= size:

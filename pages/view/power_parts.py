@@ -28,7 +28,7 @@ def show_plan(found: Plan, model: str) -> None:
     told = [
         (f"Needed for {found.target:.0%}", needed),
         ("If the guess is certain", certain),
-        (f"{found.n:,} find", f"± {found.detectable:.3g}"),
+        (f"Smallest found by {found.n:,}", f"{found.detectable:.3g}"),
         ("Wrong sign (type S)", f"{found.errors.sign[0]:.1%}"),
         ("Too large (type M)", f"× {figure_text(float(found.errors.size[0]))}"),
     ]

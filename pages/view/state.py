@@ -103,6 +103,17 @@ def widget(key: str, default: Any) -> Any:
     return st.session_state.get(key, default)
 
 
+def follow_link(key: str, linked: str | None) -> None:
+    """Lets the box `key` show what the link names, where the link came from elsewhere since the box was last seen."""
+    if linked is not None and (key not in st.session_state or st.session_state.get(f"{key}:link") != linked):
+        st.session_state[key] = linked
+
+
+def note_link(key: str, chosen: str) -> None:
+    """Remembers what the box `key` put into the link."""
+    st.session_state[f"{key}:link"] = chosen
+
+
 def set_flash(text: str) -> None:
     """A sentence to show once, after the page has moved on."""
     st.session_state["flash"] = text

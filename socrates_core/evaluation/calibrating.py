@@ -173,12 +173,13 @@ def _path(fingerprint: str) -> Path:
 def _measured(evaluation_id: str, fingerprint: str) -> tuple[pd.DataFrame, dict[str, float]] | None:
     """An evaluation's effects in studies that its model has not seen, with the SD ratio of each study.
 
-    None where there are none, it is another model's or unfinished, or it or its corpus is damaged, gone or another
-    one by now.
+    None where there are none, it is another model's or unfinished, its prompts show other people's answers (those of
+    drafts do not), or it or its corpus is damaged, gone or another one by now.
     """
     try:
         evaluation = load_evaluation(evaluation_id)
-        if evaluation.manifest.get("fingerprint") != fingerprint or evaluation.partial:
+        other = evaluation.manifest.get("fingerprint") != fingerprint or evaluation.spec.shots > 0
+        if other or evaluation.partial:
             return None
         corpus = open_corpus(evaluation.spec.corpus)
         clean = _unseen(corpus, evaluation)

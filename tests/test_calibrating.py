@@ -1,0 +1,288 @@
+"""What a model's effects are worth, from its evaluations: only on studies it never saw, never on the draft's own."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pages.view import charts, data, frames
+from socrates_core import sealing
+from socrates_core.analysis.agreement import EffectPairs
+from socrates_core.analysis.calibration import Calibration, calibrate
+from socrates_core.analysis.held_out import HeldOut, leave_one_study_out
+from socrates_core.corpus.splits import split_rows
+from socrates_core.corpus.splits_make import make_split
+from socrates_core.corpus.store import find_study, open_corpus
+from socrates_core.drafts.start import draft_from_study
+from socrates_core.evaluation.calibrating import ModelCalibration, calibration_for, keep_calibration
+from socrates_core.evaluation.comparison import Comparison
+from socrates_core.evaluation.results import Evaluation, load_evaluation
+from socrates_core.evaluation.run import run_evaluation
+from socrates_core.evaluation.spec import load_spec
+from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.files import read_json, write_json
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Reporter
+from socrates_core.seen.record import training_of
+from socrates_core.simulation.export import effects_table
+from socrates_core.simulation.results import Run, load_run
+from socrates_core.simulation.run import run_simulation
+from socrates_core.simulation.spec import ModelRequest, submit_simulation
+
+ECHO = ModelRequest("echo")
+KEPT = ("evaluations", "calibrations", "cache", "jobs")
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests run the worker's code themselves."""
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+
+
+def evaluate(studies: Sequence[str], *, cap: int = 4) -> Evaluation:
+    job = submit_evaluation(ECHO, studies=studies, cap=cap)
+    claimed = store.claim_next()
+    assert claimed is not None
+    store.finish(claimed, "done", result=run_evaluation(job.id, Reporter(claimed)))
+    return load_evaluation(job.id)
+
+
+@pytest.fixture(scope="module")
+def template(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the stand-in was evaluated on every starter study."""
+    home = tmp_path_factory.mktemp("evaluated")
+    shutil.copytree(prepared / "corpora", home / "corpora")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOCRATES_HOME", str(home))
+        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        evaluate(open_corpus("starter").study_ids())
+    return home
+
+
+@pytest.fixture
+def evaluated(template: Path, starter_home: Path) -> Evaluation:
+    """That evaluation in a home of the test's own."""
+    for name in KEPT:
+        shutil.copytree(template / name, starter_home / name)
+    (folder,) = (starter_home / "evaluations").iterdir()
+    return load_evaluation(folder.name)
+
+
+def fingerprint(evaluation: Evaluation) -> str:
+    return str(evaluation.manifest["fingerprint"])
+
+
+def pairs_of(evaluation: Evaluation, *, without: str = "") -> EffectPairs:
+    """The evaluation's effects as the comparison of models assembles them."""
+    pairs = Comparison([evaluation]).pairs("echo (none)")
+    return pairs.where(pairs.study != without)
+
+
+def earned(evaluation: Evaluation, excluding: Sequence[str] = ()) -> ModelCalibration:
+    found = calibration_for(fingerprint(evaluation), excluding=excluding)
+    assert isinstance(found, ModelCalibration), found
+    return found
+
+
+def fitted(pairs: EffectPairs) -> Calibration:
+    found = calibrate(pairs)
+    assert isinstance(found, Calibration)
+    return found
+
+
+def same(ours: Calibration, theirs: Calibration) -> None:
+    assert ours.as_dict() == pytest.approx(theirs.as_dict(), rel=1e-4, abs=1e-7)
+
+
+def run_now(study: str, n: int = 4) -> Run:
+    draft = draft_from_study(find_study(study), study)
+    draft = draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": n})})
+    job = submit_simulation(draft, ECHO)
+    claimed = store.claim_next()
+    assert claimed is not None
+    store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
+    return load_run(job.id)
+
+
+def as_if(evaluation: Evaluation, *, model: str = "echo", shots: int = 0) -> None:
+    """The evaluation as if another model had given its answers, or its prompts had shown answers of others."""
+    path = evaluation.spec.path / "spec.json"
+    stored = read_json(path)
+    write_json(path, {**stored, "model": {**stored["model"], "name": model}, "shots": shots})
+    manifest = {**evaluation.manifest, "content": load_spec(evaluation.id).content_digest()}
+    write_json(evaluation.spec.path / "manifest.json", manifest)
+
+
+def test_an_evaluation_that_ends_leaves_what_the_analysis_finds(evaluated: Evaluation) -> None:
+    found, pairs = earned(evaluated), pairs_of(evaluated)
+    assert found.calibration.n_studies == 13 and found.evaluations == (evaluated.id,)
+    same(found.calibration, fitted(pairs))
+    theirs = leave_one_study_out(pairs, seed=0)
+    assert isinstance(theirs, HeldOut)
+    assert found.sentences[1].startswith(theirs.sentence())
+    for ours, row in zip(found.held_out.rows, theirs.rows, strict=True):
+        assert ours.method == row.method and ours.rmse == pytest.approx(row.rmse, rel=1e-4)
+        assert ours.width == pytest.approx(row.width, rel=1e-4) and ours.coverage == pytest.approx(
+            row.coverage
+        )
+
+
+def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Evaluation) -> None:
+    run = run_now("weather")
+    rest = fitted(pairs_of(evaluated, without="weather"))
+    assert rest.n_studies == 12 and rest.slope != pytest.approx(earned(evaluated).calibration.slope, rel=1e-3)
+    share = np.array([each.predicted.share for each in run.effects])
+    span = run.effects[0].predicted.difference / share[0]
+    expected = rest.calibrated(share)
+    shown = frames.effects(run).query("who == 'calibrated'")
+    assert len(shown) == len(run.effects) == 3
+    assert shown["difference"].to_numpy() == pytest.approx(span * expected.effect, rel=1e-4)
+    table = effects_table(run)
+    for place, (low, high) in enumerate((("low_50", "high_50"), ("low_80", "high_80"), ("low", "high"))):
+        for name, ends in ((low, expected.low[place]), (high, expected.high[place])):
+            assert shown[name].to_numpy() == pytest.approx(span * ends, rel=1e-4)
+            column = f"calibrated_{name}" if "_" in name else f"calibrated_{name}_90"
+            assert table[column].to_numpy() == pytest.approx(shown[name].to_numpy())
+    assert "12 studies" in str(run.calibration)
+
+
+def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evaluated: Evaluation) -> None:
+    run = run_now("weather")
+    drawn, unit = data.in_one_unit(frames.effects(run))
+    figure = charts.effects_forest(drawn, title="How far?", unit=unit, theme="light")
+    names = [trace.name for trace in figure.data if trace.name]
+    assert names == [
+        "People’s answers",
+        "Predicted by echo",
+        "Calibrated, 90% interval for people’s true effect",
+    ]
+    human, raw, calibrated = (trace for trace in figure.data if trace.name)
+    assert (human.marker.symbol, raw.marker.symbol, calibrated.marker.symbol) == (
+        "circle", "circle-open", "diamond-open"
+    )  # fmt: skip
+    assert calibrated.marker.color == raw.marker.color != human.marker.color
+    spans = [trace for trace in figure.data if trace.legendgroup == "calibrated" and not trace.name]
+    first = drawn[drawn["who"] == "calibrated"].iloc[0]
+    assert [tuple(span.x[:2]) for span in spans] == [
+        (first["low"], first["high"]), (first["low_50"], first["high_50"]), (first["low_80"], first["high_80"])
+    ]  # fmt: skip
+    assert not [trace for trace in figure.data if trace.legendgroup == "echo" and trace.mode == "lines"]
+
+
+def test_an_open_scale_has_no_calibrated_effect(evaluated: Evaluation) -> None:
+    run = run_now("weather")
+    assert run._calibrated(run.effects[0].predicted, None) is None
+
+
+def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> None:
+    first = evaluate(["framing", "garcia", "kakadu", "talor", "abortion"], cap=3)
+    told = calibration_for(fingerprint(first))
+    assert isinstance(told, str) and "here are 5 with" in told and "on 1 more study" in told
+    second = evaluate(["weather", "talor", "opportunity"], cap=5)
+    found = earned(second)
+    assert found.calibration.n_studies == 7 and set(found.evaluations) == {first.id, second.id}
+    kept = pairs_of(first).where(pairs_of(first).study != "talor")
+    more = pairs_of(second)
+    joined = EffectPairs(*(np.concatenate([vars(kept)[name], vars(more)[name]]) for name in vars(kept)))
+    same(found.calibration, fitted(joined))
+
+
+@pytest.mark.parametrize("kind", ["studies", "participants"])
+def test_a_study_that_the_model_saw_any_part_of_stays_out(
+    evaluated: Evaluation, starter_home: Path, kind: str
+) -> None:
+    corpus = open_corpus("starter")
+    split = make_split(
+        corpus, kind, name="held", share=0.4, studies=["framing", "kakadu", "talor", "weather"]
+    )
+    training = training_of(corpus, split, split_rows(corpus, split, "train"))
+    tuned = starter_home / "models" / "tuned"
+    shutil.copytree(starter_home / "models" / "starter", tuned, symlinks=True)
+    card = read_json(tuned / "card.json")
+    write_json(tuned / "card.json", {**card, "saw": {"trainings": [training.model_dump(mode="json")]}})
+    as_if(evaluated, model="tuned")
+    keep_calibration(fingerprint(evaluated))
+    found = earned(evaluated).calibration
+    assert training.studies and found.n_studies == 13 - len(training.studies)
+    unseen = pairs_of(evaluated)
+    same(found, fitted(unseen.where(~np.isin(unseen.study, list(training.studies)))))
+
+
+def test_it_is_said_where_nobody_knows_what_the_model_saw(evaluated: Evaluation) -> None:
+    assert "has not seen" in str(earned(evaluated))
+    as_if(evaluated, model="api:somebody")
+    assert "may have seen" in keep_calibration(fingerprint(evaluated))
+
+
+def test_frozen_answers_and_unfinished_evaluations_do_not_count(evaluated: Evaluation) -> None:
+    sealing.freeze(open_corpus("starter"), "talor")
+    keep_calibration(fingerprint(evaluated))
+    assert earned(evaluated).calibration.n_studies == 12
+    write_json(evaluated.spec.path / "manifest.json", {**evaluated.manifest, "state": "partial"})
+    assert "no evaluation of it" in keep_calibration(fingerprint(evaluated))
+
+
+def test_evaluations_with_answers_of_others_in_the_prompt_do_not_count(evaluated: Evaluation) -> None:
+    as_if(evaluated, shots=5)
+    assert "no evaluation of it" in keep_calibration(fingerprint(evaluated))
+
+
+def test_a_record_that_was_edited_or_damaged_counts_as_none(
+    evaluated: Evaluation, starter_home: Path
+) -> None:
+    (path,) = (starter_home / "calibrations").iterdir()
+    stored = json.loads(path.read_text())
+    stored["calibration"]["slope"] = 1.0
+    path.write_text(json.dumps(stored))
+    for _ in range(2):
+        told = calibration_for(fingerprint(evaluated))
+        assert isinstance(told, str) and "edited or damaged" in told and "Evaluate the model again" in told
+        path.write_text("{")
+        assert "cannot be read" in str(calibration_for(fingerprint(evaluated)))
+        path.write_text('{"digest": "x"}')
+    keep_calibration(fingerprint(evaluated))
+    earned(evaluated)
+
+
+def test_a_record_holds_json_that_any_language_reads(evaluated: Evaluation, starter_home: Path) -> None:
+    (path,) = (starter_home / "calibrations").iterdir()
+    stored = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert stored["calibration"]["n_studies"] == 13 == len(stored["sd_ratios"])
+    assert len(stored["effects"]["human"]) == stored["calibration"]["n_effects"]
+
+
+def test_a_model_that_was_never_evaluated_has_a_reason(starter_home: Path) -> None:
+    run = run_now("weather")
+    assert isinstance(run.calibration, str) and "Evaluate it on at least 6" in run.calibration
+    assert all(each.calibrated is None for each in run.effects)
+    assert effects_table(run)["calibrated_low_90"].isna().all()
+
+
+def test_the_spread_of_predicted_answers_is_held_against_peoples(
+    evaluated: Evaluation, starter_home: Path
+) -> None:
+    (path,) = (starter_home / "calibrations").iterdir()
+    rows = evaluated.rows[evaluated.rows["study_id"] == "kakadu"].dropna(subset=["value"])
+    values = np.array(open_corpus("starter").stimuli("kakadu")[0].scale.values)
+    predicted, people = [], []
+    for _, cell in rows.groupby("condition_num"):
+        shares = np.stack(cell["probabilities"].tolist()).mean(axis=0)
+        predicted.append(shares @ values**2 - (shares @ values) ** 2)
+        people.append(cell["value"].var())
+    ratio = np.sqrt(np.sum(predicted) / np.sum(people))
+    stored = read_json(path)["sd_ratios"]
+    assert stored["starter/kakadu"] == pytest.approx(ratio)
+    others = [value for study, value in stored.items() if study != "starter/kakadu"]
+    found = earned(evaluated, ["starter/kakadu"])
+    assert found.sd_ratio == pytest.approx(np.prod(others) ** (1 / len(others)))
+
+
+def test_the_normal_to_plan_with_has_the_shown_90_percent_interval(evaluated: Evaluation) -> None:
+    found = earned(evaluated)
+    effect = found.effect(0.1, span=6.0)
+    assert effect.difference + 1.6448536 * effect.sd == pytest.approx(effect.high[2])
+    covariance = found.covariance(np.array([0.1, -0.2]))
+    assert 6 * np.sqrt(covariance[0, 0]) == pytest.approx(effect.sd)
