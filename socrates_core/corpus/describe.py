@@ -50,7 +50,13 @@ def known_problems() -> Mapping[str, KnownProblems]:
 
 
 def describe_study(
-    study_id: str, texts: pd.DataFrame, people: pd.DataFrame, rows: pd.DataFrame, provenance: Provenance
+    study_id: str,
+    texts: pd.DataFrame,
+    people: pd.DataFrame,
+    rows: pd.DataFrame,
+    provenance: Provenance,
+    *,
+    topic: str = "",
 ) -> dict[str, pd.DataFrame]:
     """The study's four tables, ready for a corpus.
 
@@ -71,7 +77,7 @@ def describe_study(
             "People answered in several conditions, but not in all: neither between nor within people."
         )
     study = {
-        "title": _title(study_id, stimuli), "topic": "", "source": provenance.source, "url": provenance.url,
+        "title": _title(study_id, stimuli), "topic": topic, "source": provenance.source, "url": provenance.url,
         "licence": provenance.licence, "wording": provenance.wording, "design": design,
         "reference_condition": None, "notes": notes,
     }  # fmt: skip

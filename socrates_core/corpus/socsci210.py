@@ -6,7 +6,7 @@ in between loses nothing: the next import of the same goes on after the last who
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,11 +18,14 @@ from filelock import FileLock, Timeout
 
 from socrates_core.corpus import hub
 from socrates_core.corpus.describe import Provenance, describe_study, known_problems
+from socrates_core.corpus.queries import MOST_TEXTS
 from socrates_core.corpus.staging import COLUMNS, VERSION, Staging
 from socrates_core.corpus.store import GrowingCorpus, corpora, open_corpus, writing_corpus
+from socrates_core.corpus.themes import name_themes
 from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.jobs import launch, store
+from socrates_core.scales.instructions import instruction_start
 from socrates_core.settings import folder
 
 NAME = "socsci210"
@@ -193,6 +196,9 @@ def _write(
     corpus: GrowingCorpus, staging: Staging, provenance: Provenance, progress: Progress, *, reasoning: bool
 ) -> None:
     studies = staging.studies()
+    themes = name_themes(
+        {study: " ".join(staging.texts(study)["stimulus"][:MOST_TEXTS]) for study in studies}
+    )
     progress.begin("writing studies", len(studies))
     reasons: pq.ParquetWriter | None = None
     try:
@@ -200,7 +206,11 @@ def _write(
             progress.advance(done)
             texts, answers = staging.texts(study), staging.answers(study)
             rows = answers.merge(texts[["text_id", "stimulus_id"]], on="text_id")
-            corpus.add(describe_study(study, texts, staging.people(study), rows, provenance))
+            corpus.add(
+                describe_study(
+                    study, texts, staging.people(study), rows, provenance, topic=themes.get(study, "")
+                )
+            )
             if reasoning:
                 table = staging.reasons(study)
                 reasons = reasons or pq.ParquetWriter(
@@ -211,6 +221,11 @@ def _write(
         if reasons is not None:
             reasons.close()
     progress.advance(len(studies))
+
+
+def _words(stimuli: Iterable[str]) -> str:
+    """What the stimuli say, without their response instructions."""
+    return " ".join(text[: instruction_start(text)] for text in stimuli)
 
 
 def _provenance(request: Request, official: bool) -> Provenance:
@@ -228,7 +243,15 @@ def _provenance(request: Request, official: bool) -> Provenance:
 def _code() -> list[str]:
     """Digests of all that decides what is written: an import anew after an update writes anew."""
     here = Path(__file__).parent
-    names = ("describe.py", "flags.py", "known_problems.yaml", "staging.py", "store.py", "tables.py")
+    names = (
+        "describe.py",
+        "flags.py",
+        "known_problems.yaml",
+        "staging.py",
+        "store.py",
+        "tables.py",
+        "themes.py",
+    )
     read = [
         *(here / name for name in names),
         here.parent / "prompts.py",
