@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from socrates_core.analysis.agreement import EffectPairs
+from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.simulation.results import RunCell, RunEffect
 
@@ -67,6 +69,11 @@ def reach_of(effects: Sequence[RunEffect]) -> float:
         for told in (effect.predicted, effect.people) if told is not None
         for end in (told.difference, told.low, told.high)
     ]  # fmt: skip
+    return round_reach(ends)
+
+
+def round_reach(ends: Sequence[float]) -> float:
+    """The least of 1, 2 or 5 times a power of ten that no positive end exceeds; 1 without any."""
     furthest = max((end for end in ends if np.isfinite(end)), default=0.0) or 1.0
     power = 10.0 ** np.floor(np.log10(furthest))
     return float(next(step * power for step in (1, 2, 5, 10) if step * power >= furthest))
@@ -79,3 +86,32 @@ def _place(value: float, reach: float) -> float:
 def _dot(name: str, x: float, y: float) -> Markup:
     """A line without length, whose round ends stay round however the drawing is stretched."""
     return _LINE.format(f"dot {name}", x, y, x, y)
+
+
+def draw_measure(name: str, found: Measure, *, axis: tuple[float, float], kind: str) -> Markup:
+    """A dot with its 95% interval on an `axis` from its low to its high end; baselines look like people."""
+    low, high = axis
+
+    def place(value: float) -> float:
+        return 2 + 96 * (value - low) / (high - low)
+
+    drawn = _LINE.format("zero", place(0), 0, place(0), 100) if low <= 0 <= high else Markup()
+    if np.isfinite([found.low, found.high]).all():
+        drawn += _LINE.format(f"interval {kind}", place(found.low), 50, place(found.high), 50)
+    told = "model" if kind == "model" else "people"
+    drawn += _dot(told, place(found.value), 50)
+    return _SVG.format(name, drawn + (_dot("hole", place(found.value), 50) if kind == "model" else ""))
+
+
+def draw_scatter(name: str, pairs: EffectPairs, reach: float) -> Markup:
+    """People's effects (upward, with 95% intervals) over predicted ones, both from -`reach` to `reach`."""
+    drawn = _LINE.format("zero", 50, 0, 50, 100) + _LINE.format("zero", 0, 50, 100, 50)
+    drawn += _LINE.format("same", 0, 100, 100, 0)
+    for human, error, predicted in zip(pairs.human, pairs.human_se, pairs.predicted, strict=True):
+        if np.isfinite([human, predicted]).all():
+            x, y = _place(predicted, reach), 100 - _place(human, reach)
+            if np.isfinite(error):
+                half = 50 * 1.96 * error / reach
+                drawn += _LINE.format("whisker faint", x, max(y - half, 0), x, min(y + half, 100))
+            drawn += _dot("model small", x, y)
+    return _SVG.format(name, drawn)

@@ -32,10 +32,11 @@ put <- function(quantity, number, ...) {
   computed$number <- c(computed$number, as.numeric(number))
 }
 
-# Prints how numbers.csv differs from what was computed, and ends.
-verdict <- function() {
+# Prints how numbers.csv differs from what was computed, after what is `wrong` already, and ends. Keys like `left_out`
+# are not compared.
+verdict <- function(wrong = character(0), left_out = "^$") {
   told <- read_csv(file.path(folder, "numbers.csv"))
-  wrong <- character(0)
+  told <- told[!grepl(left_out, told$key), ]
   lost <- setdiff(told$key, computed$key)
   extra <- setdiff(computed$key, told$key)
   if (length(lost) > 0) wrong <- c(wrong, paste0(lost, ": in numbers.csv, but not computed"))

@@ -1,0 +1,278 @@
+"""A comparison's data as tables: answers, predictions long and wide, effects of people, and how studies are redrawn."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from socrates_core.analysis.bootstrap import MIN_STUDIES, resamples
+from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.analysis.worth import GROUPS
+from socrates_core.evaluation.cells import EvaluatedCell, Ints
+from socrates_core.evaluation.comparison import SEED, grouped
+from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
+from socrates_core.reporting.tables import Column, DataTable
+
+ALIKE = (
+    "uniform",
+    "condition-blind",
+    "majority",
+)  # baselines that the scripts work out from people's answers
+_Given = dict[tuple[int, int, str], dict[int, float]]  # by condition, task and part: each person's answer
+WHERE = {
+    "study": Column("position of the study", "", "see studies"),
+    "cell": Column("position of the cell", "", "see cells"), "row": Column("position of the answer", "", "see rows"),
+    "effect": Column("position of the effect", "", "see effects"),
+    "item": Column("the question of a study: an outcome, or one question of a battery", "", "see cells"),
+    "predictor": Column("position of the model or baseline", "", "see predictors"),
+    "participant": Column("number of the participant within the study"),
+    "condition_num": Column("number of the condition in the corpus"),
+    "task_num": Column("number of the outcome in the corpus"),
+    "part": Column("the question where the outcome is a battery, else empty"),
+    "condition": Column("name of the condition"), "outcome": Column("name of the outcome"),
+    "value": Column("an answer on the scale", "scale"), "n": Column("how many people", "people"),
+}  # fmt: skip
+
+
+def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[DataTable]:
+    """Every table of a comparison's folder, `numbers` first."""
+    told = "; ".join(f"{name} = {about}" for name, about in QUANTITIES.items())
+    tables = [
+        DataTable("numbers", "every number of report.html", numbers.table(), {
+            "key": Column("quantity/predictor/place"), "quantity": Column("what it is", "", told),
+            "predictor": WHERE["predictor"], "place": Column("position of what the quantity names"),
+            "number": Column("the number; empty where the data give none", "see quantity"),
+        }),
+        DataTable("studies", "the studies that the evaluations share", _studies(reported), {
+            **WHERE, "study_id": Column("its id in the corpus"), "title": Column("its title"),
+            "n_left_out": Column("rows left out, which a model saw in training", "rows"),
+        }),
+        DataTable("predictors", "models, then baselines, then people's halves", _predictors(reported), {
+            **WHERE, "name": Column("its name"), "kind": Column("model or baseline"),
+            "seconds": Column("time that its answers took", "seconds"), "cost_usd": Column("their price", "US dollars"),
+        }),
+        DataTable("cells", "people of one condition who answered one question on one scale", _cells(reported), {
+            **WHERE, "pool": Column("cells that share it ask the same question on the same scale"),
+            "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
+        }),
+        DataTable("values", "the answers of every cell's scale, in order", _values(reported), {
+            **WHERE, "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
+        }),
+        DataTable("rows", "people's answers", _rows(reported), {
+            **WHERE, "response": Column("the answer as observed", "scale"),
+            "value": Column("the same, empty where it is off the scale", "scale"),
+        }),
+        DataTable("predicted_wide", "a row a predictor x answer", _wide(reported), {
+            **WHERE, "drawn": Column("one draw from the predicted distribution; empty without one", "scale"),
+            "valid_mass": Column("probability that the model put on any valid answer before normalising", "share"),
+        }),
+        DataTable("predicted_long", "a row a predictor x answer x value", _long(reported), {
+            **WHERE, "probability": Column("predicted probability of the value; values not listed have 0", "share"),
+        }),
+        DataTable("effects", "conditions against their study's reference", _effect_names(reported), {
+            **WHERE, "reference_num": Column("number of the reference condition"),
+            "reference": Column("its name"), "span": Column("range of the item's scale", "scale"),
+        }),
+        DataTable("people_differences", "everybody's answers behind every effect, counted", _differences(reported), {
+            **WHERE, "value": Column("an answer in the condition, a person's mean; empty: not in it", "scale"),
+            "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
+        }),
+        DataTable("people_left_out", "whom the jackknife of a model's worth leaves out in turn", _jackknife(reported), {
+            **WHERE, "turn": Column("when the person is left out"),
+        }),
+    ]  # fmt: skip
+    if reported.field:
+        tables.append(DataTable("people_groups", f"people's groups: {reported.field}", _groups(reported), {
+            **WHERE, "group": Column("position of the group, empty where it is unknown", "", "see groups"),
+        }))  # fmt: skip
+        names = pd.DataFrame({"group": range(len(reported.groups)), "name": reported.groups})
+        tables.append(DataTable("groups", f"groups of people: {reported.field}", names, {
+            "group": Column("position of the group"), "name": Column("its name"),
+        }))  # fmt: skip
+    return [*tables, *_resamples(reported)]
+
+
+def _studies(reported: Reported) -> pd.DataFrame:
+    told = reported.comparison.corpus.studies()
+    titles = dict(zip(told["study_id"], told["title"], strict=True))
+    return pd.DataFrame(
+        {"study": place, "study_id": study, "title": titles[study], "n_left_out": reported.left_out.get(study, 0)}
+        for place, study in enumerate(reported.studies)
+    )  # fmt: skip
+
+
+def _predictors(reported: Reported) -> pd.DataFrame:
+    table = reported.comparison.table()[["name", "kind", "seconds", "cost_usd"]]
+    table = table.astype({"seconds": float, "cost_usd": float})
+    return table.rename_axis("predictor").reset_index()
+
+
+def _cells(reported: Reported) -> pd.DataFrame:
+    cells = reported.comparison.cells[0]
+    pools = list(dict.fromkeys((*cell.item, cell.scale) for cell in cells))
+    number, items = {pool: place for place, pool in enumerate(pools)}, _items(reported)
+    return pd.DataFrame(
+        {"cell": place, "study": reported.studies.index(each.study_id), "condition_num": each.condition_num,
+         "task_num": each.task_num, "item": items[each.item], "part": each.part, "condition": each.condition,
+         "outcome": each.outcome, "pool": number[*each.item, each.scale], "open": int(each.is_drawn)}
+        for place, each in enumerate(cells)
+    )  # fmt: skip
+
+
+def _items(reported: Reported) -> dict[tuple[str, int, str], int]:
+    items = dict.fromkeys(cell.item for cell in reported.comparison.cells[0])
+    return {item: place for place, item in enumerate(items)}
+
+
+def _values(reported: Reported) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"predictor": p, "cell": place, "value": cell.values})
+        for p, cells in enumerate(reported.comparison.cells)
+        for place, cell in enumerate(cells)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _numbered(cells: list[EvaluatedCell]) -> Iterator[tuple[int, int]]:
+    """The position of each cell and of its first row."""
+    starts = np.cumsum([0, *(len(cell.human) for cell in cells)]).tolist()
+    yield from enumerate(starts[:-1])
+
+
+def _rows(reported: Reported) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"cell": place, "participant": cell.participants, "response": cell.response, "value": cell.human})
+        for place, cell in enumerate(reported.comparison.cells[0])
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True).rename_axis("row").reset_index()
+
+
+def _wide(reported: Reported) -> pd.DataFrame:
+    parts = []
+    for p, (cells, predictor) in enumerate(reported.comparison.predictors):
+        drawn = np.concatenate(predictor.drawn)
+        masses = np.concatenate([cell.valid_mass for cell in cells])
+        masses = masses if predictor.kind == "model" else np.full(len(drawn), np.nan)
+        parts.append(
+            pd.DataFrame({"predictor": p, "row": range(len(drawn)), "drawn": drawn, "valid_mass": masses})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _long(reported: Reported) -> pd.DataFrame:
+    parts = []
+    for p, (cells, predictor) in enumerate(reported.comparison.predictors):
+        if predictor.name in ALIKE:
+            continue
+        for place, start in _numbered(cells):
+            shares = predictor.probabilities[place]
+            row, at = np.nonzero(np.nan_to_num(shares) > 0)
+            told = {"row": start + row, "value": cells[place].values[at], "probability": shares[row, at]}
+            parts.append(pd.DataFrame({"predictor": p, **told}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _effect_names(reported: Reported) -> pd.DataFrame:
+    names = [
+        "task_num",
+        "part",
+        "condition_num",
+        "reference_num",
+        "outcome",
+        "condition",
+        "reference",
+        "span",
+    ]
+    items, keys = _items(reported), reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
+    study = [reported.studies.index(each) for each in reported.effects["study_id"]]
+    item = [items[study_id, task, part] for study_id, task, part in keys]
+    return reported.effects[names].assign(study=study, item=item).rename_axis("effect").reset_index()
+
+
+def _differences(reported: Reported) -> pd.DataFrame:
+    corpus, rows = reported.comparison.corpus, list[dict[str, Any]]()
+    for study, effects in reported.effects.groupby("study_id"):
+        means = corpus.person_means(str(study))
+        keys = zip(means["condition_num"], means["task_num"], means["part"], strict=True)
+        people = zip(means["participants"], means["responses"], strict=True)
+        given = {key: dict(zip(*each, strict=True)) for key, each in zip(keys, people, strict=True)}
+        within = corpus.study(str(study)).design == "within"
+        for effect in effects.to_dict("index").items():
+            rows += _counted(*effect, given, within=within)
+    table = pd.DataFrame(rows, columns=["effect", "value", "value_reference", "n"])
+    return table.astype({"effect": int, "value": float, "value_reference": float, "n": int})
+
+
+def _counted(
+    effect: Hashable, told: dict[Hashable, Any], given: _Given, *, within: bool
+) -> Iterator[dict[str, Any]]:
+    """The answers behind an effect: pairs within people, else each side alone."""
+    item = told["task_num"], told["part"]
+    ours, theirs = (given.get((told[name], *item), {}) for name in ("condition_num", "reference_num"))
+    pairs = [*((x, None) for x in ours.values()), *((None, x) for x in theirs.values())]
+    if within:
+        pairs = [(ours[who], theirs[who]) for who in ours if who in theirs]
+    for (value, reference), n in sorted(Counter(pairs).items(), key=str):
+        yield {"effect": effect, "value": value, "value_reference": reference, "n": n}
+
+
+def _jackknife(reported: Reported) -> pd.DataFrame:
+    """The groups of people that `worth_in_respondents` leaves out in turn, where its interval is over people."""
+    parts = [pd.DataFrame({"predictor": [], "study": [], "participant": [], "turn": []})]
+    comparison = reported.comparison
+    for p, name in enumerate(comparison.names):
+        if comparison.worths[name].interval_over == "studies":
+            continue
+        generator = np.random.default_rng(SEED)
+        people: dict[str, list[Ints]] = {}
+        for cell in comparison.cells[p]:
+            used = np.isin(cell.human, cell.values) & np.isfinite(cell.probabilities).all(axis=1)
+            if used.sum() >= 2 and len(cell.values) >= 2:
+                people.setdefault(cell.study_id, []).append(cell.participants[used])
+        for study, ids in people.items():
+            groups = np.array_split(generator.permutation(np.unique(np.concatenate(ids))), GROUPS)
+            turns = np.repeat(np.arange(GROUPS), [len(group) for group in groups])
+            told = {"participant": np.concatenate(groups), "turn": turns}
+            parts.append(pd.DataFrame({"predictor": p, "study": reported.studies.index(study), **told}))
+    return pd.concat(parts, ignore_index=True).astype(int)
+
+
+def _groups(reported: Reported) -> pd.DataFrame:
+    people = reported.comparison.corpus.participants(sorted(set(reported.comparison.rows[0]["study_id"])))
+    asked = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
+    people = asked.merge(people, on=["study_id", "participant"], how="left")
+    number = {name: place for place, name in enumerate(reported.groups)}
+    group = [number.get(name) for name in grouped(people[reported.field])]
+    study = [reported.studies.index(each) for each in people["study_id"]]
+    table = pd.DataFrame({"study": study, "participant": people["participant"], "group": group})
+    return table.astype({"group": "Int64"})
+
+
+def _resamples(reported: Reported) -> list[DataTable]:
+    """How often each study is drawn in each resample, a table for every number of studies that a number rests on."""
+    tables = []
+    for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES):
+        drawn = pd.DataFrame(resamples(n, seed=SEED).astype(int), columns=[f"s_{i}" for i in range(1, n + 1)])
+        about = Column(f"how often the study of this position among {n}, in order, is drawn", "times")
+        columns = {"draw": Column("position of the resample"), "s_*": about}
+        table = drawn.rename_axis("draw").reset_index()
+        tables.append(DataTable(f"resamples_{n}", f"resamples of {n} studies", table, columns))
+    return tables
+
+
+def _sizes(reported: Reported) -> set[int]:
+    """How many studies there are behind every number that has, or could have, an interval over studies."""
+    comparison = reported.comparison
+    given = {each.name: each.by_study.notna() for each in comparison.summaries}
+    sizes = {int(n) for table in given.values() for n in table.sum()}
+    for first, second in reported.pairs:
+        sizes |= {int(n) for n in (given[first] & given[second]).sum()}
+    for name in comparison.names:
+        pairs = comparison.pairs(name)
+        clear = np.abs(pairs.human) > float(ndtri(0.5 + CONFIDENCE / 2)) * pairs.human_se
+        sizes.add(len(set(pairs.study[clear & np.isfinite(pairs.predicted)])))
+        sizes |= {comparison.agreements[name].n_studies, comparison.worths[name].n_studies}
+    return sizes

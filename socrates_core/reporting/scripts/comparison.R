@@ -1,0 +1,332 @@
+# Computes every number of report.html again from data/ and compares it with numbers.csv.
+#
+#     Rscript comparison.R            base R alone, no package; analysis.R lies beside it
+#
+# Ends with 0 where every number agrees within the tolerance (relative to numbers above 1), else with 1 and the
+# first differences. Keys are quantity/predictor/place, as codebook.csv tells. Intervals of groups are left out: they
+# come from people redrawn by numpy's generator, which comparison.py repeats.
+
+tolerance <- 1e-8
+floor_of_log <- 1e-6 # the least probability of the log score
+zero <- 1e-9 # an effect or a difference below it is rounding
+min_studies <- 5 # fewer earn no interval over studies
+least <- 2 # the smallest number of respondents that is told apart
+min_people <- 30 # a smaller group is not compared
+paper <- c("wasserstein_observed", "accuracy_draw", "accuracy_draw_clipped")
+exact <- c(
+  "wasserstein_stated", "wasserstein_exact_observed", "wasserstein_exact_stated", "log_score", "ranked_probability",
+  "brier", "accuracy_median", "accuracy_median_clipped", "accuracy_expected", "accuracy_expected_clipped", "sd_ratio",
+  "valid_mass"
+)
+lower_is_better <- "^(wasserstein|ranked_probability|brier)"
+
+given <- grep("^--file=", commandArgs(FALSE), value = TRUE)
+folder <- if (length(given) == 0) "." else dirname(gsub("~+~", " ", sub("^--file=", "", given[1]), fixed = TRUE))
+
+# The functions of analysis.R, without what it does.
+for (each in parse(file.path(folder, "analysis.R"), encoding = "UTF-8")) {
+  if (is.call(each) && identical(each[[1]], as.name("<-")) && is.call(each[[3]]) &&
+    identical(each[[3]][[1]], as.name("function"))) {
+    eval(each)
+  }
+}
+
+computed <- new.env()
+pieces <- new.env()
+pieces$key <- list()
+pieces$number <- list()
+
+# Keeps numbers, one for each of `place`; NA leaves a part out of the key.
+put <- function(quantity, number, predictor = NA, place = NA) {
+  n <- length(number)
+  if (n == 0) return(invisible())
+  key <- paste(quantity, ifelse(is.na(predictor), "", predictor), ifelse(is.na(place), "", place), sep = "/")
+  pieces$key[[length(pieces$key) + 1]] <- sub("/+$", "", rep_len(key, n))
+  pieces$number[[length(pieces$number) + 1]] <- as.numeric(number)
+}
+
+put_ends <- function(quantity, told, ...) {
+  ends <- c("", "_low", "_high")
+  for (i in 1:3) put(paste0(quantity, ends[i]), told[i], ...)
+}
+
+empty <- function(x) if (length(x) == 0) NA_real_ else mean(x)
+mean_given <- function(x) empty(x[!is.na(x)])
+
+# Whole studies redrawn, as data/ says: a statistic of the sums (a row a study) with its percentile interval.
+drawn_studies <- list()
+resamples <- function(n) {
+  name <- paste0("resamples_", n)
+  if (is.null(drawn_studies[[name]])) {
+    table <- read_data(name)
+    drawn_studies[[name]] <<- as.matrix(table[, grep("^s_", names(table)), drop = FALSE])
+  }
+  drawn_studies[[name]]
+}
+
+bootstrap <- function(sums, statistic) {
+  value <- statistic(matrix(colSums(sums), nrow = 1))
+  if (nrow(sums) < min_studies) return(c(value, NA_real_, NA_real_))
+  drawn <- statistic(resamples(nrow(sums)) %*% sums)
+  usable <- drawn[is.finite(drawn)]
+  if (length(usable) < 0.95 * length(drawn)) return(c(value, NA_real_, NA_real_))
+  c(value, quantile(usable, c(0.025, 0.975), names = FALSE))
+}
+
+ratio <- function(totals) ifelse(totals[, 1] > 0, totals[, 2] / totals[, 1], NA_real_)
+
+mean_interval <- function(scores) {
+  scores <- scores[is.finite(scores)]
+  bootstrap(cbind(rep(1, length(scores)), scores), ratio)
+}
+
+# W between two sets of values: the area between their cumulative shares.
+between <- function(ours, theirs) {
+  places <- sort(c(ours, theirs))
+  inner <- places[-length(places)]
+  apart <- findInterval(inner, sort(ours)) / length(ours) - findInterval(inner, sort(theirs)) / length(theirs)
+  sum(abs(apart) * diff(places))
+}
+
+clip <- function(x, low, high) pmin(pmax(x, low), high)
+
+# W of one draw a person in shares of people's observed range, accuracy plain and clipped, n, n dropped.
+published <- function(response, drawn) {
+  both <- is.finite(response) & is.finite(drawn)
+  h <- response[both]
+  m <- drawn[both]
+  n <- c(sum(both), sum(!both))
+  if (length(h) < 2 || max(h) == min(h)) return(c(NA_real_, NA_real_, NA_real_, n))
+  span <- max(h) - min(h)
+  inside <- clip(m, min(h), max(h))
+  w <- between((h - min(h)) / span, (inside - min(h)) / span)
+  c(w, 1 - mean(abs(m - h)) / span, 1 - mean(abs(inside - h)) / span, n)
+}
+
+counts_of <- function(answers, values) {
+  given <- answers[!is.na(answers)]
+  tabulate(match(given, values), nbins = length(values))
+}
+
+# Scores of one distribution a person as a forecast of that person's answer: a row of shares for each.
+proper <- function(values, shares, human, mass) {
+  found <- setNames(rep(NA_real_, 9), exact[4:12])
+  found["valid_mass"] <- mean_given(mass)
+  n <- length(human)
+  k <- length(values)
+  if (n == 0) return(found)
+  rows <- shares / rowSums(shares)
+  at <- match(human, values)
+  happened <- matrix(0, n, k)
+  happened[cbind(seq_len(n), at)] <- 1
+  reached <- rows
+  for (j in seq_len(k)[-1]) reached[, j] <- reached[, j - 1] + rows[, j]
+  found["log_score"] <- mean(log(pmax(rows[cbind(seq_len(n), at)], floor_of_log)))
+  found["brier"] <- mean(rowSums((rows - happened)^2))
+  if (k > 1) {
+    below <- outer(human, values[-k], "<=")
+    missed <- (reached[, -k, drop = FALSE] - below)^2 %*% diff(values)
+    found["ranked_probability"] <- mean(missed) / (values[k] - values[1])
+  }
+  low <- min(human)
+  high <- max(human)
+  if (low == high) return(found)
+  enough <- reached >= reached[, k] / 2 - 1e-12
+  medians <- values[max.col(enough, ties.method = "first")]
+  for (end in c("", "_clipped")) {
+    places <- if (end == "") values else clip(values, low, high)
+    middle <- if (end == "") medians else clip(medians, low, high)
+    found[paste0("accuracy_median", end)] <- 1 - mean(abs(middle - human)) / (high - low)
+    apart <- abs(outer(human, places, "-"))
+    found[paste0("accuracy_expected", end)] <- 1 - mean(rowSums(rows * apart)) / (high - low)
+  }
+  found["sd_ratio"] <- moments(colMeans(rows), values)[2] / moments(rep(1, n), human)[2]
+  found
+}
+
+# Every measure of a cell, in the order of `paper`, `exact`, and the two means, n and n dropped.
+score <- function(cell) {
+  values <- cell$values
+  used <- is.finite(cell$human) & cell$answered
+  n <- counts_of(cell$human[used], values)
+  told <- if (any(used)) colMeans(cell$shares[used, , drop = FALSE]) else rep(NA_real_, length(values))
+  listed <- !cell$open && length(values) > 1
+  on_scale <- used & cell$human %in% values
+  stated <- NA_real_
+  if (listed) {
+    both <- is.finite(cell$human) & is.finite(cell$drawn)
+    at <- function(x) (x - values[1]) / diff(range(values))
+    if (sum(both) >= 2) stated <- between(at(cell$human[both]), clip(at(cell$drawn[both]), 0, 1))
+  }
+  c(
+    published(cell$response, cell$drawn)[1:3], stated, distance(values, told, n, "observed"),
+    if (listed) distance(values, told, n, "stated") else NA_real_,
+    proper(values, cell$shares[on_scale, , drop = FALSE], cell$human[on_scale], cell$mass),
+    empty(cell$human[used]), sum(told * values), sum(on_scale), sum(!on_scale)
+  )
+}
+
+measures <- c(paper, exact)
+of_cell <- c(measures, "human_mean", "predicted_mean", "n_rows", "n_dropped")
+
+studies <- read_data("studies")
+predictors <- read_data("predictors")
+cells <- read_data("cells")
+values <- read_data("values")
+rows <- read_data("rows")
+wide <- read_data("predicted_wide")
+long <- read_data("predicted_long")
+effects <- read_data("effects")
+differences <- read_data("people_differences")
+jackknife <- read_data("people_left_out")
+
+wrong <- character(0)
+for (path in list.files(file.path(folder, "data"), "^resamples_.*csv$")) {
+  n <- as.numeric(gsub("[^0-9]", "", path))
+  if (!all(rowSums(resamples(n)) == n)) wrong <- c(wrong, paste0(path, ": not every draw has as many studies as there are"))
+}
+
+rows_of <- split(seq_len(nrow(rows)), factor(rows$cell, levels = cells$cell))
+values_of <- split(as.numeric(values$value), paste(values$predictor, values$cell))
+wide_of <- split(wide, wide$predictor)
+long$cell <- rows$cell[match(long$row, rows$row)]
+long_of <- split(long, paste(long$predictor, long$cell))
+models <- predictors$predictor[predictors$kind == "model"]
+
+# The cells as a model or baseline sees them.
+cells_of <- function(p) {
+  told <- wide_of[[as.character(p)]]
+  told <- told[match(rows$row, told$row), ]
+  is_model <- predictors$kind[predictors$predictor == p] == "model"
+  found <- lapply(seq_len(nrow(cells)), function(i) {
+    own <- rows_of[[i]]
+    places <- values_of[[paste(if (is_model) p else 0, cells$cell[i])]]
+    listed <- long_of[[paste(p, cells$cell[i])]]
+    shares <- matrix(NA_real_, length(own), length(places))
+    if (!is.null(listed)) {
+      at <- match(listed$row, rows$row[own])
+      shares[unique(at), ] <- 0
+      shares[cbind(at, match(listed$value, places))] <- listed$probability
+    }
+    list(
+      study = cells$study[i], item = cells$item[i], condition = cells$condition_num[i], open = cells$open[i] == 1,
+      values = places, shares = shares, drawn = as.numeric(told$drawn[own]), mass = as.numeric(told$valid_mass[own]),
+      response = as.numeric(rows$response[own]), human = as.numeric(rows$value[own]),
+      participant = rows$participant[own]
+    )
+  })
+  name <- predictors$name[predictors$predictor == p]
+  if (!is_model && name %in% c("uniform", "condition-blind", "majority")) found <- alike(found, name)
+  lapply(found, function(cell) c(cell, list(answered = is.finite(rowSums(cell$shares)))))
+}
+
+# The cells with a baseline's distribution, which is everybody's: of people who were asked the same question.
+alike <- function(found, name) {
+  n <- lapply(found, function(cell) counts_of(cell$human, cell$values))
+  lapply(seq_along(found), function(i) {
+    cell <- found[[i]]
+    k <- length(cell$values)
+    same <- which(cells$pool == cells$pool[i])
+    if (name == "majority") same <- setdiff(same, i)
+    weights <- if (name == "uniform") rep(1, k) else Reduce(`+`, n[same], rep(0, k))
+    if (name == "majority") weights <- as.numeric(weights == max(weights) & weights > 0)
+    row <- if (sum(weights) > 0) weights / sum(weights) else rep(NA_real_, k)
+    cell$shares <- matrix(row, length(cell$human), k, byrow = TRUE)
+    cell
+  })
+}
+
+# Means by study, in order of study, of the columns of a matrix with a row a cell.
+by_study <- function(scores, study) {
+  found <- t(sapply(sort(unique(study)), function(s) apply(scores[study == s, , drop = FALSE], 2, mean_given)))
+  matrix(found, ncol = ncol(scores), dimnames = list(sort(unique(study)), colnames(scores)))
+}
+
+put_counts <- function(p, all_cells, study, scored, n_rows, n_dropped) {
+  put("n_studies", length(unique(study)), p)
+  put("n_cells", sum(scored), p)
+  put("n_skipped", sum(!scored), p)
+  put("n_rows", sum(n_rows[scored]), p)
+  put("n_dropped", sum(n_dropped), p)
+  put("n_off_scale", sum(sapply(all_cells, function(cell) sum(is.na(cell$human)))), p)
+}
+
+put_over_studies <- function(p, means) {
+  for (name in colnames(means)) {
+    put(paste0("study_", name), means[, name], p, rownames(means))
+    put_ends(name, mean_interval(means[, name]), p)
+  }
+}
+
+put_summary <- function(p, own) {
+  scores <- t(sapply(own, score))
+  colnames(scores) <- of_cell
+  for (name in of_cell) put(paste0("cell_", name), scores[, name], p, cells$cell)
+  place <- paste(cells$study, cells$condition_num, cells$task_num)
+  whole <- split(seq_len(nrow(cells)), factor(place, levels = unique(place)))
+  pooled <- t(sapply(whole, function(at) {
+    published(unlist(lapply(own[at], `[[`, "response")), unlist(lapply(own[at], `[[`, "drawn")))
+  }))
+  colnames(pooled) <- c(paper, "n_rows", "n_dropped")
+  study <- cells$study[match(unique(place), place)]
+  put_counts(p, own, study, !is.na(pooled[, 1]), pooled[, "n_rows"], pooled[, "n_dropped"])
+  means <- cbind(by_study(pooled[, paper, drop = FALSE], study), by_study(scores[, exact, drop = FALSE], cells$study))
+  put_over_studies(p, means)
+  means
+}
+
+# People against people: the mean W over all halvings of every cell.
+put_halves <- function(p, own) {
+  n <- lapply(own, function(cell) counts_of(cell$human, cell$values))
+  halved <- function(range_name) {
+    sapply(seq_along(own), function(i) {
+      if (range_name == "stated" && own[[i]]$open) NA_real_ else half_sample(own[[i]]$values, n[[i]], range_name)
+    })
+  }
+  scores <- cbind(wasserstein_exact_observed = halved("observed"), wasserstein_exact_stated = halved("stated"))
+  put_counts(p, own, cells$study, !is.na(scores[, 1]), sapply(n, sum), 0)
+  put_over_studies(p, by_study(scores, cells$study))
+}
+
+put_paired <- function(first, second, ours, theirs) {
+  for (name in setdiff(measures, "sd_ratio")) {
+    difference <- ours[, name] - theirs[, name]
+    given <- difference[is.finite(difference)]
+    better <- c(sum(given < -zero), sum(given > zero))
+    if (!grepl(lower_is_better, name)) better <- rev(better)
+    put(paste0("paired_", name, "_n_first_better"), better[1], first, second)
+    put(paste0("paired_", name, "_n_second_better"), better[2], first, second)
+    put(paste0("paired_", name, "_n_studies"), length(given), first, second)
+    put(paste0("paired_", name, "_n_dropped"), length(difference) - length(given), first, second)
+    put_ends(paste0("paired_", name), mean_interval(given), first, second)
+  }
+}
+
+source(file.path(folder, "comparison_people.R"), encoding = "UTF-8")
+
+seen <- lapply(setNames(unique(wide$predictor), unique(wide$predictor)), cells_of)
+left_out <- sum(studies$n_left_out)
+put("rows", nrow(rows) + left_out)
+put("rows_left_out", left_out)
+means <- list()
+for (p in names(seen)) means[[p]] <- put_summary(p, seen[[p]])
+put_halves(length(seen), seen[[1]])
+uniform <- as.character(predictors$predictor[predictors$kind == "baseline" & predictors$name == "uniform"])
+for (i in seq_along(models)) {
+  first <- as.character(models[i])
+  for (second in c(as.character(models[-seq_len(i)]), uniform)) {
+    put_paired(first, second, means[[first]], means[[second]])
+  }
+}
+people <- human_effects()
+for (name in c("human", "human_se", "n_human")) put(name, people[[name]], NA, effects$effect)
+for (p in as.character(models)) {
+  put("seconds", as.numeric(predictors$seconds[predictors$predictor == p]), p)
+  put("cost_usd", as.numeric(predictors$cost_usd[predictors$predictor == p]), p)
+  put_effects(p, seen[[p]], people)
+  put_worth(p, seen[[p]])
+  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen[[p]])
+}
+computed$key <- unlist(pieces$key)
+computed$number <- unlist(pieces$number)
+verdict(wrong, left_out = "^(parity|group_score)_(low|high)/")

@@ -1,0 +1,141 @@
+"""Effects of a comparison, and intervals of numbers over studies: whole studies are redrawn; see comparison.py."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from socrates_core.reporting.scripts.analysis import Found, read
+from socrates_core.reporting.scripts.comparison_cells import Cell
+
+ZERO = 1e-9  # an effect or a difference below it is rounding
+MIN_STUDIES = 5  # fewer earn no interval over studies
+NO_INTERVAL = (np.nan, np.nan)
+Told = tuple[float, float, float]  # a number and the ends of its interval
+
+
+def ends(quantity: str, place: str, told: Told) -> Found:
+    return {f"{quantity}{end}/{place}": float(x) for end, x in zip(("", "_low", "_high"), told, strict=True)}
+
+
+@cache
+def resamples(folder: Path, n: int) -> np.ndarray:
+    return read(folder, f"resamples_{n}").filter(like="s_").to_numpy(dtype=float)
+
+
+def bootstrap(folder: Path, sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Told:
+    """A statistic of the sums [s, m] over studies with its percentile interval over redrawn studies."""
+    value = float(statistic(sums.sum(axis=0)))
+    if len(sums) < MIN_STUDIES:
+        return value, *NO_INTERVAL
+    drawn = statistic(resamples(folder, len(sums)) @ sums)
+    usable = drawn[np.isfinite(drawn)]
+    if len(usable) < 0.95 * len(drawn):
+        return value, *NO_INTERVAL
+    low, high = np.quantile(usable, [0.025, 0.975])
+    return value, float(low), float(high)
+
+
+def ratio(totals: np.ndarray) -> np.ndarray:
+    weight = totals[..., 0]
+    return np.where(weight > 0, totals[..., 1] / np.where(weight > 0, weight, 1), np.nan)
+
+
+def mean_interval(folder: Path, scores: np.ndarray) -> Told:
+    given = scores[np.isfinite(scores)]
+    return bootstrap(folder, np.stack([np.ones(len(given)), given], axis=1), ratio)
+
+
+def human_effects(folder: Path) -> pd.DataFrame:
+    """People's effects in shares of the scale: paired where both answers are one person's, else Welch's error."""
+    table = read(folder, "people_differences")
+    differences, none = dict(list(table.groupby("effect"))), table.iloc[:0]
+    rows = {}
+    for effect in read(folder, "effects").to_dict("records"):
+        own = differences.get(effect["effect"], none)
+        sides = [own[own[name].notna()] for name in ("value", "value_reference")]
+        ours, theirs = (
+            np.repeat(side[name].to_numpy(dtype=float), side["n"])
+            for side, name in zip(sides, ("value", "value_reference"), strict=True)
+        )
+        difference = ours.mean() - theirs.mean() if len(ours) and len(theirs) else np.nan
+        if own[["value", "value_reference"]].notna().all(axis=None):
+            error = error_of(ours - theirs)
+        else:
+            error = np.hypot(error_of(ours), error_of(theirs))
+        span = effect["span"]
+        rows[effect["effect"]] = (difference / span, error / span, len(ours) + len(theirs))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["human", "human_se", "n_human"])
+
+
+def error_of(answers: np.ndarray) -> float:
+    return float(answers.std(ddof=1) / np.sqrt(len(answers))) if len(answers) > 1 else np.nan
+
+
+def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Found:
+    """A model's effects where it answered in both conditions, and how they agree with people's."""
+    means: dict[tuple[int, int], list[np.ndarray]] = {}
+    for cell in cells:
+        own = cell.shares[cell.answered] @ cell.values
+        means.setdefault((cell.item, cell.condition_num), []).extend([own] if len(own) else [])
+    found, rows = dict[str, float](), []
+    for effect in read(folder, "effects").to_dict("records"):
+        sides = [means.get((effect["item"], effect[name]), []) for name in ("condition_num", "reference_num")]
+        if all(sides):
+            ours, theirs = (np.concatenate(side) for side in sides)
+            rows.append((effect["effect"], effect["study"], (ours.mean() - theirs.mean()) / effect["span"]))
+            found[f"predicted/{p}/{effect['effect']}"] = float(rows[-1][2])
+            found[f"n_predicted/{p}/{effect['effect']}"] = float(len(ours) + len(theirs))
+    table = pd.DataFrame(rows, columns=["effect", "study", "predicted"])
+    return found | agreement(folder, p, table.join(people, on="effect"))
+
+
+def agreement(folder: Path, p: int, table: pd.DataFrame) -> Found:
+    """How a model's effects agree with people's, all effects alike, whole studies redrawn."""
+    study, human, error, predicted = (
+        table[name].to_numpy(dtype=float) for name in ("study", "human", "human_se", "predicted")
+    )
+    both = np.isfinite(human) & np.isfinite(predicted)
+    s, h, m = study[both], human[both], predicted[both]
+    a, b = (h - h.mean(), m - m.mean()) if len(h) else (h, m)
+    clear = np.abs(h) > stats.norm.ppf(0.975) * error[both]
+    sign = [np.where(np.abs(x) < ZERO, 0, np.sign(x)) for x in (h, m)]
+    same = (1 + sign[0] * sign[1]) / 2
+
+    def of(statistic: Callable[[np.ndarray], np.ndarray], used: np.ndarray, *columns: np.ndarray) -> Told:
+        table = pd.DataFrame([np.ones(used.sum()), *(x[used] for x in columns)]).T
+        return bootstrap(folder, table.groupby(s[used]).sum().to_numpy(), statistic)
+
+    everything, moments = np.ones(len(h), dtype=bool), (a, b, a * a, a * b, b * b)
+    found = {
+        "sign": of(ratio, everything, same), "sign_clear": of(ratio, clear, same),
+        "r": of(correlation, everything, *moments), "slope": of(slope, everything, *moments),
+        "rmse": of(lambda totals: np.sqrt(ratio(totals)), everything, (h - m) ** 2),
+    }  # fmt: skip
+    n = {"n_effects": len(h), "n_studies": len(set(s)), "n_clear": clear.sum(), "n_dropped": (~both).sum()}
+    told = {f"effects_{name}/{p}": float(x) for name, x in n.items()}
+    return told | {
+        key: x for name, each in found.items() for key, x in ends(f"effects_{name}", str(p), each).items()
+    }
+
+
+def spreads(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Variance of people's effects, covariance, variance of predicted ones; NaN for fewer than three."""
+    n = np.where(totals[..., 0] >= 3, totals[..., 0], np.nan)
+    a, b, aa, ab, bb = (totals[..., column] / n for column in range(1, 6))
+    return aa - a * a, ab - a * b, bb - b * b
+
+
+def correlation(totals: np.ndarray) -> np.ndarray:
+    human, both, predicted = spreads(totals)
+    usable = (human > ZERO**2) & (predicted > ZERO**2)
+    return np.where(usable, both / np.sqrt(np.where(usable, human * predicted, 1)), np.nan)
+
+
+def slope(totals: np.ndarray) -> np.ndarray:
+    _, both, predicted = spreads(totals)
+    usable = predicted > ZERO**2
+    return np.where(usable, both / np.where(usable, predicted, 1), np.nan)

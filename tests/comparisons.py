@@ -1,0 +1,36 @@
+"""Finished comparisons to report on: stand-ins on starter studies, in a home of its own or in the test's."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from socrates_core.evaluation.comparison import Comparison
+from socrates_core.evaluation.results import Evaluation, load_evaluation
+from socrates_core.evaluation.run import run_evaluation
+from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Reporter
+from socrates_core.reporting.comparison_folder import write_comparison_report
+from socrates_core.simulation.spec import ModelRequest
+
+
+def evaluated(model: str, studies: Sequence[str], *, cap: int) -> Evaluation:
+    job = submit_evaluation(ModelRequest(model), studies=studies, cap=cap)
+    claimed = store.claim_next()
+    assert claimed is not None
+    store.finish(claimed, "done", result=run_evaluation(job.id, Reporter(claimed)))
+    return load_evaluation(job.id)
+
+
+@contextmanager
+def compared(studies: Sequence[str], prepared: Path, folder: Path) -> Iterator[tuple[Comparison, Path]]:
+    """Uniform and echo, at most six people a cell, beside each other in a home of their own, and their report."""
+    shutil.copytree(prepared / "corpora", folder / "home" / "corpora")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOCRATES_HOME", str(folder / "home"))
+        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        comparison = Comparison([evaluated(model, studies, cap=6) for model in ("echo", "uniform")])
+        yield comparison, write_comparison_report(comparison, folder / "out")

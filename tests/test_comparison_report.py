@@ -1,0 +1,307 @@
+"""Reports of comparisons: scripts compute every number again and find what was changed; the page shows no other."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from socrates_core.errors import UserError
+from socrates_core.evaluation.comparison import Comparison
+from socrates_core.evaluation.published import read_published
+from socrates_core.evaluation.results import Evaluation
+from socrates_core.records import Scale
+from socrates_core.reporting.comparison_folder import write_comparison_report
+from socrates_core.reporting.comparison_measures import MEASURES, PAIRED, TABLES
+from socrates_core.reporting.page import number_label
+from socrates_core.reporting.scripts import comparison as script
+from socrates_core.seen.record import Seen
+from socrates_core.simulation.spec import ModelRequest
+from tests.comparisons import compared, evaluated
+from tests.test_report import HOSTILE, Page
+from tests.test_report_scripts import change
+
+STUDIES = ("framing", "garcia", "kakadu", "talor", "weather")
+RSCRIPT = shutil.which("Rscript")
+needs_r = pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so comparison.R is not run")
+Written = tuple[Comparison, Path]
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
+    """Enough studies for intervals, on lists, ranges and batteries."""
+    with compared(STUDIES, prepared, tmp_path_factory.mktemp("compared")) as told:
+        yield told
+
+
+def recompute(folder: Path, name: str = "comparison.py") -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-s", "-E"] if name.endswith(".py") else [str(RSCRIPT)]
+    command = [*program, str(folder / name)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+
+
+def copied(folder: Path, target: Path) -> Path:
+    return Path(shutil.copytree(folder, target))
+
+
+def test_the_python_script_computes_every_number_again_without_this_project(written: Written) -> None:
+    done = recompute(written[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    numbers = pd.read_csv(written[1] / "numbers.csv")
+    assert f"{len(numbers)} numbers, 0 differences" in done.stdout and len(numbers) > 5000
+    quantities = set(numbers["quantity"])
+    assert set(MEASURES) | {f"{name}_low" for name in MEASURES} <= quantities
+    assert {
+        "worth_low",
+        "effects_r_high",
+        "paired_brier_low",
+        "study_log_score",
+        "cell_sd_ratio",
+    } <= quantities
+    for path in written[1].glob("*.py"):
+        assert "socrates" not in path.read_text().casefold()
+
+
+def test_the_numbers_are_the_comparisons_own(written: Written) -> None:
+    comparison, folder = written
+    numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
+    for p, row in enumerate(comparison.table().to_dict("records")):
+        for name in ("wasserstein_observed", "log_score_low", "wasserstein_exact_stated_high", "n_dropped"):
+            if not np.isnan(row[name]):
+                assert numbers[f"{name}/{p}"] == pytest.approx(row[name], rel=1e-12)
+    assert numbers["effects_slope/0"] == comparison.agreements["echo (none)"].slope.value
+    assert numbers["worth_high/1"] == comparison.worths["uniform (none)"].high
+    paired = comparison.paired("brier", "echo (none)", "uniform", lower_is_better=True)
+    assert numbers["paired_brier_n_second_better/0/2"] == paired.n_second_better
+    worst = comparison.scores["log_score"].iloc[3]
+    assert numbers["cell_log_score/0/3"] == pytest.approx(worst, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("data/rows.csv value", "/0"), ("data/rows.csv response", "wasserstein_observed"),
+        ("data/predicted_wide.csv drawn", "accuracy_draw"), ("data/predicted_wide.csv valid_mass", "valid_mass"),
+        ("data/predicted_long.csv probability", "wasserstein_exact_observed/0"),
+        ("data/people_differences.csv n", "human"), ("data/studies.csv n_left_out", "rows"),
+        ("data/resamples_5.csv s_1", "not every draw"),
+        ("data/predictors.csv seconds", "seconds"), ("numbers.csv number", "in numbers.csv"),
+    ],
+)  # fmt: skip
+def test_a_changed_cell_is_found(
+    written: Written, tmp_path: Path, place: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copied(written[1], tmp_path / "out")
+    name, column = place.split()
+    change(folder / name, column)
+    assert script.main(folder) == 1
+    assert told in capsys.readouterr().out
+
+
+@needs_r
+def test_the_r_script_agrees_and_finds_a_changed_cell(written: Written, tmp_path: Path) -> None:
+    folder = copied(written[1], tmp_path / "with a blank")
+    done = recompute(folder, "comparison.R")
+    assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr
+    change(folder / "data" / "predicted_long.csv", "probability")
+    done = recompute(folder, "comparison.R")
+    assert done.returncode == 1 and "wasserstein_exact_observed/0" in done.stdout, done.stdout + done.stderr
+
+
+def agrees(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both scripts, where R is there, agree with the numbers."""
+    assert script.main(folder) == 0, capsys.readouterr().out
+    if RSCRIPT:
+        done = recompute(folder, "comparison.R")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_scripts_agree_where_people_left_out_in_turn_give_the_interval_and_answers_are_missing(
+    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Within people, off the scale, batteries; every fourth answer of the model is missing."""
+    found = evaluated("echo", ["abortion", "apple", "garcia"], cap=4)
+    rows = found.rows.copy()
+    missing = rows.index % 4 == 1
+    rows.loc[missing, ["mean", "drawn", "valid_mass"]] = np.nan
+    rows["probabilities"] = rows["probabilities"].where(~missing, None)
+    vars(found)["rows"] = rows
+    comparison = Comparison([found])
+    assert comparison.worths["echo (none)"].interval_over == "people"
+    assert comparison.summaries[0].n_dropped == missing.sum() > 20
+    agrees(write_comparison_report(comparison, tmp_path / "out"), capsys)
+
+
+def test_the_scripts_agree_where_answers_are_drawn_and_each_model_has_its_own_numbers(
+    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparison = Comparison([evaluated(model, ["kakadu", "talor"], cap=6) for model in ("echo", "uniform")])
+    for model, cells in enumerate(comparison.cells):
+        for place, cell in enumerate(cells):
+            if cell.study_id == "talor":
+                values = sorted({*cell.values, *([99.5] if model else [])})
+                shares = np.pad(cell.probabilities, ((0, 0), (0, len(values) - len(cell.values))))
+                scale = Scale("enum_labels", labels=tuple((value, "") for value in values))
+                cells[place] = replace(cell, is_drawn=True, scale=scale, probabilities=shares)
+    folder = write_comparison_report(comparison, tmp_path / "out")
+    scores = comparison.scores.query("study_id == 'talor'")
+    assert (
+        scores["wasserstein_exact_stated"].isna().all() and scores["wasserstein_exact_observed"].notna().any()
+    )
+    agrees(folder, capsys)
+
+
+def test_groups_are_compared_where_a_field_is_asked_for(
+    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparison = Comparison([evaluated("echo", ["kakadu"], cap=100)])
+    folder = write_comparison_report(comparison, tmp_path / "out", field="gender")
+    numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
+    assert numbers["parity/0"] == comparison.parity("echo (none)", "gender").difference.value > 0
+    assert numbers["parity_high/0"] > 0 and "parity gap" in Page(folder / "report.html").text
+    agrees(folder, capsys)
+    for name, column, told in (
+        ("people_left_out", "turn", "worth_low"),
+        ("people_groups", "group", "group_score"),
+    ):
+        change(folder / "data" / f"{name}.csv", column)
+        assert script.main(folder) == 1 and told in capsys.readouterr().out
+
+
+def test_what_a_model_saw_is_left_out_and_counted(
+    starter_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = {"tuned": Seen(studies=("talor",)), "all": Seen(studies=("kakadu", "talor"))}
+    monkeypatch.setattr("socrates_core.evaluation.comparison.seen_of", seen.__getitem__)
+    found = evaluated("echo", ["kakadu", "talor"], cap=4)
+
+    def saw(name: str) -> Comparison:
+        tuned = Evaluation(replace(found.spec, model=ModelRequest(name)), found.manifest)
+        vars(tuned)["rows"] = found.rows
+        return Comparison([tuned])
+
+    folder = write_comparison_report(saw("tuned"), tmp_path / "out")
+    studies = pd.read_csv(folder / "data" / "studies.csv")
+    assert dict(zip(studies["study_id"], studies["n_left_out"], strict=True)) == {
+        "kakadu": 0, "talor": (found.rows["study_id"] == "talor").sum(),
+    }  # fmt: skip
+    prompts = [json.loads(line) for line in (folder / "prompts.jsonl").read_text().splitlines()]
+    assert {each["study_id"] for each in prompts} == {"kakadu"} and len(prompts) == 2
+    told = " ".join(Page(folder / "report.html").text.split())
+    assert f"{studies['n_left_out'].sum()} of {len(found.rows)} rows were in the training" in told
+    agrees(folder, capsys)
+    with pytest.raises(UserError, match="nothing to report"):
+        write_comparison_report(saw("all"), tmp_path / "none")
+
+
+def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: Written) -> None:
+    html, page = (written[1] / "report.html").read_text(), Page(written[1] / "report.html")
+    known = pd.read_csv(written[1] / "numbers.csv").set_index("key")["number"]
+    assert len(page.numbers) > 400
+    styles = ("count", "percent", "signed", "w", "plain")
+    for key, value, shown in page.numbers:
+        assert known[key] == pytest.approx(value, rel=1e-12, abs=1e-15)
+        assert shown in {number_label(value, style) for style in styles}
+    results = html[html.index("<h2>Scores") : html.index("<h2>Limits")]
+    assert not re.findall(r"<td[^>]*>\s*[−-]?\d", results)  # no bare figure in a cell of a result
+    assert {key.split("/")[0] for key, _, _ in page.numbers} >= {
+        *MEASURES, "wasserstein_observed_low", "worth", "effects_sign", "human", "predicted", "n_off_scale",
+        *(f"paired_{name}" for name in PAIRED), "study_wasserstein_observed", "cell_wasserstein_exact_stated",
+    }  # fmt: skip
+
+
+def test_the_page_loads_nothing_and_says_its_conventions_and_limits_where_the_numbers_are(
+    written: Written,
+) -> None:
+    html, page = (written[1] / "report.html").read_text(), Page(written[1] / "report.html")
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form", "img"} & {
+        t for t, _ in page.tags
+    }
+    assert "url(" not in html and "@import" not in html and "default-src 'none'" in html
+    for section in ("Scores", "Studies", "Worst cells", "Effects"):
+        start = html.index(f"<h2>{section}</h2>")
+        assert "Screening, not a replacement for people" in html[start : start + 800]
+    for told in (
+        *TABLES,
+        *(measured.told for measured in MEASURES.values()),
+        "carry no interval",
+        "arXiv:2509.05830",
+    ):
+        assert told in page.text
+    assert "Published on the same 40 studies" not in page.text
+
+
+def test_published_rows_are_shown_where_they_may_be_and_are_no_numbers_of_the_folder(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The starter studies are not those 40, so the rule is replaced here; its own test is with the page."""
+    monkeypatch.setattr(
+        "socrates_core.reporting.comparison_page.published_beside", lambda comparison: read_published()[0]
+    )
+    page = Page(write_comparison_report(written[0], tmp_path / "out") / "report.html")
+    assert "Published on the same 40 studies" in page.text and "GPT-4o 5-shot" in page.text
+    ours, mine = Page(written[1] / "report.html").numbers, page.numbers
+    assert mine == ours
+
+
+def test_hostile_text_stays_text_everywhere(starter_home: Path, tmp_path: Path) -> None:
+    found = evaluated("echo", ["talor"], cap=4)
+    card = {**found.manifest["card"], "name": f"m {HOSTILE}", "revision": f"r {HOSTILE}"}
+    hostile = Evaluation(found.spec, {**found.manifest, "card": card})
+    comparison = Comparison([hostile])
+    comparison.cells[0][:] = [
+        replace(cell, condition=f"c {HOSTILE}", outcome="=1+1") for cell in comparison.cells[0]
+    ]
+    folder = write_comparison_report(comparison, tmp_path / "out")
+    page = Page(folder / "report.html")
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any(name.startswith("on") for _, told in page.tags for name in told)
+    shown = " ".join(page.text.split())
+    assert all(part + " ".join(HOSTILE.split()) in shown for part in ("m ", "r ", "c "))
+    assert (pd.read_csv(folder / "data" / "cells.csv")["outcome"] == "'=1+1").all()
+    assert script.main(folder) == 0
+
+
+def test_the_codebook_describes_every_column_and_the_same_comparison_gives_the_same_files(
+    written: Written, tmp_path: Path
+) -> None:
+    comparison, folder = written
+    codebook = pd.read_csv(folder / "codebook.csv", keep_default_na=False)
+    assert (codebook["meaning"].str.len() > 2).all()
+    described = set(zip(codebook["file"], codebook["column"], strict=True))
+    for path in [folder / "numbers.csv", *(folder / "data").glob("*.csv")]:
+        assert {(path.stem, name) for name in pd.read_csv(path)} == {
+            each for each in described if each[0] == path.stem
+        }
+    again = write_comparison_report(Comparison(comparison.evaluations), tmp_path / "again")
+    assert (again / "SHA256SUMS").read_text() == (folder / "SHA256SUMS").read_text()
+    with pytest.raises(UserError, match="not empty"):
+        write_comparison_report(comparison, folder)
+    with pytest.raises(UserError, match="no demographic field 'height'"):
+        write_comparison_report(comparison, tmp_path / "out", field="height")
+
+
+def test_the_command_takes_evaluations(starter_home: Path, tmp_path: Path) -> None:
+    ids = [evaluated(model, ["kakadu"], cap=4).id for model in ("echo", "uniform")]
+
+    def report(*asked: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "socrates_core", "report", *asked, "--output", str(tmp_path / "out")]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    mixed = report(ids[0], "20260101-000000-none-0000")
+    assert mixed.returncode != 0 and "There is no evaluation" in mixed.stderr
+    done = report(*ids, "--json")
+    assert done.returncode == 0, done.stderr
+    assert Path(json.loads(done.stdout)["report"]).exists()
