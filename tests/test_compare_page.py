@@ -259,3 +259,10 @@ def test_a_job_leads_to_its_comparison(starter_home: Path) -> None:
     found = evaluate(studies=["kakadu"])
     links = open_page(JOBS, job=found.id).get("page_link")
     assert [link.proto.query_string for link in links] == [f"evaluations={found.id}"]
+
+
+def test_the_report_is_packed_with_its_scripts(starter_home: Path) -> None:
+    found = evaluate("uniform")
+    app = open_compare(found, compare_view="Downloads")
+    app.button(key="comparison_prepare").click().run()
+    assert not app.exception and len(app.get("download_button")) == 4

@@ -122,7 +122,7 @@ def look_at_the_results(page: Page) -> None:
     expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart").first).to_contain_text("People’s answers")
     page.get_by_text("Effects", exact=True).click()
-    see(page, "Predicted effects carry no interval")
+    see(page, "No calibrated effects")
 
 
 def check_the_export(page: Page) -> None:

@@ -11,6 +11,7 @@ from pages.view import charts, compare_charts, comparing, data, state
 from pages.view.calibrated import show_calibration
 from pages.view.comparing import BETTER, CHARTED, MEASURES
 from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, theme
+from pages.view.report import show_comparison_report
 from pages.view.text import counted, escape, visible
 from socrates_core.analysis.parity import MINIMUM, Parity
 from socrates_core.evaluation.calibrating import calibration_for
@@ -256,6 +257,11 @@ def show_downloads(comparison: Comparison) -> None:
                 f"{told} as CSV", partial(_as_csv, table), f"{told.lower()}.csv",
                 "text/csv", key=f"download_{told.lower()}", on_click="ignore", icon=":material/download:",
             )  # fmt: skip
+    corpus = comparison.corpus.name
+    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
+    fields = {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}
+    chosen = linked_select("Groups in the report", {"": "none"} | fields, "field", "report")
+    show_comparison_report(comparison, chosen or None)
 
 
 def _as_csv(table: Callable[[], pd.DataFrame]) -> bytes:

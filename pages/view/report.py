@@ -9,6 +9,8 @@ import streamlit as st
 from pages.view import frames
 from pages.view.text import escape
 from socrates_core.errors import UserError
+from socrates_core.evaluation.comparison import Comparison
+from socrates_core.reporting.comparison_folder import write_comparison_report
 from socrates_core.reporting.folder import write_report
 from socrates_core.simulation.export import zip_folder
 from socrates_core.simulation.results import Run
@@ -48,6 +50,23 @@ def show_report(run: Run) -> None:
             "Download the page alone", packed.page, f"{name}.html", "text/html", on_click="ignore",
             icon=":material/description:", key="export_page",
         )  # fmt: skip
+
+
+def show_comparison_report(comparison: Comparison, field: str | None) -> None:
+    """The button that makes a comparison's report; with a demographic `field` its groups are in it."""
+    st.markdown(
+        "**Report**: one page that needs no network, and its folder: every row that was asked, baselines, codebook, "
+        "prompts, sources, and scripts in Python and R that compute every number again."
+    )
+    if not st.button("Prepare the report", icon=":material/folder_zip:", key="comparison_prepare"):
+        return
+    with st.spinner("Computing and packing"), tempfile.TemporaryDirectory() as folder:
+        written = write_comparison_report(comparison, Path(folder) / "comparison", field=field)
+        packed = zip_folder(written)
+    st.download_button(
+        "Download the report", packed, "comparison.zip", "application/zip", on_click="ignore", type="primary",
+        icon=":material/download:", key="comparison_download",
+    )  # fmt: skip
 
 
 def _pack(run: Run, *, by_browser: bool) -> Packed:
