@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from pages.view import charts
+from pages.view import charts, data
 from pages.view.figures import figure_files, to_svg_png
 from pages.view.palette import DARK, LIGHT, model_colours
 from pages.view.plain import plain_text, readable, wrapped
@@ -217,3 +217,14 @@ def test_without_a_browser_the_user_is_told_what_to_install(monkeypatch: pytest.
     monkeypatch.setenv("BROWSER_PATH", "/nowhere/chrome")
     with pytest.raises(UserError, match="Chrome or Chromium"):
         to_svg_png(go.Figure())
+
+
+def test_an_effect_without_a_number_in_the_common_unit_is_left_out_rather_than_drawn_as_nan() -> None:
+    frame = pd.DataFrame({
+        "difference": [1.0, 300.0, np.nan], "low": [0.5, 100.0, np.nan], "high": [1.5, 500.0, np.nan],
+        "span": [4.0, np.nan, 10.0],
+    })  # fmt: skip
+    drawn, unit = data.in_one_unit(frame)
+    assert unit == "% of each scale's range" and drawn["difference"].tolist() == [25.0]
+    alone, unit = data.in_one_unit(frame.iloc[1:2])
+    assert unit == "scale points" and alone["difference"].tolist() == [300.0]

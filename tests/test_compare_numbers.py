@@ -16,6 +16,7 @@ from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.published import published_beside
 from socrates_core.evaluation.results import Evaluation
 from socrates_core.files import write_json
+from socrates_core.reporting.comparison_measures import MEASURES
 from tests.test_compare_page import evaluate, no_worker, open_compare
 from tests.test_pages import fine
 from tests.test_splits import made_up
@@ -27,7 +28,7 @@ def test_the_table_holds_the_comparisons_numbers_and_no_valid_mass_of_a_baseline
     comparison = Comparison([evaluate()])
     table = comparing.measures_table(comparison).set_index("Who")
     measures = comparison.summaries[0].measures
-    for name, shown in comparing.MEASURES.items():
+    for name, shown in MEASURES.items():
         assert (
             table.loc["echo (none)", shown.label] == f"{measures[name].value:.3f}"
         )  # three studies: no interval

@@ -88,6 +88,8 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
     drawn, unit = data.in_one_unit(frame)
     show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "people_effects")
+    if len(drawn) < len(frame):
+        st.caption("Open outcomes have no range to be a share of; they stand in the table alone.")
     table = frame.assign(interval=[interval_text(e.effect.low, e.effect.high) for e in effects])
     st.dataframe(
         table, hide_index=True, key="effects_table", alt="Differences in means with intervals and p-values",

@@ -120,7 +120,14 @@ def show_effects(run: Run) -> None:
     frame = frames.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
     drawn, unit = data.in_one_unit(frame)
-    show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "effects")
+    if drawn.empty:
+        st.info("No effect is known: the model gave no valid answer to compare.", icon=":material/info:")
+    else:
+        show_chart(charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "effects")
+    if len(drawn) < len(frame):
+        st.caption(
+            "Effects without a number in this unit, as on open outcomes beside listed ones, are left out."
+        )
     st.caption(
         f"Difference in means against the reference condition, in {unit}. People: 95% intervals. Predicted: as the "
         "model said, without an interval; raw simulated effects are known to be about twice too large."

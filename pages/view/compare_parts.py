@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.view import charts, compare_charts, comparing, data, state
 from pages.view.calibrated import show_calibration
-from pages.view.comparing import BETTER, CHARTED, MEASURES
+from pages.view.comparing import BETTER, CHARTED
 from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, theme
 from pages.view.report import show_comparison_report
 from pages.view.text import counted, escape, visible
@@ -18,6 +18,7 @@ from socrates_core.evaluation.calibrating import calibration_for
 from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.scores import PAPER
 from socrates_core.personas import label
+from socrates_core.reporting.comparison_measures import MEASURES
 
 PAGE = 50
 

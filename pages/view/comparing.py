@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,50 +18,13 @@ from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.published import published_beside
 from socrates_core.evaluation.results import Evaluation
 from socrates_core.records import Scale
+from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
 LOW_MASS = 0.5
-DRAWN = "one draw from each person's distribution, every response as observed"
-WHOLE = "the exact distributions, answers off the scale left out"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """How a measure is named, what it says in a sentence, and which end of it is better ("" for neither)."""
-
-    label: str
-    told: str
-    better: Literal["low", "high", ""]
-
-
-MEASURES = {
-    "wasserstein_observed": Shown("W, as published", f"W of {DRAWN}, in shares of people's observed range", "low"),
-    "wasserstein_exact_observed": Shown("W exact, observed range", f"W of {WHOLE}, in shares of people's range", "low"),
-    "wasserstein_exact_stated": Shown("W exact, stated scale", f"W of {WHOLE}, in shares of the stated scale", "low"),
-    "wasserstein_stated": Shown("W drawn, stated scale", "the same of one draw a person", "low"),
-    "accuracy_draw": Shown(
-        "Accuracy, as published", f"1 minus the distance of {DRAWN}, in shares of people's observed range", "high"
-    ),
-    "accuracy_draw_clipped": Shown("Accuracy drawn, clipped", "the same, no draw counted beyond that range", "high"),
-    "accuracy_median": Shown("Accuracy of medians", "1 minus the distance of each person's median answer", "high"),
-    "accuracy_median_clipped": Shown("Accuracy of medians, clipped", "the same, clipped to the observed range", "high"),
-    "accuracy_expected": Shown("Accuracy expected", "what a draw has on average, without the luck of one", "high"),
-    "accuracy_expected_clipped": Shown("Accuracy expected, clipped", "the same, clipped", "high"),
-    "log_score": Shown("Log score", "mean log probability, in nats, of the answer that a person gave", "high"),
-    "ranked_probability": Shown(
-        "RPS", "ranked probability score: squared distance of cumulative probabilities from each answer", "low"
-    ),
-    "brier": Shown("Brier score", "squared distance of the probabilities from each answer, from 0 to 2", "low"),
-    "sd_ratio": Shown("SD ratio", "spread of the predicted answers over people's; 1 is as varied as people", ""),
-    "valid_mass": Shown("Valid mass", "probability that the model gave to valid answers", "high"),
-}  # fmt: skip
 CHARTED = (
     "wasserstein_observed", "wasserstein_exact_observed", "wasserstein_exact_stated", "accuracy_draw", "log_score",
     "ranked_probability", "valid_mass",
 )  # fmt: skip
-NAMES = {
-    "uniform": "Uniform guess", "condition-blind": "Condition-blind people", "majority": "Most frequent answer",
-    "pilot of 30": "Regression on a pilot of 30", "half-sample": "Half of the people (ceiling)",
-}  # fmt: skip
 BETTER = {"low": "Lower is better.", "high": "Higher is better.", "": ""}
 
 

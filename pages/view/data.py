@@ -196,11 +196,13 @@ def in_one_unit(effects: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
     `effects` has columns difference, low, high (and the like, such as low_50) and span, the range of the outcome's
     scale. Scale points where all outcomes share one range; percentage points for yes or no; else shares of each
-    scale's range.
+    scale's range, which an open outcome has not. Effects that are not known in that unit are left out.
     """
     spans = effects["span"].unique()
     if len(spans) == 1 and spans[0] != 1:
-        return effects, "scale points"
+        return effects.dropna(subset=["difference"]), "scale points"
     columns = [name for name in map(str, effects) if name.split("_")[0] in ("difference", "low", "high")]
     scaled = effects.assign(**{name: 100 * effects[name] / effects["span"] for name in columns})
-    return scaled, "percentage points" if len(spans) == 1 else "% of each scale's range"
+    return scaled.dropna(subset=["difference"]), "percentage points" if len(
+        spans
+    ) == 1 else "% of each scale's range"
