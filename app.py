@@ -30,6 +30,11 @@ page = st.navigation(
             st.Page(PAGES.experiment, title="Experiments", icon=":material/stacked_line_chart:"),
             st.Page(PAGES.power, title="Power", icon=":material/bolt:"),
         ],
+        "Train": [
+            st.Page(PAGES.launch, title="Launch", icon=":material/rocket_launch:"),
+            st.Page(PAGES.finetunes, title="Finetunes", icon=":material/show_chart:"),
+            st.Page(PAGES.models, title="Models", icon=":material/smart_toy:"),
+        ],
         "Activity": [st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:")],
     }
 )

@@ -14,13 +14,16 @@ from socrates_core.commands import (
     imports,
     jobs,
     metrics,
+    models,
     power,
+    rationales,
     reports,
     scales,
     seals,
     simulate,
     splits,
     studies,
+    training,
 )
 from socrates_core.errors import UserError
 
@@ -33,14 +36,16 @@ app = typer.Typer(
 )
 for command in (
     simulate.setup, studies.studies, studies.study, studies.scale, studies.prompt,
-    simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.models, simulate.drift,
+    simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.drift,
     evaluate.evaluate, evaluate.evaluations, evaluate.compare,
     experiments.experiment, experiments.experiments, metrics.metrics, power.power,
     reports.report, cache.cache, seals.freeze, seals.seal, seals.reveal, seals.seals,
+    training.train, training.trainings, training.training, rationales.rationales,
     jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(splits.app, name="split")
+app.add_typer(models.app, name="models")
 app.command("set-scale")(scales.set_scale_by_hand)
 app.command("import")(imports.import_)
 app.command()(exports.export)

@@ -14,7 +14,7 @@ from socrates_core.corpus import open_corpus, write_corpus
 from socrates_core.corpus.splits import save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.estimate import estimate_seconds
+from socrates_core.evaluation.estimate import estimate_cost, estimate_seconds
 from socrates_core.evaluation.results import Evaluation, load_evaluation
 from socrates_core.evaluation.rows import asked_rows, questions_of
 from socrates_core.evaluation.run import run_evaluation
@@ -24,6 +24,8 @@ from socrates_core.files import write_json
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.responders import count_tokens
+from socrates_core.responders.api.prices import find_price, rough_tokens
+from socrates_core.responders.api.server import OFFICIAL, Service
 from socrates_core.seen.record import training_of
 from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.spec import ModelRequest
@@ -32,7 +34,7 @@ from tests.test_splits import made_up
 
 PAGE, JOBS = "pages/screen/compare.py", "pages/activity/jobs.py"
 STUDIES = ("framing", "kakadu", "talor")
-VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Downloads")
+VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Downloads")
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +106,8 @@ def test_nothing_is_sent_to_another_machine_before_a_person_has_seen_what(
     app.multiselect(key="evaluate_studies").set_value(["kakadu"])
     app.number_input(key="evaluate_cap").set_value(3)
     app.multiselect(key="evaluate_models").set_value(["api:gpt-4o"]).run()
+    priced = fine(app).replace("\\", "")
+    assert "About $0.01, at a token for every 4 characters" in priced
     app.button(key="evaluate_start").click().run()
     told = fine(app).replace("\\", "")
     assert "6 questions leave this machine for api:gpt-4o" in told and "6 real participants" in told
@@ -126,6 +130,19 @@ def test_the_time_is_that_of_the_questions_tokens_at_the_models_speed(starter_ho
     asked = questions_of(open_corpus("starter"), "kakadu", rows, spec)
     n_tokens = sum(count_tokens("starter", question.prompt) for question in asked)
     assert estimate_seconds(spec, rows) == pytest.approx(n_tokens / 100)
+
+
+def test_the_price_is_that_of_the_questions_that_are_asked(starter_home: Path) -> None:
+    service = Service(OFFICIAL, "", "logprobs", 10)
+    model = ModelRequest("api:gpt-4o", service=service)
+    spec = plan_evaluation(model, studies=["kakadu"], cap=9)
+    rows = asked_rows(spec)
+    questions = list(questions_of(open_corpus("starter"), "kakadu", rows, spec))
+    price = find_price(service, "gpt-4o")
+    assert price is not None
+    asked = sum(price.usd(rough_tokens(question.prompt), 1) for question in questions)
+    assert estimate_cost(spec, rows) == pytest.approx(asked) and asked > 0
+    assert estimate_cost(plan_evaluation(ModelRequest("echo"), studies=["kakadu"], cap=9), rows) is None
 
 
 def test_every_view_of_two_models_shows_and_the_link_keeps_them(starter_home: Path) -> None:

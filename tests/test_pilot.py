@@ -219,7 +219,7 @@ def test_ends_are_told_and_not_extrapolated() -> None:
         ["a"], [PredictedCell(FIVE, np.array([1.0, 0, 0, 0, 0]), people, ids)], seed=1
     )
     assert (wrong.respondents, wrong.high) == (2, 2)
-    assert wrong.describe() == "less than 2 respondents a cell (95% interval less than 2 to less than 2)"
+    assert wrong.describe() == "less than 2 respondents a cell (95% interval less than 2)"
     right = worth_in_respondents(["a"], [PredictedCell(FIVE, np.full(5, 0.2), people, ids)], seed=1)
     assert right.respondents == right.high == right.most == 100
     assert right.describe().startswith("more than 100 respondents a cell (95% interval ")

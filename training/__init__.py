@@ -1,1 +1,7 @@
-"""Finetuning scripts live here; each reads top to bottom and runs as its own interpreter."""
+"""Finetuning: one short script a method, each its own interpreter, over the same few parts.
+
+sft, reasoning, dpo, distribution     python -m training.sft CONFIG.yaml
+objectives                            what is minimised, as functions of log-probabilities
+batches, model, validation            what a step reads, what is trained, how well it does
+loop, checkpoint                      the steps, and how they go on after a kill
+"""

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.view import state
-from pages.view.live import ICONS, live, progress_text, show_job
+from pages.view.live import ICONS, live, progress_text, show_job, show_log
 from pages.view.parts import linked_box
 from pages.view.text import counted, escape, visible
 from socrates_core.errors import UserError
@@ -71,12 +71,13 @@ def show_one(job: Job) -> None:
             state.PAGES.compare, label="Open the comparison", icon=":material/compare_arrows:",
             query_params={"evaluations": str(job.args["evaluation_id"])},
         )  # fmt: skip
-    lines = store.read_log(job)
+    if job.kind == "train":
+        st.page_link(
+            state.PAGES.finetunes, label="Open the finetune", icon=":material/show_chart:",
+            query_params={"trainings": str(job.args["training_id"])},
+        )  # fmt: skip
     st.markdown("**Log**")
-    if lines:
-        st.code(visible("\n".join(lines)), language=None, height=min(400, 40 + 22 * len(lines)))
-    else:
-        st.caption("Nothing is logged yet.")
+    show_log(job)
 
 
 def show_cache(*, busy: bool) -> None:

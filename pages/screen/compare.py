@@ -6,12 +6,14 @@ from pages.view import compare_parts as parts
 from pages.view import comparing, state
 from pages.view.evaluate_form import show_form
 from pages.view.evaluations import choose_evaluations, ready
+from pages.view.generalising import show_finetunes
 from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.results import list_evaluations
 
 VIEWS = {
     "Scores": parts.show_scores, "Cells": parts.show_cells, "Studies": parts.show_studies,
-    "Effects": parts.show_effects, "Subgroups": parts.show_subgroups, "Downloads": parts.show_downloads,
+    "Effects": parts.show_effects, "Subgroups": parts.show_subgroups, "Finetunes": show_finetunes,
+    "Downloads": parts.show_downloads,
 }  # fmt: skip
 
 

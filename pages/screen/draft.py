@@ -49,6 +49,8 @@ def current() -> Editing | None:
 def show_list() -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Drafts", anchor=False)
+    if model := state.wished_model():
+        st.caption(f"{escape(model)} will answer: open a draft, or start one from a study.")
     if action.button("New draft", type="primary", icon=":material/add:", width="stretch"):
         state.go_to(state.PAGES.draft, draft=store.create(empty_draft()))
     show_drafts()
@@ -113,8 +115,9 @@ def choose_models() -> list[ModelRequest]:
     """The models that should answer; nothing is loaded here."""
     st.subheader("Model", anchor=False)
     titles = data.model_titles()
+    wished = state.wished_model() or "starter"
     chosen = st.multiselect(
-        "Models", list(titles), default=["starter"] if "starter" in titles else None,
+        "Models", list(titles), default=[wished] if wished in titles else None,
         format_func=lambda name: titles.get(name, name), accept_new_options=True, key="draft_models",
         help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
     )  # fmt: skip
@@ -187,7 +190,7 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
         left = describe_seconds(cost.seconds) if cost.seconds else "not known before its first run here"
         told = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
-            f"time on this machine: {left}.{consent.cost_text(model, cost)}"
+            f"time on this machine: {left}.{consent.cost_text(model, cost.usd)}"
         )
         st.markdown(escape(told))
         if cost.limit and cost.max_tokens > cost.limit:

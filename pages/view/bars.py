@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from pages.view.layout import (
     LABEL,
@@ -14,13 +13,14 @@ from pages.view.layout import (
     QUIET_AXIS,
     Cast,
     cast,
+    coloured,
     finish,
     interval,
     legend_name,
     people_text,
     percent,
 )
-from pages.view.palette import BASELINES, PEOPLE, who_label
+from pages.view.palette import BASELINES, PEOPLE, Ink, who_label
 from pages.view.plain import plain_text, wrapped
 from pages.view.slots import Slots, find_slots
 from socrates_core.analysis.intervals import shares_with_intervals
@@ -50,24 +50,24 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
     heading = 38 + 17 * any("<br>" in _heading(panel) for panel in panels)
     gap = heading + 24
     inner = len(panels) * (PANEL + gap) - gap
-    made = make_subplots(
-        rows=len(panels), shared_xaxes=True, vertical_spacing=gap / inner if len(panels) > 1 else 0
-    )
     named: set[str] = set()
+    traces = []
     for series in sorted(drawn, key=lambda series: players.who.index(series.who)):
-        trace = _trace(series, slots, players).update(showlegend=series.who not in named)
-        made.add_trace(trace, row=panels.index(series.condition) + 1, col=1)
+        number = _number(panels.index(series.condition))
+        placed = {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": series.who not in named}
+        traces.append({**_trace(series, slots, players), **placed})
         named.add(series.who)
     heads = [
         _panel_head(number, [series for series in drawn if series.condition == condition])
         for number, condition in enumerate(panels)
     ]
     most = max(float(np.nanmax([series.share, np.nan_to_num(series.high)])) for series in drawn)
-    _axes(made, slots, len(panels), most)
+    lows = range(inner - PANEL, -1, -PANEL - gap)
+    axes = _axes(slots, [(low / inner, (low + PANEL) / inner) for low in lows], most, players.ink)
     bottom = 44 + 15 * max(text.count("<br>") + 1 for text in slots.ticks[1])
     margin = {"l": 52, "r": 36 if slots.binned else 12, "b": bottom}
     return finish(
-        made,
+        go.Figure(data=traces, layout=axes),
         players,
         title=title,
         note=note,
@@ -92,7 +92,7 @@ def _series(own: pd.DataFrame, slots: Slots) -> Series:
     return Series(str(first["condition"]), str(first["who"]), share, low, high, n)
 
 
-def _trace(series: Series, slots: Slots, players: Cast) -> go.Bar | go.Scatter:
+def _trace(series: Series, slots: Slots, players: Cast) -> dict[str, Any]:
     """People as filled bars with intervals, predictions as hollow ones, baselines as a thin line."""
     who, colour = series.who, players.colours[series.who]
     shared: dict[str, Any] = {
@@ -101,7 +101,8 @@ def _trace(series: Series, slots: Slots, players: Cast) -> go.Bar | go.Scatter:
     }  # fmt: skip
     if who in BASELINES:
         dash = ("dot", "dash", "dashdot", "longdash")[list(BASELINES).index(who)]
-        return go.Scatter(**shared, mode="lines", line={"color": colour, "width": 1.5, "dash": dash})
+        line = {"color": colour, "width": 1.5, "dash": dash}
+        return {"type": "scatter", **shared, "mode": "lines", "line": line}
     if who == PEOPLE:
         error = {
             "array": np.nan_to_num(series.high - series.share), "symmetric": False,
@@ -109,12 +110,13 @@ def _trace(series: Series, slots: Slots, players: Cast) -> go.Bar | go.Scatter:
             "color": players.ink.line, "thickness": 1.4, "width": 0,
         }  # fmt: skip
         whole = {"width": 0.9 * slots.width, "offset": -0.45 * slots.width} if slots.binned else {}
-        return go.Bar(**shared, **whole, marker={"color": colour, "line": {"width": 0}}, error_y=error)
+        marker = {"color": colour, "line": {"width": 0}}
+        return {"type": "bar", **shared, **whole, "marker": marker, "error_y": error}
     if slots.binned:
-        return go.Scatter(
-            **_outline(shared, slots), mode="lines", line={"color": colour, "width": 2, "shape": "hvh"}
-        )
-    return go.Bar(**shared, marker={"color": _faded(colour), "line": {"color": colour, "width": 1.6}})
+        line = {"color": colour, "width": 2, "shape": "hvh"}
+        return {"type": "scatter", **_outline(shared, slots), "mode": "lines", "line": line}
+    marker = {"color": _faded(colour), "line": {"color": colour, "width": 1.6}}
+    return {"type": "bar", **shared, "marker": marker}
 
 
 def _outline(shared: dict[str, Any], slots: Slots) -> dict[str, Any]:
@@ -139,6 +141,11 @@ def _heading(condition: str) -> str:
     return wrapped(condition, LABEL_WIDTH - 4, most=2)
 
 
+def _number(panel: int) -> str:
+    """How plotly numbers the axes of a panel, counted from 0."""
+    return str(panel + 1) if panel else ""
+
+
 def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
     """The condition over its panel, with how many people and how many personas answered."""
     first = panel[0]
@@ -148,24 +155,35 @@ def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
     small = f'<span style="font-size:12px">{" · ".join(counts)}</span>'
     return {
         "text": f"<b>{_heading(first.condition)}</b><br>{small}", "font": LABEL, "showarrow": False, "align": "left",
-        "xref": "paper", "x": 0, "xanchor": "left", "yref": f"y{number + 1 if number else ''} domain", "y": 1,
+        "xref": "paper", "x": 0, "xanchor": "left", "yref": f"y{_number(number)} domain", "y": 1,
         "yanchor": "bottom",
     }  # fmt: skip
 
 
-def _axes(made: go.Figure, slots: Slots, n_panels: int, most: float) -> None:
+def _axes(slots: Slots, rows: list[tuple[float, float]], most: float, ink: Ink) -> dict[str, Any]:
+    """The axes of panels that stand in `rows`, the shares of the height from and to; the lowest names the ticks.
+
+    All of them are set at once, since plotly checks every axis anew for each change.
+    """
     places, texts = slots.ticks
     ends = [slots.places[0] - 0.55 * slots.width, slots.places[-1] + 0.55 * slots.width]
-    made.update_xaxes(
-        **QUIET_AXIS, showgrid=False, showticklabels=True, tickmode="array", tickvals=places, tickangle=0,
-        ticktext=[text.split("<br>")[0] for text in texts], ticklabeloverflow="allow", range=ends,
-    )  # fmt: skip
-    made.update_xaxes(ticktext=texts, title_text=slots.axis, row=n_panels)
-    made.update_yaxes(**QUIET_AXIS, tickformat=".0%", nticks=4, range=[0, 1.05 * most])
-    made.update_yaxes(
-        title_text=f"Share per {slots.width:g} points" if slots.binned else "Share of answers",
-        row=(n_panels + 1) // 2,
-    )
+    shared = coloured(QUIET_AXIS, ink)
+    across = shared | {
+        "showgrid": False, "showticklabels": True, "tickmode": "array", "tickvals": places, "tickangle": 0,
+        "ticktext": [text.split("<br>")[0] for text in texts], "ticklabeloverflow": "allow", "range": ends,
+        "domain": [0, 1],
+    }  # fmt: skip
+    up = shared | {"tickformat": ".0%", "nticks": 4, "range": [0, 1.05 * most]}
+    axes: dict[str, Any] = {}
+    for panel, row in enumerate(rows):
+        number = _number(panel)
+        axes[f"xaxis{number}"] = across | {"anchor": f"y{number}", "matches": f"x{_number(len(rows) - 1)}"}
+        axes[f"yaxis{number}"] = up | {"anchor": f"x{number}", "domain": row}
+    last, middle = f"xaxis{number}", f"yaxis{_number((len(rows) - 1) // 2)}"
+    share = f"Share per {slots.width:g} points" if slots.binned else "Share of answers"
+    axes[last] |= {"matches": None, "ticktext": texts, "title": shared["title"] | {"text": slots.axis}}
+    axes[middle] |= {"title": shared["title"] | {"text": share}}
+    return axes
 
 
 def _faded(colour: str) -> str:

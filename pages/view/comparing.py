@@ -30,10 +30,10 @@ BETTER = {"low": "Lower is better.", "high": "Higher is better.", "": ""}
 
 def compare(evaluations: Sequence[Evaluation]) -> Comparison:
     """The comparison of evaluations, scored once. Raises UserError where they cannot be compared."""
-    return _compare(_key(evaluations), evaluations)
+    return _compare(comparison_key(evaluations), evaluations)
 
 
-def _key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Changes whenever an evaluation is written anew or its corpus shows other answers."""
     written = (f"{each.id} {each.manifest.get('written')}" for each in evaluations)
     return *written, data.stamp(evaluations[0].spec.corpus)
@@ -48,7 +48,7 @@ def _compare(key: tuple[str, ...], _evaluations: Sequence[Evaluation]) -> Compar
 
 
 def published(comparison: Comparison) -> pd.DataFrame:
-    return _published(_key(comparison.evaluations), comparison)
+    return _published(comparison_key(comparison.evaluations), comparison)
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
@@ -58,7 +58,7 @@ def _published(key: tuple[str, ...], _comparison: Comparison) -> pd.DataFrame:
 
 def parities(comparison: Comparison, field: str) -> dict[str, Parity]:
     """Each model's scores by the groups of a demographic field."""
-    return _parities(_key(comparison.evaluations), field, comparison)
+    return _parities(comparison_key(comparison.evaluations), field, comparison)
 
 
 @st.cache_data(show_spinner="Scoring every group", max_entries=40)

@@ -19,7 +19,6 @@ from socrates_core.responders.api.server import (
     served_model,
 )
 from socrates_core.simulation.consent import Sending
-from socrates_core.simulation.estimate import Estimate
 from socrates_core.simulation.spec import ModelRequest
 
 
@@ -60,14 +59,14 @@ def limit_field() -> float | None:
     )  # fmt: skip
 
 
-def cost_text(model: ModelRequest, cost: Estimate) -> str:
+def cost_text(model: ModelRequest, usd: float | None) -> str:
     """About what a served model's run costs, and from which price; empty for a model that costs nothing."""
     if model.service is None or model.service.is_loopback:
         return ""
     price = find_price(model.service, served_model(model.name))
-    if price is None or cost.usd is None:
+    if price is None or usd is None:
         return " Its price is not known; write it into prices.yaml to see the cost and to set a limit."
-    return f" About ${cost.usd:,.2f}, at a token for every 4 characters (prices: {price.source})."
+    return f" About ${usd:,.2f}, at a token for every 4 characters (prices: {price.source})."
 
 
 @st.dialog("Send this to another machine?", width="medium")

@@ -11,7 +11,7 @@ from pages.view.text import counted, escape
 from socrates_core.corpus.splits import splits, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
-from socrates_core.evaluation.estimate import estimate_seconds
+from socrates_core.evaluation.estimate import estimate_cost, estimate_seconds
 from socrates_core.evaluation.rows import asked_rows
 from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
 from socrates_core.evaluation.submission import sending, submit_evaluation
@@ -149,19 +149,26 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
         f"**{len(rows):,} questions** a model: {counted(people, 'person', 'people')} in {counted(cells, 'cell')} of "
         f"{counted(rows['study_id'].nunique(), 'study', 'studies')}."
     )
-    for plan in plans:
-        seconds = estimate_seconds(plan, rows)
-        told = (
-            f"at most {describe_seconds(seconds)}"
-            if seconds is not None
-            else "not known before its first run here"
-        )
-        if plan.model.name not in ("echo", "uniform"):
-            st.markdown(escape(f"{plan.model.name}: time on this machine {told}."))
+    try:
+        for plan in plans:
+            if plan.model.name not in ("echo", "uniform"):
+                st.markdown(escape(_cost_text(plan, rows)))
+    except UserError as error:
+        st.markdown(f":red[:material/error: {escape(str(error))}]")
+        return False
     st.caption(
         "Equal questions are asked once, and answers that were worked out before are not worked out again."
     )
     return True
+
+
+def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
+    seconds = estimate_seconds(plan, rows)
+    told = (
+        "not known before its first run here" if seconds is None else f"at most {describe_seconds(seconds)}"
+    )
+    cost = consent.cost_text(plan.model, estimate_cost(plan, rows))
+    return f"{plan.model.name}: time on this machine {told}.{cost}"
 
 
 @st.cache_data(show_spinner="Counting the questions", max_entries=4)

@@ -60,12 +60,13 @@ def finish(
     top = title_height + note_height + legend_height + above
     head = [(lines, 16, top - 2), (plain_text(note), 12, top - title_height)]
     texts = [*annotations, *(_in_corner(*each, 2 - margin["l"]) for each in head if each[0])]
+    plain = {"tickfont.color": None}
     told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
-    figure.update_xaxes(**told).update_yaxes(**told)
-    coloured = [{**each, "font": {**each["font"], "color": players.ink.text}} for each in texts]
+    figure.update_xaxes(selector=plain, **told).update_yaxes(selector=plain, **told)
+    inked = [{**each, "font": {**each["font"], "color": players.ink.text}} for each in texts]
     whole = height + top
     return figure.update_layout(
-        annotations=coloured, shapes=shapes or [], font={"color": players.ink.text, "family": FONT},
+        annotations=inked, shapes=shapes or [], font={"color": players.ink.text, "family": FONT},
         height=whole, margin={"t": top, "pad": 0, "autoexpand": False, **margin}, meta=readable(f"{title} {note}"),
         legend={
             "orientation": "h", "x": 0, "xref": "container", "xanchor": "left",
@@ -127,3 +128,12 @@ QUIET_AXIS: dict[str, Any] = {
     "tickfont": SMALL,
     "title": {"font": SMALL, "standoff": 8},
 }  # fmt: skip
+
+
+def coloured(axis: dict[str, Any], ink: Ink) -> dict[str, Any]:
+    """An axis like QUIET_AXIS with its texts in the page's ink."""
+    title = axis["title"]
+    return {
+        **axis, "tickfont": {**axis["tickfont"], "color": ink.text},
+        "title": {**title, "font": {**title["font"], "color": ink.text}},
+    }  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.view.text import counted, escape, show_error
+from pages.view.text import counted, escape, show_error, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.launch import ensure_worker, worker_lives
@@ -69,21 +69,33 @@ def _show_active(job_id: str) -> None:
     else:
         st.progress(progress.done / progress.total, text=escape(progress_text(progress)))
     stopping = store.cancel_requested(job)
+    stop = "Stop and keep the best" if job.kind == "train" else "Cancel"
     if st.button(
-        "Stopping after this batch" if stopping else "Cancel",
+        "Stopping after this batch" if stopping else stop,
         icon=":material/stop_circle:", disabled=stopping, key=f"cancel_{job_id}",
     ):  # fmt: skip
         store.cancel(job_id)
         st.rerun()
 
 
+def show_log(job: Job) -> None:
+    """The end of the job's log, scrolled to its last lines."""
+    lines = store.read_log(job)
+    if not lines:
+        st.caption("Nothing is logged yet.")
+        return
+    with st.container(height=min(400, 60 + 22 * len(lines)), border=False, autoscroll=True):
+        st.code(visible("\n".join(lines)), language=None)
+
+
 def progress_text(progress: Progress, *, active: bool = True) -> str:
     """Counts and rate in one line, with the time left where the job is still active."""
     parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
     if progress.cached:
-        parts.append(f"{progress.cached:,} of them known from before")
+        parts.append(f"{progress.cached:,} of them there before")
     if progress.rate:
-        parts.append(f"{progress.rate:.1f} a second")
+        slow = progress.rate < 1
+        parts.append(f"{1 / progress.rate:.1f} seconds each" if slow else f"{progress.rate:.1f} a second")
     if progress.rate and active:
         parts.append(f"{describe_seconds(progress.seconds_left)} left")
     return " · ".join(parts)

@@ -22,6 +22,9 @@ class Pages:
     compare: str = "pages/screen/compare.py"
     experiment: str = "pages/screen/experiment.py"
     power: str = "pages/screen/power.py"
+    launch: str = "pages/train/launch.py"
+    finetunes: str = "pages/train/finetunes.py"
+    models: str = "pages/train/models.py"
     jobs: str = "pages/activity/jobs.py"
 
 
@@ -112,6 +115,15 @@ def follow_link(key: str, linked: str | None) -> None:
 def note_link(key: str, chosen: str) -> None:
     """Remembers what the box `key` put into the link."""
     st.session_state[f"{key}:link"] = chosen
+
+
+def wished_model() -> str | None:
+    """The model that the last link to the draft page named, for as long as the session lasts."""
+    named = parameter("model")
+    if named is not None:
+        st.session_state["wished_model"] = named
+    found = st.session_state.get("wished_model")
+    return found if isinstance(found, str) else None
 
 
 def set_flash(text: str) -> None:

@@ -10,7 +10,7 @@ than that of a large one.
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from socrates_core.records import Floats
 
 MINIMUM = 30
 DRAWS = 400
+LEADING = 0.1  # of the draws in which two groups lie furthest apart, for these two to be reckoned with
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ class Parity:
     n_skipped: int
 
 
+@dataclass(frozen=True)
+class ParityChange:
+    """The parity of two models on the same people, and the gap `after` minus the gap `before`: below 0 is fairer."""
+
+    before: Parity
+    after: Parity
+    change: Measure
+
+
 def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -> Parity:
     """The demographic parity difference of one attribute over `cells`, with its subgroups.
 
@@ -80,6 +90,34 @@ def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -
     larger than any true one, so that the value itself can lie above its interval. In simulations it
     held 88% to 99% of the time, and 72% to 77% where predictions are nearly perfect.
     """
+    return _scored(cells, seed, minimum)[0]
+
+
+def parity_change(
+    before: Sequence[GroupedCell], after: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM
+) -> ParityChange:
+    """How the parity gap changes from one model to another, both predicting the same cells in the same order.
+
+    People whom either model did not predict are left out of both; groups and intervals of the gaps are those of
+    `parity`. The interval of the change redraws the same people for both models. It is simultaneous over the pairs
+    of groups that lead in LEADING of the draws, since which two groups lie furthest apart is itself uncertain, around
+    the change of scores freed of their bootstrap bias. In simulations it held 93% to 99% of the time.
+    """
+    both = [_on_both(*pair) for pair in zip(before, after, strict=True)]
+    first, of_before = _scored([pair[0] for pair in both], seed, minimum)
+    second, of_after = _scored([pair[1] for pair in both], seed, minimum)
+    return ParityChange(first, second, _change(of_before[..., 0], of_after[..., 0]))
+
+
+def _on_both(before: GroupedCell, after: GroupedCell) -> tuple[GroupedCell, GroupedCell]:
+    """The two cells without the answers of people whom either model did not predict."""
+    there = np.isfinite(before.probabilities).all(axis=1) & np.isfinite(after.probabilities).all(axis=1)
+    human = np.where(there, before.human, np.nan)
+    return replace(before, human=human), replace(after, human=human)
+
+
+def _scored(cells: Sequence[GroupedCell], seed: int, minimum: int) -> tuple[Parity, Floats]:
+    """The parity of `cells` with the scores [1 + DRAWS, g, 3] behind it."""
     usable = [_usable(cell) for cell in cells]
     names = sorted({group for cell in usable for group in cell.groups if group})
     n_in = np.array([[cell.groups.count(name) for name in names] for cell in usable])
@@ -89,7 +127,7 @@ def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -
     compared = [cell for cell, row in zip(usable, enough, strict=True) if kept and bool(row[columns].all())]
     everyone, counted = _n_people(usable), _n_people(compared)
     scores = _scores(compared, kept, seed)
-    return Parity(
+    found = Parity(
         difference=_gap(scores[..., 0]),
         subgroups=tuple(
             Subgroup(name, counted.get(name, 0), _basic(scores[:, i, 0]), *map(float, scores[0, i, 1:]))
@@ -100,6 +138,7 @@ def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -
         n_cells=len(compared),
         n_skipped=len(cells) - len(compared),
     )
+    return found, scores
 
 
 def _usable(cell: GroupedCell) -> GroupedCell:
@@ -168,6 +207,35 @@ def _gap(scores: Floats) -> Measure:
     centre = float(np.ptp(2 * scores[0] - expected))
     reach = float(np.quantile(np.ptp(scores[1:] - expected, axis=1), CONFIDENCE))
     return Measure(value, max(centre - reach, 0.0), min(centre + reach, 1.0))
+
+
+def _change(before: Floats, after: Floats) -> Measure:
+    """The gap of scores `after` minus that of scores `before`, both [1 + draws, g], with its interval."""
+    value = float(np.ptp(after[0]) - np.ptp(before[0])) if before.shape[1] > 1 else float("nan")
+    if before.shape[1] < 2 or not np.isfinite([before, after]).all():
+        return Measure(value, float("nan"), float("nan"))
+    gap_before, moved_before = _leading(before)
+    gap_after, moved_after = _leading(after)
+    further = moved_after.max(axis=1) - moved_before.min(axis=1)
+    nearer = moved_before.max(axis=1) - moved_after.min(axis=1)
+    centre = gap_after - gap_before
+    reach = float(np.quantile(np.maximum(further, nearer), CONFIDENCE))
+    return Measure(value, max(centre - reach, -1.0), min(centre + reach, 1.0))
+
+
+def _leading(scores: Floats) -> tuple[float, Floats]:
+    """The gap of scores [1 + draws, g] freed of bias, and by how much the pairs that may have it move [draws, p]."""
+    expected = scores[1:].mean(axis=0)
+    centre, moved = _between(2 * scores[0] - expected), _between(scores[1:] - expected)
+    leads = np.bincount((centre + moved).argmax(axis=1), minlength=centre.size) >= LEADING * len(moved)
+    leads[centre.argmax()] = True
+    return float(centre.max()), moved[:, leads]
+
+
+def _between(scores: Floats) -> Floats:
+    """The difference of every ordered pair of groups [..., g * g] of scores [..., g]."""
+    differences: Floats = scores[..., :, None] - scores[..., None, :]
+    return differences.reshape(*scores.shape[:-1], -1)
 
 
 def _basic(values: Floats) -> Measure:

@@ -65,7 +65,8 @@ class Worth:
             return "no known number of respondents"
         about = self._told(self.respondents)
         about = about if about.startswith(("less", "more")) else f"about {about}"
-        interval = f" (95% interval {self._told(self.low)} to {self._told(self.high)})"
+        ends = dict.fromkeys((self._told(self.low), self._told(self.high)))  # once where both are told alike
+        interval = f" (95% interval {' to '.join(ends)})"
         return f"{about} respondents a cell{'' if math.isnan(self.low) else interval}"
 
     def _told(self, people: float) -> str:

@@ -1,4 +1,4 @@
-"""Commands that work: setup, score, simulate, runs, run, models."""
+"""Commands that work: setup, score, simulate, runs, run."""
 
 import json
 import shlex
@@ -80,16 +80,6 @@ def setup(as_json: AsJson = False) -> None:
     if as_json:
         return print_json({"corpus": str(corpus), "model": str(model)})
     print(f"Ready: starter corpus in {corpus}, starter model in {model}")
-
-
-def models(as_json: AsJson = False) -> None:
-    """List the models that can answer."""
-    from socrates_core.responders.catalog import list_models
-
-    rows = [dict(vars(card)) for card in list_models()]
-    if as_json:
-        return print_json(rows)
-    print_table(rows, ["name", "title", "installed", "context_limit"], "No models.")
 
 
 def drift(

@@ -16,7 +16,7 @@ from socrates_core.analysis.agreement import (
     agreement,
     compare_by_study,
 )
-from socrates_core.analysis.parity import GroupedCell, Parity, parity
+from socrates_core.analysis.parity import GroupedCell, Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.summary import mean_distribution
 from socrates_core.analysis.worth import PredictedCell, Worth, worth_in_respondents
 from socrates_core.corpus.frozen import frozen_studies, hidden
@@ -131,23 +131,27 @@ class Comparison:
 
     def parity(self, name: str, field: str) -> Parity:
         """The demographic parity difference of one model over the groups of a demographic field."""
+        return parity(self._grouped(name, field), seed=SEED)
+
+    def parity_change(self, before: str, after: str, field: str) -> ParityChange:
+        """The parity difference of two models, and how it changes from the first to the second."""
+        return parity_change(self._grouped(before, field), self._grouped(after, field), seed=SEED)
+
+    def _grouped(self, name: str, field: str) -> list[GroupedCell]:
         cells = self.cells[self.names.index(name)]
         people = self.corpus.participants(sorted({cell.study_id for cell in cells}))
         groups = {
             study: dict(zip(own["participant"], grouped(own[field]), strict=True))
             for study, own in people.groupby("study_id")
         }
-        return parity(
-            [
-                GroupedCell(
-                    cell.study_id, cell.participants, [groups[cell.study_id][n] for n in cell.participants.tolist()],
-                    cell.human, cell.probabilities, cell.values,
-                )
-                for cell in cells
-                if not cell.is_drawn
-            ],
-            seed=SEED,
-        )  # fmt: skip
+        return [
+            GroupedCell(
+                cell.study_id, cell.participants, [groups[cell.study_id][n] for n in cell.participants.tolist()],
+                cell.human, cell.probabilities, cell.values,
+            )
+            for cell in cells
+            if not cell.is_drawn
+        ]  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         return {

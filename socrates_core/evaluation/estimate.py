@@ -1,11 +1,13 @@
-"""How much an evaluation asks and how long that takes here, before it starts."""
+"""How long an evaluation takes here and what a served model bills for it, before it starts."""
 
 import pandas as pd
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluation.rows import questions_of
 from socrates_core.evaluation.spec import EvaluationSpec
+from socrates_core.records import Question
 from socrates_core.responders import count_tokens
+from socrates_core.responders.api.elicit import estimate_usd
 from socrates_core.simulation.estimate import SAMPLED, read_speed
 
 
@@ -18,10 +20,28 @@ def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
     speed = read_speed(spec.model)
     if not speed:
         return None
+    lengths = [count_tokens(spec.model.name, question.prompt) for question in _sample(spec, rows)]
+    return len(rows) * sum(lengths) / len(lengths) / speed
+
+
+def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
+    """At most about how many US dollars the `rows` of `rows.asked_rows` cost, by the length of some of them.
+
+    None where the price is not known, or the model is not a served one. Raises UserError where a question cannot be
+    asked in the way that the service is asked.
+    """
+    if spec.model.service is None:
+        return None
+    sample = _sample(spec, rows)
+    usd = estimate_usd(spec.model.name, spec.model.service, spec.model.decoding, sample)
+    return None if usd is None else len(rows) * usd / len(sample)
+
+
+def _sample(spec: EvaluationSpec, rows: pd.DataFrame) -> list[Question]:
+    """About SAMPLED of the questions that `rows` ask, spread evenly over them."""
     corpus, sample = open_corpus(spec.corpus), rows.iloc[:: max(1, len(rows) // SAMPLED)]
-    lengths = [
-        count_tokens(spec.model.name, question.prompt)
+    return [
+        question
         for study, own in sample.groupby("study_id")
         for question in questions_of(corpus, str(study), own, spec)
     ]
-    return len(rows) * sum(lengths) / len(lengths) / speed

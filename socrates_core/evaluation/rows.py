@@ -42,10 +42,11 @@ def asked_rows(spec: EvaluationSpec) -> pd.DataFrame:
         asked = asked[asked["study_id"].isin(spec.studies)] if spec.studies else asked
     if asked.empty:
         raise UserError("No answer is held out there, so there is nothing to evaluate on.")
-    return _capped(_with_answers(corpus, asked), spec.cap, spec.seed)
+    return capped(with_answers(corpus, asked), spec.cap, spec.seed)
 
 
-def _with_answers(corpus: Corpus, asked: pd.DataFrame) -> pd.DataFrame:
+def with_answers(corpus: Corpus, asked: pd.DataFrame) -> pd.DataFrame:
+    """The rows named by study_id and sample_id with all the columns of `asked_rows`, in its order."""
     parts = []
     for study, rows in asked.groupby("study_id"):
         told = corpus.asked(str(study))
@@ -54,8 +55,11 @@ def _with_answers(corpus: Corpus, asked: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values([*CELL, "participant", "stimulus_id", "sample_id"], ignore_index=True)
 
 
-def _capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
-    """At most `cap` people of every cell, the first of its own seeded order, so that a larger cap keeps them all."""
+def capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
+    """At most `cap` people of every cell, the first of its own seeded order, so that a larger cap keeps them all.
+
+    `rows` has the columns of CELL and participant.
+    """
     if cap is None:
         return rows
     kept = []
@@ -67,34 +71,53 @@ def _capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True)
 
 
+def questions_of_rows(corpus: Corpus, study_id: str, rows: pd.DataFrame, template: str) -> Iterator[Question]:
+    """What each of a study's `rows` asks, in order."""
+    stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
+    profiles = _profiles(corpus, study_id, rows["participant"])
+    for participant, stimulus_id in zip(rows["participant"], rows["stimulus_id"], strict=True):
+        stimulus = stimuli[stimulus_id]
+        yield ask(profiles[participant], stimulus.stimulus, stimulus.scale, template)
+
+
 def questions_of(
     corpus: Corpus, study_id: str, rows: pd.DataFrame, spec: EvaluationSpec
 ) -> Iterator[Question]:
-    """What each of a study's `rows` asks, in order.
+    """What each of a study's `rows` asks in an evaluation, in order.
 
     Few-shot examples are answers to the same stimulus by people whom the evaluation does not ask. Raises UserError
     where there are too few of these.
     """
+    questions = questions_of_rows(corpus, study_id, rows, spec.template)
+    if not spec.shots:
+        yield from questions
+        return
     stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
-    people = corpus.participants([study_id]).set_index("participant")
-    wanted = people if spec.shots else people.loc[people.index.isin(rows["participant"])]
-    profiles = {n: present(row) for n, row in zip(wanted.index, wanted.to_dict("records"), strict=True)}
     asked = set(rows["participant"].tolist())
-    others = _answered_by_others(corpus, study_id, asked, profiles) if spec.shots else {}
-    for participant, stimulus_id in zip(rows["participant"], rows["stimulus_id"], strict=True):
+    others = _answered_by_others(corpus, study_id, asked, _profiles(corpus, study_id))
+    for question, participant, stimulus_id in zip(
+        questions, rows["participant"], rows["stimulus_id"], strict=True
+    ):
         stimulus = stimuli[stimulus_id]
-        question = ask(profiles[participant], stimulus.stimulus, stimulus.scale, spec.template)
-        if spec.shots:
-            shots = pick_shots(
-                others.get(stimulus_id, []), stimulus.stimulus, stimulus.scale, participant=int(participant),
-                held_out=asked, k=spec.shots, seed=spec.seed, template=spec.template,
-            )  # fmt: skip
-            question = with_shots(question, shots)
-        yield question
+        shots = pick_shots(
+            others.get(stimulus_id, []), stimulus.stimulus, stimulus.scale, participant=int(participant),
+            held_out=asked, k=spec.shots, seed=spec.seed, template=spec.template,
+        )  # fmt: skip
+        yield with_shots(question, shots)
+
+
+def _profiles(
+    corpus: Corpus, study_id: str, wanted: pd.Series | None = None
+) -> dict[int, dict[str, str | int]]:
+    """The demographics of a study's people, or of the `wanted` ones."""
+    people = corpus.participants([study_id]).set_index("participant")
+    if wanted is not None:
+        people = people.loc[people.index.isin(wanted)]
+    return {n: present(row) for n, row in zip(people.index, people.to_dict("records"), strict=True)}
 
 
 def _answered_by_others(
-    corpus: Corpus, study_id: str, asked: set[int], profiles: Mapping[int, Mapping[str, str | int]]
+    corpus: Corpus, study_id: str, asked: set[int], profiles: Mapping[int, dict[str, str | int]]
 ) -> dict[int, list[Answered]]:
     """What everybody else answered, by stimulus."""
     told = corpus.asked(study_id)

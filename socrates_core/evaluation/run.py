@@ -61,7 +61,7 @@ def run_evaluation(evaluation_id: str, reporter: Reporter) -> dict[str, Any]:
                 reporter.next_part()
             record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
         finally:
-            told = _answered(corpus, rows, _read(cache, keys), spec.seed)
+            told = answered_table(corpus, rows, _read(cache, keys), spec.seed)
             worked: dict[str, Any] = {"n_tokens": n_tokens, "seconds": round(time.monotonic() - begun, 3)}
             if account is not None:
                 worked |= {"api": account.as_dict(), "cost_usd": account.usd}
@@ -107,7 +107,9 @@ def _read(cache: AnswerCache, keys: Sequence[str]) -> list[Answer | None]:
     return [found.get(key) for key in keys]
 
 
-def _answered(corpus: Corpus, rows: pd.DataFrame, answers: Sequence[Answer | None], seed: int) -> pa.Table:
+def answered_table(
+    corpus: Corpus, rows: pd.DataFrame, answers: Sequence[Answer | None], seed: int
+) -> pa.Table:
     """The rows with each answer's probabilities, mean, valid mass and one seeded draw; null where unanswered."""
     listed = {
         (study, each.stimulus_id): np.array(each.scale.values, dtype=float)

@@ -71,8 +71,9 @@ class Worker:
             reporter.log.info("done")
         except Cancelled:
             reporter.log.info("cancelled")
+            kept = "The best model so far is" if job.kind == "train" else "Finished answers are"
             store.finish(
-                job, "cancelled", "Cancelled. Finished answers are kept; resume continues where it was."
+                job, "cancelled", f"Cancelled. {kept} kept; resume continues where it was."
             )
         except ShutDown:
             reporter.log.info("the worker was asked to end; the job goes back to the queue")
@@ -97,6 +98,14 @@ def _execute(job: Job, reporter: Reporter) -> object:
         from socrates_core.evaluation.run import run_evaluation
 
         return run_evaluation(job.args["evaluation_id"], reporter)
+    if job.kind == "train":
+        from socrates_core.finetuning.run import run_training
+
+        return run_training(job.args["training_id"], reporter)
+    if job.kind == "rationales":
+        from socrates_core.finetuning.rationales import run_rationales
+
+        return run_rationales(job.args, reporter)
     if job.kind == "propose":
         from socrates_core.importing.jobs import run_proposals
 

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 from socrates_core.errors import UserError
+from socrates_core.files import read_json
 from socrates_core.responders.folder import (
+    HUB_ID,
+    check_adapter,
     context_length,
     find_model,
     installed_names,
     open_folder,
     read_config,
 )
-from socrates_core.seen.record import SAW_170
-from socrates_core.settings import home
+from socrates_core.seen.record import SAW_170, seen_of
 
 ModelKind = Literal["stand-in", "baseline", "local", "hub", "api"]
 
@@ -73,33 +75,80 @@ def list_models() -> list[ModelCard]:
     ]
 
 
+def folder_card(name: str) -> ModelCard:
+    """What the model or adapter folder called `name` says of itself, and nothing is fetched for it.
+
+    One that cannot be read is not installed, with the cause as its advice.
+    """
+    path = find_model(name)
+    size = folder_size(path)
+    try:
+        _require_base(path)
+        folder = open_folder(name, weights=False)
+        limit, title = context_length(read_config(folder.base)), str(folder.card.get("title") or name)
+    except UserError as error:
+        return ModelCard(name, name, "local", str(path), size, False, None, "Unknown.", str(error))
+    return ModelCard(name, title, "local", str(path), size, True, limit, _note(name))
+
+
+def folder_size(path: Path) -> int:
+    """The bytes of all files in a folder."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def fetched(hub_id: str) -> Path | None:
+    """The folder of a hub model whose weights are all on this machine; None before they are."""
+    index = _cached(hub_id, "model.safetensors.index.json")
+    files = set(read_json(index).get("weight_map", {}).values()) if index else {"model.safetensors"}
+    found = [_cached(hub_id, file) for file in files]
+    return found[0].parent if found and found[0] and all(found) else None
+
+
+def _cached(hub_id: str, file: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(hub_id, file)
+    except HFValidationError:
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _require_base(path: Path) -> None:
+    """Raises UserError where the folder is an adapter over a hub model that is not on this machine."""
+    if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
+        return
+    base = str(check_adapter(path)["base_model_name_or_path"])
+    here = base in installed_names() or Path(base).expanduser().is_dir()
+    if not here and HUB_ID.fullmatch(base) and not fetched(base):
+        raise UserError(
+            f"Its base model {base!r} is not on this machine. Run: python -m socrates_core models fetch {base}"
+        )
+
+
+def _note(name: str) -> str:
+    """What a model saw in a sentence; a card that is damaged says so."""
+    try:
+        return seen_of(name).note
+    except UserError as error:
+        return str(error)
+
+
 def _starter() -> ModelCard:
     if "starter" in installed_names():
-        return _card(home() / "models" / "starter")
+        return folder_card("starter")
     missing = "Run: python -m socrates_core setup"
     return ModelCard("starter", "SmolLM2 135M Instruct", "local", "", 0, False, 8192, "No study.", missing)
 
 
 def _hub_model(hub_id: str, title: str, limit: int, advice: str) -> ModelCard:
-    from huggingface_hub import try_to_load_from_cache
-
-    fetched = isinstance(try_to_load_from_cache(hub_id, "model.safetensors.index.json"), str)
-    return ModelCard(hub_id, title, "hub", "", 0, fetched, limit, SAW_170, advice)
+    path = fetched(hub_id)
+    size = folder_size(path) if path else 0
+    return ModelCard(hub_id, title, "hub", str(path or ""), size, bool(path), limit, SAW_170, advice)
 
 
 def _folders() -> Iterator[ModelCard]:
     for name in installed_names():
         if name != "starter":
-            yield _card(find_model(name))
-
-
-def _card(path: Path) -> ModelCard:
-    """What a model or adapter folder says of itself; one that cannot be read is not installed, with the cause."""
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    try:
-        folder = open_folder(path.name)
-        limit, stored = context_length(read_config(folder.base)), folder.card
-    except UserError as error:
-        return ModelCard(path.name, path.name, "local", str(path), size, False, None, "Unknown.", str(error))
-    seen = (stored.get("saw") or {}).get("note") or "Unknown: the folder has no model card."
-    return ModelCard(path.name, stored.get("title", path.name), "local", str(path), size, True, limit, seen)
+            yield folder_card(name)

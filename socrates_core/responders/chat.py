@@ -34,7 +34,8 @@ class Chat:
     """One model's tokenizer and chat template.
 
     A template without a system role gets the system text in front of the user's; a model without a template
-    gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card.
+    gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card. `end` is the
+    token that the template puts after an answer; None where neither it nor the tokenizer's settings name one.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
@@ -42,6 +43,7 @@ class Chat:
 
         Raises UserError where the tokenizer or its template cannot be read.
         """
+        self.end: int | None = None
         self._settings = _settings(path)
         self._tokenizer = _load_tokenizer(path)
         self._template = _compile(path, self._settings)
@@ -74,23 +76,31 @@ class Chat:
         Tokenised together with a prompt's end, as in training. A tokenizer that would melt an option into that
         end gets the option alone: the model then starts from the prompt's own last token.
         """
+        return build_tree(options, self.answer_tokens(options))
+
+    def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
+        """The token ids of each answer as it follows a prompt, without the end of the turn."""
         before = self.render(PROBE)
         prefix, *joined = (
-            ids.tolist() for ids in self._encode([before, *(before + text for text in options)])
+            ids.tolist() for ids in self._encode([before, *(before + text for text in answers)])
         )
         alone = [
-            encoding.ids for encoding in self._tokenizer.encode_batch(list(options), add_special_tokens=False)
+            encoding.ids for encoding in self._tokenizer.encode_batch(list(answers), add_special_tokens=False)
         ]
-        return build_tree(options, [
+        return [
             ids[len(prefix) :] if ids[: len(prefix)] == prefix else separate
             for ids, separate in zip(joined, alone, strict=True)
-        ])  # fmt: skip
+        ]
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of `tokens` up to the end of the turn."""
         ends = np.flatnonzero(np.isin(tokens, self.vocabulary.ends))
         kept = list(tokens[: ends[0]] if len(ends) else tokens)
         return self._tokenizer.decode(kept, skip_special_tokens=False)
+
+    def spell(self, tokens: Sequence[int] | NDArray[np.int32]) -> str:
+        """The text of all `tokens`, special ones as they are written."""
+        return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
@@ -118,13 +128,15 @@ class Chat:
         for source in (read_config(path), read_json(generation) if generation.exists() else {}):
             ids = source.get("eos_token_id")
             named |= set(ids) if isinstance(ids, list) else {ids}
-        named.add(self._tokenizer.token_to_id(self._settings.get("eos_token") or ""))
+        self.end = self._tokenizer.token_to_id(self._settings.get("eos_token") or "")
+        named.add(self.end)
         if self._template is not None:
             user = {"role": "user", "content": PROBE.user}
             text = self._apply([user, {"role": "assistant", "content": "Fine"}], answer_next=False)
             after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
             if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
                 named.add(after.ids[0])
+                self.end = after.ids[0]
         return np.array(sorted(token for token in named if token is not None), dtype=np.int64)
 
 

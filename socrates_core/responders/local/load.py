@@ -34,8 +34,8 @@ class LocalModel:
     n_parameters: int
 
 
-def load_model(path: Path, precision: Precision) -> LocalModel:
-    """The causal language model in `path`, which has passed `check_folder`.
+def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> LocalModel:
+    """The causal language model in `path`, which has passed `check_folder`; with plain layers where it is `trainable`.
 
     Raises UserError where the weights are damaged, incomplete, of an unknown architecture or too large.
     """
@@ -59,7 +59,7 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
             "Copy all of the model's .safetensors files there."
         )
     placed = (model if chosen == "nf4" else model.to(device)).eval()
-    if device.type == "cpu" and chosen == "bf16" and _has_bf16(device) and can_pack():
+    if not trainable and device.type == "cpu" and chosen == "bf16" and has_bf16(device) and can_pack():
         pack(placed)
     return LocalModel(placed, chosen, device, n_parameters)
 
@@ -94,7 +94,7 @@ def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
         return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16}
     # It advises a faster kernel from the hub, which is code that we do not fetch.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    fast = torch.bfloat16 if _has_bf16(device) else torch.float32
+    fast = torch.bfloat16 if has_bf16(device) else torch.float32
     packed = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
     return {"dtype": fast, "device_map": {"": device}, "quantization_config": packed}
 
@@ -103,12 +103,13 @@ def choose_precision(n_parameters: int, asked: Precision, device: torch.device) 
     """`asked`, or for "auto": bf16 where the processor computes in it, else fp32; nf4 where that does not fit."""
     if asked != "auto":
         return asked
-    wanted: Loaded = "bf16" if _has_bf16(device) else "fp32"
+    wanted: Loaded = "bf16" if has_bf16(device) else "fp32"
     needed = n_parameters * (2 if wanted == "bf16" else 4) * ROOM
     return wanted if needed <= _free_bytes(device) else "nf4"
 
 
-def _has_bf16(device: torch.device) -> bool:
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 itself."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

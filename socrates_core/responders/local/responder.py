@@ -1,16 +1,19 @@
 """A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
-from socrates_core.records import Answer, Decoding, Precision, Question, ResponderCard
+from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
 from socrates_core.responders.chat import Chat
 from socrates_core.responders.folder import (
     KINDS,
@@ -22,16 +25,30 @@ from socrates_core.responders.folder import (
 )
 from socrates_core.responders.local.engine import Engine
 from socrates_core.responders.local.network import Network, open_network
-from socrates_core.responders.local.sampler import AT_ONCE, N_TOKENS, sample_answers
+from socrates_core.responders.local.reasoned import (
+    PROMPTS_AT_ONCE,
+    ROOM,
+    answer_behind,
+    draw_rationales,
+    mixture,
+)
+from socrates_core.responders.local.sampler import AT_ONCE, N_TOKENS, Tokens, sample_answers
+from socrates_core.responders.reasoning import DIFFERENCE, ReasonedChat
 from socrates_core.scoring.plan import Item, plan_batches
 from socrates_core.scoring.tree import Distribution
 
 WINDOW = 1024  # questions that are tokens at the same time
 NEIGHBOURS = 64  # questions next to each other in order of their text that stay together
 
+T = TypeVar("T")
+Draw = Callable[[Network, Chat, Sequence[Question], Sequence[Tokens], Decoding], list[T]]
+
 
 class LocalResponder:
-    """Answers by the exact probability that a local model gives every option; open questions by sampling."""
+    """Answers by the exact probability that a local model gives every option; open questions by sampling.
+
+    A model whose card says that it was finetuned to give a rationale first is asked for some, and answers behind them.
+    """
 
     def __init__(
         self,
@@ -56,20 +73,29 @@ class LocalResponder:
         self._decoding = decoding
         own, made_of = self._folder.own, revision(self._folder)
         self._adapter = (self._folder.adapter, made_of) if self._folder.adapter else None
+        reasons = self._folder.card.get("reasoning") is True
         self.card = ResponderCard(
             name=own.name if own.parent.name in KINDS else name,
             model=self._folder.card.get("base") or (self._folder.base.name if self._folder.adapter else name),
             revision=made_of, precision=self._network().precision, decoding=decoding,
-            template=self._folder.template + self.chat.difference, deterministic=deterministic,
+            template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
+            deterministic=deterministic,
         )  # fmt: skip
         self.fingerprint = digest(self.card.as_dict())
+        self._behind: LocalResponder | None = None
+        if reasons:
+            self._behind = copy(self)
+            self._behind.chat = ReasonedChat(self._folder.chat, self._folder.base)
 
     def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         """The answers of each batch as it finishes. Raises UserError for a prompt beyond the model's limit."""
         places: dict[Question, list[int]] = {}
         for place, question in enumerate(questions):
             places.setdefault(question, []).append(place)
-        self._check_longest(places)
+        self._check_longest(places, ROOM if self._behind else 0)
+        if self._behind:
+            yield from self._reason(self._behind, places)
+            return
         windows = _windows([question for question in places if question.options])
         with ThreadPoolExecutor(1) as pool:  # a window becomes tokens while the one before it is answered
             coming = pool.submit(self._items, windows[0], places) if windows else None
@@ -113,30 +139,61 @@ class LocalResponder:
                 for position in item.positions
             }
 
+    def write(self, prompts: Sequence[Prompt]) -> Iterator[dict[int, str]]:
+        """What the model goes on to say after each prompt, one seeded draw of some sentences, by position, as it comes.
+
+        Raises UserError for a prompt beyond the model's limit.
+        """
+        asked = [Question(prompt, ()) for prompt in prompts]
+        places: dict[Question, list[int]] = {}
+        for place, question in enumerate(asked):
+            places.setdefault(question, []).append(place)
+        self._check_longest(places, ROOM)
+        one = partial(draw_rationales, n_draws=1)
+        for batch in self._drawn(_by_length(places), PROMPTS_AT_ONCE, ROOM, one):
+            yield {place: texts[0] for question, _, texts in batch for place in places[question]}
+
+    def _reason(
+        self, behind: "LocalResponder", places: Mapping[Question, Sequence[int]]
+    ) -> Iterator[dict[int, Answer]]:
+        """The answers that `behind` gives after rationales drawn here."""
+        ordered = list(chain(*_windows(list(places))))
+        for batch in self._drawn(ordered, PROMPTS_AT_ONCE, ROOM, draw_rationales):
+            asked, lengths, rationales = zip(*batch, strict=True)
+            found = answer_behind(behind.answer, asked, rationales)
+            yield {
+                place: mixture(answers, length)
+                for question, length, answers in zip(asked, lengths, found, strict=True)
+                for place in places[question]
+            }
+
     def _sample(
         self, asked: Sequence[Question], places: Mapping[Question, Sequence[int]]
     ) -> Iterator[dict[int, Answer]]:
-        ordered = sorted(asked, key=lambda question: len(question.prompt.user))
-        most = 1 if self._deterministic else AT_ONCE
-        waiting = [ordered[start : start + most] for start in range(0, len(ordered), most)]
+        for batch in self._drawn(_by_length(asked), AT_ONCE, N_TOKENS, sample_answers):
+            yield {place: answer for question, _, answer in batch for place in places[question]}
+
+    def _drawn(
+        self, asked: Sequence[Question], at_once: int, n_more: int, draw: Draw[T]
+    ) -> Iterator[list[tuple[Question, int, T]]]:
+        """Each question with the length of its prompt and what is drawn for it, `at_once` in the order given."""
+        most = 1 if self._deterministic else at_once
+        waiting = [asked[start : start + most] for start in range(0, len(asked), most)]
         while waiting:
             batch = waiting.pop(0)
             prompts = list(self.chat.encode([question.prompt for question in batch]))
-            self._check_length(max(map(len, prompts)), N_TOKENS)
+            lengths = [len(prompt) for prompt in prompts]
+            self._check_length(max(lengths), n_more)
             network = self._network()
             network.use(self._adapter)
             try:
-                answers = sample_answers(network, self.chat, batch, prompts, self._decoding)
+                drawn = draw(network, self.chat, batch, prompts, self._decoding)
             except RuntimeError as error:
-                _require_out_of_memory(error, [len(prompt) for prompt in prompts])
+                _require_out_of_memory(error, lengths)
                 half = len(batch) // 2
                 waiting = [batch[:half], batch[half:], *waiting]
                 continue
-            yield {
-                place: answer
-                for question, answer in zip(batch, answers, strict=True)
-                for place in places[question]
-            }
+            yield list(zip(batch, lengths, drawn, strict=True))
 
     def _plan(self, items: list[Item]) -> list[list[Item]]:
         network = self._network()
@@ -146,13 +203,13 @@ class LocalResponder:
     def _network(self) -> Network:
         return open_network(self._folder.base, self._base_revision, self._precision)
 
-    def _check_longest(self, asked: Iterable[Question]) -> None:
+    def _check_longest(self, asked: Iterable[Question], n_more: int) -> None:
         """Refuses a prompt that is too long before the others are answered, not hours later."""
         longest = max(
             (question.prompt for question in asked), key=lambda prompt: len(prompt.user), default=None
         )
         if longest is not None:
-            self._check_length(len(next(self.chat.encode([longest]))), 0)
+            self._check_length(len(next(self.chat.encode([longest]))), n_more)
 
     def _check_length(self, n_tokens: int, n_more: int) -> None:
         if self._limit is not None and n_tokens + n_more > self._limit:
@@ -189,6 +246,10 @@ def _windows(questions: Sequence[Question]) -> list[list[Question]]:
     shuffled = [stretches[place] for place in np.random.default_rng(0).permutation(len(stretches))]
     whole = WINDOW // NEIGHBOURS
     return [list(chain(*shuffled[start : start + whole])) for start in range(0, len(shuffled), whole)]
+
+
+def _by_length(questions: Iterable[Question]) -> list[Question]:
+    return sorted(questions, key=lambda question: len(question.prompt.user))
 
 
 def _answer(item: Item, distribution: Distribution) -> Answer:

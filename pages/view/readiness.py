@@ -1,0 +1,137 @@
+"""What a finetune will read and take, before it starts: its sides, leaks, first examples, cost, file and command."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from pages.view import launching, sides
+from pages.view.parts import pages_of, show_chart, theme
+from pages.view.text import counted, escape, visible
+from socrates_core.files import digest
+from socrates_core.finetuning.estimate import estimate_training
+from socrates_core.finetuning.insight import Insight, ShownExample, look_at
+from socrates_core.finetuning.leaks import Leak, find_leaks
+from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.sides import SIDES, count_sides, unit_of
+from socrates_core.finetuning.spec import TrainingSpec
+
+NEVER_READ = frozenset({  # fields that change neither the rows nor the examples
+    "name", "tuning", "precision", "rank", "alpha", "dropout", "learning_rate", "schedule", "warmup", "weight_decay",
+    "clip", "batch_size", "epochs", "max_steps", "micro_tokens", "checkpointing", "evaluate_every", "patience", "beta",
+    "accept_leaks",
+})  # fmt: skip
+
+
+def show_sides(spec: TrainingSpec, stamp: str) -> None:
+    """The picture of what is held out, with its numbers in a sentence."""
+    told = _drawn(_key(spec), stamp, spec)
+    totals = ", ".join(
+        f"{n:,} {sides.NAMES[str(side)].lower()}" for side, n in told.sides[list(SIDES)].sum().items() if n
+    )
+    st.caption(f"{told.unit.capitalize()}: {totals}.")
+    show_chart(sides.figure(told.sides, unit=told.unit, theme=theme()), told.sides, "training_sides")
+
+
+def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
+    """What held-out material the training would see; the spec with the reason why it may, None without one."""
+    leaks = _drawn(_key(spec), stamp, spec).leaks
+    if not leaks:
+        st.markdown(":green[:material/verified_user:] Nothing that is held out is trained on.")
+        return spec
+    st.error("\n".join(f"- {escape(leak.told)}" for leak in leaks), icon=":material/policy_alert:")
+    reason = launching.field("accept_leaks", "", "launch")
+    if not reason:
+        st.caption("It does not start with a leak, unless you say here why this one does not matter.")
+        return None
+    return spec.model_copy(update={"accept_leaks": reason})
+
+
+def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
+    """What is learnt from: how much, how long, and the first examples."""
+    found = _looked_at(_key(spec), stamp, spec)
+    told = {
+        "Examples": found.n_examples, "Studies": found.n_studies, "Kept back": found.n_validation,
+        "Tokens, median": found.lengths.p50, "Tokens, 95%": found.lengths.p95, "Tokens, longest": found.lengths.max,
+    }  # fmt: skip
+    with st.container(horizontal=True):
+        for name, n in told.items():
+            st.metric(name, f"{n:,}", width="content")
+    st.caption(escape(found.told))
+    if found.n_too_long:
+        st.error(
+            f"{counted(found.n_too_long, 'example')} of more than {found.limit:,} tokens, which is all that this model "
+            "reads. Leave out the studies with the longest texts, or choose a model that reads more.",
+            icon=":material/error:",
+        )
+    with st.expander("Rows of each study"):
+        st.dataframe(
+            found.per_study.map(lambda value: visible(value) if isinstance(value, str) else value), hide_index=True,
+            alt="Rows of each study",
+            column_config={"study_id": "Study", "rows": "Rows", "people": "People", "cells": "Cells"},
+        )  # fmt: skip
+    _show_examples(spec, found.first)
+    return found
+
+
+def _show_examples(spec: TrainingSpec, first: tuple[ShownExample, ...]) -> None:
+    st.markdown("**The first examples, as the model reads them**")
+    st.caption("The loss falls on what is marked alone; everything else is only read.")
+    for at in pages_of(len(first), 1, "example"):
+        with st.container(border=True):
+            st.markdown(f"{escape(first[at].prompt_text)}", width=720)
+            for place, (text, share) in enumerate(first[at].targets):
+                st.markdown(
+                    f"{_marked(text)}{_weighed(spec, place, share, len(first[at].targets))}", width=720
+                )
+
+
+def _marked(text: str) -> str:
+    return "  \n".join(f":orange-background[{escape(line)}]" for line in text.split("\n") if line)
+
+
+def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
+    if spec.method == "dpo":
+        return (" preferred", " rejected")[place]
+    return f" {share:.1%}" if n > 1 else ""
+
+
+def show_cost(spec: TrainingSpec, insight: Insight) -> None:
+    st.markdown(escape(estimate_training(spec, insight).told))
+
+
+def show_file(spec: TrainingSpec) -> None:
+    """The configuration as a file, and the commands that do the same."""
+    name = f"{spec.name}.yaml"
+    st.code(visible(spec.as_yaml()), language="yaml", height=320)
+    st.download_button(
+        "Configuration (YAML)", spec.as_yaml(), name, "application/yaml", icon=":material/download:", on_click="ignore",
+        key="train_yaml",
+    )  # fmt: skip
+    st.code(f"python -m socrates_core train {name}", language="bash", wrap_lines=True)
+    st.caption("Or in the foreground, without the queue:")
+    st.code(f"python -m training.{spec.method} {name}", language="bash", wrap_lines=True)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The rows of a finetune by study and side, in `unit`, with what they leak."""
+
+    sides: pd.DataFrame
+    unit: str
+    leaks: list[Leak]
+
+
+@st.cache_data(show_spinner="Drawing the rows", max_entries=8)
+def _drawn(key: str, stamp: str, _spec: TrainingSpec) -> Drawn:
+    chosen = choose_rows(_spec)
+    return Drawn(count_sides(chosen), unit_of(chosen.split), find_leaks(_spec, chosen))
+
+
+@st.cache_data(show_spinner="Reading the examples", max_entries=8)
+def _looked_at(key: str, stamp: str, _spec: TrainingSpec) -> Insight:
+    return look_at(_spec)
+
+
+def _key(spec: TrainingSpec) -> str:
+    return digest(spec.model_dump(mode="json", exclude=set(NEVER_READ)))

@@ -1,0 +1,73 @@
+"""The split of a finetune: chosen, or made in place."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.view import state
+from pages.view.parts import linked_box
+from pages.view.text import escape
+from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
+from socrates_core.corpus.splits_make import make_split
+from socrates_core.corpus.store import corpora, open_corpus
+from socrates_core.errors import UserError
+
+HELD_OUT: dict[Kind, str] = {
+    "studies": "studies that it never saw", "conditions": "new conditions of studies that it knows",
+    "outcomes": "new outcomes of studies that it knows", "participants": "new people of studies that it knows",
+}  # fmt: skip
+
+
+def choose_split() -> str | None:
+    """The split that is trained on; None where there is none yet. Under it one can be made."""
+    known, chosen = splits(), None
+    if known:
+        chosen = linked_box(
+            "Split", {name: name for name in known}, state.parameter("split"), key="train:split"
+        )
+        state.set_parameters(split=chosen)
+        _describe(chosen)
+    else:
+        st.info(
+            "A model is measured on what it was not trained on, so a finetune starts from a split. There is none yet; "
+            "make one here.",
+            icon=":material/call_split:",
+        )
+    with st.expander("Make a split", icon=":material/call_split:", expanded=not known):
+        _make(corpora())
+    return chosen
+
+
+def _describe(name: str) -> None:
+    try:
+        split = load_split(name)
+    except UserError:
+        return  # said where the rows are drawn
+    st.caption(escape(
+        f"Of {split.corpus}: {split.source}. Held out are {HELD_OUT[split.kind]}."
+    ))  # fmt: skip
+
+
+def _make(found: list[str]) -> None:
+    left, middle, right, last = st.columns(4)
+    corpus = left.selectbox("Corpus", found, key="split_corpus", bind="query-params")
+    kind = middle.selectbox("Hold out", KINDS, key="split_kind", bind="query-params")
+    share: Any = right.number_input(
+        "Share held out", 0.01, 0.99, 0.25, step=0.05, key="split_share", bind="query-params"
+    )
+    seed: Any = last.number_input(
+        "Seed of the split", 0, value=0, step=1, key="split_seed", bind="query-params"
+    )
+    usual = f"{corpus}-{kind}-{round(100 * share)}-seed{seed}".lower()
+    name = st.text_input("Name of the split", usual, key=f"split_name:{usual}")
+    if st.button("Make this split", icon=":material/add:", key="split_make"):
+        try:
+            if name in splits():
+                raise UserError(f"There is a split {name!r} already. Choose another name.")
+            made = make_split(open_corpus(corpus), kind, name=name, share=share, seed=seed)
+        except UserError as error:
+            st.error(escape(str(error)), icon=":material/error:")
+            return
+        save_split(made)
+        state.set_parameters(split=name)
+        st.rerun()

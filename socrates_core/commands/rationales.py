@@ -1,0 +1,57 @@
+"""The command that lets a model write rationales for training: rationales."""
+
+from typing import Annotated
+
+import typer
+
+from socrates_core.commands.output import AsJson, print_json
+from socrates_core.commands.simulate import (
+    AskedPrecision,
+    Consent,
+    KeyVariable,
+    LimitUsd,
+    ModelName,
+    Server,
+    follow,
+    service_of,
+)
+from socrates_core.errors import UserError
+from socrates_core.finetuning.rationales import submit_rationales
+from socrates_core.finetuning.spec import spec_from_dict
+from socrates_core.jobs.store import read_result
+from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL
+from socrates_core.simulation.spec import ModelRequest
+
+
+def rationales(
+    name: Annotated[str, typer.Argument(help="What to call them; a finetune names them so.")],
+    split: Annotated[str, typer.Option(help="The split on whose training side the answers are.")],
+    model: ModelName = "starter",
+    cap: Annotated[int, typer.Option(min=1, help="At most so many people a cell, as in the finetune.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Which people, as in the finetune.")] = 0,
+    precision: AskedPrecision = "auto",
+    server: Server = OFFICIAL,
+    key_variable: KeyVariable = "",
+    limit_usd: LimitUsd = None,
+    consent: Consent = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the counts.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a model write why people answered as they did, from their true answers: a training target alone."""
+    told = {"name": name, "method": "reasoning", "split": split, "per_cell": cap, "seed": seed}
+    spec = spec_from_dict({**told, "rationales": name}, "The command")
+    service = service_of(model, server, key_variable, "auto", N_SAMPLES)
+    request = ModelRequest(model, precision, service=service)
+    job = submit_rationales(request, spec, consent=consent, limit_usd=limit_usd)
+    if not wait:
+        return print_json({"job_id": job.id, "state": job.state}) if as_json else print(job.id)
+    job = follow(job)
+    if job.state != "done":
+        raise UserError(f"The job {job.id} is {job.state}: {job.message}")
+    found = read_result(job)
+    if as_json:
+        return print_json(found)
+    faults = "; ".join(f"{n:,} {fault}" for fault, n in found["faults"].items())
+    print(
+        f"{found['n_usable']:,} of {found['n_rows']:,} answers have a rationale{f' ({faults})' if faults else ''}."
+    )

@@ -1,0 +1,43 @@
+"""Predicted answers of a few people of a cell against the answers of everybody who was in it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.metrics import exact_wasserstein
+from socrates_core.corpus.queries import Corpus
+from socrates_core.records import Floats
+
+CELL = ["study_id", "stimulus_id"]
+
+
+def cell_distances(
+    corpus: Corpus, asked: pd.DataFrame, probabilities: Sequence[Any], everybody: pd.DataFrame
+) -> pd.DataFrame:
+    """W of every stimulus asked about: study_id, stimulus_id, w_stated, w_observed, n_asked, n_people.
+
+    `probabilities` has a distribution [k] a row of `asked`, or None; a cell's prediction is their mean. Both tables
+    have study_id and stimulus_id, `everybody` also value. W is of the exact distributions, in shares of the stated
+    scale and of the observed range; NaN where the people of a cell all answered the same.
+    """
+    values = {
+        (str(study), each.stimulus_id): np.array(each.scale.values, dtype=float)
+        for study in asked["study_id"].unique() for each in corpus.stimuli(str(study))
+    }  # fmt: skip
+    given = everybody.groupby(CELL)["value"]
+    rows = asked[CELL].assign(place=np.arange(len(asked)))
+    found = []
+    for (study, stimulus), own in rows.groupby(CELL, sort=False):  # type: ignore[misc]
+        said = [probabilities[place] for place in own["place"] if probabilities[place] is not None]
+        answers: Floats = given.get_group((study, stimulus)).to_numpy()
+        scale = values[study, stimulus]
+        counts = (answers[:, None] == scale).sum(axis=0).astype(float)
+        shares = np.mean(said, axis=0) if said else np.full(len(scale), np.nan)
+        found.append({
+            "study_id": study, "stimulus_id": stimulus, "n_asked": len(said), "n_people": len(answers),
+            "w_stated": exact_wasserstein(scale, shares, counts, convention="stated") if said else np.nan,
+            "w_observed": exact_wasserstein(scale, shares, counts, convention="observed") if said else np.nan,
+        })  # fmt: skip
+    return pd.DataFrame(found)

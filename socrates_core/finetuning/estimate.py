@@ -1,0 +1,194 @@
+"""How long a finetune takes here and how much memory, before it starts; reads headers of files, never weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from safetensors import SafetensorError, safe_open
+
+from socrates_core.errors import UserError
+from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.insight import Insight
+from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
+from socrates_core.jobs.progress import describe_seconds
+from socrates_core.responders.folder import open_folder, read_config
+from socrates_core.scoring.plan import MAX_READS
+
+MEBIBYTE = 2.0**20
+PROCESS = 670 * MEBIBYTE  # an interpreter with torch, transformers and peft, and the rows; measured
+ADAM = 16  # bytes a trained number: itself, its gradient and two moments in fp32 (Kingma & Ba 2015)
+NF4 = 0.5 + 4 / 64  # bytes a number: 4 bits, and a scale in fp32 for every 64 (Dettmers et al. 2023)
+BACKWARD = (
+    1.2  # of what the forward pass keeps: with what the backward pass makes, measured between 1.15 and 1.3
+)
+LEAST_STEPS = 3  # of a finetune that tells a speed; the first step warms up
+
+
+@dataclass(frozen=True)
+class TrainingEstimate:
+    """At most `n_steps` steps over `n_tokens` tokens; early stopping takes fewer.
+
+    `seconds`, validations included, is None before a finetune of this base model and tuning has run here; `memory_mb`,
+    in 2^20 bytes at the peak, where the model's files do not tell it. `fits` is false where more is wanted than is
+    free. `told` says it in sentences.
+    """
+
+    n_steps: int
+    n_tokens: int
+    seconds: float | None
+    memory_mb: float | None
+    fits: bool
+    told: str
+
+
+def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
+    """What a finetune on what was looked at takes. Raises UserError where the base model is not there."""
+    n_steps = n_steps_of(insight.n_examples, spec)
+    n_tokens = round(n_steps * spec.batch_size * insight.lengths.mean)
+    seconds, memory = _seconds(spec, insight, n_steps, n_tokens), _memory_mb(spec, insight)
+    free = psutil.virtual_memory().available / MEBIBYTE
+    fits = memory is None or memory <= free
+    told = f"{_about_time(seconds, n_steps, n_tokens)} {_about_memory(memory, free)}"
+    return TrainingEstimate(n_steps, n_tokens, seconds, memory, fits, told)
+
+
+def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
+    """How many steps a finetune has at most."""
+    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
+    return planned if spec.max_steps is None else min(planned, spec.max_steps)
+
+
+def count_parameters(base: str) -> int | None:
+    """How many numbers the base model's weights have; None where they are not on this machine.
+
+    Raises UserError where there is no such model or its weights are damaged.
+    """
+    shapes = tensor_shapes(open_folder(base, weights=False).base)
+    return sum(int(np.prod(shape)) for shape in shapes.values()) or None
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in the safetensors files of `path`, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(path.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"The weights in {str(file)!r} are damaged ({error}). Copy the file there again."
+            ) from error
+    return shapes
+
+
+def _memory_mb(spec: TrainingSpec, insight: Insight) -> float | None:
+    """The peak of process, weights, optimizer, activations and logits; None without weights or a known architecture."""
+    path = open_folder(spec.base, weights=False).base
+    shapes, config = tensor_shapes(path), read_config(path)
+    config = config.get("text_config") or config
+    if not shapes or not isinstance(config.get("hidden_size"), int):
+        return None
+    n_tokens = max(min(spec.micro_tokens, spec.batch_size * insight.lengths.mean), insight.lengths.max)
+    n_reads = min(MAX_READS, n_tokens * insight.reads / insight.lengths.mean)
+    logits = 3 * 4 * n_reads * config["vocab_size"]  # in fp32: themselves, their log-softmax, the gradient
+    kept = n_tokens * activation_bytes(config, insight.lengths.mean, checkpointing=spec.checkpointing)
+    return float(PROCESS + weight_bytes(shapes, spec) + BACKWARD * kept + logits) / MEBIBYTE
+
+
+def weight_bytes(shapes: Mapping[str, tuple[int, ...]], spec: TrainingSpec) -> float:
+    """The bytes of a model's weights as they are trained, with gradients and optimizer.
+
+    LoRA of rank r adds r (a + b) numbers to every layer of a x b but the embedding and the output layer (Hu et al.
+    2022). All weights are trained in fp32, with a copy in bf16 where the processor computes in it.
+    """
+    sizes = {name: float(np.prod(shape)) for name, shape in shapes.items()}
+    total, compact = (
+        sum(sizes.values()),
+        spec.precision == "bf16" or (spec.precision == "auto" and _has_bf16()),
+    )
+    if spec.tuning == "full":
+        copy = 2 if spec.precision != "fp32" and _has_bf16() else 0
+        return total * (ADAM + copy)
+    linear = {
+        name: shape for name, shape in shapes.items()
+        if len(shape) == 2 and not any(part in name for part in ("embed", "lm_head", "wte", "wpe"))
+    }  # fmt: skip
+    adapter = spec.rank * sum(map(sum, linear.values()))
+    if spec.tuning == "lora":
+        return total * (2 if compact else 4) + adapter * ADAM
+    in_four_bits = sum(sizes[name] for name in linear)
+    return (total - in_four_bits) * (2 if _has_bf16() else 4) + in_four_bits * NF4 + adapter * ADAM
+
+
+def activation_bytes(config: Mapping[str, Any], mean_length: float, *, checkpointing: bool) -> float:
+    """The bytes that the forward pass keeps for a token.
+
+    A layer keeps about 40 bytes a hidden unit (norms and the adapters' inputs in fp32), 10 a unit of its MLP, and 6 a
+    head and column that the token's tile of 128 looks at, in steps of 64; counted on a Llama in bf16 with LoRA. In
+    fp32 it is about as much, without an adapter about an eighth less. With checkpointing a layer keeps its input, 2
+    bytes a hidden unit, and one layer at a time the rest.
+    """
+    hidden, n_layers = config["hidden_size"], config["num_hidden_layers"]
+    columns = mean_length / 2 + 128
+    layer = (
+        40 * hidden
+        + 10 * config.get("intermediate_size", 4 * hidden)
+        + 6 * config["num_attention_heads"] * columns
+    )
+    return float(n_layers * 2 * hidden + layer if checkpointing else n_layers * layer)
+
+
+def _has_bf16() -> bool:
+    """Whether the processor multiplies in bf16, as Linux tells; elsewhere, and of a GPU, it is not known here."""
+    cpu = Path("/proc/cpuinfo")
+    told = cpu.read_text(encoding="utf-8", errors="replace") if cpu.exists() else ""
+    return "avx512_bf16" in told or "amx_bf16" in told
+
+
+def _seconds(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) -> float | None:
+    """The time by the newest finetune that ran here alike; None where none did."""
+    for training_id in training_ids():
+        try:
+            before = load_training(training_id)
+        except UserError:
+            continue
+        steps, validations = read_history(training_id)
+        if not _alike(spec, before) or len(steps) < LEAST_STEPS:
+            continue
+        per_token = (steps["n_tokens"] / steps["tokens_per_second"])[1:].sum() / steps["n_tokens"][1:].sum()
+        ends = steps.set_index("step")["seconds"]
+        took = validations["seconds"] - validations["step"].map(ends).fillna(0)
+        per_row = took.sum() / validations["n_rows"].sum() if len(validations) else 0.0
+        n_validations = 1 + -(-n_steps // spec.evaluate_every)
+        return float(n_tokens * per_token + n_validations * insight.n_validation * per_row)
+    return None
+
+
+def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
+    """Whether two finetunes compute the same for a token; DPO reads everything twice."""
+    same = ("base", "tuning", "precision", "checkpointing")
+    return all(getattr(spec, name) == getattr(other, name) for name in same) and (
+        (spec.method == "dpo") == (other.method == "dpo")
+    )
+
+
+def _about_time(seconds: float | None, n_steps: int, n_tokens: int) -> str:
+    much = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+    if seconds is None:
+        return f"{much}. How long that takes on this machine is not known before its first steps."
+    return f"{much}: {describe_seconds(seconds)}, as fast as the last finetune like it here."
+
+
+def _about_memory(memory: float | None, free: float) -> str:
+    if memory is None:
+        return "How much memory it takes is known once the base model's weights are on this machine."
+    need = f"It takes about {memory / 1024:.1f} GB of memory"
+    if memory <= free:
+        return f"{need}; {free / 1024:.1f} GB are free."
+    return (
+        f"{need}, but only {free / 1024:.1f} GB are free: it will not fit in the machine's own memory (a GPU's is not "
+        "looked at). Choose QLoRA, gradient checkpointing, fewer tokens at a time or a smaller model."
+    )

@@ -1,0 +1,88 @@
+"""How a finetune went: a line a step and a line a validation, kept for ever in history.jsonl."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from socrates_core.files import write_text
+from socrates_core.finetuning.spec import training_path
+from socrates_core.jobs.store import append_line
+
+FILE = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: mean loss of its examples, learning rate, gradient norm before clipping, tokens read, speed.
+
+    `memory_mb` is the most memory that the process (or the accelerator) held so far; `seconds` since this start.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    n_tokens: int
+    tokens_per_second: float
+    memory_mb: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How well the model does after `step` steps on rows that it does not train on; 0 is the base model.
+
+    W is of the mean exact distribution of the people asked against everybody kept back in the cell, mean over studies,
+    in shares of the stated scale and of the observed range; `w_uniform` is the uniform row's, stated. `accuracy` is the
+    paper's, of one draw a person, in percent. `log_score` is the mean log-probability of people's answers among valid
+    ones; `effect_r` the correlation of condition differences, NaN with too few. `valid_mass` is the mean.
+    """
+
+    step: int
+    w_stated: float
+    w_observed: float
+    w_uniform: float
+    accuracy: float
+    log_score: float
+    effect_r: float
+    valid_mass: float
+    n_rows: int
+    n_cells: int
+    n_studies: int
+    seconds: float
+
+
+def add(path: Path, record: Step | Validation) -> None:
+    """Appends to the history in the folder `path`."""
+    append_line(path / FILE, {"kind": type(record).__name__.lower(), **asdict(record)})
+
+
+def truncate(path: Path, last_step: int) -> None:
+    """Drops what was written after `last_step`, from which a finetune goes on."""
+    kept = [line for line in _lines(path) if int(line["step"]) <= last_step]
+    write_text(path / FILE, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def read_history(training_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The steps and the validations, in order, with the columns of Step and Validation; empty before the first."""
+    lines = _lines(training_path(training_id))
+    tables = []
+    for kind in (Step, Validation):
+        rows = [line for line in lines if line["kind"] == kind.__name__.lower()]
+        tables.append(pd.DataFrame(rows, columns=list(kind.__dataclass_fields__)))
+    return tables[0], tables[1]
+
+
+def _lines(path: Path) -> list[dict[str, float | str]]:
+    """The history's lines; a last one that a power cut left half written is passed over."""
+    if not (path / FILE).exists():
+        return []
+    found = []
+    for line in (path / FILE).read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return found

@@ -1,0 +1,99 @@
+"""Finetunes as they stand: what was asked for, the job, how far it is, and the model that came out."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from socrates_core.errors import UserError
+from socrates_core.files import read_json
+from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.publish import published_folder, published_training
+from socrates_core.finetuning.spec import TrainingSpec, describe, load_training, training_ids, training_path
+from socrates_core.jobs.store import Job, read_job
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """A finetune as it lies on disk; its history is read when it is first asked for.
+
+    `job` is None for one that was started by hand. `card` is what its model's card says of this training, None before
+    there is a model.
+    """
+
+    id: str
+    spec: TrainingSpec
+    job: Job | None
+    card: dict[str, Any] | None
+
+    @property
+    def state(self) -> str:
+        """The job's; of one without a job whether its model is there."""
+        return self.job.state if self.job else "done" if self.card else "started by hand"
+
+    @property
+    def active(self) -> bool:
+        return self.job is not None and self.job.active
+
+    @cached_property
+    def history(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Its steps and validations; see `read_history`."""
+        return read_history(self.id)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step that is kept: its model's, or that of the lowest W so far; None before there is either."""
+        if self.card:
+            return int(self.card["step"])
+        judged = self.history[1].query("step > 0").dropna(subset=["w_stated"])
+        return next((int(step) for step in judged.sort_values("w_stated", kind="stable")["step"]), None)
+
+    def validation(self, step: int | None) -> dict[str, Any] | None:
+        """The validation after `step` steps; None where there is none."""
+        found = self.history[1][self.history[1]["step"] == step]
+        return {str(name): value for name, value in found.iloc[-1].items()} if len(found) else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Where it stands: the step of all `n_steps` (None before they are counted), and how well it does.
+
+        The validations are of the base model, of the best step and of the last.
+        """
+        steps, validations = self.history
+        plan = training_path(self.id) / "plan.json"
+        return {
+            **self.row(), "message": self.job.message if self.job else "",
+            "step": int(steps["step"].iloc[-1]) if len(steps) else 0,
+            "n_steps": int(read_json(plan)["n_steps"]) if plan.exists() else None,
+            "loss": float(steps["loss"].iloc[-1]) if len(steps) else None, "base_validation": self.validation(0),
+            "best_validation": self.validation(self.best_step),
+            "last_validation": self.validation(validations["step"].max()),
+            "model": self.spec.name if self.card else None,
+        }  # fmt: skip
+
+    def row(self) -> dict[str, Any]:
+        """What it is in few words, for lists."""
+        created = self.job.created if self.job else ""
+        return {"training_id": self.id, **describe(self.spec), "state": self.state, "created": created}
+
+
+def load_finetune(training_id: str) -> Finetune:
+    """A finetune as it stands now. Raises UserError where it is unknown or damaged."""
+    spec = load_training(training_id)
+    path = published_folder(spec.name, spec.tuning)
+    card = read_json(path / "card.json")["training"] if published_training(path) == training_id else None
+    try:
+        return Finetune(training_id, spec, read_job(training_id), card)
+    except UserError:
+        return Finetune(training_id, spec, None, card)
+
+
+def list_finetunes() -> list[dict[str, Any]]:
+    """Every finetune, the newest first; one that is damaged says so."""
+    rows: list[dict[str, Any]] = []
+    for training_id in training_ids():
+        try:
+            rows.append(load_finetune(training_id).row())
+        except UserError as error:
+            rows.append({"training_id": training_id, "state": "damaged", "name": "", "told": str(error)})
+    return rows

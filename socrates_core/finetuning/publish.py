@@ -1,0 +1,118 @@
+"""Makes a finetune's best checkpoint a model with a card, ready to answer."""
+
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from socrates_core.errors import UserError
+from socrates_core.files import read_json, write_json
+from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.leaks import find_leaks
+from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest
+from socrates_core.finetuning.spec import TITLES, TrainingSpec, load_training, training_path
+from socrates_core.jobs.store import now
+from socrates_core.responders.folder import ModelFolder, find_model, open_folder, revision
+from socrates_core.seen.record import Seen, seen_of, training_of
+from socrates_core.settings import folder
+
+BEST = "best-"
+LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers")
+TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
+    "generation_config.json",
+)  # fmt: skip
+
+
+def published_folder(name: str, tuning: str) -> Path:
+    """Where the model of that name goes."""
+    return folder("models" if tuning == "full" else "adapters") / name
+
+
+def published_training(path: Path) -> str:
+    """The id of the finetune that made the model in `path`; empty where another did."""
+    training = ModelFolder(path).card.get("training")
+    return str(training.get("id", "")) if isinstance(training, dict) else ""
+
+
+def publish(training_id: str) -> str:
+    """Copies the best checkpoint of a finetune to the models, with its card; returns the model's name.
+
+    Done again it changes nothing. Raises UserError where nothing was kept yet, or the name is another model's by now.
+    """
+    path, spec = training_path(training_id), load_training(training_id)
+    target = published_folder(spec.name, spec.tuning)
+    if target.exists() and published_training(target) != training_id:
+        raise UserError(
+            f"There is another model called {spec.name!r} by now. Rename its folder {str(target)!r}, then resume."
+        )
+    kept = sorted(path.glob(f"{BEST}[0-9]*"), key=lambda each: int(each.name[len(BEST) :]))
+    if not kept:
+        raise UserError(f"The finetune {training_id!r} has kept no checkpoint yet.")
+    card = _card(training_id, spec, choose_rows(spec), step=int(kept[-1].name[len(BEST) :]))
+    aside = target.with_name(f".{target.name}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(kept[-1], aside)
+    (aside / "README.md").unlink(missing_ok=True)  # peft's template, which says nothing
+    if spec.tuning == "full":
+        base = open_folder(spec.base).base
+        for name in TOKENIZER:
+            if (base / name).exists():
+                shutil.copy2(base / name, aside / name)
+    write_json(aside / "card.json", card)
+    shutil.rmtree(target, ignore_errors=True)
+    aside.rename(target)
+    return spec.name
+
+
+def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) -> dict[str, Any]:
+    rows = chosen.train[["study_id", "stimulus_id", "participant"]]
+    if len(chosen.validation):
+        rows = pd.concat([rows, chosen.validation[list(rows.columns)]])
+    n_studies, n_people = rows["study_id"].nunique(), len(rows[["study_id", "participant"]].drop_duplicates())
+    note = (
+        f"Finetuned on {len(chosen.train):,} answers of {n_people:,} people in {n_studies} "
+        f"{'study' if n_studies == 1 else 'studies'}: the training side of {spec.split!r}."
+    )
+    saw = Seen(note=note, trainings=(training_of(chosen.corpus, chosen.split, rows),)).over(
+        seen_of(spec.base)
+    )
+    steps, validations = read_history(training_id)
+    plan = read_json(training_path(training_id) / "plan.json")
+    return {
+        "format": 1, "title": f"{spec.name} ({TITLES[spec.method].partition(':')[0]} of {spec.base})",
+        "base": spec.base, "template": spec.template, "reasoning": spec.method == "reasoning",
+        "lineage": [*lineage(spec.base), spec.name], "saw": saw.as_dict(),
+        "training": {
+            "id": training_id, "written": now(), "spec": spec.model_dump(mode="json"), "spec_digest": spec.digest(),
+            "base_revision": revision(open_folder(spec.base)), "data_digest": data_digest(chosen), **plan,
+            "n_rows": len(chosen.train), "n_validation_rows": len(chosen.validation), "step": step,
+            "n_tokens": int(steps["n_tokens"].sum()),
+            "seconds": float(steps["n_tokens"].div(steps["tokens_per_second"]).sum()),
+            "validation": _at(validations, step), "base_validation": _at(validations, 0),
+            "leaks_accepted": spec.accept_leaks,
+            "leaks": [each.told for each in find_leaks(spec, chosen)] if spec.accept_leaks else [],
+            "machine": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+        },
+    }  # fmt: skip
+
+
+def _at(validations: Any, step: int) -> dict[str, Any] | None:
+    own = validations[validations["step"] == step]
+    if own.empty:
+        return None
+    return {key: None if pd.isna(value) else value for key, value in own.iloc[-1].to_dict().items()}
+
+
+def lineage(name: str) -> list[str]:
+    """The models that lead to the one called `name`, the first base first, itself last."""
+    try:
+        card = ModelFolder(find_model(name, weights=False)).card
+    except UserError:
+        return [name]
+    before = card.get("lineage")
+    return [*before[:-1], name] if isinstance(before, list) and before else [name]

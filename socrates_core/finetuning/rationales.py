@@ -1,0 +1,253 @@
+"""Rationales of people's answers: the data's own, or written by a model that was shown the true answer.
+
+A training target only: never in an input, never shown as a prediction.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from socrates_core.corpus.frozen import frozen_studies
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import corpus_digest
+from socrates_core.errors import UserError, unknown
+from socrates_core.evaluation.run import STAND_INS
+from socrates_core.files import digest, file_digest, read_json, read_parquet, write_json, write_parquet
+from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
+from socrates_core.finetuning.wording import WORDING, read_rationale, render_request
+from socrates_core.finetuning.writers import write_texts
+from socrates_core.jobs import launch, store
+from socrates_core.jobs.progress import Reporter
+from socrates_core.panels import present
+from socrates_core.records import DEMOGRAPHICS, Prompt
+from socrates_core.responders import Responder, model_revision, prompt_template
+from socrates_core.responders.api.account import Account
+from socrates_core.responders.api.asking import Unanswered
+from socrates_core.responders.api.prices import find_price
+from socrates_core.responders.api.responder import keep_account
+from socrates_core.responders.api.server import served_model
+from socrates_core.settings import folder
+from socrates_core.simulation.consent import Sending
+from socrates_core.simulation.run import open_warm
+from socrates_core.simulation.spec import ModelRequest
+
+OWN = "corpus"  # the name of the data's own
+KEY = ["study_id", "sample_id"]
+NOTE = (
+    "Written by a model that was shown each person's true answer: a training target only, never an input and never a "
+    "prediction."
+)
+SCHEMA = pa.schema([
+    ("study_id", pa.string()), ("sample_id", pa.int64()), ("reasoning", pa.string()), ("fault", pa.string()),
+    ("raw", pa.string()),
+])  # fmt: skip
+
+
+def rationale_names() -> list[str]:
+    """The names of the rationales that were written on this machine, in alphabetical order."""
+    return sorted(path.stem for path in folder("rationales").glob("[!.]*.parquet"))
+
+
+def load_rationales(corpus: Corpus, name: str) -> pd.DataFrame:
+    """The usable rationales called `name` for rows of `corpus`: study_id, sample_id, reasoning.
+
+    OWN is the name of those that came with the data. Raises UserError where there are none, or where they were
+    written for another corpus or changed since.
+    """
+    if name == OWN:
+        path = corpus.path / "reasoning.parquet"
+        if not path.exists():
+            raise UserError(
+                f"The corpus {corpus.name!r} came without rationales. Import SocSci210 with --reasoning, or let a "
+                "model write some: python -m socrates_core rationales NAME --split SPLIT --model MODEL"
+            )
+    else:
+        path = _written_for(corpus, name)
+    found: pd.DataFrame = read_parquet(path, [*KEY, "reasoning"]).to_pandas()
+    told = found["reasoning"].fillna("").str.strip() != ""
+    return found[told & ~found["study_id"].isin(frozen_studies(corpus.path))].reset_index(drop=True)
+
+
+def submit_rationales(
+    model: ModelRequest, spec: TrainingSpec, *, consent: bool = False, limit_usd: float | None = None
+) -> store.Job:
+    """Queues `model` to write a rationale for every row that `spec` trains on, under the name `spec.rationales`.
+
+    What is written under that name already is kept. Raises UserError where the name, the model or the rows cannot be
+    used, or answers would leave this machine without `consent`.
+    """
+    _check_name(spec.rationales)
+    if model.name in STAND_INS:
+        raise UserError(f"{model.name!r} cannot write texts. Choose a language model.")
+    prompt_template(model.name)  # refuses a model that is not there
+    sent = sending(model, spec)
+    if sent is not None and not consent:
+        raise UserError(f"{sent.told} Nothing was sent. If that is allowed, say so for this run: --consent")
+    if limit_usd is not None and model.service is not None:
+        Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
+    args = {
+        "spec": spec.model_dump(mode="json"), "model": replace(model, decoding="paper").as_dict(),
+        "consent": sent.record() if sent else None, "limit_usd": limit_usd,
+    }  # fmt: skip
+    key = digest([args["spec"], args["model"]])
+    job = store.submit("rationales", f"Rationales {spec.rationales} · {model.name}", args, key=key)
+    launch.ensure_worker()
+    return job
+
+
+def sending(model: ModelRequest, spec: TrainingSpec) -> Sending | None:
+    """What writing rationales sends to another machine; None where everything stays on this one."""
+    if model.service is None or model.service.is_loopback:
+        return None
+    chosen = choose_rows(spec)
+    people = len(chosen.train[["study_id", "participant"]].drop_duplicates())
+    told = chosen.corpus.participants(sorted(chosen.train["study_id"].unique()))
+    fields = tuple(field for field in DEMOGRAPHICS if told[field].notna().any())
+    texts = "the studies' texts and each person's own answer"
+    return Sending(model.name, model.service.host, len(chosen.train), people, people, fields, texts)
+
+
+def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """Writes the rationales of a job that lack; returns how many rows have one and what is wrong with the others.
+
+    A text that cannot be used is kept with its fault. Raises UserError where the name belongs to another model's.
+    """
+    spec, model = spec_from_dict(args["spec"], "The job"), ModelRequest(**args["model"])
+    chosen = choose_rows(spec)
+    reporter.begin("opening the model", 1)
+    responder = open_warm(model, model_revision(model.name), consent=args["consent"] is not None)
+    account = keep_account(responder, reporter.job.path, args["limit_usd"])
+    path = _claim(spec.rationales, chosen.corpus, responder)
+    _keep(path, {})  # what an attempt left that was killed
+    known = pd.MultiIndex.from_frame(_read(path)[KEY])
+    missing = chosen.train[~pd.MultiIndex.from_frame(chosen.train[KEY]).isin(known)]
+    reporter.begin("writing rationales", len(chosen.train), len(chosen.train) - len(missing))
+    unanswered = None
+    try:
+        for study, rows in missing.groupby("study_id", sort=True):
+            done = 0
+            try:
+                for lines in _written(responder, chosen.corpus, str(study), rows):
+                    with _lines_path(path).open("a", encoding="utf-8") as opened:
+                        opened.writelines(json.dumps(line) + "\n" for line in lines)
+                    done += len(lines)
+                    reporter.advance(done)
+            except Unanswered as error:  # what one study lacks must not keep the others from being asked
+                unanswered = error
+            reporter.next_part()
+    finally:
+        spent = {"api": account.as_dict()} if account else {}
+        manifest = _keep(path, spent)
+    if unanswered is not None:
+        raise unanswered
+    return {name: manifest[name] for name in ("name", "n_rows", "n_usable", "faults")}
+
+
+def _written(
+    responder: Responder, corpus: Corpus, study: str, rows: pd.DataFrame
+) -> Iterator[list[dict[str, Any]]]:
+    """What is written for one study's `rows`, by the columns of SCHEMA, in batches as it comes."""
+    samples, values = rows["sample_id"].tolist(), rows["value"].tolist()
+    for batch in write_texts(responder, list(_requests(corpus, study, rows))):
+        lines = []
+        for place, text in batch.items():
+            raw = text.encode("utf-8", "replace").decode()
+            reasoning, fault = read_rationale(raw, values[place])
+            lines.append({
+                "study_id": study, "sample_id": samples[place], "reasoning": reasoning or None, "fault": fault,
+                "raw": raw if fault else None,
+            })  # fmt: skip
+        yield lines
+
+
+def _requests(corpus: Corpus, study: str, rows: pd.DataFrame) -> Iterator[Prompt]:
+    stimuli = {each.stimulus_id: each for each in corpus.stimuli(study)}
+    people = corpus.participants([study]).set_index("participant")
+    people = people.loc[people.index.isin(rows["participant"])]
+    profiles = {n: present(row) for n, row in zip(people.index, people.to_dict("records"), strict=True)}
+    for person, stimulus_id, value in zip(
+        rows["participant"], rows["stimulus_id"], rows["value"], strict=True
+    ):
+        stimulus = stimuli[stimulus_id]
+        yield render_request(profiles[person], stimulus.stimulus, stimulus.scale, float(value))
+
+
+def _written_for(corpus: Corpus, name: str) -> Path:
+    """The table of the rationales called `name`. Raises UserError where it is not one for `corpus`."""
+    if name not in rationale_names():
+        hint = f"Or {OWN!r} for those that came with the data."
+        raise unknown("set of rationales", name, rationale_names(), hint)
+    path = folder("rationales") / f"{name}.parquet"
+    manifest = read_json(path.with_suffix(".json"))
+    if manifest.get("corpus_digest") != corpus_digest(corpus):
+        raise UserError(
+            f"The rationales {name!r} were written for the corpus {manifest.get('corpus')!r} as it was then, not for "
+            f"{corpus.name!r} as it is now. Let them be written again under another name."
+        )
+    if manifest.get("sha256") != file_digest(path):
+        raise UserError(f"{str(path)!r} is not as it was written. Run the command 'rationales' for it again.")
+    return path
+
+
+def _check_name(name: str) -> None:
+    if name == OWN or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise UserError(
+            f"{name!r} cannot name rationales. Use up to 64 lower-case letters, digits, '-' and '_', but not {OWN!r}."
+        )
+
+
+def _claim(name: str, corpus: Corpus, responder: Responder) -> Path:
+    """Where the rationales called `name` are written. Raises UserError where they are another model's or corpus'."""
+    path = folder("rationales") / f"{name}.parquet"
+    told = {
+        "format": "socrates-rationales", "version": 1, "name": name, "note": NOTE, "wording": WORDING,
+        "writer": responder.card.as_dict(), "corpus": corpus.name, "corpus_digest": corpus_digest(corpus),
+    }  # fmt: skip
+    manifest = path.with_suffix(".json")
+    stored = read_json(manifest) if manifest.exists() else told
+    other = [key for key in told if stored.get(key) != told[key]]
+    if other:
+        raise UserError(
+            f"The rationales {name!r} are there already and have another {other[0].replace('_', ' ')}. "
+            "Choose another name."
+        )
+    write_json(manifest, stored)
+    return path
+
+
+def _lines_path(path: Path) -> Path:
+    return path.with_suffix(".jsonl")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """What is written so far; of the lines since the table, one that a power cut left half written is passed over."""
+    lines: list[dict[str, Any]] = []
+    if _lines_path(path).exists():
+        for text in _lines_path(path).read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                lines.append(json.loads(text))
+    table = read_parquet(path) if path.exists() else SCHEMA.empty_table()
+    both: pd.DataFrame = pa.concat_tables([table, pa.Table.from_pylist(lines, SCHEMA)]).to_pandas()
+    return both.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
+
+
+def _keep(path: Path, spent: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts all that is written into the table, and its counts into the manifest, which it returns."""
+    rows = _read(path)
+    write_parquet(path, pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
+    faults = rows.loc[rows["fault"] != "", "fault"].value_counts().to_dict()
+    manifest = {
+        **read_json(path.with_suffix(".json")), "written": store.now(), "n_rows": len(rows),
+        "n_usable": int(rows["reasoning"].notna().sum()), "faults": faults, **spent, "sha256": file_digest(path),
+    }  # fmt: skip
+    write_json(path.with_suffix(".json"), manifest)
+    _lines_path(path).unlink(missing_ok=True)
+    return manifest

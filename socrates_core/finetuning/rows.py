@@ -1,0 +1,120 @@
+"""The rows of a finetune: drawn from a split's training side, some kept back to choose the checkpoint by."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import Split, corpus_digest, load_split, split_rows
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError, unknown
+from socrates_core.evaluation.rows import capped, with_answers
+from socrates_core.files import digest
+from socrates_core.finetuning.spec import TrainingSpec
+
+_UNITS = {
+    "studies": ["study_id"], "conditions": ["study_id", "condition_num"], "outcomes": ["study_id", "task_num"],
+    "participants": ["study_id", "participant"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows that are trained on and those kept back, a row a person and stimulus with an answer on the scale.
+
+    Columns study_id, condition_num, task_num, part, stimulus_id, sample_id, participant, response and value.
+    `answered` are all rows of the training side that are not kept back, `kept_back` all that are, capped or not:
+    people's answers in their cells.
+    """
+
+    corpus: Corpus
+    split: Split
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    answered: pd.DataFrame
+    kept_back: pd.DataFrame
+
+
+def choose_rows(spec: TrainingSpec) -> Chosen:
+    """The rows that `spec` trains on, always the same for the same seed.
+
+    A smaller `people_share` or `per_cell` takes a part of what a larger one takes. Raises UserError where the split
+    or a study is unknown, or nothing is left to train on.
+    """
+    split = load_split(spec.split)
+    corpus = open_corpus(split.corpus)
+    rows = split_rows(corpus, split, "train")
+    for study in spec.studies:
+        if study not in split.studies:
+            raise unknown("study of the split", study, split.studies)
+    rows = with_answers(corpus, rows[rows["study_id"].isin(spec.studies)] if spec.studies else rows)
+    rows = rows[rows["value"].notna()]
+    apart = _kept_back(corpus, split, rows, spec)
+    answered, kept_back = _part_of_people(rows[~apart], spec), rows[apart]
+    train = _per_study(capped(answered, spec.per_cell, spec.seed), spec) if len(answered) else answered
+    if train.empty:
+        raise UserError(
+            f"The split {spec.split!r} leaves no answer on its scale to train on. "
+            "Choose other studies or another split."
+        )
+    validation = kept_back
+    if len(validation):
+        validation = _per_study(capped(validation, spec.validation_cap, spec.seed), spec)
+    return Chosen(
+        corpus, split, *(frame.reset_index(drop=True) for frame in (train, validation, answered, kept_back))
+    )
+
+
+def data_digest(chosen: Chosen) -> str:
+    """SHA-256 in hex of which rows are trained on and kept back, of which corpus."""
+    rows = [
+        frame[["study_id", "sample_id"]].to_csv(index=False) for frame in (chosen.train, chosen.validation)
+    ]
+    return digest([corpus_digest(chosen.corpus), *rows])
+
+
+def _kept_back(corpus: Corpus, split: Split, rows: pd.DataFrame, spec: TrainingSpec) -> pd.Series:
+    """Which rows belong to units kept back; where it counts, no text is on both sides. Every study keeps a unit."""
+    columns = _UNITS[split.kind]
+    units = rows[columns].drop_duplicates().reset_index(drop=True)
+    n = round(spec.validation_share * len(units))
+    if spec.validation_share and len(units) > 1:
+        n = max(n, 1)
+    order = units.iloc[np.random.default_rng([spec.seed, 1]).permutation(len(units))]
+    if split.kind != "studies":
+        order = order[order.duplicated("study_id", keep="last")]  # the last of each study stays
+    held = order.head(min(n, len(units) - 1))
+    index = pd.MultiIndex.from_frame(rows[columns])
+    kept = pd.Series(index.isin(pd.MultiIndex.from_frame(held)), index=rows.index)
+    if split.kind == "participants" or not kept.any():
+        return kept
+    texts = rows[["study_id", "stimulus_id"]].merge(
+        corpus.ask("SELECT study_id, stimulus_id, stimulus FROM read_parquet($stimuli)"), how="left"
+    )["stimulus"]
+    texts.index = rows.index
+    return kept | texts.isin(texts[kept])
+
+
+def _part_of_people(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
+    """`people_share` of every study's people, the first of a seeded order; at least two."""
+    if spec.people_share == 1:
+        return rows
+    kept = []
+    for study, own in rows.groupby("study_id"):
+        people = np.sort(own["participant"].unique())
+        order = np.random.default_rng([spec.seed, 2, zlib.crc32(str(study).encode())]).permutation(people)
+        kept.append(own[own["participant"].isin(order[: max(round(spec.people_share * len(people)), 2)])])
+    return pd.concat(kept)
+
+
+def _per_study(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
+    """At most `per_study` rows of every study, drawn with the seed."""
+    if spec.per_study is None:
+        return rows
+    kept = []
+    for study, own in rows.groupby("study_id"):
+        rng = np.random.default_rng([spec.seed, 3, zlib.crc32(str(study).encode())])
+        kept.append(own.iloc[np.sort(rng.permutation(len(own))[: spec.per_study])])
+    return pd.concat(kept)

@@ -1,0 +1,68 @@
+"""Queues finetunes, or registers one that runs in the foreground."""
+
+from pathlib import Path
+
+from socrates_core.errors import UserError
+from socrates_core.files import write_text
+from socrates_core.finetuning.leaks import find_leaks
+from socrates_core.finetuning.publish import published_folder, published_training
+from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.spec import TITLES, Method, TrainingSpec, load_spec_file, trainings_folder
+from socrates_core.jobs import launch, store
+from socrates_core.jobs.store import Job, new_id
+from socrates_core.responders.folder import open_folder
+
+
+def submit_training(spec: TrainingSpec) -> Job:
+    """Freezes a finetune, queues it and sees to a worker; joins an identical one that is still active.
+
+    Raises UserError where base, split or rows are missing, the name is taken, or something held out would be learnt.
+    """
+    for job in store.list_jobs():
+        if job.active and (job.kind, job.key) == ("train", spec.digest()):
+            return job
+    training_id = _freeze(spec)
+    job = store.submit(
+        "train", f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
+        {"training_id": training_id}, key=spec.digest(), job_id=training_id,
+    )  # fmt: skip
+    launch.ensure_worker()
+    return job
+
+
+def register(file: Path, method: Method) -> str:
+    """Freezes the finetune in a YAML file for the foreground; returns its id.
+
+    Raises UserError as `submit_training` does, and where it is for another method's script.
+    """
+    spec = load_spec_file(file)
+    if spec.method != method:
+        raise UserError(
+            f"{str(file)!r} is for the method {spec.method!r}. Run: python -m training.{spec.method} {file}"
+        )
+    return _freeze(spec)
+
+
+def _freeze(spec: TrainingSpec) -> str:
+    open_folder(spec.base, weights=False)
+    check_name(spec.name)
+    leaks = find_leaks(spec, choose_rows(spec))
+    if leaks and not spec.accept_leaks.strip():
+        raise UserError(
+            f"{leaks[0].told} Nothing was started. Change the split, or say in 'accept_leaks' why it does not matter; "
+            "the model's card will repeat it."
+        )
+    training_id = new_id(spec.name)
+    write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
+    return training_id
+
+
+def check_name(name: str) -> None:
+    """Raises UserError where a model has that name already."""
+    for tuning in ("lora", "full"):
+        path = published_folder(name, tuning)
+        if path.exists():
+            made = published_training(path)
+            raise UserError(
+                f"There is a model called {name!r} already{f', made by {made}' if made else ''}. Choose another name."
+            )

@@ -1,0 +1,178 @@
+"""The page Launch: the form and its link, what is held out, leaks, the file it would run, and the start."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from streamlit.testing.v1 import AppTest
+
+from pages.view import sides
+from pages.view.text import escape
+from socrates_core.corpus.splits import load_split, save_split, split_rows, splits
+from socrates_core.corpus.splits_make import make_split
+from socrates_core.corpus.store import open_corpus
+from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.sides import SIDES, count_sides
+from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
+from socrates_core.jobs import store
+from tests.test_pages import HOSTILE, fine, open_page
+
+PAGE = "pages/train/launch.py"
+FOUR = ["garcia", "kakadu", "talor", "weather"]
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+
+
+def split(kind: str = "studies", name: str = "mine") -> str:
+    save_split(make_split(open_corpus("starter"), kind, name=name, studies=FOUR))
+    return name
+
+
+def shown_spec(app: AppTest) -> dict[str, object]:
+    """The configuration that the page shows."""
+    return dict(yaml.safe_load(app.code[0].value))
+
+
+def field(app: AppTest, label: str) -> Any:
+    return next(each for each in app.text_input if each.label == label)
+
+
+def link(app: AppTest) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
+
+
+def test_an_empty_home_says_where_studies_come_from(home: Path) -> None:
+    assert "make setup" in fine(open_page(PAGE))
+
+
+def test_without_a_split_the_page_says_why_one_is_needed_and_makes_it(starter_home: Path) -> None:
+    app = open_page(PAGE)
+    assert "starts from a split" in fine(app) and not app.code
+    app.selectbox(key="split_kind").set_value("participants").run()
+    app.number_input(key="split_share").set_value(0.5).run()
+    app.button(key="split_make").click().run()
+    made = load_split("starter-participants-50-seed0")
+    assert made.kind == "participants" and link(app)["split"] == made.name
+    assert shown_spec(app)["split"] == made.name and "new people" in fine(app)
+    app.button(key="split_make").click().run()
+    assert "already" in app.error[0].value and splits() == [made.name]
+
+
+def test_the_file_holds_the_form_and_start_queues_it(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split())
+    fine(app)
+    field(app, "People a cell, at most").set_value("3").run()
+    field(app, "Learning rate").set_value("2e-4").run()
+    app.segmented_control(key="train:method").set_value("distribution").run()
+    field(app, "Name of the model it makes").set_value("first").run()
+    shown = shown_spec(app)
+    assert (shown["per_cell"], shown["learning_rate"]) == (32, 5e-4)  # another method has its own recipe
+    field(app, "People a cell, at most").set_value("3").run()
+    shown = shown_spec(app)
+    assert TrainingSpec.model_validate(shown).model_dump(mode="json") == shown
+    assert app.code[2].value == "python -m training.distribution first.yaml"
+    app.button(key="train_start").click().run()
+    job = store.list_jobs()[0]
+    assert (job.kind, job.id) == ("train", training_ids()[0]) and link(app)["training"] == job.id
+    assert load_training(job.id).model_dump(mode="json") == shown
+
+
+def test_a_reload_and_a_shared_link_find_the_form_as_it_was(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split())
+    app.segmented_control(key="train:method").set_value("dpo").run()
+    field(app, "Beta").set_value("0.3").run()
+    field(app, "People a cell, at most").set_value("4").run()
+    next(each for each in app.toggle if each.label == "Gradient checkpointing").set_value(True).run()
+    kept = link(app)
+    assert kept == {"split": "mine", "method": "dpo", "beta": "0.3", "per_cell": "4", "checkpointing": "true"}
+    again = open_page(PAGE, **kept)
+    assert shown_spec(again) == shown_spec(app)
+    field(again, "Beta").set_value("0.1").run()
+    assert "beta" not in link(again) and shown_spec(again)["beta"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("link", "sentence"),
+    [
+        ({"per_cell": "0"}, "People a cell, at most is '0'"),
+        ({"learning_rate": "fast"}, "Learning rate is 'fast'"),
+        ({"validation_share": "1.5"}, "Share for validation is '1.5'"),
+        ({"name": "Not a name!"}, "Name of the model it makes is 'Not a name!'. Lower-case letters"),
+        ({"name": "starter", "tuning": "full"}, "There is a model called 'starter' already"),
+        ({"method": "dpo", "tuning": "full"}, "DPO compares with its own start"),
+        ({"base": "./no_such"}, "There is no model folder at './no_such'"),
+        ({"method": "reasoning"}, "rationale"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_and_nothing_can_start(
+    starter_home: Path, link: dict[str, str], sentence: str
+) -> None:
+    app = open_page(PAGE, split=split(), **link)
+    told = "\n".join([*(each.value for each in app.markdown), *(each.value for each in app.error)])
+    assert not app.exception and app.button(key="train_start").disabled
+    assert sentence in told.replace("\\", "")
+
+
+def test_a_leak_stops_the_start_until_a_reason_is_given(starter_home: Path) -> None:
+    held = next(iter(load_split(split()).held_out))
+    knowing = starter_home / "models" / "knowing"
+    shutil.copytree(starter_home / "models" / "starter", knowing, copy_function=os.symlink)
+    (knowing / "card.json").unlink(missing_ok=True)
+    (knowing / "card.json").write_text(json.dumps({"saw": {"studies": [held]}}))
+    app = open_page(PAGE, split="mine", base="knowing")
+    assert not app.exception and app.button(key="train_start").disabled
+    assert held in app.error[0].value
+    field(app, "Why the leak is accepted").set_value("It was only a rehearsal.").run()
+    app.button(key="train_start").click().run()
+    assert load_training(training_ids()[0]).accept_leaks == "It was only a rehearsal."
+
+
+@pytest.mark.parametrize("kind", ["studies", "conditions", "outcomes", "participants"])
+def test_the_picture_counts_what_the_rows_say(starter_home: Path, kind: str) -> None:
+    spec = TrainingSpec(name="x", split=split(kind), per_cell=5)
+    chosen = choose_rows(spec)
+    told = count_sides(chosen).set_index("study_id")
+    corpus, unit = chosen.corpus, ["participant"] if kind == "participants" else ["condition_num", "task_num"]
+    stimuli = corpus.ask("SELECT study_id, stimulus_id, condition_num, task_num FROM read_parquet($stimuli)")
+
+    def units(rows: pd.DataFrame) -> dict[str, set[tuple[int, ...]]]:
+        rows = rows[["study_id", "stimulus_id", "participant"]].merge(stimuli)
+        return {
+            str(study): set(own[unit].itertuples(index=False, name=None))
+            for study, own in rows.groupby("study_id")
+        }
+
+    trained, held = units(chosen.train), units(split_rows(corpus, chosen.split, "eval"))
+    validation = units(chosen.validation)
+    for study in chosen.split.studies:
+        row = told.loc[study]
+        assert row["trained"] == len(trained.get(study, set()))
+        assert row["validation"] == len(validation.get(study, set()) - trained.get(study, set()))
+        assert row["held_out"] == len(held.get(study, set()))
+        assert row["unused"] >= 0
+    if kind == "participants":
+        everybody = corpus.participants(list(chosen.split.studies)).groupby("study_id").size()
+        assert told[list(SIDES)].sum(axis=1).to_dict() == everybody.to_dict()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_study_names_are_text_in_the_picture(text: str) -> None:
+    frame = pd.DataFrame(
+        {"study_id": [text], "title": [text], "trained": 3, "validation": 0, "held_out": 2, "unused": 1}
+    )
+    drawn = str(sides.figure(frame, unit="cells", theme="light").to_plotly_json())
+    assert "<script" not in drawn and "<img" not in drawn
+
+
+def test_a_hostile_base_is_shown_as_text(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split(), base=HOSTILE[0])
+    assert not app.exception and any(escape(HOSTILE[0]) in each.value for each in app.markdown)

@@ -1,0 +1,132 @@
+"""The commands train, trainings and training: what they submit, list and tell, for people and for machines."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from socrates_core.commands import training as commands
+from socrates_core.corpus.splits import save_split
+from socrates_core.corpus.splits_make import make_split
+from socrates_core.errors import UserError
+from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids, training_path
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Reporter
+from tests.test_cli import command
+from tests.test_finetunes_page import make_finetune
+from tests.test_splits import made_up
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+
+
+@pytest.fixture
+def config(starter_home: Path) -> Path:
+    """The file of a finetune that can be submitted."""
+    save_split(make_split(made_up([(2, 1, 20, False)] * 3), "participants", name="held", share=0.2, seed=0))
+    path = starter_home / "tuned.yaml"
+    path.write_text(TrainingSpec(name="tuned", split="held", max_steps=7).as_yaml())
+    return path
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_commands_are_there_and_speak_in_sentences(home: Path) -> None:
+    assert "train CONFIG.yaml" in command("trainings")
+    assert "cannot be read as YAML" in command("train", str(home / "none.yaml"), code=2)
+
+
+def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commands.train(config, as_json=True)
+    told = printed(capsys)
+    assert told == {"training_id": training_ids()[0], "state": "queued"}
+    assert load_training(told["training_id"]).as_yaml() == config.read_text()
+    assert store.read_job(told["training_id"]).args == {"training_id": told["training_id"]}
+    commands.trainings(as_json=True)
+    assert [(row["name"], row["state"]) for row in printed(capsys)] == [("tuned", "queued")]
+
+
+def test_waiting_for_a_finetune_that_fails_says_why(config: Path) -> None:
+    def fail() -> None:
+        job = store.claim_next()
+        assert job is not None
+        store.finish(job, "failed", "The memory is full.")
+
+    threading.Timer(1, fail).start()
+    with pytest.raises(UserError, match="is failed: The memory is full"):
+        commands.train(config, wait=True)
+
+
+def test_waiting_ends_with_the_figures(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def end() -> None:
+        job = store.claim_next()
+        assert job is not None
+        store.finish(job, "done")
+
+    threading.Timer(1, end).start()
+    commands.train(config, wait=True)
+    assert "tuned: done." in capsys.readouterr().out
+
+
+def test_a_finetune_tells_its_base_best_and_last_validation(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training_id = make_finetune(w=(0.27, 0.12, 0.1, 0.15))
+    commands.training(training_id, as_json=True)
+    told = printed(capsys)
+    stages = {name: told[f"{name}_validation"] for name in ("base", "best", "last")}
+    assert {name: (each["step"], each["w_stated"]) for name, each in stages.items()} == {
+        "base": (0, 0.27), "best": (10, 0.1), "last": (15, 0.15),
+    }  # fmt: skip
+    assert stages["base"]["effect_r"] is None  # NaN is null
+    assert (told["step"], told["n_steps"], told["state"], told["model"]) == (15, 15, "done", None)
+    commands.training(training_id)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["tuned: done.", "15 of 15 steps"]
+    assert [line.split()[:3] for line in lines[3:]] == [
+        ["base", "0", "0.27"], ["best", "10", "0.1"], ["last", "15", "0.15"],
+    ]  # fmt: skip
+
+
+def test_a_base_that_no_step_beats_is_not_called_the_best(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands.training(make_finetune(w=(0.1, 0.3, 0.2)), as_json=True)
+    assert printed(capsys)["best_validation"]["step"] == 10
+
+
+def test_a_running_finetune_tells_the_time_left(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training_id = make_finetune(state="running")
+    reporter = Reporter(store.read_job(training_id))
+    reporter.begin("training", 400, 100)
+    reporter.advance(300)
+    commands.training(training_id, as_json=True)
+    assert printed(capsys)["seconds_left"] == 0
+
+
+def test_before_the_first_step_nothing_is_made_up(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training_id = make_finetune(state="queued")
+    for name in ("history.jsonl", "plan.json"):
+        (training_path(training_id) / name).unlink()
+    commands.training(training_id, as_json=True)
+    told = printed(capsys)
+    assert (told["step"], told["loss"], told["n_steps"], told["last_validation"]) == (0, None, None, None)
+    commands.training(training_id)
+    assert "No validation yet" in capsys.readouterr().out
+
+
+def test_an_unknown_finetune_is_a_sentence_and_a_damaged_one_hides_no_other(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound, broken = make_finetune("sound"), make_finetune("broken")
+    (training_path(broken) / "spec.yaml").write_text("name: [")
+    with pytest.raises(UserError, match=sound):
+        commands.training("gone")
+    commands.trainings(as_json=True)
+    assert {row["training_id"]: row["state"] for row in printed(capsys)} == {sound: "done", broken: "damaged"}

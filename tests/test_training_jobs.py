@@ -1,0 +1,168 @@
+"""Finetunes as real processes: kill -9, resume, cancel, a worker that ends or is killed, and two processes at once."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.spec import TrainingSpec, training_path
+from socrates_core.finetuning.submission import submit_training
+from socrates_core.jobs import launch, store
+from tests.conftest import ROOT, end_worker
+from tests.finetunes import _finetuning_home, finetuning_home, losses, spec_of, train, write_spec
+
+__all__ = ["_finetuning_home", "finetuning_home"]
+PATIENCE = 120.0  # seconds; a busy machine takes half a minute to start a process
+
+
+@pytest.fixture(autouse=True)
+def _own(finetuning_home: Path) -> Iterator[None]:
+    """Every test here has a home of its own, on which nothing runs on."""
+    yield
+    end_worker()
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def n_steps(training_id: str) -> int:
+    return len(read_history(training_id)[0])
+
+
+def trainers(training_id: str) -> list[psutil.Process]:
+    """The processes that train it."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if training_id in (process.info["cmdline"] or []) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def long(**changes: object) -> TrainingSpec:
+    """A finetune that does not end by itself while a test looks."""
+    return spec_of(max_steps=5000, epochs=5000.0, evaluate_every=3, **changes)
+
+
+def start(spec: TrainingSpec) -> store.Job:
+    """Submits a finetune; returns its running job once it took some steps."""
+    job = submit_training(spec)
+    wait_until(lambda: n_steps(job.id) > 3 or not store.read_job(job.id).active)
+    assert store.read_job(job.id).state == "running", store.read_log(job)
+    return job
+
+
+def test_a_finetune_killed_at_any_moment_ends_as_if_it_had_not_been() -> None:
+    spec = spec_of(max_steps=14, dropout=0.2, micro_tokens=512)
+    train(spec.model_copy(update={"name": "whole"}), "whole")
+    command = [sys.executable, "-m", "training.sft"]
+    process = subprocess.Popen([*command, str(write_spec(spec))], cwd=ROOT, stdout=subprocess.DEVNULL)
+    wait_until(
+        lambda: bool(list((ROOT / os.environ["SOCRATES_HOME"]).glob("trainings/*-tuned-*/checkpoint-*")))
+    )
+    time.sleep(np.random.default_rng(11).uniform(0, 0.3))
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    made = next((Path(os.environ["SOCRATES_HOME"]) / "trainings").glob("*-tuned-*")).name
+    assert 2 <= n_steps(made) < 14
+    resumed = subprocess.run(
+        [*command, "--training", made], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert resumed.returncode == 0, resumed.stderr
+    whole, parts = (read_history(each)[0] for each in ("whole", made))
+    told = ["step", "loss", "learning_rate", "gradient_norm", "n_tokens"]
+    assert parts[told].equals(whole[told])
+    first, second = (
+        load_file(Path(os.environ["SOCRATES_HOME"]) / "adapters" / each / "adapter_model.safetensors")
+        for each in ("whole", "tuned")
+    )
+    assert all(torch.equal(each, second[name]) for name, each in first.items())
+
+
+def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_is_resumed() -> None:
+    spec = spec_of(max_steps=40, epochs=40.0)
+    job = start(spec)
+    trainers(job.id)[0].kill()
+    failed = store.wait_for(job.id)
+    assert failed.state == "failed" and "Resume goes on from its last checkpoint" in failed.message
+    n_before = n_steps(job.id)
+    store.resume(job.id)
+    launch.ensure_worker()
+    done = store.wait_for(job.id)
+    assert done.state == "done", done.message
+    assert read_history(job.id)[0]["step"].tolist() == list(range(1, 41)) and n_before < 40
+    assert store.read_result(done)["model"] == "tuned"
+    train(spec.model_copy(update={"name": "whole"}), "whole")
+    assert losses(job.id) == losses("whole")
+
+
+def test_a_cancelled_finetune_stops_and_publishes_what_it_kept(finetuning_home: Path) -> None:
+    job = start(long())
+    store.cancel(job.id)
+    assert store.wait_for(job.id).state == "cancelled"
+    assert (finetuning_home / "adapters" / "tuned" / "card.json").exists()
+    assert not trainers(job.id) and len(list(training_path(job.id).glob("checkpoint-*"))) == 1
+
+
+def test_a_finetune_outlives_a_worker_that_ends_but_not_one_that_is_killed() -> None:
+    job = start(long())
+    owner = store.read_job(job.id).owner
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGTERM)
+    wait_until(lambda: store.read_job(job.id).state == "queued")
+    n_before = n_steps(job.id)
+    assert not trainers(job.id)
+    wait_until(lambda: not launch.worker_lives())
+    launch.ensure_worker()
+    wait_until(lambda: n_steps(job.id) > n_before)
+    second = store.read_job(job.id).owner
+    assert second is not None and second != owner
+    psutil.Process(second.pid).kill()
+    wait_until(lambda: not trainers(job.id))
+    assert store.read_job(job.id).state == "lost"
+    steps = read_history(job.id)[0]["step"].tolist()
+    assert steps == list(range(1, len(steps) + 1))
+    assert (training_path(job.id) / f"checkpoint-{steps[-1]}").exists()
+
+
+@pytest.mark.skipif(
+    not torch.distributed.is_gloo_available(),
+    reason="this build of torch has no gloo, so one process a machine",
+)
+def test_two_processes_take_the_steps_of_one() -> None:
+    spec = spec_of(validation_share=0.4, validation_cap=6, max_steps=4, patience=1, learning_rate=0.05)
+    train(spec.model_copy(update={"name": "one"}), "one")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    command += [
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "-m",
+        "training.sft",
+    ]
+    launched = subprocess.run(
+        [*command, str(write_spec(spec))], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert launched.returncode == 0, launched.stderr
+    (made,) = (Path(os.environ["SOCRATES_HOME"]) / "trainings").glob("*-tuned-*")
+    assert losses(made.name) == pytest.approx(losses("one"), rel=1e-4)
+    ours, theirs = (read_history(each)[1]["w_stated"].tolist() for each in (made.name, "one"))
+    assert ours == pytest.approx(theirs, abs=1e-3)
+    assert re.search(r"tuned-\w+: tuned\s*$", launched.stdout)

@@ -1,0 +1,115 @@
+"""What every step reads: which examples, in which order, and how they lie in rows of tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from socrates_core.finetuning.examples import Example
+from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.records import Floats
+from socrates_core.responders.local.network import Network
+from socrates_core.scoring.plan import Item, lay_out, lay_out_chains, plan_batches
+from socrates_core.scoring.tree import AnswerTree, Ints, build_tree
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some examples of a step that are read together, each with its prompt and answer tree as an item."""
+
+    items: list[Item]
+    examples: list[Example]
+
+    @property
+    def trees(self) -> list[AnswerTree]:
+        return [item.tree for item in self.items]
+
+
+def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
+    """How many steps a finetune has at most."""
+    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
+    return planned if spec.max_steps is None else min(planned, spec.max_steps)
+
+
+def examples_of_step(examples: Sequence[Example], step: int, spec: TrainingSpec) -> list[Example]:
+    """The examples of step number `step`, from 1: the same whenever it is asked for, so that nothing must be kept."""
+    wanted = np.arange((step - 1) * spec.batch_size, step * spec.batch_size)
+    found = []
+    for epoch in np.unique(wanted // len(examples)):
+        order = _order(examples, int(epoch), spec)
+        found += [
+            examples[order[place % len(examples)]] for place in wanted[wanted // len(examples) == epoch]
+        ]
+    return found
+
+
+def _order(examples: Sequence[Example], epoch: int, spec: TrainingSpec) -> Ints:
+    """A seeded order of all examples; with `share_people` those of one person are neighbours."""
+    rng = np.random.default_rng([spec.seed, 5, epoch])
+    if not spec.share_people:
+        return rng.permutation(len(examples))
+    people = np.array([each.person for each in examples])
+    return np.lexsort((rng.random(len(examples)), rng.permutation(people.max() + 1)[people]))
+
+
+def batches_of(examples: Sequence[Example], network: Network, spec: TrainingSpec) -> list[Batch]:
+    """The examples of a step in batches of `micro_tokens` tokens, common beginnings read once."""
+    items = [Item(each.prompt, tree_of(each), (place,)) for place, each in enumerate(examples)]
+    planned = plan_batches(items, token_budget=spec.micro_tokens, shared=spec.share_people and network.packed)
+    return [Batch(batch, [examples[item.positions[0]] for item in batch]) for batch in planned]
+
+
+def tree_of(example: Example) -> AnswerTree:
+    """The trie of an example's answers; its inner nodes are where a next token is predicted."""
+    return build_tree([str(place) for place in range(len(example.answers))], example.answers)
+
+
+def steps_of(network: Network, batch: Batch, *, shared: bool) -> torch.Tensor:
+    """Log-probabilities [S] of every step down every tree of the batch, in order of the trees' nodes but the roots."""
+    layout = lay_out(batch.items, shared=shared) if network.packed else lay_out_chains(batch.items)
+    log_probabilities = torch.log_softmax(network.logits(layout), dim=-1)
+    starts = np.cumsum([0] + [len(tree.inner) for tree in batch.trees])
+    source = np.concatenate(
+        [tree.step_source + start for tree, start in zip(batch.trees, starts, strict=False)]
+    )
+    token = np.concatenate([tree.token[1:] for tree in batch.trees])
+    return log_probabilities[network.tensor(source), network.tensor(token)]
+
+
+def node_shares(tree: AnswerTree, shares: Floats) -> Floats:
+    """The share [T - 1] of the answers that pass each node but the root."""
+    mass = np.zeros(len(tree.parent))
+    np.add.at(mass, tree.option_node, shares)
+    for node in range(len(mass) - 1, 0, -1):  # a node's descendants have higher numbers
+        mass[tree.parent[node]] += mass[node]
+    return mass[1:]
+
+
+def shares_of(batch: Batch) -> torch.Tensor:
+    """The weighted share [S] of the answers that pass each step of the batch, in the order of `steps_of`."""
+    return torch.from_numpy(np.concatenate([
+        node_shares(tree, each.shares) * each.weight for tree, each in zip(batch.trees, batch.examples, strict=True)
+    ])).float()  # fmt: skip
+
+
+def answer_sums(network: Network, batch: Batch, steps: torch.Tensor) -> list[torch.Tensor]:
+    """Each example's log-probabilities [k] of its whole answers: the sums of `steps` [S] along their paths."""
+    found, done = [], 0
+    for tree in batch.trees:
+        own = steps[done : done + len(tree.token) - 1]
+        done += len(own)
+        found.append(network.tensor(_paths(tree)) @ own)
+    return found
+
+
+def _paths(tree: AnswerTree) -> Any:
+    """Which steps [k, T - 1] lead to each answer, as 0 and 1."""
+    paths = np.zeros((len(tree.option_node), len(tree.parent) - 1), dtype=np.float32)
+    for place, end in enumerate(tree.option_node):
+        node = int(end)
+        while node > 0:
+            paths[place, node - 1] = 1
+            node = int(tree.parent[node])
+    return paths

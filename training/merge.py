@@ -1,0 +1,106 @@
+"""Merges an adapter into its base: one model folder of safetensors that needs neither peft nor the base.
+
+python -m training.merge NAME OUTPUT_NAME
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import transformers
+from filelock import FileLock
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from socrates_core.errors import UserError
+from socrates_core.files import write_json
+from socrates_core.finetuning.library import lineage
+from socrates_core.finetuning.publish import TOKENIZER
+from socrates_core.responders.folder import ModelFolder, check_folder, installed_names, open_folder, revision
+from socrates_core.seen.record import seen_of
+from socrates_core.settings import folder
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def merge(name: str, output: str) -> Path:
+    """The folder of the whole model `output`, made of the adapter `name` and its base in the base's number format.
+
+    Raises UserError where `name` is no adapter, does not fit its base, or `output` is taken or no name.
+    """
+    source = open_folder(name)
+    if source.adapter is None:
+        raise UserError(
+            f"The model {name!r} is whole already, so there is nothing to merge. Export it as it is."
+        )
+    if not NAME.fullmatch(output):
+        raise UserError(
+            f"{output!r} is no name: use up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first."
+        )
+    models = folder("models")
+    with FileLock(models / f".{output}.lock"):
+        if output in installed_names():
+            raise UserError(f"There is a model {output!r} already. Choose another name.")
+        aside = models / f".{output}.part"
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            _write_weights(source, aside)
+            write_json(aside / "card.json", _card(source, name, output))
+            os.replace(aside, models / output)
+        except OSError as error:
+            raise UserError(
+                f"{output!r} could not be written ({error.strerror or error}). Free some space."
+            ) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return models / output
+
+
+def _write_weights(source: ModelFolder, target: Path) -> None:
+    check_folder(source.base)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source.base, dtype="auto", trust_remote_code=False, use_safetensors=True, local_files_only=True
+        )
+        whole = PeftModel.from_pretrained(model, source.own).merge_and_unload(safe_merge=True)
+    except (ValueError, KeyError, RuntimeError) as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"The adapter in {str(source.adapter)!r} does not fit its base model ({cause})."
+        ) from error
+    whole.save_pretrained(target)
+    for file in TOKENIZER:
+        if (source.chat / file).exists():
+            shutil.copyfile(source.chat / file, target / file)
+
+
+def _card(source: ModelFolder, name: str, output: str) -> dict[str, Any]:
+    """The adapter's card as the whole model's, with what its base saw, and what it was merged from."""
+    before = ModelFolder(source.base).card
+    kept = {key: before[key] for key in ("licence",) if key in before} | source.card
+    return {
+        **kept, "title": f"{source.card.get('title') or name}, merged", "base": name, "template": source.template,
+        "saw": seen_of(name).as_dict(), "lineage": [*lineage(name), output],
+        "merged": {"adapter": name, "revision": revision(source)},
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Merges an adapter into its base as a whole model folder.")
+    parser.add_argument("name")
+    parser.add_argument("output")
+    asked = parser.parse_args()
+    try:
+        print(merge(asked.name, asked.output))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""What is trained: a base model with a fresh or further adapter, in 4 bits or not, or all of its weights."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from socrates_core.errors import UserError
+from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.responders.folder import ModelFolder, check_folder, open_folder
+from socrates_core.responders.local.load import has_bf16, load_model
+from socrates_core.responders.local.network import Network
+
+GRADIENT_TOLERANCE = 0.01  # relative; rounding to bf16 costs 0.0025, a wrong kernel 0.014 and more
+REFERENCE = "reference"
+
+
+@dataclass
+class Trainee:
+    """A model in training: `network` reads batches, `model` is peft's view of it, or the model itself."""
+
+    spec: TrainingSpec
+    folder: ModelFolder
+    network: Network
+    model: Any
+
+    @property
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """What changes, by name."""
+        return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+
+    @contextmanager
+    def as_reference(self) -> Iterator[None]:
+        """The model as it was before training, without dropout: with no adapter, or the one that it started from."""
+        self.model.eval()
+        if self.folder.adapter is None:
+            with self.model.disable_adapter():
+                yield
+        else:
+            self.model.set_adapter(REFERENCE)
+            try:
+                yield
+            finally:
+                self.model.set_adapter("default")
+                _train_only_default(self.model)
+        self.model.train()
+
+    def save(self, path: Path) -> None:
+        """Writes the adapter, or the whole model, as safetensors."""
+        if self.spec.tuning == "full":
+            self.model.save_pretrained(path, safe_serialization=True)
+        else:
+            self.model.save_pretrained(
+                path, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False
+            )
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Puts trained weights back by their names."""
+        with torch.no_grad():
+            for name, each in self.parameters.items():
+                each.copy_(tensors[name])
+
+
+def open_trainee(spec: TrainingSpec) -> Trainee:
+    """The base model of `spec`, ready to be trained.
+
+    Raises UserError where it is missing, does not fit, or cannot be trained right in 4 bits on this machine.
+    """
+    folder = open_folder(spec.base)
+    check_folder(folder.base)
+    asked = {"qlora": "nf4", "full": "fp32"}.get(spec.tuning, spec.precision)
+    loaded = load_model(folder.base, asked, trainable=True)  # type: ignore[arg-type]
+    if loaded.precision == "nf4" and spec.tuning == "lora":
+        raise UserError(
+            f"The model {spec.base!r} does not fit in this machine's memory in 16 bits. Choose tuning 'qlora'."
+        )
+    network = Network(loaded)
+    if spec.tuning == "full":
+        loaded.model.requires_grad_(True)
+        model = loaded.model
+    else:
+        if loaded.precision == "nf4":
+            prove_four_bit(loaded.model)
+        torch.manual_seed(spec.seed)
+        model = _with_adapter(loaded.model, folder, spec)
+        network.model = model
+    if spec.checkpointing:
+        loaded.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return Trainee(spec, folder, network, model)
+
+
+def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    model.requires_grad_(False)
+    if folder.adapter is None:
+        config = LoraConfig(
+            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout,
+            target_modules="all-linear", task_type="CAUSAL_LM",
+        )  # fmt: skip
+        tuned: Any = get_peft_model(model, config)
+        tuned.peft_config["default"].base_model_name_or_path = spec.base
+        return tuned
+    tuned = PeftModel.from_pretrained(model, folder.adapter, is_trainable=True)
+    if spec.method == "dpo":
+        tuned.load_adapter(folder.adapter, adapter_name=REFERENCE)
+        tuned.set_adapter("default")
+        _train_only_default(tuned)
+    return tuned
+
+
+def _train_only_default(model: Any) -> None:
+    for name, each in model.named_parameters():
+        each.requires_grad_("lora_" in name and ".default." in name)
+
+
+def prove_four_bit(model: Any) -> None:
+    """Compares output and gradient of one 4-bit layer of every shape with those of its weights taken apart here.
+
+    Raises UserError for a shape whose kernels are wrong on this machine, or whose gradient is not finite.
+    """
+    import bitsandbytes as bnb
+
+    layers = {n: each for n, each in model.named_modules() if isinstance(each, bnb.nn.Linear4bit)}
+    for layer in layers.values():
+        # Else the first answer without a gradient, as in validation, packs the weights for good into a layout
+        # through which no gradient comes back, and training goes on without it.
+        layer.support_avx512bf16_for_cpu = False
+    proved = set()
+    for name, layer in layers.items():
+        if (layer.in_features, layer.out_features) in proved:
+            continue
+        proved.add((layer.in_features, layer.out_features))
+        for n_tokens in (1, 7, 64):
+            error = _gradient_error(layer, n_tokens)
+            if not error <= GRADIENT_TOLERANCE:
+                raise UserError(
+                    f"Training in 4 bits is wrong on this machine for layers of {layer.in_features} x "
+                    f"{layer.out_features} such as {name!r}: the gradient of {n_tokens} tokens is off by {error:.1%}. "
+                    "Choose tuning 'lora', or train on a GPU."
+                )
+
+
+def _gradient_error(layer: Any, n_tokens: int) -> float:
+    """The largest relative error of output and input gradient, NaN included, after an answer without a gradient."""
+    generator = torch.Generator().manual_seed(0)
+    weight = _dequantised(layer)
+    device, dtype = weight.device, layer.compute_dtype or torch.float32
+    given, pulled = (
+        torch.randn(1, n_tokens, width, generator=generator).to(device, dtype)
+        for width in (layer.in_features, layer.out_features)
+    )
+    bias = 0 if layer.bias is None else layer.bias.float()
+    expected = given.float() @ weight.T + bias
+    with torch.no_grad():
+        answered = layer(given)
+    given.requires_grad_(True)
+    with torch.enable_grad():
+        found = layer(given)
+        found.backward(pulled.to(found.dtype))
+    gradient = torch.full_like(given, torch.nan) if given.grad is None else given.grad
+    pairs = ((answered, expected), (found.detach(), expected), (gradient, pulled.float() @ weight))
+    return float(torch.stack([(one.float() - other).norm() / other.norm() for one, other in pairs]).max())
+
+
+def _dequantised(layer: Any) -> torch.Tensor:
+    """The weights [out, in] in fp32: two codes a byte, the first in its upper half, times the scale of their block."""
+    state = layer.weight.quant_state
+    packed = layer.weight.data.view(torch.uint8).flatten()
+    codes = torch.stack((packed >> 4, packed & 15), dim=1).flatten()[: state.shape.numel()].long()
+    scales = state.absmax.repeat_interleave(state.blocksize)[: len(codes)]
+    return (state.code[codes].float() * scales).view(state.shape)
+
+
+@contextmanager
+def autocast(trainee: Trainee) -> Iterator[None]:
+    """Products in bf16 where the base is in bf16, or all weights are trained in fp32 on a machine that computes in it.
+
+    What is trained stays in fp32; without this every adapter would take its input through fp32 and back.
+    """
+    from peft.helpers import disable_input_dtype_casting
+
+    network, spec = trainee.network, trainee.spec
+    if spec.tuning == "full" and spec.precision != "fp32" and has_bf16(network.device):
+        with torch.autocast(network.device.type, torch.bfloat16):
+            yield
+    elif spec.tuning == "lora" and network.precision == "bf16":
+        with torch.autocast(network.device.type, torch.bfloat16), disable_input_dtype_casting(trainee.model):
+            yield
+    else:
+        yield
