@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -239,7 +239,8 @@ def baselines(asked: Asked, seed: int) -> list[pd.DataFrame]:
     counts: dict[Cell, Floats] = {}
     alike: dict[Cell, list[Floats]] = {}
     items: dict[Any, list[Floats]] = {}
-    for (study, stimulus, part), own in asked.everybody.groupby(["study_id", "stimulus_id", "part"]):
+    for key, own in asked.everybody.groupby(["study_id", "stimulus_id", "part"]):
+        study, stimulus, part = cast(tuple[str, int, str], key)
         each = stimuli[study, stimulus]
         values = np.array(each.scale.values, dtype=float)
         counts[study, stimulus] = (own["value"].to_numpy()[:, None] == values).sum(axis=0).astype(float)

@@ -76,7 +76,10 @@ def _offer_missing() -> None:
 
 
 def _show_table(pairs: Sequence[Pair]) -> None:
-    told = arrange([row for pair in pairs for row in _rows(comparing.comparison_key(pair.evaluations), pair)])
+    with st.spinner("Scoring the finetunes"):
+        told = arrange(
+            [row for pair in pairs for row in _rows(comparing.comparison_key(pair.evaluations), pair)]
+        )
     _show_improvements(told[told["role"] == "finetuned"])
     st.dataframe(
         pd.DataFrame([_row(row) for row in told.to_dict("records")]), hide_index=True, key="generalisations",
@@ -95,9 +98,14 @@ def _show_table(pairs: Sequence[Pair]) -> None:
     )
 
 
-@st.cache_data(show_spinner="Scoring the finetunes", max_entries=200)
+@st.cache_data(show_spinner=False, max_entries=200)
 def _rows(key: tuple[str, ...], _pair: Pair) -> list[dict[str, Any]]:
-    return score_pair(_pair, comparing.compare(_pair.evaluations))
+    return score_pair(_pair, _compared(key, _pair))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _compared(key: tuple[str, ...], _pair: Pair) -> Comparison:
+    return Comparison(_pair.evaluations)
 
 
 def _row(told: dict[Any, Any]) -> dict[str, Any]:
@@ -106,8 +114,8 @@ def _row(told: dict[Any, Any]) -> dict[str, Any]:
         "Unseen": told["kind"], "Who": visible(NAMES.get(who, who)),
         "Closer than the base": _percent(_measure(told, "improvement")),
         **{MEASURES[name].label: comparing.measure_text(_measure(told, name)) for name in SHOWN},
-        "Effect r": comparing.measure_text(_measure(told, "effect_r"), 2), "Asked": _asked(told["cap"]), "Studies": told["n_studies"],
-        "People": told["n_people"], "Cells": told["n_cells"], "Rows": told["n_rows"],
+        "Effect r": comparing.measure_text(_measure(told, "effect_r"), 2), "Asked": _asked(told["cap"]),
+        "Studies": told["n_studies"], "People": told["n_people"], "Cells": told["n_cells"], "Rows": told["n_rows"],
         "Rows seen, left out": told["n_left_out"], "Method": told.get("method"), "Split": visible(str(told["split"])),
     }  # fmt: skip
 
@@ -150,7 +158,8 @@ def _show_improvements(told: pd.DataFrame) -> None:
 
 def _show_parity(pair: Pair) -> None:
     """Scores by groups of people before and after finetuning, and how the gap between them changed."""
-    comparison = comparing.compare(pair.evaluations)
+    key = comparing.comparison_key(pair.evaluations)
+    comparison = _compared(key, pair)
     if comparison.seen_only:
         st.caption(
             escape(f"Training saw all that {pair.finetune.name} was evaluated on, so nothing is scored.")
@@ -167,7 +176,7 @@ def _show_parity(pair: Pair) -> None:
         st.caption("Nothing is known about the people of these studies, so no groups are compared.")
         return
     field = linked_select("Groups by", {name: label(name) for name in fields}, "field", "+".join(studies))
-    told = _parity(comparing.comparison_key(pair.evaluations), field, comparison)
+    told = _parity(key, field, comparison)
     frame = comparing.groups(dict(zip(comparison.names, (told.before, told.after), strict=True)))
     if frame.empty:
         st.caption(f"No group has {MINIMUM} people in at least half of the cells, so none is scored.")

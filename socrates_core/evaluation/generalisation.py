@@ -14,8 +14,9 @@ from socrates_core.analysis.bootstrap import Measure, bootstrap, ratio
 from socrates_core.corpus.splits import KINDS, Kind
 from socrates_core.errors import UserError
 from socrates_core.evaluation.comparison import SEED, Comparison
+from socrates_core.evaluation.predictors import guesses, model_predictor
 from socrates_core.evaluation.results import Evaluation, list_evaluations, load_evaluation
-from socrates_core.evaluation.scores import Summary
+from socrates_core.evaluation.scores import Summary, summarise, summarise_halves
 from socrates_core.evaluation.spec import CAP, EvaluationSpec, load_spec, plan_evaluation
 from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.finetuning.library import Trained, lineage
@@ -143,9 +144,9 @@ def generalisation_table(pairs: Sequence[Pair]) -> pd.DataFrame:
 def score_pair(pair: Pair, comparison: Comparison) -> list[dict[str, Any]]:
     """A row for the base, the finetuned model, and each baseline of BESIDE, on the rows that training did not see.
 
-    `comparison` is of the pair. Keys kind, split, base, cap; who and role ("base", "finetuned", "baseline"), of a finetuned
-    model finetune and method; the measures of TOLD, effect_r, and by how much W is smaller than the base's on the
-    stated scale (`improvement`) and as published (`improvement_observed`), as shares, each with _low and _high;
+    `comparison` is of the pair. Keys kind, split, base, cap; who and role ("base", "finetuned", "baseline"), of a
+    finetuned model finetune and method; the measures of TOLD, effect_r, and by how much W is smaller than the base's on
+    the stated scale (`improvement`) and as published (`improvement_observed`), as shares, each with _low and _high;
     n_studies, n_people, n_cells, n_rows and n_left_out, the rows that training saw. Where that is all of them there is
     one row without measures.
     """
@@ -181,7 +182,14 @@ def arrange(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 def score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The scores of a comparison's models, the first of them the base, then of the baselines of BESIDE."""
-    summaries = {each.name: each for each in comparison.summaries}
+    asked = comparison.cells
+    models = [model_predictor(name, cells) for name, cells in zip(comparison.names, asked, strict=True)]
+    summaries = {
+        each.name: summarise(cells, each, seed=SEED) for each, cells in zip(models, asked, strict=True)
+    }
+    beside = [each for each in guesses(asked[0], seed=SEED) if each.name in BESIDE]
+    summaries |= {each.name: summarise(asked[0], each, seed=SEED) for each in beside}
+    summaries["half-sample"] = summarise_halves(asked[0], seed=SEED)
     base = summaries[comparison.names[0]]
     for name in (*comparison.names, *BESIDE):
         own = summaries[name]

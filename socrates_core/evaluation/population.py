@@ -1,7 +1,7 @@
 """Predicted answers of a few people of a cell against the answers of everybody who was in it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ def cell_distances(
     given = everybody.groupby(CELL)["value"]
     rows = asked[CELL].assign(place=np.arange(len(asked)))
     found = []
-    for (study, stimulus), own in rows.groupby(CELL, sort=False):  # type: ignore[misc]
+    for key, own in rows.groupby(CELL, sort=False):
+        study, stimulus = cast(tuple[str, int], key)
         said = [probabilities[place] for place in own["place"] if probabilities[place] is not None]
         answers: Floats = given.get_group((study, stimulus)).to_numpy()
         scale = values[study, stimulus]

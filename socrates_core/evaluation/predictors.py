@@ -36,7 +36,15 @@ def model_predictor(name: str, cells: Sequence[EvaluatedCell]) -> Predictor:
 
 
 def baselines(corpus: Corpus, cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
-    """Uniform, condition-blind, majority and a pilot's regression, from the people of these cells alone."""
+    """The `guesses`, then a pilot's regression, from the people of these cells alone."""
+    return [
+        *guesses(cells, seed=seed),
+        _predictor(f"pilot of {PILOT}", cells, _pilot(corpus, cells, seed), seed),
+    ]
+
+
+def guesses(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
+    """Uniform, condition-blind and majority, one distribution a cell."""
     counts = _counts_by_item(cells)
     blind = [condition_blind(np.array([*counts[_scaled(c)].values()])) for c in cells]
     common = [_majority(counts[_scaled(cell)], cell.condition_num) for cell in cells]
@@ -45,13 +53,12 @@ def baselines(corpus: Corpus, cells: Sequence[EvaluatedCell], *, seed: int) -> l
         "condition-blind": blind,
         "majority": common,
     }
-    found = [
+    return [
         _predictor(
             name, cells, [np.tile(row, (len(c.human), 1)) for row, c in zip(rows, cells, strict=True)], seed
         )
         for name, rows in alike.items()
     ]
-    return [*found, _predictor(f"pilot of {PILOT}", cells, _pilot(corpus, cells, seed), seed)]
 
 
 def _predictor(name: str, cells: Sequence[EvaluatedCell], rows: Sequence[Floats], seed: int) -> Predictor:

@@ -11,6 +11,7 @@ from typing import Any
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
+from socrates_core.finetuning.run import let_go
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
 
@@ -76,6 +77,7 @@ def run_fetch(args: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
 
 def run_merge(args: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Merges an adapter into its base. Raises UserError where they do not fit or the name is taken."""
+    let_go()
     reporter.begin("merging", 1)
     path = _run_apart(["training.merge", args["model"], args["output"]], reporter, lambda: 0)
     return {"model": args["output"], "path": path}

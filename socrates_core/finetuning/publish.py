@@ -12,10 +12,11 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.leaks import find_leaks
+from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest
 from socrates_core.finetuning.spec import TITLES, TrainingSpec, load_training, training_path
 from socrates_core.jobs.store import now
-from socrates_core.responders.folder import ModelFolder, find_model, open_folder, revision
+from socrates_core.responders.folder import ModelFolder, open_folder, revision
 from socrates_core.seen.record import Seen, seen_of, training_of
 from socrates_core.settings import folder
 
@@ -106,13 +107,3 @@ def _at(validations: Any, step: int) -> dict[str, Any] | None:
     if own.empty:
         return None
     return {key: None if pd.isna(value) else value for key, value in own.iloc[-1].to_dict().items()}
-
-
-def lineage(name: str) -> list[str]:
-    """The models that lead to the one called `name`, the first base first, itself last."""
-    try:
-        card = ModelFolder(find_model(name, weights=False)).card
-    except UserError:
-        return [name]
-    before = card.get("lineage")
-    return [*before[:-1], name] if isinstance(before, list) and before else [name]

@@ -23,7 +23,7 @@ PATIENCE = 120.0  # seconds that a step may take to end after a stop was asked f
 def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     """Trains until the end and publishes the best checkpoint; a cancelled finetune publishes what it kept."""
     spec = load_training(training_id)
-    _let_go()
+    let_go()
     reporter.begin("reading the rows and the model", 1)
     n_before = len(read_history(training_id)[0])
     process = subprocess.Popen(
@@ -52,8 +52,8 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     return {"training_id": training_id, "model": spec.name, "validation": last}
 
 
-def _let_go() -> None:
-    """Frees the model that the worker keeps warm: training needs the memory."""
+def let_go() -> None:
+    """Frees the model that the worker keeps warm: what follows needs the memory."""
     open_warm.cache_clear()
     if "socrates_core.responders.local.network" in sys.modules:
         from socrates_core.responders.local.network import close_network

@@ -106,6 +106,10 @@ def _execute(job: Job, reporter: Reporter) -> object:
         from socrates_core.finetuning.rationales import run_rationales
 
         return run_rationales(job.args, reporter)
+    if job.kind in ("merge", "fetch"):
+        from socrates_core.finetuning import model_jobs
+
+        return {"merge": model_jobs.run_merge, "fetch": model_jobs.run_fetch}[job.kind](job.args, reporter)
     if job.kind == "propose":
         from socrates_core.importing.jobs import run_proposals
 
@@ -119,5 +123,6 @@ def _execute(job: Job, reporter: Reporter) -> object:
 
         return run_import(Request.from_dict(job.args), reporter)
     raise UserError(
-        f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate, evaluate, import, propose."
+        f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate, evaluate, train, import, "
+        "rationales, propose, merge, fetch."
     )
