@@ -44,7 +44,7 @@ def people_of(study_id: str, n: int = 16) -> list[dict[str, Any]]:
     rows = []
     for who in range(n):
         for task, (text, instruction) in enumerate({"How often?": "", "How warm?": HUNDRED}.items()):
-            told = asked(text, *filter(None, [instruction]), read=f"Rule {study_id} {'AB'[who % 2]}.")
+            told = asked(text, *filter(None, [instruction]), read=f"Rule {study_id} {'AB'[who % 2]}.")  # type: ignore[misc]
             high = 4 * (who % 2) if task == 0 else 90 * (who % 2)
             rows.append((who, who % 2, task, told, int(rng.integers(1, 4)) + high + 7 * task))
     return study(study_id, rows)

@@ -90,7 +90,7 @@ def test_a_finetune_is_trls_step_for_step(finetuning_home: Path, tmp_path: Path)
     torch.manual_seed(spec.seed)
     config = LoraConfig(
         r=spec.rank, lora_alpha=spec.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
-    )  # type: ignore[arg-type]
+    )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32), config)
     read = [each for step in (1, 2, 3) for each in examples_of_step(examples, step, spec)]
     rows = [
@@ -118,7 +118,7 @@ def test_the_loss_of_shares_is_a_plain_loop_over_whole_answers() -> None:
     assert max(len(answer) for each in examples for answer in each.answers) >= 3
     with trainee.network.plain_attention() as model:
         expected = torch.stack([
-            -each.weight * share * alone(model, each.prompt, answer)
+            -each.weight * share * alone(model, each.prompt, answer)  # type: ignore[arg-type]
             for each in examples for answer, share in zip(each.answers, each.shares, strict=True)
         ]).sum()  # fmt: skip
     check_same(trainee, loss_of(trainee, examples, distribution.loss), expected)
@@ -131,7 +131,7 @@ def test_the_ranked_probability_term_is_added_for_every_cell() -> None:
     with trainee.network.plain_attention() as model:
         scores = []
         for each in examples:
-            logs = torch.stack([alone(model, each.prompt, answer) for answer in each.answers])
+            logs = torch.stack([alone(model, each.prompt, answer) for answer in each.answers])  # type: ignore[arg-type]
             apart = logs.softmax(-1).cumsum(-1) - torch.from_numpy(each.shares).float().cumsum(-1)
             scores.append((apart[:-1] ** 2).sum() / (len(logs) - 1))
     found = loss_of(trainee, examples, distribution.loss)
@@ -174,7 +174,7 @@ def test_the_loss_of_pairs_is_the_published_formula_from_a_base_and_from_an_adap
 def pairs_alone(trainee: Trainee, examples: Sequence[Example]) -> torch.Tensor:
     """Log-probabilities [n, 2] of the chosen and the rejected answer, each read alone."""
     with trainee.network.plain_attention():
-        found = [alone(trainee.model, each.prompt, answer) for each in examples for answer in each.answers]
+        found = [alone(trainee.model, each.prompt, answer) for each in examples for answer in each.answers]  # type: ignore[arg-type]
     return torch.stack(found).view(-1, 2)
 
 

@@ -15,6 +15,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -74,7 +75,7 @@ def _asked_for(method: Method, arguments: list[str]) -> str:
     return register(Path(arguments[0]), method)
 
 
-def _alone(training_id: str) -> AcquireReturnProxy:
+def _alone(training_id: str) -> AcquireReturnProxy[Any]:
     """Holds the finetune for this process; waits for one that was left behind to stop. Raises UserError."""
     try:
         return FileLock(training_path(training_id) / ".lock", timeout=PATIENCE).acquire()

@@ -159,9 +159,8 @@ def show_outcomes(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
 
 
 def show_person(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
-    people = data.people_of(corpus.name, record.study_id, data.stamp(corpus.name))
     left, middle, right = st.columns(3)
-    person = left.selectbox("Participant", people["participant"].tolist(), key="prompt_person")
+    person = left.selectbox("Participant", corpus.participant_ids(record.study_id), key="prompt_person")
     conditions, items = plan.conditions, plan.items
     condition = middle.selectbox(
         "Condition", list(conditions), format_func=conditions.__getitem__, key="prompt_c"

@@ -107,8 +107,9 @@ def _choose_studies() -> dict[str, Any]:
 
 def _choose_models() -> list[ModelRequest]:
     titles = data.model_titles()
+    wished = state.wished_model() or "starter"
     chosen = st.multiselect(
-        "Models", list(titles), default=["starter"] if "starter" in titles else None, key="evaluate_models",
+        "Models", list(titles), default=[wished] if wished in titles else None, key="evaluate_models",
         format_func=lambda name: titles.get(name, name), accept_new_options=True,
         help="Type a folder, a hub id such as org/name, or api:MODEL of a server, and press Enter.",
     )  # fmt: skip

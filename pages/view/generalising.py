@@ -235,7 +235,7 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
     st.caption(
         escape(
             f"{MEASURES[measure].label}: {MEASURES[measure].told}. {comparing.BETTER[MEASURES[measure].better]} One "
-            "finetune a share, each share within the next. Lines: 95% intervals, studies drawn anew."
+            "finetune a share of the people; hover for its examples. Lines: 95% intervals, studies drawn anew."
         )
     )
 

@@ -198,11 +198,8 @@ class Corpus:
         Of texts that differ from person to person, the first MOST_TEXTS of a study are told.
         """
         kinds = {
-            "condition_name": "condition",
-            "outcome_name": "outcome",
-            "condition_text": "text",
-            "question": "question",
-        }
+            "condition_name": "condition", "outcome_name": "outcome", "condition_text": "text", "question": "question",
+        }  # fmt: skip
         told = self._execute(
             "SELECT study_id, kind, text FROM ("
             "SELECT study_id, kind, text, min(stimulus_id) AS first FROM ("
@@ -268,6 +265,13 @@ class Corpus:
             **bound,
         )
         return found.astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
+
+    def participant_ids(self, study_id: str) -> list[int]:
+        """The numbers of a study's participants, in order."""
+        sql = (
+            "SELECT participant FROM read_parquet($participants) WHERE study_id = $study ORDER BY participant"
+        )
+        return [row["participant"] for row in self._rows(sql, study=study_id)]
 
     def participant(self, study_id: str, participant: int) -> Participant:
         """One person, missing fields left out. Raises UserError where the study has no such person."""

@@ -177,7 +177,7 @@ def arrange(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
         return table
     table["kind"] = pd.Categorical(table["kind"], KINDS)
     table["role"] = pd.Categorical(table["role"], ROLES)
-    return table.sort_values(["kind", "split", "base", "n_left_out", "n_rows", "role"], ignore_index=True)
+    return table.sort_values(["kind", "split", "base", "n_left_out", "n_people", "role"], ignore_index=True)
 
 
 def score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:

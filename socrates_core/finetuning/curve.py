@@ -1,4 +1,4 @@
-"""Learning curves as finetunes: the same training on growing shares of the people, each share within the next."""
+"""Learning curves as finetunes: the same training on growing shares of the people."""
 
 from collections.abc import Sequence
 

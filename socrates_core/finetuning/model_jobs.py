@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def submit_merge(name: str, output: str) -> store.Job:
     return _submit("merge", f"Merge {name} as {output}", {"model": name, "output": output})
 
 
-def run_fetch(args: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def run_fetch(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Fetches a model; what was fetched before a stop is kept. Raises UserError where the hub does not send it."""
     hub_id, n_bytes = str(args["hub_id"]), int(args["n_bytes"])
     blobs = _cache(hub_id) / "blobs"
@@ -75,7 +75,7 @@ def run_fetch(args: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
     return {"model": hub_id, "path": path}
 
 
-def run_merge(args: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+def run_merge(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Merges an adapter into its base. Raises UserError where they do not fit or the name is taken."""
     let_go()
     reporter.begin("merging", 1)

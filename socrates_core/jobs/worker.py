@@ -72,9 +72,7 @@ class Worker:
         except Cancelled:
             reporter.log.info("cancelled")
             kept = "The best model so far is" if job.kind == "train" else "Finished answers are"
-            store.finish(
-                job, "cancelled", f"Cancelled. {kept} kept; resume continues where it was."
-            )
+            store.finish(job, "cancelled", f"Cancelled. {kept} kept; resume continues where it was.")
         except ShutDown:
             reporter.log.info("the worker was asked to end; the job goes back to the queue")
             store.finish(job, "queued")
