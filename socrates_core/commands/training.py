@@ -8,6 +8,7 @@ import typer
 from socrates_core.commands.output import AsJson, print_json, print_table, say
 from socrates_core.commands.simulate import follow
 from socrates_core.errors import UserError
+from socrates_core.finetuning.curve import parse_shares, submit_curve
 from socrates_core.finetuning.overview import list_finetunes, load_finetune
 from socrates_core.finetuning.spec import load_spec_file
 from socrates_core.finetuning.submission import submit_training
@@ -27,10 +28,18 @@ def train(
     wait: Annotated[
         bool, typer.Option("--wait", help="Show progress and end with the last validation.")
     ] = False,
+    shares: Annotated[
+        str | None,
+        typer.Option(metavar="1,3,10", help="A learning curve: one finetune a percentage of the people."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a finetune; prints its id."""
-    job = submit_training(load_spec_file(config))
+    """Submit a finetune, or one a share of the people; prints what was queued."""
+    spec = load_spec_file(config)
+    if shares is not None:
+        ids = [each.id for each in submit_curve(spec, parse_shares(shares))]
+        return print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
+    job = submit_training(spec)
     if wait:
         job = follow(job)
         if job.state != "done":

@@ -268,9 +268,7 @@ class Corpus:
 
     def participant_ids(self, study_id: str) -> list[int]:
         """The numbers of a study's participants, in order."""
-        sql = (
-            "SELECT participant FROM read_parquet($participants) WHERE study_id = $study ORDER BY participant"
-        )
+        sql = "SELECT participant FROM read_parquet($participants) WHERE study_id = $study ORDER BY 1"
         return [row["participant"] for row in self._rows(sql, study=study_id)]
 
     def participant(self, study_id: str, participant: int) -> Participant:

@@ -53,7 +53,10 @@ def choose_rows(spec: TrainingSpec) -> Chosen:
     rows = rows[rows["value"].notna()]
     apart = _kept_back(corpus, split, rows, spec)
     answered, kept_back = _part_of_people(rows[~apart], spec), rows[apart]
-    train = _per_study(capped(answered, spec.per_cell, spec.seed), spec) if len(answered) else answered
+    train = answered
+    if len(answered):  # capped before people leave, so that a smaller share of them is a part of a larger one
+        train = capped(rows[~apart], spec.per_cell, spec.seed)
+        train = _per_study(train.merge(answered[["study_id", "sample_id"]]), spec)
     if train.empty:
         raise UserError(
             f"The split {spec.split!r} leaves no answer on its scale to train on. "
