@@ -4,9 +4,13 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
+
+from socrates_core.finetuning.spec import spec_from_dict
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -14,7 +18,9 @@ COMMANDS = [
     line.strip()
     for line in README.splitlines()
     if line.startswith("    .venv/bin/python -m socrates_core")
-    and not re.search("socrates_core (simulate|import|export)", line)  # these have tests of their own
+    and not re.search(
+        "socrates_core (simulate|import|export|train|split make)", line
+    )  # these have tests of their own
 ]
 
 
@@ -53,6 +59,13 @@ def test_the_commands_run(starter_home: Path, command: str) -> None:
     words = [sys.executable, *shlex.split(command)[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_finetune_of_the_readme_is_one() -> None:
+    [block] = re.findall(r"((?:    \w+: .*\n)+)", README)
+    spec = spec_from_dict(yaml.safe_load(textwrap.dedent(block)), "README.md")
+    assert (spec.method, spec.max_steps) == ("sft", 32)
+    assert f"split make {spec.split}" in README and f"train {spec.name}.yaml" in README
 
 
 @pytest.mark.model

@@ -37,7 +37,7 @@ BESIDE = ("uniform", "condition-blind", "half-sample")
 
 @dataclass(frozen=True)
 class Finetune:
-    """A finetuned model by its card: what its lineage began with, how it was trained, what each training saw."""
+    """A finetuned model by its card: the first of its lineage that is here, how it was trained, what each training saw."""
 
     name: str
     base: str
@@ -77,7 +77,8 @@ def open_finetune(name: str) -> Finetune:
             "Name a model that was finetuned here."
         ) from error
     spec = spec_from_dict(trained.spec, repr(str(folder / "card.json")))
-    return Finetune(name, lineage(name)[0], spec, seen_of(name).trainings, trained.n_examples)
+    base = next((each for each in lineage(name)[:-1] if each in installed_names()), spec.base)
+    return Finetune(name, base, spec, seen_of(name).trainings, trained.n_examples)
 
 
 def find_pairs() -> list[Pair]:
