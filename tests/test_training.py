@@ -207,7 +207,7 @@ def test_the_starter_model_learns_by_every_method(
     (finetuning_home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     told = losses(train(spec_of(
         base="starter", method=method, precision="auto", rank=16, alpha=32.0, learning_rate=5e-4, beta=1.0,
-        studies=("aaaaa",), per_study=4, batch_size=4, epochs=3.0, max_steps=3,
+        studies=("aaaaa",), per_study=2, batch_size=2, epochs=3.0, max_steps=3,
     )))  # fmt: skip
     assert all(math.isfinite(loss) for loss in told) and told == sorted(told, reverse=True)
     assert told[-1] < told[0]

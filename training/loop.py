@@ -196,7 +196,10 @@ class Run:
         """Measures the model after `step` steps; None without validation rows, or in a helping process."""
         if self._examination is None or not self._accelerator.is_main_process:
             return None
+        network = self._trainee.network
+        wrapped, network.model = network.model, self._trainee.model  # alone: other processes do not take part
         found = validate(self._trainee, self._chat, self._examination, step=step, begun=self._begun)
+        network.model = wrapped
         history.add(self._path, found)
         self._say(
             f"validation {step} W {found.w_stated:.4f} (uniform {found.w_uniform:.4f}), "

@@ -37,7 +37,7 @@ BESIDE = ("uniform", "condition-blind", "half-sample")
 
 @dataclass(frozen=True)
 class Finetune:
-    """A finetuned model by its card: the first of its lineage that is here, how it was trained, what each training saw."""
+    """A finetuned model by its card: the first of its lineage that is here, its training, what each training saw."""
 
     name: str
     base: str
