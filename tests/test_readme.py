@@ -62,7 +62,7 @@ def test_the_commands_run(starter_home: Path, command: str) -> None:
 
 
 def test_the_finetune_of_the_readme_is_one() -> None:
-    [block] = re.findall(r"((?:    \w+: .*\n)+)", README)
+    [block] = re.findall(r"    name: .*\n(?:    \w+: .*\n)+", README)
     spec = spec_from_dict(yaml.safe_load(textwrap.dedent(block)), "README.md")
     assert (spec.method, spec.max_steps) == ("sft", 32)
     assert f"split make {spec.split}" in README and f"train {spec.name}.yaml" in README

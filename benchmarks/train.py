@@ -1,0 +1,224 @@
+"""How fast finetuning is, in how much memory and to which loss, against trl's SFTTrainer on the same examples.
+
+    python -m benchmarks.train [--quick]
+
+The starter model learns by LoRA from the starter corpus. In every round every way takes the same steps from the same
+adapter, in a process of its own, one after the other; ratios are medians over the rounds. Tokens are those of the
+examples, however often a way reads them, or pads them. The first step of each process does not count.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.score import machine
+from socrates_core import settings
+from socrates_core.corpus import open_corpus
+from socrates_core.corpus.splits import save_split
+from socrates_core.corpus.splits_make import make_split
+from socrates_core.files import write_text
+from socrates_core.finetuning.examples import Example, build_examples
+from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
+from socrates_core.responders.chat import open_chat
+from socrates_core.responders.folder import find_model, open_folder
+
+OURS, TRL = "ours", "trl"
+WAYS: dict[str, dict[str, Any]] = {
+    OURS: {}, "ours, nothing shared": {"share_people": False}, TRL: {},
+    "trl, no checkpointing": {"gradient_checkpointing": False},
+    "trl, padding-free": {"gradient_checkpointing": False, "padding_free": True, "max_length": None},
+}  # fmt: skip
+AT_ONCE = 8  # rows that trl reads at a time, its default
+BAR, TOLERANCE = 2.0, 0.02  # times as many tokens a second; of the loss, relative: bf16
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way in one round: tokens a second, the most memory in MB, the loss of every step."""
+
+    rate: float
+    memory: float
+    losses: list[float]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="3 steps in one round: some minutes")
+    arguments.add_argument(
+        "--way", choices=WAYS, help="train in this way alone, here, in a home that is ready"
+    )
+    arguments.add_argument("--steps", type=int, default=6)
+    arguments.add_argument("--round", type=int, default=0)
+    chosen = arguments.parse_args()
+    if chosen.way:
+        return print(json.dumps(train(chosen.way, spec_of(chosen.steps, chosen.round)).__dict__))
+    n_steps, n_rounds = (3, 1) if chosen.quick else (chosen.steps, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        print(
+            f"{machine()}\nstarter, LoRA r16, bf16, 16 examples a step, {n_steps} steps in {n_rounds} rounds"
+        )
+        rounds = [{way: measure(way, n_steps, number, folder) for way in WAYS} for number in range(n_rounds)]
+    report(rounds)
+
+
+def prepare(home: Path) -> None:
+    """A home with the starter corpus, the starter model and a split, so that the user's own stays as it is."""
+    shutil.copytree(settings.home() / "corpora" / "starter", home / "corpora" / "starter")
+    (home / "models").mkdir()
+    (home / "models" / "starter").symlink_to(find_model("starter"))
+    os.environ["SOCRATES_HOME"] = str(home)
+    save_split(make_split(open_corpus("starter"), "participants", name="bench", share=0.1))
+
+
+def spec_of(n_steps: int, number: int, **changes: Any) -> TrainingSpec:
+    """The finetune of round `number`."""
+    return TrainingSpec.model_validate({
+        "name": "bench", "split": "bench", "per_cell": 8, "validation_share": 0.0, "seed": number, "precision": "bf16",
+        "learning_rate": 5e-4, "schedule": "constant", "warmup": 0.0, "batch_size": 16, "max_steps": n_steps,
+        "evaluate_every": 10_000, **changes,
+    })  # fmt: skip
+
+
+def measure(way: str, n_steps: int, number: int, home: str) -> Measured:
+    """One way in one round, in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.train",
+        "--way",
+        way,
+        "--steps",
+        str(n_steps),
+        "--round",
+        str(number),
+    ]
+    told = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "SOCRATES_HOME": home}
+    )
+    if told.returncode:
+        raise SystemExit(f"{way}: {told.stderr}")
+    found = Measured(**json.loads(told.stdout.splitlines()[-1]))
+    print(f"round {number + 1}, {way}: {found.rate:,.0f} tokens/s", flush=True)
+    return found
+
+
+def train(way: str, spec: TrainingSpec) -> Measured:
+    if way.startswith(OURS):
+        return train_ours(spec.model_copy(update=WAYS[way]), way)
+    from training.batches import examples_of_step
+
+    chosen = choose_rows(spec)
+    examples = build_examples(spec, chosen, chosen.train, open_chat(open_folder(spec.base)))
+    assert spec.max_steps is not None
+    steps = [examples_of_step(examples, step, spec) for step in range(1, spec.max_steps + 1)]
+    return train_plainly(steps, spec, WAYS[way])
+
+
+def train_ours(spec: TrainingSpec, way: str) -> Measured:
+    from accelerate import Accelerator
+
+    from training.loop import Run
+    from training.sft import loss
+
+    training_id = f"{way}-{spec.seed}"
+    write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
+    Run(training_id, loss, Accelerator()).train()
+    steps, _ = read_history(training_id)
+    counted = steps.iloc[1:]
+    seconds = (counted["n_tokens"] / counted["tokens_per_second"]).sum()
+    return Measured(
+        float(counted["n_tokens"].sum() / seconds), float(steps["memory_mb"].max()), steps["loss"].tolist()
+    )
+
+
+def train_plainly(
+    steps: Sequence[Sequence[Example]], spec: TrainingSpec, options: dict[str, Any]
+) -> Measured:
+    """The same steps by trl's SFTTrainer from the same adapter: loss on the answers, its own padding."""
+    from datasets import Dataset
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    path = find_model(spec.base)
+    torch.manual_seed(spec.seed)
+    config = LoraConfig(
+        r=spec.rank, lora_alpha=int(spec.alpha), target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16), config)
+    rows = [
+        {"input_ids": [*each.prompt.tolist(), *each.answers[0]],
+         "completion_mask": [0] * len(each.prompt) + [1] * len(each.answers[0])}
+        for step in steps for each in step
+    ]  # fmt: skip
+    moments = []
+
+    class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not typed here
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            moments.append(time.monotonic())
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            moments.append(time.monotonic())
+
+    told = SFTConfig(**{
+        "output_dir": str(trainings_folder() / "plain"), "per_device_train_batch_size": AT_ONCE,
+        "gradient_accumulation_steps": spec.batch_size // AT_ONCE, "max_steps": len(steps), "logging_steps": 1,
+        "learning_rate": spec.learning_rate, "lr_scheduler_type": "constant", "completion_only_loss": True,
+        "train_sampling_strategy": "sequential", "save_strategy": "no", "report_to": [], "disable_tqdm": True,
+        "use_cpu": not torch.cuda.is_available(), **options,
+    })  # fmt: skip
+    trainer = SFTTrainer(
+        model, told, train_dataset=Dataset.from_list(rows), callbacks=[Clock()],
+        processing_class=AutoTokenizer.from_pretrained(path),
+    )  # fmt: skip
+    trainer.train()
+    seconds = sum(stop - start for start, stop in zip(moments[2::2], moments[3::2], strict=True))
+    n_tokens = sum(each.n_tokens for step in steps[1:] for each in step)
+    losses = [float(each["loss"]) for each in trainer.state.log_history if "loss" in each]
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Measured(n_tokens / seconds, memory, losses)
+
+
+def report(rounds: Sequence[dict[str, Measured]]) -> None:
+    """What every way took, and the ratios; a way whose losses are others does not learn the same."""
+    print(f"\n{'':24}{'tokens/s':>10}{'least':>8}{'most':>8}{'peak MB':>10}{'first loss':>12}{'last':>8}")
+    for way in WAYS:
+        own = [each[way] for each in rounds]
+        rates = [each.rate for each in own]
+        memory = np.median([each.memory for each in own])
+        first, last = (np.mean([each.losses[place] for each in own]) for place in (0, -1))
+        print(
+            f"{way:24}{np.median(rates):10,.0f}{min(rates):8,.0f}{max(rates):8,.0f}{memory:10,.0f}"
+            f"{first:12.4f}{last:8.4f}"
+        )
+    print()
+    for way in WAYS:
+        if not way.startswith(TRL):
+            continue
+        faster = np.median([each[OURS].rate / each[way].rate for each in rounds])
+        smaller = np.median([each[way].memory / each[OURS].memory for each in rounds])
+        apart = max(np.abs(np.divide(each[OURS].losses, each[way].losses) - 1).max() for each in rounds)
+        print(
+            f"ours against {way}: {faster:.2f}x the tokens a second (bar {BAR:g}x), {smaller:.2f} times less memory, "
+            f"losses at most {apart:.1%} apart (bar {TOLERANCE:.0%})"
+        )
+
+
+if __name__ == "__main__":
+    main()
