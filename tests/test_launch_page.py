@@ -82,7 +82,7 @@ def test_the_file_holds_the_form_and_start_queues_it(starter_home: Path) -> None
     assert app.code[2].value == "python -m training.distribution first.yaml"
     app.button(key="train_start").click().run()
     job = store.list_jobs()[0]
-    assert (job.kind, job.id) == ("train", training_ids()[0]) and link(app)["training"] == job.id
+    assert (job.kind, job.id) == ("train", training_ids()[0]) and link(app)["trainings"] == job.id
     assert load_training(job.id).model_dump(mode="json") == shown
 
 
