@@ -295,6 +295,7 @@ def report(scores: pd.DataFrame, model: str, *, seconds: float) -> None:
     found: dict[str, Any] = {
         "model": model, "written": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors", "seconds_of_this_run": round(seconds),
+        "n_parts": int(scores["seed"].nunique()),
         "common": COMMON, "methods": METHODS | ONE_SEED, "means": means,
         "paired": {f"{one} against {other}": paired(wide, one, other) for one, other in pairs},
         "by_study": {
@@ -310,7 +311,7 @@ def paired(wide: Mapping[str, pd.DataFrame], one: str, other: str) -> dict[str, 
     """The mean difference of two models in each measure with its interval, and how much smaller the one's W is."""
     told: dict[str, Any] = {}
     for name, measure in wide.items():
-        both = measure[[one, other]].dropna().to_numpy()
+        both = measure.reindex(columns=[one, other]).dropna().to_numpy()  # baselines have no valid mass
         if len(both):
             told[name] = {"difference": interval(both[:, 0] - both[:, 1]), "n_studies": len(both)}
     both = wide["w_stated"][[one, other]].dropna().to_numpy()

@@ -39,6 +39,15 @@ COUNTS = st.lists(st.integers(0, 30), min_size=7, max_size=7).filter(lambda coun
 SEVEN = np.arange(1.0, 8.0)
 
 
+def test_accuracy_of_a_few_is_in_the_range_of_everybody() -> None:
+    everybody = np.array([1.0, 2.0, 7.0, 4.0])
+    few, drawn = np.array([2.0, 4.0]), np.array([5.0, 4.0])
+    # distances 3 and 0 of a range of 6: 1 - 1.5 / 6; alone their range is 2
+    assert accuracy(few, drawn, clipped=False, everybody=everybody).value == pytest.approx(0.75)
+    assert accuracy(few, drawn, clipped=False).value == pytest.approx(0.25)
+    assert np.isnan(accuracy(few, drawn, clipped=False, everybody=np.array([3.0, 3.0])).value)
+
+
 @settings(max_examples=60, deadline=None)
 @given(ANSWERS, ANSWERS)
 def test_w_is_scipys(first: list[float], second: list[float]) -> None:

@@ -20,6 +20,7 @@ from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import METHODS, Method, training_path
+from socrates_core.finetuning.submission import submit_training
 from socrates_core.responders import answer_all
 from tests.finetunes import (
     LOSSES,
@@ -159,6 +160,30 @@ def test_a_finetune_of_other_rows_does_not_go_on_from_the_checkpoint() -> None:
     (training_path(made) / "spec.yaml").write_text(spec_of(max_steps=2, seed=1).as_yaml())
     with pytest.raises(UserError, match="other rows, settings or weights"):
         Run(made, sft.loss, Accelerator())
+
+
+@pytest.mark.parametrize("name", ["state.json", "weights.safetensors", "optimizer.safetensors"])
+def test_a_damaged_checkpoint_is_a_sentence(name: str) -> None:
+    made = train(spec_of(max_steps=1))
+    file = training_path(made) / "checkpoint-1" / name
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(UserError, match=r"checkpoint-1.*(damaged|cannot be read)"):
+        Run(made, sft.loss, Accelerator())
+
+
+def test_what_could_not_be_published_is_refused_before_it_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    train(spec_of(name="first", max_steps=1))
+    with pytest.raises(UserError, match="a model called 'first' already"):
+        submit_training(spec_of(name="first"))
+    with pytest.raises(UserError, match=r"'first' is an adapter.*Merge it first"):
+        submit_training(spec_of(base="first", tuning="full"))
+    job = submit_training(spec_of(name="second"))
+    assert submit_training(spec_of(name="second")).id == job.id  # the same once more joins it
+    with pytest.raises(UserError, match="is queued and will be called 'second'"):
+        submit_training(spec_of(name="second", seed=1))
 
 
 def test_a_validation_without_a_number_stops_nothing() -> None:

@@ -47,7 +47,10 @@ def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.Capt
     told = printed(capsys)
     assert told == {"training_id": training_ids()[0], "state": "queued"}
     assert load_training(told["training_id"]).as_yaml() == config.read_text()
-    assert store.read_job(told["training_id"]).args == {"training_id": told["training_id"]}
+    assert store.read_job(told["training_id"]).args == {
+        "training_id": told["training_id"],
+        "name": "tuned",
+    }
     commands.trainings(as_json=True)
     assert [(row["name"], row["state"]) for row in printed(capsys)] == [("tuned", "queued")]
 

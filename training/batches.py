@@ -27,12 +27,6 @@ class Batch:
         return [item.tree for item in self.items]
 
 
-def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
-    """How many steps a finetune has at most."""
-    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
-    return planned if spec.max_steps is None else min(planned, spec.max_steps)
-
-
 def examples_of_step(examples: Sequence[Example], step: int, spec: TrainingSpec) -> list[Example]:
     """The examples of step number `step`, from 1: the same whenever it is asked for, so that nothing must be kept."""
     wanted = np.arange((step - 1) * spec.batch_size, step * spec.batch_size)

@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
+from socrates_core.finetuning.publish import BEST
 from training.model import Trainee
 
-PREFIX, BEST = "checkpoint-", "best-"
+PREFIX, FILES = "checkpoint-", ("weights.safetensors", "optimizer.safetensors")
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ def save_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimiz
     aside = path / f".{whole.name}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    save_file(_tensors(trainee.parameters), aside / "weights.safetensors")
+    save_file(_tensors(trainee.parameters), aside / FILES[0])
     names = list(trainee.parameters)
     moments = {
         f"{names[place]}/{key}": value.cpu().contiguous()
         for place, own in optimizer.state_dict()["state"].items() for key, value in own.items()
     }  # fmt: skip
-    save_file(moments, aside / "optimizer.safetensors")
+    save_file(moments, aside / FILES[1])
     write_json(aside / "state.json", asdict(state))
     _replace(aside, whole)
     drop_others(path, state)
@@ -61,24 +63,30 @@ def drop_others(path: Path, state: State) -> None:
 def load_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, key: str) -> State:
     """Takes up the last checkpoint in the finetune's folder; the beginning where there is none.
 
-    Raises UserError where it belongs to another finetune.
+    Raises UserError where it belongs to another finetune or is damaged.
     """
     found = sorted(path.glob(f"{PREFIX}*/state.json"), key=lambda file: int(file.parent.name[len(PREFIX) :]))
     if not found:
         return State(0, key)
-    state = State(**read_json(found[-1]))
+    try:
+        state = State(**read_json(found[-1]))
+        stored = [load_file(found[-1].parent / name, device=str(trainee.network.device)) for name in FILES]
+    except (TypeError, OSError, SafetensorError) as error:
+        raise UserError(
+            f"The checkpoint in {str(found[-1].parent)!r} is damaged ({error}). Start a new finetune; the best model "
+            "kept so far is in the folder beside it."
+        ) from error
     if state.key != key:
         raise UserError(
             f"The checkpoint in {str(found[-1].parent)!r} belongs to other rows, settings or weights: they changed "
             "since it was written. Start a new finetune."
         )
-    device = trainee.network.device
-    trainee.load(load_file(found[-1].parent / "weights.safetensors", device=str(device)))
-    stored = load_file(found[-1].parent / "optimizer.safetensors", device=str(device))
+    weights, kept = stored
+    trainee.load(weights)
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for place, name in enumerate(trainee.parameters):
-        if f"{name}/step" in stored:  # a weight that no example reached has no moments
-            own = {part: stored[f"{name}/{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
+        if f"{name}/step" in kept:  # a weight that no example reached has no moments
+            own = {part: kept[f"{name}/{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
             moments[place] = own | {"step": own["step"].cpu()}
     told = optimizer.state_dict()
     optimizer.load_state_dict({"state": moments, "param_groups": told["param_groups"]})

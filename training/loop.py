@@ -21,26 +21,27 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list
 from filelock import AcquireReturnProxy, FileLock, Timeout
+from safetensors import SafetensorError
 from torch.nn.utils import clip_grad_norm_
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest, write_json
 from socrates_core.finetuning import history
+from socrates_core.finetuning.estimate import n_steps_of
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows, data_digest
-from socrates_core.finetuning.run import PATIENCE, WORKER
+from socrates_core.finetuning.run import ENDED, PATIENCE, STOPPED, WORKER
 from socrates_core.finetuning.spec import Method, TrainingSpec, load_training, training_path
 from socrates_core.finetuning.submission import register
 from socrates_core.responders.chat import open_chat
 from socrates_core.responders.folder import check_folder, context_length, open_folder, revision
 from training import checkpoint
-from training.batches import Batch, batches_of, examples_of_step, n_steps_of
+from training.batches import Batch, batches_of, examples_of_step
 from training.model import Trainee, autocast, open_trainee
 from training.validation import prepare, validate
 
 Loss = Callable[[Trainee, Batch], torch.Tensor]
-STOPPED = 3  # the exit status of a finetune that was asked to stop
 USAGE = (
     "Give the finetune's file: python -m training.{method} CONFIG.yaml (or --training ID to go on with one)."
 )
@@ -63,7 +64,10 @@ def finetune(method: Method, loss: Loss) -> None:
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    sys.exit(0 if done else STOPPED)
+    except (OSError, SafetensorError) as error:
+        print(f"A file of the finetune could not be written or read ({error}). Free some space, then resume.")
+        sys.exit(2)
+    sys.exit(ENDED if done else STOPPED)
 
 
 def _asked_for(method: Method, arguments: list[str]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from socrates_core.evaluation.cells import cells_of
 from socrates_core.evaluation.effects import effects_table
-from socrates_core.evaluation.population import cell_distances
+from socrates_core.evaluation.population import cell_accuracies, cell_distances
 from socrates_core.evaluation.predictors import model_predictor
 from socrates_core.evaluation.rows import questions_of_rows
 from socrates_core.evaluation.run import answered_table
@@ -69,9 +69,11 @@ def validate(
         .groupby("study_id")[["w_stated", "w_observed"]].mean().mean()
         for each in (said, flat)
     )  # fmt: skip
+    accuracies = cell_accuracies(table, examination.chosen.kept_back)
+    accurate = accuracies.groupby("study_id")["accuracy"].mean().mean()
     return Validation(
         step=step, w_stated=float(model["w_stated"]), w_observed=float(model["w_observed"]),
-        w_uniform=float(uniform["w_stated"]), accuracy=100 * value["accuracy_draw"], log_score=value["log_score"],
+        w_uniform=float(uniform["w_stated"]), accuracy=100 * float(accurate), log_score=value["log_score"],
         effect_r=float(np.corrcoef(effects["human"], effects["predicted"])[0, 1]) if enough else math.nan,
         valid_mass=float(table["valid_mass"].mean()), n_rows=len(table), n_cells=len(cells),
         n_studies=examination.rows["study_id"].nunique(), seconds=round(time.monotonic() - begun, 3),

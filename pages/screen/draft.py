@@ -49,7 +49,8 @@ def current() -> Editing | None:
 def show_list() -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Drafts", anchor=False)
-    if model := state.wished_model():
+    model = state.wished_model()
+    if model in data.model_titles():
         st.caption(f"{escape(model)} will answer: open a draft, or start one from a study.")
     if action.button("New draft", type="primary", icon=":material/add:", width="stretch"):
         state.go_to(state.PAGES.draft, draft=store.create(empty_draft()))

@@ -131,18 +131,21 @@ def exact_wasserstein(
     return wasserstein((places - low) / (high - low), _placed(places, low, high), people, guessed)
 
 
-def accuracy(human: Floats, predicted: Floats, *, clipped: bool) -> CellScore:
+def accuracy(
+    human: Floats, predicted: Floats, *, clipped: bool, everybody: Floats | None = None
+) -> CellScore:
     """The paper's accuracy of one cell: 1 minus the mean distance of draws from the people's answers.
 
     A share of the observed range, not of exact matches; below 0 where predictions leave that range, unless
-    they are `clipped` into it, which adds several points: always say which. Rules for NaN and for dropping
-    as in `observed_wasserstein`.
+    they are `clipped` into it, which adds several points: always say which. Where few people of a cell were asked,
+    the range is that of `everybody` in it. Rules for NaN and for dropping as in `observed_wasserstein`.
     """
     h, m, n_dropped = _paired(human, predicted)
     value = float("nan")
-    if h.size >= 2 and h.max() > h.min():
-        m = np.clip(m, h.min(), h.max()) if clipped else m
-        value = 1 - float(np.mean(np.abs(m - h)) / (h.max() - h.min()))
+    within = h if everybody is None else everybody
+    if h.size and within.size >= 2 and within.max() > within.min():
+        m = np.clip(m, within.min(), within.max()) if clipped else m
+        value = 1 - float(np.mean(np.abs(m - h)) / (within.max() - within.min()))
     return CellScore(value, h.size, n_dropped)
 
 

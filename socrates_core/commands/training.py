@@ -37,7 +37,10 @@ def train(
     """Submit a finetune, or one a share of the people; prints what was queued."""
     spec = load_spec_file(config)
     if shares is not None:
-        ids = [each.id for each in submit_curve(spec, parse_shares(shares))]
+        jobs = submit_curve(spec, parse_shares(shares))
+        for each in jobs if wait else ():
+            follow(each)
+        ids = [each.id for each in jobs]
         return print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
     job = submit_training(spec)
     if wait:

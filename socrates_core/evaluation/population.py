@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.metrics import exact_wasserstein
+from socrates_core.analysis.metrics import accuracy, exact_wasserstein
 from socrates_core.corpus.queries import Corpus
 from socrates_core.records import Floats
 
@@ -41,4 +41,20 @@ def cell_distances(
             "w_stated": exact_wasserstein(scale, shares, counts, convention="stated") if said else np.nan,
             "w_observed": exact_wasserstein(scale, shares, counts, convention="observed") if said else np.nan,
         })  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def cell_accuracies(asked: pd.DataFrame, everybody: pd.DataFrame) -> pd.DataFrame:
+    """The accuracy of one draw a person in every stimulus asked about: study_id, stimulus_id, accuracy.
+
+    `asked` has value and drawn; the range is that of `everybody` in the cell. NaN as in `cell_distances`.
+    """
+    given = everybody.groupby(CELL)["value"]
+    found = []
+    for key, own in asked.groupby(CELL, sort=False):
+        told = accuracy(
+            own["value"].to_numpy(float), own["drawn"].to_numpy(float), clipped=False,
+            everybody=given.get_group(key).to_numpy(float),
+        )  # fmt: skip
+        found.append({**dict(zip(CELL, cast(tuple[str, int], key), strict=True)), "accuracy": told.value})
     return pd.DataFrame(found)

@@ -36,8 +36,9 @@ class Validation:
 
     W is of the mean exact distribution of the people asked against everybody kept back in the cell, mean over studies,
     in shares of the stated scale and of the observed range; `w_uniform` is the uniform row's, stated. `accuracy` is the
-    paper's, of one draw a person, in percent. `log_score` is the mean log-probability of people's answers among valid
-    ones; `effect_r` the correlation of condition differences, NaN with too few. `valid_mass` is the mean.
+    paper's, of one draw a person, in percent of the range of everybody kept back. `log_score` is the mean log-
+    probability of people's answers among valid ones; `effect_r` the correlation of condition differences, NaN with too
+    few. `valid_mass` is the mean.
     """
 
     step: int

@@ -75,8 +75,8 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
         rows = pd.concat([rows, chosen.validation[list(rows.columns)]])
     n_studies, n_people = rows["study_id"].nunique(), len(rows[["study_id", "participant"]].drop_duplicates())
     note = (
-        f"Finetuned on {len(chosen.train):,} answers of {n_people:,} people in {n_studies} "
-        f"{'study' if n_studies == 1 else 'studies'}: the training side of {spec.split!r}."
+        f"Finetuned on {len(chosen.train):,} answers, chosen by {len(chosen.validation):,} others, of {n_people:,} "
+        f"people in {n_studies} {'study' if n_studies == 1 else 'studies'}: the training side of {spec.split!r}."
     )
     saw = Seen(note=note, trainings=(training_of(chosen.corpus, chosen.split, rows),)).over(
         seen_of(spec.base)

@@ -12,10 +12,10 @@ from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.spec import load_training, training_path
-from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
+from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.simulation.run import open_warm
 
-ENDED, STOPPED = 0, 3
+ENDED, STOPPED = 0, 3  # exit statuses of a trainer: done, or asked to stop
 WORKER = "SOCRATES_WORKER"  # tells a trainer its worker's process number, without which it stops
 PATIENCE = 120.0  # seconds that a step may take to end after a stop was asked for
 
@@ -41,9 +41,9 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
         listening.join(5)
         _publish_what_there_is(training_id, reporter)
         raise
-    except ShutDown:
-        _stop(process)
-        raise
+    finally:  # whatever ended this job, its trainer does not go on alone
+        if process.poll() is None:
+            _stop(process)
     listening.join(5)
     if status != ENDED:
         raise UserError(_cause(status, said, training_id))

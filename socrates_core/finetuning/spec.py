@@ -31,11 +31,11 @@ class TrainingSpec(BaseModel):
     cells or studies. `validation_share` of what the split holds out by (studies, conditions, outcomes or participants)
     is kept back from them to choose the checkpoint by, `validation_cap` people a cell. A step takes `batch_size`
     examples, read `micro_tokens` at a time; with `share_people` one person's answers come in the same step and the
-    profile is read once. Training stops after `epochs` or `max_steps`, or once `patience` validations,
-    `evaluate_every` steps apart, brought nothing. `alpha` is LoRA's scaling times its `rank`. `beta` belongs to DPO.
-    `rps_weight` and `shrinkage` belong to distribution training: the weight of the ranked-probability term, and how
-    many answers of the same outcome in any condition are added to a cell's own. `rationales` belongs to reasoning:
-    "corpus" for the data's own, or the name of written ones. `accept_leaks` says why a leak is accepted.
+    profile is read once. Training stops after `epochs` or `max_steps`, or once `patience` validations, `evaluate_every`
+    steps apart, brought nothing. `alpha` is LoRA's scaling times its `rank`; over an adapter, its own go on. `beta`
+    belongs to DPO. `rps_weight` and `shrinkage` belong to distribution training: the weight of the ranked-probability
+    term, and how many answers of the same outcome in any condition are added to a cell's own. `rationales` belongs to
+    reasoning: "corpus" for the data's own, or the name of written ones. `accept_leaks` says why a leak is accepted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

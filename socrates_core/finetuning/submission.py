@@ -7,7 +7,13 @@ from socrates_core.files import write_text
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.spec import TITLES, Method, TrainingSpec, load_spec_file, trainings_folder
+from socrates_core.finetuning.spec import (
+    TITLES,
+    Method,
+    TrainingSpec,
+    load_spec_file,
+    trainings_folder,
+)
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
 from socrates_core.responders.folder import open_folder
@@ -24,7 +30,7 @@ def submit_training(spec: TrainingSpec) -> Job:
     training_id = _freeze(spec)
     job = store.submit(
         "train", f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
-        {"training_id": training_id}, key=spec.digest(), job_id=training_id,
+        {"training_id": training_id, "name": spec.name}, key=spec.digest(), job_id=training_id,
     )  # fmt: skip
     launch.ensure_worker()
     return job
@@ -44,7 +50,11 @@ def register(file: Path, method: Method) -> str:
 
 
 def _freeze(spec: TrainingSpec) -> str:
-    open_folder(spec.base, weights=False)
+    if open_folder(spec.base, weights=False).adapter is not None and spec.tuning == "full":
+        raise UserError(
+            f"{spec.base!r} is an adapter, whose base would be trained without it. Merge it first, or choose tuning "
+            "'lora'."
+        )
     check_name(spec.name)
     leaks = find_leaks(spec, choose_rows(spec))
     if leaks and not spec.accept_leaks.strip():
@@ -58,7 +68,12 @@ def _freeze(spec: TrainingSpec) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises UserError where a model has that name already."""
+    """Raises UserError where a model has that name already, or is about to get it."""
+    for job in store.list_jobs():
+        if job.active and job.kind == "train" and job.args.get("name") == name:
+            raise UserError(
+                f"The finetune {job.id} is {job.state} and will be called {name!r}. Choose another name."
+            )
     for tuning in ("lora", "full"):
         path = published_folder(name, tuning)
         if path.exists():
