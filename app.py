@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.view.announce import announce_jobs
 from pages.view.state import PAGES
 from pages.view.text import show_error
 from socrates_core.errors import UserError
@@ -38,6 +39,7 @@ page = st.navigation(
         "Activity": [st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:")],
     }
 )
+announce_jobs()
 try:
     page.run()
 except UserError as error:

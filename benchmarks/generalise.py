@@ -46,17 +46,18 @@ SEEDS = (0, 1, 2)
 MOST_CELLS, MOST_PEOPLE = 8, 4  # of a study, of a cell: whom a model is asked about
 RESULTS = Path(__file__).parent / "results" / "generalise.json"
 COMMON: dict[str, Any] = {
-    "per_cell": 8, "per_study": 40, "validation_share": 0.15, "validation_cap": 2, "learning_rate": 5e-4,
-    "batch_size": 16, "max_steps": 32, "evaluate_every": 8, "patience": 2, "warmup": 0.1,
+    "per_cell": 8, "per_study": 40, "balance": "studies", "validation_share": 0.25, "validation_cap": 2,
+    "learning_rate": 2e-4, "batch_size": 16, "max_steps": 24, "evaluate_every": 8, "patience": 2, "warmup": 0.1,
 }  # fmt: skip
 METHODS: dict[str, dict[str, Any]] = {
     "sft": {"method": "sft"},
-    "distribution": {"method": "distribution", "shrinkage": 4.0},
+    "distribution": {"method": "distribution", "shrinkage": 20.0, "rps_weight": 1.0},
 }
 ONE_SEED: dict[str, dict[str, Any]] = {
-    "dpo": {"method": "dpo", "base": "sft-{seed}", "learning_rate": 5e-5, "max_steps": 12, "evaluate_every": 6},
-    "reasoning": {"method": "reasoning", "rationales": "starter", "max_steps": 16},
+    "dpo": {"method": "dpo", "base": "sft-{seed}", "learning_rate": 5e-5, "max_steps": 8, "evaluate_every": 4},
+    "reasoning": {"method": "reasoning", "rationales": "own", "per_cell": 1, "max_steps": 8, "evaluate_every": 8},
 }  # fmt: skip
+LEAST_RATIONALES = 16  # a step's worth
 FLOOR = 1e-6  # of a probability in the log score
 Cell = tuple[str, int]
 MEASURES = ("w_stated", "w_observed", "log_score", "valid_mass")
@@ -88,16 +89,19 @@ def main() -> None:
     begun = time.monotonic()
     corpus = prepare(given.work.absolute(), given.sample.absolute(), given.model)
     wanted = [each for each in given.methods.split(",") if each]
-    scores = []
-    for seed in SEEDS[: given.seeds]:
-        asked = choose(corpus, split_of(corpus, seed), seed)
-        scores += [measured(asked, seed, "base", given.model), *baselines(asked, seed)]
-        for method in wanted:
-            if method in METHODS or seed == SEEDS[0]:
-                name = train(method, seed, given.model)
-                scores.append(measured(asked, seed, method, name))
-        print(table(pd.concat(scores)).to_string(), flush=True)
-    report(pd.concat(scores), given.model, seconds=time.monotonic() - begun)
+    scores: list[pd.DataFrame] = []
+    asked = {seed: choose(corpus, split_of(corpus, seed), seed) for seed in SEEDS[: given.seeds]}
+    for seed, each in asked.items():
+        scores += [measured(each, seed, "base", given.model), *baselines(each, seed)]
+    usable = write_rationales(corpus, given.model) if "reasoning" in wanted else {}
+    for methods, seeds in ((METHODS, [*asked]), (ONE_SEED, [SEEDS[0]])):
+        for seed in seeds:
+            for method in (each for each in methods if each in wanted):
+                if method != "reasoning" or usable["n_usable"] >= LEAST_RATIONALES:
+                    name = train(method, seed, given.model)
+                    scores.append(measured(asked[seed], seed, method, name))
+                    print(table(pd.concat(scores)).to_string(), flush=True)
+    report(pd.concat(scores), given.model, seconds=time.monotonic() - begun, rationales=usable)
 
 
 def prepare(work: Path, sample: Path, model: str) -> Corpus:
@@ -201,6 +205,22 @@ def train(method: str, seed: int, model: str) -> str:
     return name
 
 
+def write_rationales(corpus: Corpus, model: str) -> dict[str, int]:
+    """How many answers of the first part have a rationale that the model wrote, written now where none was tried."""
+    told = settings.home() / "rationales-tried.json"
+    if not told.exists():
+        split = split_of(corpus, SEEDS[0]).name
+        words = ("rationales", "own", "--split", split, "--model", model, "--cap", "1", "--wait", "--json")
+        done = subprocess.run(
+            [sys.executable, "-m", "socrates_core", *words],
+            check=True, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        write_json(told, {name: json.loads(done.stdout)[name] for name in ("n_rows", "n_usable")})
+    found: dict[str, int] = json.loads(told.read_text())
+    print(f"rationales: {found['n_usable']} of {found['n_rows']} usable", flush=True)
+    return found
+
+
 def measured(asked: Asked, seed: int, label: str, model: str) -> pd.DataFrame:
     """A row a study with MEASURES of a model, asked now where its answers are not kept yet."""
     file = settings.home() / "answers" / f"{label}-{seed}.parquet"
@@ -285,7 +305,7 @@ def table(scores: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def report(scores: pd.DataFrame, model: str, *, seconds: float) -> None:
+def report(scores: pd.DataFrame, model: str, *, seconds: float, rationales: Mapping[str, int]) -> None:
     """Writes and prints what was found, differences paired by study."""
     wide = {name: scores.pivot_table(index="study_id", columns="model", values=name) for name in MEASURES}
     tuned = [each for each in METHODS | ONE_SEED if each in wide["w_stated"]]
@@ -296,7 +316,7 @@ def report(scores: pd.DataFrame, model: str, *, seconds: float) -> None:
         "model": model, "written": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors", "seconds_of_this_run": round(seconds),
         "n_parts": int(scores["seed"].nunique()),
-        "common": COMMON, "methods": METHODS | ONE_SEED, "means": means,
+        "common": COMMON, "methods": METHODS | ONE_SEED, "rationales": rationales, "means": means,
         "paired": {f"{one} against {other}": paired(wide, one, other) for one, other in pairs},
         "by_study": {
             name: {study: row.dropna().round(4).to_dict() for study, row in wide[name].iterrows()}

@@ -42,7 +42,7 @@ for command in (
     experiments.experiment, experiments.experiments, metrics.metrics, power.power, generalise.generalise,
     reports.report, cache.cache, seals.freeze, seals.seal, seals.reveal, seals.seals,
     training.train, training.trainings, training.training, rationales.rationales,
-    jobs.jobs, jobs.job, jobs.cancel, jobs.resume, jobs.worker, dashboard.app,
+    jobs.jobs, jobs.job, jobs.cancel, jobs.first, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(splits.app, name="split")

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import write_text
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.settings import folder
+from socrates_core.yaml_text import parse_yaml
 
 Margins = dict[str, dict[str, float]]
 AGES = ("18-29", "30-44", "45-59", "60+")
@@ -151,7 +151,12 @@ def _text(content: bytes) -> str:
 
 
 def _parse(text: str, suffix: str) -> Margins:
-    told = _from_csv(text) if suffix == ".csv" else _from_yaml(text)
+    try:
+        told = _from_csv(text) if suffix == ".csv" else _from_yaml(text)
+    except csv.Error as error:
+        raise UserError(
+            f"The population file is not CSV that can be read ({error}). Save it as CSV again."
+        ) from error
     if not told:
         raise UserError(
             "The population file has no rows. It needs the columns 'field', 'category' and 'share'."
@@ -184,12 +189,9 @@ def _from_csv(text: str) -> Margins:
 
 
 def _from_yaml(text: str) -> Margins:
-    try:
-        told: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"The population file is no YAML: {str(error).splitlines()[0]}.") from error
+    told: Any = parse_yaml(text, "The population file")
     if not isinstance(told, dict) or not all(isinstance(shares, dict) for shares in told.values()):
-        raise UserError("A population file in YAML says {field: {category: share}}.")
+        raise UserError("The population file is YAML, but says no shares. Write {field: {category: share}}.")
     return {
         str(field): {str(category): _number(share) for category, share in shares.items()}
         for field, shares in told.items()
@@ -200,4 +202,4 @@ def _number(share: object) -> float:
     try:
         return float(str(share).strip().removesuffix("%"))
     except ValueError as error:
-        raise UserError(f"{share!r} is no share. Write a number such as 0.24 or 24%.") from error
+        raise UserError(f"{quoted(share)} is no share. Write a number such as 0.24 or 24%.") from error

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from socrates_core.corpus.frozen import frozen_studies
 from socrates_core.corpus.queries import Corpus
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.jobs.store import now
 from socrates_core.settings import folder, home
@@ -179,7 +179,7 @@ def _read(path: Path | None) -> tuple[Record | None, str]:
             return None, ""
         told = str(stored.pop("digest"))
         return Record(**{**stored, "study": tuple(stored["study"]) if stored["study"] else None}), told
-    except (UserError, KeyError, TypeError, AttributeError):
+    except (UserError, *EDITED):
         return None, ""
 
 
@@ -190,8 +190,10 @@ def _read_head(path: Path) -> tuple[int, str]:
     try:
         stored = read_json(path)
         return int(stored["n"]), str(stored["digest"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{str(path)!r} was changed, so the seals cannot be verified ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(
+            f"{str(path)!r} was changed, so the seals cannot be verified ({quoted(error)})."
+        ) from error
 
 
 def _append(**told: Any) -> Record:

@@ -298,7 +298,7 @@ def test_nothing_is_queued_where_one_specification_cannot_be_run(home: Path) -> 
     [
         ("{a: 1}", "holds no list"),
         ("- {name: x, question: y}", "question"),
-        ("- [", "cannot be read as YAML"),
+        ("- [", "not valid YAML"),
     ],
 )
 def test_a_file_of_paraphrases_is_refused_in_a_sentence(tmp_path: Path, text: str, told: str) -> None:

@@ -128,3 +128,77 @@ def test_a_job_of_an_unknown_kind_fails_with_a_sentence_and_keeps_a_log(home: Pa
     assert done.state == "failed" and "dance" in done.message
     assert any("dance" in line for line in store.read_log(done))
     assert json.loads((done.path / "status.json").read_text())["owner"] is None
+
+
+def killed_worker(job: store.Job) -> None:
+    """Lets another process claim the job and die."""
+    code = "import os; from socrates_core.jobs import store; store.claim_next(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert store.read_job(job.id).state == "lost"
+
+
+def test_a_job_whose_process_died_is_taken_over_once_and_then_left_to_a_person(home: Path) -> None:
+    job = submit()
+    killed_worker(job)
+    assert store.read_job(job.id).can_be_taken_over and store.can_start()
+    killed_worker(job)
+    assert not store.read_job(job.id).can_be_taken_over and not store.can_start()
+    assert store.claim_next() is None
+    store.resume(job.id)
+    claimed = store.claim_next()
+    assert claimed is not None and (claimed.id, claimed.attempt) == (job.id, 1)
+
+
+def test_the_job_that_was_put_first_is_taken_before_older_ones(home: Path) -> None:
+    first, second, third = submit("a"), submit("b"), submit("c")
+    store.put_first(second.id)
+    store.put_first(third.id)
+    order = [claimed.id for claimed in iter(store.claim_next, None)]
+    assert order == [third.id, second.id, first.id]
+    with pytest.raises(UserError, match="only a queued job"):
+        store.put_first(first.id)
+
+
+def test_a_job_waits_for_the_one_that_it_comes_after_and_fails_where_that_is_not_done(home: Path) -> None:
+    before = submit("a")
+    waiting = store.submit("evaluate", "Then", {}, key="then", after=[before.id])
+    store.put_first(waiting.id)
+    claimed = store.claim_next()
+    assert claimed is not None and claimed.id == before.id
+    assert store.claim_next() is None and not store.can_start()
+    store.finish(claimed, "cancelled")
+    assert store.can_start() and store.claim_next() is None
+    ended = store.read_job(waiting.id)
+    assert ended.state == "failed" and "A run, which is cancelled" in ended.message
+    store.resume(before.id)
+    store.resume(waiting.id)
+    store.finish(store.claim_next() or before, "done")
+    after = store.claim_next()
+    assert after is not None and after.id == waiting.id
+
+
+def test_a_log_is_narrowed_to_a_level_and_a_text_and_a_traceback_stays_whole(home: Path) -> None:
+    job = submit()
+    (job.path / "log.txt").write_text(
+        "2026-11-24 04:20:11,123 INFO model uniform\n"
+        "2026-11-24 04:20:12,123 WARNING the batch was too large for the memory\n"
+        "2026-11-24 04:20:13,123 ERROR Traceback\n  File x\nKeyError: 'Batch'\n"
+    )
+    assert len(store.read_log(job)) == 5
+    assert len(store.read_log(job, level="WARNING")) == 4
+    assert store.read_log(job, level="ERROR", text="batch")[-1] == "KeyError: 'Batch'"
+    assert store.read_log(job, text="model") == ["2026-11-24 04:20:11,123 INFO model uniform"]
+
+
+def test_progress_tells_the_memory_of_the_job_and_of_what_it_started(home: Path) -> None:
+    reporter = Reporter(submit())
+    hungry = "import time; held = bytearray(200 * 2**20); print('on', flush=True); time.sleep(30)"
+    reporter.begin("alone", 1)
+    alone = read_progress(reporter.job)
+    with subprocess.Popen([sys.executable, "-c", hungry], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline()
+        reporter.begin("together", 1)
+        together = read_progress(reporter.job)
+        child.kill()
+    assert alone is not None and together is not None and alone.memory_mb and together.memory_mb
+    assert together.memory_mb - alone.memory_mb > 190

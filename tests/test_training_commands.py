@@ -39,7 +39,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Any:
 
 def test_the_commands_are_there_and_speak_in_sentences(home: Path) -> None:
     assert "train CONFIG.yaml" in command("trainings")
-    assert "cannot be read as YAML" in command("train", str(home / "none.yaml"), code=2)
+    assert "There is no file" in command("train", str(home / "none.yaml"), code=2)
 
 
 def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

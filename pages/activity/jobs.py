@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.view import state
-from pages.view.live import ICONS, live, progress_text, show_job, show_log
+from pages.view.live import ICONS, live, machine_text, progress_text, show_job, show_log
 from pages.view.parts import linked_box
 from pages.view.text import counted, escape, visible
 from socrates_core.errors import UserError
@@ -66,7 +66,7 @@ def show_one(job: Job) -> None:
             state.PAGES.study, label="Open the study", icon=":material/experiment:",
             query_params={"corpus": str(found["corpus"]), "study": str(found["study_id"])},
         )  # fmt: skip
-    if job.kind == "evaluate":
+    if job.kind == "evaluate" and job.state != "queued":
         st.page_link(
             state.PAGES.compare, label="Open the comparison", icon=":material/compare_arrows:",
             query_params={"evaluations": str(job.args["evaluation_id"])},
@@ -76,6 +76,8 @@ def show_one(job: Job) -> None:
             state.PAGES.finetunes, label="Open the finetune", icon=":material/show_chart:",
             query_params={"trainings": str(job.args["training_id"])},
         )  # fmt: skip
+    if job.kind in ("merge", "fetch") and job.state == "done":
+        st.page_link(state.PAGES.models, label="Open the models", icon=":material/smart_toy:")
     st.markdown("**Log**")
     show_log(job)
 
@@ -128,7 +130,7 @@ active = sum(job.active for job in jobs)
 works = (
     "The worker is running." if active or worker_lives() else "No worker is running; the next job starts one."
 )
-st.caption(f"{counted(len(jobs), 'job')}, {active} of them queued or running. {works}")
+st.caption(f"{counted(len(jobs), 'job')}, {active} of them queued or running. {works}  \n{machine_text()}")
 if active:
     live(live_table, "2s")
 else:

@@ -14,13 +14,12 @@ from socrates_core.drafts.originals import texts_of
 from socrates_core.drafts.spec import Draft
 from socrates_core.drafts.start import empty_draft
 from socrates_core.errors import UserError
-from socrates_core.jobs.progress import describe_seconds
 from socrates_core.panels import Person
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision
 from socrates_core.responders import is_served, prompt_template
 from socrates_core.simulation.consent import what_is_sent
-from socrates_core.simulation.estimate import estimate
+from socrates_core.simulation.estimate import describe_estimate, estimate
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from socrates_core.simulation.standard import known_drifts
 
@@ -188,10 +187,9 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
             st.error(escape(str(error)), icon=":material/error:")
             usable = False
             continue
-        left = describe_seconds(cost.seconds) if cost.seconds else "not known before its first run here"
         told = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
-            f"time on this machine: {left}.{consent.cost_text(model, cost.usd)}"
+            f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)}"
         )
         st.markdown(escape(told))
         if cost.limit and cost.max_tokens > cost.limit:

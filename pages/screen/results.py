@@ -69,12 +69,21 @@ def header(run: Run) -> None:
             "What is shown rests on these alone.",
             icon=":material/hourglass_bottom:",
         )
+        if still_runs(run) and st.button("Show what has come since", icon=":material/refresh:"):
+            st.rerun()
     if mass < LOW_MASS:
         st.warning(
             f"The model put only {mass:.0%} of its probability on valid answers, so its distributions rest on a "
             "small part of what it would say. A finetuned model answers in the format asked for.",
             icon=":material/warning:",
         )
+
+
+def still_runs(run: Run) -> bool:
+    try:
+        return store.read_job(run.spec.run_id).active
+    except UserError:
+        return False
 
 
 def choose_outcome(run: Run, key: str) -> int:

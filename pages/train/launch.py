@@ -30,6 +30,7 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
     values |= launching.choose_settings(base, size, method, before=before, rows=rows)
     name = launching.free_name(base, method, split)
     values["name"] = launching.field("name", name, f"{base}:{method}:{split}")
+    evaluate = launching.choose_evaluation()
     st.subheader("Before it starts", anchor=False)
     try:
         spec = launching.checked(values)
@@ -42,7 +43,7 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
         key="train_start",
     )  # fmt: skip
     if start and ready:
-        state.go_to(state.PAGES.finetunes, trainings=submit_training(ready).id)
+        state.go_to(state.PAGES.finetunes, trainings=submit_training(ready, evaluate=evaluate).id)
 
 
 def show_what_it_does(spec: TrainingSpec, picture: st.delta_generator.DeltaGenerator) -> TrainingSpec | None:

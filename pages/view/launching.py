@@ -139,6 +139,18 @@ def choose_settings(
     return values | fields(PLAN, recipe.settings, scope)
 
 
+def choose_evaluation() -> bool:
+    """Whether base and new model are asked the held-out side once the finetune is done."""
+    linked = state.parameter("evaluate") == "true"
+    chosen = st.toggle(
+        "Evaluate on what is held out afterwards", linked, key="train:evaluate", wrap=True,
+        help="Its base and the new model answer as the people of the split's held-out side, two jobs after this one; "
+        "Compare shows them side by side. It is left out where the finetune fails.",
+    )  # fmt: skip
+    _link("evaluate", str(chosen).lower(), "false")
+    return chosen
+
+
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
     """Published settings, or the project's own, which are the defaults of the fields."""
     recipes = {each.name: each for each in recipes_for(size, method)}

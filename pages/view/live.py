@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import psutil
 import streamlit as st
 
 from pages.view.text import counted, escape, show_error, visible
@@ -10,6 +11,7 @@ from socrates_core.jobs import store
 from socrates_core.jobs.launch import ensure_worker, worker_lives
 from socrates_core.jobs.progress import Progress, describe_seconds, read_progress
 from socrates_core.jobs.store import RESUMABLE, Job
+from socrates_core.settings import home
 
 ICONS = {
     "queued": ":material/schedule:",
@@ -55,13 +57,12 @@ def _show_active(job_id: str) -> None:
         st.rerun()
     progress = read_progress(job)
     if job.state == "queued":
-        waiting = sum(other.active and other.number < job.number for other in store.list_jobs())
-        st.info(
-            f"Waiting: {counted(waiting, 'job')} before this one."
-            if waiting
-            else "Waiting for the worker to take it.",
-            icon=ICONS["queued"],
-        )
+        st.info(escape(_waiting(job)), icon=ICONS["queued"])
+        if store.others_before(job) and st.button(
+            "Run this one next", icon=":material/vertical_align_top:", key=f"first_{job_id}"
+        ):
+            store.put_first(job_id)
+            st.rerun()
         if not worker_lives():
             ensure_worker()
     elif progress is None or not progress.total:
@@ -78,14 +79,36 @@ def _show_active(job_id: str) -> None:
         st.rerun()
 
 
+def _waiting(job: Job) -> str:
+    """What a queued job waits for."""
+    before = store.comes_after(job)
+    if before:
+        return f"Waiting until job {before[0].number}, {before[0].title}, is done."
+    n = len(store.others_before(job))
+    return f"Waiting: {counted(n, 'job')} before this one." if n else "Waiting for the worker to take it."
+
+
 def show_log(job: Job) -> None:
-    """The end of the job's log, scrolled to its last lines."""
-    lines = store.read_log(job)
+    """The end of the job's log, scrolled to its last lines, narrowed to a level and a text."""
+    left, right = st.columns([1, 3])
+    level = left.selectbox("Level, at least", store.LEVELS, key=f"log_level:{job.id}")
+    text = right.text_input("Search the log", key=f"log_search:{job.id}", placeholder="a word or an error")
+    lines = store.read_log(job, level=level, text=text)
     if not lines:
-        st.caption("Nothing is logged yet.")
+        found = store.read_log(job, last=1)
+        st.caption("No entry of the log is like this." if found else "Nothing is logged yet.")
         return
     with st.container(height=min(400, 60 + 22 * len(lines)), border=False, autoscroll=True):
         st.code(visible("\n".join(lines)), language=None)
+
+
+def machine_text() -> str:
+    """What is free on this machine."""
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(home()))
+    return (
+        f"Free: {memory.available / 2**30:.1f} of {memory.total / 2**30:.0f} GB of memory, "
+        f"{disk.free / 2**30:.1f} of {disk.total / 2**30:.0f} GB of disk."
+    )
 
 
 def progress_text(progress: Progress, *, active: bool = True) -> str:
@@ -98,4 +121,8 @@ def progress_text(progress: Progress, *, active: bool = True) -> str:
         parts.append(f"{1 / progress.rate:.1f} seconds each" if slow else f"{progress.rate:.1f} a second")
     if progress.rate and active:
         parts.append(f"{describe_seconds(progress.seconds_left)} left")
+    if progress.memory_mb and active:
+        parts.append(f"{progress.memory_mb / 1024:.1f} GB of memory")
+    if progress.accelerator_mb and active:
+        parts.append(f"{progress.accelerator_mb / 1024:.1f} GB of the GPU")
     return " · ".join(parts)

@@ -1,5 +1,6 @@
 """The only file that names session-state keys, query parameters and page files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import streamlit as st
 
 from socrates_core.drafts.spec import Draft
 from socrates_core.importing.mapping import Mapping
+from socrates_core.jobs.store import Job
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,14 @@ def wished_model() -> str | None:
         st.session_state["wished_model"] = named
     found = st.session_state.get("wished_model")
     return found if isinstance(found, str) else None
+
+
+def newly_ended(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs that were active when this was last asked in the session, and have ended since."""
+    found = list(jobs)
+    before: set[str] = st.session_state.get("active_jobs", set())
+    st.session_state["active_jobs"] = {job.id for job in found if job.active}
+    return [job for job in found if job.id in before and not job.active]
 
 
 def set_flash(text: str) -> None:

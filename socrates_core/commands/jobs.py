@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from socrates_core.commands.output import AsJson, print_json, print_table
+from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.launch import ensure_worker
 from socrates_core.jobs.progress import describe_seconds, read_progress
@@ -21,10 +22,18 @@ def jobs(as_json: AsJson = False) -> None:
     print_table(rows, columns, "There are no jobs yet.")
 
 
-def job(job_id: str, as_json: AsJson = False) -> None:
+def job(
+    job_id: str,
+    level: Annotated[str, typer.Option(help="Show log entries of this level or above.")] = "DEBUG",
+    search: Annotated[str, typer.Option(help="Show log entries that hold this text.")] = "",
+    as_json: AsJson = False,
+) -> None:
     """Show one job: state, progress, result and the end of its log."""
+    if level.upper() not in store.LEVELS:
+        raise UserError(f"The level is {level!r}; allowed are {', '.join(store.LEVELS)}.")
     found = store.read_job(job_id)
-    row = {**_row(found), "result": store.read_result(found), "log": store.read_log(found, last=40)}
+    log = store.read_log(found, last=40, level=level.upper(), text=search)
+    row = {**_row(found), "result": store.read_result(found), "log": log}
     if as_json:
         return print_json(row)
     print(f"{found.title}: {found.state}. {found.message}".rstrip())
@@ -36,6 +45,11 @@ def job(job_id: str, as_json: AsJson = False) -> None:
 def cancel(job_id: str, as_json: AsJson = False) -> None:
     """Cancel a queued job, or stop a running one within a batch."""
     _tell(store.cancel(job_id), "was asked to stop", as_json)
+
+
+def first(job_id: str, as_json: AsJson = False) -> None:
+    """Put a queued job before all others that are queued."""
+    _tell(store.put_first(job_id), "goes first", as_json)
 
 
 def resume(job_id: str, as_json: AsJson = False) -> None:

@@ -12,6 +12,7 @@ from socrates_core.commands.output import AsJson, print_json, print_table, say
 from socrates_core.drafts.spec import load_draft
 from socrates_core.errors import UserError
 from socrates_core.files import write_parquet
+from socrates_core.jobs.launch import see_to_worker
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job, read_job
 from socrates_core.prompts import SYSTEM
@@ -216,11 +217,12 @@ def simulate(
 
 
 def follow(job: Job) -> Job:
-    """The job at its end, its progress told until then."""
+    """The job at its end, its progress told until then; a worker that dies is replaced."""
     from time import sleep
 
     told = ""
-    while (now := read_job(job.id)).active:
+    while (now := read_job(job.id)).active or now.can_be_taken_over:
+        see_to_worker()
         progress = read_progress(now)
         if progress:
             left = describe_seconds(progress.seconds_left)

@@ -32,6 +32,9 @@ def train(
         str | None,
         typer.Option(metavar="1,3,10", help="A learning curve: one finetune a percentage of the people."),
     ] = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Then ask the base and the new model the held-out side.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a finetune, or one a share of the people; prints what was queued."""
@@ -42,7 +45,7 @@ def train(
             follow(each)
         ids = [each.id for each in jobs]
         return print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
-    job = submit_training(spec)
+    job = submit_training(spec, evaluate=evaluate)
     if wait:
         job = follow(job)
         if job.state != "done":

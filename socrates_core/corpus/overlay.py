@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import read_json, read_parquet
 from socrates_core.records import Scale
 
@@ -69,8 +69,10 @@ def read_overrides(corpus: Path) -> dict[Key, Scale]:
     try:
         rows = stored["scales"]
         return {(row["study_id"], row["stimulus"]): Scale.from_dict(row["scale"]) for row in rows}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{str(path)!r} is damaged: a scale in it cannot be read ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(
+            f"{str(path)!r} is damaged: a scale in it cannot be read ({quoted(error)})."
+        ) from error
 
 
 def overrides_stamp(corpus: Path) -> str:

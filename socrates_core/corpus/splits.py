@@ -15,7 +15,7 @@ import pandas as pd
 
 from socrates_core import settings
 from socrates_core.corpus.queries import Corpus
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import digest, read_json, write_text
 
 FORMAT = "socrates-split"
@@ -119,8 +119,8 @@ def load_split(name: str) -> Split:
             key: {study: tuple(each) for study, each in told[key].items()} for key in ("held_out", "left_out")
         }
         split = Split(**{**told, **ids, "studies": tuple(told["studies"])})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{str(path)!r} is damaged ({error!r}). Make the split again.") from error
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} is damaged ({quoted(error)}). Make the split again.") from error
     if split.digest() != stored.get("digest") or split.kind not in KINDS:
         raise UserError(f"{str(path)!r} is not as it was written: its digest differs. Make the split again.")
     return split

@@ -10,7 +10,7 @@ import pandas as pd
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import KINDS, UNITS, Ids, Kind, Split, check_name, corpus_digest
 from socrates_core.corpus.splits_check import check_split
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import read_json
 
 OFFICIAL = {
@@ -142,8 +142,10 @@ def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = N
             studies = sorted(set(stored) & set(corpus.study_ids()))
             listed = {study: (stored[study]["train"], stored[study]["eval"]) for study in studies}
             held, left, n_absent = _hold_listed(corpus, listed, kind)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{str(file)!r} is no {OFFICIAL[kind]!r} as SocSci210 has it ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(
+            f"{str(file)!r} is no {OFFICIAL[kind]!r} as SocSci210 has it ({quoted(error)})."
+        ) from error
     if not any(held.values()):
         raise UserError(f"The corpus {corpus.name!r} has nothing of what {str(file)!r} holds out.")
     source = file.name + (f" ({n_absent:,} of its rows are not in the corpus)" if n_absent else "")

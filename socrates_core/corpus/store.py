@@ -19,7 +19,7 @@ from filelock import FileLock
 from socrates_core import settings
 from socrates_core.corpus.queries import Corpus, damaged
 from socrates_core.corpus.tables import SCHEMAS, build_tables
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import file_digest, read_json, write_json, write_text
 
 __all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus", "writing_corpus"]
@@ -217,7 +217,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         raise damaged(path.name, "its manifest is not one of this program's")
     if manifest.get("version") != VERSION:
         raise UserError(
-            f"The corpus {path.name!r} has format version {manifest.get('version')!r}, not {VERSION}. "
+            f"The corpus {path.name!r} has format version {quoted(manifest.get('version'))}, not {VERSION}. "
             "Update the program, or make the corpus again with this one."
         )
     if not isinstance(manifest.get("sha256"), dict) or set(manifest["sha256"]) != set(SCHEMAS):

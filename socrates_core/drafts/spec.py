@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, clipped, quoted
 from socrates_core.files import digest
 from socrates_core.prompts import render_stimulus
 from socrates_core.records import Number, Scale, ScaleKind
 from socrates_core.scales import parse_scale, render_instruction
+from socrates_core.yaml_text import load_yaml
 
 
 class _Spec(BaseModel):
@@ -57,7 +58,7 @@ def _scale_from_text(value: Any) -> Any:
     scale = parse_scale(value)
     if scale is None:
         raise ValueError(
-            f"{value!r} is not a response instruction; write for example "
+            f"{quoted(value)} is not a response instruction; write for example "
             "'Only return an integer from 1 to 7, nothing else.'"
         )
     return ScaleSpec.of(scale)
@@ -137,8 +138,10 @@ def draft_from_dict(stored: object, where: str) -> Draft:
         json.dumps(stored, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f"{where} holds half a character (a lone surrogate), which no file can keep."
+            f"{where} holds half a character (a lone surrogate), which no file can keep. Remove it."
         ) from error
+    except (TypeError, RecursionError) as error:
+        raise UserError(f"{where} holds no draft: it cannot be written as JSON ({error}).") from error
     if not isinstance(stored, dict):
         raise UserError(f"{where} holds no draft: a mapping with title, conditions and outcomes is needed.")
     try:
@@ -148,23 +151,14 @@ def draft_from_dict(stored: object, where: str) -> Draft:
             f"{'.'.join(str(part) for part in each['loc']) or 'draft'}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()[:5]
         )
-        raise UserError(f"{where} is not a draft that can be read: {told}.") from error
+        raise UserError(
+            f"{where} is not a draft that can be read: {clipped(told, 400).rstrip('.')}."
+        ) from error
 
 
 def load_draft(path: Path) -> Draft:
     """The draft in a YAML or JSON file. Raises UserError where it cannot be read."""
-    try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"There is no file {str(path)!r}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{str(path)!r} cannot be read as text ({error}).") from error
-    except RecursionError as error:
-        raise UserError(f"{str(path)!r} is nested too deeply to be a draft.") from error
-    except yaml.YAMLError as error:
-        first = str(error).replace("\n", " ")
-        raise UserError(f"{str(path)!r} is not valid YAML: {first}.") from error
-    return draft_from_dict(stored, repr(str(path)))
+    return draft_from_dict(load_yaml(path), repr(str(path)))
 
 
 def render_draft(draft: Draft) -> str:

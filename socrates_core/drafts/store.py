@@ -61,7 +61,7 @@ def list_drafts() -> list[dict[str, Any]]:
             continue
         rows.append(
             {
-                "draft_id": path.parent.name, "title": draft.title, "changed": stored["changed"],
+                "draft_id": path.parent.name, "title": draft.title, "changed": str(stored.get("changed", "")),
                 "n_conditions": len(draft.conditions), "n_outcomes": len(draft.outcomes),
                 "n_versions": len(_version_paths(path.parent)),
             }
@@ -134,7 +134,7 @@ def restore(draft_id: str) -> None:
 
 def _path(draft_id: str) -> Path:
     path = drafts_folder() / draft_id
-    if not draft_id or draft_id.startswith(".") or Path(draft_id).name != draft_id or not path.is_dir():
+    if not draft_id or draft_id.startswith(".") or Path(draft_id).name != draft_id or not os.path.isdir(path):
         raise unknown("draft", draft_id, [row["draft_id"] for row in list_drafts()])
     return path
 

@@ -32,7 +32,7 @@ from socrates_core.corpus.frozen import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.corpus.store import open_corpus
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.evaluation.cells import cells_of
 from socrates_core.evaluation.effects import effects_table
 from socrates_core.evaluation.results import Evaluation, load_evaluation
@@ -251,8 +251,8 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
         found = _fit(_pairs(effects[~own])) if own.any() else _stored_fit(stored)
         unknown, evaluations = bool(stored["unknown"]), tuple(map(str, stored["evaluations"]))
         written = str(stored["written"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"The calibration {str(path)!r} was edited or damaged ({error}).") from error
+    except EDITED as error:
+        raise UserError(f"The calibration {str(path)!r} was edited or damaged ({quoted(error)}).") from error
     if isinstance(found, NoCalibration):
         return _reason(found, left_out=bool(own.any()))
     ratio = float(np.exp(np.mean(np.log(ratios)))) if ratios else math.nan

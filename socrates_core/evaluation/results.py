@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from socrates_core.corpus.store import open_corpus
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError
 from socrates_core.evaluation.cells import EvaluatedCell, cells_of
 from socrates_core.evaluation.spec import EvaluationSpec, evaluation_ids, load_spec
 from socrates_core.files import file_digest, read_json, read_parquet
@@ -60,7 +60,7 @@ def load_evaluation(evaluation_id: str) -> Evaluation:
         files = {name: file_digest(spec.path / name) for name in manifest["files"]}
         sound = manifest["content"] == spec.content_digest() and files == manifest["files"]
         sound = sound and {"card", "n_rows", "n_answered", "state", "seconds"} <= set(manifest)
-    except (KeyError, TypeError, OSError):
+    except (OSError, *EDITED):
         sound = False
     if not sound:
         raise UserError(

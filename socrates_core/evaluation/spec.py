@@ -1,5 +1,6 @@
 """An evaluation as it was asked for: which model answers as which held-out people, frozen before anything starts."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from socrates_core.corpus.splits import corpus_digest, load_split
 from socrates_core.corpus.store import open_corpus
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import digest, read_json
 from socrates_core.jobs.store import new_id, now
 from socrates_core.responders import prompt_template
@@ -100,7 +101,7 @@ def plan_evaluation(
 def load_spec(evaluation_id: str) -> EvaluationSpec:
     """The spec of an evaluation. Raises UserError where it is unknown or its file was damaged."""
     path = evaluations_folder() / evaluation_id / "spec.json"
-    if not evaluation_id or Path(evaluation_id).name != evaluation_id or not path.exists():
+    if not evaluation_id or Path(evaluation_id).name != evaluation_id or not os.path.exists(path):
         raise unknown("evaluation", evaluation_id, evaluation_ids())
     stored = read_json(path)
     try:
@@ -108,8 +109,8 @@ def load_spec(evaluation_id: str) -> EvaluationSpec:
         return EvaluationSpec(
             **{**told, "model": ModelRequest(**told["model"]), "studies": tuple(told["studies"])}
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
 
 
 def evaluation_ids() -> list[str]:

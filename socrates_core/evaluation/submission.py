@@ -1,16 +1,17 @@
 """Queues evaluations, and says what one would send to another machine."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluation.rows import asked_rows
-from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
-from socrates_core.files import write_json
+from socrates_core.evaluation.spec import CAP, EvaluationSpec, evaluations_folder, plan_evaluation
+from socrates_core.files import digest, write_json
 from socrates_core.jobs import launch, store
-from socrates_core.jobs.store import Job
+from socrates_core.jobs.store import Job, new_id
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.responders.api.account import Account
 from socrates_core.responders.api.prices import find_price
@@ -47,8 +48,7 @@ def submit_evaluation(
             find_price(model.service, served_model(model.name)), limit_usd=limit_usd
         )  # refuses what has no price
     spec = replace(spec, consent=sent.record() if sent else None, limit_usd=limit_usd)
-    told = {name: vars(spec)[name] for name in ("evaluation_id", "created", "consent", "limit_usd")}
-    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+    _write(spec)
     job = store.submit(
         "evaluate", f"{spec.split or ', '.join(spec.studies)} · {model.name}", {"evaluation_id": spec.evaluation_id},
         key=spec.content_digest(), job_id=spec.evaluation_id,
@@ -57,6 +57,29 @@ def submit_evaluation(
         shutil.rmtree(spec.path)
     launch.ensure_worker()
     return job
+
+
+def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | None = CAP) -> Job:
+    """Queues the evaluation of a model of this machine that the job `before` will have made by then."""
+    evaluation_id = new_id(f"{split} {model}")
+    args = {"evaluation_id": evaluation_id, "plan": {"model": model, "split": split, "cap": cap}}
+    return store.submit(
+        "evaluate", f"{split} · {model}", args, key=digest([before.id, args["plan"]]), job_id=evaluation_id,
+        after=[before.id],
+    )  # fmt: skip
+
+
+def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:
+    """Freezes an evaluation that was planned before its model was there; nothing where that was done before."""
+    if (evaluations_folder() / evaluation_id / "spec.json").exists():
+        return
+    planned = plan_evaluation(ModelRequest(plan["model"]), split=plan["split"], cap=plan["cap"])
+    _write(replace(planned, evaluation_id=evaluation_id))
+
+
+def _write(spec: EvaluationSpec) -> None:
+    told = {name: vars(spec)[name] for name in ("evaluation_id", "created", "consent", "limit_usd")}
+    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
 
 
 def sending(spec: EvaluationSpec) -> Sending | None:

@@ -1,8 +1,9 @@
 """How long a finetune takes here and how much memory, before it starts; reads headers of files, never weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ NF4 = 0.5 + 4 / 64  # bytes a number: 4 bits, and a scale in fp32 for every 64 (
 BACKWARD = (
     1.2  # of what the forward pass keeps: with what the backward pass makes, measured between 1.15 and 1.3
 )
+REMEMBERED = 5  # finetunes
 LEAST_STEPS = 3  # of a finetune that tells a speed; the first step warms up
 
 
@@ -48,10 +50,11 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     """What a finetune on what was looked at takes. Raises UserError where the base model is not there."""
     n_steps = n_steps_of(insight.n_examples, spec)
     n_tokens = round(n_steps * spec.batch_size * insight.lengths.mean)
-    seconds, memory = _seconds(spec, insight, n_steps, n_tokens), _memory_mb(spec, insight)
+    times, memory = _times(spec, insight, n_steps, n_tokens), _memory_mb(spec, insight)
+    seconds = median(times) if times else None
     free = psutil.virtual_memory().available / MEBIBYTE
     fits = memory is None or memory <= free
-    told = f"{_about_time(seconds, n_steps, n_tokens)} {_about_memory(memory, free)}"
+    told = f"{_about_time(times, n_steps, n_tokens)} {_about_memory(memory, free)}"
     return TrainingEstimate(n_steps, n_tokens, seconds, memory, fits, told)
 
 
@@ -148,8 +151,9 @@ def _has_bf16() -> bool:
     return "avx512_bf16" in told or "amx_bf16" in told
 
 
-def _seconds(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) -> float | None:
-    """The time by the newest finetune that ran here alike; None where none did."""
+def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) -> list[float]:
+    """The time in seconds by each of the newest finetunes that ran here alike, the newest first."""
+    found: list[float] = []
     for training_id in training_ids():
         try:
             before = load_training(training_id)
@@ -163,8 +167,10 @@ def _seconds(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) 
         took = validations["seconds"] - validations["step"].map(ends).fillna(0)
         per_row = took.sum() / validations["n_rows"].sum() if len(validations) else 0.0
         n_validations = 1 + -(-n_steps // spec.evaluate_every)
-        return float(n_tokens * per_token + n_validations * insight.n_validation * per_row)
-    return None
+        found.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row))
+        if len(found) == REMEMBERED:
+            break
+    return found
 
 
 def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
@@ -175,11 +181,14 @@ def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
     )
 
 
-def _about_time(seconds: float | None, n_steps: int, n_tokens: int) -> str:
+def _about_time(times: Sequence[float], n_steps: int, n_tokens: int) -> str:
     much = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
-    if seconds is None:
+    if not times:
         return f"{much}. How long that takes on this machine is not known before its first steps."
-    return f"{much}: {describe_seconds(seconds)}, as fast as the last finetune like it here."
+    told, low, high = (describe_seconds(each) for each in (median(times), min(times), max(times)))
+    if low == high:
+        return f"{much}: {told}, as fast as the last finetune like it here."
+    return f"{much}: {told} ({low} to {high}, as fast as the last {len(times)} like it here)."
 
 
 def _about_memory(memory: float | None, free: float) -> str:

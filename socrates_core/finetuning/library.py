@@ -252,7 +252,8 @@ def _models_of(job: Job) -> list[str]:
         if job.kind == "simulate":
             return [load_run_spec(args["run_id"]).model.name]
         if job.kind == "evaluate":
-            return [load_evaluation_spec(args["evaluation_id"]).model.name]
+            planned = args.get("plan")
+            return [planned["model"] if planned else load_evaluation_spec(args["evaluation_id"]).model.name]
         if job.kind == "train":
             spec = load_training(args["training_id"])
             return [spec.base, spec.name]

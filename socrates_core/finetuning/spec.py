@@ -1,5 +1,6 @@
 """A finetune as it was asked for: base model, method, rows and hyper-parameters, checked on construction."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -7,10 +8,11 @@ from typing import Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError, clipped, quoted, unknown
 from socrates_core.files import digest
 from socrates_core.prompts import TEMPLATE, TEMPLATES
 from socrates_core.settings import folder
+from socrates_core.yaml_text import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]
@@ -38,7 +40,7 @@ class TrainingSpec(BaseModel):
     reasoning: "corpus" for the data's own, or the name of written ones. `accept_leaks` says why a leak is accepted.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     base: str = "starter"
@@ -102,21 +104,19 @@ def spec_from_dict(stored: object, where: str) -> TrainingSpec:
         return TrainingSpec.model_validate(stored)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = clipped(".".join(map(str, first["loc"])))
         known = (
             "" if first["type"] != "extra_forbidden" else f" Known: {', '.join(TrainingSpec.model_fields)}."
         )
-        value = f" It is {first['input']!r}." if place else ""
-        raise UserError(f"{where}: {place or 'the finetune'}: {first['msg']}.{value}{known}") from error
+        value = f" It is {quoted(first['input'])}." if place and not known else ""
+        raise UserError(
+            f"{where}: {place or 'the finetune'}: {clipped(first['msg'])}.{value}{known}"
+        ) from error
 
 
 def load_spec_file(path: Path) -> TrainingSpec:
     """The spec in a YAML file. Raises UserError where it cannot be read or says something unknown."""
-    try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{str(path)!r} cannot be read as YAML ({str(error).splitlines()[0]}).") from error
-    return spec_from_dict(stored, repr(str(path)))
+    return spec_from_dict(load_yaml(path), repr(str(path)))
 
 
 def trainings_folder() -> Path:
@@ -131,7 +131,7 @@ def training_ids() -> list[str]:
 def training_path(training_id: str) -> Path:
     """The folder of a finetune. Raises UserError where it is unknown."""
     path = trainings_folder() / training_id
-    if not training_id or Path(training_id).name != training_id or not (path / "spec.yaml").exists():
+    if not training_id or Path(training_id).name != training_id or not os.path.exists(path / "spec.yaml"):
         raise unknown("finetune", training_id, training_ids())
     return path
 

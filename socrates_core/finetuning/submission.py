@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from socrates_core.errors import UserError
+from socrates_core.evaluation.submission import submit_evaluation_after
 from socrates_core.files import write_text
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
@@ -19,10 +20,11 @@ from socrates_core.jobs.store import Job, new_id
 from socrates_core.responders.folder import open_folder
 
 
-def submit_training(spec: TrainingSpec) -> Job:
+def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
     """Freezes a finetune, queues it and sees to a worker; joins an identical one that is still active.
 
-    Raises UserError where base, split or rows are missing, the name is taken, or something held out would be learnt.
+    With `evaluate`, its base and the model that it makes are asked the held-out side of its split afterwards. Raises
+    UserError where base, split or rows are missing, the name is taken, or something held out would be learnt.
     """
     for job in store.list_jobs():
         if job.active and (job.kind, job.key) == ("train", spec.digest()):
@@ -32,6 +34,8 @@ def submit_training(spec: TrainingSpec) -> Job:
         "train", f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
         {"training_id": training_id, "name": spec.name}, key=spec.digest(), job_id=training_id,
     )  # fmt: skip
+    for model in (spec.base, spec.name) if evaluate else ():
+        submit_evaluation_after(job, model, spec.split)
     launch.ensure_worker()
     return job
 

@@ -1,5 +1,6 @@
 """What one column of a data file may be, judged by its name, its label and its values."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,8 +83,8 @@ def describe_columns(table: Table) -> list[Facts]:
 def _describe(table: Table, name: str) -> Facts:
     column = table.frame[name]
     counts = column.value_counts()
-    numbers = pd.to_numeric(counts.index.to_series(), errors="coerce")
-    numeric = len(counts) > 0 and bool(numbers.notna().all())
+    numbers = pd.to_numeric(counts.index.to_series(), errors="coerce").astype(float)
+    numeric = len(counts) > 0 and bool((numbers.abs() < math.inf).all())
     return Facts(
         name, table.labels.get(name, ""), int(column.notna().sum()), int(column.isna().sum()), len(counts),
         tuple(map(str, counts.index[:SHOWN])),

@@ -9,11 +9,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from socrates_core.drafts.spec import ScaleField
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError, clipped, unknown
 from socrates_core.files import write_text
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
-
-MAX_FILE = 5_000_000
+from socrates_core.yaml_text import load_yaml, parse_yaml
 
 
 def _as_tuple(value: Any) -> Any:
@@ -181,29 +180,19 @@ def mapping_from_dict(stored: object, where: str) -> Mapping:
             f"{_place(each['loc'])}: {each['msg'].removeprefix('Value error, ')}"
             for each in error.errors()[:5]
         )
-        raise UserError(f"{where} is not a mapping that can be read: {told.rstrip('.')}.") from error
+        raise UserError(
+            f"{where} is not a mapping that can be read: {clipped(told, 400).rstrip('.')}."
+        ) from error
 
 
 def parse_mapping(text: str, where: str) -> Mapping:
     """The mapping in YAML text. Raises UserError where it cannot be read."""
-    if len(text) > MAX_FILE:
-        raise UserError(f"{where} is too large to be a mapping.")
-    try:
-        stored = yaml.load(text, TextLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        first = " ".join(str(error).split())[:300]
-        raise UserError(f"{where} is not valid YAML: {first}.") from error
-    return mapping_from_dict(stored, where)
+    return mapping_from_dict(parse_yaml(text, where, TextLoader), where)
 
 
 def load_mapping(path: Path) -> Mapping:
     """The mapping in a YAML file. Raises UserError where it cannot be read."""
-    try:
-        with path.open(encoding="utf-8") as opened:
-            text = opened.read(MAX_FILE + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The mapping {str(path)!r} cannot be read ({error}).") from error
-    return parse_mapping(text, repr(str(path)))
+    return mapping_from_dict(load_yaml(path, TextLoader), repr(str(path)))
 
 
 def render_mapping(mapping: Mapping) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, clipped
 from socrates_core.importing.mapping import ConditionSpec, Mapping, StudySpec
 from socrates_core.importing.qualtrics_conditions import Arm, Experiment, find_experiment
 from socrates_core.importing.qualtrics_flow import Shown
@@ -109,7 +109,7 @@ class _Reading:
         if not groups:
             raise UserError(
                 f"The responses hold no answers on a scale that people of {self.survey.title!r} gave after the "
-                f"conditions differ. {' '.join(_sentences(self._left_out(set())))}"
+                f"conditions differ. {clipped(' '.join(_sentences(self._left_out(set()))), 400)}"
             )
         apart, rest = paragraphs_apart(groups, len(arms))
         read = self._texts(start, entries)

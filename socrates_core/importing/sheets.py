@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, quoted
 from socrates_core.importing.mapping import Mapping, OutcomeSpec, TextLoader, mapping_from_dict
 from socrates_core.personas import label
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.scales import render_instruction
+from socrates_core.yaml_text import parse_yaml
 
 _FIELDS = {label(name): name for name in DEMOGRAPHICS}
 _BY_CONDITION = ("column_by_condition", "text_by_condition", "scale_by_condition")
@@ -145,15 +146,15 @@ def _flow(value: Any) -> str:
 
 def _parse(text: str, told: str) -> Any:
     try:
-        return yaml.load(text, TextLoader)
-    except (yaml.YAMLError, RecursionError, TypeError) as error:
+        return parse_yaml(text, "The cell", TextLoader)
+    except UserError as error:
         raise _unreadable(told) from error
 
 
 def _unreadable(text: str) -> UserError:
     return UserError(
-        f"{text!r} cannot be read. Write a column or cell, a colon and its value, for example 'arm: 1, wave: [1, 2]'; "
-        "put texts with commas or colons in quotation marks."
+        f"{quoted(text)} cannot be read. Write a column or cell, a colon and its value, for example "
+        "'arm: 1, wave: [1, 2]'; put texts with commas or colons in quotation marks."
     )
 
 

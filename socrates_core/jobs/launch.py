@@ -31,3 +31,9 @@ def ensure_worker() -> None:
             [sys.executable, "-m", "socrates_core", "worker"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
+
+
+def see_to_worker() -> None:
+    """Starts a worker where one would find something to do and none lives."""
+    if store.can_start():
+        ensure_worker()

@@ -2,9 +2,13 @@
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+
+import psutil
 
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import Job, append_line, cancel_requested
@@ -24,6 +28,7 @@ class Progress:
 
     `done` of `total` counts everything; `rate` is items per second of the work of this attempt alone,
     so that what came from the cache does not flatter the time left. Rates and seconds are None until known.
+    `memory_mb` is what the job's processes hold, `accelerator_mb` what its own holds of a GPU, in 2^20 bytes.
     """
 
     time: float
@@ -33,6 +38,8 @@ class Progress:
     cached: int
     rate: float | None
     seconds_left: float | None
+    memory_mb: float | None = None
+    accelerator_mb: float | None = None
 
 
 class Reporter:
@@ -82,10 +89,28 @@ class Reporter:
             asdict(
                 Progress(
                     time.time(), self._phase, self._cached + computed, self._total, self._cached,
-                    rate, left / rate if rate else None,
+                    rate, left / rate if rate else None, _memory_mb(), _accelerator_mb(),
                 )
             ),
         )  # fmt: skip
+
+
+def _memory_mb() -> float:
+    """What this process and those that it started hold, in 2^20 bytes."""
+    own = psutil.Process()
+    held = 0
+    for process in (own, *own.children(recursive=True)):
+        with suppress(psutil.Error):  # ended in between
+            held += process.memory_info().rss
+    return round(held / 2**20, 1)
+
+
+def _accelerator_mb() -> float | None:
+    """What this process holds of a GPU, in 2^20 bytes; None where it uses none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return round(float(torch.cuda.memory_reserved()) / 2**20, 1)
 
 
 def read_progress(job: Job) -> Progress | None:

@@ -51,7 +51,7 @@ class Worker:
     def _retire(self, lock: FileLock) -> bool:
         """Gives the worker lock back unless a job was queued in the meantime."""
         with store.store_lock():
-            if any(job.state == "queued" for job in store.list_jobs()):
+            if store.can_start():
                 return False
             lock.release()
             return True
@@ -65,6 +65,8 @@ class Worker:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         reporter.log.setLevel(logging.INFO)
         reporter.log.addHandler(handler)
+        if job.attempt > 1:
+            reporter.log.warning("the process that ran this job died; another one goes on with it")
         try:
             result = _execute(job, reporter)
             store.finish(job, "done", result=result)
@@ -94,7 +96,10 @@ def _execute(job: Job, reporter: Reporter) -> object:
         return run_simulation(job.args["run_id"], reporter)
     if job.kind == "evaluate":
         from socrates_core.evaluation.run import run_evaluation
+        from socrates_core.evaluation.submission import freeze_planned
 
+        if "plan" in job.args:
+            freeze_planned(job.args["evaluation_id"], job.args["plan"])
         return run_evaluation(job.args["evaluation_id"], reporter)
     if job.kind == "train":
         from socrates_core.finetuning.run import run_training

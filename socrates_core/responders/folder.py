@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.prompts import TEMPLATE
 from socrates_core.settings import folder, home
@@ -74,8 +74,9 @@ def check_adapter(path: Path) -> dict[str, Any]:
         raise UserError(f"{str(path / 'adapter_config.json')!r} does not name a 'base_model_name_or_path'.")
     beyond = [key for key in ("modules_to_save", "use_dora", "auto_mapping") if settings.get(key)]
     if settings.get("peft_type") != "LORA" or beyond:
+        other = beyond[0] if beyond else quoted(settings.get("peft_type"))
         raise UserError(
-            f"The adapter in {str(path)!r} is not plain LoRA ({beyond[0] if beyond else settings.get('peft_type')!r}). "
+            f"The adapter in {str(path)!r} is not plain LoRA ({other}). "
             "Merge it into its base model and give the merged folder."
         )
     if not (path / "adapter_model.safetensors").exists():
@@ -93,18 +94,22 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     """
     if name and "/" not in name and not name.startswith("."):
         for kind in KINDS:
-            if (home() / kind / name).is_dir():
+            if is_folder(str(home() / kind / name)):
                 return home() / kind / name
     if name == "starter":
         raise UserError("The starter model is not here yet. Run: python -m socrates_core setup")
-    path = Path(name).expanduser()
-    if name and path.is_dir():
-        return path.absolute()
+    if is_folder(name):
+        return Path(os.path.expanduser(name)).absolute()
     if HUB_ID.fullmatch(name):
         return _fetch(name, weights)
     if "/" in name or os.sep in name or name.startswith((".", "~")):
-        raise UserError(f"There is no model folder at {name!r}. Check the path.")
+        raise UserError(f"There is no model folder at {quoted(name)}. Check the path.")
     raise unknown("model", name, installed_names(), "Or give a folder's path or a hub id such as 'org/name'.")
+
+
+def is_folder(name: str) -> bool:
+    """Whether `name` is the path of a folder; False for what can be no path."""
+    return bool(name) and "\0" not in name and os.path.isdir(os.path.expanduser(name))
 
 
 def installed_names() -> list[str]:
@@ -139,7 +144,7 @@ def check_folder(path: Path) -> dict[str, Any]:
     """
     config = read_config(path)
     settings = path / "tokenizer_config.json"
-    if config.get("auto_map") or (settings.exists() and read_json(settings).get("auto_map")):
+    if config.get("auto_map") or (settings.exists() and _mapping(settings).get("auto_map")):
         raise UserError(
             f"The model in {str(path)!r} asks to run code of its own ('auto_map'), which is never done here. "
             "Use a model whose architecture is part of transformers."
@@ -158,20 +163,29 @@ def check_folder(path: Path) -> dict[str, Any]:
             else f"The model folder {str(path)!r} has no weights. A file that ends in .safetensors is needed."
         )
     architectures = config.get("architectures") or []
-    if architectures and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
+    named = [str(each) for each in architectures] if isinstance(architectures, list) else [str(architectures)]
+    if named and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in named):
         raise UserError(
-            f"The model in {str(path)!r} is a {architectures[0]!r}, which does not predict the next word. "
+            f"The model in {str(path)!r} is a {quoted(named[0])}, which does not predict the next word. "
             "Use a causal language model (its architecture ends in 'ForCausalLM')."
         )
     return config
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """The content of a JSON file. Raises UserError where it is no mapping."""
+    stored = read_json(path)
+    if not isinstance(stored, dict):
+        raise UserError(f"{str(path)!r} holds no mapping. Copy the model's file there again.")
+    return stored
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The content of config.json. Raises UserError where it is missing, damaged or names no architecture."""
     if not (path / "config.json").exists():
         raise UserError(f"The folder {str(path)!r} has no config.json, so it is not a model folder.")
-    config = read_json(path / "config.json")
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+    config = _mapping(path / "config.json")
+    if not isinstance(config.get("model_type"), str):
         raise UserError(
             f"{str(path / 'config.json')!r} does not name a 'model_type'. Copy the model's config.json there again."
         )
@@ -180,8 +194,13 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def context_length(config: dict[str, Any]) -> int | None:
     """The most tokens that the model takes, or None where its configuration sets no limit."""
-    limit = (config.get("text_config") or config).get("max_position_embeddings")
-    return int(limit) if limit else None
+    text = config.get("text_config") or config
+    limit = text.get("max_position_embeddings") if isinstance(text, dict) else None
+    if limit is not None and not isinstance(limit, int):
+        raise UserError(
+            f"The model's 'max_position_embeddings' is {quoted(limit)}, which is no whole number."
+        )
+    return limit or None
 
 
 def revision(folder: ModelFolder) -> str:

@@ -36,7 +36,8 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _DECORATION = re.compile(r"[*`\"“”«»{}]")
 _NEXT_TURN = re.compile(
-    r"<\|[^<>|]{1,40}\|>|\n\s{0,20}(?:user|human|system|assistant)\s{0,3}:?\s{0,3}(?:\n|\Z)", re.IGNORECASE
+    r"<\|[^<>|]{1,40}\|>|\n[^\S\n]{0,20}(?:user|human|system|assistant)\s{0,3}:?\s{0,3}(?:\n|\Z)",
+    re.IGNORECASE,
 )
 _THOUGHTS = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _MARKED = re.compile(r"\\boxed\s?\{([^{}]{0,80})\}|<answer>([^<>]{0,80})</answer>", re.IGNORECASE)
@@ -48,7 +49,7 @@ _SEVERAL = re.compile(
 )
 _EDGES = " \t.!,;:'()[]>#•…"
 _LONGEST = 700  # characters of a sentence that may be a label as a whole
-_LONGEST_SENTENCE = 2_000  # characters within which an answer can be named
+_LONGEST_SENTENCE = 2_000  # characters within which an answer can be named, or open a sentence
 
 _NOUN = r"\b(?:answer|response|rating|score|choice|reply|estimate|guess|option|selection)\b"
 _VERB = r"\b(?:rated?|answer|respond|say|choose|select|pick|give|assign|put|go|score|estimate|guess)\b"
@@ -128,7 +129,7 @@ def _plain(text: str) -> str:
 
 def _pieces(said: str) -> Iterator[str]:
     """Lines, cut into sentences; a number that begins a list stays with its item, cut off or not."""
-    for line in filter(str.strip, said.splitlines()):
+    for line in filter(str.strip, dict.fromkeys(said.splitlines())):
         begun = ""
         for sentence in re.split(r"(?<=[.!?])\s+", line.strip()):
             begun = f"{begun} {sentence}".strip()
@@ -165,7 +166,7 @@ def _beside(figure: str, label: str, asked: _Asked) -> Iterator[Reading]:
 
 def _opening(piece: str, asked: _Asked) -> Iterator[Reading]:
     """A number or a label that opens a piece, before a comma, a bracket, a dash or a reason."""
-    rest = _single(piece, asked.scale)
+    rest = _single(piece[:_LONGEST_SENTENCE], asked.scale)
     if opened := _OPENING.match(rest):
         label = _opening_label(rest[opened.end() :], asked)
         yield from (

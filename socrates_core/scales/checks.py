@@ -3,7 +3,7 @@
 import math
 from itertools import pairwise
 
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, quoted
 from socrates_core.records import MAX_LISTED, MAX_SCORED, Number, Scale
 from socrates_core.scales.instructions import LONGEST, parse_scale
 from socrates_core.scales.rendering import number_text, render_instruction
@@ -36,8 +36,10 @@ def check_scale(scale: Scale) -> None:
 def _check_number(value: Number | None) -> None:
     if value is None:
         return
-    if not math.isfinite(value) or abs(value) >= _LARGEST:
-        raise UserError(f"{value!r} is no value for a scale. Use numbers between -1 and 1 million million.")
+    if not abs(value) < _LARGEST:  # which nan is not either
+        raise UserError(
+            f"{quoted(value)} is no value for a scale. Use numbers between -1 and 1 million million."
+        )
     if round(value, 9) != value:
         raise UserError(f"{value!r} has more than nine decimals. Round it.")
 
@@ -49,13 +51,13 @@ def _check_label_texts(scale: Scale) -> None:
         if not label.strip():
             raise UserError(f"The label of {shown} is empty. Write what {shown} means or remove the label.")
         if label != label.strip():
-            raise UserError(f"The label {label!r} begins or ends with a space. Remove it.")
+            raise UserError(f"The label {quoted(label)} begins or ends with a space. Remove it.")
         if len(label) > MAX_LABEL:
             raise UserError(f"The label of {shown} has {len(label):,} characters. Use at most {MAX_LABEL}.")
         same = " ".join(label.casefold().split())
         if same in seen:
             raise UserError(
-                f"The label {label!r} stands at both {number_text(seen[same])} and {shown}. Labels must differ."
+                f"The label {quoted(label)} stands at both {number_text(seen[same])} and {shown}. Labels must differ."
             )
         seen[same] = value
     values = [value for value, _ in scale.labels]
@@ -119,7 +121,7 @@ def _check_labelled(scale: Scale) -> None:
     for value, label in scale.labels:
         if value not in allowed:
             raise UserError(
-                f"The label {label!r} stands at {number_text(value)}, which is no value of the scale."
+                f"The label {quoted(label)} stands at {number_text(value)}, which is no value of the scale."
             )
     if scale.kind == "if_upto" and not {scale.low, scale.high} <= {value for value, _ in scale.labels}:
         raise UserError("Say when to choose the lowest value and when the highest: both need a label.")
@@ -135,7 +137,7 @@ def _unreadable(scale: Scale) -> str:
         alone = Scale("enum_labels", value, value + 1, labels=((value, label), (value + 1, "x")))
         if parse_scale(render_instruction(alone)) != alone:
             return (
-                f"The label {label!r} cannot be told from the instruction around it. "
+                f"The label {quoted(label)} cannot be told from the instruction around it. "
                 "Leave out its quotation marks, and words such as 'Only return' or 'nothing else'."
             )
     return "The labels cannot be told from the instruction around them. Leave out their quotation marks."

@@ -135,8 +135,9 @@ def _equal_steps(body: str, first: re.Match[str]) -> Scale | None:
         return None
     values = [number(found[0]) for found in _NUMBER.finditer(listed[0])]
     steps: set[Number] = {round(after - before, 9) for before, after in pairwise(values)}
-    step = steps.pop()
-    if steps or step <= 0:
+    if (
+        len(steps) != 1 or (step := steps.pop()) <= 0
+    ):  # none where the list is a number with its thousands apart
         return None
     labels = find_labels(body, listed.end(), values[0], values[-1])
     told = tuple(sorted((item.value, item.label) for item in labels))

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import UNITS, Kind, Split, corpus_digest
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, clipped
 from socrates_core.responders.api.server import PREFIX
-from socrates_core.responders.folder import ModelFolder, check_adapter, find_model, installed_names
+from socrates_core.responders.folder import ModelFolder, check_adapter, find_model, installed_names, is_folder
 
 SAW_170 = (
     "Saw all participants of the 170 seen studies of SocSci210; only its 40 unseen studies are new to it."
@@ -89,18 +89,18 @@ def seen_from_dict(stored: object, where: str) -> Seen:
         return Seen.model_validate(stored)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(["saw", *map(str, first["loc"])])
+        place = clipped(".".join(["saw", *map(str, first["loc"])]))
         raise UserError(
-            f"{where} does not say what the model was trained on as this program writes it: {place}: {first['msg']}."
+            f"{where} does not say what the model was trained on as this program writes it: {place}: "
+            f"{clipped(first['msg'])}."
         ) from error
 
 
-def seen_of(name: str) -> Seen:
+def seen_of(name: str, over: tuple[Path, ...] = ()) -> Seen:
     """What the model called `name` saw, by its card and its base model's; nothing is fetched.
 
-    A served one is taken for what it is called.
-
-    Raises UserError where a card is damaged.
+    A served one is taken for what it is called. `over` are the adapters that were followed to it. Raises UserError
+    where a card is damaged, or an adapter is its own base.
     """
     if name in ("echo", "uniform"):
         return Seen(note="Nothing.")
@@ -109,7 +109,7 @@ def seen_of(name: str) -> Seen:
         return Seen(note=SAW_170, official=True)
     if released in UNTUNED:
         return Seen(note=UNTUNED_NOTE)
-    if name not in installed_names() and not Path(name).expanduser().is_dir():
+    if name not in installed_names() and not is_folder(name):
         return Seen(note="Nothing is known here of what the model was trained on.", known=False)
     folder = find_model(name)
     stored = ModelFolder(folder).card.get("saw")
@@ -120,7 +120,11 @@ def seen_of(name: str) -> Seen:
     settings = folder / "adapter_config.json"
     if not settings.exists() or (folder / "config.json").exists():
         return own
-    return own.over(seen_of(check_adapter(folder)["base_model_name_or_path"]))
+    if folder in over:
+        raise UserError(
+            f"The adapter in {str(folder)!r} names itself as its base model. Give the model it was trained on."
+        )
+    return own.over(seen_of(check_adapter(folder)["base_model_name_or_path"], (*over, folder)))
 
 
 def training_of(corpus: Corpus, split: Split, rows: pd.DataFrame) -> Training:

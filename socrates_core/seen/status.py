@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.corpus.splits_make import OFFICIAL
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import read_json
 from socrates_core.seen.record import Seen, Training
 
@@ -134,5 +134,5 @@ def official_sides(corpus: Corpus) -> dict[str, set[str]] | None:
     stored: Any = read_json(path)
     try:
         return {side: set(map(str, stored[side])) for side in ("seen", "unseen")}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{str(path)!r} does not list seen and unseen studies ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} does not list seen and unseen studies ({quoted(error)}).") from error

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from socrates_core.drafts.spec import Draft
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
+from socrates_core.jobs.progress import describe_seconds
 from socrates_core.panels import Person
 from socrates_core.responders import context_limit, count_tokens, prompt_template
 from socrates_core.responders.api.elicit import estimate_usd
@@ -14,15 +16,17 @@ from socrates_core.settings import folder
 from socrates_core.simulation.spec import ModelRequest, questions
 
 SAMPLED = 40
+REMEMBERED = 8  # runs
 
 
 @dataclass(frozen=True)
 class Estimate:
     """`n_cells` answers to `n_distinct` different prompts of about `mean_tokens` tokens.
 
-    `max_tokens` is the longest prompt's length, `limit` the model's context or None. `seconds` is None until
-    this machine has run the model once; `usd` is about what a served model bills, None where its price is not known
-    or it is none. Answers that are cached already take less.
+    `max_tokens` is the longest prompt's length, `limit` the model's context or None. `seconds`, with the shortest and
+    the longest that its last runs here would have taken, is None until this machine has run the model once; `usd` is
+    about what a served model bills, None where its price is not known or it is none. Answers that are cached already
+    take less.
     """
 
     n_people: int
@@ -33,6 +37,7 @@ class Estimate:
     limit: int | None
     seconds: float | None
     usd: float | None = None
+    seconds_range: tuple[float, float] | None = None
 
 
 def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Estimate:
@@ -46,7 +51,7 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
     step = max(1, len(longest) // SAMPLED)
     tokens = [count_tokens(model.name, question.prompt) for question in [*longest[::step], *longest[-1:]]]
     mean = sum(tokens) / len(tokens) if tokens else 0.0
-    speed = read_speed(model)
+    speeds, n_tokens = read_speeds(model), len(asked) * mean
     return Estimate(
         n_people=len(people),
         n_cells=n_cells,
@@ -54,21 +59,41 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
         mean_tokens=mean,
         max_tokens=max(tokens, default=0),
         limit=context_limit(model.name),
-        seconds=len(asked) * mean / speed if speed else None,
+        seconds=n_tokens / median(speeds) if speeds else None,
+        seconds_range=(n_tokens / max(speeds), n_tokens / min(speeds)) if len(speeds) > 1 else None,
         usd=estimate_usd(model.name, model.service, model.decoding, asked) if model.service else None,
     )
 
 
 def record_speed(model: ModelRequest, *, n_tokens: int, seconds: float) -> None:
-    """Remembers prompt tokens a second; short runs say little and are passed over."""
+    """Remembers prompt tokens a second of the last runs; short ones say little and are passed over."""
     if n_tokens >= 1000 and seconds > 0:
-        write_json(folder("models") / "speeds.json", {**_speeds(), _speed_key(model): n_tokens / seconds})
+        kept = [*read_speeds(model), n_tokens / seconds][-REMEMBERED:]
+        write_json(folder("models") / "speeds.json", {**_speeds(), _speed_key(model): kept})
+
+
+def read_speeds(model: ModelRequest) -> list[float]:
+    """Prompt tokens a second of this model's last runs here, the oldest first."""
+    known = _speeds().get(_speed_key(model), [])
+    told = known if isinstance(known, list) else [known]  # one number is what an earlier version kept
+    return [float(each) for each in told if isinstance(each, int | float) and each > 0]
 
 
 def read_speed(model: ModelRequest) -> float | None:
-    """Prompt tokens a second of this model's last run here, or None."""
-    known = _speeds().get(_speed_key(model))
-    return known if isinstance(known, int | float) and known > 0 else None
+    """The median of the prompt tokens a second of this model's last runs here, or None."""
+    speeds = read_speeds(model)
+    return median(speeds) if speeds else None
+
+
+def describe_estimate(cost: Estimate) -> str:
+    """How long it takes, with how far the last runs here lie apart."""
+    if cost.seconds is None:
+        return "not known before its first run here"
+    if cost.seconds_range is None:
+        return f"{describe_seconds(cost.seconds)}, by its one run here"
+    low, high = map(describe_seconds, cost.seconds_range)
+    told = describe_seconds(cost.seconds)
+    return told if low == high else f"{told} ({low} to {high}, as fast as its last runs here)"
 
 
 def _speeds() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from socrates_core.drafts.originals import CellKey, texts_of
 from socrates_core.drafts.spec import Draft, draft_from_dict
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import RESUMABLE, new_id, now
@@ -256,8 +256,8 @@ def load_experiment(experiment_id: str) -> Experiment:
         )  # fmt: skip
         if not len(found.specifications) == len(found.run_ids) > found.chosen >= 0:
             raise ValueError("specifications and runs do not belong together")
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
     return found
 
 

@@ -12,7 +12,7 @@ from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError
 from socrates_core.evaluation.calibrating import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.files import file_digest, read_json, read_parquet
 from socrates_core.jobs.store import read_job
@@ -287,7 +287,7 @@ def _check_manifest(spec: RunSpec, manifest: Any) -> None:
         files = {name: file_digest(spec.path / name) for name in manifest["files"]}
         sound = manifest["content"] == spec.content_digest() and files == manifest["files"]
         sound = sound and {"card", "n_people", "n_answered", "valid_mass"} <= set(manifest)
-    except (KeyError, TypeError, OSError):
+    except (OSError, *EDITED):
         sound = False
     if not sound:
         raise UserError(

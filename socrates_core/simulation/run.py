@@ -1,7 +1,7 @@
 """Runs a frozen spec: cached answers first, then the model for what is missing, then the run's tables."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,8 @@ from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
 from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec
 from socrates_core.simulation.tables import AnsweredCell, write_run
+
+EVERY = 30.0  # seconds between two looks at a run that still goes on
 
 
 def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
@@ -31,16 +33,21 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
         cache.introduce(responder)
         cached = cache.read(distinct)
         reporter.begin("answering", len(distinct), len(cached))
-        try:
-            n_tokens = answer_missing(responder, distinct, cached, cache, reporter)
-            record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
-        finally:
+
+        def write() -> dict[str, Any]:
+            """Writes what is answered by now."""
             known = cache.read(distinct)
             cells = [
                 AnsweredCell(each, known.get(key), key in cached)
                 for each, key in zip(asked, keys, strict=True)
             ]
-            manifest = write_run(spec, cells, responder, seconds=time.monotonic() - begun, account=account)
+            return write_run(spec, cells, responder, seconds=time.monotonic() - begun, account=account)
+
+        try:
+            n_tokens = answer_missing(responder, distinct, cached, cache, reporter, meanwhile=seldom(write))
+            record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
+        finally:
+            manifest = write()
     return {name: manifest[name] for name in ("run_id", "n_cells", "n_answered", "n_cached", "seconds")}
 
 
@@ -50,8 +57,13 @@ def answer_missing(
     cached: Mapping[str, Answer],
     cache: AnswerCache,
     reporter: Reporter,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> int:
-    """Answers what is not cached, keeping every batch as it finishes; returns the prompt tokens it took."""
+    """Answers what is not cached, keeping every batch as it finishes; returns the prompt tokens it took.
+
+    `meanwhile` is called after every batch.
+    """
     missing = [key for key in distinct if key not in cached]
     computed = n_tokens = 0
     for batch in responder.answer([distinct[key] for key in missing]):
@@ -59,7 +71,22 @@ def answer_missing(
         computed += len(batch)
         n_tokens += sum(answer.n_tokens for answer in batch.values())
         reporter.advance(computed)
+        meanwhile()
     return n_tokens
+
+
+def seldom(work: Callable[[], object]) -> Callable[[], None]:
+    """Does `work` when called, but not before EVERY seconds, nor for more than a twentieth of the time."""
+    due = time.monotonic() + EVERY
+
+    def call() -> None:
+        nonlocal due
+        begun = time.monotonic()
+        if begun >= due:
+            work()
+            due = time.monotonic() + max(EVERY, 20 * (time.monotonic() - begun))
+
+    return call
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """A run as it was asked for: draft, people and model, frozen in spec.json before anything starts."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import Any
 from socrates_core.drafts.check import require_runnable
 from socrates_core.drafts.originals import CellKey, texts_of
 from socrates_core.drafts.spec import Draft, draft_from_dict
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import digest, read_json, write_json
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id, now
@@ -213,7 +214,7 @@ def _check_length(spec: RunSpec, limit: int) -> None:
 def load_spec(run_id: str) -> RunSpec:
     """The spec of a run. Raises UserError where the run is unknown or its file was damaged."""
     path = runs_folder() / run_id / "spec.json"
-    if not run_id or Path(run_id).name != run_id or not path.exists():
+    if not run_id or Path(run_id).name != run_id or not os.path.exists(path):
         raise unknown("run", run_id, [p.parent.name for p in sorted(runs_folder().glob("*/spec.json"))])
     stored = read_json(path)
     try:
@@ -224,8 +225,8 @@ def load_spec(run_id: str) -> RunSpec:
             tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
             stored.get("consent"), stored.get("limit_usd"),
         )  # fmt: skip
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{str(path)!r} was edited or damaged ({error!r}).") from error
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
 
 
 def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[Asked]:

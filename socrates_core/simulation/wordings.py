@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from socrates_core.drafts.spec import Draft
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError, clipped, unknown
+from socrates_core.yaml_text import load_yaml
 
 AS_WRITTEN = "as written"
 
@@ -23,16 +23,14 @@ class Paraphrase(BaseModel):
 
 def load_paraphrases(path: Path) -> list[Paraphrase]:
     """The paraphrases in a YAML file: a list of name, conditions and outcomes. Raises UserError."""
+    stored = load_yaml(path)
+    if not isinstance(stored, list):
+        raise UserError(f"{str(path)!r} holds no list of paraphrases, each with a name and new texts.")
     try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(stored, list):
-            raise UserError(f"{str(path)!r} holds no list of paraphrases, each with a name and new texts.")
         return [Paraphrase.model_validate(each) for each in stored]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{str(path)!r} cannot be read as YAML ({str(error).splitlines()[0]}).") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = clipped(".".join(str(part) for part in first["loc"]))
         raise UserError(f"A paraphrase in {str(path)!r} cannot be read: {place}: {first['msg']}.") from error
 
 

@@ -1,0 +1,40 @@
+"""Says where a job has ended, on whatever page a person is, and sees to a worker where one is missing."""
+
+import streamlit as st
+
+from pages.view import state
+from pages.view.live import ICONS
+from pages.view.text import escape, shorten
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.jobs.launch import see_to_worker
+from socrates_core.jobs.store import Job
+
+EVERY = "3s"
+ENDED = {
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "lost": "Its process is gone",
+}
+
+
+@st.fragment(run_every=EVERY)
+def announce_jobs() -> None:
+    """A note for each job that was active when this session last looked, and has ended since."""
+    try:
+        jobs = store.list_jobs()
+        see_to_worker()
+    except UserError:  # the page itself says what is wrong with the home
+        return
+    for job in state.newly_ended(jobs):
+        _announce(job)
+
+
+def _announce(job: Job) -> None:
+    told = f"{ENDED[job.state]}: {shorten(job.title)}."
+    cause = "" if job.state == "done" else f" {shorten(job.message, 160)}"
+    st.toast(
+        f"**{escape(told)}**{escape(cause)} [Open the job](/jobs?job={job.id})",
+        icon=ICONS[job.state], duration="long",
+    )  # fmt: skip

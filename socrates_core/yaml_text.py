@@ -1,0 +1,79 @@
+"""YAML that somebody wrote, read with suspicion: bounded in size, depth and what its aliases unfold to."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from socrates_core.errors import EDITED, UserError, clipped
+
+MOST_CHARACTERS = 2_000_000
+MOST_NODES = 200_000  # an alias counts as all that it stands for
+LONGEST_NUMBER = 300  # characters
+
+
+def load_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """What the YAML file at `path` says. Raises UserError where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8") as opened:
+            text = opened.read(MOST_CHARACTERS + 1)
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {str(path)!r}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{str(path)!r} cannot be read as text ({clipped(str(error))}).") from error
+    return parse_yaml(text, repr(str(path)), loader)
+
+
+def parse_yaml(text: str, where: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """What YAML text says. Raises UserError, which says `where` it stands, where it cannot be read."""
+    if len(text) > MOST_CHARACTERS:
+        raise UserError(f"{where} is too large: at most {MOST_CHARACTERS:,} characters of YAML are read.")
+    opened = None
+    try:
+        opened = loader(text)
+        node = opened.get_single_node()
+        if node is None:
+            return None
+        _count(node, {}, where)
+        return opened.construct_document(node)
+    except RecursionError as error:
+        raise UserError(f"{where} is not valid YAML: it is nested too deeply. Use fewer levels.") from error
+    except (yaml.YAMLError, *EDITED) as error:  # PyYAML lets all of them out
+        raise UserError(f"{where} is not valid YAML: {clipped(str(error), 300).rstrip('.')}.") from error
+    finally:
+        if opened is not None:
+            opened.dispose()
+
+
+def _count(node: yaml.Node, known: dict[int, int], where: str) -> int:
+    """How many nodes `node` unfolds to. Raises UserError for more than MOST_NODES, and for what no file can keep."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise UserError(
+                f"{where} is not valid here: a part of it stands for itself (an alias inside its anchor)."
+            )
+        return known[id(node)]
+    known[id(node)] = 0
+    if isinstance(node, yaml.ScalarNode):
+        _check_scalar(node, where)
+        inside: list[yaml.Node] = []
+    elif isinstance(node, yaml.MappingNode):
+        inside = [part for pair in node.value for part in pair]
+    else:
+        inside = list(node.value)
+    total = 1
+    for part in inside:
+        total += _count(part, known, where)
+        if total > MOST_NODES:
+            raise UserError(f"{where} is too large: its aliases unfold to more than {MOST_NODES:,} values.")
+    known[id(node)] = total
+    return total
+
+
+def _check_scalar(node: yaml.ScalarNode, where: str) -> None:
+    if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
+        raise UserError(f"{where} holds a number of {len(node.value):,} characters; no number is that long.")
+    if any("\ud800" <= letter <= "\udfff" for letter in node.value):
+        raise UserError(
+            f"{where} holds half a character (a lone surrogate), which no file can keep. Remove it."
+        )
