@@ -39,3 +39,14 @@ bench: setup
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: faults fuzz audit
+faults: setup
+	@tests/chromium.sh
+	@SOCRATES_FAULT_TRIALS=$${SOCRATES_FAULT_TRIALS:-20} $(RUN) pytest tests/faults $(FAULTS)
+
+fuzz: setup
+	@$(RUN) tests.fuzz $(FUZZ)
+
+audit: .venv/installed
+	@$(RUN) tests.audit

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, clipped, quoted
+
+FORMAT = 1  # of the JSON files that say a number
 
 
 @contextmanager
@@ -46,13 +48,21 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The parsed content of `path`. Raises UserError where it is missing or damaged."""
+    """The parsed content of `path`. Raises UserError where it is missing, damaged or of a later version's format."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"The file {str(path)!r} is missing.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"The file {str(path)!r} is damaged and cannot be read as JSON ({error}).") from error
+    except (OSError, ValueError, RecursionError) as error:
+        told = clipped(str(error))
+        raise UserError(f"The file {str(path)!r} is damaged and cannot be read as JSON ({told}).") from error
+    made = stored.get("format") if isinstance(stored, dict) else None
+    if isinstance(made, int) and made > FORMAT:
+        raise UserError(
+            f"{str(path)!r} has format {quoted(made)}, and this version knows formats up to {FORMAT}. A later version "
+            "wrote it: update the program."
+        )
+    return stored
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
@@ -69,6 +79,15 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{str(path)!r} is not a Parquet file that can be read ({reason}).") from error
+
+
+def as_written(folder: Path, manifest: Any, content: str, told: Collection[str]) -> bool:
+    """Whether `manifest` tells all of `told` and belongs to `content`, and its files are as it says."""
+    try:
+        files = {name: file_digest(folder / name) for name in manifest["files"]}
+        return set(told) <= set(manifest) and manifest["content"] == content and files == manifest["files"]
+    except (OSError, *EDITED):
+        return False
 
 
 def digest(value: object) -> str:

@@ -1,15 +1,18 @@
-"""YAML that somebody wrote, read with suspicion: bounded in size, depth and what its aliases unfold to."""
+"""YAML that somebody wrote, read with suspicion: bounded in size, depth and what its aliases unfold to; its records."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from socrates_core.errors import EDITED, UserError, clipped
 
 MOST_CHARACTERS = 2_000_000
 MOST_NODES = 200_000  # an alias counts as all that it stands for
 LONGEST_NUMBER = 300  # characters
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def load_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
@@ -43,6 +46,24 @@ def parse_yaml(text: str, where: str, loader: type[yaml.SafeLoader] = yaml.SafeL
     finally:
         if opened is not None:
             opened.dispose()
+
+
+def validated(kind: type[Kind], stored: object, told: str) -> Kind:
+    """What was read as a record of `kind`. Raises UserError, which begins as `told` and names up to five places."""
+    try:
+        return kind.model_validate(stored)
+    except ValidationError as error:
+        faults = [
+            f"{_place(each['loc'])}{each['msg'].removeprefix('Value error, ')}" for each in error.errors()[:5]
+        ]
+        raise UserError(f"{told}: {clipped('; '.join(faults), 400).rstrip('.')}.") from error
+
+
+def _place(steps: Sequence[int | str]) -> str:
+    """Where a fault lies, counted from one: "outcomes 4 scale: "."""
+    return " ".join([*(str(step + 1) if isinstance(step, int) else step for step in steps)]) + ": " * bool(
+        steps
+    )
 
 
 def _count(node: yaml.Node, known: dict[int, int], where: str) -> int:

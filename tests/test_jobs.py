@@ -64,8 +64,16 @@ def test_a_job_whose_process_was_killed_reads_as_lost_and_can_be_resumed(home: P
 
 
 def test_a_reused_process_id_is_not_the_job(home: Path) -> None:
-    assert Owner(os.getpid(), psutil.Process().create_time()).alive()
-    assert not Owner(os.getpid(), psutil.Process().create_time() - 3600).alive()
+    own = store.owner_of(os.getpid())
+    assert own.alive() and not Owner(own.pid, own.started - 3600).alive()
+
+
+def test_a_clock_that_is_set_anew_leaves_a_living_process_alive(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, earlier = store.owner_of(os.getpid()), psutil.boot_time() - 7200
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: earlier)  # the time of day, less the time since
+    assert own.alive()
 
 
 def test_an_unknown_job_lists_the_known_ones_and_paths_are_refused(home: Path) -> None:

@@ -47,6 +47,25 @@ def live_table() -> None:
         st.rerun()
 
 
+def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
+    """The page that shows what the job makes, with a label, an icon and a link; no page where there is nothing yet."""
+    pages, done = state.PAGES, job.state == "done"
+    if job.kind == "simulate":
+        return pages.results, "Open the results", "bar_chart", {"run": str(job.args["run_id"])}
+    if job.kind == "train":
+        return pages.finetunes, "Open the finetune", "show_chart", {"trainings": str(job.args["training_id"])}
+    if job.kind == "evaluate" and job.state != "queued":
+        linked = {"evaluations": str(job.args["evaluation_id"])}
+        return pages.compare, "Open the comparison", "compare_arrows", linked
+    if job.kind == "import" and done and "upload_id" in job.args:
+        found = store.read_result(job)
+        linked = {"corpus": str(found["corpus"]), "study": str(found["study_id"])}
+        return pages.study, "Open the study", "experiment", linked
+    if job.kind in ("merge", "fetch") and done:
+        return pages.models, "Open the models", "smart_toy", {}
+    return "", "", "", {}
+
+
 def show_one(job: Job) -> None:
     st.subheader(escape(job.title), anchor=False)
     show_job(job)
@@ -55,29 +74,9 @@ def show_one(job: Job) -> None:
     progress = read_progress(job)
     if progress and progress.total and not job.active:
         st.caption(escape(progress_text(progress, active=False)))
-    if job.kind == "simulate":
-        st.page_link(
-            state.PAGES.results, label="Open the results", icon=":material/bar_chart:",
-            query_params={"run": str(job.args["run_id"])},
-        )  # fmt: skip
-    if job.kind == "import" and job.state == "done" and "upload_id" in job.args:
-        found = store.read_result(job)
-        st.page_link(
-            state.PAGES.study, label="Open the study", icon=":material/experiment:",
-            query_params={"corpus": str(found["corpus"]), "study": str(found["study_id"])},
-        )  # fmt: skip
-    if job.kind == "evaluate" and job.state != "queued":
-        st.page_link(
-            state.PAGES.compare, label="Open the comparison", icon=":material/compare_arrows:",
-            query_params={"evaluations": str(job.args["evaluation_id"])},
-        )  # fmt: skip
-    if job.kind == "train":
-        st.page_link(
-            state.PAGES.finetunes, label="Open the finetune", icon=":material/show_chart:",
-            query_params={"trainings": str(job.args["training_id"])},
-        )  # fmt: skip
-    if job.kind in ("merge", "fetch") and job.state == "done":
-        st.page_link(state.PAGES.models, label="Open the models", icon=":material/smart_toy:")
+    page, label, icon, linked = _leads_to(job)
+    if page:
+        st.page_link(page, label=label, icon=f":material/{icon}:", query_params=linked)
     st.markdown("**Log**")
     show_log(job)
 

@@ -11,12 +11,7 @@ from socrates_core.jobs.launch import see_to_worker
 from socrates_core.jobs.store import Job
 
 EVERY = "3s"
-ENDED = {
-    "done": "Done",
-    "failed": "Failed",
-    "cancelled": "Cancelled",
-    "lost": "Its process is gone",
-}
+ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "lost": "Its process is gone"}
 
 
 @st.fragment(run_every=EVERY)

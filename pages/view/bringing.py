@@ -14,12 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.importing.build import Preview, preview
 from socrates_core.importing.guesses import Facts, describe_columns
 from socrates_core.importing.jobs import submit_own_import, submit_proposals
-from socrates_core.importing.mapping import (
-    Mapping,
-    load_mapping,
-    parse_mapping,
-    save_mapping,
-)
+from socrates_core.importing.mapping import Mapping, load_mapping, parse_mapping, save_mapping
 from socrates_core.importing.opening import Opened, open_files
 from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
 from socrates_core.importing.record import MAX_BYTES

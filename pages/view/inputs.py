@@ -39,18 +39,23 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
             )  # fmt: skip
 
 
+def _row_head(editing: Editing, part: Rows, index: int, problems: list[Problem]) -> None:
+    """The name of a condition or outcome, and what can be done with its row."""
+    noun, rows = part.removesuffix("s"), getattr(editing.draft, part)
+    name, actions = st.columns([3, 2], vertical_alignment="bottom")
+    name.text_input(
+        f"{noun.capitalize()} {index + 1}: name", rows[index].name, key=editing.key(part, index, "name")
+    )
+    with actions:
+        row_actions(editing, part, index, len(rows))
+    show_problems(problems, f"{part}.{index}.name")
+
+
 def condition_row(editing: Editing, index: int, problems: list[Problem]) -> None:
-    condition, n_rows = editing.draft.conditions[index], len(editing.draft.conditions)
     with st.container(border=True):
-        name, actions = st.columns([3, 2], vertical_alignment="bottom")
-        name.text_input(
-            f"Condition {index + 1}: name", condition.name, key=editing.key("conditions", index, "name")
-        )
-        with actions:
-            row_actions(editing, "conditions", index, n_rows)
-        show_problems(problems, f"conditions.{index}.name")
+        _row_head(editing, "conditions", index, problems)
         st.text_area(
-            f"Condition {index + 1}: what people read", condition.text, height="content",
+            f"Condition {index + 1}: what people read", editing.draft.conditions[index].text, height="content",
             key=editing.key("conditions", index, "text"),
             placeholder="The text that only people of this condition see. Empty: they are asked straight away.",
         )  # fmt: skip
@@ -58,17 +63,10 @@ def condition_row(editing: Editing, index: int, problems: list[Problem]) -> None
 
 
 def outcome_row(editing: Editing, index: int, problems: list[Problem]) -> None:
-    outcome, n_rows = editing.draft.outcomes[index], len(editing.draft.outcomes)
     with st.container(border=True):
-        name, actions = st.columns([3, 2], vertical_alignment="bottom")
-        name.text_input(
-            f"Outcome {index + 1}: name", outcome.name, key=editing.key("outcomes", index, "name")
-        )
-        with actions:
-            row_actions(editing, "outcomes", index, n_rows)
-        show_problems(problems, f"outcomes.{index}.name")
+        _row_head(editing, "outcomes", index, problems)
         st.text_area(
-            f"Outcome {index + 1}: question", outcome.question, height="content",
+            f"Outcome {index + 1}: question", editing.draft.outcomes[index].question, height="content",
             key=editing.key("outcomes", index, "question"), placeholder="How much do you support …?",
         )  # fmt: skip
         show_problems(problems, f"outcomes.{index}.question")

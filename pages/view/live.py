@@ -58,7 +58,7 @@ def _show_active(job_id: str) -> None:
     progress = read_progress(job)
     if job.state == "queued":
         st.info(escape(_waiting(job)), icon=ICONS["queued"])
-        if store.others_before(job) and st.button(
+        if any(other.state == "queued" for other in store.others_before(job)) and st.button(
             "Run this one next", icon=":material/vertical_align_top:", key=f"first_{job_id}"
         ):
             store.put_first(job_id)

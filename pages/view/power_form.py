@@ -11,13 +11,7 @@ from pages.view.calibrated import show_calibration
 from pages.view.parts import linked_select
 from pages.view.text import escape, figure_text, interval_text, shorten
 from socrates_core.analysis.power import MAX_N, TARGET
-from socrates_core.simulation.planning import (
-    AFFORDED,
-    Belief,
-    calibrated_belief,
-    spread_of,
-    why_uncalibrated,
-)
+from socrates_core.simulation.planning import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
 from socrates_core.simulation.results import Run, RunEffect, list_runs, load_run
 
 LARGEST = 1e9

@@ -132,8 +132,9 @@ def newly_ended(jobs: Iterable[Job]) -> list[Job]:
     """The jobs that were active when this was last asked in the session, and have ended since."""
     found = list(jobs)
     before: set[str] = st.session_state.get("active_jobs", set())
-    st.session_state["active_jobs"] = {job.id for job in found if job.active}
-    return [job for job in found if job.id in before and not job.active]
+    going_on = {job.id for job in found if job.active or job.can_be_taken_over}
+    st.session_state["active_jobs"] = going_on
+    return [job for job in found if job.id in before - going_on]
 
 
 def set_flash(text: str) -> None:

@@ -12,7 +12,7 @@ import typer
 from socrates_core.commands.output import say
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
-from socrates_core.jobs.store import Owner
+from socrates_core.jobs.store import Owner, owner_of
 from socrates_core.settings import folder
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -34,7 +34,7 @@ def app(port: Annotated[int, typer.Option(help="Port on localhost.")] = 8501) ->
         )
     command = [sys.executable, "-m", "pages.view.serve", str(APP), "--server.port", str(port)]
     server = subprocess.Popen(command, cwd=APP.parent, stdout=subprocess.DEVNULL)
-    write_json(note, {"port": port, **vars(_owner(server.pid))})
+    write_json(note, {"port": port, **vars(owner_of(server.pid))})
     print(f"Socrates is at {_address(port)} (Ctrl-C ends it; running jobs go on)", flush=True)
     try:
         code = server.wait()
@@ -45,12 +45,6 @@ def app(port: Annotated[int, typer.Option(help="Port on localhost.")] = 8501) ->
     note.unlink(missing_ok=True)
     if code:
         raise UserError(f"The dashboard ended with code {code}; the lines above say why.")
-
-
-def _owner(pid: int) -> Owner:
-    import psutil
-
-    return Owner(pid, psutil.Process(pid).create_time())
 
 
 def _address(port: int) -> str:

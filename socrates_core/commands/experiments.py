@@ -7,14 +7,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from socrates_core.commands.output import AsJson, print_json, print_table, say
-from socrates_core.commands.simulate import (
-    AskedElicitation,
-    Consent,
-    KeyVariable,
-    Samples,
-    Server,
-    follow,
-)
+from socrates_core.commands.simulate import AskedElicitation, Consent, KeyVariable, Samples, Server, follow
 from socrates_core.drafts.spec import load_draft
 from socrates_core.errors import UserError, unknown
 from socrates_core.jobs.store import read_job

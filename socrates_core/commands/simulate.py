@@ -262,21 +262,9 @@ def run(
         print(
             f"Not finished: {found.manifest['n_answered']} of {found.manifest['n_cells']} answers are there."
         )
-    print_table(
-        [cell.as_dict() for cell in found.cells],
-        [
-            "outcome_name",
-            "condition_name",
-            "n",
-            "mean",
-            "sd",
-            "valid_mass",
-            "human_n",
-            "human_mean",
-            "w_observed",
-        ],
-        "The run has no answers yet.",
-    )
+    columns = ["outcome_name", "condition_name", "n", "mean", "sd", "valid_mass"]
+    columns += ["human_n", "human_mean", "w_observed"]
+    print_table([cell.as_dict() for cell in found.cells], columns, "The run has no answers yet.")
     print(
         "\nEffects against the reference; 95% intervals are people's, the calibrated effect has its own of 90%"
     )

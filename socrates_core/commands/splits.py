@@ -58,12 +58,19 @@ def show(
 
 @app.command("list")
 def list_splits(as_json: AsJson = False) -> None:
-    """List every split."""
-    rows = [_row(load_split(name)) for name in splits()]
+    """List every split; one that is damaged says so."""
+    rows = [_listed(name) for name in splits()]
     if as_json:
         return print_json(rows)
     columns = ["name", "corpus", "kind", "n_studies", "n_held_out", "source", "digest"]
     print_table(rows, columns, "There are no splits yet. Make one: python -m socrates_core split make NAME")
+
+
+def _listed(name: str) -> dict[str, Any]:
+    try:
+        return _row(load_split(name))
+    except UserError as error:
+        return {"name": name, "kind": "damaged", "source": str(error)}
 
 
 def _row(split: Split) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from socrates_core.commands.output import AsJson, print_json, print_table
+from socrates_core.commands.output import AsJson, print_json, print_table, say
 from socrates_core.corpus.store import corpora, find_study, open_corpus
 from socrates_core.errors import UserError, unknown
 from socrates_core.prompts import render_prompt
@@ -15,12 +15,15 @@ Corpus = Annotated[str | None, typer.Option(help="Look in this corpus alone.")]
 
 
 def studies(as_json: AsJson = False) -> None:
-    """List every study of every corpus."""
-    rows = [
-        {"corpus": name, **{str(key): value for key, value in row.items()}}
-        for name in corpora()
-        for row in open_corpus(name).studies().to_dict("records")
-    ]
+    """List every study of every corpus; what is wrong with one that is damaged goes to standard error."""
+    rows = []
+    for name in corpora():
+        try:
+            found = open_corpus(name).studies().to_dict("records")
+        except UserError as error:
+            say(str(error))
+            continue
+        rows += [{"corpus": name, **{str(key): value for key, value in row.items()}} for row in found]
     if as_json:
         return print_json([{k: list(v) if hasattr(v, "tolist") else v for k, v in r.items()} for r in rows])
     columns = ["study_id", "title", "corpus", "n_participants", "n_conditions", "n_outcomes", "design"]

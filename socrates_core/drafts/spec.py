@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from socrates_core.errors import UserError, clipped, quoted
+from socrates_core.errors import UserError, quoted
 from socrates_core.files import digest
 from socrates_core.prompts import render_stimulus
 from socrates_core.records import Number, Scale, ScaleKind
 from socrates_core.scales import parse_scale, render_instruction
-from socrates_core.yaml_text import load_yaml
+from socrates_core.yaml_text import load_yaml, validated
 
 
 class _Spec(BaseModel):
@@ -144,16 +144,7 @@ def draft_from_dict(stored: object, where: str) -> Draft:
         raise UserError(f"{where} holds no draft: it cannot be written as JSON ({error}).") from error
     if not isinstance(stored, dict):
         raise UserError(f"{where} holds no draft: a mapping with title, conditions and outcomes is needed.")
-    try:
-        return Draft.model_validate(stored)
-    except ValidationError as error:
-        told = "; ".join(
-            f"{'.'.join(str(part) for part in each['loc']) or 'draft'}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()[:5]
-        )
-        raise UserError(
-            f"{where} is not a draft that can be read: {clipped(told, 400).rstrip('.')}."
-        ) from error
+    return validated(Draft, stored, f"{where} is not a draft that can be read")
 
 
 def load_draft(path: Path) -> Draft:

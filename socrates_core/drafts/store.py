@@ -117,11 +117,14 @@ def delete(draft_id: str) -> None:
 
 
 def deleted() -> dict[str, str]:
-    """The drafts in the bin: titles by id, the newest first."""
+    """The drafts in the bin: titles by id, the newest first; one that is damaged goes by its id."""
     found = {}
     for path in sorted((drafts_folder() / ".deleted").glob("*/working.json"), reverse=True):
-        stored = read_json(path)
-        found[path.parent.name] = str(stored["draft"].get("title", path.parent.name))
+        try:
+            title = str(read_json(path)["draft"]["title"])
+        except (UserError, LookupError, TypeError):
+            title = ""
+        found[path.parent.name] = title or path.parent.name
     return found
 
 

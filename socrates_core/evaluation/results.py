@@ -7,11 +7,13 @@ from typing import Any
 import pandas as pd
 
 from socrates_core.corpus.store import open_corpus
-from socrates_core.errors import EDITED, UserError
+from socrates_core.errors import UserError
 from socrates_core.evaluation.cells import EvaluatedCell, cells_of
 from socrates_core.evaluation.spec import EvaluationSpec, evaluation_ids, load_spec
-from socrates_core.files import file_digest, read_json, read_parquet
+from socrates_core.files import as_written, read_json, read_parquet
 from socrates_core.jobs.store import read_job
+
+TOLD = ("card", "n_rows", "n_answered", "state", "seconds")  # by a manifest
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,7 @@ def load_evaluation(evaluation_id: str) -> Evaluation:
             f"The evaluation {evaluation_id!r} has no answers yet; {_state_of_job(evaluation_id)}."
         )
     manifest = read_json(path)
-    try:
-        files = {name: file_digest(spec.path / name) for name in manifest["files"]}
-        sound = manifest["content"] == spec.content_digest() and files == manifest["files"]
-        sound = sound and {"card", "n_rows", "n_answered", "state", "seconds"} <= set(manifest)
-    except (OSError, *EDITED):
-        sound = False
-    if not sound:
+    if not as_written(spec.path, manifest, spec.content_digest(), TOLD):
         raise UserError(
             f"The files of evaluation {evaluation_id!r} were changed or damaged after it was written, so its numbers "
             "are not shown. Evaluate again: answers come from the cache."

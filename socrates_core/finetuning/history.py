@@ -1,6 +1,7 @@
 """How a finetune went: a line a step and a line a validation, kept for ever in history.jsonl."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,13 +78,13 @@ def read_history(training_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _lines(path: Path) -> list[dict[str, float | str]]:
-    """The history's lines; a last one that a power cut left half written is passed over."""
+    """The history's lines; one that is damaged, as the last may be after a power cut, is passed over."""
     if not (path / FILE).exists():
         return []
     found = []
-    for line in (path / FILE).read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+    for text in (path / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError, RecursionError):
+            line = json.loads(text)
+            if isinstance(line, dict) and "kind" in line and isinstance(line.get("step"), int):
+                found.append(line)
     return found

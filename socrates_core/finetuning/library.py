@@ -17,7 +17,7 @@ from socrates_core.files import read_json
 from socrates_core.finetuning.spec import load_training, training_ids, training_path
 from socrates_core.jobs.store import Job, list_jobs, store_lock
 from socrates_core.responders.catalog import ModelCard, folder_card, list_models
-from socrates_core.responders.folder import KINDS, ModelFolder, find_model, installed_names
+from socrates_core.responders.folder import KINDS, ModelFolder, find_model, installed_names, is_folder
 from socrates_core.seen.record import Seen, seen_of
 from socrates_core.settings import folder, home
 from socrates_core.simulation.spec import load_spec as load_run_spec
@@ -160,7 +160,7 @@ def short_name(name: str) -> str:
 
 def _here(name: str) -> Path | None:
     """The folder that a name opens, links followed; None where it is not on this machine. Nothing is fetched."""
-    if name in installed_names() or (name and Path(name).expanduser().is_dir()):
+    if name in installed_names() or is_folder(name):
         return find_model(name).resolve()
     return None
 

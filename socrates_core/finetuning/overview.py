@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import published_folder, published_training
@@ -54,17 +54,24 @@ class Finetune:
         found = self.history[1][self.history[1]["step"] == step]
         return {str(name): value for name, value in found.iloc[-1].items()} if len(found) else None
 
+    @property
+    def n_steps(self) -> int | None:
+        """How many steps it takes at most; None before they are counted."""
+        try:
+            return int(read_json(training_path(self.id) / "plan.json")["n_steps"])
+        except (UserError, *EDITED):
+            return None
+
     def as_dict(self) -> dict[str, Any]:
         """Where it stands: the step of all `n_steps` (None before they are counted), and how well it does.
 
         The validations are of the base model, of the best step and of the last.
         """
         steps, validations = self.history
-        plan = training_path(self.id) / "plan.json"
         return {
             **self.row(), "message": self.job.message if self.job else "",
             "step": int(steps["step"].iloc[-1]) if len(steps) else 0,
-            "n_steps": int(read_json(plan)["n_steps"]) if plan.exists() else None,
+            "n_steps": self.n_steps,
             "loss": float(steps["loss"].iloc[-1]) if len(steps) else None, "base_validation": self.validation(0),
             "best_validation": self.validation(self.best_step),
             "last_validation": self.validation(validations["step"].max()),

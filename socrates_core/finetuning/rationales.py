@@ -186,7 +186,7 @@ def _written_for(corpus: Corpus, name: str) -> Path:
         hint = f"Or {OWN!r} for those that came with the data."
         raise unknown("set of rationales", name, rationale_names(), hint)
     path = folder("rationales") / f"{name}.parquet"
-    manifest = read_json(path.with_suffix(".json"))
+    manifest = _read_manifest(path)
     if manifest.get("corpus_digest") != corpus_digest(corpus):
         raise UserError(
             f"The rationales {name!r} were written for the corpus {manifest.get('corpus')!r} as it was then, not for "
@@ -212,7 +212,7 @@ def _claim(name: str, corpus: Corpus, responder: Responder) -> Path:
         "writer": responder.card.as_dict(), "corpus": corpus.name, "corpus_digest": corpus_digest(corpus),
     }  # fmt: skip
     manifest = path.with_suffix(".json")
-    stored = read_json(manifest) if manifest.exists() else told
+    stored = _read_manifest(path) if manifest.exists() else told
     other = [key for key in told if stored.get(key) != told[key]]
     if other:
         raise UserError(
@@ -221,6 +221,14 @@ def _claim(name: str, corpus: Corpus, responder: Responder) -> Path:
         )
     write_json(manifest, stored)
     return path
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """What is known of the rationales in `path`. Raises UserError where that was damaged."""
+    stored = read_json(path.with_suffix(".json"))
+    if not isinstance(stored, dict):
+        raise UserError(f"The manifest of {str(path)!r} was edited or damaged. Let them be written again.")
+    return stored
 
 
 def _lines_path(path: Path) -> Path:
@@ -245,7 +253,7 @@ def _keep(path: Path, spent: Mapping[str, Any]) -> dict[str, Any]:
     write_parquet(path, pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
     faults = rows.loc[rows["fault"] != "", "fault"].value_counts().to_dict()
     manifest = {
-        **read_json(path.with_suffix(".json")), "written": store.now(), "n_rows": len(rows),
+        **_read_manifest(path), "written": store.now(), "n_rows": len(rows),
         "n_usable": int(rows["reasoning"].notna().sum()), "faults": faults, **spent, "sha256": file_digest(path),
     }  # fmt: skip
     write_json(path.with_suffix(".json"), manifest)

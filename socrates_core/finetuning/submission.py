@@ -8,13 +8,7 @@ from socrates_core.files import write_text
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.spec import (
-    TITLES,
-    Method,
-    TrainingSpec,
-    load_spec_file,
-    trainings_folder,
-)
+from socrates_core.finetuning.spec import TITLES, Method, TrainingSpec, load_spec_file, trainings_folder
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
 from socrates_core.responders.folder import open_folder

@@ -1,18 +1,17 @@
 """What the columns of a data file mean: demographics, conditions, outcomes. A YAML file that can be replayed."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from socrates_core.drafts.spec import ScaleField
-from socrates_core.errors import UserError, clipped, unknown
+from socrates_core.errors import UserError, unknown
 from socrates_core.files import write_text
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
-from socrates_core.yaml_text import load_yaml, parse_yaml
+from socrates_core.yaml_text import load_yaml, parse_yaml, validated
 
 
 def _as_tuple(value: Any) -> Any:
@@ -173,16 +172,7 @@ def mapping_from_dict(stored: object, where: str) -> Mapping:
     """A mapping from parsed YAML. Raises UserError naming the field and `where` it stands."""
     if not isinstance(stored, dict):
         raise UserError(f"{where} holds no mapping: study, conditions and outcomes are needed.")
-    try:
-        return Mapping.model_validate(stored)
-    except ValidationError as error:
-        told = "; ".join(
-            f"{_place(each['loc'])}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors()[:5]
-        )
-        raise UserError(
-            f"{where} is not a mapping that can be read: {clipped(told, 400).rstrip('.')}."
-        ) from error
+    return validated(Mapping, stored, f"{where} is not a mapping that can be read")
 
 
 def parse_mapping(text: str, where: str) -> Mapping:
@@ -207,8 +197,3 @@ def render_mapping(mapping: Mapping) -> str:
 
 def save_mapping(mapping: Mapping, path: Path) -> None:
     write_text(path, render_mapping(mapping))
-
-
-def _place(steps: Sequence[int | str]) -> str:
-    """Where a fault lies, counted from one: "outcomes 4 scale"."""
-    return " ".join(str(step + 1) if isinstance(step, int) else step for step in steps) or "mapping"

@@ -79,8 +79,9 @@ def read_here(path: Path, rows: int = 0) -> Table:
     texts = pd.DataFrame({position: _texts(frame.iloc[:, position]) for position in range(len(names))})
     tidied, warnings = tidy(texts, names)
     places = dict(zip(names, tidied.columns, strict=True))
-    labels = {places[name]: text for name, text in about.column_names_to_labels.items() if text}
-    values = {places[name]: _labels(found) for name, found in about.variable_value_labels.items()}
+    named, listed = about.column_names_to_labels, about.variable_value_labels
+    labels = {place: named[name] for name, place in places.items() if named.get(name)}
+    values = {place: _labels(listed[name]) for name, place in places.items() if name in listed}
     return Table(tidied, labels, values, tuple(warnings))
 
 

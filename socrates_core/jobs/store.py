@@ -32,22 +32,22 @@ MOST_ATTEMPTS = 2  # of a job whose process dies: what kills it twice would kill
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that runs a job; `started` is its start time in seconds since 1970."""
+    """The process that runs a job; `started` is its start in seconds since the machine's, which no clock moves."""
 
     pid: int
     started: float
 
     def alive(self) -> bool:
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+            ended = psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+            return not ended and abs(owner_of(self.pid).started - self.started) < 1
         except psutil.Error:
             return False
 
 
-def this_process() -> Owner:
-    process = psutil.Process()
-    return Owner(process.pid, process.create_time())
+def owner_of(pid: int) -> Owner:
+    """The process as an owner. Raises psutil.Error where there is none."""
+    return Owner(pid, psutil.Process(pid).create_time() - psutil.boot_time())
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def claim_next() -> Job | None:
                 told = f"It was to run after job {ended.number}, {ended.title}, which is {ended.state}. "
                 _write_status(job.path, "failed", f"{told}Resume that one first, then this one.")
             elif all(each.state == "done" for each in before):
-                _write_status(job.path, "running", owner=this_process(), attempt=job.attempt + 1)
+                _write_status(job.path, "running", owner=owner_of(os.getpid()), attempt=job.attempt + 1)
                 return read_job(job.id)
     return None
 

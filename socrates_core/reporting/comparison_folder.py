@@ -11,13 +11,7 @@ from socrates_core.files import write_json, write_text
 from socrates_core.reporting.comparison_data import comparison_tables
 from socrates_core.reporting.comparison_numbers import Reported, comparison_numbers, prepare
 from socrates_core.reporting.comparison_page import render_comparison
-from socrates_core.reporting.folder import (
-    check_empty,
-    folder_digests,
-    own_text,
-    this_environment,
-    write_sums,
-)
+from socrates_core.reporting.folder import check_empty, folder_digests, own_text, this_environment, write_sums
 from socrates_core.reporting.sources import citations, render_sources, study_source
 from socrates_core.reporting.tables import codebook, write_csv, write_tables
 
@@ -53,13 +47,9 @@ def write_comparison_report(comparison: Comparison, target: Path, *, field: str 
         text = own_text(f"scripts/{name}").replace("from socrates_core.reporting.scripts.", "from ")
         write_text(target / name, text)
     page = render_comparison(
-        reported,
-        numbers,
-        sources=sources,
-        named=named,
-        digests=folder_digests(target),
+        reported, numbers, sources=sources, named=named, digests=folder_digests(target),
         command=_command(reported),
-    )
+    )  # fmt: skip
     write_text(target / "report.html", page)
     write_sums(target)
     return target

@@ -40,9 +40,12 @@ class ModelFolder:
 
     @property
     def card(self) -> dict[str, Any]:
-        """What the model's own card says; empty without one."""
-        stored = read_json(self.own / "card.json") if (self.own / "card.json").exists() else {}
-        return stored if isinstance(stored, dict) else {}
+        """What the model's own card says; empty without one. Raises UserError where it was damaged."""
+        path = self.own / "card.json"
+        stored = read_json(path) if path.exists() else {}
+        if not isinstance(stored, dict):
+            raise UserError(f"{str(path)!r} was edited or damaged. Copy the model's card.json there again.")
+        return stored
 
     @property
     def template(self) -> str:
@@ -219,10 +222,11 @@ def _cached_digest(file: Path) -> str:
         known = read_json(store)
     except UserError:
         known = {}
+    known = known if isinstance(known, dict) else {}
     stat = file.stat()
     seen = [stat.st_size, stat.st_mtime_ns]
     entry = known.get(str(file.resolve()))
-    if entry and entry[:2] == seen:
+    if isinstance(entry, list) and len(entry) == 3 and entry[:2] == seen:
         return str(entry[2])
     computed = file_digest(file)
     write_json(store, known | {str(file.resolve()): [*seen, computed]})

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import UNITS, Kind, Split, corpus_digest
-from socrates_core.errors import UserError, clipped
+from socrates_core.errors import UserError
 from socrates_core.responders.api.server import PREFIX
 from socrates_core.responders.folder import ModelFolder, check_adapter, find_model, installed_names, is_folder
+from socrates_core.yaml_text import validated
 
 SAW_170 = (
     "Saw all participants of the 170 seen studies of SocSci210; only its 40 unseen studies are new to it."
@@ -85,15 +86,8 @@ class Seen(_Record):
 
 def seen_from_dict(stored: object, where: str) -> Seen:
     """What a card says under `saw`. Raises UserError naming the field and `where` it stands."""
-    try:
-        return Seen.model_validate(stored)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = clipped(".".join(["saw", *map(str, first["loc"])]))
-        raise UserError(
-            f"{where} does not say what the model was trained on as this program writes it: {place}: "
-            f"{clipped(first['msg'])}."
-        ) from error
+    told = f"{where} does not say what the model was trained on as this program writes it"
+    return validated(Seen, stored, told)
 
 
 def seen_of(name: str, over: tuple[Path, ...] = ()) -> Seen:

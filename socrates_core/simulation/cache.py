@@ -76,17 +76,10 @@ class AnswerCache:
     def write(self, answers: Mapping[str, Answer], fingerprint: str) -> None:
         """Stores a batch of answers durably, all or none; the first of two writers of a key wins."""
         rows = [
-            (
-                key,
-                fingerprint,
-                _bytes(a.probabilities),
-                a.valid_mass,
-                a.n_tokens,
-                None if a.values is None else _bytes(a.values),
-                a.n_samples,
-            )
+            (key, fingerprint, _bytes(a.probabilities), a.valid_mass, a.n_tokens,
+             None if a.values is None else _bytes(a.values), a.n_samples)
             for key, a in answers.items()
-        ]
+        ]  # fmt: skip
         self._connection.execute("begin immediate")
         with self._connection:
             self._connection.executemany(
@@ -153,6 +146,11 @@ def open_cache() -> Iterator[AnswerCache]:
                         connection.execute(f"alter table answers add column {column}")
             yield AnswerCache(connection)
     except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            raise UserError(
+                f"Another program keeps the answer cache {str(path)!r} locked ({error}). Wait for it or end it, then "
+                "try again: what was answered is kept."
+            ) from error
         raise UserError(
             f"The answer cache {str(path)!r} cannot be used ({error}). "
             "Free some disk space, or move the file away: answers will then be worked out again."

@@ -89,10 +89,8 @@ def describe_estimate(cost: Estimate) -> str:
     """How long it takes, with how far the last runs here lie apart."""
     if cost.seconds is None:
         return "not known before its first run here"
-    if cost.seconds_range is None:
-        return f"{describe_seconds(cost.seconds)}, by its one run here"
-    low, high = map(describe_seconds, cost.seconds_range)
-    told = describe_seconds(cost.seconds)
+    shortest, longest = cost.seconds_range or (cost.seconds, cost.seconds)
+    told, low, high = map(describe_seconds, (cost.seconds, shortest, longest))
     return told if low == high else f"{told} ({low} to {high}, as fast as its last runs here)"
 
 

@@ -1,6 +1,7 @@
 """A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
 
 import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
@@ -12,9 +13,9 @@ from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
-from socrates_core.errors import EDITED, UserError
+from socrates_core.errors import UserError
 from socrates_core.evaluation.calibrating import CalibratedEffect, ModelCalibration, calibration_for
-from socrates_core.files import file_digest, read_json, read_parquet
+from socrates_core.files import as_written, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.records import Effect, Floats, Precision, Scale
 from socrates_core.simulation.people import (
@@ -26,6 +27,9 @@ from socrates_core.simulation.people import (
 )
 from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
 from socrates_core.studies import scale_range
+
+TOLD = ("card", "n_people", "n_answered", "valid_mass")  # by a manifest
+READS = 5  # of a run's files, before they count as damaged
 
 
 @dataclass(frozen=True)
@@ -276,24 +280,15 @@ def load_run(run_id: str) -> Run:
         except UserError:
             state = "its job is gone"
         raise UserError(f"The run {run_id!r} has no answers yet; {state}.")
-    manifest = read_json(path)
-    _check_manifest(spec, manifest)
-    return Run(spec, manifest)
-
-
-def _check_manifest(spec: RunSpec, manifest: Any) -> None:
-    """Raises UserError where a run's files are not the ones that its manifest was written for."""
-    try:
-        files = {name: file_digest(spec.path / name) for name in manifest["files"]}
-        sound = manifest["content"] == spec.content_digest() and files == manifest["files"]
-        sound = sound and {"card", "n_people", "n_answered", "valid_mass"} <= set(manifest)
-    except (OSError, *EDITED):
-        sound = False
-    if not sound:
-        raise UserError(
-            f"The files of run {spec.run_id!r} were changed or damaged after it was written, so its numbers are not "
-            "shown. Run its draft again: answers come from the cache."
-        )
+    for _ in range(READS):  # a run that goes on may be writing its tables anew
+        manifest = read_json(path)
+        if as_written(spec.path, manifest, spec.content_digest(), TOLD):
+            return Run(spec, manifest)
+        time.sleep(0.1)
+    raise UserError(
+        f"The files of run {spec.run_id!r} were changed or damaged after it was written, so its numbers are not "
+        "shown. Run its draft again: answers come from the cache."
+    )
 
 
 def list_runs() -> list[dict[str, Any]]:

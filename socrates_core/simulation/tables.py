@@ -3,15 +3,17 @@
 import platform
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from socrates_core.analysis.summary import mean_distribution, moments
-from socrates_core.files import file_digest, write_json, write_parquet
+from socrates_core.files import file_digest, replacing, write_json
 from socrates_core.jobs.store import now
 from socrates_core.records import Answer, Floats
 from socrates_core.responders import Responder
@@ -43,8 +45,14 @@ def write_run(
     The `account` of a served model goes into the manifest with the number of options that no answer saw.
     """
     values = _values(spec, cells)
-    write_parquet(spec.path / "people.parquet", _people(spec, cells, values))
-    write_parquet(spec.path / "cells.parquet", _cells(spec, cells, values))
+    tables = {"people.parquet": _people(spec, cells, values), "cells.parquet": _cells(spec, cells, values)}
+    with (
+        ExitStack() as together
+    ):  # both take their places one after the other, and the manifest at once after them
+        asides = {name: together.enter_context(replacing(spec.path / name)) for name in tables}
+        for name, table in tables.items():
+            pq.write_table(table, asides[name], compression="zstd")
+        files = {name: file_digest(aside) for name, aside in asides.items()}
     answered = [cell for cell in cells if cell.answer is not None]
     masses = [cell.answer.valid_mass for cell in cells if cell.answer is not None]
     manifest = {
@@ -57,7 +65,7 @@ def write_run(
         "seconds": round(seconds, 3),
         "valid_mass": float(np.mean(masses)) if masses else None,
         "python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES},
-        "files": {name: file_digest(spec.path / name) for name in ("people.parquet", "cells.parquet")},
+        "files": files,
     }  # fmt: skip
     if account is not None:
         manifest["api"] = {**account.as_dict(), "n_unseen_options": _n_unseen(answered, responder)}

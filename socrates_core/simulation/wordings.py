@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from socrates_core.drafts.spec import Draft
-from socrates_core.errors import UserError, clipped, unknown
-from socrates_core.yaml_text import load_yaml
+from socrates_core.errors import UserError, unknown
+from socrates_core.yaml_text import load_yaml, validated
 
 AS_WRITTEN = "as written"
 
@@ -26,12 +26,8 @@ def load_paraphrases(path: Path) -> list[Paraphrase]:
     stored = load_yaml(path)
     if not isinstance(stored, list):
         raise UserError(f"{str(path)!r} holds no list of paraphrases, each with a name and new texts.")
-    try:
-        return [Paraphrase.model_validate(each) for each in stored]
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = clipped(".".join(str(part) for part in first["loc"]))
-        raise UserError(f"A paraphrase in {str(path)!r} cannot be read: {place}: {first['msg']}.") from error
+    told = f"A paraphrase in {str(path)!r} cannot be read"
+    return [validated(Paraphrase, each, told) for each in stored]
 
 
 def paraphrased(draft: Draft, paraphrase: Paraphrase) -> Draft:

@@ -35,6 +35,7 @@ class Adapters:
 
     def _load(self, adapter: Adapter) -> None:
         from peft import PeftModel
+        from safetensors import SafetensorError
 
         name = f"adapter{len(self._names)}"
         try:
@@ -42,10 +43,11 @@ class Adapters:
                 self._tuned = PeftModel.from_pretrained(self._model, adapter[0], adapter_name=name)
             else:
                 self._tuned.load_adapter(adapter[0], adapter_name=name)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise UserError(
-                f"The adapter in {str(adapter[0])!r} does not fit its base model ({str(error).splitlines()[0]}). "
-                "Give the folder that the training wrote, and the base model that it names."
+                f"The adapter in {str(adapter[0])!r} is damaged or does not fit its base model "
+                f"({str(error).splitlines()[0]}). Give the folder that the training wrote, "
+                "and the base model that it names."
             ) from error
         self._tuned.eval()
         self._names[adapter] = name

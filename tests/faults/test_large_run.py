@@ -1,0 +1,51 @@
+"""A run of 200,000 person-cells opened, filtered and exported in bounded memory (20,000 in the short part)."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from socrates_core.jobs import store
+from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from tests.conftest import ROOT
+from tests.faults.trials import FULL, PATIENCE, fault, wide_draft
+
+N_CONDITIONS = 200 if FULL else 20
+N_PEOPLE = 1000
+MOST_MB = 1500 if FULL else 700
+LOOKING = """
+import json, resource, sys, time
+from pathlib import Path
+from socrates_core.simulation.results import load_run
+from socrates_core.simulation.export import cells_table
+begun = time.monotonic()
+run = load_run(sys.argv[1])
+n_kept = int((run.people["condition"] == 1).sum())
+n_cells, n_effects = len(run.cells), len(run.effects)
+table = cells_table(run)
+run.people.drop(columns="probabilities").to_csv(Path(sys.argv[2]) / "people.csv", index=False)
+print(json.dumps({"kept": n_kept, "cells": n_cells, "effects": n_effects, "rows": len(run.people),
+  "exported": len(table), "seconds": time.monotonic() - begun,
+  "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+
+
+@fault("a very large run", "opened, filtered, exported within bounds")
+def test_a_large_run_is_looked_at_in_bounded_memory(
+    quiet_home: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    job = submit_simulation(wide_draft(N_CONDITIONS, N_PEOPLE), ModelRequest("echo"))
+    code = "from socrates_core.jobs.worker import Worker; Worker(idle_seconds=0).run()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=540)
+    assert store.read_job(job.id).state == "done"
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKING, job.id, str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert (told["rows"], told["kept"]) == (N_CONDITIONS * N_PEOPLE, N_PEOPLE)
+    assert told["cells"] == N_CONDITIONS and told["effects"] == N_CONDITIONS - 1
+    seen = f"{told['rows']:,} cells in {told['seconds']:.1f} s, at most {told['mb']:,.0f} MB"
+    record_property("checked", seen)
+    assert told["mb"] < MOST_MB, seen

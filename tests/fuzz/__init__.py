@@ -1,0 +1,1 @@
+"""Everything that reads what somebody else wrote, tried with damaged and hostile inputs. See __main__.py."""
