@@ -14,6 +14,7 @@ from socrates_core.commands import (
     generalise,
     imports,
     jobs,
+    keeping,
     metrics,
     models,
     power,
@@ -42,11 +43,13 @@ for command in (
     experiments.experiment, experiments.experiments, metrics.metrics, power.power, generalise.generalise,
     reports.report, cache.cache, seals.freeze, seals.seal, seals.reveal, seals.seals,
     training.train, training.trainings, training.training, rationales.rationales,
+    keeping.storage, keeping.delete, keeping.restore, keeping.archive, keeping.unarchive, keeping.verify,
     jobs.jobs, jobs.job, jobs.cancel, jobs.first, jobs.resume, jobs.worker, dashboard.app,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(splits.app, name="split")
 app.add_typer(models.app, name="models")
+app.command("empty-bin")(keeping.empty_bin)
 app.command("set-scale")(scales.set_scale_by_hand)
 app.command("import")(imports.import_)
 app.command()(exports.export)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from socrates_core.errors import UserError
 
+TOKEN = "SOCRATES_TOKEN"  # the environment variable with the dashboard's access token
+
 
 def home() -> Path:
     """The folder that holds everything: SOCRATES_HOME, or ~/.socrates."""
@@ -16,9 +18,12 @@ def folder(*parts: str) -> Path:
 
     Raises UserError where the home cannot be written.
     """
-    path = home().joinpath(*parts)
+    path = home()
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for part in Path(*parts).parts:
+            path = path / part
+            path.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise UserError(
             f"The folder {str(path)!r} cannot be made ({error.strerror}). "

@@ -22,9 +22,9 @@ from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.numbers import NOT_KNOWN, SeenInTraining, run_numbers
 from socrates_core.reporting.page import number_label
 from socrates_core.reporting.scripts import analysis
-from socrates_core.reporting.tables import guarded
 from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.spec import asked_cells
+from socrates_core.spreadsheets import guarded
 from tests.reports import reported, run_now, run_of
 from tests.test_drafts import make_draft
 

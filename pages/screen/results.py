@@ -16,6 +16,7 @@ from socrates_core.jobs import store
 from socrates_core.simulation.export import cells_table, effects_table, people_table
 from socrates_core.simulation.results import Run, list_runs, load_run
 from socrates_core.simulation.spec import load_spec
+from socrates_core.spreadsheets import csv_text
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
 LOW_MASS = 0.5
@@ -221,7 +222,7 @@ def show_export(run: Run) -> None:
             ("People", people_table), ("Cells", cells_table), ("Effects", effects_table),
         ):  # fmt: skip
             st.download_button(
-                f"{told} as CSV", table(run).to_csv(index=False).encode(), f"{name}_{told.lower()}.csv",
+                f"{told} as CSV", csv_text(table(run)).encode(), f"{name}_{told.lower()}.csv",
                 "text/csv", on_click="ignore",
             )  # fmt: skip
         st.download_button(

@@ -19,6 +19,7 @@ from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.scores import PAPER
 from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES
+from socrates_core.spreadsheets import csv_text
 
 PAGE = 50
 
@@ -266,4 +267,4 @@ def show_downloads(comparison: Comparison) -> None:
 
 
 def _as_csv(table: Callable[[], pd.DataFrame]) -> bytes:
-    return table().to_csv(index=False).encode()
+    return csv_text(table()).encode()

@@ -12,6 +12,7 @@ from pages.view.text import visible
 from socrates_core.errors import UserError
 from socrates_core.records import Prompt
 from socrates_core.responders import context_limit, count_tokens
+from socrates_core.spreadsheets import csv_text
 
 
 def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
@@ -25,7 +26,7 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
     figure.update_layout(font={"color": ink, "family": "Source Sans, sans-serif"})
     st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=figure.layout.meta)
     st.download_button(
-        "Data of this chart", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv",
+        "Data of this chart", csv_text(frame).encode(), f"{name}.csv", "text/csv",
         key=f"data_{name}", type="tertiary", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from pages.view.parts import linked_select, show_chart, theme
 from pages.view.text import counted, escape, figure_text, visible
 from socrates_core.simulation.planning import MOST_ARMS, Plan, arms_to_field
 from socrates_core.simulation.results import Run, RunEffect, load_run
+from socrates_core.spreadsheets import csv_text
 
 BETTER = {"higher": "higher answers are better", "lower": "lower answers are better"}
 COLUMNS = {
@@ -112,7 +113,7 @@ def show_arms(run: Run, effect: RunEffect) -> None:
     )
     told = table.assign(conditions=["; ".join(names) for names in table["conditions"]])
     st.download_button(
-        "Table as CSV", told.to_csv(index=False).encode(), "conditions_to_field.csv", "text/csv", key="data_arms",
+        "Table as CSV", csv_text(told).encode(), "conditions_to_field.csv", "text/csv", key="data_arms",
         type="tertiary", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The command that serves the dashboard on localhost, once per home."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -10,32 +11,42 @@ from typing import Annotated
 import typer
 
 from socrates_core.commands.output import say
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs.store import Owner, owner_of
-from socrates_core.settings import folder
+from socrates_core.settings import TOKEN, folder
 
-APP = Path(__file__).parents[2] / "app.py"
+ROOT = Path(__file__).parents[2]
+LOCAL = "localhost"
+SHORTEST_TOKEN = 16
 
 
-def app(port: Annotated[int, typer.Option(help="Port on localhost.")] = 8501) -> None:
+def app(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    host: Annotated[
+        str, typer.Option(help=f"Address to listen on; any but {LOCAL} needs an access token in {TOKEN}.")
+    ] = LOCAL,
+) -> None:
     """Serve the dashboard on localhost; where it already runs on this home, say where."""
     note = folder() / "dashboard.json"
-    running = _running_port(note)
+    running = _running_address(note)
     if running is not None:
         say("The dashboard already runs.")
-        print(_address(running))
+        print(running)
         return
     if not 1024 <= port <= 65535:
         raise UserError(f"The port {port!r} is not usable; choose one from 1024 to 65535.")
+    _check_token(host)
+    _check_host(host)
     if _busy(port):
         raise UserError(
             f"Port {port} is busy with another program. Choose another, for example: make app PORT={port + 1}"
         )
-    command = [sys.executable, "-m", "pages.view.serve", str(APP), "--server.port", str(port)]
-    server = subprocess.Popen(command, cwd=APP.parent, stdout=subprocess.DEVNULL)
-    write_json(note, {"port": port, **vars(owner_of(server.pid))})
-    print(f"Socrates is at {_address(port)} (Ctrl-C ends it; running jobs go on)", flush=True)
+    command = [sys.executable, "-m", "pages.view.serve", host, str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    write_json(note, {"host": host, "port": port, **vars(owner_of(server.pid))})
+    asks = ", which asks for the access token" if os.environ.get(TOKEN) else ""
+    print(f"Socrates is at {_address(host, port)}{asks} (Ctrl-C ends it; running jobs go on)", flush=True)
     try:
         code = server.wait()
     except KeyboardInterrupt:
@@ -47,20 +58,47 @@ def app(port: Annotated[int, typer.Option(help="Port on localhost.")] = 8501) ->
         raise UserError(f"The dashboard ended with code {code}; the lines above say why.")
 
 
-def _address(port: int) -> str:
-    return f"http://localhost:{port}"
+def _check_token(host: str) -> None:
+    token = os.environ.get(TOKEN, "")
+    if not token and host != LOCAL:
+        raise UserError(
+            f"Listening on {host!r} lets other machines in, so an access token is needed. Set one and try again: "
+            f"export {TOKEN}=$(python3 -c 'import secrets; print(secrets.token_urlsafe())')"
+        )
+    if token and len(token) < SHORTEST_TOKEN:
+        raise UserError(
+            f"The access token in {TOKEN} has {len(token)} characters; use at least {SHORTEST_TOKEN}."
+        )
 
 
-def _running_port(note: Path) -> int | None:
+def _check_host(host: str) -> None:
+    try:
+        family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise UserError(
+            f"{host!r} is no address of this machine. Use {LOCAL}, one of its addresses, or 0.0.0.0 for all of them."
+        ) from error
+
+
+def _address(host: str, port: int) -> str:
+    """The dashboard's link, for a browser on this machine where it listens on every address."""
+    name = LOCAL if host in ("0.0.0.0", "::") else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def _running_address(note: Path) -> str | None:
     if not note.exists():
         return None
     try:
         told = read_json(note)
         if not Owner(int(told["pid"]), float(told["started"])).alive():
             return None
-        with urllib.request.urlopen(f"{_address(told['port'])}/_stcore/health", timeout=3):
-            return int(told["port"])
-    except (UserError, KeyError, TypeError, ValueError, OSError):  # a damaged note counts as none
+        address = _address(str(told.get("host", LOCAL)), int(told["port"]))
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=3):
+            return address
+    except (UserError, *EDITED, OSError):  # a damaged note counts as none
         return None
 
 

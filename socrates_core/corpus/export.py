@@ -20,6 +20,7 @@ from socrates_core.errors import unknown
 from socrates_core.files import replacing, write_text
 from socrates_core.prompts import render_prompt
 from socrates_core.records import DEMOGRAPHICS
+from socrates_core.spreadsheets import csv_text
 
 Kind = Literal["parquet", "csv", "sav", "dta"]
 KINDS: tuple[Kind, ...] = ("parquet", "csv", "sav", "dta")
@@ -108,12 +109,12 @@ def _write_parquet(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> 
 
 
 def _write_csv(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> None:
-    """`demographic` is JSON text in a CSV file."""
+    """`demographic` is JSON text in a CSV file; texts that a spreadsheet would run get an apostrophe."""
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, rows in enumerate(studies):
             people = rows["demographic"].map(lambda person: json.dumps(person, ensure_ascii=False))
             response = rows["response"].astype("int64") if whole else rows["response"]
-            rows.assign(demographic=people, response=response).to_csv(file, index=False, header=not number)
+            file.write(csv_text(rows.assign(demographic=people, response=response), header=not number))
 
 
 def _write_codebook(corpus: Corpus, study_ids: Sequence[str], kind: str, path: Path) -> Path:

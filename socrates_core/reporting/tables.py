@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from socrates_core.files import write_parquet, write_text
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+from socrates_core.spreadsheets import csv_text
 
 
 class Column(NamedTuple):
@@ -36,19 +35,9 @@ class DataTable:
         return self.columns[name] if name in self.columns else self.columns[next(starred, name)]
 
 
-def guarded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before every text that a spreadsheet would run; numbers are left alone."""
-    texts = [str(name) for name in table if table[name].dtype.kind == "O"]
-    return table.assign(**{name: table[name].map(_guard) for name in texts})
-
-
-def _guard(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Writes the guarded table; missing cells are empty and numbers have all their digits."""
-    write_text(path, guarded(table).to_csv(index=False, lineterminator="\n"))
+    write_text(path, csv_text(table))
 
 
 def write_tables(folder: Path, tables: list[DataTable]) -> None:

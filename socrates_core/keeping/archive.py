@@ -1,0 +1,216 @@
+"""A project as one zip file: drafts, runs, evaluations, finetunes and adapters, each file with its SHA-256."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from socrates_core.errors import EDITED, UserError, quoted
+from socrates_core.files import file_digest, replacing
+from socrates_core.jobs.store import now, store_lock
+from socrates_core.keeping.things import KINDS, Kind, Thing, things, users
+from socrates_core.settings import folder, home
+
+MANIFEST = "project.json"
+FORMAT = 1
+_CHUNK = 1 << 20
+_LARGEST_MANIFEST = 50 << 20
+_PACKED = (".parquet", ".safetensors", ".zip", ".xlsx", ".sav")  # small already
+_SEGMENT = re.compile(r"[^/\\\x00-\x1f:]{1,255}")
+_OF_TRAINING = ("checkpoint-", "best-")  # states to go on from; the adapter is what came of them
+
+
+@dataclass
+class Brought:
+    """What became of an archive's things: (kind, name) each."""
+
+    added: list[tuple[str, str]] = field(default_factory=list)
+    same: list[tuple[str, str]] = field(default_factory=list)
+    taken: list[tuple[str, str]] = field(default_factory=list)
+
+
+def export_project(path: Path, kinds: Sequence[Kind], *, only: Sequence[str] = ()) -> list[Thing]:
+    """Writes the things of some kinds (those named `only`, where given) to the zip file `path`; returns them.
+
+    Raises UserError where there is nothing to write, a name is unknown, or a job still works on one of them.
+    """
+    chosen = [each for kind in kinds for each in things(kind) if not only or each.name in only]
+    missing = set(only) - {each.name for each in chosen}
+    if missing:
+        raise UserError(
+            f"Nothing is called {quoted(min(missing))} among {', '.join(kind.name for kind in kinds)}."
+        )
+    if not chosen:
+        raise UserError("There is nothing to archive yet: no draft, run, evaluation or finetune.")
+    with store_lock(), replacing(path) as aside:
+        for each in chosen:
+            if each.kind.name in ("run", "evaluation", "finetune") and users(each.kind, each.name):
+                raise UserError(
+                    f"A job still works on the {each.kind.name} {each.name!r}. Wait for it, or cancel it."
+                )
+        _write(aside, chosen)
+    return chosen
+
+
+def _write(path: Path, chosen: Sequence[Thing]) -> None:
+    listed: dict[str, dict[str, Any]] = {}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, name in _named(chosen):
+            kind = zipfile.ZIP_STORED if file.suffix in _PACKED else zipfile.ZIP_DEFLATED
+            archive.write(file, name, kind)
+            listed[name] = {"sha256": file_digest(file), "n_bytes": file.stat().st_size}
+        named = [{"kind": each.kind.name, "name": each.name} for each in chosen]
+        told = {"format": FORMAT, "made": now(), "things": named, "files": listed}
+        archive.writestr(MANIFEST, json.dumps(told, ensure_ascii=False, indent=1))
+
+
+def _named(chosen: Sequence[Thing]) -> Iterator[tuple[Path, str]]:
+    """Each file with its name in the archive, which is its place below SOCRATES_HOME."""
+    for each in chosen:
+        for file in each.files():
+            below = file.relative_to(home())
+            states = each.kind.name == "finetune" and below.parts[2].startswith(_OF_TRAINING)
+            if not states and not file.name.endswith((".lock", ".part")):
+                yield file, below.as_posix()
+
+
+def import_project(path: Path) -> Brought:
+    """Brings in the things of an archive; what is here under the same name stays as it is.
+
+    Raises UserError, and changes nothing, where the file is no archive of a project, holds anything that its list
+    does not name, or has a file that is not as it was written.
+    """
+    with _opened(path) as archive, tempfile.TemporaryDirectory(dir=folder(), prefix=".importing-") as aside:
+        told = _manifest(archive)
+        _check_members(archive, told)
+        for name, listed in told["files"].items():
+            _extract(archive, name, listed, Path(aside) / name)
+        return _take_in(Path(aside), [(KINDS[each["kind"]], each["name"]) for each in told["things"]])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"{str(path)!r} is not an archive of a project that can be read ({error})."
+        ) from error
+
+
+def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """The archive's list. Raises UserError where it is missing, damaged, or of a later version."""
+    try:
+        info = archive.getinfo(MANIFEST)
+        if info.file_size > _LARGEST_MANIFEST:
+            raise ValueError("too large")
+        told = json.loads(archive.read(info))
+        if told["format"] > FORMAT:
+            raise UserError(
+                f"The archive has format {quoted(told['format'])}; this version knows {FORMAT}. Update the program."
+            )
+        for listed in told["files"].values():
+            if not (isinstance(listed["n_bytes"], int) and re.fullmatch("[0-9a-f]{64}", listed["sha256"])):
+                raise ValueError("a file without its size or digest")
+        named = [(KINDS[each["kind"]], each["name"]) for each in told["things"]]
+        stray = [name for name in told["files"] if not _belongs(name, named)]
+    except (*EDITED, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"The archive's list {MANIFEST!r} is missing or damaged ({quoted(str(error))})."
+        ) from error
+    if stray:
+        raise UserError(
+            f"The archive holds {quoted(stray[0])}, which lies outside what it says to hold. Nothing was imported."
+        )
+    return dict(told)
+
+
+def _belongs(name: str, listed: Sequence[tuple[Kind, str]]) -> bool:
+    """Whether a file's place is a plain one inside a thing that the archive says to hold."""
+    parts = name.split("/")
+    if len(parts) < 2 or not all(_SEGMENT.fullmatch(part) and not part.startswith(".") for part in parts):
+        return False
+    kinds = [(kind, name) for kind, name in listed if kind.folder == parts[0]]
+    if len(parts) > 2:
+        return any(name == parts[1] for kind, name in kinds if not kind.endings)
+    file = PurePosixPath(parts[1])
+    return any(file.stem == name and file.suffix in kind.endings for kind, name in kinds)
+
+
+def _check_members(archive: zipfile.ZipFile, told: dict[str, Any]) -> None:
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    if sorted(names) != sorted([MANIFEST, *told["files"]]):
+        raise UserError(
+            f"The archive does not hold exactly the files that {MANIFEST!r} lists. Nothing was imported."
+        )
+    if len({name.casefold() for name in names}) != len(names):
+        raise UserError("Two names in the archive differ in case alone. Nothing was imported.")
+    for member in members:
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise UserError(f"{quoted(member.filename)} in the archive is a link. Nothing was imported.")
+        if member.filename != MANIFEST and member.file_size != told["files"][member.filename]["n_bytes"]:
+            raise UserError(
+                f"{quoted(member.filename)} in the archive has another size than it was written with."
+            )
+    needed, free = sum(each["n_bytes"] for each in told["files"].values()), shutil.disk_usage(home()).free
+    if needed > free:
+        raise UserError(
+            f"The archive needs {needed / 1e6:,.0f} MB and {free / 1e6:,.0f} MB are free. Free some space."
+        )
+
+
+def _extract(archive: zipfile.ZipFile, name: str, listed: dict[str, Any], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with archive.open(name) as packed, target.open("xb") as file:
+        digest = _copy(packed, file, listed["n_bytes"])
+    target.chmod(0o600)
+    if digest != listed["sha256"]:
+        raise UserError(f"{quoted(name)} in the archive is not as it was written. Nothing was imported.")
+
+
+def _copy(packed: IO[bytes], file: IO[bytes], n_bytes: int) -> str:
+    """Copies at most `n_bytes`, however much comes, and returns the SHA-256 of what came."""
+    found, left = hashlib.sha256(), n_bytes + 1
+    while left and (part := packed.read(min(_CHUNK, left))):
+        found.update(part)
+        file.write(part)
+        left -= len(part)
+    return found.hexdigest()
+
+
+def _take_in(aside: Path, named: Sequence[tuple[Kind, str]]) -> Brought:
+    brought = Brought()
+    with store_lock():
+        for kind, name in named:
+            here = {each.name: each for each in things(kind)}.get(name)
+            if here is not None:
+                (brought.same if _same(here, aside) else brought.taken).append((kind.name, name))
+                continue
+            for path in sorted((aside / kind.folder).glob("*")):
+                if path.name == name or (kind.endings and path.stem == name):
+                    os.replace(path, folder(kind.folder) / path.name)
+            brought.added.append((kind.name, name))
+    return brought
+
+
+def _same(here: Thing, aside: Path) -> bool:
+    return all(
+        (aside / name).is_file() and file_digest(aside / name) == file_digest(file)
+        for file, name in _named([here])
+    )
+
+
+def own_kinds() -> list[Kind]:
+    """The kinds that an archive holds unless others are asked for."""
+    return [kind for kind in KINDS.values() if kind.own]

@@ -1,0 +1,146 @@
+"""Proof that what is stored is whole: digests and numbers worked out anew from the rows."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from socrates_core import sealing
+from socrates_core.corpus.splits import load_split
+from socrates_core.corpus.store import open_corpus
+from socrates_core.drafts import store as drafts
+from socrates_core.errors import UserError
+from socrates_core.evaluation.results import load_evaluation
+from socrates_core.files import read_json, read_parquet
+from socrates_core.finetuning import library
+from socrates_core.finetuning.spec import load_training
+from socrates_core.jobs.store import read_job
+from socrates_core.keeping.things import KINDS, things
+from socrates_core.simulation.experiments import load_experiment
+from socrates_core.simulation.results import load_run
+from socrates_core.simulation.spec import load_spec
+
+TOLERANCE = 1e-9  # of a number worked out anew, on the scale's own values
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing with what is wrong with it; empty where it is whole."""
+
+    kind: str
+    name: str
+    problem: str
+
+    @property
+    def whole(self) -> bool:
+        return not self.problem
+
+
+def verify() -> Iterator[Verdict]:
+    """A verdict a thing, one after the other, and at the end one a seal."""
+    for kind in KINDS.values():
+        for each in things(kind):
+            if kind.name in _CHECKS:
+                yield Verdict(kind.name, each.name, _problem(_CHECKS[kind.name], each.name))
+    try:
+        for seal in sealing.verify():
+            yield Verdict("seal", str(seal.number), seal.problem)
+    except UserError as error:
+        yield Verdict("seal", "head", str(error))
+
+
+def _problem(check: Callable[[str], str], name: str) -> str:
+    try:
+        return check(name)
+    except UserError as error:
+        return str(error)
+
+
+def check_run(run_id: str) -> str:
+    """What is wrong with a run: its digests, then every cell's numbers beside those worked out from people's rows."""
+    spec = load_spec(run_id)
+    if not (spec.path / "manifest.json").exists():
+        return ""  # it has no answers yet
+    run = load_run(run_id)
+    rows = run.people
+    stored = read_parquet(spec.path / "cells.parquet").to_pylist()
+    answered = int(rows["valid_mass"].notna().sum())
+    if (len(rows), answered) != (run.manifest.get("n_cells"), run.manifest["n_answered"]):
+        return f"It says {run.manifest['n_answered']} answers and has {answered}."
+    groups = dict(iter(rows[rows["valid_mass"].notna()].groupby(["condition", "outcome"])))
+    if set(groups) != {(row["condition"], row["outcome"]) for row in stored}:
+        return "Its cells are not those of its answers."
+    for row in stored:
+        group, values = groups[row["condition"], row["outcome"]], np.array(row["values"], dtype=float)
+        given = [
+            np.asarray(each, dtype=float) for each in group.loc[group["valid_mass"] > 0, "probabilities"]
+        ]
+        shares = np.mean(given, axis=0) if given else np.full(len(values), np.nan)
+        mean = float(shares @ values)
+        spread = math.sqrt(max(float(shares @ values**2) - mean**2, 0)) if given else math.nan
+        again = [mean, spread, float(group["valid_mass"].mean()), *shares]
+        before = [row["mean"], row["sd"], row["valid_mass"], *row["probabilities"]]
+        span = max(float(np.ptp(values)) if len(values) else 0.0, 1.0)
+        if row["n"] != len(given) or not _close(again, before, span):
+            return f"The numbers of {row['condition_name']!r} on {row['outcome_name']!r} do not follow from its answers."
+    return ""
+
+
+def _close(again: list[float], before: list[float | None], span: float) -> bool:
+    told = [math.nan if value is None else value for value in before]
+    # a spread is the root of a difference, which keeps half of the digits
+    return len(again) == len(told) and bool(
+        np.allclose(again[:1] + again[2:], told[:1] + told[2:], rtol=0, atol=TOLERANCE * span, equal_nan=True)
+        and np.allclose(again[1], told[1], rtol=0, atol=1e-6 * span, equal_nan=True)
+    )
+
+
+def check_evaluation(evaluation_id: str) -> str:
+    """What is wrong with an evaluation: its digests, its counts, and every mean beside one worked out anew."""
+    found = load_evaluation(evaluation_id)
+    rows = found.rows
+    answered = rows[rows["probabilities"].notna()]
+    if (len(rows), len(answered)) != (found.manifest["n_rows"], found.manifest["n_answered"]):
+        return f"It says {found.manifest['n_answered']} answers and has {len(answered)}."
+    for given, values, mean in zip(
+        answered["probabilities"], answered["values"], answered["mean"], strict=True
+    ):
+        again = float(np.asarray(given, dtype=float) @ np.asarray(values, dtype=float))
+        if not (math.isnan(again) and (mean is None or math.isnan(mean))) and abs(
+            again - mean
+        ) > TOLERANCE * max(1.0, float(np.max(np.abs(values)))):
+            return "A mean does not follow from its probabilities."
+    return ""
+
+
+def _opens(opening: Callable[[str], object]) -> Callable[[str], str]:
+    """A check that a thing opens; its reader proves its digest where it has one."""
+
+    def check(name: str) -> str:
+        opening(name)
+        return ""
+
+    return check
+
+
+def _check_draft(name: str) -> str:
+    drafts.open_draft(name)
+    kept = len(list((drafts.drafts_folder() / name).glob("v[0-9]*.json")))
+    lost = kept - len(drafts.versions(name))
+    return f"{lost} of its {kept} versions cannot be read." if lost else ""
+
+
+def _check_scales(name: str) -> str:
+    from socrates_core.settings import home
+
+    read_json(home() / KINDS["scales"].folder / f"{name}.json")
+    return ""
+
+
+_CHECKS: dict[str, Callable[[str], str]] = {
+    "draft": _check_draft, "run": check_run, "experiment": _opens(load_experiment), "evaluation": check_evaluation,
+    "finetune": _opens(load_training), "adapter": lambda name: library.look_up(name).problem,
+    "model": lambda name: library.look_up(name).problem, "split": _opens(load_split), "scales": _check_scales,
+    "corpus": _opens(open_corpus), "job": _opens(read_job),
+}  # fmt: skip
