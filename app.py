@@ -36,7 +36,10 @@ page = st.navigation(
             st.Page(PAGES.finetunes, title="Finetunes", icon=":material/show_chart:"),
             st.Page(PAGES.models, title="Models", icon=":material/smart_toy:"),
         ],
-        "Activity": [st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:")],
+        "Activity": [
+            st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:"),
+            st.Page(PAGES.storage, title="Storage", icon=":material/hard_drive:"),
+        ],
     }
 )
 announce_jobs()

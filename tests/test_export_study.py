@@ -17,6 +17,8 @@ from socrates_core.importing.build import import_study
 from socrates_core.importing.mapping import mapping_from_dict
 from socrates_core.importing.record import Table
 from socrates_core.prompts import render_prompt
+from socrates_core.spreadsheets import csv_text
+from tests.test_browsing import small_corpus, two_arms
 
 COLUMNS = [
     "sample_id", "participant", "demographic", "stimuli", "response", "condition_num", "task_num", "prompt",
@@ -144,3 +146,14 @@ def test_the_command_tells_the_kind_by_the_name_and_refuses_others(small: Corpus
     with pytest.raises(UserError, match="Say what to write"):
         export(tmp_path / "x.csv", study_id="", corpus="", kind="")
     assert not (tmp_path / "x.xlsx").exists()
+
+
+def test_a_text_that_a_spreadsheet_would_run_stays_a_text_in_every_csv(home: Path, tmp_path: Path) -> None:
+    formula = '=HYPERLINK("http://evil.invalid","x")'
+    rows = [{**row, "text": formula, "question": "+1"} for row in two_arms(4)]
+    small_corpus("mine", rows, title=formula)
+    export_study(open_corpus("mine"), "one", "csv", tmp_path / "one.csv")
+    told = pd.read_csv(tmp_path / "one.csv")
+    assert set(told["stimuli"]) == {f"'{formula} +1"} and set(told["response"]) <= set(range(1, 8))
+    table = pd.DataFrame({"@SUM(1)": ["-2+3", "plain", None], "n": [-1.5, 2.0, float("nan")]})
+    assert csv_text(table) == "'@SUM(1),n\n'-2+3,-1.5\nplain,2.0\n,\n"

@@ -28,6 +28,7 @@ class Pages:
     finetunes: str = "pages/train/finetunes.py"
     models: str = "pages/train/models.py"
     jobs: str = "pages/activity/jobs.py"
+    storage: str = "pages/activity/storage.py"
 
 
 PAGES = Pages()
@@ -135,6 +136,17 @@ def newly_ended(jobs: Iterable[Job]) -> list[Job]:
     going_on = {job.id for job in found if job.active or job.can_be_taken_over}
     st.session_state["active_jobs"] = going_on
     return [job for job in found if job.id in before - going_on]
+
+
+def note_archive(path: str, n_things: int) -> None:
+    """Remembers the archive that was written last in this session."""
+    st.session_state["archive"] = (path, n_things)
+
+
+def last_archive() -> tuple[str, int]:
+    """The file of the archive that was written last, "" where none was, and how many things it holds."""
+    path, n_things = st.session_state.get("archive", ("", 0))
+    return str(path), int(n_things)
 
 
 def set_flash(text: str) -> None:

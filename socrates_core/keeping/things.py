@@ -145,11 +145,11 @@ def consequences(kind: Kind, name: str) -> list[str]:
         others = library.needed_by(name)
         return [f"Without it these adapters cannot answer: {', '.join(others)}."] if others else []
     if kind.name == "run":
-        told = [
+        resting = [
             f"The experiment {each!r} rests on it." for each in experiment_ids() if name in _runs_of(each)
         ]
         sealed = ["It is sealed; without its files the seal proves nothing."] if _is_sealed(name) else []
-        return sealed + told
+        return sealed + resting
     if kind.name == "corpus":
         used = sum(_corpus_of(each) == name for each in evaluation_ids())
         told = "Drafts and runs from its studies are shown without people's answers."

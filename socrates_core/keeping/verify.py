@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from socrates_core import sealing
 from socrates_core.corpus.splits import load_split
@@ -17,6 +18,7 @@ from socrates_core.finetuning import library
 from socrates_core.finetuning.spec import load_training
 from socrates_core.jobs.store import read_job
 from socrates_core.keeping.things import KINDS, things
+from socrates_core.settings import home
 from socrates_core.simulation.experiments import load_experiment
 from socrates_core.simulation.results import load_run
 from socrates_core.simulation.spec import load_spec
@@ -83,7 +85,8 @@ def check_run(run_id: str) -> str:
         before = [row["mean"], row["sd"], row["valid_mass"], *row["probabilities"]]
         span = max(float(np.ptp(values)) if len(values) else 0.0, 1.0)
         if row["n"] != len(given) or not _close(again, before, span):
-            return f"The numbers of {row['condition_name']!r} on {row['outcome_name']!r} do not follow from its answers."
+            cell = f"{row['condition_name']!r} on {row['outcome_name']!r}"
+            return f"The numbers of {cell} do not follow from its answers."
     return ""
 
 
@@ -103,14 +106,22 @@ def check_evaluation(evaluation_id: str) -> str:
     answered = rows[rows["probabilities"].notna()]
     if (len(rows), len(answered)) != (found.manifest["n_rows"], found.manifest["n_answered"]):
         return f"It says {found.manifest['n_answered']} answers and has {len(answered)}."
-    for given, values, mean in zip(
-        answered["probabilities"], answered["values"], answered["mean"], strict=True
+    again = [
+        (cell.study_id, cell.condition_num, cell.task_num, cell.part, int(person), mean)
+        for cell in found.cells
+        for person, mean in zip(cell.participants, cell.probabilities @ cell.values, strict=True)
+    ]
+    keys = ["study_id", "condition_num", "task_num", "part", "participant", "mean"]
+    stored = rows[keys].sort_values(keys, ignore_index=True)
+    fresh = pd.DataFrame(again, columns=keys).sort_values(keys, ignore_index=True)
+    span = max(1.0, float(np.nanmax(np.abs(fresh["mean"]), initial=1.0)))
+    if len(stored) != len(fresh) or not stored[keys[:-1]].equals(
+        fresh[keys[:-1]].astype(stored[keys[:-1]].dtypes)
     ):
-        again = float(np.asarray(given, dtype=float) @ np.asarray(values, dtype=float))
-        if not (math.isnan(again) and (mean is None or math.isnan(mean))) and abs(
-            again - mean
-        ) > TOLERANCE * max(1.0, float(np.max(np.abs(values)))):
-            return "A mean does not follow from its probabilities."
+        return "Its rows are not those of its studies."
+    before = stored["mean"].to_numpy(dtype=float)
+    if not np.allclose(fresh["mean"], before, rtol=0, atol=TOLERANCE * span, equal_nan=True):
+        return "A mean does not follow from its probabilities."
     return ""
 
 
@@ -132,8 +143,6 @@ def _check_draft(name: str) -> str:
 
 
 def _check_scales(name: str) -> str:
-    from socrates_core.settings import home
-
     read_json(home() / KINDS["scales"].folder / f"{name}.json")
     return ""
 

@@ -15,7 +15,7 @@ N_CONDITIONS = 200 if FULL else 20
 N_PEOPLE = 1000
 MOST_MB = 1500 if FULL else 700
 LOOKING = """
-import json, resource, sys, time
+import json, re, sys, time
 from pathlib import Path
 from socrates_core.simulation.results import load_run
 from socrates_core.simulation.export import cells_table
@@ -27,7 +27,7 @@ table = cells_table(run)
 run.people.drop(columns="probabilities").to_csv(Path(sys.argv[2]) / "people.csv", index=False)
 print(json.dumps({"kept": n_kept, "cells": n_cells, "effects": n_effects, "rows": len(run.people),
   "exported": len(table), "seconds": time.monotonic() - begun,
-  "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+  "mb": int(re.search("VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024}))
 """
 
 
