@@ -57,7 +57,9 @@ VIEWS = ("Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt
 
 def hostile_home(home: Path) -> list[str]:
     """Fills the home with hostile texts and returns the links of all pages that show them."""
-    rows = [{**row, "text": ALL, "question": f"How much? {ALL}"} for row in two_arms(16)]
+    rows = [
+        {**row, "text": f"{row['condition']} {ALL}", "question": f"How much? {ALL}"} for row in two_arms(16)
+    ]
     small_corpus(
         "mine", rows, title=ALL, topic=ALL, source=ALL, url="javascript:alert(1)", licence=ALL, notes=[ALL]
     )
@@ -72,7 +74,7 @@ def hostile_home(home: Path) -> list[str]:
     drafts.delete(drafts.create(made))
     pairs = zip((own, made), ids, strict=True)
     runs = [submit_simulation(draft, ModelRequest("echo"), draft_id=each).id for draft, each in pairs]
-    words = [Paraphrase(name=XSS[0], outcomes={XSS[3]: ALL})]
+    words = [Paraphrase(name=XSS[0], outcomes={XSS[3]: f"{ALL} Again?"})]
     tried = [Specification(ModelRequest("echo"), "as written", each) for each in ("as written", XSS[0])]
     experiment = submit_experiment(made, tried, paraphrases=words)
     evaluation = submit_evaluation(ModelRequest("echo"), corpus="mine", studies=["one"], cap=4, seed=0)
@@ -110,7 +112,9 @@ def hostile_home(home: Path) -> list[str]:
 
 def look(page: Page, link: str, ran: list[str]) -> None:
     page.goto(link)
-    expect(page.locator("h1, [data-testid=stAlert]").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stMain").locator("h1, textarea, [data-testid=stAlert]").first).to_be_visible(
+        timeout=60_000
+    )
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=60_000)
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
