@@ -119,7 +119,7 @@ def change_the_draft(page: Page) -> str:
 
 def look_at_the_results(page: Page) -> None:
     see(page, "12 of 12 answers")
-    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_test_id("stPlotlyChart").first).to_contain_text("People’s answers")
     page.get_by_text("Effects", exact=True).click()
     see(page, "No calibrated effects")
