@@ -47,7 +47,10 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
                "are forgotten on the page Jobs.")
     )  # fmt: skip
     table = [
-        {"Kind": PLURALS[name], "How many": f"{n:,}" if name in KINDS or name == "bin" else "", "MB": n_bytes / 1e6, "Share": n_bytes / total if total else 0.0}
+        {
+            "Kind": PLURALS[name], "How many": f"{n:,}" if name in KINDS or name == "bin" else "",
+            "MB": n_bytes / 1e6, "Share": n_bytes / total if total else 0.0,
+        }
         for name, (n, n_bytes) in sorted(told.items(), key=lambda item: -item[1][1]) if n or n_bytes
     ]  # fmt: skip
     share = st.column_config.ProgressColumn("Share", format="percent")
