@@ -35,12 +35,14 @@ from socrates_core.sealing import seal
 from socrates_core.settings import folder
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from tests.faults.conftest import quiet_home
 from tests.faults.homes import fill_home
+from tests.faults.test_limits import small_disk
 from tests.faults.trials import command, finish_jobs
 from tests.finetunes import _finetuning_home, finetuning_home
 from tests.test_drafts import make_draft
 
-__all__ = ["_finetuning_home", "finetuning_home"]
+__all__ = ["_finetuning_home", "finetuning_home", "quiet_home"]
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +192,13 @@ GOOD = {"drafts/d/working.json": b"{}"}
 LARGE = {"drafts/d/working.json": bytes(5_000_000)}
 
 
+def _spoilt() -> bytes:
+    """An archive whose packed bytes were changed."""
+    data = bytearray(packed({"drafts/d/working.json": bytes(range(256)) * 40}))
+    data[60:120] = b"\xff" * 60
+    return bytes(data)
+
+
 def _linked() -> bytes:
     link = zipfile.ZipInfo("drafts/d/working.json")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -214,6 +223,7 @@ def _listed(data: bytes, **changes: object) -> dict[str, dict[str, object]]:
     ("data", "told"),
     [
         (lambda: b"", "not an archive"),
+        (_spoilt, "not (an archive|as it was written)"),
         (lambda: b"PK\x03\x04 and then nothing", "not an archive"),
         (lambda: packed(GOOD)[:-40], "not an archive"),
         (lambda: packed(GOOD, format=2), "Update the program"),
@@ -311,3 +321,18 @@ def test_a_home_is_readable_by_its_owner_alone(home: Path) -> None:
         os.umask(before)
     for path in (home, *home.iterdir(), home / "imports" / "a"):
         assert path.is_file() or stat.S_IMODE(path.stat().st_mode) == 0o700, path
+
+
+def test_an_edited_run_is_a_verdict_and_ends_no_other(home: Path) -> None:
+    first, second = a_run("One"), a_run("Two")
+    write_json(folder("runs", first) / "spec.json", {"people": 5})
+    write_json(folder("runs", second) / "manifest.json", [1])
+    assert {f"run {first}", f"run {second}"} <= set(wrong())
+
+
+def test_a_disk_without_room_is_a_sentence_and_brings_in_nothing(quiet_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(packed({"drafts/d/working.json": os.urandom(150_000)}))
+    with small_disk(quiet_home, "100k"):
+        with pytest.raises(UserError, match="Free some space"):
+            import_project(tmp_path / "a.zip")
+        assert not list(quiet_home.rglob("*.json"))

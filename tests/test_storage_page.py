@@ -41,7 +41,7 @@ def test_the_bin_brings_back_and_is_emptied_only_on_a_second_thought(home: Path)
     delete(KINDS["draft"], first)
     delete(KINDS["draft"], second)
     app = open_page(PAGES.storage)
-    app.button(key="bin_restore_0").click().run()
+    next(button for button in app.button if button.label == "Bring back").click().run()
     fine(app)
     assert len(things(KINDS["draft"])) == 1 and len(bin_things()) == 1 and "is back" in app.success[0].value
     assert app.button(key="bin_empty").disabled

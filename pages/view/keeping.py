@@ -86,7 +86,12 @@ def _ask_delete(kind: Kind, name: str) -> None:
         titles = ", ".join(job.title for job in jobs)
         st.markdown(escape(f"In use by {titles}. Wait for it, or cancel it first."))
     st.text(visible(name))
-    if st.button("Move to the bin", icon=":material/delete:", disabled=bool(jobs), key="thing_delete"):
+    if st.button(
+        "Move to the bin",
+        icon=":material/delete:",
+        disabled=bool(jobs),
+        key=f"thing_delete_{kind.name}_{name}",
+    ):
         delete(kind, name)
         state.set_flash(f"{name} is in the bin below, from which it comes back.")
         st.rerun()
@@ -99,10 +104,10 @@ def show_bin() -> None:
         return
     size = sum(each.n_bytes for each in binned)
     with st.expander(f"Bin: {counted(len(binned), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"):
-        for number, each in enumerate(binned[:50]):
+        for each in binned[:50]:
             name, back = st.columns([4, 1], vertical_alignment="center")
             name.text(visible(f"{each.kind.name} {each.name}, {each.n_bytes / 1e6:,.2f} MB"))
-            if back.button("Bring back", key=f"bin_restore_{number}"):
+            if back.button("Bring back", key=f"bin_restore_{each.kind.name}_{each.deleted}_{each.name}"):
                 restore(each.kind, each.name)
                 state.set_flash(f"{each.name} is back.")
                 st.rerun()

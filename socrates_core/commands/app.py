@@ -18,6 +18,7 @@ from socrates_core.settings import TOKEN, folder
 
 ROOT = Path(__file__).parents[2]
 LOCAL = "localhost"
+LOOPBACK = (LOCAL, "127.0.0.1", "::1")
 SHORTEST_TOKEN = 16
 
 
@@ -60,7 +61,7 @@ def app(
 
 def _check_token(host: str) -> None:
     token = os.environ.get(TOKEN, "")
-    if not token and host != LOCAL:
+    if not token and host not in LOOPBACK:
         raise UserError(
             f"Listening on {host!r} lets other machines in, so an access token is needed. Set one and try again: "
             f"export {TOKEN}=$(python3 -c 'import secrets; print(secrets.token_urlsafe())')"

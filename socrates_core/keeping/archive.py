@@ -2,14 +2,15 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -51,12 +52,12 @@ def export_project(path: Path, kinds: Sequence[Kind], *, only: Sequence[str] = (
         )
     if not chosen:
         raise UserError("There is nothing to archive yet: no draft, run, evaluation or finetune.")
-    with store_lock(), replacing(path) as aside:
-        for each in chosen:
-            if each.kind.name in ("run", "evaluation", "finetune") and users(each.kind, each.name):
-                raise UserError(
-                    f"A job still works on the {each.kind.name} {each.name!r}. Wait for it, or cancel it."
-                )
+    for each in chosen:
+        if each.kind.name in ("run", "evaluation", "finetune") and users(each.kind, each.name):
+            raise UserError(
+                f"A job still works on the {each.kind.name} {each.name!r}. Wait for it, or cancel it."
+            )
+    with replacing(path) as aside:
         _write(aside, chosen)
     return chosen
 
@@ -65,9 +66,11 @@ def _write(path: Path, chosen: Sequence[Thing]) -> None:
     listed: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, name in _named(chosen):
-            kind = zipfile.ZIP_STORED if file.suffix in _PACKED else zipfile.ZIP_DEFLATED
-            archive.write(file, name, kind)
-            listed[name] = {"sha256": file_digest(file), "n_bytes": file.stat().st_size}
+            info = zipfile.ZipInfo.from_file(file, name)
+            info.compress_type = zipfile.ZIP_STORED if file.suffix in _PACKED else zipfile.ZIP_DEFLATED
+            with file.open("rb") as source, archive.open(info, "w", force_zip64=True) as packed:
+                n_bytes, sha256 = _copy(source, packed)
+            listed[name] = {"sha256": sha256, "n_bytes": n_bytes}
         named = [{"kind": each.kind.name, "name": each.name} for each in chosen]
         told = {"format": FORMAT, "made": now(), "things": named, "files": listed}
         archive.writestr(MANIFEST, json.dumps(told, ensure_ascii=False, indent=1))
@@ -79,8 +82,13 @@ def _named(chosen: Sequence[Thing]) -> Iterator[tuple[Path, str]]:
         for file in each.files():
             below = file.relative_to(home())
             states = each.kind.name == "finetune" and below.parts[2].startswith(_OF_TRAINING)
-            if not states and not file.name.endswith((".lock", ".part")):
-                yield file, below.as_posix()
+            if states or file.name.endswith((".lock", ".part")):
+                continue
+            if file.is_symlink():
+                raise UserError(
+                    f"{str(file)!r} is a link, so its content lies elsewhere. Leave {each.name!r} out."
+                )
+            yield file, below.as_posix()
 
 
 def import_project(path: Path) -> Brought:
@@ -89,22 +97,23 @@ def import_project(path: Path) -> Brought:
     Raises UserError, and changes nothing, where the file is no archive of a project, holds anything that its list
     does not name, or has a file that is not as it was written.
     """
-    with _opened(path) as archive, tempfile.TemporaryDirectory(dir=folder(), prefix=".importing-") as aside:
-        told = _manifest(archive)
-        _check_members(archive, told)
-        for name, listed in told["files"].items():
-            _extract(archive, name, listed, Path(aside) / name)
-        return _take_in(Path(aside), [(KINDS[each["kind"]], each["name"]) for each in told["things"]])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    folder()
     try:
         with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            told = _manifest(archive)
+            _check_members(archive, told)
+            with tempfile.TemporaryDirectory(dir=home(), prefix=".importing-") as aside:
+                for name, listed in told["files"].items():
+                    _extract(archive, name, listed, Path(aside) / name)
+                return _take_in(Path(aside), [(KINDS[each["kind"]], each["name"]) for each in told["things"]])
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(
             f"{str(path)!r} is not an archive of a project that can be read ({error})."
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"{str(path)!r} could not be brought in ({error.strerror or error}). Check the file, and whether "
+            f"{str(home())!r} can be written and has room."
         ) from error
 
 
@@ -173,20 +182,20 @@ def _check_members(archive: zipfile.ZipFile, told: dict[str, Any]) -> None:
 def _extract(archive: zipfile.ZipFile, name: str, listed: dict[str, Any], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with archive.open(name) as packed, target.open("xb") as file:
-        digest = _copy(packed, file, listed["n_bytes"])
+        _, digest = _copy(packed, file, listed["n_bytes"] + 1)
     target.chmod(0o600)
     if digest != listed["sha256"]:
         raise UserError(f"{quoted(name)} in the archive is not as it was written. Nothing was imported.")
 
 
-def _copy(packed: IO[bytes], file: IO[bytes], n_bytes: int) -> str:
-    """Copies at most `n_bytes`, however much comes, and returns the SHA-256 of what came."""
-    found, left = hashlib.sha256(), n_bytes + 1
-    while left and (part := packed.read(min(_CHUNK, left))):
+def _copy(source: IO[bytes], target: IO[bytes], most: float = math.inf) -> tuple[int, str]:
+    """Copies at most `most` bytes, however many come; how many they were, and their SHA-256."""
+    found, n_bytes = hashlib.sha256(), 0
+    while n_bytes < most and (part := source.read(int(min(_CHUNK, most - n_bytes)))):
         found.update(part)
-        file.write(part)
-        left -= len(part)
-    return found.hexdigest()
+        target.write(part)
+        n_bytes += len(part)
+    return n_bytes, found.hexdigest()
 
 
 def _take_in(aside: Path, named: Sequence[tuple[Kind, str]]) -> Brought:

@@ -11,13 +11,15 @@ from socrates_core import sealing
 from socrates_core.corpus.splits import load_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts import store as drafts
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, clipped
 from socrates_core.evaluation.results import load_evaluation
 from socrates_core.files import read_json, read_parquet
 from socrates_core.finetuning import library
 from socrates_core.finetuning.spec import load_training
+from socrates_core.importing.uploads import open_upload
 from socrates_core.jobs.store import read_job
 from socrates_core.keeping.things import KINDS, things
+from socrates_core.margins import margin_files, read_margins
 from socrates_core.settings import home
 from socrates_core.simulation.experiments import load_experiment
 from socrates_core.simulation.results import load_run
@@ -57,6 +59,8 @@ def _problem(check: Callable[[str], str], name: str) -> str:
         return check(name)
     except UserError as error:
         return str(error)
+    except EDITED as error:
+        return f"Its files are not as this program writes them ({clipped(str(error))})."
 
 
 def check_run(run_id: str) -> str:
@@ -151,5 +155,6 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "draft": _check_draft, "run": check_run, "experiment": _opens(load_experiment), "evaluation": check_evaluation,
     "finetune": _opens(load_training), "adapter": lambda name: library.look_up(name).problem,
     "model": lambda name: library.look_up(name).problem, "split": _opens(load_split), "scales": _check_scales,
-    "corpus": _opens(open_corpus), "job": _opens(read_job),
+    "corpus": _opens(open_corpus), "job": _opens(read_job), "upload": _opens(open_upload),
+    "population": _opens(lambda name: read_margins(margin_files()[name])),
 }  # fmt: skip
