@@ -28,6 +28,8 @@ BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spel
 TODAY = datetime(2024, 7, 26)  # told to templates that print a date, so that answers do not change daily
 PROBE = Prompt("You answer surveys.", "How are you?")
 CHUNK = 256
+NO_WIDTH = "\u200b"
+NOTHING = re.compile(r"(?!)")
 
 
 class Chat:
@@ -46,14 +48,21 @@ class Chat:
         self.end: int | None = None
         self._settings = _settings(path)
         self._tokenizer = _load_tokenizer(path)
+        self._control = NOTHING
         self._template = _compile(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
+        self._control = self._control_tokens()
         merged = " system-in-user" if self._merge_system else ""
         self.difference = " plain" if self._template is None else merged
         self.vocabulary = Vocabulary(_digit_tokens(self._tokenizer), self._end_tokens(base or path))
 
     def render(self, prompt: Prompt) -> str:
-        """The whole text that the model continues, up to where its answer begins."""
+        """The whole text that the model continues, up to where its answer begins.
+
+        A control token that the prompt's own text spells out is broken by a space without width, so that no study can
+        end a turn or begin another.
+        """
+        prompt = self._harmless(prompt)
         if self._template is None:
             told = [*(f"{asked}\n\nAnswer:\n{answered}" for asked, answered in prompt.shots), prompt.user]
             return "\n\n".join(part for part in (prompt.system, *told) if part) + "\n\nAnswer:\n"
@@ -80,6 +89,7 @@ class Chat:
 
     def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
         """The token ids of each answer as it follows a prompt, without the end of the turn."""
+        answers = [self.broken(text) for text in answers]
         before = self.render(PROBE)
         prefix, *joined = (
             ids.tolist() for ids in self._encode([before, *(before + text for text in answers)])
@@ -101,6 +111,23 @@ class Chat:
     def spell(self, tokens: Sequence[int] | NDArray[np.int32]) -> str:
         """The text of all `tokens`, special ones as they are written."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+
+    def _control_tokens(self) -> re.Pattern[str]:
+        """The tokenizer's special tokens and whatever else the template marks turns with."""
+        used = self.render(PROBE)
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        named = [each.content for each in added if each.special or each.content in used]
+        longest_first = sorted((text for text in named if len(text.strip()) > 1), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first))) if longest_first else NOTHING
+
+    def _harmless(self, prompt: Prompt) -> Prompt:
+        """The prompt with its control tokens broken."""
+        shots = tuple((self.broken(asked), self.broken(answered)) for asked, answered in prompt.shots)
+        return Prompt(self.broken(prompt.system), self.broken(prompt.user), shots)
+
+    def broken(self, text: str) -> str:
+        """`text` with a space without width behind the first letter of every control token."""
+        return self._control.sub(lambda found: f"{found[0][0]}{NO_WIDTH}{found[0][1:]}", text)
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"

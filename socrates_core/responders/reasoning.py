@@ -35,7 +35,7 @@ class ReasonedChat(Chat):
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins."""
         rationale = prompt.rationale if isinstance(prompt, Reasoned) else ""
-        return super().render(prompt) + render_reasoned(rationale).removesuffix(GAP)
+        return super().render(prompt) + self.broken(render_reasoned(rationale)).removesuffix(GAP)
 
     def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
         """The token ids of each answer, gap included, as it follows a rationale, without the end of the turn."""
