@@ -9,7 +9,6 @@ under 400 ms p95, ten sessions at once without an error. Every visit to a study 
 import argparse
 import asyncio
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -143,7 +142,7 @@ def served() -> Iterator[int]:
         wait_for(f"http://localhost:{port}/_stcore/health")
         yield port
     finally:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         server.wait(30)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pages.view import charts, data, frames
@@ -26,6 +27,8 @@ from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
+from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.scripts import analysis
 from socrates_core.seen.record import training_of
 from socrates_core.simulation.export import effects_table
 from socrates_core.simulation.results import Run, load_run
@@ -77,7 +80,7 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 def pairs_of(evaluation: Evaluation, *, without: str = "") -> EffectPairs:
     """The evaluation's effects as the comparison of models assembles them."""
-    pairs = Comparison([evaluation]).pairs("echo (none)")
+    pairs = Comparison([evaluation]).pairs("echo (stand-in)")
     return pairs.where(pairs.study != without)
 
 
@@ -170,6 +173,26 @@ def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evalu
         (first["low"], first["high"]), (first["low_50"], first["high_50"]), (first["low_80"], first["high_80"])
     ]  # fmt: skip
     assert not [trace for trace in figure.data if trace.legendgroup == "echo" and trace.mode == "lines"]
+
+
+def test_a_report_holds_calibrated_effects_and_its_script_computes_them_again(
+    evaluated: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_now("weather")
+    folder = write_report(run, tmp_path / "out")
+    numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
+    for c, effect in enumerate(run.effects, start=1):
+        assert effect.calibrated is not None
+        assert numbers[f"calibrated/0/{c}"] == effect.calibrated.difference
+        assert numbers[f"calibrated_high_80/0/{c}"] == effect.calibrated.high[1]
+    page = (folder / "report.html").read_text()
+    assert 'data-key="calibrated_low_90/0/1"' in page and 'data-key="calibration_coverage_90"' in page
+    assert page.count('class="calibrated"') == 2 * len(run.effects)
+    assert analysis.main(folder) == 0
+    fitted = pd.read_csv(folder / "data" / "calibration.csv")
+    fitted.assign(arm_sd=fitted["arm_sd"] + 0.01).to_csv(folder / "data" / "calibration.csv", index=False)
+    capsys.readouterr()
+    assert analysis.main(folder) == 1 and "calibrated_low_50/0/1" in capsys.readouterr().out
 
 
 def test_an_open_scale_has_no_calibrated_effect(evaluated: Evaluation) -> None:

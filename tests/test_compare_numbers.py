@@ -30,10 +30,10 @@ def test_the_table_holds_the_comparisons_numbers_and_no_valid_mass_of_a_baseline
     measures = comparison.summaries[0].measures
     for name, shown in MEASURES.items():
         assert (
-            table.loc["echo (none)", shown.label] == f"{measures[name].value:.3f}"
+            table.loc["echo (stand-in)", shown.label] == f"{measures[name].value:.3f}"
         )  # three studies: no interval
     assert table.loc["Uniform guess", "Valid mass"] == "–"
-    assert list(comparing.headline(comparison, "valid_mass")["name"]) == ["echo (none)"]
+    assert list(comparing.headline(comparison, "valid_mass")["name"]) == ["echo (stand-in)"]
     assert "Half of the people (ceiling)" in set(
         comparing.headline(comparison, "wasserstein_exact_stated")["name"]
     )
@@ -42,7 +42,7 @@ def test_the_table_holds_the_comparisons_numbers_and_no_valid_mass_of_a_baseline
 @pytest.mark.parametrize("measure", ["wasserstein_exact_stated", "log_score"])
 def test_cells_are_in_order_from_the_worst(starter_home: Path, measure: str) -> None:
     comparison = Comparison([evaluate()])
-    table = comparing.cells_table(comparison, measure, "echo (none)")
+    table = comparing.cells_table(comparison, measure, "echo (stand-in)")
     worse = np.diff(table[measure]) * (1 if measure == "log_score" else -1)
     assert (worse >= 0).all() and len(table) == len(comparison.cells[0])
     for row in table.to_dict("records"):
@@ -62,8 +62,8 @@ def test_the_answers_of_an_item_are_the_people_and_the_mean_predictions_of_its_c
     cell = comparison.cells[0][at]
     own = frame[frame["condition"] == cell.condition]
     expected = {
-        "people": cell.counts / cell.counts.sum(), "echo (none)": cell.probabilities.mean(axis=0),
-        "uniform (none)": np.full(len(cell.values), 1 / len(cell.values)),
+        "people": cell.counts / cell.counts.sum(), "echo (stand-in)": cell.probabilities.mean(axis=0),
+        "uniform (stand-in)": np.full(len(cell.values), 1 / len(cell.values)),
     }  # fmt: skip
     assert set(own["who"]) == set(expected)
     for who, shares in expected.items():

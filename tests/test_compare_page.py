@@ -210,7 +210,7 @@ def test_a_damaged_evaluation_is_a_sentence_and_hides_no_other(starter_home: Pat
     told = fine(app).replace("\\", "")
     for sentence in ("changed or damaged", "cannot be read as JSON", "no evaluation 'gone'"):
         assert sentence in told
-    assert "echo (none)" in app.dataframe[0].value["Who"].tolist()
+    assert "echo (stand-in)" in app.dataframe[0].value["Who"].tolist()
 
 
 def test_hostile_names_stay_text_in_every_view(home: Path) -> None:

@@ -81,9 +81,9 @@ def test_the_numbers_are_the_comparisons_own(written: Written) -> None:
         for name in ("wasserstein_observed", "log_score_low", "wasserstein_exact_stated_high", "n_dropped"):
             if not np.isnan(row[name]):
                 assert numbers[f"{name}/{p}"] == pytest.approx(row[name], rel=1e-12)
-    assert numbers["effects_slope/0"] == comparison.agreements["echo (none)"].slope.value
-    assert numbers["worth_high/1"] == comparison.worths["uniform (none)"].high
-    paired = comparison.paired("brier", "echo (none)", "uniform", lower_is_better=True)
+    assert numbers["effects_slope/0"] == comparison.agreements["echo (stand-in)"].slope.value
+    assert numbers["worth_high/1"] == comparison.worths["uniform (stand-in)"].high
+    paired = comparison.paired("brier", "echo (stand-in)", "uniform", lower_is_better=True)
     assert numbers["paired_brier_n_second_better/0/2"] == paired.n_second_better
     worst = comparison.scores["log_score"].iloc[3]
     assert numbers["cell_log_score/0/3"] == pytest.approx(worst, rel=1e-12)
@@ -139,7 +139,7 @@ def test_the_scripts_agree_where_people_left_out_in_turn_give_the_interval_and_a
     rows["probabilities"] = rows["probabilities"].where(~missing, None)
     vars(found)["rows"] = rows
     comparison = Comparison([found])
-    assert comparison.worths["echo (none)"].interval_over == "people"
+    assert comparison.worths["echo (stand-in)"].interval_over == "people"
     assert comparison.summaries[0].n_dropped == missing.sum() > 20
     agrees(write_comparison_report(comparison, tmp_path / "out"), capsys)
 
@@ -169,7 +169,7 @@ def test_groups_are_compared_where_a_field_is_asked_for(
     comparison = Comparison([evaluated("echo", ["kakadu"], cap=100)])
     folder = write_comparison_report(comparison, tmp_path / "out", field="gender")
     numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
-    assert numbers["parity/0"] == comparison.parity("echo (none)", "gender").difference.value > 0
+    assert numbers["parity/0"] == comparison.parity("echo (stand-in)", "gender").difference.value > 0
     assert numbers["parity_high/0"] > 0 and "parity gap" in Page(folder / "report.html").text
     agrees(folder, capsys)
     for name, column, told in (

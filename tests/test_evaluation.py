@@ -141,8 +141,8 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
     both = Comparison([evaluate_now(ECHO), evaluate_now(UNIFORM, cap=9)])
     table = both.table().set_index("name")
     names = [
-        "echo (none)",
-        "uniform (none)",
+        "echo (stand-in)",
+        "uniform (stand-in)",
         "uniform",
         "condition-blind",
         "majority",
@@ -151,12 +151,14 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
     ]
     assert list(table.index) == names
     n_rows = dict(zip(table.index, table["n_rows"], strict=True))
-    assert n_rows["echo (none)"] == n_rows["uniform (none)"]
+    assert n_rows["echo (stand-in)"] == n_rows["uniform (stand-in)"]
     exact = dict(zip(table.index, table["wasserstein_exact_stated"], strict=True))
-    assert exact["uniform"] == pytest.approx(exact["uniform (none)"], abs=1e-12)  # two ways to the same row
+    assert exact["uniform"] == pytest.approx(
+        exact["uniform (stand-in)"], abs=1e-12
+    )  # two ways to the same row
     assert exact["condition-blind"] < exact["uniform"]
-    paired = both.paired("wasserstein_exact_stated", "echo (none)", "uniform", lower_is_better=True)
-    difference = exact["echo (none)"] - exact["uniform"]
+    paired = both.paired("wasserstein_exact_stated", "echo (stand-in)", "uniform", lower_is_better=True)
+    difference = exact["echo (stand-in)"] - exact["uniform"]
     assert paired.n_studies == 3 and paired.difference.value == pytest.approx(difference)
 
 

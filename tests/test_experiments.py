@@ -24,6 +24,7 @@ from socrates_core.simulation.experiments import (
     Specification,
     cross,
     estimate_cost,
+    experiment_of,
     experiments_folder,
     load_experiment,
     one_order,
@@ -258,6 +259,26 @@ def test_a_run_shows_the_studys_own_words_and_an_experiment_reverses_them(home: 
     assert shown == {
         cell: text.replace("from 1 to 7", "from 7 to 1") for cell, text in texts_of(draft).items()
     }
+
+
+def test_the_command_of_a_run_repeats_its_order(starter_home: Path, tmp_path: Path) -> None:
+    made = submit_experiment(kakadu(3), cross(["echo"], orders=BOTH))
+    assert experiment_of(made.run_ids[1]) == made and experiment_of("no") is None
+    try:
+        assert [store.wait_for(run_id).state for run_id in made.run_ids] == ["done"] * 2
+        for run_id, is_reversed in zip(made.run_ids, (False, True), strict=True):
+            run = load_run(run_id)
+            assert ("reversed" in run.command) == is_reversed
+            (tmp_path / "draft.yaml").write_text(render_draft(run.spec.draft))
+            told = run.command[3:]
+            told[told.index("draft.yaml")] = str(tmp_path / "draft.yaml")
+            again = load_run(as_json(*told)["run_id"])
+            assert again.spec.content_digest() == run.spec.content_digest()
+            assert (
+                again.spec.shown == run.spec.shown and again.manifest["n_cached"] == again.manifest["n_cells"]
+            )
+    finally:
+        end_worker()
 
 
 @pytest.mark.usefixtures("no_worker")

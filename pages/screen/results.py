@@ -13,6 +13,7 @@ from pages.view.seen import headline, run_badge
 from pages.view.text import escape, figure_text, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
+from socrates_core.simulation.experiments import experiment_of
 from socrates_core.simulation.export import cells_table, effects_table, people_table
 from socrates_core.simulation.results import Run, list_runs, load_run
 from socrates_core.simulation.spec import load_spec
@@ -64,6 +65,13 @@ def header(run: Run) -> None:
         st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
         run_badge(run)
     show_seal(run)
+    if made := experiment_of(run.spec.run_id):
+        number = made.run_ids.index(run.spec.run_id) + 1
+        st.page_link(
+            state.PAGES.experiment, icon=":material/stacked_line_chart:",
+            query_params={"experiment": made.experiment_id},
+            label=escape(f"Specification {number} of {len(made.run_ids)} of a panel experiment: {made.draft.title}"),
+        )  # fmt: skip
     if manifest["state"] == "partial":
         st.warning(
             f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "

@@ -72,20 +72,23 @@ class HeldOut:
     n_studies: int
     n_effects: int
 
-    def sentence(self) -> str:
-        """Says whether calibration beats raw effects and constant shrinkage, by more than chance over studies."""
-        miss = {row.method: f"{row.rmse:.3f}" for row in self.rows}
-        covered = round(self.rows[0].coverage[-1] * self.n_effects)
-        told = " ".join(
+    def verdicts(self) -> str:
+        """Which rivals it beats, a sentence each."""
+        return " ".join(
             f"Calibration {_verdict(each.squared_error)} {_NAMES[each.rival]} in size, and "
             f"its 90% intervals {_verdict(each.score, plural=True)} those of sampling error alone around them."
             for each in self.rivals
         )
+
+    def sentence(self) -> str:
+        """Says whether calibration beats raw effects and constant shrinkage, by more than chance over studies."""
+        miss = {row.method: f"{row.rmse:.3f}" for row in self.rows}
+        covered = round(self.rows[0].coverage[-1] * self.n_effects)
         return (
             f"On {self.n_effects} effects of {self.n_studies} studies, each study predicted from the others, "
             f"calibrated effects miss by {miss['calibrated']} of the scale (RMSE), raw effects by {miss['raw']}, "
-            f"raw effects times one constant by {miss['constant']}, no effect at all by {miss['zero']}. {told} "
-            f"The 90% intervals hold {covered} of the {self.n_effects} observed effects."
+            f"raw effects times one constant by {miss['constant']}, no effect at all by {miss['zero']}. "
+            f"{self.verdicts()} The 90% intervals hold {covered} of the {self.n_effects} observed effects."
         )
 
 

@@ -1,6 +1,7 @@
 """The command that serves the dashboard on localhost, once per home."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def app(
     write_json(note, {"host": host, "port": port, **vars(owner_of(server.pid))})
     asks = ", which asks for the access token" if os.environ.get(TOKEN) else ""
     print(f"Socrates is at {_address(host, port)}{asks} (Ctrl-C ends it; running jobs go on)", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = server.wait()
     except KeyboardInterrupt:

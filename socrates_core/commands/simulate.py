@@ -22,6 +22,7 @@ from socrates_core.responders import is_served
 from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL, OFFICIAL_KEY, Elicitation, Service
 from socrates_core.scales import check_scale, parse_scale
 from socrates_core.settings import folder
+from socrates_core.simulation.orders import Order
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from socrates_core.simulation.standard import measure_speed, record_drift
@@ -193,6 +194,9 @@ def simulate(
     precision: AskedPrecision = "auto",
     decoding: AskedDecoding = "exact",
     deterministic: Deterministic = False,
+    order: Annotated[
+        Order, typer.Option(help="Order in which an outcome's answers are listed.")
+    ] = "as written",
     server: Server = OFFICIAL,
     key_variable: KeyVariable = "",
     elicitation: AskedElicitation = "auto",
@@ -208,7 +212,7 @@ def simulate(
     asked = asked.model_copy(update={"panel": asked.panel.model_copy(update=changes)})
     service = service_of(model, server, key_variable, elicitation, samples)
     request = ModelRequest(model, precision, decoding, deterministic, service)
-    job = submit_simulation(asked, request, consent=consent, limit_usd=limit_usd)
+    job = submit_simulation(asked, request, order=order, consent=consent, limit_usd=limit_usd)
     if wait:
         job = follow(job)
         if job.state != "done":

@@ -29,10 +29,11 @@ class Evaluation:
 
     @property
     def model(self) -> str:
-        """The model's name with whatever else decided its answers."""
+        """The model's name with whatever else decided its answers; tells the stand-in uniform from the baseline."""
         card = self.manifest["card"]
         decoding = f", {card['decoding']} decoding" if card["decoding"] != "exact" else ""
-        return f"{card['name']} ({card['precision']}{decoding})"
+        kind = "stand-in" if card["precision"] == "none" else card["precision"]
+        return f"{card['name']} ({kind}{decoding})"
 
     @property
     def partial(self) -> bool:

@@ -48,9 +48,19 @@ def draw_shares(cell: RunCell, top: float) -> Markup:
 
 
 def draw_effect(effect: RunEffect, reach: float) -> Markup:
-    """A zero line, people's dot with its 95% interval above it, the hollow dot of the prediction below."""
+    """A zero line, people's dot with its 95% interval above it, the hollow dot of the prediction below.
+
+    A calibrated effect is the bar under all, its 90% interval, with a tick in its middle.
+    """
     drawn = _LINE.format("zero", 50, 0, 50, 100)
-    people = effect.people
+    people, earned = effect.people, effect.calibrated
+    if earned is not None:
+        low, middle, high = (
+            _place(end, reach) for end in (earned.low[-1], earned.difference, earned.high[-1])
+        )
+        drawn += _LINE.format("calibrated", low, 92, high, 92) + _LINE.format(
+            "calibrated", middle, 85, middle, 99
+        )
     if people is not None and np.isfinite(people.difference):
         if np.isfinite([people.low, people.high]).all():
             drawn += _LINE.format("interval", _place(people.low, reach), 30, _place(people.high, reach), 30)
@@ -69,6 +79,9 @@ def reach_of(effects: Sequence[RunEffect]) -> float:
         for told in (effect.predicted, effect.people) if told is not None
         for end in (told.difference, told.low, told.high)
     ]  # fmt: skip
+    ends += [
+        abs(end) for e in effects if e.calibrated for end in (e.calibrated.low[-1], e.calibrated.high[-1])
+    ]
     return round_reach(ends)
 
 

@@ -37,7 +37,8 @@ def write_report(
 
     `figures` maps file names to contents, SVG and PNG; without them the page draws its own. `seen` says
     what the model was trained on, None as its card does. SHA256SUMS comes last, so a folder without it is unfinished.
-    The same run gives the same files, byte for byte. Raises UserError where the folder cannot take them.
+    The same run with the same calibration gives the same files, byte for byte.
+    Raises UserError where the folder cannot take them.
     """
     drawn = figures or {}
     if not run.cells:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import uniform
+from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.halves import expected_half_sample
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.analysis.metrics import Convention
@@ -53,6 +54,20 @@ QUANTITIES = {  # quantity: what it is, its unit
     "people_effect_share_high": ("upper end of its 95% interval", "share"),
     "people_effect_n": ("people in the condition", "people"),
     "people_effect_n_reference": ("people in the reference condition", "people"),
+    "calibrated": ("people's true effect to expect, given the predicted one", "scale"),
+    "calibration_slope": ("how many times a predicted effect is to be expected of people", "ratio"),
+    "calibration_slope_se": ("its standard error", "ratio"),
+    "calibration_study_sd": ("standard deviation of what differs between studies", "share"),
+    "calibration_arm_sd": ("standard deviation of what differs between conditions of a study", "share"),
+    "calibration_n_studies": ("studies behind the calibration, none of them the draft's own", "studies"),
+    "calibration_n_effects": ("effects behind the calibration", "effects"),
+    "calibration_rmse": ("error of calibrated effects, each study predicted from the others", "share"),
+    "calibration_rmse_raw": ("error of raw predicted effects on the same studies", "share"),
+    "calibration_rmse_zero": ("error of expecting no effect on the same studies", "share"),
+    "calibration_coverage_90": ("share of those observed effects inside their 90% intervals", "share"),
+} | {
+    f"calibrated_{end}_{100 * level:.0f}": (f"{told} end of its {100 * level:.0f}% interval", "scale")
+    for level in LEVELS for end, told in (("low", "lower"), ("high", "upper"))
 } | {
     f"{n}w_{convention}{row}": (
         f"{'cells behind ' if n else ''}W, Wasserstein distance to people in shares of the "
@@ -134,6 +149,7 @@ def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
         found |= {Key(name, cell.outcome, cell.condition): float(number) for name, number in _cell(cell)}
         found |= _shares(cell)
     found |= _overall(found, seen)
+    found |= {Key(f"calibration_{name}"): number for name, number in calibration_row(run).items()}
     draft = run.spec.draft
     outcomes = {outcome.name: o for o, outcome in enumerate(draft.outcomes)}
     conditions = {condition.name: c for c, condition in enumerate(draft.conditions)}
@@ -143,6 +159,18 @@ def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
         for name, number in _effect(effect, None if scale.is_drawn else scale_range(scale)):
             found[Key(name, place[1], place[0])] = float(number)
     return Numbers(found)
+
+
+def calibration_row(run: Run) -> dict[str, float]:
+    """What the calibration of the run's model is and how it held on studies left out; empty without one."""
+    if isinstance(run.calibration, str):
+        return {}
+    fitted, rows = run.calibration.calibration, {row.method: row for row in run.calibration.held_out.rows}
+    parameters = ("slope", "slope_se", "study_sd", "arm_sd", "n_studies", "n_effects")
+    return {name: float(getattr(fitted, name)) for name in parameters} | {
+        "rmse": rows["calibrated"].rmse, "rmse_raw": rows["raw"].rmse, "rmse_zero": rows["zero"].rmse,
+        "coverage_90": float(rows["calibrated"].coverage[-1]),
+    }  # fmt: skip
 
 
 def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
@@ -210,6 +238,13 @@ def _effect(effect: RunEffect, span: float | None) -> Iterator[tuple[str, float]
     yield from {"effect": predicted.difference, "effect_n": predicted.n}.items()
     if span:
         yield "effect_share", predicted.difference / span
+    if (earned := effect.calibrated) is not None:
+        yield "calibrated", earned.difference
+        for level, low, high in zip(LEVELS, earned.low, earned.high, strict=True):
+            yield from {
+                f"calibrated_low_{100 * level:.0f}": low,
+                f"calibrated_high_{100 * level:.0f}": high,
+            }.items()
     if people is None or not people.n + people.n_reference:
         return
     told = {"": people.difference, "_low": people.low, "_high": people.high}

@@ -45,7 +45,7 @@ def render_page(
         low_mass=numbers.get("valid_mass") < LOW_MASS, example=next(asked_cells(run.spec)).question.prompt,
         people_beside=any(cell.people for cell in run.cells), seen=seen, digests=digests,
         sources=study_sources(run), citations=citations(run.manifest["card"]), command=shlex.join(run.command),
-        most_columns=MOST_COLUMNS, number_text=number_text,
+        calibration=run.calibration, most_columns=MOST_COLUMNS, number_text=number_text,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from socrates_core.drafts.originals import CellKey
 from socrates_core.records import DEMOGRAPHICS
-from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining
+from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining, calibration_row
 from socrates_core.reporting.tables import Column, DataTable
 from socrates_core.scales import render_instruction
 from socrates_core.scales.rendering import number_text
@@ -73,7 +73,18 @@ def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTab
             "value": Column("a person's answer in the condition, the mean of several; empty: not in it", "scale"),
             "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
         }),
+        *_calibration(run),
     ]  # fmt: skip
+
+
+def _calibration(run: Run) -> list[DataTable]:
+    """The fitted calibration of the model's effects as a table of one row; none without one."""
+    row = calibration_row(run)
+    if not row:
+        return []
+    table = pd.DataFrame([row])
+    columns = {name: Column(*QUANTITIES[f"calibration_{name}"]) for name in row}
+    return [DataTable("calibration", "what a predicted effect of the model is worth", table, columns)]
 
 
 def _codes(names: list[str]) -> str:

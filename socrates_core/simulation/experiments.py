@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from socrates_core.drafts.originals import CellKey, texts_of
+from socrates_core.drafts.originals import texts_of
 from socrates_core.drafts.spec import Draft, draft_from_dict
 from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import read_json, write_json
@@ -22,7 +22,7 @@ from socrates_core.responders import is_served
 from socrates_core.responders.api.server import Service
 from socrates_core.settings import folder
 from socrates_core.simulation.estimate import estimate
-from socrates_core.simulation.orders import Order, reverse_order
+from socrates_core.simulation.orders import Order, reverse_order, reversed_texts
 from socrates_core.simulation.spec import ModelRequest, RunSpec, freeze_run, queue_run
 from socrates_core.simulation.wordings import AS_WRITTEN, Paraphrase, paraphrased
 
@@ -212,21 +212,9 @@ def _freeze(
     if specification.wording not in worded:
         raise unknown("wording", specification.wording, worded)
     draft = worded[specification.wording]
-    texts = _turned(draft) if specification.order == "reversed" else None
+    texts = reversed_texts(draft) if specification.order == "reversed" else None
     spec = freeze_run(draft, specification.model, people=people, texts=texts, **allowed)
     return replace(spec, run_id=new_id(f"{number:03d} {draft.title}"))
-
-
-def _turned(draft: Draft) -> dict[CellKey, str]:
-    """What every cell shows with its answers listed the other way round, where that can be said."""
-    texts = texts_of(draft)
-    turned = {
-        cell: reverse_order(text, draft.outcomes[cell[1]].scale.scale()) or text
-        for cell, text in texts.items()
-    }
-    if turned == texts:
-        raise UserError("No outcome of this draft lists answers that can be reversed. Leave out that order.")
-    return turned
 
 
 def experiments_folder() -> Path:
@@ -259,6 +247,18 @@ def load_experiment(experiment_id: str) -> Experiment:
     except EDITED as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
     return found
+
+
+def experiment_of(run_id: str) -> Experiment | None:
+    """The newest experiment that the run is a specification of; one that was damaged is passed over."""
+    for experiment_id in experiment_ids():
+        try:
+            found = load_experiment(experiment_id)
+        except UserError:
+            continue
+        if run_id in found.run_ids:
+            return found
+    return None
 
 
 def stop(experiment: Experiment) -> None:

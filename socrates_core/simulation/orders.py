@@ -3,12 +3,30 @@
 import re
 from typing import Literal
 
+from socrates_core.drafts.originals import CellKey, texts_of
+from socrates_core.drafts.spec import Draft
+from socrates_core.errors import UserError
 from socrates_core.records import Scale
 from socrates_core.scales import parse_scale
 from socrates_core.scales.instructions import instruction_start
 from socrates_core.scales.rendering import number_text
 
 Order = Literal["as written", "reversed"]
+
+
+def reversed_texts(draft: Draft) -> dict[CellKey, str]:
+    """What every cell shows with its answers listed the other way round, where that can be said.
+
+    Raises UserError where it can be said of no outcome.
+    """
+    texts = texts_of(draft)
+    turned = {
+        cell: reverse_order(text, draft.outcomes[cell[1]].scale.scale()) or text
+        for cell, text in texts.items()
+    }
+    if turned == texts:
+        raise UserError("No outcome of this draft lists answers that can be reversed. Leave out that order.")
+    return turned
 
 
 def reverse_order(stimulus: str, scale: Scale) -> str | None:

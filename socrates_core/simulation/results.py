@@ -13,11 +13,13 @@ from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
+from socrates_core.drafts.originals import texts_of
 from socrates_core.errors import UserError
 from socrates_core.evaluation.calibrating import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.files import as_written, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.records import Effect, Floats, Precision, Scale
+from socrates_core.simulation.orders import reversed_texts
 from socrates_core.simulation.people import (
     HumanCell,
     open_answers,
@@ -158,8 +160,17 @@ class Run:
             "python", "-m", "socrates_core", "simulate", "draft.yaml", "--model", self.spec.model.name,
             "--precision", precision, "--decoding", card["decoding"],
             *(["--deterministic"] if card.get("deterministic") else []),
+            *(["--order", "reversed"] if self._is_reversed else []),
             *(self.spec.model.service.arguments() if self.spec.model.service else []), "--wait",
         ]  # fmt: skip
+
+    @property
+    def _is_reversed(self) -> bool:
+        draft, shown = self.spec.draft, self.spec.shown
+        try:
+            return shown != texts_of(draft) and shown == reversed_texts(draft)
+        except UserError:
+            return False
 
     @cached_property
     def people(self) -> pd.DataFrame:

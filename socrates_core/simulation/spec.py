@@ -24,6 +24,7 @@ from socrates_core.responders.api.prices import find_price
 from socrates_core.responders.api.server import Service, served_model
 from socrates_core.settings import folder
 from socrates_core.simulation.consent import what_is_sent
+from socrates_core.simulation.orders import Order, reversed_texts
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def submit_simulation(
     model: ModelRequest,
     *,
     draft_id: str | None = None,
+    order: Order = "as written",
     consent: bool = False,
     limit_usd: float | None = None,
 ) -> Job:
@@ -119,7 +121,10 @@ def submit_simulation(
     Raises UserError where the draft has problems, the panel cannot be drawn, or questions would leave this machine
     without `consent`.
     """
-    return queue_run(freeze_run(draft, model, draft_id=draft_id, consent=consent, limit_usd=limit_usd))
+    texts = reversed_texts(draft) if order == "reversed" else None
+    return queue_run(
+        freeze_run(draft, model, draft_id=draft_id, texts=texts, consent=consent, limit_usd=limit_usd)
+    )
 
 
 def freeze_run(

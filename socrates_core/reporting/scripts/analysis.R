@@ -227,6 +227,25 @@ put_people_effect <- function(o, k, rows) {
   put("people_effect_n_reference", length(theirs), o, k)
 }
 
+# People's true effects to expect, with t intervals; `fitted` is the one row of calibration.csv.
+put_calibrated <- function(fitted) {
+  for (name in names(fitted)) put(paste0("calibration_", name), fitted[[name]][1])
+  for (at in grep("^effect_share/", computed$key)) {
+    share <- computed$number[at]
+    if (is.na(share)) next
+    place <- strsplit(computed$key[at], "/", fixed = TRUE)[[1]][-1]
+    span <- span_of(as.numeric(place[1]))
+    spread <- sqrt(fitted$study_sd^2 + fitted$arm_sd^2 + (fitted$slope_se * share)^2)
+    middle <- fitted$slope * share
+    put("calibrated", span * middle, place)
+    for (level in c(50, 80, 90)) {
+      reach <- qt(0.5 + level / 200, fitted$n_studies - 2) * spread
+      put(paste0("calibrated_low_", level), span * (middle - reach), place)
+      put(paste0("calibrated_high_", level), span * (middle + reach), place)
+    }
+  }
+}
+
 wide <- read_data("predicted_wide")
 values <- read_data("values")
 counts <- read_data("people_counts")
@@ -264,5 +283,6 @@ effects <- unique(pairs[, c("outcome", "condition")])
 for (i in seq_len(nrow(effects))) {
   put_people_effect(effects$outcome[i], effects$condition[i], rows_of(pairs, effects$outcome[i], effects$condition[i]))
 }
+if (file.exists(file.path(folder, "data", "calibration.csv"))) put_calibrated(read_data("calibration"))
 
 verdict()

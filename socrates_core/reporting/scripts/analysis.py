@@ -57,7 +57,8 @@ def compute(folder: Path) -> Found:
     found |= overall(found, {f"{o}/{c}" for o, c in seen.itertuples(index=False)})
     for (o, c), rows in by_cell(pairs).items():
         found |= people_effect(f"{o}/{c}", rows, spans[o])
-    return found | effects(cells, values, spans, reference(folder))
+    found |= effects(cells, values, spans, reference(folder))
+    return found | calibrated(found, folder, spans)
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
@@ -213,6 +214,27 @@ def effects(
         if spans[o] > 0:
             found[f"effect_share/{o}/{c}"] = (means[0] - means[1]) / spans[o]
     return found
+
+
+def calibrated(found: Found, folder: Path, spans: dict[int, float]) -> Found:
+    """People's true effects to expect, with t intervals; nothing without a calibration of the model."""
+    if not (folder / "data" / "calibration.csv").exists():
+        return {}
+    fitted = read(folder, "calibration").iloc[0]
+    told = {f"calibration_{name}": float(number) for name, number in fitted.items()}
+    for key, share in found.items():
+        name, _, place = key.partition("/")
+        if name != "effect_share" or np.isnan(share):
+            continue
+        span = spans[int(place.split("/")[0])]
+        spread = np.sqrt(fitted["study_sd"] ** 2 + fitted["arm_sd"] ** 2 + (fitted["slope_se"] * share) ** 2)
+        middle = fitted["slope"] * share
+        told[f"calibrated/{place}"] = span * middle
+        for level in (50, 80, 90):
+            reach = stats.t.ppf(0.5 + level / 200, fitted["n_studies"] - 2) * spread
+            told[f"calibrated_low_{level}/{place}"] = span * (middle - reach)
+            told[f"calibrated_high_{level}/{place}"] = span * (middle + reach)
+    return told
 
 
 def people_effect(place: str, rows: pd.DataFrame, span: float) -> Found:
