@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from socrates_core.jobs.store import Job, read_job
+
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +70,13 @@ def served(home: Path) -> Iterator[int]:
     server.send_signal(signal.SIGINT)
     assert server.wait(30) == 0
     end_worker()
+
+
+def ended(job_id: str) -> Job:
+    """The job, once it is neither queued nor running."""
+    while (job := read_job(job_id)).active:
+        time.sleep(0.2)
+    return job
 
 
 def end_worker() -> None:

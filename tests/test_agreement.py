@@ -12,7 +12,6 @@ from socrates_core.analysis.agreement import (
     agreement,
     compare_by_study,
     sign_agreement,
-    study_means,
 )
 from socrates_core.analysis.bootstrap import Measure, mean_over_studies
 from socrates_core.analysis.metrics import exact_wasserstein
@@ -119,10 +118,6 @@ def test_a_comparison_by_study_is_tighter_than_two_intervals() -> None:
     found = compare_by_study(first, second, lower_is_better=True, seed=1)
     assert found.difference.high < 0
     assert mean_over_studies(hard, seed=1).high > mean_over_studies(hard + 0.01, seed=1).low
-
-
-def test_study_means_leave_missing_values_out() -> None:
-    assert study_means(np.array(["b", "a", "b", "c"]), np.array([1.0, 2, 3, np.nan])) == {"a": 2, "b": 2}
 
 
 def cell(study: str, groups: list[str], *, off: dict[str, float], seed: int, first: int = 0) -> GroupedCell:

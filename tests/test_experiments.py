@@ -33,7 +33,7 @@ from socrates_core.simulation.results import load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec, submit_simulation
 from socrates_core.simulation.wordings import Paraphrase, load_paraphrases, paraphrased
-from tests.conftest import end_worker
+from tests.conftest import end_worker, ended
 from tests.test_cli import as_json, command
 from tests.test_drafts import make_draft
 from tests.test_originals import ASKED, draft_of
@@ -118,7 +118,7 @@ def test_one_command_asks_the_same_people_in_every_specification(home: Path, tmp
     try:
         told = as_json(*asked, "--wait")
         again = submit_experiment(draft, load_experiment(told["experiment_id"]).specifications[:1])
-        assert store.wait_for(again.run_ids[0]).state == "done"
+        assert ended(again.run_ids[0]).state == "done"
         shown = command("experiments", told["experiment_id"])
     finally:
         end_worker()

@@ -27,7 +27,6 @@ from socrates_core.analysis.metrics import (
     mean_score,
     observed_wasserstein,
     stated_wasserstein,
-    total_variation,
     wasserstein,
 )
 from socrates_core.records import Floats
@@ -152,13 +151,6 @@ def test_a_score_averages_cells_within_studies_before_studies() -> None:
     assert (found.n_studies, found.n_cells, found.n_skipped) == (2, 3, 1)
     assert (found.n_rows, found.n_dropped) == (1020, 7)
     assert np.isnan(mean_score([], []).value)
-
-
-def test_total_variation_is_half_the_difference_and_popfidelitys() -> None:
-    first, second = np.array([5.0, 3, 2]), np.array([0.2, 0.3, 0.5])
-    expected = popfidelity.metrics.distance([first / 10], [second], "total_variation")[0]
-    assert total_variation(first, second) == pytest.approx(0.3) == pytest.approx(float(expected))
-    assert np.isnan(total_variation(np.zeros(3), second))
 
 
 # The known wrong ways, each refused.

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from socrates_core.drafts.spec import render_draft
-from socrates_core.jobs import store
 from socrates_core.records import Scale
 from socrates_core.scales import parse_scale, render_instruction
 from socrates_core.simulation.experiments import cross, experiment_of, submit_experiment
 from socrates_core.simulation.orders import reverse_order
 from socrates_core.simulation.results import load_run
-from tests.conftest import end_worker
+from tests.conftest import end_worker, ended
 from tests.test_cli import as_json
 from tests.test_simulation import kakadu
 
@@ -71,7 +70,7 @@ def test_the_command_of_a_run_repeats_its_order(starter_home: Path, tmp_path: Pa
     made = submit_experiment(kakadu(3), cross(["echo"], orders=["as written", "reversed"]))
     assert experiment_of(made.run_ids[1]) == made and experiment_of("no") is None
     try:
-        assert [store.wait_for(run_id).state for run_id in made.run_ids] == ["done"] * 2
+        assert [ended(run_id).state for run_id in made.run_ids] == ["done"] * 2
         for run_id, is_reversed in zip(made.run_ids, (False, True), strict=True):
             run = load_run(run_id)
             assert ("reversed" in run.command) == is_reversed

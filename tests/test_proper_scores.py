@@ -15,9 +15,7 @@ from socrates_core.analysis.proper import (
     FLOOR,
     MEASURES,
     DistributionScore,
-    mean_scores,
     median_answers,
-    pool_reliability,
     reliability,
     score_distributions,
 )
@@ -172,17 +170,6 @@ def test_distributions_over_other_values_are_refused() -> None:
         score(np.arange(1.0, 8), np.ones((2, 5)), np.ones(2))
 
 
-def test_scores_average_cells_within_studies_and_skip_what_is_missing() -> None:
-    values = np.array([1.0, 2])
-    sure, even = np.tile([1.0, 0], (2, 1)), np.full((2, 2), 0.5)
-    cells = [score(values, p, np.array(h)) for p, h in ((even, [1.0, 2]), (sure, [1.0, 2]), (even, [1.0, 1]))]
-    found = mean_scores(["a", "a", "b"], cells)
-    # RPS of even: 1/4; of sure: (0 + 1)/2; study a (1/4 + 1/2)/2, study b 1/4
-    assert found["ranked_probability"].value == pytest.approx((0.375 + 0.25) / 2)
-    assert (found["sd_ratio"].n_cells, found["sd_ratio"].n_skipped) == (2, 1)
-    assert set(found) == set(MEASURES)
-
-
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, SCALES)
 def test_reliability_is_scikit_learns_calibration_curve_of_cumulative_probabilities(
@@ -208,18 +195,3 @@ def test_honest_forecasts_are_reliable_and_sure_ones_are_not() -> None:
     assert reliability(values, honest, human).error < 0.02
     assert reliability(values, sure, human).error > 0.05
     assert (reliability(values, sure, human).happened[:2] > reliability(values, sure, human).said[:2]).all()
-
-
-def test_pooled_cells_are_as_reliable_as_all_their_people_at_once() -> None:
-    values = np.arange(1.0, 8)
-    probabilities, human = people(3, values, n=60)
-    human[5] = math.nan
-    parts = [
-        reliability(values, probabilities[i], human[i]) for i in (slice(0, 7), slice(7, 7), slice(7, 60))
-    ]
-    pooled, whole = pool_reliability(parts), reliability(values, probabilities, human)
-    for name in ("said", "happened", "n"):
-        assert getattr(pooled, name) == pytest.approx(getattr(whole, name), nan_ok=True)
-    assert pooled.error == pytest.approx(whole.error) and (pooled.n_rows, pooled.n_dropped) == (59, 1)
-    with pytest.raises(ValueError, match="no cells"):
-        pool_reliability([])

@@ -15,7 +15,7 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.socsci210 import Request, has_columns, run_import, submit_import
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from tests.conftest import end_worker
+from tests.conftest import end_worker, ended
 from tests.socsci210_rows import AMOUNT, FIVE, asked, plain, study, write_rows
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -254,10 +254,10 @@ def test_an_import_is_a_job_of_the_worker_with_progress_and_a_result(tmp_path: P
     path = write_rows(tmp_path / "rows.parquet", plain("aaaaa"))
     job = submit_import(Request(str(path)))
     try:
-        ended = store.wait_for(job.id)
+        done = ended(job.id)
     finally:
         end_worker()
-    assert (ended.state, store.read_result(job)["responses"]) == ("done", 6)
+    assert (done.state, store.read_result(job)["responses"]) == ("done", 6)
     assert "writing studies" in (job.path / "progress.jsonl").read_text()
     assert open_corpus("socsci210").study_ids() == ["aaaaa"]
 

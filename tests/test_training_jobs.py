@@ -19,7 +19,7 @@ from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import launch, store
-from tests.conftest import ROOT, end_worker
+from tests.conftest import ROOT, end_worker, ended
 from tests.finetunes import _finetuning_home, finetuning_home, losses, spec_of, train, write_spec
 
 __all__ = ["_finetuning_home", "finetuning_home"]
@@ -97,12 +97,12 @@ def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_is_resumed() -
     spec = spec_of(max_steps=40, epochs=40.0)
     job = start(spec)
     trainers(job.id)[0].kill()
-    failed = store.wait_for(job.id)
+    failed = ended(job.id)
     assert failed.state == "failed" and "Resume goes on from its last checkpoint" in failed.message
     n_before = n_steps(job.id)
     store.resume(job.id)
     launch.ensure_worker()
-    done = store.wait_for(job.id)
+    done = ended(job.id)
     assert done.state == "done", done.message
     assert read_history(job.id)[0]["step"].tolist() == list(range(1, 41)) and n_before < 40
     assert store.read_result(done)["model"] == "tuned"
@@ -113,7 +113,7 @@ def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_is_resumed() -
 def test_a_cancelled_finetune_stops_and_publishes_what_it_kept(finetuning_home: Path) -> None:
     job = start(long())
     store.cancel(job.id)
-    assert store.wait_for(job.id).state == "cancelled"
+    assert ended(job.id).state == "cancelled"
     assert (finetuning_home / "adapters" / "tuned" / "card.json").exists()
     assert not trainers(job.id) and len(list(training_path(job.id).glob("checkpoint-*"))) == 1
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import plotly.graph_objects as go
 
@@ -26,16 +25,6 @@ def to_svg_png(figure: go.Figure, *, width: int = 900) -> dict[str, bytes]:
     # A thread of its own, because the caller's may already run an event loop.
     with ThreadPoolExecutor(max_workers=1) as one:
         return one.submit(asyncio.run, _drawn(printed)).result()
-
-
-def figure_files(figure: go.Figure, folder: Path, name: str) -> list[Path]:
-    """The paths of `name`.svg and `name`.png, written into `folder`. Raises UserError like `to_svg_png`."""
-    paths = []
-    for suffix, content in to_svg_png(figure).items():
-        path = folder / f"{name}.{suffix}"
-        path.write_bytes(content)
-        paths.append(path)
-    return paths
 
 
 async def _drawn(figure: go.Figure) -> dict[str, bytes]:

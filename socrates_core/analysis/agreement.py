@@ -103,13 +103,6 @@ def sign_agreement(human: Floats, predicted: Floats) -> Floats:
     return (1 + _sign(human) * _sign(predicted)) / 2
 
 
-def study_means(study: NDArray[np.str_], values: Floats) -> dict[str, float]:
-    """The mean of `values` [e] in each study, missing ones left out; no entry for a study without any."""
-    given = np.isfinite(values)
-    sums = sums_by_study(study[given], np.stack([np.ones(int(given.sum())), values[given]], axis=1))
-    return dict(zip(np.unique(study[given]).tolist(), ratio(sums).tolist(), strict=True))
-
-
 @dataclass(frozen=True)
 class PairedByStudy:
     """The mean difference of two models' scores, first minus second, over the studies that both have.

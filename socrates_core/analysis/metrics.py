@@ -169,14 +169,6 @@ def mean_score(studies: Sequence[str], cells: Sequence[CellScore]) -> Score:
     )
 
 
-def total_variation(first: Floats, second: Floats) -> float:
-    """Half the summed difference of two distributions [k] over the same options, in [0, 1]; or of counts."""
-    ours, theirs = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    if ours.sum() <= 0 or theirs.sum() <= 0:
-        return float("nan")
-    return float(np.abs(ours / ours.sum() - theirs / theirs.sum()).sum() / 2)
-
-
 def _paired(human: Floats, predicted: Floats) -> tuple[Floats, Floats, int]:
     """The answers and predictions of people who have both, and how many have not."""
     h, m = np.asarray(human, dtype=float), np.asarray(predicted, dtype=float)

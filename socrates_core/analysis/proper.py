@@ -5,13 +5,12 @@ distribution. The accuracies are not proper: they reward naming one answer, so e
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from socrates_core.analysis.metrics import CellScore, Score, accuracy, mean_score
+from socrates_core.analysis.metrics import accuracy
 from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.records import Floats
 
@@ -110,14 +109,6 @@ def score_distributions(
     )
 
 
-def mean_scores(studies: Sequence[str], cells: Sequence[DistributionScore]) -> dict[str, Score]:
-    """Each of MEASURES over cells, then studies, as `metrics.mean_score`; a NaN cell is skipped for that measure."""
-    return {
-        name: mean_score(studies, [CellScore(getattr(c, name), c.n_rows, c.n_dropped) for c in cells])
-        for name in MEASURES
-    }
-
-
 def median_answers(probabilities: Floats, values: Floats) -> Floats:
     """The median [n] of each distribution [n, k] over rising `values` [k]: the least with half of the mass.
 
@@ -146,18 +137,6 @@ def reliability(values: Floats, probabilities: Floats, human: Floats, *, n_bins:
 
     sums = total(weight * said), total(weight * happened), total(weight)
     return _reliability(*sums, n_rows=len(found.rows), n_dropped=found.n_dropped)
-
-
-def pool_reliability(cells: Sequence[Reliability]) -> Reliability:
-    """The reliability of several cells together, bin by bin; every person weighs alike. Raises ValueError for none."""
-    if not cells:
-        raise ValueError("there are no cells to pool")
-    said, happened = (
-        np.sum([np.nan_to_num(getattr(c, name)) * c.n for c in cells], axis=0)
-        for name in ("said", "happened")
-    )
-    sums = said, happened, np.sum([c.n for c in cells], axis=0)
-    return _reliability(*sums, n_rows=sum(c.n_rows for c in cells), n_dropped=sum(c.n_dropped for c in cells))
 
 
 def _reliability(said: Floats, happened: Floats, n: Floats, *, n_rows: int, n_dropped: int) -> Reliability:

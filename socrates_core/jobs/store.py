@@ -8,7 +8,6 @@ The queue is in order of priority, then of submission; a job may wait for others
 import json
 import os
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -292,13 +291,6 @@ def resume(job_id: str) -> Job:
 
 def cancel_requested(job: Job) -> bool:
     return (job.path / "cancel").exists()
-
-
-def wait_for(job_id: str, *, poll_seconds: float = 0.2) -> Job:
-    """Blocks until the job is neither queued nor running."""
-    while (job := read_job(job_id)).active:
-        time.sleep(poll_seconds)
-    return job
 
 
 def read_log(job: Job, *, last: int = 400, level: str = "DEBUG", text: str = "") -> list[str]:
