@@ -14,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 from pages.view import sides
 from pages.view.text import escape
 from socrates_core.corpus.splits import load_split, save_split, split_rows, splits
-from socrates_core.corpus.splits_make import make_split
+from socrates_core.corpus.splits_make import OFFICIAL, make_split
 from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.sides import SIDES, count_sides
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
+from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
 from tests.test_pages import HOSTILE, fine, open_page
 
@@ -65,6 +67,43 @@ def test_without_a_split_the_page_says_why_one_is_needed_and_makes_it(starter_ho
     assert shown_spec(app)["split"] == made.name and "new people" in fine(app)
     app.button(key="split_make").click().run()
     assert "already" in app.error[0].value and splits() == [made.name]
+
+
+def test_the_authors_split_is_offered_where_its_file_came_with_the_corpus(starter_home: Path) -> None:
+    sides_told = {"seen": FOUR[:3], "unseen": FOUR[3:]}
+    (open_corpus("starter").path / OFFICIAL["studies"]).write_text(json.dumps(sides_told))
+    app = open_page(PAGE)
+    app.selectbox(key="split_kind").set_value("official studies").run()
+    assert app.number_input(key="split_share").disabled
+    app.button(key="split_make").click().run()
+    made = load_split("starter-official-studies")
+    assert (
+        made.seed is None and dict(made.held_out) == {FOUR[3]: (0,)} and shown_spec(app)["split"] == made.name
+    )
+
+
+def test_a_finetune_can_learn_from_a_few_studies_alone(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split("participants"))
+    assert shown_spec(app)["studies"] == []
+    app.multiselect(key="train:studies:mine").set_value(["kakadu", "talor"]).run()
+    fine(app)
+    assert shown_spec(app)["studies"] == ["kakadu", "talor"] and link(app)["studies"] == "kakadu,talor"
+    again = open_page(PAGE, **link(app))
+    assert shown_spec(again)["studies"] == ["kakadu", "talor"]
+    chosen = choose_rows(TrainingSpec.model_validate(shown_spec(again)))
+    assert set(chosen.train["study_id"]) == {"kakadu", "talor"}
+
+
+def test_reasoning_without_a_rationale_is_refused_before_it_is_queued(starter_home: Path) -> None:
+    spec = TrainingSpec(name="tuned", method="reasoning", split=split())
+    with pytest.raises(UserError, match="came without rationales"):
+        submit_training(spec)
+    rows = choose_rows(spec)
+    others = pd.DataFrame({"study_id": "elsewhere", "sample_id": [1], "reasoning": ["I like it."]})
+    others.to_parquet(rows.corpus.path / "reasoning.parquet")
+    with pytest.raises(UserError, match=f"none for the {len(rows.train):,} rows"):
+        submit_training(spec)
+    assert not store.list_jobs() and not training_ids()
 
 
 def test_the_file_holds_the_form_and_start_queues_it(starter_home: Path) -> None:

@@ -24,9 +24,10 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
         return
     picture = st.container()
     st.subheader("Rows", anchor=False)
+    studies = splitting.choose_studies(split)
     rows = st.container()
     st.subheader("Training", anchor=False)
-    values: dict[str, Any] = {"base": base, "method": method, "split": split}
+    values: dict[str, Any] = {"base": base, "method": method, "split": split, "studies": studies}
     values |= launching.choose_settings(base, size, method, before=before, rows=rows)
     name = launching.free_name(base, method, split)
     values["name"] = launching.field("name", name, f"{base}:{method}:{split}")

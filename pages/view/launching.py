@@ -224,7 +224,7 @@ def _choices(name: str) -> list[str]:
 
 def checked(values: Mapping[str, Any]) -> TrainingSpec:
     """The spec that the form holds. Raises UserError where a field is wrong, or two do not go together."""
-    if any(problem(name, value) for name, value in values.items()):
+    if any(problem(name, value) for name, value in values.items() if name in FIELDS):
         raise UserError("It can start once what is marked in red above is mended.")
     return spec_from_dict(values, "These settings do not go together")
 

@@ -8,7 +8,7 @@ from pages.view import state
 from pages.view.parts import linked_box
 from pages.view.text import escape
 from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
-from socrates_core.corpus.splits_make import make_split
+from socrates_core.corpus.splits_make import make_split, official_kinds, read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 
@@ -16,6 +16,7 @@ HELD_OUT: dict[Kind, str] = {
     "studies": "studies that it never saw", "conditions": "new conditions of studies that it knows",
     "outcomes": "new outcomes of studies that it knows", "participants": "new people of studies that it knows",
 }  # fmt: skip
+OFFICIAL = "official "
 
 
 def choose_split() -> str | None:
@@ -38,6 +39,23 @@ def choose_split() -> str | None:
     return chosen
 
 
+def choose_studies(split: str) -> list[str]:
+    """The studies of the split's training side that are learnt from; none chosen means all. Kept in the link."""
+    try:
+        found = load_split(split)
+    except UserError:
+        return []
+    held = set(found.held_out) if found.kind == "studies" else set()
+    known = [study for study in found.studies if study not in held]
+    linked = [study for study in (state.parameter("studies") or "").split(",") if study in known]
+    chosen = st.multiselect(
+        "Only these studies", known, default=linked, key=f"train:studies:{split}",
+        placeholder=f"All {len(known)} studies of the training side",
+    )  # fmt: skip
+    state.set_parameters(studies=",".join(chosen) or None)
+    return chosen
+
+
 def _describe(name: str) -> None:
     try:
         split = load_split(name)
@@ -51,20 +69,31 @@ def _describe(name: str) -> None:
 def _make(found: list[str]) -> None:
     left, middle, right, last = st.columns(4)
     corpus = left.selectbox("Corpus", found, key="split_corpus", bind="query-params")
-    kind = middle.selectbox("Hold out", KINDS, key="split_kind", bind="query-params")
+    published = [OFFICIAL + each for each in official_kinds(open_corpus(corpus))] if corpus else []
+    kind = middle.selectbox(
+        "Hold out", [*KINDS, *published], key="split_kind", bind="query-params",
+        help="What the data's own authors hold out is offered where its file came with the corpus.",
+    )  # fmt: skip
+    fixed = kind in published
     share: Any = right.number_input(
-        "Share held out", 0.01, 0.99, 0.25, step=0.05, key="split_share", bind="query-params"
+        "Share held out", 0.01, 0.99, 0.25, step=0.05, key="split_share", bind="query-params", disabled=fixed
     )
     seed: Any = last.number_input(
-        "Seed of the split", 0, value=0, step=1, key="split_seed", bind="query-params"
+        "Seed of the split", 0, value=0, step=1, key="split_seed", bind="query-params", disabled=fixed
     )
-    usual = f"{corpus}-{kind}-{round(100 * share)}-seed{seed}".lower()
+    usual = f"{corpus}-{kind}" if fixed else f"{corpus}-{kind}-{round(100 * share)}-seed{seed}"
+    usual = usual.replace(" ", "-").lower()
     name = st.text_input("Name of the split", usual, key=f"split_name:{usual}")
     if st.button("Make this split", icon=":material/add:", key="split_make"):
         try:
             if name in splits():
                 raise UserError(f"There is a split {name!r} already. Choose another name.")
-            made = make_split(open_corpus(corpus), kind, name=name, share=share, seed=seed)
+            found_corpus = open_corpus(corpus)
+            made = (
+                read_official(found_corpus, kind.removeprefix(OFFICIAL), name=name)
+                if fixed
+                else make_split(found_corpus, kind, name=name, share=share, seed=seed)
+            )
         except UserError as error:
             st.error(escape(str(error)), icon=":material/error:")
             return

@@ -157,6 +157,12 @@ def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = N
     return split
 
 
+def official_kinds(corpus: Corpus) -> list[str]:
+    """The kinds of official split whose files came with the corpus."""
+    return [kind for kind, name in OFFICIAL.items() if (corpus.path / name).is_file()
+            or (corpus.path / "metadata" / name).is_file()]  # fmt: skip
+
+
 def _official_file(path: Path, file_name: str) -> Path:
     """The file `path` itself, or that of the name in the folder or its `metadata`."""
     for file in (path, path / file_name, path / "metadata" / file_name):

@@ -7,7 +7,8 @@ from socrates_core.evaluation.submission import submit_evaluation_after
 from socrates_core.files import write_text
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
-from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.rationales import load_rationales
+from socrates_core.finetuning.rows import Chosen, choose_rows
 from socrates_core.finetuning.spec import TITLES, Method, TrainingSpec, load_spec_file, trainings_folder
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
@@ -54,7 +55,9 @@ def _freeze(spec: TrainingSpec) -> str:
             "'lora'."
         )
     check_name(spec.name)
-    leaks = find_leaks(spec, choose_rows(spec))
+    chosen = choose_rows(spec)
+    check_rationales(spec, chosen)
+    leaks = find_leaks(spec, chosen)
     if leaks and not spec.accept_leaks.strip():
         raise UserError(
             f"{leaks[0].told} Nothing was started. Change the split, or say in 'accept_leaks' why it does not matter; "
@@ -63,6 +66,19 @@ def _freeze(spec: TrainingSpec) -> str:
     training_id = new_id(spec.name)
     write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
     return training_id
+
+
+def check_rationales(spec: TrainingSpec, chosen: Chosen) -> None:
+    """Raises UserError where a finetune with rationales has none for the rows that it would learn from."""
+    if spec.method != "reasoning":
+        return
+    told = load_rationales(chosen.corpus, spec.rationales)
+    if chosen.train.merge(told, on=["study_id", "sample_id"]).empty:
+        raise UserError(
+            f"The rationales {spec.rationales!r} have none for the {len(chosen.train):,} rows that would be learnt "
+            "from. Choose others, or let a model write some: python -m socrates_core rationales NAME "
+            f"--split {spec.split} --model MODEL"
+        )
 
 
 def check_name(name: str) -> None:
