@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import stat
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -257,6 +258,17 @@ def test_a_hostile_or_damaged_archive_is_refused_whole(
         path for path in tmp_path.rglob("*") if path.is_file() and path.name not in ("a.zip", "store.lock")
     ]
     assert left == []
+
+
+def test_what_a_killed_import_left_aside_goes_with_the_next_one_a_day_later(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip").write_bytes(packed(GOOD))
+    for name, age in ((".importing-old", 2 * 86_400), (".importing-new", 60)):
+        (home / name / "drafts").mkdir(parents=True)
+        os.utime(home / name, (time.time() - age,) * 2)
+    import_project(tmp_path / "a.zip")
+    assert [path.name for path in home.glob(".importing-*")] == [".importing-new"]
 
 
 def test_an_archive_brings_in_a_draft_and_its_file_is_private(home: Path, tmp_path: Path) -> None:

@@ -180,20 +180,26 @@ def _requests(corpus: Corpus, study: str, rows: pd.DataFrame) -> Iterator[Prompt
         yield render_request(profiles[person], stimulus.stimulus, stimulus.scale, float(value))
 
 
-def _written_for(corpus: Corpus, name: str) -> Path:
-    """The table of the rationales called `name`. Raises UserError where it is not one for `corpus`."""
+def open_rationales(name: str) -> tuple[Path, dict[str, Any]]:
+    """The table of the rationales called `name`, with its manifest. Raises UserError where it is not as written."""
     if name not in rationale_names():
         hint = f"Or {OWN!r} for those that came with the data."
         raise unknown("set of rationales", name, rationale_names(), hint)
     path = folder("rationales") / f"{name}.parquet"
     manifest = _read_manifest(path)
+    if manifest.get("sha256") != file_digest(path):
+        raise UserError(f"{str(path)!r} is not as it was written. Run the command 'rationales' for it again.")
+    return path, manifest
+
+
+def _written_for(corpus: Corpus, name: str) -> Path:
+    """The table of the rationales called `name`. Raises UserError where it is not one for `corpus`."""
+    path, manifest = open_rationales(name)
     if manifest.get("corpus_digest") != corpus_digest(corpus):
         raise UserError(
             f"The rationales {name!r} were written for the corpus {manifest.get('corpus')!r} as it was then, not for "
             f"{corpus.name!r} as it is now. Let them be written again under another name."
         )
-    if manifest.get("sha256") != file_digest(path):
-        raise UserError(f"{str(path)!r} is not as it was written. Run the command 'rationales' for it again.")
     return path
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ from socrates_core.settings import folder, home
 
 MANIFEST = "project.json"
 FORMAT = 1
+ASIDE = ".importing-"  # begins the name of a folder that an archive is unpacked in
+DAY = 24 * 3600.0
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 50 << 20
 _PACKED = (".parquet", ".safetensors", ".zip", ".xlsx", ".sav")  # small already
@@ -98,11 +101,12 @@ def import_project(path: Path) -> Brought:
     does not name, or has a file that is not as it was written.
     """
     folder()
+    _clear_abandoned()
     try:
         with zipfile.ZipFile(path) as archive:
             told = _manifest(archive)
             _check_members(archive, told)
-            with tempfile.TemporaryDirectory(dir=home(), prefix=".importing-") as aside:
+            with tempfile.TemporaryDirectory(dir=home(), prefix=ASIDE) as aside:
                 for name, listed in told["files"].items():
                     _extract(archive, name, listed, Path(aside) / name)
                 return _take_in(Path(aside), [(KINDS[each["kind"]], each["name"]) for each in told["things"]])
@@ -115,6 +119,13 @@ def import_project(path: Path) -> Brought:
             f"{str(path)!r} could not be brought in ({error.strerror or error}). Check the file, and whether "
             f"{str(home())!r} can be written and has room."
         ) from error
+
+
+def _clear_abandoned() -> None:
+    """Removes what imports that were killed left aside a day ago or earlier; a younger one may be at work."""
+    for path in home().glob(f"{ASIDE}*"):
+        if time.time() - path.lstat().st_mtime > DAY:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from socrates_core.errors import EDITED, UserError, clipped
 from socrates_core.evaluation.results import load_evaluation
 from socrates_core.files import read_json, read_parquet
 from socrates_core.finetuning import library
+from socrates_core.finetuning.rationales import open_rationales
 from socrates_core.finetuning.spec import load_training
 from socrates_core.importing.uploads import open_upload
 from socrates_core.jobs.store import read_job
@@ -157,4 +158,5 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "model": lambda name: library.look_up(name).problem, "split": _opens(load_split), "scales": _check_scales,
     "corpus": _opens(open_corpus), "job": _opens(read_job), "upload": _opens(open_upload),
     "population": _opens(lambda name: read_margins(margin_files()[name])),
+    "rationales": _opens(open_rationales),
 }  # fmt: skip
