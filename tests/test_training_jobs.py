@@ -15,11 +15,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from socrates_core.corpus.splits import load_split, split_rows
+from socrates_core.corpus.store import open_corpus
+from socrates_core.evaluation.results import load_evaluation
+from socrates_core.evaluation.spec import evaluation_ids
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import launch, store
 from tests.conftest import ROOT, end_worker, ended
+from tests.faults.trials import command
 from tests.finetunes import _finetuning_home, finetuning_home, losses, spec_of, train, write_spec
 
 __all__ = ["_finetuning_home", "finetuning_home"]
@@ -108,6 +113,25 @@ def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_is_resumed() -
     assert store.read_result(done)["model"] == "tuned"
     train(spec.model_copy(update={"name": "whole"}), "whole")
     assert losses(job.id) == losses("whole")
+
+
+def test_a_command_trains_then_asks_the_base_and_the_new_model_the_held_out_side() -> None:
+    told = command("train", str(write_spec(spec_of(max_steps=2))), "--evaluate", "--wait")
+    assert "Its model is tuned" in told
+    evaluations = [job for job in store.list_jobs() if job.kind == "evaluate"]
+    assert [ended(job.id).state for job in evaluations] == ["done", "done"]
+    base, tuned = sorted(
+        map(load_evaluation, evaluation_ids()), key=lambda each: each.spec.model.name == "tuned"
+    )
+    assert (base.spec.model.name, tuned.spec.model.name) == ("tiny", "tuned")
+    held = split_rows(open_corpus("made"), load_split("held"), "eval")
+    for each in (base, tuned):
+        assert not each.partial and set(each.rows["participant"]) == set(held["participant"])
+    before, after = (
+        each.rows.sort_values(["study_id", "sample_id"])["mean"].to_numpy(dtype=float)
+        for each in (base, tuned)
+    )
+    assert len(before) == len(after) and not np.allclose(before, after)
 
 
 def test_a_cancelled_finetune_stops_and_publishes_what_it_kept(finetuning_home: Path) -> None:
