@@ -1,5 +1,5 @@
 # make app: everything from a fresh clone to the dashboard. make test: everything that CI runs.
-# make bench: how fast answers come, and a corpus of full size (BENCH=--quick for some minutes).
+# make bench: how fast answers come, finetuning, and a corpus of full size (BENCH=--quick for some minutes).
 SHELL := /bin/bash
 PORT ?= 8501
 PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
@@ -27,6 +27,7 @@ bench: setup
 	@$(RUN) benchmarks.score $(BENCH)
 	@$(RUN) benchmarks.precision $(BENCH)
 	@$(RUN) benchmarks.memory
+	@$(RUN) benchmarks.train $(BENCH)
 	@$(RUN) benchmarks.scale $(BENCH)
 
 .venv/installed: requirements.txt

@@ -5,7 +5,8 @@
 The corpus is made up (benchmarks/corpus.py). The import runs as its own process through the project's own command; its
 memory is the peak of that process. Every query is asked of every study, first calls included. The peer reads the same
 Parquet files in the same run, without prompt and reasoning: Hugging Face datasets (benchmarks/requirements.txt) into
-pandas, then one group-by a study. It takes part where `datasets` is installed.
+pandas, then one group-by a study. It takes part where `datasets` is installed. The pages come
+last: benchmarks/explore.py.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def main() -> None:
             command = [sys.executable, "-m", "benchmarks.corpus", str(raw), *few]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         measure(raw, Path(scratch))
+        pages("8" if chosen.quick else "40")
 
 
 def measure(raw: Path, scratch: Path) -> None:
@@ -91,6 +93,12 @@ def measure(raw: Path, scratch: Path) -> None:
     for name, (ask, asked) in ways.items():
         line(f"{name}, p95 ms", float(np.percentile(times_of(ask, asked), 95)), "50")
     compare(raw, scratch, corpus.study_ids(), float(np.median(times_of(corpus.tallies, each))), seconds)
+
+
+def pages(visits: str) -> None:
+    """The pages over what was imported, in a process of their own: benchmarks/explore.py."""
+    command = [sys.executable, "-m", "benchmarks.explore", "--visits", visits]
+    subprocess.run(command, check=True, env={**os.environ, "STREAMLIT_LOGGER_LEVEL": "error"})
 
 
 def run_import(raw: Path) -> tuple[float, float]:
