@@ -57,7 +57,12 @@ def header(run: Run) -> None:
         state.go_to(state.PAGES.draft, draft=run.spec.draft_id)
     with st.container(horizontal=True, gap="small"):
         st.badge(escape(card["name"]), icon=":material/smart_toy:")
-        st.badge(f"{card['precision']}, {card['decoding']} decoding", color="gray")
+        how = (
+            "a stand-in"
+            if card["precision"] == "none"
+            else f"{card['precision']}, {card['decoding']} decoding"
+        )
+        st.badge(how, color="gray")
         st.badge(f"{manifest['n_people']:,} people", color="gray")
         st.badge(f"{manifest['n_answered']:,} of {manifest['n_cells']:,} answers", color="gray")
         st.badge(f"{manifest['n_cached']:,} from the cache", color="gray")
