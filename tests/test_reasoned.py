@@ -97,6 +97,10 @@ def by_hand(
     masses = np.zeros(len(options))
     for each in drawn:
         rationale = each.split("\n\nAnswer:")[0].strip()
+        for (
+            mark
+        ) in reference.tokenizer.get_added_vocab():  # what was drawn is read as a text, never as control
+            rationale = rationale.replace(mark, f"{mark[0]}\u200b{mark[1:]}")
         found = reference.score(f"{text}{rationale}\n\nAnswer:", [f" {option}" for option in options])
         masses += found.probabilities * found.valid_mass / 4
     return Scored(masses / masses.sum(), float(masses.sum())), drawn
