@@ -1,5 +1,6 @@
 """The command that serves the dashboard: once a home, on localhost alone, with sentences for what is in the way."""
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,17 @@ def test_a_second_call_says_where_it_runs_and_another_home_is_told_that_the_port
         app_command(served), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert third.returncode == 2 and f"Port {served} is busy" in third.stderr
+
+
+def test_a_command_that_is_ended_takes_its_server_with_it(home: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert command.stdout is not None and str(port) in command.stdout.readline()
+    (server,) = psutil.Process(command.pid).children()
+    command.terminate()
+    assert command.wait(60) == 0 and not server.is_running() and not (home / "dashboard.json").exists()
 
 
 def test_it_listens_on_loopback_alone(served: int) -> None:

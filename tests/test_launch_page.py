@@ -88,7 +88,8 @@ def test_a_finetune_can_learn_from_a_few_studies_alone(starter_home: Path) -> No
     app.multiselect(key="train:studies:mine").set_value(["kakadu", "talor"]).run()
     fine(app)
     assert shown_spec(app)["studies"] == ["kakadu", "talor"] and link(app)["studies"] == "kakadu,talor"
-    again = open_page(PAGE, **link(app))
+    again = open_page(PAGE, **link(app) | {"studies": "kakadu,<b>no</b>,talor"})
+    assert "not on the training side" in again.warning[0].value and "<b>" not in again.warning[0].value
     assert shown_spec(again)["studies"] == ["kakadu", "talor"]
     chosen = choose_rows(TrainingSpec.model_validate(shown_spec(again)))
     assert set(chosen.train["study_id"]) == {"kakadu", "talor"}

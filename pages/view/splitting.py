@@ -47,10 +47,16 @@ def choose_studies(split: str) -> list[str]:
         return []
     held = set(found.held_out) if found.kind == "studies" else set()
     known = [study for study in found.studies if study not in held]
-    linked = [study for study in (state.parameter("studies") or "").split(",") if study in known]
+    linked = list(filter(None, (state.parameter("studies") or "").split(",")))
+    strange = [study for study in linked if study not in known]
+    if strange:
+        st.warning(
+            escape(f"{', '.join(map(repr, strange))}: not on the training side of this split, so left out."),
+            icon=":material/help:",
+        )
     chosen = st.multiselect(
-        "Only these studies", known, default=linked, key=f"train:studies:{split}",
-        placeholder=f"All {len(known)} studies of the training side",
+        "Only these studies", known, default=[study for study in linked if study in known],
+        key=f"train:studies:{split}", placeholder=f"All {len(known)} studies of the training side",
     )  # fmt: skip
     state.set_parameters(studies=",".join(chosen) or None)
     return chosen
@@ -69,7 +75,7 @@ def _describe(name: str) -> None:
 def _make(found: list[str]) -> None:
     left, middle, right, last = st.columns(4)
     corpus = left.selectbox("Corpus", found, key="split_corpus", bind="query-params")
-    published = [OFFICIAL + each for each in official_kinds(open_corpus(corpus))] if corpus else []
+    published = _published(corpus)
     kind = middle.selectbox(
         "Hold out", [*KINDS, *published], key="split_kind", bind="query-params",
         help="What the data's own authors hold out is offered where its file came with the corpus.",
@@ -88,15 +94,22 @@ def _make(found: list[str]) -> None:
         try:
             if name in splits():
                 raise UserError(f"There is a split {name!r} already. Choose another name.")
-            found_corpus = open_corpus(corpus)
-            made = (
-                read_official(found_corpus, kind.removeprefix(OFFICIAL), name=name)
-                if fixed
-                else make_split(found_corpus, kind, name=name, share=share, seed=seed)
-            )
+            opened = open_corpus(corpus)
+            if fixed:
+                made = read_official(opened, kind.removeprefix(OFFICIAL), name=name)
+            else:
+                made = make_split(opened, kind, name=name, share=share, seed=seed)
         except UserError as error:
             st.error(escape(str(error)), icon=":material/error:")
             return
         save_split(made)
         state.set_parameters(split=name)
         st.rerun()
+
+
+def _published(corpus: str) -> list[str]:
+    """What the authors' files that came with the corpus hold out; a damaged corpus is told of once it is split."""
+    try:
+        return [OFFICIAL + each for each in official_kinds(open_corpus(corpus))]
+    except UserError:
+        return []

@@ -159,13 +159,17 @@ def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = N
 
 def official_kinds(corpus: Corpus) -> list[str]:
     """The kinds of official split whose files came with the corpus."""
-    return [kind for kind, name in OFFICIAL.items() if (corpus.path / name).is_file()
-            or (corpus.path / "metadata" / name).is_file()]  # fmt: skip
+    return [kind for kind, name in OFFICIAL.items() if any(map(Path.is_file, _places(corpus.path, name)))]
+
+
+def _places(path: Path, file_name: str) -> tuple[Path, Path]:
+    """Where a folder may hold the file: in itself or in its `metadata`."""
+    return path / file_name, path / "metadata" / file_name
 
 
 def _official_file(path: Path, file_name: str) -> Path:
     """The file `path` itself, or that of the name in the folder or its `metadata`."""
-    for file in (path, path / file_name, path / "metadata" / file_name):
+    for file in (path, *_places(path, file_name)):
         if file.is_file():
             return file
     raise UserError(
