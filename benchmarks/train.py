@@ -1,10 +1,11 @@
 """How fast finetuning is, in how much memory and to which loss, against trl's SFTTrainer on the same examples.
 
-    python -m benchmarks.train [--quick]
+    python -m benchmarks.train [--quick] [--ways "ours,trl"]
 
 The starter model learns by LoRA from the starter corpus. In every round every way takes the same steps from the same
 adapter, in a process of its own, one after the other; ratios are medians over the rounds. Tokens are those of the
-examples, however often a way reads them, or pads them. The first step of each process does not count.
+examples, however often a way reads them, or pads them. The first step of each process does not count. Numbers are
+bf16 where the processor computes in it, else fp32, for every way alike.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
 from socrates_core.responders.chat import open_chat
 from socrates_core.responders.folder import find_model, open_folder
+from socrates_core.responders.local.load import has_bf16
 
 OURS, TRL = "ours", "trl"
 WAYS: dict[str, dict[str, Any]] = {
@@ -44,7 +46,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "trl, padding-free": {"gradient_checkpointing": False, "padding_free": True, "max_length": None},
 }  # fmt: skip
 AT_ONCE = 8  # rows that trl reads at a time, its default
-BAR, TOLERANCE = 2.0, 0.02  # times as many tokens a second; of the loss, relative: bf16
+BAR, TOLERANCE = 2.0, 0.02  # times as many tokens a second; of the loss, relative: rounding in bf16
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,24 @@ def main() -> None:
     arguments.add_argument(
         "--way", choices=WAYS, help="train in this way alone, here, in a home that is ready"
     )
+    arguments.add_argument("--ways", default=",".join(WAYS), help="only these, with commas between them")
     arguments.add_argument("--steps", type=int, default=6)
-    arguments.add_argument("--round", type=int, default=0)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--round", type=int, default=0, help="of --way: the seed of its rows")
     chosen = arguments.parse_args()
     if chosen.way:
         return print(json.dumps(train(chosen.way, spec_of(chosen.steps, chosen.round)).__dict__))
-    n_steps, n_rounds = (3, 1) if chosen.quick else (chosen.steps, 3)
+    n_steps, n_rounds = (3, 1) if chosen.quick else (chosen.steps, chosen.rounds)
+    ways = [way for way in WAYS if way in chosen.ways.split(",")]
+    if OURS not in ways:
+        arguments.error(f"--ways {chosen.ways!r} leaves {OURS!r} out, with which the others are compared")
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         print(
-            f"{machine()}\nstarter, LoRA r16, bf16, 16 examples a step, {n_steps} steps in {n_rounds} rounds"
+            f"{machine()}\nstarter, LoRA r16, {number_format()}, 16 examples a step, {n_steps} steps in {n_rounds} "
+            "rounds"
         )
-        rounds = [{way: measure(way, n_steps, number, folder) for way in WAYS} for number in range(n_rounds)]
+        rounds = [{way: measure(way, n_steps, number, folder) for way in ways} for number in range(n_rounds)]
     report(rounds)
 
 
@@ -86,12 +94,17 @@ def prepare(home: Path) -> None:
     save_split(make_split(open_corpus("starter"), "participants", name="bench", share=0.1))
 
 
+def number_format() -> Literal["bf16", "fp32"]:
+    """What this processor computes in at full speed."""
+    return "bf16" if has_bf16(torch.device("cpu")) else "fp32"
+
+
 def spec_of(n_steps: int, number: int, **changes: Any) -> TrainingSpec:
     """The finetune of round `number`."""
     return TrainingSpec.model_validate({
-        "name": "bench", "split": "bench", "per_cell": 8, "validation_share": 0.0, "seed": number, "precision": "bf16",
-        "learning_rate": 5e-4, "schedule": "constant", "warmup": 0.0, "batch_size": 16, "max_steps": n_steps,
-        "evaluate_every": 10_000, **changes,
+        "name": "bench", "split": "bench", "per_cell": 8, "validation_share": 0.0, "seed": number,
+        "precision": number_format(), "learning_rate": 5e-4, "schedule": "constant", "warmup": 0.0, "batch_size": 16,
+        "max_steps": n_steps, "evaluate_every": 10_000, **changes,
     })  # fmt: skip
 
 
@@ -161,7 +174,8 @@ def train_plainly(
     config = LoraConfig(
         r=spec.rank, lora_alpha=int(spec.alpha), target_modules="all-linear", task_type="CAUSAL_LM"
     )
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16), config)
+    dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=dtype), config)
     rows = [
         {"input_ids": [*each.prompt.tolist(), *each.answers[0]],
          "completion_mask": [0] * len(each.prompt) + [1] * len(each.answers[0])}
@@ -181,7 +195,7 @@ def train_plainly(
         "gradient_accumulation_steps": spec.batch_size // AT_ONCE, "max_steps": len(steps), "logging_steps": 1,
         "learning_rate": spec.learning_rate, "lr_scheduler_type": "constant", "completion_only_loss": True,
         "train_sampling_strategy": "sequential", "save_strategy": "no", "report_to": [], "disable_tqdm": True,
-        "use_cpu": not torch.cuda.is_available(), **options,
+        "use_cpu": not torch.cuda.is_available(), "bf16": spec.precision == "bf16", **options,
     })  # fmt: skip
     trainer = SFTTrainer(
         model, told, train_dataset=Dataset.from_list(rows), callbacks=[Clock()],
@@ -198,7 +212,7 @@ def train_plainly(
 def report(rounds: Sequence[dict[str, Measured]]) -> None:
     """What every way took, and the ratios; a way whose losses are others does not learn the same."""
     print(f"\n{'':24}{'tokens/s':>10}{'least':>8}{'most':>8}{'peak MB':>10}{'first loss':>12}{'last':>8}")
-    for way in WAYS:
+    for way in rounds[0]:
         own = [each[way] for each in rounds]
         rates = [each.rate for each in own]
         memory = np.median([each.memory for each in own])
@@ -208,7 +222,7 @@ def report(rounds: Sequence[dict[str, Measured]]) -> None:
             f"{first:12.4f}{last:8.4f}"
         )
     print()
-    for way in WAYS:
+    for way in rounds[0]:
         if not way.startswith(TRL):
             continue
         faster = np.median([each[OURS].rate / each[way].rate for each in rounds])

@@ -241,7 +241,8 @@ def test_hostile_names_stay_text_in_every_view(home: Path) -> None:
             assert "<script" not in chart.proto.spec and "<img" not in chart.proto.spec
 
 
-def test_what_a_model_saw_in_training_gets_no_score(starter_home: Path) -> None:
+def evaluate_seen(starter_home: Path) -> Evaluation:
+    """An evaluation of a model that was trained on all that it is asked."""
     found = evaluate()
     corpus = open_corpus("starter")
     split = make_split(corpus, "studies", name="held", share=0.1, seed=0)
@@ -259,8 +260,27 @@ def test_what_a_model_saw_in_training_gets_no_score(starter_home: Path) -> None:
     spec = json.loads((path / "spec.json").read_text())
     write_json(path / "spec.json", {**spec, "model": {**spec["model"], "name": "tuned"}})
     write_json(path / "manifest.json", {**found.manifest, "content": load_spec(found.id).content_digest()})
-    app = open_compare(found)
+    return found
+
+
+def test_what_a_model_saw_in_training_gets_no_score(starter_home: Path) -> None:
+    app = open_compare(evaluate_seen(starter_home))
     assert "nothing to score honestly" in fine(app) and not app.dataframe
+
+
+def test_finetunes_are_shown_whatever_the_chosen_evaluations_can_tell(starter_home: Path) -> None:
+    app = open_compare(evaluate_seen(starter_home))
+    app.segmented_control(key="compare_view").set_value("Finetunes").run()
+    told = fine(app)
+    assert "once both were evaluated" in told and "nothing to score honestly" not in told
+
+
+def test_finetunes_are_shown_where_no_evaluation_is_chosen(starter_home: Path) -> None:
+    app = open_compare(evaluate(studies=["kakadu"]))
+    app.multiselect(key="evaluations:starter").set_value([]).run()
+    assert "Choose an evaluation" in fine(app)
+    app.segmented_control(key="compare_view").set_value("Finetunes").run()
+    assert "once both were evaluated" in fine(app)
 
 
 def test_a_frozen_study_is_left_out_of_a_comparison_and_alone_it_is_a_sentence(starter_home: Path) -> None:

@@ -31,8 +31,7 @@ from socrates_core.evaluation.results import Evaluation
 from socrates_core.evaluation.run import run_evaluation
 from socrates_core.evaluation.spec import evaluation_ids
 from socrates_core.files import write_json
-from socrates_core.finetuning.curve import parse_shares, submit_curve
-from socrates_core.finetuning.spec import TrainingSpec, load_training
+from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.records import Floats
@@ -223,30 +222,6 @@ def test_a_learning_curve_joins_finetunes_that_differ_in_their_share_of_people_a
     assert learning_curves([pairs[0]]) == []
 
 
-def test_a_curve_is_one_finetune_a_share(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    save_split(make_split(made_up([(2, 1, 20, False)] * 4), "studies", name="held", share=0.25, seed=0))
-    make_tiny_model(home / "models" / "base", "single-digit")
-    jobs = submit_curve(
-        TrainingSpec(name="mine", base="base", split="held", rank=4), parse_shares("100, 10,30")
-    )
-    specs = [load_training(job.id) for job in jobs]
-    assert [(spec.name, spec.people_share) for spec in specs] == [
-        ("mine-10", 0.1),
-        ("mine-30", 0.3),
-        ("mine-100", 1.0),
-    ]
-    assert {spec.model_copy(update={"name": "", "people_share": 1.0}) for spec in specs} == {
-        specs[0].model_copy(update={"name": "", "people_share": 1.0})
-    }
-
-
-@pytest.mark.parametrize("text", ["", "0,10", "10,200", "all", "nan"])
-def test_shares_that_are_no_percentages_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="no percentages of people"):
-        parse_shares(text)
-
-
 def grouped(moved: dict[str, float], n: int = 80) -> list[GroupedCell]:
     """Two studies with `n` people a group who answer alike; each group's share `moved` is predicted to answer 1."""
     names, truth = list(moved), np.array([0.1, 0.2, 0.4, 0.2, 0.1])
@@ -330,6 +305,8 @@ def test_the_page_shows_the_table_the_groups_and_the_learning_curve(table: pd.Da
     assert "Nothing is known about the people" in told
     charts = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
     assert [trace["name"] for trace in charts[-1]["data"]][-1] == "Finetuned"
+    axis = charts[-1]["layout"]["xaxis"]["title"]["text"].replace("<br>", " ")
+    assert axis == "Share of the people trained on, of at most 32 a cell (logarithmic)"
     app.selectbox(key="generalise").set_value("grown-100")
     n = len(evaluation_ids())
     app.button(key="generalise_start").click().run()

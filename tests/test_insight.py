@@ -12,6 +12,7 @@ from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.finetuning import insight
 from socrates_core.finetuning.estimate import (
+    REACHED,
     activation_bytes,
     count_parameters,
     estimate_training,
@@ -171,8 +172,18 @@ def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:
     assert not huge.fits and "will not fit" in huge.told and "QLoRA" in huge.told
 
 
-def test_the_time_is_not_known_before_a_finetune_ran_here(spec: TrainingSpec) -> None:
-    found = estimate_training(spec, look_at(spec))
+def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
+    spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socrates_core.finetuning.estimate.shutil.which", lambda _name: None)
+    monkeypatch.setattr("socrates_core.finetuning.estimate._products_per_second", lambda: 1e11)
+    told = look_at(spec)
+    found = estimate_training(spec, told)
+    n_parameters = count_parameters("starter")
+    assert n_parameters is not None and "roughly" in found.told
+    assert found.seconds == pytest.approx(4 * n_parameters * found.n_tokens / (REACHED * 1e11))
+    monkeypatch.setattr("socrates_core.finetuning.estimate.shutil.which", lambda _name: "/usr/bin/nvidia-smi")
+    found = estimate_training(spec, told)
     assert found.seconds is None and "not known before its first steps" in found.told
 
 

@@ -13,15 +13,19 @@ from streamlit.testing.v1 import AppTest
 
 from pages.view import sides
 from pages.view.text import escape
-from socrates_core.corpus.splits import load_split, save_split, split_rows, splits
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import corpus_digest, load_split, save_split, split_rows, splits
 from socrates_core.corpus.splits_make import OFFICIAL, make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
+from socrates_core.files import file_digest, write_json
+from socrates_core.finetuning.rationales import NOTE
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.sides import SIDES, count_sides
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
+from socrates_core.settings import folder
 from tests.test_pages import HOSTILE, fine, open_page
 
 PAGE = "pages/train/launch.py"
@@ -50,6 +54,10 @@ def field(app: AppTest, label: str) -> Any:
 
 def link(app: AppTest) -> dict[str, str]:
     return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
+
+
+def error(app: AppTest) -> str:
+    return app.error[0].value.replace("\\", "")
 
 
 def test_an_empty_home_says_where_studies_come_from(home: Path) -> None:
@@ -147,7 +155,7 @@ def test_a_reload_and_a_shared_link_find_the_form_as_it_was(starter_home: Path) 
         ({"learning_rate": "fast"}, "Learning rate is 'fast'"),
         ({"validation_share": "1.5"}, "Share for validation is '1.5'"),
         ({"name": "Not a name!"}, "Name of the model it makes is 'Not a name!'. Lower-case letters"),
-        ({"name": "starter", "tuning": "full"}, "There is a model called 'starter' already"),
+        ({"name": "starter", "tuning": "full"}, "'starter' is what something else is called here"),
         ({"method": "dpo", "tuning": "full"}, "DPO compares with its own start"),
         ({"base": "./no_such"}, "There is no model folder at './no_such'"),
         ({"method": "reasoning"}, "rationale"),
@@ -174,6 +182,78 @@ def test_a_leak_stops_the_start_until_a_reason_is_given(starter_home: Path) -> N
     field(app, "Why the leak is accepted").set_value("It was only a rehearsal.").run()
     app.button(key="train_start").click().run()
     assert load_training(training_ids()[0]).accept_leaks == "It was only a rehearsal."
+
+
+def test_a_curve_is_queued_a_finetune_a_share_and_its_command_does_the_same(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split(), name="mine", people_share="0.5")
+    app.toggle(key="train:curve").set_value(True)
+    app.toggle(key="train:evaluate").set_value(True).run()
+    assert "the 4 on fewer people" in fine(app) and shown_spec(app)["people_share"] == 1
+    options = "--shares 1,3,10,30,100 --evaluate"
+    assert app.code[1].value == f"python -m socrates_core train mine.yaml {options}" and len(app.code) == 2
+    app.button(key="train_start").click().run()
+    jobs = {job.id: job for job in store.list_jobs()}
+    queued = [load_training(each) for each in link(app)["trainings"].split(",")]
+    assert {each.name: each.people_share for each in queued} == {
+        "mine-1": 0.01, "mine-3": 0.03, "mine-10": 0.1, "mine-30": 0.3, "mine-100": 1.0,
+    }  # fmt: skip
+    asked = {job.args["plan"]["model"] for job in jobs.values() if job.kind == "evaluate"}
+    assert asked == {"starter", *(each.name for each in queued)}
+
+
+def test_the_shown_command_evaluates_where_the_page_does(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split(), name="mine", evaluate="true")
+    assert app.code[1].value == "python -m socrates_core train mine.yaml --evaluate"
+
+
+@pytest.mark.parametrize("curve", ["false", "true"])
+def test_the_offered_name_is_that_of_no_finetune_under_way(starter_home: Path, curve: str) -> None:
+    app = open_page(PAGE, split=split(), curve=curve)
+    first = shown_spec(app)["name"]
+    app.button(key="train_start").click().run()
+    again = open_page(PAGE, split="mine", curve=curve)
+    fine(again)
+    assert shown_spec(again)["name"] == f"{first}-2" and not again.button(key="train_start").disabled
+
+
+def test_the_examples_are_said_to_be_spread_over_all_rows(starter_home: Path) -> None:
+    assert "Examples, spread over all rows" in fine(open_page(PAGE, split=split()))
+
+
+def write_rationales(name: str, corpus: Corpus, rows: pd.DataFrame) -> None:
+    """Rationales of `rows` as the model "author" would have written them."""
+    path = folder("rationales") / f"{name}.parquet"
+    rows[["study_id", "sample_id"]].assign(reasoning="I like it.").to_parquet(path)
+    told = {"corpus": corpus.name, "corpus_digest": corpus_digest(corpus), "writer": {"name": "author"}}
+    write_json(path.with_suffix(".json"), {**told, "sha256": file_digest(path)})
+
+
+def test_reasoning_says_who_wrote_its_rationales_and_what_they_are_for(starter_home: Path) -> None:
+    chosen = choose_rows(TrainingSpec(name="tuned", split=split()))
+    write_rationales("told", chosen.corpus, chosen.train)
+    app = open_page(PAGE, split="mine", method="reasoning", rationales="told")
+    told = fine(app).replace("\\", "")
+    assert "The rationales “told” are by author" in told and NOTE in told
+    assert not app.button(key="train_start").disabled
+
+
+def test_a_model_of_this_machine_writes_rationales_for_the_rows_of_the_form(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split(), method="reasoning", per_cell="3", seed="7")
+    assert app.selectbox(key="rationales_model").options == ["starter"]
+    assert "--split mine --cap 3 --seed 7 --model api:MODEL" in app.code[0].value
+    app.text_input(key="rationales_name").set_value("told")
+    next(each for each in app.button if each.label == "Write them").click().run()
+    (job,) = store.list_jobs()
+    wanted = TrainingSpec.model_validate(job.args["spec"])
+    assert (job.kind, job.args["model"]["name"], wanted.rationales) == ("rationales", "starter", "told")
+    assert (wanted.split, wanted.per_cell, wanted.seed) == ("mine", 3, 7) and link(app)["job"] == job.id
+
+
+def test_a_name_that_rationales_cannot_have_is_a_sentence(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split(), method="reasoning")
+    app.text_input(key="rationales_name").set_value("Not a name!")
+    next(each for each in app.button if each.label == "Write them").click().run()
+    assert "cannot name rationales" in error(app) and not store.list_jobs()
 
 
 @pytest.mark.parametrize("kind", ["studies", "conditions", "outcomes", "participants"])

@@ -24,8 +24,9 @@ PREFIX, FILES = "checkpoint-", ("weights.safetensors", "optimizer.safetensors")
 class State:
     """Where training stands: steps done, the best validation's step and W so far, validations since without a better.
 
-    `best_step` is None before the first validation. `key` says what is trained on what, so that nothing else goes on
-    from here.
+    `best_step` is None before the first validation. `least_mass` is the valid mass that a checkpoint must have to be
+    kept for its W: a model that stops answering may have a good W among what it still answers. `key` says what is
+    trained on what, so that nothing else goes on from here.
     """
 
     step: int
@@ -33,6 +34,7 @@ class State:
     best_step: int | None = None
     best: float = float("inf")
     n_without_better: int = 0
+    least_mass: float = 0.0
 
 
 def save_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, state: State) -> None:

@@ -4,8 +4,10 @@ Goes on from the last checkpoint where it was stopped. What a step reads is work
 nothing of the order has to be kept.
 """
 
+import errno
 import math
 import os
+import platform
 import resource
 import signal
 import sys
@@ -13,12 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
 from accelerate.utils import broadcast_object_list
 from filelock import AcquireReturnProxy, FileLock, Timeout
 from safetensors import SafetensorError
@@ -29,19 +32,23 @@ from socrates_core.files import digest, write_json
 from socrates_core.finetuning import history
 from socrates_core.finetuning.estimate import n_steps_of
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
-from socrates_core.finetuning.publish import publish
+from socrates_core.finetuning.publish import endings, publish
+from socrates_core.finetuning.rationales import rationales_origin
 from socrates_core.finetuning.rows import choose_rows, data_digest
 from socrates_core.finetuning.run import ENDED, PATIENCE, STOPPED, WORKER
 from socrates_core.finetuning.spec import Method, TrainingSpec, load_training, training_path
 from socrates_core.finetuning.submission import register
 from socrates_core.responders.chat import open_chat
 from socrates_core.responders.folder import check_folder, context_length, open_folder, revision
+from socrates_core.responders.local.load import is_out_of_memory
 from training import checkpoint
 from training.batches import Batch, batches_of, examples_of_step
 from training.model import Trainee, autocast, open_trainee
 from training.validation import prepare, validate
 
 Loss = Callable[[Trainee, Batch], torch.Tensor]
+MASS_LOST = 0.05  # of the base model's valid mass, at most, by a checkpoint that is kept for its W
+WAITING = timedelta(hours=6)
 USAGE = (
     "Give the finetune's file: python -m training.{method} CONFIG.yaml (or --training ID to go on with one)."
 )
@@ -50,7 +57,10 @@ USAGE = (
 def finetune(method: Method, loss: Loss) -> None:
     """Runs the finetune that the command line names, up to its published model; ends the process."""
     try:
-        accelerator = Accelerator(kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)])
+        accelerator = Accelerator(kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            InitProcessGroupKwargs(timeout=WAITING),  # for the main process, which validates alone
+        ])  # fmt: skip
         if not accelerator.is_main_process:
             told: list[str] = [""]
             done = Run(broadcast_object_list(told)[0], loss, accelerator).train()
@@ -61,13 +71,29 @@ def finetune(method: Method, loss: Loss) -> None:
                 done = Run(training_id, loss, accelerator).train()
                 if done:
                     print(f"{training_id}: {publish(training_id)}")
+                    print(*endings(training_id), sep="\n")
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except (OSError, SafetensorError) as error:
-        print(f"A file of the finetune could not be written or read ({error}). Free some space, then resume.")
+        print(
+            f"A file of the finetune could not be written or read ({error}). {_remedy(error)}, then resume."
+        )
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(
+            "Memory ran out. Lower 'micro_tokens', turn on 'checkpointing', choose tuning 'qlora' or a smaller model; "
+            "the checkpoint stays, and a finetune with the same settings goes on from it once there is more memory."
+        )
         sys.exit(2)
     sys.exit(ENDED if done else STOPPED)
+
+
+def _remedy(error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "Free some space" if full else "See to it that it is there and may be written"
 
 
 def _asked_for(method: Method, arguments: list[str]) -> str:
@@ -112,7 +138,10 @@ class Run:
         self._optimizer = torch.optim.AdamW(
             self._trainee.parameters.values(), lr=spec.learning_rate, weight_decay=spec.weight_decay
         )
-        key = digest([spec.digest(), revision(folder), data_digest(chosen)])
+        origin = (
+            rationales_origin(chosen.corpus, spec.rationales)["sha256"] if spec.method == "reasoning" else ""
+        )
+        key = digest([spec.digest(), revision(folder), data_digest(chosen), *filter(None, [origin])])
         self._state = checkpoint.load_checkpoint(self._path, self._trainee, self._optimizer, key)
         self._trainee.network.model = self._accelerator.prepare_model(self._trainee.network.model)
         self._begun, self._stopping = time.monotonic(), False
@@ -120,7 +149,11 @@ class Run:
             history.truncate(self._path, self._state.step or -1)
             checkpoint.drop_others(self._path, self._state)
             n_trained = sum(each.numel() for each in self._trainee.parameters.values())
-            plan = {"n_examples": len(self._examples), "n_steps": self._n_steps, "n_trained": n_trained}
+            plan = {
+                "n_examples": len(self._examples), "n_steps": self._n_steps, "n_trained": n_trained,
+                "precision": self._trainee.network.precision, "processor": processor(),
+                "n_processes": accelerator.num_processes,
+            }  # fmt: skip
             write_json(self._path / "plan.json", plan)
             self._say(
                 f"{len(self._examples):,} examples, {self._n_steps} steps, {n_trained:,} numbers to train"
@@ -132,8 +165,8 @@ class Run:
             signal.signal(number, self._stop)
         spec = self._spec
         self._trainee.network.model.train()
-        if self._state.step == 0:
-            self._validate(0)
+        if self._state.step == 0 and (base := self._validate(0)) is not None:
+            self._state = replace(self._state, least_mass=base.valid_mass - MASS_LOST)
         while self._state.step < self._n_steps and self._state.n_without_better < spec.patience:
             step = self._state.step + 1
             told = self._step(step)
@@ -215,7 +248,7 @@ class Run:
         """Keeps the model where it is the best so far, or where there is nothing to judge it by."""
         if found is None or math.isnan(found.w_stated):  # no people, or too few of a cell
             self._keep()
-        elif found.w_stated < self._state.best:
+        elif found.w_stated < self._state.best and found.valid_mass >= self._state.least_mass:
             self._state = replace(self._state, best=found.w_stated, n_without_better=0)
             self._keep()
         else:
@@ -255,6 +288,13 @@ def learning_rate(step: int, n_steps: int, spec: TrainingSpec) -> float:
     done = (step - n_warm - 1) / max(n_steps - n_warm, 1)
     falling = {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}
     return spec.learning_rate * falling[spec.schedule]
+
+
+def processor() -> str:
+    """What it is trained on, as the machine calls it."""
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return f"{torch.get_num_threads()} threads of {platform.processor() or platform.machine()}"
 
 
 def loss_size(examples: Sequence[Example], spec: TrainingSpec) -> float:

@@ -20,6 +20,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import write_json
 from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.publish import TOKENIZER
+from socrates_core.finetuning.spec import RESERVED
 from socrates_core.responders.folder import ModelFolder, check_folder, installed_names, open_folder, revision
 from socrates_core.seen.record import seen_of
 from socrates_core.settings import folder
@@ -37,9 +38,10 @@ def merge(name: str, output: str) -> Path:
         raise UserError(
             f"The model {name!r} is whole already, so there is nothing to merge. Export it as it is."
         )
-    if not NAME.fullmatch(output):
+    if not NAME.fullmatch(output) or output in RESERVED:
         raise UserError(
-            f"{output!r} is no name: use up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first."
+            f"{output!r} is no name for a model: use up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first, "
+            "and not what stands beside models here."
         )
     models = folder("models")
     with FileLock(models / f".{output}.lock"):

@@ -8,13 +8,13 @@ from pages.view.evaluate_form import show_form
 from pages.view.evaluations import choose_evaluations, ready
 from pages.view.generalising import show_finetunes
 from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.results import list_evaluations
+from socrates_core.evaluation.results import Evaluation, list_evaluations
 
-VIEWS = {
+OF_CHOSEN = {
     "Scores": parts.show_scores, "Cells": parts.show_cells, "Studies": parts.show_studies,
-    "Effects": parts.show_effects, "Subgroups": parts.show_subgroups, "Finetunes": show_finetunes,
-    "Downloads": parts.show_downloads,
+    "Effects": parts.show_effects, "Subgroups": parts.show_subgroups, "Downloads": parts.show_downloads,
 }  # fmt: skip
+VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Downloads")
 
 
 def header(*, form: bool) -> None:
@@ -29,7 +29,21 @@ def header(*, form: bool) -> None:
         state.go_to(state.PAGES.compare, new="1")
 
 
-def show_comparison(comparison: Comparison) -> None:
+def show_view(found: list[Evaluation]) -> None:
+    """The chosen view of the evaluations; that of the finetunes needs none."""
+    view = st.segmented_control(
+        "What to show", VIEWS, default="Scores", required=True, key="compare_view",
+        label_visibility="collapsed", bind="query-params",
+    )  # fmt: skip
+    if view == "Finetunes":
+        show_finetunes()
+    elif found:
+        show_comparison(comparing.compare(found), view)
+    else:
+        st.caption("Choose an evaluation that has answers, or start a new one.")
+
+
+def show_comparison(comparison: Comparison, view: str) -> None:
     if comparison.seen_only:
         st.warning(
             "Every row here was in the training of one of these models, so there is nothing to score honestly. Choose "
@@ -37,11 +51,7 @@ def show_comparison(comparison: Comparison) -> None:
             icon=":material/visibility:",
         )
         return
-    view = st.segmented_control(
-        "What to show", list(VIEWS), default="Scores", required=True, key="compare_view",
-        label_visibility="collapsed", bind="query-params",
-    )  # fmt: skip
-    VIEWS[view](comparison)
+    OF_CHOSEN[view](comparison)
 
 
 rows = list_evaluations()
@@ -58,8 +68,4 @@ elif state.parameter("new"):
     show_form()
 else:
     header(form=False)
-    found = ready(choose_evaluations(rows))
-    if found:
-        show_comparison(comparing.compare(found))
-    else:
-        st.caption("Choose an evaluation that has answers, or start a new one.")
+    show_view(ready(choose_evaluations(rows)))

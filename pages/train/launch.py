@@ -4,19 +4,21 @@ from typing import Any
 
 import streamlit as st
 
-from pages.view import data, launching, readiness, splitting, state
+from pages.view import bases, data, launching, planning, readiness, reasons, splitting, state
+from pages.view.bases import Base
+from pages.view.planning import Plan
 from pages.view.text import show_error
 from socrates_core.corpus.splits import load_split, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
+from socrates_core.finetuning.curve import check_names
 from socrates_core.finetuning.spec import TrainingSpec
-from socrates_core.finetuning.submission import check_name, submit_training
 
 
 def show_form(action: st.delta_generator.DeltaGenerator) -> None:
     """The fields from top to bottom; what they ask for is shown in their midst as soon as it is known."""
     before = launching.chosen_so_far()
-    base, size = launching.choose_base()
+    base = bases.choose_base()
     method = launching.choose_method()
     st.subheader("What is held out", anchor=False)
     split = splitting.choose_split()
@@ -27,15 +29,20 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
     studies = splitting.choose_studies(split)
     rows = st.container()
     st.subheader("Training", anchor=False)
-    values: dict[str, Any] = {"base": base, "method": method, "split": split, "studies": studies}
-    values |= launching.choose_settings(base, size, method, before=before, rows=rows)
-    name = launching.free_name(base, method, split)
-    values["name"] = launching.field("name", name, f"{base}:{method}:{split}")
-    evaluate = launching.choose_evaluation()
+    values: dict[str, Any] = {"base": base.name, "method": method, "split": split, "studies": studies}
+    values |= launching.choose_settings(base.name, base.n_parameters, method, before=before, rows=rows)
+    named = st.container()
+    plan = planning.choose_plan()
+    name = launching.free_name(base.name, method, split, plan.shares)
+    scope = f"{base.name}:{method}:{split}:{len(plan.shares)}"
+    values["name"] = launching.field("name", name, scope, where=named)
+    if plan.shares:
+        values["people_share"] = max(plan.shares)
+    if method == "reasoning":
+        reasons.show_rationales(values)
     st.subheader("Before it starts", anchor=False)
     try:
-        spec = launching.checked(values)
-        ready = show_what_it_does(spec, picture)
+        ready = show_what_it_does(launching.checked(values), base, plan, picture)
     except UserError as error:
         show_error(error)
         ready = None
@@ -44,20 +51,23 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
         key="train_start",
     )  # fmt: skip
     if start and ready:
-        state.go_to(state.PAGES.finetunes, trainings=submit_training(ready, evaluate=evaluate).id)
+        state.go_to(state.PAGES.finetunes, trainings=",".join(job.id for job in plan.submit(ready)))
 
 
-def show_what_it_does(spec: TrainingSpec, picture: st.delta_generator.DeltaGenerator) -> TrainingSpec | None:
+def show_what_it_does(
+    spec: TrainingSpec, base: Base, plan: Plan, picture: st.delta_generator.DeltaGenerator
+) -> TrainingSpec | None:
     """Sides, leaks, examples, cost and file; the spec once it may start. Raises UserError where it cannot."""
     stamp = f"{data.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
     with picture:
         readiness.show_sides(spec, stamp)
+    bases.check(base, spec)
     accepted = readiness.show_leaks(spec, stamp)
     insight = readiness.show_insight(spec, stamp)
-    readiness.show_cost(spec, insight)
-    readiness.show_file(accepted or spec)
-    check_name(spec.name)
-    return None if insight.n_too_long else accepted
+    readiness.show_cost(spec, insight, plan)
+    readiness.show_file(accepted or spec, plan)
+    check_names(spec.name, plan.shares)
+    return None if insight.n_too_long or base.lacking else accepted
 
 
 title, corner = st.columns([4, 1], vertical_alignment="bottom")

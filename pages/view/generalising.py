@@ -23,6 +23,7 @@ from socrates_core.evaluation.generalisation import (
     submit_missing,
 )
 from socrates_core.evaluation.learning import LearningCurve, curve_table, learning_curves
+from socrates_core.finetuning.curve import SHARES, render_shares
 from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
@@ -32,8 +33,8 @@ SHOWN = (
 )  # fmt: skip
 
 
-def show_finetunes(_: Comparison) -> None:
-    """Every finetune that was evaluated with its base, whichever evaluations the page compares."""
+def show_finetunes() -> None:
+    """Every finetune that was evaluated with its base."""
     pairs = find_pairs()
     if not pairs:
         st.info(
@@ -208,9 +209,14 @@ def _gap(told: ParityChange) -> str:
 def _show_curves(curves: Sequence[LearningCurve]) -> None:
     if not curves:
         st.caption(
-            "A learning curve stands here once finetunes that differ only in their share of people were evaluated: "
-            "`python -m socrates_core train CONFIG.yaml --shares 1,3,10,30,100`"
+            "A learning curve stands here once finetunes that differ only in their share of people were evaluated. "
+            "Switch it on under Launch, or run: "
+            f"`python -m socrates_core train CONFIG.yaml --shares {render_shares(SHARES)} --evaluate`"
         )
+        st.page_link(
+            state.PAGES.launch, label="Launch a learning curve", icon=":material/rocket_launch:",
+            query_params={"curve": "true", "evaluate": "true"},
+        )  # fmt: skip
         return
     named = {curve.pairs[-1].finetune.name: curve.title for curve in curves}
     chosen = linked_select("Learning curve", named, "curve", "compare")
@@ -218,6 +224,7 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
         "Measure of the curve", {name: MEASURES[name].label for name in SHOWN}, "of", "curve"
     )
     curve = next(each for each in curves if each.pairs[-1].finetune.name == chosen)
+    per_cell = curve.pairs[-1].finetune.spec.per_cell
     evaluations = [curve.pairs[0].base, *(pair.tuned for pair in curve.pairs)]
     told = _curve(comparing.comparison_key(evaluations), curve)
     if measure not in told or told.loc[told["role"] == "finetuned", measure].isna().all():
@@ -229,13 +236,14 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
     frame = told.assign(**ends)[["who", "role", "share", "n_examples", "value", "low", "high"]]
     figure = learning_chart.figure(
         frame, title=f"How many people does it take? {MEASURES[measure].label}", axis=MEASURES[measure].label,
-        theme=theme(),
+        per_cell=per_cell, theme=theme(),
     )  # fmt: skip
     show_chart(figure, frame, f"learning_{measure}")
     st.caption(
         escape(
             f"{MEASURES[measure].label}: {MEASURES[measure].told}. {comparing.BETTER[MEASURES[measure].better]} One "
-            "finetune a share of the people; hover for its examples. Lines: 95% intervals, studies drawn anew."
+            f"finetune a share of the people, of at most {per_cell:,} a cell; hover for its examples. Lines: 95% "
+            "intervals, studies drawn anew."
         )
     )
 

@@ -1,7 +1,7 @@
-"""The form of a finetune, all of it in the link: base model, method, split, rows, recipe, hyper-parameters, plan."""
+"""The form of a finetune, all of it in the link: method, rows, recipe, hyper-parameters, name."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import Annotated, Any, get_args
 
@@ -11,13 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from pages.view import state
 from pages.view.text import escape
 from socrates_core.errors import UserError
-from socrates_core.finetuning.estimate import count_parameters
+from socrates_core.finetuning.curve import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names
 from socrates_core.finetuning.recipes import Recipe, recipes_for
 from socrates_core.finetuning.spec import METHODS, TITLES, Method, TrainingSpec, spec_from_dict
 from socrates_core.prompts import TEMPLATES
-from socrates_core.responders.catalog import list_models
-from socrates_core.responders.folder import installed_names
 
 WHY: Mapping[Method, str] = {
     "sft": "The prompt, then the answer that this person gave. SocSci210’s authors advise it for distributions.",
@@ -83,34 +81,13 @@ FIELDS = {
 }  # fmt: skip
 
 
-def choose_base() -> tuple[str, int | None]:
-    """The model to begin from, with how many parameters it has, where that is known."""
-    titles = {
-        card.name: card.title + ("" if card.installed else " (not on this machine)")
-        for card in list_models() if card.kind in ("local", "hub")
-    }  # fmt: skip
-    linked = state.parameter("base") or "starter"
-    options = [*dict.fromkeys([*titles, linked])]
-    chosen = st.selectbox(
-        "Base model", options, index=options.index(linked), format_func=lambda name: titles.get(name, name),
-        accept_new_options=True, key="train:base",
-        help="Type a folder or a hub id such as org/name and press Enter to use another model.",
-    )  # fmt: skip
-    _link("base", chosen, "starter")
-    try:
-        return str(chosen), count_parameters(chosen)
-    except UserError as error:
-        _say(str(error), st)
-        return str(chosen), None
-
-
 def choose_method() -> Method:
     linked = state.parameter("method")
     chosen: Method = st.segmented_control(
         "Method", METHODS, default=linked if linked in METHODS else "sft", required=True,
         format_func=TITLES.__getitem__, key="train:method",
     )  # fmt: skip
-    _link("method", chosen, "sft")
+    link("method", chosen, "sft")
     st.caption(WHY[chosen])
     return chosen
 
@@ -139,18 +116,6 @@ def choose_settings(
     return values | fields(PLAN, recipe.settings, scope)
 
 
-def choose_evaluation() -> bool:
-    """Whether base and new model are asked the held-out side once the finetune is done."""
-    linked = state.parameter("evaluate") == "true"
-    chosen = st.toggle(
-        "Evaluate on what is held out afterwards", linked, key="train:evaluate", wrap=True,
-        help="Its base and the new model answer as the people of the split's held-out side, two jobs after this one; "
-        "Compare shows them side by side. It is left out where the finetune fails.",
-    )  # fmt: skip
-    _link("evaluate", str(chosen).lower(), "false")
-    return chosen
-
-
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
     """Published settings, or the project's own, which are the defaults of the fields."""
     recipes = {each.name: each for each in recipes_for(size, method)}
@@ -159,7 +124,7 @@ def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
         "Recipe", list(recipes), index=list(recipes).index(linked) if linked in recipes else 0,
         format_func=lambda name: recipes[name].title, key=f"train:recipe:{base}:{method}",
     )  # fmt: skip
-    _link("recipe", chosen, next(iter(recipes)))
+    link("recipe", chosen, next(iter(recipes)))
     st.caption(escape(recipes[chosen].source))
     return recipes[chosen]
 
@@ -195,11 +160,11 @@ def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
         told = where.text_input(
             label, held, placeholder="no limit" if default is None else None, **shared
         ).strip()
-    _link(name, told, usual)
+    link(name, told, usual)
     value = None if default is None and not told else told
     wrong = problem(name, value)
     if wrong:
-        _say(wrong, where)
+        say(wrong, where)
     return value
 
 
@@ -229,11 +194,20 @@ def checked(values: Mapping[str, Any]) -> TrainingSpec:
     return spec_from_dict(values, "These settings do not go together")
 
 
-def free_name(base: str, method: str, split: str) -> str:
-    """A name for the model that none has yet."""
+def free_name(base: str, method: str, split: str, shares: Sequence[float] = ()) -> str:
+    """A name that no model has yet or is about to get, nor a finetune of its curve over `shares`."""
     whole = re.sub(r"[^a-z0-9._-]+", "-", f"{base.rstrip('/').rpartition('/')[2]}-{method}-{split}".lower())
-    name, taken = whole.strip("._-")[:58].rstrip("._-") or method, installed_names()
-    return next(each for each in chain([name], (f"{name}-{n}" for n in count(2))) if each not in taken)
+    name = whole.strip("._-")[:58].rstrip("._-") or method
+    return next(each for each in chain([name], (f"{name}-{n}" for n in count(2))) if is_free(each, shares))
+
+
+def is_free(name: str, shares: Sequence[float] = ()) -> bool:
+    """Whether a finetune may be called so, or those of its curve over `shares`."""
+    try:
+        check_names(name, shares)
+    except UserError:
+        return False
+    return True
 
 
 def chosen_so_far() -> tuple[str | None, ...]:
@@ -241,11 +215,13 @@ def chosen_so_far() -> tuple[str | None, ...]:
     return tuple(state.parameter(name) for name in ("base", "method", "recipe"))
 
 
-def _link(name: str, chosen: str, usual: str) -> None:
+def link(name: str, chosen: str, usual: str) -> None:
+    """Puts what was chosen into the page's link, which leaves the usual out."""
     state.set_parameters(**{name: None if chosen == usual else str(chosen)})
 
 
-def _say(sentence: str, where: Any) -> None:
+def say(sentence: str, where: Any = st) -> None:
+    """What stands against a start, in red beside its field."""
     where.markdown(f":red[:material/error: {escape(sentence)}]")
 
 

@@ -11,12 +11,14 @@ from pages.view.layout import QUIET_AXIS, cast, finish, interval, legend_name
 from pages.view.palette import BASELINES
 from pages.view.plain import plain_text, wrapped
 
-HEIGHT, BELOW = 300, 52
+HEIGHT, BELOW = 300, 66
 DASHES = {"uniform": "solid", "condition-blind": "dash", "half-sample": "dot"}
 
 
-def figure(frame: pd.DataFrame, *, title: str, axis: str, theme: str | None) -> go.Figure:
+def figure(frame: pd.DataFrame, *, title: str, axis: str, per_cell: int, theme: str | None) -> go.Figure:
     """The finetuned models over their share of people on a logarithmic axis; the base and baselines as lines.
+
+    The share is of the at most `per_cell` people of each cell that are trained on.
 
     Columns of `frame`: who, role ("base", "finetuned" or "baseline"), share in (0, 1] and n_examples (NaN but for
     finetuned), value, low, high (NaN without). A row without a value is left out.
@@ -47,7 +49,7 @@ def figure(frame: pd.DataFrame, *, title: str, axis: str, theme: str | None) -> 
     span = [float(np.log10(shares.min())) - 0.06, float(np.log10(shares.max())) + 0.06]
     made.update_xaxes(
         **QUIET_AXIS, type="log", range=span, tickvals=shares, ticktext=ticks,
-        title_text="Share of the people trained on (logarithmic)",
+        title_text=f"Share of the people trained on,<br>of at most {per_cell:,} a cell (logarithmic)",
     )  # fmt: skip
     made.update_yaxes(**QUIET_AXIS, title_text=plain_text(axis), nticks=6)
     margin = {"l": 58, "r": 14, "b": BELOW}

@@ -1,4 +1,4 @@
-"""What a finetune will read and take, before it starts: its sides, leaks, first examples, cost, file and command."""
+"""What a finetune will read and take, before it starts: its sides, leaks, examples, cost, file and command."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.view import launching, sides
 from pages.view.parts import pages_of, show_chart, theme
+from pages.view.planning import Plan
 from pages.view.text import counted, escape, visible
 from socrates_core.files import digest
 from socrates_core.finetuning.estimate import estimate_training
@@ -48,7 +49,7 @@ def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
 
 
 def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
-    """What is learnt from: how much, how long, and the first examples."""
+    """What is learnt from: how much, how long, and some examples."""
     found = _looked_at(_key(spec), stamp, spec)
     told = {
         "Examples": found.n_examples, "Studies": found.n_studies, "Kept back": found.n_validation,
@@ -74,15 +75,15 @@ def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
     return found
 
 
-def _show_examples(spec: TrainingSpec, first: tuple[ShownExample, ...]) -> None:
-    st.markdown("**The first examples, as the model reads them**")
+def _show_examples(spec: TrainingSpec, shown: tuple[ShownExample, ...]) -> None:
+    st.markdown("**Examples, spread over all rows, as the model reads them**")
     st.caption("The loss falls on what is marked alone; everything else is only read.")
-    for at in pages_of(len(first), 1, "example"):
+    for at in pages_of(len(shown), 1, "example"):
         with st.container(border=True):
-            st.markdown(f"{escape(first[at].prompt_text)}", width=720)
-            for place, (text, share) in enumerate(first[at].targets):
+            st.markdown(f"{escape(shown[at].prompt_text)}", width=720)
+            for place, (text, share) in enumerate(shown[at].targets):
                 st.markdown(
-                    f"{_marked(text)}{_weighed(spec, place, share, len(first[at].targets))}", width=720
+                    f"{_marked(text)}{_weighed(spec, place, share, len(shown[at].targets))}", width=720
                 )
 
 
@@ -96,11 +97,16 @@ def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
     return f" {share:.1%}" if n > 1 else ""
 
 
-def show_cost(spec: TrainingSpec, insight: Insight) -> None:
+def show_cost(spec: TrainingSpec, insight: Insight, plan: Plan) -> None:
     st.markdown(escape(estimate_training(spec, insight).told))
+    if plan.shares:
+        st.caption(
+            f"That is the one on everybody; the {len(plan.shares) - 1} on fewer people, of at most as many steps each, "
+            "run before it."
+        )
 
 
-def show_file(spec: TrainingSpec) -> None:
+def show_file(spec: TrainingSpec, plan: Plan) -> None:
     """The configuration as a file, and the commands that do the same."""
     name = f"{spec.name}.yaml"
     st.code(visible(spec.as_yaml()), language="yaml", height=320)
@@ -108,8 +114,10 @@ def show_file(spec: TrainingSpec) -> None:
         "Configuration (YAML)", spec.as_yaml(), name, "application/yaml", icon=":material/download:", on_click="ignore",
         key="train_yaml",
     )  # fmt: skip
-    st.code(f"python -m socrates_core train {name}", language="bash", wrap_lines=True)
-    st.caption("Or in the foreground, without the queue:")
+    st.code(f"python -m socrates_core train {name}{plan.options}", language="bash", wrap_lines=True)
+    if plan.shares:
+        return
+    st.caption("Or in the foreground, without the queue and what comes after it:")
     st.code(f"python -m training.{spec.method} {name}", language="bash", wrap_lines=True)
 
 

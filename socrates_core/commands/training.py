@@ -1,5 +1,6 @@
 """Commands of finetunes: train, trainings, training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from socrates_core.finetuning.overview import list_finetunes, load_finetune
 from socrates_core.finetuning.spec import load_spec_file
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.progress import describe_seconds, read_progress
+from socrates_core.jobs.store import Job
 
 SHOWN = {
     "w_stated": "W stated", "w_uniform": "uniform", "w_observed": "W observed", "valid_mass": "valid mass",
@@ -40,11 +42,10 @@ def train(
     """Submit a finetune, or one a share of the people; prints what was queued."""
     spec = load_spec_file(config)
     if shares is not None:
-        jobs = submit_curve(spec, parse_shares(shares))
-        for each in jobs if wait else ():
-            follow(each)
+        jobs = submit_curve(spec, parse_shares(shares), evaluate=evaluate)
         ids = [each.id for each in jobs]
-        return print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
+        print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
+        return _follow_all(jobs) if wait else None
     job = submit_training(spec, evaluate=evaluate)
     if wait:
         job = follow(job)
@@ -53,6 +54,17 @@ def train(
         say(job.id)
         return training(job.id, as_json)
     print_json({"training_id": job.id, "state": job.state}) if as_json else print(job.id)
+
+
+def _follow_all(jobs: Sequence[Job]) -> None:
+    """Waits for every job. Raises UserError naming each that did not end as done."""
+    ended = [follow(each) for each in jobs]
+    wrong = [job for job in ended if job.state != "done"]
+    if wrong:
+        told = " ".join(
+            f"{job.id} is {job.state}{f': {job.message}' if job.message else '.'}" for job in wrong
+        )
+        raise UserError(f"{len(wrong)} of {len(ended)} finetunes did not end as they should. {told}")
 
 
 def trainings(as_json: AsJson = False) -> None:

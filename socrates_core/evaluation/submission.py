@@ -7,8 +7,15 @@ from typing import Any
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
+from socrates_core.evaluation.results import list_evaluations
 from socrates_core.evaluation.rows import asked_rows
-from socrates_core.evaluation.spec import CAP, EvaluationSpec, evaluations_folder, plan_evaluation
+from socrates_core.evaluation.spec import (
+    CAP,
+    EvaluationSpec,
+    evaluations_folder,
+    load_spec,
+    plan_evaluation,
+)
 from socrates_core.files import digest, write_json
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
@@ -67,6 +74,23 @@ def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | N
         "evaluate", f"{split} · {model}", args, key=digest([before.id, args["plan"]]), job_id=evaluation_id,
         after=[before.id],
     )  # fmt: skip
+
+
+def is_evaluated(model: str, split: str, *, cap: int | None = CAP) -> bool:
+    """Whether a model of this machine was asked all of a split's held-out side as it is now, or is queued for it.
+
+    Raises UserError where the model or the split is unknown.
+    """
+    key = plan_evaluation(ModelRequest(model), split=split, cap=cap).content_digest()
+    planned = {"model": model, "split": split, "cap": cap}
+    if any(
+        job.active and job.kind == "evaluate" and job.args.get("plan") == planned for job in store.list_jobs()
+    ):
+        return True
+    return any(
+        row["state"] == "complete" and load_spec(row["evaluation_id"]).content_digest() == key
+        for row in list_evaluations()
+    )
 
 
 def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:

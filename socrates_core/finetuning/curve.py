@@ -7,6 +7,8 @@ from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.finetuning.submission import check_name, submit_training
 from socrates_core.jobs.store import Job
 
+SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)  # the usual ones
+
 
 def parse_shares(text: str) -> tuple[float, ...]:
     """The shares in (0, 1] that "1,3,10" names in percent, from the smallest. Raises UserError for anything else."""
@@ -22,16 +24,35 @@ def parse_shares(text: str) -> tuple[float, ...]:
     return tuple(each / 100 for each in percents)
 
 
-def submit_curve(spec: TrainingSpec, shares: Sequence[float]) -> list[Job]:
-    """Queues one finetune a share in (0, 1] of the people, named after `spec` and its percent, as "mine-10".
+def render_shares(shares: Sequence[float]) -> str:
+    """The shares in percent with commas between them, as `parse_shares` takes them."""
+    return ",".join(f"{100 * share:g}" for share in shares)
 
-    Everything else is that of `spec`. Raises UserError without shares, where a name is taken, or as
-    `submit_training` does.
+
+def curve_names(name: str, shares: Sequence[float]) -> list[str]:
+    """What the finetunes of a curve are called, one a share, as "mine-10"; without shares there is one, `name`."""
+    return [f"{name}-{100 * share:g}" for share in shares] or [name]
+
+
+def check_names(name: str, shares: Sequence[float]) -> None:
+    """Raises UserError where one of the names of `curve_names` is taken."""
+    for each in curve_names(name, shares):
+        check_name(each)
+
+
+def submit_curve(spec: TrainingSpec, shares: Sequence[float], *, evaluate: bool = False) -> list[Job]:
+    """Queues one finetune a share in (0, 1] of the people, the smallest first, named as `curve_names` says.
+
+    Everything else is that of `spec`; with `evaluate` each is evaluated as `submit_training` does. Raises UserError
+    without shares, where a name is taken, or as `submit_training` does.
     """
     if not shares:
         raise UserError("A learning curve needs a share of the people. Give one or more.")
-    asked = [{"name": f"{spec.name}-{100 * share:g}", "people_share": share} for share in sorted(set(shares))]
+    wanted = sorted(set(shares))
+    asked = [
+        {"name": name, "people_share": share}
+        for name, share in zip(curve_names(spec.name, wanted), wanted, strict=True)
+    ]
     specs = [spec_from_dict(spec.model_dump() | each, f"The finetune {each['name']!r}") for each in asked]
-    for each in specs:  # before any is queued
-        check_name(each.name)
-    return [submit_training(each) for each in specs]
+    check_names(spec.name, wanted)  # before any is queued
+    return [submit_training(each, evaluate=evaluate) for each in specs]

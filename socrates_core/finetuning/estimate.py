@@ -1,7 +1,10 @@
 """How long a finetune takes here and how much memory, before it starts; reads headers of files, never weights."""
 
+import shutil
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,6 +14,7 @@ import psutil
 from safetensors import SafetensorError, safe_open
 
 from socrates_core.errors import UserError
+from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
@@ -25,6 +29,8 @@ NF4 = 0.5 + 4 / 64  # bytes a number: 4 bits, and a scale in fp32 for every 64 (
 BACKWARD = (
     1.2  # of what the forward pass keeps: with what the backward pass makes, measured between 1.15 and 1.3
 )
+ESTIMATE = "estimate.json"
+REACHED = 0.6  # of the processor's rate, by training; measured between .5 and .9
 REMEMBERED = 5  # finetunes
 LEAST_STEPS = 3  # of a finetune that tells a speed; the first step warms up
 
@@ -33,9 +39,10 @@ LEAST_STEPS = 3  # of a finetune that tells a speed; the first step warms up
 class TrainingEstimate:
     """At most `n_steps` steps over `n_tokens` tokens; early stopping takes fewer.
 
-    `seconds`, validations included, is None before a finetune of this base model and tuning has run here; `memory_mb`,
-    in 2^20 bytes at the peak, where the model's files do not tell it. `fits` is false where more is wanted than is
-    free. `told` says it in sentences.
+    `seconds`, validations included, comes from finetunes of this base model and tuning that ran here; before the first
+    from how fast the processor multiplies, without validations, and is None where that does not tell, as on a GPU.
+    `memory_mb`, in 2^20 bytes at the peak, is None where the model's files do not tell it. `fits` is false where more
+    is wanted than is free. `told` says it in sentences.
     """
 
     n_steps: int
@@ -51,11 +58,36 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     n_steps = n_steps_of(insight.n_examples, spec)
     n_tokens = round(n_steps * spec.batch_size * insight.lengths.mean)
     times, memory = _times(spec, insight, n_steps, n_tokens), _memory_mb(spec, insight)
-    seconds = median(times) if times else None
+    seconds = median(times) if times else _rough_seconds(spec, n_tokens)
     free = psutil.virtual_memory().available / MEBIBYTE
     fits = memory is None or memory <= free
-    told = f"{_about_time(times, n_steps, n_tokens)} {_about_memory(memory, free)}"
+    told = f"{_about_time(times, seconds, n_steps, n_tokens)} {_about_memory(memory, free)}"
     return TrainingEstimate(n_steps, n_tokens, seconds, memory, fits, told)
+
+
+def write_estimate(path: Path, estimate: TrainingEstimate) -> None:
+    """Keeps what was estimated before a finetune in its folder `path`, to be held against what it took."""
+    write_json(path / ESTIMATE, asdict(estimate))
+
+
+def read_estimate(path: Path) -> dict[str, Any] | None:
+    """What was estimated before the finetune in `path`, by the fields of TrainingEstimate; None where nothing was."""
+    try:
+        stored = read_json(path / ESTIMATE)
+    except UserError:
+        return None
+    return stored if isinstance(stored, dict) else None
+
+
+def told_against(path: Path, *, seconds: float, memory_mb: float, n_steps: int) -> str:
+    """What was estimated for the finetune in `path` beside what it took: a sentence for its log."""
+    took = f"took {describe_seconds(seconds)} for {n_steps:,} steps and {memory_mb / 1024:.1f} GB"
+    told = read_estimate(path)
+    if told is None:
+        return f"It {took}; nothing was estimated before."
+    time = "no time" if told.get("seconds") is None else f"at most {describe_seconds(told['seconds'])}"
+    memory = "no memory" if told.get("memory_mb") is None else f"{told['memory_mb'] / 1024:.1f} GB"
+    return f"It {took}; estimated before were {time} for {told.get('n_steps'):,} steps and {memory}."
 
 
 def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
@@ -181,10 +213,41 @@ def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
     )
 
 
-def _about_time(times: Sequence[float], n_steps: int, n_tokens: int) -> str:
+def _rough_seconds(spec: TrainingSpec, n_tokens: int) -> float | None:
+    """The time in seconds by the multiplications that the tokens take, at a share of the processor's rate.
+
+    Per token and number of the weights: 2 forwards, 2 backwards through it, 2 for its own gradient where it is
+    trained, and 2 again with checkpointing (Kaplan et al. 2020); DPO reads everything once more. None where there is a
+    GPU, the weights are not here, or they are in 4 bits.
+    """
+    n_parameters = count_parameters(spec.base)
+    if n_parameters is None or spec.tuning == "qlora" or shutil.which("nvidia-smi"):
+        return None
+    per_token = 4 + 2 * (spec.tuning == "full") + 2 * spec.checkpointing + 2 * (spec.method == "dpo")
+    return per_token * n_parameters * n_tokens / (REACHED * _products_per_second())
+
+
+@cache
+def _products_per_second() -> float:
+    """Operations a second of a matrix product of fp32 numbers, the best of three; bf16 is faster where it is there."""
+    one = np.ones((1024, 1024), dtype=np.float32)
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        one @ one
+        took.append(time.perf_counter() - begun)
+    return float(2 * 1024**3 / min(took))
+
+
+def _about_time(times: Sequence[float], rough: float | None, n_steps: int, n_tokens: int) -> str:
     much = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
-    if not times:
+    if not times and rough is None:
         return f"{much}. How long that takes on this machine is not known before its first steps."
+    if not times:
+        return (
+            f"{much}: roughly {describe_seconds(rough)}, by how fast this processor multiplies; the first finetune "
+            "here will tell it better."
+        )
     told, low, high = (describe_seconds(each) for each in (median(times), min(times), max(times)))
     if low == high:
         return f"{much}: {told}, as fast as the last finetune like it here."

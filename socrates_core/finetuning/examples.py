@@ -19,6 +19,7 @@ from socrates_core.evaluation.rows import CELL
 from socrates_core.finetuning.rationales import load_rationales
 from socrates_core.finetuning.rows import Chosen
 from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.finetuning.tokens import prompt_tokens
 from socrates_core.panels import present
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Floats, Prompt, Scale, parse_number
@@ -64,9 +65,12 @@ def build_examples(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame, chat:
     end = chat.end
     tokens = dict(zip(texts, ((*ids, end) for ids in chat.answer_tokens(texts)), strict=True))
     wanted = [place for place, target in enumerate(targets) if target]
-    prompts = chat.encode(list(_prompts(spec, chosen.corpus, rows.iloc[wanted])))
+    asked = rows.iloc[wanted]
+    prompts = prompt_tokens(
+        chosen.corpus, asked, spec.template, chat, lambda: list(_prompts(spec, chosen.corpus, asked))
+    )
     people = rows.groupby(["study_id", "participant"]).ngroup().to_numpy()
-    weights = _weights(rows.iloc[wanted], spec)
+    weights = _weights(asked, spec)
     examples = []
     for place, prompt, weight in zip(wanted, prompts, weights, strict=True):
         answers, shares = targets[place] or ((), ())

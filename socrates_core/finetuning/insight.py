@@ -8,7 +8,7 @@ import pandas as pd
 
 from socrates_core.evaluation.rows import CELL
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
-from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.rows import Chosen, choose_rows
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.responders.chat import Chat, open_chat
 from socrates_core.responders.folder import context_length, open_folder, read_config
@@ -63,10 +63,17 @@ class Insight:
     told: str
 
 
-def look_at(spec: TrainingSpec) -> Insight:
-    """What `spec` trains on. Raises UserError where its base model, split or rows are not there, or give no example."""
+def look_at(spec: TrainingSpec, chosen: Chosen | None = None) -> Insight:
+    """What `spec` trains on, of the rows that were `chosen` for it where they are at hand.
+
+    Raises UserError where its base model, split or rows are not there, or give no example.
+    """
     folder = open_folder(spec.base, weights=False)
-    limit, chat, chosen = context_length(read_config(folder.base)), open_chat(folder), choose_rows(spec)
+    limit, chat, chosen = (
+        context_length(read_config(folder.base)),
+        open_chat(folder),
+        chosen or choose_rows(spec),
+    )
     rows = chosen.train
     sample = rows if len(rows) <= SAMPLED else rows.sample(SAMPLED, random_state=spec.seed).sort_index()
     sample = sample.reset_index(drop=True)

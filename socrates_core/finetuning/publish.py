@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pandas as pd
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
+from socrates_core.finetuning.estimate import read_estimate, told_against
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.library import lineage
-from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest
+from socrates_core.finetuning.rationales import rationales_origin
+from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest, learnt_from
 from socrates_core.finetuning.spec import TITLES, TrainingSpec, load_training, training_path
 from socrates_core.jobs.store import now
 from socrates_core.responders.folder import ModelFolder, open_folder, revision
@@ -70,19 +73,19 @@ def publish(training_id: str) -> str:
 
 
 def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) -> dict[str, Any]:
-    rows = chosen.train[["study_id", "stimulus_id", "participant"]]
-    if len(chosen.validation):
-        rows = pd.concat([rows, chosen.validation[list(rows.columns)]])
+    rows, plan = learnt_from(spec, chosen), read_json(training_path(training_id) / "plan.json")
     n_studies, n_people = rows["study_id"].nunique(), len(rows[["study_id", "participant"]].drop_duplicates())
+    n_read = min(step * spec.batch_size, plan["n_examples"])
     note = (
-        f"Finetuned on {len(chosen.train):,} answers, chosen by {len(chosen.validation):,} others, of {n_people:,} "
-        f"people in {n_studies} {'study' if n_studies == 1 else 'studies'}: the training side of {spec.split!r}."
+        f"Finetuned on {n_read:,} of {plan['n_examples']:,} examples, chosen by {len(chosen.validation):,} others; "
+        f"{len(rows):,} answers of {n_people:,} people in {n_studies} {'study' if n_studies == 1 else 'studies'} have "
+        f"a part in it: the training side of {spec.split!r}."
     )
     saw = Seen(note=note, trainings=(training_of(chosen.corpus, chosen.split, rows),)).over(
         seen_of(spec.base)
     )
     steps, validations = read_history(training_id)
-    plan = read_json(training_path(training_id) / "plan.json")
+    until = steps[steps["step"] <= step]
     return {
         "format": 1, "title": f"{spec.name} ({TITLES[spec.method].partition(':')[0]} of {spec.base})",
         "base": spec.base, "template": spec.template, "reasoning": spec.method == "reasoning",
@@ -91,15 +94,53 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
             "id": training_id, "written": now(), "spec": spec.model_dump(mode="json"), "spec_digest": spec.digest(),
             "base_revision": revision(open_folder(spec.base)), "data_digest": data_digest(chosen), **plan,
             "n_rows": len(chosen.train), "n_validation_rows": len(chosen.validation), "step": step,
-            "n_tokens": int(steps["n_tokens"].sum()),
+            "n_tokens": int(until["n_tokens"].sum()), "n_examples_read": n_read,
             "seconds": float(steps["n_tokens"].div(steps["tokens_per_second"]).sum()),
+            "memory_mb": float(steps["memory_mb"].max()), "estimate": read_estimate(training_path(training_id)),
+            "rationales": _rationales(spec, chosen),
             "validation": _at(validations, step), "base_validation": _at(validations, 0),
+            "doubts": doubts_of(_at(validations, 0), _at(validations, step)),
             "leaks_accepted": spec.accept_leaks,
             "leaks": [each.told for each in find_leaks(spec, chosen)] if spec.accept_leaks else [],
             "machine": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
             "libraries": {name: version(name) for name in LIBRARIES},
         },
     }  # fmt: skip
+
+
+def endings(training_id: str) -> list[str]:
+    """What there is to say at the end of a finetune that made a model: what it took, and what gives reason to doubt."""
+    spec, path = load_training(training_id), training_path(training_id)
+    card = read_json(published_folder(spec.name, spec.tuning) / "card.json")["training"]
+    steps, _ = read_history(training_id)
+    took = told_against(path, seconds=card["seconds"], memory_mb=card["memory_mb"], n_steps=len(steps))
+    return [took, *card["doubts"]]
+
+
+def doubts_of(base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[str]:
+    """Why the checkpoint that is kept may be no gain, by the validations of the base and of it."""
+    if base is None or best is None:
+        return ["No rows were kept back, so nothing tells whether it predicts better than its base model."]
+    found = []
+    before, after = base["w_stated"], best["w_stated"]
+    if before is not None and after is not None and after >= before:
+        found.append(
+            f"On the rows kept back its W is {after:.3f}, no better than its base model's {before:.3f}."
+        )
+    if after is not None and best["w_uniform"] is not None and after >= best["w_uniform"]:
+        found.append(
+            f"On the rows kept back its W is {after:.3f}, no better than the uniform row's {best['w_uniform']:.3f}."
+        )
+    if best["valid_mass"] < base["valid_mass"] - 0.05:
+        found.append(f"Its valid mass fell from {base['valid_mass']:.2f} to {best['valid_mass']:.2f}.")
+    return found
+
+
+def _rationales(spec: TrainingSpec, chosen: Chosen) -> dict[str, Any] | None:
+    """Which rationales were trained on, who wrote them, and the digest of their file; None for other methods."""
+    if spec.method != "reasoning":
+        return None
+    return {"name": spec.rationales, **rationales_origin(chosen.corpus, spec.rationales)}
 
 
 def _at(validations: Any, step: int) -> dict[str, Any] | None:

@@ -76,6 +76,22 @@ def load_rationales(corpus: Corpus, name: str) -> pd.DataFrame:
     return found[told & ~found["study_id"].isin(frozen_studies(corpus.path))].reset_index(drop=True)
 
 
+def rationales_origin(corpus: Corpus, name: str) -> dict[str, str]:
+    """Who wrote the rationales called `name`, what they are for, and the SHA-256 of their file, in hex.
+
+    Raises UserError as `load_rationales` does.
+    """
+    if name == OWN:
+        file = corpus.path / "reasoning.parquet"
+        if not file.exists():
+            load_rationales(corpus, name)
+        return {"writer": f"came with the corpus {corpus.name!r}", "note": NOTE, "sha256": file_digest(file)}
+    file, manifest = open_rationales(name)
+    writer = manifest.get("writer")
+    told = str(writer.get("name", "")) if isinstance(writer, dict) else ""
+    return {"writer": told, "note": NOTE, "sha256": str(manifest["sha256"])}
+
+
 def submit_rationales(
     model: ModelRequest, spec: TrainingSpec, *, consent: bool = False, limit_usd: float | None = None
 ) -> store.Job:

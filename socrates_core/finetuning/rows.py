@@ -58,16 +58,38 @@ def choose_rows(spec: TrainingSpec) -> Chosen:
         train = capped(rows[~apart], spec.per_cell, spec.seed)
         train = _per_study(train.merge(answered[["study_id", "sample_id"]]), spec)
     if train.empty:
-        raise UserError(
-            f"The split {spec.split!r} leaves no answer on its scale to train on. "
-            "Choose other studies or another split."
-        )
+        raise UserError(_why_empty(spec, answered))
     validation = kept_back
     if len(validation):
         validation = _per_study(capped(validation, spec.validation_cap, spec.seed), spec)
     return Chosen(
         corpus, split, *(frame.reset_index(drop=True) for frame in (train, validation, answered, kept_back))
     )
+
+
+def _why_empty(spec: TrainingSpec, answered: pd.DataFrame) -> str:
+    if len(answered):
+        return (
+            f"Of {spec.people_share:.2%} of the people none is among the {spec.per_cell} of each cell that are "
+            f"trained on. Give a larger 'people_share' than {spec.people_share!r}, or a larger 'per_cell'."
+        )
+    return (
+        f"The split {spec.split!r} leaves no answer on its scale to train on. "
+        "Choose other studies or another split."
+    )
+
+
+def learnt_from(spec: TrainingSpec, chosen: Chosen) -> pd.DataFrame:
+    """Every row whose answer has a part in what comes out: trained on, a part of a target, or chosen by.
+
+    DPO and distribution training take other people's answers in the cell too; W on the kept-back side is measured
+    against everybody there. Columns study_id, condition_num, task_num, stimulus_id, sample_id and participant.
+    """
+    frames = [chosen.train, chosen.validation, chosen.kept_back if len(chosen.validation) else None]
+    frames.append(chosen.answered if spec.method in ("dpo", "distribution") else None)
+    columns = ["study_id", "condition_num", "task_num", "stimulus_id", "sample_id", "participant"]
+    rows = pd.concat([each[columns] for each in frames if each is not None and len(each)])
+    return rows.drop_duplicates(["study_id", "sample_id"], ignore_index=True)
 
 
 def data_digest(chosen: Chosen) -> str:
@@ -113,11 +135,14 @@ def _part_of_people(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
 
 
 def _per_study(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
-    """At most `per_study` rows of every study, drawn with the seed."""
+    """At most `per_study` rows of every study, drawn with the seed from its conditions in turn."""
     if spec.per_study is None:
         return rows
     kept = []
     for study, own in rows.groupby("study_id"):
         rng = np.random.default_rng([spec.seed, 3, zlib.crc32(str(study).encode())])
-        kept.append(own.iloc[np.sort(rng.permutation(len(own))[: spec.per_study])])
+        order = rng.permutation(len(own))
+        turn = own["condition_num"].iloc[order].groupby(own["condition_num"].iloc[order]).cumcount()
+        in_turn = order[np.argsort(turn.to_numpy(), kind="stable")]
+        kept.append(own.iloc[np.sort(in_turn[: spec.per_study])])
     return pd.concat(kept)

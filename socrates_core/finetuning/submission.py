@@ -3,13 +3,22 @@
 from pathlib import Path
 
 from socrates_core.errors import UserError
-from socrates_core.evaluation.submission import submit_evaluation_after
+from socrates_core.evaluation.submission import is_evaluated, submit_evaluation_after
 from socrates_core.files import write_text
+from socrates_core.finetuning.estimate import estimate_training, write_estimate
+from socrates_core.finetuning.insight import look_at
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.rationales import load_rationales
 from socrates_core.finetuning.rows import Chosen, choose_rows
-from socrates_core.finetuning.spec import TITLES, Method, TrainingSpec, load_spec_file, trainings_folder
+from socrates_core.finetuning.spec import (
+    RESERVED,
+    TITLES,
+    Method,
+    TrainingSpec,
+    load_spec_file,
+    trainings_folder,
+)
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
 from socrates_core.responders.folder import open_folder
@@ -29,8 +38,10 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
         "train", f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
         {"training_id": training_id, "name": spec.name}, key=spec.digest(), job_id=training_id,
     )  # fmt: skip
-    for model in (spec.base, spec.name) if evaluate else ():
-        submit_evaluation_after(job, model, spec.split)
+    if evaluate:
+        if not is_evaluated(spec.base, spec.split):
+            submit_evaluation_after(job, spec.base, spec.split)
+        submit_evaluation_after(job, spec.name, spec.split)
     launch.ensure_worker()
     return job
 
@@ -49,11 +60,7 @@ def register(file: Path, method: Method) -> str:
 
 
 def _freeze(spec: TrainingSpec) -> str:
-    if open_folder(spec.base, weights=False).adapter is not None and spec.tuning == "full":
-        raise UserError(
-            f"{spec.base!r} is an adapter, whose base would be trained without it. Merge it first, or choose tuning "
-            "'lora'."
-        )
+    check_base(spec)
     check_name(spec.name)
     chosen = choose_rows(spec)
     check_rationales(spec, chosen)
@@ -64,8 +71,19 @@ def _freeze(spec: TrainingSpec) -> str:
             "the model's card will repeat it."
         )
     training_id = new_id(spec.name)
+    estimate = estimate_training(spec, look_at(spec, chosen))
+    write_estimate(trainings_folder() / training_id, estimate)
     write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
     return training_id
+
+
+def check_base(spec: TrainingSpec) -> None:
+    """Raises UserError where the base model is not there, or cannot be trained in the way that is asked for."""
+    if open_folder(spec.base, weights=False).adapter is not None and spec.tuning == "full":
+        raise UserError(
+            f"{spec.base!r} is an adapter, whose base would be trained without it. Merge it first, or choose tuning "
+            "'lora'."
+        )
 
 
 def check_rationales(spec: TrainingSpec, chosen: Chosen) -> None:
@@ -82,7 +100,9 @@ def check_rationales(spec: TrainingSpec, chosen: Chosen) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raises UserError where a model has that name already, or is about to get it."""
+    """Raises UserError where a model has that name already, is about to get it, or something else is called so."""
+    if name in RESERVED:
+        raise UserError(f"{name!r} is what something else is called here. Choose another name for the model.")
     for job in store.list_jobs():
         if job.active and job.kind == "train" and job.args.get("name") == name:
             raise UserError(

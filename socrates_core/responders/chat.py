@@ -37,7 +37,8 @@ class Chat:
 
     A template without a system role gets the system text in front of the user's; a model without a template
     gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card. `end` is the
-    token that the template puts after an answer; None where neither it nor the tokenizer's settings name one.
+    token that the template puts after an answer; None where neither it nor the tokenizer's settings name one. `path` is
+    the tokenizer's folder.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
@@ -45,6 +46,7 @@ class Chat:
 
         Raises UserError where the tokenizer or its template cannot be read.
         """
+        self.path = path
         self.end: int | None = None
         self._settings = _settings(path)
         self._tokenizer = _load_tokenizer(path)

@@ -96,7 +96,8 @@ def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     fast = torch.bfloat16 if has_bf16(device) else torch.float32
     packed = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
-    return {"dtype": fast, "device_map": {"": device}, "quantization_config": packed}
+    place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
+    return {"dtype": fast, "device_map": {"": place}, "quantization_config": packed}
 
 
 def choose_precision(n_parameters: int, asked: Precision, device: torch.device) -> Loaded:
@@ -113,6 +114,11 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, the accelerator's or the machine's own, as torch tells it."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -24,6 +24,7 @@ from socrates_core.responders.folder import (
     revision,
 )
 from socrates_core.responders.local.engine import Engine
+from socrates_core.responders.local.load import is_out_of_memory
 from socrates_core.responders.local.network import Network, open_network
 from socrates_core.responders.local.reasoned import (
     PROMPTS_AT_ONCE,
@@ -224,7 +225,7 @@ def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
 
     Raises `error` where it is about something else, and UserError where one prompt alone is too much.
     """
-    if not (isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+    if not is_out_of_memory(error):
         raise error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

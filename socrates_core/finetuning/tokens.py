@@ -1,0 +1,62 @@
+"""The tokens of a finetune's prompts, kept from one start to the next: in the cache, as safetensors."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import corpus_digest
+from socrates_core.files import digest, file_digest
+from socrates_core.records import Prompt
+from socrates_core.responders.chat import Chat
+from socrates_core.settings import folder
+
+VERSION = 1  # of how prompts become tokens
+KEPT = 8  # sets of prompts; those used last stay
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+Tokens = NDArray[np.int32]
+
+
+def prompt_tokens(
+    corpus: Corpus, rows: pd.DataFrame, template: str, chat: Chat, render: Callable[[], Sequence[Prompt]]
+) -> list[Tokens]:
+    """The token ids of the prompt of each of `rows`, by study_id, participant and stimulus_id.
+
+    Encoded where the same rows were not encoded before with this tokenizer; only then does `render` give the prompts.
+    """
+    asked = rows[["study_id", "participant", "stimulus_id"]].to_csv(index=False)
+    spelled = [file_digest(chat.path / name) for name in TOKENIZER if (chat.path / name).exists()]
+    key = digest([VERSION, corpus_digest(corpus), asked, template, *spelled])
+    path = folder("cache") / "tokens" / f"{key}.safetensors"
+    return _load(path, len(rows)) or _keep(path, list(chat.encode(render())))
+
+
+def _load(path: Path, n: int) -> list[Tokens] | None:
+    try:
+        stored = load_file(path)
+        ends = np.cumsum(stored["lengths"])
+    except (OSError, SafetensorError, KeyError):  # not there, or damaged: they are encoded again
+        return None
+    if len(ends) != n or not n or ends[-1] != len(stored["tokens"]):
+        return None
+    path.touch()
+    return np.split(stored["tokens"], ends[:-1])
+
+
+def _keep(path: Path, prompts: list[Tokens]) -> list[Tokens]:
+    if not prompts:
+        return prompts
+    path.parent.mkdir(exist_ok=True)
+    aside = path.with_suffix(".new")
+    lengths = np.array([len(each) for each in prompts], dtype=np.int32)
+    save_file({"tokens": np.concatenate(prompts).astype(np.int32), "lengths": lengths}, aside)
+    aside.rename(path)
+    newest = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for old in newest[KEPT:]:
+        old.unlink(missing_ok=True)
+    return prompts

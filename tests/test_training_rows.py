@@ -1,0 +1,77 @@
+"""Which rows a finetune learns from and is chosen by, and their tokens, kept from one start to the next."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from socrates_core.errors import UserError
+from socrates_core.files import read_json
+from socrates_core.finetuning import examples
+from socrates_core.finetuning.rows import choose_rows, learnt_from
+from socrates_core.finetuning.spec import Method
+from socrates_core.responders.folder import find_model
+from socrates_core.seen.record import seen_from_dict
+from socrates_core.seen.status import statuses
+from tests.finetunes import _finetuning_home, examples_for, finetuning_home, spec_of, train
+
+__all__ = ["_finetuning_home", "finetuning_home"]
+pytestmark = pytest.mark.usefixtures("finetuning_home")
+
+
+@pytest.mark.parametrize(("method", "everybody"), [("sft", False), ("dpo", True), ("distribution", True)])
+def test_whoever_is_a_part_of_a_target_counts_as_seen(method: Method, everybody: bool) -> None:
+    spec = spec_of(method=method, per_cell=2, max_steps=1)
+    train(spec)
+    chosen = choose_rows(spec)
+    saw = seen_from_dict(read_json(find_model("tuned") / "card.json")["saw"], "the card")
+    people = chosen.answered[["study_id", "participant"]].drop_duplicates(ignore_index=True)
+    told = statuses(saw, chosen.corpus, people)["status"]
+    trained = pd.MultiIndex.from_frame(people).isin(
+        pd.MultiIndex.from_frame(chosen.train[["study_id", "participant"]])
+    )
+    assert 0 < trained.sum() < len(people)
+    assert ((told == "seen") == (trained | everybody)).all()
+
+
+def test_people_whom_a_checkpoint_is_measured_against_count_as_seen() -> None:
+    chosen = choose_rows(spec := spec_of(validation_share=0.4, validation_cap=2))
+    rows = learnt_from(spec, chosen)
+    assert len(chosen.kept_back) > len(chosen.validation)
+    assert set(chosen.kept_back["sample_id"]) <= set(rows["sample_id"])
+    assert not rows.duplicated(["study_id", "sample_id"]).any()
+
+
+def test_few_rows_of_a_study_come_from_all_of_its_conditions() -> None:
+    for seed in range(5):
+        train_rows = choose_rows(spec_of(per_study=2, seed=seed)).train
+        assert (train_rows.groupby("study_id")["condition_num"].nunique() == 2).all()
+
+
+def test_a_share_of_people_that_the_cap_leaves_out_is_named() -> None:
+    found = []
+    for seed in range(20):
+        try:
+            choose_rows(spec_of(people_share=0.001, per_cell=1, seed=seed, studies=("aaaaa",)))
+        except UserError as error:
+            found.append(str(error))
+    assert found and all("larger 'people_share' than 0.001" in each for each in found)
+
+
+def test_prompts_are_encoded_once_for_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = examples_for(spec_of())
+    monkeypatch.setattr(examples, "_prompts", lambda *_: pytest.fail("rendered again"))
+    again = examples_for(spec_of(learning_rate=1e-4))
+    assert all(np.array_equal(one.prompt, other.prompt) for one, other in zip(first, again, strict=True))
+    with pytest.raises(pytest.fail.Exception):
+        examples_for(spec_of(template="stimulus-first-v1"))
+
+
+def test_damaged_tokens_are_made_anew(finetuning_home: Path) -> None:
+    first = examples_for(spec_of())
+    (kept,) = (finetuning_home / "cache" / "tokens").glob("*.safetensors")
+    kept.write_bytes(kept.read_bytes()[:100])
+    again = examples_for(spec_of())
+    assert all(np.array_equal(one.prompt, other.prompt) for one, other in zip(first, again, strict=True))
+    assert kept.stat().st_size > 100
