@@ -173,18 +173,22 @@ def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:
 
 
 def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
-    spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch
+    spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("socrates_core.finetuning.estimate.shutil.which", lambda _name: None)
+    monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("socrates_core.finetuning.estimate._products_per_second", lambda: 1e11)
     told = look_at(spec)
     found = estimate_training(spec, told)
     n_parameters = count_parameters("starter")
     assert n_parameters is not None and "roughly" in found.told
     assert found.seconds == pytest.approx(4 * n_parameters * found.n_tokens / (REACHED * 1e11))
-    monkeypatch.setattr("socrates_core.finetuning.estimate.shutil.which", lambda _name: "/usr/bin/nvidia-smi")
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text("#!/bin/sh\necho 2048\necho 99999\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     found = estimate_training(spec, told)
     assert found.seconds is None and "not known before its first steps" in found.told
+    assert not found.fits and "only 2.0 GB are free: it will not fit in the GPU's memory" in found.told
 
 
 def test_the_time_follows_the_last_finetune_of_the_same_kind(spec: TrainingSpec) -> None:

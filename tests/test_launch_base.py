@@ -8,7 +8,10 @@ from urllib.parse import parse_qs
 import pytest
 import streamlit as st
 
+from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
+from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.finetuning.submission import submit_training
 from tests.test_adapters import make_adapter
 from tests.test_launch_page import PAGE, error, field, split
 from tests.test_models_hub import Hub, HubAnswers
@@ -78,3 +81,10 @@ def test_a_hub_that_has_no_such_model_is_asked_once(hub: Hub) -> None:
     field(app, "Learning rate").set_value("2e-4").run()
     assert "could not be fetched from the hub" in error(app) and app.button(key="train_start").disabled
     assert len(hub.asked) == asked > 0
+
+
+def test_a_command_does_not_fetch_a_base_either(hub: Hub) -> None:
+    spec = TrainingSpec(name="tuned", base="org/name", split=split())
+    with pytest.raises(UserError, match="python -m socrates_core models fetch org/name"):
+        submit_training(spec)
+    assert not hub.asked

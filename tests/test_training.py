@@ -22,7 +22,8 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import Validation, read_history
-from socrates_core.finetuning.publish import doubts_of, endings, publish
+from socrates_core.finetuning.overview import endings
+from socrates_core.finetuning.publish import doubts_of, publish
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import METHODS, Method, training_path
 from socrates_core.finetuning.submission import submit_training
@@ -307,9 +308,9 @@ def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
     made = submit_training(spec_of()).id
     assert Run(made, sft.loss, Accelerator()).train()
     publish(made)
-    took, *doubts = endings(made)
-    assert re.search(r"It took .* for 4 steps and .* GB; estimated before were at most .* for 4 steps", took)
     card = read_json(find_model("tuned") / "card.json")["training"]
+    took, *doubts = endings(card, training_path(made))
+    assert re.search(r"It took .* for 4 steps and .* GB; estimated before were at most .* for 4 steps", took)
     assert card["estimate"]["n_steps"] == 4 and card["precision"] == "fp32" and card["doubts"] == doubts
     assert doubts == [
         "No rows were kept back, so nothing tells whether it predicts better than its base model."

@@ -32,7 +32,8 @@ from socrates_core.files import digest, write_json
 from socrates_core.finetuning import history
 from socrates_core.finetuning.estimate import n_steps_of
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
-from socrates_core.finetuning.publish import endings, publish
+from socrates_core.finetuning.overview import endings, load_finetune
+from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rationales import rationales_origin
 from socrates_core.finetuning.rows import choose_rows, data_digest
 from socrates_core.finetuning.run import ENDED, PATIENCE, STOPPED, WORKER
@@ -71,7 +72,8 @@ def finetune(method: Method, loss: Loss) -> None:
                 done = Run(training_id, loss, accelerator).train()
                 if done:
                     print(f"{training_id}: {publish(training_id)}")
-                    print(*endings(training_id), sep="\n")
+                    card = load_finetune(training_id).card or {}
+                    print(*endings(card, training_path(training_id)), sep="\n")
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

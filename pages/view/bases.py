@@ -9,8 +9,8 @@ from socrates_core.errors import UserError
 from socrates_core.finetuning.estimate import count_parameters
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.finetuning.submission import check_base
-from socrates_core.responders.catalog import HUB_MODELS, fetched, list_models
-from socrates_core.responders.folder import HUB_ID, check_adapter, find_model, is_folder, open_folder
+from socrates_core.responders.catalog import HUB_MODELS, lacking_weights, list_models
+from socrates_core.responders.folder import open_folder
 
 REMEMBERED = 300  # seconds for which the hub is not asked again
 RELEASED = frozenset(each[0] for each in HUB_MODELS)
@@ -61,29 +61,11 @@ def check(base: Base, spec: TrainingSpec) -> None:
 
 def _look_up(name: str) -> Base:
     try:
-        lacking = _lacking(name)
+        lacking = lacking_weights(name)
         problem = _ask_hub(lacking) if lacking else ""
         return Base(name, None if problem else count_parameters(name), lacking, problem)
     except UserError as error:
         return Base(name, problem=str(error))
-
-
-def _lacking(name: str) -> str:
-    """The hub model whose weights `name` needs and this machine lacks; "" where there is none."""
-    needed = name if _is_of_hub(name) else _base_of(name)
-    return needed if _is_of_hub(needed) and fetched(needed) is None else ""
-
-
-def _is_of_hub(name: str) -> bool:
-    return bool(HUB_ID.fullmatch(name)) and not is_folder(name)
-
-
-def _base_of(name: str) -> str:
-    """What the adapter called `name` is over; of a whole model its own name. Raises UserError where it is not there."""
-    path = find_model(name)
-    if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
-        return name
-    return str(check_adapter(path)["base_model_name_or_path"])
 
 
 @st.cache_data(ttl=REMEMBERED, show_spinner="Asking the hub")

@@ -245,7 +245,7 @@ def show_metrics(trained: Trained) -> None:
 
 def show_training(trained: Trained) -> None:
     """Settings, data and environment as the card tells them."""
-    told = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries"})
+    told = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries", "doubts"})
     settings, environment = st.columns(2)
     with settings:
         st.caption("Settings")

@@ -1,6 +1,7 @@
 """How long a finetune takes here and how much memory, before it starts; reads headers of files, never weights."""
 
 import shutil
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -57,11 +58,14 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     """What a finetune on what was looked at takes. Raises UserError where the base model is not there."""
     n_steps = n_steps_of(insight.n_examples, spec)
     n_tokens = round(n_steps * spec.batch_size * insight.lengths.mean)
+    graphics = free_on_gpu()
     times, memory = _times(spec, insight, n_steps, n_tokens), _memory_mb(spec, insight)
-    seconds = median(times) if times else _rough_seconds(spec, n_tokens)
-    free = psutil.virtual_memory().available / MEBIBYTE
+    rough = _rough_seconds(spec, n_tokens) if graphics is None else None
+    seconds = median(times) if times else rough
+    free = psutil.virtual_memory().available / MEBIBYTE if graphics is None else graphics
     fits = memory is None or memory <= free
-    told = f"{_about_time(times, seconds, n_steps, n_tokens)} {_about_memory(memory, free)}"
+    where = "this machine's own memory" if graphics is None else "the GPU's memory"
+    told = f"{_about_time(times, seconds, n_steps, n_tokens)} {_about_memory(memory, free, where)}"
     return TrainingEstimate(n_steps, n_tokens, seconds, memory, fits, told)
 
 
@@ -176,8 +180,22 @@ def activation_bytes(config: Mapping[str, Any], mean_length: float, *, checkpoin
     return float(n_layers * 2 * hidden + layer if checkpointing else n_layers * layer)
 
 
+def free_on_gpu() -> float | None:
+    """The free memory of the first NVIDIA GPU in 2^20 bytes, as its driver tells; None where there is none."""
+    try:
+        told = subprocess.run(
+            ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, check=True, timeout=10,
+        ).stdout  # fmt: skip
+        return float(told.split()[0])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
 def _has_bf16() -> bool:
-    """Whether the processor multiplies in bf16, as Linux tells; elsewhere, and of a GPU, it is not known here."""
+    """Whether the processor multiplies in bf16, as Linux tells; a GPU that trains today does."""
+    if shutil.which("nvidia-smi"):
+        return True
     cpu = Path("/proc/cpuinfo")
     told = cpu.read_text(encoding="utf-8", errors="replace") if cpu.exists() else ""
     return "avx512_bf16" in told or "amx_bf16" in told
@@ -217,11 +235,11 @@ def _rough_seconds(spec: TrainingSpec, n_tokens: int) -> float | None:
     """The time in seconds by the multiplications that the tokens take, at a share of the processor's rate.
 
     Per token and number of the weights: 2 forwards, 2 backwards through it, 2 for its own gradient where it is
-    trained, and 2 again with checkpointing (Kaplan et al. 2020); DPO reads everything once more. None where there is a
-    GPU, the weights are not here, or they are in 4 bits.
+    trained, and 2 again with checkpointing (Kaplan et al. 2020); DPO reads everything once more. None where the weights
+    are not here, or they are in 4 bits.
     """
     n_parameters = count_parameters(spec.base)
-    if n_parameters is None or spec.tuning == "qlora" or shutil.which("nvidia-smi"):
+    if n_parameters is None or spec.tuning == "qlora":
         return None
     per_token = 4 + 2 * (spec.tuning == "full") + 2 * spec.checkpointing + 2 * (spec.method == "dpo")
     return per_token * n_parameters * n_tokens / (REACHED * _products_per_second())
@@ -254,13 +272,13 @@ def _about_time(times: Sequence[float], rough: float | None, n_steps: int, n_tok
     return f"{much}: {told} ({low} to {high}, as fast as the last {len(times)} like it here)."
 
 
-def _about_memory(memory: float | None, free: float) -> str:
+def _about_memory(memory: float | None, free: float, where: str) -> str:
     if memory is None:
         return "How much memory it takes is known once the base model's weights are on this machine."
     need = f"It takes about {memory / 1024:.1f} GB of memory"
     if memory <= free:
         return f"{need}; {free / 1024:.1f} GB are free."
     return (
-        f"{need}, but only {free / 1024:.1f} GB are free: it will not fit in the machine's own memory (a GPU's is not "
-        "looked at). Choose QLoRA, gradient checkpointing, fewer tokens at a time or a smaller model."
+        f"{need}, but only {free / 1024:.1f} GB are free: it will not fit in {where}. Choose QLoRA, gradient "
+        "checkpointing, fewer tokens at a time or a smaller model."
     )

@@ -31,6 +31,7 @@ class Trained(BaseModel):
     """The part `training` of a card: how the model came about, as far as the card says it.
 
     `validation` and `base_validation` have the fields of `history.Validation`, of the model and of what it began from.
+    `doubts` are reasons to think that the model is no gain.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -42,6 +43,7 @@ class Trained(BaseModel):
     data_digest: str = ""
     base_revision: str = ""
     n_examples: int | None = None
+    n_examples_read: int | None = None
     n_rows: int | None = None
     n_validation_rows: int | None = None
     n_tokens: int | None = None
@@ -50,6 +52,13 @@ class Trained(BaseModel):
     base_validation: dict[str, float | None] | None = None
     leaks_accepted: str = ""
     leaks: list[str] = []
+    doubts: list[str] = []
+    rationales: dict[str, Any] | None = None
+    precision: str = ""
+    processor: str = ""
+    n_processes: int | None = None
+    memory_mb: float | None = None
+    estimate: dict[str, Any] | None = None
     libraries: dict[str, str] = {}
     python: str = ""
     machine: str = ""

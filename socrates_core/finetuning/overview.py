@@ -1,13 +1,16 @@
 """Finetunes as they stand: what was asked for, the job, how far it is, and the model that came out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json
+from socrates_core.finetuning.estimate import told_against
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.spec import TrainingSpec, describe, load_training, training_ids, training_path
@@ -82,6 +85,16 @@ class Finetune:
         """What it is in few words, for lists."""
         created = self.job.created if self.job else ""
         return {"training_id": self.id, **describe(self.spec), "state": self.state, "created": created}
+
+
+def endings(card: Mapping[str, Any], path: Path) -> list[str]:
+    """What the card of the finetune in `path` tells at its end: what it took, then what gives reason to doubt it."""
+    if "n_steps_taken" not in card:  # written before this was kept
+        return ["What it took was not kept.", *card.get("doubts", [])]
+    seconds, memory_mb, n_steps = (card[name] for name in ("seconds", "memory_mb", "n_steps_taken"))
+    return [
+        told_against(path, seconds=seconds, memory_mb=memory_mb, n_steps=n_steps), *card["doubts"],
+    ]  # fmt: skip
 
 
 def load_finetune(training_id: str) -> Finetune:

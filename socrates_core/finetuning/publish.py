@@ -11,7 +11,7 @@ import pandas as pd
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
-from socrates_core.finetuning.estimate import read_estimate, told_against
+from socrates_core.finetuning.estimate import read_estimate
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.library import lineage
@@ -94,7 +94,7 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
             "id": training_id, "written": now(), "spec": spec.model_dump(mode="json"), "spec_digest": spec.digest(),
             "base_revision": revision(open_folder(spec.base)), "data_digest": data_digest(chosen), **plan,
             "n_rows": len(chosen.train), "n_validation_rows": len(chosen.validation), "step": step,
-            "n_tokens": int(until["n_tokens"].sum()), "n_examples_read": n_read,
+            "n_steps_taken": len(steps), "n_tokens": int(until["n_tokens"].sum()), "n_examples_read": n_read,
             "seconds": float(steps["n_tokens"].div(steps["tokens_per_second"]).sum()),
             "memory_mb": float(steps["memory_mb"].max()), "estimate": read_estimate(training_path(training_id)),
             "rationales": _rationales(spec, chosen),
@@ -106,15 +106,6 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
             "libraries": {name: version(name) for name in LIBRARIES},
         },
     }  # fmt: skip
-
-
-def endings(training_id: str) -> list[str]:
-    """What there is to say at the end of a finetune that made a model: what it took, and what gives reason to doubt."""
-    spec, path = load_training(training_id), training_path(training_id)
-    card = read_json(published_folder(spec.name, spec.tuning) / "card.json")["training"]
-    steps, _ = read_history(training_id)
-    took = told_against(path, seconds=card["seconds"], memory_mb=card["memory_mb"], n_steps=len(steps))
-    return [took, *card["doubts"]]
 
 
 def doubts_of(base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[str]:

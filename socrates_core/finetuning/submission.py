@@ -21,6 +21,7 @@ from socrates_core.finetuning.spec import (
 )
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
+from socrates_core.responders.catalog import lacking_weights
 from socrates_core.responders.folder import open_folder
 
 
@@ -60,6 +61,7 @@ def register(file: Path, method: Method) -> str:
 
 
 def _freeze(spec: TrainingSpec) -> str:
+    check_weights(spec.base)
     check_base(spec)
     check_name(spec.name)
     chosen = choose_rows(spec)
@@ -75,6 +77,16 @@ def _freeze(spec: TrainingSpec) -> str:
     write_estimate(trainings_folder() / training_id, estimate)
     write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
     return training_id
+
+
+def check_weights(base: str) -> None:
+    """Raises UserError where a hub model's weights, which may be tens of gigabytes, would have to be fetched first."""
+    lacking = lacking_weights(base)
+    if lacking:
+        raise UserError(
+            f"The weights of {lacking!r} are not on this machine, and a finetune does not fetch them. Fetch them "
+            f"first: python -m socrates_core models fetch {lacking}"
+        )
 
 
 def check_base(spec: TrainingSpec) -> None:

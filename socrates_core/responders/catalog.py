@@ -13,6 +13,7 @@ from socrates_core.responders.folder import (
     context_length,
     find_model,
     installed_names,
+    is_folder,
     open_folder,
     read_config,
 )
@@ -95,6 +96,27 @@ def fetched(hub_id: str) -> Path | None:
     files = set(read_json(index).get("weight_map", {}).values()) if index else {"model.safetensors"}
     found = [_cached(hub_id, file) for file in files]
     return found[0].parent if found and found[0] and all(found) else None
+
+
+def lacking_weights(name: str) -> str:
+    """The hub model whose weights the model `name` needs and this machine lacks; "" where there is none.
+
+    Asks no hub. Raises UserError where an adapter is damaged.
+    """
+    needed = name if _is_of_hub(name) else _base_of(name)
+    return needed if _is_of_hub(needed) and fetched(needed) is None else ""
+
+
+def _is_of_hub(name: str) -> bool:
+    return bool(HUB_ID.fullmatch(name)) and not is_folder(name)
+
+
+def _base_of(name: str) -> str:
+    """What the adapter called `name` is over; of a whole model its own name. Raises UserError where it is not there."""
+    path = find_model(name)
+    if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
+        return name
+    return str(check_adapter(path)["base_model_name_or_path"])
 
 
 def _cached(hub_id: str, file: str) -> Path | None:
