@@ -61,7 +61,8 @@ def test_a_card_and_a_folder_are_text_whatever_they_say(text: str, kept: Path) -
     path = kept / "adapters" / "mine"
     card = json.loads((path / "card.json").read_text())
     card |= {"title": text, "lineage": [text, "mine"], "saw": {"note": text, "studies": [text]}}
-    card["training"] |= {"leaks_accepted": text, "leaks": [text], "doubts": [text], "spec": {text: text}, "machine": text}
+    card["training"] |= {"leaks_accepted": text, "leaks": [text], "doubts": [text], "machine": text}
+    card["training"]["spec"] = {text: text}
     (path / "card.json").write_text(json.dumps(card))
     path.rename(path.with_name(name))
     fine(open_page(MODELS))
