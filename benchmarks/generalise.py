@@ -42,7 +42,7 @@ from socrates_core.corpus import open_corpus
 from socrates_core.corpus.export import export_corpus
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import Split, corpus_digest, load_split, save_split, splits
-from socrates_core.files import read_json, write_json, write_text
+from socrates_core.files import read_json, replacing, write_json, write_text
 from socrates_core.finetuning.rationales import submit_rationales
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.jobs.store import read_job, read_result
@@ -60,6 +60,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sft": {"method": "sft"},
     "distribution": {"method": "distribution", "shrinkage": 20.0, "rps_weight": 20.0},
 }
+LEAST_RATIONALES = 16  # else there is nothing to learn to reason from
 TEMPERATURE = 2.0  # of a further row a method: its answers made flatter, as chosen on the first part
 ONE_SEED: dict[str, dict[str, Any]] = {
     "dpo": {"method": "dpo", "base": "sft-{seed}", "learning_rate": 5e-5, "max_steps": 6},
@@ -94,7 +95,15 @@ def main() -> None:
         return ask(chosen(corpus, int(seed), label), int(seed), label, model)
     if given.at_once > 1:
         os.environ["OMP_NUM_THREADS"] = "1"
-    again = ["--sample", str(given.sample), "--model", given.model, "--work", str(given.work)]
+    again = [
+        "--sample",
+        str(given.sample.absolute()),
+        "--model",
+        given.model,
+        "--work",
+        str(given.work.absolute()),
+    ]
+    same_settings(given.model)
     wanted = [each for each in given.methods.split(",") if each]
     seeds = SEEDS[: given.seeds]
     usable = work_through(corpus, wanted, seeds, given.model, again=again, at_once=given.at_once)
@@ -107,8 +116,10 @@ def main() -> None:
             if answers_file(label, seed).exists():
                 asked = chosen(corpus, seed, label)
                 scores.append(measured(asked, seed, label))
-                if label in METHODS:
+                if label in ("base", *METHODS):
                     scores.append(measured(asked, seed, label, temperature=TEMPERATURE))
+                if label in ("base", "sft") and answers_file("reasoning", seed).exists():
+                    scores.append(of_one_person(corpus, asked, seed, label))
     report(pd.concat(scores), given.model, seconds=time.monotonic() - begun, rationales=usable)
 
 
@@ -123,6 +134,8 @@ def work_through(
     def one(method: str, seed: int) -> None:
         if method == "reasoning":
             usable.update(write_rationales(model))
+            if usable["n_usable"] < LEAST_RATIONALES:
+                return
         name = model if method == "base" else train(method, seed, model)
         if not answers_file(method, seed).exists():
             run("benchmarks.generalise", *again, "--ask", method, name, str(seed))
@@ -131,7 +144,7 @@ def work_through(
         first = [(method, seed) for seed in seeds for method in METHODS if method in wanted]
         first += [("reasoning", SEEDS[0])] if "reasoning" in wanted else []
         started = [lanes.submit(one, *each) for each in [*first, *(("base", seed) for seed in seeds)]]
-        if "dpo" in wanted:
+        if "dpo" in wanted and "sft" in wanted:
             started[0].result()  # from the first seed's SFT
             started.append(lanes.submit(one, "dpo", SEEDS[0]))
         for each in started:
@@ -155,6 +168,15 @@ def prepare(work: Path, sample: Path, model: str) -> Corpus:
         run("socrates_core", "import", str(work / "rows"), "--name", CORPUS)
     os.environ["SOCRATES_HOME"] = str(home)
     return open_corpus(CORPUS)
+
+
+def same_settings(model: str) -> None:
+    """Keeps what the work rests on beside it, and stops where that changed, since what is done is not done again."""
+    settings_file = settings.home() / "settings.json"
+    told = json.loads(json.dumps({"model": model, "common": COMMON, "methods": METHODS | ONE_SEED}))
+    if settings_file.exists() and read_json(settings_file) != told:
+        raise SystemExit(f"{settings_file} tells of another model or other settings. Give another --work.")
+    write_json(settings_file, told)
 
 
 def run(module: str, *arguments: str) -> None:
@@ -229,11 +251,12 @@ def ask(asked: Asked, seed: int, label: str, model: str) -> None:
     """Keeps the answers of a model to everybody who is asked in part `seed`."""
     begun, file = time.monotonic(), answers_file(label, seed)
     answers = answer_all(open_responder(model), asked.questions)
-    file.parent.mkdir(exist_ok=True)
-    pd.DataFrame({
+    told = pd.DataFrame({
         "probabilities": [each.probabilities.tolist() for each in answers],
         "valid_mass": [each.valid_mass for each in answers],
-    }).to_parquet(file)  # fmt: skip
+    })  # fmt: skip
+    with replacing(file) as aside:
+        told.to_parquet(aside)
     print(f"{label}-{seed}: {len(answers)} answers in {time.monotonic() - begun:.0f} s", flush=True)
 
 
@@ -243,6 +266,17 @@ def measured(asked: Asked, seed: int, label: str, *, temperature: float = 1.0) -
     flatter = [np.asarray(each) ** (1 / temperature) for each in told["probabilities"]]
     model = label if temperature == 1 else f"{label}, temperature {temperature:g}"
     return scored(asked, seed, model, [each / each.sum() for each in flatter], told["valid_mass"].to_numpy())
+
+
+def of_one_person(corpus: Corpus, asked: Asked, seed: int, label: str) -> pd.DataFrame:
+    """The measures of a model on the answers of those alone whom the model that reasons is asked as."""
+    keys = ["study_id", "sample_id"]
+    few, told = chosen(corpus, seed, "reasoning"), pd.read_parquet(answers_file(label, seed))
+    places = asked.rows[keys].reset_index().merge(few.rows[keys], on=keys, how="right")["index"]
+    own = told.iloc[places]
+    return scored(
+        few, seed, f"{label}, one person", own["probabilities"].tolist(), own["valid_mass"].to_numpy()
+    )
 
 
 def report(scores: pd.DataFrame, model: str, *, seconds: float, rationales: Mapping[str, int]) -> None:
@@ -269,14 +303,22 @@ def wide_of(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: scores.pivot_table(index="study_id", columns="model", values=name) for name in MEASURES}
 
 
+def beside(model: str) -> Sequence[str]:
+    """What a tuned model is compared with, asked as the same people and flattened alike; nothing for any other."""
+    method, _, how = model.partition(", ")
+    if method not in METHODS | ONE_SEED or how == "one person":
+        return ()
+    how = "one person" if method == "reasoning" else how
+    alike = [f"{each}, {how}" if how else each for each in ("base", "sft") if each != method]
+    return (*alike, "uniform", "mean shape of other studies", "condition-blind")
+
+
 def compared(scores: pd.DataFrame) -> dict[str, Any]:
     """Means over the studies, and every tuned model beside the base, the baselines and SFT, paired by study."""
     if scores.empty:
         return {}
     wide, models = wide_of(scores), [*scores["model"].unique()]
-    tuned = [each for each in models if each.partition(",")[0] in METHODS | ONE_SEED]
-    others = ("base", "uniform", "mean shape of other studies", "condition-blind", "sft")
-    pairs = [(each, other) for each in tuned for other in others if each != other and other in models]
+    pairs = [(each, other) for each in models for other in beside(each) if other in models]
     return {
         "means": {name: told.dropna().to_dict() for name, told in table(scores).iterrows()},
         "paired": {f"{one} against {other}": paired(wide, one, other) for one, other in pairs},

@@ -4,6 +4,7 @@ Outcomes are those that at least LEAST people answered, in any condition: in a s
 have one or two people, whose distance even to other people of the same cell is larger than what a model could win.
 """
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import condition_blind, uniform
-from socrates_core.analysis.bootstrap import resamples
+from socrates_core.analysis.bootstrap import Measure, bootstrap, mean_over_studies, ratio
 from socrates_core.analysis.halves import expected_half_sample
 from socrates_core.analysis.metrics import exact_wasserstein
 from socrates_core.corpus.queries import Corpus
@@ -97,7 +98,7 @@ def scored(asked: Asked, seed: int, model: str, probabilities: Sequence[Any], ma
             {"study_id": own["study_id"].iloc[0], **_distances(own, told.get_group(key), prefix)}
             for key, own in rows.groupby(keys, sort=False) if len(told.get_group(key)) >= LEAST
         ]  # fmt: skip
-        means = means.join(pd.DataFrame(found).groupby("study_id").mean())
+        means = means.join(_by_study(found, prefix))
     return means.reset_index().assign(seed=seed, model=model)
 
 
@@ -109,6 +110,12 @@ def _distances(own: pd.DataFrame, answers: pd.Series, prefix: str) -> dict[str, 
         f"{prefix}w_stated": exact_wasserstein(values, said, counts, convention="stated"),
         f"{prefix}w_observed": exact_wasserstein(values, said, counts, convention="observed"),
     }
+
+
+def _by_study(found: Sequence[Mapping[str, Any]], prefix: str) -> pd.DataFrame:
+    """The means of both W within studies; empty where nothing was measured."""
+    columns = ["study_id", f"{prefix}w_stated", f"{prefix}w_observed"]
+    return pd.DataFrame(found, columns=columns).groupby("study_id").mean()
 
 
 def counted(answers: pd.Series, scale: Scale) -> Floats:
@@ -178,15 +185,8 @@ def _halves(asked: Asked) -> pd.DataFrame:
                     f"{prefix}w_stated": expected_half_sample(counts, values, scale_range=float(np.ptp(values))),
                     f"{prefix}w_observed": expected_half_sample(counts, values),
                 })  # fmt: skip
-        means = means.join(pd.DataFrame(found).groupby("study_id").mean())
+        means = means.join(_by_study(found, prefix))
     return means.reset_index()
-
-
-def interval(values: Floats) -> list[float]:
-    """The mean of a number a study and its 95% interval, studies drawn anew."""
-    weights = resamples(len(values), seed=0)
-    means = weights @ values / len(values)
-    return [round(float(each), 4) for each in (values.mean(), *np.quantile(means, [0.025, 0.975]))]
 
 
 def table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -199,20 +199,26 @@ def table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(wide: Mapping[str, pd.DataFrame], one: str, other: str) -> dict[str, Any]:
-    """The mean difference of two models in each measure with its interval, and how much smaller the one's W is.
+    """The mean difference of two models in each measure, and how much smaller the one's W is, with 95% intervals.
 
     `wide` has a table of studies by models for each of MEASURES; studies that lack one of the two are left out.
     """
     told: dict[str, Any] = {}
     for name, measure in wide.items():
         both = measure.reindex(columns=[one, other]).dropna().to_numpy()  # baselines have no valid mass
-        if len(both):
-            told[name] = {"difference": interval(both[:, 0] - both[:, 1]), "n_studies": len(both)}
-    for name in ("w_stated", "cell_w_stated"):
-        both = wide[name].reindex(columns=[one, other]).dropna().to_numpy()
-        if len(both):
-            sums = resamples(len(both), seed=0) @ both
-            ends = np.quantile(1 - sums[:, 0] / sums[:, 1], [0.025, 0.975])
-            smaller = (1 - both[:, 0].mean() / both[:, 1].mean(), *ends)
-            told[f"{name}_smaller_by"] = [round(float(each), 4) for each in smaller]
+        if not len(both):
+            continue
+        difference = _rounded(mean_over_studies(both[:, 0] - both[:, 1], seed=0))
+        told[name] = {"difference": difference, "n_studies": len(both)}
+        if name in ("w_stated", "cell_w_stated"):
+            told[f"{name}_smaller_by"] = _rounded(
+                bootstrap(both[:, ::-1], lambda sums: 1 - ratio(sums), seed=0)
+            )
     return told
+
+
+def _rounded(measure: Measure) -> list[float | None]:
+    """The number and the ends of its interval; None where there is none."""
+    return [
+        round(each, 4) if math.isfinite(each) else None for each in (measure.value, measure.low, measure.high)
+    ]

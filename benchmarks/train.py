@@ -1,6 +1,6 @@
 """How fast finetuning is, in how much memory and to which loss, against trl's SFTTrainer on the same examples.
 
-    python -m benchmarks.train [--quick] [--ways "ours,trl"]
+    python -m benchmarks.train [--quick] [--ways ours trl]
 
 The starter model learns by LoRA from the starter corpus. In every round every way takes the same steps from the same
 adapter, in a process of its own, one after the other; ratios are medians over the rounds. Tokens are those of the
@@ -64,7 +64,7 @@ def main() -> None:
     arguments.add_argument(
         "--way", choices=WAYS, help="train in this way alone, here, in a home that is ready"
     )
-    arguments.add_argument("--ways", default=",".join(WAYS), help="only these, with commas between them")
+    arguments.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS], help="only these")
     arguments.add_argument("--steps", type=int, default=6)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--round", type=int, default=0, help="of --way: the seed of its rows")
@@ -72,16 +72,17 @@ def main() -> None:
     if chosen.way:
         return print(json.dumps(train(chosen.way, spec_of(chosen.steps, chosen.round)).__dict__))
     n_steps, n_rounds = (3, 1) if chosen.quick else (chosen.steps, chosen.rounds)
-    ways = [way for way in WAYS if way in chosen.ways.split(",")]
-    if OURS not in ways:
-        arguments.error(f"--ways {chosen.ways!r} leaves {OURS!r} out, with which the others are compared")
+    if OURS not in chosen.ways:
+        arguments.error(f"--ways leaves {OURS!r} out, with which the others are compared")
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         print(
             f"{machine()}\nstarter, LoRA r16, {number_format()}, 16 examples a step, {n_steps} steps in {n_rounds} "
             "rounds"
         )
-        rounds = [{way: measure(way, n_steps, number, folder) for way in ways} for number in range(n_rounds)]
+        rounds = [
+            {way: measure(way, n_steps, number, folder) for way in chosen.ways} for number in range(n_rounds)
+        ]
     report(rounds)
 
 

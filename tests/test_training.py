@@ -2,36 +2,29 @@
 
 import math
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
-from socrates_core.finetuning.history import Validation, read_history
-from socrates_core.finetuning.overview import endings
-from socrates_core.finetuning.publish import doubts_of, publish
+from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import METHODS, Method, training_path
 from socrates_core.finetuning.submission import submit_training
-from socrates_core.jobs.store import list_jobs
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Question
 from socrates_core.responders import answer_all
-from socrates_core.responders.folder import find_model
 from tests.finetunes import (
     LOSSES,
     TINY,
@@ -276,73 +269,3 @@ def test_the_starter_model_learns_by_every_method(
         answer_all(open_local(finetuning_home / path), asked) for path in ("adapters/tuned", "models/starter")
     )
     assert largest_difference(found, usual) > 1e-3
-
-
-def test_a_model_that_stops_answering_is_not_kept_for_its_distance() -> None:
-    run = Run(freeze(spec_of(validation_share=0.4, validation_cap=6)), sft.loss, Accelerator())
-    run._state = replace(run._state, least_mass=0.4)
-    usual = Validation(2, 0.3, 0.3, 0.2, 50.0, -1.0, math.nan, 0.5, 10, 5, 1, 1.0)
-    run._judge(usual)
-    run._judge(replace(usual, w_stated=0.1, valid_mass=0.3))
-    assert run._state.best == 0.3 and run._state.n_without_better == 1
-    run._judge(replace(usual, w_stated=0.2, valid_mass=0.41))
-    assert run._state.best == 0.2 and run._state.n_without_better == 0
-
-
-def test_want_of_memory_is_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def hungry(trainee: Trainee, batch: Batch) -> torch.Tensor:
-        return torch.empty(2**60) + sft.loss(trainee, batch)
-
-    monkeypatch.setattr(sys, "argv", ["sft", "--training", freeze(spec_of())])
-    with pytest.raises(SystemExit) as ended:
-        finetune("sft", hungry)
-    assert ended.value.code == 2 and "Memory ran out. Lower 'micro_tokens'" in capsys.readouterr().out
-
-
-def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    made = submit_training(spec_of()).id
-    assert Run(made, sft.loss, Accelerator()).train()
-    publish(made)
-    card = read_json(find_model("tuned") / "card.json")["training"]
-    took, *doubts = endings(card, training_path(made))
-    assert re.search(r"It took .* for 4 steps and .* GB; estimated before were at most .* for 4 steps", took)
-    assert card["estimate"]["n_steps"] == 4 and card["precision"] == "fp32" and card["doubts"] == doubts
-    assert doubts == [
-        "No rows were kept back, so nothing tells whether it predicts better than its base model."
-    ]
-
-
-def test_a_model_that_is_no_better_than_its_base_or_uniform_or_hardly_answers_is_doubted() -> None:
-    base = {"w_stated": 0.2, "w_uniform": 0.25, "valid_mass": 0.9}
-    assert doubts_of(base, base | {"w_stated": 0.19}) == []
-    worse = doubts_of(base, base | {"w_stated": 0.26, "valid_mass": 0.5})
-    for told, number in zip(worse, ("0.200", "0.250", "0.50"), strict=True):
-        assert number in told
-
-
-def test_a_base_that_was_asked_already_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    for seed, name in enumerate(("first", "second")):
-        submit_training(spec_of(name=name, seed=seed), evaluate=True)
-    plans = [job.args["plan"]["model"] for job in list_jobs() if job.kind == "evaluate"]
-    assert sorted(plans) == ["first", "second", "tiny"]
-
-
-@pytest.mark.parametrize("name", ["uniform", "starter", "half-sample"])
-def test_a_name_that_stands_beside_models_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name!r} is what something else is called"):
-        submit_training(spec_of(name=name))
-
-
-def test_rationales_that_changed_do_not_go_on_from_the_checkpoint() -> None:
-    made = train(spec_of(method="reasoning", max_steps=1))
-    file = open_corpus("made").path / "reasoning.parquet"
-    rows = pd.read_parquet(file)
-    rows.assign(reasoning="I thought of something else.").to_parquet(file)
-    with pytest.raises(UserError, match="other rows, settings or weights"):
-        Run(made, sft.loss, Accelerator())

@@ -32,7 +32,7 @@ from socrates_core.files import digest, write_json
 from socrates_core.finetuning import history
 from socrates_core.finetuning.estimate import n_steps_of
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
-from socrates_core.finetuning.overview import endings, load_finetune
+from socrates_core.finetuning.overview import load_finetune, what_it_took
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rationales import rationales_origin
 from socrates_core.finetuning.rows import choose_rows, data_digest
@@ -48,7 +48,6 @@ from training.model import Trainee, autocast, open_trainee
 from training.validation import prepare, validate
 
 Loss = Callable[[Trainee, Batch], torch.Tensor]
-MASS_LOST = 0.05  # of the base model's valid mass, at most, by a checkpoint that is kept for its W
 WAITING = timedelta(hours=6)
 USAGE = (
     "Give the finetune's file: python -m training.{method} CONFIG.yaml (or --training ID to go on with one)."
@@ -73,7 +72,7 @@ def finetune(method: Method, loss: Loss) -> None:
                 if done:
                     print(f"{training_id}: {publish(training_id)}")
                     card = load_finetune(training_id).card or {}
-                    print(*endings(card, training_path(training_id)), sep="\n")
+                    print(what_it_took(card, training_path(training_id)), *card["doubts"], sep="\n")
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -86,8 +85,8 @@ def finetune(method: Method, loss: Loss) -> None:
         if not is_out_of_memory(error):
             raise
         print(
-            "Memory ran out. Lower 'micro_tokens', turn on 'checkpointing', choose tuning 'qlora' or a smaller model; "
-            "the checkpoint stays, and a finetune with the same settings goes on from it once there is more memory."
+            "Memory ran out. Resume once there is more of it, or start a new finetune with a lower 'micro_tokens', "
+            "'checkpointing', tuning 'qlora' or a smaller model."
         )
         sys.exit(2)
     sys.exit(ENDED if done else STOPPED)
@@ -140,10 +139,9 @@ class Run:
         self._optimizer = torch.optim.AdamW(
             self._trainee.parameters.values(), lr=spec.learning_rate, weight_decay=spec.weight_decay
         )
-        origin = (
-            rationales_origin(chosen.corpus, spec.rationales)["sha256"] if spec.method == "reasoning" else ""
-        )
-        key = digest([spec.digest(), revision(folder), data_digest(chosen), *filter(None, [origin])])
+        origin = rationales_origin(chosen.corpus, spec.rationales) if spec.method == "reasoning" else None
+        told = [spec.digest(), revision(folder), data_digest(chosen)]
+        key = digest([*told, origin["sha256"]] if origin else told)
         self._state = checkpoint.load_checkpoint(self._path, self._trainee, self._optimizer, key)
         self._trainee.network.model = self._accelerator.prepare_model(self._trainee.network.model)
         self._begun, self._stopping = time.monotonic(), False
@@ -154,7 +152,7 @@ class Run:
             plan = {
                 "n_examples": len(self._examples), "n_steps": self._n_steps, "n_trained": n_trained,
                 "precision": self._trainee.network.precision, "processor": processor(),
-                "n_processes": accelerator.num_processes,
+                "n_processes": accelerator.num_processes, "rationales": origin,
             }  # fmt: skip
             write_json(self._path / "plan.json", plan)
             self._say(
@@ -168,7 +166,7 @@ class Run:
         spec = self._spec
         self._trainee.network.model.train()
         if self._state.step == 0 and (base := self._validate(0)) is not None:
-            self._state = replace(self._state, least_mass=base.valid_mass - MASS_LOST)
+            self._state = replace(self._state, least_mass=base.valid_mass - history.MASS_LOST)
         while self._state.step < self._n_steps and self._state.n_without_better < spec.patience:
             step = self._state.step + 1
             told = self._step(step)
@@ -184,7 +182,8 @@ class Run:
                     self._judge(self._validate(step))
             stopping = self._agree()
             if (stopping or due) and self._accelerator.is_main_process:
-                if (stopping or last) and self._state.best_step is None:
+                ending = stopping or last or self._state.n_without_better >= spec.patience
+                if ending and self._state.best_step is None:
                     self._keep()
                 checkpoint.save_checkpoint(self._path, self._trainee, self._optimizer, self._state)
             if stopping and not last:

@@ -15,7 +15,7 @@ from pages.view.palette import BASELINES, PEOPLE
 from pages.view.parts import show_chart, theme
 from pages.view.text import counted, escape, visible
 from socrates_core.evaluation.generalisation import open_finetune, submit_missing
-from socrates_core.finetuning.overview import Finetune, endings, load_finetune
+from socrates_core.finetuning.overview import Finetune, load_finetune, what_it_took
 from socrates_core.finetuning.spec import TITLES, training_path
 
 MOST, MOST_POINTS = 6, 1000
@@ -103,9 +103,8 @@ def _show_state(label: str, found: Finetune) -> None:
         if found.job:
             show_job(found.job)
         if found.card:
-            took, *doubts = endings(found.card, training_path(found.id))
-            st.caption(escape(took))
-            for doubt in doubts:
+            st.caption(escape(what_it_took(found.card, training_path(found.id))))
+            for doubt in found.card.get("doubts", []):
                 st.warning(escape(doubt), icon=":material/help:")
             with st.container(horizontal=True, vertical_alignment="center"):
                 _show_uses(found)

@@ -111,7 +111,7 @@ def choose_settings(
     st.markdown("**Evaluation plan**")
     st.caption(
         "On the rows kept back, before the first step and then at intervals: W beside the uniform row’s, accuracy, "
-        "effect r and valid mass. The checkpoint with the lowest W is kept."
+        "effect r and valid mass. The checkpoint with the lowest W that still answers is kept."
     )
     return values | fields(PLAN, recipe.settings, scope)
 

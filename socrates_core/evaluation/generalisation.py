@@ -15,9 +15,9 @@ from socrates_core.corpus.splits import KINDS, Kind
 from socrates_core.errors import UserError
 from socrates_core.evaluation.comparison import SEED, Comparison
 from socrates_core.evaluation.predictors import guesses, model_predictor
-from socrates_core.evaluation.results import Evaluation, list_evaluations, load_evaluation
+from socrates_core.evaluation.results import Evaluation, complete_specs, load_evaluation
 from socrates_core.evaluation.scores import Summary, summarise, summarise_halves
-from socrates_core.evaluation.spec import CAP, EvaluationSpec, load_spec, plan_evaluation
+from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
 from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.finetuning.library import Trained, lineage
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
@@ -88,7 +88,7 @@ def find_pairs() -> list[Pair]:
     was trained anew does not. In order of the kinds of splits, bases, methods, shares of
     people and names.
     """
-    specs = _complete()
+    specs = complete_specs()
     newest: dict[tuple[str, str], EvaluationSpec] = {}
     for spec in specs:
         newest.setdefault((spec.model.name, _asked(spec)), spec)
@@ -240,12 +240,7 @@ def submit_missing(finetune: Finetune, *, cap: int | None = CAP) -> list[Job]:
             f"The split {split!r} was made anew since {finetune.name!r} was trained, so what it holds out may have "
             "been trained on. Train with the new one."
         )
-    done = {spec.content_digest() for spec in _complete()} - {tuned.content_digest()}
+    done = {spec.content_digest() for spec in complete_specs()} - {tuned.content_digest()}
     done |= {pair.tuned.spec.content_digest() for pair in find_pairs()}
     missing = [name for name, plan in plans.items() if plan.content_digest() not in done]
     return [submit_evaluation(ModelRequest(name), split=split, cap=cap) for name in missing]
-
-
-def _complete() -> list[EvaluationSpec]:
-    """The evaluations that are complete, the newest first."""
-    return [load_spec(row["evaluation_id"]) for row in list_evaluations() if row["state"] == "complete"]

@@ -74,6 +74,11 @@ def _state_of_job(evaluation_id: str) -> str:
         return "its job is gone"
 
 
+def complete_specs() -> list[EvaluationSpec]:
+    """What was asked in the evaluations that are complete, the newest first."""
+    return [load_spec(row["evaluation_id"]) for row in list_evaluations() if row["state"] == "complete"]
+
+
 def list_evaluations() -> list[dict[str, Any]]:
     """Every evaluation, the newest first; one that is damaged says so."""
     rows: list[dict[str, Any]] = []

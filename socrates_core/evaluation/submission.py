@@ -7,13 +7,12 @@ from typing import Any
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.evaluation.results import list_evaluations
+from socrates_core.evaluation.results import complete_specs
 from socrates_core.evaluation.rows import asked_rows
 from socrates_core.evaluation.spec import (
     CAP,
     EvaluationSpec,
     evaluations_folder,
-    load_spec,
     plan_evaluation,
 )
 from socrates_core.files import digest, write_json
@@ -77,20 +76,12 @@ def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | N
 
 
 def is_evaluated(model: str, split: str, *, cap: int | None = CAP) -> bool:
-    """Whether a model of this machine was asked all of a split's held-out side as it is now, or is queued for it.
+    """Whether a model of this machine was asked all of a split's held-out side as it is now.
 
     Raises UserError where the model or the split is unknown.
     """
     key = plan_evaluation(ModelRequest(model), split=split, cap=cap).content_digest()
-    planned = {"model": model, "split": split, "cap": cap}
-    if any(
-        job.active and job.kind == "evaluate" and job.args.get("plan") == planned for job in store.list_jobs()
-    ):
-        return True
-    return any(
-        row["state"] == "complete" and load_spec(row["evaluation_id"]).content_digest() == key
-        for row in list_evaluations()
-    )
+    return any(each.content_digest() == key for each in complete_specs())
 
 
 def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:

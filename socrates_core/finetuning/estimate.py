@@ -1,11 +1,10 @@
 """How long a finetune takes here and how much memory, before it starts; reads headers of files, never weights."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
-from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.jobs.progress import describe_seconds
@@ -89,9 +88,12 @@ def told_against(path: Path, *, seconds: float, memory_mb: float, n_steps: int) 
     told = read_estimate(path)
     if told is None:
         return f"It {took}; nothing was estimated before."
-    time = "no time" if told.get("seconds") is None else f"at most {describe_seconds(told['seconds'])}"
-    memory = "no memory" if told.get("memory_mb") is None else f"{told['memory_mb'] / 1024:.1f} GB"
-    return f"It {took}; estimated before were {time} for {told.get('n_steps'):,} steps and {memory}."
+    before, room = told.get("seconds"), told.get("memory_mb")
+    span = "an unknown time" if before is None else describe_seconds(before)
+    memory = "unknown memory" if room is None else f"{room / 1024:.1f} GB"
+    return (
+        f"It {took}; estimated before were {span} for at most {told.get('n_steps', 0):,} steps and {memory}."
+    )
 
 
 def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
@@ -182,6 +184,11 @@ def activation_bytes(config: Mapping[str, Any], mean_length: float, *, checkpoin
 
 def free_on_gpu() -> float | None:
     """The free memory of the first NVIDIA GPU in 2^20 bytes, as its driver tells; None where there is none."""
+    return _ask_driver(int(time.monotonic() // 15))
+
+
+@lru_cache(maxsize=1)
+def _ask_driver(_moment: int) -> float | None:
     try:
         told = subprocess.run(
             ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],
@@ -193,8 +200,8 @@ def free_on_gpu() -> float | None:
 
 
 def _has_bf16() -> bool:
-    """Whether the processor multiplies in bf16, as Linux tells; a GPU that trains today does."""
-    if shutil.which("nvidia-smi"):
+    """Whether the processor multiplies in bf16, as Linux tells; of a GPU it is taken for granted."""
+    if free_on_gpu() is not None:
         return True
     cpu = Path("/proc/cpuinfo")
     told = cpu.read_text(encoding="utf-8", errors="replace") if cpu.exists() else ""
@@ -213,9 +220,8 @@ def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) ->
         if not _alike(spec, before) or len(steps) < LEAST_STEPS:
             continue
         per_token = (steps["n_tokens"] / steps["tokens_per_second"])[1:].sum() / steps["n_tokens"][1:].sum()
-        ends = steps.set_index("step")["seconds"]
-        took = validations["seconds"] - validations["step"].map(ends).fillna(0)
-        per_row = took.sum() / validations["n_rows"].sum() if len(validations) else 0.0
+        _, took = seconds_taken(steps, validations)
+        per_row = took / validations["n_rows"].sum() if len(validations) else 0.0
         n_validations = 1 + -(-n_steps // spec.evaluate_every)
         found.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row))
         if len(found) == REMEMBERED:

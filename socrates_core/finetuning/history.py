@@ -12,6 +12,7 @@ from socrates_core.finetuning.spec import training_path
 from socrates_core.jobs.store import append_line
 
 FILE = "history.jsonl"
+MASS_LOST = 0.05  # of the base model's valid mass, at most, by a checkpoint that is kept for its W
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,13 @@ def read_history(training_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         rows = [line for line in lines if line["kind"] == kind.__name__.lower()]
         tables.append(pd.DataFrame(rows, columns=list(kind.__dataclass_fields__)))
     return tables[0], tables[1]
+
+
+def seconds_taken(steps: pd.DataFrame, validations: pd.DataFrame) -> tuple[float, float]:
+    """The seconds of all `steps` and of all `validations`, which come between them."""
+    ends = steps.set_index("step")["seconds"]
+    between = validations["seconds"] - validations["step"].map(ends).fillna(0)
+    return float((steps["n_tokens"] / steps["tokens_per_second"]).sum()), float(between.sum())
 
 
 def _lines(path: Path) -> list[dict[str, float | str]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.estimate import told_against
-from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.history import MASS_LOST, read_history
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.spec import TrainingSpec, describe, load_training, training_ids, training_path
 from socrates_core.jobs.store import Job, read_job
@@ -46,10 +46,13 @@ class Finetune:
 
     @property
     def best_step(self) -> int | None:
-        """The step that is kept: its model's, or that of the lowest W so far; None before there is either."""
+        """The step that is kept: its model's, or that of the lowest W so far that still answers; else None."""
         if self.card:
             return int(self.card["step"])
-        judged = self.history[1].query("step > 0").dropna(subset=["w_stated"])
+        base = self.validation(0)
+        least = base["valid_mass"] - MASS_LOST if base else 0.0
+        told = self.history[1].dropna(subset=["w_stated"])
+        judged = told[(told["step"] > 0) & (told["valid_mass"] >= least)]
         return next((int(step) for step in judged.sort_values("w_stated", kind="stable")["step"]), None)
 
     def validation(self, step: int | None) -> dict[str, Any] | None:
@@ -87,14 +90,12 @@ class Finetune:
         return {"training_id": self.id, **describe(self.spec), "state": self.state, "created": created}
 
 
-def endings(card: Mapping[str, Any], path: Path) -> list[str]:
-    """What the card of the finetune in `path` tells at its end: what it took, then what gives reason to doubt it."""
-    if "n_steps_taken" not in card:  # written before this was kept
-        return ["What it took was not kept.", *card.get("doubts", [])]
+def what_it_took(card: Mapping[str, Any], path: Path) -> str:
+    """What the finetune in `path` took beside its estimate, by its card; "" where an older card does not tell."""
+    if "n_steps_taken" not in card:
+        return ""
     seconds, memory_mb, n_steps = (card[name] for name in ("seconds", "memory_mb", "n_steps_taken"))
-    return [
-        told_against(path, seconds=seconds, memory_mb=memory_mb, n_steps=n_steps), *card["doubts"],
-    ]  # fmt: skip
+    return told_against(path, seconds=seconds, memory_mb=memory_mb, n_steps=n_steps)
 
 
 def load_finetune(training_id: str) -> Finetune:

@@ -12,10 +12,9 @@ import pandas as pd
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.estimate import read_estimate
-from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.history import MASS_LOST, read_history, seconds_taken
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.library import lineage
-from socrates_core.finetuning.rationales import rationales_origin
 from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest, learnt_from
 from socrates_core.finetuning.spec import TITLES, TrainingSpec, load_training, training_path
 from socrates_core.jobs.store import now
@@ -95,9 +94,8 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
             "base_revision": revision(open_folder(spec.base)), "data_digest": data_digest(chosen), **plan,
             "n_rows": len(chosen.train), "n_validation_rows": len(chosen.validation), "step": step,
             "n_steps_taken": len(steps), "n_tokens": int(until["n_tokens"].sum()), "n_examples_read": n_read,
-            "seconds": float(steps["n_tokens"].div(steps["tokens_per_second"]).sum()),
+            "seconds": sum(seconds_taken(steps, validations)),
             "memory_mb": float(steps["memory_mb"].max()), "estimate": read_estimate(training_path(training_id)),
-            "rationales": _rationales(spec, chosen),
             "validation": _at(validations, step), "base_validation": _at(validations, 0),
             "doubts": doubts_of(_at(validations, 0), _at(validations, step)),
             "leaks_accepted": spec.accept_leaks,
@@ -110,9 +108,17 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
 
 def doubts_of(base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[str]:
     """Why the checkpoint that is kept may be no gain, by the validations of the base and of it."""
-    if base is None or best is None:
+    if base is None:
         return ["No rows were kept back, so nothing tells whether it predicts better than its base model."]
+    if best is None:
+        return [
+            "It was stopped before it was measured, so nothing tells whether it predicts better than its base."
+        ]
     found = []
+    if best["w_stated"] is None:
+        found.append(
+            "No cell of the rows kept back has two people with different answers, so its W is not known."
+        )
     before, after = base["w_stated"], best["w_stated"]
     if before is not None and after is not None and after >= before:
         found.append(
@@ -122,16 +128,9 @@ def doubts_of(base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) ->
         found.append(
             f"On the rows kept back its W is {after:.3f}, no better than the uniform row's {best['w_uniform']:.3f}."
         )
-    if best["valid_mass"] < base["valid_mass"] - 0.05:
+    if best["valid_mass"] < base["valid_mass"] - MASS_LOST:
         found.append(f"Its valid mass fell from {base['valid_mass']:.2f} to {best['valid_mass']:.2f}.")
     return found
-
-
-def _rationales(spec: TrainingSpec, chosen: Chosen) -> dict[str, Any] | None:
-    """Which rationales were trained on, who wrote them, and the digest of their file; None for other methods."""
-    if spec.method != "reasoning":
-        return None
-    return {"name": spec.rationales, **rationales_origin(chosen.corpus, spec.rationales)}
 
 
 def _at(validations: Any, step: int) -> dict[str, Any] | None:

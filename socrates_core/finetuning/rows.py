@@ -82,11 +82,13 @@ def _why_empty(spec: TrainingSpec, answered: pd.DataFrame) -> str:
 def learnt_from(spec: TrainingSpec, chosen: Chosen) -> pd.DataFrame:
     """Every row whose answer has a part in what comes out: trained on, a part of a target, or chosen by.
 
-    DPO and distribution training take other people's answers in the cell too; W on the kept-back side is measured
-    against everybody there. Columns study_id, condition_num, task_num, stimulus_id, sample_id and participant.
+    DPO and distribution training take other people's answers to the same outcomes too; W on the kept-back side is
+    measured against everybody there. Columns study_id, condition_num, task_num, stimulus_id, sample_id and participant.
     """
     frames = [chosen.train, chosen.validation, chosen.kept_back if len(chosen.validation) else None]
-    frames.append(chosen.answered if spec.method in ("dpo", "distribution") else None)
+    if spec.method in ("dpo", "distribution"):
+        outcomes = chosen.train[["study_id", "task_num"]].drop_duplicates()
+        frames.append(chosen.answered.merge(outcomes))
     columns = ["study_id", "condition_num", "task_num", "stimulus_id", "sample_id", "participant"]
     rows = pd.concat([each[columns] for each in frames if each is not None and len(each)])
     return rows.drop_duplicates(["study_id", "sample_id"], ignore_index=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from socrates_core.errors import UserError
-from socrates_core.evaluation.submission import is_evaluated, submit_evaluation_after
+from socrates_core.evaluation.submission import is_evaluated, submit_evaluation, submit_evaluation_after
 from socrates_core.files import write_text
 from socrates_core.finetuning.estimate import estimate_training, write_estimate
 from socrates_core.finetuning.insight import look_at
@@ -23,6 +23,7 @@ from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
 from socrates_core.responders.catalog import lacking_weights
 from socrates_core.responders.folder import open_folder
+from socrates_core.simulation.spec import ModelRequest
 
 
 def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
@@ -41,7 +42,7 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
     )  # fmt: skip
     if evaluate:
         if not is_evaluated(spec.base, spec.split):
-            submit_evaluation_after(job, spec.base, spec.split)
+            submit_evaluation(ModelRequest(spec.base), split=spec.split)  # joins one that is queued
         submit_evaluation_after(job, spec.name, spec.split)
     launch.ensure_worker()
     return job

@@ -1,6 +1,7 @@
 """The tokens of a finetune's prompts, kept from one start to the next: in the cache, as safetensors."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ from safetensors.numpy import load_file, save_file
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
-from socrates_core.files import digest, file_digest
+from socrates_core.files import digest, file_digest, replacing
 from socrates_core.records import Prompt
 from socrates_core.responders.chat import Chat
 from socrates_core.settings import folder
 
 VERSION = 1  # of how prompts become tokens
 KEPT = 8  # sets of prompts; those used last stay
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json", "config.json",
+)  # fmt: skip
 Tokens = NDArray[np.int32]
 
 
@@ -44,19 +47,21 @@ def _load(path: Path, n: int) -> list[Tokens] | None:
         return None
     if len(ends) != n or not n or ends[-1] != len(stored["tokens"]):
         return None
-    path.touch()
+    with suppress(OSError):  # as of one that another process has just let go
+        path.touch()
     return np.split(stored["tokens"], ends[:-1])
 
 
 def _keep(path: Path, prompts: list[Tokens]) -> list[Tokens]:
     if not prompts:
         return prompts
-    path.parent.mkdir(exist_ok=True)
-    aside = path.with_suffix(".new")
     lengths = np.array([len(each) for each in prompts], dtype=np.int32)
-    save_file({"tokens": np.concatenate(prompts).astype(np.int32), "lengths": lengths}, aside)
-    aside.rename(path)
-    newest = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for old in newest[KEPT:]:
-        old.unlink(missing_ok=True)
+    with replacing(path) as aside:
+        save_file({"tokens": np.concatenate(prompts).astype(np.int32), "lengths": lengths}, aside)
+    with suppress(OSError):  # several processes may prune at once
+        newest = sorted(
+            path.parent.glob("[!.]*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True
+        )
+        for old in newest[KEPT:]:
+            old.unlink(missing_ok=True)
     return prompts
