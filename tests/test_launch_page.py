@@ -240,7 +240,7 @@ def test_reasoning_says_who_wrote_its_rationales_and_what_they_are_for(starter_h
 def test_a_model_of_this_machine_writes_rationales_for_the_rows_of_the_form(starter_home: Path) -> None:
     app = open_page(PAGE, split=split(), method="reasoning", per_cell="3", seed="7")
     assert app.selectbox(key="rationales_model").options == ["starter"]
-    assert "--split mine --cap 3 --seed 7 --model api:MODEL" in app.code[0].value
+    assert "rationales NAME --config FILE.yaml --model api:MODEL" in app.code[0].value
     app.text_input(key="rationales_name").set_value("told")
     next(each for each in app.button if each.label == "Write them").click().run()
     (job,) = store.list_jobs()

@@ -229,6 +229,27 @@ def test_a_name_belongs_to_one_writer_and_one_corpus(
         load_rationales(corpus, "written")
 
 
+def test_a_command_explains_the_rows_of_a_finetunes_own_file(
+    home: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    make_tiny_model(home / "models" / "tiny", "single-digit")
+    file = tmp_path / "tuned.yaml"
+    file.write_text(spec(per_cell=2, per_study=3, seed=5).as_yaml())
+    asked = ["rationales", "mine", "--model", "tiny"]
+    done = CliRunner().invoke(app, [*asked, "--config", str(file)])
+    assert done.exit_code == 0, done.output
+    told = store.list_jobs()[0].args["spec"]
+    assert (told["per_study"], told["seed"], told["method"], told["rationales"]) == (
+        3,
+        5,
+        "reasoning",
+        "mine",
+    )
+    for wrong in (asked, [*asked, "--config", str(file), "--split", "mine"]):
+        assert "Say whose answers are explained" in str(CliRunner().invoke(app, wrong).exception)
+
+
 def test_a_model_on_this_machine_writes_by_command_what_it_says_to_each_prompt_alone(
     home: Path, corpus: Corpus
 ) -> None:

@@ -1,13 +1,12 @@
 """Where the rationales of a finetune with reasoning come from, and the form that lets a model write some."""
 
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
 import streamlit as st
 
 from pages.view import data, launching, state
-from pages.view.text import escape, show_error, visible
+from pages.view.text import escape, show_error
 from socrates_core.corpus.splits import load_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
@@ -15,6 +14,8 @@ from socrates_core.finetuning.rationales import NOTE, OWN, rationales_origin, su
 from socrates_core.jobs.store import Job
 from socrates_core.responders.catalog import list_models
 from socrates_core.simulation.spec import ModelRequest
+
+COMMAND = "python -m socrates_core rationales NAME --config FILE.yaml --model api:MODEL --server URL"
 
 
 def show_rationales(values: Mapping[str, Any]) -> None:
@@ -53,10 +54,10 @@ def _offer_writing(values: Mapping[str, Any]) -> None:
         model = right.selectbox("Model that writes them", models, key="rationales_model")
         asked = st.form_submit_button("Write them", icon=":material/edit_note:", disabled=not models)
     st.caption(
-        "One for every row that this form chooses. A model of a server is asked by a command, which says what would "
-        "leave this machine and asks for consent:"
+        "One for every row that this form chooses. A model of a server is asked by a command with a finetune’s file, "
+        "which says what would leave this machine and asks for consent:"
     )
-    st.code(visible(_command(values)), language="bash", wrap_lines=True)
+    st.code(COMMAND, language="bash", wrap_lines=True)
     if asked and model:
         try:
             job = _submit(name.strip(), model, values)
@@ -69,11 +70,3 @@ def _offer_writing(values: Mapping[str, Any]) -> None:
 def _submit(name: str, model: str, values: Mapping[str, Any]) -> Job:
     spec = launching.checked({**values, "name": "rationales", "rationales": name})
     return submit_rationales(ModelRequest(model), spec)
-
-
-def _command(values: Mapping[str, Any]) -> str:
-    split, cap, seed = (quote(str(values[name])) for name in ("split", "per_cell", "seed"))
-    return (
-        f"python -m socrates_core rationales NAME --split {split} --cap {cap} --seed {seed} --model api:MODEL "
-        "--server URL"
-    )

@@ -1,6 +1,7 @@
 """The command that lets a model write rationales for training: rationales."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,7 @@ from socrates_core.commands.simulate import (
 )
 from socrates_core.errors import UserError
 from socrates_core.finetuning.rationales import submit_rationales
-from socrates_core.finetuning.spec import spec_from_dict
+from socrates_core.finetuning.spec import load_spec_file, spec_from_dict
 from socrates_core.jobs.store import read_result
 from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL
 from socrates_core.simulation.spec import ModelRequest
@@ -25,7 +26,12 @@ from socrates_core.simulation.spec import ModelRequest
 
 def rationales(
     name: Annotated[str, typer.Argument(help="What to call them; a finetune names them so.")],
-    split: Annotated[str, typer.Option(help="The split on whose training side the answers are.")],
+    split: Annotated[
+        str | None, typer.Option(help="The split on whose training side the answers are.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Instead of --split, --cap and --seed: the finetune's own file.")
+    ] = None,
     model: ModelName = "starter",
     cap: Annotated[int, typer.Option(min=1, help="At most so many people a cell, as in the finetune.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Which people, as in the finetune.")] = 0,
@@ -38,8 +44,13 @@ def rationales(
     as_json: AsJson = False,
 ) -> None:
     """Let a model write why people answered as they did, from their true answers: a training target alone."""
-    told = {"name": name, "method": "reasoning", "split": split, "per_cell": cap, "seed": seed}
-    spec = spec_from_dict({**told, "rationales": name}, "The command")
+    if (split is None) == (config is None):
+        raise UserError(
+            "Say whose answers are explained: --split NAME, or --config with the finetune's file."
+        )
+    told: dict[str, Any] = {"name": name, "split": split, "per_cell": cap, "seed": seed}
+    told = load_spec_file(config).model_dump() if config else told
+    spec = spec_from_dict({**told, "method": "reasoning", "rationales": name}, "The command")
     service = service_of(model, server, key_variable, "auto", N_SAMPLES)
     request = ModelRequest(model, precision, service=service)
     job = submit_rationales(request, spec, consent=consent, limit_usd=limit_usd)

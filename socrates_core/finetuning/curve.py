@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from socrates_core.errors import UserError
+from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.finetuning.submission import check_name, submit_training
 from socrates_core.jobs.store import Job
@@ -55,4 +56,6 @@ def submit_curve(spec: TrainingSpec, shares: Sequence[float], *, evaluate: bool 
     ]
     specs = [spec_from_dict(spec.model_dump() | each, f"The finetune {each['name']!r}") for each in asked]
     check_names(spec.name, wanted)  # before any is queued
+    for each in specs:
+        choose_rows(each)
     return [submit_training(each, evaluate=evaluate) for each in specs]
