@@ -45,8 +45,8 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
     if model.trained.leaks_accepted:
         told = f"A leak was accepted: {model.trained.leaks_accepted} {' '.join(model.trained.leaks)}"
         st.warning(escape(told), icon=":material/water_drop:")
-    for doubt in model.trained.doubts:
-        st.warning(escape(doubt), icon=":material/help:")
+    if model.trained.doubts:
+        st.warning(escape(" ".join(model.trained.doubts)), icon=":material/help:")
     st.subheader("How well it does", anchor=False)
     models.show_metrics(model.trained)
     st.subheader("How it was trained", anchor=False)

@@ -104,8 +104,8 @@ def _show_state(label: str, found: Finetune) -> None:
             show_job(found.job)
         if found.card:
             st.caption(escape(what_it_took(found.card, training_path(found.id))))
-            for doubt in found.card.get("doubts", []):
-                st.warning(escape(doubt), icon=":material/help:")
+            if doubts := found.card.get("doubts"):
+                st.warning(escape(" ".join(doubts)), icon=":material/help:")
             with st.container(horizontal=True, vertical_alignment="center"):
                 _show_uses(found)
 

@@ -76,12 +76,18 @@ def _named(who: str, over: str, form: str, *, first: bool = True) -> dict[str, A
     return {"name": name, "legendgroup": who, "showlegend": first, "hovertemplate": hover}
 
 
+def _ticks(form: str) -> str:
+    """The format of an axis: up to two digits more than the figures have, so that no two ticks read alike."""
+    head, _, digits = form[:-1].rpartition(".")
+    return f"{head}.{int(digits) + 2}~{form[-1]}"
+
+
 def _finish(
     made: go.Figure, players: Cast, *, title: str, axis: str, over: str, form: str, note: str
 ) -> go.Figure:
     most = max(max(trace.x, default=0) for trace in made.data) or 1
     span = [-0.03 * most, 1.03 * most]  # room for the marks at both ends
     made.update_xaxes(**QUIET_AXIS, title_text=OVER[over], range=span, nticks=7, tickformat=",")
-    made.update_yaxes(**QUIET_AXIS, title_text=axis, nticks=6, tickformat=f"{form[:-1]}~{form[-1]}")
+    made.update_yaxes(**QUIET_AXIS, title_text=axis, nticks=6, tickformat=_ticks(form))
     margin = {"l": 58, "r": 14, "b": BELOW}
     return finish(made, players, title=title, note=note, height=HEIGHT + BELOW, margin=margin, annotations=[])
