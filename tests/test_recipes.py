@@ -34,6 +34,12 @@ def test_the_default_follows_the_size_of_the_model() -> None:
     assert "small" not in [each.name for each in recipes_for(EIGHT_BILLION, "sft")]
 
 
+def test_small_models_learn_distributions_with_the_settings_that_did_best() -> None:
+    spec = named("small", "distribution")
+    assert (spec.rps_weight, spec.shrinkage) == (20, 20)
+    assert named("small", "sft").rps_weight == named("qlora", "distribution").rps_weight == 0
+
+
 def test_the_papers_figures_are_the_papers() -> None:
     spec = named("paper", "sft")
     assert (spec.tuning, spec.batch_size, spec.learning_rate, spec.epochs) == ("full", 256, 1e-5, 1)

@@ -37,10 +37,16 @@ def _small(method: Method) -> Recipe:
             5e-6,
             " DPO at a hundredth of the learning rate of SFT, as in the published pair; not tried.",
         )
-    settings = {
+    settings: dict[str, Any] = {
         "tuning": "lora", "rank": 16, "alpha": 32, "learning_rate": rate, "batch_size": 16, "max_steps": 60,
         "evaluate_every": 4, "per_cell": 32,
     }  # fmt: skip
+    if method == "distribution":
+        settings |= {"rps_weight": 20.0, "shrinkage": 20.0}
+        told = (
+            " A strong ranked-probability term and shares borrowed from the outcome's other conditions: on 29 held-out "
+            "studies people's answers were .18 nats more probable than after SFT, interval .07 to .31."
+        )
     source = (
         "This project's own experiments on a processor with a model of 135 million parameters: best after about 16 "
         f"steps on studies that it did not see, worse again after 40, so it is evaluated often.{told}"
