@@ -281,10 +281,12 @@ def of_one_person(corpus: Corpus, asked: Asked, seed: int, label: str) -> pd.Dat
 
 def report(scores: pd.DataFrame, model: str, *, seconds: float, rationales: Mapping[str, int]) -> None:
     """Writes and prints what was found, differences paired by study."""
-    wide = wide_of(scores)
+    wide, spent = wide_of(scores), settings.home() / "seconds.json"
+    in_all = seconds + (read_json(spent) if spent.exists() else 0)
+    write_json(spent, in_all)
     found: dict[str, Any] = {
         "model": model, "written": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors", "seconds_of_this_run": round(seconds),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors", "seconds_in_all": round(in_all),
         "n_parts": int(scores["seed"].nunique()),
         "common": COMMON, "methods": METHODS | ONE_SEED, "rationales": rationales,
         "all_parts": compared(scores), "parts_without_choices": compared(scores[scores["seed"] != SEEDS[0]]),
