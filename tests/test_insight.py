@@ -12,7 +12,9 @@ from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.finetuning import insight
 from socrates_core.finetuning.estimate import (
+    IN_FP32,
     REACHED,
+    _ask_driver,
     activation_bytes,
     count_parameters,
     estimate_training,
@@ -153,16 +155,19 @@ def test_activations_are_what_torch_keeps_for_a_token(starter_home: Path) -> Non
 
 def test_memory_grows_with_the_tokens_at_a_time(spec: TrainingSpec) -> None:
     told = look_at(spec)
-    small, large, kept_less = (
-        estimate_training(changed(spec, **fields), told).memory_mb or 0
+    small, large, kept_less, small_fp32, large_fp32 = (
+        estimate_training(changed(spec, **{"precision": "bf16"} | fields), told).memory_mb or 0
         for fields in (
             {"micro_tokens": 1024},
             {"micro_tokens": 4096},
             {"micro_tokens": 4096, "checkpointing": True},
+            {"micro_tokens": 1024, "precision": "fp32"},
+            {"micro_tokens": 4096, "precision": "fp32"},
         )
     )
     assert large - small == pytest.approx(3072 * 1.2 * 1.5e6 / 2**20, rel=0.05)
     assert kept_less < small
+    assert 1.2 * (large - small) < large_fp32 - small_fp32 < IN_FP32 * (large - small)  # logits are as large
 
 
 def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:
@@ -176,6 +181,7 @@ def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
     spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
+    _ask_driver.cache_clear()
     monkeypatch.setattr("socrates_core.finetuning.estimate._products_per_second", lambda: 1e11)
     told = look_at(spec)
     found = estimate_training(spec, told)
@@ -185,9 +191,11 @@ def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho 2048\necho 99999\n")
     driver.chmod(0o755)
+    _ask_driver.cache_clear()
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     found = estimate_training(spec, told)
     assert found.seconds is None and "not known before its first steps" in found.told
+    _ask_driver.cache_clear()
     assert not found.fits and "only 2.0 GB are free: it will not fit in the GPU's memory" in found.told
 
 
