@@ -47,8 +47,12 @@ def test_the_command_evaluates_every_finetune_of_a_curve(
     (tmp_path / "mine.yaml").write_text(asked.as_yaml())
     train(tmp_path / "mine.yaml", shares="50,100", evaluate=True, as_json=True)
     queued = json.loads(capsys.readouterr().out)["training_ids"]
-    waiting = {job.args["plan"]["model"]: job.after for job in store.list_jobs() if job.kind == "evaluate"}
-    assert waiting["mine-50"] == (queued[0],) and waiting["mine-100"] == (queued[1],) and "base" in waiting
+    waiting = {
+        job.title.rpartition(" · ")[2]: job.after for job in store.list_jobs() if job.kind == "evaluate"
+    }
+    assert (
+        waiting["mine-50"] == (queued[0],) and waiting["mine-100"] == (queued[1],) and waiting["base"] == ()
+    )
 
 
 def test_waiting_for_a_curve_names_every_finetune_that_did_not_end_as_done(

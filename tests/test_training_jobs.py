@@ -189,4 +189,4 @@ def test_two_processes_take_the_steps_of_one() -> None:
     assert losses(made.name) == pytest.approx(losses("one"), rel=1e-4)
     ours, theirs = (read_history(each)[1]["w_stated"].tolist() for each in (made.name, "one"))
     assert ours == pytest.approx(theirs, abs=1e-3)
-    assert re.search(r"tuned-\w+: tuned\s*$", launched.stdout)
+    assert re.search(r"(?m)^[\w-]*tuned-\w+: tuned\s*$", launched.stdout)
