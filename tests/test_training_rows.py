@@ -75,3 +75,10 @@ def test_damaged_tokens_are_made_anew(finetuning_home: Path) -> None:
     again = examples_for(spec_of())
     assert all(np.array_equal(one.prompt, other.prompt) for one, other in zip(first, again, strict=True))
     assert kept.stat().st_size > 100
+
+
+def test_tokens_that_cannot_be_kept_stop_nothing(finetuning_home: Path) -> None:
+    (finetuning_home / "cache").mkdir(exist_ok=True)
+    (finetuning_home / "cache" / "tokens").write_text("in the way")
+    assert len(examples_for(spec_of())) > 0
+    assert (finetuning_home / "cache" / "tokens").read_text() == "in the way"

@@ -35,14 +35,16 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
     for job in store.list_jobs():
         if job.active and (job.kind, job.key) == ("train", spec.digest()):
             return job
+    check_weights(spec.base)
+    asks_base = evaluate and not is_evaluated(spec.base, spec.split)  # complains before anything is queued
     training_id = _freeze(spec)
     job = store.submit(
         "train", f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
         {"training_id": training_id, "name": spec.name}, key=spec.digest(), job_id=training_id,
     )  # fmt: skip
+    if asks_base:
+        submit_evaluation(ModelRequest(spec.base), split=spec.split)  # joins one that is queued
     if evaluate:
-        if not is_evaluated(spec.base, spec.split):
-            submit_evaluation(ModelRequest(spec.base), split=spec.split)  # joins one that is queued
         submit_evaluation_after(job, spec.name, spec.split)
     launch.ensure_worker()
     return job

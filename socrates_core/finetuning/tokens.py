@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
+from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest, replacing
 from socrates_core.records import Prompt
 from socrates_core.responders.chat import Chat
@@ -56,9 +57,9 @@ def _keep(path: Path, prompts: list[Tokens]) -> list[Tokens]:
     if not prompts:
         return prompts
     lengths = np.array([len(each) for each in prompts], dtype=np.int32)
-    with replacing(path) as aside:
-        save_file({"tokens": np.concatenate(prompts).astype(np.int32), "lengths": lengths}, aside)
-    with suppress(OSError):  # several processes may prune at once
+    with suppress(UserError, OSError, SafetensorError):  # a full disk, or another process that prunes too
+        with replacing(path) as aside:
+            save_file({"tokens": np.concatenate(prompts).astype(np.int32), "lengths": lengths}, aside)
         newest = sorted(
             path.parent.glob("[!.]*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True
         )
