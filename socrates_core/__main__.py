@@ -1,59 +1,67 @@
 """The command line: python -m socrates_core COMMAND. Exits 0, 2 with a sentence, or 1 for our own bugs."""
 
+import importlib
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from socrates_core.commands import app as dashboard
-from socrates_core.commands import (
-    cache,
-    evaluate,
-    experiments,
-    exports,
-    generalise,
-    imports,
-    jobs,
-    keeping,
-    metrics,
-    models,
-    power,
-    rationales,
-    reports,
-    scales,
-    seals,
-    simulate,
-    splits,
-    studies,
-    training,
-)
 from socrates_core.errors import UserError
+
+COMMANDS = {  # what is typed: where in `commands` it is
+    "setup": "simulate.setup", "studies": "studies.studies", "study": "studies.study", "scale": "studies.scale",
+    "read": "studies.read", "prompt": "studies.prompt", "score": "simulate.score",
+    "simulate": "simulate.simulate", "runs": "simulate.runs", "run": "simulate.run", "drift": "simulate.drift",
+    "evaluate": "evaluate.evaluate", "evaluations": "evaluate.evaluations", "compare": "evaluate.compare",
+    "experiment": "experiments.experiment", "experiments": "experiments.experiments",
+    "metrics": "metrics.metrics", "power": "power.power", "generalise": "generalise.generalise",
+    "report": "reports.report", "cache": "cache.cache", "freeze": "seals.freeze", "seal": "seals.seal",
+    "reveal": "seals.reveal", "seals": "seals.seals", "train": "training.train",
+    "trainings": "training.trainings", "training": "training.training", "rationales": "rationales.rationales",
+    "models": "models.app", "split": "splits.app", "import": "imports.import_", "export": "exports.export",
+    "set-scale": "scales.set_scale_by_hand", "storage": "keeping.storage", "delete": "keeping.delete",
+    "restore": "keeping.restore", "empty-bin": "keeping.empty_bin", "archive": "keeping.archive",
+    "unarchive": "keeping.unarchive", "verify": "keeping.verify", "jobs": "jobs.jobs", "job": "jobs.job",
+    "cancel": "jobs.cancel", "first": "jobs.first", "resume": "jobs.resume", "worker": "jobs.worker",
+    "app": "app.app",
+}  # fmt: skip
+SETTINGS = {"read": {"ignore_unknown_options": True}}  # an answer may be "-1"
+
+
+class Commands(TyperGroup):
+    """Imports what a command needs once it is asked for, so that the others do not wait for it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(".")
+        found = getattr(importlib.import_module(f"socrates_core.commands.{module}"), name)
+        if not isinstance(found, typer.Typer):
+            command, found = found, typer.Typer(add_completion=False)
+            found.command(cmd_name, context_settings=SETTINGS.get(cmd_name))(command)
+        made = typer.main.get_command(found)
+        made.name = cmd_name
+        return made
+
 
 app = typer.Typer(
     name="socrates_core",
     help="Simulate social science experiments with language models, beside real people's answers.",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (
-    simulate.setup, studies.studies, studies.study, studies.scale, studies.prompt,
-    simulate.score, simulate.simulate, simulate.runs, simulate.run, simulate.drift,
-    evaluate.evaluate, evaluate.evaluations, evaluate.compare,
-    experiments.experiment, experiments.experiments, metrics.metrics, power.power, generalise.generalise,
-    reports.report, cache.cache, seals.freeze, seals.seal, seals.reveal, seals.seals,
-    training.train, training.trainings, training.training, rationales.rationales,
-    keeping.storage, keeping.delete, keeping.restore, keeping.archive, keeping.unarchive, keeping.verify,
-    jobs.jobs, jobs.job, jobs.cancel, jobs.first, jobs.resume, jobs.worker, dashboard.app,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(splits.app, name="split")
-app.add_typer(models.app, name="models")
-app.command("empty-bin")(keeping.empty_bin)
-app.command("set-scale")(scales.set_scale_by_hand)
-app.command("import")(imports.import_)
-app.command()(exports.export)
-app.command(context_settings={"ignore_unknown_options": True})(studies.read)  # an answer may be "-1"
+
+
+@app.callback()
+def _group() -> None:
+    pass
 
 
 def main() -> None:

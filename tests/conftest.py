@@ -1,5 +1,6 @@
 """Homes for tests: an empty one, and one with the starter corpus and model that `make setup` prepares."""
 
+import functools
 import os
 import shutil
 import signal
@@ -15,8 +16,17 @@ import pytest
 
 from socrates_core.jobs.store import Job, read_job
 
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # a core each: threads of two workers that wait for each other spin
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scan_once() -> None:
+    """Every AppTest reads what all installed packages say of themselves; once is enough."""
+    from streamlit.components.v2 import manifest_scanner as scanner
+
+    scanner.scan_component_manifests = functools.cache(scanner.scan_component_manifests)
 
 
 @pytest.fixture

@@ -35,19 +35,20 @@ class ReferenceScorer:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self.model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
         self._ends = [self.tokenizer.convert_tokens_to_ids(text) for text in ends]
+        self._kept: dict[tuple[tuple[int, ...], tuple[int, ...]], Floats] = {}
         self._digits = self._tokens_that_continue_a_number()
 
     def score(self, text: str, options: Sequence[str]) -> Scored:
         """The distribution over `options` after the rendered prompt `text`."""
-        prompt = self._ids(text)
-        paths = [self._ids(text + option)[len(prompt) :] for option in options]
-        raw = np.array(
-            [
-                self._probability(prompt, path, paths, option)
-                for path, option in zip(paths, options, strict=True)
-            ]
-        )
+        raw = self.masses(text, options, options)
         return Scored(raw / raw.sum(), float(raw.sum()))
+
+    def masses(self, text: str, options: Sequence[str], chosen: Sequence[str]) -> Floats:
+        """The probability that the model answers each of the `chosen` options, where all `options` may be answered."""
+        prompt = self._ids(text)
+        paths = {option: self._ids(text + option)[len(prompt) :] for option in options}
+        every = list(paths.values())
+        return np.array([self._probability(prompt, paths[option], every, option) for option in chosen])
 
     def render(self, messages: list[dict[str, str]]) -> str:
         return str(
@@ -60,11 +61,7 @@ class ReferenceScorer:
         return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _probability(self, prompt: list[int], path: list[int], paths: list[list[int]], option: str) -> float:
-        with torch.inference_mode():
-            logits = self.model(torch.tensor([prompt + path])).logits[0, len(prompt) - 1 :].double()
-        following = torch.softmax(logits / (0.6 if self._paper else 1), dim=-1).numpy()
-        if self._paper:
-            following = np.array([_nucleus(row) for row in following])
+        following = self._following(tuple(prompt), tuple(path))
         probability = float(np.prod([following[place, token] for place, token in enumerate(path)]))
         longer = {
             other[len(path)] for other in paths if len(other) > len(path) and other[: len(path)] == path
@@ -75,6 +72,17 @@ class ReferenceScorer:
             going_on = sorted(longer | set(self._digits))
             return probability * (1 - float(following[len(path), going_on].sum()))
         return probability * float(following[len(path), self._ends].sum())
+
+    def _following(self, prompt: tuple[int, ...], path: tuple[int, ...]) -> Floats:
+        """What may follow the prompt and each token of the path; kept, since scales share their options."""
+        if (prompt, path) not in self._kept:
+            with torch.inference_mode():
+                logits = self.model(torch.tensor([prompt + path])).logits[0, len(prompt) - 1 :].double()
+            following = torch.softmax(logits / (0.6 if self._paper else 1), dim=-1).numpy()
+            self._kept[prompt, path] = (
+                np.array([_nucleus(row) for row in following]) if self._paper else following
+            )
+        return self._kept[prompt, path]
 
     def _tokens_that_continue_a_number(self) -> list[int]:
         """The tokens that, written after a letter, begin with a digit."""

@@ -32,6 +32,7 @@ from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, load_spec, submit_simulation
 from tests.api_server import ApiServer, FixedVoice, serving
+from tests.faults.trials import PATIENCE
 from tests.test_drafts import make_draft
 
 REMOTE = "https://models.invalid/v1"
@@ -176,10 +177,10 @@ def test_the_key_is_nowhere_on_disk_even_where_the_server_repeats_it(
     server.key = SECRET
     server.troubles.extend(["500", "429", "malformed", "400", "no-logprobs"])
     job = submit_simulation(people(12), model(server, "logprobs", "MY_KEY"))
-    assert subprocess.run(WORKER, check=False, timeout=120).returncode == 0
+    assert subprocess.run(WORKER, check=False, timeout=PATIENCE).returncode == 0
     server.key, server.troubles = "another", type(server.troubles)()
     store.resume(job.id)
-    assert subprocess.run(WORKER, check=False, timeout=120).returncode == 0
+    assert subprocess.run(WORKER, check=False, timeout=PATIENCE).returncode == 0
     assert "refuses the key in 'MY_KEY'" in store.read_job(job.id).message
     assert "[key]" in (home / "runs" / job.id / "failures.jsonl").read_text()
     files = [path for path in home.rglob("*") if path.is_file()]
@@ -234,7 +235,7 @@ def test_a_killed_run_goes_on_without_asking_what_was_answered(home: Path, serve
     worker.wait()
     assert store.read_job(job.id).state == "lost"
     store.resume(job.id)
-    assert subprocess.run(WORKER, check=False, timeout=120).returncode == 0
+    assert subprocess.run(WORKER, check=False, timeout=PATIENCE).returncode == 0
     run = load_run(job.id)
     times = Counter(body["messages"][-1]["content"] for body in server.asked)
     assert run.manifest["state"] == "complete" and run.manifest["n_cached"] >= 40

@@ -1,5 +1,7 @@
 """The command line as a person and a script use it: exit codes, JSON, sentences on standard error."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -9,22 +11,44 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from socrates_core.__main__ import main
 from socrates_core.drafts.spec import render_draft
 from tests.test_drafts import make_draft
 
 
 def command(*args: str, code: int = 0) -> str:
+    """What a command says on standard output, or on standard error where it ends with 2; run in this process."""
+    return judged(*said(*args), code)
+
+
+def said(*args: str) -> tuple[str, str, object]:
+    """What a command that is run in this process says on standard output and error, and its exit code."""
+    told, complaint = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(complaint),
+    ):
+        patch.setattr(sys, "argv", ["socrates_core", *args])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return told.getvalue(), complaint.getvalue(), ended.value.code or 0
+
+
+def process(*args: str, code: int = 0) -> str:
+    """The same by a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "socrates_core", *args],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    return judged(done.stdout, done.stderr, done.returncode, code)
+
+
+def judged(told: str, complaint: str, ended: object, code: int) -> str:
+    assert ended == code, told + complaint
     if code == 2:
-        assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1
-    return done.stderr if code else done.stdout
+        assert "Traceback" not in complaint and len(complaint.strip().splitlines()) == 1
+    return complaint if code else told
 
 
 def as_json(*args: str) -> Any:
@@ -116,7 +140,7 @@ def test_score_refuses_a_bad_line_with_a_sentence(home: Path, tmp_path: Path, li
 def test_simulate_waits_for_a_real_worker_and_run_shows_it(starter_home: Path, tmp_path: Path) -> None:
     path = tmp_path / "draft.yaml"
     path.write_text(render_draft(make_draft()))
-    run_id = command(
+    run_id = process(
         "simulate", str(path), "--model", "echo", "--personas", "3", "--seed", "5", "--wait"
     ).strip()
     told = as_json("run", run_id)
@@ -141,7 +165,7 @@ def test_unknown_names_end_in_a_sentence(home: Path, args: tuple[str, ...]) -> N
      (("simulate", "x.yaml", "--precision", "int3"), "'auto', 'fp32', 'bf16', 'nf4'")],
 )  # fmt: skip
 def test_a_mistyped_command_is_one_sentence(home: Path, args: tuple[str, ...], told: str) -> None:
-    assert told in command(*args, code=2)
+    assert told in process(*args, code=2)
 
 
 def test_an_unknown_model_fails_the_run_with_a_sentence(home: Path, tmp_path: Path) -> None:

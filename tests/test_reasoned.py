@@ -27,12 +27,14 @@ PROMPTS = [
     Prompt("You answer surveys.", "Read the question below. Agree, or not at all?"),
     Prompt("", "Agree?"),
 ]
+LENGTH = 40  # tokens of a rationale, at most
 KINDS: list[Kind] = ["single-digit", "three-digit", "sentencepiece"]
 
 
 @pytest.fixture(autouse=True)
-def _home(home: Path) -> None:
-    """Every test here has a home of its own."""
+def _home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here has a home of its own, and rationales are short."""
+    monkeypatch.setattr("socrates_core.responders.local.reasoned.N_TOKENS", LENGTH)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def by_hand(
     reference = ReferenceScorer(path, ends=[SPECIAL[kind][1]])
     text = reference.render(messages(prompt, kind))
     seed = int(digest(prompt.messages())[:16], 16)
-    uniforms = np.random.default_rng(seed).random((4, 96))
+    uniforms = np.random.default_rng(seed).random((4, LENGTH))
     drawn = [drawn_by_hand(reference, text, uniform, kind) for uniform in uniforms]
     masses = np.zeros(len(options))
     for each in drawn:

@@ -18,7 +18,7 @@ from socrates_core.responders.local.sampler import N_SAMPLES, sample_answers, sa
 from tests.test_local import MODELS, open_local
 from tests.tiny_models import make_tiny_model
 
-N_DRAWS = 20_000
+N_DRAWS = 8_000
 PROMPT = Prompt("Answer the survey.", "How warm? Only return an integer from 0 to 30, nothing else.")
 OPTIONS = tuple(str(value) for value in range(31))
 
@@ -83,7 +83,7 @@ def test_real_generation_converges_to_the_decoding_at_one_over_root_n(decoding: 
     assert counts[expected < 1e-9].sum() == 0
     chi = ((counts - expected * N_DRAWS) ** 2 / np.maximum(expected * N_DRAWS, 1e-9))[likely].sum()
     assert stats.chi2.sf(chi, int(likely.sum()) - 1) > 1e-4
-    sizes = [200, 2_000, 20_000]
+    sizes = [160, 1_600, 8_000]
     errors = [np.mean([distance(part, expected) for part in drawn.reshape(-1, size)]) for size in sizes]
     slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     assert -0.65 < slope < -0.35

@@ -1,9 +1,6 @@
 """No key, token or password in any file, log, report, archive or line that is printed: the whole home is searched."""
 
 import io
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +12,8 @@ import pytest
 from socrates_core.drafts.spec import ConditionSpec, render_draft
 from socrates_core.jobs import store
 from tests.api_server import FixedVoice, serving
-from tests.conftest import ROOT, end_worker
+from tests.conftest import end_worker
+from tests.test_cli import said
 from tests.test_drafts import make_draft
 
 KEY, TOKEN, HUB = "sk-planted-0123456789abcdef", "planted-dashboard-token", "hf_plantedplantedplanted"
@@ -64,15 +62,12 @@ def test_no_secret_is_kept_or_told(home: Path, tmp_path: Path, monkeypatch: pyte
     others = (ConditionSpec(name="A", text="Refused."), ConditionSpec(name="B", text="Refused too."))
     (tmp_path / "draft.yaml").write_text(render_draft(make_draft()))
     (tmp_path / "other.yaml").write_text(render_draft(make_draft(conditions=others)))
-    said: list[str] = []
+    texts: list[str] = []
 
     def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "socrates_core", *arguments],
-            cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=os.environ,
-        )  # fmt: skip
-        said.append(done.stdout + done.stderr)
-        return done.stdout
+        told, complaint, _ = said(*arguments)
+        texts.append(told + complaint)
+        return told
 
     with serving(FixedVoice({"1": 0.5, "2": 0.5})) as server:
         server.key = KEY
@@ -93,6 +88,6 @@ def test_no_secret_is_kept_or_told(home: Path, tmp_path: Path, monkeypatch: pyte
     run("verify")
     run("jobs", "--json")
     end_worker()
-    assert (tmp_path / "report").exists() and (tmp_path / "project.zip").exists(), said[-4:]
+    assert (tmp_path / "report").exists() and (tmp_path / "project.zip").exists(), texts[-4:]
     assert holders(home, tmp_path) == []
-    assert not [text for text in said if any(secret.decode() in text for secret in SECRETS)]
+    assert not [text for text in texts if any(secret.decode() in text for secret in SECRETS)]

@@ -36,6 +36,10 @@ def numbers(low: int, high: int) -> tuple[str, ...]:
     return tuple(str(value) for value in range(low, high + 1))
 
 
+MANY = 25  # options; of more, some are checked
+TOLERANCE = (
+    1e-4  # fp32 rounding through thirty layers, 1e-5 without AVX-512; a wrong token or mask shows at 1e-2
+)
 QUESTIONS = [
     ask(
         "How warm do you feel towards dogs? Only return an integer from 1 to 7, nothing else.", *numbers(1, 7)
@@ -144,12 +148,13 @@ def test_the_model_knows_what_it_should(path: Path) -> None:
 
 
 def test_every_scale_agrees_with_scoring_each_option_alone(path: Path) -> None:
-    reference = ReferenceScorer(path, ends=["<|im_end|>", "<|endoftext|>"][:1])
-    for position, found in enumerate(answer_all(open_responder("starter", precision="fp32"), QUESTIONS)):
-        question = QUESTIONS[position]
-        expected = reference.score(reference.render(question.prompt.messages()), question.options)
-        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
-        assert found.valid_mass == pytest.approx(expected.valid_mass, abs=1e-5)
+    reference = ReferenceScorer(path, ends=["<|im_end|>"])
+    found = answer_all(open_responder("starter", precision="fp32"), QUESTIONS)
+    for question, answer in zip(QUESTIONS, found, strict=True):
+        text, options = reference.render(question.prompt.messages()), list(question.options)
+        chosen = options if len(options) <= MANY else [*options[:3], *options[9:MANY], *options[-3:]]
+        masses = answer.probabilities[[options.index(each) for each in chosen]] * answer.valid_mass
+        np.testing.assert_allclose(masses, reference.masses(text, options, chosen), atol=TOLERANCE)
 
 
 def test_a_stimulus_beyond_the_limit_names_the_limit(path: Path) -> None:

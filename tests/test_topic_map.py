@@ -11,6 +11,7 @@ from pages.view import scatter
 from socrates_core.corpus import topics
 from socrates_core.corpus.topics import layout, make_map, map_path, read_map, start_map
 from socrates_core.errors import UserError
+from tests.faults.trials import PATIENCE
 from tests.test_browsing import small_corpus, two_arms
 from tests.test_pages import fine, no_worker, open_page  # noqa: F401
 
@@ -78,9 +79,13 @@ def test_the_first_questions_of_each_study_share_the_room() -> None:
 
 def test_a_process_of_its_own_draws_the_map(home: Path) -> None:
     small_corpus("mine", two_arms())
-    assert start_map(["mine"]).wait(120) == 0 and read_map(["mine"]) is not None
+    assert start_map(["mine"]).wait(PATIENCE) == 0 and read_map(["mine"]) is not None
     failed = start_map(["nope"])
-    assert failed.wait(120) != 0 and failed.stderr is not None and b"no corpus 'nope'" in failed.stderr.read()
+    assert (
+        failed.wait(PATIENCE) != 0
+        and failed.stderr is not None
+        and b"no corpus 'nope'" in failed.stderr.read()
+    )
 
 
 def shown(app: AppTest) -> dict[str, int]:
@@ -94,7 +99,7 @@ def shown(app: AppTest) -> dict[str, int]:
 def test_the_page_draws_the_map_and_fades_what_does_not_match(starter_home: Path) -> None:
     app = open_page(MAP)
     assert "being drawn" in fine(app)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while read_map(["starter"]) is None and time.monotonic() < deadline:
         time.sleep(0.2)
     legend = shown(open_page(MAP))

@@ -246,12 +246,13 @@ def test_the_command_explains_what_is_wrong(
 @pytest.mark.model
 @pytest.mark.parametrize("method", METHODS)
 def test_the_starter_model_learns_by_every_method(
-    method: Method, prepared: Path, finetuning_home: Path
+    method: Method, prepared: Path, finetuning_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("socrates_core.responders.local.reasoned.N_TOKENS", 8)  # of a rationale: quick
     (finetuning_home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     spec = spec_of(
         base="starter", method=method, precision="auto", rank=16, alpha=32.0, learning_rate=5e-4, beta=1.0,
-        studies=("aaaaa",), per_study=2, batch_size=2, epochs=3.0, max_steps=3,
+        studies=("aaaaa",), per_study=1, batch_size=1, epochs=3.0, max_steps=3,
     )  # fmt: skip
     run = Run(freeze(spec), LOSSES[method], Accelerator())
     assert run.train()

@@ -5,8 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,10 @@ from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import launch, store
 from tests.conftest import ROOT, end_worker, ended
-from tests.faults.trials import command
+from tests.faults.trials import command, wait_until
 from tests.finetunes import _finetuning_home, finetuning_home, losses, spec_of, train, write_spec
 
 __all__ = ["_finetuning_home", "finetuning_home"]
-PATIENCE = 120.0  # seconds; a busy machine takes half a minute to start a process
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +34,6 @@ def _own(finetuning_home: Path) -> Iterator[None]:
     """Every test here has a home of its own, on which nothing runs on."""
     yield
     end_worker()
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def n_steps(training_id: str) -> int:
@@ -71,35 +62,10 @@ def start(spec: TrainingSpec) -> store.Job:
     return job
 
 
-def test_a_finetune_killed_at_any_moment_ends_as_if_it_had_not_been() -> None:
-    spec = spec_of(max_steps=14, dropout=0.2, micro_tokens=512)
-    train(spec.model_copy(update={"name": "whole"}), "whole")
-    command = [sys.executable, "-m", "training.sft"]
-    process = subprocess.Popen([*command, str(write_spec(spec))], cwd=ROOT, stdout=subprocess.DEVNULL)
-    wait_until(
-        lambda: bool(list((ROOT / os.environ["SOCRATES_HOME"]).glob("trainings/*-tuned-*/checkpoint-*")))
-    )
-    time.sleep(np.random.default_rng(11).uniform(0, 0.3))
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    made = next((Path(os.environ["SOCRATES_HOME"]) / "trainings").glob("*-tuned-*")).name
-    assert 2 <= n_steps(made) < 14
-    resumed = subprocess.run(
-        [*command, "--training", made], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert resumed.returncode == 0, resumed.stderr
-    whole, parts = (read_history(each)[0] for each in ("whole", made))
-    told = ["step", "loss", "learning_rate", "gradient_norm", "n_tokens"]
-    assert parts[told].equals(whole[told])
-    first, second = (
-        load_file(Path(os.environ["SOCRATES_HOME"]) / "adapters" / each / "adapter_model.safetensors")
-        for each in ("whole", "tuned")
-    )
-    assert all(torch.equal(each, second[name]) for name, each in first.items())
-
-
-def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_is_resumed() -> None:
-    spec = spec_of(max_steps=40, epochs=40.0)
+def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_ends_as_if_it_had_not_been(
+    finetuning_home: Path,
+) -> None:
+    spec = spec_of(max_steps=40, epochs=40.0, dropout=0.2, micro_tokens=512)
     job = start(spec)
     trainers(job.id)[0].kill()
     failed = ended(job.id)
@@ -112,7 +78,14 @@ def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_is_resumed() -
     assert read_history(job.id)[0]["step"].tolist() == list(range(1, 41)) and n_before < 40
     assert store.read_result(done)["model"] == "tuned"
     train(spec.model_copy(update={"name": "whole"}), "whole")
-    assert losses(job.id) == losses("whole")
+    whole, parts = (read_history(each)[0] for each in ("whole", job.id))
+    told = ["step", "loss", "learning_rate", "gradient_norm", "n_tokens"]
+    assert parts[told].equals(whole[told])
+    first, second = (
+        load_file(finetuning_home / "adapters" / each / "adapter_model.safetensors")
+        for each in ("whole", "tuned")
+    )
+    assert all(torch.equal(each, second[name]) for name, each in first.items())
 
 
 def test_a_command_trains_then_asks_the_base_and_the_new_model_the_held_out_side() -> None:

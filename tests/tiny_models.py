@@ -4,6 +4,7 @@ Kinds: "single-digit" (SmolLM, Qwen: one token a digit), "three-digit" (Llama 3,
 token), "sentencepiece" (Gemma, Llama 2: spaces as a mark, bytes as a fall-back, no system role).
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -97,6 +98,7 @@ def make_tiny_model(path: Path, kind: Kind, model_type: str = "llama", **config:
     return path
 
 
+@cache
 def make_tokenizer(kind: Kind) -> Any:
     """A transformers tokenizer of `kind` with its chat template, trained on a few words and every small number."""
     begin, end, others, template = SPECIAL[kind]

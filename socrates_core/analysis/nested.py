@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from socrates_core.records import Floats
 
@@ -33,6 +32,8 @@ def fit_nested(study: NDArray[np.int64], *, y: Floats, variance: Floats, x: Floa
     arm_sd**2 + variance on the diagonal. With one effect a study only the sum of the two discrepancies is
     known, and so only the sum means something. Some x must differ from 0.
     """
+    from scipy.optimize import minimize
+
     residual = y - x * (x @ y) / (x @ x)
     unit = max(float(np.mean(residual**2)), float(np.min(variance)))
 

@@ -15,7 +15,9 @@ from socrates_core.finetuning.model_jobs import plan_download
 from socrates_core.responders.catalog import list_models
 from socrates_core.responders.folder import HUB_ID, find_model
 
-app = typer.Typer(help="List the models that can answer; look after those on this machine.")
+app = typer.Typer(
+    add_completion=False, help="List the models that can answer; look after those on this machine."
+)
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

@@ -14,8 +14,9 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 
 app = typer.Typer(
-    help="Make, show and list splits into what is trained on and what is evaluated.", no_args_is_help=True
-)
+    help="Make, show and list splits into what is trained on and what is evaluated.", no_args_is_help=True,
+    add_completion=False,
+)  # fmt: skip
 
 
 @app.command()
