@@ -14,9 +14,10 @@ app: setup
 setup: .venv/installed
 	@$(RUN) socrates_core setup
 
-test: check setup
+test: .venv/installed
+	@$(MAKE) --no-print-directory --jobs 2 check setup
 	@tests/chromium.sh
-	@$(RUN) pytest -n 2 --dist loadgroup
+	@$(RUN) pytest -n 3 --dist loadgroup
 
 check: .venv/installed
 	@$(RUN) ruff check .

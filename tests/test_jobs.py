@@ -17,6 +17,7 @@ from socrates_core.jobs.launch import worker_lives
 from socrates_core.jobs.progress import Reporter, describe_seconds, read_progress
 from socrates_core.jobs.store import Owner
 from socrates_core.jobs.worker import Worker
+from tests.faults.trials import PATIENCE
 
 
 def submit(key: str = "a") -> store.Job:
@@ -114,14 +115,16 @@ def test_durations_are_words() -> None:
 
 
 def test_a_second_worker_refuses_and_an_idle_one_ends(home: Path) -> None:
-    command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "20"]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 30
+    command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds"]
+    first = subprocess.Popen([*command, "600"], stdout=subprocess.PIPE)
+    deadline = time.monotonic() + PATIENCE
     while not worker_lives() and time.monotonic() < deadline:
         time.sleep(0.1)
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run([*command, "600"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert second.returncode == 2 and "Another worker" in second.stderr
-    assert first.wait(60) == 0 and not worker_lives()
+    first.terminate()
+    assert first.wait(PATIENCE) == 0 and not worker_lives()
+    assert subprocess.run([*command, "0.5"], timeout=PATIENCE, check=False).returncode == 0
 
 
 def test_a_job_of_an_unknown_kind_fails_with_a_sentence_and_keeps_a_log(home: Path) -> None:
