@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def config(starter_home: Path) -> Path:
     return path
 
 
+def claimed() -> store.Job:
+    """The job that is queued, once there is one."""
+    while (job := store.claim_next()) is None:
+        time.sleep(0.1)
+    return job
+
+
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
@@ -57,22 +65,18 @@ def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.Capt
 
 def test_waiting_for_a_finetune_that_fails_says_why(config: Path) -> None:
     def fail() -> None:
-        job = store.claim_next()
-        assert job is not None
-        store.finish(job, "failed", "The memory is full.")
+        store.finish(claimed(), "failed", "The memory is full.")
 
-    threading.Timer(1, fail).start()
+    threading.Thread(target=fail).start()
     with pytest.raises(UserError, match="is failed: The memory is full"):
         commands.train(config, wait=True)
 
 
 def test_waiting_ends_with_the_figures(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def end() -> None:
-        job = store.claim_next()
-        assert job is not None
-        store.finish(job, "done")
+        store.finish(claimed(), "done")
 
-    threading.Timer(1, end).start()
+    threading.Thread(target=end).start()
     commands.train(config, wait=True)
     assert "tuned: done." in capsys.readouterr().out
 
