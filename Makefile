@@ -17,7 +17,7 @@ setup: .venv/installed
 test: .venv/installed
 	@$(MAKE) --no-print-directory --jobs 2 check setup
 	@tests/chromium.sh
-	@$(RUN) pytest -n 3 --dist loadgroup
+	@$(RUN) pytest -n 3 --dist loadgroup --max-worker-restart 0
 
 check: .venv/installed
 	@$(RUN) ruff check .

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from socrates_core.__main__ import main
+from socrates_core.__main__ import COMMANDS, main
 from socrates_core.drafts.spec import render_draft
 from tests.test_drafts import make_draft
 
@@ -53,6 +54,11 @@ def judged(told: str, complaint: str, ended: object, code: int) -> str:
 
 def as_json(*args: str) -> Any:
     return json.loads(command(*args, "--json"))
+
+
+def test_help_lists_every_command_and_what_it_does() -> None:
+    listed = dict(re.findall(r"^\W*([\w-]+) {2,}(\w.*)", command("--help"), re.M))
+    assert set(COMMANDS) <= set(listed) and len(COMMANDS) > 40
 
 
 def test_studies_and_study_tell_what_people_answered(starter_home: Path) -> None:

@@ -37,9 +37,8 @@ def numbers(low: int, high: int) -> tuple[str, ...]:
 
 
 MANY = 25  # options; of more, some are checked
-TOLERANCE = (
-    1e-4  # fp32 rounding through thirty layers, 1e-5 without AVX-512; a wrong token or mask shows at 1e-2
-)
+# fp32 rounding through thirty layers, without AVX-512 up to 1.2e-5 and 1.9e-4; a wrong token or mask shows at 1e-2
+SHARE, RELATIVE = 3e-5, 5e-4
 QUESTIONS = [
     ask(
         "How warm do you feel towards dogs? Only return an integer from 1 to 7, nothing else.", *numbers(1, 7)
@@ -154,7 +153,9 @@ def test_every_scale_agrees_with_scoring_each_option_alone(path: Path) -> None:
         text, options = reference.render(question.prompt.messages()), list(question.options)
         chosen = options if len(options) <= MANY else [*options[:3], *options[9:MANY], *options[-3:]]
         masses = answer.probabilities[[options.index(each) for each in chosen]] * answer.valid_mass
-        np.testing.assert_allclose(masses, reference.masses(text, options, chosen), atol=TOLERANCE)
+        expected = reference.masses(text, options, chosen)
+        np.testing.assert_allclose(masses, expected, rtol=RELATIVE)
+        np.testing.assert_allclose(masses / masses.sum(), expected / expected.sum(), rtol=0, atol=SHARE)
 
 
 def test_a_stimulus_beyond_the_limit_names_the_limit(path: Path) -> None:

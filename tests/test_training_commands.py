@@ -1,8 +1,6 @@
 """The commands train, trainings and training: what they submit, list and tell, for people and for machines."""
 
 import json
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +32,15 @@ def config(starter_home: Path) -> Path:
     return path
 
 
-def claimed() -> store.Job:
-    """The job that is queued, once there is one."""
-    while (job := store.claim_next()) is None:
-        time.sleep(0.1)
-    return job
+def end_while_followed(monkeypatch: pytest.MonkeyPatch, state: store.State, message: str = "") -> None:
+    """Who follows a job looks for its worker; here it is this one, which ends the job at once."""
+
+    def work() -> None:
+        job = store.claim_next()
+        assert job is not None
+        store.finish(job, state, message)
+
+    monkeypatch.setattr("socrates_core.commands.simulate.see_to_worker", work)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -63,20 +65,16 @@ def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.Capt
     assert [(row["name"], row["state"]) for row in printed(capsys)] == [("tuned", "queued")]
 
 
-def test_waiting_for_a_finetune_that_fails_says_why(config: Path) -> None:
-    def fail() -> None:
-        store.finish(claimed(), "failed", "The memory is full.")
-
-    threading.Thread(target=fail).start()
+def test_waiting_for_a_finetune_that_fails_says_why(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_while_followed(monkeypatch, "failed", "The memory is full.")
     with pytest.raises(UserError, match="is failed: The memory is full"):
         commands.train(config, wait=True)
 
 
-def test_waiting_ends_with_the_figures(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def end() -> None:
-        store.finish(claimed(), "done")
-
-    threading.Thread(target=end).start()
+def test_waiting_ends_with_the_figures(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_while_followed(monkeypatch, "done")
     commands.train(config, wait=True)
     assert "tuned: done." in capsys.readouterr().out
 
