@@ -19,6 +19,7 @@ from socrates_core.jobs.store import Job, read_job
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # a core each: threads of two workers that wait for each other spin
 ROOT = Path(__file__).parents[1]
+PATIENCE = 300.0  # seconds; a busy machine takes half a minute to start a process
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,7 +75,7 @@ def served(home: Path) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     server = subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read()
@@ -83,7 +84,7 @@ def served(home: Path) -> Iterator[int]:
             time.sleep(0.2)
     yield port
     server.send_signal(signal.SIGINT)
-    assert server.wait(30) == 0
+    assert server.wait(PATIENCE) == 0
     end_worker()
 
 

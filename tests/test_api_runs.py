@@ -32,7 +32,7 @@ from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, load_spec, submit_simulation
 from tests.api_server import ApiServer, FixedVoice, serving
-from tests.faults.trials import PATIENCE
+from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 
 REMOTE = "https://models.invalid/v1"
@@ -228,7 +228,7 @@ def test_a_killed_run_goes_on_without_asking_what_was_answered(home: Path, serve
     server.seconds = 0.02
     job = submit_simulation(people(150), model(server))
     worker = subprocess.Popen(WORKER)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while len(server.asked) < 60 and time.monotonic() < deadline:
         time.sleep(0.01)
     worker.send_signal(signal.SIGKILL)

@@ -7,19 +7,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import ROOT, app_command
+from tests.conftest import PATIENCE, ROOT, app_command
 
 
 def test_a_second_call_says_where_it_runs_and_another_home_is_told_that_the_port_is_busy(
     served: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = subprocess.run(
-        app_command(served), cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        app_command(served), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert second.stdout.strip() == f"http://localhost:{served}" and "already runs" in second.stderr
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "other"))
     third = subprocess.run(
-        app_command(served), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        app_command(served), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert third.returncode == 2 and f"Port {served} is busy" in third.stderr
 
@@ -32,7 +32,7 @@ def test_a_command_that_is_ended_takes_its_server_with_it(home: Path) -> None:
     assert command.stdout is not None and str(port) in command.stdout.readline()
     (server,) = psutil.Process(command.pid).children()
     command.terminate()
-    assert command.wait(60) == 0 and not server.is_running() and not (home / "dashboard.json").exists()
+    assert command.wait(PATIENCE) == 0 and not server.is_running() and not (home / "dashboard.json").exists()
 
 
 def test_it_listens_on_loopback_alone(served: int) -> None:
@@ -42,5 +42,7 @@ def test_it_listens_on_loopback_alone(served: int) -> None:
 
 
 def test_an_unusable_port_is_a_sentence(home: Path) -> None:
-    done = subprocess.run(app_command(80), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        app_command(80), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 2 and "1024 to 65535" in done.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from socrates_core.__main__ import COMMANDS, main
 from socrates_core.drafts.spec import render_draft
+from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 
 
@@ -40,7 +41,7 @@ def process(*args: str, code: int = 0) -> str:
     """The same by a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "socrates_core", *args],
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     return judged(done.stdout, done.stderr, done.returncode, code)
 

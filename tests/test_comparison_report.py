@@ -25,6 +25,7 @@ from socrates_core.reporting.scripts import comparison as script
 from socrates_core.seen.record import Seen
 from socrates_core.simulation.spec import ModelRequest
 from tests.comparisons import compared, evaluated
+from tests.conftest import PATIENCE
 from tests.test_report import HOSTILE, Page
 from tests.test_report_scripts import change
 
@@ -49,7 +50,7 @@ def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def recompute(folder: Path, name: str = "comparison.py") -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-s", "-E"] if name.endswith(".py") else [str(RSCRIPT)]
     command = [*program, str(folder / name)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
 def copied(folder: Path, target: Path) -> Path:

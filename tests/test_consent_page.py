@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from socrates_core.drafts import store as drafts
 from socrates_core.jobs import store
 from socrates_core.simulation.spec import load_spec
+from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 from tests.test_walk import browser, fill, open_page, pytestmark, see  # noqa: F401
 
@@ -26,7 +27,7 @@ def test_the_page_says_what_a_served_run_costs_and_sends_before_it_queues_anythi
 ) -> None:
     draft_id = drafts.create(make_draft())
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    app = AppTest.from_file(PAGE, default_timeout=60)
+    app = AppTest.from_file(PAGE, default_timeout=PATIENCE)
     app.query_params["draft"] = draft_id
     app.switch_page("pages/screen/draft.py").run()
     app.multiselect(key="draft_models").set_value(["api:gpt-4o"]).run()
@@ -59,7 +60,7 @@ def test_one_click_agrees_to_one_run_and_another_refuses(served: int, browser: B
         page.get_by_role("button", name=answer).click()
         expect(page.get_by_role("dialog")).to_have_count(0)
     page.wait_for_url("**/results?run=*")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not (jobs := store.list_jobs()) and time.monotonic() < deadline:
         time.sleep(0.1)
     spec = load_spec(jobs[0].id)

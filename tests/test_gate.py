@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.conftest import ROOT, app_command, end_worker
+from tests.conftest import PATIENCE, ROOT, app_command, end_worker
 from tests.test_walk import CHROMIUM, browser
 
 __all__ = ["browser"]
@@ -41,7 +41,7 @@ def ask(url: str, *, method: str = "GET", data: bytes | None = None, **headers: 
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(url, data, named, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.read().decode()
@@ -55,7 +55,7 @@ def stream(port: int, **headers: str) -> int:
             f"ws://127.0.0.1:{port}{STREAM}",
             additional_headers=named,
             subprotocols=[Subprotocol("streamlit")],
-            open_timeout=20,
+            open_timeout=PATIENCE,
         ):
             return 101
     except InvalidStatus as refusal:
@@ -69,7 +69,7 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[int, subproce
         [*app_command(port), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=os.environ | environment,
     )  # fmt: skip
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()
@@ -80,7 +80,7 @@ def serving(*arguments: str, **environment: str) -> Iterator[tuple[int, subproce
         yield port, server
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(30)
+        server.wait(PATIENCE)
         end_worker()
 
 
@@ -167,7 +167,8 @@ def test_an_address_that_lets_others_in_needs_a_token(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "socrates_core", "app", "--port", str(free_port()), *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=os.environ | {"SOCRATES_TOKEN": token},
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        env=os.environ | {"SOCRATES_TOKEN": token},
     )  # fmt: skip
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
 
@@ -180,13 +181,14 @@ def test_a_person_enters_with_the_token_and_lands_where_the_link_pointed(
 ) -> None:
     with serving(SOCRATES_TOKEN=SECRET) as (port, _):
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE * 1000)
         page.goto(f"http://localhost:{port}/jobs")
         page.get_by_label("Access token").fill("wrong")
         page.get_by_role("button", name="Enter").click()
         expect(page.get_by_text("That is not the access token")).to_be_visible()
         page.get_by_label("Access token").fill(SECRET)
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name="Jobs")).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
         assert page.url.endswith("/jobs") and SECRET not in page.url
         page.close()
 
@@ -221,6 +223,7 @@ def test_a_hostile_page_in_the_same_browser_reads_and_writes_nothing(
     elsewhere = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
     context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
     context.add_cookies([{"name": f"socrates_{served}", "value": "x", "url": f"http://localhost:{served}"}])
     page = context.new_page()
     statuses: dict[str, int] = {}
@@ -230,7 +233,7 @@ def test_a_hostile_page_in_the_same_browser_reads_and_writes_nothing(
 
     page.on("response", note)
     page.goto(f"http://localhost:{elsewhere.server_port}/")
-    page.wait_for_function("document.title === 'done'", timeout=60_000)
+    page.wait_for_function("document.title === 'done'")
     told = page.evaluate("window.told")
     framed = [frame.url for frame in page.frames if frame is not page.main_frame]
     page.close()

@@ -18,6 +18,7 @@ from socrates_core.margins import keep_margins
 from socrates_core.simulation.experiments import Specification, submit_experiment
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from socrates_core.simulation.wordings import Paraphrase
+from tests.conftest import PATIENCE
 from tests.faults.conftest import quiet_home
 from tests.faults.test_killed_dashboard import free_port, serve
 from tests.faults.trials import command, finish_jobs
@@ -112,14 +113,12 @@ def hostile_home(home: Path) -> list[str]:
 
 def look(page: Page, link: str, ran: list[str]) -> None:
     page.goto(link)
-    expect(page.get_by_test_id("stMain").locator("h1, textarea, [data-testid=stAlert]").first).to_be_visible(
-        timeout=60_000
-    )
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=60_000)
+    expect(page.get_by_test_id("stMain").locator("h1, textarea, [data-testid=stAlert]").first).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
     for opened in page.locator("details:not([open]) > summary").all():
-        opened.click(timeout=5000)
+        opened.click()
     page.wait_for_timeout(100)
     assert page.get_by_test_id("stException").count() == 0, link
     assert not ran and page.evaluate(RUN_BY_NOW) == [], (link, ran)
@@ -130,6 +129,7 @@ def test_no_text_becomes_code_on_any_page(quiet_home: Path, tmp_path: Path, brow
     command("report", run_id, "--output", str(tmp_path / "report"))
     served = serve(port := free_port())
     page, ran = browser.new_page(), list[str]()
+    page.set_default_timeout(PATIENCE * 1000)
 
     def stop(dialog: Dialog) -> None:
         ran.append(dialog.message)

@@ -25,8 +25,8 @@ from socrates_core.importing.sheets import (
 )
 from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload, safe_name
 from socrates_core.jobs.store import list_jobs
-from tests.conftest import ROOT
-from tests.test_walk import PATIENCE, browser, open_page, see
+from tests.conftest import PATIENCE, ROOT
+from tests.test_walk import browser, open_page, see
 from tests.test_walk import pytestmark as browser_marks
 
 __all__ = ["browser"]
@@ -41,7 +41,7 @@ def kept(text: str = CSV, name: str = "warm.csv") -> Upload:
 
 
 def shown(upload_id: str = "") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
     if upload_id:
         app.query_params["upload"] = upload_id
     return app.switch_page(PAGES.import_).run()
@@ -214,5 +214,5 @@ def test_a_file_is_uploaded_corrected_in_the_table_and_imported(
     page.reload()
     see(page, "would become 40 people with 40 answers")
     page.get_by_role("button", name="Import study").click()
-    expect(page).to_have_url(re.compile("study=warm"), timeout=PATIENCE)
+    expect(page).to_have_url(re.compile("study=warm"))
     assert "warm" in corpora()

@@ -17,7 +17,7 @@ from socrates_core.jobs.launch import worker_lives
 from socrates_core.jobs.progress import Reporter, describe_seconds, read_progress
 from socrates_core.jobs.store import Owner
 from socrates_core.jobs.worker import Worker
-from tests.faults.trials import PATIENCE
+from tests.conftest import PATIENCE
 
 
 def submit(key: str = "a") -> store.Job:
@@ -49,13 +49,13 @@ def test_a_job_whose_process_was_killed_reads_as_lost_and_can_be_resumed(home: P
     job = submit()
     code = (
         "import time; from socrates_core.jobs import store; "
-        "store.claim_next(); print('on', flush=True); time.sleep(60)"
+        "store.claim_next(); print('on', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline() == b"on\n"
     assert store.read_job(job.id).state == "running"
     process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while store.read_job(job.id).state == "running" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert store.read_job(job.id).state == "lost"  # not waited for yet, so this process is a zombie

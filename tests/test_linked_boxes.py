@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from socrates_core.jobs import store
+from tests.conftest import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,7 +16,7 @@ def test_choices_one_after_another_are_all_kept(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
     jobs = [store.submit("simulate", f"Job {n}", {"run_id": str(n)}, key=str(n)) for n in range(4)]
     app = (
-        AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
         .switch_page("pages/activity/jobs.py")
         .run()
     )
@@ -29,7 +30,7 @@ def test_choices_one_after_another_are_all_kept(monkeypatch: pytest.MonkeyPatch)
 def test_a_link_from_elsewhere_moves_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
     jobs = [store.submit("simulate", f"Job {n}", {"run_id": str(n)}, key=str(n)) for n in range(3)]
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
     app.query_params["job"] = jobs[0].id
     app.switch_page("pages/activity/jobs.py").run()
     assert app.selectbox(key="job_box").value == jobs[0].id

@@ -20,6 +20,7 @@ from socrates_core.jobs import store as jobs
 from socrates_core.jobs.progress import Reporter
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 
 APP = str(Path(__file__).parents[1] / "app.py")
@@ -47,7 +48,7 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def open_page(page: str, **parameters: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=60)
+    app = AppTest.from_file(APP, default_timeout=PATIENCE)
     app.query_params.update(parameters)
     app.switch_page(page).run()
     return app

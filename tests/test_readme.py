@@ -12,7 +12,7 @@ import yaml
 
 from socrates_core.__main__ import COMMANDS as LISTED
 from socrates_core.finetuning.spec import spec_from_dict
-from tests.faults.trials import PATIENCE
+from tests.conftest import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

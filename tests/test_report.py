@@ -25,6 +25,7 @@ from socrates_core.reporting.scripts import analysis
 from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.spec import asked_cells
 from socrates_core.spreadsheets import guarded
+from tests.conftest import PATIENCE
 from tests.reports import reported, run_now, run_of
 from tests.test_drafts import make_draft
 
@@ -267,7 +268,7 @@ def test_the_export_view_packs_the_report_and_says_why_no_browser_drew(
 
     monkeypatch.setattr("pages.view.frames.figures", no_browser)
     monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
-    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=PATIENCE)
     app.query_params["run"] = run_of("kakadu").spec.run_id
     app.switch_page("pages/screen/results.py").run()
     app.segmented_control(key="results_view").set_value("Export").run()

@@ -18,6 +18,7 @@ from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.numbers import SeenInTraining, run_numbers
 from socrates_core.reporting.scripts import analysis
 from socrates_core.simulation.results import Run
+from tests.conftest import PATIENCE
 from tests.reports import open_run, reported, run_of
 
 RSCRIPT = shutil.which("Rscript")
@@ -38,7 +39,7 @@ def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def recompute(folder: Path, script: str = "analysis.py") -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-I"] if script.endswith(".py") else [str(RSCRIPT)]
     command = [*program, str(folder / script)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
 def test_the_python_script_computes_every_number_again_without_this_project(

@@ -27,6 +27,7 @@ from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, load_spec, questions, submit_simulation
 from socrates_core.simulation.tables import AnsweredCell, write_run
+from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 
 ECHO = ModelRequest("echo")
@@ -139,7 +140,7 @@ def test_a_run_killed_with_minus_nine_is_lost_then_resumed_without_repeating_ans
     command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "1"]
     worker = subprocess.Popen(command)
     progress = job.path / "progress.jsonl"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if progress.exists() and '"answering", "done": ' in progress.read_text():
             break
@@ -150,7 +151,7 @@ def test_a_run_killed_with_minus_nine_is_lost_then_resumed_without_repeating_ans
     with open_cache() as cache:
         kept = cache.count()
     store.resume(job.id)
-    assert subprocess.run(command, check=False, timeout=120).returncode == 0
+    assert subprocess.run(command, check=False, timeout=PATIENCE).returncode == 0
     assert store.read_job(job.id).state == "done"
     run = load_run(job.id)
     assert run.manifest["state"] == "complete" and run.manifest["n_answered"] == 3000

@@ -16,7 +16,7 @@ import pytest
 
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.corpus.hub import REPOSITORY, REVISION
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.socsci210_rows import plain, write_rows
 
 
@@ -87,7 +87,7 @@ class HubAnswers(BaseHTTPRequestHandler):
         if name.endswith("train-1.parquet") and not self.server.held.is_set():
             self._send(content[: len(content) // 2], {**headers, "Content-Length": str(len(content))})
             self.wfile.flush()
-            self.server.held.wait(30)
+            self.server.held.wait(PATIENCE)
             return
         self._send(content, headers)
 
@@ -130,7 +130,7 @@ def start_import(server: HubServer, *options: str) -> "subprocess.Popen[str]":
 
 def run_to_end(server: HubServer, *options: str) -> tuple[int, str, str]:
     process = start_import(server, *options)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
 
 
@@ -151,7 +151,7 @@ def test_every_shard_is_fetched_once_verified_and_not_kept(server: HubServer, ho
 def test_an_import_that_was_killed_goes_on_after_its_last_whole_shard(server: HubServer) -> None:
     server.held.clear()
     process = start_import(server)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while "data/train-1.parquet" not in server.fetched and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()

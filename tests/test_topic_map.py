@@ -11,7 +11,7 @@ from pages.view import scatter
 from socrates_core.corpus import topics
 from socrates_core.corpus.topics import layout, make_map, map_path, read_map, start_map
 from socrates_core.errors import UserError
-from tests.faults.trials import PATIENCE
+from tests.conftest import PATIENCE
 from tests.test_browsing import small_corpus, two_arms
 from tests.test_pages import fine, no_worker, open_page  # noqa: F401
 

@@ -14,14 +14,14 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 CHROMIUM = os.environ.get("SOCRATES_CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
         "--disable-component-update", "--disable-sync"]  # fmt: skip
-PATIENCE = 120_000  # milliseconds; two cores may be busy with other tests
+expect.set_options(timeout=PATIENCE * 1000)
 
 pytestmark = [
     pytest.mark.browser,
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 def open_page(browser: Browser, url: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(PATIENCE * 1000)
     page.on("pageerror", lambda error: pytest.fail(f"error in the page: {error}"))
     page.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
     page.goto(url)
@@ -50,7 +50,7 @@ def open_page(browser: Browser, url: str) -> Page:
 
 
 def see(page: Page, text: str) -> None:
-    expect(page.get_by_text(text).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(text).first).to_be_visible()
 
 
 def fill(page: Page, label: str, text: str) -> None:
@@ -113,13 +113,13 @@ def change_the_draft(page: Page) -> str:
     see(page, "3 people × 2 conditions × 2 outcomes = 12 answers")
     page.reload()
     expect(page.get_by_label("Outcome 2: question")).to_have_value("How worried are you about the mine?")
-    expect(page.get_by_role("button", name="Run simulation")).to_be_enabled(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Run simulation")).to_be_enabled()
     return page.url
 
 
 def look_at_the_results(page: Page) -> None:
     see(page, "12 of 12 answers")
-    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart").first).to_contain_text("People’s answers")
     page.get_by_text("Effects", exact=True).click()
     see(page, "No calibrated effects")

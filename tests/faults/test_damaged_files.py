@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from socrates_core.errors import UserError
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.faults.homes import fill_home
 from tests.faults.kinds import SPOILT, Kind, Trust, all_kinds, spoilt
 from tests.faults.trials import FULL, TRIALS, fault
@@ -110,7 +110,7 @@ def test_the_page_of_a_damaged_file_shows_a_sentence(filled: Path) -> None:
     wrong = []
     for case in chosen:
         with spoilt(case.path, case.how):
-            page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+            page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
             page.query_params.update(case.kind.link)
             page.switch_page(case.kind.page).run()
             wrong += [f"{case}: {each.message} {each.stack_trace[-3:]}" for each in page.exception]

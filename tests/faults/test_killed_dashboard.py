@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from socrates_core.drafts import store as drafts
-from tests.faults.trials import FULL, PATIENCE, TRIALS, command, fault, start, wait_until
+from tests.conftest import PATIENCE
+from tests.faults.trials import FULL, TRIALS, command, fault, start, wait_until
 from tests.test_drafts import make_draft
 from tests.test_walk import CHROMIUM, browser
 
@@ -84,7 +85,7 @@ def test_a_draft_that_is_edited_while_the_dashboard_is_killed_is_not_lost(
     for trial in range(KILLS):
         served = serve(port)
         page.goto(f"http://localhost:{port}/draft?draft={draft_id}")
-        expect(page.get_by_label(FIELD, exact=True)).to_have_value(before, timeout=PATIENCE * 1000)
+        expect(page.get_by_label(FIELD, exact=True)).to_have_value(before)
         edit(page, f"Text {trial}.")
         if trial % 2:  # of these the save was seen
             wait_until(lambda trial=trial: drafts.open_draft(draft_id).conditions[1].text == f"Text {trial}.")  # type: ignore[misc]

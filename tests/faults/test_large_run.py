@@ -8,8 +8,8 @@ from pathlib import Path
 
 from socrates_core.jobs import store
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
-from tests.conftest import ROOT
-from tests.faults.trials import FULL, PATIENCE, fault, wide_draft
+from tests.conftest import PATIENCE, ROOT
+from tests.faults.trials import FULL, fault, wide_draft
 
 N_CONDITIONS = 200 if FULL else 20
 N_PEOPLE = 1000

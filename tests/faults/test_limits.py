@@ -20,9 +20,9 @@ from socrates_core.drafts.spec import render_draft
 from socrates_core.jobs import store
 from socrates_core.simulation.results import list_runs, load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from tests.conftest import PATIENCE
 from tests.faults.test_killed_worker import cache, n_stored, watch
 from tests.faults.trials import (
-    PATIENCE,
     command,
     fault,
     finish_jobs,

@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import BrowserContext, async_playwright, expect
 
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
-from tests.conftest import end_worker
+from tests.conftest import PATIENCE, end_worker
 from tests.faults.test_killed_dashboard import free_port, serve
-from tests.faults.trials import FULL, PATIENCE, fault, finish_jobs
+from tests.faults.trials import FULL, fault, finish_jobs
 from tests.test_drafts import make_draft
 from tests.test_walk import ARGS, CHROMIUM
 

@@ -11,11 +11,10 @@ from socrates_core.drafts import store as drafts
 from socrates_core.jobs import store
 from socrates_core.simulation.results import load_run
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 from tests.faults.test_killed_worker import cache, n_stored, watch
 from tests.faults.trials import (
     FULL,
-    PATIENCE,
     fault,
     finish_jobs,
     start,

@@ -12,12 +12,11 @@ import pytest
 
 from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec
 from socrates_core.jobs.worker import Worker
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 TRIALS = int(os.environ.get("SOCRATES_FAULT_TRIALS", "2"))
 FULL = TRIALS >= 20  # of `make faults`
 full_only = pytest.mark.skipif(not FULL, reason="a part of `make faults` alone")
-PATIENCE = 300.0  # seconds; a busy machine takes half a minute to start a process
 
 
 def fault(name: str, checked: str, trials: int | str = 1) -> pytest.MarkDecorator:
