@@ -14,6 +14,7 @@ app: setup
 setup: .venv/installed
 	@$(RUN) socrates_core setup
 
+test: export PYTHONDONTWRITEBYTECODE = # some 100 processes would compile the project anew
 test: .venv/installed
 	@$(MAKE) --no-print-directory --jobs 2 check setup
 	@tests/chromium.sh

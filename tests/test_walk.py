@@ -1,4 +1,4 @@
-"""The whole way in a real browser: an empty home, the real starter model, the real worker, an exported folder."""
+"""The whole way in a real browser: a home without studies, the real starter model and worker, an exported folder."""
 
 import io
 import os
@@ -59,13 +59,17 @@ def fill(page: Page, label: str, text: str) -> None:
     field.press("Tab")
 
 
-def test_from_an_empty_home_to_exported_results(served: int, browser: Browser) -> None:
+def test_from_a_home_without_studies_to_exported_results(
+    home: Path, prepared: Path, served: int, browser: Browser
+) -> None:
     address = f"http://localhost:{served}"
     page = open_page(
         browser, f"{address}/study?corpus=starter&study=kakadu"
     )  # the first request is a deep link
     see(page, "There are no studies yet")
     expect(page.get_by_text("Page not found")).to_have_count(0)
+    (home / "models").mkdir(exist_ok=True)
+    (home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     subprocess.run([sys.executable, "-m", "socrates_core", "setup"], cwd=ROOT, check=True)
     find_the_study(page, address)
     page.get_by_role("button", name="Draft from this study").click()
