@@ -27,6 +27,7 @@ from socrates_core.responders.api.responder import ApiResponder
 from socrates_core.responders.api.server import Elicitation, Service
 from socrates_core.responders.api.shots import Answered, pick_shots, with_shots
 from socrates_core.simulation.cache import answer_key
+from socrates_core.simulation.consent import PERMISSION
 from socrates_core.simulation.estimate import estimate
 from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.run import run_simulation
@@ -203,7 +204,7 @@ def test_nothing_is_sent_to_another_machine_without_consent_for_that_run(
     with pytest.raises(UserError, match="Nothing was sent"):
         open_responder("api:gpt", service=Service(REMOTE))
     job = submit_simulation(draft, remote, consent=True)
-    given = load_spec(job.id).consent
+    given = load_spec(job.id).permission
     assert given is not None and given["host"] == "models.invalid" and given["n_people"] == draft.panel.n
     path = tmp_path / "draft.yaml"
     path.write_text(render_draft(make_draft()))
@@ -214,10 +215,9 @@ def test_nothing_is_sent_to_another_machine_without_consent_for_that_run(
     assert done.returncode == 2 and "models.invalid" in done.stderr and "--consent" in done.stderr
 
 
-def test_a_spec_whose_consent_was_taken_out_sends_nothing(home: Path) -> None:
+def test_a_run_whose_permission_was_taken_out_sends_nothing(home: Path) -> None:
     job = submit_simulation(make_draft(), ModelRequest("api:gpt", service=Service(REMOTE)), consent=True)
-    path = load_spec(job.id).path / "spec.json"
-    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "consent"}))
+    (load_spec(job.id).path / PERMISSION).unlink()
     claimed = store.claim_next()
     assert claimed is not None
     with pytest.raises(UserError, match="Nothing was sent"):
@@ -305,4 +305,4 @@ def test_the_command_line_asks_a_service_by_its_own_arguments(
     card = json.loads(done.stdout)["card"]
     assert card["server"] == server.url and card["elicitation"] == "samples, 7 samples"
     assert server.asked[0]["n"] == 7
-    assert "--consent" in Service(REMOTE).arguments() and "--consent" not in service.arguments()
+    assert "--consent" not in [*Service(REMOTE).arguments(), *service.arguments()]  # it is asked for again

@@ -64,6 +64,6 @@ def test_one_click_agrees_to_one_run_and_another_refuses(served: int, browser: B
     while not (jobs := store.list_jobs()) and time.monotonic() < deadline:
         time.sleep(0.1)
     spec = load_spec(jobs[0].id)
-    assert spec.consent is not None and spec.consent["host"] == "models.invalid"
-    assert "consent" not in json.dumps(spec.content())
+    assert spec.permission is not None and spec.permission["host"] == "models.invalid"
+    assert spec.allowed_usd() is None and "permission" not in json.dumps(spec.content())
     store.cancel(jobs[0].id)

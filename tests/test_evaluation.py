@@ -271,4 +271,5 @@ def test_nothing_leaves_this_machine_without_consent(starter_home: Path) -> None
         submit_evaluation(served, studies=["kakadu"], cap=8)
     assert not list_evaluations()
     job = submit_evaluation(served, studies=["kakadu"], cap=8, consent=True)
-    assert load_spec(job.id).consent is not None
+    spec = load_spec(job.id)
+    assert spec.permission is not None and spec.permission["n_people"] == 16 and spec.allowed_usd() is None

@@ -193,7 +193,7 @@ def test_answers_leave_this_machine_only_with_consent(home: Path) -> None:
         submit_rationales(REMOTE, spec())
     assert store.list_jobs() == []
     job = submit_rationales(REMOTE, spec(), consent=True)
-    assert job.args["consent"]["host"] == "models.invalid"
+    assert job.args["permission"]["host"] == "models.invalid"
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def show_archive() -> None:
         "colleague. Studies and base models are left out unless you choose them."
     )
     kinds = st.multiselect(
-        "What goes in", [kind for kind in KINDS if things(KINDS[kind])], key="archive_kinds",
+        "What goes in", [name for name, kind in KINDS.items() if kind.archived and things(kind)],
+        key="archive_kinds",
         default=[kind.name for kind in own_kinds() if things(kind)], format_func=PLURALS.__getitem__,
     )  # fmt: skip
     if st.button("Write an archive", icon=":material/archive:", disabled=not kinds, key="archive_write"):
@@ -166,6 +167,11 @@ def _bring_in(given: IO[bytes]) -> None:
             return
     told = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
     st.success(escape(told), icon=":material/check:")
+    if brought.refused:
+        left_out = (
+            f"Left out: {counted(len(brought.refused), 'job')}. An archive starts nothing on this machine."
+        )
+        st.info(escape(left_out))
     for kind, name in brought.taken:
         st.warning(escape(f"Left out: another {kind} {name!r} is here. Delete that one first."))
 

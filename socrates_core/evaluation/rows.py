@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.splits import load_split, split_rows
+from socrates_core.corpus.splits import corpus_digest, load_split, split_rows
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluation.spec import EvaluationSpec
@@ -27,6 +27,10 @@ def asked_rows(spec: EvaluationSpec) -> pd.DataFrame:
     value (NaN off the scale). Raises UserError where nothing is held out, or the corpus is another one by now.
     """
     corpus = open_corpus(spec.corpus)
+    if corpus_digest(corpus) != spec.corpus_digest:
+        raise UserError(
+            f"The studies of {spec.corpus!r} have changed since this evaluation was asked for. Evaluate again."
+        )
     if spec.split is None:
         asked = corpus.ask(
             f"SELECT {_COLUMNS} FROM read_parquet($responses) WHERE list_contains($chosen, study_id)",

@@ -13,8 +13,10 @@ from socrates_core.files import digest, read_json
 from socrates_core.jobs.store import new_id, now
 from socrates_core.responders import prompt_template
 from socrates_core.settings import folder
+from socrates_core.simulation.consent import check_permission, read_permission
 from socrates_core.simulation.spec import ModelRequest
 
+NOT_READ = ("format", "consent", "limit_usd")  # the last two: of earlier versions, believed from nobody
 CAP = 32  # people a cell: about what a published score needs to settle, at a fortieth of the cost of all
 
 
@@ -24,8 +26,8 @@ class EvaluationSpec:
 
     `split` is None where `studies` were chosen by hand, else `studies` narrows it (all where empty). At most `cap`
     people a cell answer, drawn with `seed`; None means all. `split_digest` and `corpus_digest` say what was split.
-    Every prompt shows `shots` answers of people who are not asked themselves. `consent` is what a person agreed to send
-    to another machine for this evaluation alone; `limit_usd` is what it may cost.
+    Every prompt shows `shots` answers of people who are not asked themselves. `permission` says what a person on this
+    machine allowed a served model to be asked, for this evaluation alone.
     """
 
     evaluation_id: str
@@ -40,8 +42,7 @@ class EvaluationSpec:
     seed: int
     template: str
     shots: int = 0
-    consent: Mapping[str, Any] | None = None
-    limit_usd: float | None = None
+    permission: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> Path:
@@ -49,12 +50,18 @@ class EvaluationSpec:
 
     def content(self) -> dict[str, Any]:
         """What two identical evaluations share."""
-        apart = ("evaluation_id", "created", "consent", "limit_usd", *(() if self.shots else ("shots",)))
+        apart = ("evaluation_id", "created", "permission", *(() if self.shots else ("shots",)))
         told = {key: value for key, value in vars(self).items() if key not in apart}
         return {**told, "model": self.model.as_dict(), "studies": list(self.studies)}
 
     def content_digest(self) -> str:
         return digest(self.content())
+
+    def allowed_usd(self) -> float | None:
+        """What it may cost in dollars, None without a limit. Raises UserError where nobody here allowed it."""
+        return check_permission(
+            self.permission, self.evaluation_id, self.content_digest(), self.model.service
+        )
 
     def sample_digest(self) -> str:
         """What evaluations of different models share where they ask the same people the same."""
@@ -105,9 +112,10 @@ def load_spec(evaluation_id: str) -> EvaluationSpec:
         raise unknown("evaluation", evaluation_id, evaluation_ids())
     stored = read_json(path)
     try:
-        told = {key: value for key, value in stored.items() if key != "format"}
+        told = {key: value for key, value in stored.items() if key not in NOT_READ}
+        model, studies = ModelRequest(**told["model"]), tuple(told["studies"])
         return EvaluationSpec(
-            **{**told, "model": ModelRequest(**told["model"]), "studies": tuple(told["studies"])}
+            **{**told, "model": model, "studies": studies}, permission=read_permission(path.parent)
         )
     except EDITED as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error

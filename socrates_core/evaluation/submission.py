@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from socrates_core.corpus.store import open_corpus
-from socrates_core.errors import UserError
 from socrates_core.evaluation.results import complete_specs
 from socrates_core.evaluation.rows import asked_rows
 from socrates_core.evaluation.spec import (
@@ -22,7 +21,7 @@ from socrates_core.records import DEMOGRAPHICS
 from socrates_core.responders.api.account import Account
 from socrates_core.responders.api.prices import find_price
 from socrates_core.responders.api.server import served_model
-from socrates_core.simulation.consent import Sending
+from socrates_core.simulation.consent import Sending, permit, write_permission
 from socrates_core.simulation.spec import ModelRequest
 
 
@@ -46,14 +45,19 @@ def submit_evaluation(
     spec = plan_evaluation(
         model, split=split, corpus=corpus, studies=studies, cap=cap, seed=seed, shots=shots
     )
-    sent = sending(spec)
-    if sent is not None and not consent:
-        raise UserError(f"{sent.told} Nothing was sent. If that is allowed, say so for this run: --consent")
+    permission = permit(
+        spec.evaluation_id,
+        spec.content_digest(),
+        model.service,
+        sending(spec),
+        consent=consent,
+        limit_usd=limit_usd,
+    )
     if limit_usd is not None and model.service is not None:
         Account(
             find_price(model.service, served_model(model.name)), limit_usd=limit_usd
         )  # refuses what has no price
-    spec = replace(spec, consent=sent.record() if sent else None, limit_usd=limit_usd)
+    spec = replace(spec, permission=permission)
     _write(spec)
     job = store.submit(
         "evaluate", f"{spec.split or ', '.join(spec.studies)} · {model.name}", {"evaluation_id": spec.evaluation_id},
@@ -93,7 +97,8 @@ def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:
 
 
 def _write(spec: EvaluationSpec) -> None:
-    told = {name: vars(spec)[name] for name in ("evaluation_id", "created", "consent", "limit_usd")}
+    told = {"evaluation_id": spec.evaluation_id, "created": spec.created}
+    write_permission(spec.path, spec.permission)
     write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
 
 

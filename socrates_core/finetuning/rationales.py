@@ -26,6 +26,7 @@ from socrates_core.finetuning.wording import WORDING, read_rationale, render_req
 from socrates_core.finetuning.writers import write_texts
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.progress import Reporter
+from socrates_core.jobs.store import new_id
 from socrates_core.panels import present
 from socrates_core.records import DEMOGRAPHICS, Prompt
 from socrates_core.responders import Responder, model_revision, prompt_template
@@ -35,7 +36,7 @@ from socrates_core.responders.api.prices import find_price
 from socrates_core.responders.api.responder import keep_account
 from socrates_core.responders.api.server import served_model
 from socrates_core.settings import folder
-from socrates_core.simulation.consent import Sending
+from socrates_core.simulation.consent import Sending, check_permission, permit
 from socrates_core.simulation.run import open_warm
 from socrates_core.simulation.spec import ModelRequest
 
@@ -104,17 +105,17 @@ def submit_rationales(
     if model.name in STAND_INS:
         raise UserError(f"{model.name!r} cannot write texts. Choose a language model.")
     prompt_template(model.name)  # refuses a model that is not there
-    sent = sending(model, spec)
-    if sent is not None and not consent:
-        raise UserError(f"{sent.told} Nothing was sent. If that is allowed, say so for this run: --consent")
+    job_id = new_id(f"rationales {spec.rationales}")
     if limit_usd is not None and model.service is not None:
         Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
-    args = {
-        "spec": spec.model_dump(mode="json"), "model": replace(model, decoding="paper").as_dict(),
-        "consent": sent.record() if sent else None, "limit_usd": limit_usd,
-    }  # fmt: skip
-    key = digest([args["spec"], args["model"]])
-    job = store.submit("rationales", f"Rationales {spec.rationales} · {model.name}", args, key=key)
+    model = replace(model, decoding="paper")
+    content = _content(spec, model, choose_rows(spec).corpus)
+    permission = permit(
+        job_id, content, model.service, sending(model, spec), consent=consent, limit_usd=limit_usd
+    )
+    args = {"spec": spec.model_dump(mode="json"), "model": model.as_dict(), "permission": permission}
+    title = f"Rationales {spec.rationales} · {model.name}"
+    job = store.submit("rationales", title, args, key=content, job_id=job_id)
     launch.ensure_worker()
     return job
 
@@ -139,8 +140,10 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
     spec, model = spec_from_dict(args["spec"], "The job"), ModelRequest(**args["model"])
     chosen = choose_rows(spec)
     reporter.begin("opening the model", 1)
-    responder = open_warm(model, model_revision(model.name), consent=args["consent"] is not None)
-    account = keep_account(responder, reporter.job.path, args["limit_usd"])
+    content = _content(spec, model, chosen.corpus)
+    limit_usd = check_permission(args.get("permission"), reporter.job.id, content, model.service)
+    responder = open_warm(model, model_revision(model.name), allowed=True)
+    account = keep_account(responder, reporter.job.path, limit_usd)
     path = _claim(spec.rationales, chosen.corpus, responder)
     _keep(path, {})  # what an attempt left that was killed
     known = pd.MultiIndex.from_frame(_read(path)[KEY])
@@ -165,6 +168,11 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
     if unanswered is not None:
         raise unanswered
     return {name: manifest[name] for name in ("name", "n_rows", "n_usable", "faults")}
+
+
+def _content(spec: TrainingSpec, model: ModelRequest, corpus: Corpus) -> str:
+    """The digest of everything that decides what is asked."""
+    return digest([spec.model_dump(mode="json"), model.as_dict(), corpus_digest(corpus)])
 
 
 def _written(

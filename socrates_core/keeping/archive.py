@@ -1,4 +1,8 @@
-"""A project as one zip file: drafts, runs, evaluations, finetunes and adapters, each file with its SHA-256."""
+"""A project as one zip file: drafts, runs, evaluations, finetunes and adapters, each file with its SHA-256.
+
+An archive may come from anybody. It brings in no job and no permission to ask a model's server, so nothing in it starts
+by itself or sends anything.
+"""
 
 import hashlib
 import json
@@ -21,6 +25,7 @@ from socrates_core.files import file_digest, replacing
 from socrates_core.jobs.store import now, store_lock
 from socrates_core.keeping.things import KINDS, Kind, Thing, things, users
 from socrates_core.settings import folder, home
+from socrates_core.simulation.consent import PERMISSION
 
 MANIFEST = "project.json"
 FORMAT = 1
@@ -35,18 +40,23 @@ _OF_TRAINING = ("checkpoint-", "best-")  # states to go on from; the adapter is 
 
 @dataclass
 class Brought:
-    """What became of an archive's things: (kind, name) each."""
+    """What became of an archive's things: (kind, name) each. `refused` are those that no archive may bring in."""
 
     added: list[tuple[str, str]] = field(default_factory=list)
     same: list[tuple[str, str]] = field(default_factory=list)
     taken: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
 
 
 def export_project(path: Path, kinds: Sequence[Kind], *, only: Sequence[str] = ()) -> list[Thing]:
     """Writes the things of some kinds (those named `only`, where given) to the zip file `path`; returns them.
 
-    Raises UserError where there is nothing to write, a name is unknown, or a job still works on one of them.
+    Raises UserError where there is nothing to write, a name is unknown, a job still works on one of them, or a kind
+    does not go into archives.
     """
+    for kind in kinds:
+        if not kind.archived:
+            raise UserError(f"An archive cannot hold things of the kind {kind.name!r}. Leave that kind out.")
     chosen = [each for kind in kinds for each in things(kind) if not only or each.name in only]
     missing = set(only) - {each.name for each in chosen}
     if missing:
@@ -85,7 +95,7 @@ def _named(chosen: Sequence[Thing]) -> Iterator[tuple[Path, str]]:
         for file in each.files():
             below = file.relative_to(home())
             states = each.kind.name == "finetune" and below.parts[2].startswith(_OF_TRAINING)
-            if states or file.name.endswith((".lock", ".part")):
+            if states or file.name == PERMISSION or file.name.endswith((".lock", ".part")):
                 continue
             if file.is_symlink():
                 raise UserError(
@@ -107,9 +117,14 @@ def import_project(path: Path) -> Brought:
             told = _manifest(archive)
             _check_members(archive, told)
             with tempfile.TemporaryDirectory(dir=home(), prefix=ASIDE) as aside:
+                named = [(KINDS[each["kind"]], each["name"]) for each in told["things"]]
+                taken_in = [(kind, name) for kind, name in named if kind.archived]
                 for name, listed in told["files"].items():
-                    _extract(archive, name, listed, Path(aside) / name)
-                return _take_in(Path(aside), [(KINDS[each["kind"]], each["name"]) for each in told["things"]])
+                    if _belongs(name, taken_in):
+                        _extract(archive, name, listed, Path(aside) / name)
+                brought = _take_in(Path(aside), taken_in)
+                brought.refused += [(kind.name, name) for kind, name in named if not kind.archived]
+                return brought
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(
             f"{str(path)!r} is not an archive of a project that can be read ({error})."
@@ -148,6 +163,12 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
         raise UserError(
             f"The archive's list {MANIFEST!r} is missing or damaged ({quoted(str(error))})."
         ) from error
+    given = next((name for name in told["files"] if PurePosixPath(name).name == PERMISSION), None)
+    if given:
+        raise UserError(
+            f"The archive holds {quoted(given)}, a permission to send questions to a server, which only you can give. "
+            "Nothing was imported."
+        )
     if stray:
         raise UserError(
             f"The archive holds {quoted(stray[0])}, which lies outside what it says to hold. Nothing was imported."

@@ -25,13 +25,15 @@ BIN = ".deleted"
 class Kind:
     """A kind of thing: a folder each in `folder`, or, with `endings`, the files of one name.
 
-    One that is `own` work goes into an archive unless it is asked for without it.
+    One that is `own` work goes into an archive unless it is asked for without it. A job never does: it acts for the
+    person who asked for it, on the machine where they did.
     """
 
     name: str
     folder: str
     endings: tuple[str, ...] = ()
     own: bool = True
+    archived: bool = True
 
 
 KINDS = {
@@ -42,7 +44,7 @@ KINDS = {
         Kind("rationales", "rationales", (".json", ".parquet")), Kind("split", "splits", (".json",)),
         Kind("scales", "overrides", (".json",)), Kind("population", "margins", (".csv", ".yaml")),
         Kind("upload", "imports", own=False), Kind("corpus", "corpora", own=False),
-        Kind("model", "models", own=False), Kind("job", "jobs", own=False),
+        Kind("model", "models", own=False), Kind("job", "jobs", own=False, archived=False),
     )
 }  # fmt: skip
 

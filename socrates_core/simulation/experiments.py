@@ -5,7 +5,7 @@ one was chosen before anything was answered.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -213,8 +213,8 @@ def _freeze(
         raise unknown("wording", specification.wording, worded)
     draft = worded[specification.wording]
     texts = reversed_texts(draft) if specification.order == "reversed" else None
-    spec = freeze_run(draft, specification.model, people=people, texts=texts, **allowed)
-    return replace(spec, run_id=new_id(f"{number:03d} {draft.title}"))
+    run_id = new_id(f"{number:03d} {draft.title}")
+    return freeze_run(draft, specification.model, people=people, texts=texts, run_id=run_id, **allowed)
 
 
 def experiments_folder() -> Path:

@@ -22,9 +22,9 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
     spec = load_spec(run_id)
     asked = list(asked_cells(spec))
     reporter.begin("opening the model", 1)
-    consent = spec.consent is not None
-    responder = open_warm(spec.model, model_revision(spec.model.name), consent=consent)
-    account = keep_account(responder, spec.path, spec.limit_usd)
+    limit_usd = spec.allowed_usd()
+    responder = open_warm(spec.model, model_revision(spec.model.name), allowed=True)
+    account = keep_account(responder, spec.path, limit_usd)
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
     keys = [answer_key(responder.fingerprint, each.question) for each in asked]
     distinct = dict(zip(keys, (each.question for each in asked), strict=True))
@@ -90,9 +90,12 @@ def seldom(work: Callable[[], object]) -> Callable[[], None]:
 
 
 @lru_cache(maxsize=1)
-def open_warm(model: ModelRequest, _revision: str, *, consent: bool = False) -> Responder:
-    """The last model stays open in the worker, since a second run mostly asks the same one."""
+def open_warm(model: ModelRequest, _revision: str, *, allowed: bool) -> Responder:
+    """The last model stays open in the worker, since a second run mostly asks the same one.
+
+    `allowed` says that the permission to ask it was checked.
+    """
     return open_responder(
         model.name, precision=model.precision, decoding=model.decoding, deterministic=model.deterministic,
-        service=model.service, consent=consent,
+        service=model.service, consent=allowed,
     )  # fmt: skip

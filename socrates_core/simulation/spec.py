@@ -23,7 +23,13 @@ from socrates_core.responders.api.elicit import choose_elicitation
 from socrates_core.responders.api.prices import find_price
 from socrates_core.responders.api.server import Service, served_model
 from socrates_core.settings import folder
-from socrates_core.simulation.consent import what_is_sent
+from socrates_core.simulation.consent import (
+    check_permission,
+    permit,
+    read_permission,
+    what_is_sent,
+    write_permission,
+)
 from socrates_core.simulation.orders import Order, reversed_texts
 
 
@@ -53,7 +59,7 @@ class ModelRequest:
 class RunSpec:
     """Everything that decides a run's result, apart from the model's own weights.
 
-    `consent` is what a person agreed to send to another machine for this run alone; `limit_usd` is what it may cost.
+    `permission` says what a person on this machine allowed a served model to be asked, for this run alone.
     """
 
     run_id: str
@@ -64,8 +70,7 @@ class RunSpec:
     draft_id: str | None = None
     template: str = TEMPLATE
     texts: tuple[tuple[int, int, str], ...] = ()
-    consent: Mapping[str, Any] | None = None
-    limit_usd: float | None = None
+    permission: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> Path:
@@ -91,6 +96,10 @@ class RunSpec:
 
     def content_digest(self) -> str:
         return digest(self.content())
+
+    def allowed_usd(self) -> float | None:
+        """What the run may cost in dollars, None without a limit. Raises UserError where nobody here allowed it."""
+        return check_permission(self.permission, self.run_id, self.content_digest(), self.model.service)
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,7 @@ def freeze_run(
     draft_id: str | None = None,
     people: Sequence[Person] | None = None,
     texts: Mapping[CellKey, str] | None = None,
+    run_id: str | None = None,
     consent: bool = False,
     limit_usd: float | None = None,
 ) -> RunSpec:
@@ -147,20 +157,23 @@ def freeze_run(
     template = prompt_template(model.name)
     limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
     panel = tuple(draw_panel(draft.panel) if people is None else people)
-    spec = RunSpec(new_id(draft.title), now(), draft, panel, model, draft_id, template, limit_usd=limit_usd)
+    spec = RunSpec(run_id or new_id(draft.title), now(), draft, panel, model, draft_id, template)
     shown, rendered = texts_of(draft) if texts is None else texts, spec.shown
     own = tuple((*cell, text) for cell, text in shown.items() if text != rendered[cell])
     spec = replace(spec, texts=own)
     if limit is not None:
         _check_length(spec, limit)
-    return replace(spec, consent=_require_consent(spec, consent=consent))
+    sending = what_is_sent(model.name, model.service, panel, len(panel) * len(spec.shown))
+    permission = permit(
+        spec.run_id, spec.content_digest(), model.service, sending, consent=consent, limit_usd=limit_usd
+    )
+    return replace(spec, permission=permission)
 
 
 def queue_run(spec: RunSpec) -> Job:
     """Queues a frozen run and sees to a worker; the job of an identical run that is still active instead."""
     told: dict[str, Any] = {"run_id": spec.run_id, "created": spec.created, "draft_id": spec.draft_id}
-    allowed = {"consent": spec.consent, "limit_usd": spec.limit_usd}
-    told |= {name: value for name, value in allowed.items() if value is not None}
+    write_permission(spec.path, spec.permission)
     write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
     job = store.submit(
         "simulate",
@@ -194,15 +207,6 @@ def _check_service(draft: Draft, model: ModelRequest, limit_usd: float | None) -
             choose_elicitation(model.service.elicitation, options, model.decoding)
 
 
-def _require_consent(spec: RunSpec, *, consent: bool) -> dict[str, Any] | None:
-    """What is agreed to be sent, None where nothing is. Raises UserError where something is and nobody agreed."""
-    n_questions = len(spec.people) * len(spec.shown)
-    sent = what_is_sent(spec.model.name, spec.model.service, spec.people, n_questions)
-    if sent is not None and not consent:
-        raise UserError(f"{sent.told} Nothing was sent. If that is allowed, say so for this run: --consent")
-    return sent.record() if sent else None
-
-
 def _check_length(spec: RunSpec, limit: int) -> None:
     """Raises UserError where the longest prompt is more than the model reads."""
     longest = max(
@@ -228,7 +232,7 @@ def load_spec(run_id: str) -> RunSpec:
             run_id, stored["created"], draft_from_dict(stored["draft"], repr(str(path))), people,
             ModelRequest(**stored["model"]), stored["draft_id"], stored["template"],
             tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
-            stored.get("consent"), stored.get("limit_usd"),
+            read_permission(path.parent),
         )  # fmt: skip
     except EDITED as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error

@@ -16,6 +16,7 @@ PREFIX = "api:"
 OFFICIAL = "https://api.openai.com/v1"
 OFFICIAL_KEY = "OPENAI_API_KEY"
 N_SAMPLES = 20
+_OTHERS_TOKEN = re.compile(r"SOCRATES_|HF_|HUGGING_?FACE")
 Elicitation = Literal["auto", "logprobs", "samples", "verbalised"]
 
 
@@ -64,10 +65,10 @@ class Service:
         return asdict(self)
 
     def arguments(self) -> list[str]:
-        """The options of the command line that ask this service again."""
+        """The options of the command line that ask this service again; consent is not among them, and is asked for."""
         key = ["--key-variable", self.key_variable] if self.key_variable else []
         drawn = ["--elicitation", self.elicitation, "--samples", str(self.n_samples)]
-        return ["--server", self.url, *key, *drawn, *([] if self.is_loopback else ["--consent"])]
+        return ["--server", self.url, *key, *drawn]
 
     @property
     def host(self) -> str:
@@ -92,8 +93,18 @@ class Service:
         sampled = self.elicitation in ("auto", "samples")
         return f"{self.elicitation}, {self.n_samples} samples" if sampled else self.elicitation
 
+    def check_key_variable(self) -> None:
+        """Raises UserError where the variable is one of the dashboard's or the hub's, whose tokens go to no server."""
+        if _OTHERS_TOKEN.match(self.key_variable):
+            raise UserError(
+                f"The variable {self.key_variable!r} belongs to the dashboard or to Hugging Face, and its value is "
+                f"sent to no model server. Put the key for {self.host} into a variable of its own, such as "
+                "'MY_SERVER_KEY', and name that one."
+            )
+
     def read_key(self) -> str:
         """The key from the environment, empty where none is named. Raises UserError where it is not set or unusable."""
+        self.check_key_variable()
         if not self.key_variable:
             return ""
         key = os.environ.get(self.key_variable, "").strip()
