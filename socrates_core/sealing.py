@@ -13,6 +13,14 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from socrates_core.corpus.frozen import frozen_studies
+from socrates_core.corpus.held import (
+    Held,
+    digest_of_text,
+    first_held,
+    last_noted,
+    remember_all,
+    texts_of_studies,
+)
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, file_digest, read_json, write_json
@@ -25,15 +33,16 @@ from socrates_core.simulation.spec import load_spec, runs_folder
 FORMAT = "socrates-seal"
 VERSION = 1
 FILES = ("spec.json", "manifest.json", "people.parquet", "cells.parquet")
-Answers = Literal["absent", "hidden", "visible"]
+Answers = Literal["absent", "held", "hidden", "visible"]
 
 
 @dataclass(frozen=True)
 class Record:
     """One link of the chain. `study` is (corpus, study_id); times are UTC; `previous` is the digest of the one before.
 
-    Of a sealed run: the SHA-256 of its `files`, and whether people's `answers` were absent from this machine, hidden
-    since `hidden_since`, or visible; `imported` is when their corpus was written.
+    Of a sealed run: the SHA-256 of its `files`, and whether this home had never held people's `answers` ("absent"), had
+    held them but did not have them open ("held": in the bin, or deleted), or had them hidden since `hidden_since` or
+    visible; `imported` is since when this home held them. Of a study: the digests of its `texts`, which freeze it.
     """
 
     number: int
@@ -48,10 +57,11 @@ class Record:
     answers: Answers = "absent"
     hidden_since: str = ""
     imported: str = ""
+    texts: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """SHA-256 in hex of all that the record says."""
-        return digest(asdict(self))
+        """SHA-256 in hex of all that the record says; records of earlier versions had no texts."""
+        return digest({name: value for name, value in asdict(self).items() if name != "texts" or value})
 
 
 @dataclass(frozen=True)
@@ -68,14 +78,14 @@ def freeze(corpus: Corpus, study_id: str) -> Record:
     since = frozen_studies(corpus.path).get(corpus.study(study_id).study_id)
     if since:
         raise UserError(f"People's answers to {study_id!r} are hidden since {since} already.")
-    return _append(kind="freeze", study=(corpus.name, study_id))
+    return _append(kind="freeze", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
 
 
 def reveal(corpus: Corpus, study_id: str) -> Record:
     """Shows a frozen study's answers from now on. Raises UserError where they are not hidden."""
     if study_id not in frozen_studies(corpus.path):
         raise UserError(f"People's answers to {study_id!r} are not hidden, so there is nothing to reveal.")
-    return _append(kind="reveal", study=(corpus.name, study_id))
+    return _append(kind="reveal", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
 
 
 def reveal_for(run_id: str) -> Record:
@@ -102,15 +112,29 @@ def seal(run_id: str) -> Record:
         raise UserError(f"The run {run_id!r} is sealed since {known.record.time} already.")
     if run.manifest["state"] != "complete":
         raise UserError(f"The run {run_id!r} is not finished. Resume its job, then seal it.")
-    behind = _behind(run_id)
+    remember_all()
+    behind, held = _behind(run_id), first_held(_texts_shown(run_id))
     since = frozen_studies(behind.corpus.path).get(behind.study_id, "") if behind else ""
+    imported = [held.first] if held else []
+    if behind:
+        imported.append(str(behind.corpus.manifest.get("created", "")))
     return _append(
-        kind="seal", run_id=run_id, title=run.title, model=run.model,
+        kind="seal",
+        run_id=run_id,
+        title=run.title,
+        model=run.model,
         study=(behind.corpus.name, behind.study_id) if behind else None,
         files={name: file_digest(run.spec.path / name) for name in FILES},
-        answers="absent" if behind is None else "hidden" if since else "visible", hidden_since=since,
-        imported=str(behind.corpus.manifest.get("created", "")) if behind else "",
-    )  # fmt: skip
+        answers=_answers(behind, since, held),
+        hidden_since=since,
+        imported=min(imported, default=""),
+    )
+
+
+def _answers(behind: StudyBehind | None, hidden_since: str, held: Held | None) -> Answers:
+    if behind is None:
+        return "absent" if held is None else "held"
+    return "hidden" if hidden_since else "visible"
 
 
 def seal_of(run_id: str) -> Checked | None:
@@ -122,20 +146,36 @@ def seal_of(run_id: str) -> Checked | None:
 def verify() -> list[Checked]:
     """Every record in order, proven to be as it was written, and the files of every sealed run to be the sealed ones.
 
-    Raises UserError where head.json is damaged.
+    What a seal says of people's answers is held against what this home is known to have held. Raises UserError where
+    head.json is damaged.
     """
     return [
-        Checked(
-            each.number, each.record, each.problem or (_changed_files(each.record) if each.record else "")
-        )
+        Checked(each.number, each.record, each.problem or (_problem_of(each.record) if each.record else ""))
         for each in read_chain()
     ]
+
+
+def _problem_of(record: Record) -> str:
+    return _changed_files(record) or (_contradiction(record) if record.answers == "absent" else "")
+
+
+def _contradiction(record: Record) -> str:
+    """What is known against a seal that calls people's answers absent; "" where nothing is."""
+    held = first_held(_texts_shown(record.run_id)) if record.kind == "seal" else None
+    if held is None or held.first >= record.time:
+        return ""
+    return (
+        f"says that this home had never held such a study, but {held.study_id!r} in {held.corpus!r} has these texts "
+        f"and was here by {held.first}"
+    )
 
 
 def describe(seal: Record, chain: Sequence[Checked]) -> str:
     """When a run was sealed, what could be seen of people's answers in this dashboard before, and their reveal."""
     told = {
-        "absent": "Nobody's answers to it were on this machine then",
+        "absent": f"This home had never held a study with these texts{_written_before(seal)}",
+        "held": f"This home had held people's answers since {seal.imported}; they were in the bin or deleted when the "
+        "run was sealed",
         "hidden": f"People's answers were hidden here from {seal.hidden_since} on; between their import "
         f"({seal.imported}) and then they could be seen",
         "visible": f"People's answers could be seen here before, since their import ({seal.imported})",
@@ -144,6 +184,29 @@ def describe(seal: Record, chain: Sequence[Checked]) -> str:
     revealed = [record.time for record in later if record.study == seal.study]
     shown = f" They were revealed {revealed[0]}." if revealed else ""
     return f"Sealed {seal.time}. {told[seal.answers]}.{shown}"
+
+
+def _written_before(seal: Record) -> str:
+    """A caution where a study with the sealed texts came into this home later, but was written before the seal."""
+    held = first_held(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
+    if held is None or not held.created or held.created >= seal.time:
+        return ""
+    return (
+        f"; {held.study_id!r}, which came later, was written {held.created}, before the seal, so its answers could be "
+        "known elsewhere"
+    )
+
+
+def _texts_shown(run_id: str) -> list[str]:
+    """The digests of what a run's cells showed; empty where its files are gone."""
+    try:
+        return [digest_of_text(text) for text in load_spec(run_id).shown.values()]
+    except UserError:
+        return []
+
+
+def _texts_of(corpus: Corpus, study_id: str) -> tuple[str, ...]:
+    return tuple(sorted(texts_of_studies(corpus.path)[study_id]))
 
 
 def read_chain() -> list[Checked]:
@@ -178,7 +241,8 @@ def _read(path: Path | None) -> tuple[Record | None, str]:
         if (stored.pop("format"), stored.pop("version")) != (FORMAT, VERSION):
             return None, ""
         told = str(stored.pop("digest"))
-        return Record(**{**stored, "study": tuple(stored["study"]) if stored["study"] else None}), told
+        study, texts = stored["study"], stored.get("texts", ())
+        return Record(**{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}), told
     except (UserError, *EDITED):
         return None, ""
 
@@ -212,6 +276,10 @@ def _append(**told: Any) -> Record:
         if last is not None and record.time < last.time:
             raise UserError(
                 f"The clock says {record.time}, but the last seal is of {last.time}. Set the clock right."
+            )
+        if record.time < (noted := last_noted()):
+            raise UserError(
+                f"The clock says {record.time}, but a study came into this home at {noted}. Set the clock right."
             )
         stored = {"format": FORMAT, "version": VERSION, **asdict(record), "digest": record.digest()}
         write_json(root / f"{record.number:06d}.json", stored)

@@ -12,7 +12,7 @@ import pytest
 from socrates_core import sealing
 from socrates_core.__main__ import main
 from socrates_core.corpus.export import export_corpus, export_study
-from socrates_core.corpus.store import find_study
+from socrates_core.corpus.store import find_study, open_corpus
 from socrates_core.drafts import store as drafts
 from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec
 from socrates_core.errors import UserError
@@ -25,6 +25,7 @@ from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.run import run_simulation
 from socrates_core.simulation.spec import ModelRequest, runs_folder, submit_simulation
 from socrates_core.studies import study_overview
+from tests.faults.trials import command
 from tests.test_drafts import make_draft
 from tests.test_import_tables import SEVEN, small, table
 from tests.test_pages import PAGES, fine, open_page
@@ -118,7 +119,97 @@ def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_tex
     (effect,) = run.effects
     assert effect.people is not None and effect.people.difference == pytest.approx(2 - 6.5)
     told = sealing.describe(record, sealing.verify())
-    assert "Nobody's answers to it were on this machine then" in told and problems() == [""]
+    assert "This home had never held a study with these texts." in told and problems() == [""]
+
+
+def test_answers_in_the_bin_or_deleted_for_good_are_not_called_absent(starter_home: Path) -> None:
+    created = find_study("kakadu").manifest["created"]
+    first, second, third = (run_now(kakadu(n)) for n in (2, 3, 4))
+    command("delete", "corpus", "starter", "--yes")
+    record = json.loads(command("seal", first, "--json"))
+    assert record["answers"] == "held" and "never held" not in record["told"]
+    command("restore", "corpus", "starter")
+    told = json.loads(command("seals", "--json"))[0]["told"]
+    assert f"This home had held people's answers since {record['imported']}" in told
+    assert record["imported"] >= created
+    # The home remembers by content: neither a bin that was emptied nor another name makes it forget.
+    (starter_home / "corpora" / "starter").rename(starter_home / "corpora" / "renamed")
+    assert sealing.seal(second).answers == "visible"
+    command("delete", "corpus", "renamed", "--yes")
+    command("empty-bin", "--yes")
+    assert sealing.seal(third).answers == "held" and problems() == ["", "", ""]
+
+
+def test_a_corpus_that_nobody_opened_is_remembered_from_the_bin(starter_home: Path) -> None:
+    run_id = run_now(kakadu(2))
+    shutil.rmtree(starter_home / "held")  # as of an earlier version, which kept no notes
+    binned = starter_home / "corpora" / ".deleted" / "1"
+    binned.mkdir(parents=True)
+    (starter_home / "corpora" / "starter").rename(binned / "starter")
+    assert sealing.seal(run_id).answers == "held"
+
+
+def test_a_seal_that_calls_answers_absent_is_checked_again(
+    starter_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, corpus = run_now(kakadu(2)), starter_home / "corpora" / "starter"
+    aside = corpus.rename(starter_home / "starter")
+    shutil.rmtree(starter_home / "held")
+    record = sealing.seal(run_id)
+    assert record.answers == "absent" and problems() == [""]
+    aside.rename(corpus)
+    told = sealing.describe(record, sealing.verify())
+    assert "never held a study with these texts." in told  # nothing has looked at the corpus yet
+    created = find_study("kakadu").manifest["created"]
+    told = sealing.describe(record, sealing.verify())
+    assert f"'kakadu', which came later, was written {created}, before the seal" in told
+    assert problems() == [""]
+    (note,) = (starter_home / "held").glob("*.json")
+    write_json(note, json.loads(note.read_text()) | {"first": "2026-01-01T00:00:00+00:00"})
+    assert problems() == [
+        "says that this home had never held such a study, but 'kakadu' in 'starter' has these texts and was here by "
+        "2026-01-01T00:00:00+00:00"
+    ]
+    assert "had never held such a study" in command("seals", code=2)
+
+
+def test_a_clock_set_back_against_what_came_in_is_refused(
+    starter_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = run_now(kakadu(2))
+    find_study("kakadu")
+    monkeypatch.setattr(sealing, "now", lambda: "2020-01-01T00:00:00+00:00")
+    with pytest.raises(UserError, match=r"a study came into this home at .*Set the clock right"):
+        sealing.seal(run_id)
+
+
+def test_a_copy_of_a_frozen_study_under_another_name_is_frozen_too(
+    starter_home: Path, tmp_path: Path
+) -> None:
+    corpora = starter_home / "corpora"
+    command("freeze", "kakadu")
+    shutil.copytree(corpora / "starter", corpora / "astarter")
+    target = str(tmp_path / "out.csv")
+    assert "are hidden since" in command("export", target, "--corpus", "astarter", code=2)
+    assert "are hidden since" in command("study", "kakadu", "--corpus", "astarter", code=2)
+    assert not (tmp_path / "out.csv").exists()
+    assert command("study", "abortion", "--corpus", "astarter")
+    assert "already" in command("freeze", "kakadu", "--corpus", "astarter", code=2)
+    command("reveal", "kakadu", "--corpus", "astarter")  # what is shown once is shown everywhere
+    assert command("study", "kakadu") and command("study", "kakadu", "--corpus", "astarter")
+
+
+def test_a_part_of_a_frozen_study_under_another_id_is_frozen_too(home: Path) -> None:
+    rows = table(id=["1", "2", "3"], arm=["a", "b", "b"], q=["7", "6", "1"])
+    import_study(rows, small())
+    sealing.freeze(open_corpus("small"), "small")
+    fewer, study = table(id=["2", "3"], arm=["b", "b"], q=["6", "1"]), {"study_id": "part", "title": "Part"}
+    condition = {"name": "Other name", "text": "Text b.", "when": {"arm": "b"}}
+    import_study(fewer, small(study=study, conditions=[condition]))
+    with pytest.raises(UserError, match="'part' are hidden since"):
+        open_corpus("part").responses("part")
+    import_study(fewer, small(study=study, conditions=[condition | {"text": "Another text."}]))
+    assert len(open_corpus("part").responses("part")) == 2
 
 
 def test_other_words_are_other_questions(home: Path) -> None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from socrates_core.corpus.held import is_same_study, texts_of_studies
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 
@@ -16,10 +17,24 @@ _SHOWN = "(SELECT * FROM read_parquet($responses) WHERE NOT list_contains($froze
 
 
 def frozen_studies(corpus: Path) -> dict[str, str]:
-    """Since when each frozen study of the corpus in the folder `corpus` is frozen, by study_id."""
+    """Since when each frozen study of the corpus in the folder `corpus` is frozen, by study_id.
+
+    A study is frozen by its texts, so that a copy under another name, or a part of it, is frozen too.
+    """
     stamp = frozen_stamp(corpus)
-    frozen = _frozen(_seals(corpus), stamp) if stamp else {}
-    return {study: since for (name, study), since in frozen.items() if name == corpus.name}
+    return _frozen_here(corpus, stamp) if stamp else {}
+
+
+def _frozen_here(corpus: Path, stamp: str) -> dict[str, str]:
+    frozen = _frozen(_seals(corpus), stamp)
+    if not frozen:
+        return {}
+    here = {study: since for (name, study), (since, _) in frozen.items() if name == corpus.name}
+    for study, texts in texts_of_studies(corpus).items():
+        alike = [since for since, known in frozen.values() if is_same_study(texts, known)]
+        if alike:
+            here[study] = min([*alike, here.get(study, alike[0])])
+    return here
 
 
 def frozen_stamp(corpus: Path) -> str:
@@ -54,17 +69,23 @@ def _seals(corpus: Path) -> Path:
 
 
 @lru_cache(maxsize=8)
-def _frozen(folder: Path, _stamp: str) -> dict[tuple[str, str], str]:
-    """Since when, by corpus and study_id. A damaged record is passed over here; see sealing.read_chain."""
-    found: dict[tuple[str, str], str] = {}
+def _frozen(folder: Path, _stamp: str) -> dict[tuple[str, str], tuple[str, frozenset[str]]]:
+    """Since when, and the digests of its texts, by corpus and study_id.
+
+    Revealing a study reveals its copies. A damaged record is passed over here; see sealing.read_chain.
+    """
+    found: dict[tuple[str, str], tuple[str, frozenset[str]]] = {}
     for path in sorted(folder.glob("[0-9]*.json")):
         try:
             record = read_json(path)
-            kind, key, time = record["kind"], tuple(record["study"] or ()), str(record["time"])
+            kind, key, time = record["kind"], tuple(map(str, record["study"] or ())), str(record["time"])
+            texts = frozenset(map(str, record.get("texts") or ()))
         except (UserError, KeyError, TypeError):
             continue
         if kind == "freeze" and len(key) == 2:
-            found[str(key[0]), str(key[1])] = time
+            found[key[0], key[1]] = time, texts
         elif kind == "reveal" and len(key) == 2:
-            found.pop((str(key[0]), str(key[1])), None)
+            shown = [each for each, (_, own) in found.items() if each == key or is_same_study(own, texts)]
+            for each in shown:
+                del found[each]
     return found
