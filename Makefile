@@ -18,6 +18,7 @@ test: export PYTHONDONTWRITEBYTECODE = # some 100 processes would compile the pr
 test: .venv/installed
 	@$(MAKE) --no-print-directory --jobs 2 check setup
 	@tests/chromium.sh
+	@tests/libreoffice.sh
 	@$(RUN) pytest -n 3 --dist loadgroup --max-worker-restart 0
 
 check: .venv/installed

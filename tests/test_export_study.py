@@ -156,4 +156,4 @@ def test_a_text_that_a_spreadsheet_would_run_stays_a_text_in_every_csv(home: Pat
     told = pd.read_csv(tmp_path / "one.csv")
     assert set(told["stimuli"]) == {f"'{formula} +1"} and set(told["response"]) <= set(range(1, 8))
     table = pd.DataFrame({"@SUM(1)": ["-2+3", "plain", None], "n": [-1.5, 2.0, float("nan")]})
-    assert csv_text(table) == "'@SUM(1),n\n'-2+3,-1.5\nplain,2.0\n,\n"
+    assert csv_text(table) == '"\'@SUM(1)","n"\n"\'-2+3","-1.5"\n"plain","2.0"\n"",""\n'
