@@ -2,12 +2,14 @@
 
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from socrates_core.commands.terminal import plain_output
 from socrates_core.errors import UserError
 
 COMMANDS = {  # what is typed: where in `commands` it is
@@ -65,15 +67,19 @@ def _group() -> None:
 
 
 def main() -> None:
+    code: int | None = 0
     try:
-        sys.exit(app(standalone_mode=False))
+        with plain_output():
+            code = app(standalone_mode=False)
+        sys.exit(code)
     except UserError as error:
         sentence = str(error)
     except TyperException as error:  # the parser's own complaints, which print a box otherwise
         sentence = f"{error.format_message()} See: python -m socrates_core --help".strip()
     except typer.Abort:
         sentence = "Stopped."
-    print(sentence, file=sys.stderr)
+    with plain_output(), suppress(OSError):
+        print(sentence, file=sys.stderr)
     sys.exit(2)
 
 

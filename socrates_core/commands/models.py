@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,7 +126,11 @@ def fetch(hub_id: str, yes: Yes = False) -> None:
             f"{plan.n_files} files, {_amount(plan.n_bytes)}; {_amount(plan.n_free)} are free. Fetch {hub_id}?"
         )
         _ask(told, "Nothing was fetched.", yes)
-    print(find_model(hub_id))
+    with redirect_stderr(
+        sys.__stderr__
+    ):  # several bars of progress move the cursor, which is shown text elsewhere
+        path = find_model(hub_id)
+    print(path)
 
 
 def _ask(question: str, refused: str, yes: bool) -> None:
