@@ -24,10 +24,9 @@ STUDY = ("study", "kakadu")  # its notes are not ASCII
 def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-m", "socrates_core", *arguments]
-    done: subprocess.CompletedProcess[bytes] = subprocess.run(
+    return subprocess.run(  # type: ignore[return-value]
         command, cwd=ROOT, timeout=PATIENCE, check=False, **(streams | options)
     )
-    return done
 
 
 def sentence(done: subprocess.CompletedProcess[bytes]) -> str:

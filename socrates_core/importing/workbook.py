@@ -19,6 +19,8 @@ from socrates_core.importing.record import (
     tidy,
 )
 
+MOST_ROWS = 1_048_576  # of a sheet, by the format; a row's number can claim far more
+
 
 def read_workbook(path: Path, pace: Pace = WHOLE) -> Table:
     """The first sheet that has rows. Raises UserError where the workbook unpacks to too much or has no table."""
@@ -70,6 +72,11 @@ def _rows(sheet: Any, pace: Pace) -> tuple[list[list[str | None]], int]:
         sheet.reset_dimensions()  # the stated size may be wrong
     rows, formulas, widest = list[list[str | None]](), 0, 0
     for seen, values in enumerate(sheet.iter_rows(values_only=True, max_row=most), start=1):
+        if seen > MOST_ROWS:
+            raise UserError(
+                f"The sheet {sheet.title[:60]!r} has more than the {MOST_ROWS:,} rows that Excel writes, or a row with a "
+                "wrong number. Open it in a spreadsheet and save it as CSV."
+            )
         widest = max(widest, len(values))
         if seen % 1000 == 0 or widest > MAX_COLUMNS:
             check_size(seen, widest)
