@@ -10,7 +10,8 @@ import streamlit as st
 from pages.view.announce import announce_jobs
 from pages.view.state import PAGES
 from pages.view.text import show_error
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, disk_sentence
+from socrates_core.settings import check_home
 
 st.set_page_config(
     page_title="Socrates", page_icon=str(Path(__file__).parent / "docs" / "icon.svg"), layout="wide"
@@ -44,6 +45,12 @@ page = st.navigation(
 )
 announce_jobs()
 try:
+    check_home()
     page.run()
 except UserError as error:
     show_error(error)
+except OSError as error:
+    sentence = disk_sentence(error)
+    if not sentence:
+        raise
+    show_error(UserError(sentence))

@@ -1,6 +1,7 @@
 """The command line: python -m socrates_core COMMAND. Exits 0, 2 with a sentence, or 1 for our own bugs."""
 
 import importlib
+import os
 import sys
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ from typer.exceptions import TyperException
 
 from socrates_core.commands.terminal import plain_output
 from socrates_core.errors import UserError
+from socrates_core.settings import check_home
 
 COMMANDS = {  # what is typed: where in `commands` it is
     "setup": "simulate.setup", "studies": "studies.studies", "study": "studies.study", "scale": "studies.scale",
@@ -69,7 +71,9 @@ def _group() -> None:
 def main() -> None:
     code: int | None = 0
     try:
+        os.umask(os.umask(0o077) | 0o077)  # what is written is its owner's alone, whatever the shell says
         with plain_output():
+            check_home()
             code = app(standalone_mode=False)
         sys.exit(code)
     except UserError as error:

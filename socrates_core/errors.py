@@ -1,5 +1,6 @@
 """The one error that is meant for the person in front of the screen, and what keeps it a sentence."""
 
+import errno
 import reprlib
 from collections.abc import Iterable
 
@@ -18,6 +19,26 @@ class UserError(Exception):
     Caught at the page frame and at the command line, nowhere else. Everything that is not a
     UserError is a bug and stays loud.
     """
+
+
+_OF_THE_DISK = {
+    errno.EACCES: "Check that the file and its folder are yours.",
+    errno.EPERM: "Check that the file and its folder are yours.",
+    errno.EROFS: "Set SOCRATES_HOME to a folder that you can write to.",
+    errno.ENOSPC: "Free some space.",
+    errno.EDQUOT: "Free some space.",
+    errno.EIO: "Check the disk.",
+    errno.EMFILE: "Close other programs, or raise the limit of open files (ulimit -n).",
+    errno.ENFILE: "Close other programs, or raise the limit of open files (ulimit -n).",
+}
+
+
+def disk_sentence(error: OSError) -> str:
+    """What to say where a disk, a right or a limit is at fault and not this program; "" for any other error."""
+    advice = _OF_THE_DISK.get(error.errno or 0)
+    if not advice:
+        return ""
+    return f"{str(error.filename or 'A file')!r} cannot be used ({error.strerror}). {advice}"
 
 
 def quoted(value: object) -> str:

@@ -1,6 +1,8 @@
 """Where everything lives. Roots are read from the environment on every call, never at import."""
 
 import os
+import shlex
+import stat
 from pathlib import Path
 
 from socrates_core.errors import UserError
@@ -11,6 +13,26 @@ TOKEN = "SOCRATES_TOKEN"  # the environment variable with the dashboard's access
 def home() -> Path:
     """The folder that holds everything: SOCRATES_HOME, or ~/.socrates."""
     return Path(os.environ.get("SOCRATES_HOME") or Path.home() / ".socrates").expanduser().absolute()
+
+
+def check_home() -> None:
+    """Raises UserError where the home is another person's: it cannot be read, or others can write into it."""
+    path = home()
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # not made yet, or `folder` says what is wrong with it
+        return
+    if os.name == "posix" and mode & stat.S_IWOTH:
+        raise UserError(
+            f"Every user of this machine can write into {str(path)!r}, and so make it run things as you. "
+            f"Take that right away: chmod o-w {shlex.quote(str(path))}"
+        )
+    for each in (path, *path.glob("*/")):
+        if not os.access(each, os.R_OK | os.X_OK):
+            raise UserError(
+                f"The folder {str(each)!r} cannot be read. Each person needs a home of their own: set SOCRATES_HOME to "
+                "a folder of yours."
+            )
 
 
 def folder(*parts: str) -> Path:

@@ -1,6 +1,5 @@
 """Standard output and error as a terminal should get them: text that is shown and never obeyed, in any encoding."""
 
-import errno
 import os
 import re
 import sys
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, disk_sentence
 
 # Control characters but tab and line feed, and what is not seen or turns the direction of a text; joiners, which some
 # scripts and emoji need, stay.
@@ -16,7 +15,6 @@ _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000110bd\U000e0001-\U000e007f]"
 )
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 _NO_MEMORY = re.compile(
     "out of memory|cannot allocate memory|can't allocate memory|failed to map segment|can't start new thread",
     re.I,
@@ -69,10 +67,13 @@ def plain_output() -> Iterator[None]:
     except BrokenPipeError:
         _drop_output()
     except OSError as error:
-        if error.errno not in _NO_ROOM or error.filename is not None:
+        sentence = disk_sentence(error)
+        if not sentence:
             raise
-        _drop_output()
-        raise UserError(f"The output could not be written ({error.strerror}). Free some space.") from error
+        if error.filename is None:  # no file of ours: the stream itself
+            _drop_output()
+            sentence = f"The output could not be written ({error.strerror}). Free some space."
+        raise UserError(sentence) from error
     except Exception as error:
         if not is_out_of_memory(error):
             raise

@@ -74,8 +74,8 @@ def _rows(sheet: Any, pace: Pace) -> tuple[list[list[str | None]], int]:
     for seen, values in enumerate(sheet.iter_rows(values_only=True, max_row=most), start=1):
         if seen > MOST_ROWS:
             raise UserError(
-                f"The sheet {sheet.title[:60]!r} has more than the {MOST_ROWS:,} rows that Excel writes, or a row with a "
-                "wrong number. Open it in a spreadsheet and save it as CSV."
+                f"The sheet {sheet.title[:60]!r} has more than the {MOST_ROWS:,} rows that Excel writes, or a row "
+                "with a wrong number. Open it in a spreadsheet and save it as CSV."
             )
         widest = max(widest, len(values))
         if seen % 1000 == 0 or widest > MAX_COLUMNS:
