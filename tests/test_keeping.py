@@ -240,7 +240,12 @@ def _listed(data: bytes, **changes: object) -> dict[str, dict[str, object]]:
         (lambda: packed({**GOOD, "drafts/d/C:evil": b"x"}), "outside"),
         (lambda: packed({**GOOD, "drafts/d\\evil": b"x"}), "outside"),
         (lambda: packed({**GOOD, "jobs/store.lock": b"x"}), "outside"),
-        (lambda: packed({**GOOD, "drafts/d/Working.json": b"x"}), "differ in case"),
+        (lambda: packed({**GOOD, "drafts/d/Working.json": b"x"}), "differ only in case"),
+        (
+            lambda: packed({**GOOD, "drafts/d/\u00e9.json": b"x", "drafts/d/e\u0301.json": b"y"}),
+            "differ only in case",
+        ),
+        (lambda: packed({**GOOD, "drafts/d/\uff57orking.json": b"x"}), "differ only in case"),
         (lambda: packed(GOOD, files=_listed(b"{}", sha256="0" * 64)), "not as it was written"),
         (lambda: packed(LARGE, files=_listed(b"{}")), "another size"),
         (lambda: packed(GOOD, files=_listed(b"{}", n_bytes="2")), "missing or damaged"),

@@ -25,6 +25,7 @@ from socrates_core.simulation.standard import known_drifts
 
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "nf4")
 DECODINGS: tuple[Decoding, ...] = ("exact", "paper")
+MOST_ROWS = 300  # conditions and outcomes: a browser shows their fields within some seconds
 
 
 def current() -> Editing | None:
@@ -229,6 +230,13 @@ def start_or_ask(
 
 
 def show_editor(editing: Editing) -> None:
+    n_rows = len(editing.draft.conditions) + len(editing.draft.outcomes)
+    if n_rows > MOST_ROWS:
+        toolbar(editing)
+        raise UserError(
+            f"This draft has {n_rows:,} conditions and outcomes; the window edits at most {MOST_ROWS}. Edit it as a "
+            "file, and run it with: python -m socrates_core simulate FILE.yaml --model MODEL"
+        )
     form.commit(editing, form.collect(editing))
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.text_input("Title", editing.draft.title, key=editing.key("title"))

@@ -66,8 +66,12 @@ def publish(training_id: str) -> str:
             if (base / name).exists():
                 shutil.copy2(base / name, aside / name)
     write_json(aside / "card.json", card)
-    shutil.rmtree(target, ignore_errors=True)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)  # whole, so that a kill now leaves no model without its card under the name
     aside.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
     return spec.name
 
 

@@ -37,11 +37,19 @@ class Owner:
     started: float
 
     def alive(self) -> bool:
+        return self._status() not in ("", psutil.STATUS_ZOMBIE)
+
+    def stopped(self) -> bool:
+        """True while somebody has stopped the process with a signal, so that it lives and does nothing."""
+        return self._status() == psutil.STATUS_STOPPED
+
+    def _status(self) -> str:
+        """What the system says of this very process; empty where it is gone."""
         try:
-            ended = psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
-            return not ended and abs(owner_of(self.pid).started - self.started) < 1
+            status = str(psutil.Process(self.pid).status())
+            return status if abs(owner_of(self.pid).started - self.started) < 1 else ""
         except psutil.Error:
-            return False
+            return ""
 
 
 def owner_of(pid: int) -> Owner:
@@ -152,6 +160,9 @@ def read_job(job_id: str) -> Job:
     if job.state == "running" and not (job.owner and job.owner.alive()):
         gone = "The process that ran this job is gone. Resume it: finished answers are kept."
         return replace(job, state="lost", message=gone)
+    if job.state == "running" and job.owner and job.owner.stopped():
+        told = f"Its process was stopped by a signal. Let it go on with: kill -CONT {job.owner.pid}"
+        return replace(job, message=told)
     return job
 
 

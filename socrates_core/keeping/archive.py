@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 import time
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -195,8 +196,10 @@ def _check_members(archive: zipfile.ZipFile, told: dict[str, Any]) -> None:
         raise UserError(
             f"The archive does not hold exactly the files that {MANIFEST!r} lists. Nothing was imported."
         )
-    if len({name.casefold() for name in names}) != len(names):
-        raise UserError("Two names in the archive differ in case alone. Nothing was imported.")
+    if len({unicodedata.normalize("NFKC", name).casefold() for name in names}) != len(names):
+        raise UserError(
+            "Two names in the archive differ only in case or in how their letters are written. Nothing was imported."
+        )
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(f"{quoted(member.filename)} in the archive is a link. Nothing was imported.")
