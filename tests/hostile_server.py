@@ -64,6 +64,10 @@ class Caller:
         self.connection.sendall(content)
         self.server.n_sent += len(content)
 
+    def wait_until_gone(self) -> None:
+        while self.connection.recv(65536):
+            pass
+
     def drip(self, contents: Iterator[bytes], seconds: float = 0.0) -> None:
         """Sends one piece after the other until the caller or the server is gone."""
         for content in contents:
@@ -155,7 +159,12 @@ def headers_byte_by_byte(caller: Caller) -> None:
 
 def says_nothing(caller: Caller) -> None:
     caller.read_request()
-    caller.server.closing.wait()
+    caller.wait_until_gone()
+
+
+def takes_no_request(caller: Caller) -> None:
+    caller.server.closing.wait(0.2)
+    caller.wait_until_gone()
 
 
 def endless_body(caller: Caller) -> None:
