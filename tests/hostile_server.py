@@ -1,10 +1,12 @@
 """A server on loopback that behaves badly on purpose, byte by byte, for tests of what asks it.
 
-python -m tests.hostile_server TROUBLE serves that trouble as a process of its own and prints its address.
+python -m tests.hostile_server TROUBLE serves that trouble as a process of its own and prints its address; "deaf" is a
+process that serves nothing and does not end when it is asked to.
 """
 
 import gzip
 import json
+import signal
 import socket
 import sys
 import threading
@@ -235,5 +237,8 @@ TROUBLES: dict[str, Behave] = {
 
 if __name__ == "__main__":
     name = sys.argv[1]
+    if name == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(3600)
     print(HostileServer(compressed() if name == "compressed" else TROUBLES[name]).url, flush=True)
     time.sleep(3600)
