@@ -9,7 +9,7 @@ from socrates_core.files import file_digest
 
 REPOSITORY = "socratesft/SocSci210"
 REVISION = "048481111a4425ed83dc0eacf15f8431f252b21a"
-TIMEOUT = 30.0  # seconds without a byte; the hub's own client would wait for ever
+TIMEOUT = 30.0  # seconds without a byte; without it, huggingface_hub waits forever here
 _AGAIN = "Check the network and run the import again: what was fetched is kept."
 
 

@@ -82,10 +82,10 @@ def test_a_run_is_cancelled_soon_whatever_its_server_does(behave: Behave, quiet_
         (bad.endless_error, "larger than 10 MB"),
         (bad.huge_length, "larger than 10 MB"),
         (bad.endless_headers, "Receive buffer too long"),
-        (bad.compressed(), "packed its reply"),
-        (bad.compressed(status="500 Internal Server Error"), "packed its reply"),
+        (bad.compressed(), "compressed its reply"),
+        (bad.compressed(status="500 Internal Server Error"), "compressed its reply"),
     ],
-    ids=["body", "error", "length", "headers", "packed", "packed error"],
+    ids=["body", "error", "length", "headers", "compressed", "compressed error"],
 )
 def test_a_run_is_not_filled_by_its_server(behave: Behave, cause: str, quiet_home: Path) -> None:
     with hostile(behave) as server:

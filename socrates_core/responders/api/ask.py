@@ -1,7 +1,7 @@
 """One request to a server and its reply: tried again after growing pauses where that helps, refused where it cannot.
 
-A server is not trusted to be brief. A reply has a deadline and a size as a whole, it is never unpacked, and whoever
-asks can stop while it is awaited or read.
+A server is not trusted to be brief: the whole reply has a deadline and a size limit, it is never decompressed, and the
+caller can stop while it is awaited or read.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from socrates_core.responders.api.server import Service
 N_TRIES = 7
 TIMEOUT = 120.0  # seconds from sending a request to the last byte of its reply
 MOST_BYTES = 10_000_000  # of a reply's body; a thousand draws in one reply take about 400,000
-MOST_PARTS = 200_000  # values in a reply; "[[],[],..." takes some 24 times its size in memory
+MOST_VALUES = 200_000  # values in a reply; parsed, "[[],[],..." takes about 24 times its size in memory
 GLANCE = 0.1  # seconds between looks at whether to stop
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_ASKED = (
     0.5,
@@ -192,8 +192,8 @@ class Connection:
                 return _Received(response.status_code, _pause_asked_for(response.headers), text)
         except TimeoutError:
             raise Lost(
-                f"The request timed out: no whole reply came within {self._timeout:g} seconds. Check that the server "
-                "is not overloaded."
+                f"The request timed out: the reply was not complete after {self._timeout:g} seconds. Check that the "
+                "server is not overloaded."
             ) from None
         except (HTTPError, InvalidURL, OSError) as error:
             why = " ".join(str(error).split())[:200].rstrip(".")
@@ -203,18 +203,18 @@ class Connection:
             ) from None
 
     async def _read(self, response: Any) -> str:
-        """The body as text, which is UTF-8 whatever the server calls it. Raises Lost for one that is not read whole.
+        """The body as text, which is UTF-8 whatever the server calls it. Raises Lost for a reply that is not read.
 
-        Neither cause is tried again: a server that packs a reply packs the next one as well, and one that is too
-        large was neither short nor slow by chance.
+        Neither cause is tried again: a server that compresses one reply compresses the next one as well, and 10 MB
+        is so far from an answer that another try only costs another 10 MB.
         """
         n_unusable = int(response.is_success)
-        packed = ", ".join(response.headers.get_list("content-encoding", split_commas=True))
-        if packed.lower() not in ("", "identity"):
+        encoding = ", ".join(response.headers.get_list("content-encoding", split_commas=True))
+        if encoding.lower() not in ("", "identity"):
             raise Lost(
-                f"The server packed its reply ({packed[:50]!r}) although it was asked not to, and a packed reply is "
-                "not opened here, since a small one can fill the memory. Switch compression off at the server or at "
-                "the proxy before it.",
+                f"The server compressed its reply ({encoding[:50]!r}) although it was asked not to. Compressed replies "
+                "are not opened, because a small one can fill the memory. Turn off compression at the server, or at "
+                "the proxy in front of it.",
                 final=True,
                 n_unusable=n_unusable,
             )
@@ -223,8 +223,8 @@ class Connection:
             content += piece
             if len(content) > MOST_BYTES:
                 raise Lost(
-                    f"The reply is larger than {MOST_BYTES / 1e6:g} MB, which no answer is. Check that the address is "
-                    "that of an OpenAI-compatible server.",
+                    f"The reply is larger than {MOST_BYTES / 1e6:g} MB, the most that is read. Check that the address "
+                    "is that of an OpenAI-compatible server.",
                     self._hide(content[: 4 * MOST_TEXT].decode("utf-8", "replace")),
                     final=True,
                     n_unusable=n_unusable,
@@ -271,7 +271,7 @@ class _Loop(asyncio.SelectorEventLoop):
             found.set_running_or_notify_cancel()
             try:
                 found.set_result(socket.getaddrinfo(host, port, **hints))
-            except Exception as error:  # noqa: BLE001 - a thread's edge: whoever waits raises it
+            except Exception as error:  # noqa: BLE001 - a thread's edge: it is raised where the address is awaited
                 found.set_exception(error)
 
         Thread(target=look_up, daemon=True).start()
@@ -279,11 +279,11 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def _parse(text: str) -> Mapping[str, Any]:
-    """The reply as JSON. Raises Lost where it is none, or has more parts than any answer."""
-    if sum(map(text.count, "[{,")) > MOST_PARTS:
+    """The reply as JSON. Raises Lost where it is none, or has too many values."""
+    if sum(map(text.count, "[{,")) > MOST_VALUES:
         raise Lost(
-            f"The reply has more than {MOST_PARTS:,} parts, which no answer has. Check that the address is that of an "
-            "OpenAI-compatible server.",
+            f"The reply has more than {MOST_VALUES:,} values, the most that is read. Check that the address is that of "
+            "an OpenAI-compatible server.",
             text,
             final=True,
             n_unusable=1,
