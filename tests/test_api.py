@@ -180,8 +180,8 @@ def test_a_pause_that_the_server_asks_for_is_kept(server: ApiServer, monkeypatch
     ("trouble", "cause", "raw"),
     [
         ("429", "status 429", "trouble"), ("500", "status 500", "trouble"), ("hang", "timed out", ""),
-        ("truncated", "Connection error", ""), ("malformed", "no JSON object", '{"choices": ['),
-        ("drop", "Connection error", ""), ("no-logprobs", "no log-probabilities", '"choices"'),
+        ("truncated", "connection to 127.0.0.1", ""), ("malformed", "no JSON object", '{"choices": ['),
+        ("drop", "connection to 127.0.0.1", ""), ("no-logprobs", "no log-probabilities", '"choices"'),
         ("400", "status 400", ""),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from socrates_core.files import file_digest
 
 REPOSITORY = "socratesft/SocSci210"
 REVISION = "048481111a4425ed83dc0eacf15f8431f252b21a"
+TIMEOUT = 30.0  # seconds without a byte; without it, huggingface_hub waits forever here
 _AGAIN = "Check the network and run the import again: what was fetched is kept."
 
 
@@ -35,7 +36,8 @@ def list_files() -> list[HubFile]:
     from huggingface_hub import HfApi
 
     try:
-        found = HfApi().dataset_info(REPOSITORY, revision=REVISION, files_metadata=True).siblings or []
+        asked = HfApi().dataset_info(REPOSITORY, revision=REVISION, files_metadata=True, timeout=TIMEOUT)
+        found = asked.siblings or []
     except (HTTPError, OSError) as error:
         raise UserError(
             f"The hub could not be asked for {REPOSITORY!r} ({_first(error)}). {_AGAIN}"

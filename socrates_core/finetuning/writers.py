@@ -59,8 +59,9 @@ def _write_served(responder: ApiResponder, prompts: Sequence[Prompt]) -> Iterato
 
     def elicit(sent: Sent) -> Elicited:
         def ask(request: Mapping[str, Any]) -> Reply:
-            sent.replies.append(connection.ask(request))
-            return sent.replies[-1]
+            reply = connection.ask(request)
+            sent.keep(reply)
+            return reply
 
         return writer.elicit(sent.question, ask)
 
@@ -70,6 +71,4 @@ def _write_served(responder: ApiResponder, prompts: Sequence[Prompt]) -> Iterato
         for found in asked.results():
             yield {place: writer.texts[question] for question, _ in found for place in places[question]}
     finally:
-        connection.stop.set()
-        if asked.idle:
-            connection.close()
+        connection.close()

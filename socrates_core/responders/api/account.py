@@ -1,7 +1,7 @@
 """What asking a served model has spent and what went wrong, kept line by line so that a kill forgets nothing."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,20 @@ from typing import Any
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import append_line, now
 from socrates_core.records import Question
+from socrates_core.responders.api.ask import MOST_TEXT
 from socrates_core.responders.api.prices import Price
-from socrates_core.responders.api.read import read_usage
+from socrates_core.responders.api.read import Receipt
+
+MOST_SERVED = 100  # names of models that a manifest lists; an honest server has one or two
 
 
 class Account:
     """Counts tokens and dollars of one piece of work, over all of its attempts where it has a `folder`.
 
     Writes spending.jsonl (a line a question) and failures.jsonl (cause, raw text and prompt of every reply that was
-    no answer) there. A reply without its usage counts as the most that it can have cost. What a server bills for a
-    reply that was lost on its way is not known to anyone but the server.
+    no answer) there. A reply whose usage is missing or cannot be true, or that could not be used, counts as the most
+    that it can have cost. What a server bills for a reply that was lost on its way is not known to anyone but the
+    server.
     """
 
     def __init__(
@@ -49,15 +53,15 @@ class Account:
         """True where spending `usd` more, in all that is under way, stays within the limit."""
         return self.limit_usd is None or (self.usd or 0.0) + usd <= self.limit_usd
 
-    def settle(self, replies: Sequence[Mapping[str, Any]], most: tuple[int, int]) -> None:
-        """Books what the replies to one question say they used."""
-        if not replies:
+    def settle(self, receipts: Sequence[Receipt], most: tuple[int, int]) -> None:
+        """Books what the replies to one question used."""
+        if not receipts:
             return
-        used = [read_usage(reply) or most for reply in replies]
+        used = [receipt.used or most for receipt in receipts]
         n_read, n_written = sum(read for read, _ in used), sum(written for _, written in used)
         line = {
-            "n_requests": len(replies), "n_read": n_read, "n_written": n_written,
-            "usd": self.cost((n_read, n_written)), "served": str(replies[-1].get("model", ""))[:100],
+            "n_requests": len(receipts), "n_read": n_read, "n_written": n_written,
+            "usd": self.cost((n_read, n_written)), "served": receipts[-1].served,
         }  # fmt: skip
         self._lines.append(line)
         if self._folder:
@@ -67,8 +71,13 @@ class Account:
         """Keeps a reply that was no answer, or the cause of none."""
         self.n_failures += 1
         if self._folder:
-            told = {"time": now(), "cause": cause, "raw": raw, "prompt": question.prompt.user}
-            append_line(self._folder / "failures.jsonl", told)
+            failure = {
+                "time": now(),
+                "cause": cause[:MOST_TEXT],
+                "raw": raw[:MOST_TEXT],
+                "prompt": question.prompt.user,
+            }
+            append_line(self._folder / "failures.jsonl", failure)
 
     def as_dict(self) -> dict[str, Any]:
         """For a manifest: tokens, dollars with their price and limit, and the models that the server said answered."""
@@ -79,7 +88,7 @@ class Account:
         return {
             **total, "usd": self.usd, "limit_usd": self.limit_usd, "n_failures": self.n_failures,
             "price": dict(vars(self._price)) if self._price else None,
-            "served": sorted({str(line["served"]) for line in self._lines} - {""}),
+            "served": sorted({str(line["served"]) for line in self._lines} - {""})[:MOST_SERVED],
         }  # fmt: skip
 
 

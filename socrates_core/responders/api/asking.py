@@ -9,9 +9,9 @@ from threading import Thread
 from socrates_core.errors import UserError
 from socrates_core.records import Answer, Question
 from socrates_core.responders.api.account import Account
-from socrates_core.responders.api.ask import Lost, Refused, Reply
+from socrates_core.responders.api.ask import MOST_TEXT, Lost, Refused, Reply
 from socrates_core.responders.api.elicit import Elicited
-from socrates_core.responders.api.read import Unreadable
+from socrates_core.responders.api.read import UNKNOWN, Receipt, Unreadable, read_receipt
 
 GLANCE = 0.5  # seconds between looks at whether the caller wants to stop
 PATIENCE = 16  # questions in a row without an answer after which no more are asked
@@ -23,11 +23,18 @@ class Unanswered(UserError):
 
 @dataclass
 class Sent:
-    """A question under way, with the most tokens (read, written) that it can use and the replies so far."""
+    """A question under way, with the most tokens (read, written) that it can use and what is kept of its replies."""
 
     question: Question
     most: tuple[int, int]
-    replies: list[Reply] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    raw: str = ""  # how the last reply began
+
+    def keep(self, reply: Reply) -> None:
+        """Keeps what a reply used; not the reply, since a question may take a thousand of them."""
+        self.receipts += [UNKNOWN] * reply.n_unusable
+        self.receipts.append(read_receipt(reply.body, self.question.prompt))
+        self.raw = reply.text[:MOST_TEXT]
 
 
 class Round:
@@ -47,10 +54,6 @@ class Round:
         self._causes: list[str] = []
         self._in_a_row = 0
         self._stop: UserError | None = None
-
-    @property
-    def idle(self) -> bool:
-        return not self._under_way
 
     def results(self) -> Iterator[list[tuple[Question, Answer]]]:
         """What came in, at least every half second. Raises UserError at the end for what has no answer."""
@@ -88,7 +91,9 @@ class Round:
 
     def _receive(self, future: Future[Elicited]) -> Iterator[tuple[Question, Answer]]:
         sent = self._under_way.pop(future)
-        self._account.settle([reply.body for reply in sent.replies], sent.most)
+        error = future.exception()
+        wasted = [UNKNOWN] * error.n_unusable if isinstance(error, Lost) else []
+        self._account.settle([*sent.receipts, *wasted], sent.most)
         try:
             elicited = future.result()
         except Refused as refused:
@@ -98,7 +103,7 @@ class Round:
         except Lost as lost:
             self._miss(sent, str(lost), lost.raw)
         except Unreadable as unreadable:
-            self._miss(sent, str(unreadable), sent.replies[-1].text if sent.replies else "")
+            self._miss(sent, str(unreadable), sent.raw)
         else:
             self._in_a_row = 0
             for oddity in elicited.oddities:

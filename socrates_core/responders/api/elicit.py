@@ -159,7 +159,7 @@ class Elicitor:
         """The body of a chat completion; the real API has another name for its limit and no thinking to switch off."""
         official = self._service.is_official
         limit = {"max_completion_tokens" if official else "max_tokens": n_tokens}
-        thinking = {} if official else {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}}
+        thinking = {} if official else {"chat_template_kwargs": {"enable_thinking": False}}
         said = [
             {**message, "content": message["content"].encode("utf-8", "replace").decode()}
             for message in prompt.messages()

@@ -5,20 +5,60 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from socrates_core.records import Answer, Question, Scale, parse_number
-from socrates_core.scales import parse_scale, read_answer
+from socrates_core.records import Answer, Prompt, Question, Scale, parse_number
+from socrates_core.scales import Reading, parse_scale, read_answer
 
 SPACES = " \t\r\n\u2581\u0120\u010a"  # the last three: how some vocabularies spell a space and a line break
 TOLERANCE = 0.02  # of the sum of probabilities that were told in words
-_OBJECT = re.compile(r"\A\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```)?\s*\Z", re.DOTALL)
+MOST_SAID = 20_000  # characters of a drawn answer; at most 16 tokens were asked for
+MOST_TOKENS = 10**9  # that a usage can say: no model reads or writes as many for one request
+MOST_CHARACTERS_A_TOKEN = 8  # on average; English has 4 to 5, other languages fewer
+MOST_LISTED = 1000  # first tokens of a reply; 20 were asked for
+_OBJECT = re.compile(r"\A\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```\s*)?\Z", re.DOTALL)
 
 
 class Unreadable(Exception):
     """A reply without what was asked for; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is kept of a reply for the account.
+
+    Tokens (read, written), None where the server does not say them or says what cannot be true; and the model that,
+    by its own word, answered.
+    """
+
+    used: tuple[int, int] | None
+    served: str
+
+
+UNKNOWN = Receipt(None, "")
+
+
+def read_receipt(body: Mapping[str, Any], prompt: Prompt) -> Receipt:
+    """The receipt of a reply to `prompt`. Reads any body and raises nothing.
+
+    A usage with fewer tokens than the texts can have counts as none: a server that says 0 must not make room below
+    a spending limit.
+    """
+    served = body.get("model")
+    named = _clean(served[:100]) if isinstance(served, str) else ""
+    used = read_usage(body)
+    if used is None:
+        return Receipt(None, named)
+    try:
+        said = [text for text in read_texts(body) if text]
+    except Unreadable:
+        said = []
+    read = sum(len(message["content"]) // MOST_CHARACTERS_A_TOKEN for message in prompt.messages())
+    written = sum(max(1, len(text) // MOST_CHARACTERS_A_TOKEN) for text in said)
+    return Receipt(used if used[0] >= read and used[1] >= written else None, named)
 
 
 def read_texts(body: Mapping[str, Any]) -> list[str]:
@@ -29,23 +69,25 @@ def read_texts(body: Mapping[str, Any]) -> list[str]:
         raise Unreadable("The reply has no choices with messages.") from error
     if not said:
         raise Unreadable("The reply has no choices.")
-    return [text if isinstance(text, str) else "" for text in said]
+    return [_clean(text) if isinstance(text, str) else "" for text in said]
 
 
 def read_usage(body: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Tokens read and written for a reply; None where the server does not say."""
+    """Tokens read and written for a reply; None where the server does not say, or says no number of tokens."""
     try:
         read, written = body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"]
     except (KeyError, TypeError):
         return None
-    counted = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in (read, written))
+    counted = all(
+        isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MOST_TOKENS for n in (read, written)
+    )
     return (read, written) if counted else None
 
 
 def read_first_token(body: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The most likely first tokens of a reply with their probabilities. Raises Unreadable without them."""
     try:
-        listed = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        listed = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"][:MOST_LISTED]
         found = [(entry["token"], math.exp(entry["logprob"])) for entry in listed]
         sound = bool(found) and all(isinstance(token, str) for token, _ in found)
     except (KeyError, TypeError, IndexError, OverflowError) as error:
@@ -81,7 +123,7 @@ def sampled_answer(
 ) -> tuple[Answer, list[tuple[str, str]]]:
     """Shares of the drawn `texts`, and (reason, text) of those that are no answer, which lower the valid mass."""
     scale = _scale(question)
-    readings = [(read_answer(text, scale), text) for text in texts]
+    readings = [(_read_draw(text, scale), text) for text in texts]
     counts = Counter(float(reading.value) for reading, _ in readings if reading.value is not None)
     values = np.array(list(scale.values) if question.options else sorted(counts), dtype=float)
     drawn = np.array([counts[value] for value in values], dtype=float)
@@ -119,6 +161,17 @@ def _pairs(text: str) -> list[tuple[str, float]]:
         return [(key, float(value)) for key, value in pairs if _is_number(value)]
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Unreadable("The text is no JSON object.") from error
+
+
+def _read_draw(text: str, scale: Scale) -> Reading:
+    if len(text) > MOST_SAID:
+        return Reading(None, f"The text is longer than {MOST_SAID:,} characters.")
+    return read_answer(text, scale)
+
+
+def _clean(text: str) -> str:
+    """The text as it can be stored: JSON can hold half characters, which no file can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _is_number(value: object) -> bool:

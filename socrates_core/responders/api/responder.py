@@ -89,8 +89,9 @@ class ApiResponder:
 
         def elicit(sent: Sent) -> Elicited:
             def ask(request: Mapping[str, Any]) -> Reply:
-                sent.replies.append(connection.ask(request))
-                return sent.replies[-1]
+                reply = connection.ask(request)
+                sent.keep(reply)
+                return reply
 
             return elicitor.elicit(sent.question, ask)
 
@@ -99,9 +100,7 @@ class ApiResponder:
             for found in asked.results():
                 yield {place: answer for question, answer in found for place in places[question]}
         finally:
-            connection.stop.set()
-            if asked.idle:
-                connection.close()
+            connection.close()
 
     def _most(self, question: Question) -> tuple[int, int]:
         way = choose_elicitation(self.service.elicitation, question.options, self._decoding)
