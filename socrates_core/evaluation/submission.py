@@ -14,7 +14,7 @@ from socrates_core.evaluation.spec import (
     evaluations_folder,
     plan_evaluation,
 )
-from socrates_core.files import digest, write_json
+from socrates_core.files import digest, whole_or_gone, write_json
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id
 from socrates_core.records import DEMOGRAPHICS
@@ -98,8 +98,9 @@ def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:
 
 def _write(spec: EvaluationSpec) -> None:
     told = {"evaluation_id": spec.evaluation_id, "created": spec.created}
-    write_permission(spec.path, spec.permission)
-    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+    with whole_or_gone(spec.path):
+        write_permission(spec.path, spec.permission)
+        write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
 
 
 def sending(spec: EvaluationSpec) -> Sending | None:

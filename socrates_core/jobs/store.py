@@ -19,7 +19,7 @@ import psutil
 from filelock import FileLock
 
 from socrates_core.errors import EDITED, UserError, quoted, unknown
-from socrates_core.files import read_json, write_json
+from socrates_core.files import read_json, whole_or_gone, write_json
 from socrates_core.settings import folder
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
@@ -125,9 +125,10 @@ def submit(
         identity = job_id or new_id(kind)
         path = jobs_folder() / identity
         path.mkdir(mode=0o700)
-        _write_status(path, "queued")
         told = {"number": number, "kind": kind, "title": title, "args": dict(args), "key": key}
-        write_json(path / "job.json", {"format": 1, **told, "created": now(), "after": list(after)})
+        with whole_or_gone(path):
+            _write_status(path, "queued")
+            write_json(path / "job.json", {"format": 1, **told, "created": now(), "after": list(after)})
     return read_job(identity)
 
 

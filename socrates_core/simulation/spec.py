@@ -11,7 +11,7 @@ from socrates_core.drafts.check import require_runnable
 from socrates_core.drafts.originals import CellKey, texts_of
 from socrates_core.drafts.spec import Draft, draft_from_dict
 from socrates_core.errors import EDITED, UserError, quoted, unknown
-from socrates_core.files import digest, read_json, write_json
+from socrates_core.files import digest, read_json, whole_or_gone, write_json
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.store import Job, new_id, now
 from socrates_core.panels import Person, draw_panel
@@ -173,15 +173,12 @@ def freeze_run(
 def queue_run(spec: RunSpec) -> Job:
     """Queues a frozen run and sees to a worker; the job of an identical run that is still active instead."""
     told: dict[str, Any] = {"run_id": spec.run_id, "created": spec.created, "draft_id": spec.draft_id}
-    write_permission(spec.path, spec.permission)
-    write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
-    job = store.submit(
-        "simulate",
-        f"{spec.draft.title} · {spec.model.name}",
-        {"run_id": spec.run_id},
-        key=spec.content_digest(),
-        job_id=spec.run_id,
-    )
+    title = f"{spec.draft.title} · {spec.model.name}"
+    with whole_or_gone(spec.path):
+        write_permission(spec.path, spec.permission)
+        write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+        args = {"run_id": spec.run_id}
+        job = store.submit("simulate", title, args, key=spec.content_digest(), job_id=spec.run_id)
     if job.id != spec.run_id:
         shutil.rmtree(spec.path)
     launch.ensure_worker()

@@ -40,7 +40,7 @@ LATER = "2099-01-01T00:00:00+00:00"
 def small_disk(path: Path, size: str) -> Iterator[None]:
     """A file system of that size at `path`; skips the test where none can be mounted."""
     path.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("no file system can be mounted here")
