@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from socrates_core.corpus.overrides import set_scale
+from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.files import read_json, write_json
+from socrates_core.imported import was_imported
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.keeping.archive import MANIFEST, import_project
+from socrates_core.keeping.archive import MANIFEST, export_project, import_project
+from socrates_core.keeping.things import KINDS
 from socrates_core.responders.api.server import Service
 from socrates_core.simulation.consent import PERMISSION
 from socrates_core.simulation.run import run_simulation
@@ -194,6 +198,24 @@ def test_the_tokens_of_the_hub_and_the_dashboard_are_no_servers_keys(
 
 def test_a_command_that_repeats_a_run_does_not_consent(home: Path, server: ApiServer) -> None:
     assert "--consent" not in Service(elsewhere(server)).arguments()
+
+
+def test_an_archive_brings_in_no_starter_and_says_what_changes_here(
+    starter_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = submit_evaluation(ModelRequest("uniform"), studies=["kakadu"], cap=2)
+    finish_jobs()
+    set_scale(open_corpus("starter"), "kakadu", 0, "Only return 1 for 'No' or 2 for 'Yes', nothing else.")
+    kinds = [KINDS[name] for name in ("corpus", "scales", "evaluation")]
+    export_project(tmp_path / "a.zip", kinds)
+    monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "victim"))
+    brought = import_project(tmp_path / "a.zip")
+    assert brought.refused == [("corpus", "starter")]
+    assert brought.added == [("scales", "starter"), ("evaluation", asked.id)]
+    assert was_imported("evaluation", asked.id) and not was_imported("evaluation", "another")
+    left_out, scales, evidence = brought.cautions
+    assert "'starter', which setup makes on this machine" in left_out
+    assert "now decide how its answers are read" in scales and "the calibration says so" in evidence
 
 
 def test_an_archive_of_jobs_cannot_be_written(home: Path, tmp_path: Path) -> None:

@@ -167,11 +167,8 @@ def _bring_in(given: IO[bytes]) -> None:
             return
     told = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
     st.success(escape(told), icon=":material/check:")
-    if brought.refused:
-        left_out = (
-            f"Left out: {counted(len(brought.refused), 'job')}. An archive starts nothing on this machine."
-        )
-        st.info(escape(left_out))
+    for sentence in brought.cautions:
+        st.info(escape(sentence), icon=":material/info:")
     for kind, name in brought.taken:
         st.warning(escape(f"Left out: another {kind} {name!r} is here. Delete that one first."))
 

@@ -101,8 +101,8 @@ def unarchive(
     if as_json:
         return print_json(vars(brought))
     print(f"{len(brought.added)} things brought in, {len(brought.same)} were here already")
-    if brought.refused:
-        say(f"Left out: {len(brought.refused)} jobs. An archive starts nothing on this machine.")
+    for sentence in brought.cautions:
+        say(sentence)
     for kind, name in brought.taken:
         say(f"Left out: another {kind} {name!r} is here. Delete that one first, then import again.")
 

@@ -38,6 +38,7 @@ from socrates_core.evaluation.effects import effects_table
 from socrates_core.evaluation.results import Evaluation, load_evaluation
 from socrates_core.evaluation.spec import evaluation_ids
 from socrates_core.files import digest, read_json, write_json
+from socrates_core.imported import was_imported
 from socrates_core.jobs.store import now
 from socrates_core.records import Floats
 from socrates_core.seen.record import seen_of
@@ -116,10 +117,17 @@ class ModelCalibration:
         fit = self.calibration
         seen = "may have seen" if self.unknown else "has not seen"
         dropped = f" ({fit.n_dropped} more could not be used)" if fit.n_dropped else ""
+        n_imported = sum(was_imported("evaluation", each) for each in self.evaluations)
+        others = (
+            f" {n_imported} of its {len(self.evaluations)} evaluations came from an archive."
+            if n_imported
+            else ""
+        )
         fitted = (
             f"Calibrated on {fit.n_effects} effects of {fit.n_studies} studies that the model {seen}{dropped}: people's"
             f" effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, give or take "
             f"{fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to condition."
+            f"{others}"
         )
         width = self.held_out.rows[0].width[-1]
         return fitted, f"{self.held_out.sentence()} They are {width:.3f} of the scale wide on average."

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import file_digest, replacing
+from socrates_core.imported import note_imported
 from socrates_core.jobs.store import now, store_lock
 from socrates_core.keeping.things import KINDS, Kind, Thing, things, users
 from socrates_core.settings import folder, home
@@ -30,6 +31,7 @@ from socrates_core.simulation.consent import PERMISSION
 
 MANIFEST = "project.json"
 FORMAT = 1
+MADE_HERE = (("model", "starter"), ("corpus", "starter"))  # by setup, which proves what it makes them of
 ASIDE = ".importing-"  # begins the name of a folder that an archive is unpacked in
 DAY = 24 * 3600.0
 _CHUNK = 1 << 20
@@ -47,6 +49,30 @@ class Brought:
     same: list[tuple[str, str]] = field(default_factory=list)
     taken: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def cautions(self) -> list[str]:
+        """What the person who brought it in should know: what was left out, and what changes how things are read."""
+        jobs = sum(kind == "job" for kind, _ in self.refused)
+        found = [f"Left out: {jobs} of its jobs. An archive starts nothing on this machine."] if jobs else []
+        found += [
+            f"Left out: its {kind} {name!r}, which setup makes on this machine."
+            for kind, name in self.refused
+            if kind != "job"
+        ]
+        found += [
+            f"Scales set by hand came in for {name!r} and now decide how its answers are read. To undo that: "
+            f"python -m socrates_core delete scales {name}"
+            for kind, name in self.added
+            if kind == "scales"
+        ]
+        evaluations = sum(kind == "evaluation" for kind, _ in self.added)
+        if evaluations:
+            found.append(
+                f"{evaluations} evaluations came in. They count when a model is calibrated here, and the calibration "
+                "says so."
+            )
+        return found
 
 
 def export_project(path: Path, kinds: Sequence[Kind], *, only: Sequence[str] = ()) -> list[Thing]:
@@ -119,12 +145,17 @@ def import_project(path: Path) -> Brought:
             _check_members(archive, told)
             with tempfile.TemporaryDirectory(dir=home(), prefix=ASIDE) as aside:
                 named = [(KINDS[each["kind"]], each["name"]) for each in told["things"]]
-                taken_in = [(kind, name) for kind, name in named if kind.archived]
+                taken_in = [
+                    (kind, name)
+                    for kind, name in named
+                    if kind.archived and (kind.name, name) not in MADE_HERE
+                ]
                 for name, listed in told["files"].items():
                     if _belongs(name, taken_in):
                         _extract(archive, name, listed, Path(aside) / name)
                 brought = _take_in(Path(aside), taken_in)
-                brought.refused += [(kind.name, name) for kind, name in named if not kind.archived]
+                brought.refused += [(kind.name, name) for kind, name in named if (kind, name) not in taken_in]
+                note_imported(brought.added)
                 return brought
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(
