@@ -93,6 +93,7 @@ class ApiServer:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.troubles: deque[Trouble] = deque()
+        self.unknown_field = ""  # which is refused
         self.closing = threading.Event()
         self.url = ""
 
@@ -146,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404, {"error": {"message": f"no such model for {key}"}})
         if state.key and key != f"Bearer {state.key}":
             return self._send(401, {"error": {"message": f"Incorrect API key provided: {key}"}})
+        if state.unknown_field in body:
+            return self._send(400, {"error": {"message": "extra fields are not permitted"}})
         if state.single and body.get("n", 1) > 1:
             return self._send(400, {"error": {"message": "Only one completion choice is allowed"}})
         if trouble == "hang":

@@ -37,7 +37,7 @@ def study(study_id: str, answers: list[tuple[int, int, int, str, int]]) -> list[
 
 def plain(study_id: str, n_people: int = 6) -> list[dict[str, Any]]:
     """Two conditions between people, one question."""
-    texts = [asked("How often?", read=f"Text {condition}.") for condition in (0, 1)]
+    texts = [asked("How often?", read=f"Text {condition} of {study_id}.") for condition in (0, 1)]
     return study(study_id, [(who, who % 2, 0, texts[who % 2], 1 + who % 7) for who in range(n_people)])
 
 

@@ -90,7 +90,7 @@ def test_a_served_run_is_complete_and_says_who_answered_at_what_cost(home: Path,
     assert run.manifest["state"] == "complete" and len(server.asked) == told["n_requests"]
     assert told["served"] == ["fixed-2026"] and told["price"]["source"] == "a test, 2026-11"
     assert told["usd"] == pytest.approx((told["n_read"] * 2 + told["n_written"] * 10) / 1e6)
-    assert told["n_unseen_options"] == 5 * run.manifest["n_answered"]
+    assert told["n_unlisted_options"] == 5 * len(server.asked)
     assert run.manifest["card"]["server"] == server.url and run.manifest["card"]["elicitation"].startswith(
         "auto"
     )
@@ -122,7 +122,7 @@ def test_a_spending_limit_is_never_exceeded_and_a_higher_one_goes_on_from_there(
     home: Path, server: ApiServer
 ) -> None:
     set_price(home, server.url.split("/")[2], 10.0, 10.0)
-    draft, request = people(30), model(server)
+    draft, request = people(30), model(server, "logprobs")
     first = run_now(draft, request, limit_usd=0.05)
     spent, n_first = first.manifest["api"]["usd"], len(server.asked)
     assert first.manifest["state"] == "partial" and 0 < spent <= 0.05
@@ -176,7 +176,7 @@ def test_the_key_is_nowhere_on_disk_even_where_the_server_repeats_it(
 ) -> None:
     monkeypatch.setenv("MY_KEY", SECRET)
     server.key = SECRET
-    server.troubles.extend(["500", "429", "malformed", "400", "no-logprobs"])
+    server.troubles.extend(["500", "429", "malformed", "400", "400", "no-logprobs"])
     job = submit_simulation(people(12), model(server, "logprobs", "MY_KEY"))
     assert subprocess.run(WORKER, check=False, timeout=PATIENCE).returncode == 0
     server.key, server.troubles = "another", type(server.troubles)()

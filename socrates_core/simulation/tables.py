@@ -42,7 +42,7 @@ def write_run(
 ) -> dict[str, Any]:
     """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial".
 
-    The `account` of a served model goes into the manifest with the number of options that no answer saw.
+    The `account` of a served model goes into the manifest.
     """
     values = _values(spec, cells)
     tables = {"people.parquet": _people(spec, cells, values), "cells.parquet": _cells(spec, cells, values)}
@@ -68,16 +68,9 @@ def write_run(
         "files": files,
     }  # fmt: skip
     if account is not None:
-        manifest["api"] = {**account.as_dict(), "n_unseen_options": _n_unseen(answered, responder)}
+        manifest["api"] = account.as_dict()
     write_json(spec.path / "manifest.json", manifest)
     return manifest
-
-
-def _n_unseen(cells: Sequence[AnsweredCell], responder: Responder) -> int:
-    """How many options, over all answers read from first tokens, were not among the tokens that the server listed."""
-    listed = not responder.card.elicitation.startswith("verbalised")
-    answers = [cell.answer for cell in cells if cell.answer is not None and not cell.answer.n_samples]
-    return sum(int((answer.probabilities == 0).sum()) for answer in answers) if listed else 0
 
 
 def _values(spec: RunSpec, cells: Sequence[AnsweredCell]) -> list[Floats]:

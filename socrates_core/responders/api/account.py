@@ -39,6 +39,7 @@ class Account:
         self._price, self.limit_usd, self._folder = price, limit_usd, folder
         self._lines = list(_read_lines(folder / "spending.jsonl")) if folder else []
         self.n_failures = 0
+        self.n_unlisted = 0  # options that no listed first token began; together at most 1% of each answer
 
     @property
     def usd(self) -> float | None:
@@ -87,6 +88,7 @@ class Account:
         }
         return {
             **total, "usd": self.usd, "limit_usd": self.limit_usd, "n_failures": self.n_failures,
+            "n_unlisted_options": self.n_unlisted,
             "price": dict(vars(self._price)) if self._price else None,
             "served": sorted({str(line["served"]) for line in self._lines} - {""})[:MOST_SERVED],
         }  # fmt: skip

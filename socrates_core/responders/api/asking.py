@@ -106,6 +106,7 @@ class Round:
             self._miss(sent, str(unreadable), sent.raw)
         else:
             self._in_a_row = 0
+            self._account.n_unlisted += elicited.n_unlisted
             for oddity in elicited.oddities:
                 self._account.note(sent.question, oddity.cause, oddity.raw)
             yield sent.question, elicited.answer

@@ -15,6 +15,7 @@ from socrates_core.records import Answer, Decoding, Prompt, Question
 from socrates_core.responders.api.ask import Refused, Reply
 from socrates_core.responders.api.prices import find_price, most_tokens, rough_tokens
 from socrates_core.responders.api.read import (
+    Unlisted,
     Unreadable,
     first_token_answer,
     nothing_told,
@@ -27,6 +28,9 @@ from socrates_core.responders.api.read import (
 from socrates_core.responders.api.server import Elicitation, Service, served_model
 
 MOST_LISTED = 20  # first tokens that servers list
+THINKING = (
+    "chat_template_kwargs"  # of vLLM, SGLang and llama.cpp; other servers may refuse what they do not know
+)
 DRAW_TOKENS = 16  # a draw: room for a number and for "My answer is"
 OPTION_TOKENS, OBJECT_TOKENS = 16, 64  # one entry of a told distribution, and what stands around it
 PAPER_TEMPERATURE, PAPER_TOP_P = 0.6, 0.9
@@ -50,10 +54,11 @@ class Oddity:
 
 @dataclass(frozen=True)
 class Elicited:
-    """The answer to a question, and what was unreadable on the way."""
+    """The answer to a question, what was unreadable on the way, and how many options no listed token began."""
 
     answer: Answer
     oddities: tuple[Oddity, ...] = ()
+    n_unlisted: int = 0
 
 
 def choose_elicitation(asked: Elicitation, options: Sequence[str], decoding: Decoding) -> Way:
@@ -100,11 +105,17 @@ def estimate_usd(
 
 
 def most_used(way: Way, question: Question, service: Service) -> tuple[int, int]:
-    """More tokens than one question can take, read and written; a server may read the prompt anew for each draw."""
+    """More tokens than one question can take, read and written; a server may read the prompt again for each draw.
+
+    "auto" may draw after it has looked at first tokens in vain.
+    """
     read = most_tokens(_verbalised(question) if way == "verbalised" else question.prompt)
+    drawn = read * (1 if service.is_official else service.n_samples), DRAW_TOKENS * service.n_samples
     if way == "samples":
-        return read * (1 if service.is_official else service.n_samples), DRAW_TOKENS * service.n_samples
-    return read, 1 if way == "logprobs" else _room(question)
+        return drawn
+    if way == "verbalised":
+        return read, _room(question)
+    return (read + drawn[0], 1 + drawn[1]) if service.elicitation == "auto" else (read, 1)
 
 
 class Elicitor:
@@ -113,17 +124,25 @@ class Elicitor:
     def __init__(self, model: str, service: Service, decoding: Decoding) -> None:
         self._model, self._service, self._decoding = model, service, decoding
         self._one_by_one = False  # after a server refused to draw several at a time
+        self._lists_too_few = False  # after a server listed fewer first tokens than the options need
+        self._switches_thinking = not service.is_official  # until a server refuses the field
 
     def elicit(self, question: Question, ask: Ask) -> Elicited:
         """The answer to `question` through `ask`, which may raise. Raises Unreadable for a reply without it."""
         way = choose_elicitation(self._service.elicitation, question.options, self._decoding)
-        if way == "logprobs":
-            listed = {"logprobs": True, "top_logprobs": MOST_LISTED}
-            reply = ask(self._request(question.prompt, 1, **listed))
+        free = self._service.elicitation == "auto"
+        if way == "logprobs" and not (free and self._lists_too_few):
+            reply = self._ask(ask, question.prompt, 1, logprobs=True, top_logprobs=MOST_LISTED)
             tokens = read_first_token(reply.body)
-            return Elicited(first_token_answer(tokens, question.options, _n_read(reply)))
+            try:
+                answer, n_unlisted = first_token_answer(tokens, question.options, _n_read(reply))
+                return Elicited(answer, n_unlisted=n_unlisted)
+            except Unlisted:
+                if not free:
+                    raise
+                self._lists_too_few = len(tokens) < MOST_LISTED
         if way == "verbalised":
-            reply = ask(self._request(_verbalised(question), _room(question), temperature=0.0))
+            reply = self._ask(ask, _verbalised(question), _room(question), temperature=0.0)
             text = read_texts(reply.body)[0]
             try:
                 return Elicited(verbalised_answer(text, question.options, _n_read(reply)))
@@ -139,7 +158,7 @@ class Elicitor:
             wanted = 1 if self._one_by_one else self._service.n_samples - len(texts)
             seed = int(digest([question.prompt.messages(), len(texts)])[:7], 16)
             try:
-                reply = ask(self._draw(question.prompt, wanted, seed))
+                reply = self._draw(ask, question.prompt, wanted, seed)
             except Refused as refused:
                 if refused.for_all or wanted == 1:
                     raise
@@ -150,16 +169,30 @@ class Elicitor:
         answer, unread = sampled_answer(texts, question, n_read)
         return Elicited(answer, tuple(Oddity(reason, text) for reason, text in unread))
 
-    def _draw(self, prompt: Prompt, n: int, seed: int) -> dict[str, Any]:
+    def _draw(self, ask: Ask, prompt: Prompt, n: int, seed: int) -> Reply:
         paper = self._decoding == "paper"
         drawn = {"temperature": PAPER_TEMPERATURE, "top_p": PAPER_TOP_P} if paper else {}
-        return self._request(prompt, DRAW_TOKENS, seed=seed, n=n, **drawn)
+        return self._ask(ask, prompt, DRAW_TOKENS, seed=seed, n=n, **drawn)
+
+    def _ask(self, ask: Ask, prompt: Prompt, n_tokens: int, **more: Any) -> Reply:
+        """The reply to a request, asked again without the field for thinking by a server that refuses it."""
+        with_field = self._switches_thinking
+        try:
+            return ask(self._request(prompt, n_tokens, **more))
+        except Refused as refused:
+            if refused.for_all or not with_field:
+                raise
+        request = self._request(prompt, n_tokens, **more)
+        request.pop(THINKING, None)
+        reply = ask(request)
+        self._switches_thinking = False
+        return reply
 
     def _request(self, prompt: Prompt, n_tokens: int, **more: Any) -> dict[str, Any]:
         """The body of a chat completion; the real API has another name for its limit and no thinking to switch off."""
         official = self._service.is_official
         limit = {"max_completion_tokens" if official else "max_tokens": n_tokens}
-        thinking = {} if official else {"chat_template_kwargs": {"enable_thinking": False}}
+        thinking = {THINKING: {"enable_thinking": False}} if self._switches_thinking else {}
         said = [
             {**message, "content": message["content"].encode("utf-8", "replace").decode()}
             for message in prompt.messages()

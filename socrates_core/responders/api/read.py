@@ -19,11 +19,18 @@ MOST_SAID = 20_000  # characters of a drawn answer; at most 16 tokens were asked
 MOST_TOKENS = 10**9  # that a usage can say: no model reads or writes as many for one request
 MOST_CHARACTERS_A_TOKEN = 8  # on average; English has 4 to 5, other languages fewer
 MOST_LISTED = 1000  # first tokens of a reply; 20 were asked for
+THOUGHTS = ("reasoning_content", "reasoning")  # where servers put what a model thought before its answer
+UNKNOWN_SHARE = 0.01  # of the valid mass: the most that options without a listed token may have together
+SPELLINGS = 2  # first tokens of one option that may be missing from a list: with and without a space
 _OBJECT = re.compile(r"\A\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```\s*)?\Z", re.DOTALL)
 
 
 class Unreadable(Exception):
     """A reply without what was asked for; the message says what is missing."""
+
+
+class Unlisted(Unreadable):
+    """The listed first tokens leave open what some options have; draws can tell."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +69,31 @@ def read_receipt(body: Mapping[str, Any], prompt: Prompt) -> Receipt:
 
 
 def read_texts(body: Mapping[str, Any]) -> list[str]:
-    """What each choice of a reply says, empty where it says nothing. Raises Unreadable without any choice."""
+    """What each choice of a reply says, empty where it says nothing.
+
+    Raises Unreadable without any choice, and where the model thought until its limit and said nothing at all.
+    """
     try:
-        said = [choice["message"].get("content") for choice in body["choices"]]
+        messages = [choice["message"] for choice in body["choices"]]
+        said = [_text_of(message.get("content")) for message in messages]
     except (KeyError, TypeError, AttributeError) as error:
         raise Unreadable("The reply has no choices with messages.") from error
     if not said:
         raise Unreadable("The reply has no choices.")
-    return [_clean(text) if isinstance(text, str) else "" for text in said]
+    if not any(said) and any(message.get(name) for message in messages for name in THOUGHTS):
+        raise Unreadable(
+            "The model spent its limit of tokens on thinking and gave no answer. Switch its thinking off at the "
+            "server, or ask a model that answers at once."
+        )
+    return said
+
+
+def _text_of(content: object) -> str:
+    """A message's content as text, which some servers send as a list of parts."""
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    return _clean(content) if isinstance(content, str) else ""
 
 
 def read_usage(body: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -100,11 +124,16 @@ def read_first_token(body: Mapping[str, Any]) -> list[tuple[str, float]]:
     return found
 
 
-def first_token_answer(tokens: Sequence[tuple[str, float]], options: Sequence[str], n_tokens: int) -> Answer:
-    """The distribution over `options` [k] of which no two begin with the same character.
+def first_token_answer(
+    tokens: Sequence[tuple[str, float]], options: Sequence[str], n_tokens: int
+) -> tuple[Answer, int]:
+    """The distribution over `options` [k], no two of which begin alike, and how many of them were not listed.
 
-    Tokens that begin an option, spaces and capitals apart, count for it: " 5" and "5" are one answer. The valid mass
-    is what was seen for all options; an option that none of the listed tokens begins gets 0.
+    Tokens that begin an option, spaces and capitals apart, count for it: " 5" and "5" are one answer. A server lists
+    the likeliest tokens, so an option that none of them begins is not known to be 0: it has at most what the least
+    likely of them has, in each spelling, and all such options together at most what the list leaves. They share half
+    of that, which is wrong by at most the other half. The valid mass is what was seen of all options. Raises Unlisted
+    where that could be more than UNKNOWN_SHARE of the valid mass.
     """
     mass = np.zeros(len(options))
     begins = [option.casefold() for option in options]
@@ -113,9 +142,19 @@ def first_token_answer(tokens: Sequence[tuple[str, float]], options: Sequence[st
         for k, option in enumerate(begins):
             if said and option.startswith(said):
                 mass[k] += probability
-    total = float(mass.sum())
-    shares = mass / total if total > 0 else np.full(len(options), np.nan)
-    return Answer(shares, min(total, 1.0), n_tokens)
+    seen, unlisted = float(mass.sum()), mass == 0
+    listed = [probability for _, probability in tokens]
+    most = min(max(1 - sum(listed), 0.0), SPELLINGS * min(listed) * int(unlisted.sum()))
+    if seen > 0 and most > UNKNOWN_SHARE * seen:
+        raise Unlisted(
+            f"The server listed {len(tokens)} first tokens, and none of them begins {int(unlisted.sum())} of the "
+            f"{len(options)} answers, which could have up to {most:.2f} of the probability. Ask this server for "
+            "samples instead."
+        )
+    if seen > 0 and unlisted.any():
+        mass[unlisted] = most / (2 * unlisted.sum())
+    shares = mass / mass.sum() if seen > 0 else np.full(len(options), np.nan)
+    return Answer(shares, min(seen, 1.0), n_tokens), int(unlisted.sum()) if seen > 0 else 0
 
 
 def sampled_answer(
