@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -114,20 +114,28 @@ def stream(port: int, **headers: str) -> int:
         return refusal.response.status_code
 
 
-@contextmanager
-def serving(*arguments: str, **environment: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    port = free_port()
-    server = subprocess.Popen(
-        [*app_command(port), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=os.environ | environment,
-    )  # fmt: skip
+def answers(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Waits until the dashboard answers, or its process has ended."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
         try:
             DIRECT.open(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()
-            break
+            return
         except OSError:
             time.sleep(0.2)
+
+
+@contextmanager
+def serving(
+    *arguments: str, prefix: Sequence[str] = (), **environment: str
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A dashboard that the project's own command serves; `prefix` is what runs the command."""
+    port = free_port()
+    server = subprocess.Popen(
+        [*prefix, *app_command(port), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | environment,
+    )  # fmt: skip
+    answers(port, server)
     try:
         yield port, server
     finally:
