@@ -9,8 +9,21 @@ TOKEN = "SOCRATES_TOKEN"  # the environment variable with the dashboard's access
 
 
 def home() -> Path:
-    """The folder that holds everything: SOCRATES_HOME, or ~/.socrates."""
-    return Path(os.environ.get("SOCRATES_HOME") or Path.home() / ".socrates").expanduser().absolute()
+    """The folder that holds everything: SOCRATES_HOME, or ~/.socrates.
+
+    Raises UserError if it is there and cannot be read, as another user's.
+    """
+    path = Path(os.environ.get("SOCRATES_HOME") or Path.home() / ".socrates").expanduser().absolute()
+    try:
+        readable = not path.exists() or os.access(path, os.R_OK | os.X_OK)
+    except PermissionError:  # of a folder above it
+        readable = False
+    if not readable:
+        raise UserError(
+            f"The folder {str(path)!r} cannot be read (Permission denied). "
+            "Set SOCRATES_HOME to a folder of your own."
+        )
+    return path
 
 
 def folder(*parts: str) -> Path:
