@@ -73,7 +73,9 @@ def visit(
     source: str | None = None, **headers: str,
 ) -> Answer:  # fmt: skip
     """Asks the server at `address` under the name `host`, from the address `source`, and follows nothing."""
-    line = http.client.HTTPConnection(address, port, timeout=PATIENCE, source_address=source and (source, 0))
+    line = http.client.HTTPConnection(
+        address, port, timeout=PATIENCE, source_address=(source, 0) if source else None
+    )
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     line.request(
         method or ("POST" if data else "GET"), path, data.encode() or None,

@@ -17,6 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 LET_IN = "socrates.let_in"  # the key that the gate adds to the scope of a request that passes
 SECONDS = 10.0
 MOST = 512
+FEWEST = 32
+SESSION_FILES = 4  # that a websocket keeps open: its own and three of Streamlit's session
+OTHER_FILES = 512  # up to 128 sessions that Streamlit keeps for a while after their websocket, and all else
 BACKLOG = 100  # connections that are accepted in one go, before the oldest of them is read
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -46,6 +49,11 @@ class Connection(H11Protocol):
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self._stop_waiting()  # the gate answers at once, and a websocket that it lets in stays open
+        n_websockets = sum(not isinstance(each, Connection) for each in self.connections)
+        if (
+            n_websockets >= most_connections() * 3 // 4
+        ):  # the rest is for requests, such as the one to sign out
+            return self.transport.abort()
         super().handle_websocket_upgrade(event)
 
     def is_served(self) -> bool:
@@ -85,9 +93,11 @@ class Connection(H11Protocol):
 
 
 def most_connections() -> int:
-    """The limit of connections: half of the files that may be open, up to 512."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
+    """The limit of connections: what the limit of open files allows if all were websockets, up to 512."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST
+    return max(FEWEST, min(MOST, (files - OTHER_FILES) // SESSION_FILES))
 
 
 def raise_file_limit() -> None:
