@@ -69,18 +69,27 @@ class Answer:
 
 
 def visit(
-    port: int, path: str, host: str = "", *, data: str = "", method: str = "", address: str = "127.0.0.1",
-    source: str | None = None, **headers: str,
-) -> Answer:  # fmt: skip
+    port: int,
+    path: str,
+    host: str = "",
+    *,
+    data: str = "",
+    method: str = "",
+    address: str = "127.0.0.1",
+    source: str | None = None,
+    **headers: str,
+) -> Answer:
     """Asks the server at `address` under the name `host`, from the address `source`, and follows nothing."""
     line = http.client.HTTPConnection(
         address, port, timeout=PATIENCE, source_address=(source, 0) if source else None
     )
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     line.request(
-        method or ("POST" if data else "GET"), path, data.encode() or None,
+        method or ("POST" if data else "GET"),
+        path,
+        data.encode() or None,
         {"Host": f"{host or 'localhost'}:{port}"} | named,
-    )  # fmt: skip
+    )
     answer = line.getresponse()
     read = Answer(answer.status, answer.headers, answer.read().decode("utf-8", "replace"))
     line.close()
@@ -134,9 +143,12 @@ def serving(
     """A dashboard that the project's own command serves; `prefix` is what runs the command."""
     port = free_port()
     server = subprocess.Popen(
-        [*prefix, *app_command(port), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [*prefix, *app_command(port), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         env=os.environ | environment,
-    )  # fmt: skip
+    )
     answers(port, server)
     try:
         yield port, server
@@ -227,9 +239,13 @@ def test_an_address_that_lets_others_in_needs_a_token(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "socrates_core", "app", "--port", str(free_port()), *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
         env=os.environ | {"SOCRATES_TOKEN": token},
-    )  # fmt: skip
+    )
     assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -27,9 +28,14 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 def start_app(port: int, prefix: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
     """The command, until it ends by itself."""
     return subprocess.run(
-        [*prefix, *app_command(port)], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        [*prefix, *app_command(port)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
         env=os.environ | environment,
-    )  # fmt: skip
+    )
 
 
 def end(*commands: subprocess.Popen[bytes]) -> None:
@@ -77,6 +83,25 @@ def proxy() -> Iterator[tuple[str, list[bytes]]]:
     listening.close()
 
 
+@pytest.fixture
+def other_program() -> Iterator[http.server.HTTPServer]:
+    """A server on this machine that answers everything with 200."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
 def test_a_proxy_of_the_environment_sees_nothing_and_hides_nothing(
     home: Path, proxy: tuple[str, list[bytes]]
 ) -> None:
@@ -86,6 +111,38 @@ def test_a_proxy_of_the_environment_sees_nothing_and_hides_nothing(
         again = start_app(free_port(), **dict.fromkeys(names, address))
         assert (again.returncode, again.stdout) == (0, f"http://localhost:{port}\n"), again.stderr
         assert len(servers_of(home)) == 1 and (home / "dashboard.json").exists()
+    assert sent == []
+
+
+ASKING = """
+import sys, urllib.request
+import requests
+import socrates_core
+from huggingface_hub import get_session
+address = sys.argv[1]
+with urllib.request.urlopen(address) as answer:
+    statuses = [answer.status]
+print(statuses + [requests.get(address).status_code, get_session().get(address).status_code])
+"""
+
+
+@pytest.mark.parametrize("excepted", ["", "example.org"])
+def test_a_proxy_of_the_environment_sees_nothing_of_a_hub_on_this_machine(
+    proxy: tuple[str, list[bytes]], other_program: http.server.HTTPServer, excepted: str
+) -> None:
+    address, sent = proxy
+    names = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+    for host in ("127.0.0.1", "localhost"):
+        done = subprocess.run(
+            [sys.executable, "-c", ASKING, f"http://{host}:{other_program.server_port}/"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            env=os.environ | dict.fromkeys(names, address) | {"NO_PROXY": excepted, "no_proxy": ""},
+        )
+        assert done.stdout == "[200, 200, 200]\n", done.stderr
     assert sent == []
 
 
@@ -121,26 +178,16 @@ def test_a_paused_dashboard_is_named_within_seconds(home: Path) -> None:
         assert command.wait(PATIENCE) == 0 and not server.is_running()
 
 
-def test_a_note_that_names_another_process_is_not_believed(home: Path) -> None:
+def test_a_note_that_names_another_process_is_not_believed(
+    home: Path, other_program: http.server.HTTPServer
+) -> None:
     """As after a restart of the machine: the process id in the note belongs to another program, which answers."""
-
-    class Answering(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    threading.Thread(target=other.serve_forever, daemon=True).start()
     home.mkdir()
-    note = {"host": "localhost", "port": other.server_port, **vars(owner_of(os.getpid()))}
+    note = {"host": "localhost", "port": other_program.server_port, **vars(owner_of(os.getpid()))}
     (home / "dashboard.json").write_text(json.dumps(note))
     with serving() as (port, _):
         assert len(servers_of(home)) == 1
         assert json.loads((home / "dashboard.json").read_text())["port"] == port
-    other.shutdown()
 
 
 def test_a_note_is_removed_by_its_own_dashboard_alone(home: Path) -> None:
@@ -189,9 +236,14 @@ def refusal(port: int, prefix: Sequence[str], home: Path, *arguments: str) -> st
     """The sentence with which a command ends on a home that it cannot use."""
     command = [*prefix, *(app_command(port) if not arguments else [*app_command(port)[:3], *arguments])]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
         env=os.environ | {"SOCRATES_HOME": str(home), "HOME": "/nonexistent"},
-    )  # fmt: skip
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     return done.stderr
 

@@ -259,14 +259,37 @@ def test_no_other_program_can_listen_where_a_browser_looks_for_localhost(guarded
 
 def test_odd_paths_answer_nothing_without_the_token(guarded: int) -> None:
     odd = [
-        "/media/", "/media/..%2f..%2fetc%2fpasswd", "/media/x.csv?file=/etc/passwd", "/_stcore/", "/_stcore/metrics",
-        "/_stcore/health/", "/_stcore/health/../host-config", "/_stcore/health%2f..%2fhost-config",
-        "/_stcore//health", "/%5fstcore/host-config", "/_stcore/script-health-check", "/_stcore/upload_file/a/b",
-        "/_stcore/agent", "/_stcore/bidi-components/x/y.js", "/component/", "/component/x/../../../etc/passwd",
-        "/static/", "/static/../../app.py", "/static/%2e%2e/%2e%2e/app.py", "/app/static/x", "/%00", "/.git/config",
-        "/access/../media/x", "//media/x", "/\\media", "/media/;/x", "/oauth2callback", "/auth/login",
-        "/access/leave/../../media/x", "/access/x",
-    ]  # fmt: skip
+        "/media/",
+        "/media/..%2f..%2fetc%2fpasswd",
+        "/media/x.csv?file=/etc/passwd",
+        "/_stcore/",
+        "/_stcore/metrics",
+        "/_stcore/health/",
+        "/_stcore/health/../host-config",
+        "/_stcore/health%2f..%2fhost-config",
+        "/_stcore//health",
+        "/%5fstcore/host-config",
+        "/_stcore/script-health-check",
+        "/_stcore/upload_file/a/b",
+        "/_stcore/agent",
+        "/_stcore/bidi-components/x/y.js",
+        "/component/",
+        "/component/x/../../../etc/passwd",
+        "/static/",
+        "/static/../../app.py",
+        "/static/%2e%2e/%2e%2e/app.py",
+        "/app/static/x",
+        "/%00",
+        "/.git/config",
+        "/access/../media/x",
+        "//media/x",
+        "/\\media",
+        "/media/;/x",
+        "/oauth2callback",
+        "/auth/login",
+        "/access/leave/../../media/x",
+        "/access/x",
+    ]
     for path in odd:
         for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
             answer = visit(guarded, path, method=method)
@@ -278,10 +301,18 @@ def test_nothing_is_listed_or_read_through_odd_paths_with_the_token(guarded: int
     name, cookie = sign_in(guarded)
     shell = visit(guarded, "/", name, Cookie=cookie).text
     for path in (
-        "/media/", "/media/..%2f..%2fetc%2fpasswd", "/static/../../app.py", "/static/%2e%2e/%2e%2e/app.py",
-        "/component/x/../../../etc/passwd", "/component/x/%2e%2e/%2e%2e/etc/passwd", "/static//etc/passwd",
-        "/app/static/app.py", "/.streamlit/config.toml", "/%00", "/static/%5c..%5capp.py",
-    ):  # fmt: skip
+        "/media/",
+        "/media/..%2f..%2fetc%2fpasswd",
+        "/static/../../app.py",
+        "/static/%2e%2e/%2e%2e/app.py",
+        "/component/x/../../../etc/passwd",
+        "/component/x/%2e%2e/%2e%2e/etc/passwd",
+        "/static//etc/passwd",
+        "/app/static/app.py",
+        "/.streamlit/config.toml",
+        "/%00",
+        "/static/%5c..%5capp.py",
+    ):
         answer = visit(guarded, path, name, Cookie=cookie)
         assert answer.status in (400, 403, 404) or answer.text == shell, (
             path,

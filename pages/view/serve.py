@@ -46,7 +46,13 @@ def serve(host: str, port: int) -> None:
         backlog=connections.BACKLOG,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run(sockets=connections.listen(host, port))
+    try:
+        sockets = connections.listen(host, port)
+    except OSError as error:
+        sys.exit(
+            f"The dashboard cannot listen on port {port} of {host!r} and of localhost ({error.strerror})."
+        )
+    uvicorn.Server(config).run(sockets=sockets)
 
 
 if __name__ == "__main__":
