@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -24,11 +24,6 @@ from tests.test_gate import SECRET, STREAM, answers, browser, free_port, serving
 from tests.test_walk import CHROMIUM
 
 __all__ = ["browser"]
-in_chromium = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("walk"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
-]
 
 
 class Listener(http.server.ThreadingHTTPServer):
@@ -188,6 +183,23 @@ def test_a_browser_on_this_machine_gets_a_random_name_from_any_address(guarded: 
         guarded, "/access", address, data=f"token={SECRET}", address=address, X_Forwarded_For="203.0.113.9"
     )
     assert forged.status == 303 and not forged.cookie  # a claim of another address is not believed
+
+
+def test_no_link_leads_elsewhere_after_signing_in(guarded: int) -> None:
+    """A browser drops tabs and line breaks from a link, so `/<tab>/evil.example` would become another server's."""
+    for page in (
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "\t//evil.example",
+        "x:y",
+    ):
+        entered = visit(guarded, "/access", data=f"token={SECRET}&next={quote(page)}")
+        moved = urlsplit(entered.headers["location"])
+        arrived = visit(guarded, f"{moved.path}?{moved.query}", moved.hostname or "")
+        target = arrived.text.split("url=")[1].split('"')[0]
+        assert target == "/" or target.startswith(("/%09/", "/%0A/")), (page, target)
 
 
 def test_signing_out_ends_the_session_and_closes_its_websockets(guarded: int) -> None:

@@ -131,18 +131,16 @@ class Gate:
 
     def _redeem(self, request: Request) -> Response:
         """Sets the cookie on a session's own name for a browser that brings its ticket."""
-        ticket, page = (
-            request.query_params.get("ticket", ""),
-            _own_path(request.query_params.get("next", "/")),
-        )
-        if request.url.path != ENTRY or request.method != "GET":
-            return (
-                _to_localhost(request.scope) if request.method == "GET" else _refused("Sign in first.", 401)
-            )
+        if request.method != "GET":
+            return _refused("Sign in first.", 401)
+        if request.url.path != ENTRY:
+            return _to_localhost(request.scope)
+        ticket, page = (request.query_params.get(key, "") for key in ("ticket", "next"))
+        page = _own_path(page)
         session = self._sessions.redeem(ticket, _name_in(request.scope), _peer(request.scope))
         if session is None:
             return _to_localhost(request.scope)
-        # Not a redirect: the way here began at another name, so its requests would carry no cookie that is strict.
+        # Not a redirect: this request began at another name, and on its redirects browsers send no strict cookie.
         moving = f'<meta http-equiv="refresh" content="0; url={html.escape(page)}">'
         link = f'<p><a href="{html.escape(page)}">Open the dashboard</a></p>'
         return self._with_cookie(_page("You are signed in.", body=link, head=moving), session)
@@ -156,15 +154,12 @@ class Gate:
         return answer
 
     def _leave(self, request: Request, session: Session | None) -> Response:
+        has_random_name = RANDOM_NAME.fullmatch(_name_in(request.scope))
         if session:
             self._sessions.end(session)
-        elif RANDOM_NAME.fullmatch(_name_in(request.scope)):
+        elif has_random_name:
             return _to_localhost(request.scope)
-        back = (
-            f"http://localhost{_port(request.scope)}/"
-            if RANDOM_NAME.fullmatch(_name_in(request.scope))
-            else "/"
-        )
+        back = f"http://localhost{_port(request.scope)}/" if has_random_name else "/"
         answer = _page("You are signed out.", body=f'<p><a href="{html.escape(back)}">Sign in again</a></p>')
         answer.delete_cookie(self._cookie, path="/", httponly=True, samesite="strict")
         answer.headers["cache-control"] = "no-store"
@@ -236,8 +231,9 @@ def _is_of_this_machine(address: str) -> bool:
 
 
 def _own_path(page: str) -> str:
-    """A path of this server, no matter what a form says."""
-    return page if page.startswith("/") and not page.startswith(("//", "/\\", ENTRY)) else "/"
+    """A path of this server, no matter what a form says; a browser would drop a tab or line break and read on."""
+    quoted = quote(page, safe="/%?=&+,:;@!$'()*[]~")
+    return quoted if page.startswith("/") and not page.startswith(("//", "/\\", ENTRY)) else "/"
 
 
 def _same(text: str, right: str) -> bool:

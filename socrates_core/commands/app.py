@@ -66,7 +66,7 @@ def app(
 
 
 def _serve(note: Path, host: str, port: int, lock: int) -> None:
-    """Runs the server until it ends. It inherits the lock, which is so held for as long as either of both lives."""
+    """Runs the server until it ends. It inherits the lock, so the lock is held while either of them lives."""
     if not 1024 <= port <= 65535:
         raise UserError(f"The port {port!r} is not usable; choose one from 1024 to 65535.")
     _check_token(host)
