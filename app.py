@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.view.announce import announce_jobs
+from pages.view.sign_out import show_sign_out
 from pages.view.state import PAGES
 from pages.view.text import show_error
 from socrates_core.errors import UserError, disk_sentence
@@ -44,6 +45,7 @@ page = st.navigation(
     }
 )
 announce_jobs()
+show_sign_out()
 try:
     check_home()
     page.run()

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from streamlit.testing.v1 import AppTest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
+from socrates_core.commands.app import DIRECT
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.corpus.near import near_study
 from socrates_core.corpus.search import search
@@ -149,7 +149,7 @@ def served() -> Iterator[int]:
 def wait_for(address: str) -> None:
     for _ in range(300):
         try:
-            urllib.request.urlopen(address, timeout=1).read()
+            DIRECT.open(address, timeout=1).read()
             return
         except OSError:
             time.sleep(0.2)
@@ -173,7 +173,7 @@ async def one_person(port: int, asked: list[Visit]) -> list[tuple[str, float, bo
     """For each visit its name, the milliseconds from the request to the end of the script, and whether it failed."""
     told = []
     address = f"ws://localhost:{port}/_stcore/stream"
-    async with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None) as line:
+    async with connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None, proxy=None) as line:
         for title, page, parameters in asked:
             start = time.perf_counter()
             request = BackMsg()

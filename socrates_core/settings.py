@@ -20,6 +20,9 @@ def check_home() -> None:
     path = home()
     try:
         mode = path.stat().st_mode
+        folders = [path, *path.glob("*/")]
+    except PermissionError:  # of a folder above it
+        mode, folders = 0, [path]
     except OSError:  # not made yet, or `folder` says what is wrong with it
         return
     if os.name == "posix" and mode & stat.S_IWOTH:
@@ -27,7 +30,7 @@ def check_home() -> None:
             f"Every user of this machine can write into {str(path)!r}, and so make it run things as you. "
             f"Take that right away: chmod o-w {shlex.quote(str(path))}"
         )
-    for each in (path, *path.glob("*/")):
+    for each in folders:
         if not os.access(each, os.R_OK | os.X_OK):
             raise UserError(
                 f"The folder {str(each)!r} cannot be read. Each person needs a home of their own: set SOCRATES_HOME to "

@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from socrates_core.commands.app import DIRECT
 from socrates_core.jobs.store import Job, read_job
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -78,7 +78,7 @@ def served(home: Path) -> Iterator[int]:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read()
+            DIRECT.open(f"http://localhost:{port}/_stcore/health", timeout=1).read()
             break
         except OSError:
             time.sleep(0.2)

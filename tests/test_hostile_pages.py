@@ -152,3 +152,4 @@ def test_no_text_becomes_code_on_any_page(quiet_home: Path, tmp_path: Path, brow
     page.wait_for_timeout(300)
     assert ran and page.evaluate(RUN_BY_NOW)
     served.terminate()
+    served.wait(PATIENCE)

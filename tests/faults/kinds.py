@@ -19,7 +19,7 @@ from accelerate import Accelerator
 
 from pages.view.state import PAGES
 from socrates_core.__main__ import app
-from socrates_core.commands.app import _running_address
+from socrates_core.commands.app import read_note
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.topics import map_path, read_map
 from socrates_core.drafts import store as drafts
@@ -165,7 +165,7 @@ def _of_models(home: Path) -> list[Kind]:
         Kind("topic map", "", {"cache/topics/*.parquet": "needed"}, lambda: [],
              lambda: read_map(["made", "starter"]) is None or map_path(["made", "starter"]), PAGES.map),
         Kind("the dashboard's note", "", {"dashboard.json": "optional"}, lambda: [],
-             lambda: _running_address(home / "dashboard.json"), PAGES.studies),
+             lambda: read_note(home / "dashboard.json"), PAGES.studies),
     ]  # fmt: skip
 
 

@@ -4,13 +4,13 @@ import os
 import signal
 import socket
 import subprocess
-import urllib.request
 
 import numpy as np
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from socrates_core.commands.app import DIRECT
 from socrates_core.drafts import store as drafts
 from tests.conftest import PATIENCE
 from tests.faults.trials import FULL, TRIALS, command, fault, start, wait_until
@@ -39,7 +39,7 @@ def serve(port: int) -> subprocess.Popen[str]:
 
     def answers() -> bool:
         try:
-            return bool(urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2).read())
+            return bool(DIRECT.open(f"http://localhost:{port}/_stcore/health", timeout=2).read())
         except OSError:
             return False
 

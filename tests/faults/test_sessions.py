@@ -73,6 +73,7 @@ def test_people_side_by_side_see_no_error(
     ]  # fmt: skip
     took = asyncio.run(people([(f"http://localhost:{port}/{path}", title) for path, title in paths]))
     served.terminate()
+    served.wait(PATIENCE)
     end_worker()
     middle, most = np.percentile(took, [50, 95])
     record_property("trials", len(took))
