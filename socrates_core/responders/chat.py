@@ -6,26 +6,22 @@ transformers is loaded.
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, clipped, quoted
 from socrates_core.files import read_json
 from socrates_core.records import Prompt
 from socrates_core.responders.folder import ModelFolder, read_config
+from socrates_core.responders.rendering import ChatTemplate, Conversation, PromptRefused
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 
 BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
-TODAY = datetime(2024, 7, 26)  # told to templates that print a date, so that answers do not change daily
 PROBE = Prompt("You answer surveys.", "How are you?")
 CHUNK = 256
 NO_WIDTH = "\u200b"
@@ -51,7 +47,7 @@ class Chat:
         self._settings = _settings(path)
         self._tokenizer = _load_tokenizer(path)
         self._control = NOTHING
-        self._template = _compile(path, self._settings)
+        self._template = _open_template(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
         self._control = self._control_tokens()
         merged = " system-in-user" if self._merge_system else ""
@@ -62,23 +58,21 @@ class Chat:
         """The whole text that the model continues, up to where its answer begins.
 
         A control token that the prompt's own text spells out is broken by a space without width, so that no study can
-        end a turn or begin another.
+        end a turn or begin another. Raises UserError where the template cannot be used.
         """
-        prompt = self._harmless(prompt)
+        return self.render_all([prompt])[0]
+
+    def render_all(self, prompts: Sequence[Prompt]) -> list[str]:
+        """What `render` gives for each prompt, in much less time."""
+        harmless = [self._harmless(prompt) for prompt in prompts]
         if self._template is None:
-            told = [*(f"{asked}\n\nAnswer:\n{answered}" for asked, answered in prompt.shots), prompt.user]
-            return "\n\n".join(part for part in (prompt.system, *told) if part) + "\n\nAnswer:\n"
-        messages = prompt.messages()
-        if self._merge_system:
-            _, first, *others = messages
-            merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
-            messages = [{"role": "user", "content": merged}, *others]
-        return self._apply(messages, answer_next=True)
+            return [_as_paragraphs(prompt) for prompt in harmless]
+        return self._apply([self._messages(prompt) for prompt in harmless], answer_next=True)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
         """The token ids of each rendered prompt."""
         for start in range(0, len(prompts), CHUNK):
-            yield from self._encode([self.render(prompt) for prompt in prompts[start : start + CHUNK]])
+            yield from self._encode(self.render_all(prompts[start : start + CHUNK]))
 
     @lru_cache(maxsize=256)  # noqa: B019  # as long-lived as the model
     def tree(self, options: tuple[str, ...]) -> AnswerTree:
@@ -136,18 +130,25 @@ class Chat:
         encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
-    def _apply(self, messages: list[dict[str, str]], *, answer_next: bool) -> str:
-        """The chat template's text for `messages`, with thinking switched off where the template knows it."""
+    def _messages(self, prompt: Prompt) -> Conversation:
+        messages = prompt.messages()
+        if not self._merge_system:
+            return messages
+        _, first, *others = messages
+        merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
+        return [{"role": "user", "content": merged}, *others]
+
+    def _apply(self, conversations: Sequence[Conversation], *, answer_next: bool) -> list[str]:
+        """The chat template's texts, with thinking switched off where the template knows it."""
         assert self._template is not None
-        special = {key: value for key, value in self._settings.items() if key.endswith("_token")}
-        return str(self._template.render(
-            **special, messages=messages, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
-        ))  # fmt: skip
+        return self._template.render(
+            conversations, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
+        )
 
     def _keeps_system(self) -> bool:
         try:
-            return PROBE.system in self._apply(PROBE.messages(), answer_next=True)
-        except TemplateError:
+            return PROBE.system in self._apply([PROBE.messages()], answer_next=True)[0]
+        except PromptRefused:
             return False
 
     def _end_tokens(self, path: Path) -> NDArray[np.int64]:
@@ -161,7 +162,7 @@ class Chat:
         named.add(self.end)
         if self._template is not None:
             user = {"role": "user", "content": PROBE.user}
-            text = self._apply([user, {"role": "assistant", "content": "Fine"}], answer_next=False)
+            (text,) = self._apply([[user, {"role": "assistant", "content": "Fine"}]], answer_next=False)
             after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
             if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
                 named.add(after.ids[0])
@@ -204,25 +205,28 @@ def _load_tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def _compile(path: Path, settings: dict[str, Any]) -> Any:
-    """The chat template as a Jinja template in a sandbox, or None where the model has none."""
+def _as_paragraphs(prompt: Prompt) -> str:
+    """The text for a model without a template."""
+    answered = [f"{question}\n\nAnswer:\n{answer}" for question, answer in prompt.shots]
+    return "\n\n".join(part for part in (prompt.system, *answered, prompt.user) if part) + "\n\nAnswer:\n"
+
+
+def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
+    """The model's chat template, or None where it has none. Raises UserError where it cannot be read."""
+    file = path / "chat_template.jinja"
+    where = repr(str(file if file.exists() else path / "tokenizer_config.json"))
     source = settings.get("chat_template")
-    if isinstance(source, list):
-        source = {each["name"]: each["template"] for each in source}.get("default")
-    if (path / "chat_template.jinja").exists():
-        source = (path / "chat_template.jinja").read_text(encoding="utf-8")
-    if not source:
-        return None
-    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    sandbox.globals |= {"raise_exception": _refuse, "strftime_now": TODAY.strftime}
     try:
-        return sandbox.from_string(source)
-    except TemplateError as error:
-        raise UserError(f"The chat template in {str(path)!r} cannot be read ({error}).") from error
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
+        if file.exists():
+            source = file.read_text(encoding="utf-8")
+        elif isinstance(source, list):
+            source = {each["name"]: each["template"] for each in source}.get("default")
+        if source is not None and not isinstance(source, str):
+            raise TypeError(f"it is {quoted(source)}, which is no text")
+    except EDITED as error:
+        raise UserError(f"The chat template in {where} cannot be read ({clipped(str(error))}).") from error
+    special = {key: value for key, value in settings.items() if key.endswith("_token")}
+    return ChatTemplate(source, where, special) if source else None
 
 
 def _digit_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
