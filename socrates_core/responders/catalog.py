@@ -7,9 +7,9 @@ from typing import Literal
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
+from socrates_core.responders.adapter_settings import check_adapter
 from socrates_core.responders.folder import (
     HUB_ID,
-    check_adapter,
     context_length,
     find_model,
     installed_names,

@@ -10,6 +10,7 @@ from typing import Any
 from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.prompts import TEMPLATE
+from socrates_core.responders.adapter_settings import check_adapter
 from socrates_core.responders.weights import check_counts, tensor_shapes
 from socrates_core.settings import folder, home
 
@@ -72,25 +73,6 @@ def open_folder(name: str, *, weights: bool = True) -> ModelFolder:
             f"The base model of the adapter {str(path)!r} is {str(base)!r}, which is no whole model."
         )
     return ModelFolder(base, path)
-
-
-def check_adapter(path: Path) -> dict[str, Any]:
-    """The settings of the LoRA adapter in `path`. Raises UserError where they or its weights cannot be used."""
-    settings = read_settings(path / "adapter_config.json")
-    if not isinstance(settings.get("base_model_name_or_path"), str):
-        raise UserError(f"{str(path / 'adapter_config.json')!r} does not name a 'base_model_name_or_path'.")
-    beyond = [key for key in ("modules_to_save", "use_dora", "auto_mapping") if settings.get(key)]
-    if settings.get("peft_type") != "LORA" or beyond:
-        other = beyond[0] if beyond else quoted(settings.get("peft_type"))
-        raise UserError(
-            f"The adapter in {str(path)!r} is not plain LoRA ({other}). "
-            "Merge it into its base model and give the merged folder."
-        )
-    if not (path / "adapter_model.safetensors").exists():
-        raise UserError(
-            f"The adapter folder {str(path)!r} has no 'adapter_model.safetensors'. Copy it there."
-        )
-    return settings
 
 
 def find_model(name: str, *, weights: bool = True) -> Path:

@@ -18,6 +18,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 LONGEST_HEADER = 32 << 20  # bytes of one file; 100,000 tensors take about 12 MB
 MOST_TENSORS = 250_000  # in all files; the largest published models have some 100,000
+MOST_VALUES = 100_000  # in a configuration
 LARGEST_EMPTY = 1 << 31
 USUAL = 64  # a count up to this is built in no time, whatever the weights hold
 PER_PART = 4  # counts above it: at most so many for each numbered part of the weights
@@ -84,9 +85,13 @@ def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
     parts = {number for name in shapes for number in NUMBER.findall(name)}
     most = min(max(USUAL, PER_PART * (1 + len(parts))), MOST)
     extents = {extent for shape in shapes.values() for extent in shape if extent <= MOST}
-    for key, count in _integers(config):
+    for place, (key, count) in enumerate(_values(config)):
+        if place == MOST_VALUES:
+            raise UserError(
+                f"{str(path / 'config.json')!r} has more than {MOST_VALUES:,} values. Copy it there again."
+            )
         name = key.rpartition(".")[2]
-        if not COUNTS.search(name) or SIZES.search(name) or count <= most:
+        if not isinstance(count, int) or count <= most or not COUNTS.search(name) or SIZES.search(name):
             continue
         if "expert" in name and count in extents:  # in one tensor for all of a layer's experts
             continue
@@ -96,13 +101,13 @@ def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
         )
 
 
-def _integers(stored: object, key: str = "") -> Iterator[tuple[str, int]]:
-    """Every whole number in what a JSON file holds, with the keys that lead to it; those of a list have its key."""
+def _values(stored: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every value in what a JSON file holds, with the keys that lead to it; those of a list have its key."""
     if isinstance(stored, dict):
         for name, value in stored.items():
-            yield from _integers(value, f"{key}.{name}" if key else str(name))
+            yield from _values(value, f"{key}.{name}" if key else str(name))
     elif isinstance(stored, list):
         for value in stored:
-            yield from _integers(value, key)
-    elif isinstance(stored, int):
+            yield from _values(value, key)
+    else:
         yield key, stored
