@@ -48,8 +48,8 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_plain_text(path: Path, most: int | None = None) -> str:
-    """The text of a file of at most `most` bytes.
+def read_plain_bytes(path: Path, most: int | None = None) -> bytes:
+    """What a file of at most `most` bytes holds.
 
     Raises OSError or ValueError where it cannot be read, is longer, or is no plain file: opening a named pipe waits
     for ever, and a device has no end.
@@ -59,7 +59,7 @@ def read_plain_text(path: Path, most: int | None = None) -> str:
         raise OSError("it is no plain file")
     if most is not None and kept.st_size > most:
         raise ValueError(f"it has {kept.st_size:,} bytes, and {most:,} are the most")
-    return path.read_text(encoding="utf-8")
+    return path.read_bytes()
 
 
 def read_json(path: Path, *, most: int | None = None) -> Any:
@@ -68,7 +68,7 @@ def read_json(path: Path, *, most: int | None = None) -> Any:
     Raises UserError where it is missing, longer, no plain file, damaged or of a later version's format.
     """
     try:
-        stored = json.loads(read_plain_text(path, most))
+        stored = json.loads(read_plain_bytes(path, most).decode("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"The file {str(path)!r} is missing.") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 from socrates_core.errors import UserError, quoted
 from socrates_core.files import read_json
-from socrates_core.responders.weights import Shapes, tensor_shapes
+from socrates_core.responders.weights import Shapes, check_plain, tensor_shapes
 
 WEIGHTS = "adapter_model.safetensors"
 LONGEST = 4 << 20  # bytes of the settings
@@ -37,6 +37,7 @@ FIRST_MATRIX = re.compile(r"(?P<layer>.+)\.lora_(A|embedding_A)(\.weight)?")
 
 def check_adapter(path: Path) -> dict[str, Any]:
     """The settings of the LoRA adapter in `path`. Raises UserError where they or its weights cannot be used."""
+    check_plain(path)
     file = path / "adapter_config.json"
     settings = read_json(file, most=LONGEST)
     if not isinstance(settings, dict) or not isinstance(settings.get("base_model_name_or_path"), str):

@@ -10,13 +10,14 @@ from socrates_core.files import read_json
 from socrates_core.responders.adapter_settings import check_adapter
 from socrates_core.responders.folder import (
     HUB_ID,
+    check_folder,
     context_length,
     find_model,
     installed_names,
     is_folder,
     open_folder,
-    read_config,
 )
+from socrates_core.responders.weights import INDEX, check_index
 from socrates_core.seen.record import SAW_170, seen_of
 
 ModelKind = Literal["stand-in", "baseline", "local", "hub", "api"]
@@ -79,7 +80,7 @@ def folder_card(name: str) -> ModelCard:
     try:
         _require_base(path)
         folder = open_folder(name, weights=False)
-        limit, title = context_length(read_config(folder.base)), str(folder.card.get("title") or name)
+        limit, title = context_length(check_folder(folder.base)), str(folder.card.get("title") or name)
     except UserError as error:
         return ModelCard(name, name, "local", str(path), size, False, None, "Unknown.", str(error))
     return ModelCard(name, title, "local", str(path), size, True, limit, _note(name))
@@ -92,8 +93,10 @@ def folder_size(path: Path) -> int:
 
 def fetched(hub_id: str) -> Path | None:
     """The folder of a hub model whose weights are all on this machine; None before they are."""
-    index = _cached(hub_id, "model.safetensors.index.json")
-    files = set(read_json(index).get("weight_map", {}).values()) if index else {"model.safetensors"}
+    index = _cached(hub_id, INDEX)
+    if index:
+        check_index(index.parent)
+    files = set(read_json(index)["weight_map"].values()) if index else {"model.safetensors"}
     found = [_cached(hub_id, file) for file in files]
     return found[0].parent if found and found[0] and all(found) else None
 

@@ -11,7 +11,7 @@ from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.prompts import TEMPLATE
 from socrates_core.responders.adapter_settings import check_adapter
-from socrates_core.responders.weights import check_counts, tensor_shapes
+from socrates_core.responders.weights import check_counts, check_index, check_plain, tensor_shapes
 from socrates_core.settings import folder, home
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -131,6 +131,7 @@ def check_folder(path: Path) -> dict[str, Any]:
     Raises UserError without configuration or safetensors weights, for weights stored as pickle or quantised,
     for code that the model brings along, and for models that do not predict the next token.
     """
+    check_plain(path)
     config = read_config(path)
     settings = path / "tokenizer_config.json"
     if config.get("auto_map") or (settings.exists() and read_settings(settings).get("auto_map")):
@@ -158,6 +159,11 @@ def check_folder(path: Path) -> dict[str, Any]:
             f"The model in {str(path)!r} is a {quoted(named[0])}, which does not predict the next word. "
             "Use a causal language model (its architecture ends in 'ForCausalLM')."
         )
+    if (path / "adapter_config.json").exists():  # transformers would open the model that this names
+        raise UserError(
+            f"{str(path)!r} holds a whole model and the settings of an adapter. Keep the adapter in its own folder."
+        )
+    check_index(path)
     check_counts(path, config, tensor_shapes(path))
     return config
 
@@ -200,7 +206,7 @@ def revision(folder: ModelFolder) -> str:
     paths = [folder.base, *([folder.adapter] if folder.adapter else [])]
     return digest([
         (file.name, _cached_digest(file))
-        for path in paths for pattern in CONTENT for file in sorted(path.glob(pattern))
+        for path in paths for pattern in CONTENT for file in sorted(path.glob(pattern)) if file.is_file()
     ])[:16]  # fmt: skip
 
 

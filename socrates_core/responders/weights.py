@@ -13,9 +13,11 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from socrates_core.errors import UserError, clipped, quoted
+from socrates_core.files import read_json
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+INDEX = "model.safetensors.index.json"
 LONGEST_HEADER = 32 << 20  # bytes of one file; 100,000 tensors take about 12 MB
 MOST_TENSORS = 250_000  # in all files; the largest published models have some 100,000
 MOST_VALUES = 100_000  # in a configuration
@@ -75,6 +77,34 @@ def _check_header_length(file: Path) -> None:
 
 def _damaged(file: Path, cause: str) -> UserError:
     return UserError(f"The weights in {str(file)!r} are damaged ({cause}). Copy the file there again.")
+
+
+def check_plain(path: Path) -> None:
+    """Raises UserError where a file of the model in `path` is a pipe, a device, a folder or a link that leads nowhere.
+
+    Links to files are followed, since the hub's cache consists of them.
+    """
+    for file in sorted(path.iterdir()):
+        if file.suffix in (".json", ".jinja", ".safetensors", ".model") and not file.is_file():
+            raise UserError(f"{str(file)!r} is no plain file. Copy the model's file there again.")
+
+
+def check_index(path: Path) -> None:
+    """Raises UserError where the list of a model's weights names anything but safetensors files of its folder."""
+    index = path / INDEX
+    if not index.exists():
+        return
+    stored = read_json(index, most=LONGEST_HEADER)
+    files = stored.get("weight_map") if isinstance(stored, dict) else None
+    if not isinstance(files, dict) or not all(map(is_name_of_weights, files.values())):
+        raise UserError(
+            f"{str(index)!r} is no list of the safetensors files next to it. Copy it there again."
+        )
+
+
+def is_name_of_weights(name: object) -> bool:
+    """Whether it is the name of a safetensors file, and no path."""
+    return isinstance(name, str) and name.endswith(".safetensors") and not set(name) & set("/\\\0")
 
 
 def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:

@@ -11,7 +11,7 @@ from socrates_core.corpus.splits import UNITS, Kind, Split, corpus_digest
 from socrates_core.errors import UserError
 from socrates_core.responders.adapter_settings import check_adapter
 from socrates_core.responders.api.server import PREFIX
-from socrates_core.responders.folder import ModelFolder, check_adapter, find_model, installed_names, is_folder
+from socrates_core.responders.folder import ModelFolder, find_model, installed_names, is_folder
 from socrates_core.yaml_text import validated
 
 SAW_170 = (
