@@ -1,6 +1,8 @@
 """Model folders from a stranger who means harm: every attack ends soon, in little memory, and in a sentence."""
 
 import json
+import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,15 +17,54 @@ import pytest
 from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
 from socrates_core.records import Prompt
-from socrates_core.responders import rendering
+from socrates_core.responders import answer_all, open_responder, rendering
+from socrates_core.responders.catalog import list_models
 from socrates_core.responders.chat import Chat
+from socrates_core.responders.folder import check_folder
+from socrates_core.responders.local.load import load_model
 from socrates_core.responders.rendering import ChatTemplate
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
+from tests.hostile_folders import (
+    ADAPTERS,
+    CONFIGURATIONS,
+    FILES,
+    HEADERS,
+    TOKENIZERS,
+    edit,
+    split,
+)
+from tests.model_families import FAMILIES, make_family
+from tests.test_adapters import make_adapter
+from tests.test_local import PROMPTS, TOLERANCE, largest_difference, questions
 from tests.tiny_models import CHATML, GEMMA, LLAMA3, make_tiny_model
 
+FOLDERS = CONFIGURATIONS | HEADERS | FILES | TOKENIZERS
+LARGE = {"300,000 tensors", "50 MB of metadata", "65 MB", "50 MB before each text", "17 MB"}
+FOUND_ON_OPENING = (set(TOKENIZERS) - LARGE - {"settings that are a list"}) | {
+    "2,000 ends of a turn",
+    "a generation that is a list",
+    "a head of size 0",
+    "a head of size 10^6",
+    "a million key heads",
+    "a scaling of nothing",
+    "a vocabulary of 0",
+    "a vocabulary of 10^8",
+    "a width of 10^30",
+    "a width of 10^6",
+    "adapter: a dropout of 7",
+    "adapter: another layer's name",
+    "an end that is text",
+    "an unknown activation",
+    "another architecture",
+    "heads that are text",
+    "no number",
+    "no precision",
+    "padding beyond the vocabulary",
+}
 PROMPT = Prompt("You answer surveys.", "How much do you agree?")
 CONVERSATIONS = [
     [{"role": "user", "content": "How are you?"}],
@@ -199,3 +240,120 @@ def test_a_process_that_is_stopped_is_given_up_by_the_clock(monkeypatch: pytest.
         template.render(CONVERSATIONS[:1])
     monkeypatch.undo()
     assert template.render(CONVERSATIONS[:1]) == ["How are you?"]
+
+
+@pytest.mark.parametrize("attack", FOLDERS, ids=FOLDERS.keys())
+def test_a_hostile_model_folder_ends_in_a_sentence(attack: str, copy: Path) -> None:
+    damage, sentence = FOLDERS[attack]
+    damage(copy)
+    begun = time.monotonic()
+    with pytest.raises(UserError, match=sentence) as raised:
+        open_responder(str(copy))
+    assert time.monotonic() - begun < 60 and len(str(raised.value)) < 1500
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_adapter(tiny, tmp_path_factory.mktemp("adapters") / "adapter", 1)
+
+
+@pytest.mark.parametrize("attack", ADAPTERS)
+def test_a_hostile_adapter_ends_in_a_sentence(attack: str, adapter: Path, tmp_path: Path) -> None:
+    damage, sentence = ADAPTERS[attack]
+    spoilt = Path(shutil.copytree(adapter, tmp_path / "spoilt"))
+    damage(spoilt)
+    with pytest.raises(UserError, match=sentence):
+        answer_all(open_responder(str(spoilt)), questions(PROMPTS[:1]))
+
+
+@pytest.mark.parametrize(
+    "expression", [r".*\.(q_proj|v_proj|down_proj)", r"(([a-z_.0-9]+)+)+!|.*(q|v|down)_proj"]
+)
+def test_an_adapter_s_expression_gives_the_same_answers_and_is_never_run(
+    expression: str, adapter: Path, tmp_path: Path
+) -> None:
+    copied = [Path(shutil.copytree(adapter, tmp_path / name)) for name in ("first", "second")]
+    expected = answer_all(open_responder(str(adapter), precision="fp32"), questions(PROMPTS[:1]))
+    for each in copied:  # the first adapter of a base and the second are attached in two ways
+        edit(each, "adapter_config.json", target_modules=expression)
+        found = answer_all(open_responder(str(each), precision="fp32"), questions(PROMPTS[:1]))
+        assert largest_difference(found, expected) < TOLERANCE
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_no_family_of_models_is_refused(model_type: str, tmp_path: Path) -> None:
+    path = make_family(tmp_path / "model", model_type)
+    check_folder(path)
+    assert load_model(path, "fp32").n_parameters > 0
+
+
+def test_shards_and_the_same_weights_twice_are_opened(tiny: Path, copy: Path) -> None:
+    shutil.copyfile(copy / "model.safetensors", copy / "consolidated.safetensors")
+    expected = answer_all(open_responder(str(tiny), precision="fp32"), questions(PROMPTS[:1]))
+    twice = answer_all(open_responder(str(copy), precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(twice, expected) < TOLERANCE
+    for file in copy.glob("*.safetensors"):
+        file.unlink()
+    AutoModelForCausalLM.from_pretrained(tiny, dtype="auto").save_pretrained(copy, max_shard_size="20KB")
+    assert len(list(copy.glob("*.safetensors"))) > 1
+    sharded = answer_all(open_responder(str(copy), precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(sharded, expected) < TOLERANCE
+
+
+def test_ends_of_a_turn_that_the_model_does_not_know_are_left_out(copy: Path) -> None:
+    edit(copy, "generation_config.json", eos_token_id=[2, -1, 10**9, 10**30])
+    edit(copy, eos_token_id=1)
+    assert Chat(copy).vocabulary.ends.tolist() == [1, 2]
+    assert answer_all(open_responder(str(copy)), questions(PROMPTS[:1]))
+
+
+def test_a_tokenizer_is_tried_once_and_again_when_it_has_changed(copy: Path, home: Path) -> None:
+    Chat(copy)
+    passed = {file: file.stat().st_mtime_ns for file in (home / "cache" / "tokenizers").iterdir()}
+    Chat(copy)
+    assert {file: file.stat().st_mtime_ns for file in (home / "cache" / "tokenizers").iterdir()} == passed
+    edit(copy, "tokenizer.json", version="1.0", normalizer={"type": "Lowercase"})
+    Chat(copy)
+    assert len(list((home / "cache" / "tokenizers").iterdir())) == len(passed) + 1 == 2
+
+
+def test_a_text_that_a_tokenizer_panics_on_ends_in_a_sentence(copy: Path) -> None:
+    edit(copy, "tokenizer.json", pre_tokenizer=split("trap(b+)+(c+)+(b+)+$|[^t]+|t"))
+    chat = Chat(copy)
+    assert len(next(chat.encode([PROMPT])))
+    with pytest.raises(UserError, match="retry-limit"):
+        list(chat.encode([Prompt("", "trap" + "b" * 4000)]))
+
+
+def test_every_hostile_folder_is_listed_by_the_real_command_and_none_ends_it(
+    tiny: Path, adapter: Path, home: Path
+) -> None:
+    """Names with spaces, capitals, a line's end and half an emoji too."""
+    for kind, source, attacks in (("models", tiny, FOLDERS), ("adapters", adapter, ADAPTERS)):
+        for place, (name, (damage, _)) in enumerate(attacks.items()):
+            if name not in LARGE:
+                damage(Path(shutil.copytree(source, home / kind / f"{kind} {place}")))
+    for name in ("Twin", "twin", "Größe 😀", "new\nline", "-n", "a'b\"c"):
+        shutil.copytree(tiny, home / "models" / name)
+    os.mkfifo(home / "models" / "pipe")
+    (home / "models" / "round").symlink_to(home / "models")
+    command = [sys.executable, "-m", "socrates_core", "models"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False, preexec_fn=small
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-2000:]
+    cards = {card.name: card for card in list_models()}
+    for name in ("Twin", "twin", "Größe 😀", "-n"):
+        assert cards[name].installed and name in done.stdout
+    listed = {name: cards[f"models {place}"] for place, name in enumerate(FOLDERS) if name not in LARGE}
+    listed |= {f"adapter: {name}": cards[f"adapters {place}"] for place, name in enumerate(ADAPTERS)}
+    assert {name for name, card in listed.items() if card.installed} == SOUND_UNTIL_OPENED | set(
+        TOKENIZERS
+    ) - LARGE
+    assert all(card.name in done.stdout for card in listed.values())
+
+
+def small() -> None:
+    """Limits a process that lists models: no file is large, so neither is it."""
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))

@@ -58,6 +58,7 @@ class Chat:
         self.difference = " plain" if self._template is None else merged
         digits = self._known(_digit_tokens(self._tokenizer))
         self.vocabulary = Vocabulary(digits, self._end_tokens(base or path))
+        self._encode([self.render(PROBE)])  # what cannot be used is found out now
 
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins.

@@ -28,6 +28,9 @@ MOST = 4096  # and never more; 4,096 layers are laid out in six seconds
 COUNTS = re.compile(
     r"layer|block|depth|stage|stack|level|group|expert|codebook|quantizer|repeat|nextn|mtp|ngram|n_codes|num_inputs"
 )
+AT_LEAST_ONE = re.compile(
+    r"num_hidden_layers|n_layers?|num_layers|n_heads?|num_(attention_|key_value_|kv_)?heads"
+)
 SIZES = re.compile(
     r"(size|dim|length|len|width|tokens?|ids?|window|step|interval|period|capacity|factor|eps)$"
 )
@@ -121,6 +124,10 @@ def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
                 f"{str(path / 'config.json')!r} has more than {MOST_VALUES:,} values. Copy it there again."
             )
         name = key.rpartition(".")[2]
+        if AT_LEAST_ONE.fullmatch(name) and isinstance(count, int) and count < 1:
+            raise UserError(
+                f"{str(path / 'config.json')!r} has {quoted(count)} as {key!r}. Copy it there again."
+            )
         if not isinstance(count, int) or count <= most or not COUNTS.search(name) or SIZES.search(name):
             continue
         if "expert" in name and count in extents:  # in one tensor for all of a layer's experts
