@@ -254,7 +254,7 @@ TOKENIZERS: dict[str, tuple[Damage, str]] = {
     "settings that are a list": (text("tokenizer_config.json", "[1]"), "no mapping"),
 }
 ADAPTERS: dict[str, tuple[Damage, str]] = {
-    name: (partial(edit, file="adapter_config.json", **settings), sentence)  # type: ignore[arg-type]
+    name: (partial(edit, file="adapter_config.json", **settings), sentence)
     for name, settings, sentence in (
         ("a rank of 10^9", {"r": 10**9}, "weights have rank 4"),
         ("a rank of 0", {"r": 0}, "weights have rank 4"),

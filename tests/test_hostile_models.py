@@ -40,6 +40,8 @@ from tests.hostile_folders import (
 from tests.model_families import FAMILIES, make_family
 from tests.test_adapters import make_adapter
 from tests.test_local import PROMPTS, TOLERANCE, largest_difference, questions
+from tests.test_models_page import MODELS
+from tests.test_pages import fine, no_worker, open_page  # noqa: F401
 from tests.tiny_models import CHATML, GEMMA, LLAMA3, make_tiny_model
 
 FOLDERS = CONFIGURATIONS | HEADERS | FILES | TOKENIZERS
@@ -347,10 +349,24 @@ def test_every_hostile_folder_is_listed_by_the_real_command_and_none_ends_it(
         assert cards[name].installed and name in done.stdout
     listed = {name: cards[f"models {place}"] for place, name in enumerate(FOLDERS) if name not in LARGE}
     listed |= {f"adapter: {name}": cards[f"adapters {place}"] for place, name in enumerate(ADAPTERS)}
-    assert {name for name, card in listed.items() if card.installed} == SOUND_UNTIL_OPENED | set(
-        TOKENIZERS
-    ) - LARGE
+    assert {name for name, card in listed.items() if card.installed} == FOUND_ON_OPENING
     assert all(card.name in done.stdout for card in listed.values())
+
+
+def test_the_page_of_models_shows_hostile_folders_as_not_usable(tiny: Path, home: Path) -> None:
+    attacks = [
+        "a billion layers",
+        "a pipe as config.json",
+        "a pipe as card.json",
+        "10^30 positions",
+        "no UTF-8",
+    ]
+    for attack in attacks:
+        FOLDERS[attack][0](Path(shutil.copytree(tiny, home / "models" / attack)))
+    table = open_page(MODELS).dataframe(key="models_table").value.set_index("model")
+    assert set(table.loc[attacks]["kind"]) == {"cannot be used"}
+    for attack in attacks:
+        fine(open_page(MODELS, model=attack))
 
 
 def small() -> None:
