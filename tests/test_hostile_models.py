@@ -226,10 +226,14 @@ def test_a_request_that_is_interrupted_leaves_no_reply_for_the_next() -> None:
     template = ChatTemplate("{{ messages[0].content }}", "it", {})
     main = threading.main_thread().ident
     assert main is not None
-    threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        ChatTemplate(slow, "it", {}).render([[]])
-        time.sleep(5)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            ChatTemplate(slow, "it", {}).render([[]])
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert template.render(CONVERSATIONS[:1]) == ["How are you?"]
 
 

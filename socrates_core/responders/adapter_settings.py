@@ -36,7 +36,21 @@ FIRST_MATRIX = re.compile(r"(?P<layer>.+)\.lora_(A|embedding_A)(\.weight)?")
 
 
 def check_adapter(path: Path) -> dict[str, Any]:
-    """The settings of the LoRA adapter in `path`. Raises UserError where they or its weights cannot be used."""
+    """The settings of the LoRA adapter in `path`, which go with its weights.
+
+    Raises UserError where they or the weights cannot be used.
+    """
+    settings, shapes = read_adapter(path), tensor_shapes(path)
+    for key, problem in _problems(settings, shapes):
+        raise UserError(
+            f"{str(path / 'adapter_config.json')!r} has {quoted(settings.get(key))} as {key!r}: {problem}. "
+            "Copy the adapter there again."
+        )
+    return settings
+
+
+def read_adapter(path: Path) -> dict[str, Any]:
+    """The settings of the adapter in `path`, its weights unread. Raises UserError where it is no plain LoRA adapter."""
     check_plain(path)
     file = path / "adapter_config.json"
     settings = read_json(file, most=LONGEST)
@@ -51,11 +65,6 @@ def check_adapter(path: Path) -> dict[str, Any]:
         )
     if not (path / WEIGHTS).exists():
         raise UserError(f"The adapter folder {str(path)!r} has no {WEIGHTS!r}. Copy it there.")
-    shapes = tensor_shapes(path)
-    for key, problem in _problems(settings, shapes):
-        raise UserError(
-            f"{str(file)!r} has {quoted(settings.get(key))} as {key!r}: {problem}. Copy the adapter there again."
-        )
     return settings
 
 

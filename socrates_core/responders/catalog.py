@@ -7,7 +7,7 @@ from typing import Literal
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
-from socrates_core.responders.adapter_settings import check_adapter
+from socrates_core.responders.adapter_settings import read_adapter
 from socrates_core.responders.folder import (
     HUB_ID,
     check_folder,
@@ -119,7 +119,7 @@ def _base_of(name: str) -> str:
     path = find_model(name)
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return name
-    return str(check_adapter(path)["base_model_name_or_path"])
+    return str(read_adapter(path)["base_model_name_or_path"])
 
 
 def _cached(hub_id: str, file: str) -> Path | None:
@@ -137,7 +137,7 @@ def _require_base(path: Path) -> None:
     """Raises UserError where the folder is an adapter over a hub model that is not on this machine."""
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return
-    base = str(check_adapter(path)["base_model_name_or_path"])
+    base = str(read_adapter(path)["base_model_name_or_path"])
     here = base in installed_names() or Path(base).expanduser().is_dir()
     if not here and HUB_ID.fullmatch(base) and not fetched(base):
         raise UserError(
