@@ -186,9 +186,18 @@ HEADERS: dict[str, tuple[Damage, str]] = {
     "an index of numbers": (index(1), "no list of the safetensors files"),
 }
 FILES: dict[str, tuple[Damage, str]] = {
-    **{f"a pipe as {file}": (pipe(file), "no plain file") for file in
-       ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
-        "generation_config.json", "card.json")},
+    **{
+        f"a pipe as {file}": (pipe(file), "no plain file")
+        for file in (
+            "model.safetensors",
+            "config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "chat_template.jinja",
+            "generation_config.json",
+            "card.json",
+        )
+    },
     "a socket as model.safetensors": (bound_socket, "no plain file"),
     "a folder as model.safetensors": (directory("model.safetensors"), "no plain file"),
     "a folder as tokenizer.json": (directory("tokenizer.json"), "no plain file"),
@@ -196,7 +205,7 @@ FILES: dict[str, tuple[Damage, str]] = {
     "/dev/zero as chat_template.jinja": (endless("chat_template.jinja"), "no plain file"),
     "/dev/zero as model.safetensors": (endless("model.safetensors"), "no plain file"),
     "a card of lists in lists": (text("card.json", "[" * 10**5 + "]" * 10**5), "damaged"),
-}  # fmt: skip
+}
 TOKENIZERS: dict[str, tuple[Damage, str]] = {
     "texts a billion times as long": (tokenizer(normalizer=NINE_TIMES_TEN), "times as long"),
     "50 MB before each text": (
