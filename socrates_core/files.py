@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,13 +59,30 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The parsed content of `path`. Raises UserError where it is missing, damaged or of a later version's format."""
+def read_plain_bytes(path: Path, most: int | None = None) -> bytes:
+    """What a file of at most `most` bytes holds.
+
+    Raises OSError or ValueError where it cannot be read, is longer, or is no plain file: opening a named pipe waits
+    for ever, and a device has no end.
+    """
+    kept = path.stat()
+    if not stat.S_ISREG(kept.st_mode):
+        raise OSError("it is no plain file")
+    if most is not None and kept.st_size > most:
+        raise ValueError(f"it has {kept.st_size:,} bytes, and {most:,} are the most")
+    return path.read_bytes()
+
+
+def read_json(path: Path, *, most: int | None = None) -> Any:
+    """The parsed content of `path`, which has at most `most` bytes.
+
+    Raises UserError where it is missing, longer, no plain file, damaged or of a later version's format.
+    """
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(read_plain_bytes(path, most).decode("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"The file {str(path)!r} is missing.") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         told = clipped(str(error))
         raise UserError(f"The file {str(path)!r} is damaged and cannot be read as JSON ({told}).") from error
     made = stored.get("format") if isinstance(stored, dict) else None

@@ -176,7 +176,9 @@ def test_the_key_is_nowhere_on_disk_even_where_the_server_repeats_it(
 ) -> None:
     monkeypatch.setenv("MY_KEY", SECRET)
     server.key = SECRET
-    server.troubles.extend(["500", "429", "malformed", *["400"] * 20, "no-logprobs"])
+    server.troubles.extend(["500", "429", "malformed"])
+    server.troubles.extend("400" for _ in range(20))
+    server.troubles.append("no-logprobs")
     job = submit_simulation(people(12), model(server, "logprobs", "MY_KEY"))
     assert subprocess.run(WORKER, check=False, timeout=PATIENCE).returncode == 0
     server.key, server.troubles = "another", type(server.troubles)()

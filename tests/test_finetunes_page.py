@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
 from pages.view import finetunes as parts
@@ -79,7 +80,8 @@ def publish_tuned(training_id: str, step: int) -> None:
     best.mkdir()
     settings = {"base_model_name_or_path": "starter", "peft_type": "LORA", "r": 16}
     write_json(best / "adapter_config.json", settings)
-    (best / "adapter_model.safetensors").touch()
+    layer = {"base_model.model.model.layers.0.mlp.up_proj.lora_A.weight": np.zeros((16, 4), dtype=np.float32)}
+    save_file(layer, best / "adapter_model.safetensors")
     publish(training_id)
 
 

@@ -19,7 +19,6 @@ from socrates_core.finetuning.estimate import (
     count_parameters,
     estimate_training,
     n_steps_of,
-    tensor_shapes,
     weight_bytes,
 )
 from socrates_core.finetuning.examples import build_examples
@@ -31,6 +30,7 @@ from socrates_core.panels import present
 from socrates_core.prompts import render_prompt
 from socrates_core.responders.chat import open_chat
 from socrates_core.responders.folder import open_folder, read_config
+from socrates_core.responders.weights import tensor_shapes
 
 END = "<|im_end|>"
 LINEAR = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)  # numbers in the starter model's linear layers

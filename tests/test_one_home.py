@@ -255,7 +255,7 @@ def test_the_home_of_another_user_is_refused_with_a_sentence(
 ) -> None:
     (open_folder / "home").mkdir(mode=0o700)
     (open_folder / "home" / "jobs").mkdir(mode=0o700)
-    assert "Permission denied" in refusal(free_port(), NOBODY, open_folder / "home", *arguments)
+    assert "cannot be read" in refusal(free_port(), NOBODY, open_folder / "home", *arguments)
 
 
 @as_root
@@ -264,9 +264,9 @@ def test_a_dashboard_of_another_user_is_refused_with_a_sentence(
 ) -> None:
     monkeypatch.setenv("SOCRATES_HOME", str(open_folder / "home"))
     with serving():
-        assert "Permission denied" in refusal(free_port(), NOBODY, open_folder / "home")
+        assert "cannot be" in refusal(free_port(), NOBODY, open_folder / "home")
         (open_folder / "home").chmod(0o755)
-        assert "Permission denied" in refusal(free_port(), NOBODY, open_folder / "home")
+        assert "cannot be" in refusal(free_port(), NOBODY, open_folder / "home")
 
 
 @as_root

@@ -11,10 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import transformers
 from filelock import FileLock
-from peft import PeftModel
-from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
 from socrates_core.files import write_json
@@ -22,6 +19,8 @@ from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.publish import TOKENIZER
 from socrates_core.finetuning.spec import RESERVED
 from socrates_core.responders.folder import ModelFolder, check_folder, installed_names, open_folder, revision
+from socrates_core.responders.local.adapters import attach
+from socrates_core.responders.local.load import UNUSABLE, first_line, open_weights
 from socrates_core.seen.record import seen_of
 from socrates_core.settings import folder
 
@@ -64,16 +63,12 @@ def merge(name: str, output: str) -> Path:
 
 def _write_weights(source: ModelFolder, target: Path) -> None:
     check_folder(source.base)
-    transformers.utils.logging.disable_progress_bar()
+    model = open_weights(source.base, dtype="auto")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source.base, dtype="auto", trust_remote_code=False, use_safetensors=True, local_files_only=True
-        )
-        whole = PeftModel.from_pretrained(model, source.own).merge_and_unload(safe_merge=True)
-    except (ValueError, KeyError, RuntimeError) as error:
-        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        whole = attach(model, source.own).merge_and_unload(safe_merge=True)
+    except UNUSABLE as error:  # numbers that are not finite
         raise UserError(
-            f"The adapter in {str(source.adapter)!r} does not fit its base model ({cause})."
+            f"The adapter in {str(source.adapter)!r} does not fit its base model ({first_line(error)})."
         ) from error
     whole.save_pretrained(target)
     for file in TOKENIZER:

@@ -11,6 +11,7 @@ import torch
 from socrates_core.errors import UserError
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.responders.folder import ModelFolder, check_folder, open_folder
+from socrates_core.responders.local.adapters import attach
 from socrates_core.responders.local.load import has_bf16, load_model
 from socrates_core.responders.local.network import Network
 
@@ -93,7 +94,7 @@ def open_trainee(spec: TrainingSpec) -> Trainee:
 
 
 def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     model.requires_grad_(False)
     if folder.adapter is None:
@@ -104,9 +105,9 @@ def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
         tuned: Any = get_peft_model(model, config)
         tuned.peft_config["default"].base_model_name_or_path = spec.base
         return tuned
-    tuned = PeftModel.from_pretrained(model, folder.adapter, is_trainable=True)
+    tuned = attach(model, folder.adapter, trainable=True)
     if spec.method == "dpo":
-        tuned.load_adapter(folder.adapter, adapter_name=REFERENCE)
+        attach(tuned, folder.adapter, REFERENCE)
         tuned.set_adapter("default")
         _train_only_default(tuned)
     return tuned

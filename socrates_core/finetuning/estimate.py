@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import psutil
-from safetensors import SafetensorError, safe_open
 
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.responders.folder import open_folder, read_config
+from socrates_core.responders.weights import count_numbers, tensor_shapes
 from socrates_core.scoring.plan import MAX_READS
 
 MEBIBYTE = 2.0**20
@@ -111,21 +111,7 @@ def count_parameters(base: str) -> int | None:
     Raises UserError where there is no such model or its weights are damaged.
     """
     shapes = tensor_shapes(open_folder(base, weights=False).base)
-    return sum(int(np.prod(shape)) for shape in shapes.values()) or None
-
-
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor in the safetensors files of `path`, by name."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for file in sorted(path.glob("*.safetensors")):
-        try:
-            with safe_open(file, framework="numpy") as opened:
-                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise UserError(
-                f"The weights in {str(file)!r} are damaged ({error}). Copy the file there again."
-            ) from error
-    return shapes
+    return count_numbers(shapes) or None
 
 
 def _memory_mb(spec: TrainingSpec, insight: Insight) -> float | None:
@@ -133,15 +119,25 @@ def _memory_mb(spec: TrainingSpec, insight: Insight) -> float | None:
     path = open_folder(spec.base, weights=False).base
     shapes, config = tensor_shapes(path), read_config(path)
     config = config.get("text_config") or config
-    if not shapes or not isinstance(config.get("hidden_size"), int):
+    if not shapes or not isinstance(config, dict) or not isinstance(config.get("hidden_size"), int):
         return None
+    try:
+        return _peak(spec, insight, shapes, config) / MEBIBYTE
+    except EDITED:  # a configuration without whole numbers where they belong
+        return None
+
+
+def _peak(
+    spec: TrainingSpec, insight: Insight, shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]
+) -> float:
+    """The same in bytes. Raises one of EDITED where the configuration is not that of a known architecture."""
     n_tokens = max(min(spec.micro_tokens, spec.batch_size * insight.lengths.mean), insight.lengths.max)
     n_reads = min(MAX_READS, n_tokens * insight.reads / insight.lengths.mean)
     logits = 3 * 4 * n_reads * config["vocab_size"]  # in fp32: themselves, their log-softmax, the gradient
     kept = n_tokens * activation_bytes(config, insight.lengths.mean, checkpointing=spec.checkpointing)
     if spec.precision == "fp32" or (spec.precision == "auto" and not _has_bf16()):
         kept *= IN_FP32
-    return float(PROCESS + weight_bytes(shapes, spec) + BACKWARD * kept + logits) / MEBIBYTE
+    return float(PROCESS + weight_bytes(shapes, spec) + BACKWARD * kept + logits)
 
 
 def weight_bytes(shapes: Mapping[str, tuple[int, ...]], spec: TrainingSpec) -> float:

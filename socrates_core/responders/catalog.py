@@ -7,16 +7,17 @@ from typing import Literal
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
+from socrates_core.responders.adapter_settings import read_adapter
 from socrates_core.responders.folder import (
     HUB_ID,
-    check_adapter,
+    check_folder,
     context_length,
     find_model,
     installed_names,
     is_folder,
     open_folder,
-    read_config,
 )
+from socrates_core.responders.weights import INDEX, check_index
 from socrates_core.seen.record import SAW_170, seen_of
 
 ModelKind = Literal["stand-in", "baseline", "local", "hub", "api"]
@@ -79,7 +80,7 @@ def folder_card(name: str) -> ModelCard:
     try:
         _require_base(path)
         folder = open_folder(name, weights=False)
-        limit, title = context_length(read_config(folder.base)), str(folder.card.get("title") or name)
+        limit, title = context_length(check_folder(folder.base)), str(folder.card.get("title") or name)
     except UserError as error:
         return ModelCard(name, name, "local", str(path), size, False, None, "Unknown.", str(error))
     return ModelCard(name, title, "local", str(path), size, True, limit, _note(name))
@@ -92,8 +93,10 @@ def folder_size(path: Path) -> int:
 
 def fetched(hub_id: str) -> Path | None:
     """The folder of a hub model whose weights are all on this machine; None before they are."""
-    index = _cached(hub_id, "model.safetensors.index.json")
-    files = set(read_json(index).get("weight_map", {}).values()) if index else {"model.safetensors"}
+    index = _cached(hub_id, INDEX)
+    if index:
+        check_index(index.parent)
+    files = set(read_json(index)["weight_map"].values()) if index else {"model.safetensors"}
     found = [_cached(hub_id, file) for file in files]
     return found[0].parent if found and found[0] and all(found) else None
 
@@ -116,7 +119,7 @@ def _base_of(name: str) -> str:
     path = find_model(name)
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return name
-    return str(check_adapter(path)["base_model_name_or_path"])
+    return str(read_adapter(path)["base_model_name_or_path"])
 
 
 def _cached(hub_id: str, file: str) -> Path | None:
@@ -134,7 +137,7 @@ def _require_base(path: Path) -> None:
     """Raises UserError where the folder is an adapter over a hub model that is not on this machine."""
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return
-    base = str(check_adapter(path)["base_model_name_or_path"])
+    base = str(read_adapter(path)["base_model_name_or_path"])
     here = base in installed_names() or Path(base).expanduser().is_dir()
     if not here and HUB_ID.fullmatch(base) and not fetched(base):
         raise UserError(

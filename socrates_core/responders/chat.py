@@ -5,29 +5,27 @@ transformers is loaded.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from socrates_core.errors import UserError
-from socrates_core.files import read_json
+from socrates_core.errors import EDITED, UserError, clipped, quoted
+from socrates_core.files import read_plain_bytes
 from socrates_core.records import Prompt
-from socrates_core.responders.folder import ModelFolder, read_config
+from socrates_core.responders.folder import ModelFolder, read_config, read_settings
+from socrates_core.responders.rendering import LONGEST_SOURCE, ChatTemplate, Conversation, PromptRefused
+from socrates_core.responders.tokenizing import open_tokenizer, sentences
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 
 BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
-TODAY = datetime(2024, 7, 26)  # told to templates that print a date, so that answers do not change daily
 PROBE = Prompt("You answer surveys.", "How are you?")
 CHUNK = 256
+MOST_ENDS = 1000
 NO_WIDTH = "\u200b"
 NOTHING = re.compile(r"(?!)")
 
@@ -48,37 +46,39 @@ class Chat:
         """
         self.path = path
         self.end: int | None = None
+        self._tokenizer_file = path / "tokenizer.json"
+        self._n_tokens = _n_tokens(read_config(base or path))
         self._settings = _settings(path)
-        self._tokenizer = _load_tokenizer(path)
+        self._tokenizer = open_tokenizer(path)
         self._control = NOTHING
-        self._template = _compile(path, self._settings)
+        self._template = _open_template(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
         self._control = self._control_tokens()
         merged = " system-in-user" if self._merge_system else ""
         self.difference = " plain" if self._template is None else merged
-        self.vocabulary = Vocabulary(_digit_tokens(self._tokenizer), self._end_tokens(base or path))
+        digits = self._known(_digit_tokens(self._tokenizer))
+        self.vocabulary = Vocabulary(digits, self._end_tokens(base or path))
+        self._encode([self.render(PROBE)])  # what cannot be used is found out now
 
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins.
 
         A control token that the prompt's own text spells out is broken by a space without width, so that no study can
-        end a turn or begin another.
+        end a turn or begin another. Raises UserError where the template cannot be used.
         """
-        prompt = self._harmless(prompt)
+        return self.render_all([prompt])[0]
+
+    def render_all(self, prompts: Sequence[Prompt]) -> list[str]:
+        """What `render` gives for each prompt, in much less time."""
+        harmless = [self._harmless(prompt) for prompt in prompts]
         if self._template is None:
-            told = [*(f"{asked}\n\nAnswer:\n{answered}" for asked, answered in prompt.shots), prompt.user]
-            return "\n\n".join(part for part in (prompt.system, *told) if part) + "\n\nAnswer:\n"
-        messages = prompt.messages()
-        if self._merge_system:
-            _, first, *others = messages
-            merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
-            messages = [{"role": "user", "content": merged}, *others]
-        return self._apply(messages, answer_next=True)
+            return [_as_paragraphs(prompt) for prompt in harmless]
+        return self._apply([self._messages(prompt) for prompt in harmless], answer_next=True)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
         """The token ids of each rendered prompt."""
         for start in range(0, len(prompts), CHUNK):
-            yield from self._encode([self.render(prompt) for prompt in prompts[start : start + CHUNK]])
+            yield from self._encode(self.render_all(prompts[start : start + CHUNK]))
 
     @lru_cache(maxsize=256)  # noqa: B019  # as long-lived as the model
     def tree(self, options: tuple[str, ...]) -> AnswerTree:
@@ -96,9 +96,9 @@ class Chat:
         prefix, *joined = (
             ids.tolist() for ids in self._encode([before, *(before + text for text in answers)])
         )
-        alone = [
-            encoding.ids for encoding in self._tokenizer.encode_batch(list(answers), add_special_tokens=False)
-        ]
+        with sentences(self._tokenizer_file):
+            encodings = self._tokenizer.encode_batch(list(answers), add_special_tokens=False)
+        alone = [encoding.ids for encoding in encodings]
         return [
             ids[len(prefix) :] if ids[: len(prefix)] == prefix else separate
             for ids, separate in zip(joined, alone, strict=True)
@@ -108,11 +108,12 @@ class Chat:
         """The text of `tokens` up to the end of the turn."""
         ends = np.flatnonzero(np.isin(tokens, self.vocabulary.ends))
         kept = list(tokens[: ends[0]] if len(ends) else tokens)
-        return self._tokenizer.decode(kept, skip_special_tokens=False)
+        return self.spell(kept)
 
     def spell(self, tokens: Sequence[int] | NDArray[np.int32]) -> str:
         """The text of all `tokens`, special ones as they are written."""
-        return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+        with sentences(self._tokenizer_file):
+            return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
     def _control_tokens(self) -> re.Pattern[str]:
         """The tokenizer's special tokens and whatever else the template marks turns with."""
@@ -133,40 +134,61 @@ class Chat:
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
-        encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
-        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        with sentences(self._tokenizer_file):
+            encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
+        found = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        largest = max((int(ids.max()) for ids in found if len(ids)), default=0)
+        if self._n_tokens is not None and largest >= self._n_tokens:
+            raise UserError(
+                f"The tokenizer in {str(self._tokenizer_file)!r} gives token {largest:,}, and its model knows "
+                f"{self._n_tokens:,}. Copy the tokenizer that belongs to the model there."
+            )
+        return found
 
-    def _apply(self, messages: list[dict[str, str]], *, answer_next: bool) -> str:
-        """The chat template's text for `messages`, with thinking switched off where the template knows it."""
+    def _messages(self, prompt: Prompt) -> Conversation:
+        messages = prompt.messages()
+        if not self._merge_system:
+            return messages
+        _, first, *others = messages
+        merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
+        return [{"role": "user", "content": merged}, *others]
+
+    def _apply(self, conversations: Sequence[Conversation], *, answer_next: bool) -> list[str]:
+        """The chat template's texts, with thinking switched off where the template knows it."""
         assert self._template is not None
-        special = {key: value for key, value in self._settings.items() if key.endswith("_token")}
-        return str(self._template.render(
-            **special, messages=messages, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
-        ))  # fmt: skip
+        return self._template.render(
+            conversations, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
+        )
 
     def _keeps_system(self) -> bool:
         try:
-            return PROBE.system in self._apply(PROBE.messages(), answer_next=True)
-        except TemplateError:
+            return PROBE.system in self._apply([PROBE.messages()], answer_next=True)[0]
+        except PromptRefused:
             return False
 
     def _end_tokens(self, path: Path) -> NDArray[np.int64]:
         """Every token that ends a turn: those the model's files name, and what the template puts after an answer."""
         generation = path / "generation_config.json"
-        named: set[int | None] = set()
-        for source in (read_config(path), read_json(generation) if generation.exists() else {}):
-            ids = source.get("eos_token_id")
-            named |= set(ids) if isinstance(ids, list) else {ids}
-        self.end = self._tokenizer.token_to_id(self._settings.get("eos_token") or "")
-        named.add(self.end)
+        named: set[int] = set()
+        for source in (read_config(path), read_settings(generation) if generation.exists() else {}):
+            named |= _end_ids(source.get("eos_token_id"), path)
+        eos = self._settings.get("eos_token")
+        self.end = self._tokenizer.token_to_id(eos) if isinstance(eos, str) else None
+        named |= {self.end} if self.end is not None else set()
         if self._template is not None:
             user = {"role": "user", "content": PROBE.user}
-            text = self._apply([user, {"role": "assistant", "content": "Fine"}], answer_next=False)
-            after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
+            (text,) = self._apply([[user, {"role": "assistant", "content": "Fine"}]], answer_next=False)
+            with sentences(self._tokenizer_file):
+                after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
             if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
-                named.add(after.ids[0])
                 self.end = after.ids[0]
-        return np.array(sorted(token for token in named if token is not None), dtype=np.int64)
+                named.add(self.end)
+        return self._known(named)
+
+    def _known(self, tokens: Iterable[int]) -> NDArray[np.int64]:
+        """The tokens in order, without those that the model has no number for."""
+        known = [token for token in tokens if self._n_tokens is None or token < self._n_tokens]
+        return np.array(sorted(known), dtype=np.int64)
 
 
 @lru_cache(maxsize=4)
@@ -180,53 +202,60 @@ def _settings(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (path / name).exists():
-            found |= read_json(path / name)
+            found |= read_settings(path / name)
     return {
-        key: value["content"] if key.endswith("_token") and isinstance(value, dict) else value
+        key: value.get("content") if key.endswith("_token") and isinstance(value, dict) else value
         for key, value in found.items()
     }
 
 
-def _load_tokenizer(path: Path) -> Tokenizer:
-    if not (path / "tokenizer.json").exists():
-        raise UserError(
-            f"The model folder {str(path)!r} has no tokenizer. Copy its tokenizer.json and "
-            "tokenizer_config.json there, or save them with transformers' AutoTokenizer."
-        )
-    try:
-        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-    except Exception as error:  # tokenizers raises nothing more precise
-        raise UserError(
-            f"The tokenizer in {str(path / 'tokenizer.json')!r} cannot be read ({error}). Copy the file there again."
-        ) from error
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+def _as_paragraphs(prompt: Prompt) -> str:
+    """The text for a model without a template."""
+    answered = [f"{question}\n\nAnswer:\n{answer}" for question, answer in prompt.shots]
+    return "\n\n".join(part for part in (prompt.system, *answered, prompt.user) if part) + "\n\nAnswer:\n"
 
 
-def _compile(path: Path, settings: dict[str, Any]) -> Any:
-    """The chat template as a Jinja template in a sandbox, or None where the model has none."""
+def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
+    """The model's chat template, or None where it has none. Raises UserError where it cannot be read."""
+    file = path / "chat_template.jinja"
+    where = repr(str(file if file.exists() else path / "tokenizer_config.json"))
     source = settings.get("chat_template")
-    if isinstance(source, list):
-        source = {each["name"]: each["template"] for each in source}.get("default")
-    if (path / "chat_template.jinja").exists():
-        source = (path / "chat_template.jinja").read_text(encoding="utf-8")
-    if not source:
-        return None
-    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    sandbox.globals |= {"raise_exception": _refuse, "strftime_now": TODAY.strftime}
     try:
-        return sandbox.from_string(source)
-    except TemplateError as error:
-        raise UserError(f"The chat template in {str(path)!r} cannot be read ({error}).") from error
+        if file.exists():
+            source = read_plain_bytes(file, LONGEST_SOURCE).decode("utf-8")
+        elif isinstance(source, list):
+            source = {each["name"]: each["template"] for each in source}.get("default")
+        if source is not None and not isinstance(source, str):
+            raise TypeError(f"it is {quoted(source)}, which is no text")
+    except (OSError, *EDITED) as error:
+        raise UserError(f"The chat template in {where} cannot be read ({clipped(str(error))}).") from error
+    special = {key: value for key, value in settings.items() if key.endswith("_token")}
+    return ChatTemplate(source, where, special) if source else None
 
 
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
-
-
-def _digit_tokens(tokenizer: Tokenizer) -> NDArray[np.int64]:
+def _digit_tokens(tokenizer: Tokenizer) -> list[int]:
     vocabulary = tokenizer.get_vocab(with_added_tokens=False)
-    return np.array(
-        sorted(token for text, token in vocabulary.items() if BEGINS_WITH_DIGIT.match(text)), dtype=np.int64
-    )
+    return [token for text, token in vocabulary.items() if BEGINS_WITH_DIGIT.match(text)]
+
+
+def _end_ids(stored: object, path: Path) -> set[int]:
+    """The token ids in an 'eos_token_id'. Raises UserError where it is no id and no short list of ids."""
+    if stored is None:
+        return set()
+    ids: list[Any] = stored if isinstance(stored, list) else [stored]
+    if len(ids) > MOST_ENDS or not all(isinstance(each, int) and not isinstance(each, bool) for each in ids):
+        raise UserError(
+            f"The model in {str(path)!r} names {quoted(stored)} as its 'eos_token_id', which is no token's number and "
+            f"no list of at most {MOST_ENDS} of them. Copy its config.json and generation_config.json there again."
+        )
+    return {each for each in ids if each >= 0}
+
+
+def _n_tokens(config: dict[str, Any]) -> int | None:
+    """How many tokens a model knows, by its configuration; None where that does not say it."""
+    text = config.get("text_config")
+    for source in (text if isinstance(text, dict) else {}, config):
+        found = source.get("vocab_size")
+        if isinstance(found, int) and not isinstance(found, bool) and found > 0:
+            return found
+    return None

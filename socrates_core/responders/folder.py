@@ -10,10 +10,15 @@ from typing import Any
 from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.prompts import TEMPLATE
+from socrates_core.responders.adapter_settings import check_adapter
+from socrates_core.responders.weights import check_counts, check_index, check_plain, tensor_shapes
 from socrates_core.settings import folder, home
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 KINDS = ("models", "adapters")
+LONGEST_SETTINGS = 16 << 20  # bytes; the longest published tokenizer_config.json has about one million
+LONGEST_CARD = 64 << 20  # bytes; a card may list every participant whose answers were learned from
+MOST_POSITIONS = 1 << 31
 HUB_TEXT_FILES = ["*.json", "*.jinja"]
 CONTENT = (
     "*.safetensors", "config.json", "adapter_config.json", "generation_config.json", "tokenizer.json",
@@ -42,7 +47,7 @@ class ModelFolder:
     def card(self) -> dict[str, Any]:
         """What the model's own card says; empty without one. Raises UserError where it was damaged."""
         path = self.own / "card.json"
-        stored = read_json(path) if path.exists() else {}
+        stored = read_json(path, most=LONGEST_CARD) if path.exists() else {}
         if not isinstance(stored, dict):
             raise UserError(f"{str(path)!r} was edited or damaged. Copy the model's card.json there again.")
         return stored
@@ -68,25 +73,6 @@ def open_folder(name: str, *, weights: bool = True) -> ModelFolder:
             f"The base model of the adapter {str(path)!r} is {str(base)!r}, which is no whole model."
         )
     return ModelFolder(base, path)
-
-
-def check_adapter(path: Path) -> dict[str, Any]:
-    """The settings of the LoRA adapter in `path`. Raises UserError where they or its weights cannot be used."""
-    settings = read_json(path / "adapter_config.json")
-    if not isinstance(settings, dict) or not isinstance(settings.get("base_model_name_or_path"), str):
-        raise UserError(f"{str(path / 'adapter_config.json')!r} does not name a 'base_model_name_or_path'.")
-    beyond = [key for key in ("modules_to_save", "use_dora", "auto_mapping") if settings.get(key)]
-    if settings.get("peft_type") != "LORA" or beyond:
-        other = beyond[0] if beyond else quoted(settings.get("peft_type"))
-        raise UserError(
-            f"The adapter in {str(path)!r} is not plain LoRA ({other}). "
-            "Merge it into its base model and give the merged folder."
-        )
-    if not (path / "adapter_model.safetensors").exists():
-        raise UserError(
-            f"The adapter folder {str(path)!r} has no 'adapter_model.safetensors'. Copy it there."
-        )
-    return settings
 
 
 def find_model(name: str, *, weights: bool = True) -> Path:
@@ -145,9 +131,10 @@ def check_folder(path: Path) -> dict[str, Any]:
     Raises UserError without configuration or safetensors weights, for weights stored as pickle or quantised,
     for code that the model brings along, and for models that do not predict the next token.
     """
+    check_plain(path)
     config = read_config(path)
     settings = path / "tokenizer_config.json"
-    if config.get("auto_map") or (settings.exists() and _mapping(settings).get("auto_map")):
+    if config.get("auto_map") or (settings.exists() and read_settings(settings).get("auto_map")):
         raise UserError(
             f"The model in {str(path)!r} asks to run code of its own ('auto_map'), which is never done here. "
             "Use a model whose architecture is part of transformers."
@@ -172,12 +159,18 @@ def check_folder(path: Path) -> dict[str, Any]:
             f"The model in {str(path)!r} is a {quoted(named[0])}, which does not predict the next word. "
             "Use a causal language model (its architecture ends in 'ForCausalLM')."
         )
+    if (path / "adapter_config.json").exists():  # transformers would open the model that this names
+        raise UserError(
+            f"{str(path)!r} holds a whole model and the settings of an adapter. Keep the adapter in its own folder."
+        )
+    check_index(path)
+    check_counts(path, config, tensor_shapes(path))
     return config
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    """The content of a JSON file. Raises UserError where it is no mapping."""
-    stored = read_json(path)
+def read_settings(path: Path) -> dict[str, Any]:
+    """The content of a model's JSON file. Raises UserError where it is damaged, no mapping, or far too long."""
+    stored = read_json(path, most=LONGEST_SETTINGS)
     if not isinstance(stored, dict):
         raise UserError(f"{str(path)!r} holds no mapping. Copy the model's file there again.")
     return stored
@@ -187,7 +180,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """The content of config.json. Raises UserError where it is missing, damaged or names no architecture."""
     if not (path / "config.json").exists():
         raise UserError(f"The folder {str(path)!r} has no config.json, so it is not a model folder.")
-    config = _mapping(path / "config.json")
+    config = read_settings(path / "config.json")
     if not isinstance(config.get("model_type"), str):
         raise UserError(
             f"{str(path / 'config.json')!r} does not name a 'model_type'. Copy the model's config.json there again."
@@ -196,12 +189,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def context_length(config: dict[str, Any]) -> int | None:
-    """The most tokens that the model takes, or None where its configuration sets no limit."""
+    """The most tokens that the model takes, or None where its configuration sets no limit. Raises UserError."""
     text = config.get("text_config") or config
     limit = text.get("max_position_embeddings") if isinstance(text, dict) else None
-    if limit is not None and not isinstance(limit, int):
+    if limit is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit < MOST_POSITIONS:
         raise UserError(
-            f"The model's 'max_position_embeddings' is {quoted(limit)}, which is no whole number."
+            f"The model's 'max_position_embeddings' is {quoted(limit)}, which is not a possible number of tokens."
         )
     return limit or None
 
@@ -211,7 +206,7 @@ def revision(folder: ModelFolder) -> str:
     paths = [folder.base, *([folder.adapter] if folder.adapter else [])]
     return digest([
         (file.name, _cached_digest(file))
-        for path in paths for pattern in CONTENT for file in sorted(path.glob(pattern))
+        for path in paths for pattern in CONTENT for file in sorted(path.glob(pattern)) if file.is_file()
     ])[:16]  # fmt: skip
 
 

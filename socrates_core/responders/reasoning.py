@@ -32,10 +32,13 @@ class ReasonedChat(Chat):
     those of the whole text, as in training.
     """
 
-    def render(self, prompt: Prompt) -> str:
-        """The whole text that the model continues, up to where its answer begins."""
-        rationale = prompt.rationale if isinstance(prompt, Reasoned) else ""
-        return super().render(prompt) + self.broken(render_reasoned(rationale)).removesuffix(GAP)
+    def render_all(self, prompts: Sequence[Prompt]) -> list[str]:
+        """The whole text that the model continues, up to where its answer begins, of each prompt."""
+        rationales = [prompt.rationale if isinstance(prompt, Reasoned) else "" for prompt in prompts]
+        return [
+            text + self.broken(render_reasoned(rationale)).removesuffix(GAP)
+            for text, rationale in zip(super().render_all(prompts), rationales, strict=True)
+        ]
 
     def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
         """The token ids of each answer, gap included, as it follows a rationale, without the end of the turn."""

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import UNITS, Kind, Split, corpus_digest
 from socrates_core.errors import UserError
+from socrates_core.responders.adapter_settings import read_adapter
 from socrates_core.responders.api.server import PREFIX
-from socrates_core.responders.folder import ModelFolder, check_adapter, find_model, installed_names, is_folder
+from socrates_core.responders.folder import ModelFolder, find_model, installed_names, is_folder
 from socrates_core.yaml_text import validated
 
 SAW_170 = (
@@ -118,7 +119,7 @@ def seen_of(name: str, over: tuple[Path, ...] = ()) -> Seen:
         raise UserError(
             f"The adapter in {str(folder)!r} names itself as its base model. Give the model it was trained on."
         )
-    return own.over(seen_of(check_adapter(folder)["base_model_name_or_path"], (*over, folder)))
+    return own.over(seen_of(read_adapter(folder)["base_model_name_or_path"], (*over, folder)))
 
 
 def training_of(corpus: Corpus, split: Split, rows: pd.DataFrame) -> Training:

@@ -211,11 +211,13 @@ def _models(seeds: Path, home: Path) -> None:
         write_json(path / name, content)
     weights = {"model.embed.weight": np.zeros((16, 8), dtype=np.float32), "b": np.zeros(3, dtype=np.float16)}
     save_file(weights, model / "model.safetensors")
-    save_file(weights, adapter / "adapter_model.safetensors")
+    layer = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({layer: np.zeros((4, 8), dtype=np.float32)}, adapter / "adapter_model.safetensors")
     _keep(seeds, "model config", json.dumps(config))
     _keep(seeds, "tokenizer config", json.dumps(tokens))
     _keep(seeds, "adapter config", json.dumps(settings))
     _keep(seeds, "model card", json.dumps(card))
+    _keep(seeds, "adapter safetensors", (adapter / "adapter_model.safetensors").read_bytes())
     _keep(seeds, "safetensors", (model / "model.safetensors").read_bytes())
 
 

@@ -196,6 +196,7 @@ def _models(home: Path) -> dict[str, Callable[[bytes], object]]:
         "model config": _into(model / "config.json", read_model),
         "tokenizer config": _into(model / "tokenizer_config.json", read_model),
         "adapter config": _into(adapter / "adapter_config.json", read_model),
+        "adapter safetensors": _into(adapter / "adapter_model.safetensors", read_model),
         "model card": _into(adapter / "card.json", read_model),
         "safetensors": _into(model / "model.safetensors", lambda: count_parameters("base")),
     }

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from socrates_core.errors import UserError
+from socrates_core.responders.adapter_settings import check_adapter, layers_of
+from socrates_core.responders.local.load import UNUSABLE, first_line
 
 Adapter = tuple[Path, str]  # a folder, and the revision that it had when it was opened
 
@@ -34,20 +36,43 @@ class Adapters:
         self._used = adapter
 
     def _load(self, adapter: Adapter) -> None:
-        from peft import PeftModel
-        from safetensors import SafetensorError
-
         name = f"adapter{len(self._names)}"
-        try:
-            if self._tuned is None:
-                self._tuned = PeftModel.from_pretrained(self._model, adapter[0], adapter_name=name)
-            else:
-                self._tuned.load_adapter(adapter[0], adapter_name=name)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise UserError(
-                f"The adapter in {str(adapter[0])!r} is damaged or does not fit its base model "
-                f"({str(error).splitlines()[0]}). Give the folder that the training wrote, "
-                "and the base model that it names."
-            ) from error
+        self._tuned = attach(self._tuned or self._model, adapter[0], name)
         self._tuned.eval()
         self._names[adapter] = name
+
+
+def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = False) -> Any:
+    """peft's view of `model`, or the one that it is already, with the adapter in `path` under that name.
+
+    Raises UserError where the adapter cannot be used or does not fit.
+    """
+    from peft import LoraConfig, PeftModel
+
+    settings = check_adapter(path)
+    try:
+        config = LoraConfig.from_pretrained(path)
+        config.inference_mode = not trainable
+        expression = _has_expression(settings)
+        if expression:  # a stranger's, which peft would run over the name of every layer
+            config.target_modules, config.exclude_modules = set(layers_of(path)), None
+            config.layers_to_transform = config.layers_pattern = None
+        if not isinstance(model, PeftModel):
+            return PeftModel.from_pretrained(
+                model, path, adapter_name=name, config=config, is_trainable=trainable
+            )
+        if expression:
+            model.add_adapter(name, config)
+        model.load_adapter(path, adapter_name=name, is_trainable=trainable)
+    except UNUSABLE as error:
+        raise UserError(
+            f"The adapter in {str(path)!r} is damaged or does not fit its base model ({first_line(error)}). "
+            "Give the folder that the training wrote, and the base model that it names."
+        ) from error
+    return model
+
+
+def _has_expression(settings: dict[str, Any]) -> bool:
+    """Whether the layers are named by a regular expression instead of one by one."""
+    named = settings.get("target_modules"), settings.get("exclude_modules")
+    return any(isinstance(each, str) and each != "all-linear" for each in named)

@@ -12,15 +12,31 @@ from typing import Any, Literal
 import psutil
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
-from socrates_core.errors import UserError
+from socrates_core.errors import EDITED, UserError, clipped
 from socrates_core.records import Precision
 from socrates_core.responders.local.packed import can_pack, pack
+from socrates_core.responders.weights import count_numbers, tensor_shapes
 
 Loaded = Literal["fp32", "bf16", "nf4"]
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+# What transformers and peft raise over a configuration or weights that somebody edited.
+UNUSABLE: tuple[type[Exception], ...] = (
+    *EDITED,
+    AssertionError,
+    ImportError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+)
+MILLION = 1 << 20
+LARGER = 2  # times the weights; what is missing up to there is loaded, found missing and named
+LARGEST_TABLES = 1 << 26  # numbers in tables that no file holds, more than the weights have
 ROOM = 1.25  # weights, activations and what the allocator leaves over, per byte of weights
 
 
@@ -42,26 +58,58 @@ def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         tune_processor()
-    n_parameters = _n_parameters(path)
+    n_parameters = count_numbers(tensor_shapes(path))
     chosen = choose_precision(n_parameters, precision, device)
+    model = open_weights(path, **_options(chosen, device))
+    placed = (model if chosen == "nf4" else model.to(device)).eval()
+    if not trainable and device.type == "cpu" and chosen == "bf16" and has_bf16(device) and can_pack():
+        pack(placed)
+    return LocalModel(placed, chosen, device, n_parameters)
+
+
+def open_weights(path: Path, **options: Any) -> Any:
+    """transformers' model of the folder `path`, which has passed `check_folder`, loaded with these options.
+
+    Raises UserError where the weights are damaged or incomplete, or the configuration does not go with them.
+    """
     transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        _check_sizes(path, config)
         model, info = AutoModelForCausalLM.from_pretrained(
-            path, config=config, trust_remote_code=False, use_safetensors=True, local_files_only=True,
-            output_loading_info=True, **_options(chosen, device),
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"The model in {str(path)!r} cannot be loaded ({_first_line(error)}).") from error
+            path,
+            config=config,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+    except UNUSABLE as error:
+        raise UserError(f"The model in {str(path)!r} cannot be loaded ({first_line(error)}).") from error
     if info["missing_keys"]:
         raise UserError(
             f"The weights in {str(path)!r} are incomplete: {sorted(info['missing_keys'])[0]!r} is missing. "
             "Copy all of the model's .safetensors files there."
         )
-    placed = (model if chosen == "nf4" else model.to(device)).eval()
-    if not trainable and device.type == "cpu" and chosen == "bf16" and has_bf16(device) and can_pack():
-        pack(placed)
-    return LocalModel(placed, chosen, device, n_parameters)
+    return model
+
+
+def _check_sizes(path: Path, config: Any) -> None:
+    """Lays the model out without memory, and refuses one that is much larger than its weights.
+
+    transformers would fill what the weights do not hold with random numbers, and only then say that it is missing.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    wanted = sum(each.numel() for each in model.parameters())
+    tables = sum(each.numel() for each in model.buffers())
+    held = count_numbers(tensor_shapes(path))
+    if wanted > LARGER * held + MILLION or tables > held + LARGEST_TABLES:
+        raise UserError(
+            f"{str(path / 'config.json')!r} does not go with the weights next to it: it asks for {wanted + tables:,} "
+            f"numbers, and the weights hold {held:,}. Copy the model's files there again."
+        )
 
 
 def tune_processor() -> None:
@@ -127,23 +175,6 @@ def _free_bytes(device: torch.device) -> int:
     )
 
 
-def _n_parameters(path: Path) -> int:
-    """How many numbers the safetensors files hold. Raises UserError for a damaged file."""
-    total = 0
-    for file in sorted(path.glob("*.safetensors")):
-        try:
-            with safe_open(file, framework="numpy") as opened:
-                for name in opened.keys():  # noqa: SIM118  # not a mapping
-                    size = 1
-                    for extent in opened.get_slice(name).get_shape():
-                        size *= extent
-                    total += size
-        except (SafetensorError, OSError) as error:
-            raise UserError(
-                f"The weights in {str(file)!r} are damaged ({_first_line(error)}). Copy the file there again."
-            ) from error
-    return total
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    return clipped((str(error).strip() or type(error).__name__), 300)

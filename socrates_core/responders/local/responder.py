@@ -75,9 +75,11 @@ class LocalResponder:
         own, made_of = self._folder.own, revision(self._folder)
         self._adapter = (self._folder.adapter, made_of) if self._folder.adapter else None
         reasons = self._folder.card.get("reasoning") is True
+        over = self._folder.base.name if self._folder.adapter else name
+        by_card = self._folder.card.get("base")
         self.card = ResponderCard(
             name=own.name if own.parent.name in KINDS else name,
-            model=self._folder.card.get("base") or (self._folder.base.name if self._folder.adapter else name),
+            model=by_card if isinstance(by_card, str) and by_card else over,
             revision=made_of, precision=self._network().precision, decoding=decoding,
             template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
             deterministic=deterministic,

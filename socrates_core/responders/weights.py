@@ -1,0 +1,150 @@
+"""What the headers of safetensors files say, and whether a configuration goes with them; no number is read.
+
+A model's files come from a stranger. transformers builds a model as its configuration asks before it looks at the
+weights, and peft an adapter: a billion layers, or a rank of a billion, would be built for hours or fill the memory.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from socrates_core.errors import UserError, clipped, quoted
+from socrates_core.files import read_json
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+INDEX = "model.safetensors.index.json"
+LONGEST_HEADER = 32 << 20  # bytes of one file; 100,000 tensors take about 12 MB
+MOST_TENSORS = 250_000  # in all files; the largest published models have some 100,000
+MOST_VALUES = 100_000  # in a configuration
+LARGEST_EMPTY = 1 << 31
+USUAL = 64  # a count up to this is built in no time, whatever the weights hold
+PER_PART = 4  # counts above it: at most so many for each numbered part of the weights
+MOST = 4096  # and never more; 4,096 layers are laid out in six seconds
+COUNTS = re.compile(
+    r"layer|block|depth|stage|stack|level|group|expert|codebook|quantizer|repeat|nextn|mtp|ngram|n_codes|num_inputs"
+)
+AT_LEAST_ONE = re.compile(
+    r"num_hidden_layers|n_layers?|num_layers|n_heads?|num_(attention_|key_value_|kv_)?heads"
+)
+SIZES = re.compile(
+    r"(size|dim|length|len|width|tokens?|ids?|window|step|interval|period|capacity|factor|eps)$"
+)
+NUMBER = re.compile(r"(?<![^.])\d{1,9}(?![^.])")  # a part of a tensor's name between points
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor in the safetensors files of `path`, by name.
+
+    Raises UserError where a file is damaged, is no plain file, or its header is longer than any model's.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(path.glob("*.safetensors")):
+        _check_header_length(file)
+        try:
+            with safe_open(file, framework="numpy") as opened:
+                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, MemoryError) as error:
+            raise _damaged(file, clipped(str(error)) or type(error).__name__) from error
+        if len(shapes) > MOST_TENSORS:
+            raise _damaged(file, f"more than {MOST_TENSORS:,} tensors")
+        # safetensors compares shapes with bytes, and 0 x anything is 0 bytes.
+        if any(0 in shape and max(shape) > LARGEST_EMPTY for shape in shapes.values()):
+            raise _damaged(file, "an empty tensor with a huge extent")
+    return shapes
+
+
+def count_numbers(shapes: Shapes) -> int:
+    """How many numbers these tensors have together."""
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _check_header_length(file: Path) -> None:
+    """Refuses what safetensors would wait for, or unpack into gigabytes, before it opens the file."""
+    if not file.is_file():
+        raise _damaged(file, "it is no plain file")
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+    except OSError as error:
+        raise _damaged(file, error.strerror or str(error)) from error
+    if length > LONGEST_HEADER:
+        raise _damaged(
+            file, f"its header says that it has {length:,} bytes, and {LONGEST_HEADER:,} are the most"
+        )
+
+
+def _damaged(file: Path, cause: str) -> UserError:
+    return UserError(f"The weights in {str(file)!r} are damaged ({cause}). Copy the file there again.")
+
+
+def check_plain(path: Path) -> None:
+    """Raises UserError where a file of the model in `path` is a pipe, a device, a folder or a link that leads nowhere.
+
+    Links to files are followed, since the hub's cache consists of them.
+    """
+    for file in sorted(path.iterdir()):
+        if file.suffix in (".json", ".jinja", ".safetensors", ".model") and not file.is_file():
+            raise UserError(f"{str(file)!r} is no plain file. Copy the model's file there again.")
+
+
+def check_index(path: Path) -> None:
+    """Raises UserError where the list of a model's weights names anything but safetensors files of its folder."""
+    index = path / INDEX
+    if not index.exists():
+        return
+    stored = read_json(index, most=LONGEST_HEADER)
+    files = stored.get("weight_map") if isinstance(stored, dict) else None
+    if not isinstance(files, dict) or not all(map(is_name_of_weights, files.values())):
+        raise UserError(
+            f"{str(index)!r} is no list of the safetensors files next to it. Copy it there again."
+        )
+
+
+def is_name_of_weights(name: object) -> bool:
+    """Whether it is the name of a safetensors file, and no path."""
+    return isinstance(name, str) and name.endswith(".safetensors") and not set(name) & set("/\\\0")
+
+
+def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
+    """Raises UserError where the configuration of the model in `path` counts more parts than its weights can hold.
+
+    `shapes` are those of the weights. Sizes are compared once the model is laid out, which costs nothing for a size.
+    """
+    parts = {number for name in shapes for number in NUMBER.findall(name)}
+    most = min(max(USUAL, PER_PART * (1 + len(parts))), MOST)
+    extents = {extent for shape in shapes.values() for extent in shape if extent <= MOST}
+    for place, (key, count) in enumerate(_values(config)):
+        if place == MOST_VALUES:
+            raise UserError(
+                f"{str(path / 'config.json')!r} has more than {MOST_VALUES:,} values. Copy it there again."
+            )
+        name = key.rpartition(".")[2]
+        if AT_LEAST_ONE.fullmatch(name) and isinstance(count, int) and count < 1:
+            raise UserError(
+                f"{str(path / 'config.json')!r} has {quoted(count)} as {key!r}. Copy it there again."
+            )
+        if not isinstance(count, int) or count <= most or not COUNTS.search(name) or SIZES.search(name):
+            continue
+        if "expert" in name and count in extents:  # in one tensor for all of a layer's experts
+            continue
+        raise UserError(
+            f"{str(path / 'config.json')!r} does not go with the weights next to it: {key!r} is {quoted(count)}, and "
+            f"the weights have {len(parts):,} numbered parts. Copy the model's files there again."
+        )
+
+
+def _values(stored: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every value in what a JSON file holds, with the keys that lead to it; those of a list have its key."""
+    if isinstance(stored, dict):
+        for name, value in stored.items():
+            yield from _values(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(stored, list):
+        for value in stored:
+            yield from _values(value, key)
+    else:
+        yield key, stored
