@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
 from socrates_core.records import Answer
 from socrates_core.responders import answer_all, context_limit, count_tokens, model_revision, open_responder
 from socrates_core.responders.catalog import list_models
+from socrates_core.responders.local import adapters
 from socrates_core.responders.local.network import open_network
 from socrates_core.responders.local.responder import LocalResponder
 from tests.test_local import PROMPTS, TOLERANCE, largest_difference, open_local, questions
@@ -162,3 +164,73 @@ def test_only_one_base_model_is_in_memory(base: Path, home: Path) -> None:
     network = second._network()
     assert open_network(second._folder.base, second._base_revision, "auto") is network
     assert first._network() is not network
+
+
+KINDS_OF_LORA: dict[
+    str, tuple[dict[str, Any], str]
+] = {  # settings of peft, and what is said of it where it is refused
+    "plain": ({}, ""),
+    "rank-stabilised": ({"use_rslora": True}, ""),
+    "bias of its own": ({"lora_bias": True}, ""),
+    "embeddings too": ({"target_modules": [*LAYERS, "embed_tokens"]}, ""),
+    "trained biases": ({"bias": "all"}, "changes its base model's own weights"),
+    "biases of its layers": ({"bias": "lora_only"}, "changes its base model's own weights"),
+    "a start that changes its base": (
+        {"init_lora_weights": "pissa"},
+        "a base model that its training changed",
+    ),
+    "another start that does": ({"init_lora_weights": "olora"}, "a base model that its training changed"),
+    "weight-decomposed": ({"use_dora": True}, "is not plain LoRA"),
+    "whole layers": ({"modules_to_save": ["lm_head"]}, "is not plain LoRA"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_LORA)
+def test_no_adapter_changes_its_base_for_later_jobs(base: Path, home: Path, kind: str) -> None:
+    settings, refusal = KINDS_OF_LORA[kind]
+    before = answer_all(open_local(base, precision="fp32"), questions())
+    path = home / "adapters" / "one"
+    plain = {"r": 4, "target_modules": LAYERS, "init_lora_weights": False, "task_type": "CAUSAL_LM"}
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    tuned = get_peft_model(model, LoraConfig(**(plain | settings)))
+    with torch.no_grad():
+        for name, weight in tuned.named_parameters():
+            if weight.requires_grad and "lora_" not in name:
+                weight.add_(0.5)
+    tuned.save_pretrained(str(path), save_embedding_layers=False)  # a copy of the base's is refused, see below
+    if refusal:
+        with pytest.raises(UserError, match=refusal):
+            answer_all(open_local(path, precision="fp32"), questions())
+    else:
+        assert largest_difference(answer_all(open_local(path, precision="fp32"), questions()), before) > 0.001
+    after = answer_all(open_local(base, precision="fp32"), questions())
+    assert largest_difference(after, before) == 0
+
+
+def test_an_adapter_file_with_weights_of_the_base_in_it_is_refused(base: Path, home: Path) -> None:
+    adapter = make_adapter(base, home / "adapters" / "one", 1)
+    file = adapter / "adapter_model.safetensors"
+    weights = load_file(file)
+    embeddings = AutoModelForCausalLM.from_pretrained(base).get_input_embeddings().weight.detach().clone()
+    save_file({**weights, "base_model.model.model.embed_tokens.weight": embeddings + 1}, file)
+    with pytest.raises(UserError, match=r"own weights, such as biases \(.*embed_tokens"):
+        open_local(adapter, precision="fp32")
+
+
+def test_a_change_of_the_base_that_no_setting_shows_is_noticed_and_the_model_let_go(
+    base: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = answer_all(open_local(base, precision="fp32"), questions())
+    adapter = make_adapter(base, home / "adapters" / "one", 1)
+    usual = adapters.attach
+
+    def careless(model: Any, path: Path, name: str = "default", **more: Any) -> Any:
+        tuned = usual(model, path, name, **more)
+        with torch.no_grad():
+            next(each for key, each in tuned.named_parameters() if "lora_" not in key).mul_(2)
+        return tuned
+
+    monkeypatch.setattr(adapters, "attach", careless)
+    with pytest.raises(UserError, match="changed its base model's own weights while it was opened"):
+        answer_all(open_local(adapter, precision="fp32"), questions())
+    assert largest_difference(answer_all(open_local(base, precision="fp32"), questions()), before) == 0

@@ -29,10 +29,13 @@ NOT_PLAIN = (
     "use_qalora",
     "use_bdlora",
 )
-STARTS = re.compile(r"gaussian|olora|pissa(_niter_\d{1,2})?|eva|corda|loftq|lora_ga|orthogonal")
+STARTS = re.compile(r"gaussian|eva|orthogonal")
+# These begin by taking a part out of the base's own weights, which would then miss it for every other job.
+CHANGES_BASE = re.compile(r"olora|pissa(_niter_\d{1,2})?|corda|loftq|lora_ga")
 NAME = re.compile(r"[\w.^$\\-]{1,300}")  # a layer's name, also with its points escaped: nothing that repeats
 PREFIX = "base_model.model."
 FIRST_MATRIX = re.compile(r"(?P<layer>.+)\.lora_(A|embedding_A)(\.weight)?")
+LOW_RANK = re.compile(r".+\.lora_(A|B|embedding_A|embedding_B)(\.(weight|bias))?")  # what can be switched off
 
 
 def check_adapter(path: Path) -> dict[str, Any]:
@@ -41,6 +44,19 @@ def check_adapter(path: Path) -> dict[str, Any]:
     Raises UserError where they or the weights cannot be used.
     """
     settings, shapes = read_adapter(path), tensor_shapes(path)
+    beyond = sorted(name for name in shapes if not LOW_RANK.fullmatch(name))
+    if beyond or settings.get("bias", "none") != "none":
+        changed = beyond[0] if beyond else f"bias: {settings.get('bias')}"
+        raise UserError(
+            f"The adapter in {str(path)!r} changes its base model's own weights, such as biases ({quoted(changed)}), "
+            "which would stay changed for every other job. Merge it into its base model with peft and give the merged "
+            "folder."
+        )
+    if isinstance(start := settings.get("init_lora_weights"), str) and CHANGES_BASE.fullmatch(start):
+        raise UserError(
+            f"The adapter in {str(path)!r} belongs to a base model that its training changed ({start!r}). Convert it "
+            "with peft ('path_initial_model_for_weight_conversion'), or merge it and give the merged folder."
+        )
     for key, problem in _problems(settings, shapes):
         raise UserError(
             f"{str(path / 'adapter_config.json')!r} has {quoted(settings.get(key))} as {key!r}: {problem}. "

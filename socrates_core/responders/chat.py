@@ -7,6 +7,7 @@ transformers is loaded.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ CHUNK = 256
 MOST_ENDS = 1000
 NO_WIDTH = "\u200b"
 NOTHING = re.compile(r"(?!)")
+SPOKEN = "Fine"  # an answer by which it is found what a template writes around one
+_THOUGHT = r"[^<>\[\]/\s]*(?:think|thought|reason)[^<>\[\]/\s]*"
+OPEN_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>|\[{_THOUGHT}\])(?P<gap>\n?)\s*\Z", re.I)
+CLOSED_THOUGHT = re.compile(rf"(?:</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>)\s*\Z", re.I)
 
 
 class Chat:
@@ -36,7 +41,9 @@ class Chat:
     A template without a system role gets the system text in front of the user's; a model without a template
     gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card. `end` is the
     token that the template puts after an answer; None where neither it nor the tokenizer's settings name one. `path` is
-    the tokenizer's folder.
+    the tokenizer's folder. `lead` is the blank that the template writes before an answer: it belongs to the options,
+    since tokenizers melt it into what follows. What else it writes there, such as the end of a thought that it opens,
+    ends every prompt.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
@@ -50,12 +57,18 @@ class Chat:
         self._n_tokens = _n_tokens(read_config(base or path))
         self._settings = _settings(path)
         self._tokenizer = open_tokenizer(path)
+        self._start = self._token_called("bos_token")
+        self.end = self._token_called("eos_token")
         self._control = NOTHING
         self._template = _open_template(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
+        self._closing = self.lead = ""
+        self._closing, self.lead = self._between() if self._template is not None else ("", "")
         self._control = self._control_tokens()
-        merged = " system-in-user" if self._merge_system else ""
-        self.difference = " plain" if self._template is None else merged
+        merged = " system-in-user" * self._merge_system + " thought-closed" * bool(self._closing)
+        self.difference = (
+            " plain" if self._template is None else merged + " answer-after-blank" * bool(self.lead)
+        )
         digits = self._known(_digit_tokens(self._tokenizer))
         self.vocabulary = Vocabulary(digits, self._end_tokens(base or path))
         self._encode([self.render(PROBE)])  # what cannot be used is found out now
@@ -73,7 +86,8 @@ class Chat:
         harmless = [self._harmless(prompt) for prompt in prompts]
         if self._template is None:
             return [_as_paragraphs(prompt) for prompt in harmless]
-        return self._apply([self._messages(prompt) for prompt in harmless], answer_next=True)
+        texts = self._apply([self._messages(prompt) for prompt in harmless], answer_next=True)
+        return [text + self._closing for text in texts]
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
         """The token ids of each rendered prompt."""
@@ -82,7 +96,7 @@ class Chat:
 
     @lru_cache(maxsize=256)  # noqa: B019  # as long-lived as the model
     def tree(self, options: tuple[str, ...]) -> AnswerTree:
-        """The answer tree of `options` as they follow a prompt, without a leading space.
+        """The answer tree of `options` as the template writes an answer after a prompt.
 
         Tokenised together with a prompt's end, as in training. A tokenizer that would melt an option into that
         end gets the option alone: the model then starts from the prompt's own last token.
@@ -91,7 +105,10 @@ class Chat:
 
     def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
         """The token ids of each answer as it follows a prompt, without the end of the turn."""
-        answers = [self.broken(text) for text in answers]
+        return self._following([self.lead + self.broken(text) for text in answers])
+
+    def _following(self, answers: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text as it follows a prompt."""
         before = self.render(PROBE)
         prefix, *joined = (
             ids.tolist() for ids in self._encode([before, *(before + text for text in answers)])
@@ -115,6 +132,39 @@ class Chat:
         with sentences(self._tokenizer_file):
             return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
+    def _between(self) -> tuple[str, str]:
+        """What stands between the text that asks for an answer and the answer: what ends the prompt, and a blank.
+
+        Read off a conversation with a spoken answer, as the template writes it. Raises UserError where the template
+        opens a thought that nothing here can close.
+        """
+        assert self._template is not None
+        asked = self._messages(PROBE)
+        (before,) = self._apply([asked], answer_next=True)
+        try:
+            (whole,) = self._apply([[*asked, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
+        except PromptRefused:
+            whole = ""
+        n_alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, whole, strict=False)))
+        tail, rest = before[n_alike:], whole[n_alike:]
+        written = rest.partition(SPOKEN)[0] if SPOKEN in rest else ""
+        thought = OPEN_THOUGHT.search(before)
+        if thought is None:
+            if tail and not CLOSED_THOUGHT.search(tail):
+                return "", ""
+            return (written, "") if written.strip() else ("", written)
+        closing = _closing_of(thought["tag"])
+        if closing in written:
+            return written, ""
+        if self._tokenizer.token_to_id(closing) is None and closing not in self._template.source:
+            raise UserError(
+                f"The chat template in {str(self.path)!r} makes the model think before it answers ({thought['tag']}), "
+                "and how a thought ends there is not known, so its answers cannot be read. Use a model that answers at "
+                "once."
+            )
+        gap = thought["gap"]
+        return f"{gap}{closing}{2 * gap}{written if written.strip() else ''}", ""
+
     def _control_tokens(self) -> re.Pattern[str]:
         """The tokenizer's special tokens and whatever else the template marks turns with."""
         used = self.render(PROBE)
@@ -136,7 +186,7 @@ class Chat:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
         with sentences(self._tokenizer_file):
             encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
-        found = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        found = [np.array(self._one_start(encoding.ids), dtype=np.int32) for encoding in encodings]
         largest = max((int(ids.max()) for ids in found if len(ids)), default=0)
         if self._n_tokens is not None and largest >= self._n_tokens:
             raise UserError(
@@ -144,6 +194,13 @@ class Chat:
                 f"{self._n_tokens:,}. Copy the tokenizer that belongs to the model there."
             )
         return found
+
+    def _one_start(self, tokens: list[int]) -> list[int]:
+        """The tokens with one start token at most, and without an end that the tokenizer puts behind plain text."""
+        while len(tokens) > 1 and tokens[0] == tokens[1] == self._start:
+            tokens = tokens[1:]
+        ends = self._template is None and self.end is not None and tokens[-1:] == [self.end]
+        return tokens[:-1] if ends else tokens
 
     def _messages(self, prompt: Prompt) -> Conversation:
         messages = prompt.messages()
@@ -166,14 +223,17 @@ class Chat:
         except PromptRefused:
             return False
 
+    def _token_called(self, name: str) -> int | None:
+        """The number of a special token by its name in the tokenizer's settings; None where none is set."""
+        text = self._settings.get(name)
+        return self._tokenizer.token_to_id(text) if isinstance(text, str) else None
+
     def _end_tokens(self, path: Path) -> NDArray[np.int64]:
         """Every token that ends a turn: those the model's files name, and what the template puts after an answer."""
         generation = path / "generation_config.json"
         named: set[int] = set()
         for source in (read_config(path), read_settings(generation) if generation.exists() else {}):
             named |= _end_ids(source.get("eos_token_id"), path)
-        eos = self._settings.get("eos_token")
-        self.end = self._tokenizer.token_to_id(eos) if isinstance(eos, str) else None
         named |= {self.end} if self.end is not None else set()
         if self._template is not None:
             user = {"role": "user", "content": PROBE.user}
@@ -209,6 +269,14 @@ def _settings(path: Path) -> dict[str, Any]:
     }
 
 
+def _closing_of(tag: str) -> str:
+    """The tag that ends a thought: "</think>" for "<think>", "<|END_THINKING|>" for "<|START_THINKING|>"."""
+    for begins, ends in (("START", "END"), ("start", "end"), ("BEGIN", "END"), ("begin", "end")):
+        if begins in tag:
+            return tag.replace(begins, ends)
+    return f"{tag[0]}/{tag[1:]}"
+
+
 def _as_paragraphs(prompt: Prompt) -> str:
     """The text for a model without a template."""
     answered = [f"{question}\n\nAnswer:\n{answer}" for question, answer in prompt.shots]
@@ -229,7 +297,10 @@ def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
             raise TypeError(f"it is {quoted(source)}, which is no text")
     except (OSError, *EDITED) as error:
         raise UserError(f"The chat template in {where} cannot be read ({clipped(str(error))}).") from error
-    special = {key: value for key, value in settings.items() if key.endswith("_token")}
+    # One that is null is not set, and prints nothing; as in transformers, only texts are special tokens.
+    special = {
+        key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)
+    }
     return ChatTemplate(source, where, special) if source else None
 
 

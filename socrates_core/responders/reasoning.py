@@ -36,10 +36,10 @@ class ReasonedChat(Chat):
         """The whole text that the model continues, up to where its answer begins, of each prompt."""
         rationales = [prompt.rationale if isinstance(prompt, Reasoned) else "" for prompt in prompts]
         return [
-            text + self.broken(render_reasoned(rationale)).removesuffix(GAP)
+            text + self.lead + self.broken(render_reasoned(rationale)).removesuffix(GAP)
             for text, rationale in zip(super().render_all(prompts), rationales, strict=True)
         ]
 
     def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
         """The token ids of each answer, gap included, as it follows a rationale, without the end of the turn."""
-        return super().answer_tokens([GAP + answer for answer in answers])
+        return self._following([GAP + self.broken(answer) for answer in answers])

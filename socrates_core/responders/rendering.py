@@ -44,6 +44,11 @@ class ChatTemplate:
             )
         self._request([], {})
 
+    @property
+    def source(self) -> str:
+        """The template's own text."""
+        return self._source
+
     def render(self, conversations: Sequence[Conversation], **flags: bool) -> list[str]:
         """The text of each conversation.
 

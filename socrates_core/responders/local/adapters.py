@@ -1,5 +1,6 @@
 """LoRA adapters over a model that is already in memory: loaded once each, switched in no time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ class Adapters:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._weights = [*model.parameters(), *model.buffers()]  # of the base alone: no adapter is there yet
         self._tuned: Any = None  # peft's view of the same model, once there is an adapter
         self._names: dict[Adapter, str] = {}
         self._used: Adapter | None = None
@@ -37,9 +39,28 @@ class Adapters:
 
     def _load(self, adapter: Adapter) -> None:
         name = f"adapter{len(self._names)}"
+        before = _state(self._weights)
         self._tuned = attach(self._tuned or self._model, adapter[0], name)
         self._tuned.eval()
+        if _state(self._weights) != before:
+            raise UserError(
+                f"The adapter in {str(adapter[0])!r} changed its base model's own weights while it was opened. The "
+                "model was let go, and the adapter is not used. Merge it into its base model and give the merged "
+                "folder."
+            )
         self._names[adapter] = name
+
+
+def _state(weights: Sequence[Any]) -> list[tuple[int, int]]:
+    """Where each weight lies and how often it was written in place: what a change of it changes."""
+    return [(_place(each), each._version) for each in weights]
+
+
+def _place(weight: Any) -> int:
+    try:
+        return int(weight.data_ptr())
+    except RuntimeError:  # packed for the processor: it has no memory of its own to point at
+        return id(weight)
 
 
 def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = False) -> Any:
@@ -53,6 +74,7 @@ def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = F
     try:
         config = LoraConfig.from_pretrained(path)
         config.inference_mode = not trainable
+        config.init_lora_weights = True  # its weights come from the file, however they began
         expression = _has_expression(settings)
         if expression:  # a stranger's, which peft would run over the name of every layer
             config.target_modules, config.exclude_modules = set(layers_of(path)), None

@@ -1,0 +1,146 @@
+"""Between a prompt and its answer lies what the model's own template writes there, as transformers renders it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from socrates_core.errors import UserError
+from socrates_core.files import write_json
+from socrates_core.records import Prompt
+from socrates_core.responders.chat import Chat
+from socrates_core.responders.reasoning import Reasoned, ReasonedChat
+
+MARKS = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "<think>", "</think>", "<|channel|>",
+         "<|message|>", "<|START_THINKING|>", "<|END_THINKING|>", "[THINK]", "[/THINK]", "<reasoning>"]  # fmt: skip
+ASKED = Prompt("You answer surveys.", "How much? Only return an integer from 1 to 7, nothing else.")
+TURNS = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+NEXT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
+
+def spoken(before: str, lead: str = "") -> str:
+    """A template whose turns of the assistant begin with `before` when asked for, and then with `lead`."""
+    told = "{% for m in messages %}{% if m['role'] == 'assistant' %}A:" + lead + "{{ m['content'] }}</s>"
+    return (
+        told
+        + "{% else %}{{ m['content'] }}\n{% endif %}{% endfor %}{% if add_generation_prompt %}A:"
+        + before
+        + ("{% endif %}")
+    )
+
+
+# Template, what ends every prompt, and what belongs to the options; made up, in the ways of published ones.
+TEMPLATES = {
+    "turns": (TURNS + NEXT, "", ""),
+    "generation tag": (
+        TURNS.replace("{{ m['content'] }}", "{% generation %}{{ m['content'] }}{% endgeneration %}") + NEXT, "", "",
+    ),
+    "blank before the answer": (spoken("", " "), "", " "),
+    "line before the answer": (spoken("", "\\n").replace("\\n", "\n"), "", "\n"),
+    "start token": ("{{ bos_token }}" + TURNS + NEXT, "", ""),
+    "null start token": ("{{ pad_token }}" + TURNS + NEXT, "", ""),
+    "open thought": (spoken("<think>\n"), "\n</think>\n\n", ""),
+    "open thought in a line": (spoken("<think>"), "</think>", ""),
+    "open thought that history closes": (spoken("<think>\n", "<think>\n\n</think>\n\n"), "\n</think>\n\n", ""),
+    "closed thought": (spoken("<think>\n\n</think>\n\n"), "", ""),
+    "closed thought, then a blank": (spoken("</think>", " "), "", " "),
+    "brackets": (spoken("[THINK]"), "[/THINK]", ""),
+    "marks of a start": (spoken("<|START_THINKING|>"), "<|END_THINKING|>", ""),
+    "a channel": (spoken("", "<|channel|>final<|message|>"), "<|channel|>final<|message|>", ""),
+    "instructions": (
+        "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}"
+        "{% else %}[INST] {{ m['content'] }} [/INST]{% endif %}{% endfor %}", "", " ",
+    ),
+    "json": ("{{ {'a': '<ü>'} | tojson }}" + TURNS + NEXT, "", ""),
+}  # fmt: skip
+
+
+def write_chat(folder: Path, template: str, **settings: object) -> PreTrainedTokenizerFast:
+    """A tokenizer of single bytes with the template; returns it as transformers reads it."""
+    folder.mkdir(parents=True)
+    letters = [*MARKS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE(vocab={letter: k for k, letter in enumerate(letters)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)  # type: ignore[assignment]
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.add_special_tokens(MARKS[:4])
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in MARKS[4:]])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    stored = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "pad_token": None,
+    }
+    write_json(folder / "tokenizer_config.json", stored | settings)
+    write_json(folder / "config.json", {"model_type": "llama", "vocab_size": len(letters)})
+    (folder / "chat_template.jinja").write_text(template)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_prompt_and_answer_together_are_what_transformers_writes_of_a_spoken_answer(
+    home: Path, tmp_path: Path, name: str
+) -> None:
+    template, closing, lead = TEMPLATES[name]
+    theirs, chat = write_chat(tmp_path / "chat", template), Chat(tmp_path / "chat")
+    said = ASKED.messages() if "system-in-user" not in chat.difference else [
+        {"role": "user", "content": f"{ASKED.system}\n\n{ASKED.user}"}
+    ]  # fmt: skip
+    asked = theirs.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
+    assert chat.render(ASKED) == asked + closing and chat.lead == lead
+    (prompt,) = chat.encode([ASKED])
+    told = theirs.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)
+    assert prompt.tolist()[: len(told)] == told
+    (answer,) = chat.answer_tokens(["5"])
+    assert chat.spell([*prompt, *answer]) == asked + closing + lead + "5"
+    if "thought" not in name and name not in (
+        "brackets",
+        "marks of a start",
+    ):  # those show no thought in what was said
+        whole = [*said, {"role": "assistant", "content": "5"}]
+        spoken_ids = theirs.apply_chat_template(whole, tokenize=True, return_dict=False)
+        assert spoken_ids[: len(prompt) + len(answer)] == [*prompt.tolist(), *answer]
+
+
+def test_a_thought_that_nothing_is_known_to_close_is_refused(home: Path, tmp_path: Path) -> None:
+    write_chat(tmp_path / "chat", spoken("<reasoning>\n"))
+    with pytest.raises(UserError, match=r"makes the model think before it answers \(<reasoning>\)"):
+        Chat(tmp_path / "chat")
+
+
+def test_a_null_special_token_prints_nothing(home: Path, tmp_path: Path) -> None:
+    for name, settings in (("null", {"bos_token": None}), ("plain", {})):
+        write_chat(tmp_path / name, "{{ bos_token }}" * (name == "null") + TURNS + NEXT, **settings)
+    assert Chat(tmp_path / "null").render(ASKED) == Chat(tmp_path / "plain").render(ASKED)
+
+
+def test_a_prompt_begins_with_one_start_token_and_a_plain_one_has_no_end(home: Path, tmp_path: Path) -> None:
+    write_chat(tmp_path / "twice", "{{ bos_token }}{{ bos_token }}" + TURNS + NEXT)
+    (ids,) = Chat(tmp_path / "twice").encode([ASKED])
+    assert ids[0] == 0 and ids[1] != 0
+    write_chat(tmp_path / "plain", "")
+    (tmp_path / "plain" / "chat_template.jinja").unlink()
+    file = tmp_path / "plain" / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    tokenizer.save(str(file))
+    (ids,) = Chat(tmp_path / "plain").encode([ASKED])
+    assert ids[0] == 0 and ids[-1] != 1 and np.count_nonzero(ids == 0) == 1
+    assert json.loads(file.read_text())["post_processor"]
+
+
+def test_a_rationale_stands_where_an_answer_would_and_its_answer_behind_it(
+    home: Path, tmp_path: Path
+) -> None:
+    write_chat(tmp_path / "chat", spoken("", " "))
+    chat = ReasonedChat(tmp_path / "chat")
+    prompt = Reasoned(ASKED.system, ASKED.user, (), "People vary.")
+    (text,) = chat.render_all([prompt])
+    assert text.endswith("A: People vary.\n\nAnswer:")
+    (answer,) = chat.answer_tokens(["5"])
+    assert chat.spell(answer) == " 5"
