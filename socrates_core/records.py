@@ -164,6 +164,9 @@ class Answer:
     n_samples: int = 0
 
 
+SCORING_VERSION = (
+    2  # raised with every change that can alter an answer; scoring/versions.py says what was wrong
+)
 _ADDED = ("deterministic", "server", "elicitation")  # to cards of an earlier version
 
 
@@ -171,7 +174,8 @@ _ADDED = ("deterministic", "server", "elicitation")  # to cards of an earlier ve
 class ResponderCard:
     """What answered: enough to key the cache and to tell a reader which model spoke.
 
-    `server` and `elicitation` are where and how a served model was asked; empty for others.
+    `server` and `elicitation` are where and how a served model was asked; empty for others. `scoring` is the version of
+    our own scoring; cards of version 1 do not name it.
     """
 
     name: str
@@ -183,9 +187,10 @@ class ResponderCard:
     deterministic: bool = False
     server: str = ""
     elicitation: str = ""
+    scoring: int = SCORING_VERSION
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON; the last three are named where they are set, so that answers stored before them are found."""
+        """As JSON; the three of _ADDED are named only where they are set."""
         return {name: value for name, value in vars(self).items() if value or name not in _ADDED}
 
 

@@ -197,7 +197,9 @@ def test_no_adapter_changes_its_base_for_later_jobs(base: Path, home: Path, kind
         for name, weight in tuned.named_parameters():
             if weight.requires_grad and "lora_" not in name:
                 weight.add_(0.5)
-    tuned.save_pretrained(str(path), save_embedding_layers=False)  # a copy of the base's is refused, see below
+    tuned.save_pretrained(
+        str(path), save_embedding_layers=False
+    )  # a copy of the base's is refused, see below
     if refusal:
         with pytest.raises(UserError, match=refusal):
             answer_all(open_local(path, precision="fp32"), questions())

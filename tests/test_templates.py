@@ -63,8 +63,8 @@ def write_chat(folder: Path, template: str, **settings: object) -> PreTrainedTok
     folder.mkdir(parents=True)
     letters = [*MARKS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.BPE(vocab={letter: k for k, letter in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)  # type: ignore[assignment]
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(MARKS[:4])
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in MARKS[4:]])
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -125,7 +125,7 @@ def test_a_prompt_begins_with_one_start_token_and_a_plain_one_has_no_end(home: P
     (tmp_path / "plain" / "chat_template.jinja").unlink()
     file = tmp_path / "plain" / "tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
     )
     tokenizer.save(str(file))

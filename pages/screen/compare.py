@@ -7,8 +7,10 @@ from pages.view import comparing, state
 from pages.view.evaluate_form import show_form
 from pages.view.evaluations import choose_evaluations, ready
 from pages.view.generalising import show_finetunes
+from pages.view.outdated import show_outdated
 from socrates_core.evaluation.comparison import Comparison
 from socrates_core.evaluation.results import Evaluation, list_evaluations
+from socrates_core.evaluation.submission import evaluate_again, sending
 
 OF_CHOSEN = {
     "Scores": parts.show_scores, "Cells": parts.show_cells, "Studies": parts.show_studies,
@@ -38,9 +40,22 @@ def show_view(found: list[Evaluation]) -> None:
     if view == "Finetunes":
         show_finetunes()
     elif found:
+        for each in found:
+            show_outdated_evaluation(each)
         show_comparison(comparing.compare(found), view)
     else:
         st.caption("Choose an evaluation that has answers, or start a new one.")
+
+
+def show_outdated_evaluation(found: Evaluation) -> None:
+    sentence, sent = found.outdated, sending(found.spec) if found.outdated else None
+    show_outdated(
+        f"{found.model}: {sentence}" if sentence else "",
+        f"Evaluate {found.model} again",
+        [sent] if sent else [],
+        lambda agreed: evaluate_again(found.id, consent=agreed),
+        lambda job: state.go_to(state.PAGES.compare, evaluations=job.id),
+    )
 
 
 def show_comparison(comparison: Comparison, view: str) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 from pages.view import charts, data, frames, state
 from pages.view.calibrated import show_calibration
 from pages.view.live import show_job
+from pages.view.outdated import show_outdated
 from pages.view.parts import linked_box, show_chart, theme
 from pages.view.report import show_report
 from pages.view.seals import show_seal
@@ -13,10 +14,11 @@ from pages.view.seen import headline, run_badge
 from pages.view.text import escape, figure_text, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
+from socrates_core.simulation.consent import what_is_sent
 from socrates_core.simulation.experiments import experiment_of
 from socrates_core.simulation.export import cells_table, effects_table, people_table
 from socrates_core.simulation.results import Run, list_runs, load_run
-from socrates_core.simulation.spec import load_spec
+from socrates_core.simulation.spec import load_spec, run_again
 from socrates_core.spreadsheets import csv_text
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
@@ -69,6 +71,7 @@ def header(run: Run) -> None:
         mass = manifest["valid_mass"] or 0.0
         st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
         run_badge(run)
+    show_outdated_run(run)
     show_seal(run)
     if made := experiment_of(run.spec.run_id):
         number = made.run_ids.index(run.spec.run_id) + 1
@@ -91,6 +94,18 @@ def header(run: Run) -> None:
             "small part of what it would say. A finetuned model answers in the format asked for.",
             icon=":material/warning:",
         )
+
+
+def show_outdated_run(run: Run) -> None:
+    spec = run.spec
+    sending = what_is_sent(spec.model.name, spec.model.service, spec.people, run.manifest["n_cells"])
+    show_outdated(
+        run.outdated,
+        "Run again",
+        [sending] if sending else [],
+        lambda agreed: run_again(spec.run_id, consent=agreed),
+        lambda job: state.go_to(state.PAGES.results, run=job.id),
+    )
 
 
 def still_runs(run: Run) -> bool:

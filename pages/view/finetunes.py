@@ -17,6 +17,7 @@ from pages.view.text import counted, escape, visible
 from socrates_core.evaluation.generalisation import open_finetune, submit_missing
 from socrates_core.finetuning.overview import Finetune, load_finetune, what_it_took
 from socrates_core.finetuning.spec import TITLES, training_path
+from socrates_core.scoring.versions import wrong_training
 
 MOST, MOST_POINTS = 6, 1000
 Labelled = Mapping[str, Finetune]
@@ -104,6 +105,8 @@ def _show_state(label: str, found: Finetune) -> None:
             show_job(found.job)
         if found.card:
             st.caption(escape(what_it_took(found.card, training_path(found.id))))
+            if outdated := wrong_training(found.card):
+                st.warning(escape(f"{outdated} Train it again to be sure."), icon=":material/history:")
             if doubts := found.card.get("doubts"):
                 st.warning(escape(" ".join(doubts)), icon=":material/help:")
             with st.container(horizontal=True, vertical_alignment="center"):

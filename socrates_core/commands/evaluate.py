@@ -22,7 +22,7 @@ from socrates_core.commands.simulate import (
 from socrates_core.errors import UserError
 from socrates_core.evaluation.results import list_evaluations, load_evaluation
 from socrates_core.evaluation.spec import CAP, evaluation_ids
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluation.submission import evaluate_again, submit_evaluation
 from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL
 from socrates_core.simulation.spec import ModelRequest
 
@@ -55,16 +55,28 @@ def evaluate(
     samples: Samples = N_SAMPLES,
     limit_usd: LimitUsd = None,
     consent: Consent = False,
+    again: Annotated[str, typer.Option(help="An evaluation to ask again, with the current scoring.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the table.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a model answer as every held-out person, in the cell that they were in; prints the evaluation's id."""
     chosen = [each.strip() for each in studies.split(",") if each.strip()]
     service = service_of(model, server, key_variable, elicitation, samples)
-    job = submit_evaluation(
-        ModelRequest(model, precision, decoding, deterministic, service), split=split or None, corpus=corpus,
-        studies=chosen, cap=cap or None, seed=seed, shots=shots, consent=consent, limit_usd=limit_usd,
-    )  # fmt: skip
+    if again:
+        job = evaluate_again(again, consent=consent)
+    else:
+        request = ModelRequest(model, precision, decoding, deterministic, service)
+        job = submit_evaluation(
+            request,
+            split=split or None,
+            corpus=corpus,
+            studies=chosen,
+            cap=cap or None,
+            seed=seed,
+            shots=shots,
+            consent=consent,
+            limit_usd=limit_usd,
+        )
     if wait:
         job = follow(job)
         if job.state != "done":
@@ -113,6 +125,10 @@ def _show(ids: list[str], as_json: bool) -> None:
     from socrates_core.evaluation.comparison import Comparison
 
     found = Comparison([load_evaluation(each) for each in ids])
+    for evaluation in found.evaluations:
+        if evaluation.outdated:
+            again = f"Evaluate it again: python -m socrates_core evaluate --again {evaluation.id}"
+            say(f"{evaluation.model}: {evaluation.outdated} {again}")
     if as_json:
         return print_json(found.as_dict())
     table = found.as_dict()["table"]

@@ -24,7 +24,7 @@ from socrates_core.scales import check_scale, parse_scale
 from socrates_core.settings import folder
 from socrates_core.simulation.orders import Order
 from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.simulation.spec import ModelRequest, run_again, submit_simulation
 from socrates_core.simulation.standard import measure_speed, record_drift
 
 ModelName = Annotated[
@@ -252,9 +252,16 @@ def runs(as_json: AsJson = False) -> None:
 def run(
     run_id: str,
     export: Annotated[Path | None, typer.Option(help="Also write the run's report to this folder.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask the same again, with the current scoring.")
+    ] = False,
+    consent: Consent = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one run: its cells and effects beside the people's."""
+    """Show one run: its cells and effects next to people's. With --again, queue the same run and print its id."""
+    if again:
+        job = run_again(run_id, consent=consent)
+        return print_json({"run_id": job.id, "state": job.state}) if as_json else print(job.id)
     found = load_run(run_id)
     if export:
         write_report(found, export)
@@ -262,6 +269,8 @@ def run(
     if as_json:
         return print_json(found.as_dict())
     print(f"{found.title} · {found.manifest['card']['name']} ({found.manifest['card']['precision']})")
+    if found.outdated:
+        print(f"{found.outdated} Run it again: python -m socrates_core run {run_id} --again")
     if found.manifest["state"] == "partial":
         print(
             f"Not finished: {found.manifest['n_answered']} of {found.manifest['n_cells']} answers are there."

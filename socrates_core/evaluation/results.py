@@ -12,6 +12,7 @@ from socrates_core.evaluation.cells import EvaluatedCell, cells_of
 from socrates_core.evaluation.spec import EvaluationSpec, evaluation_ids, load_spec
 from socrates_core.files import as_written, read_json, read_parquet
 from socrates_core.jobs.store import read_job
+from socrates_core.scoring.versions import wrong_answers
 
 TOLD = ("card", "n_rows", "n_answered", "state", "seconds")  # by a manifest
 
@@ -34,6 +35,11 @@ class Evaluation:
         decoding = f", {card['decoding']} decoding" if card["decoding"] != "exact" else ""
         kind = "stand-in" if card["precision"] == "none" else card["precision"]
         return f"{card['name']} ({kind}{decoding})"
+
+    @property
+    def outdated(self) -> str:
+        """What may be wrong with its answers, if an earlier version of our scoring gave them; else ""."""
+        return wrong_answers(self.manifest["card"])
 
     @property
     def partial(self) -> bool:

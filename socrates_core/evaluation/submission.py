@@ -12,6 +12,7 @@ from socrates_core.evaluation.spec import (
     CAP,
     EvaluationSpec,
     evaluations_folder,
+    load_spec,
     plan_evaluation,
 )
 from socrates_core.files import digest, whole_or_gone, write_json
@@ -67,6 +68,22 @@ def submit_evaluation(
         shutil.rmtree(spec.path)
     launch.ensure_worker()
     return job
+
+
+def evaluate_again(evaluation_id: str, *, consent: bool = False) -> Job:
+    """Queues the same evaluation again. Raises UserError as `submit_evaluation` does."""
+    spec = load_spec(evaluation_id)
+    return submit_evaluation(
+        spec.model,
+        split=spec.split,
+        corpus=spec.corpus,
+        studies=spec.studies,
+        cap=spec.cap,
+        seed=spec.seed,
+        shots=spec.shots,
+        consent=consent,
+        limit_usd=(spec.permission or {}).get("limit_usd"),
+    )
 
 
 def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | None = CAP) -> Job:

@@ -18,6 +18,7 @@ from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest, learnt_from
 from socrates_core.finetuning.spec import TITLES, TrainingSpec, load_training, training_path
 from socrates_core.jobs.store import now
+from socrates_core.records import SCORING_VERSION
 from socrates_core.responders.folder import ModelFolder, open_folder, revision
 from socrates_core.seen.record import Seen, seen_of, training_of
 from socrates_core.settings import folder
@@ -101,6 +102,7 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
             "seconds": sum(seconds_taken(steps, validations)),
             "memory_mb": float(steps["memory_mb"].max()), "estimate": read_estimate(training_path(training_id)),
             "validation": _at(validations, step), "base_validation": _at(validations, 0),
+            "scoring": SCORING_VERSION,
             "doubts": doubts_of(_at(validations, 0), _at(validations, step)),
             "leaks_accepted": spec.accept_leaks,
             "leaks": [each.told for each in find_leaks(spec, chosen)] if spec.accept_leaks else [],

@@ -19,6 +19,7 @@ from socrates_core.evaluation.calibrating import CalibratedEffect, ModelCalibrat
 from socrates_core.files import as_written, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.records import Effect, Floats, Precision, Scale
+from socrates_core.scoring.versions import wrong_answers
 from socrates_core.simulation.orders import reversed_texts
 from socrates_core.simulation.people import (
     HumanCell,
@@ -148,6 +149,11 @@ class Run:
         return self.spec.draft.title
 
     @property
+    def outdated(self) -> str:
+        """What may be wrong with its answers, if an earlier version of our scoring gave them; else ""."""
+        return wrong_answers(self.manifest["card"])
+
+    @property
     def model(self) -> str:
         return str(self.manifest["card"]["name"])
 
@@ -258,6 +264,7 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         return {
             "run_id": self.spec.run_id, "title": self.title, "manifest": self.manifest,
+            "outdated": self.outdated,
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects],
             "calibration": told if isinstance(told := self.calibration, str) else told.as_dict(),

@@ -185,6 +185,23 @@ def queue_run(spec: RunSpec) -> Job:
     return job
 
 
+def run_again(run_id: str, *, consent: bool = False) -> Job:
+    """Queues the same run again: the same people, texts and model. Raises UserError as `submit_simulation` does."""
+    spec = load_spec(run_id)
+    limit_usd = (spec.permission or {}).get("limit_usd")
+    return queue_run(
+        freeze_run(
+            spec.draft,
+            spec.model,
+            draft_id=spec.draft_id,
+            people=spec.people,
+            texts=spec.shown,
+            consent=consent,
+            limit_usd=limit_usd,
+        )
+    )
+
+
 def _check_open(draft: Draft, model: ModelRequest) -> None:
     """Raises UserError where an open outcome is asked of a stand-in, which has nothing to draw from."""
     opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_drawn]

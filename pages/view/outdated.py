@@ -1,0 +1,32 @@
+"""Answers that an earlier version of the scoring gave: what may be wrong with them, and the way to ask again."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from pages.view import consent
+from pages.view.text import escape
+from socrates_core.jobs.store import Job
+from socrates_core.simulation.consent import Sending
+
+
+def show_outdated(
+    sentence: str,
+    label: str,
+    sendings: Sequence[Sending],
+    again: Callable[[bool], Job],
+    then: Callable[[Job], None],
+) -> None:
+    """Shows what may be wrong, if anything, with a button that asks `again`, after consent where something is sent.
+
+    `then` gets the new job.
+    """
+    if not sentence:
+        return
+    st.badge("older scoring", icon=":material/history:", color="orange")
+    st.warning(escape(sentence), icon=":material/history:")
+    if st.button(label, icon=":material/replay:", key=f"again_{label}"):
+        if sendings:
+            consent.ask_consent(sendings, lambda: then(again(True)))
+        else:
+            then(again(False))
