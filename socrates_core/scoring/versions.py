@@ -42,4 +42,5 @@ def _sentence(version: object, place: int, done: str) -> str:
         return ""
     since = range(made + 1, SCORING_VERSION + 1)
     wrong = "; ".join(_WRONG_UNTIL[number][place] for number in since if number in _WRONG_UNTIL)
-    return f"This was {done} by version {made} of the scoring; version {SCORING_VERSION} is current. Until then, {wrong}."
+    current = f"version {SCORING_VERSION} is current"
+    return f"This was {done} by version {made} of the scoring; {current}. Until then, {wrong}."
