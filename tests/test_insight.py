@@ -1,6 +1,9 @@
 """What is told before a finetune starts: the examples as they train, their lengths, the time and the memory."""
 
 import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from socrates_core.finetuning.estimate import (
 from socrates_core.finetuning.examples import build_examples
 from socrates_core.finetuning.history import Step, Validation, add
 from socrates_core.finetuning.insight import Insight, look_at
+from socrates_core.finetuning.recipes import recipes_for
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict, trainings_folder
 from socrates_core.panels import present
@@ -31,10 +35,45 @@ from socrates_core.prompts import render_prompt
 from socrates_core.responders.chat import open_chat
 from socrates_core.responders.folder import open_folder, read_config
 from socrates_core.responders.weights import tensor_shapes
+from socrates_core.settings import home
 
 END = "<|im_end|>"
 LINEAR = 30 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)  # numbers in the starter model's linear layers
 TRAINED = 4_884_480  # numbers that peft adds to them at rank 16, by its own count
+
+
+LLAMA_8B = {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 128256,
+}
+QWEN_14B = {
+    "hidden_size": 5120,
+    "intermediate_size": 13824,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 40,
+    "num_key_value_heads": 8,
+    "vocab_size": 152064,
+    "biased": 1,
+}
+
+
+@pytest.fixture
+def card_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[int], None]]:
+    """Puts a GPU with so much free memory, in 2^20 bytes, into this machine, as its driver would tell."""
+
+    def insert(mebibytes: int) -> None:
+        driver = tmp_path / "nvidia-smi"
+        driver.write_text(f"#!/bin/sh\necho {mebibytes}\necho 99999\n")
+        driver.chmod(0o755)
+        _ask_driver.cache_clear()
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    yield insert
+    _ask_driver.cache_clear()
 
 
 @pytest.fixture
@@ -170,15 +209,89 @@ def test_memory_grows_with_the_tokens_at_a_time(spec: TrainingSpec) -> None:
     assert 1.2 * (large - small) < large_fp32 - small_fp32 < IN_FP32 * (large - small)  # logits are as large
 
 
+@pytest.mark.parametrize(
+    ("shape", "n_numbers", "counted"),
+    [(LLAMA_8B, 8_030_261_248, (8.9, 39.5)), (QWEN_14B, 14_770_033_664, (14.5, 68.0))],
+)
+def test_the_default_for_large_models_starts_on_a_card_of_24_gigabytes(
+    spec: TrainingSpec,
+    card_of: Callable[[int], None],
+    shape: dict[str, int],
+    n_numbers: int,
+    counted: tuple[float, float],
+) -> None:
+    """`counted`, in 10^9 bytes: over tensors of these shapes with checkpointing, and without, which the project tells
+    a tenth too low: it counts attention in tiles of 128 tokens, which have 1,024 on a GPU.
+    """
+    seen = look_at(spec)
+    told = replace(seen, lengths=replace(seen.lengths, mean=302.0))  # as in SocSci210
+    large = make_hollow_model(home() / "models" / "large", shape)
+    assert count_parameters(large) == n_numbers
+    asked = {"name": "new", "split": "mine", "base": large, **recipes_for(n_numbers, "sft")[0].settings}
+    card_of(24_080)
+    usual = estimate_training(spec_from_dict(asked, "the test"), told)
+    without = estimate_training(spec_from_dict({**asked, "checkpointing": False}, "the test"), told)
+    assert usual.fits and usual.memory_mb == pytest.approx(counted[0] * 1e9 / 2**20, rel=0.03)
+    assert not without.fits and without.memory_mb == pytest.approx(counted[1] * 1e9 / 2**20, rel=0.12)
+    assert "Choose gradient checkpointing, fewer 'micro_tokens' at a time or a smaller model." in without.told
+
+
+def make_hollow_model(path: Path, shape: dict[str, int]) -> str:
+    """A folder with the configuration and the headers of a Llama's or Qwen's weights in bf16, without the numbers."""
+    hidden, inner, vocab = shape["hidden_size"], shape["intermediate_size"], shape["vocab_size"]
+    keys = hidden // shape["num_attention_heads"] * shape["num_key_value_heads"]
+    sizes: dict[str, list[int]] = {
+        "model.embed_tokens.weight": [vocab, hidden],
+        "lm_head.weight": [vocab, hidden],
+        "model.norm.weight": [hidden],
+    }
+    for layer in range(shape["num_hidden_layers"]):
+        parts = {
+            "q_proj": [hidden, hidden],
+            "k_proj": [keys, hidden],
+            "v_proj": [keys, hidden],
+            "o_proj": [hidden, hidden],
+            "gate_proj": [inner, hidden],
+            "up_proj": [inner, hidden],
+            "down_proj": [hidden, inner],
+            "input_layernorm": [hidden],
+            "post_attention_layernorm": [hidden],
+        }
+        sizes |= {f"model.layers.{layer}.{name}.weight": size for name, size in parts.items()}
+        if shape.get("biased"):
+            sizes |= {
+                f"model.layers.{layer}.{name}.bias": [parts[name][0]]
+                for name in ("q_proj", "k_proj", "v_proj")
+            }
+    header, end = {}, 0
+    for name, size in sizes.items():
+        header[name] = {
+            "dtype": "BF16",
+            "shape": size,
+            "data_offsets": [end, end := end + 2 * math.prod(size)],
+        }
+    text = json.dumps(header).encode()
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps({"model_type": "llama", **shape}), encoding="utf-8")
+    with (path / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)  # a hole, which takes no room
+    return path.name
+
+
 def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:
     told = look_at(spec)
     assert estimate_training(spec, told).fits
     huge = estimate_training(changed(spec, micro_tokens=10**9, batch_size=10**9), told)
-    assert not huge.fits and "will not fit" in huge.told and "QLoRA" in huge.told
+    assert not huge.fits and "will not fit" in huge.told
+    assert (
+        "Choose QLoRA, gradient checkpointing, fewer 'micro_tokens' at a time or a smaller model."
+        in huge.told
+    )
 
 
 def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
-    spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch, card_of: Callable[[int], None]
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     _ask_driver.cache_clear()
@@ -188,14 +301,9 @@ def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
     n_parameters = count_parameters("starter")
     assert n_parameters is not None and "roughly" in found.told
     assert found.seconds == pytest.approx(4 * n_parameters * found.n_tokens / (REACHED * 1e11))
-    driver = tmp_path / "nvidia-smi"
-    driver.write_text("#!/bin/sh\necho 2048\necho 99999\n")
-    driver.chmod(0o755)
-    _ask_driver.cache_clear()
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    card_of(2048)
     found = estimate_training(spec, told)
     assert found.seconds is None and "not known before its first steps" in found.told
-    _ask_driver.cache_clear()
     assert not found.fits and "only 2.0 GB are free: it will not fit in the GPU's memory" in found.told
 
 

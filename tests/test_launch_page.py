@@ -148,6 +148,22 @@ def test_a_reload_and_a_shared_link_find_the_form_as_it_was(starter_home: Path) 
     assert "beta" not in link(again) and shown_spec(again)["beta"] == 0.1
 
 
+def test_checkpointing_follows_the_tuning_until_it_is_chosen(starter_home: Path) -> None:
+    app = open_page(PAGE, split=split())
+
+    def checkpointing() -> Any:
+        return next(each for each in app.toggle if each.label == "Gradient checkpointing")
+
+    tuning = next(each for each in app.selectbox if each.label == "What is tuned")
+    assert not shown_spec(app)["checkpointing"]
+    tuning.set_value("qlora").run()
+    assert checkpointing().value and shown_spec(app)["checkpointing"]
+    assert "checkpointing" not in link(app)
+    checkpointing().set_value(False).run()
+    assert not shown_spec(app)["checkpointing"] and link(app)["checkpointing"] == "false"
+    assert shown_spec(open_page(PAGE, **link(app))) == shown_spec(app)
+
+
 @pytest.mark.parametrize(
     ("link", "sentence"),
     [

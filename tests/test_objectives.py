@@ -10,7 +10,11 @@ import torch
 
 from socrates_core.analysis.proper import score_distributions
 from socrates_core.finetuning.examples import Example
+from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.records import Floats
+from socrates_core.scoring.plan import Layout
 from tests.finetunes import (
+    LOSSES,
     TINY,
     _finetuning_home,
     examples_for,
@@ -25,12 +29,13 @@ from tests.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
 from training.batches import Batch, answer_sums, batches_of, examples_of_step, steps_of
 from training.loop import Loss, loss_size
-from training.model import Trainee, open_trainee
+from training.model import Trainee, autocast, open_trainee
 from training.objectives import ranked_probability
 
 __all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 TOLERANCE = 1e-5  # relative; fp32 rounding over a few hundred tokens
+ROUNDING = 1e-6  # relative; fp32 against fp64 from the same logits, where bf16 is off by 1e-3
 
 
 def alone(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> torch.Tensor:
@@ -169,6 +174,75 @@ def test_the_loss_of_pairs_is_the_published_formula_from_a_base_and_from_an_adap
     expected = -torch.nn.functional.logsigmoid(0.3 * (apart[:, 0] - apart[:, 1])).sum()
     assert abs(expected.item() - len(examples) * np.log(2)) > 0.01
     check_same(trainee, loss_of(trainee, examples, dpo.loss), expected)
+
+
+@pytest.mark.parametrize("base", ["tiny", "first"])
+def test_the_first_loss_of_pairs_in_bf16_is_that_of_no_preference(base: str) -> None:
+    if base == "first":
+        train(spec_of(name="first", max_steps=1))
+    trained = train(spec_of(base=base, method="dpo", precision="bf16", max_steps=1))
+    assert losses(trained) == pytest.approx([np.log(2)], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        ("sft", {}),
+        ("reasoning", {}),
+        ("dpo", {"beta": 0.3}),
+        ("distribution", {}),
+        ("distribution", {"rps_weight": 20.0}),
+    ],
+)
+def test_a_loss_in_bf16_is_that_of_its_logits_in_fp64(
+    method: str, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(method=method, precision="bf16", **fields)
+    trainee, examples = open_noisy(spec), examples_for(spec)[:6]
+    (batch,) = batches_of(examples, trainee.network, spec.model_copy(update={"micro_tokens": 10**6}))
+    read: list[torch.Tensor] = []
+    forward = trainee.network.logits
+
+    def keep(layout: Layout) -> torch.Tensor:
+        read.append(forward(layout))
+        return read[-1]
+
+    monkeypatch.setattr(trainee.network, "logits", keep)
+    with autocast(trainee), torch.no_grad():
+        found = LOSSES[method](trainee, batch)
+    assert all(torch.equal(each, each.bfloat16().float()) for each in read)  # the network did run in bf16
+    assert found.item() == pytest.approx(loss_in_fp64(method, spec, batch, read), rel=ROUNDING)
+
+
+def loss_in_fp64(method: str, spec: TrainingSpec, batch: Batch, read: Sequence[torch.Tensor]) -> float:
+    """The loss by its formula from the logits that were `read`: of the policy last, of DPO's reference before it."""
+    answers = [
+        whole_answers_in_fp64(batch, logits.detach().double().log_softmax(-1).numpy()) for logits in read
+    ]
+    total = 0.0
+    for place, (each, logs) in enumerate(zip(batch.examples, answers[-1], strict=True)):
+        if method == "dpo":
+            apart = logs - answers[0][place]
+            total += each.weight * np.logaddexp(0, -spec.beta * (apart[0] - apart[1]))
+            continue
+        total -= each.weight * float(each.shares @ logs)
+        if spec.rps_weight:
+            cumulative = np.cumsum(np.exp(logs) / np.exp(logs).sum() - each.shares)[:-1]
+            total += spec.rps_weight * each.weight * (cumulative**2).sum() / max(len(logs) - 1, 1)
+    return total
+
+
+def whole_answers_in_fp64(batch: Batch, logs: Floats) -> list[Floats]:
+    """Log-probabilities of each example's answers, token by token, from those [N, V] at the trees' inner nodes."""
+    found, start = [], 0
+    for tree in batch.trees:
+        sums = np.zeros(len(tree.parent))
+        for node in range(1, len(tree.parent)):  # a node's parent has a lower number
+            source = start + tree.step_source[node - 1]
+            sums[node] = sums[tree.parent[node]] + logs[source, tree.token[node]]
+        found.append(sums[tree.option_node])
+        start += len(tree.inner)
+    return found
 
 
 def pairs_alone(trainee: Trainee, examples: Sequence[Example]) -> torch.Tensor:

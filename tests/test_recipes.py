@@ -52,3 +52,12 @@ def test_the_reproductions_figures_are_its_own() -> None:
     assert (spec.tuning, spec.rank, spec.alpha, spec.learning_rate) == ("qlora", 16, 32, 1e-4)
     assert (spec.batch_size, spec.per_cell) == (64, 32)
     assert named("qlora", "dpo").learning_rate == 1e-6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_four_bits_come_with_checkpointing_unless_a_file_says_otherwise(method: Method) -> None:
+    assert named("qlora", method).checkpointing
+    assert not named("small", method).checkpointing and not named("paper", method).checkpointing
+    frozen = named("qlora", method).model_dump(mode="json") | {"checkpointing": False}
+    again = spec_from_dict(frozen, "a finetune from before")
+    assert again.model_dump(mode="json") == frozen  # so that its digest, and its checkpoints, are the same

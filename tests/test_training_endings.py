@@ -66,10 +66,14 @@ def test_want_of_memory_is_a_sentence(
     def hungry(trainee: Trainee, batch: Batch) -> torch.Tensor:
         return torch.empty(2**60) + sft.loss(trainee, batch)
 
-    monkeypatch.setattr(sys, "argv", ["sft", "--training", freeze(spec_of())])
+    monkeypatch.setattr(sys, "argv", ["sft", "--training", freeze(spec_of(checkpointing=True))])
     with pytest.raises(SystemExit) as ended:
         finetune("sft", hungry)
-    assert ended.value.code == 2 and "Memory ran out. Resume once" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert ended.value.code == 2 and "Memory ran out. Resume once" in told
+    assert (
+        "gradient checkpointing" not in told and "QLoRA, fewer 'micro_tokens' at a time or a smaller" in told
+    )
 
 
 def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(

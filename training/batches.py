@@ -89,21 +89,25 @@ def shares_of(batch: Batch) -> torch.Tensor:
 
 
 def answer_sums(network: Network, batch: Batch, steps: torch.Tensor) -> list[torch.Tensor]:
-    """Each example's log-probabilities [k] of its whole answers: the sums of `steps` [S] along their paths."""
+    """Each example's log-probabilities [k] of its whole answers: the sums of `steps` [S] along their paths.
+
+    Never as a product, which autocast computes in bf16, and on a GPU its gradient too: -9.53 would become -9.56, and
+    what DPO trains on is the difference of two such sums.
+    """
     found, done = [], 0
     for tree in batch.trees:
         own = steps[done : done + len(tree.token) - 1]
         done += len(own)
-        found.append(network.tensor(_paths(tree)) @ own)
+        found.append(torch.where(network.tensor(_paths(tree)), own, 0.0).sum(-1))
     return found
 
 
 def _paths(tree: AnswerTree) -> Any:
-    """Which steps [k, T - 1] lead to each answer, as 0 and 1."""
-    paths = np.zeros((len(tree.option_node), len(tree.parent) - 1), dtype=np.float32)
+    """Which steps [k, T - 1] lead to each answer."""
+    paths = np.zeros((len(tree.option_node), len(tree.parent) - 1), dtype=bool)
     for place, end in enumerate(tree.option_node):
         node = int(end)
         while node > 0:
-            paths[place, node - 1] = 1
+            paths[place, node - 1] = True
             node = int(tree.parent[node])
     return paths

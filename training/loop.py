@@ -30,7 +30,7 @@ from torch.nn.utils import clip_grad_norm_
 from socrates_core.errors import UserError
 from socrates_core.files import digest, write_json
 from socrates_core.finetuning import history
-from socrates_core.finetuning.estimate import n_steps_of
+from socrates_core.finetuning.estimate import less_memory, n_steps_of
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
 from socrates_core.finetuning.overview import load_finetune, what_it_took
 from socrates_core.finetuning.publish import publish
@@ -56,6 +56,7 @@ USAGE = (
 
 def finetune(method: Method, loss: Loss) -> None:
     """Runs the finetune that the command line names, up to its published model; ends the process."""
+    training_id = ""
     try:
         accelerator = Accelerator(kwargs_handlers=[
             DistributedDataParallelKwargs(broadcast_buffers=False),
@@ -63,7 +64,8 @@ def finetune(method: Method, loss: Loss) -> None:
         ])  # fmt: skip
         if not accelerator.is_main_process:
             told: list[str] = [""]
-            done = Run(broadcast_object_list(told)[0], loss, accelerator).train()
+            training_id = broadcast_object_list(told)[0]
+            done = Run(training_id, loss, accelerator).train()
         else:
             training_id = _asked_for(method, sys.argv[1:])
             with _alone(training_id):
@@ -84,10 +86,8 @@ def finetune(method: Method, loss: Loss) -> None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        print(
-            "Memory ran out. Resume once there is more of it, or start a new finetune with a lower 'micro_tokens', "
-            "'checkpointing', tuning 'qlora' or a smaller model."
-        )
+        advice = less_memory(load_training(training_id)) if training_id else "a smaller model"
+        print(f"Memory ran out. Resume once there is more of it, or start a new finetune with {advice}.")
         sys.exit(2)
     sys.exit(ENDED if done else STOPPED)
 

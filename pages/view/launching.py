@@ -14,7 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.finetuning.curve import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names
 from socrates_core.finetuning.recipes import Recipe, recipes_for
-from socrates_core.finetuning.spec import METHODS, TITLES, Method, TrainingSpec, spec_from_dict
+from socrates_core.finetuning.spec import METHODS, TITLES, Method, TrainingSpec, default_of, spec_from_dict
 from socrates_core.prompts import TEMPLATES
 
 WHY: Mapping[Method, str] = {
@@ -139,7 +139,7 @@ def fields(
     wanted, found = list(names), dict[str, Any]()
     for start in range(0, len(wanted), 4):
         for name, column in zip(wanted[start : start + 4], where.columns(4), strict=False):
-            found[name] = field(name, _usual(name, defaults), scope, where=column)
+            found[name] = field(name, _usual(name, defaults, found), scope, where=column)
     return found
 
 
@@ -155,6 +155,8 @@ def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
             label, choices, index=choices.index(held if held in choices else usual), **shared
         )
     elif info.annotation is bool:
+        # A toggle keeps its state by its key, so one whose default changes with the tuning needs another key.
+        shared["key"] += f":{usual}"
         told = _told(where.toggle(label, held == "true", wrap=True, **shared))
     else:
         told = where.text_input(
@@ -225,8 +227,9 @@ def say(sentence: str, where: Any = st) -> None:
     where.markdown(f":red[:material/error: {escape(sentence)}]")
 
 
-def _usual(name: str, settings: Mapping[str, Any]) -> Any:
-    return settings.get(name, TrainingSpec.model_fields[name].default)
+def _usual(name: str, settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> Any:
+    """What a field begins as: by the recipe's `settings`, else by the spec, given what was `chosen` before it."""
+    return settings[name] if name in settings else default_of(name, chosen.get("tuning"))
 
 
 def _told(value: Any) -> str:

@@ -67,7 +67,8 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     free = psutil.virtual_memory().available / MEBIBYTE if graphics is None else graphics
     fits = memory is None or memory <= free
     where = "this machine's own memory" if graphics is None else "the GPU's memory"
-    told = f"{_about_time(times, seconds, n_steps, n_tokens)} {_about_memory(memory, free, where)}"
+    advice = less_memory(spec, longest=insight.lengths.max)
+    told = f"{_about_time(times, seconds, n_steps, n_tokens)} {_about_memory(memory, free, where, advice)}"
     return TrainingEstimate(n_steps, n_tokens, seconds, memory, fits, told)
 
 
@@ -279,13 +280,25 @@ def _about_time(times: Sequence[float], rough: float | None, n_steps: int, n_tok
     return f"{much}: {told} ({low} to {high}, as fast as the last {len(times)} like it here)."
 
 
-def _about_memory(memory: float | None, free: float, where: str) -> str:
+def less_memory(spec: TrainingSpec, *, longest: int = 0) -> str:
+    """What takes less memory than `spec` and is not chosen in it yet, as the end of a sentence.
+
+    Examples are read whole, so fewer tokens than the `longest` has at a time would change nothing.
+    """
+    advice = {
+        "QLoRA": spec.tuning != "qlora",
+        "gradient checkpointing": not spec.checkpointing,
+        "fewer 'micro_tokens' at a time": spec.micro_tokens > longest,
+    }
+    return " or ".join(
+        filter(None, [", ".join(name for name, helps in advice.items() if helps), "a smaller model"])
+    )
+
+
+def _about_memory(memory: float | None, free: float, where: str, advice: str) -> str:
     if memory is None:
         return "How much memory it takes is known once the base model's weights are on this machine."
     need = f"It takes about {memory / 1024:.1f} GB of memory"
     if memory <= free:
         return f"{need}; {free / 1024:.1f} GB are free."
-    return (
-        f"{need}, but only {free / 1024:.1f} GB are free: it will not fit in {where}. Choose QLoRA, gradient "
-        "checkpointing, fewer tokens at a time or a smaller model."
-    )
+    return f"{need}, but only {free / 1024:.1f} GB are free: it will not fit in {where}. Choose {advice}."
