@@ -6,7 +6,7 @@ import streamlit as st
 from pages.view import charts, data, state
 from pages.view.answers import show_answers
 from pages.view.by_hand import show_scale_by_hand
-from pages.view.parts import chosen_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.parts import choose_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
 from pages.view.seals import freeze_button, show_frozen
 from pages.view.seen import study_badges
 from pages.view.takers import show_takers
@@ -191,8 +191,8 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     st.caption(
         "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
     )
-    chosen = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"], key="similar_table",
+    row = choose_row(
+        table, key="similar_table", identities=[f"{each.corpus}/{each.study_id}" for each in found],
         alt="Studies like this one with the words they share",
         column_config={
             "title": st.column_config.TextColumn("Study", width=330),
@@ -200,7 +200,6 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
             "shared": st.column_config.TextColumn("Words in common", width=330), "corpus": "Corpus",
         },
     )  # fmt: skip
-    row = chosen_row(chosen)
     if row is not None:
         state.go_to(state.PAGES.study, corpus=found[row].corpus, study=found[row].study_id)
 

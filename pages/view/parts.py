@@ -1,6 +1,6 @@
 """Pieces that several pages show: a chart with its data, an exact prompt."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.text import visible
 from socrates_core.errors import UserError
+from socrates_core.files import digest
 from socrates_core.records import Prompt
 from socrates_core.responders import context_limit, count_tokens
 from socrates_core.spreadsheets import csv_text
@@ -89,8 +90,20 @@ def theme() -> str | None:
     return st.context.theme.type
 
 
-def chosen_row(event: Any) -> int | None:
-    """The row that was clicked in a table, by its box or by any of its cells."""
+def choose_row(rows: Any, *, key: str, identities: Iterable[str], **options: Any) -> int | None:
+    """A table of which one row can be chosen, by its box or by any of its cells; the position of that row.
+
+    `identities` names what the rows are, in their order. They are part of the table's key: where rows change under
+    one key, Streamlit 1.67 swallows the next click on a cell.
+    """
+    event = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        key=f"{key}:{digest(list(identities))}",
+        **options,
+    )
     selection = event["selection"]
     rows = [*selection["rows"], *(row for row, _ in selection.get("cells", []))]
     return int(rows[0]) if rows else None
