@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.view.announce import announce_jobs
-from pages.view.state import PAGES
+from pages.view.state import PAGES, enter_page
 from pages.view.text import show_error
 from socrates_core.errors import UserError, disk_sentence
 from socrates_core.settings import check_home
@@ -43,6 +43,7 @@ page = st.navigation(
         ],
     }
 )
+enter_page(page.url_path)
 announce_jobs()
 try:
     check_home()

@@ -47,17 +47,19 @@ def linked_select(label: str, options: Mapping[str, str], name: str, scope: str,
 
     The first option leaves the link as it is. `scope` is what the options belong to, such as a study.
     """
-    keys = list(options)
+    keys, key = list(options), f"{name}:{scope}"
     linked = state.parameter(name) or ""
-    index = keys.index(linked) if linked in options else 0
-    chosen = where.selectbox(label, keys, index=index, format_func=options.__getitem__, key=f"{name}:{scope}")
-    state.set_parameters(**{name: None if chosen == keys[0] else str(chosen)})
-    return str(chosen)
+    state.follow_link(key, linked if linked in options else keys[0])
+    chosen = str(where.selectbox(label, keys, format_func=options.__getitem__, key=key))
+    state.note_link(key, chosen)
+    state.set_parameters(**{name: None if chosen == keys[0] else chosen})
+    return chosen
 
 
 def linked_box(label: str, options: Mapping[str, str], linked: str | None, *, key: str) -> str:
     """A box to choose one of `options` (its name -> what is shown), which begins with, and follows, the link."""
-    state.follow_link(key, linked if linked in options else None)
+    if linked in options:
+        state.follow_link(key, linked)
     chosen = str(st.selectbox(label, list(options), format_func=options.__getitem__, key=key))
     state.note_link(key, chosen)
     return chosen
