@@ -116,7 +116,9 @@ def test_a_link_without_a_source_opens_the_study(starter_home: Path) -> None:
 
 def test_a_link_to_a_study_that_several_sources_have_says_so(starter_home: Path) -> None:
     shutil.copytree(starter_home / "corpora" / "starter", starter_home / "corpora" / "second")
-    told = plain(open_page("pages/explore/study.py", study="kakadu"))
+    app = open_page("pages/explore/study.py", study="kakadu")
+    told, names = plain(app), app.selectbox(key="study_box").options
+    assert len(set(names)) == len(names) == 26
     assert "2 sources have a study 'kakadu': second, starter. This is the one from second" in told
     assert "sources have" not in plain(open_page("pages/explore/study.py", corpus="starter", study="kakadu"))
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.live import show_job
+from pages.view.parts import distinct
 from pages.view.text import counted, escape, shorten, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluation.results import Evaluation, load_evaluation
@@ -33,8 +34,9 @@ def choose_evaluations(rows: Rows) -> list[str]:
     complete = [each for each, row in offered.items() if row["state"] == "complete"] or list(offered)
     key = f"evaluations:{corpus}"
     state.follow_link(key, [each for each in linked if each in offered] or complete[:1])
+    names = distinct({each: _name(row) for each, row in offered.items()})
     chosen = st.multiselect(
-        "Evaluations", list(offered), format_func=lambda each: _name(offered.get(each, {})), key=key
+        "Evaluations", list(offered), format_func=lambda each: names.get(each, each), key=key
     )
     state.note_link(key, chosen)
     state.set_parameters(evaluations=",".join(chosen) or None)

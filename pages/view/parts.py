@@ -1,5 +1,6 @@
 """Pieces that several pages show: a chart with its data, an exact prompt."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,17 +51,23 @@ def linked_select(label: str, options: Mapping[str, str], name: str, scope: str,
     keys, key = list(options), f"{name}:{scope}"
     linked = state.parameter(name) or ""
     state.follow_link(key, linked if linked in options else keys[0])
-    chosen = str(where.selectbox(label, keys, format_func=options.__getitem__, key=key))
+    chosen = str(where.selectbox(label, keys, format_func=distinct(options).__getitem__, key=key))
     state.note_link(key, chosen)
     state.set_parameters(**{name: None if chosen == keys[0] else chosen})
     return chosen
+
+
+def distinct(options: Mapping[str, str]) -> dict[str, str]:
+    """The names of options, with the id where two are alike: Streamlit tells options apart by their names."""
+    times = Counter(options.values())
+    return {key: shown if times[shown] == 1 else f"{shown} ({key})" for key, shown in options.items()}
 
 
 def linked_box(label: str, options: Mapping[str, str], linked: str | None, *, key: str) -> str:
     """A box to choose one of `options` (its name -> what is shown), which begins with, and follows, the link."""
     if linked in options:
         state.follow_link(key, linked)
-    chosen = str(st.selectbox(label, list(options), format_func=options.__getitem__, key=key))
+    chosen = str(st.selectbox(label, list(options), format_func=distinct(options).__getitem__, key=key))
     state.note_link(key, chosen)
     return chosen
 

@@ -62,19 +62,25 @@ def go_to(page: str, **parameters: str) -> None:
     Streamlit 1.67 first puts the new parameters behind the old page's address, as a step of its own in the browser's
     history. Back leads to that step, so what the page showed there is kept for `enter_page`.
     """
-    left, link = st.session_state.get("page"), _link()
-    target = {name: [value] for name, value in parameters.items()}
-    if left not in (None, Path(page).stem) and target not in ({}, link):
-        st.session_state.setdefault("left", {})[_address(left, target)] = link
+    left, opened, link = st.session_state.get("page"), Path(page).stem, _link()
+    step = {name: [value] for name, value in parameters.items()}
+    if left not in (None, opened) and step != link:
+        st.session_state.setdefault("steps", {})[_address(left, step)] = (link, opened)
     st.switch_page(page, query_params=parameters)
 
 
 def enter_page(path: str) -> None:
-    """Notes which page is shown; where Back led to a step that `go_to` left behind, the page's own link is restored."""
+    """Notes which page is shown; where Back led to a step that `go_to` left behind, the page's own link is restored.
+
+    A page without parameters is such a step only right after the page that `go_to` opened: the menu leads there too.
+    """
     page = path or Path(PAGES.studies).stem
     before, st.session_state["page"] = st.session_state.get("page"), page
-    link = st.session_state.get("left", {}).get(_address(page, _link()))
-    if link is not None and before != page:
+    step = st.session_state.get("steps", {}).get(_address(page, _link()))
+    if step is None or before == page:
+        return
+    link, opened = step
+    if _link() or before == opened:
         st.query_params.from_dict(link)
         st.rerun()
 
