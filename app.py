@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.view.announce import announce_jobs
 from pages.view.sign_out import show_sign_out
-from pages.view.state import PAGES
+from pages.view.state import PAGES, enter_page
 from pages.view.text import show_error
 from socrates_core.errors import UserError, disk_sentence
 from socrates_core.settings import check_home
@@ -44,6 +44,7 @@ page = st.navigation(
         ],
     }
 )
+enter_page(page.url_path)
 announce_jobs()
 show_sign_out()
 try:

@@ -21,7 +21,7 @@ from socrates_core.simulation.experiments import (
 from socrates_core.simulation.spec import load_spec
 from tests.test_drafts import make_draft
 from tests.test_experiments import BOTH, worded, work
-from tests.test_pages import HOSTILE, fine, open_page
+from tests.test_pages import HOSTILE, fine, open_page, table_of
 from tests.test_simulation import kakadu
 
 PAGE = "pages/screen/experiment.py"
@@ -88,7 +88,7 @@ def test_a_filled_page_marks_the_chosen_specification_and_tells_the_curves_own_n
     assert shown["Same sign as chosen"] == f"{found.curve.n_like_chosen} of 3 others"
     assert found.people is not None and shown["People"] == f"{100 * found.people.share:.1f}%"
     assert "Predicted effects carry no interval" in told.replace("\\", "")
-    table = app.dataframe(key="specifications_table").value
+    table = table_of(app, "specifications_table")
     assert list(table["chosen"]) == [number == 2 for number in table["specification"]]
     assert sorted(table["run_id"]) == sorted(made.run_ids)
 

@@ -276,3 +276,13 @@ def test_a_job_leads_to_its_finetune(home: Path) -> None:
     training_id = make_finetune()
     links = open_page(JOBS, job=training_id).get("page_link")
     assert [link.proto.query_string for link in links] == [f"trainings={training_id}"]
+
+
+def test_back_from_the_form_shows_the_finetune_that_was_open(home: Path) -> None:
+    first, _ = make_finetune("older"), make_finetune("newer")
+    app = open_finetunes(first)
+    app.button(key="finetunes_new").click().run()
+    assert "Finetunes" not in [each.value for each in app.title]
+    app.query_params.clear()  # Back leads to the step that Streamlit left in the history: the page without its link
+    app.switch_page(PAGE).run()
+    assert app.multiselect(key="trainings_box").value == [first]

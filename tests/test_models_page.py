@@ -10,7 +10,7 @@ from socrates_core.finetuning import library
 from socrates_core.finetuning.model_jobs import submit_merge
 from socrates_core.jobs import store
 from tests.kept_models import make_base, make_mine
-from tests.test_pages import HOSTILE, fine, no_worker, open_page  # noqa: F401
+from tests.test_pages import HOSTILE, fine, no_worker, open_page, table_of  # noqa: F401
 
 MODELS = "pages/train/models.py"
 
@@ -32,7 +32,7 @@ def press(app: AppTest, key: str) -> AppTest:
 
 def test_the_table_shows_each_models_w_beside_its_bases_and_the_uniform_guess(kept: Path) -> None:
     app = open_page(MODELS)
-    table = app.dataframe(key="models_table").value.set_index("model")
+    table = table_of(app, "models_table").set_index("model")
     assert list(table.loc["Mine"][["w", "w_base", "w_uniform"]]) == [0.148, 0.274, 0.131]
     assert (table.loc["Mine"]["base"], table.loc["Mine"]["saw"]) == ("base", "2 studies")
     assert table.loc["Socrates Qwen2.5 14B SFT"]["saw"] == "170 studies"
@@ -40,7 +40,7 @@ def test_the_table_shows_each_models_w_beside_its_bases_and_the_uniform_guess(ke
 
 
 def test_an_empty_home_offers_the_starter_and_the_hub(home: Path) -> None:
-    table = open_page(MODELS).dataframe(key="models_table").value.set_index("model")
+    table = table_of(open_page(MODELS), "models_table").set_index("model")
     assert table.loc["SmolLM2 135M Instruct"]["kind"] == "cannot be used" and len(table) == 5
     assert "socrates_core setup" in said(open_page(MODELS, model="starter"))
 
@@ -81,7 +81,7 @@ def test_deleting_a_base_warns_and_the_bin_brings_it_back(kept: Path) -> None:
     assert "these adapters cannot answer: mine" in said(app)
     app = press(app, "model_delete")
     assert "is in the bin" in said(app) and "Bin (1)" in [each.label for each in app.expander]
-    assert "Base" not in app.dataframe(key="models_table").value["model"].tolist()
+    assert "Base" not in table_of(app, "models_table")["model"].tolist()
     press(app, "restore_base")
     assert not library.binned() and library.look_up("base").card.installed
 

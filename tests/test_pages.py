@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -52,6 +53,12 @@ def open_page(page: str, **parameters: str) -> AppTest:
     app.query_params.update(parameters)
     app.switch_page(page).run()
     return app
+
+
+def table_of(app: AppTest, key: str) -> pd.DataFrame:
+    """The table that `choose_row` drew under `key`."""
+    (found,) = (each.value for each in app.dataframe if str(each.key).startswith(f"{key}:"))
+    return found
 
 
 def fine(app: AppTest) -> str:

@@ -101,7 +101,7 @@ def show_cache(*, busy: bool) -> None:
         st.dataframe(
             table, hide_index=True, column_config={"MB": st.column_config.NumberColumn(format="%.1f")}
         )
-        names = {shelf.fingerprint: f"{shelf.model} · {shelf.n_answers:,} answers" for shelf in shelves}
+        names = {shelf.fingerprint: f"{shelf.model} · since {shelf.first}" for shelf in shelves}
         chosen = st.selectbox(
             "Forget the answers of", list(names), format_func=names.__getitem__, index=None, key="cache_prune"
         )
@@ -134,7 +134,7 @@ if active:
     live(live_table, "2s")
 else:
     show_table(jobs)
-titles = {job.id: f"{job.number} · {job.title} · {job.state}" for job in jobs}
+titles = {job.id: f"{job.number} · {job.title}" for job in jobs}
 linked = state.parameter("job")
 if linked and linked not in titles:
     st.warning(

@@ -12,7 +12,7 @@ if flash:
     st.success(escape(flash), icon=":material/check:")
 told = sizes()
 keeping.show_sizes(told)
-names = {kind: f"{keeping.PLURALS[kind]} ({told[kind][0]:,})" for kind in KINDS if told[kind][0]}
+names = {kind: keeping.PLURALS[kind] for kind in KINDS if told[kind][0]}
 if names:
     keeping.show_things(names)
 else:

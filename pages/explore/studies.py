@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.view import facets, state
-from pages.view.parts import chosen_row
+from pages.view.parts import choose_row
 
 FIRST = ["title", "passage", "n_participants", "n_conditions", "n_outcomes", "scales"]
 LAST = ["topic", "source", "design", "split", "wording", "corpus"]
@@ -24,13 +24,11 @@ if found.empty:
     st.info("No study matches. Use fewer words or clear a filter.", icon=":material/search_off:")
     st.stop()
 told = [*FIRST, *(name for name in LAST if found[name].nunique() > 1)]
-chosen = st.dataframe(
+row = choose_row(
     found.assign(scales=[", ".join(each) for each in found["facet_scale"]]),
     column_order=told if found["passage"].any() else [name for name in told if name != "passage"],
-    hide_index=True,
-    on_select="rerun",
-    selection_mode=["single-row", "single-cell"],
     key="studies_table",
+    identities=found["corpus"] + "/" + found["study_id"],
     height=min(620, 38 + 35 * len(found)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
     column_config={
@@ -50,7 +48,6 @@ chosen = st.dataframe(
         "corpus": "Corpus",
     },
 )
-row = chosen_row(chosen)
 if row is not None:
     study = found.iloc[row]
     state.go_to(state.PAGES.study, corpus=str(study["corpus"]), study=str(study["study_id"]))

@@ -1,12 +1,14 @@
 """One study: what people were shown and asked, what they answered, what the treatment did."""
 
+from collections.abc import Collection
+
 import pandas as pd
 import streamlit as st
 
 from pages.view import charts, data, state
 from pages.view.answers import show_answers
 from pages.view.by_hand import show_scale_by_hand
-from pages.view.parts import chosen_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.parts import choose_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
 from pages.view.seals import freeze_button, show_frozen
 from pages.view.seen import study_badges
 from pages.view.takers import show_takers
@@ -40,13 +42,38 @@ def choose_study() -> tuple[Corpus, StudyRecord]:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         st.stop()
-    linked = f"{state.parameter('corpus')}/{state.parameter('study')}"
-    if state.parameter("study") and linked not in titles:
-        st.warning(f"There is no study {escape(linked)}. Choose one here.", icon=":material/help:")
+    linked = linked_study(titles)
     corpus, study_id = linked_box("Study", titles, linked, key="study_box").split("/", 1)
     state.set_parameters(corpus=corpus, study=study_id)
     found = open_corpus(corpus)
     return found, found.study(study_id)
+
+
+def linked_study(titles: Collection[str]) -> str | None:
+    """The study that the link names, as source/study; a link without a source is looked for in all of them.
+
+    Says so where several sources have the study, or none has it.
+    """
+    source, study_id = state.parameter("corpus"), state.parameter("study")
+    if study_id is None:
+        return None
+    if source is not None and f"{source}/{study_id}" in titles:
+        return f"{source}/{study_id}"
+    found = [each for each in titles if each.split("/", 1)[1] == study_id]
+    if source is not None or not found:
+        where = "" if source is None else f" in the source {source!r}"
+        st.warning(escape(f"There is no study {study_id!r}{where}. Choose one here."), icon=":material/help:")
+        return None
+    sources = [each.split("/", 1)[0] for each in found]
+    if len(found) > 1:
+        st.info(
+            escape(
+                f"{len(found)} sources have a study {study_id!r}: {', '.join(sources)}. This is the one from "
+                f"{sources[0]}; choose another in the box."
+            ),
+            icon=":material/help:",
+        )
+    return found[0]
 
 
 def header(corpus: Corpus, record: StudyRecord) -> None:
@@ -191,8 +218,8 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     st.caption(
         "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
     )
-    chosen = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"], key="similar_table",
+    row = choose_row(
+        table, key="similar_table", identities=[f"{each.corpus}/{each.study_id}" for each in found],
         alt="Studies like this one with the words they share",
         column_config={
             "title": st.column_config.TextColumn("Study", width=330),
@@ -200,7 +227,6 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
             "shared": st.column_config.TextColumn("Words in common", width=330), "corpus": "Corpus",
         },
     )  # fmt: skip
-    row = chosen_row(chosen)
     if row is not None:
         state.go_to(state.PAGES.study, corpus=found[row].corpus, study=found[row].study_id)
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.view import consent, curve, data, specifying, state
 from pages.view.live import live
-from pages.view.parts import chosen_row, linked_select, show_chart, theme
+from pages.view.parts import choose_row, linked_select, show_chart, theme
 from pages.view.seen import draft_badges
 from pages.view.text import counted, escape, interval_text, shorten, visible
 from socrates_core.corpus.store import corpora
@@ -31,11 +31,10 @@ def show_list() -> None:
     )
     rows = list_experiments()
     if rows:
-        chosen = st.dataframe(
+        row = choose_row(
             [{key: visible(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows],
-            column_order=["title", "created", "n_specifications", "n_complete", "chosen"], hide_index=True,
-            on_select="rerun", selection_mode=["single-row", "single-cell"], key="experiments_table",
-            alt="Panel experiments",
+            column_order=["title", "created", "n_specifications", "n_complete", "chosen"], key="experiments_table",
+            identities=[str(row["experiment_id"]) for row in rows], alt="Panel experiments",
             column_config={
                 "title": st.column_config.TextColumn("Experiment", width="large"),
                 "created": st.column_config.DatetimeColumn("Started", format="distance"),
@@ -43,7 +42,6 @@ def show_list() -> None:
             },
         )  # fmt: skip
         st.caption("Choose a row to open the experiment.")
-        row = chosen_row(chosen)
         if row is not None:
             state.go_to(state.PAGES.experiment, experiment=rows[row]["experiment_id"])
     drafts = {each["draft_id"]: shorten(visible(each["title"])) for each in store.list_drafts()}
@@ -199,9 +197,9 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
 def show_table(told: EffectCurve) -> None:
     """Every specification, to open its run."""
     rows = told.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
-    event = st.dataframe(
-        rows, hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"],
-        key="specifications_table", alt="Specifications", placeholder="–",
+    row = choose_row(
+        rows, key="specifications_table", identities=[told.outcome, told.condition, *map(str, rows["run_id"])],
+        alt="Specifications", placeholder="–",
         column_order=["effect", "chosen", "specification", *curve.DIMENSIONS, "valid_mass", "state", "same_as"],
         column_config={
             **curve.DIMENSIONS, "state": "State",
@@ -213,7 +211,6 @@ def show_table(told: EffectCurve) -> None:
         },
     )  # fmt: skip
     st.caption("Choose a row to open its run.")
-    row = chosen_row(event)
     if row is not None:
         state.go_to(state.PAGES.results, run=str(rows["run_id"].iloc[row]))
 

@@ -7,7 +7,7 @@ from pages.view import charts, data, frames, state
 from pages.view.calibrated import show_calibration
 from pages.view.live import show_job
 from pages.view.outdated import show_outdated
-from pages.view.parts import linked_box, show_chart, theme
+from pages.view.parts import linked_box, linked_select, show_chart, theme
 from pages.view.report import show_report
 from pages.view.seals import show_seal
 from pages.view.seen import headline, run_badge
@@ -39,8 +39,8 @@ def choose_run() -> str:
             icon=":material/bar_chart:",
         )
         st.stop()
-    names: dict[str, str] = {
-        row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} · {row['state']}"
+    names: dict[str, str] = {  # without the state, as Streamlit drops a choice whose name changes
+        row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
         for row in rows
     }
     linked = state.parameter("run")
@@ -115,18 +115,20 @@ def still_runs(run: Run) -> bool:
         return False
 
 
-def choose_outcome(run: Run, key: str) -> int:
-    names = [outcome.name for outcome in run.spec.draft.outcomes]
-    return st.selectbox("Outcome", range(len(names)), format_func=lambda i: names[i], key=key)
+def choose_outcome(run: Run) -> int:
+    names = {str(at): outcome.name for at, outcome in enumerate(run.spec.draft.outcomes)}
+    return int(linked_select("Outcome", names, "outcome", run.spec.run_id))
 
 
 def show_answers(run: Run) -> None:
-    o = choose_outcome(run, "results_outcome")
+    o = choose_outcome(run)
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
     show_text(outcome.question)
     shown = [cell for cell in run.cells if cell.outcome == o]
-    baselines = st.toggle("Show the uniform and condition-blind baselines", key="results_baselines")
+    baselines = st.toggle(
+        "Show the uniform and condition-blind baselines", key="results_baselines", bind="query-params"
+    )
     frame = frames.answers(run, o, baselines=baselines)
     if frame.empty:
         st.info("No answer of this outcome is there yet.", icon=":material/hourglass_empty:")
@@ -184,6 +186,7 @@ def show_scores(run: Run) -> None:
         st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
     convention = st.segmented_control(
         "W in shares of", ["observed", "stated"], default="observed", required=True, key="scores_convention",
+        bind="query-params",
         format_func=lambda name: "people's observed range" if name == "observed" else "the stated scale",
     )  # fmt: skip
     w = {
@@ -224,7 +227,7 @@ def show_people(run: Run) -> None:
         f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
     )
     size = 100
-    page = st.pagination(max(1, -(-len(table) // size)), key="people_page")
+    page = st.pagination(max(1, -(-len(table) // size)), key="people_page", bind="query-params")
     st.dataframe(table.iloc[(page - 1) * size : page * size], hide_index=True, key="people_table")
 
 

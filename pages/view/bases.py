@@ -32,17 +32,19 @@ class Base:
 
 def choose_base() -> Base:
     """The model to begin from; what stands against it is said below its field."""
-    titles = {
-        card.name: card.title + ("" if card.installed else " (not on this machine)")
-        for card in list_models() if card.kind in ("local", "hub")
-    }  # fmt: skip
+    titles = {card.name: card.title for card in list_models() if card.kind in ("local", "hub")}
     linked = state.parameter("base") or "starter"
     options = [*dict.fromkeys([*titles, linked])]
+    state.follow_link("train:base", linked)
     chosen = st.selectbox(
-        "Base model", options, index=options.index(linked), format_func=lambda name: titles.get(name, name),
-        accept_new_options=True, key="train:base",
+        "Base model",
+        options,
+        format_func=lambda name: titles.get(name, name),
+        accept_new_options=True,
+        key="train:base",
         help="Type a folder or a hub id such as org/name and press Enter to use another model.",
-    )  # fmt: skip
+    )
+    state.note_link("train:base", chosen)
     launching.link("base", chosen, "starter")
     base = _look_up(str(chosen))
     if base.problem:

@@ -88,10 +88,18 @@ def show_socsci210() -> None:
     )
     studies = st.text_input("Only these studies", key="import_studies", placeholder="all, or ids with commas")
     reasoning = st.checkbox("Keep the written reasoning too, for training alone", key="import_reasoning")
-    if st.button("Start the import", type="primary", icon=":material/download:"):
-        chosen = tuple(part.strip() for part in studies.split(",") if part.strip())
-        job = submit_import(Request(source.strip() or HUB, chosen, reasoning))
-        state.go_to(state.PAGES.jobs, job=job.id)
+    if not st.button("Start the import", type="primary", icon=":material/download:", key="import_start"):
+        return
+    if not source.strip():
+        st.warning(
+            f"Fill in the field From: {HUB!r} for the data set on Hugging Face, or the path of a folder or a Parquet "
+            "file.",
+            icon=":material/edit:",
+        )
+        return
+    chosen = tuple(part.strip() for part in studies.split(",") if part.strip())
+    job = submit_import(Request(source.strip(), chosen, reasoning))
+    state.go_to(state.PAGES.jobs, job=job.id)
 
 
 def editing_of(upload: Upload, opened: Opened) -> Importing:

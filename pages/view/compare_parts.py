@@ -10,7 +10,7 @@ import streamlit as st
 from pages.view import charts, compare_charts, comparing, data, state
 from pages.view.calibrated import show_calibration
 from pages.view.comparing import BETTER, CHARTED
-from pages.view.parts import chosen_row, linked_select, pages_of, show_chart, theme
+from pages.view.parts import choose_row, linked_select, pages_of, show_chart, theme
 from pages.view.report import show_comparison_report
 from pages.view.text import counted, escape, visible
 from socrates_core.analysis.parity import MINIMUM, Parity
@@ -124,9 +124,9 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
         "study": "Study", "outcome": "Outcome", "condition": "Condition", measure: MEASURES[measure].label,
         "human_mean": "People's mean", "predicted_mean": "Predicted mean", "n_rows": "n", "n_dropped": "Dropped",
     }  # fmt: skip
-    event = st.dataframe(
-        shown[list(columns)].rename(columns=columns), hide_index=True, placeholder="–",
-        key=f"cells_{measure}_{name}", on_select="rerun", selection_mode=["single-row", "single-cell"],
+    row = choose_row(
+        shown[list(columns)].rename(columns=columns), key=f"cells_{measure}_{name}", placeholder="–",
+        identities=map(str, shown.to_numpy().tolist()),
         height=min(320, 38 + 35 * len(shown)), alt="Cells, the worst first",
         column_config={
             **{told: st.column_config.TextColumn(width=150) for told in ("Study", "Outcome", "Condition")},
@@ -136,7 +136,7 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
             },
         },
     )  # fmt: skip
-    return int(shown["at"].iloc[chosen_row(event) or 0])
+    return int(shown["at"].iloc[row or 0])
 
 
 def show_item(comparison: Comparison, at: int) -> None:
@@ -162,16 +162,15 @@ def show_studies(comparison: Comparison) -> None:
     measure = choose_measure()
     table = comparing.studies_table(comparison, measure)
     figures = [str(name) for name in table if name not in ("Study", "Rows")]
-    event = st.dataframe(
-        table, hide_index=True, key=f"studies_{measure}", on_select="rerun", placeholder="–",
-        selection_mode=["single-row", "single-cell"], alt="Every study's scores",
+    row = choose_row(
+        table, key=f"studies_{measure}", identities=[*comparison.names, *map(str, table.index)],
+        placeholder="–", alt="Every study's scores",
         column_config={
             "Study": st.column_config.TextColumn(width=260),
             **{name: st.column_config.NumberColumn(visible(name), format="%.3f") for name in figures},
         },
     )  # fmt: skip
     st.caption(escape(f"{_told(measure)} Means over a study's cells. Choose a row to open the study."))
-    row = chosen_row(event)
     if row is not None:
         state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=str(table.index[row]))
 

@@ -5,7 +5,7 @@ import difflib
 import streamlit as st
 
 from pages.view import form, state
-from pages.view.parts import chosen_row
+from pages.view.parts import choose_row
 from pages.view.state import Editing
 from pages.view.text import shorten, visible
 from socrates_core.drafts import store
@@ -22,10 +22,10 @@ def show_drafts() -> None:
             icon=":material/edit_note:",
         )
     else:
-        chosen = st.dataframe(
+        row = choose_row(
             [{**row, "title": visible(row["title"])} for row in rows],
             column_order=["title", "changed", "n_conditions", "n_outcomes", "n_versions"],
-            hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"], key="drafts_table",
+            key="drafts_table", identities=[str(row["draft_id"]) for row in rows],
             column_config={
                 "title": st.column_config.TextColumn("Draft", width="large"),
                 "changed": st.column_config.DatetimeColumn("Changed", format="distance"),
@@ -33,7 +33,6 @@ def show_drafts() -> None:
             },
         )  # fmt: skip
         st.caption("Choose a row to open the draft.")
-        row = chosen_row(chosen)
         if row is not None:
             state.go_to(state.PAGES.draft, draft=rows[row]["draft_id"])
     binned = store.deleted()

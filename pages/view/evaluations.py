@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.live import show_job
+from pages.view.parts import distinct
 from pages.view.text import counted, escape, shorten, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluation.results import Evaluation, load_evaluation
@@ -31,10 +32,13 @@ def choose_evaluations(rows: Rows) -> list[str]:
     corpus = _choose_corpus(usable, [each for each in linked if each in usable])
     offered = {each: row for each, row in usable.items() if row["corpus"] == corpus}
     complete = [each for each, row in offered.items() if row["state"] == "complete"] or list(offered)
+    key = f"evaluations:{corpus}"
+    state.follow_link(key, [each for each in linked if each in offered] or complete[:1])
+    names = distinct({each: _name(row) for each, row in offered.items()})
     chosen = st.multiselect(
-        "Evaluations", list(offered), default=[each for each in linked if each in offered] or complete[:1],
-        format_func=lambda each: _name(offered.get(each, {})), key=f"evaluations:{corpus}",
-    )  # fmt: skip
+        "Evaluations", list(offered), format_func=lambda each: names.get(each, each), key=key
+    )
+    state.note_link(key, chosen)
     state.set_parameters(evaluations=",".join(chosen) or None)
     return chosen
 
@@ -43,17 +47,21 @@ def _choose_corpus(usable: Mapping[str, dict[str, Any]], linked: list[str]) -> s
     found = list(dict.fromkeys(usable[each]["corpus"] for each in (*linked, *usable)))
     if len(found) < 2:
         return str(found[0]) if found else ""
-    return str(
-        st.selectbox("Corpus", found, key="compare_corpus", help="Only evaluations of one corpus compare.")
+    state.follow_link("compare_corpus", found[0])
+    chosen = str(
+        st.selectbox(
+            "Corpus", sorted(found), key="compare_corpus", help="Only evaluations of one corpus compare."
+        )
     )
+    state.note_link("compare_corpus", chosen)
+    return chosen
 
 
 def _name(row: Mapping[str, Any]) -> str:
+    """What the box calls an evaluation, without its state: Streamlit drops a choice whose name changes."""
     cap = f"{row['cap']} a cell" if row.get("cap") else "everybody"
-    day = str(row.get("created"))[:16].replace("T", " ")
-    return visible(
-        f"{row.get('model')} · {shorten(str(row.get('on')), 40)} · {cap} · {row.get('state')} · {day}"
-    )
+    day = str(row.get("created"))[:19].replace("T", " ")
+    return visible(f"{row.get('model')} · {shorten(str(row.get('on')), 40)} · {cap} · {day}")
 
 
 def ready(ids: list[str]) -> list[Evaluation]:

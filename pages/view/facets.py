@@ -99,7 +99,7 @@ def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
     box, order, button = st.columns([6, 2, 2] if ordered else [6, 0.01, 2], vertical_alignment="bottom")
     words = box.text_input(
         "Search", placeholder="words in titles, conditions and questions", key="q", bind="query-params",
-        icon=":material/search:",
+        icon=":material/search:", live=True,
     )  # fmt: skip
     by = order.selectbox("Order", list(ORDERS), key="order", bind="query-params") if ordered else "best match"
     with button.popover("Filters", icon=":material/tune:", width="stretch"):

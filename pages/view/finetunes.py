@@ -62,10 +62,16 @@ def choose_finetunes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not linked and damaged:
         st.caption(f"{counted(len(damaged), 'damaged finetune is', 'damaged finetunes are')} not offered.")
     known = [each for each in linked if each in usable][:MOST]
+    state.follow_link("trainings_box", known or list(usable)[:1])
     chosen = st.multiselect(
-        "Finetunes", list(usable), default=known or list(usable)[:1], key="trainings_box", max_selections=MOST,
-        format_func=lambda each: _name(usable.get(each, {})), placeholder="choose one or several to overlay",
-    )  # fmt: skip
+        "Finetunes",
+        list(usable),
+        key="trainings_box",
+        max_selections=MOST,
+        format_func=lambda each: _name(usable.get(each, {})),
+        placeholder="choose one or several to overlay",
+    )
+    state.note_link("trainings_box", chosen)
     state.set_parameters(trainings=",".join(chosen) or None)
     return chosen
 

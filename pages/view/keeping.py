@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import state
-from pages.view.parts import chosen_row, linked_box
+from pages.view.parts import choose_row, linked_box
 from pages.view.text import counted, escape, visible
 from socrates_core.errors import UserError
 from socrates_core.keeping.archive import export_project, import_project, own_kinds
@@ -63,16 +63,15 @@ def show_things(names: dict[str, str]) -> None:
     state.set_parameters(kind=chosen)
     kind = KINDS[chosen]
     found = sorted(things(kind), key=lambda each: -each.n_bytes)
-    event = st.dataframe(
+    row = choose_row(
         [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
-        hide_index=True, on_select="rerun", selection_mode=["single-row", "single-cell"], key=f"things_{chosen}",
+        key=f"things_{chosen}", identities=[each.name for each in found],
         column_config={
             "MB": _SIZE, "Changed": st.column_config.DatetimeColumn(format="distance"),
             "Name": st.column_config.TextColumn(width="large"),
         },
     )  # fmt: skip
-    row = chosen_row(event)
-    if row is None or row >= len(found):
+    if row is None:
         st.caption("Choose a row to delete it.")
         return
     _ask_delete(kind, found[row].name)

@@ -83,10 +83,14 @@ FIELDS = {
 
 def choose_method() -> Method:
     linked = state.parameter("method")
-    chosen: Method = st.segmented_control(
-        "Method", METHODS, default=linked if linked in METHODS else "sft", required=True,
-        format_func=TITLES.__getitem__, key="train:method",
-    )  # fmt: skip
+    state.follow_link("train:method", linked if linked in METHODS else "sft")
+    chosen: Method = (
+        st.segmented_control(
+            "Method", METHODS, required=True, format_func=TITLES.__getitem__, key="train:method"
+        )
+        or "sft"
+    )
+    state.note_link("train:method", chosen)
     link("method", chosen, "sft")
     st.caption(WHY[chosen])
     return chosen
@@ -120,10 +124,10 @@ def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
     """Published settings, or the project's own, which are the defaults of the fields."""
     recipes = {each.name: each for each in recipes_for(size, method)}
     linked = state.parameter("recipe")
-    chosen = st.selectbox(
-        "Recipe", list(recipes), index=list(recipes).index(linked) if linked in recipes else 0,
-        format_func=lambda name: recipes[name].title, key=f"train:recipe:{base}:{method}",
-    )  # fmt: skip
+    key = f"train:recipe:{base}:{method}"
+    state.follow_link(key, linked if linked in recipes else next(iter(recipes)))
+    chosen = st.selectbox("Recipe", list(recipes), format_func=lambda name: recipes[name].title, key=key)
+    state.note_link(key, chosen)
     link("recipe", chosen, next(iter(recipes)))
     st.caption(escape(recipes[chosen].source))
     return recipes[chosen]
@@ -148,20 +152,22 @@ def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
     (label, note), info = FIELDS[name], TrainingSpec.model_fields[name]
     usual, linked = _told(default), state.parameter(name)
     held = usual if linked is None else linked
-    shared: dict[str, Any] = {"key": f"train:{name}:{scope}", "help": note or None}
+    key = f"train:{name}:{scope}"
+    shared: dict[str, Any] = {"key": key, "help": note or None}
     choices = _choices(name)
     if choices:
-        told = where.selectbox(
-            label, choices, index=choices.index(held if held in choices else usual), **shared
-        )
+        state.follow_link(key, held if held in choices else usual)
+        chosen = where.selectbox(label, choices, **shared)
     elif info.annotation is bool:
         # A toggle keeps its state by its key, so one whose default changes with the tuning needs another key.
-        shared["key"] += f":{usual}"
-        told = _told(where.toggle(label, held == "true", wrap=True, **shared))
+        key = shared["key"] = f"{key}:{usual}"
+        state.follow_link(key, held == "true")
+        chosen = where.toggle(label, wrap=True, **shared)
     else:
-        told = where.text_input(
-            label, held, placeholder="no limit" if default is None else None, **shared
-        ).strip()
+        state.follow_link(key, held)
+        chosen = where.text_input(label, placeholder="no limit" if default is None else None, **shared)
+    state.note_link(key, chosen)
+    told = _told(chosen).strip()
     link(name, told, usual)
     value = None if default is None and not told else told
     wrong = problem(name, value)

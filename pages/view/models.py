@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from pages.view import state
-from pages.view.parts import chosen_row
+from pages.view.parts import choose_row
 from pages.view.text import counted, escape, show_error, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluation.results import list_evaluations
@@ -24,9 +24,9 @@ HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for
 
 def show_table(models: list[LibraryModel]) -> None:
     """Every model in a row; choosing one opens its card."""
-    chosen = st.dataframe(
-        [_row(model) for model in models], hide_index=True, key="models_table", height=min(620, 38 + 35 * len(models)),
-        on_select="rerun", selection_mode=["single-row", "single-cell"], alt="Models", placeholder="–",
+    row = choose_row(
+        [_row(model) for model in models], key="models_table", identities=[model.name for model in models],
+        height=min(620, 38 + 35 * len(models)), alt="Models", placeholder="–",
         column_config={
             "model": st.column_config.TextColumn("Model", width="medium"), "kind": "Kind",
             "base": st.column_config.TextColumn("Made from", width="small"), "saw": "Trained on",
@@ -40,7 +40,6 @@ def show_table(models: list[LibraryModel]) -> None:
         "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
         "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
     )
-    row = chosen_row(chosen)
     if row is not None:
         state.go_to(state.PAGES.models, model=models[row].name)
 

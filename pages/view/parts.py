@@ -1,6 +1,7 @@
 """Pieces that several pages show: a chart with its data, an exact prompt."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.text import visible
 from socrates_core.errors import UserError
+from socrates_core.files import digest
 from socrates_core.records import Prompt
 from socrates_core.responders import context_limit, count_tokens
 from socrates_core.spreadsheets import csv_text
@@ -46,18 +48,26 @@ def linked_select(label: str, options: Mapping[str, str], name: str, scope: str,
 
     The first option leaves the link as it is. `scope` is what the options belong to, such as a study.
     """
-    keys = list(options)
+    keys, key = list(options), f"{name}:{scope}"
     linked = state.parameter(name) or ""
-    index = keys.index(linked) if linked in options else 0
-    chosen = where.selectbox(label, keys, index=index, format_func=options.__getitem__, key=f"{name}:{scope}")
-    state.set_parameters(**{name: None if chosen == keys[0] else str(chosen)})
-    return str(chosen)
+    state.follow_link(key, linked if linked in options else keys[0])
+    chosen = str(where.selectbox(label, keys, format_func=distinct(options).__getitem__, key=key))
+    state.note_link(key, chosen)
+    state.set_parameters(**{name: None if chosen == keys[0] else chosen})
+    return chosen
+
+
+def distinct(options: Mapping[str, str]) -> dict[str, str]:
+    """The names of options, with the id where two are alike: Streamlit tells options apart by their names."""
+    times = Counter(options.values())
+    return {key: shown if times[shown] == 1 else f"{shown} ({key})" for key, shown in options.items()}
 
 
 def linked_box(label: str, options: Mapping[str, str], linked: str | None, *, key: str) -> str:
     """A box to choose one of `options` (its name -> what is shown), which begins with, and follows, the link."""
-    state.follow_link(key, linked if linked in options else None)
-    chosen = str(st.selectbox(label, list(options), format_func=options.__getitem__, key=key))
+    if linked in options:
+        state.follow_link(key, linked)
+    chosen = str(st.selectbox(label, list(options), format_func=distinct(options).__getitem__, key=key))
     state.note_link(key, chosen)
     return chosen
 
@@ -89,8 +99,20 @@ def theme() -> str | None:
     return st.context.theme.type
 
 
-def chosen_row(event: Any) -> int | None:
-    """The row that was clicked in a table, by its box or by any of its cells."""
+def choose_row(rows: Any, *, key: str, identities: Iterable[str], **options: Any) -> int | None:
+    """A table of which one row can be chosen, by its box or by any of its cells; the position of that row.
+
+    `identities` names what the rows are, in their order. They are part of the table's key: where rows change under
+    one key, Streamlit 1.67 swallows the next click on a cell.
+    """
+    event = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        key=f"{key}:{digest(list(identities))}",
+        **options,
+    )
     selection = event["selection"]
     rows = [*selection["rows"], *(row for row, _ in selection.get("cells", []))]
     return int(rows[0]) if rows else None

@@ -49,6 +49,9 @@ def choose_plan() -> Plan:
 
 
 def _switch(label: str, name: str, note: str) -> bool:
-    chosen = st.toggle(label, state.parameter(name) == "true", key=f"train:{name}", wrap=True, help=note)
+    key = f"train:{name}"
+    state.follow_link(key, state.parameter(name) == "true")
+    chosen = st.toggle(label, key=key, wrap=True, help=note)
+    state.note_link(key, chosen)
     launching.link(name, str(chosen).lower(), "false")
     return chosen

@@ -30,7 +30,7 @@ class Design:
 def choose_run() -> Run | None:
     """The run whose effect is planned for; None for a person's own guess."""
     runs = {"": "no run: my own guess"} | {
-        row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]}"
+        row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
         for row in list_runs() if row.get("n_answered")
     }  # fmt: skip
     linked = state.parameter("run")
@@ -119,10 +119,18 @@ def linked_number(
     linked = _number(state.parameter(name), default)
     whole = isinstance(default, int)
     kind = int if whole else float
+    key = f"{name}:{scope}"
+    state.follow_link(key, kind(min(max(linked, low), high)))
     chosen = where.number_input(
-        label, kind(low), kind(high), kind(min(max(linked, low), high)), step=None if whole else 0.01,
-        format="%d" if whole else "%.4g", key=f"{name}:{scope}", help=help,
-    )  # fmt: skip
+        label,
+        kind(low),
+        kind(high),
+        step=None if whole else 0.01,
+        format="%d" if whole else "%.4g",
+        key=key,
+        help=help,
+    )
+    state.note_link(key, chosen)
     state.set_parameters(**{name: None if chosen == default else f"{chosen:.10g}"})
     return float(chosen)
 

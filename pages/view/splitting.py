@@ -54,10 +54,12 @@ def choose_studies(split: str) -> list[str]:
             escape(f"{', '.join(map(repr, strange))}: not on the training side of this split, so left out."),
             icon=":material/help:",
         )
+    key = f"train:studies:{split}"
+    state.follow_link(key, [study for study in linked if study in known])
     chosen = st.multiselect(
-        "Only these studies", known, default=[study for study in linked if study in known],
-        key=f"train:studies:{split}", placeholder=f"All {len(known)} studies of the training side",
-    )  # fmt: skip
+        "Only these studies", known, key=key, placeholder=f"All {len(known)} studies of the training side"
+    )
+    state.note_link(key, chosen)
     state.set_parameters(studies=",".join(chosen) or None)
     return chosen
 

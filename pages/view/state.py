@@ -1,13 +1,15 @@
 """The only file that names session-state keys, query parameters and page files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from socrates_core.drafts.spec import Draft
-from socrates_core.importing.mapping import Mapping
+from socrates_core.importing.mapping import Mapping as ImportMapping
 from socrates_core.jobs.store import Job
 
 
@@ -41,16 +43,54 @@ def parameter(name: str) -> str | None:
 
 
 def set_parameters(**values: str | None) -> None:
-    """Puts what the page shows into its link."""
+    """Puts what the page shows into its link, as one step of the browser's history."""
     for name, value in values.items():
         if value is None:
             st.query_params.pop(name, None)
-        elif st.query_params.get(name) != value:
-            st.query_params[name] = value
+    changed = {
+        name: value
+        for name, value in values.items()
+        if value is not None and st.query_params.get(name) != value
+    }
+    if changed:
+        st.query_params.update(changed)
 
 
 def go_to(page: str, **parameters: str) -> None:
+    """Opens a page with `parameters` in its link.
+
+    Streamlit 1.67 first puts the new parameters behind the old page's address, as a step of its own in the browser's
+    history. Back leads to that step, so what the page showed there is kept for `enter_page`.
+    """
+    left, opened, link = st.session_state.get("page"), Path(page).stem, _link()
+    step = {name: [value] for name, value in parameters.items()}
+    if left not in (None, opened) and step != link:
+        st.session_state.setdefault("steps", {})[_address(left, step)] = (link, opened)
     st.switch_page(page, query_params=parameters)
+
+
+def enter_page(path: str) -> None:
+    """Notes which page is shown; where Back led to a step that `go_to` left behind, the page's own link is restored.
+
+    A page without parameters is such a step only right after the page that `go_to` opened: the menu leads there too.
+    """
+    page = path or Path(PAGES.studies).stem
+    before, st.session_state["page"] = st.session_state.get("page"), page
+    step = st.session_state.get("steps", {}).get(_address(page, _link()))
+    if step is None or before == page:
+        return
+    link, opened = step
+    if _link() or before == opened:
+        st.query_params.from_dict(link)
+        st.rerun()
+
+
+def _link() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _address(page: str, link: Mapping[str, list[str]]) -> str:
+    return f"{page}?{urlencode(sorted(link.items()), doseq=True)}"
 
 
 @dataclass
@@ -88,7 +128,7 @@ class Importing:
     """
 
     upload_id: str
-    mapping: Mapping
+    mapping: ImportMapping
     generation: int = 0
 
     def key(self, *parts: str) -> str:
@@ -109,14 +149,18 @@ def widget(key: str, default: Any) -> Any:
     return st.session_state.get(key, default)
 
 
-def follow_link(key: str, linked: str | None) -> None:
-    """Lets the box `key` show what the link names, where the link came from elsewhere since the box was last seen."""
-    if linked is not None and (key not in st.session_state or st.session_state.get(f"{key}:link") != linked):
+def follow_link(key: str, linked: Any) -> None:
+    """Lets the widget `key` show `linked` where the link changed since the widget was last seen, as Back changes it.
+
+    What a person has changed by hand in the meantime stays, as the browser may send that with the link before it.
+    """
+    before = st.session_state.get(f"{key}:link")
+    if key not in st.session_state or (st.session_state[key] == before != linked):
         st.session_state[key] = linked
 
 
-def note_link(key: str, chosen: str) -> None:
-    """Remembers what the box `key` put into the link."""
+def note_link(key: str, chosen: Any) -> None:
+    """Remembers what the widget `key` put into the link."""
     st.session_state[f"{key}:link"] = chosen
 
 
