@@ -70,7 +70,9 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
     warnings = [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
     frame = frame.drop(columns=empty).reset_index(drop=True)
     ids = {column: key for column, key in ids.items() if column in frame}
-    responses = Responses(frame, labels, table.value_labels, tuple(warnings), ids, choices)
+    responses = Responses(
+        frame, labels, table.value_labels, tuple(warnings), table.decimal_commas, ids=ids, choices=choices
+    )
     return _ticks_apart(survey, responses) if survey else responses
 
 
