@@ -86,6 +86,8 @@ def import_(
         meant = _with_proposals(opened, meant, propose)
     if propose or (mapping is None and len(paths) == 1):
         print(render_mapping(meant), end="")
+        _print_left_out(opened, meant)
+        say("\n".join(opened.warnings))
         say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
     else:
         _import_own(opened, meant, name, as_json)
@@ -96,6 +98,15 @@ def _with_proposals(opened: Opened, mapping: Mapping, model: str) -> Mapping:
     gaps = find_gaps(mapping, opened.table.labels)
     found = write_proposals(model, gaps, lambda done, total: say(f"{done} of {total} texts"))
     return with_proposals(mapping, found)
+
+
+def _print_left_out(opened: Opened, mapping: Mapping) -> None:
+    """Every column that the mapping does not use, as comments below it."""
+    used = set(mapping.columns())
+    left_out = {column: why for column, why in opened.left_out.items() if column not in used}
+    if left_out:
+        print("# Columns that this mapping does not use:")
+        print("\n".join(f"#   {' '.join(column.split())}: {why}" for column, why in left_out.items()))
 
 
 def _import_own(opened: Opened, mapping: Mapping, name: str, as_json: bool) -> None:

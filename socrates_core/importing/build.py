@@ -19,6 +19,7 @@ from socrates_core.records import DEMOGRAPHICS, Prompt, Scale
 from socrates_core.scales import render_instruction
 from socrates_core.settings import home
 
+_MOST = {"age": 120, "household_size": 100}  # 1983 is a year of birth
 MAPPING = "mapping.yaml"  # the file in a corpus that says how it was imported
 
 
@@ -198,10 +199,11 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
         words = said.map(demographic.values).fillna(said) if demographic.values else said
         if name in WHOLE_NUMBERS:
             numbers = pd.to_numeric(words, errors="coerce")
-            numbers = numbers.where(numbers.between(0, 1e6)).round()
+            numbers = numbers.where(numbers.between(1, _MOST[name])).round()
             if lost := int((words.notna() & numbers.isna()).sum()):
                 seen.remarks.append(
-                    f"{lost:,} cells of {demographic.column!r} are no numbers; {name} is left out there."
+                    f"{lost:,} cells of {demographic.column!r} are no numbers from 1 to {_MOST[name]}; {name} is left "
+                    "out there."
                 )
             words = numbers
         people[name] = words.astype(object).where(words.notna(), None)

@@ -8,7 +8,7 @@ from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
 from socrates_core.importing.qualtrics import read_responses, read_survey, understand
 from socrates_core.importing.record import WHOLE, Pace, Table
-from socrates_core.importing.suggest import suggest
+from socrates_core.importing.suggest import suggest_table
 from socrates_core.importing.table import read_table
 
 
@@ -51,7 +51,8 @@ def open_files(
     table = read_table(data[0], pace)
     if table.frame.head(3).apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any():
         table = read_responses(data[0], pace=pace)
-    return Opened(table, suggest(table, title or data[0].stem), table.warnings)
+    suggestion = suggest_table(table, title or data[0].stem)
+    return Opened(table, suggestion.mapping, (*table.warnings, *suggestion.questions), suggestion.left_out)
 
 
 def _is_survey(path: Path) -> bool:

@@ -23,10 +23,10 @@ from socrates_core.importing.qualtrics_people import (
     participant_column,
     rows_to_keep,
 )
-from socrates_core.importing.qualtrics_responses import Responses, places, read_responses, shortened
+from socrates_core.importing.qualtrics_responses import Responses, places, read_responses
 from socrates_core.importing.qualtrics_scales import NotAsked, asked
 from socrates_core.importing.qualtrics_survey import Survey, read_survey
-from socrates_core.importing.record import Table
+from socrates_core.importing.record import Table, shortened
 from socrates_core.importing.suggest import study_id_of
 
 __all__ = [

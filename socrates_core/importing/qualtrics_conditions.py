@@ -21,8 +21,9 @@ from socrates_core.importing.qualtrics_flow import (
     shown_in,
     telling_field,
 )
-from socrates_core.importing.qualtrics_responses import Responses, places, shortened
+from socrates_core.importing.qualtrics_responses import Responses, places
 from socrates_core.importing.qualtrics_survey import Step, Survey
+from socrates_core.importing.record import shortened
 from socrates_core.importing.suggest import EVERYONE
 
 _MOST_CELLS = 200  # different answers by which an arm is recognised; more is free text

@@ -9,7 +9,7 @@ import pandas as pd
 
 from socrates_core.importing.qualtrics_scales import BEST_WORST, UNSEEN, is_ticked
 from socrates_core.importing.qualtrics_survey import Question, Survey, as_dict
-from socrates_core.importing.record import WHOLE, Pace, Table
+from socrates_core.importing.record import WHOLE, Pace, Table, shortened
 from socrates_core.importing.table import read_table
 
 _PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9}(?:#\d{1,3})?)(.{0,200})", re.DOTALL)
@@ -93,11 +93,6 @@ def places(survey: Survey, responses: Responses) -> dict[str, Place]:
                     found[column] = Place(told, tags[tag], name.removeprefix(tag))
                     break
     return {column: place for column, place in found.items() if place.qid in survey.questions}
-
-
-def shortened(names: list[str], most: int = 8) -> str:
-    """The first names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _import_id(cell: object) -> tuple[str, str] | None:

@@ -79,6 +79,11 @@ def lost_digits(columns: Sequence[str]) -> list[str]:
     ]
 
 
+def shortened(names: list[str], most: int = 8) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def tidy(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[pd.DataFrame, list[str]]:
     """The text cells trimmed, missing as NA, under unique `names`; sentences say which names were changed."""
     unique, warnings = _unique([" ".join(str(name).split()) for name in names])
