@@ -37,11 +37,29 @@ def scale_of(mapping: Mapping, name: str = "q") -> Scale:
 @pytest.mark.parametrize(
     "label",
     [
-        "Refused", "97. Don't know", "(Don’t know)", "DK / Refused", "Prefer not to say", "I'd rather not say", "N/A",
-        "[No answer]", "-9 - No answer", "keine Angabe", "Weiß nicht", "weiss nicht", "No sabe / No contesta", "NS/NC",
-        "Ne sait pas", "Não sabe", "Vet ej", "Geen antwoord", "不知道", "Not applicable", "n. a.",
+        "Refused",
+        "97. Don't know",
+        "(Don’t know)",
+        "DK / Refused",
+        "Prefer not to say",
+        "I'd rather not say",
+        "N/A",
+        "[No answer]",
+        "-9 - No answer",
+        "keine Angabe",
+        "Weiß nicht",
+        "weiss nicht",
+        "No sabe / No contesta",
+        "NS/NC",
+        "Ne sait pas",
+        "Não sabe",
+        "Vet ej",
+        "Geen antwoord",
+        "不知道",
+        "Not applicable",
+        "n. a.",
     ],
-)  # fmt: skip
+)
 def test_a_whole_label_says_that_there_is_no_answer(label: str) -> None:
     assert is_no_answer(label)
 
@@ -49,10 +67,25 @@ def test_a_whole_label_says_that_there_is_no_answer(label: str) -> None:
 @pytest.mark.parametrize(
     "label",
     [
-        "Refuse the offer", "Refuse", "Not sure", "I don't know anyone", "Prefer not to buy", "Missing out", "Skip",
-        "trifft nicht zu", "Does not apply", "No", "None", "Never", "No opinion", "NC", "Accept or refuse", "7", "",
+        "Refuse the offer",
+        "Refuse",
+        "Not sure",
+        "I don't know anyone",
+        "Prefer not to buy",
+        "Missing out",
+        "Skip",
+        "trifft nicht zu",
+        "Does not apply",
+        "No",
+        "None",
+        "Never",
+        "No opinion",
+        "NC",
+        "Accept or refuse",
+        "7",
+        "",
     ],
-)  # fmt: skip
+)
 def test_a_word_inside_a_label_does_not(label: str) -> None:
     assert not is_no_answer(label)
 
@@ -189,20 +222,40 @@ def test_no_persona_is_older_than_120_whatever_the_mapping_says(home: Path) -> N
 @pytest.mark.parametrize(
     ("field", "question", "answers", "own"),
     [
-        ("party_id", "Do you think of yourself as a Republican or a Democrat?", ["Republican", "Democrat"], True),
+        (
+            "party_id",
+            "Do you think of yourself as a Republican or a Democrat?",
+            ["Republican", "Democrat"],
+            True,
+        ),
         ("party_id", "What is your party affiliation?", ["Labour", "Green"], True),
         ("party_id", "party_id", ["D", "R"], True),
-        ("party_id", "Is the author a Democrat or a Republican, do you think?", ["Surely a Democrat", "Either"], False),
-        ("party_id", "Would you vote for the Democrat or the Republican?", ["The Democrat", "The Republican"], False),
+        (
+            "party_id",
+            "Is the author a Democrat or a Republican, do you think?",
+            ["Surely a Democrat", "Either"],
+            False,
+        ),
+        (
+            "party_id",
+            "Would you vote for the Democrat or the Republican?",
+            ["The Democrat", "The Republican"],
+            False,
+        ),
         ("party_id", "Do you consider the senator a Republican?", ["Republican", "Democrat"], False),
         ("ideology", "How would you describe your political views?", ["Very liberal", "Conservative"], True),
-        ("ideology", "Schools should teach political views", ["Strongly disagree", "Neither", "Strongly agree"], False),
+        (
+            "ideology",
+            "Schools should teach political views",
+            ["Strongly disagree", "Neither", "Strongly agree"],
+            False,
+        ),
         ("ideology", "How liberal or conservative is the candidate?", ["Liberal", "Conservative"], False),
         ("gender", "Do you think gender roles are natural?", ["Disagree", "Neutral", "Agree"], False),
         ("gender", "What is the gender of the applicant?", ["Male", "Female"], False),
         ("gender", "Was ist Ihr Geschlecht?", ["männlich", "weiblich"], True),
     ],
-)  # fmt: skip
+)
 def test_a_judgement_of_somebody_else_is_no_trait(
     field: str, question: str, answers: list[str], own: bool
 ) -> None:
@@ -214,9 +267,13 @@ def test_a_judgement_of_somebody_else_is_no_trait(
 
 def test_every_column_is_used_or_left_out_with_a_reason() -> None:
     columns: dict[str, list[object]] = {
-        "ResponseId": ["a", "b", "c", "d"], "trust": ["Mostly so", "Hardly", "Mostly so", "Hardly"],
-        "score": [1.5, 2.25, 3.5, 4], "all": [1, 1, 1, 1], "IPAddress": ["1.1.1.1", "x", "y", "z"], "q": [1, 2, 3, 5],
-    }  # fmt: skip
+        "ResponseId": ["a", "b", "c", "d"],
+        "trust": ["Mostly so", "Hardly", "Mostly so", "Hardly"],
+        "score": [1.5, 2.25, 3.5, 4],
+        "all": [1, 1, 1, 1],
+        "IPAddress": ["1.1.1.1", "x", "y", "z"],
+        "q": [1, 2, 3, 5],
+    }
     found = suggested(**columns)
     assert set(found.left_out) | set(found.mapping.columns()) == set(columns)
     assert "order" in found.left_out["trust"] and "decimals" in found.left_out["score"]

@@ -12,6 +12,7 @@ from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
 from socrates_core.errors import UserError
 from socrates_core.importing.check import find_problems
 from socrates_core.importing.mapping import Mapping, When, render_mapping
+from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.record import Table
 from socrates_core.importing.values import as_numbers
 from socrates_core.prompts import render_prompt, render_stimulus
@@ -197,6 +198,7 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
     for name, demographic in mapping.demographics.items():
         said = first[demographic.column].reset_index(drop=True)
         words = said.map(demographic.values).fillna(said) if demographic.values else said
+        words = words.mask(words.isin([word for word in words.dropna().unique() if is_no_answer(str(word))]))
         if name in WHOLE_NUMBERS:
             numbers = pd.to_numeric(words, errors="coerce")
             numbers = numbers.where(numbers.between(1, _MOST[name])).round()

@@ -6,12 +6,14 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from socrates_core.errors import UserError
 from socrates_core.importing.record import WHOLE, Pace, Table, check_size, lost_digits, tidy
 
+AnyTable = TypeVar("AnyTable", bound=Table)
 SEPARATORS = (",", "\t", ";", "|")
 _HEAD = 1_000_000  # bytes within which the header must end
 _NAMED = re.compile(
@@ -68,7 +70,7 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
     return Table(frame, warnings=(*scan.warnings, *warnings), decimal_commas=separator == ";")
 
 
-def with_decimal_points(table: Table, lists: Collection[str] = ()) -> Table:
+def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTable:
     """The table with "2,5" as "2.5" where its file has decimal commas.
 
     A column of `lists`, and one with a cell such as "1,2,3", holds lists of codes: its commas stay.

@@ -7,6 +7,7 @@ from pathlib import Path
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
 from socrates_core.importing.qualtrics import read_responses, read_survey, understand
+from socrates_core.importing.qualtrics_responses import has_question_line
 from socrates_core.importing.record import WHOLE, Pace, Table
 from socrates_core.importing.suggest import suggest_table
 from socrates_core.importing.table import read_table
@@ -49,7 +50,9 @@ def open_files(
         warnings = (*responses.warnings, *found.warnings)
         return Opened(responses, found.mapping, warnings, found.left_out, found.randomisers, found.taken)
     table = read_table(data[0], pace)
-    if table.frame.head(3).apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any():
+    head = table.frame.head(3)
+    ids = head.apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any()
+    if ids or has_question_line(table):
         table = read_responses(data[0], pace=pace)
     suggestion = suggest_table(table, title or data[0].stem)
     return Opened(table, suggestion.mapping, (*table.warnings, *suggestion.questions), suggestion.left_out)
