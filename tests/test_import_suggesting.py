@@ -1,5 +1,6 @@
 """What a table's suggestion takes for answers, for no answer, and for traits of people; and what it leaves out."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from socrates_core.importing.build import preview
-from socrates_core.importing.mapping import Mapping, mapping_from_dict, parse_mapping
+from socrates_core.importing.mapping import Mapping, mapping_from_dict, parse_mapping, save_mapping
 from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.suggest import Suggestion, suggest, suggest_table
 from socrates_core.importing.table import Table
@@ -294,3 +295,69 @@ def test_the_printed_mapping_names_the_columns_that_it_leaves_out_and_can_still_
     assert "#   trust: texts whose order is not known" in printed
     assert "Do 99 in q mean" in complaints
     assert [outcome.name for outcome in parse_mapping(printed, "the mapping").outcomes] == ["q"]
+
+
+# weights and groups
+
+
+def built(cells: Table, **more: object) -> list[str]:
+    """The remarks about a study of columns arm and q."""
+    stored = {
+        "study": {"study_id": "small", "title": "Small"},
+        "conditions": [{"name": name, "text": f"Text {name}.", "when": {"arm": name}} for name in "ab"],
+        "outcomes": [
+            {"name": "q", "question": "How?", "scale": "Only return an integer from 1 to 5.", "column": "q"}
+        ],
+    }
+    seen = preview(cells, mapping_from_dict({**stored, **more}, "the mapping"))
+    assert not seen.problems
+    return seen.remarks
+
+
+ROOMS: dict[str, Sequence[object]] = {
+    "arm": ["a", "a", "b", "b", "a", "a", "b", "b"],
+    "q": [1, 2, 3, 4, 5, 1, 2, 3],
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["weight", "WEIGHT", "survey_weight", "wt", "wtssall", "pweight", "weight_final2"]
+)
+def test_a_column_of_weights_gets_a_warning(name: str) -> None:
+    remarks = built(table(None, **ROOMS, **{name: [1.5] * 8}))
+    assert any(f"weights ({name}) are not used yet" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize("name", ["wtp", "weighted opinion", "pwned", "swt1ch"])
+def test_another_column_gets_none(name: str) -> None:
+    assert not built(table(None, **ROOMS, **{name: [1.5] * 8}))
+
+
+@pytest.mark.parametrize("name", ["classroom", "school_id", "cluster", "village no"])
+def test_groups_that_were_assigned_together_get_a_warning_and_others_do_not(name: str) -> None:
+    together = built(table(None, **ROOMS, **{name: [1, 1, 2, 2, 3, 3, 4, 4]}))
+    assert any(f"assigned together ({name}) are not used yet" in remark for remark in together)
+    assert not built(table(None, **ROOMS, **{name: [1, 2, 1, 2, 3, 4, 3, 4]}))
+
+
+def test_a_mapping_that_names_clusters_and_weights_is_read_kept_and_warned_about() -> None:
+    cells = table(None, **ROOMS, room=[1, 2, 1, 2, 1, 2, 1, 2], w=[1] * 8)
+    remarks = built(cells, cluster="room", weight="w")
+    assert any("weights (w)" in remark for remark in remarks)
+    assert any("assigned together (room)" in remark for remark in remarks)
+
+
+def test_the_command_line_says_what_the_window_remarks_on(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("arm,q\na,1\na,98\nb,2\nb,3\n")
+    mapping = {
+        "study": {"study_id": "s", "title": "S"},
+        "conditions": [{"name": name, "text": f"Text {name}.", "when": {"arm": name}} for name in "abc"],
+        "outcomes": [
+            {"name": "q", "question": "How?", "scale": "Only return an integer from 1 to 7.", "column": "q"}
+        ],
+    }
+    save_mapping(mapping_from_dict(mapping, "the mapping"), tmp_path / "mapping.yaml")
+    arguments = ("import", str(tmp_path / "data.csv"), "--mapping", str(tmp_path / "mapping.yaml"), "--json")
+    warnings = " ".join(json.loads(said(*arguments)[0])["warnings"])
+    assert "1 of 4 answers to 'q' lie off its scale" in warnings
+    assert "The condition 'c' has no answers." in warnings

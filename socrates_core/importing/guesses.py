@@ -12,6 +12,7 @@ from socrates_core.importing.traits import is_age, is_own_trait
 from socrates_core.records import Number, Scale, parse_number
 
 SHOWN = 101  # values of a column that are looked at, the most frequent first
+_MOST_OPTIONS = 20  # texts that are taken for the options of one question
 _PERSON = re.compile(
     r"(?:(?:participant|respondent|response|subject|person|case|worker|user|prolific)[ _.-]*(?:id|number|no|nr)?|p?id|"
     r"prolific_pid|uuid|ssid|subj)",
@@ -156,6 +157,10 @@ def guess_scale(
     cells = [cell for cell in column.values if cell not in missing]
     if ordered := _ordered(cells):
         values: dict[str, Number] = {cell: n for n, cell in enumerate(ordered, start=1)}
+        return _options({n: cell for cell, n in values.items()}), values
+    if column.low is None and 2 <= len(cells) <= _MOST_OPTIONS:
+        # only where a person says that these texts are answers: their order is not known
+        values = {cell: n for n, cell in enumerate(sorted(cells), start=1)}
         return _options({n: cell for cell, n in values.items()}), values
     if not column.whole:
         return Scale("open_integer"), {}

@@ -17,7 +17,8 @@ from socrates_core.importing.table import read_table
 class Opened:
     """A table with the mapping that its files suggest; `warnings` are about both, `left_out`: column -> why.
 
-    `randomisers`: key -> arms of each randomiser of a survey that could tell the conditions, those `taken` among them.
+    `questions` are what the suggestion leaves to a person. `randomisers`: key -> arms of each randomiser of a survey
+    that could tell the conditions, those `taken` among them.
     """
 
     table: Table
@@ -26,6 +27,7 @@ class Opened:
     left_out: dict[str, str] = field(default_factory=dict)
     randomisers: dict[str, str] = field(default_factory=dict)
     taken: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def open_files(

@@ -91,7 +91,7 @@ def suggest_table(table: Table, title: str) -> Suggestion:
     }
     reasons |= {column.name: "tells people apart, as another column does" for column in people}
     left_out = {c.name: reasons.get(c.name, "not used") for c in columns if c.name not in used}
-    return Suggestion(mapping, left_out, tuple(_questions(asked, columns, mapping, table)))
+    return Suggestion(mapping, left_out, tuple(find_questions(columns, mapping, table)))
 
 
 def study_id_of(title: str) -> str:
@@ -151,17 +151,17 @@ def _no_answers(column: Facts, table: Table) -> str:
     return "numbers with decimals" if column.low is not None else "texts whose order is not known"
 
 
-def _questions(
-    asked: Sequence[Facts], columns: Sequence[Facts], mapping: Mapping, table: Table
-) -> Iterator[str]:
-    """What nothing in the file says and a person has to."""
-    missing = {outcome.column: outcome.missing for outcome in mapping.outcomes}
+def find_questions(columns: Sequence[Facts], mapping: Mapping, table: Table) -> Iterator[str]:
+    """What nothing in the file nor in the mapping says, and a person has to."""
+    known_columns = {column.name: column for column in columns}
     by_codes = dict[tuple[str, str], list[str]]()
-    for column in asked:
-        labels, known = table.value_labels.get(column.name, {}), missing.get(column.name, ())
-        if codes := doubtful_codes(column, labels, known):
-            pair = _named(codes, labels), _named([cell for cell in known if cell in labels], labels)
-            by_codes.setdefault(pair, []).append(column.name)
+    for outcome in mapping.outcomes:
+        if outcome.column not in known_columns or outcome.values:
+            continue
+        labels = table.value_labels.get(outcome.column, {})
+        if codes := doubtful_codes(known_columns[outcome.column], labels, outcome.missing):
+            pair = _named(codes, labels), _named([cell for cell in outcome.missing if cell in labels], labels)
+            by_codes.setdefault(pair, []).append(outcome.column)
     for (doubtful, already), names in by_codes.items():
         more = f" Their labels already say so of {already}." if already else ""
         yield (
