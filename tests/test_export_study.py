@@ -110,6 +110,41 @@ def test_labelled_files_carry_questions_labels_and_missing_codes(
         assert told.missing_ranges == {"agreement": [{"lo": 99, "hi": 99}]}
 
 
+@pytest.mark.parametrize("kind", ["sav", "dta"])
+def test_names_that_stata_or_spss_keep_for_themselves_or_the_file_has_anyway_are_changed(
+    kind: str, home: Path, tmp_path: Path
+) -> None:
+    names = ["if", "With", "str5", "byte", "and", "age", "condition", "fine"]
+    cells = {"id": ["1", "2"], "years": ["30", "41"], **{name: ["1", "2"] for name in names}}
+    scale = "Only return 1 for No or 2 for Yes, nothing else."
+    mapping = mapping_from_dict(
+        {
+            "study": {"study_id": "words", "title": "Words"},
+            "participant": "id",
+            "demographics": {"age": {"column": "years"}},
+            "conditions": [{"name": "Everyone"}],
+            "outcomes": [{"name": name, "question": "Ok?", "column": name, "scale": scale} for name in names],
+        },
+        "the mapping",
+    )
+    frame = pd.DataFrame({name: pd.Series(column, dtype="str") for name, column in cells.items()})
+    corpus = open_corpus(import_study(Table(frame), mapping))
+    export_study(corpus, "words", kind, tmp_path / f"words.{kind}")
+    written, _ = (pyreadstat.read_sav if kind == "sav" else pyreadstat.read_dta)(tmp_path / f"words.{kind}")
+    assert list(written)[2:] == [
+        "age",
+        "if_",
+        "with_",
+        "str5_",
+        "byte_",
+        "and_",
+        "age_2_",
+        "condition_2_",
+        "fine",
+    ]
+    assert written["if_"].tolist() == [1, 2] and written["age"].tolist() == [30, 41]
+
+
 def test_the_codebook_tells_source_texts_scales_and_codes(small: Corpus, tmp_path: Path) -> None:
     codebook = export_study(small, "small", "sav", tmp_path / "small.sav").read_text()
     for told in (

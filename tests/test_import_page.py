@@ -72,6 +72,42 @@ def test_the_empty_page_says_what_can_be_brought(home: Path) -> None:
     assert app.button[0].disabled
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,comment\na,hello\nb,world\nc,x y\n",
+        "a\n1\n",
+        "id,arm\n1,a\n2,b\n3,a\n",
+        "x,x\nfoo,\nbar,\n",
+        "score\n1.5\n2.5\n3.25\n",
+    ],
+    ids=["texts", "one cell", "an arm alone", "one name twice", "decimals"],
+)
+def test_a_table_in_which_no_answers_are_recognised_is_shown_and_asked_about(home: Path, text: str) -> None:
+    app = shown(kept(text).upload_id)
+    assert not app.exception
+    assert "No column was recognized as answers" in said(app)
+    assert "There is no outcome" in said(app)
+    assert next(button for button in app.button if button.label == "Import study").disabled
+
+
+def test_a_column_that_a_person_names_becomes_an_outcome_of_such_a_table(home: Path) -> None:
+    upload = kept("who,mood\nx,glad\ny,sad\nz,glad\nw,so so\n")
+    app = shown(upload.upload_id)
+    next(box for box in app.multiselect if box.label == "More columns with answers").select("mood")
+    app.run()
+    next(button for button in app.button if button.label == "Add as outcomes").click().run()
+    assert not app.exception and "No column was recognized" not in said(app)
+    (outcome,) = load_mapping(upload.mapping_path).outcomes
+    assert outcome.scale.scale().labels == ((1, "glad"), (2, "sad"), (3, "so so"))
+
+
+def test_the_page_asks_whether_an_unlabelled_code_is_no_answer(home: Path) -> None:
+    app = shown(kept("id,q\n" + "".join(f"{n},{n % 7 + 1}\n" for n in range(30)) + "30,99\n").upload_id)
+    assert not app.exception
+    assert "Do 99 in q mean that there is no answer?" in said(app)
+
+
 def test_the_page_shows_what_was_recognised_and_what_is_missing(home: Path) -> None:
     app = shown(kept().upload_id)
     assert not app.exception

@@ -97,6 +97,31 @@ def test_text_without_a_scale_has_none(text: str) -> None:
     assert parse_scale(text) is None
 
 
+@pytest.mark.parametrize(
+    ("wording", "step"),
+    [
+        ("a number from 0 to 1 with one decimal, where 0 means No and 1 means Yes", 0.1),
+        ("a number from 0 to 10 with two decimals", 0.01),
+        ("a number between 0 and 1 (one decimal place)", 0.1),
+        ("a number to one decimal place from 0 to 10", 0.1),
+        ("a number from 0 to 10 rounded to the nearest tenth", 0.1),
+        ("a number from 0 (none) to 5 (all), with up to 2 decimals", 0.01),
+        ("a number from 0 to 10, no decimals", 1),
+        ("a number from 1 to 7 where 1 means 'one decimal' and 7 means 'two decimals'", 1),
+    ],
+)
+def test_decimals_that_an_instruction_asks_for_are_its_step(wording: str, step: float) -> None:
+    scale = parse_scale(f"Only return {wording}, nothing else.")
+    assert scale is not None and scale.step == step
+
+
+@pytest.mark.parametrize(
+    "wording", ["a decimal number from 0 to 1", "a number from 0 to 10, decimals allowed"]
+)
+def test_decimals_without_a_count_are_no_scale(wording: str) -> None:
+    assert parse_scale(f"Only return {wording}, nothing else.") is None
+
+
 def test_the_last_instruction_of_a_stimulus_counts() -> None:
     read, asked = "Only return 1 for A or 2 for B.", "Why? Only return an integer from 0 to 10."
     assert parse_scale(f'You read "{read}" and then were asked: "{asked}"') == range_of(0, 10)

@@ -30,7 +30,8 @@ def own_study(upload_id: str) -> None:
     save_mapping(mapping, upload.mapping_path)
     seen = bringing.seen(upload.upload_id, render_mapping(mapping))
     with summary:
-        previewing.show_recognised(opened, mapping, seen)
+        questions = bringing.questions_of(upload.upload_id, opened, mapping)
+        previewing.show_recognised(opened, mapping, seen, questions)
     previewing.show_preview(seen)
     previewing.show_replay(upload, mapping)
     taken = is_own_study(mapping.study.study_id)

@@ -19,7 +19,7 @@ from socrates_core.importing.opening import Opened, open_files
 from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
 from socrates_core.importing.record import MAX_BYTES
 from socrates_core.importing.sheets import from_sheets
-from socrates_core.importing.suggest import outcome_of
+from socrates_core.importing.suggest import find_questions, outcome_of
 from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
 from socrates_core.jobs import store
 
@@ -47,6 +47,11 @@ def seen(upload_id: str, mapping: str) -> Preview:
 @st.cache_resource(show_spinner=False, max_entries=3)
 def _facts(upload_id: str) -> list[Facts]:
     return describe_columns(read_upload(upload_id).table)
+
+
+def questions_of(upload_id: str, opened: Opened, mapping: Mapping) -> list[str]:
+    """What neither the files nor the mapping say, and a person has to."""
+    return list(find_questions(_facts(upload_id), mapping, opened.table))
 
 
 def choose_files() -> str | None:
@@ -128,11 +133,18 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     conditions = sheets.conditions_table(editing)
     reference = sheets.reference_field(editing, conditions)
     st.subheader("Outcomes", anchor=False)
+    if not editing.mapping.outcomes:
+        st.info(
+            "No column was recognized as answers. Choose the columns that hold answers under 'More columns with "
+            "answers', then select 'Add as outcomes'.",
+            icon=":material/help:",
+        )
     outcomes = sheets.outcomes_table(editing, columns)
     more = st.container()
     st.subheader("Rows that count", anchor=False)
     keep = sheets.keep_table(editing, columns)
     told = {"study": {**study, "reference": reference}, **people}
+    told |= editing.mapping.model_dump(include={"cluster", "weight"})
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
     mapping = from_sheets(told, edited)
     accepted = settled(mapping, editing.mapping)
@@ -255,7 +267,8 @@ def _show_columns(upload_id: str, opened: Opened) -> None:
         }
         for facts in _facts(upload_id)
     ]  # fmt: skip
-    with st.expander(f"The {counted(len(rows), 'column')} of the file", icon=":material/view_column:"):
+    title = f"The {counted(len(rows), 'column')} of the file"
+    with st.expander(title, icon=":material/view_column:", expanded=not opened.suggested.outcomes):
         st.dataframe(
             rows, hide_index=True, alt="Columns of the file",
             column_config={

@@ -1,6 +1,7 @@
 """What an import would do: what was recognised, scales as they were read, what is left out, three prompts."""
 
 import shlex
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -14,8 +15,8 @@ from socrates_core.records import Scale
 _PLAIN = st.column_config.TextColumn
 
 
-def show_recognised(opened: Opened, mapping: Mapping, seen: Preview) -> None:
-    """One line of counts, what the file warns of, and what still stops the import."""
+def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: Sequence[str]) -> None:
+    """One line of counts, what the file warns of, what only a person can say, and what still stops the import."""
     frame = opened.table.frame
     asked = len(mapping.outcomes)
     told = [
@@ -34,6 +35,8 @@ def show_recognised(opened: Opened, mapping: Mapping, seen: Preview) -> None:
         told_of = f"{counted(len(opened.warnings), 'thing')} to know about the file"
         with st.expander(told_of, icon=":material/warning:", expanded=len(opened.warnings) <= 3):
             st.markdown("\n".join(f"- {escape(warning)}" for warning in opened.warnings))
+    for question in questions:
+        st.warning(escape(question), icon=":material/help:")
     if seen.problems:
         listed = "\n".join(f"- {escape(problem)}" for problem in seen.problems[:12])
         more = f"\n- and {len(seen.problems) - 12} more" if len(seen.problems) > 12 else ""

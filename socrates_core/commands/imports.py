@@ -86,6 +86,8 @@ def import_(
         meant = _with_proposals(opened, meant, propose)
     if propose or (mapping is None and len(paths) == 1):
         print(render_mapping(meant), end="")
+        _print_left_out(opened, meant)
+        say("\n".join((*opened.warnings, *opened.questions)))
         say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
     else:
         _import_own(opened, meant, name, as_json)
@@ -98,13 +100,23 @@ def _with_proposals(opened: Opened, mapping: Mapping, model: str) -> Mapping:
     return with_proposals(mapping, found)
 
 
+def _print_left_out(opened: Opened, mapping: Mapping) -> None:
+    """Every column that the mapping does not use, as comments below it."""
+    used = set(mapping.columns())
+    left_out = {column: why for column, why in opened.left_out.items() if column not in used}
+    if left_out:
+        print("# Columns that this mapping does not use:")
+        print("\n".join(f"#   {' '.join(column.split())}: {why}" for column, why in left_out.items()))
+
+
 def _import_own(opened: Opened, mapping: Mapping, name: str, as_json: bool) -> None:
     """Imports a survey with its responses, or a table, as its mapping says."""
-    dropped = [f"Dropped: {n:,} {reason}." for reason, n in preview(opened.table, mapping).dropped]
+    seen = preview(opened.table, mapping)
+    dropped = [f"Dropped: {n:,} {reason}." for reason, n in seen.dropped]
     corpus = open_corpus(import_study(opened.table, mapping, name or None))
     told = {
         "corpus": corpus.name, **corpus.manifest["rows"], "mapping": str(corpus.path / "mapping.yaml"),
-        "warnings": [*opened.warnings, *dropped],
+        "warnings": [*opened.warnings, *seen.remarks, *dropped],
     }  # fmt: skip
     if as_json:
         return print_json(told)

@@ -20,6 +20,13 @@ _LABEL = {"sav": 250, "dta": 80}  # bytes of a variable's label
 _VALUE_LABEL = 120
 
 
+# Names that Stata ([U] 11.3) or SPSS (Variable names, reserved keywords) keep for themselves
+_RESERVED = {
+    *("byte", "double", "float", "if", "in", "int", "long", "strl", "using", "with"),
+    *("all", "and", "by", "eq", "ge", "gt", "le", "lt", "ne", "not", "or", "to"),
+}
+
+
 @dataclass(frozen=True)
 class Variable:
     """An outcome as a variable; a battery's items are variables of their own.
@@ -51,7 +58,7 @@ def variables(corpus: Corpus, study_id: str) -> list[Variable]:
         groups.setdefault((stimulus.task_num, items[cell]), []).append(stimulus)
     rows = read_responses(corpus, study_id)
     off = rows[rows["value"].isna()].groupby("stimulus_id")["response"].unique()
-    named = dict[str, int]()
+    named = dict.fromkeys(("participant", "condition", *DEMOGRAPHICS), 1)  # columns that the file has anyway
     return [_variable(groups[key], key[1], off, named) for key in sorted(groups)]
 
 
@@ -59,6 +66,7 @@ def _variable(stimuli: list[Stimulus], item: int, off: pd.Series, named: dict[st
     first = stimuli[0]
     stem = re.sub(r"[^a-z0-9]+", "_", first.outcome_name.lower())[:28].strip("_")
     stem = stem if stem[:1].isalpha() else f"q{first.task_num}_{stem}".strip("_")
+    stem = f"{stem}_" if stem in _RESERVED or re.fullmatch(r"str\d+", stem) else stem
     name = f"{stem}_{item + 1}" if item else stem
     named[name] = named.get(name, 0) + 1
     name = f"{name}_{named[name]}_" if named[name] > 1 else name

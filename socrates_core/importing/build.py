@@ -1,5 +1,6 @@
 """A table and its mapping become a corpus: everything is tried, counted and shown before anything is written."""
 
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
@@ -12,13 +13,26 @@ from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
 from socrates_core.errors import UserError
 from socrates_core.importing.check import find_problems
 from socrates_core.importing.mapping import Mapping, When, render_mapping
-from socrates_core.importing.record import Table
+from socrates_core.importing.no_answer import is_no_answer
+from socrates_core.importing.record import Table, shortened
 from socrates_core.importing.values import as_numbers
 from socrates_core.prompts import render_prompt, render_stimulus
 from socrates_core.records import DEMOGRAPHICS, Prompt, Scale
 from socrates_core.scales import render_instruction
 from socrates_core.settings import home
 
+_MOST = {"age": 120, "household_size": 100}  # 1983 is a year of birth
+# A person's own weight may be called so too, which a reader of the sentence can tell
+_WEIGHT = re.compile(
+    r"(?:.*[_ .-])?(?:weights?|wts?|wgt|p(?:ost)?weight|iweight|gewicht|peso|ponderation)(?:[_ .-]\w{0,12}|\d{0,3})"
+    r"|wtss\w*",
+    re.IGNORECASE,
+)
+_CLUSTER = re.compile(
+    r"(?:.*[_ .-])?(?:cluster|psu|class(?:room)?|school|village|ward|clinic|hospital|household|hh|team|session|group"
+    r"|district|site|store|teacher)(?:[_ .-]?(?:id|no|nr|num|number|code))?",
+    re.IGNORECASE,
+)
 MAPPING = "mapping.yaml"  # the file in a corpus that says how it was imported
 
 
@@ -73,6 +87,7 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
     people = _people(rows, answers, mapping, seen)
     seen.frames = _frames(mapping, answers, people, seen)
     _remark(mapping, answers, seen)
+    seen.remarks += _unused_designs(rows, mapping)
     seen.prompts = _prompts(seen.frames)
     if tell:
         tell(len(mapping.outcomes), len(mapping.outcomes))
@@ -196,12 +211,14 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
     for name, demographic in mapping.demographics.items():
         said = first[demographic.column].reset_index(drop=True)
         words = said.map(demographic.values).fillna(said) if demographic.values else said
+        words = words.mask(words.isin([word for word in words.dropna().unique() if is_no_answer(str(word))]))
         if name in WHOLE_NUMBERS:
             numbers = pd.to_numeric(words, errors="coerce")
-            numbers = numbers.where(numbers.between(0, 1e6)).round()
+            numbers = numbers.where(numbers.between(1, _MOST[name])).round()
             if lost := int((words.notna() & numbers.isna()).sum()):
                 seen.remarks.append(
-                    f"{lost:,} cells of {demographic.column!r} are no numbers; {name} is left out there."
+                    f"{lost:,} cells of {demographic.column!r} are no numbers from 1 to {_MOST[name]}; {name} is left "
+                    "out there."
                 )
             words = numbers
         people[name] = words.astype(object).where(words.notna(), None)
@@ -272,6 +289,43 @@ def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
             "Some conditions read the same words, so that a model cannot tell them apart. "
             "Write what each condition read."
         )
+
+
+def _unused_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
+    """Sentences about weights and groups of people, which no mean, share or effect takes into account yet."""
+    free = [str(name) for name in rows if name not in set(mapping.columns())]
+    weights = [mapping.weight] if mapping.weight else [name for name in free if _WEIGHT.fullmatch(name)]
+    groups = [mapping.cluster] if mapping.cluster else []
+    if not groups and len(mapping.conditions) > 1:
+        groups = [
+            name
+            for name in free
+            if _CLUSTER.fullmatch(name) and _assigned_together(rows[name], rows, mapping)
+        ]
+    remarks = []
+    if weights:
+        remarks.append(
+            f"People's weights ({shortened(weights)}) are not used yet: means, shares and effects count every person "
+            "once."
+        )
+    if groups:
+        remarks.append(
+            f"Groups of people that were assigned together ({shortened(groups)}) are not used yet: intervals and p "
+            "values treat people as assigned one by one, and are too narrow where whole groups were."
+        )
+    return remarks
+
+
+def _assigned_together(groups: pd.Series, rows: pd.DataFrame, mapping: Mapping) -> bool:
+    """Whether all people of a group are in one condition, for more groups than conditions."""
+    arms = pd.concat([_holds(rows, condition.when) for condition in mapping.conditions], axis=1)
+    number = arms.to_numpy().argmax(axis=1)
+    met = (
+        pd.Series(number, index=groups.index)[arms.any(axis=1)]
+        .groupby(groups[arms.any(axis=1)])
+        .agg(["nunique", "size"])
+    )
+    return len(mapping.conditions) < len(met) < met["size"].sum() and bool((met["nunique"] == 1).all())
 
 
 def _prompts(frames: MappingOf[str, pd.DataFrame]) -> list[Prompt]:

@@ -2,16 +2,24 @@
 
 import codecs
 import csv
-from dataclasses import dataclass
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.record import WHOLE, Pace, Table, check_size, tidy
+from socrates_core.importing.record import WHOLE, Pace, Table, check_size, lost_digits, tidy
 
+AnyTable = TypeVar("AnyTable", bound=Table)
 SEPARATORS = (",", "\t", ";", "|")
 _HEAD = 1_000_000  # bytes within which the header must end
+_NAMED = re.compile(
+    r"\ufeff?\"?sep=([,\t;|])\"?[ ,\t;|]*\r?\n", re.IGNORECASE
+)  # a first line for Excel alone
+_CUT = r"-?\d(?:[.,]\d+)?E\+1[5-9]$"  # 1.23457E+16, as a spreadsheet program writes long numbers into text
 _ROWS = 50_000  # rows between two words on how far the reading is
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -28,17 +36,23 @@ class _Scan:
 
 
 def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
-    """The table in a text file. Raises UserError where it is no text, has ragged rows or is too large."""
+    """The table in a text file, decimal commas as they are.
+
+    Raises UserError where it is no text, has ragged rows or is too large.
+    """
     scan = _scan(path)
     with path.open(encoding=scan.encoding, errors="replace", newline="") as opened:
         head = opened.read(_HEAD)
-    separator, width = _separator(path.name, head)
+    named = _NAMED.match(head)
+    separator, width = (named[1], 0) if named else _separator(path.name, head)
+    if named:  # the header is the next line
+        width = len(next(csv.reader(head[named.end() :].splitlines()[:1], delimiter=separator), []))
     check_size(scan.lines, width)
     parts, done = list[pd.DataFrame](), 0
     try:
         with pd.read_csv(
             path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding=scan.encoding,
-            chunksize=_ROWS, nrows=None if pace.rows is None else pace.rows + 1,
+            chunksize=_ROWS, nrows=None if pace.rows is None else pace.rows + 1, skiprows=1 if named else 0,
         ) as reader:  # fmt: skip
             for part in reader:
                 pace.tell(done, scan.lines)
@@ -52,9 +66,25 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
         ) from error
     cells = pd.concat(parts)
     frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
-    if separator == ";":
-        frame = frame.apply(lambda column: column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True))
-    return Table(frame, warnings=(*scan.warnings, *warnings))
+    warnings += lost_digits([str(name) for name, column in frame.items() if column.str.match(_CUT).any()])
+    return Table(frame, warnings=(*scan.warnings, *warnings), decimal_commas=separator == ";")
+
+
+def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTable:
+    """The table with "2,5" as "2.5" where its file has decimal commas.
+
+    A column of `lists`, and one with a cell such as "1,2,3", holds lists of codes: its commas stay.
+    """
+    if not table.decimal_commas:
+        return table
+
+    def pointed(column: pd.Series) -> pd.Series:
+        several = column.str.fullmatch(r"-?\d+(?:,-?\d+){2,}").astype("boolean").any()
+        if column.name in lists or several:
+            return column
+        return column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+
+    return replace(table, frame=table.frame.apply(pointed), decimal_commas=False)
 
 
 def _scan(path: Path) -> _Scan:

@@ -110,12 +110,16 @@ class KeepSpec(_Spec):
 class Mapping(_Spec):
     """A data file's meaning. `layout` is wide (a row a person) or long (several rows a person).
 
-    `participant` is the column that tells people apart; without one every row is a person.
+    `participant` is the column that tells people apart; without one every row is a person. `cluster` and `weight`
+    name the columns of the groups that were assigned together and of people's weights; neither is used yet, and an
+    import says so.
     """
 
     study: StudySpec
     layout: Literal["wide", "long"] = "wide"
     participant: str | None = None
+    cluster: str | None = None
+    weight: str | None = None
     demographics: dict[str, DemographicSpec] = Field(default_factory=dict)
     conditions: tuple[ConditionSpec, ...]
     outcomes: tuple[OutcomeSpec, ...]
@@ -148,7 +152,7 @@ class Mapping(_Spec):
 
     def columns(self) -> list[str]:
         """Every column that the mapping speaks of, each once."""
-        found = [self.participant] if self.participant else []
+        found = [name for name in (self.participant, self.cluster, self.weight) if name]
         found += [demographic.column for demographic in self.demographics.values()]
         for condition in self.conditions:
             found += condition.when

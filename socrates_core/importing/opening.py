@@ -7,8 +7,9 @@ from pathlib import Path
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
 from socrates_core.importing.qualtrics import read_responses, read_survey, understand
+from socrates_core.importing.qualtrics_responses import has_question_line
 from socrates_core.importing.record import WHOLE, Pace, Table
-from socrates_core.importing.suggest import suggest
+from socrates_core.importing.suggest import suggest_table
 from socrates_core.importing.table import read_table
 
 
@@ -16,7 +17,8 @@ from socrates_core.importing.table import read_table
 class Opened:
     """A table with the mapping that its files suggest; `warnings` are about both, `left_out`: column -> why.
 
-    `randomisers`: key -> arms of each randomiser of a survey that could tell the conditions, those `taken` among them.
+    `questions` are what the suggestion leaves to a person. `randomisers`: key -> arms of each randomiser of a survey
+    that could tell the conditions, those `taken` among them.
     """
 
     table: Table
@@ -25,6 +27,7 @@ class Opened:
     left_out: dict[str, str] = field(default_factory=dict)
     randomisers: dict[str, str] = field(default_factory=dict)
     taken: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def open_files(
@@ -49,9 +52,12 @@ def open_files(
         warnings = (*responses.warnings, *found.warnings)
         return Opened(responses, found.mapping, warnings, found.left_out, found.randomisers, found.taken)
     table = read_table(data[0], pace)
-    if table.frame.head(3).apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any():
+    head = table.frame.head(3)
+    ids = head.apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any()
+    if ids or has_question_line(table):
         table = read_responses(data[0], pace=pace)
-    return Opened(table, suggest(table, title or data[0].stem), table.warnings)
+    suggestion = suggest_table(table, title or data[0].stem)
+    return Opened(table, suggestion.mapping, (*table.warnings, *suggestion.questions), suggestion.left_out)
 
 
 def _is_survey(path: Path) -> bool:

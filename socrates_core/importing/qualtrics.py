@@ -23,10 +23,17 @@ from socrates_core.importing.qualtrics_people import (
     participant_column,
     rows_to_keep,
 )
-from socrates_core.importing.qualtrics_responses import Responses, places, read_responses, shortened
+from socrates_core.importing.qualtrics_responses import (
+    ARM_OF,
+    RECORD,
+    Responses,
+    places,
+    read_responses,
+    speaks,
+)
 from socrates_core.importing.qualtrics_scales import NotAsked, asked
 from socrates_core.importing.qualtrics_survey import Survey, read_survey
-from socrates_core.importing.record import Table
+from socrates_core.importing.record import Table, shortened
 from socrates_core.importing.suggest import study_id_of
 
 __all__ = [
@@ -39,11 +46,6 @@ __all__ = [
     "understand",
 ]
 
-_RECORD = {
-    "startdate", "enddate", "status", "ipaddress", "progress", "duration", "finished", "recordeddate", "_recordid",
-    "recipientlastname", "recipientfirstname", "recipientemail", "externaldatareference", "externalreference",
-    "locationlatitude", "locationlongitude", "distributionchannel", "userlanguage",
-}  # fmt: skip
 _CONTROL = re.compile(r"\b(control|placebo|baseline|no treatment|status quo)\b", re.IGNORECASE)
 
 
@@ -92,7 +94,7 @@ class _Reading:
         self.taken = {each.column for each in self.keep} | {
             each.column for each in self.demographics.values()
         }
-        self.spoken = responses.spoken
+        self.spoken = speaks(survey, responses)
         self.reasons: dict[str, str] = {}  # column -> why it is left out, in a few words
 
     def understood(self) -> Understood:
@@ -168,7 +170,12 @@ class _Reading:
                     found.append(Entry(column, shown, what))
                 except NotAsked as reason:
                     self.reasons[column] = str(reason)
-        return found
+        wordings = dict[str, set[str]]()
+        for entry in found:
+            wordings.setdefault(entry.column, set()).add(entry.text)
+        several = {column for column, texts in wordings.items() if len(texts) > 1}
+        self.reasons |= dict.fromkeys(several, "asked in several wordings, and nothing says who met which")
+        return [entry for entry in found if entry.column not in several]
 
     def _texts(self, start: int | None, entries: Sequence[Sequence[Entry]]) -> list[list[Shown]]:
         """What the conditions read before the outcomes."""
@@ -216,12 +223,14 @@ class _Reading:
         return {column: self.reasons.get(column) or self._reason(column) for column in columns}
 
     def _reason(self, column: str) -> str:
-        name = self.responses.ids.get(column) or re.sub(r"\s|\(.*", "", column)
+        name = self.responses.ids.get(column) or column
         if column in self.where:
             question = self.survey.questions[self.where[column].qid]
             return "about consent" if is_consent(question) else "not in the survey's flow"
-        if name.casefold() in _RECORD:
+        if re.sub(r"[\W_]|\(.*", "", name).casefold() in RECORD:
             return "recorded by Qualtrics itself"
+        if column.startswith(ARM_OF):
+            return "worked out from the answers"
         return "display order" if re.search(r"_DO(_|$)", f"{column} {name}") else "no question of this survey"
 
 

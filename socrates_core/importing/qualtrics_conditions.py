@@ -21,8 +21,9 @@ from socrates_core.importing.qualtrics_flow import (
     shown_in,
     telling_field,
 )
-from socrates_core.importing.qualtrics_responses import Responses, places, shortened
+from socrates_core.importing.qualtrics_responses import ARM_OF, Responses, places
 from socrates_core.importing.qualtrics_survey import Step, Survey
+from socrates_core.importing.record import shortened
 from socrates_core.importing.suggest import EVERYONE
 
 _MOST_CELLS = 200  # different answers by which an arm is recognised; more is free text
@@ -185,7 +186,13 @@ def _names(survey: Survey, arm: Step) -> list[str]:
 
 
 def _by_answers(survey: Survey, responses: Responses, step: Step) -> list[When]:
-    """An arm is told by the question that it alone has and that most people answered."""
+    """An arm is told by the question that it alone has and that most people answered, or by all of them together."""
+    column = f"{ARM_OF}{step.key}"
+    if column in responses.frame:
+        return [
+            {column: (name,)} if responses.frame[column].eq(name).any() else {}
+            for name in arm_names(survey, step)
+        ]
     seen = [{s.question.qid for s in shown_in(survey, {step.key: n})} for n in range(len(step.steps))]
     where, rows = places(survey, responses), list[When]()
     for n, qids in enumerate(seen):

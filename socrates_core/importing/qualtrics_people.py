@@ -1,13 +1,16 @@
 """The people of a Qualtrics export: which rows count, what tells people apart, who they are."""
 
 import re
+from collections.abc import Sequence
 
-from socrates_core.importing.guesses import describe_columns, guess_demographic
+from socrates_core.importing.guesses import Facts, describe_columns, guess_demographic
 from socrates_core.importing.mapping import DemographicSpec, KeepSpec
 from socrates_core.importing.qualtrics_outcomes import CONSENT
 from socrates_core.importing.qualtrics_responses import Responses, places
 from socrates_core.importing.qualtrics_scales import MULTIPLE
 from socrates_core.importing.qualtrics_survey import Question, Survey
+from socrates_core.importing.suggest import finished_cells
+from socrates_core.importing.traits import is_age, is_own_trait
 
 _REFUSING = re.compile(
     r"\b(disagree|(do|will|would) not|don[’']?t|not (agree|consent|wish|want)|decline|refuse|withdraw)\b|^no\b",
@@ -44,7 +47,9 @@ def rows_to_keep(survey: Survey, responses: Responses) -> list[KeepSpec]:
     if column := responses.column("status"):
         keep.append(KeepSpec(column=column, values=_REAL, reason="a preview, test or spam"))
     if column := responses.column("finished"):
-        keep.append(KeepSpec(column=column, values=("1", "True", "TRUE"), reason="not finished"))
+        given = [str(cell) for cell in responses.frame[column].dropna().unique()]
+        finished = finished_cells(given, responses.value_labels.get(column, {}))
+        keep.append(KeepSpec(column=column, values=finished or ("1", "True", "TRUE"), reason="not finished"))
     elif column := responses.column("progress"):
         keep.append(KeepSpec(column=column, values=("100",), reason="not finished"))
     for column, place in places(survey, responses).items():
@@ -80,12 +85,27 @@ def find_demographics(survey: Survey, responses: Responses) -> dict[str, Demogra
         single = listed or (question.kind == "MC" and question.selector not in MULTIPLE and not place.suffix)
         if place.loop or not (single or (question.kind == "TE" and place.suffix in ("", "_TEXT"))):
             continue
-        field = _field_of(question.text) or ((guess := guess_demographic(facts[column])) and guess.name)
+        answers = question.answers if listed else question.choices
+        field = _field_of(question.text) or _field_named(question, facts[column])
         if field and field not in found and (single or field in _TYPED):
-            answers = question.answers if listed else question.choices
+            texts = [choice.text for choice in answers] if single else []
+            if not is_own_trait(field, question.text, texts) or not _are_numbers(field, texts):
+                continue
             values = {choice.code: choice.text for choice in answers if choice.text}
             found[field] = DemographicSpec(column=column, values=values if single else {})
     return found
+
+
+def _field_named(question: Question, column: Facts) -> str | None:
+    """The field that a column's name and its question's choices speak of."""
+    labels = {choice.code: choice.text for choice in question.choices if choice.text}
+    guess = guess_demographic(column, labels)
+    return guess.name if guess else None
+
+
+def _are_numbers(field: str, texts: Sequence[str]) -> bool:
+    """Whether choices say an age, where the field is one: 2002 is a year of birth, "18 to 24" no number."""
+    return field != "age" or not texts or sum(map(is_age, texts)) > len(texts) / 2
 
 
 def _field_of(text: str) -> str | None:

@@ -1,5 +1,6 @@
 """What one column of a Qualtrics export answers: its statement, its scale, what its cells mean."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from socrates_core.errors import UserError
+from socrates_core.importing.no_answer import no_answers
 from socrates_core.importing.qualtrics_survey import Choice, Question, as_dict, entries, whole
 from socrates_core.importing.qualtrics_text import fill_pipes, plain_text
 from socrates_core.records import Number, Scale
@@ -17,6 +19,7 @@ MULTIPLE = ("MAVR", "MAHR", "MACOL", "MSB")
 TIMES = ("_FIRST_CLICK", "_LAST_CLICK", "_PAGE_SUBMIT", "_CLICK_COUNT")
 YES_NO = Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes")))
 BEST_WORST = "MaxDiff"  # a matrix with two ends, to each of which one statement is put
+UNSURE = "?"  # in the place of a row's id, where a column's number does not tell which row it is
 UNSEEN = "-99"  # Qualtrics' code for a question that was seen and left unanswered
 _NO_SCALE = {
     "HeatMap": "clicks on a picture", "HotSpot": "clicks on a picture", "HL": "words marked in a text",
@@ -25,11 +28,6 @@ _NO_SCALE = {
 }  # fmt: skip
 _WORST = re.compile(r"\b(least|worst|lowest|dis\w+)\b", re.IGNORECASE)
 _LED = re.compile(r"(-?\d{1,4})(?:\s*[=:.)(–—-]\s*(?!\d)(.*))?", re.DOTALL)
-_NO_ANSWER = re.compile(
-    r"(i )?(would )?(prefer|rather) not\b.*|not applicable\b.*|n/?a|(i )?(don[’']?t|do not) know\b.*"
-    r"|no answer|refused?",
-    re.IGNORECASE,
-)
 _DEGREE = re.compile(
     r"\b(not at all|strongly|somewhat|slightly|moderately|very|extremely|completely|totally|neither|neutral"
     r"|always|never|often|rarely|sometimes|a (little|lot)|a great (deal|extent)|much|more|less|(dis)?agree)\b",
@@ -78,7 +76,8 @@ def _asked(
     question: Question, suffix: str, words: Mapping[str, str], cells: pd.Series, spoken: bool
 ) -> Asked:
     first, second = [*suffix.split("_"), "", ""][1:3]
-    item = next((fill_pipes(c.text, words).text for c in question.choices if c.key == first), "")
+    row = next((c for c in question.choices if c.key == first), None)
+    item = fill_pipes(row.text, words).text if row else ""  # a single slider's text is usually blank
     answer = next((fill_pipes(c.text, words).text for c in question.answers if c.key == second), "")
     if question.kind == "TE" or (question.kind, question.selector) == ("Matrix", "TE"):
         return replace(_number(question, cells), statement=": ".join(filter(None, (item, answer))))
@@ -91,13 +90,19 @@ def _asked(
             return _options("", question.choices, words, ordered=selector == "NPS", spoken=spoken)
         case "Matrix", "Likert" if item and question.sub == "MultipleAnswer":
             return _ticked(item, answer)
-        case "Matrix", "Likert" | "Profile" if item and not second:
+        case "Matrix", "Likert" | "Profile" if row and not second:
             return _options(item, _answers_of(question, first), words, ordered=True, spoken=spoken)
         case "DD", _ if item:
             told = item if len(question.choices) > 1 else ""
             return _options(told, _level(question, first, cells), words, ordered=False, spoken=spoken)
-        case (("Matrix" | "Slider" | "RO" | "CS"), _) if item:
+        case (("Matrix" | "Slider" | "RO" | "CS"), _) if row:
             return _numbered(question, item)
+        case (("Matrix" | "Slider" | "RO" | "CS"), _) if first == UNSURE:
+            raise NotAsked(
+                "its number may be the place or the id of a row; export it with the row of import ids to tell"
+            )
+        case (("Matrix" | "Slider" | "RO" | "CS"), _) if first:
+            raise NotAsked("a row that the survey does not have")
     raise _unread(question)
 
 
@@ -108,15 +113,18 @@ def _numbered(question: Question, item: str) -> Asked:
         case "Matrix", "Bipolar" if ":" in item and n > 1:
             left, right = (side.strip() for side in item.split(":", 1))
             return Asked(f"“{left}” or “{right}”?", Scale("range", 1, n, labels=((1, left), (n, right))))
-        case "Matrix", selector if selector == BEST_WORST and n == 2:
+        case "Matrix", selector if selector == BEST_WORST and n == 2 and item:
             return _best_worst(question, item)
         case "Slider", _:
             return Asked(item, _slider(question))
-        case "RO", _:
+        case "RO", _ if item:
             ranks = Scale("range", 1, max(2, len(question.choices)), labels=((1, "first"),))
             return Asked(f"Which rank do you give to “{item}”?", ranks)
         case "CS", _:
-            return Asked(f"How many do you give to “{item}”?", Scale("open_integer"))
+            statement = f"How many do you give to “{item}”?" if item else ""
+            return Asked(statement, Scale("open_integer"))
+    if not item:
+        raise NotAsked("an item without a text")
     raise _unread(question)
 
 
@@ -183,7 +191,8 @@ def _options(
 ) -> Asked:
     """A scale of listed answers: a range where they are degrees of one thing, else options."""
     texts = {choice.key: fill_pipes(choice.text, words).text for choice in choices}
-    real = [c for c in choices if not c.excluded and not _NO_ANSWER.fullmatch(texts[c.key])]
+    no_answer = no_answers({choice.key: texts[choice.key] for choice in choices if not choice.excluded})
+    real = [choice for choice in choices if not choice.excluded and choice.key not in no_answer]
     if len(real) < 2:
         raise NotAsked("fewer than two answers to choose from")
     led = _led_numbers([texts[choice.key] for choice in real])
@@ -199,11 +208,23 @@ def _options(
         texts[choice.key]: number for choice, number in zip(real, numbers, strict=True)
     }
     values = {**by_code, **by_text} if spoken else {**by_text, **by_code}
-    told = {cell: n for cell, n in values.items() if cell and cell != str(n) and cell != scale.label(n)}
+    # A number is read before a label, so that a text that is one ("10", the second choice) has to be among the values
+    told = {
+        cell: n
+        for cell, n in values.items()
+        if cell and cell != str(n) and (cell != scale.label(n) or _is_number(cell))
+    }
     left = [choice for choice in choices if choice not in real]
     return Asked(
         statement, scale, told, tuple(dict.fromkeys(t for c in left for t in (c.code, texts[c.key])))
     )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _led_numbers(labels: Sequence[str]) -> list[tuple[int, str]]:

@@ -21,13 +21,15 @@ class Table:
 
     `frame`: every cell as text, whole numbers without decimals, missing as NA; column names are unique.
     `labels`: column -> the question or label that the file has for it. `value_labels`: column -> {cell -> its
-    label}. `warnings`: sentences about what a reader of the file should check.
+    label}. `warnings`: sentences about what a reader of the file should check. `decimal_commas`: whether "2,5" in a
+    cell may still be the number 2.5.
     """
 
     frame: pd.DataFrame
     labels: dict[str, str] = field(default_factory=dict)
     value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    decimal_commas: bool = False
 
 
 def _silent(done: int, total: int) -> None:
@@ -59,8 +61,27 @@ def check_size(rows: int, columns: int) -> None:
 
 
 def number_cell(value: float) -> str:
-    """A number as the text of a cell: "5", "-3", "0.25"."""
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.15g}"
+    """A number as the text of a cell: "5", "-3", "0.25"; a whole number keeps all its digits."""
+    if isinstance(value, int):
+        return str(value)
+    # Beyond 1e22 a double no longer names one whole number, and all its digits would be made up.
+    return str(int(value)) if abs(value) < 1e22 and value.is_integer() else f"{value:.15g}"
+
+
+def lost_digits(columns: Sequence[str]) -> list[str]:
+    """A sentence about columns whose long numbers may have lost digits before the file was read; none for none."""
+    if not columns:
+        return []
+    shown = ", ".join(repr(name[:60]) for name in columns[:3])
+    return [
+        f"Numbers of more than 15 digits in {shown}: a spreadsheet program keeps only the first 15, so that "
+        "different people can get one number. Check that no two people share a number; export such numbers as text."
+    ]
+
+
+def shortened(names: list[str], most: int = 8) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def tidy(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[pd.DataFrame, list[str]]:

@@ -36,7 +36,7 @@ def condition_sheet(mapping: Mapping) -> pd.DataFrame:
     """Columns name, text, rows: which rows were in the condition, and proposed: whether the text is a model's."""
     rows = [(told.name, told.text, render_pairs(told.when)) for told in mapping.conditions]
     sheet = pd.DataFrame(rows, columns=["name", "text", "rows"], dtype="str")
-    return sheet.assign(proposed=[told.proposed for told in mapping.conditions])
+    return sheet.assign(proposed=_ticks([told.proposed for told in mapping.conditions]))
 
 
 def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
@@ -51,7 +51,12 @@ def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
     ]  # fmt: skip
     columns = ["name", "question", "instruction", "column", "numbers", "missing", "rows", "by_condition"]
     sheet = pd.DataFrame(rows, columns=columns, dtype="str")
-    return sheet.assign(proposed=[told.proposed for told in mapping.outcomes])
+    return sheet.assign(proposed=_ticks([told.proposed for told in mapping.outcomes]))
+
+
+def _ticks(proposed: list[bool]) -> pd.Series:
+    """A column of ticks, also where it has no rows: pandas takes an empty list for numbers."""
+    return pd.Series(proposed, dtype="bool")
 
 
 def keep_sheet(mapping: Mapping) -> pd.DataFrame:

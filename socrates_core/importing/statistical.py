@@ -10,19 +10,35 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, read_parquet, write_json, write_parquet
-from socrates_core.importing.record import MAX_CELLS, WHOLE, Pace, Table, check_size, number_cell, tidy
+from socrates_core.importing.record import (
+    MAX_CELLS,
+    WHOLE,
+    Pace,
+    Table,
+    check_size,
+    lost_digits,
+    number_cell,
+    tidy,
+)
 
 _ROOT = Path(__file__).parents[2]
 _SECONDS = 600
+_TYPED = 12  # more digits than a person types into a decimal number
+_ENCODINGS = (
+    None,
+    "WINDOWS-1252",
+    "ISO-8859-1",
+)  # None: the declared one, which old versions of SPSS get wrong
 
 
 def read_statistical(path: Path, pace: Pace = WHOLE) -> Table:
@@ -66,37 +82,109 @@ def read_here(path: Path, rows: int = 0) -> Table:
 
     with path.open("rb") as opened:
         read: Any = pyreadstat.read_sav if opened.read(4).startswith(b"$FL") else pyreadstat.read_dta
+    encoding = None
     try:
-        _, about = read(path, metadataonly=True)
-        check_size(about.number_rows or 0, about.number_columns or 0)
-        limit = MAX_CELLS // max(1, about.number_columns or 1)
-        frame, about = read(path, row_limit=rows or limit, disable_datetime_conversion=True)
+        for encoding in _ENCODINGS:
+            try:
+                frame, about, declared = _read_all(read, path, rows, encoding)
+                break
+            except pyreadstat.ReadstatError as error:
+                if "convert string" not in str(error) or encoding == _ENCODINGS[-1]:
+                    raise
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, OverflowError) as error:
         raise UserError(f"{path.name!r} is damaged or of an unknown version ({error}).") from error
-    if len(frame) == limit:
-        check_size(limit + 1, about.number_columns)
     names = [str(name) for name in frame.columns]
-    texts = pd.DataFrame({position: _texts(frame.iloc[:, position]) for position in range(len(names))})
+    texts = pd.DataFrame({place: _texts(frame.iloc[:, place]) for place in range(len(names))})
     tidied, warnings = tidy(texts, names)
+    warnings += lost_digits([tidied.columns[n] for n in range(len(names)) if _is_long(frame.iloc[:, n])])
     places = dict(zip(names, tidied.columns, strict=True))
     named, listed = about.column_names_to_labels, about.variable_value_labels
     labels = {place: named[name] for name, place in places.items() if named.get(name)}
-    values = {place: _labels(listed[name]) for name, place in places.items() if name in listed}
+    values = {
+        place: _labels(listed[name], declared.get(name, ()))
+        for name, place in places.items()
+        if name in listed
+    }
+    if encoding:
+        warnings.append(
+            "The texts of the file are in another encoding than it declares; they are read as Western European text "
+            "(Windows-1252). Check letters such as é."
+        )
     return Table(tidied, labels, values, tuple(warnings))
+
+
+def _read_all(
+    read: Any, path: Path, rows: int, encoding: str | None
+) -> tuple[pd.DataFrame, Any, dict[str, Any]]:
+    """The cells, what the file says of itself, and the ranges that it declares missing."""
+    _, about = read(path, metadataonly=True, user_missing=True, encoding=encoding)
+    check_size(about.number_rows or 0, about.number_columns or 0)
+    limit = MAX_CELLS // max(1, about.number_columns or 1)
+    declared = _declared_missing(about)
+    frame, about = read(path, row_limit=rows or limit, disable_datetime_conversion=True, encoding=encoding)
+    if len(frame) == limit:
+        check_size(limit + 1, about.number_columns)
+    return frame, about, declared
+
+
+def _declared_missing(about: Any) -> dict[str, list[tuple[Any, Any]]]:
+    """Column -> the ranges (from, to) of cells that the file declares missing."""
+    ranges = {
+        str(name): [(each["lo"], each["hi"]) for each in listed]
+        for name, listed in about.missing_ranges.items()
+    }
+    for name, codes in about.missing_user_values.items():
+        ranges.setdefault(str(name), []).extend((code, code) for code in codes)
+    return ranges
+
+
+def _is_long(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and bool((column.abs() >= 1e15).any())
 
 
 def _texts(column: pd.Series) -> pd.Series:
     """The column's cells as text, every different number written once."""
-    numbers = {value: _cell(value) for value in column.dropna().unique()}
+    values = column.dropna().unique()
+    write = _single if _is_single(values) else _cell
+    numbers = {value: write(value) for value in values}
     return column.map(numbers).astype("str")
+
+
+def _is_single(values: Any) -> bool:
+    """Whether a column holds single-precision numbers, the usual type in Stata, read into double ones.
+
+    0.1 is 0.10000000149011612 then. Every value is exactly a single-precision one and some need more digits than
+    anybody types; a program that converted the file no longer says which type it was.
+    """
+    if values.dtype != np.float64 or not np.isfinite(values).all():
+        return False
+    with np.errstate(over="ignore"):
+        single = bool((values.astype(np.float32) == values).all())
+    return single and any(len(f"{value:.15g}".lstrip("-0.")) > _TYPED for value in values)
+
+
+def _single(value: float) -> str:
+    """A single-precision number in the fewest digits that name it: "0.1"; whole numbers as ever."""
+    return _cell(value) if value.is_integer() else np.format_float_positional(np.float32(value), trim="-")
 
 
 def _cell(value: object) -> str:
     return number_cell(float(value)) if isinstance(value, int | float) else str(value)
 
 
-def _labels(found: Mapping[Any, str]) -> dict[str, str]:
-    return {_cell(value): str(label).strip() for value, label in found.items() if str(label).strip()}
+def _labels(listed: Mapping[Any, str], missing: Sequence[tuple[Any, Any]]) -> dict[str, str]:
+    """Cell -> its label, without the codes that the file declares missing: no person can have given them."""
+    return {
+        _cell(value): str(label).strip()
+        for value, label in listed.items()
+        if str(label).strip() and not any(_between(value, low, high) for low, high in missing)
+    }
+
+
+def _between(value: Any, low: Any, high: Any) -> bool:
+    return value == low or (
+        isinstance(value, int | float) and isinstance(low, int | float) and low <= value <= high
+    )
 
 
 def _main(file: str, folder: str, rows: str = "0") -> None:

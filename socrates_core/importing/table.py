@@ -6,26 +6,38 @@ from collections.abc import Callable
 from pathlib import Path
 
 from socrates_core.errors import UserError
-from socrates_core.importing.delimited import read_delimited
+from socrates_core.importing.delimited import read_delimited, with_decimal_points
 from socrates_core.importing.record import MAX_BYTES, WHOLE, Pace, Table
 from socrates_core.importing.statistical import read_statistical
 from socrates_core.importing.workbook import read_workbook
 
-__all__ = ["Table", "read_table"]
+__all__ = ["Table", "read_cells", "read_table"]
 
 _DAMAGED = (  # what readers raise on damaged files
     ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError,
     RecursionError, SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-_OTHERS = (
+_SAVE = "save it as CSV, .sav or .dta in the program that wrote it"
+_OTHERS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"\xd0\xcf\x11\xe0", "an old Excel or another Office file; save it as .xlsx or CSV"),
     (b"PAR1", "a Parquet file; only SocSci210's columns are read from Parquet"),
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "packed with gzip; unpack it first"),
+    (b"HEADER RECORD*******LIB", f"a SAS transport file; {_SAVE}"),
+    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", f"a SAS data set; {_SAVE}"),
+    (b"ASCII SPSS PORT FILE", f"an SPSS portable file; {_SAVE}"),
+    ((b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n"), f"an R file; {_SAVE}"),
+    (b"SQLite format 3", f"an SQLite database; {_SAVE}"),
+    (b"ARROW1", f"a Feather file; {_SAVE}"),
 )
 
 
 def read_table(path: Path, pace: Pace = WHOLE) -> Table:
+    """As `read_cells`, with decimal commas as points: "2,5" in a file with semicolons is 2.5."""
+    return with_decimal_points(read_cells(path, pace))
+
+
+def read_cells(path: Path, pace: Pace = WHOLE) -> Table:
     """The table in a CSV, TSV, Excel (.xlsx), SPSS (.sav, .zsav) or Stata (.dta) file, told by its content.
 
     Empty cells and those that say NA are missing, and so are the missing codes that SPSS and Stata files

@@ -1,6 +1,7 @@
 """The first sheet of an Excel workbook, row by row, its formulas as text."""
 
 import zipfile
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from socrates_core.importing.record import (
     Pace,
     Table,
     check_size,
+    lost_digits,
     number_cell,
     tidy,
 )
@@ -22,15 +24,29 @@ from socrates_core.importing.record import (
 MOST_ROWS = 1_048_576  # of a sheet, by the format; a row's number can claim far more
 
 
+@dataclass
+class _Rows:
+    """The rows of a sheet that are not empty, as text; its formulas; the places of columns with long numbers."""
+
+    rows: list[list[str | None]] = field(default_factory=list)
+    formulas: int = 0
+    long: set[int] = field(default_factory=set)
+
+
 def read_workbook(path: Path, pace: Pace = WHOLE) -> Table:
-    """The first sheet that has rows. Raises UserError where the workbook unpacks to too much or has no table."""
+    """The first sheet that is visible and has rows, else the first hidden one that has.
+
+    Raises UserError where the workbook unpacks to too much or has no table.
+    """
     _check_archive(path)
     from openpyxl import load_workbook
 
     workbook = load_workbook(path, read_only=True, data_only=False, keep_links=False)
     try:
-        for sheet in workbook.worksheets:
-            rows, formulas = _rows(sheet, pace)
+        # Survey tools keep what they need for themselves on hidden sheets, often in front.
+        for sheet in sorted(workbook.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
+            found = _rows(sheet, pace)
+            rows, formulas = found.rows, found.formulas
             if rows:
                 break
         else:
@@ -41,6 +57,7 @@ def read_workbook(path: Path, pace: Pace = WHOLE) -> Table:
     width = max(map(len, rows))
     cells = pd.DataFrame([row + [None] * (width - len(row)) for row in rows], dtype=object)
     frame, warnings = tidy(cells.iloc[1:], [name or "" for name in cells.iloc[0]])
+    warnings += lost_digits([frame.columns[place] for place in sorted(found.long)])
     if others:
         warnings.append(f"Only the sheet {sheet.title!r} is read; the workbook has {len(others)} more.")
     if formulas:
@@ -65,12 +82,11 @@ def _check_archive(path: Path) -> None:
         )
 
 
-def _rows(sheet: Any, pace: Pace) -> tuple[list[list[str | None]], int]:
-    """The rows that are not empty, as text, and the number of formulas in them."""
+def _rows(sheet: Any, pace: Pace) -> _Rows:
     most = None if pace.rows is None else pace.rows + 1
     if hasattr(sheet, "reset_dimensions"):
         sheet.reset_dimensions()  # the stated size may be wrong
-    rows, formulas, widest = list[list[str | None]](), 0, 0
+    read, widest = _Rows(), 0
     for seen, values in enumerate(sheet.iter_rows(values_only=True, max_row=most), start=1):
         if seen > MOST_ROWS:
             raise UserError(
@@ -83,9 +99,14 @@ def _rows(sheet: Any, pace: Pace) -> tuple[list[list[str | None]], int]:
             pace.tell(0, 0)  # how many there are is not known
         if any(value is not None for value in values):
             row = [_text(value) for value in values]
-            formulas += sum(text is not None and text.startswith("=") for text in row)
-            rows.append(row)
-    return rows, formulas
+            read.formulas += sum(text is not None and text.startswith("=") for text in row)
+            read.long |= {n for n, value in enumerate(values) if _is_long(value)}
+            read.rows.append(row)
+    return read
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) >= 1e15
 
 
 def _text(value: object) -> str | None:

@@ -25,6 +25,18 @@ _FROM_TO = re.compile(
 )
 _TO = re.compile(rf"({NUMBER})%?{_SHORT_LABEL}\s?(?:to|through|[-–—])\s?{_UPPER}", re.IGNORECASE)
 _MULTIPLE = re.compile(rf"\bmultiples?\sof\s({NUMBER})", re.IGNORECASE)
+_COUNTS = {"a": 1, "one": 1, "1": 1, "two": 2, "2": 2, "three": 3, "3": 3}
+_DECIMALS = re.compile(
+    r"\b(one|two|three|[123]|a(?=\ssingle))\s(?:single\s)?(?:decimals?|digits?\safter\sthe\s(?:decimal\s)?point)\b",
+    re.IGNORECASE,
+)
+_NEAREST = re.compile(r"\bnearest\s(?:one\s)?(tenth|hundredth|half|quarter)\b", re.IGNORECASE)
+_NEAR = {"tenth": 0.1, "hundredth": 0.01, "half": 0.5, "quarter": 0.25}
+_NO_DECIMALS = re.compile(
+    r"\b(?:no|without|not\suse)\s(?:any\s)?decimals?\b|\binteger\b|\bwhole\snumber", re.IGNORECASE
+)
+_FRACTIONS = re.compile(r"\bdecimals?\b|\bfractions?\b", re.IGNORECASE)
+_LABELS = re.compile(r"\bwhere\b|\bmeans\b|\bnothing\selse\b", re.IGNORECASE)
 _STEPS = re.compile(rf"\bin\s(?:steps|increments)\sof\s({NUMBER})", re.IGNORECASE)
 _NUMBER = re.compile(NUMBER, re.IGNORECASE)
 _LIST = re.compile(rf"{NUMBER}(?:,?\s{{0,2}}(?:and|or)\s{NUMBER}|,\s?{NUMBER}){{1,1000}}", re.IGNORECASE)
@@ -111,8 +123,25 @@ def _range(body: str, bounds: re.Match[str]) -> Scale | None:
     for item in find_labels(body, end, low, high):
         labels.setdefault(item.value, item.label)
     named = _STEPS.search(body, end, end + 60)
-    step = number(named[1]) if named else 1
+    step = number(named[1]) if named else _decimal_step(body[: bounds.start()], body[end : end + 60])
+    if step is None:
+        return None
     return Scale("range", low, high, step or 1, tuple(sorted(labels.items())))
+
+
+def _decimal_step(before: str, after: str) -> Number | None:
+    """The step that the words around the bounds ask for: 0.1 of "with one decimal"; 1 where they say nothing.
+
+    None where they allow decimals and do not say how many.
+    """
+    words = f"{before} | {_LABELS.split(after)[0]}"
+    if _NO_DECIMALS.search(words):
+        return 1
+    if found := _DECIMALS.search(words):
+        return round(0.1 ** _COUNTS[found[1].lower()], 3)
+    if found := _NEAREST.search(words):
+        return _NEAR[found[1].lower()]
+    return None if _FRACTIONS.search(words) else 1
 
 
 def _listed(body: str, first: re.Match[str]) -> Scale | None:

@@ -1,0 +1,157 @@
+"""Labels that as a whole say that there is no answer: "Refused", "97. Don't know", "keine Angabe".
+
+A word inside a label says nothing: "Refuse the offer" is an answer. So are "Refuse" and "Not sure", and words that
+another language uses on its scales ("trifft nicht zu").
+"""
+
+import re
+from collections.abc import Mapping
+
+_WHOLE = r"""
+# English
+(?:i )?(?:would |i'd )?(?:prefer|rather|choose|chose|wish|want) not(?: to)?(?: this| the question| this question)?
+(?:i )?(?:would |i'd )?(?:prefer|rather|choose|chose|wish|want) not(?: to)? (?:say|tell|disclose|share|state)(?: this)?
+(?:i )?(?:would |i'd )?(?:prefer|rather|choose|chose|wish|want) not(?: to)? (?:answer|respond|reply)(?: this question)?
+(?:i )?(?:do not|don't|dont|did not|didn't) (?:know|want to (?:say|tell|answer|respond))(?: the answer)?
+(?:i )?(?:can't|cannot|can not) (?:say|answer)
+do not wish to (?:say|answer|respond)
+d/?k
+d\.k\.
+rf
+n/?a
+n\. ?a\.?
+dk ?/ ?n[ar]
+refused(?: to (?:answer|say|respond|state))?
+refusal
+declined(?: to (?:answer|say|respond|state))?
+(?:refuse|decline) to (?:answer|say|respond|state)
+no (?:answer|response|reply|data|information)(?: given| provided)?
+not (?:applicable|answered|asked|ascertained|available|given|presented|reported|shown|stated|provided|disclosed)
+missing(?: value| data| answer)?
+(?:system|user)[ -]missing
+skipped
+inap(?:plicable)?
+inapp
+left blank
+unanswered
+non-?response
+item non-?response
+seen but (?:un|not )answered
+unknown
+# German
+keine? (?:angaben?|antwort)(?: gemacht)?
+k\.? ?a\.?
+(?:ich )?wei(?:ß|ss)(?: ich| es)?(?: es)? nicht
+(?:antwort )?verweigert
+nicht (?:erhoben|gefragt|beantwortet|anwendbar)
+fehlend(?:er wert)?
+entfällt
+(?:das )?möchte ich (?:nicht|lieber nicht) (?:sagen|beantworten)
+# Spanish
+no (?:lo )?(?:sabe|sé|se)
+no (?:contesta|contestó|responde|respondió|aplica|procede|sabe no contesta)
+n\.?s\.?[ /-]*n\.?[cr]\.?
+prefiero no (?:decir|contestar|responder)(?:lo)?
+sin respuesta
+(?:rechaza|se niega a) (?:contestar|responder)
+sin datos?
+# French
+(?:je )?ne sai[st] pas
+ne se prononce pas
+nspp?
+nsp ?/ ?nr
+sans (?:réponse|objet|avis)
+pas de réponse
+aucune réponse
+non[ -]réponse
+refus de répondre
+(?:je )?préf[èe]re ne pas (?:répondre|dire|le dire)
+non (?:applicable|concernée?)
+# Italian, Portuguese
+non (?:so|sa|lo so|risponde|risposta|applicabile)
+nessuna risposta
+preferisco non (?:rispondere|dire|dirlo)
+rifiut[ao] di rispondere
+não (?:sabe|sei|responde|respondeu|se aplica|aplicável)
+prefiro não (?:responder|dizer)
+sem resposta
+recus(?:a|ou) responder
+# Dutch, Swedish, Norwegian, Danish, Finnish
+weet (?:ik )?(?:het )?niet
+geen (?:antwoord|opgave)
+(?:wil|zeg) (?:ik )?(?:liever )?niet(?: zeggen)?
+geweigerd
+niet van toepassing
+n\.?v\.?t\.?
+vet (?:jag )?(?:ej|inte|ikke)
+ved ikke
+inget svar
+intet svar
+ej svar
+ikke (?:svar|besvart|relevant|aktuelt)
+ubesvar[et]t?
+uoppgitt
+(?:vill|ønsker) (?:ej|inte|ikke) (?:å |at )?svar[ae]?
+en osaa sanoa
+ei vastausta
+en halua sanoa
+# Polish, Czech, Hungarian, Turkish, Russian
+nie wiem
+odmowa(?: odpowiedzi)?
+brak (?:odpowiedzi|danych)
+nie dotyczy
+trudno powiedzieć
+nevím
+neví
+bez odpovědi
+nem tudja
+nem tudom
+nem válaszol
+bilmiyorum
+cevap yok
+cevap vermek istemiyorum
+не знаю
+затрудняюсь ответить
+отказ(?: от ответа)?
+нет ответа
+неприменимо
+# Chinese, Japanese, Korean
+不知道
+拒绝回答
+拒答
+不适用
+不適用
+无回答
+未回答
+わからない
+分からない
+無回答
+答えたくない
+非該当
+모름
+무응답
+응답 ?거절
+"""
+_PATTERNS = [line for line in _WHOLE.splitlines() if line and not line.startswith("#")]
+_NO_ANSWER = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
+_LED = re.compile(r"^[\[(]?-?\d{1,5}[\])]?\s*[-–—:.=)]*\s+(?=\D)")  # "97. ", "(-9) "
+_PARTS = re.compile(r"\s*(?:/|;|,|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bo\b|\bof\b)\s*")
+
+
+def is_no_answer(label: str) -> bool:
+    """Whether the whole label says that there is no answer, in one of the languages that are known here."""
+    text = " ".join(label.replace("’", "'").replace("‘", "'").casefold().split())
+    text = _LED.sub("", text).strip(" \t.:*-–—[](){}<>\"'“”")
+    if _NO_ANSWER.fullmatch(text):
+        return True
+    parts = [part for part in _PARTS.split(text) if part]  # "Don't know / refused"
+    return len(parts) > 1 and all(_NO_ANSWER.fullmatch(part.strip(" .()[]")) for part in parts)
+
+
+def no_answers(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """The cells whose label says that there is no answer; none where fewer than two answers would be left.
+
+    "Accepted" and "Refused" are two answers.
+    """
+    cells = tuple(cell for cell, label in labels.items() if is_no_answer(label))
+    return cells if len(labels) - len(cells) >= 2 or len(cells) == len(labels) else ()
