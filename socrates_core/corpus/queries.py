@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from socrates_core.corpus.filters import Filters, as_condition
 from socrates_core.corpus.frozen import frozen_stamp, without_frozen
 from socrates_core.corpus.overlay import by_hand, lay_over
 from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS, judged
 from socrates_core.errors import UserError, unknown
-from socrates_core.records import DEMOGRAPHICS, Participant, Scale, Stimulus
+from socrates_core.records import DEMOGRAPHICS, Floats, Participant, Scale, Stimulus
+
+Ints = NDArray[np.int64]
 
 OPEN = Scale("open_integer")
 _JUDGED = ("notes", "flags", "n_off_scale", "scale_kinds")
@@ -232,16 +236,23 @@ class Corpus:
     def person_means(self, study_id: str) -> pd.DataFrame:
         """One answer a person for each condition, task and part: the mean of their answers on the scale.
 
-        Columns condition_num, task_num, part, participants [n] in order and responses [n] (as observed).
+        Columns condition_num, task_num, part, participants [n] in order, responses [n] (as observed) and positions
+        [n]: the mean place of the same answers on their own scales, 0 the lowest value and 1 the highest, NaN where a
+        scale has no ends.
         """
-        return self._ask(
-            f"{_ASKED} SELECT condition_num, task_num, part, list(participant ORDER BY participant) AS participants, "
-            "list(response ORDER BY participant) AS responses FROM ("
-            "SELECT condition_num, task_num, part, participant, avg(response) AS response "
+        rows = self._rows(
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, list(participant ORDER BY participant) AS people, "
+            "list(total ORDER BY participant) AS totals, list(n ORDER BY participant) AS n FROM ("
+            "SELECT condition_num, task_num, part, scale, participant, sum(response) AS total, count(*) AS n "
             "FROM read_parquet($responses) r JOIN asked USING (stimulus_id) "
-            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL) GROUP BY ALL",
+            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL) GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
+        by_item: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
+        for row in rows:
+            by_item.setdefault((row["condition_num"], row["task_num"], row["part"]), []).append(row)
+        columns = ["condition_num", "task_num", "part", "participants", "responses", "positions"]
+        return pd.DataFrame([(*key, *_means(parts)) for key, parts in by_item.items()], columns=columns)
 
     def participants(
         self, study_ids: Sequence[str] | None = None, filters: Filters | None = None
@@ -311,6 +322,24 @@ class Corpus:
             return _database().cursor().execute(sql, {**files, **bound})
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise damaged(self.name, str(error).splitlines()[0]) from error
+
+
+def _means(rows: list[dict[str, Any]]) -> tuple[Ints, Floats, Floats]:
+    """The people of one item, in order, with the means of their answers and of the places of these, over scales."""
+    n, totals = (
+        np.concatenate([np.asarray(row[name], dtype=float) for row in rows]) for name in ("n", "totals")
+    )
+    places = []
+    for row in rows:
+        values = read_scale(row["scale"]).values
+        low, span = (float(values[0]), float(values[-1] - values[0])) if len(values) > 1 else (np.nan, np.nan)
+        places.append(
+            (np.asarray(row["totals"], dtype=float) - low * np.asarray(row["n"], dtype=float)) / span
+        )
+    everyone = np.concatenate([np.asarray(row["people"], dtype=np.int64) for row in rows])
+    people, at = np.unique(everyone, return_inverse=True)
+    answers = np.bincount(at, n)
+    return people, np.bincount(at, totals) / answers, np.bincount(at, np.concatenate(places)) / answers
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from socrates_core.evaluation.cells import EvaluatedCell, Ints
 from socrates_core.evaluation.comparison import SEED, grouped
 from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
 from socrates_core.reporting.tables import Column, DataTable
+from socrates_core.studies import PERSON_MEANS
 
 ALIKE = (
     "uniform",
@@ -74,10 +75,12 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
         }),
         DataTable("effects", "conditions against their study's reference", _effect_names(reported), {
             **WHERE, "reference_num": Column("number of the reference condition"),
-            "reference": Column("its name"), "span": Column("range of the item's scale", "scale"),
+            "reference": Column("its name"),
+            "basis": Column("what is compared", "", "answers; positions = places on the scale from 0 to 1"),
+            "span": Column("range of what is compared", "scale"),
         }),
         DataTable("people_differences", "everybody's answers behind every effect, counted", _differences(reported), {
-            **WHERE, "value": Column("an answer in the condition, a person's mean; empty: not in it", "scale"),
+            **WHERE, "value": Column("a person's mean in the condition, as the effect's basis; empty: not in it"),
             "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
         }),
         DataTable("people_left_out", "whom the jackknife of a model's worth leaves out in turn", _jackknife(reported), {
@@ -184,6 +187,7 @@ def _effect_names(reported: Reported) -> pd.DataFrame:
         "outcome",
         "condition",
         "reference",
+        "basis",
         "span",
     ]
     items, keys = _items(reported), reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
@@ -196,12 +200,17 @@ def _differences(reported: Reported) -> pd.DataFrame:
     corpus, rows = reported.comparison.corpus, list[dict[str, Any]]()
     for study, effects in reported.effects.groupby("study_id"):
         means = corpus.person_means(str(study))
-        keys = zip(means["condition_num"], means["task_num"], means["part"], strict=True)
-        people = zip(means["participants"], means["responses"], strict=True)
-        given = {key: dict(zip(*each, strict=True)) for key, each in zip(keys, people, strict=True)}
+        keys = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
+        given = {
+            basis: {
+                key: dict(zip(people, answers, strict=True))
+                for key, people, answers in zip(keys, means["participants"], means[column], strict=True)
+            }
+            for basis, column in PERSON_MEANS.items()
+        }
         within = corpus.study(str(study)).design == "within"
-        for effect in effects.to_dict("index").items():
-            rows += _counted(*effect, given, within=within)
+        for place, effect in effects.to_dict("index").items():
+            rows += _counted(place, effect, given[effect["basis"]], within=within)
     table = pd.DataFrame(rows, columns=["effect", "value", "value_reference", "n"])
     return table.astype({"effect": int, "value": float, "value_reference": float, "n": int})
 

@@ -97,6 +97,7 @@ def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, 
         (number, e.condition_num, e.task_num, e.part): e.effect
         for number in {base.condition_num for base in bases.values()}
         for e in human_effects(asked.corpus, asked.study_id, number)
+        if e.basis == "answers"  # a run predicts on one scale, so places on several are not its effects
     }
     found = {}
     for (c, o), stimulus in asked.stimuli.items():

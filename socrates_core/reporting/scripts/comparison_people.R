@@ -24,8 +24,17 @@ human_effects <- function() {
 put_effects <- function(p, own, people) {
   item <- sapply(own, `[[`, "item")
   condition <- sapply(own, `[[`, "condition")
-  answers <- lapply(own, function(cell) as.numeric(cell$shares[cell$answered, , drop = FALSE] %*% cell$values))
-  side <- function(i, name) unlist(answers[item == effects$item[i] & condition == effects[[name]][i]])
+  means_of <- function(place) {
+    lapply(own, function(cell) as.numeric(cell$shares[cell$answered, , drop = FALSE] %*% place(cell)))
+  }
+  answers <- list(
+    answers = means_of(function(cell) cell$values),
+    # where each value lies on its scale, from 0 to 1
+    positions = means_of(function(cell) (cell$values - min(cell$values)) / diff(range(cell$values)))
+  )
+  side <- function(i, name) {
+    unlist(answers[[effects$basis[i]]][item == effects$item[i] & condition == effects[[name]][i]])
+  }
   predicted <- rep(NA_real_, nrow(effects))
   for (i in seq_len(nrow(effects))) {
     ours <- side(i, "condition_num")
