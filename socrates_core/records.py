@@ -50,7 +50,7 @@ class Scale:
             return ()
         low = math.ceil(self.low / self.step - 1e-9) * self.step if self.kind == "multiple" else self.low
         count = int((self.high - low) / self.step + 1e-9) + 1
-        return tuple(_plain(low + index * self.step) for index in range(count)) if count <= MAX_LISTED else ()
+        return tuple(plain(low + index * self.step) for index in range(count)) if count <= MAX_LISTED else ()
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -87,10 +87,11 @@ class Scale:
 
 def parse_number(text: str | Number) -> Number:
     """An int where the text is whole, else a float. Raises ValueError."""
-    return _plain(float(text)) if not isinstance(text, int) else text
+    return plain(float(text)) if not isinstance(text, int) else text
 
 
-def _plain(value: Number) -> Number:
+def plain(value: Number) -> Number:
+    """An int where the number is whole to nine decimals, else a float of nine decimals."""
     rounded = round(value, 9)
     return int(rounded) if rounded == int(rounded) else rounded
 

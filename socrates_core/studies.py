@@ -13,7 +13,7 @@ from socrates_core.analysis.effects import holm, mean_difference, paired_differe
 from socrates_core.analysis.options import ShareDifferences, compare_shares
 from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
-from socrates_core.records import Effect, Floats, Number, Scale, Stimulus
+from socrates_core.records import Effect, Floats, Number, Scale, Stimulus, plain
 from socrates_core.scales.alike import Basis, compare_scales
 
 _People = tuple[NDArray[np.int64], Floats]
@@ -159,7 +159,10 @@ def reference_of(record: StudyRecord, conditions: dict[int, str]) -> int:
 
 
 def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
-    """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given."""
+    """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given.
+
+    An answer between two values counts for both in proportion.
+    """
     given: dict[int, dict[float, int]] = {}
     for count in corpus.counts(study_id).to_dict("records"):
         given.setdefault(count["stimulus_id"], {})[count["value"]] = count["n"]
@@ -173,8 +176,8 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
                 "task_num": stimulus.task_num, "condition": stimulus.condition_name,
                 "outcome": stimulus.outcome_name, "stimulus": stimulus.stimulus,
                 "scale": stimulus.scale.as_dict() if stimulus.scale else None,
-                "n": int(sum(told.values())), "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
-                "counts": {f"{value:g}": int(n) for value, n in sorted(told.items())},
+                "n": round(sum(told.values())), "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
+                "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(told.items())},
             }
         )  # fmt: skip
     return rows

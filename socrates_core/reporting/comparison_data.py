@@ -20,6 +20,7 @@ from socrates_core.studies import PERSON_MEANS
 ALIKE = (
     "uniform",
     "condition-blind",
+    "pooled",
     "majority",
 )  # baselines that the scripts work out from people's answers
 _Given = dict[tuple[int, int, str], dict[int, float]]  # by condition, task and part: each person's answer
@@ -51,13 +52,14 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
             **WHERE, "study_id": Column("its id in the corpus"), "title": Column("its title"),
             "n_left_out": Column("rows left out, which a model saw in training", "rows"),
         }),
-        DataTable("predictors", "models, then baselines, then people's halves", _predictors(reported), {
+        DataTable("predictors", "models, then baselines, then people's halves and the oracle", _predictors(reported), {
             **WHERE, "name": Column("its name"), "kind": Column("model or baseline"),
             "seconds": Column("time that its answers took", "seconds"), "cost_usd": Column("their price", "US dollars"),
         }),
         DataTable("cells", "people of one condition who answered one question on one scale", _cells(reported), {
             **WHERE, "pool": Column("cells that share it ask the same question on the same scale"),
             "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
+            "ordered": Column("whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"),
         }),
         DataTable("values", "the answers of every cell's scale, in order", _values(reported), {
             **WHERE, "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
@@ -120,7 +122,8 @@ def _cells(reported: Reported) -> pd.DataFrame:
     return pd.DataFrame(
         {"cell": place, "study": reported.studies.index(each.study_id), "condition_num": each.condition_num,
          "task_num": each.task_num, "item": items[each.item], "part": each.part, "condition": each.condition,
-         "outcome": each.outcome, "pool": number[*each.item, each.scale], "open": int(each.is_drawn)}
+         "outcome": each.outcome, "pool": number[*each.item, each.scale], "open": int(each.is_drawn),
+         "ordered": int(each.is_ordered)}
         for place, each in enumerate(cells)
     )  # fmt: skip
 
@@ -238,8 +241,8 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
         generator = np.random.default_rng(SEED)
         people: dict[str, list[Ints]] = {}
         for cell in comparison.cells[p]:
-            used = np.isin(cell.human, cell.values) & np.isfinite(cell.probabilities).all(axis=1)
-            if used.sum() >= 2 and len(cell.values) >= 2:
+            used = np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)
+            if cell.is_ordered and used.sum() >= 2 and len(cell.values) >= 2:
                 people.setdefault(cell.study_id, []).append(cell.participants[used])
         for study, ids in people.items():
             groups = np.array_split(generator.permutation(np.unique(np.concatenate(ids))), GROUPS)

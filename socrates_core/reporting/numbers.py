@@ -10,7 +10,7 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
-from socrates_core.analysis.halves import expected_half_sample
+from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.analysis.metrics import Convention
 from socrates_core.analysis.summary import moments
@@ -25,8 +25,10 @@ from socrates_core.studies import scale_range
 
 CONVENTIONS: tuple[Convention, ...] = ("observed", "stated")
 W_ROWS = {
-    "": "the prediction", "_uniform": "every answer alike", "_condition_blind": "all people of the outcome pooled",
-    "_half_sample": "one half of the people against the other, mean over all halvings",
+    "": "the prediction", "_uniform": "every answer alike",
+    "_condition_blind": "people whom the other conditions asked the same question",
+    "_half_sample": "one half of the people against the other half, mean over all halvings",
+    "_oracle": "what the true distribution would score to as many people",
 }  # fmt: skip
 QUANTITIES = {  # quantity: what it is, its unit
     "n_people": ("personas that were asked", "personas"),
@@ -199,6 +201,7 @@ def _distances(cell: RunCell, people: HumanCell, convention: Convention) -> Iter
     span = float(np.ptp(cell.values)) if convention == "stated" else None
     half = expected_half_sample(people.counts, cell.values, scale_range=span)
     yield f"w_{convention}_half_sample", half
+    yield f"w_{convention}_oracle", expected_oracle(half)
 
 
 def _predicted(cell: RunCell) -> np.ndarray:

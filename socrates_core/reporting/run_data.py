@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.drafts.originals import CellKey
-from socrates_core.records import DEMOGRAPHICS
+from socrates_core.records import DEMOGRAPHICS, plain
 from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining, calibration_row
 from socrates_core.reporting.tables import Column, DataTable
 from socrates_core.scales import render_instruction
@@ -155,7 +155,7 @@ def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
             told = (*place, cell.condition_name, cell.outcome_name, people.study_id, int(place in seen.cells))
             blind = [np.nan] * len(cell.values) if people.condition_blind is None else people.condition_blind
             answers = zip(cell.values, people.counts, blind, strict=True)
-            rows += [(*told, float(value), int(n), float(share)) for value, n, share in answers]
+            rows += [(*told, float(value), plain(n), float(share)) for value, n, share in answers]
             rows.append((*told, np.nan, people.n_off_scale, np.nan))
     return pd.DataFrame(rows, columns=[*columns, "value", "n", "pooled_share"])
 

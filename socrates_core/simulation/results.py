@@ -9,8 +9,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
+from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
+from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.drafts.originals import texts_of
@@ -67,12 +68,12 @@ class RunCell:
             return None
         return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
 
-    def ceiling(self, convention: Convention) -> Ceiling | None:
-        """People against people, half against half; None without people."""
+    def half_sample(self, convention: Convention) -> float | None:
+        """W between two halves of the people, the mean over all halvings; None without people."""
         if self.people is None or (convention == "stated" and self.is_drawn):
             return None
         span = None if convention == "observed" else float(np.ptp(self.values))
-        return half_sample(self.people.answers(self.values), seed=0, scale_range=span)
+        return expected_half_sample(self.people.counts, self.values, scale_range=span)
 
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""
@@ -86,8 +87,9 @@ class RunCell:
             told[f"w_{convention}_condition_blind"] = (
                 None if blind is None else self.distance(blind, convention)
             )
-            ceiling = self.ceiling(convention)
-            told[f"w_{convention}_half_sample"] = ceiling.wasserstein if ceiling else None
+            half = self.half_sample(convention)
+            told[f"w_{convention}_half_sample"] = half
+            told[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
         return told
 
     def as_dict(self) -> dict[str, Any]:

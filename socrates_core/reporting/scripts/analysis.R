@@ -104,7 +104,7 @@ distance <- function(places, guess, n, range_name) {
 # The mean W between two halves of the people: below each gap of the scale their number is hypergeometric.
 half_sample <- function(places, n, range_name) {
   range <- ends(places, n, range_name)
-  total <- sum(n)
+  total <- round(sum(n))
   half <- total %/% 2
   if (total < 4 || is.na(range[1]) || range[2] <= range[1]) return(NA_real_)
   apart <- function(below) {
@@ -113,15 +113,17 @@ half_sample <- function(places, n, range_name) {
   }
   found <- 0
   gaps <- diff(places)
+  halved <- function(below) {
+    if (below <= 0 || below >= total) return(0)
+    if (total %% 2 == 0) return(apart(below))
+    # the one who sits out is below with the chance below / total
+    below / total * apart(below - 1) + (1 - below / total) * apart(below)
+  }
   for (i in seq_along(gaps)) {
     below <- sum(n[seq_len(i)])
-    if (below <= 0 || below >= total) next
-    mean_apart <- if (total %% 2 == 0) {
-      apart(below)
-    } else { # the one who sits out is below with the chance below / total
-      below / total * apart(below - 1) + (1 - below / total) * apart(below)
-    }
-    found <- found + gaps[i] * mean_apart
+    whole <- floor(below + 1e-9) # answers between two values count for both: people may be no whole number
+    part <- max(below - whole, 0)
+    found <- found + gaps[i] * ((1 - part) * halved(whole) + part * halved(whole + 1))
   }
   found / (range[2] - range[1])
 }
@@ -158,7 +160,9 @@ put_cell <- function(o, k, rows, scale, people) {
     if (!any(is.na(given$pooled_share))) {
       put(paste0(name, "_condition_blind"), distance(places, as.numeric(given$pooled_share), n, range_name), o, k)
     }
-    put(paste0(name, "_half_sample"), half_sample(places, n, range_name), o, k)
+    half <- half_sample(places, n, range_name)
+    put(paste0(name, "_half_sample"), half, o, k)
+    put(paste0(name, "_oracle"), half / 2, o, k)
   }
 }
 

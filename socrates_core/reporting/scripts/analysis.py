@@ -124,7 +124,8 @@ def cell(place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFra
     for range_name in ["observed"] if is_drawn(rows) else ["observed", "stated"]:
         for row, guess in guesses.items():
             found[f"w_{range_name}{row}/{place}"] = distance(places, guess, n, range_name)
-        found[f"w_{range_name}_half_sample/{place}"] = half_sample(places, n, range_name)
+        half = half_sample(places, n, range_name)
+        found |= {f"w_{range_name}_half_sample/{place}": half, f"w_{range_name}_oracle/{place}": half / 2}
     return found
 
 
@@ -166,7 +167,7 @@ def distance(places: np.ndarray, guess: np.ndarray, n: np.ndarray, range_name: s
 def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
     """The mean W between two halves of the people: below each gap of the scale their number is hypergeometric."""
     low, high = ends(places, n, range_name)
-    total, half = int(n.sum()), int(n.sum()) // 2
+    total, half = round(n.sum()), round(n.sum()) // 2
     if total < 4 or not high > low:
         return np.nan
 
@@ -174,12 +175,19 @@ def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
         x = np.arange(half + 1)
         return float(stats.hypergeom.pmf(x, 2 * half, below, half) @ np.abs(2 * x - below)) / half
 
+    def halved(below: int) -> float:
+        if total % 2 == 0 or not 0 < below < total:
+            return apart(below) if 0 < below < total else 0.0
+        # the one who sits out is below with the chance below / total
+        return below / total * apart(below - 1) + (1 - below / total) * apart(below)
+
     found = 0.0
-    for below, gap in zip(np.cumsum(n)[:-1].astype(int), np.diff(places), strict=True):
-        if total % 2 == 0:
-            found += gap * apart(below)
-        elif 0 < below < total:  # the one who sits out is below with the chance below / total
-            found += gap * (below / total * apart(below - 1) + (1 - below / total) * apart(below))
+    for below, gap in zip(np.cumsum(n)[:-1], np.diff(places), strict=True):
+        whole = int(
+            np.floor(below + 1e-9)
+        )  # answers between two values count for both: people may be no whole number
+        part = max(below - whole, 0.0)
+        found += gap * ((1 - part) * halved(whole) + part * halved(whole + 1))
     return found / (high - low)
 
 
