@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,17 +49,14 @@ def test_a_study_a_draft_and_an_evaluation_have_the_means_of_the_answers(home: P
         counts = {float(value): n for value, n in cell["counts"].items()}
         assert cell["n"] == 30 == pytest.approx(sum(counts.values()))
         assert sum(value * n for value, n in counts.items()) / 30 == pytest.approx(mean)
-    tallies = (
-        corpus.tallies("one")
-        .groupby("condition_num")[["value", "n"]]
-        .apply(lambda t: t["value"] @ t["n"] / 30)
-    )
-    assert tallies.tolist() == pytest.approx([3.5, 2.75])
+    tallies = corpus.tallies("one").assign(total=lambda told: told["value"] * told["n"])
+    assert (tallies.groupby("condition_num")["total"].sum() / 30).tolist() == pytest.approx([3.5, 2.75])
     draft = draft_from_study(corpus, "one")
     people = people_of_draft(draft, texts_of(draft), [SEVEN])
     means = {key: float(cell.counts @ SEVEN / cell.n) for key, cell in people.items()}
     assert means == pytest.approx({(0, 0): 3.5, (1, 0): 2.75})
-    rows = corpus.asked("one").assign(study_id="one", probabilities=[np.full(7, 1 / 7)] * 60, values=None)
+    shares = pd.Series([np.full(7, 1 / 7)] * 60)
+    rows = corpus.asked("one").assign(study_id="one", probabilities=shares, values=None)
     evaluated = cells_of(corpus, rows.assign(drawn=4.0, valid_mass=1.0))
     assert [float(cell.human.mean()) for cell in evaluated] == pytest.approx([3.5, 2.75])
     assert [float(cell.counts @ SEVEN / 30) for cell in evaluated] == pytest.approx([3.5, 2.75])
@@ -105,7 +103,11 @@ def test_the_oracle_is_what_the_truth_scores_to_as_many_people() -> None:
     """Simulation: W of the true distribution to n people drawn from it, against half of their half-sample's W."""
     drawn, truth = np.random.default_rng(2), np.array([0.1, 0.3, 0.2, 0.15, 0.25])
     values = np.arange(1.0, 6)
-    for n, tolerance in ((8, 0.1), (32, 0.02), (33, 0.02)):  # too low by up to a tenth with fewer than about 30
+    for n, tolerance in (
+        (8, 0.1),
+        (32, 0.02),
+        (33, 0.02),
+    ):  # too low by up to a tenth with fewer than about 30
         scored = []
         for _ in range(3000):
             counts = drawn.multinomial(n, truth).astype(float)

@@ -344,7 +344,8 @@ class Corpus:
 def _split(counted: pd.DataFrame) -> pd.DataFrame:
     """Counted answers (columns scale, value, n and any others) with fractions split between neighbouring values."""
     parts, whole = [], np.ones(len(counted), dtype=bool)
-    for text, at in counted.groupby("scale").indices.items():
+    for text, places in counted.groupby("scale").indices.items():
+        at = np.asarray(places, dtype=np.int64)
         values = np.asarray(read_scale(str(text)).values, dtype=float)
         given = counted["value"].to_numpy(dtype=float)[at]
         between = at[np.isfinite(given) & ~np.isin(given, values)] if values.size else at[:0]
@@ -359,7 +360,7 @@ def _split(counted: pd.DataFrame) -> pd.DataFrame:
         return counted
     columns = [name for name in counted.columns if name != "n"]
     together = pd.concat([counted[whole], *parts])
-    return together.groupby(columns, as_index=False, dropna=False, sort=True)["n"].sum()
+    return together.groupby(columns, dropna=False, sort=True)["n"].sum().reset_index()
 
 
 def _means(rows: list[dict[str, Any]]) -> tuple[Ints, Floats, Floats]:

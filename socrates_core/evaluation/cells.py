@@ -66,7 +66,7 @@ class EvaluatedCell:
     @property
     def counts(self) -> Floats:
         """How many people gave each value [k]; who lies between two counts for both in proportion."""
-        return memberships(self.human, self.values).sum(axis=0)
+        return np.asarray(memberships(self.human, self.values).sum(axis=0), dtype=float)
 
 
 def cells_of(corpus: Corpus, rows: pd.DataFrame) -> list[EvaluatedCell]:
@@ -96,7 +96,7 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
         study_id=str(first["study_id"]), condition_num=int(first["condition_num"]),
         task_num=int(first["task_num"]), part=part, condition=stimulus.condition_name, outcome=named, scale=scale,
         participants=rows["participant"].to_numpy(dtype=np.int64),
-        response=rows["response"].to_numpy(dtype=float), human=answers_on_scale(rows).to_numpy(dtype=float),
+        response=rows["response"].to_numpy(dtype=float), human=np.asarray(answers_on_scale(rows), dtype=float),
         probabilities=_spread(rows, values), drawn=rows["drawn"].to_numpy(dtype=float),
         valid_mass=rows["valid_mass"].to_numpy(dtype=float), is_drawn=drawn,
     )  # fmt: skip

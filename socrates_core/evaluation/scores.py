@@ -139,7 +139,7 @@ def summarise_people(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Summa
     people can be read from it.
     """
     table = pd.DataFrame([_halves(cell) for cell in cells])
-    oracle = table.assign(**{name: expected_oracle(table[name]) for name in _HALVED})
+    oracle = table.assign(**{name: table[name].map(expected_oracle) for name in _HALVED})
     return [
         _people_summary("half-sample", cells, table, seed=seed),
         _people_summary("oracle", cells, oracle, seed=seed),

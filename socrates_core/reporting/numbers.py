@@ -34,7 +34,7 @@ QUANTITIES = {  # quantity: what it is, its unit
     "n_people": ("personas that were asked", "personas"),
     "n_answers": ("answers of personas to cells", "answers"),
     "valid_mass": ("mean probability that the model put on any valid answer", "share"),
-    "n": ("personas with a valid answer", "personas"),
+    "n": ("different profiles of personas with a valid answer; equal ones count once", "profiles"),
     "mean": ("mean of the predicted answers", "scale"),
     "sd": ("standard deviation of the predicted answers", "scale"),
     "people_n": ("people with an answer on the scale", "people"),
@@ -47,7 +47,7 @@ QUANTITIES = {  # quantity: what it is, its unit
     "people_share_high": ("upper end of its 95% interval (Wilson)", "share"),
     "effect": ("predicted mean minus that of the reference condition", "scale"),
     "effect_share": ("the same in shares of the scale's range", "share"),
-    "effect_n": ("personas behind the predicted effect", "personas"),
+    "effect_n": ("different profiles of personas behind the predicted effect", "profiles"),
     "people_effect": ("people's mean minus that of the reference condition", "scale"),
     "people_effect_low": ("lower end of its 95% interval (Welch, or paired t within people)", "scale"),
     "people_effect_high": ("upper end of its 95% interval", "scale"),
@@ -180,12 +180,12 @@ def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
     people = cell.people
     if people is None:
         return
-    human = moments(people.counts, cell.values)
+    human = moments(people.counts if cell.is_ordered else np.zeros(len(cell.values)), cell.values)
     yield from {
         "people_n": people.n, "people_n_off_scale": people.n_off_scale,
         "people_mean": human.mean, "people_sd": human.sd,
     }.items()  # fmt: skip
-    for convention in CONVENTIONS:
+    for convention in CONVENTIONS if cell.is_ordered else ():
         if convention == "observed" or not cell.n_samples:
             yield from _distances(cell, people, convention)
 

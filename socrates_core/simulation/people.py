@@ -126,6 +126,26 @@ def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | No
     return other if other is not None and len(other.stimuli) > least else own
 
 
+def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
+    """Whose answers are shown: the study and corpus by name, and whether the draft was made from it; else empty."""
+    shown = _shown_study(draft, texts)
+    if shown is None:
+        return ""
+    name = f"“{shown.corpus.study(shown.study_id).title}” ({shown.study_id}, corpus {shown.corpus.name})"
+    own = draft.study is not None and (draft.study.corpus, draft.study.study_id) == (
+        shown.corpus.name,
+        shown.study_id,
+    )
+    if own:
+        return f"People's answers are from {name}."
+    made_from = (
+        f" The draft was made from {draft.study.study_id} (corpus {draft.study.corpus})."
+        if draft.study
+        else ""
+    )
+    return f"People's answers are from another study that asked the same words: {name}.{made_from}"
+
+
 def _shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
     """The study behind the draft, unless its answers are frozen."""
     found = study_behind(draft, texts)

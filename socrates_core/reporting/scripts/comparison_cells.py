@@ -34,7 +34,7 @@ class Cell(NamedTuple):
     @property
     def counts(self) -> np.ndarray:
         """How many people gave each value [k]."""
-        return memberships(self.human, self.values).sum(axis=0)
+        return np.asarray(memberships(self.human, self.values).sum(axis=0))
 
     @property
     def answered(self) -> np.ndarray:
@@ -77,7 +77,7 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
 def memberships(human: np.ndarray, values: np.ndarray) -> np.ndarray:
     """How much of each answer [n] counts for each value [k]: one between two values for both, so that means stay."""
     if len(values) < 2:
-        return (human[:, None] == values).astype(float)
+        return np.asarray(human[:, None] == values, dtype=float)
     inside = (human >= values[0]) & (human <= values[-1])
     upper = np.clip(np.searchsorted(values, human), 1, len(values) - 1)
     share = (human - values[upper - 1]) / (values[upper] - values[upper - 1])
