@@ -47,7 +47,12 @@ class Belief:
 
     def __post_init__(self) -> None:
         """Raises UserError where a number makes no sense."""
-        numbers = {"effect": self.mean, "smallest effect": self.smallest, "uncertainty": self.sd, "spread": self.spread}
+        numbers = {
+            "effect": self.mean,
+            "smallest effect": self.smallest,
+            "uncertainty": self.sd,
+            "spread": self.spread,
+        }
         for name, value in numbers.items():
             if not math.isfinite(value):
                 raise UserError(f"The {name} is {value!r}; give a number.")
@@ -73,10 +78,11 @@ class Spread:
 class Plan:
     """A two-group experiment with `n` people in each condition and the power to aim at, `target`.
 
-    `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the belief
-    with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only results in
-    the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is the smallest
-    effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign and size at `n`.
+    `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
+    belief with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only
+    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is the
+    smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign and
+    size at `n`.
     `curve` has columns n, assurance and power_of_smallest.
     """
 
@@ -108,8 +114,8 @@ class Plan:
         size, size_smallest = float(self.errors.size[0]), float(self.errors_smallest.size[0])
         expected = f" For the expected effect of {self.belief.mean:.3g}, give or take {self.belief.sd:.3g}"
         told = {
-            "Sample size": f"{_people(self.needed_smallest)} in each condition give a chance of {self.target:.0%} to find "
-            f"the smallest effect that would matter to you, {smallest:.3g} {unit} (two-sided t test, 5%).",
+            "Sample size": f"{_people(self.needed_smallest)} in each condition give a chance of {self.target:.0%} to "
+            f"find the smallest effect that would matter to you, {smallest:.3g} {unit} (two-sided t test, 5%).",
             "Power": f"With {self.n:,} in each condition the chance is {self.power_smallest:.0%}."
             + ("" if doubted else f"{expected}, it is {self.power:.0%}."),
             "Minimum detectable effect": f"The smallest effect that {self.n:,} in each condition find with a power of "
@@ -117,22 +123,25 @@ class Plan:
             "Type S error": f"If the effect is {smallest:.3g}, {float(self.errors_smallest.sign[0]):.1%} of the "
             "significant results of such an experiment would have the wrong sign."
             + ("" if doubted else f"{expected}, {float(self.errors.sign[0]):.1%}."),
-            "Type M error": f"If the effect is {smallest:.3g}, significant estimates would be {_times(size_smallest)} as "
-            "large as the true effect, on average: the exaggeration ratio."
+            "Type M error": f"If the effect is {smallest:.3g}, significant estimates would be {_times(size_smallest)} "
+            "as large as the true effect, on average: the exaggeration ratio."
             + ("" if doubted else f"{expected}, {_times(size)}."),
         }
         if doubted:
             return {"Not planned from the prediction": self.belief.doubted, **told}
-        return told | {
-            "Assurance": f"{_people(self.needed)} in each condition give a chance of {self.target:.0%} that the difference "
-            "is significant in the expected direction, averaged over all that the effect may be: this is called assurance. "
-            + (
-                "The chance that the effect has the expected direction at all is "
-                f"{self.chance_of_direction:.0%}, and no number of people gives more."
-                if self.needed is None
-                else ""
-            ),
-        }
+        return told | {"Assurance": self._assurance()}
+
+    def _assurance(self) -> str:
+        chance = (
+            f"a chance of {self.target:.0%} that the difference is significant in the expected direction, averaged "
+            "over all that the effect may be: this is called assurance."
+        )
+        if self.needed is not None:
+            return f"{_people(self.needed)} in each condition give {chance}"
+        return (
+            f"No number up to {MAX_N:,} people in each condition gives {chance} The chance that the effect has the "
+            f"expected direction at all is {self.chance_of_direction:.0%}, and no sample can raise that."
+        )
 
     @property
     def chance_of_direction(self) -> float:
@@ -158,10 +167,18 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
     })  # fmt: skip
     here = np.array([float(n)])
     return Plan(
-        belief, n, target, needed, needed_smallest, float(assurance(n, mean=mean, sd=sd, spread=spread)),
-        float(assurance(n, mean=smallest, spread=spread)), float(minimum_detectable(n, spread=spread, target=target)),
-        design_errors(here, mean=mean, sd=sd, spread=spread), design_errors(here, mean=abs(smallest), spread=spread), curve,
-    )  # fmt: skip
+        belief=belief,
+        n=n,
+        target=target,
+        needed=needed,
+        needed_smallest=needed_smallest,
+        power=float(assurance(n, mean=mean, sd=sd, spread=spread)),
+        power_smallest=float(assurance(n, mean=smallest, spread=spread)),
+        detectable=float(minimum_detectable(n, spread=spread, target=target)),
+        errors=design_errors(here, mean=mean, sd=sd, spread=spread),
+        errors_smallest=design_errors(here, mean=abs(smallest), spread=spread),
+        curve=curve,
+    )
 
 
 def find_effect(run: Run, outcome: str, condition: str) -> RunEffect:
@@ -229,8 +246,8 @@ def why_doubted(run: Run) -> str:
     return (
         "This model's prediction says nothing about your effect: on "
         f"{held_out.n_studies} studies that it has not seen, its calibrated effects miss people's by "
-        f"{miss['calibrated']:.3f} of the scale and expecting no effect at all misses by {miss['zero']:.3f}, which is not "
-        "reliably worse. So nothing is planned from it."
+        f"{miss['calibrated']:.3f} of the scale and expecting no effect at all misses by {miss['zero']:.3f}, which is "
+        "not reliably worse. So nothing is planned from it."
     )
 
 
