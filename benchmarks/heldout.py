@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import condition_blind, uniform
+from socrates_core.analysis.baselines import pooled, uniform
 from socrates_core.analysis.bootstrap import Measure, bootstrap, mean_over_studies, ratio
 from socrates_core.analysis.halves import expected_half_sample
 from socrates_core.analysis.metrics import exact_wasserstein
@@ -131,11 +131,10 @@ def baselines(asked: Asked, trained_on: pd.DataFrame, seed: int) -> list[pd.Data
     """
     scales = asked.rows["scale"].tolist()
     shape = _mean_shape(trained_on)
-    pooled = asked.everybody.groupby(OUTCOME, sort=False)["value"]
+    answers = asked.everybody.groupby(OUTCOME, sort=False)["value"]
     keys = asked.rows[OUTCOME].itertuples(index=False, name=None)
     blind = [
-        condition_blind(counted(pooled.get_group(key), scale)[None])
-        for key, scale in zip(keys, scales, strict=True)
+        pooled(counted(answers.get_group(key), scale)[None]) for key, scale in zip(keys, scales, strict=True)
     ]
     nothing = np.full(len(scales), np.nan)
     flat, typical = (

@@ -1,16 +1,17 @@
 """Who answers: draws a panel's people, the same ones for the same spec and seed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts.spec import PanelSpec
 from socrates_core.errors import UserError
-from socrates_core.records import DEMOGRAPHICS
+from socrates_core.records import DEMOGRAPHICS, Floats
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,51 @@ def eligible(spec: PanelSpec) -> pd.DataFrame:
 
 
 def _described(spec: PanelSpec) -> list[Person]:
-    """People whose fields are drawn independently of each other; joint patterns are not described."""
+    """People with the described shares, not draws from them; fields are combined at random, each on its own."""
     generator = np.random.default_rng(spec.seed)
     columns: dict[str, list[str]] = {}
     for field, shares in spec.describe.items():
-        weights = np.array(list(shares.values()), dtype=float)
-        drawn = generator.choice(len(weights), size=spec.n, p=weights / weights.sum())
-        columns[field] = [list(shares)[index] for index in drawn]
+        counts = quotas(np.array(list(shares.values()), dtype=float), spec.n, generator)
+        everyone = np.repeat(np.arange(len(counts)), counts)
+        columns[field] = [list(shares)[index] for index in generator.permutation(everyone)]
     return [
         Person(index, "described", {field: _whole(values[index]) for field, values in columns.items()})
         for index in range(spec.n)
     ]
+
+
+def quotas(shares: Floats, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """How many of `n` people have each value [k]: the shares of n rounded so that they add up (largest remainders).
+
+    Nobody is more than one person off. Where remainders are equal, chance decides who has the last people.
+    """
+    wanted = n * np.asarray(shares, dtype=float) / np.sum(shares)
+    counts = np.floor(wanted + 1e-9).astype(np.int64)
+    order = generator.permutation(len(counts))
+    remainders = np.round(wanted - counts, 9)[order]
+    last = order[np.argsort(-remainders, kind="stable")]
+    counts[last[: n - int(counts.sum())]] += 1
+    return counts
+
+
+def profiles(people: Sequence[Person]) -> list[int]:
+    """The number of each person's profile: people with the same demographics have the same one.
+
+    A model is asked the same about them and answers the same, so that they are one simulated person.
+    """
+    known: dict[tuple[tuple[str, str | int], ...], int] = {}
+    return [known.setdefault(tuple(sorted(each.demographics.items())), len(known)) for each in people]
+
+
+def profiles_sentence(people: Sequence[Person]) -> str:
+    """What to know where people of a panel have equal profiles; empty where none have."""
+    n = len(set(profiles(people)))
+    if n == len(people):
+        return ""
+    return (
+        f"The {len(people):,} simulated people have {n:,} different {'profile' if n == 1 else 'profiles'}. People with "
+        "the same profile get the same answer, so they count once."
+    )
 
 
 def present(row: Mapping[Any, Any]) -> dict[str, str | int]:

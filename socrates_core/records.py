@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +29,9 @@ class Scale:
 
     `low` and `high` are None only for open scales. `labels` are (value, text) pairs in order of value.
     `enum_labels` allows exactly its labelled values, `multiple` the multiples of `step` from low to high;
-    the others every `step` from low.
+    the others every `step` from low. `ordered` says whether higher values mean more of something; None where nobody
+    has said so (`scales.order.is_ordered` then decides). It is no part of what is asked, so scales that differ in it
+    alone are equal.
     """
 
     kind: ScaleKind
@@ -37,6 +39,7 @@ class Scale:
     high: Number | None = None
     step: Number = 1
     labels: tuple[tuple[Number, str], ...] = ()
+    ordered: bool | None = field(default=None, compare=False)
 
     @property
     def values(self) -> tuple[Number, ...]:
@@ -47,7 +50,7 @@ class Scale:
             return ()
         low = math.ceil(self.low / self.step - 1e-9) * self.step if self.kind == "multiple" else self.low
         count = int((self.high - low) / self.step + 1e-9) + 1
-        return tuple(_plain(low + index * self.step) for index in range(count)) if count <= MAX_LISTED else ()
+        return tuple(plain(low + index * self.step) for index in range(count)) if count <= MAX_LISTED else ()
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -68,23 +71,27 @@ class Scale:
         return dict(self.labels).get(value, "")
 
     def as_dict(self) -> dict[str, Any]:
+        """As JSON; `ordered` is named only where somebody has set it, so that stored digests stay what they are."""
+        known = {} if self.ordered is None else {"ordered": self.ordered}
         return {
             "kind": self.kind, "low": self.low, "high": self.high, "step": self.step,
-            "labels": {str(value): text for value, text in self.labels},
+            "labels": {str(value): text for value, text in self.labels}, **known,
         }  # fmt: skip
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Scale":
         labels = sorted((parse_number(key), str(text)) for key, text in (stored.get("labels") or {}).items())
-        return Scale(stored["kind"], stored["low"], stored["high"], stored.get("step", 1), tuple(labels))
+        kind, low, high, step = stored["kind"], stored["low"], stored["high"], stored.get("step", 1)
+        return Scale(kind, low, high, step, tuple(labels), stored.get("ordered"))
 
 
 def parse_number(text: str | Number) -> Number:
     """An int where the text is whole, else a float. Raises ValueError."""
-    return _plain(float(text)) if not isinstance(text, int) else text
+    return plain(float(text)) if not isinstance(text, int) else text
 
 
-def _plain(value: Number) -> Number:
+def plain(value: Number) -> Number:
+    """An int where the number is whole to nine decimals, else a float of nine decimals."""
     rounded = round(value, 9)
     return int(rounded) if rounded == int(rounded) else rounded
 

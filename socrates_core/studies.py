@@ -2,18 +2,25 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from socrates_core.analysis.effects import holm, mean_difference, paired_difference
+from socrates_core.analysis.options import ShareDifferences, compare_shares
 from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
-from socrates_core.records import Effect, Floats, Scale, Stimulus
+from socrates_core.records import Effect, Floats, Number, Scale, Stimulus, plain
+from socrates_core.scales.alike import Basis, compare_scales
 
 _People = tuple[NDArray[np.int64], Floats]
+PERSON_MEANS: dict[Basis, str] = {
+    "answers": "responses",
+    "positions": "positions",
+}  # columns of Corpus.person_means
 _NOBODY: _People = (np.array([], dtype=np.int64), np.array([]))
 
 
@@ -62,8 +69,9 @@ class Outline:
 class HumanEffect:
     """People's answers in one condition against the reference, for one item.
 
-    `span` is the range of the item's scale in its own units, None for an open one. `p_holm` is the effect's p,
-    corrected for all items of the study that this condition is compared on.
+    `span` is the range of the item's scale in its own units, None for an open one. Where `basis` is "positions" the
+    scales or labels of the two conditions differ: the effect is then in shares of the scale, `span` is 1 and `note`
+    says why. `p_holm` is the effect's p, corrected for all items of the study that this condition is compared on.
     """
 
     task_num: int
@@ -75,6 +83,64 @@ class HumanEffect:
     span: float | None
     effect: Effect
     p_holm: float = math.nan
+    basis: Basis = "answers"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class OptionEffects:
+    """People's choices among options without an order, in one condition against the reference, for one item.
+
+    `options` are (value, label) pairs in the order of `shares`, whose differences are shares of people.
+    """
+
+    task_num: int
+    part: str
+    outcome: str
+    condition_num: int
+    condition: str
+    reference: str
+    options: tuple[tuple[Number, str], ...]
+    shares: ShareDifferences
+
+    def as_dict(self) -> dict[str, Any]:
+        names = ("task_num", "part", "outcome", "condition_num", "condition", "reference")
+        test = ("n", "n_reference", "chi_square", "freedom", "p", "total_variation")
+        columns = ("share", "share_reference", "difference", "low", "high")
+        return {
+            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self.shares, name) for name in test},
+            "options": [
+                {
+                    "value": value,
+                    "label": label,
+                    **{name: float(getattr(self.shares, name)[at]) for name in columns},
+                }
+                for at, (value, label) in enumerate(self.options)
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """An item that both conditions asked, whose answers cannot be compared, and why."""
+
+    task_num: int
+    part: str
+    outcome: str
+    condition_num: int
+    condition: str
+    reference: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What a study's conditions differ in from its reference, in the order of its items; see `compare_conditions`."""
+
+    effects: list[HumanEffect]
+    options: list[OptionEffects]
+    refused: list[NotCompared]
 
 
 def condition_names(stimuli: list[Stimulus]) -> dict[int, str]:
@@ -93,7 +159,10 @@ def reference_of(record: StudyRecord, conditions: dict[int, str]) -> int:
 
 
 def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
-    """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given."""
+    """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given.
+
+    An answer between two values counts for both in proportion.
+    """
     given: dict[int, dict[float, int]] = {}
     for count in corpus.counts(study_id).to_dict("records"):
         given.setdefault(count["stimulus_id"], {})[count["value"]] = count["n"]
@@ -107,8 +176,8 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
                 "task_num": stimulus.task_num, "condition": stimulus.condition_name,
                 "outcome": stimulus.outcome_name, "stimulus": stimulus.stimulus,
                 "scale": stimulus.scale.as_dict() if stimulus.scale else None,
-                "n": int(sum(told.values())), "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
-                "counts": {f"{value:g}": int(n) for value, n in sorted(told.items())},
+                "n": round(sum(told.values())), "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
+                "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(told.items())},
             }
         )  # fmt: skip
     return rows
@@ -149,37 +218,58 @@ def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
 
 
 def human_effects(corpus: Corpus, study_id: str, reference: int | None = None) -> list[HumanEffect]:
+    """The differences in means of `compare_conditions`."""
+    return compare_conditions(corpus, study_id, reference).effects
+
+
+def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = None) -> Comparisons:
     """Every condition against `reference` (the study's own where None), item by item.
 
     Differences of the answers as observed, one a person (the mean where one gave several), off-scale answers
-    left out; Welch between people, paired within them. An item is compared only between conditions that ask it
-    on the same range. Raises UserError where the reference is no condition of the study.
+    left out; Welch between people, paired within them. Answers are compared as they are only where both conditions
+    have the same values and labels, else by their place on the scale; options without an order are compared one by
+    one; scales that run in opposite directions are not compared. Raises UserError where the reference is no condition
+    of the study.
     """
     plan, record = read_outline(corpus, study_id), corpus.study(study_id)
     chosen = reference_of(record, plan.conditions) if reference is None else reference
     if chosen not in plan.conditions:
         raise unknown("condition", chosen, plan.conditions)
     means = corpus.person_means(study_id)
-    keys = zip(means["task_num"], means["part"], means["condition_num"], strict=True)
-    answers = dict(zip(keys, zip(means["participants"], means["responses"], strict=True), strict=True))
-    effects = []
+    keys = list(zip(means["task_num"], means["part"], means["condition_num"], strict=True))
+    answers: dict[Basis, dict[Any, _People]] = {
+        basis: dict(zip(keys, zip(means["participants"], means[column], strict=True), strict=True))
+        for basis, column in PERSON_MEANS.items()
+    }
+    within = record.design == "within"
+    choices = cache(lambda: corpus.asked(study_id))
+    effects, options, refused = list[HumanEffect](), list[OptionEffects](), list[NotCompared]()
     for number, name in plan.conditions.items():
         found = []
         for item in plan.items:
-            scales = {*item.scales.get(number, ()), *item.scales.get(chosen, ())}
-            spans = {scale_range(scale) for scale in scales}
-            asked = number != chosen and number in item.scales and chosen in item.scales
-            if not asked or len(spans) != 1:
+            if number == chosen or number not in item.scales or chosen not in item.scales:
                 continue
-            ours, theirs = (answers.get((*item.key, each), _NOBODY) for each in (number, chosen))
-            (span,) = spans
-            effect = _compare(ours, theirs, span, within=record.design == "within")
+            scales = dict.fromkeys([*item.scales[number], *item.scales[chosen]])
+            alike = compare_scales(tuple(scales))
             names = (*item.key, item.name, number, name, plan.conditions[chosen])
-            found.append(HumanEffect(*names, span, effect))
+            if alike.basis == "nothing":
+                refused.append(NotCompared(*names, alike.reason))
+            elif alike.basis == "options":
+                scale = next(iter(scales))
+                shares = [_option_shares(choices(), item, each, scale) for each in (number, chosen)]
+                options.append(OptionEffects(*names, scale.labels, _compare_options(*shares, within=within)))
+            else:
+                given = answers[alike.basis]
+                ours, theirs = (given.get((*item.key, each), _NOBODY) for each in (number, chosen))
+                span = 1.0 if alike.basis == "positions" else scale_range(next(iter(scales)))
+                effect = _compare(ours, theirs, span, within=within)
+                found.append(HumanEffect(*names, span, effect, basis=alike.basis, note=alike.reason))
         corrected = holm(np.array([each.effect.p for each in found]))
         effects += [replace(each, p_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
     place = {item.key: at for at, item in enumerate(plan.items)}
-    return sorted(effects, key=lambda each: place[each.task_num, each.part])
+    for rows in (effects, options, refused):
+        rows.sort(key=lambda each: place[each.task_num, each.part])
+    return Comparisons(effects, options, refused)
 
 
 def _compare(ours: _People, theirs: _People, span: float | None, *, within: bool) -> Effect:
@@ -187,6 +277,25 @@ def _compare(ours: _People, theirs: _People, span: float | None, *, within: bool
         _, here, there = np.intersect1d(ours[0], theirs[0], assume_unique=True, return_indices=True)
         return paired_difference(ours[1][here], theirs[1][there], scale_range=span)
     return mean_difference(ours[1], theirs[1], scale_range=span)
+
+
+def _option_shares(rows: pd.DataFrame, item: Item, condition: int, scale: Scale) -> pd.DataFrame:
+    """A row a person of the condition, a column an option of the item: the shares of that person's answers."""
+    here = (
+        (rows["task_num"] == item.task_num)
+        & (rows["part"] == item.part)
+        & (rows["condition_num"] == condition)
+    )
+    given = rows[here & rows["value"].notna()]
+    chosen = pd.DataFrame({value: (given["value"] == value).astype(float) for value in scale.values})
+    return chosen.groupby(given["participant"]).mean()
+
+
+def _compare_options(ours: pd.DataFrame, theirs: pd.DataFrame, *, within: bool) -> ShareDifferences:
+    if within:
+        both = ours.index.intersection(theirs.index)
+        ours, theirs = ours.loc[both], theirs.loc[both]
+    return compare_shares(ours.to_numpy(), theirs.to_numpy(), paired=within)
 
 
 @lru_cache(maxsize=1024)
@@ -200,6 +309,7 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
     """Everything that `study ID` prints, as plain JSON values."""
     stimuli = corpus.stimuli(study_id)
     record = corpus.study(study_id)
+    compared = compare_conditions(corpus, study_id, reference)
     return {
         **vars(record), "corpus": corpus.name,
         "conditions": [{"condition_num": k, "name": v} for k, v in condition_names(stimuli).items()],
@@ -213,8 +323,10 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
             {
                 "outcome": e.outcome, "condition": e.condition, "reference": e.reference,
                 "task_num": e.task_num, "condition_num": e.condition_num, "part": e.part,
-                **vars(e.effect), "p_holm": e.p_holm,
+                **vars(e.effect), "p_holm": e.p_holm, "basis": e.basis, "note": e.note,
             }
-            for e in human_effects(corpus, study_id, reference)
+            for e in compared.effects
         ],
+        "option_effects": [each.as_dict() for each in compared.options],
+        "not_compared": [vars(each) for each in compared.refused],
     }  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from socrates_core.analysis.baselines import condition_blind, half_sample, uniform
+from socrates_core.analysis.baselines import condition_blind, half_sample, pooled, uniform
 from socrates_core.analysis.effects import mean_difference, paired_difference
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.analysis.summary import mean_distribution, moments, predicted_effect
@@ -97,19 +97,26 @@ def test_the_uniform_row_knows_nothing() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_condition_blind_row_pools_people_not_conditions() -> None:
-    assert condition_blind(np.array([[90.0, 10], [0, 100]])) == pytest.approx([0.45, 0.55])
-    assert np.isnan(condition_blind(np.zeros((2, 2)))).all()
+def test_the_condition_blind_row_pools_the_people_of_the_other_conditions() -> None:
+    counts = np.array([[90.0, 10], [0, 100], [30, 70]])
+    assert condition_blind(counts, 0) == pytest.approx(
+        [30 / 200, 170 / 200]
+    )  # people weigh alike, not conditions
+    assert pooled(counts) == pytest.approx([120 / 300, 180 / 300])  # the published row has everybody
+    assert np.isnan(
+        condition_blind(counts[:1], 0)
+    ).all()  # one condition: nothing is known, not the answer itself
+    assert np.isnan(pooled(np.zeros((2, 2)))).all()
 
 
-def test_the_ceiling_of_two_equal_halves_is_worked_out_by_hand() -> None:
+def test_the_half_sample_of_two_equal_halves_is_worked_out_by_hand() -> None:
     # four people, two at each end: halves are alike in 2 of 3 splits (W 0) and opposite in 1 of 3 (W 1)
     found = half_sample(np.array([1.0, 1, 7, 7]), seed=1, repeats=3000)
     assert found.wasserstein == pytest.approx(1 / 3, abs=4 * math.sqrt(2 / 9 / 3000))
     assert (found.low, found.high, found.n_half) == (0, 1, 2)
 
 
-def test_the_ceiling_shrinks_with_people_and_with_the_stated_range() -> None:
+def test_the_half_sample_shrinks_with_people_and_with_the_stated_range() -> None:
     few, many = RNG.integers(3, 6, 40).astype(float), RNG.integers(3, 6, 4000).astype(float)
     assert half_sample(many, seed=2).wasserstein < half_sample(few, seed=2).wasserstein
     observed, stated = half_sample(few, seed=2), half_sample(few, seed=2, scale_range=6)
@@ -119,7 +126,7 @@ def test_the_ceiling_shrinks_with_people_and_with_the_stated_range() -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("answers", [[], [1, 2, 3], [4, 4, 4, 4]])
-def test_a_cell_that_cannot_be_halved_has_no_ceiling(answers: list[float]) -> None:
+def test_a_cell_that_cannot_be_halved_has_no_half_sample(answers: list[float]) -> None:
     assert math.isnan(half_sample(np.array(answers, dtype=float), seed=1).wasserstein)
 
 

@@ -34,7 +34,7 @@ def test_the_table_holds_the_comparisons_numbers_and_no_valid_mass_of_a_baseline
         )  # three studies: no interval
     assert table.loc["Uniform guess", "Valid mass"] == "–"
     assert list(comparing.headline(comparison, "valid_mass")["name"]) == ["echo (stand-in)"]
-    assert "Half of the people (ceiling)" in set(
+    assert "Half of the people against the other half" in set(
         comparing.headline(comparison, "wasserstein_exact_stated")["name"]
     )
 

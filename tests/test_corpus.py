@@ -92,7 +92,9 @@ def test_item_means_stay_raw_and_are_rounded_upwards_as_answers() -> None:
 def test_off_scale_answers_are_counted_apart() -> None:
     write_corpus("mine", **tables())
     corpus = open_corpus("mine")
-    assert corpus.counts("news").to_dict("list") == {"stimulus_id": [0, 1], "value": [3.0, 7.0], "n": [1, 1]}
+    # the answer 2.5 counts half for 2 and half for 3
+    told = {"stimulus_id": [0, 0, 1], "value": [2.0, 3.0, 7.0], "n": [0.5, 0.5, 1.0]}
+    assert corpus.counts("news").to_dict("list") == told
     assert corpus.off_scale("news").to_dict("list") == {"stimulus_id": [1], "n": [1]}
 
 
@@ -104,6 +106,11 @@ def test_off_scale_answers_are_counted_apart() -> None:
         (Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes"))), [0, 1, 2], [0, 1, np.nan]),
         (Scale("range", 0, 1, 0.5), [0.5, 0.25], [0.5, np.nan]),
         (Scale("open_integer"), [12.5, -3], [12.5, -3]),
+        (
+            Scale("enum_labels", 1, 3, labels=((1, "car"), (2, "bus"), (3, "bike"))),
+            [1.5, 2, 3],
+            [np.nan, 2, 3],
+        ),
     ],
 )
 def test_only_answers_that_the_scale_allows_have_a_value(scale: Scale, responses: Any, values: Any) -> None:

@@ -145,9 +145,11 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
         "uniform (stand-in)",
         "uniform",
         "condition-blind",
+        "pooled",
         "majority",
         "pilot of 30",
         "half-sample",
+        "oracle",
     ]
     assert list(table.index) == names
     n_rows = dict(zip(table.index, table["n_rows"], strict=True))
@@ -156,7 +158,10 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
     assert exact["uniform"] == pytest.approx(
         exact["uniform (stand-in)"], abs=1e-12
     )  # two ways to the same row
-    assert exact["condition-blind"] < exact["uniform"]
+    assert (
+        exact["pooled"] < exact["uniform"] and exact["pooled"] < exact["condition-blind"]
+    )  # it knows the answers
+    assert exact["oracle"] == pytest.approx(exact["half-sample"] / 2)
     paired = both.paired("wasserstein_exact_stated", "echo (stand-in)", "uniform", lower_is_better=True)
     difference = exact["echo (stand-in)"] - exact["uniform"]
     assert paired.n_studies == 3 and paired.difference.value == pytest.approx(difference)

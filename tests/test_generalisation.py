@@ -140,9 +140,9 @@ def test_the_table_has_the_numbers_that_scipy_finds_in_the_evaluations(table: pd
 
 def test_finetunes_of_one_split_share_one_row_of_their_base_and_of_each_baseline(table: pd.DataFrame) -> None:
     assert [name.partition(" ")[0] for name in table["who"]] == [
-        "base", "grown-10", "grown-100", "uniform", "condition-blind", "half-sample",
+        "base", "grown-10", "grown-100", "uniform", "condition-blind", "half-sample", "oracle",
     ]  # fmt: skip
-    assert list(table["role"]) == ["base", *["finetuned"] * 2, *["baseline"] * 3]
+    assert list(table["role"]) == ["base", *["finetuned"] * 2, *["baseline"] * 4]
 
 
 def test_what_another_training_saw_enters_no_score(tuned_home: Path) -> None:
@@ -191,7 +191,7 @@ def test_the_command_queues_both_models_and_its_table_has_each_kind_of_split(tun
         store.finish(claimed, "done", result=run_evaluation(each, Reporter(claimed)))
     shown = CliRunner().invoke(app, asked).stdout.splitlines()
     assert not store.claim_next()
-    assert [line.split()[0] for line in shown[1:12]] == ["studies"] * 6 + ["participants"] * 5
+    assert [line.split()[0] for line in shown[1:14]] == ["studies"] * 7 + ["participants"] * 6
     people = next(line.split() for line in shown if "by-people" in line)
     assert people[-4] == "12" and people[-1] == "0"  # studies, rows seen
 

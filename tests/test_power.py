@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
 from socrates_core.analysis.arms import fieldings
-from socrates_core.analysis.power import design_errors, minimum_detectable, power, sample_size
+from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, power, sample_size
 
 SOLVER = TTestIndPower()
 
@@ -58,7 +58,34 @@ def test_assurance_is_the_mean_power_over_the_effects(mean: float, sd: float) ->
 def test_doubt_about_the_effect_asks_for_more_people() -> None:
     sure, unsure = sample_size(mean=0.4), sample_size(mean=0.4, sd=0.2)
     assert sure is not None and unsure is not None and unsure > 1.5 * sure
-    assert power(unsure, mean=0.4, sd=0.2) >= 0.8 > power(unsure - 1, mean=0.4, sd=0.2)
+    assert assurance(unsure, mean=0.4, sd=0.2) >= 0.8 > assurance(unsure - 1, mean=0.4, sd=0.2)
+
+
+@pytest.mark.parametrize("target", [0.1, 0.3, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("mean", [0.01, 0.2, 1.0])
+def test_more_doubt_never_needs_fewer_people(mean: float, target: float) -> None:
+    needed = [sample_size(mean=mean, sd=sd, target=target) for sd in (0.0, 0.01, 0.05, 0.1, 0.3, 1.0, 5.0)]
+    counted = [math.inf if n is None else n for n in needed]
+    assert counted == sorted(counted)
+
+
+def test_a_prediction_that_knows_nothing_finds_no_number_of_people() -> None:
+    # the chance that the effect is above 0 is Phi(0.01 / 5) = 50.1%: no sample gives 80% in that direction
+    assert sample_size(mean=0.01, sd=5.0) is None and sample_size(mean=0.0, sd=0.1) is None
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.3, 0.2), (0.0, 0.4), (-0.2, 0.3)])
+def test_assurance_counts_results_in_the_expected_direction_alone(mean: float, sd: float) -> None:
+    """Simulation: experiments of 60 a group whose t statistic is beyond the limit on the expected side."""
+    drawn, runs, n = np.random.default_rng(4), 40_000, 60
+    true = mean + sd * drawn.normal(size=runs)
+    error = np.sqrt(2 / n)
+    t = (true + error * drawn.normal(size=runs)) / (
+        error * np.sqrt(drawn.chisquare(2 * n - 2, runs) / (2 * n - 2))
+    )
+    side = -1 if mean < 0 else 1
+    hit = np.mean(side * t > stats.t.ppf(0.975, 2 * n - 2))
+    assert float(assurance(n, mean=mean, sd=sd)) == pytest.approx(hit, abs=4 * math.sqrt(0.25 / runs))
 
 
 @pytest.mark.parametrize(("mean", "sd"), [(0.1, 0.0), (0.3, 0.0), (0.15, 0.2)])

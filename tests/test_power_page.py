@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from pages.view.power_parts import power_curve
 from socrates_core.__main__ import main
 from socrates_core.analysis.arms import fieldings
-from socrates_core.analysis.power import design_errors, minimum_detectable, power, sample_size
+from socrates_core.analysis.held_out import HeldOut
+from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
 from socrates_core.errors import UserError
 from socrates_core.evaluation.calibrating import ModelCalibration
 from socrates_core.evaluation.results import Evaluation
@@ -36,28 +37,40 @@ def with_number(app: AppTest, start: str) -> Any:
 
 @pytest.fixture(scope="module")
 def plain() -> Belief:
-    return Belief(0.3, 0.15, 1.2, 0.3)
+    return Belief(0.3, 0.15, 1.2, 0.3)  # the smallest effect that matters is the expected one
 
 
 def test_a_plan_holds_the_numbers_of_the_analysis(plain: Belief) -> None:
     found = plan(plain, n=150, target=0.9)
     assert found.needed == sample_size(mean=0.3, sd=0.15, spread=1.2, target=0.9)
     theirs = TTestIndPower().solve_power(effect_size=0.25, power=0.9, alpha=0.05)
-    assert found.needed_guess == math.ceil(theirs) and found.needed is not None and found.needed > theirs
-    assert found.power == pytest.approx(float(power(150, mean=0.3, sd=0.15, spread=1.2)))
+    assert found.needed_smallest == math.ceil(theirs) and found.needed is not None and found.needed > theirs
+    assert found.power == pytest.approx(float(assurance(150, mean=0.3, sd=0.15, spread=1.2)))
     assert found.detectable == pytest.approx(float(minimum_detectable(150, spread=1.2, target=0.9)))
     errors = design_errors(np.array([150]), mean=0.3, sd=0.15, spread=1.2)
     assert (found.as_dict()["type_s"], found.as_dict()["type_m"]) == (errors.sign[0], errors.size[0])
     row = found.curve.iloc[30]
-    assert row["assurance"] == pytest.approx(float(power(row["n"], mean=0.3, sd=0.15, spread=1.2)))
-    assert row["power_of_guess"] == pytest.approx(TTestIndPower().power(0.25, row["n"], 0.05), abs=1e-6)
+    assert row["assurance"] == pytest.approx(float(assurance(row["n"], mean=0.3, sd=0.15, spread=1.2)))
+    one_sided = TTestIndPower().power(0.25, row["n"], 0.025, alternative="larger")  # the expected direction
+    assert row["power_of_smallest"] == pytest.approx(one_sided, abs=1e-6)
     assert found.curve["n"].max() > found.needed and found.curve["n"].is_unique
 
 
 def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
-    told = plan(Belief(0.0, 0.0, 1.0, 0.0)).sentences()
+    told = plan(Belief(0.0, 0.0, 1.0, 1e-4)).sentences()
     assert told["Sample size"].startswith("More than 1,000,000 people")
-    assert "any number of times" in told["Type M error"]
+    assert "any number of times" in told["Type M error"] and told["Assurance"].startswith(
+        "No number up to 1,000,000"
+    )
+
+
+def test_a_prediction_that_knows_nothing_asks_for_no_number_of_people() -> None:
+    """Effect 0.01, give or take 5: needed was 6 a group. The chance of its direction is Phi(0.002) = 50.1%."""
+    found = plan(Belief(0.01, 5.0, 1.0, 0.5))
+    assert found.needed is None and found.needed_smallest == math.ceil(
+        TTestIndPower().solve_power(0.5, power=0.8, alpha=0.05)
+    )
+    assert "expected direction at all is 50%" in found.sentences()["Assurance"]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +79,7 @@ def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
         (lambda: Belief(0.1, -1, 1, 0.1), "uncertainty of the effect is -1"),
         (lambda: Belief(0.1, 0, 0, 0.1), "spread of answers is 0"),
         (lambda: Belief(math.nan, 0, 1, 0.1), "effect is nan"),
+        (lambda: Belief(0.1, 0, 1, 0.0), "smallest effect that would matter is 0"),
         (lambda: plan(Belief(0.1, 0, 1, 0.1), n=1), "1 people in each condition"),
         (lambda: plan(Belief(0.1, 0, 1, 0.1), target=1.0), "target power is 1.0"),
     ],
@@ -78,7 +92,7 @@ def test_what_cannot_be_planned_with_is_a_sentence(wrong: Any, sentence: str) ->
 def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluated: Evaluation) -> None:
     run = run_now("weather")
     (outcome,) = {each.outcome for each in run.effects}
-    answers = [cell.people.answers(cell.values) for cell in run.cells if cell.people]
+    answers = [np.repeat(cell.values, cell.people.counts.astype(int)) for cell in run.cells if cell.people]
     squares = sum(((each - each.mean()) ** 2).sum() for each in answers)
     found = spread_of(run, outcome)
     assert found.value == pytest.approx(math.sqrt(squares / (sum(map(len, answers)) - 4)))
@@ -111,26 +125,35 @@ def test_conditions_to_field_are_the_ones_with_least_regret(evaluated: Evaluatio
 
 def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Path) -> None:
     app = open_page(PAGE)
-    assert "go without one" in fine(app)
-    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.2, sd=0.1):,}"
+    told = fine(app)
+    assert "go without one" in told and "Type the smallest effect" in told and not metrics(app)
+    with_number(app, "Smallest effect").set_value(0.25).run()
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.25):,}"
+    assert metrics(app)["For the expected effect"] == f"{sample_size(mean=0.2, sd=0.1):,}"
     with_number(app, "Effect that").set_value(0.5).run()
     with_number(app, "People in each").set_value(90).run()
     assert {"mean": "0.5", "n": "90"}.items() <= dict(app.query_params).items()
-    again = open_page(PAGE, mean="0.5", n="90", target="0.9")
+    again = open_page(PAGE, mean="0.5", n="90", target="0.9", smallest="0.3")
     fine(again)
-    assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
+    assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.3, target=0.9):,}"
+    assert metrics(again)["For the expected effect"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
     assert metrics(again)["Smallest found by 90"] == f"{float(minimum_detectable(90, target=0.9)):.3g}"
 
 
 @pytest.mark.parametrize(
-    "link", [{"mean": "nan", "n": "-5"}, {"sd": "abc", "target": "7"}, {"run": "gone", "unit": "x"}]
+    "link",
+    [
+        {"mean": "nan", "n": "-5"},
+        {"sd": "abc", "target": "7"},
+        {"run": "gone", "unit": "x", "smallest": "-2"},
+    ],
 )
 def test_a_link_that_makes_no_sense_still_opens(home: Path, link: dict[str, str]) -> None:
     fine(open_page(PAGE, **link))
 
 
 def test_a_guess_in_scale_points_needs_a_spread_above_zero(home: Path) -> None:
-    app = open_page(PAGE, unit="points", mean="1", sd="0", spread="2")
+    app = open_page(PAGE, unit="points", mean="1", sd="0", spread="2", smallest="1")
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.5):,}"
     with_number(app, "Standard deviation").set_value(0.0).run()
     assert not app.exception and "spread of answers is 0" in app.error[0].value
@@ -140,38 +163,57 @@ def filled_page(run: Run, **link: str) -> AppTest:
     return open_page(PAGE, run=run.spec.run_id, **link)
 
 
-def test_a_run_is_planned_for_from_its_calibrated_effect(evaluated: Evaluation) -> None:
+def believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the stand-in's effects had beaten "no effect" on other studies."""
+    monkeypatch.setattr(HeldOut, "beats_no_effect", property(lambda _: True))
+
+
+def test_a_model_that_does_not_beat_no_effect_gets_no_headline(evaluated: Evaluation) -> None:
     run = run_now("weather")
     effect = run.effects[1]
-    app = filled_page(run, condition="1")
+    spread = spread_of(run, effect.outcome).value
+    assert isinstance(run.calibration, ModelCalibration) and not run.calibration.held_out.beats_no_effect
+    app = filled_page(run, condition="1", smallest="5")
+    told = fine(app)
+    assert "says nothing about your effect" in told and "For the expected effect" not in metrics(app)
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=5, spread=spread):,}"
+    assert not any("regret" in each.value for each in app.dataframe)
+
+
+def test_a_run_is_planned_for_from_its_calibrated_effect(
+    evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    believed(monkeypatch)
+    run = run_now("weather")
+    effect = run.effects[1]
+    app = filled_page(run, condition="1", smallest="5")
     told = fine(app)
     assert effect.calibrated is not None
     spread = spread_of(run, effect.outcome).value
     needed = sample_size(mean=effect.calibrated.difference, sd=effect.calibrated.sd, spread=spread)
-    assert metrics(app)["Needed for 80%"] == f"{needed:,}"
-    assert (
-        "Type S error" in told and "Type M error" in told and "12 studies that the model has not seen" in told
-    )
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=5, spread=spread):,}"
+    assert metrics(app)["For the expected effect"] == ("no number" if needed is None else f"{needed:,}")
+    assert "Type S error" in told and "Type M error" in told and "studies that the model has not seen" in told
     arms = next(each.value for each in app.dataframe if "regret" in each.value)
     assert (
         arms["regret"].tolist()
         == arms_to_field(run, effect.outcome, higher_is_better=True)["regret"].tolist()
     )
-    with_number(app, "Guess").set_value(0.9).run()
-    assert metrics(app)["If the guess is certain"] == f"{sample_size(mean=0.9, spread=spread):,}"
-    assert app.query_params["guess"] == "0.9"
+    with_number(app, "Smallest").set_value(0.9).run()
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.9, spread=spread):,}"
+    assert app.query_params["smallest"] == "0.9"
     app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("2").run()
-    assert "guess" not in app.query_params and fine(app)
+    assert "smallest" not in app.query_params and fine(app)
 
 
 def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home: Path) -> None:
     run = run_now("weather")
-    app = filled_page(run)
+    app = filled_page(run, smallest="4")
     told = fine(app)
     assert "No calibrated effects" in told and "Evaluate it on at least 6" in told
     spread = spread_of(run, run.effects[0].outcome).value
     assert (
-        metrics(app)["Needed for 80%"]
+        metrics(app)["For the expected effect"]
         == f"{sample_size(mean=0.2 * spread, sd=0.1 * spread, spread=spread):,}"
     )
     effects = open_page(RESULTS, run=run.spec.run_id)
@@ -193,7 +235,7 @@ def test_the_results_page_says_how_the_calibration_held(evaluated: Evaluation) -
 def test_the_curve_marks_the_target_and_what_can_be_afforded(plain: Belief) -> None:
     figure = power_curve(plan(plain, n=60), model="starter", theme="dark")
     assert [trace.name for trace in figure.data] == [
-        "The effect with its uncertainty (assurance)", "The guess as if certain"
+        "The effect with its uncertainty (assurance)", "The smallest effect that would matter"
     ]  # fmt: skip
     assert {shape.y0 for shape in figure.layout.shapes} >= {0.8}
     assert {shape.x0 for shape in figure.layout.shapes} >= {60}
@@ -209,12 +251,24 @@ def command(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_the_command_gives_the_same_numbers(
-    evaluated: Evaluation, capsys: pytest.CaptureFixture[str]
+    evaluated: Evaluation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    believed(monkeypatch)
     run = run_now("weather")
     names = run.effects[1].outcome, run.effects[1].condition
     told = json.loads(
-        command(capsys, "power", run.spec.run_id, "--outcome", names[0], "--condition", names[1], "--json")
+        command(
+            capsys,
+            "power",
+            run.spec.run_id,
+            "--outcome",
+            names[0],
+            "--condition",
+            names[1],
+            "--smallest",
+            "5",
+            "--json",
+        )
     )
     effect = find_effect(load_run(run.spec.run_id), *names)
     assert effect.calibrated is not None
@@ -223,15 +277,16 @@ def test_the_command_gives_the_same_numbers(
             effect.calibrated.difference,
             effect.calibrated.sd,
             told["belief"]["spread"],
-            effect.calibrated.difference,
+            5.0,
         )
     )
     assert told["needed"] == expected.needed and told["detectable"] == pytest.approx(expected.detectable)
     assert [row["n_conditions"] for row in told["arms"]] == [1, 2, 3]
-    assert "Type M error" in command(capsys, "power", run.spec.run_id, "--lower-is-better")
+    assert "Type M error" in command(capsys, "power", run.spec.run_id, "--lower-is-better", "--smallest", "5")
     shown = json.loads(command(capsys, "run", run.spec.run_id, "--json"))
     assert shown["effects"][1]["calibrated_high_90"] == pytest.approx(effect.calibrated.high[2])
-    assert "12 studies" in shown["calibration"]["told"] and "12 studies" in command(
+    # 13 studies, but not healthcare, whose options have no order, nor the draft's own
+    assert "11 studies" in shown["calibration"]["told"] and "11 studies" in command(
         capsys, "run", run.spec.run_id
     )
 
@@ -239,15 +294,18 @@ def test_the_command_gives_the_same_numbers(
 def test_the_command_takes_a_guess_and_says_what_is_missing(
     starter_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = json.loads(command(capsys, "power", "--guess", "0.2", "--guess-sd", "0.1", "--json"))
-    assert (told["needed"], told["needed_guess"]) == (sample_size(mean=0.2, sd=0.1), sample_size(mean=0.2))
-    assert "give your own --guess" in command(capsys, "power")
-    run = run_now("weather")
-    assert "Evaluate it on at least 6" in command(capsys, "power", run.spec.run_id)
-    assert "There is no outcome 'x'" in command(
-        capsys, "power", run.spec.run_id, "--outcome", "x", "--guess", "1"
+    told = json.loads(
+        command(capsys, "power", "--guess", "0.2", "--guess-sd", "0.1", "--smallest", "0.3", "--json")
     )
-    planned = command(capsys, "power", run.spec.run_id, "--guess", "0.3")
+    assert (told["needed"], told["needed_smallest"]) == (sample_size(mean=0.2, sd=0.1), sample_size(mean=0.3))
+    assert "Give --smallest" in command(capsys, "power", "--guess", "0.2")
+    assert "give your own --guess" in command(capsys, "power", "--smallest", "0.3")
+    run = run_now("weather")
+    assert "Evaluate it on at least 6" in command(capsys, "power", run.spec.run_id, "--smallest", "1")
+    assert "There is no outcome 'x'" in command(
+        capsys, "power", run.spec.run_id, "--outcome", "x", "--guess", "1", "--smallest", "1"
+    )
+    planned = command(capsys, "power", run.spec.run_id, "--guess", "2", "--smallest", "0.3")
     assert (
         "people's own" in planned
         and f"{sample_size(mean=0.3, spread=spread_of(run, run.effects[0].outcome).value):,}" in planned

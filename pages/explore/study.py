@@ -20,7 +20,7 @@ from socrates_core.drafts import store as drafts
 from socrates_core.drafts.start import draft_from_study
 from socrates_core.prompts import render_prompt
 from socrates_core.scales import render_instruction
-from socrates_core.studies import Outline, reference_of
+from socrates_core.studies import OptionEffects, Outline, reference_of
 
 VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
 DESIGNS = {
@@ -105,9 +105,26 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     reference = int(
         linked_select("Reference condition", numbers, "reference", f"{corpus.name}/{record.study_id}")
     )
-    effects = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
+    compared = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
+    effects = compared.effects
+    if compared.options:
+        show_option_effects(compared.options, conditions[reference])
+    for reason in dict.fromkeys(each.reason for each in compared.refused):
+        own_refused = [each for each in compared.refused if each.reason == reason]
+        st.warning(
+            escape(
+                f"{counted(len(own_refused), 'comparison')} not made ("
+                f"{own_refused[0].outcome}, {own_refused[0].condition}"
+                f"{', …' if len(own_refused) > 1 else ''}). {reason}"
+            ),
+            icon=":material/compare_arrows:",
+        )
     if not effects:
-        st.info("No outcome was asked in two conditions on one scale.", icon=":material/info:")
+        if not compared.options:
+            st.info(
+                "No outcome was asked in two conditions in a way that can be compared.",
+                icon=":material/info:",
+            )
         return
     frame = pd.DataFrame(
         [{**vars(e), "who": "people", **vars(e.effect), "effect": None} for e in effects]
@@ -121,7 +138,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     st.dataframe(
         table, hide_index=True, key="effects_table", alt="Differences in means with intervals and p-values",
         column_order=["outcome", "condition", "difference", "interval", "p", "p_holm", "share", "d", "n",
-                      "n_reference"],
+                      "n_reference", *(["note"] if any(e.note for e in effects) else [])],
         column_config={
             "outcome": st.column_config.TextColumn("Outcome", width=260), "condition": "Condition",
             "interval": "95% interval",
@@ -130,17 +147,72 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
             "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
             "share": st.column_config.NumberColumn("of the range", format="percent"),
             "d": st.column_config.NumberColumn("Cohen's d", format="%.2f"), "n": "n", "n_reference": "n reference",
+            "note": st.column_config.TextColumn("Compared as", width="large"),
         },
     )  # fmt: skip
     method = METHODS[record.design]
     st.caption(
         f"Difference in means, condition minus reference, in scale points; 95% intervals: {method}. {HOLM}"
     )
-    asked = len(plan.items) * (len(conditions) - 1)
-    if len(effects) < asked:
+    placed = sum(e.basis == "positions" for e in effects)
+    if placed:
         st.caption(
-            f"{asked - len(effects)} of {asked} comparisons are not made: not asked in both, or on another scale."
+            f"{placed} of {len(effects)} differences are between scales that are not the same: these are differences "
+            "of the place on the scale, from 0 (lowest) to 1 (highest), and not of scale points."
         )
+    asked = len(plan.items) * (len(conditions) - 1)
+    made = len(effects) + len(compared.options)
+    if made < asked:
+        st.caption(
+            f"{asked - made} of {asked} comparisons are not made: not asked in both, or not comparable."
+        )
+
+
+def show_option_effects(options: list[OptionEffects], reference: str) -> None:
+    """Shares of options without an order, in percentage points against the reference."""
+    st.markdown("**Outcomes whose options have no order, option by option**")
+    rows = [
+        {
+            "outcome": each.outcome,
+            "condition": each.condition,
+            "option": option["label"] or f"{option['value']:g}",
+            "share": option["share"],
+            "share_reference": option["share_reference"],
+            "points": 100 * option["difference"],
+            "interval": interval_text(100 * option["low"], 100 * option["high"]),
+            "n": each.shares.n,
+            "n_reference": each.shares.n_reference,
+            "p": each.shares.p,
+        }
+        for each in options
+        for option in each.as_dict()["options"]
+    ]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="option_effects_table",
+        alt="Differences in the shares of single options with intervals",
+        column_config={
+            "outcome": st.column_config.TextColumn("Outcome", width=220),
+            "condition": "Condition",
+            "option": "Option",
+            "share": st.column_config.NumberColumn("Share", format="percent"),
+            "share_reference": st.column_config.NumberColumn("Share in the reference", format="percent"),
+            "points": st.column_config.NumberColumn("Difference, percentage points", format="%.1f"),
+            "interval": "95% interval",
+            "n": "n",
+            "n_reference": "n reference",
+            "p": st.column_config.NumberColumn(
+                "p, all options",
+                format="%.3g",
+                help="chi-square test of no difference in any option of the outcome",
+            ),
+        },
+    )
+    st.caption(
+        f"Share of people who chose the option, condition minus “{escape(reference)}”. Options without an order have "
+        "no mean. 95% intervals: Newcombe's where people gave one answer each, else t intervals."
+    )
 
 
 def show_conditions(record: StudyRecord, plan: Outline) -> None:

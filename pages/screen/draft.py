@@ -14,7 +14,7 @@ from socrates_core.drafts.originals import texts_of
 from socrates_core.drafts.spec import Draft
 from socrates_core.drafts.start import empty_draft
 from socrates_core.errors import UserError
-from socrates_core.panels import Person
+from socrates_core.panels import Person, profiles_sentence
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.records import Decoding, Precision
 from socrates_core.responders import is_served, prompt_template
@@ -180,6 +180,8 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
         f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
         "over every answer of its scale. Answers that were worked out before are not worked out again."
     )
+    if sentence := profiles_sentence(people):
+        st.caption(escape(sentence))
     usable = True
     for model in models:
         try:

@@ -16,7 +16,8 @@ effect = power_form.choose_effect(run) if run else None
 belief = power_form.choose_belief(run, effect)
 design = power_form.choose_design()
 model = run.model if run and effect and effect.calibrated else ""
-power_parts.show_plan(plan(belief, n=design.n, target=design.target), model)
+if belief is not None:
+    power_parts.show_plan(plan(belief, n=design.n, target=design.target), model)
 if run and effect:
     power_parts.show_arms(run, effect)
     if effect.calibrated is not None:

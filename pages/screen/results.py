@@ -14,6 +14,8 @@ from pages.view.seen import headline, run_badge
 from pages.view.text import escape, figure_text, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
+from socrates_core.panels import profiles_sentence
+from socrates_core.scales.order import is_ordered
 from socrates_core.simulation.consent import what_is_sent
 from socrates_core.simulation.experiments import experiment_of
 from socrates_core.simulation.export import cells_table, effects_table, people_table
@@ -72,6 +74,10 @@ def header(run: Run) -> None:
         st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
         run_badge(run)
     show_outdated_run(run)
+    if run.people_sentence:
+        st.caption(escape(run.people_sentence))
+    if sentence := profiles_sentence(run.spec.people):
+        st.caption(escape(sentence))
     show_seal(run)
     if made := experiment_of(run.spec.run_id):
         number = made.run_ids.index(run.spec.run_id) + 1
@@ -141,7 +147,8 @@ def show_answers(run: Run) -> None:
         off = sum(c.people.n_off_scale for c in asked if c.people)
         st.caption(
             escape(
-                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} personas."
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} different "
+                f"profiles. {run.people_sentence}"
             )
         )
     if draws := shown[0].n_samples:
@@ -154,8 +161,20 @@ def show_answers(run: Run) -> None:
 
 
 def show_effects(run: Run) -> None:
+    unordered = [
+        o.name for o, scale in zip(run.spec.draft.outcomes, run.scales, strict=True) if not is_ordered(scale)
+    ]
+    if unordered:
+        st.info(
+            escape(
+                f"The options of {', '.join(unordered)} have no order, so there is no difference of means. Compare the "
+                "shares of each option under Answers."
+            ),
+            icon=":material/format_list_bulleted:",
+        )
     if not run.effects:
-        st.info("Effects need two conditions.", icon=":material/info:")
+        if not unordered:
+            st.info("Effects need two conditions.", icon=":material/info:")
         return
     frame = frames.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
@@ -191,7 +210,8 @@ def show_scores(run: Run) -> None:
     )  # fmt: skip
     w = {
         f"w_{convention}": f"W {run.model}", f"w_{convention}_uniform": "W uniform",
-        f"w_{convention}_condition_blind": "W condition-blind", f"w_{convention}_half_sample": "W half-sample",
+        f"w_{convention}_condition_blind": "W condition-blind", f"w_{convention}_half_sample": "W half against half",
+        f"w_{convention}_oracle": "W oracle",
     }  # fmt: skip
     means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
     names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
@@ -216,7 +236,9 @@ def show_scores(run: Run) -> None:
             f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(scored)} cells: "
             + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in overall.items())
             + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
-            "Condition-blind: all people of the outcome pooled. Half-sample: one half of the people against the other."
+            "Condition-blind: the people whom the other conditions asked the same question, absent without any. Half "
+            "against half: half of the people against the other half. Oracle: what the true distribution would "
+            "score to as many people."
         )
     )
 

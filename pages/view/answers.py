@@ -108,7 +108,7 @@ def _chart(
 
 
 def _caption(tallies: pd.DataFrame) -> None:
-    n, dropped = int(tallies["n"].sum()), int(tallies.loc[tallies["value"].isna(), "n"].sum())
+    n, dropped = round(tallies["n"].sum()), int(tallies.loc[tallies["value"].isna(), "n"].sum())
     off = f"{dropped:,} of them off the scale and not shown" if dropped else "none of them off the scale"
     st.caption(f"{counted(n, 'answer')}, {off}. Bars: share of a panel's answers, with 95% intervals.")
 
@@ -167,5 +167,5 @@ def _cells(corpus: str, study_id: str, what: str, stamp: str) -> dict[tuple[str,
                 (np.bincount(bins, weights=n, minlength=min(20, len(edges))) / n.sum()).round(4).tolist()
             )
         else:
-            found[key] = float(n @ values / n.sum()) if what == "means" else int(n.sum())
+            found[key] = float(n @ values / n.sum()) if what == "means" else round(n.sum())
     return found

@@ -67,8 +67,9 @@ def _halves(measure: str) -> str:
     if not measure.startswith("wasserstein_exact"):
         return ""
     return (
-        "Half of the people: one half of each cell's people against the other, which no prediction is expected to "
-        "beat; with few people a cell it is mostly noise."
+        "Half of the people against the other half: the mean over all halvings of each cell; with few people a cell "
+        "it is mostly noise. Oracle: what the true distribution would score to as many people as answered; no "
+        "prediction is expected to beat it."
     )
 
 

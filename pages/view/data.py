@@ -22,7 +22,7 @@ from socrates_core.margins import Margins, group, margins_of
 from socrates_core.panels import Person, draw_panel, eligible
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
 from socrates_core.responders.catalog import list_models
-from socrates_core.studies import HumanEffect, Outline, human_effects, read_outline
+from socrates_core.studies import Comparisons, Outline, compare_conditions, read_outline
 
 
 def stamp(corpus: str) -> str:
@@ -90,8 +90,8 @@ def study_tallies(corpus: str, study_id: str, field: str | None, stamp: str) -> 
 
 
 @st.cache_data(show_spinner=False)
-def study_effects(corpus: str, study_id: str, reference: int, stamp: str) -> list[HumanEffect]:
-    return human_effects(open_corpus(corpus), study_id, reference)
+def study_effects(corpus: str, study_id: str, reference: int, stamp: str) -> Comparisons:
+    return compare_conditions(open_corpus(corpus), study_id, reference)
 
 
 @st.cache_data(show_spinner=False)

@@ -1,5 +1,6 @@
 """The draft form without its drawing: from what the widgets hold to a draft, and the steps on its rows."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -131,10 +132,16 @@ def _panel(editing: Editing, panel: PanelSpec) -> PanelSpec:
     )
 
 
+_BETWEEN_SHARES = re.compile(r"[;\n]|(?<=[\d%]),\s")  # no comma inside a value such as "$25,000 to $50,000"
+
+
 def parse_shares(text: str) -> dict[str, float]:
-    """Shares by value out of "Female 0.5; Male 50%"; what has no number counts as share 0."""
+    """Shares by value out of "Female 0.5; Male 50%", also with commas or lines between them.
+
+    What has no number has the share 0, which `drafts.check` calls a problem.
+    """
     found: dict[str, float] = {}
-    for part in text.split(";"):
+    for part in _BETWEEN_SHARES.split(text):
         value, _, number = part.strip().rpartition(" ")
         try:
             share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)

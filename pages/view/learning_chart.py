@@ -12,7 +12,7 @@ from pages.view.palette import BASELINES
 from pages.view.plain import plain_text, wrapped
 
 HEIGHT, BELOW = 300, 66
-DASHES = {"uniform": "solid", "condition-blind": "dash", "half-sample": "dot"}
+DASHES = {"uniform": "solid", "condition-blind": "dash", "half-sample": "dot", "oracle": "longdash"}
 
 
 def figure(frame: pd.DataFrame, *, title: str, axis: str, per_cell: int, theme: str | None) -> go.Figure:

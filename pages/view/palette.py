@@ -8,7 +8,9 @@ PEOPLE = "people"
 BASELINES = {
     "uniform": "Uniform guess",
     "condition-blind": "Condition-blind",
-    "half-sample": "Half of the people",
+    "pooled": "All conditions pooled (published row)",
+    "half-sample": "Half of the people against the other half",
+    "oracle": "Oracle: the true distribution",
     "population": "The chosen population",
 }
 # Okabe and Ito (2008) without yellow, which is lost on white, and black, which is people's.

@@ -16,7 +16,7 @@ from socrates_core.simulation.results import Run, RunEffect, list_runs, load_run
 
 LARGEST = 1e9
 UNITS = {"d": "standard deviations (Cohen's d)", "points": "scale points"}
-OF_EFFECT = ("mean", "sd", "guess", "spread", "unit")  # what the link says of one effect alone
+OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says of one effect alone
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,11 @@ def choose_effect(run: Run) -> RunEffect | None:
     return own[int(place)]
 
 
-def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief:
-    """What is thought of the effect: calibrated where that is earned, else a person's own guess."""
+def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
+    """What matters and what is thought of the effect: calibrated where that is earned, else a person's own guess.
+
+    None until the smallest effect that would matter is there.
+    """
     if run is None or effect is None:
         return _own_belief()
     scope = f"{run.spec.run_id}:{effect.outcome}:{effect.condition}"
@@ -85,15 +88,35 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief:
         )
     )
     left, right = st.columns(2, vertical_alignment="bottom")
-    guess = linked_number(
-        "Guess to set beside it, as if certain (scale points)", "guess", scope, earned.difference, where=left,
-        help="What one would plan with who took one number for the effect. It begins as the calibrated effect.",
-    )  # fmt: skip
+    smallest = smallest_effect("scale points", scope, where=left)
     spread = linked_number(_SPREAD, "spread", scope, found.value, low=0.0, where=right)
-    st.caption(escape(f"Standard deviation: {found.told} Both can be changed."))
-    belief = calibrated_belief(effect, spread=spread, guess=guess)
-    assert belief is not None
-    return belief
+    st.caption(escape(f"Standard deviation: {found.told} It can be changed."))
+    return None if smallest is None else calibrated_belief(run, effect, spread=spread, smallest=smallest)
+
+
+def smallest_effect(unit: str, scope: str, *, where: Any = st) -> float | None:
+    """The smallest effect that would matter, held by the link; None until somebody has typed one above 0."""
+    linked = _number(state.parameter("smallest"), 0.0)
+    chosen = where.number_input(
+        f"Smallest effect that would matter to you ({unit})",
+        0.0,
+        LARGEST,
+        linked if 0 < linked <= LARGEST else None,
+        step=0.01,
+        format="%.4g",
+        key=f"smallest:{scope}",
+        placeholder="Type a number",
+        help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
+    )
+    state.set_parameters(smallest=f"{chosen:.10g}" if chosen else None)
+    if not chosen:
+        st.info(
+            "Type the smallest effect that would matter to you. The sample size starts from it, and not from what a "
+            "model predicts.",
+            icon=":material/straighten:",
+        )
+        return None
+    return float(chosen)
 
 
 def choose_design() -> Design:
@@ -138,26 +161,27 @@ def linked_number(
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"
 
 
-def _own_belief() -> Belief:
+def _own_belief() -> Belief | None:
     unit = linked_select("Unit of the guess", UNITS, "unit", "power")
     return _guessed(unit, None if unit == "d" else 1.0, "")
 
 
-def _guessed(scope: str, spread: float | None, told: str) -> Belief:
+def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
     """An own guess in scale points, or in Cohen's d where there is no `spread` to begin with."""
-    first, second, third = st.columns(3, vertical_alignment="bottom")
     unit, size = ("Cohen's d", 1.0) if spread is None else ("scale points", spread)
+    smallest = smallest_effect(unit, scope)
+    first, second, third = st.columns(3, vertical_alignment="bottom")
     mean = linked_number(f"Effect that you expect ({unit})", "mean", scope, 0.2 * size, where=first)
     sd = linked_number(
         f"Give or take ({unit})", "sd", scope, 0.1 * size, low=0.0, where=second,
         help="A standard deviation: you would bet two to one that the true effect is no farther off.",
     )  # fmt: skip
     if spread is None:
-        return Belief(mean, sd, 1.0, mean, UNITS["d"])
+        return None if smallest is None else Belief(mean, sd, 1.0, smallest, UNITS["d"])
     chosen = linked_number(_SPREAD, "spread", scope, spread, low=0.0, where=third)
     if told:
         st.caption(escape(f"Standard deviation: {told} It can be changed."))
-    return Belief(mean, sd, chosen, mean)
+    return None if smallest is None else Belief(mean, sd, chosen, smallest)
 
 
 def _renewing(label: str, options: dict[str, str], name: str, scope: str, *, where: Any = st) -> str:

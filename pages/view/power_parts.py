@@ -11,46 +11,58 @@ from pages.view.layout import QUIET_AXIS, SMALL, Cast, finish
 from pages.view.palette import GRID, ZERO, ink, model_colours
 from pages.view.parts import linked_select, show_chart, theme
 from pages.view.text import counted, escape, figure_text, visible
-from socrates_core.simulation.planning import MOST_ARMS, Plan, arms_to_field
+from socrates_core.simulation.planning import MOST_ARMS, Plan, arms_to_field, why_doubted
 from socrates_core.simulation.results import Run, RunEffect, load_run
 from socrates_core.spreadsheets import csv_text
 
 BETTER = {"higher": "higher answers are better", "lower": "lower answers are better"}
 COLUMNS = {
     "assurance": "The effect with its uncertainty (assurance)",
-    "power_of_guess": "The guess as if certain",
+    "power_of_smallest": "The smallest effect that would matter",
 }
 
 
 def show_plan(found: Plan, model: str) -> None:
     """The plan's main numbers, its curve, and what every number means."""
-    needed = "over a million" if found.needed is None else f"{found.needed:,}"
-    certain = "over a million" if found.needed_guess is None else f"{found.needed_guess:,}"
+    if found.belief.doubted:
+        st.warning(escape(found.belief.doubted), icon=":material/block:")
+    needed = "over a million" if found.needed_smallest is None else f"{found.needed_smallest:,}"
     told = [
         (f"Needed for {found.target:.0%}", needed),
-        ("If the guess is certain", certain),
         (f"Smallest found by {found.n:,}", f"{found.detectable:.3g}"),
-        ("Wrong sign (type S)", f"{found.errors.sign[0]:.1%}"),
-        ("Too large (type M)", f"× {figure_text(float(found.errors.size[0]))}"),
+        ("Wrong sign (type S)", f"{found.errors_smallest.sign[0]:.1%}"),
+        ("Too large (type M)", f"× {figure_text(float(found.errors_smallest.size[0]))}"),
     ]
+    if not found.belief.doubted:
+        told.insert(
+            1, ("For the expected effect", "no number" if found.needed is None else f"{found.needed:,}")
+        )
     with st.container(horizontal=True):
         for label, value in told:
             st.metric(label, value, width=150)
     show_chart(power_curve(found, model=model, theme=theme()), found.curve, "power")
-    for name, sentence in found.sentences().items():
+    sentences = found.sentences()
+    sentences.pop("Not planned from the prediction", None)  # it is the warning above
+    for name, sentence in sentences.items():
         st.markdown(f"**{name}.** {escape(sentence)}", width=720)
 
 
 def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
-    """The chance of a significant result over the people in each condition, for the effect with its uncertainty and
-    for the guess as if certain; the target and what can be afforded are marked."""
+    """The chance of a significant result in the expected direction over the people in each condition.
+
+    For the smallest effect that would matter and, unless it is doubted, the expected effect with its uncertainty; the
+    target and what can be afforded are marked.
+    """
     neutral = ink(theme)
     colours = {
         "assurance": model_colours([model])[model] if model else neutral.text,
-        "power_of_guess": neutral.faint,
+        "power_of_smallest": neutral.faint,
     }
     made = go.Figure()
-    for column, name in COLUMNS.items():
+    shown_columns = {
+        c: name for c, name in COLUMNS.items() if c == "power_of_smallest" or not found.belief.doubted
+    }
+    for column, name in shown_columns.items():
         made.add_scatter(
             x=found.curve["n"], y=found.curve[column], mode="lines", name=name,
             line={"color": colours[column], "width": 3, "dash": "solid" if column == "assurance" else "dash"},
@@ -74,7 +86,9 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
         "xanchor": "left", "xshift": 4, "showarrow": False, "font": SMALL, "bgcolor": GRID,
     }  # fmt: skip
     players = Cast(
-        tuple(COLUMNS.values()), {name: colours[column] for column, name in COLUMNS.items()}, neutral
+        tuple(shown_columns.values()),
+        {name: colours[column] for column, name in shown_columns.items()},
+        neutral,
     )
     return finish(
         made, players, title="How many people find the effect?", note="", height=340,
@@ -84,7 +98,7 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
 
 def show_arms(run: Run, effect: RunEffect) -> None:
     """Which conditions of the outcome to field beside the reference, for every number of them."""
-    if isinstance(run.calibration, str) or effect.calibrated is None:
+    if isinstance(run.calibration, str) or effect.calibrated is None or why_doubted(run):
         return
     st.subheader("Which conditions to field", anchor=False)
     better = linked_select("For this outcome", BETTER, "better", run.spec.run_id)
@@ -108,7 +122,8 @@ def show_arms(run: Run, effect: RunEffect) -> None:
     st.caption(
         f"Beside “{escape(effect.reference)}”. Regret is by how much the best true effect of all "
         f"{counted(len({each.condition for each in run.effects}), 'condition')} exceeds the best of those fielded, on "
-        f"average over what the calibration leaves open; simulated, give or take {table['regret_se'].max():.1g}."
+        f"average over what the calibration leaves open; by chance alone one of {len(table)} conditions is the best in "
+        f"{1 / len(table):.0%} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
         + (f" At most {MOST_ARMS} are chosen." if len(table) == MOST_ARMS else "")
     )
     told = table.assign(conditions=["; ".join(names) for names in table["conditions"]])

@@ -1,4 +1,4 @@
-"""The rows that stand beside every model: no knowledge, no treatment, and people against people."""
+"""The rows next to every model: no knowledge, no treatment, and people against people."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from socrates_core.records import Floats
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class HalfSample:
     """How far half of the people are from the other half, as W in [0, 1].
 
     `wasserstein` is the mean over `repeats` halvings; 95% of the halvings lie between `low` and `high`.
@@ -28,14 +28,23 @@ def uniform(k: int) -> Floats:
     return np.full(k, 1 / k)
 
 
-def condition_blind(counts_by_condition: Floats) -> Floats:
-    """The distribution [k] of all people of an outcome, pooled over its conditions [c, k].
+def pooled(counts_by_condition: Floats) -> Floats:
+    """The distribution [k] of all people of an outcome, pooled over its conditions [c, k]: the published row.
 
-    Every person weighs alike, and a condition's own people stay in: the strictest form for a model to beat.
-    NaN without people.
+    Every person weighs alike, and the people of the condition that is to be predicted are among them, so that a
+    condition on its own is predicted by its own answers. NaN without people.
     """
-    pooled: Floats = np.asarray(counts_by_condition, dtype=float).sum(axis=0)
-    return pooled / pooled.sum() if pooled.sum() > 0 else np.full(pooled.shape, np.nan)
+    people: Floats = np.asarray(counts_by_condition, dtype=float).sum(axis=0)
+    return people / people.sum() if people.sum() > 0 else np.full(people.shape, np.nan)
+
+
+def condition_blind(counts_by_condition: Floats, condition: int) -> Floats:
+    """The distribution [k] of the people of an outcome's other conditions, pooled, every person alike.
+
+    `counts_by_condition` [c, k]; the people of row `condition`, who are to be predicted, have no say. NaN where
+    nobody answered in another condition.
+    """
+    return pooled(np.delete(np.asarray(counts_by_condition, dtype=float), condition, axis=0))
 
 
 def majority(counts_by_condition: Floats, condition: int) -> Floats:
@@ -51,7 +60,7 @@ def majority(counts_by_condition: Floats, condition: int) -> Floats:
 
 def half_sample(
     values: Floats, *, seed: int, repeats: int = 200, scale_range: float | None = None
-) -> Ceiling:
+) -> HalfSample:
     """What people score against people: W between two random halves of a cell's answers [n].
 
     Each of `repeats` halvings shuffles the people and compares the first floor(n/2) with the next
@@ -65,11 +74,11 @@ def half_sample(
     half = answers.size // 2
     span = scale_range or (float(np.ptp(answers)) if answers.size else 0.0)
     if half < 2 or span <= 0:
-        return Ceiling(float("nan"), float("nan"), float("nan"), half, repeats)
+        return HalfSample(float("nan"), float("nan"), float("nan"), half, repeats)
     generator = np.random.default_rng(seed)
     scores = [_halving(generator.permutation(answers), half) / span for _ in range(repeats)]
     low, high = np.percentile(scores, [2.5, 97.5])
-    return Ceiling(float(np.mean(scores)), float(low), float(high), half, repeats)
+    return HalfSample(float(np.mean(scores)), float(low), float(high), half, repeats)
 
 
 def _halving(shuffled: Floats, half: int) -> float:

@@ -72,6 +72,11 @@ class HeldOut:
     n_studies: int
     n_effects: int
 
+    @property
+    def beats_no_effect(self) -> bool:
+        """Whether calibrated effects miss by less than expecting none, by more than chance over studies."""
+        return any(each.rival == "zero" and each.squared_error.high < 0 for each in self.rivals)
+
     def verdicts(self) -> str:
         """Which rivals it beats, a sentence each."""
         return " ".join(
@@ -92,7 +97,11 @@ class HeldOut:
         )
 
 
-_NAMES: Mapping[Method, str] = {"raw": "raw effects", "constant": "constant shrinkage"}
+_NAMES: Mapping[Method, str] = {
+    "raw": "raw effects",
+    "constant": "constant shrinkage",
+    "zero": "no effect at all",
+}
 
 
 def leave_one_study_out(pairs: EffectPairs, *, seed: int) -> HeldOut | NoCalibration:

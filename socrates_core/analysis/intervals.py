@@ -20,12 +20,15 @@ class Shares:
 
 
 def shares_with_intervals(counts: Floats) -> Shares:
-    """The shares of whole `counts` [k] with Wilson's interval for each (1927, JASA 22).
+    """The shares of `counts` [k] with Wilson's interval for each (1927, JASA 22).
+
+    Counts are whole numbers but for answers between two values, which count for both in proportion.
 
     Each interval covers its own share with 95% confidence, not all k together.
     """
     people = np.asarray(counts, dtype=float)
     n = float(people.sum())
+    n = float(round(n)) if abs(n - round(n)) < 1e-6 else n  # parts of people add up to whole ones
     if n <= 0:
         unknown = np.full(people.shape, np.nan)
         return Shares(unknown, unknown, unknown, 0)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from socrates_core.analysis.bootstrap import Measure, resamples
 from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
 
 MINIMUM = 30
@@ -185,7 +186,7 @@ def _cell_scores(cell: GroupedCell, kept: Sequence[str], weights: Floats) -> Flo
     """Score, human mean and predicted mean [draws, g, 3] of one cell under people's `weights` [draws, n]."""
     places = (cell.values - cell.values.min()) / np.ptp(cell.values)
     gaps = np.diff(places)
-    answered = (cell.human[:, None] == cell.values).astype(float)
+    answered = memberships(cell.human, cell.values)
     found = np.full((len(weights), len(kept), 3), np.nan)
     for i, name in enumerate(kept):
         rows = np.array([group == name for group in cell.groups])

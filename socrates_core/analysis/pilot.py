@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats, Number
 
 MOST_CLASSES = 11  # more different answers than these are fitted in as many groups, equally large
@@ -23,10 +24,15 @@ CONDITION_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class _Classes:
-    """A pilot's answers as classes: `label` [p] a person, `spread` [c, k] the answers within each class."""
+    """A pilot's answers as classes: `label` [a] an answer, `spread` [c, k] the answers within each class.
+
+    `person` [a] gave the answer with `weight` [a]: one answer a person, two where it lies between two values.
+    """
 
     label: NDArray[np.int64]
     spread: Floats
+    person: NDArray[np.int64]
+    weight: Floats
 
 
 def draw_pilot(participants: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int64]:
@@ -51,43 +57,50 @@ def predict_from_pilot(
     Up to MOST_CLASSES different answers are classes of their own; more are cut at the pilot's quantiles and spread
     within a group as the pilot's were. An answer that nobody in the pilot gave stays possible: one more person is
     added whose answer is anywhere on the scale, so that a pilot without answers predicts the uniform distribution.
-    Pilot answers that are none of `values` leave.
+    Pilot answers outside `values` leave; one between two of them counts for both in proportion.
     """
     places = np.asarray(values, dtype=float)
-    fitted = np.flatnonzero(in_pilot & np.isin(answers, places))
+    given = memberships(answers, places)
+    fitted = np.flatnonzero(in_pilot & (given.sum(axis=1) > 0))
     asked = np.flatnonzero(~np.asarray(in_pilot))
     predictions = np.full((len(people), places.size), np.nan)
     predicted = np.full((asked.size, places.size), 1 / places.size)
     if fitted.size and asked.size:
-        classes = _classes(np.asarray(answers, dtype=float)[fitted], places)
+        classes = _classes(given[fitted], places)
         rows = _features(people, conditions, fitted)
-        shares = _class_shares([rows[i] for i in fitted], classes.label, [rows[i] for i in asked])
+        shares = _class_shares([rows[i] for i in fitted], classes, [rows[i] for i in asked])
         predicted = (fitted.size * shares @ classes.spread + predicted) / (fitted.size + 1)
     predictions[asked] = predicted
     return predictions
 
 
-def _classes(answers: Floats, values: Floats) -> _Classes:
+def _classes(given: Floats, values: Floats) -> _Classes:
+    """The classes of answers that count for the values as `given` [p, k]."""
+    person, at = np.nonzero(given)
+    weight, answers = given[person, at], values[at]
     _, label = np.unique(answers, return_inverse=True)
     if label.max() >= MOST_CLASSES:
         edges = np.quantile(answers, np.linspace(0, 1, MOST_CLASSES + 1)[1:-1])
         _, label = np.unique(np.searchsorted(edges, answers), return_inverse=True)
     spread = np.zeros((label.max() + 1, values.size))
-    np.add.at(spread, (label, np.searchsorted(values, answers)), 1)
-    return _Classes(label, spread / spread.sum(axis=1, keepdims=True))
+    np.add.at(spread, (label, at), weight)
+    return _Classes(label, spread / spread.sum(axis=1, keepdims=True), person, weight)
 
 
 def _class_shares(
-    pilot: list[dict[str, str | float]], label: NDArray[np.int64], others: list[dict[str, str | float]]
+    pilot: list[dict[str, str | float]], classes: _Classes, others: list[dict[str, str | float]]
 ) -> Floats:
     """The probability [m, c] of each class for `others`, whose features the regression has not seen."""
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    if label.max() == 0:
+    if classes.label.max() == 0:
         return np.ones((len(others), 1))
     columns = DictVectorizer(sparse=False)
-    model = LogisticRegression(C=RIDGE, max_iter=1000).fit(columns.fit_transform(pilot), label)
+    features = columns.fit_transform(pilot)[classes.person]
+    model = LogisticRegression(C=RIDGE, max_iter=1000).fit(
+        features, classes.label, sample_weight=classes.weight
+    )
     return np.asarray(model.predict_proba(columns.transform(others)), dtype=float)
 
 

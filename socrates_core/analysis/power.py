@@ -37,13 +37,35 @@ def power(
     return np.asarray(nctdtr(freedom, -shift, -limit) + wrong_side)
 
 
+def assurance(
+    n: Floats | float, *, mean: Floats | float, sd: float = 0.0, spread: float = 1.0, alpha: float = ALPHA
+) -> Floats:
+    """The chance [n] of a significant result in the direction of `mean`, upward where that is 0.
+
+    As `power`, without the results that are significant on the other side: a prediction that a wide range of effects is
+    possible must not count as success whatever comes out (Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason 2021,
+    The American Statistician 75).
+    """
+    people = np.asarray(n, dtype=float)
+    freedom, error = 2 * people - 2, spread * np.sqrt(2 / people)
+    widened = np.hypot(error, sd)
+    limit, shift = stdtrit(freedom, 1 - alpha / 2) * error / widened, np.abs(mean) / widened
+    return np.asarray(nctdtr(freedom, -shift, -limit))
+
+
 def sample_size(
     *, mean: float, sd: float = 0.0, spread: float = 1.0, target: float = TARGET, alpha: float = ALPHA
 ) -> int | None:
-    """The fewest people in each condition whose `power` reaches `target`; None where MAX_N do not."""
+    """The fewest people in each condition whose `assurance` reaches `target`; None where MAX_N do not.
+
+    More doubt never needs fewer people: where the target is below one half, at which a wider range of effects makes a
+    significant result likelier, the number is that of the effect for certain.
+    """
 
     def reaches(n: int) -> bool:
-        return float(power(n, mean=mean, sd=sd, spread=spread, alpha=alpha)) >= target
+        doubts = (sd, 0.0) if target < 0.5 else (sd,)
+        chances = (assurance(n, mean=mean, sd=doubt, spread=spread, alpha=alpha) for doubt in doubts)
+        return all(float(chance) >= target for chance in chances)
 
     if not reaches(MAX_N):
         return None

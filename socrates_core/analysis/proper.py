@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from socrates_core.analysis.fractions import memberships
 from socrates_core.analysis.metrics import accuracy
 from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.records import Floats
@@ -69,16 +69,16 @@ class Reliability:
 
 @dataclass(frozen=True)
 class _Matched:
-    """People with an answer and a forecast: rows [m, k] that sum to 1 and the position [m] of each answer."""
+    """People with an answer and a forecast: rows [m, k] that sum to 1, answers `human` [m] and what they count for.
+
+    `given` [m, k] is 1 for the answer's value; an answer between two values counts for both (`fractions`).
+    """
 
     values: Floats
     rows: Floats
-    position: NDArray[np.int64]
+    human: Floats
+    given: Floats
     n_dropped: int
-
-    @property
-    def human(self) -> Floats:
-        return self.values[self.position]
 
 
 def score_distributions(
@@ -86,15 +86,14 @@ def score_distributions(
 ) -> DistributionScore:
     """The scores of one cell's `probabilities` [n, k] over `values` [k], rising, beside answers `human` [n].
 
-    `valid_mass` [n] is the probability that the model gave to any answer of the scale. An answer that is none
-    of `values` is off the scale and leaves.
+    `valid_mass` [n] is the probability that the model gave to any answer of the scale. An answer outside the values
+    is off the scale and leaves; one between two of them has the scores of both, weighed as it counts for them.
     """
     found = _match(values, probabilities, human)
-    given = found.rows[np.arange(len(found.rows)), found.position]
-    squares = (found.rows**2).sum(axis=1) - 2 * given + 1
+    squares = (found.rows**2).sum(axis=1) - 2 * (found.given * found.rows).sum(axis=1) + 1
     medians = median_answers(found.rows, found.values)
     return DistributionScore(
-        log_score=_mean(np.log(np.maximum(given, FLOOR))),
+        log_score=_mean((found.given * np.log(np.maximum(found.rows, FLOOR))).sum(axis=1)),
         ranked_probability=_mean(_ranked_probability(found)),
         brier=_mean(squares),
         accuracy_median=accuracy(found.human, medians, clipped=False).value,
@@ -103,7 +102,7 @@ def score_distributions(
         accuracy_expected_clipped=_expected_accuracy(found, clipped=True),
         sd_ratio=_sd_ratio(found),
         valid_mass=_mean(valid_mass[np.isfinite(valid_mass)]),
-        n_floored=int((given < FLOOR).sum()),
+        n_floored=int(((found.given > 0) & (found.rows < FLOOR)).any(axis=1).sum()),
         n_rows=len(found.rows),
         n_dropped=found.n_dropped,
     )
@@ -128,7 +127,7 @@ def reliability(values: Floats, probabilities: Floats, human: Floats, *, n_bins:
     """
     found = _match(values, probabilities, human)
     said = np.minimum(np.cumsum(found.rows, axis=1)[:, :-1], 1).ravel()
-    happened = (found.human[:, None] <= found.values[:-1]).ravel()
+    happened = np.cumsum(found.given, axis=1)[:, :-1].ravel()
     weight = np.full(said.size, 1 / max(found.values.size - 1, 1))
     place = np.minimum((said * n_bins).astype(int), n_bins - 1)
 
@@ -151,9 +150,10 @@ def _match(values: Floats, probabilities: Floats, human: Floats) -> _Matched:
     if rows.shape != (answers.size, places.size):
         raise ValueError(f"a distribution over {places.size} values a person is needed: {rows.shape}")
     total = rows.sum(axis=1)
-    position = np.minimum(np.searchsorted(places, answers), places.size - 1)
-    usable = (places[position] == answers) & np.isfinite(total) & (total > 0)
-    return _Matched(places, rows[usable] / total[usable, None], position[usable], int((~usable).sum()))
+    given = memberships(answers, places)
+    usable = (given.sum(axis=1) > 0) & np.isfinite(total) & (total > 0)
+    shares = rows[usable] / total[usable, None]
+    return _Matched(places, shares, answers[usable], given[usable], int((~usable).sum()))
 
 
 def _mean(parts: Floats) -> float:
@@ -164,8 +164,11 @@ def _ranked_probability(found: _Matched) -> Floats:
     gaps = np.diff(found.values)
     if not gaps.size:
         return np.zeros(0)
-    missed = np.cumsum(found.rows, axis=1)[:, :-1] - (found.human[:, None] <= found.values[:-1])
-    return np.asarray(missed**2 @ gaps / gaps.sum(), dtype=float)
+    below = np.cumsum(found.given, axis=1)[:, :-1]
+    missed = np.cumsum(found.rows, axis=1)[:, :-1] - below
+    # The mean of (forecast - 1)^2 and (forecast - 0)^2, weighed by how much of the answer is below: 0 or 1 but for
+    # answers between two values, for which the last term is not 0.
+    return np.asarray((missed**2 + below * (1 - below)) @ gaps / gaps.sum(), dtype=float)
 
 
 def _expected_accuracy(found: _Matched, *, clipped: bool) -> float:

@@ -5,11 +5,12 @@ that cell do. Both are scored on the rest of the cell by the ranked probability 
 squared distance of cumulative shares, over the scale in shares of its range.
 
 That needs no drawing. Let F be the cumulative shares of all N people, M the simulation's, and let V and E sum
-F(1 - F) and (M - F)^2 over the scale. Averaged over every way to draw n of the N people without replacement, the
-drawn people miss the rest by V(N/n)(N/(N-n))/(N-1), the simulation by E + V(n/(N-n))/(N-1) (the variance of a mean
-drawn from a finite set; Cochran 1977, Sampling Techniques, ch. 2). The difference is A/n - B with
-A = V N/(N-1), what one person's answer misses by, and B = E - V/(N-1), what the simulation misses by without the luck
-of these N people. They are equal at n = A/B.
+F(1 - F) and (M - F)^2 over the scale (F(1 - F) is the variance of one person's cumulative share; where answers lie
+between two values and count for both, that variance takes its place). Averaged over every way to draw n of the N people
+without replacement, the drawn people miss the rest by V(N/n)(N/(N-n))/(N-1), the simulation by E + V(n/(N-n))/(N-1)
+(the variance of a mean drawn from a finite set; Cochran 1977, Sampling Techniques, ch. 2). The difference is A/n - B
+with A = V N/(N-1), what one person's answer misses by, and B = E - V/(N-1), what the simulation misses by without the
+luck of these N people. They are equal at n = A/B.
 """
 
 import math
@@ -23,6 +24,7 @@ from scipy.special import stdtrit
 
 from socrates_core.analysis.bootstrap import MIN_STUDIES, bootstrap, ratio
 from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
 
 LEAST = 2  # the smallest pilot that is told apart
@@ -112,14 +114,17 @@ def cell_errors(cell: PredictedCell) -> tuple[float, float]:
     """A and B, as this file begins, of one cell with two answers or more: a person's error and the model's."""
     gaps = np.diff(cell.values) / np.ptp(cell.values)
     n = cell.human.size
-    people = (cell.human[:, None] <= cell.values[:-1]).mean(axis=0)
+    below = np.cumsum(memberships(cell.human, cell.values), axis=1)[:, :-1]
+    people = below.mean(axis=0)
     predicted = np.cumsum(cell.predicted)[:-1] / cell.predicted.sum()
-    spread = float(gaps @ (people * (1 - people)))
+    spread = float(
+        gaps @ (below**2).mean(axis=0) - gaps @ people**2
+    )  # F(1 - F) where nobody is between two values
     return spread * n / (n - 1), float(gaps @ (predicted - people) ** 2) - spread / (n - 1)
 
 
 def _on_scale(cell: PredictedCell) -> PredictedCell:
-    kept = np.isin(cell.human, cell.values)
+    kept = memberships(cell.human, cell.values).sum(axis=1) > 0
     return PredictedCell(cell.values, cell.predicted, cell.human[kept], cell.participants[kept])
 
 

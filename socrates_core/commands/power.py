@@ -16,6 +16,7 @@ from socrates_core.simulation.planning import (
     find_effect,
     plan,
     spread_of,
+    why_doubted,
     why_uncalibrated,
 )
 from socrates_core.simulation.results import load_run
@@ -38,6 +39,10 @@ def power(
     guess_sd: Annotated[
         float, typer.Option(help="How uncertain that guess is, as a standard deviation.")
     ] = 0.0,
+    smallest: Annotated[
+        float | None,
+        typer.Option(help="The smallest effect that would matter to you, in the same units; required."),
+    ] = None,
     spread: Annotated[
         float | None,
         typer.Option(help="Standard deviation of answers inside a condition, instead of the run's."),
@@ -53,24 +58,30 @@ def power(
 ) -> None:
     """Plan an experiment: people needed, smallest effect found, errors of sign and size, which conditions to field."""
     told: dict[str, Any] = {}
+    if smallest is None:
+        raise UserError(
+            "Give --smallest: the smallest effect that would matter to you. The sample size starts from it, and not "
+            "from what a model predicts."
+        )
     if not run_id:
         if guess is None:
             raise UserError("Nothing to plan for: name a run, or give your own --guess of the effect.")
         unit = "standard deviations (Cohen's d)" if spread is None else "scale points"
         return _show(
-            plan(Belief(guess, guess_sd, spread or 1.0, guess, unit), n=n, target=target), told, as_json
+            plan(Belief(guess, guess_sd, spread or 1.0, smallest, unit), n=n, target=target), told, as_json
         )
     run = load_run(run_id)
     effect = find_effect(run, outcome, condition)
     found = spread_of(run, effect.outcome)
     value = found.value if spread is None else spread
-    belief = calibrated_belief(effect, spread=value, guess=guess)
+    belief = calibrated_belief(run, effect, spread=value, smallest=smallest)
     reason = why_uncalibrated(run, effect)
+    if guess is not None:
+        belief = Belief(guess, guess_sd, value, smallest)
     if belief is None:
-        if guess is None:
-            raise UserError(f"There is no calibrated effect to plan for. {reason} Or give your own --guess.")
-        belief = Belief(guess, guess_sd, value, guess)
+        raise UserError(f"There is no calibrated effect to plan for. {reason} Or give your own --guess.")
     arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)
+    arms = arms.iloc[:0] if why_doubted(run) else arms
     told = {
         "run_id": run_id, "outcome": effect.outcome, "condition": effect.condition, "reference": effect.reference,
         "calibration": reason or str(run.calibration),
@@ -87,10 +98,12 @@ def _show(found: Plan, told: dict[str, Any], as_json: bool) -> None:
     if told:
         print(f"{told['outcome']}: {told['condition']} against {told['reference']}\n{told['calibration']}")
         print(f"Standard deviation of answers: {told['spread']}")
-    print(f"Effect {belief.mean:.3g}, give or take {belief.sd:.3g} {belief.unit}; guess {belief.guess:.3g}\n")
+    if not belief.doubted:
+        print(f"Expected effect {belief.mean:.3g}, give or take {belief.sd:.3g} {belief.unit}")
+    print(f"Smallest effect that would matter: {belief.smallest:.3g} {belief.unit}\n")
     for name, sentence in found.sentences().items():
         print(f"{name}: {sentence}")
     if told.get("arms"):
-        print("\nWhich conditions to field beside the reference; regret in scale points")
+        print("\nWhich conditions to field next to the reference; regret in scale points")
         rows = [{**row, "conditions": ", ".join(row["conditions"])} for row in told["arms"]]
         print_table(rows, list(rows[0]), "")

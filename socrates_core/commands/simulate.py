@@ -15,6 +15,7 @@ from socrates_core.files import write_parquet
 from socrates_core.jobs.launch import see_to_worker
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job, read_job
+from socrates_core.panels import profiles_sentence
 from socrates_core.prompts import SYSTEM
 from socrates_core.records import Decoding, Precision, Prompt, Question
 from socrates_core.reporting.folder import write_report
@@ -275,6 +276,9 @@ def run(
         print(
             f"Not finished: {found.manifest['n_answered']} of {found.manifest['n_cells']} answers are there."
         )
+    for sentence in (found.people_sentence, profiles_sentence(found.spec.people)):
+        if sentence:
+            print(sentence)
     columns = ["outcome_name", "condition_name", "n", "mean", "sd", "valid_mass"]
     columns += ["human_n", "human_mean", "w_observed"]
     print_table([cell.as_dict() for cell in found.cells], columns, "The run has no answers yet.")

@@ -48,7 +48,30 @@ def study(
     )
     print("\nEffects against the reference, with 95% intervals")
     columns = ["outcome", "condition", "reference", "difference", "low", "high", "n", "n_reference"]
-    print_table(overview["effects"], columns, "The study has one condition, so there is nothing to compare.")
+    print_table(
+        overview["effects"],
+        columns,
+        "No difference of means: one condition, or nothing that can be compared.",
+    )
+    for note in dict.fromkeys(effect["note"] for effect in overview["effects"] if effect["note"]):
+        print(note)
+    if overview["option_effects"]:
+        print("\nShares of options without an order, condition minus reference, in percentage points")
+        options = [
+            {
+                "outcome": each["outcome"],
+                "condition": each["condition"],
+                "option": option["label"] or option["value"],
+                **{name: f"{100 * option[name]:.1f}" for name in ("difference", "low", "high")},
+            }
+            for each in overview["option_effects"]
+            for option in each["options"]
+        ]
+        print_table(options, list(options[0]), "")
+    for each in overview["not_compared"]:
+        print(
+            f"{each['outcome']}: {each['condition']} is not compared with {each['reference']}. {each['reason']}"
+        )
     for note in overview["notes"]:
         print(f"- {note}")
 

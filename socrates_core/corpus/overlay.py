@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import read_json, read_parquet
 from socrates_core.records import Scale
+from socrates_core.scales.order import is_ordered
 
 FORMAT = "socrates-scales"
 VERSION = 1
@@ -132,7 +133,7 @@ def _row(scale: Scale) -> dict[str, Any]:
     values = np.asarray(scale.values, dtype=float)
     return {
         "scale": json.dumps(scale.as_dict(), ensure_ascii=False), "unread": False,
-        "whole": bool(np.all(values == np.round(values))), "step": float(scale.step),
+        "whole": is_ordered(scale) and bool(np.all(values == np.round(values))), "step": float(scale.step),
         "first": float(values[0]) if values.size else None, "last": float(values[-1]) if values.size else None,
         "listed": values.tolist() if scale.kind == "enum_labels" else [],
     }  # fmt: skip

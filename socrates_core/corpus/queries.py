@@ -8,17 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from socrates_core.analysis.fractions import memberships
 from socrates_core.corpus.filters import Filters, as_condition
 from socrates_core.corpus.frozen import frozen_stamp, without_frozen
 from socrates_core.corpus.overlay import by_hand, lay_over
 from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS, judged
 from socrates_core.errors import UserError, unknown
-from socrates_core.records import DEMOGRAPHICS, Participant, Scale, Stimulus
+from socrates_core.records import DEMOGRAPHICS, Floats, Participant, Scale, Stimulus
+
+Ints = NDArray[np.int64]
 
 OPEN = Scale("open_integer")
 _JUDGED = ("notes", "flags", "n_off_scale", "scale_kinds")
+# An answer on its scale as it was given, empty off the scale. `value` is the nearest value of the scale: the same, but
+# for fractions of whole numbers and for rounding in the ninth decimal, which is no fraction.
+ANSWER = "CASE WHEN abs(response - value) > 1e-8 THEN response ELSE value END"
 MOST_PARTS = 30
 MOST_TEXTS = 200
 # `asked` is a study's stimuli with the `part` of the outcome that each asks about: its question where the outcome is a
@@ -132,12 +140,17 @@ class Corpus:
         return [Stimulus(**{**row, "scale": OPEN}) for row in rows]
 
     def counts(self, study_id: str) -> pd.DataFrame:
-        """How many people gave each on-scale answer: stimulus_id, value, n."""
-        return self._ask(
-            "SELECT stimulus_id, value, count(*)::INTEGER AS n FROM read_parquet($responses) "
+        """How many people gave each on-scale answer: stimulus_id, value, n.
+
+        An answer between two values counts for both in proportion, so `n` may be no whole number.
+        """
+        counted = self._ask(
+            f"SELECT stimulus_id, scale, {ANSWER} AS value, count(*)::INTEGER AS n FROM read_parquet($responses) r "
+            "JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) "
             "WHERE study_id = $study AND value IS NOT NULL GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
+        return _split(counted)[["stimulus_id", "value", "n"]]
 
     def off_scale(self, study_id: str) -> pd.DataFrame:
         """How many responses lie off their scale: stimulus_id, n; a row only where there are some."""
@@ -192,6 +205,13 @@ class Corpus:
             study=self.study(study_id).study_id,
         )
 
+    def parts(self, study_id: str) -> dict[int, str]:
+        """By stimulus the question of a battery that it asks, empty where its task is one question."""
+        rows = self._rows(
+            f"{_ASKED} SELECT stimulus_id, part FROM asked", study=self.study(study_id).study_id
+        )
+        return {int(row["stimulus_id"]): str(row["part"]) for row in rows}
+
     def passages(self) -> list[tuple[str, str, str]]:
         """Every different text of every study: study_id, what it is ("condition", "text", ...), the text.
 
@@ -214,34 +234,42 @@ class Corpus:
     def tallies(self, study_id: str, field: str | None = None) -> pd.DataFrame:
         """How many gave each answer: condition_num, task_num, part, scale, value (NaN off the scale), n.
 
-        With a demographic `field` also `group`, the field's value (missing where a person did not say). Raises
-        UserError for an unknown field.
+        An answer between two values counts for both in proportion. With a demographic `field` also `group`, the
+        field's value (missing where a person did not say). Raises UserError for an unknown field.
         """
         if field is not None and field not in DEMOGRAPHICS:
             raise unknown("demographic field", field, DEMOGRAPHICS)
         group = "" if field is None else f'{field} AS "group", '
         told = "" if field is None else '"group", '
         people = "" if field is None else "JOIN read_parquet($participants) p USING (study_id, participant) "
-        return self._ask(
+        counted = self._ask(
             f"{_ASKED} SELECT condition_num, task_num, part, scale, {told}value, sum(n)::INTEGER AS n FROM ("
-            f"SELECT stimulus_id, {group}value, count(*) AS n FROM read_parquet($responses) r {people}"
+            f"SELECT stimulus_id, {group}{ANSWER} AS value, count(*) AS n FROM read_parquet($responses) r {people}"
             "WHERE r.study_id = $study GROUP BY ALL) JOIN asked USING (stimulus_id) GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
+        return _split(counted)
 
     def person_means(self, study_id: str) -> pd.DataFrame:
         """One answer a person for each condition, task and part: the mean of their answers on the scale.
 
-        Columns condition_num, task_num, part, participants [n] in order and responses [n] (as observed).
+        Columns condition_num, task_num, part, participants [n] in order, responses [n] (as observed) and positions
+        [n]: the mean place of the same answers on their own scales, 0 the lowest value and 1 the highest, NaN where a
+        scale has no ends.
         """
-        return self._ask(
-            f"{_ASKED} SELECT condition_num, task_num, part, list(participant ORDER BY participant) AS participants, "
-            "list(response ORDER BY participant) AS responses FROM ("
-            "SELECT condition_num, task_num, part, participant, avg(response) AS response "
+        rows = self._rows(
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, list(participant ORDER BY participant) AS people, "
+            "list(total ORDER BY participant) AS totals, list(n ORDER BY participant) AS n FROM ("
+            "SELECT condition_num, task_num, part, scale, participant, sum(response) AS total, count(*) AS n "
             "FROM read_parquet($responses) r JOIN asked USING (stimulus_id) "
-            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL) GROUP BY ALL",
+            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL) GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
+        by_item: dict[tuple[int, int, str], list[dict[str, Any]]] = {}
+        for row in rows:
+            by_item.setdefault((row["condition_num"], row["task_num"], row["part"]), []).append(row)
+        columns = ["condition_num", "task_num", "part", "participants", "responses", "positions"]
+        return pd.DataFrame([(*key, *_means(parts)) for key, parts in by_item.items()], columns=columns)
 
     def participants(
         self, study_ids: Sequence[str] | None = None, filters: Filters | None = None
@@ -311,6 +339,46 @@ class Corpus:
             return _database().cursor().execute(sql, {**files, **bound})
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise damaged(self.name, str(error).splitlines()[0]) from error
+
+
+def _split(counted: pd.DataFrame) -> pd.DataFrame:
+    """Counted answers (columns scale, value, n and any others) with fractions split between neighbouring values."""
+    parts, whole = [], np.ones(len(counted), dtype=bool)
+    for text, places in counted.groupby("scale").indices.items():
+        at = np.asarray(places, dtype=np.int64)
+        values = np.asarray(read_scale(str(text)).values, dtype=float)
+        given = counted["value"].to_numpy(dtype=float)[at]
+        between = at[np.isfinite(given) & ~np.isin(given, values)] if values.size else at[:0]
+        if between.size:
+            whole[between] = False
+            rows, column = np.nonzero(
+                shares := memberships(counted["value"].to_numpy(dtype=float)[between], values)
+            )
+            split = counted.iloc[between[rows]]
+            parts.append(split.assign(value=values[column], n=split["n"] * shares[rows, column]))
+    if not parts:
+        return counted
+    columns = [name for name in counted.columns if name != "n"]
+    together = pd.concat([counted[whole], *parts])
+    return together.groupby(columns, dropna=False, sort=True)["n"].sum().reset_index()
+
+
+def _means(rows: list[dict[str, Any]]) -> tuple[Ints, Floats, Floats]:
+    """The people of one item, in order, with the means of their answers and of the places of these, over scales."""
+    n, totals = (
+        np.concatenate([np.asarray(row[name], dtype=float) for row in rows]) for name in ("n", "totals")
+    )
+    places = []
+    for row in rows:
+        values = read_scale(row["scale"]).values
+        low, span = (float(values[0]), float(values[-1] - values[0])) if len(values) > 1 else (np.nan, np.nan)
+        places.append(
+            (np.asarray(row["totals"], dtype=float) - low * np.asarray(row["n"], dtype=float)) / span
+        )
+    everyone = np.concatenate([np.asarray(row["people"], dtype=np.int64) for row in rows])
+    people, at = np.unique(everyone, return_inverse=True)
+    answers = np.bincount(at, n)
+    return people, np.bincount(at, totals) / answers, np.bincount(at, np.concatenate(places)) / answers
 
 
 @lru_cache(maxsize=256)

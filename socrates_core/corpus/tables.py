@@ -11,6 +11,7 @@ import pyarrow as pa
 from socrates_core.corpus.flags import find_flags
 from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Floats, Scale
+from socrates_core.scales.order import is_ordered
 
 WORDINGS = ("instrument", "partly", "rebuilt")
 DESIGNS = ("between", "within", "mixed")
@@ -58,15 +59,16 @@ def scale_text(scale: Scale) -> str:
 
 
 def on_scale(responses: Floats, scale: Scale) -> Floats:
-    """What each response [n] is as an answer on the scale; NaN where it lies off the scale.
+    """The value of the scale that each response [n] is nearest to; NaN where it lies off the scale.
 
-    On a scale of whole numbers a fraction (an item mean) is rounded, halves upwards; an open scale
-    takes every response as it is.
+    On an ordered scale of whole numbers a fraction (an item mean) is near the next whole number, halves upwards; an
+    open scale takes every response as it is. Whatever is counted or averaged uses the responses themselves
+    (`analysis.fractions`), since rounding shifts means.
     """
     allowed = np.asarray(scale.values, dtype=float)
     if not allowed.size:
         return responses
-    whole = bool(np.all(allowed == np.round(allowed)))
+    whole = is_ordered(scale) and bool(np.all(allowed == np.round(allowed)))
     nearest = np.floor(responses + 0.5) if whole else np.round(responses, 9)
     inside = (responses >= allowed.min()) & (responses <= allowed.max()) & np.isin(nearest, allowed)
     return np.where(inside, nearest, np.nan)

@@ -1,5 +1,6 @@
 """What is still wrong with a draft, as sentences that stand beside the field they speak of."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from socrates_core.records import DEMOGRAPHICS
 from socrates_core.scales import check_scale
 
 MAX_PANEL = 100_000
+_EXAMPLES = {"gender": "Female 0.5; Male 0.5", "age": "25 0.3; 45 0.4; 65 0.3"}
+_HOLDS_SHARES = re.compile(r"\s\d*[.]?\d+%?\s*[,;\n]\s*\S")  # two shares that were read as one value
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,17 @@ def _panel(panel: PanelSpec) -> Iterator[Problem]:
                 "panel.describe", "Describe at least one field, for example gender: Female 0.5, Male 0.5."
             )
         for field, shares in panel.describe.items():
-            total = sum(shares.values())
-            if not shares or min(shares.values()) < 0 or not abs(total - 1) <= 0.005:
+            total, example = sum(shares.values()), _EXAMPLES.get(field, "first value 0.5; second value 0.5")
+            unread = [value for value, share in shares.items() if not share or _HOLDS_SHARES.search(value)]
+            if unread:
+                yield Problem(
+                    "panel.describe",
+                    f"The share of {unread[0]!r} ({field}) was not understood. Write a value and its share, then a "
+                    f"semicolon, for example: {example}. Remove a value that nobody has.",
+                )
+            elif not shares or min(shares.values()) < 0 or not abs(total - 1) <= 0.005:
                 yield Problem(
                     "panel.describe",
                     f"The shares of {field!r} add up to {total:g}; they must be 0 or more "
-                    "and add up to 1. Write for example: Female 0.5; Male 0.5.",
+                    f"and add up to 1. Write for example: {example}.",
                 )

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from socrates_core.errors import UserError, quoted
 from socrates_core.files import digest
@@ -23,13 +31,23 @@ class _Spec(BaseModel):
 
 
 class ScaleSpec(_Spec):
-    """A scale as a mapping; in a file its instruction text does as well."""
+    """A scale as a mapping; in a file its instruction text does as well.
+
+    `ordered` false says that the options have no order, so that they get no mean; None leaves that to their labels.
+    """
 
     kind: ScaleKind = "range"
     low: Number | None = 1
     high: Number | None = 7
     step: Number = 1
     labels: dict[Number, str] = Field(default_factory=dict)
+    ordered: bool | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unsaid_order(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`ordered` is written only where it was said, so that digests of stored drafts stay what they are."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "ordered" or value is not None}
 
     @model_validator(mode="before")
     @classmethod
@@ -43,12 +61,17 @@ class ScaleSpec(_Spec):
         low, high = self.low, self.high
         if self.kind == "enum_labels" and self.labels:
             low, high = min(self.labels), max(self.labels)
-        return Scale(self.kind, low, high, self.step, tuple(sorted(self.labels.items())))
+        return Scale(self.kind, low, high, self.step, tuple(sorted(self.labels.items())), self.ordered)
 
     @staticmethod
     def of(scale: Scale) -> "ScaleSpec":
         return ScaleSpec(
-            kind=scale.kind, low=scale.low, high=scale.high, step=scale.step, labels=dict(scale.labels)
+            kind=scale.kind,
+            low=scale.low,
+            high=scale.high,
+            step=scale.step,
+            labels=dict(scale.labels),
+            ordered=scale.ordered,
         )
 
 

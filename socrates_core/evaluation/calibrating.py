@@ -220,7 +220,7 @@ def _sd_ratios(corpus: Corpus, rows: pd.DataFrame) -> dict[str, float]:
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for cell in cells_of(corpus, rows):
         answered = cell.human[np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)]
-        if not cell.is_drawn and answered.size > 1:
+        if cell.is_ordered and not cell.is_drawn and answered.size > 1:
             predicted = moments(mean_distribution(cell.probabilities), cell.values).sd
             spans = float(np.ptp(cell.values)) ** 2 or math.nan
             variances = predicted**2 / spans, float(answered.var(ddof=1)) / spans

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from socrates_core.analysis.fractions import memberships
 from socrates_core.corpus.queries import Corpus
 from socrates_core.evaluation.rows import CELL
 from socrates_core.records import Floats, Scale, Stimulus
+from socrates_core.scales.order import is_ordered
 
 Ints = NDArray[np.int64]
 
@@ -18,9 +20,10 @@ class EvaluatedCell:
     """The people of one condition who answered one item on one scale, row by row.
 
     `part` is the item's question where the outcome is a battery. `response` [n] are answers as observed, `human` [n]
-    the same on the scale, NaN off it. `probabilities` [n, k] is what was predicted for each over the scale's values
-    and `drawn` [n] one draw from it, NaN where there is no prediction; `valid_mass` [n]. Where answers are drawn,
-    the scale lists every number that was drawn or given, and `is_drawn` says so.
+    the same on the scale, NaN off it; an item mean lies between two values of the scale. `probabilities` [n, k] is
+    what was predicted for each over the scale's values and `drawn` [n] one draw from it, NaN where there is no
+    prediction; `valid_mass` [n]. Where answers are drawn, the scale lists every number that was drawn or given, and
+    `is_drawn` says so.
     """
 
     study_id: str
@@ -43,6 +46,11 @@ class EvaluatedCell:
         return np.array(self.scale.values, dtype=float)
 
     @property
+    def is_ordered(self) -> bool:
+        """False where the options have no order, so that there are no means and no distances."""
+        return is_ordered(self.scale)
+
+    @property
     def n_off_scale(self) -> int:
         return int(np.isnan(self.human).sum())
 
@@ -57,8 +65,8 @@ class EvaluatedCell:
 
     @property
     def counts(self) -> Floats:
-        """How many people gave each value [k]."""
-        return np.array([np.sum(self.human == value) for value in self.values], dtype=float)
+        """How many people gave each value [k]; who lies between two counts for both in proportion."""
+        return np.asarray(memberships(self.human, self.values).sum(axis=0), dtype=float)
 
 
 def cells_of(corpus: Corpus, rows: pd.DataFrame) -> list[EvaluatedCell]:
@@ -76,7 +84,10 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
     first = rows.iloc[0]
     scale, drawn = stimulus.scale, stimulus.scale.is_drawn
     if drawn:
-        numbers = [*rows["value"].dropna(), *(value for row in rows["values"].dropna() for value in row)]
+        numbers = [
+            *answers_on_scale(rows).dropna(),
+            *(value for row in rows["values"].dropna() for value in row),
+        ]
         scale = Scale("enum_labels", labels=tuple((float(value), "") for value in np.unique(numbers)))
     values = np.array(scale.values, dtype=float)
     named, part = stimulus.outcome_name, str(first["part"])
@@ -85,10 +96,17 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
         study_id=str(first["study_id"]), condition_num=int(first["condition_num"]),
         task_num=int(first["task_num"]), part=part, condition=stimulus.condition_name, outcome=named, scale=scale,
         participants=rows["participant"].to_numpy(dtype=np.int64),
-        response=rows["response"].to_numpy(dtype=float), human=rows["value"].to_numpy(dtype=float),
+        response=rows["response"].to_numpy(dtype=float), human=np.asarray(answers_on_scale(rows), dtype=float),
         probabilities=_spread(rows, values), drawn=rows["drawn"].to_numpy(dtype=float),
         valid_mass=rows["valid_mass"].to_numpy(dtype=float), is_drawn=drawn,
     )  # fmt: skip
+
+
+def answers_on_scale(rows: pd.DataFrame) -> "pd.Series[float]":
+    """The answers as they were given, from the columns response and value, NaN off the scale; as `queries.ANSWER`."""
+    value = rows["value"].astype(float)
+    is_fraction = (rows["response"] - value).abs() > 1e-8
+    return value.where(~is_fraction, rows["response"])
 
 
 def _spread(rows: pd.DataFrame, values: Floats) -> Floats:

@@ -27,7 +27,7 @@ from socrates_core.evaluation.cells import EvaluatedCell, cells_of
 from socrates_core.evaluation.effects import effects_table
 from socrates_core.evaluation.predictors import Predictor, baselines, model_predictor
 from socrates_core.evaluation.results import Evaluation
-from socrates_core.evaluation.scores import Summary, score_cells, summarise, summarise_halves
+from socrates_core.evaluation.scores import Summary, score_cells, summarise, summarise_people
 from socrates_core.seen.record import seen_of
 from socrates_core.seen.status import HEADLINE, statuses
 
@@ -84,9 +84,9 @@ class Comparison:
 
     @cached_property
     def summaries(self) -> list[Summary]:
-        """Every measure of every model, baseline and of people's halves, in that order."""
+        """Every measure of every model, baseline, of people's halves and of the oracle, in that order."""
         found = [summarise(cells, predictor, seed=SEED) for cells, predictor in self.predictors]
-        return [*found, summarise_halves(self.cells[0], seed=SEED)]
+        return [*found, *summarise_people(self.cells[0], seed=SEED)]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -150,7 +150,7 @@ class Comparison:
                 cell.human, cell.probabilities, cell.values,
             )
             for cell in cells
-            if not cell.is_drawn
+            if cell.is_ordered and not cell.is_drawn
         ]  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -237,7 +237,8 @@ def effect_pairs(effects: pd.DataFrame) -> EffectPairs:
 
 
 def _worth(cells: Sequence[EvaluatedCell]) -> Worth:
-    answered = [(cell, np.isfinite(cell.probabilities).all(axis=1)) for cell in cells]
+    ordered = [cell for cell in cells if cell.is_ordered]
+    answered = [(cell, np.isfinite(cell.probabilities).all(axis=1)) for cell in ordered]
     pieces = [
         (cell.study_id, PredictedCell(
             cell.values, mean_distribution(cell.probabilities), cell.human[there], cell.participants[there]

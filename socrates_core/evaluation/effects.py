@@ -16,8 +16,8 @@ class _Mean(NamedTuple):
 
 
 COLUMNS = [
-    "study_id", "task_num", "part", "outcome", "condition_num", "condition", "reference_num", "reference", "span",
-    "human", "human_se", "n_human", "predicted", "n_predicted",
+    "study_id", "task_num", "part", "outcome", "condition_num", "condition", "reference_num", "reference", "basis",
+    "span", "human", "human_se", "n_human", "predicted", "n_predicted",
 ]  # fmt: skip
 
 
@@ -25,24 +25,34 @@ def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
     """A row an item and condition against the study's reference, where both conditions were answered.
 
     `human` is the difference in means of everybody in the corpus and `human_se` its standard error, `predicted` the
-    difference of the mean predicted answers of the people asked; all are shares of the item's range `span`.
+    difference of the mean predicted answers of the people asked; all are shares of the item's range. `basis` is that of
+    `studies.HumanEffect`, and `span` the range of the answers compared: 1 where they are places on their scales. An
+    item without an order has no means and no row, nor has one whose scales differ where answers were drawn.
     """
-    told = rows.dropna(subset=["mean"])
-    found = [row for study, own in told.groupby("study_id") for row in _of_study(corpus, str(study), own)]
+    answered = rows.dropna(subset=["mean"])
+    found = [row for study, own in answered.groupby("study_id") for row in _of_study(corpus, str(study), own)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
 def _of_study(corpus: Corpus, study: str, answered: pd.DataFrame) -> list[dict[str, Any]]:
+    scales = {each.stimulus_id: each.scale for each in corpus.stimuli(study)}
+    ends = {n: (scale.values[0], scale.values[-1]) for n, scale in scales.items() if len(scale.values) > 1}
+    low, high = (answered["stimulus_id"].map({n: each[at] for n, each in ends.items()}) for at in (0, 1))
+    drawn = {n for n, scale in scales.items() if scale.is_drawn}
+    cells = ["condition_num", "task_num", "part"]
+    placed = answered.assign(place=(answered["mean"] - low) / (high - low))
+    listed = placed[~placed["stimulus_id"].isin(drawn)]
     means = {
-        key: _Mean(float(cell.mean()), len(cell))
-        for key, cell in answered.groupby(["condition_num", "task_num", "part"])["mean"]
+        basis: {key: _Mean(float(cell.mean()), len(cell)) for key, cell in table.groupby(cells)[column]}
+        for basis, table, column in (("answers", placed, "mean"), ("positions", listed, "place"))
     }
     reference = reference_of(corpus.study(study), read_outline(corpus, study).conditions)
     return [
-        _row(study, reference, each, means)
+        _row(study, reference, each, means[each.basis])
         for each in human_effects(corpus, study)
         if each.span
-        and {(n, each.task_num, each.part) for n in (each.condition_num, reference)} <= means.keys()
+        and {(n, each.task_num, each.part) for n in (each.condition_num, reference)}
+        <= means[each.basis].keys()
     ]
 
 
@@ -53,7 +63,7 @@ def _row(study: str, reference: int, effect: HumanEffect, means: Mapping[Any, _M
     return {
         "study_id": study, "task_num": effect.task_num, "part": effect.part, "outcome": effect.outcome,
         "condition_num": effect.condition_num, "condition": effect.condition, "reference_num": reference,
-        "reference": effect.reference, "span": span, "human": effect.effect.difference / span,
+        "reference": effect.reference, "basis": effect.basis, "span": span, "human": effect.effect.difference / span,
         "human_se": effect.effect.se / span, "n_human": effect.effect.n + effect.effect.n_reference,
         "predicted": (treated.mean - base.mean) / span,
         "n_predicted": treated.n + base.n,

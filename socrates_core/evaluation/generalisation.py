@@ -16,7 +16,7 @@ from socrates_core.errors import UserError
 from socrates_core.evaluation.comparison import SEED, Comparison
 from socrates_core.evaluation.predictors import guesses, model_predictor
 from socrates_core.evaluation.results import Evaluation, complete_specs, load_evaluation
-from socrates_core.evaluation.scores import Summary, summarise, summarise_halves
+from socrates_core.evaluation.scores import Summary, summarise, summarise_people
 from socrates_core.evaluation.spec import CAP, EvaluationSpec, plan_evaluation
 from socrates_core.evaluation.submission import submit_evaluation
 from socrates_core.finetuning.library import Trained, lineage
@@ -32,7 +32,7 @@ STATED, OBSERVED = "wasserstein_exact_stated", "wasserstein_observed"
 TOLD = (STATED, OBSERVED, "wasserstein_exact_observed", "accuracy_draw", "log_score", "valid_mass")
 IMPROVED = {"improvement": STATED, "improvement_observed": OBSERVED}
 ROLES = ("base", "finetuned", "baseline")
-BESIDE = ("uniform", "condition-blind", "half-sample")
+BESIDE = ("uniform", "condition-blind", "half-sample", "oracle")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     }
     beside = [each for each in guesses(asked[0], seed=SEED) if each.name in BESIDE]
     summaries |= {each.name: summarise(asked[0], each, seed=SEED) for each in beside}
-    summaries["half-sample"] = summarise_halves(asked[0], seed=SEED)
+    summaries |= {each.name: each for each in summarise_people(asked[0], seed=SEED)}
     base = summaries[comparison.names[0]]
     for name in (*comparison.names, *BESIDE):
         own = summaries[name]

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.fractions import memberships
 from socrates_core.analysis.metrics import accuracy, exact_wasserstein
 from socrates_core.corpus.queries import Corpus
 from socrates_core.records import Floats
@@ -34,7 +35,7 @@ def cell_distances(
         said = [probabilities[place] for place in own["place"] if probabilities[place] is not None]
         answers: Floats = given.get_group((study, stimulus)).to_numpy()
         scale = values[study, stimulus]
-        counts = (answers[:, None] == scale).sum(axis=0).astype(float)
+        counts = memberships(answers, scale).sum(axis=0)
         shares = np.mean(said, axis=0) if said else np.full(len(scale), np.nan)
         found.append({
             "study_id": study, "stimulus_id": stimulus, "n_asked": len(said), "n_people": len(answers),

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from socrates_core.analysis.baselines import condition_blind, majority, uniform
+from socrates_core.analysis.baselines import condition_blind, majority, pooled, uniform
 from socrates_core.analysis.metrics import draw_answers
 from socrates_core.analysis.pilot import draw_pilot, predict_from_pilot
 from socrates_core.corpus.queries import Corpus
@@ -44,14 +44,17 @@ def baselines(corpus: Corpus, cells: Sequence[EvaluatedCell], *, seed: int) -> l
 
 
 def guesses(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
-    """Uniform, condition-blind and majority, one distribution a cell."""
+    """Uniform, condition-blind, pooled and majority, one distribution a cell.
+
+    Condition-blind and majority know the other conditions that asked the same question on the same scale, and nothing
+    where there are none. Pooled is the published condition-blind row, which knows the cell's own people too.
+    """
     counts = _counts_by_item(cells)
-    blind = [condition_blind(np.array([*counts[_scaled(c)].values()])) for c in cells]
-    common = [_majority(counts[_scaled(cell)], cell.condition_num) for cell in cells]
     alike = {
         "uniform": [uniform(len(cell.values)) for cell in cells],
-        "condition-blind": blind,
-        "majority": common,
+        "condition-blind": [condition_blind(*told) for told in counts],
+        "pooled": [pooled(told) for told, _ in counts],
+        "majority": [majority(*told) for told in counts],
     }
     return [
         _predictor(
@@ -74,15 +77,14 @@ def _scaled(cell: EvaluatedCell) -> tuple[object, ...]:
     return (*cell.item, cell.scale)
 
 
-def _counts_by_item(cells: Sequence[EvaluatedCell]) -> dict[tuple[object, ...], dict[int, Floats]]:
-    counts: dict[tuple[object, ...], dict[int, Floats]] = {}
+def _counts_by_item(cells: Sequence[EvaluatedCell]) -> list[tuple[Floats, int]]:
+    """For each cell the counts [c, k] of the conditions that asked its item on its scale, and its own row there."""
+    pools: dict[tuple[object, ...], list[EvaluatedCell]] = {}
     for cell in cells:
-        counts.setdefault(_scaled(cell), {})[cell.condition_num] = cell.counts
-    return counts
-
-
-def _majority(counts: dict[int, Floats], condition: int) -> Floats:
-    return majority(np.array([*counts.values()]), list(counts).index(condition))
+        pools.setdefault(_scaled(cell), []).append(cell)
+    counts = {key: np.array([cell.counts for cell in own]) for key, own in pools.items()}
+    conditions = {key: [cell.condition_num for cell in own] for key, own in pools.items()}
+    return [(counts[_scaled(cell)], conditions[_scaled(cell)].index(cell.condition_num)) for cell in cells]
 
 
 def _pilot(corpus: Corpus, cells: Sequence[EvaluatedCell], seed: int) -> list[Floats]:

@@ -15,10 +15,12 @@ from socrates_core.evaluation.cells import EvaluatedCell, Ints
 from socrates_core.evaluation.comparison import SEED, grouped
 from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
 from socrates_core.reporting.tables import Column, DataTable
+from socrates_core.studies import PERSON_MEANS
 
 ALIKE = (
     "uniform",
     "condition-blind",
+    "pooled",
     "majority",
 )  # baselines that the scripts work out from people's answers
 _Given = dict[tuple[int, int, str], dict[int, float]]  # by condition, task and part: each person's answer
@@ -50,13 +52,14 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
             **WHERE, "study_id": Column("its id in the corpus"), "title": Column("its title"),
             "n_left_out": Column("rows left out, which a model saw in training", "rows"),
         }),
-        DataTable("predictors", "models, then baselines, then people's halves", _predictors(reported), {
+        DataTable("predictors", "models, then baselines, then people's halves and the oracle", _predictors(reported), {
             **WHERE, "name": Column("its name"), "kind": Column("model or baseline"),
             "seconds": Column("time that its answers took", "seconds"), "cost_usd": Column("their price", "US dollars"),
         }),
         DataTable("cells", "people of one condition who answered one question on one scale", _cells(reported), {
             **WHERE, "pool": Column("cells that share it ask the same question on the same scale"),
             "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
+            "ordered": Column("whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"),
         }),
         DataTable("values", "the answers of every cell's scale, in order", _values(reported), {
             **WHERE, "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
@@ -74,10 +77,12 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
         }),
         DataTable("effects", "conditions against their study's reference", _effect_names(reported), {
             **WHERE, "reference_num": Column("number of the reference condition"),
-            "reference": Column("its name"), "span": Column("range of the item's scale", "scale"),
+            "reference": Column("its name"),
+            "basis": Column("what is compared", "", "answers; positions = places on the scale from 0 to 1"),
+            "span": Column("range of what is compared", "scale"),
         }),
         DataTable("people_differences", "everybody's answers behind every effect, counted", _differences(reported), {
-            **WHERE, "value": Column("an answer in the condition, a person's mean; empty: not in it", "scale"),
+            **WHERE, "value": Column("a person's mean in the condition, as the effect's basis; empty: not in it"),
             "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
         }),
         DataTable("people_left_out", "whom the jackknife of a model's worth leaves out in turn", _jackknife(reported), {
@@ -117,7 +122,8 @@ def _cells(reported: Reported) -> pd.DataFrame:
     return pd.DataFrame(
         {"cell": place, "study": reported.studies.index(each.study_id), "condition_num": each.condition_num,
          "task_num": each.task_num, "item": items[each.item], "part": each.part, "condition": each.condition,
-         "outcome": each.outcome, "pool": number[*each.item, each.scale], "open": int(each.is_drawn)}
+         "outcome": each.outcome, "pool": number[*each.item, each.scale], "open": int(each.is_drawn),
+         "ordered": int(each.is_ordered)}
         for place, each in enumerate(cells)
     )  # fmt: skip
 
@@ -184,6 +190,7 @@ def _effect_names(reported: Reported) -> pd.DataFrame:
         "outcome",
         "condition",
         "reference",
+        "basis",
         "span",
     ]
     items, keys = _items(reported), reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
@@ -196,12 +203,17 @@ def _differences(reported: Reported) -> pd.DataFrame:
     corpus, rows = reported.comparison.corpus, list[dict[str, Any]]()
     for study, effects in reported.effects.groupby("study_id"):
         means = corpus.person_means(str(study))
-        keys = zip(means["condition_num"], means["task_num"], means["part"], strict=True)
-        people = zip(means["participants"], means["responses"], strict=True)
-        given = {key: dict(zip(*each, strict=True)) for key, each in zip(keys, people, strict=True)}
+        keys = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
+        given = {
+            basis: {
+                key: dict(zip(people, answers, strict=True))
+                for key, people, answers in zip(keys, means["participants"], means[column], strict=True)
+            }
+            for basis, column in PERSON_MEANS.items()
+        }
         within = corpus.study(str(study)).design == "within"
-        for effect in effects.to_dict("index").items():
-            rows += _counted(*effect, given, within=within)
+        for place, effect in effects.to_dict("index").items():
+            rows += _counted(place, effect, given[effect["basis"]], within=within)
     table = pd.DataFrame(rows, columns=["effect", "value", "value_reference", "n"])
     return table.astype({"effect": int, "value": float, "value_reference": float, "n": int})
 
@@ -229,8 +241,8 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
         generator = np.random.default_rng(SEED)
         people: dict[str, list[Ints]] = {}
         for cell in comparison.cells[p]:
-            used = np.isin(cell.human, cell.values) & np.isfinite(cell.probabilities).all(axis=1)
-            if used.sum() >= 2 and len(cell.values) >= 2:
+            used = np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)
+            if cell.is_ordered and used.sum() >= 2 and len(cell.values) >= 2:
                 people.setdefault(cell.study_id, []).append(cell.participants[used])
         for study, ids in people.items():
             groups = np.array_split(generator.permutation(np.unique(np.concatenate(ids))), GROUPS)

@@ -61,6 +61,8 @@ PAIRED = (
     "ranked_probability", "valid_mass",
 )  # fmt: skip
 NAMES = {
-    "uniform": "Uniform guess", "condition-blind": "Condition-blind people", "majority": "Most frequent answer",
-    "pilot of 30": "Regression on a pilot of 30", "half-sample": "Half of the people (ceiling)",
+    "uniform": "Uniform guess", "condition-blind": "Condition-blind: other conditions' people",
+    "pooled": "All conditions pooled (published row)", "majority": "Most frequent answer",
+    "pilot of 30": "Regression on a pilot of 30", "half-sample": "Half of the people against the other half",
+    "oracle": "Oracle: the true distribution",
 }  # fmt: skip

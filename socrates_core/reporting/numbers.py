@@ -10,7 +10,7 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
-from socrates_core.analysis.halves import expected_half_sample
+from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.analysis.metrics import Convention
 from socrates_core.analysis.summary import moments
@@ -25,14 +25,16 @@ from socrates_core.studies import scale_range
 
 CONVENTIONS: tuple[Convention, ...] = ("observed", "stated")
 W_ROWS = {
-    "": "the prediction", "_uniform": "every answer alike", "_condition_blind": "all people of the outcome pooled",
-    "_half_sample": "one half of the people against the other, mean over all halvings",
+    "": "the prediction", "_uniform": "every answer alike",
+    "_condition_blind": "people whom the other conditions asked the same question",
+    "_half_sample": "one half of the people against the other half, mean over all halvings",
+    "_oracle": "what the true distribution would score to as many people",
 }  # fmt: skip
 QUANTITIES = {  # quantity: what it is, its unit
     "n_people": ("personas that were asked", "personas"),
     "n_answers": ("answers of personas to cells", "answers"),
     "valid_mass": ("mean probability that the model put on any valid answer", "share"),
-    "n": ("personas with a valid answer", "personas"),
+    "n": ("different profiles of personas with a valid answer; equal ones count once", "profiles"),
     "mean": ("mean of the predicted answers", "scale"),
     "sd": ("standard deviation of the predicted answers", "scale"),
     "people_n": ("people with an answer on the scale", "people"),
@@ -45,7 +47,7 @@ QUANTITIES = {  # quantity: what it is, its unit
     "people_share_high": ("upper end of its 95% interval (Wilson)", "share"),
     "effect": ("predicted mean minus that of the reference condition", "scale"),
     "effect_share": ("the same in shares of the scale's range", "share"),
-    "effect_n": ("personas behind the predicted effect", "personas"),
+    "effect_n": ("different profiles of personas behind the predicted effect", "profiles"),
     "people_effect": ("people's mean minus that of the reference condition", "scale"),
     "people_effect_low": ("lower end of its 95% interval (Welch, or paired t within people)", "scale"),
     "people_effect_high": ("upper end of its 95% interval", "scale"),
@@ -178,12 +180,12 @@ def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
     people = cell.people
     if people is None:
         return
-    human = moments(people.counts, cell.values)
+    human = moments(people.counts if cell.is_ordered else np.zeros(len(cell.values)), cell.values)
     yield from {
         "people_n": people.n, "people_n_off_scale": people.n_off_scale,
         "people_mean": human.mean, "people_sd": human.sd,
     }.items()  # fmt: skip
-    for convention in CONVENTIONS:
+    for convention in CONVENTIONS if cell.is_ordered else ():
         if convention == "observed" or not cell.n_samples:
             yield from _distances(cell, people, convention)
 
@@ -199,6 +201,7 @@ def _distances(cell: RunCell, people: HumanCell, convention: Convention) -> Iter
     span = float(np.ptp(cell.values)) if convention == "stated" else None
     half = expected_half_sample(people.counts, cell.values, scale_range=span)
     yield f"w_{convention}_half_sample", half
+    yield f"w_{convention}_oracle", expected_oracle(half)
 
 
 def _predicted(cell: RunCell) -> np.ndarray:

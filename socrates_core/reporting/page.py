@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from socrates_core.panels import profiles_sentence
 from socrates_core.reporting.drawings import draw_effect, draw_shares, reach_of, top_share
 from socrates_core.reporting.numbers import Key, Numbers, SeenInTraining
 from socrates_core.reporting.sources import citations, study_sources
@@ -43,7 +44,8 @@ def render_page(
         outcomes=[_outcome(run, o, figures) for o in range(len(run.spec.draft.outcomes))],
         effects_figure=_inline(figures.get("effects.svg")), drawn_by_browser=bool(figures),
         low_mass=numbers.get("valid_mass") < LOW_MASS, example=next(asked_cells(run.spec)).question.prompt,
-        people_beside=any(cell.people for cell in run.cells), seen=seen, digests=digests,
+        people_beside=any(cell.people for cell in run.cells), people_from=run.people_sentence,
+        profiles=profiles_sentence(run.spec.people), seen=seen, digests=digests,
         sources=study_sources(run), citations=citations(run.manifest["card"]), command=shlex.join(run.command),
         calibration=run.calibration, most_columns=MOST_COLUMNS, number_text=number_text,
     )  # fmt: skip

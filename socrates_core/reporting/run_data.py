@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.drafts.originals import CellKey
-from socrates_core.records import DEMOGRAPHICS
+from socrates_core.records import DEMOGRAPHICS, plain
 from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining, calibration_row
 from socrates_core.reporting.tables import Column, DataTable
 from socrates_core.scales import render_instruction
+from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
 from socrates_core.simulation.export import people_table
 from socrates_core.simulation.people import study_behind
@@ -40,6 +41,7 @@ def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTab
         }),
         DataTable("predicted_wide", "a row a persona x condition x outcome", _wide(run), {
             **where, **named, "source": source, "mean": Column("mean of the predicted distribution", "scale"),
+            "profile": Column("number of the persona's profile; equal profiles get equal answers and count once"),
             "valid_mass": mass, "n_tokens": Column("length of the prompt", "tokens"),
             "n_samples": Column("draws behind an open answer; 0 where probabilities are exact", "draws"),
             "p_*": Column("predicted probability of this answer; empty on other outcomes' scales", "share", "0 to 1"),
@@ -55,6 +57,7 @@ def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTab
             **where, **named, "question": Column("what everyone is asked; empty: asked in the condition's text"),
             "instruction": Column("the response instruction"),
             "open": Column("whether the scale has no range, its values being those that occurred", "", "1 = yes"),
+            "ordered": Column("whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"),
         }),
         DataTable("values", "the answers of every outcome's scale", _values(run), {
             **where, "outcome_name": Column("its name"), "label": Column("its label on the scale, where it has one"),
@@ -66,7 +69,7 @@ def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTab
         DataTable("people_counts", "people's answers to the same texts, word for word", _counts(run, seen), {
             **where, **named, "study_id": Column("the study they answered"), "n": n,
             "seen_in_training": Column("whether the cell is left out of means over cells", "", "1 = yes, 0 = no"),
-            "pooled_share": Column("share among the people of all conditions of the outcome", "share", "0 to 1"),
+            "pooled_share": Column("share among people of the other conditions that asked the same", "share", "0 to 1"),
         }),
         DataTable("people_differences", "people behind every effect of people", _differences(run), {
             **where, "n": n,
@@ -93,6 +96,7 @@ def _codes(names: list[str]) -> str:
 
 def _wide(run: Run) -> pd.DataFrame:
     table = people_table(run).drop(columns="cached")
+    table.insert(1, "profile", [run.profiles[person] for person in table["person"]])
     return table if "n_samples" in table else table.assign(n_samples=0)
 
 
@@ -118,7 +122,8 @@ def _conditions(run: Run) -> pd.DataFrame:
 def _outcomes(run: Run) -> pd.DataFrame:
     return pd.DataFrame(
         {"outcome": o, "outcome_name": each.name, "question": each.question,
-         "instruction": render_instruction(each.scale.scale()), "open": int(each.scale.scale().is_drawn)}
+         "instruction": render_instruction(each.scale.scale()), "open": int(each.scale.scale().is_drawn),
+         "ordered": int(is_ordered(each.scale.scale()))}
         for o, each in enumerate(run.spec.draft.outcomes)
     )  # fmt: skip
 
@@ -155,7 +160,7 @@ def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
             told = (*place, cell.condition_name, cell.outcome_name, people.study_id, int(place in seen.cells))
             blind = [np.nan] * len(cell.values) if people.condition_blind is None else people.condition_blind
             answers = zip(cell.values, people.counts, blind, strict=True)
-            rows += [(*told, float(value), int(n), float(share)) for value, n, share in answers]
+            rows += [(*told, float(value), plain(n), float(share)) for value, n, share in answers]
             rows.append((*told, np.nan, people.n_off_scale, np.nan))
     return pd.DataFrame(rows, columns=[*columns, "value", "n", "pooled_share"])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import condition_blind
+from socrates_core.analysis.baselines import pooled
 from socrates_core.corpus.frozen import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import corpora, open_corpus
@@ -21,8 +21,10 @@ from socrates_core.studies import human_effects
 class HumanCell:
     """What people answered in a cell: `counts` [k] over the scale's values, and how many were off it.
 
-    `condition_blind` [k] pools the people of all the study's conditions of the outcome that share the scale; it
-    is None where there is only one, since it would be the answer itself.
+    An answer between two values counts for both in proportion, so counts may be no whole numbers.
+
+    `condition_blind` [k] pools the people whom the study's other conditions asked the same question on the same scale;
+    it is None where there are none.
     """
 
     study_id: str
@@ -32,11 +34,7 @@ class HumanCell:
 
     @property
     def n(self) -> int:
-        return int(self.counts.sum())
-
-    def answers(self, values: Floats) -> Floats:
-        """One value [n] a person."""
-        return np.repeat(values, self.counts.astype(int))
+        return round(float(self.counts.sum()))
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,19 @@ def people_of_draft(
     corpus, study_id, stimuli = asked.corpus, asked.study_id, asked.stimuli
     counts = corpus.counts(study_id)
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
-    everything = corpus.stimuli(study_id)
+    everything, parts = corpus.stimuli(study_id), corpus.parts(study_id)
     found = {}
     for key, stimulus in stimuli.items():
         own = values[key[1]]
-        alike = [s for s in everything if (s.task_num, s.scale) == (stimulus.task_num, stimulus.scale)]
-        blind = (
-            condition_blind(np.array([_counts(counts, s, own) for s in alike])) if len(alike) > 1 else None
-        )
+        asked_too = stimulus.task_num, parts[stimulus.stimulus_id], stimulus.scale
+        others = [
+            s
+            for s in everything
+            if (s.task_num, parts[s.stimulus_id], s.scale) == asked_too
+            and s.condition_num != stimulus.condition_num
+        ]
+        blind = pooled(np.array([_counts(counts, s, own) for s in others])) if others else None
+        blind = None if blind is None or np.isnan(blind).any() else blind
         n_off = int(off.get(stimulus.stimulus_id, 0))
         found[key] = HumanCell(study_id, _counts(counts, stimulus, own), n_off, blind)
     return found
@@ -97,6 +100,7 @@ def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, 
         (number, e.condition_num, e.task_num, e.part): e.effect
         for number in {base.condition_num for base in bases.values()}
         for e in human_effects(asked.corpus, asked.study_id, number)
+        if e.basis == "answers"  # a run predicts on one scale, so places on several are not its effects
     }
     found = {}
     for (c, o), stimulus in asked.stimuli.items():
@@ -120,6 +124,26 @@ def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | No
     least = len(own.stimuli) if own is not None else 0
     other = _study_with(texts)
     return other if other is not None and len(other.stimuli) > least else own
+
+
+def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
+    """Whose answers are shown: the study and corpus by name, and whether the draft was made from it; else empty."""
+    shown = _shown_study(draft, texts)
+    if shown is None:
+        return ""
+    name = f"“{shown.corpus.study(shown.study_id).title}” ({shown.study_id}, corpus {shown.corpus.name})"
+    own = draft.study is not None and (draft.study.corpus, draft.study.study_id) == (
+        shown.corpus.name,
+        shown.study_id,
+    )
+    if own:
+        return f"People's answers are from {name}."
+    made_from = (
+        f" The draft was made from {draft.study.study_id} (corpus {draft.study.corpus})."
+        if draft.study
+        else ""
+    )
+    return f"People's answers are from another study that asked the same words: {name}.{made_from}"
 
 
 def _shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:

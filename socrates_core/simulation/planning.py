@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.power import (
     MAX_N,
     TARGET,
     DesignErrors,
+    assurance,
     design_errors,
     minimum_detectable,
-    power,
     sample_size,
 )
 from socrates_core.analysis.summary import moments
@@ -32,22 +33,31 @@ SEED = 0
 class Belief:
     """What is thought of a true effect before it is measured: normal with `mean` and standard deviation `sd`.
 
-    `guess` is the effect that stands beside it as if it were certain. These and `spread`, the standard deviation of
-    answers inside a condition, are in `unit`.
+    `smallest` is the smallest effect that would matter, which the sample size starts from. These and `spread`, the
+    standard deviation of answers inside a condition, are in `unit`. `doubted` says why `mean` and `sd`, a model's, are
+    not planned with; empty where they are.
     """
 
     mean: float
     sd: float
     spread: float
-    guess: float
+    smallest: float
     unit: str = "scale points"
+    doubted: str = ""
 
     def __post_init__(self) -> None:
         """Raises UserError where a number makes no sense."""
-        numbers = {"effect": self.mean, "guess": self.guess, "uncertainty": self.sd, "spread": self.spread}
+        numbers = {
+            "effect": self.mean,
+            "smallest effect": self.smallest,
+            "uncertainty": self.sd,
+            "spread": self.spread,
+        }
         for name, value in numbers.items():
             if not math.isfinite(value):
                 raise UserError(f"The {name} is {value!r}; give a number.")
+        if not self.smallest:
+            raise UserError("The smallest effect that would matter is 0; give one above 0.")
         if self.sd < 0:
             raise UserError(
                 f"The uncertainty of the effect is {self.sd!r}; give a standard deviation of 0 or more."
@@ -68,27 +78,29 @@ class Spread:
 class Plan:
     """A two-group experiment with `n` people in each condition and the power to aim at, `target`.
 
-    `needed` people in each condition reach it for the belief (assurance) and `needed_guess` for the guess, None where
-    no number up to a million does; `power` and `power_guess` are those of `n`. `detectable` is the smallest effect
-    that `n` finds with the target power. `errors` [1] and `errors_guess` [1] are those of sign and size at `n`.
-    `curve` has columns n, assurance and power_of_guess.
+    `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
+    belief with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only
+    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is the
+    smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign and
+    size at `n`.
+    `curve` has columns n, assurance and power_of_smallest.
     """
 
     belief: Belief
     n: int
     target: float
     needed: int | None
-    needed_guess: int | None
+    needed_smallest: int | None
     power: float
-    power_guess: float
+    power_smallest: float
     detectable: float
     errors: DesignErrors
-    errors_guess: DesignErrors
+    errors_smallest: DesignErrors
     curve: pd.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
-        plain = ("n", "target", "needed", "needed_guess", "power", "power_guess", "detectable")
-        errors = {"": self.errors, "_guess": self.errors_guess}
+        plain = ("n", "target", "needed_smallest", "needed", "power", "power_smallest", "detectable")
+        errors = {"": self.errors, "_smallest": self.errors_smallest}
         return {
             "belief": dict(vars(self.belief)), **{name: getattr(self, name) for name in plain},
             **{f"type_s{which}": float(each.sign[0]) for which, each in errors.items()},
@@ -97,23 +109,45 @@ class Plan:
         }  # fmt: skip
 
     def sentences(self) -> dict[str, str]:
-        """What the numbers say, by what they are about."""
-        unit, sure = self.belief.unit, f"If the effect were {self.belief.guess:.3g} for certain"
-        size, size_guess = float(self.errors.size[0]), float(self.errors_guess.size[0])
-        return {
-            "Sample size": f"{_people(self.needed)} in each condition give a chance of {self.target:.0%} that the "
-            "difference is significant in either direction (two-sided t test, 5%), averaged over all that the effect "
-            f"may be: this is called assurance. {sure}, {_people(self.needed_guess, short=True)} would do.",
-            "Power": f"With {self.n:,} in each condition the chance is {self.power:.0%}. {sure}, "
-            f"{self.power_guess:.0%}.",
+        """What the numbers say, by what they are about; the belief is left out where it is doubted."""
+        unit, smallest, doubted = self.belief.unit, abs(self.belief.smallest), bool(self.belief.doubted)
+        size, size_smallest = float(self.errors.size[0]), float(self.errors_smallest.size[0])
+        expected = f" For the expected effect of {self.belief.mean:.3g}, give or take {self.belief.sd:.3g}"
+        told = {
+            "Sample size": f"{_people(self.needed_smallest)} in each condition give a chance of {self.target:.0%} to "
+            f"find the smallest effect that would matter to you, {smallest:.3g} {unit} (two-sided t test, 5%).",
+            "Power": f"With {self.n:,} in each condition the chance is {self.power_smallest:.0%}."
+            + ("" if doubted else f"{expected}, it is {self.power:.0%}."),
             "Minimum detectable effect": f"The smallest effect that {self.n:,} in each condition find with a power of "
             f"{self.target:.0%} is {self.detectable:.3g} {unit}.",
-            "Type S error": f"Of the significant results of such an experiment {float(self.errors.sign[0]):.1%} would "
-            f"have the wrong sign. {sure}, {float(self.errors_guess.sign[0]):.1%}.",
-            "Type M error": "Significant estimates would be "
-            f"{_times(size)} as large as the true effects behind them, on average: the exaggeration ratio. {sure}, "
-            f"{_times(size_guess)}.",
+            "Type S error": f"If the effect is {smallest:.3g}, {float(self.errors_smallest.sign[0]):.1%} of the "
+            "significant results of such an experiment would have the wrong sign."
+            + ("" if doubted else f"{expected}, {float(self.errors.sign[0]):.1%}."),
+            "Type M error": f"If the effect is {smallest:.3g}, significant estimates would be {_times(size_smallest)} "
+            "as large as the true effect, on average: the exaggeration ratio."
+            + ("" if doubted else f"{expected}, {_times(size)}."),
         }
+        if doubted:
+            return {"Not planned from the prediction": self.belief.doubted, **told}
+        return told | {"Assurance": self._assurance()}
+
+    def _assurance(self) -> str:
+        chance = (
+            f"a chance of {self.target:.0%} that the difference is significant in the expected direction, averaged "
+            "over all that the effect may be: this is called assurance."
+        )
+        if self.needed is not None:
+            return f"{_people(self.needed)} in each condition give {chance}"
+        return (
+            f"No number up to {MAX_N:,} people in each condition gives {chance} The chance that the effect has the "
+            f"expected direction at all is {self.chance_of_direction:.0%}, and no sample can raise that."
+        )
+
+    @property
+    def chance_of_direction(self) -> float:
+        """The chance that the true effect has the sign of the expected one."""
+        mean, sd = abs(self.belief.mean), self.belief.sd
+        return float(ndtr(mean / sd)) if sd > 0 else (1.0 if mean else 0.5)
 
 
 def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
@@ -122,21 +156,29 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
         raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
     if not 0.06 <= target <= 0.99:
         raise UserError(f"The target power is {target!r}; give a share from 0.06 to 0.99.")
-    mean, sd, guess, spread = belief.mean, belief.sd, belief.guess, belief.spread
-    needed = sample_size(mean=mean, sd=sd, spread=spread, target=target)
-    needed_guess = sample_size(mean=guess, spread=spread, target=target)
-    top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_guess or 0), 1000), MAX_N)
+    mean, sd, smallest, spread = belief.mean, belief.sd, belief.smallest, belief.spread
+    needed = None if belief.doubted else sample_size(mean=mean, sd=sd, spread=spread, target=target)
+    needed_smallest = sample_size(mean=smallest, spread=spread, target=target)
+    top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
     people = np.unique(np.geomspace(5, top, POINTS).round())
     curve = pd.DataFrame({
-        "n": people.astype(int), "assurance": power(people, mean=mean, sd=sd, spread=spread),
-        "power_of_guess": power(people, mean=guess, spread=spread),
+        "n": people.astype(int), "assurance": assurance(people, mean=mean, sd=sd, spread=spread),
+        "power_of_smallest": assurance(people, mean=smallest, spread=spread),
     })  # fmt: skip
     here = np.array([float(n)])
     return Plan(
-        belief, n, target, needed, needed_guess, float(power(n, mean=mean, sd=sd, spread=spread)),
-        float(power(n, mean=guess, spread=spread)), float(minimum_detectable(n, spread=spread, target=target)),
-        design_errors(here, mean=mean, sd=sd, spread=spread), design_errors(here, mean=guess, spread=spread), curve,
-    )  # fmt: skip
+        belief=belief,
+        n=n,
+        target=target,
+        needed=needed,
+        needed_smallest=needed_smallest,
+        power=float(assurance(n, mean=mean, sd=sd, spread=spread)),
+        power_smallest=float(assurance(n, mean=smallest, spread=spread)),
+        detectable=float(minimum_detectable(n, spread=spread, target=target)),
+        errors=design_errors(here, mean=mean, sd=sd, spread=spread),
+        errors_smallest=design_errors(here, mean=abs(smallest), spread=spread),
+        curve=curve,
+    )
 
 
 def find_effect(run: Run, outcome: str, condition: str) -> RunEffect:
@@ -189,12 +231,32 @@ def why_uncalibrated(run: Run, effect: RunEffect) -> str:
     return told if isinstance(told, str) else "Effects on an open scale have no range to be calibrated in."
 
 
-def calibrated_belief(effect: RunEffect, *, spread: float, guess: float | None = None) -> Belief | None:
-    """The belief that a calibrated effect amounts to, the guess being its middle unless given; None without one."""
+def why_doubted(run: Run) -> str:
+    """Why a model's calibrated effects are not planned with; empty where they have beaten "no effect".
+
+    They have where, on studies left out, their squared errors are smaller than those of expecting no effect, by more
+    than chance over studies.
+    """
+    if isinstance(run.calibration, str):
+        return run.calibration
+    held_out = run.calibration.held_out
+    if held_out.beats_no_effect:
+        return ""
+    miss = {row.method: row.rmse for row in held_out.rows}
+    return (
+        "This model's prediction says nothing about your effect: on "
+        f"{held_out.n_studies} studies that it has not seen, its calibrated effects miss people's by "
+        f"{miss['calibrated']:.3f} of the scale and expecting no effect at all misses by {miss['zero']:.3f}, which is "
+        "not reliably worse. So nothing is planned from it."
+    )
+
+
+def calibrated_belief(run: Run, effect: RunEffect, *, spread: float, smallest: float) -> Belief | None:
+    """The belief that a calibrated effect amounts to; None without one."""
     earned = effect.calibrated
     if earned is None:
         return None
-    return Belief(earned.difference, earned.sd, spread, earned.difference if guess is None else guess)
+    return Belief(earned.difference, earned.sd, spread, smallest, doubted=why_doubted(run))
 
 
 def arms_to_field(run: Run, outcome: str, *, higher_is_better: bool) -> pd.DataFrame:

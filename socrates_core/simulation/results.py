@@ -2,15 +2,16 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import Ceiling, half_sample, uniform
+from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
+from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.drafts.originals import texts_of
@@ -18,7 +19,9 @@ from socrates_core.errors import UserError
 from socrates_core.evaluation.calibrating import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.files import as_written, read_json, read_parquet
 from socrates_core.jobs.store import read_job
+from socrates_core.panels import profiles
 from socrates_core.records import Effect, Floats, Precision, Scale
+from socrates_core.scales.order import is_ordered
 from socrates_core.scoring.versions import wrong_answers
 from socrates_core.simulation.orders import reversed_texts
 from socrates_core.simulation.people import (
@@ -26,6 +29,7 @@ from socrates_core.simulation.people import (
     open_answers,
     people_effects,
     people_of_draft,
+    people_sentence,
     study_behind,
 )
 from socrates_core.simulation.spec import RunSpec, load_spec, runs_folder
@@ -39,8 +43,9 @@ READS = 5  # of a run's files, before they count as damaged
 class RunCell:
     """One condition x outcome: the panel's predicted answers, and people's where they were asked the same.
 
-    `probabilities` [k] over the scale's values is the mean over the panel's `n` people. An open outcome has the
-    scale of all numbers that occurred, and `is_drawn` says so. `n_samples` is how many draws a person the answers
+    `probabilities` [k] over the scale's values is the mean over the panel's people, who have `n` different profiles. An
+    open outcome has the scale of all numbers that occurred, and `is_drawn` says so. Options without an order have no
+    `mean`, `sd` or distance: NaN and None. `n_samples` is how many draws a person the answers
     rest on, 0 where they are exact.
     """
 
@@ -62,18 +67,26 @@ class RunCell:
     def values(self) -> Floats:
         return np.array(self.scale.values, dtype=float)
 
+    @property
+    def is_ordered(self) -> bool:
+        return is_ordered(self.scale)
+
+    def _measured(self, convention: Convention) -> bool:
+        """Whether the cell has a distance to people in this convention."""
+        return self.people is not None and self.is_ordered and not (convention == "stated" and self.is_drawn)
+
     def distance(self, predicted: Floats, convention: Convention) -> float | None:
-        """W in [0, 1] of a distribution [k] to the people of this cell; None without people."""
-        if self.people is None or (convention == "stated" and self.is_drawn):
+        """W in [0, 1] of a distribution [k] to the people of this cell; None without people or without an order."""
+        if self.people is None or not self._measured(convention):
             return None
         return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
 
-    def ceiling(self, convention: Convention) -> Ceiling | None:
-        """People against people, half against half; None without people."""
-        if self.people is None or (convention == "stated" and self.is_drawn):
+    def half_sample(self, convention: Convention) -> float | None:
+        """W between two halves of the people, the mean over all halvings; None as in `distance`."""
+        if self.people is None or not self._measured(convention):
             return None
         span = None if convention == "observed" else float(np.ptp(self.values))
-        return half_sample(self.people.answers(self.values), seed=0, scale_range=span)
+        return expected_half_sample(self.people.counts, self.values, scale_range=span)
 
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""
@@ -87,16 +100,17 @@ class RunCell:
             told[f"w_{convention}_condition_blind"] = (
                 None if blind is None else self.distance(blind, convention)
             )
-            ceiling = self.ceiling(convention)
-            told[f"w_{convention}_half_sample"] = ceiling.wasserstein if ceiling else None
+            half = self.half_sample(convention)
+            told[f"w_{convention}_half_sample"] = half
+            told[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
         return told
 
     def as_dict(self) -> dict[str, Any]:
         people = self.people
-        human = moments(people.counts, self.values) if people else None
+        human = moments(people.counts, self.values) if people and self.is_ordered else None
         return {
             "condition_name": self.condition_name, "outcome_name": self.outcome_name, "n": self.n,
-            "mean": self.mean, "sd": self.sd, "valid_mass": self.valid_mass,
+            "ordered": self.is_ordered, "mean": self.mean, "sd": self.sd, "valid_mass": self.valid_mass,
             "n_samples": self.n_samples, "values": list(self.scale.values),
             "probabilities": self.probabilities.tolist(),
             "human_n": people.n if people else None,
@@ -190,10 +204,12 @@ class Run:
         scales = self.scales
         values = [np.array(scale.values, dtype=float) for scale in scales]
         there = people_of_draft(self.spec.draft, self.spec.shown, values)
+        nothing = {"mean": math.nan, "sd": math.nan}  # of options without an order
+        rows = [row if is_ordered(scales[row["outcome"]]) else row | nothing for row in rows]
         return [
             RunCell(
                 row["condition"], row["outcome"], row["condition_name"], row["outcome_name"],
-                scales[row["outcome"]], row["n"],
+                scales[row["outcome"]], len(self._profiles(row["condition"], row["outcome"])),
                 _spread(row["probabilities"], row["values"], values[row["outcome"]]),
                 row["mean"], row["sd"], row["valid_mass"],
                 there.get((row["condition"], row["outcome"])), row.get("n_samples", 0),
@@ -221,11 +237,16 @@ class Run:
 
     @cached_property
     def effects(self) -> list[RunEffect]:
-        """Every condition against the draft's reference, outcome by outcome."""
+        """Every condition against the draft's reference, outcome by outcome; none where options have no order.
+
+        `n` of a predicted effect counts profiles: people with the same one are one simulated person.
+        """
         draft, human = self.spec.draft, people_effects(self.spec.draft, self.spec.shown)
         reference = draft.reference_index
         found = []
         for o, outcome in enumerate(draft.outcomes):
+            if not is_ordered(self.scales[o]):
+                continue
             values = self.drawn_values(o)
             base = self._answers(reference, o)
             for c, condition in enumerate(draft.conditions):
@@ -233,7 +254,8 @@ class Run:
                 both = base.index.intersection(treated.index)
                 if c != reference and len(both) and len(values):
                     ours, theirs = (np.stack(part.loc[both].tolist()) for part in (treated, base))
-                    predicted = predicted_effect(ours, theirs, values)
+                    n = len(self._profiles(c, o, both))
+                    predicted = replace(predicted_effect(ours, theirs, values), n=n, n_reference=n)
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
                     earned = self._calibrated(predicted, scale_range(outcome.scale.scale()))
                     found.append(RunEffect(*names, predicted, human.get((c, o)), earned))
@@ -258,6 +280,24 @@ class Run:
         return pd.Series(dtype=object) if rows is None else rows.set_index("person")["probabilities"].dropna()
 
     @cached_property
+    def people_sentence(self) -> str:
+        """Which study the people's answers are from; empty without any."""
+        return people_sentence(self.spec.draft, self.spec.shown)
+
+    def _profiles(self, condition: int, outcome: int, among: "pd.Index[Any] | None" = None) -> set[int]:
+        """The profiles with a valid answer in a cell, of all its people or `among` some."""
+        rows = self._by_cell.get((condition, outcome))
+        if rows is None:
+            return set()
+        people = rows.loc[rows["valid_mass"] > 0, "person"]
+        return {self.profiles[person] for person in (people if among is None else people[people.isin(among)])}
+
+    @cached_property
+    def profiles(self) -> list[int]:
+        """The number of each person's profile, by position in the panel."""
+        return profiles(self.spec.people)
+
+    @cached_property
     def _by_cell(self) -> dict[Any, pd.DataFrame]:
         return dict(iter(self.people.groupby(["condition", "outcome"])))
 
@@ -265,6 +305,7 @@ class Run:
         return {
             "run_id": self.spec.run_id, "title": self.title, "manifest": self.manifest,
             "outdated": self.outdated,
+            "people_from": self.people_sentence, "n_profiles": len(set(self.profiles)),
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects],
             "calibration": told if isinstance(told := self.calibration, str) else told.as_dict(),

@@ -104,7 +104,7 @@ distance <- function(places, guess, n, range_name) {
 # The mean W between two halves of the people: below each gap of the scale their number is hypergeometric.
 half_sample <- function(places, n, range_name) {
   range <- ends(places, n, range_name)
-  total <- sum(n)
+  total <- round(sum(n))
   half <- total %/% 2
   if (total < 4 || is.na(range[1]) || range[2] <= range[1]) return(NA_real_)
   apart <- function(below) {
@@ -113,25 +113,31 @@ half_sample <- function(places, n, range_name) {
   }
   found <- 0
   gaps <- diff(places)
+  halved <- function(below) {
+    if (below <= 0 || below >= total) return(0)
+    if (total %% 2 == 0) return(apart(below))
+    # the one who sits out is below with the chance below / total
+    below / total * apart(below - 1) + (1 - below / total) * apart(below)
+  }
   for (i in seq_along(gaps)) {
     below <- sum(n[seq_len(i)])
-    if (below <= 0 || below >= total) next
-    mean_apart <- if (total %% 2 == 0) {
-      apart(below)
-    } else { # the one who sits out is below with the chance below / total
-      below / total * apart(below - 1) + (1 - below / total) * apart(below)
-    }
-    found <- found + gaps[i] * mean_apart
+    whole <- floor(below + 1e-9) # answers between two values count for both: people may be no whole number
+    part <- max(below - whole, 0)
+    found <- found + gaps[i] * ((1 - part) * halved(whole) + part * halved(whole + 1))
   }
   found / (range[2] - range[1])
 }
 
+# How many different profiles have a valid answer: personas with the same one are one simulated person.
+n_profiles <- function(rows) length(unique(rows$profile[rows$valid_mass > 0]))
+
 put_cell <- function(o, k, rows, scale, people) {
+  is_ordered <- outcomes$ordered[outcomes$outcome == o] == 1
   places <- as.numeric(scale$value)
   told <- distributions(rows, scale)
   shares <- if (nrow(told) > 0) colMeans(told) else rep(NA_real_, length(places))
-  spread <- moments(shares, places)
-  put("n", nrow(told), o, k)
+  spread <- if (is_ordered) moments(shares, places) else c(NA_real_, NA_real_)
+  put("n", n_profiles(rows), o, k)
   put("mean", spread[1], o, k)
   put("sd", spread[2], o, k)
   put("valid_mass", mean_of(rows$valid_mass), o, k)
@@ -140,7 +146,7 @@ put_cell <- function(o, k, rows, scale, people) {
   given <- people[!is.na(people$value), ]
   given <- given[match(text_of(places), text_of(given$value)), ]
   n <- as.numeric(given$n)
-  spread <- moments(n, places)
+  spread <- if (is_ordered) moments(n, places) else c(NA_real_, NA_real_)
   put("people_n", sum(n), o, k)
   put("people_n_off_scale", sum(people$n[is.na(people$value)]), o, k)
   put("people_mean", spread[1], o, k)
@@ -151,6 +157,7 @@ put_cell <- function(o, k, rows, scale, people) {
     put("people_share_low", sure$low[i], o, k, text_of(places[i]))
     put("people_share_high", sure$high[i], o, k, text_of(places[i]))
   }
+  if (!is_ordered) return(invisible())
   for (range_name in if (is_drawn(rows)) "observed" else c("observed", "stated")) {
     name <- paste0("w_", range_name)
     put(name, distance(places, shares, n, range_name), o, k)
@@ -158,7 +165,9 @@ put_cell <- function(o, k, rows, scale, people) {
     if (!any(is.na(given$pooled_share))) {
       put(paste0(name, "_condition_blind"), distance(places, as.numeric(given$pooled_share), n, range_name), o, k)
     }
-    put(paste0(name, "_half_sample"), half_sample(places, n, range_name), o, k)
+    half <- half_sample(places, n, range_name)
+    put(paste0(name, "_half_sample"), half, o, k)
+    put(paste0(name, "_oracle"), half / 2, o, k)
   }
 }
 
@@ -181,7 +190,10 @@ put_effect <- function(o, k, ours, theirs, scale) {
   places <- as.numeric(scale$value)
   mean_predicted <- function(rows) {
     told <- distributions(rows[rows$person %in% both, ], scale)
-    c(if (nrow(told) > 0) moments(colMeans(told), places)[1] else NA_real_, nrow(told))
+    c(
+      if (nrow(told) > 0) moments(colMeans(told), places)[1] else NA_real_,
+      n_profiles(rows[rows$person %in% both, ])
+    )
   }
   treated <- mean_predicted(ours)
   difference <- treated[1] - mean_predicted(theirs)[1]
@@ -277,6 +289,7 @@ put_overall(unique(paste(seen$outcome, seen$condition, sep = "/")))
 for (i in seq_len(nrow(cells))) {
   o <- cells$outcome[i]
   k <- cells$condition[i]
+  if (outcomes$ordered[outcomes$outcome == o] != 1) next
   if (k != base) put_effect(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
 }
 effects <- unique(pairs[, c("outcome", "condition")])

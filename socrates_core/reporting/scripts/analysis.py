@@ -47,17 +47,20 @@ def compute(folder: Path) -> Found:
         "valid_mass": mean(answered["valid_mass"]),
     }  # fmt: skip
     cells, people = by_cell(answered), by_cell(counts)
+    outcomes = read(folder, "outcomes")
+    ordered = dict(zip(outcomes["outcome"], outcomes["ordered"] == 1, strict=True))
     for (o, c), rows in cells.items():
         scale = values[values["outcome"] == o]
-        found |= cell(f"{o}/{c}", rows, scale, people.get((o, c)))
+        found |= cell(f"{o}/{c}", rows, scale, people.get((o, c)), ordered[o])
     seen = counts.loc[counts["seen_in_training"] == 1, ["outcome", "condition"]].drop_duplicates()
-    outcomes = read(folder, "outcomes")
     spans = {o: np.nan if is_open else np.ptp(values.loc[values["outcome"] == o, "value"])
              for o, is_open in zip(outcomes["outcome"], outcomes["open"], strict=True)}  # fmt: skip
     found |= overall(found, {f"{o}/{c}" for o, c in seen.itertuples(index=False)})
     for (o, c), rows in by_cell(pairs).items():
         found |= people_effect(f"{o}/{c}", rows, spans[o])
-    found |= effects(cells, values, spans, reference(folder))
+    found |= effects(
+        {key: rows for key, rows in cells.items() if ordered[key[0]]}, values, spans, reference(folder)
+    )
     return found | calibrated(found, folder, spans)
 
 
@@ -96,18 +99,25 @@ def moments(weights: np.ndarray, places: np.ndarray) -> tuple[float, float]:
     return middle, float(np.sqrt(np.average((places - middle) ** 2, weights=weights)))
 
 
-def cell(place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFrame | None) -> Found:
+def n_profiles(rows: pd.DataFrame) -> float:
+    """How many different profiles have a valid answer: personas with the same one are one simulated person."""
+    return float(rows.loc[rows["valid_mass"] > 0, "profile"].nunique())
+
+
+def cell(
+    place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFrame | None, is_ordered: bool
+) -> Found:
     places, told = scale["value"].to_numpy(dtype=float), distributions(rows, scale)
     shares = told.mean(axis=0) if len(told) else np.full(len(places), np.nan)
-    middle, spread = moments(shares, places)
-    found = {f"n/{place}": float(len(told)), f"mean/{place}": middle, f"sd/{place}": spread,
+    middle, spread = moments(shares, places) if is_ordered else (np.nan, np.nan)
+    found = {f"n/{place}": n_profiles(rows), f"mean/{place}": middle, f"sd/{place}": spread,
              f"valid_mass/{place}": mean(rows["valid_mass"])}  # fmt: skip
     found |= {f"share/{place}/{value:.15g}": share for value, share in zip(places, shares, strict=True)}
     if people is None:
         return found
     on_scale = people[people["value"].notna()].set_index("value").loc[places]
     n = on_scale["n"].to_numpy(dtype=float)
-    middle, spread = moments(n, places)
+    middle, spread = moments(n, places) if is_ordered else (np.nan, np.nan)
     off = people.loc[people["value"].isna(), "n"].sum()
     found |= {f"people_n/{place}": n.sum(), f"people_n_off_scale/{place}": float(off),
               f"people_mean/{place}": middle, f"people_sd/{place}": spread}  # fmt: skip
@@ -118,13 +128,16 @@ def cell(place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFra
             f"people_share_low/{end}": low,
             f"people_share_high/{end}": high,
         }
+    if not is_ordered:
+        return found
     guesses = {"": shares, "_uniform": np.full(len(places), 1 / len(places))}
     if on_scale["pooled_share"].notna().all():
         guesses["_condition_blind"] = on_scale["pooled_share"].to_numpy(dtype=float)
     for range_name in ["observed"] if is_drawn(rows) else ["observed", "stated"]:
         for row, guess in guesses.items():
             found[f"w_{range_name}{row}/{place}"] = distance(places, guess, n, range_name)
-        found[f"w_{range_name}_half_sample/{place}"] = half_sample(places, n, range_name)
+        half = half_sample(places, n, range_name)
+        found |= {f"w_{range_name}_half_sample/{place}": half, f"w_{range_name}_oracle/{place}": half / 2}
     return found
 
 
@@ -166,7 +179,7 @@ def distance(places: np.ndarray, guess: np.ndarray, n: np.ndarray, range_name: s
 def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
     """The mean W between two halves of the people: below each gap of the scale their number is hypergeometric."""
     low, high = ends(places, n, range_name)
-    total, half = int(n.sum()), int(n.sum()) // 2
+    total, half = round(n.sum()), round(n.sum()) // 2
     if total < 4 or not high > low:
         return np.nan
 
@@ -174,13 +187,20 @@ def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
         x = np.arange(half + 1)
         return float(stats.hypergeom.pmf(x, 2 * half, below, half) @ np.abs(2 * x - below)) / half
 
+    def halved(below: int) -> float:
+        if total % 2 == 0 or not 0 < below < total:
+            return apart(below) if 0 < below < total else 0.0
+        # the one who sits out is below with the chance below / total
+        return float(below / total * apart(below - 1) + (1 - below / total) * apart(below))
+
     found = 0.0
-    for below, gap in zip(np.cumsum(n)[:-1].astype(int), np.diff(places), strict=True):
-        if total % 2 == 0:
-            found += gap * apart(below)
-        elif 0 < below < total:  # the one who sits out is below with the chance below / total
-            found += gap * (below / total * apart(below - 1) + (1 - below / total) * apart(below))
-    return found / (high - low)
+    for below, gap in zip(np.cumsum(n)[:-1], np.diff(places), strict=True):
+        whole = int(
+            np.floor(below + 1e-9)
+        )  # answers between two values count for both: people may be no whole number
+        part = max(below - whole, 0.0)
+        found += gap * ((1 - part) * halved(whole) + part * halved(whole + 1))
+    return float(found / (high - low))
 
 
 def overall(found: Found, seen: set[str]) -> Found:
@@ -210,7 +230,8 @@ def effects(
         places = scale["value"].to_numpy(dtype=float)
         told = [distributions(each[each["person"].isin(both)], scale) for each in (rows, theirs)]
         means = [moments(each.mean(axis=0), places)[0] if len(each) else np.nan for each in told]
-        found |= {f"effect/{o}/{c}": means[0] - means[1], f"effect_n/{o}/{c}": float(len(told[0]))}
+        found[f"effect/{o}/{c}"] = means[0] - means[1]
+        found[f"effect_n/{o}/{c}"] = n_profiles(rows[rows["person"].isin(both)])
         if spans[o] > 0:
             found[f"effect_share/{o}/{c}"] = (means[0] - means[1]) / spans[o]
     return found

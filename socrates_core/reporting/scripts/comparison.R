@@ -103,10 +103,29 @@ published <- function(response, drawn) {
   c(w, 1 - mean(abs(m - h)) / span, 1 - mean(abs(inside - h)) / span, n)
 }
 
-counts_of <- function(answers, values) {
-  given <- answers[!is.na(answers)]
-  tabulate(match(given, values), nbins = length(values))
+# How much of each answer counts for each value, a row an answer: one between two values for both, so that means stay.
+memberships <- function(answers, values) {
+  k <- length(values)
+  found <- matrix(0, length(answers), k)
+  inside <- which(!is.na(answers) & answers >= values[1] & answers <= values[k])
+  if (length(inside) == 0) return(found)
+  if (k == 1) {
+    found[inside, 1] <- 1
+    return(found)
+  }
+  lower <- findInterval(answers[inside], values, rightmost.closed = TRUE)
+  share <- (answers[inside] - values[lower]) / (values[lower + 1] - values[lower])
+  found[cbind(inside, lower)] <- 1 - share
+  found[cbind(inside, lower + 1)] <- share
+  found
 }
+
+cumulated <- function(rows) {
+  for (j in seq_len(ncol(rows))[-1]) rows[, j] <- rows[, j - 1] + rows[, j]
+  rows
+}
+
+counts_of <- function(answers, values) colSums(memberships(answers, values))
 
 # Scores of one distribution a person as a forecast of that person's answer: a row of shares for each.
 proper <- function(values, shares, human, mass) {
@@ -116,16 +135,13 @@ proper <- function(values, shares, human, mass) {
   k <- length(values)
   if (n == 0) return(found)
   rows <- shares / rowSums(shares)
-  at <- match(human, values)
-  happened <- matrix(0, n, k)
-  happened[cbind(seq_len(n), at)] <- 1
-  reached <- rows
-  for (j in seq_len(k)[-1]) reached[, j] <- reached[, j - 1] + rows[, j]
-  found["log_score"] <- mean(log(pmax(rows[cbind(seq_len(n), at)], floor_of_log)))
-  found["brier"] <- mean(rowSums((rows - happened)^2))
+  given <- memberships(human, values)
+  reached <- cumulated(rows)
+  found["log_score"] <- mean(rowSums(given * log(pmax(rows, floor_of_log))))
+  found["brier"] <- mean(rowSums(rows^2) - 2 * rowSums(given * rows) + 1)
   if (k > 1) {
-    below <- outer(human, values[-k], "<=")
-    missed <- (reached[, -k, drop = FALSE] - below)^2 %*% diff(values)
+    below <- cumulated(given)[, -k, drop = FALSE] # below * (1 - below) is 0 but for answers between two values
+    missed <- ((reached[, -k, drop = FALSE] - below)^2 + below * (1 - below)) %*% diff(values)
     found["ranked_probability"] <- mean(missed) / (values[k] - values[1])
   }
   low <- min(human)
@@ -151,19 +167,21 @@ score <- function(cell) {
   n <- counts_of(cell$human[used], values)
   told <- if (any(used)) colMeans(cell$shares[used, , drop = FALSE]) else rep(NA_real_, length(values))
   listed <- !cell$open && length(values) > 1
-  on_scale <- used & cell$human %in% values
+  on_scale <- used & rowSums(memberships(cell$human, values)) > 0
   stated <- NA_real_
   if (listed) {
     both <- is.finite(cell$human) & is.finite(cell$drawn)
     at <- function(x) (x - values[1]) / diff(range(values))
     if (sum(both) >= 2) stated <- between(at(cell$human[both]), clip(at(cell$drawn[both]), 0, 1))
   }
-  c(
+  found <- c(
     published(cell$response, cell$drawn)[1:3], stated, distance(values, told, n, "observed"),
     if (listed) distance(values, told, n, "stated") else NA_real_,
     proper(values, cell$shares[on_scale, , drop = FALSE], cell$human[on_scale], cell$mass),
     empty(cell$human[used]), sum(told * values), sum(on_scale), sum(!on_scale)
   )
+  if (!cell$ordered) found[!(of_cell %in% c("log_score", "brier", "valid_mass", "n_rows", "n_dropped"))] <- NA_real_
+  found
 }
 
 measures <- c(paper, exact)
@@ -210,13 +228,14 @@ cells_of <- function(p) {
     }
     list(
       study = cells$study[i], item = cells$item[i], condition = cells$condition_num[i], open = cells$open[i] == 1,
+      ordered = cells$ordered[i] == 1,
       values = places, shares = shares, drawn = as.numeric(told$drawn[own]), mass = as.numeric(told$valid_mass[own]),
       response = as.numeric(rows$response[own]), human = as.numeric(rows$value[own]),
       participant = rows$participant[own]
     )
   })
   name <- predictors$name[predictors$predictor == p]
-  if (!is_model && name %in% c("uniform", "condition-blind", "majority")) found <- alike(found, name)
+  if (!is_model && name %in% c("uniform", "condition-blind", "pooled", "majority")) found <- alike(found, name)
   lapply(found, function(cell) c(cell, list(answered = is.finite(rowSums(cell$shares)))))
 }
 
@@ -227,7 +246,7 @@ alike <- function(found, name) {
     cell <- found[[i]]
     k <- length(cell$values)
     same <- which(cells$pool == cells$pool[i])
-    if (name == "majority") same <- setdiff(same, i)
+    if (name != "pooled") same <- setdiff(same, i) # the published row; the others know the other conditions alone
     weights <- if (name == "uniform") rep(1, k) else Reduce(`+`, n[same], rep(0, k))
     if (name == "majority") weights <- as.numeric(weights == max(weights) & weights > 0)
     row <- if (sum(weights) > 0) weights / sum(weights) else rep(NA_real_, k)
@@ -243,7 +262,7 @@ by_study <- function(scores, study) {
 }
 
 put_counts <- function(p, all_cells, study, scored, n_rows, n_dropped) {
-  put("n_studies", length(unique(study)), p)
+  put("n_studies", length(unique(study[scored])), p)
   put("n_cells", sum(scored), p)
   put("n_skipped", sum(!scored), p)
   put("n_rows", sum(n_rows[scored]), p)
@@ -275,16 +294,17 @@ put_summary <- function(p, own) {
   means
 }
 
-# People against people: the mean W over all halvings of every cell.
-put_halves <- function(p, own) {
+# People against people: the mean W over all halvings of every cell, times `share`.
+put_halves <- function(p, own, share) {
   n <- lapply(own, function(cell) counts_of(cell$human, cell$values))
   halved <- function(range_name) {
     sapply(seq_along(own), function(i) {
-      if (range_name == "stated" && own[[i]]$open) NA_real_ else half_sample(own[[i]]$values, n[[i]], range_name)
+      if (!own[[i]]$ordered || (range_name == "stated" && own[[i]]$open)) return(NA_real_)
+      share * half_sample(own[[i]]$values, n[[i]], range_name)
     })
   }
   scores <- cbind(wasserstein_exact_observed = halved("observed"), wasserstein_exact_stated = halved("stated"))
-  put_counts(p, own, cells$study, !is.na(scores[, 1]), sapply(n, sum), 0)
+  put_counts(p, own, cells$study, !is.na(scores[, 1]), round(sapply(n, sum)), 0)
   put_over_studies(p, by_study(scores, cells$study))
 }
 
@@ -310,7 +330,8 @@ put("rows", nrow(rows) + left_out)
 put("rows_left_out", left_out)
 means <- list()
 for (p in names(seen)) means[[p]] <- put_summary(p, seen[[p]])
-put_halves(length(seen), seen[[1]])
+put_halves(length(seen), seen[[1]], 1)
+put_halves(length(seen) + 1, seen[[1]], 0.5) # the oracle
 uniform <- as.character(predictors$predictor[predictors$kind == "baseline" & predictors$name == "uniform"])
 for (i in seq_along(models)) {
   first <- as.character(models[i])

@@ -22,6 +22,7 @@ class Cell(NamedTuple):
     task_num: int
     item: int
     is_open: bool
+    is_ordered: bool
     values: np.ndarray
     shares: np.ndarray
     drawn: np.ndarray
@@ -33,7 +34,7 @@ class Cell(NamedTuple):
     @property
     def counts(self) -> np.ndarray:
         """How many people gave each value [k]."""
-        return np.array([np.sum(self.human == value) for value in self.values], dtype=float)
+        return np.asarray(memberships(self.human, self.values).sum(axis=0))
 
     @property
     def answered(self) -> np.ndarray:
@@ -61,15 +62,28 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
             places = scales[p if is_model else 0, cell["cell"]].to_numpy(dtype=float)
             answers = told.loc[asked["row"]]
             own.append(Cell(
-                cell["study"], cell["condition_num"], cell["task_num"], cell["item"], bool(cell["open"]), places,
+                cell["study"], cell["condition_num"], cell["task_num"], cell["item"], bool(cell["open"]),
+                bool(cell["ordered"]), places,
                 spread(listed.get((p, cell["cell"])), len(asked), places),
                 answers["drawn"].to_numpy(dtype=float), answers["valid_mass"].to_numpy(dtype=float),
                 asked["response"].to_numpy(dtype=float), asked["value"].to_numpy(dtype=float),
                 asked["participant"].to_numpy(),
             ))  # fmt: skip
-        known = not is_model and name in ("uniform", "condition-blind", "majority")
+        known = not is_model and name in ("uniform", "condition-blind", "pooled", "majority")
         found |= {p: alike(own, list(cells["pool"]), name) if known else own} if own else {}
     return found
+
+
+def memberships(human: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """How much of each answer [n] counts for each value [k]: one between two values for both, so that means stay."""
+    if len(values) < 2:
+        return np.asarray(human[:, None] == values, dtype=float)
+    inside = (human >= values[0]) & (human <= values[-1])
+    upper = np.clip(np.searchsorted(values, human), 1, len(values) - 1)
+    share = (human - values[upper - 1]) / (values[upper] - values[upper - 1])
+    found, rows = np.zeros((len(human), len(values))), np.arange(len(human))
+    found[rows, upper - 1], found[rows, upper] = 1 - share, share
+    return np.where(inside[:, None], found, 0.0)
 
 
 def spread(told: pd.DataFrame | None, n: int, values: np.ndarray) -> np.ndarray:
@@ -88,9 +102,8 @@ def alike(cells: list[Cell], pools: list[int], name: str) -> list[Cell]:
     found = []
     for c, cell in enumerate(cells):
         k = len(cell.values)
-        same = [
-            n[i] for i, pool in enumerate(pools) if pool == pools[c] and not (name == "majority" and i == c)
-        ]
+        with_its_own = name == "pooled"  # the published row; the others know the other conditions alone
+        same = [n[i] for i, pool in enumerate(pools) if pool == pools[c] and (with_its_own or i != c)]
         weights = np.ones(k) if name == "uniform" else np.sum([np.zeros(k), *same], axis=0)
         if name == "majority":
             weights = ((weights == weights.max()) & (weights > 0)).astype(float)
@@ -117,11 +130,11 @@ def score(cell: Cell) -> dict[str, float]:
     """Every measure of one cell."""
     values, human = cell.values, cell.human
     used = np.isfinite(human) & cell.answered
-    n = (human[used][:, None] == values).sum(axis=0).astype(float)
+    n = memberships(human[used], values).sum(axis=0)
     told = cell.shares[used].mean(axis=0) if used.any() else np.full(len(values), np.nan)
     listed, drawn = not cell.is_open and len(values) > 1, published(cell.response, cell.drawn)
-    on_scale = used & (human[:, None] == values).any(axis=1)
-    return {
+    on_scale = used & (memberships(human, values).sum(axis=1) > 0)
+    found = {
         **{name: drawn[name] for name in PAPER},
         "wasserstein_stated": drawn_on_scale(cell) if listed else np.nan,
         "wasserstein_exact_observed": distance(values, told, n, "observed"),
@@ -130,6 +143,8 @@ def score(cell: Cell) -> dict[str, float]:
         "human_mean": float(human[used].mean()) if used.any() else np.nan, "predicted_mean": float(told @ values),
         "n_rows": float(on_scale.sum()), "n_dropped": float((~on_scale).sum()),
     }  # fmt: skip
+    kept = ("log_score", "brier", "valid_mass", "n_rows", "n_dropped")  # what needs no order
+    return {name: x if cell.is_ordered or name in kept else np.nan for name, x in found.items()}
 
 
 def drawn_on_scale(cell: Cell) -> float:
@@ -147,10 +162,11 @@ def proper(values: np.ndarray, shares: np.ndarray, human: np.ndarray, mass: np.n
     if not len(human):
         return found
     rows, gaps = shares / shares.sum(axis=1, keepdims=True), np.diff(values)
-    happened, reached = human[:, None] == values, rows.cumsum(axis=1)
-    found["log_score"] = float(np.log(np.maximum(rows[happened], FLOOR)).mean())
-    found["brier"] = float(((rows - happened) ** 2).sum(axis=1).mean())
-    missed = (reached[:, :-1] - (human[:, None] <= values[:-1])) ** 2 @ gaps
+    given, reached = memberships(human, values), rows.cumsum(axis=1)
+    found["log_score"] = float((given * np.log(np.maximum(rows, FLOOR))).sum(axis=1).mean())
+    found["brier"] = float(((rows**2).sum(axis=1) - 2 * (given * rows).sum(axis=1) + 1).mean())
+    below = given.cumsum(axis=1)[:, :-1]  # below * (1 - below) is 0 but for answers between two values
+    missed = ((reached[:, :-1] - below) ** 2 + below * (1 - below)) @ gaps
     found["ranked_probability"] = float(missed.mean() / gaps.sum()) if len(gaps) else np.nan
     low, high = human.min(), human.max()
     if low == high:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from socrates_core.reporting.scripts.analysis import Found, read
-from socrates_core.reporting.scripts.comparison_cells import Cell
+from socrates_core.reporting.scripts.comparison_cells import Cell, memberships
 from socrates_core.reporting.scripts.comparison_studies import MIN_STUDIES, bootstrap, ends, ratio
 
 LEAST = 2  # the smallest number of respondents that is told apart
@@ -18,7 +18,8 @@ DRAWS = 400  # resamples of people
 
 def worth(folder: Path, p: int, cells: list[Cell]) -> Found:
     """How many respondents a cell a model is worth: what one person misses by over what the model misses by."""
-    used = [cell.answered & (cell.human[:, None] == cell.values).any(axis=1) for cell in cells]
+    cells = [cell for cell in cells if cell.is_ordered]
+    used = [cell.answered & (memberships(cell.human, cell.values).sum(axis=1) > 0) for cell in cells]
     scored = [
         (cell, rows)
         for cell, rows in zip(cells, used, strict=True)
@@ -52,8 +53,9 @@ def study_errors(scored: list[tuple[Cell, np.ndarray]]) -> np.ndarray:
     for cell, rows in scored:
         gaps, n = np.diff(cell.values) / np.ptp(cell.values), rows.sum()
         told = cell.shares[cell.answered].mean(axis=0)
-        below = (cell.human[rows][:, None] <= cell.values[:-1]).mean(axis=0)
-        spread = float(gaps @ (below * (1 - below)))
+        each = memberships(cell.human[rows], cell.values).cumsum(axis=1)[:, :-1]
+        below = each.mean(axis=0)
+        spread = float(gaps @ ((each**2).mean(axis=0) - below**2))
         missed = float(gaps @ (told.cumsum()[:-1] / told.sum() - below) ** 2)
         found.setdefault(cell.study, []).append((spread * n / (n - 1), missed - spread / (n - 1)))
     return np.array([np.mean(own, axis=0) for own in found.values()]).reshape(-1, 2)
@@ -81,7 +83,7 @@ def parity(folder: Path, p: int, cells: list[Cell]) -> Found:
     table = read(folder, "people_groups")
     table["group"] = table["group"].fillna(-1).astype(int)
     group = table.set_index(["study", "participant"])["group"]
-    grouped = [usable(cell, group) for cell in cells if not cell.is_open]
+    grouped = [usable(cell, group) for cell in cells if cell.is_ordered and not cell.is_open]
     names = sorted({int(g) for _, own in grouped for g in own} - {-1})
     enough = np.array([[(own == g).sum() >= MIN_PEOPLE for g in names] for _, own in grouped]).reshape(
         -1, len(names)
@@ -140,7 +142,7 @@ def group_scores(compared: list[tuple[Cell, np.ndarray]], kept: list[int]) -> np
 
 def cell_scores(cell: Cell, own: np.ndarray, kept: list[int], weights: np.ndarray) -> np.ndarray:
     places = (cell.values - cell.values.min()) / np.ptp(cell.values)
-    answers = (cell.human[:, None] == cell.values).astype(float)
+    answers = memberships(cell.human, cell.values)
     found = []
     for g in kept:
         mass = weights[:, own == g]

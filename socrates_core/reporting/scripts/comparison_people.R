@@ -24,8 +24,17 @@ human_effects <- function() {
 put_effects <- function(p, own, people) {
   item <- sapply(own, `[[`, "item")
   condition <- sapply(own, `[[`, "condition")
-  answers <- lapply(own, function(cell) as.numeric(cell$shares[cell$answered, , drop = FALSE] %*% cell$values))
-  side <- function(i, name) unlist(answers[item == effects$item[i] & condition == effects[[name]][i]])
+  means_of <- function(place) {
+    lapply(own, function(cell) as.numeric(cell$shares[cell$answered, , drop = FALSE] %*% place(cell)))
+  }
+  answers <- list(
+    answers = means_of(function(cell) cell$values),
+    # where each value lies on its scale, from 0 to 1
+    positions = means_of(function(cell) (cell$values - min(cell$values)) / diff(range(cell$values)))
+  )
+  side <- function(i, name) {
+    unlist(answers[[effects$basis[i]]][item == effects$item[i] & condition == effects[[name]][i]])
+  }
   predicted <- rep(NA_real_, nrow(effects))
   for (i in seq_len(nrow(effects))) {
     ours <- side(i, "condition_num")
@@ -101,8 +110,9 @@ study_errors <- function(scored) {
     k <- length(cell$values)
     gaps <- diff(cell$values) / diff(range(cell$values))
     told <- colMeans(cell$shares[cell$answered, , drop = FALSE])
-    below <- colMeans(outer(human, cell$values[-k], "<="))
-    spread <- sum(gaps * below * (1 - below))
+    each_below <- cumulated(memberships(human, cell$values))[, -k, drop = FALSE]
+    below <- colMeans(each_below)
+    spread <- sum(gaps * (colMeans(each_below^2) - below^2))
     missed <- sum(gaps * (cumsum(told)[-k] / sum(told) - below)^2)
     c(spread * n / (n - 1), missed - spread / (n - 1))
   }))
@@ -110,9 +120,12 @@ study_errors <- function(scored) {
 }
 
 put_worth <- function(p, own) {
-  pairs <- lapply(own, function(cell) list(cell = cell, rows = cell$answered & cell$human %in% cell$values))
-  sizes <- sapply(pairs, function(each) sum(each$rows))
-  can <- sizes > 1 & sapply(pairs, function(each) length(each$cell$values) > 1)
+  own <- Filter(function(cell) cell$ordered, own)
+  pairs <- lapply(own, function(cell) {
+    list(cell = cell, rows = cell$answered & rowSums(memberships(cell$human, cell$values)) > 0)
+  })
+  sizes <- vapply(pairs, function(each) sum(each$rows), numeric(1))
+  can <- sizes > 1 & vapply(pairs, function(each) length(each$cell$values) > 1, logical(1))
   scored <- pairs[can]
   most <- if (any(can)) floor(median(sizes[can])) else 0
   sums <- study_errors(scored)
@@ -125,7 +138,7 @@ put_worth <- function(p, own) {
   put("worth_n_cells", sum(can), p)
   put("worth_n_skipped", sum(!can), p)
   put("worth_n_rows", sum(sizes[can]), p)
-  put("worth_n_dropped", sum(sapply(pairs, function(each) sum(each$cell$answered & !each$rows))), p)
+  put("worth_n_dropped", sum(vapply(pairs, function(each) sum(each$cell$answered & !each$rows), numeric(1))), p)
 }
 
 # Half the t interval of the ratio from leaving groups of people out in turn.
@@ -149,7 +162,7 @@ put_groups <- function(p, own) {
   table <- read_data("people_groups")
   table$group[is.na(table$group)] <- -1
   key <- paste(table$study, table$participant)
-  grouped <- lapply(Filter(function(cell) !cell$open, own), function(cell) {
+  grouped <- lapply(Filter(function(cell) cell$ordered && !cell$open, own), function(cell) {
     rows <- is.finite(cell$human) & cell$answered
     who <- cell$participant[rows]
     list(

@@ -77,13 +77,18 @@ def error_of(answers: np.ndarray) -> float:
 
 def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Found:
     """A model's effects where it answered in both conditions, and how they agree with people's."""
-    means: dict[tuple[int, int], list[np.ndarray]] = {}
+    means: dict[tuple[str, int, int], list[np.ndarray]] = {}
     for cell in cells:
-        own = cell.shares[cell.answered] @ cell.values
-        means.setdefault((cell.item, cell.condition_num), []).extend([own] if len(own) else [])
+        places = {"answers": cell.values}
+        if not cell.is_open:  # where each value lies on its scale, from 0 to 1
+            places["positions"] = (cell.values - cell.values.min()) / max(np.ptp(cell.values), 1e-300)
+        for basis, at in places.items():
+            own = cell.shares[cell.answered] @ at
+            means.setdefault((basis, cell.item, cell.condition_num), []).extend([own] if len(own) else [])
     found, rows = dict[str, float](), []
     for effect in read(folder, "effects").to_dict("records"):
-        sides = [means.get((effect["item"], effect[name]), []) for name in ("condition_num", "reference_num")]
+        item = effect["basis"], effect["item"]
+        sides = [means.get((*item, effect[name]), []) for name in ("condition_num", "reference_num")]
         if all(sides):
             ours, theirs = (np.concatenate(side) for side in sides)
             rows.append((effect["effect"], effect["study"], (ours.mean() - theirs.mean()) / effect["span"]))
