@@ -9,8 +9,6 @@ from playwright.sync_api import Browser, Page, expect
 from socrates_core.corpus.store import find_study
 from socrates_core.drafts import store as drafts
 from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.submission import submit_evaluation
-from socrates_core.jobs.store import read_job
 from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from tests.conftest import ended
 from tests.test_walk import browser, open_page, pytestmark, see  # noqa: F401
@@ -56,27 +54,6 @@ def test_the_first_click_on_a_search_result_opens_it(
     search(page, "kakadu", enter=enter)
     click_first_title(page)
     page.wait_for_url("**/study?corpus=starter&study=kakadu", timeout=SOON)
-
-
-def test_a_finished_evaluation_stays_chosen(
-    starter_home: Path,
-    served: int,
-    browser: Browser,  # noqa: F811
-) -> None:
-    before = submit_evaluation(ModelRequest("uniform"), corpus="starter", studies=["kakadu"], cap=2)
-    assert ended(before.id).state == "done"
-    job = submit_evaluation(ModelRequest("starter"), corpus="starter", studies=["kakadu"], cap=40)
-    page = open_page(browser, f"http://localhost:{served}/compare?evaluations={before.id}")
-    page.get_by_label("Evaluations").click()
-    page.get_by_role("option", name="starter").first.click()
-    chosen = re.compile(f"evaluations={before.id}(,|%2C){job.id}")
-    expect(page).to_have_url(chosen, timeout=SOON)
-    page.keyboard.press("Escape")
-    assert read_job(job.id).active
-    assert ended(job.id).state == "done"
-    page.wait_for_timeout(5000)  # the page draws itself again when the job is done
-    expect(page).to_have_url(chosen, timeout=SOON)
-    expect(page.get_by_text("starter (").first).to_be_visible(timeout=SOON)
 
 
 def heading(page: Page, text: str) -> None:

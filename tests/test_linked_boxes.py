@@ -14,14 +14,13 @@ from socrates_core.jobs.progress import Reporter
 from socrates_core.simulation.spec import ModelRequest
 from tests.conftest import PATIENCE
 from tests.test_compare_page import evaluate
-from tests.test_pages import fine, open_page
+from tests.test_pages import fine, no_worker, open_page  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.usefixtures("home")
-def test_choices_one_after_another_are_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+def test_choices_one_after_another_are_all_kept() -> None:
     jobs = [store.submit("simulate", f"Job {n}", {"run_id": str(n)}, key=str(n)) for n in range(4)]
     app = (
         AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
@@ -35,8 +34,7 @@ def test_choices_one_after_another_are_all_kept(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("home")
-def test_a_link_from_elsewhere_moves_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+def test_a_link_from_elsewhere_moves_the_box() -> None:
     jobs = [store.submit("simulate", f"Job {n}", {"run_id": str(n)}, key=str(n)) for n in range(3)]
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
     app.query_params["job"] = jobs[0].id
@@ -58,11 +56,7 @@ def end(job: store.Job, result: dict[str, Any] | None = None) -> None:
     store.finish(claimed, "done", result=result or {})
 
 
-def test_a_finished_evaluation_keeps_its_name_in_the_box(
-    starter_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+def test_a_finished_evaluation_keeps_its_name_in_the_box(starter_home: Path) -> None:
     evaluate("echo", studies=["kakadu"])
     job = submit_evaluation(ModelRequest("uniform"), corpus="starter", studies=["kakadu"], cap=2)
     app = open_page("pages/screen/compare.py", evaluations=job.id)
@@ -75,8 +69,7 @@ def test_a_finished_evaluation_keeps_its_name_in_the_box(
 
 
 @pytest.mark.usefixtures("home")
-def test_a_finished_job_keeps_its_name_in_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+def test_a_finished_job_keeps_its_name_in_the_box() -> None:
     jobs = [store.submit("simulate", f"Job {n}", {"run_id": str(n)}, key=str(n)) for n in range(2)]
     app = open_page("pages/activity/jobs.py", job=jobs[0].id)
     names = app.selectbox(key="job_box").options
@@ -95,8 +88,7 @@ def test_a_changed_link_moves_a_choice_inside_a_study(starter_home: Path) -> Non
     assert app.selectbox(key=key).value == "0" and "outcome" not in app.query_params
 
 
-def test_a_changed_link_moves_the_evaluations(starter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+def test_a_changed_link_moves_the_evaluations(starter_home: Path) -> None:
     first, second = evaluate("echo", studies=["kakadu"]), evaluate("uniform", studies=["kakadu"])
     app = open_page("pages/screen/compare.py", evaluations=first.id)
     app.multiselect(key="evaluations:starter").set_value([second.id]).run()
@@ -124,8 +116,7 @@ def test_a_link_to_a_study_that_several_sources_have_says_so(starter_home: Path)
 
 
 @pytest.mark.usefixtures("home")
-def test_an_import_from_nowhere_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+def test_an_import_from_nowhere_is_not_started() -> None:
     app = open_page("pages/explore/import_study.py")
     app.segmented_control(key="import_kind").set_value("SocSci210").run()
     app.text_input(key="import_source").set_value("  ").run()
