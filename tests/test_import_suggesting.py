@@ -59,6 +59,9 @@ def scale_of(mapping: Mapping, name: str = "q") -> Scale:
         "不知道",
         "Not applicable",
         "n. a.",
+        "Don't know / Not sure",
+        "Refused (VOL.)",
+        "Not applicable (N/A)",
     ],
 )
 def test_a_whole_label_says_that_there_is_no_answer(label: str) -> None:
@@ -83,6 +86,8 @@ def test_a_whole_label_says_that_there_is_no_answer(label: str) -> None:
         "No opinion",
         "NC",
         "Accept or refuse",
+        "No (refused)",
+        "Not sure / no opinion",
         "7",
         "",
     ],
@@ -162,10 +167,17 @@ def test_finished_is_what_its_label_says(labels: dict[str, str], kept: tuple[str
     assert [keep.values for keep in mapping.keep] == [kept]
 
 
-def test_a_finished_column_in_words_that_are_not_known_is_asked_about() -> None:
-    found = suggested(Finished=["lõpetatud", "pooleli"] * 3, q=[1, 2, 3, 4, 5, 1])
+@pytest.mark.parametrize("cells", [["lõpetatud", "pooleli"] * 3, [1, 2] * 3, [0, 1, 2] * 2])
+def test_a_finished_column_that_does_not_say_which_is_yes_is_asked_about(cells: list[object]) -> None:
+    found = suggested(Finished=cells, q=[1, 2, 3, 4, 5, 1])
     assert not found.mapping.keep
     assert any("Which rows are finished?" in question for question in found.questions)
+
+
+def test_previews_of_an_export_without_its_survey_are_no_people() -> None:
+    found = suggested(Status=["IP Address", "Survey Preview", "IP Address", "Spam"], q=[1, 2, 3, 4])
+    assert [(keep.column, keep.values) for keep in found.mapping.keep] == [("Status", ("IP Address",))]
+    assert not suggested(Status=["married", "single"] * 2, q=[1, 2, 3, 4]).mapping.keep
 
 
 # traits

@@ -235,7 +235,9 @@ def test_a_line_of_questions_is_no_person(
 
 
 def test_a_first_person_is_no_line_of_questions(tmp_path: Path) -> None:
-    (tmp_path / "data.csv").write_text("id,name,q\n1,Name,1\n2,Status,2\n3,Finished,3\n")
+    (tmp_path / "data.csv").write_text(
+        "id,name,about,q\n1,Status,Progress,1\n2,Status,Name,2\n3,Email,Finished,3\n"
+    )
     assert len(open_files([tmp_path / "data.csv"]).table.frame) == 3
 
 

@@ -39,6 +39,7 @@ RECORD = {
     ),
     *("locationlongitude", "locationaccuracy", "distributionchannel", "userlanguage"),
 }
+_LEGACY = re.compile(r"V\d{1,3}")  # a column of the oldest exports
 _PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9}(?:#\d{1,3})?)(.{0,200})", re.DOTALL)
 
 
@@ -114,7 +115,12 @@ def has_question_line(table: Table) -> bool:
     if table.frame.empty:
         return False
     first = {str(column): str(cell) for column, cell in table.frame.iloc[0].items() if pd.notna(cell)}
-    if sum(_plain(cell) in RECORD - {"name"} for cell in first.values()) >= 2:
+    own = [
+        c
+        for c, cell in first.items()
+        if _plain(cell) in RECORD and (_plain(c) in RECORD or _LEGACY.fullmatch(c))
+    ]
+    if len(own) >= 2:
         return True
     later = table.frame.iloc[1:]
     dates = [column for column in first if _plain(column) in ("startdate", "enddate", "recordeddate")]
@@ -130,7 +136,7 @@ def _record_names(frame: pd.DataFrame) -> dict[str, str]:
     return {
         str(column): cell
         for column, cell in frame.iloc[0].items()
-        if re.fullmatch(r"V\d{1,3}", str(column)) and _plain(cell) in RECORD and cell not in taken
+        if _LEGACY.fullmatch(str(column)) and _plain(cell) in RECORD and cell not in taken
     }
 
 
@@ -174,7 +180,10 @@ def _by_rows(survey: Survey, responses: Responses, named: Mapping[str, Place]) -
     for (loop, qid), columns in groups.items():
         question = survey.questions[qid]
         numbers = [parts[1] for parts in columns.values()]
-        labels = [responses.labels.get(column, "") for column in columns]
+        # a label of two numbers ends with the answer's words, not with the row's
+        labels = [
+            responses.labels.get(column, "") if len(parts) == 2 else "" for column, parts in columns.items()
+        ]
         keys = _row_ids(question, numbers, labels)
         for (column, parts), key in zip(columns.items(), keys, strict=True):
             found[column] = Place(loop, qid, "_".join(["", key, *parts[2:]]))
