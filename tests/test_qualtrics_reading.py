@@ -234,6 +234,14 @@ def test_a_line_of_questions_is_no_person(
     assert [keep.reason for keep in opened.suggested.keep][-1] == "not finished"
 
 
+def test_a_second_line_of_column_names_as_surveymonkey_has_is_no_person(tmp_path: Path) -> None:
+    people = "".join(f"{n},9,a,{n % 5 + 1}\n" for n in range(1, 8))
+    (tmp_path / "data.csv").write_text(f"Respondent ID,Collector ID,group,How warm?\n,,,Response\n{people}")
+    opened = open_files([tmp_path / "data.csv"])
+    assert opened.table.frame["How warm?"].tolist() == ["2", "3", "4", "5", "1", "2", "3"]
+    assert "second line of column names" in " ".join(opened.warnings)
+
+
 def test_a_first_person_is_no_line_of_questions(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text(
         "id,name,about,q\n1,Status,Progress,1\n2,Status,Name,2\n3,Email,Finished,3\n"

@@ -83,7 +83,7 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
     """
     table = read_cells(path, pace)
     frame, labels = table.frame, dict[str, str]()
-    ids, choices = dict[str, str](), dict[str, str]()
+    ids, choices, warnings = dict[str, str](), dict[str, str](), list[str]()
     for row in range(min(3, len(frame))):
         named = {column: told for column, cell in frame.iloc[row].items() if (told := _import_id(cell))}
         if named:
@@ -97,8 +97,13 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
             frame = frame.rename(columns=_record_names(frame))
             labels = {str(column): str(cell) for column, cell in frame.iloc[0].items() if pd.notna(cell)}
             frame = frame.iloc[1:]
+        elif has_nameless_first_row(table):
+            frame = frame.iloc[1:]
+            warnings.append(
+                "The first row has no number of a person; it is taken for a second line of column names."
+            )
     empty = [str(column) for column in frame if frame[column].isna().all()]
-    warnings = [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
+    warnings += [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
     frame = frame.drop(columns=empty).reset_index(drop=True)
     ids = {column: key for column, key in ids.items() if column in frame}
     responses = Responses(
@@ -127,6 +132,19 @@ def has_question_line(table: Table) -> bool:
     return any(  # "Startdatum", the name of a date in another language, is above the dates
         not re.search(r"\d", first[column]) and later[column].str.contains(r"\d", na=False).any()
         for column in dates
+    )
+
+
+def has_nameless_first_row(table: Table) -> bool:
+    """Whether the first row alone has no number of a person, as a second header line of SurveyMonkey has none."""
+    frame = table.frame
+    people = [
+        column
+        for column in frame
+        if _plain(column) in ("respondentid", "responseid", "participantid", "recordid")
+    ]
+    return len(frame) > 2 and any(
+        pd.isna(frame[column].iloc[0]) and frame[column].iloc[1:].notna().all() for column in people
     )
 
 
