@@ -57,7 +57,9 @@ def open_files(
     if ids or has_question_line(table) or has_nameless_first_row(table):
         table = read_responses(data[0], pace=pace)
     suggestion = suggest_table(table, title or data[0].stem)
-    return Opened(table, suggestion.mapping, (*table.warnings, *suggestion.questions), suggestion.left_out)
+    return Opened(
+        table, suggestion.mapping, table.warnings, suggestion.left_out, questions=suggestion.questions
+    )
 
 
 def _is_survey(path: Path) -> bool:

@@ -13,6 +13,7 @@ from socrates_core.importing.guesses import (
     doubtful_codes,
     guess_demographic,
     guess_scale,
+    is_age_named,
     is_assignment,
     is_person,
     is_technical,
@@ -147,6 +148,8 @@ def _no_answers(column: Facts, table: Table) -> str:
         return "empty" if column.n_distinct == 0 else "the same in every row"
     if column.n_distinct > MOST_VALUES:
         return f"more than {MOST_VALUES} different values"
+    if is_age_named(column):
+        return "an age, but no number of years: a persona has none"
     if column.looks_answered or table.value_labels.get(column.name):
         return ""
     return "numbers with decimals" if column.low is not None else "texts whose order is not known"
