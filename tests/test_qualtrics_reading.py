@@ -90,6 +90,20 @@ def test_a_cell_that_names_no_choice_is_unread_and_counted(tmp_path: Path) -> No
     assert "2 cells" in warning and "'13', '7'" in warning
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("spoken", [True, False])
+def test_ticks_of_choices_that_are_numbers_are_ticks(tmp_path: Path, apart: bool, spoken: bool) -> None:
+    ten, nothing = ("10", "0") if spoken else ("1", "2")
+    done: Columns = {"Finished": ("finished", ["True" if spoken else "1"] * 4)}
+    columns: Columns = {
+        "Q11_1": ("QID11_1", [ten if spoken else 1, "", "", ten if spoken else 1]),
+        "Q11_2": ("QID11_2", ["", nothing if spoken else 1, nothing if spoken else 1, ""]),
+    }
+    together: Columns = {"Q11": ("QID11", [ten, nothing, nothing, ten])}
+    found = seen(two_arms(tmp_path, [ticks("10", "0")], {**(columns if apart else together), **done}))
+    assert shares(found) == [[1, 0, 0, 1], [0, 1, 1, 0]]
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_list_of_codes_in_a_file_with_semicolons_is_no_decimal_number(tmp_path: Path, mark: str) -> None:
     files = one_block(tmp_path, [ticks("A", "B", "C"), question(12, "TE", "How long?")], {})

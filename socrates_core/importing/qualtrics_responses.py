@@ -304,6 +304,10 @@ def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
             alone = question.kind == "Matrix" and question.selector != BEST_WORST
             row = place.suffix.split("_")[1] if alone else ""
             groups.setdefault((place.loop, place.qid, row), []).append(column)
+            last = place.suffix.rsplit("_", 1)[-1]
+            options = question.answers if alone else question.choices
+            if spoken and any(option.key == last and option.text == "0" for option in options):
+                frame[column] = frame[column].mask(frame[column] == "0", "1")  # the text of what was ticked
     for columns in groups.values():
         seen = frame[columns].notna().any(axis=1)
         for column in columns:
