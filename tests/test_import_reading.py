@@ -113,6 +113,16 @@ def test_a_file_of_another_program_is_named_with_what_to_save_it_as(
         read_table(tmp_path / "data")
 
 
+def test_bytes_with_zeros_here_and_there_are_no_text_in_utf_16(tmp_path: Path) -> None:
+    noise = bytes((7 * n * n) % 251 for n in range(4096)) + b"\0" * 40 + b"abc\0\n" * 30
+    (tmp_path / "data").write_bytes(b"MATLAB 5.0" + noise + b"\0")
+    with pytest.raises(UserError, match="neither text nor a known data file"):
+        read_table(tmp_path / "data")
+    for encoding in ("utf-16-le", "utf-16-be"):
+        (tmp_path / "data.csv").write_bytes("id,q\n1,été\n2,b\n".encode(encoding))
+        assert read_table(tmp_path / "data.csv").frame["q"].tolist() == ["été", "b"]
+
+
 def test_texts_in_another_encoding_than_an_spss_file_declares_are_read_with_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "old.sav"
     labels: dict[str, dict[float, str]] = {"q": {1.0: "trXs tXt", 2.0: "jamais"}}

@@ -59,6 +59,9 @@ def scale_of(mapping: Mapping, name: str = "q") -> Scale:
         "不知道",
         "Not applicable",
         "n. a.",
+        "Don't know / Not sure",
+        "Refused (VOL.)",
+        "Not applicable (N/A)",
     ],
 )
 def test_a_whole_label_says_that_there_is_no_answer(label: str) -> None:
@@ -83,6 +86,8 @@ def test_a_whole_label_says_that_there_is_no_answer(label: str) -> None:
         "No opinion",
         "NC",
         "Accept or refuse",
+        "No (refused)",
+        "Not sure / no opinion",
         "7",
         "",
     ],
@@ -162,10 +167,17 @@ def test_finished_is_what_its_label_says(labels: dict[str, str], kept: tuple[str
     assert [keep.values for keep in mapping.keep] == [kept]
 
 
-def test_a_finished_column_in_words_that_are_not_known_is_asked_about() -> None:
-    found = suggested(Finished=["lõpetatud", "pooleli"] * 3, q=[1, 2, 3, 4, 5, 1])
+@pytest.mark.parametrize("cells", [["lõpetatud", "pooleli"] * 3, [1, 2] * 3, [0, 1, 2] * 2])
+def test_a_finished_column_that_does_not_say_which_is_yes_is_asked_about(cells: list[object]) -> None:
+    found = suggested(Finished=cells, q=[1, 2, 3, 4, 5, 1])
     assert not found.mapping.keep
     assert any("Which rows are finished?" in question for question in found.questions)
+
+
+def test_previews_of_an_export_without_its_survey_are_no_people() -> None:
+    found = suggested(Status=["IP Address", "Survey Preview", "IP Address", "Spam"], q=[1, 2, 3, 4])
+    assert [(keep.column, keep.values) for keep in found.mapping.keep] == [("Status", ("IP Address",))]
+    assert not suggested(Status=["married", "single"] * 2, q=[1, 2, 3, 4]).mapping.keep
 
 
 # traits
@@ -195,6 +207,7 @@ def test_numbers_without_labels_are_no_location_and_no_party() -> None:
 def test_an_age_is_a_number_of_years_by_its_labels(labels: dict[str, str], taken: bool) -> None:
     mapping = suggest(table({"age": labels}, age=["1", "2", "2", "1"], q=[1, 2, 3, 5]), "x")
     assert ("age" in mapping.demographics) == taken
+    assert [outcome.name for outcome in mapping.outcomes] == ["q"]
 
 
 def test_no_persona_is_older_than_120_whatever_the_mapping_says(home: Path) -> None:
@@ -345,6 +358,19 @@ def test_a_mapping_that_names_clusters_and_weights_is_read_kept_and_warned_about
     remarks = built(cells, cluster="room", weight="w")
     assert any("weights (w)" in remark for remark in remarks)
     assert any("assigned together (room)" in remark for remark in remarks)
+
+
+def test_a_code_that_a_mapping_settles_is_not_asked_about_again(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("q\n1\n2\n3\n4\n5\n99\n")
+    outcome = {"name": "q", "question": "How?", "scale": "Only return an integer from 1 to 5.", "column": "q"}
+    mapping = {
+        "study": {"study_id": "s", "title": "S"},
+        "conditions": [{"name": "Everyone"}],
+        "outcomes": [{**outcome, "missing": ["99"]}],
+    }
+    save_mapping(mapping_from_dict(mapping, "the mapping"), tmp_path / "mapping.yaml")
+    arguments = ("import", str(tmp_path / "data.csv"), "--mapping", str(tmp_path / "mapping.yaml"), "--json")
+    assert json.loads(said(*arguments)[0])["warnings"] == ["Dropped: 1 answers: empty or a missing code."]
 
 
 def test_the_command_line_says_what_the_window_remarks_on(home: Path, tmp_path: Path) -> None:

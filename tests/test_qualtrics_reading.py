@@ -90,6 +90,20 @@ def test_a_cell_that_names_no_choice_is_unread_and_counted(tmp_path: Path) -> No
     assert "2 cells" in warning and "'13', '7'" in warning
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("spoken", [True, False])
+def test_ticks_of_choices_that_are_numbers_are_ticks(tmp_path: Path, apart: bool, spoken: bool) -> None:
+    ten, nothing = ("10", "0") if spoken else ("1", "2")
+    done: Columns = {"Finished": ("finished", ["True" if spoken else "1"] * 4)}
+    columns: Columns = {
+        "Q11_1": ("QID11_1", [ten if spoken else 1, "", "", ten if spoken else 1]),
+        "Q11_2": ("QID11_2", ["", nothing if spoken else 1, nothing if spoken else 1, ""]),
+    }
+    together: Columns = {"Q11": ("QID11", [ten, nothing, nothing, ten])}
+    found = seen(two_arms(tmp_path, [ticks("10", "0")], {**(columns if apart else together), **done}))
+    assert shares(found) == [[1, 0, 0, 1], [0, 1, 1, 0]]
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_a_list_of_codes_in_a_file_with_semicolons_is_no_decimal_number(tmp_path: Path, mark: str) -> None:
     files = one_block(tmp_path, [ticks("A", "B", "C"), question(12, "TE", "How long?")], {})
@@ -234,8 +248,18 @@ def test_a_line_of_questions_is_no_person(
     assert [keep.reason for keep in opened.suggested.keep][-1] == "not finished"
 
 
+def test_a_second_line_of_column_names_as_surveymonkey_has_is_no_person(tmp_path: Path) -> None:
+    people = "".join(f"{n},9,a,{n % 5 + 1}\n" for n in range(1, 8))
+    (tmp_path / "data.csv").write_text(f"Respondent ID,Collector ID,group,How warm?\n,,,Response\n{people}")
+    opened = open_files([tmp_path / "data.csv"])
+    assert opened.table.frame["How warm?"].tolist() == ["2", "3", "4", "5", "1", "2", "3"]
+    assert "second line of column names" in " ".join(opened.warnings)
+
+
 def test_a_first_person_is_no_line_of_questions(tmp_path: Path) -> None:
-    (tmp_path / "data.csv").write_text("id,name,q\n1,Name,1\n2,Status,2\n3,Finished,3\n")
+    (tmp_path / "data.csv").write_text(
+        "id,name,about,q\n1,Status,Progress,1\n2,Status,Name,2\n3,Email,Finished,3\n"
+    )
     assert len(open_files([tmp_path / "data.csv"]).table.frame) == 3
 
 

@@ -94,7 +94,9 @@ def _scan(path: Path) -> _Scan:
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if encoding is None and b"\0" in start:
         even, odd = start[::2].count(0), start[1::2].count(0)
-        encoding = "utf-16-le" if odd > even else "utf-16-be"
+        # of a text in UTF-16 every second byte is zero, and hardly one of the others; other files are no text
+        if min(even, odd) <= 0.02 * max(even, odd) and max(even, odd) >= 0.1 * len(start):
+            encoding = "utf-16-le" if odd > even else "utf-16-be"
     encoding = encoding or "utf-8"
     fits, lines, zeros = _decodes(path, encoding)
     if fits and zeros and not encoding.startswith("utf-16"):

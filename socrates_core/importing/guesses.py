@@ -123,6 +123,11 @@ def is_assignment(column: Facts) -> bool:
     return 2 <= column.n_distinct <= 24 and _named(column.name, _ASSIGNED)
 
 
+def is_age_named(column: Facts) -> bool:
+    """Whether the column is called an age, whatever it holds."""
+    return len(_words(column.name)) <= 2 and _named(column.name, _FIELDS["age"])
+
+
 def guess_demographic(column: Facts, labels: Mapping[str, str] | None = None) -> Guess | None:
     """The demographic field that the column seems to hold, with the `labels` of its cells; None for none."""
     labels = labels or {}

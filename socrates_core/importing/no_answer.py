@@ -134,6 +134,15 @@ cevap vermek istemiyorum
 """
 _PATTERNS = [line for line in _WHOLE.splitlines() if line and not line.startswith("#")]
 _NO_ANSWER = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
+_EDGES = " \t.:*-–—<>\"'“”"
+_WITH_OTHERS = (
+    "not sure",
+    "unsure",
+    "no opinion",
+    "vol",
+    "volunteered",
+    "spontaneous",
+)  # alone they are answers
 _LED = re.compile(r"^[\[(]?-?\d{1,5}[\])]?\s*[-–—:.=)]*\s+(?=\D)")  # "97. ", "(-9) "
 _PARTS = re.compile(r"\s*(?:/|;|,|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bo\b|\bof\b)\s*")
 
@@ -141,11 +150,17 @@ _PARTS = re.compile(r"\s*(?:/|;|,|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bo\b|\
 def is_no_answer(label: str) -> bool:
     """Whether the whole label says that there is no answer, in one of the languages that are known here."""
     text = " ".join(label.replace("’", "'").replace("‘", "'").casefold().split())
-    text = _LED.sub("", text).strip(" \t.:*-–—[](){}<>\"'“”")
+    pieces = [piece.strip(_EDGES) for piece in re.split(r"[()\[\]{}]", _LED.sub("", text))]
+    said = [_says(piece) for piece in pieces if piece and piece not in _WITH_OTHERS]  # "Refused (VOL.)"
+    return len(said) > 0 and all(said)
+
+
+def _says(text: str) -> bool:
     if _NO_ANSWER.fullmatch(text):
         return True
-    parts = [part for part in _PARTS.split(text) if part]  # "Don't know / refused"
-    return len(parts) > 1 and all(_NO_ANSWER.fullmatch(part.strip(" .()[]")) for part in parts)
+    parts = [part.strip(_EDGES) for part in _PARTS.split(text)]  # "Don't know / not sure"
+    said = [bool(_NO_ANSWER.fullmatch(part)) for part in parts if part and part not in _WITH_OTHERS]
+    return len(parts) > 1 and len(said) > 0 and all(said)
 
 
 def no_answers(labels: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
 from socrates_core.importing.qualtrics import read_responses, read_survey, understand
-from socrates_core.importing.qualtrics_responses import has_question_line
+from socrates_core.importing.qualtrics_responses import has_nameless_first_row, has_question_line
 from socrates_core.importing.record import WHOLE, Pace, Table
 from socrates_core.importing.suggest import suggest_table
 from socrates_core.importing.table import read_table
@@ -54,10 +54,12 @@ def open_files(
     table = read_table(data[0], pace)
     head = table.frame.head(3)
     ids = head.apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any()
-    if ids or has_question_line(table):
+    if ids or has_question_line(table) or has_nameless_first_row(table):
         table = read_responses(data[0], pace=pace)
     suggestion = suggest_table(table, title or data[0].stem)
-    return Opened(table, suggestion.mapping, (*table.warnings, *suggestion.questions), suggestion.left_out)
+    return Opened(
+        table, suggestion.mapping, table.warnings, suggestion.left_out, questions=suggestion.questions
+    )
 
 
 def _is_survey(path: Path) -> bool:

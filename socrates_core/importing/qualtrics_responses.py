@@ -39,6 +39,7 @@ RECORD = {
     ),
     *("locationlongitude", "locationaccuracy", "distributionchannel", "userlanguage"),
 }
+_LEGACY = re.compile(r"V\d{1,3}")  # a column of the oldest exports
 _PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9}(?:#\d{1,3})?)(.{0,200})", re.DOTALL)
 
 
@@ -82,7 +83,7 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
     """
     table = read_cells(path, pace)
     frame, labels = table.frame, dict[str, str]()
-    ids, choices = dict[str, str](), dict[str, str]()
+    ids, choices, warnings = dict[str, str](), dict[str, str](), list[str]()
     for row in range(min(3, len(frame))):
         named = {column: told for column, cell in frame.iloc[row].items() if (told := _import_id(cell))}
         if named:
@@ -96,8 +97,13 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
             frame = frame.rename(columns=_record_names(frame))
             labels = {str(column): str(cell) for column, cell in frame.iloc[0].items() if pd.notna(cell)}
             frame = frame.iloc[1:]
+        elif has_nameless_first_row(table):
+            frame = frame.iloc[1:]
+            warnings.append(
+                "The first row has no number of a person; it is taken for a second line of column names."
+            )
     empty = [str(column) for column in frame if frame[column].isna().all()]
-    warnings = [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
+    warnings += [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
     frame = frame.drop(columns=empty).reset_index(drop=True)
     ids = {column: key for column, key in ids.items() if column in frame}
     responses = Responses(
@@ -114,7 +120,12 @@ def has_question_line(table: Table) -> bool:
     if table.frame.empty:
         return False
     first = {str(column): str(cell) for column, cell in table.frame.iloc[0].items() if pd.notna(cell)}
-    if sum(_plain(cell) in RECORD - {"name"} for cell in first.values()) >= 2:
+    own = [
+        c
+        for c, cell in first.items()
+        if _plain(cell) in RECORD and (_plain(c) in RECORD or _LEGACY.fullmatch(c))
+    ]
+    if len(own) >= 2:
         return True
     later = table.frame.iloc[1:]
     dates = [column for column in first if _plain(column) in ("startdate", "enddate", "recordeddate")]
@@ -124,13 +135,26 @@ def has_question_line(table: Table) -> bool:
     )
 
 
+def has_nameless_first_row(table: Table) -> bool:
+    """Whether the first row alone has no number of a person, as a second header line of SurveyMonkey has none."""
+    frame = table.frame
+    people = [
+        column
+        for column in frame
+        if _plain(column) in ("respondentid", "responseid", "participantid", "recordid")
+    ]
+    return len(frame) > 2 and any(
+        pd.isna(frame[column].iloc[0]) and frame[column].iloc[1:].notna().all() for column in people
+    )
+
+
 def _record_names(frame: pd.DataFrame) -> dict[str, str]:
     """V1, V2, .. of the oldest exports -> what stands below them: ResponseID, Status, .."""
     taken = set(map(str, frame))
     return {
         str(column): cell
         for column, cell in frame.iloc[0].items()
-        if re.fullmatch(r"V\d{1,3}", str(column)) and _plain(cell) in RECORD and cell not in taken
+        if _LEGACY.fullmatch(str(column)) and _plain(cell) in RECORD and cell not in taken
     }
 
 
@@ -174,7 +198,10 @@ def _by_rows(survey: Survey, responses: Responses, named: Mapping[str, Place]) -
     for (loop, qid), columns in groups.items():
         question = survey.questions[qid]
         numbers = [parts[1] for parts in columns.values()]
-        labels = [responses.labels.get(column, "") for column in columns]
+        # a label of two numbers ends with the answer's words, not with the row's
+        labels = [
+            responses.labels.get(column, "") if len(parts) == 2 else "" for column, parts in columns.items()
+        ]
         keys = _row_ids(question, numbers, labels)
         for (column, parts), key in zip(columns.items(), keys, strict=True):
             found[column] = Place(loop, qid, "_".join(["", key, *parts[2:]]))
@@ -277,6 +304,10 @@ def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
             alone = question.kind == "Matrix" and question.selector != BEST_WORST
             row = place.suffix.split("_")[1] if alone else ""
             groups.setdefault((place.loop, place.qid, row), []).append(column)
+            last = place.suffix.rsplit("_", 1)[-1]
+            options = question.answers if alone else question.choices
+            if spoken and any(option.key == last and option.text == "0" for option in options):
+                frame[column] = frame[column].mask(frame[column] == "0", "1")  # the text of what was ticked
     for columns in groups.values():
         seen = frame[columns].notna().any(axis=1)
         for column in columns:

@@ -183,7 +183,9 @@ def _ticked(statement: str, answer: str) -> Asked:
     if not answer:
         raise NotAsked("an answer that the survey does not have")
     told = f"{statement}\n" if statement else ""
-    return Asked(f"{told}Is this among your answers: “{answer}”?", YES_NO, {answer: 1})
+    # a cell "0" is no tick, also where the choice reads "0"
+    values: dict[str, Number] = {} if answer == "0" else {answer: 1}
+    return Asked(f"{told}Is this among your answers: “{answer}”?", YES_NO, values)
 
 
 def _options(

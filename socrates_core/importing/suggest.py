@@ -13,6 +13,7 @@ from socrates_core.importing.guesses import (
     doubtful_codes,
     guess_demographic,
     guess_scale,
+    is_age_named,
     is_assignment,
     is_person,
     is_technical,
@@ -39,6 +40,7 @@ _YES = (
     *("wahr", "ja", "abgeschlossen", "waar", "sant", "tak", "prawda"),
     *("sí", "si", "verdadero", "vrai", "oui", "vero", "sì", "verdadeiro", "sim"),
 )
+_TRIALS = ("survey preview", "survey test", "spam", "offline preview", "preview", "test")
 _CONTROL = re.compile(r"\b(?:control|placebo|baseline|neutral|none|status quo)\b", re.IGNORECASE)
 
 
@@ -146,6 +148,8 @@ def _no_answers(column: Facts, table: Table) -> str:
         return "empty" if column.n_distinct == 0 else "the same in every row"
     if column.n_distinct > MOST_VALUES:
         return f"more than {MOST_VALUES} different values"
+    if is_age_named(column):
+        return "an age, but no number of years: a persona has none"
     if column.looks_answered or table.value_labels.get(column.name):
         return ""
     return "numbers with decimals" if column.low is not None else "texts whose order is not known"
@@ -170,7 +174,7 @@ def find_questions(columns: Sequence[Facts], mapping: Mapping, table: Table) -> 
         )
     kept = {keep.column for keep in mapping.keep}
     for column in columns:
-        if column.name.lower() in _FINISHED and column.n_distinct == 2 and column.name not in kept:
+        if column.name.lower() in _FINISHED and column.n_distinct > 1 and column.name not in kept:
             labels = table.value_labels.get(column.name, {})
             cells = " or ".join(repr(labels.get(cell, cell)) for cell in column.values)
             yield f"Which rows are finished? The cells of {column.name!r} are {cells}; all rows are kept."
@@ -205,15 +209,21 @@ def _conditions(column: Facts | None, table: Table) -> list[ConditionSpec]:
 
 
 def _keep(columns: Sequence[Facts], table: Table) -> list[KeepSpec]:
-    """Finished rows only, where a column tells."""
-    return [
-        KeepSpec(column=column.name, values=cells, reason="not finished")
-        for column in columns
-        if column.name.lower() in _FINISHED
-        and (cells := finished_cells(column.values, table.value_labels.get(column.name, {})))
-    ]
+    """Real and finished rows only, where columns tell."""
+    keep = []
+    for column in columns:
+        labels = table.value_labels.get(column.name, {})
+        if column.name.lower() == "status":
+            real = tuple(cell for cell in column.values if labels.get(cell, cell).casefold() not in _TRIALS)
+            if 0 < len(real) < len(column.values):
+                keep.append(KeepSpec(column=column.name, values=real, reason="a preview, test or spam"))
+        if column.name.lower() in _FINISHED and (cells := finished_cells(column.values, labels)):
+            keep.append(KeepSpec(column=column.name, values=cells, reason="not finished"))
+    return keep
 
 
 def finished_cells(cells: Sequence[str], labels: MappingOf[str, str]) -> tuple[str, ...]:
     """The cells that say that a row is finished, by their labels where they have some: 2 may be 'True'."""
+    if not labels and not set(cells) <= {"0", "1"} and all(cell.isdigit() for cell in cells):
+        return ()  # of 1 and 2, either may be yes
     return tuple(cell for cell in cells if labels.get(cell, cell).strip().casefold() in _YES)

@@ -23,6 +23,7 @@ _OTHERS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"PAR1", "a Parquet file; only SocSci210's columns are read from Parquet"),
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "packed with gzip; unpack it first"),
+    (b"**COMPRESSED** **COMPRESSED**", f"a SAS transport file; {_SAVE}"),
     (b"HEADER RECORD*******LIB", f"a SAS transport file; {_SAVE}"),
     (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", f"a SAS data set; {_SAVE}"),
     (b"ASCII SPSS PORT FILE", f"an SPSS portable file; {_SAVE}"),
