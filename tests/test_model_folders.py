@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from socrates_core.errors import UserError
-from socrates_core.records import Prompt
-from socrates_core.responders import context_limit, count_tokens, open_responder
+from socrates_core.finetuning.estimate import count_parameters
+from socrates_core.records import Prompt, Question
+from socrates_core.responders import answer_all, context_limit, count_tokens, open_responder
 from socrates_core.responders.chat import Chat
-from socrates_core.responders.folder import ModelFolder, revision
-from tests.tiny_models import make_tiny_model
+from socrates_core.responders.folder import ModelFolder, context_length, revision
+from socrates_core.responders.local.load import load_model
+from tests.model_families import make_family
+from tests.tiny_models import make_tiny_model, make_tokenizer
 
 PROMPT = Prompt("You answer surveys.", "How much do you agree? Only return an integer.")
 
@@ -209,3 +212,74 @@ def test_an_unknown_model_ends_in_a_sentence(name: str, sentence: str) -> None:
     for attempt in (open_responder, context_limit, lambda name: count_tokens(name, PROMPT)):
         with pytest.raises(UserError, match=sentence):
             attempt(name)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "name"),
+    [
+        ("gpt2", "n_positions"),
+        ("gptj", "n_positions"),
+        ("opt", "max_position_embeddings"),  # a table of two more, which its own positions begin behind
+        ("gpt_neox", "max_position_embeddings"),
+        ("mpt", "max_seq_len"),
+    ],
+)
+def test_a_family_takes_as_many_tokens_as_it_has_positions(
+    model_type: str, name: str, tmp_path: Path
+) -> None:
+    tokenizer, question = make_tokenizer("single-digit"), Question(PROMPT, ("1", "2"))
+
+    def made(n_positions: int) -> str:
+        path = make_family(
+            tmp_path / str(n_positions), model_type, vocab_size=len(tokenizer), **{name: n_positions}
+        )
+        tokenizer.save_pretrained(path)
+        return str(path)
+
+    length = count_tokens(made(512), PROMPT)
+    fitting, short = made(length), made(length - 1)
+    (answer,) = answer_all(open_responder(fitting, precision="fp32"), [question])
+    assert answer.probabilities.sum() == pytest.approx(1)
+    assert (context_limit(fitting), context_limit(short)) == (length, length - 1)
+    with pytest.raises(UserError, match=f"takes at most {length - 1} tokens, but a prompt has {length}\\."):
+        answer_all(open_responder(short, precision="fp32"), [question])
+    opened = open_responder(fitting, precision="fp32")
+    with pytest.raises(UserError, match=f"a prompt has {length} and needs room for 12 more"):
+        answer_all(opened, [Question(PROMPT, ())])  # an open question, whose answer is drawn
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        ({"n_ctx": 64}, 64),
+        ({"seq_length": 64}, 64),
+        ({"model_max_length": 64}, 64),
+        ({"n_positions": 64, "n_ctx": 1024}, 64),
+        ({"max_position_embeddings": 4096, "seq_length": 2048}, 4096),
+        ({"text_config": {"n_positions": 64}}, 64),
+        ({"max_position_embeddings": None}, None),
+        ({}, None),
+    ],
+)
+def test_the_context_limit_is_known_by_every_name(config: dict[str, Any], limit: int | None) -> None:
+    assert context_length(config) == limit
+
+
+@pytest.mark.parametrize("value", ["64", 0.5, True, -1, 1 << 40])
+def test_an_impossible_limit_is_named(value: Any) -> None:
+    with pytest.raises(UserError, match=r"'n_positions' is .* not a possible number of tokens"):
+        context_length({"n_positions": value})
+
+
+def test_a_second_copy_of_the_weights_is_not_counted(tiny: Path, copy: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    expected = load_model(tiny, "fp32").n_parameters
+    AutoModelForCausalLM.from_pretrained(tiny).save_pretrained(copy, max_shard_size="20KB")
+    weights = load_file(copy / "model.safetensors")
+    (copy / "model.safetensors").unlink()
+    assert len(list(copy.glob("*.safetensors"))) > 2, "it is in parts"
+    save_file({f"other.{name}": each for name, each in weights.items()}, copy / "consolidated.safetensors")
+    assert load_model(copy, "fp32").n_parameters == count_parameters(str(copy)) == expected
+    shutil.copyfile(tiny / "model.safetensors", copy / "model.safetensors")  # which goes before the parts
+    assert load_model(copy, "fp32").n_parameters == expected

@@ -19,7 +19,7 @@ from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.responders.folder import open_folder, read_config
-from socrates_core.responders.weights import count_numbers, tensor_shapes
+from socrates_core.responders.weights import count_numbers, model_shapes
 from socrates_core.scoring.plan import MAX_READS
 
 MEBIBYTE = 2.0**20
@@ -111,14 +111,14 @@ def count_parameters(base: str) -> int | None:
 
     Raises UserError where there is no such model or its weights are damaged.
     """
-    shapes = tensor_shapes(open_folder(base, weights=False).base)
+    shapes = model_shapes(open_folder(base, weights=False).base)
     return count_numbers(shapes) or None
 
 
 def _memory_mb(spec: TrainingSpec, insight: Insight) -> float | None:
     """The peak of process, weights, optimizer, activations and logits; None without weights or a known architecture."""
     path = open_folder(spec.base, weights=False).base
-    shapes, config = tensor_shapes(path), read_config(path)
+    shapes, config = model_shapes(path), read_config(path)
     config = config.get("text_config") or config
     if not shapes or not isinstance(config, dict) or not isinstance(config.get("hidden_size"), int):
         return None

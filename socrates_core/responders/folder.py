@@ -11,13 +11,16 @@ from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.prompts import TEMPLATE
 from socrates_core.responders.adapter_settings import check_adapter
-from socrates_core.responders.weights import check_counts, check_index, check_plain, tensor_shapes
+from socrates_core.responders.weights import check_counts, check_index, check_plain, model_shapes
 from socrates_core.settings import folder, home
 
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 KINDS = ("models", "adapters")
 LONGEST_SETTINGS = 16 << 20  # bytes; the longest published tokenizer_config.json has about one million
 LONGEST_CARD = 64 << 20  # bytes; a card may list every participant whose answers were learned from
+# What families call their limit. The first that is there holds: GPT-2 reads n_positions alone, and what other families
+# read comes before names that are only repeated for older programs.
+LIMITS = ("n_positions", "max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx", "seq_length")
 MOST_POSITIONS = 1 << 31
 HUB_TEXT_FILES = ["*.json", "*.jinja"]
 CONTENT = (
@@ -164,7 +167,7 @@ def check_folder(path: Path) -> dict[str, Any]:
             f"{str(path)!r} holds a whole model and the settings of an adapter. Keep the adapter in its own folder."
         )
     check_index(path)
-    check_counts(path, config, tensor_shapes(path))
+    check_counts(path, config, model_shapes(path))
     return config
 
 
@@ -191,13 +194,13 @@ def read_config(path: Path) -> dict[str, Any]:
 def context_length(config: dict[str, Any]) -> int | None:
     """The most tokens that the model takes, or None where its configuration sets no limit. Raises UserError."""
     text = config.get("text_config") or config
-    limit = text.get("max_position_embeddings") if isinstance(text, dict) else None
-    if limit is None:
+    told = text if isinstance(text, dict) else {}
+    name = next((each for each in LIMITS if told.get(each) is not None), None)
+    if name is None:
         return None
+    limit = told[name]
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit < MOST_POSITIONS:
-        raise UserError(
-            f"The model's 'max_position_embeddings' is {quoted(limit)}, which is not a possible number of tokens."
-        )
+        raise UserError(f"The model's {name!r} is {quoted(limit)}, which is not a possible number of tokens.")
     return limit or None
 
 

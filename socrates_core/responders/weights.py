@@ -6,7 +6,7 @@ weights, and peft an adapter: a billion layers, or a rank of a billion, would be
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from socrates_core.files import read_json
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+WHOLE = "model.safetensors"  # before the list of parts, where a folder has both
 INDEX = "model.safetensors.index.json"
 LONGEST_HEADER = 32 << 20  # bytes of one file; 100,000 tensors take about 12 MB
 MOST_TENSORS = 250_000  # in all files; the largest published models have some 100,000
@@ -37,13 +38,29 @@ SIZES = re.compile(
 NUMBER = re.compile(r"(?<![^.])\d{1,9}(?![^.])")  # a part of a tensor's name between points
 
 
+def model_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor that transformers loads for the whole model in `path`, by name.
+
+    Publishers put a second copy of the weights next to them (consolidated.safetensors), which is never loaded and
+    must not count. Raises UserError as `tensor_shapes` does, or where the list of the weights is damaged.
+    """
+    if (path / WHOLE).exists():
+        return _shapes_in([path / WHOLE])
+    listed = [path / name for name in _listed(path)]
+    return _shapes_in([file for file in listed if file.exists()]) if listed else tensor_shapes(path)
+
+
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor in the safetensors files of `path`, by name.
 
     Raises UserError where a file is damaged, is no plain file, or its header is longer than any model's.
     """
+    return _shapes_in(sorted(path.glob("*.safetensors")))
+
+
+def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
-    for file in sorted(path.glob("*.safetensors")):
+    for file in files:
         _check_header_length(file)
         try:
             with safe_open(file, framework="numpy") as opened:
@@ -94,15 +111,21 @@ def check_plain(path: Path) -> None:
 
 def check_index(path: Path) -> None:
     """Raises UserError where the list of a model's weights names anything but safetensors files of its folder."""
+    _listed(path)
+
+
+def _listed(path: Path) -> list[str]:
+    """The files that the list of a model's weights names, in order; none without a list. Raises UserError."""
     index = path / INDEX
     if not index.exists():
-        return
+        return []
     stored = read_json(index, most=LONGEST_HEADER)
     files = stored.get("weight_map") if isinstance(stored, dict) else None
     if not isinstance(files, dict) or not all(map(is_name_of_weights, files.values())):
         raise UserError(
             f"{str(index)!r} is no list of the safetensors files next to it. Copy it there again."
         )
+    return sorted(set(files.values()))
 
 
 def is_name_of_weights(name: object) -> bool:

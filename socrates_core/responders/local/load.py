@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from socrates_core.errors import EDITED, UserError, clipped
 from socrates_core.records import Precision
 from socrates_core.responders.local.packed import can_pack, pack
-from socrates_core.responders.weights import count_numbers, tensor_shapes
+from socrates_core.responders.weights import count_numbers, model_shapes
 
 Loaded = Literal["fp32", "bf16", "nf4"]
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
@@ -58,7 +58,7 @@ def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         tune_processor()
-    n_parameters = count_numbers(tensor_shapes(path))
+    n_parameters = count_numbers(model_shapes(path))
     chosen = choose_precision(n_parameters, precision, device)
     model = open_weights(path, **_options(chosen, device))
     placed = (model if chosen == "nf4" else model.to(device)).eval()
@@ -104,7 +104,7 @@ def _check_sizes(path: Path, config: Any) -> None:
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     wanted = sum(each.numel() for each in model.parameters())
     tables = sum(each.numel() for each in model.buffers())
-    held = count_numbers(tensor_shapes(path))
+    held = count_numbers(model_shapes(path))
     if wanted > LARGER * held + MILLION or tables > held + LARGEST_TABLES:
         raise UserError(
             f"{str(path / 'config.json')!r} does not go with the weights next to it: it asks for {wanted + tables:,} "

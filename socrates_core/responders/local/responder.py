@@ -216,9 +216,10 @@ class LocalResponder:
 
     def _check_length(self, n_tokens: int, n_more: int) -> None:
         if self._limit is not None and n_tokens + n_more > self._limit:
+            more = f" and needs room for {n_more:,} more" if n_tokens <= self._limit else ""
             raise UserError(
                 f"The model {self.card.name!r} takes at most {self._limit:,} tokens, but a prompt has "
-                f"{n_tokens:,}. Shorten the condition or the question."
+                f"{n_tokens:,}{more}. Shorten the condition or the question."
             )
 
 
