@@ -92,10 +92,11 @@ def test_what_cannot_be_planned_with_is_a_sentence(wrong: Any, sentence: str) ->
 def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluated: Evaluation) -> None:
     run = run_now("weather")
     (outcome,) = {each.outcome for each in run.effects}
-    answers = [np.repeat(cell.values, cell.people.counts.astype(int)) for cell in run.cells if cell.people]
-    squares = sum(((each - each.mean()) ** 2).sum() for each in answers)
+    people = [(cell.values, cell.people.counts) for cell in run.cells if cell.people]
+    means = [np.average(values, weights=counts) for values, counts in people]
+    squares = sum(((v - mean) ** 2 @ n) for (v, n), mean in zip(people, means, strict=True))
     found = spread_of(run, outcome)
-    assert found.value == pytest.approx(math.sqrt(squares / (sum(map(len, answers)) - 4)))
+    assert found.value == pytest.approx(math.sqrt(squares / (sum(n.sum() for _, n in people) - 4)))
     assert "people's own, over 4 conditions" in found.told
     for cell in run.cells:
         object.__setattr__(cell, "people", None)

@@ -228,15 +228,19 @@ def show_subgroups(comparison: Comparison) -> None:
     st.caption(escape(_left_out(next(iter(found.values())))))
     st.caption(
         f"W of the exact distributions on the stated scale, lower is better, over cells in which every group has "
-        f"{MINIMUM} people. The parity gap is the highest group's W minus the lowest's; its interval is corrected for "
-        "the noise of small groups, so that the gap can lie above it. The paper prints no formula: this one is ours."
+        f"{MINIMUM} people. The parity gap is the highest group's W minus the lowest's, freed of the noise that "
+        "makes the W of small groups larger. The paper prints no formula: this one is ours."
     )
 
 
 def _gap(name: str, parity: Parity) -> str:
     if len(parity.subgroups) < 2:
         return f"{name}: no gap between groups without two of them."
-    return f"{name}: parity gap {comparing.measure_text(parity.difference)} over {counted(parity.n_cells, 'cell')}."
+    told = f"{name}: parity gap {comparing.measure_text(parity.difference)} over {counted(parity.n_cells, 'cell')}."
+    if not parity.small:
+        return told
+    small = ", ".join(f"{each.group} ({each.n:,} people)" for each in parity.small)
+    return f"{told} Too small to tell noise from a gap next to the largest group: {small}."
 
 
 def _left_out(parity: Parity) -> str:

@@ -22,6 +22,10 @@ from socrates_core.records import Floats
 
 MINIMUM = 30
 DRAWS = 400
+# Of the noise in the W of perfect predictions the bootstrap sees this part: resampling adds as much variance again, and
+# a mean distance grows with its root.
+SEEN_OF_NOISE = float(np.sqrt(2) - 1)
+SMALL = 0.25  # of the largest group's people: fewer, and a group's noise is over twice as large
 LEADING = 0.1  # of the draws in which two groups lie furthest apart, for these two to be reckoned with
 
 
@@ -70,6 +74,12 @@ class Parity:
     n_cells: int
     n_skipped: int
 
+    @property
+    def small(self) -> tuple[Subgroup, ...]:
+        """The compared groups with less than SMALL of the largest one's people: their W is mostly larger by noise."""
+        most = max((each.n for each in self.subgroups), default=0)
+        return tuple(each for each in self.subgroups if each.n < SMALL * most)
+
 
 @dataclass(frozen=True)
 class ParityChange:
@@ -86,10 +96,12 @@ def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -
     A group is compared where it has `minimum` people in at least half of the cells, and then only cells
     count in which every compared group has them: groups are scored on the same questions. NaN with fewer than
     two groups. Intervals are bootstraps over people within studies, one person's answers kept together, studies taken
-    as they are. The gap's is simultaneous over all pairs of groups, around the gap of scores freed of
-    their bootstrap bias: a small group's W is larger by its noise, and the largest of several differences is
-    larger than any true one, so that the value itself can lie above its interval. In simulations it
-    held 88% to 99% of the time, and 72% to 77% where predictions are nearly perfect.
+    as they are. A small group's W is larger by its noise, so that the raw gap lies above any true one: the gap is that
+    of scores freed of their bootstrap bias, and lies inside its interval. The interval is simultaneous over all pairs
+    of groups. It reaches down to the gap that is left when all of the noise of perfect predictions is taken off, of
+    which the bootstrap sees a part alone. In simulations of no gap and groups of 30 to 1,000 people it held 75% to
+    100% of the time, and the gap still shown was .02 to .03 where predictions are perfect and groups of 30 are
+    compared with hundreds: `Parity.small` names such groups.
     """
     return _scored(cells, seed, minimum)[0]
 
@@ -201,19 +213,21 @@ def _cell_scores(cell: GroupedCell, kept: Sequence[str], weights: Floats) -> Flo
 
 def _gap(scores: Floats) -> Measure:
     """The largest difference between groups of `scores` [1 + draws, g], with its simultaneous interval."""
-    value = float(np.ptp(scores[0])) if scores.shape[1] > 1 else float("nan")
     if scores.shape[1] < 2 or not np.isfinite(scores).all():
+        value = float(np.ptp(scores[0])) if scores.shape[1] > 1 else float("nan")
         return Measure(value, float("nan"), float("nan"))
     expected = scores[1:].mean(axis=0)
-    centre = float(np.ptp(2 * scores[0] - expected))
+    noise = expected - scores[0]
+    value, without_noise = float(np.ptp(scores[0] - noise)), float(np.ptp(scores[0] - noise / SEEN_OF_NOISE))
     reach = float(np.quantile(np.ptp(scores[1:] - expected, axis=1), CONFIDENCE))
-    return Measure(value, max(centre - reach, 0.0), min(centre + reach, 1.0))
+    low, high = min(value, without_noise) - reach, max(value, without_noise) + reach
+    return Measure(min(value, 1.0), max(low, 0.0), min(high, 1.0))
 
 
 def _change(before: Floats, after: Floats) -> Measure:
     """The gap of scores `after` minus that of scores `before`, both [1 + draws, g], with its interval."""
-    value = float(np.ptp(after[0]) - np.ptp(before[0])) if before.shape[1] > 1 else float("nan")
     if before.shape[1] < 2 or not np.isfinite([before, after]).all():
+        value = float(np.ptp(after[0]) - np.ptp(before[0])) if before.shape[1] > 1 else float("nan")
         return Measure(value, float("nan"), float("nan"))
     gap_before, moved_before = _leading(before)
     gap_after, moved_after = _leading(after)
@@ -221,7 +235,7 @@ def _change(before: Floats, after: Floats) -> Measure:
     nearer = moved_before.max(axis=1) - moved_after.min(axis=1)
     centre = gap_after - gap_before
     reach = float(np.quantile(np.maximum(further, nearer), CONFIDENCE))
-    return Measure(value, max(centre - reach, -1.0), min(centre + reach, 1.0))
+    return Measure(min(max(centre, -1.0), 1.0), max(centre - reach, -1.0), min(centre + reach, 1.0))
 
 
 def _leading(scores: Floats) -> tuple[float, Floats]:

@@ -67,7 +67,7 @@ QUANTITIES = (
         for name, m in MEASURES.items() if m.better for end, told in ENDS.items()
     }
     | {f"paired_{name}_{n}": f"{n} of that comparison" for name, m in MEASURES.items() if m.better for n in N_PAIRED}
-    | {f"parity{end}": f"highest group's W minus the lowest's{told}" for end, told in ENDS.items()}
+    | {f"parity{end}": f"highest group's W minus the lowest's, freed of noise{told}" for end, told in ENDS.items()}
     | {f"group_score{end}": f"W of a group, exact, stated scale{told}" for end, told in ENDS.items()}
 )  # fmt: skip
 

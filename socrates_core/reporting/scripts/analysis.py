@@ -185,7 +185,7 @@ def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
 
     def apart(below: int) -> float:
         x = np.arange(half + 1)
-        return float(stats.hypergeom.pmf(x, 2 * half, below, half) @ np.abs(2 * x - below)) / half
+        return float(stats.hypergeom.pmf(x, 2 * half, below, half) @ np.abs(2 * x - below) / half)
 
     def halved(below: int) -> float:
         if total % 2 == 0 or not 0 < below < total:

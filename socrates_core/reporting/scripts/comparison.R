@@ -350,4 +350,4 @@ for (p in as.character(models)) {
 }
 computed$key <- unlist(pieces$key)
 computed$number <- unlist(pieces$number)
-verdict(wrong, left_out = "^(parity|group_score)_(low|high)/")
+verdict(wrong, left_out = "^(parity|parity_low|parity_high|group_score_low|group_score_high)/")

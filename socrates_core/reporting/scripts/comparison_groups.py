@@ -156,16 +156,19 @@ def cell_scores(cell: Cell, own: np.ndarray, kept: list[int], weights: np.ndarra
 
 
 def gap(scores: np.ndarray) -> tuple[float, float, float]:
-    """The largest gap with its simultaneous interval, around scores freed of their bootstrap bias."""
+    """The largest gap of scores freed of their bootstrap bias, with its simultaneous interval."""
     if scores.shape[1] < 2:
         return np.nan, np.nan, np.nan
-    value = float(np.ptp(scores[0]))
     if not np.isfinite(scores).all():
-        return value, np.nan, np.nan
+        return float(np.ptp(scores[0])), np.nan, np.nan
     expected = scores[1:].mean(axis=0)
-    centre = np.ptp(2 * scores[0] - expected)
+    noise = (
+        expected - scores[0]
+    )  # of the noise of perfect predictions the bootstrap sees the part sqrt(2) - 1
+    value, without_noise = (float(np.ptp(scores[0] - noise / seen)) for seen in (1, np.sqrt(2) - 1))
     reach = np.quantile(np.ptp(scores[1:] - expected, axis=1), 0.95)
-    return value, float(max(centre - reach, 0)), float(min(centre + reach, 1))
+    low, high = min(value, without_noise) - reach, max(value, without_noise) + reach
+    return min(value, 1.0), float(max(low, 0)), float(min(high, 1))
 
 
 def basic(scores: np.ndarray) -> tuple[float, float, float]:

@@ -182,7 +182,6 @@ put_groups <- function(p, own) {
   put("parity_n_skipped", length(grouped) - length(compared), p)
   put("parity_n_unknown", sum(everyone$group == -1), p)
   scores <- sapply(kept, function(g) group_score(compared, g))
-  put("parity", if (length(kept) > 1) diff(range(scores[1, ])) else NA_real_, p)
   for (i in seq_along(kept)) {
     put("group_score", scores[1, i], p, kept[i])
     put("group_n", sum(counted$group == kept[i]), p, kept[i])
