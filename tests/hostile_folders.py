@@ -57,10 +57,6 @@ def weights(
     return damage
 
 
-def more_weights(header: Mapping[str, object]) -> Damage:
-    return weights(header, file="more.safetensors")
-
-
 def pipe(file: str) -> Damage:
     def damage(path: Path) -> None:
         (path / file).unlink(missing_ok=True)
@@ -178,7 +174,7 @@ HEADERS: dict[str, tuple[Damage, str]] = {
     "no UTF-8": (weights(b'{"a\xff":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8)), DAMAGED),
     "50 MB of metadata": (weights({"__metadata__": {"x": "y" * 50_000_000}}), "33,554,432 are the most"),
     "300,000 tensors": (
-        more_weights({f"t{n}": tensor([0], 0, 0) for n in range(300_000)}),
+        weights({f"t{n}": tensor([0], 0, 0) for n in range(300_000)}),
         "more than 250,000",
     ),
     "an index of paths": (index("../other.safetensors"), "no list of the safetensors files"),
