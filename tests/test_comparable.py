@@ -98,17 +98,22 @@ def test_scales_turned_round_are_not_compared_and_the_reason_is_shown(home: Path
 @pytest.mark.parametrize(
     ("scale", "expected"),
     [
-        (SEVEN, True), (Scale("open_integer"), True), (RIDE, False), (listed("car", "bus"), True),
+        (SEVEN, True),
+        (Scale("open_integer"), True),
+        (RIDE, False),
+        (listed("car", "bus"), True),
         (listed("car", "bus", "bike", ordered=True), True),
         (listed("Never", "Sometimes", "Always", ordered=False), False),
         (listed("Strongly disagree", "Disagree", "Neutral", "Agree", "Strongly agree"), True),
         (listed("Disapprove", "Other or don't know", "Approve"), False),
         (listed("No to both", "Yes to one and no to the other", "Yes to both"), True),
-        (listed("18-24", "25-34", "35 and over"), True), (listed("Candidate 1", "Candidate 2", "Candidate 3"), False),
-        (listed("", "", ""), True), (listed("A lot", "A little", "None"), True),
+        (listed("18-24", "25-34", "35 and over"), True),
+        (listed("Candidate 1", "Candidate 2", "Candidate 3"), False),
+        (listed("", "", ""), True),
+        (listed("A lot", "A little", "None"), True),
         (listed("mostly by human activity", "mostly by natural causes", "about equally by both"), False),
     ],
-)  # fmt: skip
+)
 def test_a_list_of_labels_is_ordered_only_where_the_labels_say_so(scale: Scale, expected: bool) -> None:
     assert is_ordered(scale) is expected
 

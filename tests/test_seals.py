@@ -362,7 +362,7 @@ def test_the_pages_hide_seal_and_reveal(starter_home: Path) -> None:
     results.button(key="seal").click().run()
     assert "Sealed 2" in fine(results)
     results.button(key="reveal").click().run()
-    assert "2 personas" in fine(results) and "They were revealed" in fine(results)
+    assert "2 different profiles" in fine(results) and "They were revealed" in fine(results)
     change_table(starter_home, load_run(run_id))
     assert "manifest" in open_page(PAGES[3], run=run_id).error[0].value
 

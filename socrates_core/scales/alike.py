@@ -39,8 +39,8 @@ def _compared(scales: tuple[Scale, ...], ordered: tuple[bool, ...]) -> Alike:
         if not any(ordered) and all(told == labels[0] for told in labels):
             return Alike("options", "The options have no order, so shares are compared option by option.")
         return Alike("nothing", "The options have no order and differ between the conditions.")
-    if all((scale.values, scale.low, scale.high) == (first.values, first.low, first.high)
-           for first in scales[:1] for scale in scales) and all(told == labels[0] for told in labels):  # fmt: skip
+    values = {(scale.values, scale.low, scale.high) for scale in scales}
+    if len(values) == 1 and all(told == labels[0] for told in labels):
         return Alike("answers")
     if any(scale.is_open for scale in scales):
         return Alike("nothing", "One condition asks for any number and the other does not.")
