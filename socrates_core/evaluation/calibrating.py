@@ -45,7 +45,7 @@ from socrates_core.seen.record import seen_of
 from socrates_core.seen.status import HEADLINE, Status, statuses
 from socrates_core.settings import home
 
-VERSION = 1
+VERSION = 2  # 2: effects on comparable scales alone, unordered outcomes left out, "no effect" among the rivals
 SEED = 0
 UPPER = 0.5 + LEVELS[-1] / 2  # the share below the upper end of a 90% interval
 EFFECT = ["study", "task_num", "part", "condition_num"]
