@@ -20,6 +20,7 @@ import pytest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.drafts import store as drafts
 from socrates_core.drafts.spec import ConditionSpec, OutcomeSpec, render_draft
+from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
 from socrates_core.keeping.verify import verify
@@ -29,6 +30,7 @@ from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from tests.conftest import PATIENCE, ROOT
 from tests.faults.trials import TRIALS, command, fault, start, start_worker, wait_until, wide_draft
 from tests.finetunes import _finetuning_home, finetuning_home, spec_of
+from tests.qualtrics_files import LIKERT, Files, block, choice, randomiser, sets, step, survey, told
 from tests.test_drafts import make_draft
 from tests.test_pages import PAGES, open_page
 
@@ -113,6 +115,76 @@ def test_a_file_that_unpacks_to_everything_is_a_sentence(quiet_home: Path, tmp_p
     for path, sentence in bombs(tmp_path).items():
         said = command("import", str(path), code=2, preexec_fn=limit)
         assert sentence in said and "root:" not in said, (path.name, said)
+
+
+YAML_BOMBS = {
+    "laughs": "a: &a [x, x, x, x]\n"
+    + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(4 * [f'*{chr(97 + n)}'])}]\n" for n in range(20)),
+    "deep": "[" * 50_000 + "]" * 50_000,
+    "tag": '!!python/object/apply:os.system ["touch TARGET"]\n',
+    "itself": "&a [*a]\n",
+}
+
+
+@fault(
+    "YAML that multiplies, nests, contains itself or names code", "a sentence, nothing runs", len(YAML_BOMBS)
+)
+def test_yaml_that_is_a_bomb_is_a_sentence(quiet_home: Path, tmp_path: Path) -> None:
+    for name, text in YAML_BOMBS.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text.replace("TARGET", str(tmp_path / "ran")))
+        assert command("simulate", str(path), "--model", "uniform", code=2)
+        assert command("train", str(path), code=2)
+    assert not (tmp_path / "ran").exists()
+
+
+@fault("a survey's flow with cycles, 30 randomizers and logic without end", "understood or a sentence", 5)
+def test_a_flow_with_cycles_ends(quiet_home: Path, tmp_path: Path) -> None:
+    texts = [told(100 + n, f"Text {n}.") for n in range(10)]
+    blocks = [block("B", 1), *(block(f"T{n}", 100 + n) for n in range(10))]
+    arms = [step(f"T{n}") for n in range(5)]
+    ask = choice(1, "How much?", *LIKERT)
+    piped = choice(1, "How ${e://Field/a}?", *LIKERT)
+    logic: dict[str, Any] = {"Type": "BooleanExpression"}
+    for _ in range(400):
+        logic = {"0": logic, "Type": "BooleanExpression"}
+    inner = randomiser("R", step("T1"), step("T2"))
+    flows = {
+        "product": (ask, [randomiser(f"R{n}", *arms) for n in range(30)]),
+        "inside itself": (ask, [randomiser("R", inner, step("T3")), inner]),
+        "fields of each other": (
+            piped,
+            [
+                sets("E", a="${e://Field/b}", b="${e://Field/a}"),
+                randomiser("R", sets("F", a="${e://Field/a}"), step("T1")),
+            ],
+        ),
+        "a block again and again": (ask, [step("B")] * 2000),
+        "logic": (choice(1, "How much?", *LIKERT, DisplayLogic=logic), [inner]),
+    }
+    for name, (asked, flow) in flows.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        cells: dict[str, tuple[str, list[object]]] = {
+            "id": ("responseId", ["R1", "R2"]),
+            "a": ("QID1", ["1", "2"]),
+        }
+        files = Files(folder, survey([asked, *texts], blocks, [*flow, step("B")]), cells)
+        done = subprocess.run(
+            [sys.executable, "-m", "socrates_core", "import", str(files.qsf), str(files.csv)],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, 2) and "Traceback" not in done.stderr, (name, done.stderr)
+
+
+@fault("a clock set back against what this home held", "no seal, a sentence", 1)
+def test_a_clock_set_back_seals_nothing(starter_home: Path) -> None:
+    job = command("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait").strip()
+    command("studies")
+    for note in (starter_home / "held").glob("*.json"):  # as written before the clock was set back
+        write_json(note, read_json(note) | {"first": "2999-01-01T00:00:00+00:00"})
+    assert "Set the clock right" in command("seal", job, code=2)
+    assert not list((starter_home / "seals").glob("0*.json"))
 
 
 @fault("two imports of one name at once", "one of them whole, the other nowhere", TRIALS)
