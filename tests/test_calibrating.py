@@ -24,7 +24,7 @@ from socrates_core.evaluation.results import Evaluation, load_evaluation
 from socrates_core.evaluation.run import run_evaluation
 from socrates_core.evaluation.spec import load_spec
 from socrates_core.evaluation.submission import submit_evaluation
-from socrates_core.files import read_json, write_json
+from socrates_core.files import digest, read_json, write_json
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.reporting.folder import write_report
@@ -285,6 +285,17 @@ def test_a_model_that_was_never_evaluated_has_a_reason(starter_home: Path) -> No
     assert isinstance(run.calibration, str) and "Evaluate it on at least 6" in run.calibration
     assert all(each.calibrated is None for each in run.effects)
     assert effects_table(run)["calibrated_low_90"].isna().all()
+
+
+def test_a_calibration_of_an_earlier_version_says_so_and_counts_as_none(
+    evaluated: Evaluation, starter_home: Path
+) -> None:
+    (path,) = (starter_home / "calibrations").iterdir()
+    stored = read_json(path) | {"version": 1}
+    del stored["digest"]
+    write_json(path, stored | {"digest": digest(stored)})
+    found = calibration_for(evaluated.manifest["fingerprint"])
+    assert isinstance(found, str) and "by an earlier version" in found and "Evaluate the model again" in found
 
 
 def test_the_spread_of_predicted_answers_is_held_against_peoples(

@@ -20,6 +20,7 @@ from socrates_core.files import file_digest, write_json
 from socrates_core.importing.build import import_study
 from socrates_core.jobs import store as jobs
 from socrates_core.jobs.progress import Reporter
+from socrates_core.reporting.folder import write_report
 from socrates_core.simulation.export import cells_table, effects_table
 from socrates_core.simulation.results import Run, load_run
 from socrates_core.simulation.run import run_simulation
@@ -210,6 +211,20 @@ def test_a_part_of_a_frozen_study_under_another_id_is_frozen_too(home: Path) -> 
         open_corpus("part").responses("part")
     import_study(fewer, small(study=study, conditions=[condition | {"text": "Another text."}]))
     assert len(open_corpus("part").responses("part")) == 2
+
+
+def test_peoples_answers_of_another_study_are_never_shown_without_its_name(home: Path) -> None:
+    run_id = run_now(own_draft())  # a draft of no study
+    assert load_run(run_id).people_sentence == ""
+    import_study(table(id=["1", "2"], arm=["a", "b"], q=["7", "6"]), small())
+    sentence = load_run(run_id).people_sentence
+    assert "another study that asked the same words" in sentence and "“Small” (small, corpus small)" in sentence
+    assert sentence in command("run", run_id) and sentence in fine(open_page(PAGES[3], run=run_id)).replace(
+        "\\", ""
+    )
+    assert json.loads(command("run", run_id, "--json"))["people_from"] == sentence
+    write_report(load_run(run_id), home / "report")
+    assert "another study that asked the same words" in (home / "report" / "report.html").read_text()
 
 
 def test_other_words_are_other_questions(home: Path) -> None:

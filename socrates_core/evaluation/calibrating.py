@@ -45,11 +45,17 @@ from socrates_core.seen.record import seen_of
 from socrates_core.seen.status import HEADLINE, Status, statuses
 from socrates_core.settings import home
 
-VERSION = 2  # 2: effects on comparable scales alone, unordered outcomes left out, "no effect" among the rivals
+VERSION = (
+    2  # 2: effects on comparable scales alone, unordered outcomes left out, "no effect" among the rivals
+)
 SEED = 0
 UPPER = 0.5 + LEVELS[-1] / 2  # the share below the upper end of a 90% interval
 EFFECT = ["study", "task_num", "part", "condition_num"]
 KEPT = ["study", "task_num", "condition_num", "n_predicted", "human", "human_se", "predicted"]
+OUTDATED = (
+    "This model's effects were calibrated by an earlier version, which also compared effects between scales that "
+    "differ and answers that have no order."
+)
 NEVER = (
     "How wrong this model's effects are is not known: no evaluation of it on studies that it has not seen is complete. "
     f"Evaluate it on at least {MIN_STUDIES} of them."
@@ -251,8 +257,10 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
     stored = read_json(path)
     try:
         told = stored.pop("digest")
-        if (told, VERSION, fingerprint) != (digest(stored), stored["version"], stored["fingerprint"]):
+        if (told, fingerprint) != (digest(stored), stored["fingerprint"]):
             raise ValueError("other numbers than were written")
+        if stored["version"] != VERSION:
+            raise UserError(OUTDATED)
         effects = pd.DataFrame(stored["effects"])
         own = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]
