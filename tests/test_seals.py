@@ -218,7 +218,9 @@ def test_peoples_answers_of_another_study_are_never_shown_without_its_name(home:
     assert load_run(run_id).people_sentence == ""
     import_study(table(id=["1", "2"], arm=["a", "b"], q=["7", "6"]), small())
     sentence = load_run(run_id).people_sentence
-    assert "another study that asked the same words" in sentence and "“Small” (small, corpus small)" in sentence
+    assert (
+        "another study that asked the same words" in sentence and "“Small” (small, corpus small)" in sentence
+    )
     assert sentence in command("run", run_id) and sentence in fine(open_page(PAGES[3], run=run_id)).replace(
         "\\", ""
     )
