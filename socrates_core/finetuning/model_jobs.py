@@ -11,7 +11,7 @@ from typing import Any
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
-from socrates_core.finetuning.run import let_go
+from socrates_core.finetuning.run import end_process, let_go
 from socrates_core.jobs import launch, store
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
 
@@ -102,7 +102,7 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
                 try:
                     reporter.advance(done())
                 except (Cancelled, ShutDown):
-                    _end(process)
+                    end_process(process, TIME_TO_END)
                     raise
         said.seek(0)
         wrong.seek(0)
@@ -113,16 +113,6 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
             cause[-1] if status == 2 and cause else f"It ended with status {status}. The log has the details."
         )
     return told[-1] if told else ""
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Asks the process to end, and ends it where it does not: one that waits for a network may not listen."""
-    process.terminate()
-    try:
-        process.wait(timeout=TIME_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _cache(hub_id: str) -> Path:

@@ -37,13 +37,13 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     try:
         status = _watch(process, training_id, n_before, reporter)
     except Cancelled:
-        _stop(process)
+        end_process(process, PATIENCE)
         listening.join(5)
         _publish_what_there_is(training_id, reporter)
         raise
     finally:  # whatever ended this job, its trainer does not go on alone
         if process.poll() is None:
-            _stop(process)
+            end_process(process, PATIENCE)
     listening.join(5)
     if status != ENDED:
         raise UserError(_cause(status, said, training_id))
@@ -87,11 +87,11 @@ def _watch(process: subprocess.Popen[str], training_id: str, n_before: int, repo
             reporter.check()
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
-    """Asks the process to end after its step, and ends it where it does not."""
+def end_process(process: subprocess.Popen[Any], patience: float) -> None:
+    """Asks the process to end, and ends it where it has not after `patience` seconds: one that waits may not listen."""
     process.terminate()
     try:
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
