@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from socrates_core.commands.terminal import plain_output
+from socrates_core.commands.terminal import plain_output, shown
 from socrates_core.errors import UserError
 from socrates_core.settings import check_home
 
@@ -82,8 +82,8 @@ def main() -> None:
         sentence = f"{error.format_message()} See: python -m socrates_core --help".strip()
     except typer.Abort:
         sentence = "Stopped."
-    with plain_output(), suppress(OSError):
-        print(sentence, file=sys.stderr)
+    with suppress(OSError):
+        print(shown(sentence), file=sys.stderr)
     sys.exit(2)
 
 

@@ -41,7 +41,7 @@ from tests.model_families import FAMILIES, make_family
 from tests.test_adapters import make_adapter
 from tests.test_local import PROMPTS, TOLERANCE, largest_difference, questions
 from tests.test_models_page import MODELS
-from tests.test_pages import fine, no_worker, open_page  # noqa: F401
+from tests.test_pages import fine, no_worker, open_page, table_of  # noqa: F401
 from tests.tiny_models import CHATML, GEMMA, LLAMA3, make_tiny_model
 
 FOLDERS = CONFIGURATIONS | HEADERS | FILES | TOKENIZERS
@@ -103,7 +103,7 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 
 def renderers() -> list[psutil.Process]:
     """The processes that render for this one."""
-    children = psutil.Process().children(recursive=True)
+    children = psutil.Process().children()
     return [each for each in children if "template_process" in " ".join(each.cmdline())]
 
 
@@ -367,7 +367,7 @@ def test_the_page_of_models_shows_hostile_folders_as_not_usable(tiny: Path, home
     ]
     for attack in attacks:
         FOLDERS[attack][0](Path(shutil.copytree(tiny, home / "models" / attack)))
-    table = open_page(MODELS).dataframe(key="models_table").value.set_index("model")
+    table = table_of(open_page(MODELS), "models_table").set_index("model")
     assert set(table.loc[attacks]["kind"]) == {"cannot be used"}
     for attack in attacks:
         fine(open_page(MODELS, model=attack))

@@ -264,9 +264,9 @@ def test_a_dashboard_of_another_user_is_refused_with_a_sentence(
 ) -> None:
     monkeypatch.setenv("SOCRATES_HOME", str(open_folder / "home"))
     with serving():
-        assert "cannot be" in refusal(free_port(), NOBODY, open_folder / "home")
+        assert "cannot be read" in refusal(free_port(), NOBODY, open_folder / "home")
         (open_folder / "home").chmod(0o755)
-        assert "cannot be" in refusal(free_port(), NOBODY, open_folder / "home")
+        assert "Permission denied" in refusal(free_port(), NOBODY, open_folder / "home")
 
 
 @as_root

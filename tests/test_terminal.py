@@ -94,7 +94,7 @@ def test_a_reader_that_leaves_early_and_a_closed_output_are_no_faults(starter_ho
     assert closed.returncode == 0 and b"Traceback" not in closed.stderr
 
 
-@pytest.mark.parametrize("megabytes", [300, 600])
+@pytest.mark.parametrize("megabytes", [300, 600, 999])
 def test_too_little_memory_is_a_sentence(starter_home: Path, megabytes: int) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6,) * 2)

@@ -15,6 +15,7 @@ _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000110bd\U000e0001-\U000e007f]"
 )
+LEAST_MEMORY = 1_000_000_000  # bytes of address space; at 600 MB pyarrow and DuckDB crash
 _NO_MEMORY = re.compile(
     "out of memory|cannot allocate memory|can't allocate memory|failed to map segment|can't start new thread",
     re.I,
@@ -55,6 +56,7 @@ class ShownStream:
 @contextmanager
 def plain_output() -> Iterator[None]:
     """Standard output and error as shown text. Raises UserError where output cannot be written or memory ran out."""
+    _check_memory()
     before = sys.stdout, sys.stderr
     for stream in before:
         with suppress(AttributeError, ValueError):  # a stream of a test has no encoding, a closed one is None
@@ -83,6 +85,19 @@ def plain_output() -> Iterator[None]:
         ) from error
     finally:
         sys.stdout, sys.stderr = before
+
+
+def _check_memory() -> None:
+    """Raises UserError where the shell allows less memory than the libraries need: some of them crash then."""
+    with suppress(ModuleNotFoundError):  # not on Windows
+        import resource
+
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise UserError(
+                f"This shell allows a program {allowed / 1e6:,.0f} MB of memory, which is not enough memory for this: "
+                f"at least {LEAST_MEMORY / 1e6:,.0f} MB are needed. Raise the limit: ulimit -v unlimited"
+            )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -44,14 +44,6 @@ def check_adapter(path: Path) -> dict[str, Any]:
     Raises UserError where they or the weights cannot be used.
     """
     settings, shapes = read_adapter(path), tensor_shapes(path)
-    beyond = sorted(name for name in shapes if not LOW_RANK.fullmatch(name))
-    if beyond or settings.get("bias", "none") != "none":
-        changed = beyond[0] if beyond else f"bias: {settings.get('bias')}"
-        raise UserError(
-            f"The adapter in {str(path)!r} changes its base model's own weights, such as biases ({quoted(changed)}), "
-            "which would stay changed for every other job. Merge it into its base model with peft and give the merged "
-            "folder."
-        )
     if isinstance(start := settings.get("init_lora_weights"), str) and CHANGES_BASE.fullmatch(start):
         raise UserError(
             f"The adapter in {str(path)!r} belongs to a base model that its training changed ({start!r}). Convert it "
@@ -61,6 +53,14 @@ def check_adapter(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{str(path / 'adapter_config.json')!r} has {quoted(settings.get(key))} as {key!r}: {problem}. "
             "Copy the adapter there again."
+        )
+    beyond = sorted(name for name in shapes if not LOW_RANK.fullmatch(name))
+    if beyond or settings.get("bias", "none") != "none":
+        changed = beyond[0] if beyond else f"bias: {settings.get('bias')}"
+        raise UserError(
+            f"The adapter in {str(path)!r} changes its base model's own weights, such as biases ({quoted(changed)}), "
+            "which would stay changed for every other job. Merge it into its base model with peft and give the merged "
+            "folder."
         )
     return settings
 
