@@ -75,9 +75,9 @@ def remember(corpus: Path, manifest: Mapping[str, Any]) -> None:
             return
         studies = {study: sorted(texts) for study, texts in texts_of_studies(corpus).items()}
         created = str(manifest.get("created", ""))
-        told = {"corpus": corpus.name, "content": content, "created": created, "studies": studies}
+        noted = {"corpus": corpus.name, "content": content, "created": created, "studies": studies}
         folder("held")
-        write_json(path, {"format": 1, "first": _now(), **told})
+        write_json(path, {"format": 1, "first": _now(), **noted})
 
 
 def remember_all() -> None:
