@@ -118,6 +118,27 @@ def test_an_archive_with_queued_jobs_imports_to_no_job_and_no_request(
     assert "There is no job" in command("resume", run_id, code=2)
 
 
+@pytest.mark.parametrize("where", ["another machine", "this machine"])
+def test_what_was_imported_is_not_asked_again_of_its_own_server(
+    starter_home: Path, tmp_path: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    url = elsewhere(server) if where == "another machine" else server.url
+    model = ModelRequest("api:fixed", service=Service(url, "ANY_OTHER"))
+    run = submit_simulation(make_draft(), model, consent=True)
+    asked = submit_evaluation(model, studies=["kakadu"], cap=2, consent=True)
+    for path in (starter_home / "runs" / run.id, starter_home / "evaluations" / asked.id):
+        as_an_earlier_version_wrote_it(path)
+    archive = packed(starter_home, tmp_path / "evil.zip")
+    monkeypatch.setenv("ANY_OTHER", "a secret")
+    monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "victim"))
+    (tmp_path / "victim").mkdir(mode=0o700)
+    (tmp_path / "victim" / "corpora").symlink_to(starter_home / "corpora")
+    import_project(archive)
+    for words in (["run", run.id, "--again"], ["evaluate", "--again", asked.id]):
+        assert "Nobody on this machine has allowed" in command(*words, "--consent", code=2)
+    assert store.list_jobs() == [] and not server.headers
+
+
 def test_an_archive_with_a_permission_is_refused_whole(
     starter_home: Path, tmp_path: Path, server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

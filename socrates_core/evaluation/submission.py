@@ -71,7 +71,10 @@ def submit_evaluation(
 
 
 def evaluate_again(evaluation_id: str, *, consent: bool = False) -> Job:
-    """Queues the same evaluation again. Raises UserError as `submit_evaluation` does."""
+    """Queues the same evaluation again, with the same spending limit.
+
+    Raises UserError as `submit_evaluation` does, and where its server was never named on this machine.
+    """
     spec = load_spec(evaluation_id)
     return submit_evaluation(
         spec.model,
@@ -82,7 +85,7 @@ def evaluate_again(evaluation_id: str, *, consent: bool = False) -> Job:
         seed=spec.seed,
         shots=spec.shots,
         consent=consent,
-        limit_usd=(spec.permission or {}).get("limit_usd"),
+        limit_usd=spec.allowed_usd(),
     )
 
 

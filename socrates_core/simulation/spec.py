@@ -186,9 +186,13 @@ def queue_run(spec: RunSpec) -> Job:
 
 
 def run_again(run_id: str, *, consent: bool = False) -> Job:
-    """Queues the same run again: the same people, texts and model. Raises UserError as `submit_simulation` does."""
+    """Queues the same run again: the same people, texts, model and spending limit.
+
+    Raises UserError as `submit_simulation` does, and where its server was never named on this machine: an imported run
+    must not choose where a key goes.
+    """
     spec = load_spec(run_id)
-    limit_usd = (spec.permission or {}).get("limit_usd")
+    limit_usd = spec.allowed_usd()
     return queue_run(
         freeze_run(
             spec.draft,
