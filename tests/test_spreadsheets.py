@@ -108,9 +108,20 @@ def opened(path: Path, text: str, separator: str) -> str:
         f"{ord(separator)},34,76,1,,0,false,true,false,false,false,-1,true"  # the last: read formulas
     )
     subprocess.run(
-        [str(SOFFICE), f"-env:UserInstallation={(path.parent / 'profile').as_uri()}", "--headless",
-         f"--infilter=CSV:{filter_options}", "--convert-to", "ods", "--outdir", str(path.parent), str(path)],
-        check=True, capture_output=True, timeout=PATIENCE,
-    )  # fmt: skip
+        [
+            str(SOFFICE),
+            f"-env:UserInstallation={(path.parent / 'profile').as_uri()}",
+            "--headless",
+            f"--infilter=CSV:{filter_options}",
+            "--convert-to",
+            "ods",
+            "--outdir",
+            str(path.parent),
+            str(path),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
     with zipfile.ZipFile(path.with_suffix(".ods")) as archive:
         return archive.read("content.xml").decode()

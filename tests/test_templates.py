@@ -14,8 +14,23 @@ from socrates_core.records import Prompt
 from socrates_core.responders.chat import Chat
 from socrates_core.responders.reasoning import Reasoned, ReasonedChat
 
-MARKS = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "<think>", "</think>", "<|channel|>",
-         "<|message|>", "<|START_THINKING|>", "<|END_THINKING|>", "[THINK]", "[/THINK]", "<reasoning>"]  # fmt: skip
+MARKS = [
+    "<s>",
+    "</s>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "[INST]",
+    "[/INST]",
+    "<think>",
+    "</think>",
+    "<|channel|>",
+    "<|message|>",
+    "<|START_THINKING|>",
+    "<|END_THINKING|>",
+    "[THINK]",
+    "[/THINK]",
+    "<reasoning>",
+]
 ASKED = Prompt("You answer surveys.", "How much? Only return an integer from 1 to 7, nothing else.")
 TURNS = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
 NEXT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -36,7 +51,9 @@ def spoken(before: str, lead: str = "") -> str:
 TEMPLATES = {
     "turns": (TURNS + NEXT, "", ""),
     "generation tag": (
-        TURNS.replace("{{ m['content'] }}", "{% generation %}{{ m['content'] }}{% endgeneration %}") + NEXT, "", "",
+        TURNS.replace("{{ m['content'] }}", "{% generation %}{{ m['content'] }}{% endgeneration %}") + NEXT,
+        "",
+        "",
     ),
     "blank before the answer": (spoken("", " "), "", " "),
     "line before the answer": (spoken("", "\\n").replace("\\n", "\n"), "", "\n"),
@@ -44,7 +61,11 @@ TEMPLATES = {
     "null start token": ("{{ pad_token }}" + TURNS + NEXT, "", ""),
     "open thought": (spoken("<think>\n"), "\n</think>\n\n", ""),
     "open thought in a line": (spoken("<think>"), "</think>", ""),
-    "open thought that history closes": (spoken("<think>\n", "<think>\n\n</think>\n\n"), "\n</think>\n\n", ""),
+    "open thought that history closes": (
+        spoken("<think>\n", "<think>\n\n</think>\n\n"),
+        "\n</think>\n\n",
+        "",
+    ),
     "closed thought": (spoken("<think>\n\n</think>\n\n"), "", ""),
     "closed thought, then a blank": (spoken("</think>", " "), "", " "),
     "brackets": (spoken("[THINK]"), "[/THINK]", ""),
@@ -52,10 +73,12 @@ TEMPLATES = {
     "a channel": (spoken("", "<|channel|>final<|message|>"), "<|channel|>final<|message|>", ""),
     "instructions": (
         "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }}{{ eos_token }}"
-        "{% else %}[INST] {{ m['content'] }} [/INST]{% endif %}{% endfor %}", "", " ",
+        "{% else %}[INST] {{ m['content'] }} [/INST]{% endif %}{% endfor %}",
+        "",
+        " ",
     ),
     "json": ("{{ {'a': '<ü>'} | tojson }}" + TURNS + NEXT, "", ""),
-}  # fmt: skip
+}
 
 
 def write_chat(folder: Path, template: str, **settings: object) -> PreTrainedTokenizerFast:
@@ -86,9 +109,11 @@ def test_prompt_and_answer_together_are_what_transformers_writes_of_a_spoken_ans
 ) -> None:
     template, closing, lead = TEMPLATES[name]
     theirs, chat = write_chat(tmp_path / "chat", template), Chat(tmp_path / "chat")
-    said = ASKED.messages() if "system-in-user" not in chat.difference else [
-        {"role": "user", "content": f"{ASKED.system}\n\n{ASKED.user}"}
-    ]  # fmt: skip
+    said = (
+        ASKED.messages()
+        if "system-in-user" not in chat.difference
+        else [{"role": "user", "content": f"{ASKED.system}\n\n{ASKED.user}"}]
+    )
     asked = theirs.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
     assert chat.render(ASKED) == asked + closing and chat.lead == lead
     (prompt,) = chat.encode([ASKED])

@@ -172,8 +172,12 @@ def test_a_flow_with_cycles_ends(quiet_home: Path, tmp_path: Path) -> None:
         files = Files(folder, survey([asked, *texts], blocks, [*flow, step("B")]), cells)
         done = subprocess.run(
             [sys.executable, "-m", "socrates_core", "import", str(files.qsf), str(files.csv)],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode in (0, 2) and "Traceback" not in done.stderr, (name, done.stderr)
 
 
