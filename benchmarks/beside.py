@@ -61,8 +61,11 @@ def ask_aside(n_people: int, spins: str, *, busy: bool) -> float:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.beside", "--ask", "--people", str(n_people)],
-            env=os.environ | {"GOMP_SPINCOUNT": spins}, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            env=os.environ | {"GOMP_SPINCOUNT": spins},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     finally:
         if other:
             other.kill()

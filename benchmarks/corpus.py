@@ -26,9 +26,9 @@ N_STUDIES, N_ROWS, N_PARTICIPANTS, N_CELLS, N_SHARDS = 210, 2_901_390, 400_491, 
 ROWS_OF_STUDY = 1_087, 90_977
 SEED = 210
 WHOLE_NUMBERS = ("age", "household_size")
-_STRUCT = pa.struct([
-    (name, pa.int64() if name in WHOLE_NUMBERS else pa.string()) for name in sorted(DEMOGRAPHICS)
-])  # fmt: skip
+_STRUCT = pa.struct(
+    [(name, pa.int64() if name in WHOLE_NUMBERS else pa.string()) for name in sorted(DEMOGRAPHICS)]
+)
 Ints = NDArray[np.int64]
 
 INSTRUCTIONS = (
@@ -51,20 +51,46 @@ INSTRUCTIONS = (
 )
 VOCABULARY = {
     "gender": ("Female", "Male"),
-    "ethnicity": ("White, Non-Hispanic", "Black, Non-Hispanic", "Hispanic", "Other, Non-Hispanic", "2+ Races"),
-    "education": ("Less than high school", "High school graduate", "Some college, no degree", "Bachelors degree"),
-    "employment": ("Employed as paid employee", "Self-employed", "Retired", "Looking for work", "Not working"),
+    "ethnicity": (
+        "White, Non-Hispanic",
+        "Black, Non-Hispanic",
+        "Hispanic",
+        "Other, Non-Hispanic",
+        "2+ Races",
+    ),
+    "education": (
+        "Less than high school",
+        "High school graduate",
+        "Some college, no degree",
+        "Bachelors degree",
+    ),
+    "employment": (
+        "Employed as paid employee",
+        "Self-employed",
+        "Retired",
+        "Looking for work",
+        "Not working",
+    ),
     "marital_status": ("Married", "Never married", "Divorced", "Widowed", "Living with partner"),
     "housing_ownership": ("Owned or being bought by you or someone in your household", "Rented for cash"),
-    "housing_type": ("A one-family house detached from any other house", "A building with 2 or more apartments"),
+    "housing_type": (
+        "A one-family house detached from any other house",
+        "A building with 2 or more apartments",
+    ),
     "location": tuple(f"State {number:02}" for number in range(51)),
     "metro_status": ("Metro Area", "Non-Metro Area"),
     "income": tuple(f"{low}-{low + 9}K" for low in range(10, 180, 10)),
     "internet_access": ("Internet Household", "Non-internet household"),
-    "party_id": ("Strong Democrat", "Moderate Democrat", "Independent", "Moderate Republican", "Strong Republican"),
+    "party_id": (
+        "Strong Democrat",
+        "Moderate Democrat",
+        "Independent",
+        "Moderate Republican",
+        "Strong Republican",
+    ),
     "ideology": ("Very liberal", "Liberal", "Moderate", "Conservative", "Very conservative"),
     "phone_service": ("Cellphone only", "Landline only", "Have a landline, but mostly use cellphone"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -128,11 +154,16 @@ def shapes() -> list[Shape]:
     kinds = rng.permutation(N_STUDIES)
     return [
         Shape(
-            _word(number, 5), int(rows[number]), int(people[number]), int(conditions[number]),
-            int(tasks[number]), within=bool(kinds[number] < 35), own_texts=bool(kinds[number] > 193),
+            _word(number, 5),
+            int(rows[number]),
+            int(people[number]),
+            int(conditions[number]),
+            int(tasks[number]),
+            within=bool(kinds[number] < 35),
+            own_texts=bool(kinds[number] > 193),
         )
         for number in range(N_STUDIES)
-    ]  # fmt: skip
+    ]
 
 
 def study_table(shape: Shape, *, prompts: bool) -> pa.Table:
@@ -151,10 +182,14 @@ def study_table(shape: Shape, *, prompts: bool) -> pa.Table:
     stimuli = _stimuli(shape, rng, (condition, task, item), chosen)
     people = _people(rng, shape.n_people)
     columns: dict[str, Any] = {
-        "sample_id": np.arange(len(task)), "participant": person,
+        "sample_id": np.arange(len(task)),
+        "participant": person,
         "demographic": pa.array([{**person} for person in people], _STRUCT).take(pa.array(person)),
-        "stimuli": stimuli, "response": answers.astype(np.int64), "condition_num": condition, "task_num": task,
-    }  # fmt: skip
+        "stimuli": stimuli,
+        "response": answers.astype(np.int64),
+        "condition_num": condition,
+        "task_num": task,
+    }
     if prompts:
         before = [render_prompt(each, "").user for each in people]
         columns["prompt"] = pa.array(
@@ -186,14 +221,18 @@ def _stimuli(
         traits = [[_prose(rng, length / 12) for _ in range(4)] for _ in range(9)]
         drawn = rng.integers(0, 4, (len(task), 9))
         told = ["; ".join(t[d] for t, d in zip(traits, row, strict=True)) for row in drawn]
-        return pa.array([
-            f"You were shown a person with these attributes: {text}. {questions[asked][0]}? {endings[asked]}"
-            for text, asked in zip(told, task, strict=True)
-        ])  # fmt: skip
+        return pa.array(
+            [
+                f"You were shown a person with these attributes: {text}. {questions[asked][0]}? {endings[asked]}"
+                for text, asked in zip(told, task, strict=True)
+            ]
+        )
     texts = {
         (c, t, i): f'You read "{vignettes[c]}." and then were asked: "{questions[t][i]}? {endings[t]}"'
-        for c in range(shape.n_conditions) for t in range(shape.n_tasks) for i in range(n_items)
-    }  # fmt: skip
+        for c in range(shape.n_conditions)
+        for t in range(shape.n_tasks)
+        for i in range(n_items)
+    }
     return pa.array(
         [texts[key] for key in zip(condition.tolist(), task.tolist(), item.tolist(), strict=True)]
     )

@@ -34,10 +34,17 @@ from socrates_core.studies import human_effects, read_outline
 
 ROOT = Path(__file__).parents[1]
 VIEWS: tuple[dict[str, str], ...] = (
-    {}, {"outcome": "all"}, {"by": "gender"}, {"study_view": "Effects"}, {"study_view": "People"},
-    {"study_view": "Conditions"}, {"study_view": "Outcomes"}, {"study_view": "Exact prompt"},
-    {"study_view": "Similar"}, {"study_view": "About"},
-)  # fmt: skip
+    {},
+    {"outcome": "all"},
+    {"by": "gender"},
+    {"study_view": "Effects"},
+    {"study_view": "People"},
+    {"study_view": "Conditions"},
+    {"study_view": "Outcomes"},
+    {"study_view": "Exact prompt"},
+    {"study_view": "Similar"},
+    {"study_view": "About"},
+)
 Visit = tuple[str, str, dict[str, str]]  # what it is called, the page, the link's parameters
 Times = dict[str, list[float]]  # milliseconds
 

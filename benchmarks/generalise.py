@@ -53,9 +53,15 @@ CORPUS = "generalise"
 SEEDS = (0, 1, 2)
 RESULTS = Path(__file__).parent / "results" / "generalise.json"
 COMMON: dict[str, Any] = {
-    "per_cell": 8, "per_study": 40, "balance": "studies", "validation_share": 0.0,
-    "learning_rate": 5e-4, "batch_size": 16, "max_steps": 12, "warmup": 0.1,
-}  # fmt: skip
+    "per_cell": 8,
+    "per_study": 40,
+    "balance": "studies",
+    "validation_share": 0.0,
+    "learning_rate": 5e-4,
+    "batch_size": 16,
+    "max_steps": 12,
+    "warmup": 0.1,
+}
 METHODS: dict[str, dict[str, Any]] = {
     "sft": {"method": "sft"},
     "distribution": {"method": "distribution", "shrinkage": 20.0, "rps_weight": 20.0},
@@ -65,12 +71,24 @@ TEMPERATURE = 2.0  # of a further row a method: its answers made flatter, as cho
 ONE_SEED: dict[str, dict[str, Any]] = {
     "dpo": {"method": "dpo", "base": "sft-{seed}", "learning_rate": 5e-5, "max_steps": 6},
     "reasoning": {
-        "method": "reasoning", "rationales": "own", "per_cell": 1, "per_study": 4, "batch_size": 8, "max_steps": 6,
+        "method": "reasoning",
+        "rationales": "own",
+        "per_cell": 1,
+        "per_study": 4,
+        "batch_size": 8,
+        "max_steps": 6,
     },
-}  # fmt: skip
+}
 COLUMNS = [
-    "sample_id", "participant", "demographic", "stimuli", "response", "condition_num", "task_num", "study_id",
-]  # fmt: skip
+    "sample_id",
+    "participant",
+    "demographic",
+    "stimuli",
+    "response",
+    "condition_num",
+    "task_num",
+    "study_id",
+]
 
 
 def main() -> None:
@@ -192,10 +210,17 @@ def split_of(corpus: Corpus, seed: int) -> Split:
     studies = corpus.study_ids()
     held = sorted(np.random.default_rng(0).permutation(studies)[seed :: len(SEEDS)].tolist())
     split = Split(
-        name=name, corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind="studies", seed=0,
-        source=f"part {seed + 1} of {len(SEEDS)}", studies=tuple(studies), held_out=dict.fromkeys(held, (0,)),
-        left_out={}, apart=True,
-    )  # fmt: skip
+        name=name,
+        corpus=corpus.name,
+        corpus_digest=corpus_digest(corpus),
+        kind="studies",
+        seed=0,
+        source=f"part {seed + 1} of {len(SEEDS)}",
+        studies=tuple(studies),
+        held_out=dict.fromkeys(held, (0,)),
+        left_out={},
+        apart=True,
+    )
     save_split(split)
     return split
 
@@ -251,10 +276,12 @@ def ask(asked: Asked, seed: int, label: str, model: str) -> None:
     """Keeps the answers of a model to everybody who is asked in part `seed`."""
     begun, file = time.monotonic(), answers_file(label, seed)
     answers = answer_all(open_responder(model), asked.questions)
-    told = pd.DataFrame({
-        "probabilities": [each.probabilities.tolist() for each in answers],
-        "valid_mass": [each.valid_mass for each in answers],
-    })  # fmt: skip
+    told = pd.DataFrame(
+        {
+            "probabilities": [each.probabilities.tolist() for each in answers],
+            "valid_mass": [each.valid_mass for each in answers],
+        }
+    )
     with replacing(file) as aside:
         told.to_parquet(aside)
     print(f"{label}-{seed}: {len(answers)} answers in {time.monotonic() - begun:.0f} s", flush=True)
@@ -285,16 +312,21 @@ def report(scores: pd.DataFrame, model: str, *, seconds: float, rationales: Mapp
     in_all = seconds + (read_json(spent) if spent.exists() else 0)
     write_json(spent, in_all)
     found: dict[str, Any] = {
-        "model": model, "written": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors", "seconds_in_all": round(in_all),
+        "model": model,
+        "written": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "seconds_in_all": round(in_all),
         "n_parts": int(scores["seed"].nunique()),
-        "common": COMMON, "methods": METHODS | ONE_SEED, "rationales": rationales,
-        "all_parts": compared(scores), "parts_without_choices": compared(scores[scores["seed"] != SEEDS[0]]),
+        "common": COMMON,
+        "methods": METHODS | ONE_SEED,
+        "rationales": rationales,
+        "all_parts": compared(scores),
+        "parts_without_choices": compared(scores[scores["seed"] != SEEDS[0]]),
         "by_study": {
             name: {study: row.dropna().round(4).to_dict() for study, row in wide[name].iterrows()}
             for name in ("w_stated", "valid_mass")
         },
-    }  # fmt: skip
+    }
     write_json(RESULTS, found)
     print(table(scores).to_string())
     print(json.dumps(found["all_parts"]["paired"], indent=1))

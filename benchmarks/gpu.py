@@ -22,19 +22,44 @@ from socrates_core.scoring.plan import Item, plan_batches
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 
 SHAPES = {
-    "Llama-3-8B": ("llama", {
-        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
-        "num_key_value_heads": 8, "vocab_size": 128256, "rope_theta": 500000.0,
-    }),
-    "Qwen2.5-14B": ("qwen2", {
-        "hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 48, "num_attention_heads": 40,
-        "num_key_value_heads": 8, "vocab_size": 152064, "rope_theta": 1000000.0,
-    }),
-}  # fmt: skip
-TINY = {"tiny Llama": ("llama", {
-    "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "vocab_size": 2000,
-})}  # fmt: skip
+    "Llama-3-8B": (
+        "llama",
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "vocab_size": 128256,
+            "rope_theta": 500000.0,
+        },
+    ),
+    "Qwen2.5-14B": (
+        "qwen2",
+        {
+            "hidden_size": 5120,
+            "intermediate_size": 13824,
+            "num_hidden_layers": 48,
+            "num_attention_heads": 40,
+            "num_key_value_heads": 8,
+            "vocab_size": 152064,
+            "rope_theta": 1000000.0,
+        },
+    ),
+}
+TINY = {
+    "tiny Llama": (
+        "llama",
+        {
+            "hidden_size": 256,
+            "intermediate_size": 512,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": 2000,
+        },
+    )
+}
 N_SYSTEM, N_PROFILE, N_STIMULUS = 40, 140, 120  # tokens of a prompt: about 300
 N_BATCH = 64
 PRECISIONS: tuple[Loaded, ...] = ("bf16", "nf4")
@@ -145,9 +170,12 @@ def quantise(model: torch.nn.Module, device: torch.device) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, torch.nn.Linear) and name != "lm_head":
                 packed = bnb.nn.Linear4bit(
-                    child.in_features, child.out_features, child.bias is not None,
-                    compute_dtype=torch.bfloat16, quant_type="nf4",
-                )  # fmt: skip
+                    child.in_features,
+                    child.out_features,
+                    child.bias is not None,
+                    compute_dtype=torch.bfloat16,
+                    quant_type="nf4",
+                )
                 packed.weight = bnb.nn.Params4bit(
                     child.weight.data.cpu(), requires_grad=False, quant_type="nf4"
                 )

@@ -96,8 +96,9 @@ def scored(asked: Asked, seed: int, model: str, probabilities: Sequence[Any], ma
         told = asked.everybody.groupby(keys, sort=False)["value"]
         found = [
             {"study_id": own["study_id"].iloc[0], **_distances(own, told.get_group(key), prefix)}
-            for key, own in rows.groupby(keys, sort=False) if len(told.get_group(key)) >= LEAST
-        ]  # fmt: skip
+            for key, own in rows.groupby(keys, sort=False)
+            if len(told.get_group(key)) >= LEAST
+        ]
         means = means.join(_by_study(found, prefix))
     return means.reset_index().assign(seed=seed, model=model)
 
@@ -179,11 +180,15 @@ def _halves(asked: Asked) -> pd.DataFrame:
             scale, answers = own["scale"].iloc[0], told.get_group(key)
             values, counts = np.array(scale.values, dtype=float), counted(answers, scale)
             if len(answers) >= LEAST:
-                found.append({
-                    "study_id": own["study_id"].iloc[0],
-                    f"{prefix}w_stated": expected_half_sample(counts, values, scale_range=float(np.ptp(values))),
-                    f"{prefix}w_observed": expected_half_sample(counts, values),
-                })  # fmt: skip
+                found.append(
+                    {
+                        "study_id": own["study_id"].iloc[0],
+                        f"{prefix}w_stated": expected_half_sample(
+                            counts, values, scale_range=float(np.ptp(values))
+                        ),
+                        f"{prefix}w_observed": expected_half_sample(counts, values),
+                    }
+                )
         means = means.join(_by_study(found, prefix))
     return means.reset_index()
 
@@ -192,8 +197,9 @@ def table(scores: pd.DataFrame) -> pd.DataFrame:
     """The measures of every model: means over studies, with how many have outcomes and cells to measure."""
     groups = scores.groupby("model", sort=False)
     counts = {
-        "n_studies": groups["w_stated"].count(), "n_studies_with_cells": groups["cell_w_stated"].count()
-    }  # fmt: skip
+        "n_studies": groups["w_stated"].count(),
+        "n_studies_with_cells": groups["cell_w_stated"].count(),
+    }
     return groups[list(MEASURES)].mean().round(4).assign(**counts)
 
 

@@ -68,10 +68,16 @@ def questions() -> Iterator[Question]:
     shown = [each for each in open_corpus("starter").stimuli("framing") if each.condition_num == 1]
     for number in count():
         person: dict[str, str | int] = {
-            "age": 18 + number % 70, "gender": ("Female", "Male")[number % 2], "location": f"County {number}",
-            "education": "High school graduate", "income": f"{number % 90}K", "household_size": 1 + number % 6,
-            "marital_status": "Married", "party_id": "Moderate Democrat", "ideology": "Moderate",
-        }  # fmt: skip
+            "age": 18 + number % 70,
+            "gender": ("Female", "Male")[number % 2],
+            "location": f"County {number}",
+            "education": "High school graduate",
+            "income": f"{number % 90}K",
+            "household_size": 1 + number % 6,
+            "marital_status": "Married",
+            "party_id": "Moderate Democrat",
+            "ideology": "Moderate",
+        }
         for each in shown:
             yield Question(render_prompt(person, each.stimulus), each.scale.options)
 

@@ -70,9 +70,15 @@ def open_llama(responder: LocalResponder) -> Scorer | None:
     with tempfile.TemporaryDirectory() as folder:
         file = write_gguf(find_model("starter"), Path(folder) / "starter.gguf")
         model = Llama(
-            str(file), n_ctx=2048, n_threads=torch.get_num_threads(), n_threads_batch=torch.get_num_threads(),
-            n_batch=2048, n_ubatch=2048, logits_all=False, verbose=False,
-        )  # fmt: skip
+            str(file),
+            n_ctx=2048,
+            n_threads=torch.get_num_threads(),
+            n_threads_batch=torch.get_num_threads(),
+            n_batch=2048,
+            n_ubatch=2048,
+            logits_all=False,
+            verbose=False,
+        )
 
     def score(asked: Sequence[Question]) -> list[Floats]:
         found = []
@@ -113,9 +119,9 @@ def write_gguf(source: Path, target: Path) -> Path:
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list([tokens.get(index, f"[PAD{index}]") for index in range(config["vocab_size"])])
     writer.add_token_types([gguf.TokenType.NORMAL] * config["vocab_size"])
-    writer.add_token_merges([
-        each if isinstance(each, str) else " ".join(each) for each in vocabulary["model"]["merges"]
-    ])  # fmt: skip
+    writer.add_token_merges(
+        [each if isinstance(each, str) else " ".join(each) for each in vocabulary["model"]["merges"]]
+    )
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=True)
     for name, weights in model.state_dict().items():

@@ -45,8 +45,10 @@ def main() -> None:
         f"{'':6}{'prompts/s':>11}{'TV mean':>10}{'TV max':>9}{'mean max':>10}{'effect max':>12}{'largest effect':>16}"
     )
     for precision, each in found.items():
-        apart = [np.abs(a.probabilities - b.probabilities).sum() / 2
-                 for a, b in zip(each.answers, exact.answers, strict=True)]  # fmt: skip
+        apart = [
+            np.abs(a.probabilities - b.probabilities).sum() / 2
+            for a, b in zip(each.answers, exact.answers, strict=True)
+        ]
         effects, true = (part.means - part.means[:1] for part in (each, exact))
         print(
             f"{precision:6}{1 / each.seconds:11.2f}{np.mean(apart):10.4f}{np.max(apart):9.4f}"

@@ -70,8 +70,10 @@ def measure(raw: Path, scratch: Path) -> None:
     corpus = open_corpus("socsci210")
     raw_size, size = (folder_size(path) for path in (raw, corpus.path))
     rows = corpus.manifest["rows"]
-    print(f"{rows['responses']:,} answers, {rows['participants']:,} people, {rows['studies']} studies, "
-          f"{rows['stimuli']:,} texts; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")  # fmt: skip
+    print(
+        f"{rows['responses']:,} answers, {rows['participants']:,} people, {rows['studies']} studies, "
+        f"{rows['stimuli']:,} texts; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
+    )
     line("import, s", seconds, "90")
     line("import, peak memory, GB", peak, "2")
     line(
@@ -131,8 +133,10 @@ def compare(raw: Path, scratch: Path, studies: list[str], ours: float, seconds: 
     told = json.loads(done.stdout.splitlines()[-1])
     print("\ncounts by cell of one study           ready after, s   memory, GB   median ms   p95 ms")
     peer_95 = float(np.percentile(told["times"], 95))
-    print(f"{'load_dataset + pandas':38}{told['ready']:14.1f}{told['peak']:13.1f}"
-          f"{np.median(told['times']):12.1f}{peer_95:9.1f}")  # fmt: skip
+    print(
+        f"{'load_dataset + pandas':38}{told['ready']:14.1f}{told['peak']:13.1f}"
+        f"{np.median(told['times']):12.1f}{peer_95:9.1f}"
+    )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{'this project (imported once)':38}{seconds:14.1f}{memory:13.1f}{ours:12.1f}")
     print(

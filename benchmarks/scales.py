@@ -22,10 +22,35 @@ OPENINGS = (
     "Only return 1 for a, up to 2 if b, nothing else ",
 )
 PIECES = (
-    "1 ", "1 for 'a ", "'", '"', "(", "[", " ", "\n", "1, ", "1=a;", "1:a ", "from 1 (", "from 1 (a(b)", "7 ;",
-    "and or ", "a 1 ", "1,000,", "-", "$", "1 (", "), 2 (", "a b ", "only return ", "nothing else ", "minus ",
-    ".5", "1=“a”", "\u200f",
-)  # fmt: skip
+    "1 ",
+    "1 for 'a ",
+    "'",
+    '"',
+    "(",
+    "[",
+    " ",
+    "\n",
+    "1, ",
+    "1=a;",
+    "1:a ",
+    "from 1 (",
+    "from 1 (a(b)",
+    "7 ;",
+    "and or ",
+    "a 1 ",
+    "1,000,",
+    "-",
+    "$",
+    "1 (",
+    "), 2 (",
+    "a b ",
+    "only return ",
+    "nothing else ",
+    "minus ",
+    ".5",
+    "1=“a”",
+    "\u200f",
+)
 
 
 def hostile_texts() -> Iterator[str]:

@@ -38,10 +38,13 @@ HUNDRED = tuple(str(value) for value in range(101))
 N_ROWS = 2048  # tokens in a timed matrix product, about as many as in a batch
 N_HARNESS = 3  # people a round whom the harness asks 0-100
 BARS = (
-    ("5 outcomes", "5 outcomes in full", 2.5), ("1-7", "1-7 generate", 1.5),
-    ("5 outcomes", "5 outcomes generate", 3.5), ("1-7", "1-7 lm-eval", 2), ("0-100", "0-100 lm-eval", 8),
+    ("5 outcomes", "5 outcomes in full", 2.5),
+    ("1-7", "1-7 generate", 1.5),
+    ("5 outcomes", "5 outcomes generate", 3.5),
+    ("1-7", "1-7 lm-eval", 2),
+    ("0-100", "0-100 lm-eval", 8),
     ("1-7", "1-7 llama.cpp", 4),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,13 @@ def read_people(path: Path | None, n: int) -> list[dict[str, str | int]]:
     table = pd.read_parquet(path) if path else open_corpus("starter").participants()
     drawn = table.drop_duplicates([*DEMOGRAPHICS]).sample(n, random_state=1)
     return [
-        {name: int(value) if name in ("age", "household_size") else str(value)
-         for name, value in person.items() if name in DEMOGRAPHICS and pd.notna(value)}
+        {
+            name: int(value) if name in ("age", "household_size") else str(value)
+            for name, value in person.items()
+            if name in DEMOGRAPHICS and pd.notna(value)
+        }
         for person in drawn.to_dict("records")
-    ]  # fmt: skip
+    ]
 
 
 def make_slices(people: Sequence[dict[str, str | int]], n_rounds: int) -> list[Slice]:
@@ -181,8 +187,10 @@ def agree(ours: LocalResponder, asked: Sequence[Question], *peers: Scorer | None
     for name, peer in zip(("lm-eval", "llama.cpp"), peers, strict=True):
         if peer:
             apart = [np.abs(a.probabilities - b).sum() / 2 for a, b in zip(found, peer(asked), strict=True)]
-            print(f"total variation to {name}'s distributions, both bf16: {np.mean(apart):.3f} on average, "
-                  f"{np.max(apart):.3f} at most")  # fmt: skip
+            print(
+                f"total variation to {name}'s distributions, both bf16: {np.mean(apart):.3f} on average, "
+                f"{np.max(apart):.3f} at most"
+            )
 
 
 def multiply(model: Any) -> int:

@@ -41,10 +41,12 @@ from socrates_core.responders.local.load import has_bf16
 
 OURS, TRL = "ours", "trl"
 WAYS: dict[str, dict[str, Any]] = {
-    OURS: {}, "ours, nothing shared": {"share_people": False}, TRL: {},
+    OURS: {},
+    "ours, nothing shared": {"share_people": False},
+    TRL: {},
     "trl, no checkpointing": {"gradient_checkpointing": False},
     "trl, padding-free": {"gradient_checkpointing": False, "padding_free": True, "max_length": None},
-}  # fmt: skip
+}
 AT_ONCE = 8  # rows that trl reads at a time, its default
 BAR, TOLERANCE = 2.0, 0.02  # times as many tokens a second; of the loss, relative: rounding in bf16
 
@@ -102,11 +104,23 @@ def number_format() -> Literal["bf16", "fp32"]:
 
 def spec_of(n_steps: int, number: int, **changes: Any) -> TrainingSpec:
     """The finetune of round `number`."""
-    return TrainingSpec.model_validate({
-        "name": "bench", "split": "bench", "per_cell": 8, "validation_share": 0.0, "seed": number,
-        "precision": number_format(), "learning_rate": 5e-4, "schedule": "constant", "warmup": 0.0, "batch_size": 16,
-        "max_steps": n_steps, "evaluate_every": 10_000, **changes,
-    })  # fmt: skip
+    return TrainingSpec.model_validate(
+        {
+            "name": "bench",
+            "split": "bench",
+            "per_cell": 8,
+            "validation_share": 0.0,
+            "seed": number,
+            "precision": number_format(),
+            "learning_rate": 5e-4,
+            "schedule": "constant",
+            "warmup": 0.0,
+            "batch_size": 16,
+            "max_steps": n_steps,
+            "evaluate_every": 10_000,
+            **changes,
+        }
+    )
 
 
 def measure(way: str, n_steps: int, number: int, home: str) -> Measured:
@@ -178,10 +192,13 @@ def train_plainly(
     dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=dtype), config)
     rows = [
-        {"input_ids": [*each.prompt.tolist(), *each.answers[0]],
-         "completion_mask": [0] * len(each.prompt) + [1] * len(each.answers[0])}
-        for step in steps for each in step
-    ]  # fmt: skip
+        {
+            "input_ids": [*each.prompt.tolist(), *each.answers[0]],
+            "completion_mask": [0] * len(each.prompt) + [1] * len(each.answers[0]),
+        }
+        for step in steps
+        for each in step
+    ]
     moments = []
 
     class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not typed here
@@ -191,17 +208,32 @@ def train_plainly(
         def on_step_end(self, *_: Any, **__: Any) -> None:
             moments.append(time.monotonic())
 
-    told = SFTConfig(**{
-        "output_dir": str(trainings_folder() / "plain"), "per_device_train_batch_size": AT_ONCE,
-        "gradient_accumulation_steps": spec.batch_size // AT_ONCE, "max_steps": len(steps), "logging_steps": 1,
-        "learning_rate": spec.learning_rate, "lr_scheduler_type": "constant", "completion_only_loss": True,
-        "train_sampling_strategy": "sequential", "save_strategy": "no", "report_to": [], "disable_tqdm": True,
-        "use_cpu": not torch.cuda.is_available(), "bf16": spec.precision == "bf16", **options,
-    })  # fmt: skip
+    told = SFTConfig(
+        **{
+            "output_dir": str(trainings_folder() / "plain"),
+            "per_device_train_batch_size": AT_ONCE,
+            "gradient_accumulation_steps": spec.batch_size // AT_ONCE,
+            "max_steps": len(steps),
+            "logging_steps": 1,
+            "learning_rate": spec.learning_rate,
+            "lr_scheduler_type": "constant",
+            "completion_only_loss": True,
+            "train_sampling_strategy": "sequential",
+            "save_strategy": "no",
+            "report_to": [],
+            "disable_tqdm": True,
+            "use_cpu": not torch.cuda.is_available(),
+            "bf16": spec.precision == "bf16",
+            **options,
+        }
+    )
     trainer = SFTTrainer(
-        model, told, train_dataset=Dataset.from_list(rows), callbacks=[Clock()],
+        model,
+        told,
+        train_dataset=Dataset.from_list(rows),
+        callbacks=[Clock()],
         processing_class=AutoTokenizer.from_pretrained(path),
-    )  # fmt: skip
+    )
     trainer.train()
     seconds = sum(stop - start for start, stop in zip(moments[2::2], moments[3::2], strict=True))
     n_tokens = sum(each.n_tokens for step in steps[1:] for each in step)

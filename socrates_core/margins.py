@@ -99,10 +99,16 @@ def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) ->
         if not shares.n:
             continue
         margin = np.array([population.get(name, np.nan) for name in names])
-        rows = pd.DataFrame({
-            "category": names, "n": [int(counts.get(name, 0)) for name in names], "share": shares.share,
-            "low": shares.low, "high": shares.high, "margin": margin,
-        })  # fmt: skip
+        rows = pd.DataFrame(
+            {
+                "category": names,
+                "n": [int(counts.get(name, 0)) for name in names],
+                "share": shares.share,
+                "low": shares.low,
+                "high": shares.high,
+                "margin": margin,
+            }
+        )
         distance = float(np.abs(shares.share - np.nan_to_num(margin)).sum() / 2)
         found.append(Comparison(field, rows, shares.n, int(told.isna().sum()), distance))
     return found

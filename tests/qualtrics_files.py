@@ -20,9 +20,13 @@ def listed(texts: Sequence[str]) -> Json:
 
 def question(qid: int, kind: str, text: str, selector: str = "", tag: str = "", **more: Any) -> Json:
     return {
-        "QuestionID": f"QID{qid}", "QuestionType": kind, "Selector": selector, "QuestionText": text,
-        "DataExportTag": tag or f"Q{qid}", **more,
-    }  # fmt: skip
+        "QuestionID": f"QID{qid}",
+        "QuestionType": kind,
+        "Selector": selector,
+        "QuestionText": text,
+        "DataExportTag": tag or f"Q{qid}",
+        **more,
+    }
 
 
 def choice(qid: int, text: str, *choices: str, selector: str = "SAVR", **more: Any) -> Json:

@@ -12,9 +12,12 @@ from socrates_core.records import DEMOGRAPHICS
 SEVEN = "Only return an integer from 1 to 7, where 1 means Never and 7 means Always, nothing else."
 FIVE = "Only return an integer from 1 to 5, nothing else."
 AMOUNT = "Only return an integer representing the amount in dollars, nothing else."
-_STRUCT = pa.struct([
-    (name, pa.int64() if name in ("age", "household_size") else pa.string()) for name in sorted(DEMOGRAPHICS)
-])  # fmt: skip
+_STRUCT = pa.struct(
+    [
+        (name, pa.int64() if name in ("age", "household_size") else pa.string())
+        for name in sorted(DEMOGRAPHICS)
+    ]
+)
 
 
 def asked(question: str, instruction: str = SEVEN, read: str = "") -> str:
@@ -26,13 +29,19 @@ def study(study_id: str, answers: list[tuple[int, int, int, str, int]]) -> list[
     """Rows of one study out of (participant, condition_num, task_num, stimulus, response)."""
     return [
         {
-            "sample_id": number, "participant": participant,
+            "sample_id": number,
+            "participant": participant,
             "demographic": {"age": 20 + participant, "gender": "Female" if participant % 2 else "Male"},
-            "stimuli": stimulus, "response": response, "condition_num": condition, "task_num": task,
-            "prompt": f"prompt {number}", "reasoning": f"reasoning {number}", "study_id": study_id,
+            "stimuli": stimulus,
+            "response": response,
+            "condition_num": condition,
+            "task_num": task,
+            "prompt": f"prompt {number}",
+            "reasoning": f"reasoning {number}",
+            "study_id": study_id,
         }
         for number, (participant, condition, task, stimulus, response) in enumerate(answers)
-    ]  # fmt: skip
+    ]
 
 
 def plain(study_id: str, n_people: int = 6) -> list[dict[str, Any]]:

@@ -119,10 +119,14 @@ def test_draws_can_be_labels_and_open_numbers() -> None:
 @pytest.mark.parametrize(
     ("options", "way"),
     [
-        (SEVEN, "logprobs"), (("Yes", "No"), "logprobs"), (tuple(map(str, range(11))), "samples"),
-        (("-1", "-2"), "samples"), (("Agree", "agree strongly"), "samples"), ((), "samples"),
+        (SEVEN, "logprobs"),
+        (("Yes", "No"), "logprobs"),
+        (tuple(map(str, range(11))), "samples"),
+        (("-1", "-2"), "samples"),
+        (("Agree", "agree strongly"), "samples"),
+        ((), "samples"),
     ],
-)  # fmt: skip
+)
 def test_first_tokens_are_read_only_where_they_tell_the_options_apart(
     options: tuple[str, ...], way: str
 ) -> None:
@@ -225,12 +229,16 @@ def test_a_pause_that_the_server_asks_for_is_kept(server: ApiServer, monkeypatch
 @pytest.mark.parametrize(
     ("trouble", "cause", "raw"),
     [
-        ("429", "status 429", "trouble"), ("500", "status 500", "trouble"), ("hang", "timed out", ""),
-        ("truncated", "connection to 127.0.0.1", ""), ("malformed", "no JSON object", '{"choices": ['),
-        ("drop", "connection to 127.0.0.1", ""), ("no-logprobs", "no log-probabilities", '"choices"'),
+        ("429", "status 429", "trouble"),
+        ("500", "status 500", "trouble"),
+        ("hang", "timed out", ""),
+        ("truncated", "connection to 127.0.0.1", ""),
+        ("malformed", "no JSON object", '{"choices": ['),
+        ("drop", "connection to 127.0.0.1", ""),
+        ("no-logprobs", "no log-probabilities", '"choices"'),
         ("400", "status 400", ""),
     ],
-)  # fmt: skip
+)
 def test_what_fails_to_the_end_stays_missing_with_its_cause_and_text(
     server: ApiServer, tmp_path: Path, trouble: Trouble, cause: str, raw: str
 ) -> None:

@@ -288,9 +288,13 @@ def test_examples_are_turns_before_the_question_and_have_answers_of_their_own(
     answer_all(ApiResponder("api:fixed", Service(server.url)), [shown])
     said = [(message["role"], message["content"]) for message in server.asked[0]["messages"]]
     assert said == [
-        ("system", "You answer surveys."), ("user", "How was it?"), ("assistant", "5"), ("user", "How is it?"),
-        ("assistant", "2"), ("user", "How?"),
-    ]  # fmt: skip
+        ("system", "You answer surveys."),
+        ("user", "How was it?"),
+        ("assistant", "5"),
+        ("user", "How is it?"),
+        ("assistant", "2"),
+        ("user", "How?"),
+    ]
     assert answer_key("f", shown) != answer_key("f", question)
 
 

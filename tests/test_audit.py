@@ -24,8 +24,10 @@ def test_every_package_of_the_lock_has_a_hash_and_no_host_is_named() -> None:
 
 def test_the_list_of_licences_has_every_package_of_the_lock() -> None:
     listed = dict(
-        line.strip("| ").split(" | ")[:2] for line in LIST.read_text(encoding="utf-8").splitlines() if line[:2] == "| "
-    )  # fmt: skip
+        line.strip("| ").split(" | ")[:2]
+        for line in LIST.read_text(encoding="utf-8").splitlines()
+        if line[:2] == "| "
+    )
     assert {
         name: ", ".join(sorted(versions)) for name, versions in pins(LOCK).items()
     }.items() <= listed.items()
@@ -40,10 +42,15 @@ def test_every_licence_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("licence", "allowed"),
     [
-        ("MIT", True), ("MIT AND PSF-2.0", True), ("GPL-3.0 OR MIT", True), ("MIT AND GPL-3.0", False), ("", False),
-        ("Apache-2.0 AND (MIT OR GPL-2.0)", True), ("not stated", False),
+        ("MIT", True),
+        ("MIT AND PSF-2.0", True),
+        ("GPL-3.0 OR MIT", True),
+        ("MIT AND GPL-3.0", False),
+        ("", False),
+        ("Apache-2.0 AND (MIT OR GPL-2.0)", True),
+        ("not stated", False),
     ],
-)  # fmt: skip
+)
 def test_a_licence_is_allowed_where_all_that_must_be_kept_is(licence: str, allowed: bool) -> None:
     assert is_allowed(licence) == allowed
 

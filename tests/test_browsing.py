@@ -47,9 +47,18 @@ def small_corpus(name: str, rows: list[dict[str, Any]], **study: Any) -> None:
     )
     number = {key: at for at, key in enumerate(texts.itertuples(index=False, name=None))}
     described = {
-        "study_id": "one", "title": "One study", "topic": "testing", "source": "us", "url": "", "licence": "own",
-        "wording": "instrument", "design": "between", "reference_condition": 0, "notes": [], **study,
-    }  # fmt: skip
+        "study_id": "one",
+        "title": "One study",
+        "topic": "testing",
+        "source": "us",
+        "url": "",
+        "licence": "own",
+        "wording": "instrument",
+        "design": "between",
+        "reference_condition": 0,
+        "notes": [],
+        **study,
+    }
     people = [
         {"study_id": "one", "participant": each, **dict.fromkeys(DEMOGRAPHICS)}
         for each in told["participant"].unique()
@@ -57,18 +66,43 @@ def small_corpus(name: str, rows: list[dict[str, Any]], **study: Any) -> None:
     for at, person in enumerate(people):
         person |= {"gender": "Female" if at % 4 else "Male", "age": 20 + at}
     write_corpus(
-        name, title=name, source="made up", studies=pd.DataFrame([described]), participants=pd.DataFrame(people),
-        stimuli=pd.DataFrame([
-            {"study_id": "one", "stimulus_id": at, "condition_num": c, "task_num": t, "stimulus": f"{text} {question}",
-             "condition_name": f"Arm {c}", "outcome_name": f"Outcome {t}", "condition_text": text, "question": question,
-             "scale": scale} for (c, t, text, question, scale), at in number.items()
-        ]),
-        responses=pd.DataFrame([
-            {"study_id": "one", "sample_id": at, "participant": row["participant"], "response": float(row["response"]),
-             "stimulus_id": number[tuple(row[key] if key != "scale" else scale_text(row[key]) for key in keys)]}
-            for at, row in enumerate(rows)
-        ]),
-    )  # fmt: skip
+        name,
+        title=name,
+        source="made up",
+        studies=pd.DataFrame([described]),
+        participants=pd.DataFrame(people),
+        stimuli=pd.DataFrame(
+            [
+                {
+                    "study_id": "one",
+                    "stimulus_id": at,
+                    "condition_num": c,
+                    "task_num": t,
+                    "stimulus": f"{text} {question}",
+                    "condition_name": f"Arm {c}",
+                    "outcome_name": f"Outcome {t}",
+                    "condition_text": text,
+                    "question": question,
+                    "scale": scale,
+                }
+                for (c, t, text, question, scale), at in number.items()
+            ]
+        ),
+        responses=pd.DataFrame(
+            [
+                {
+                    "study_id": "one",
+                    "sample_id": at,
+                    "participant": row["participant"],
+                    "response": float(row["response"]),
+                    "stimulus_id": number[
+                        tuple(row[key] if key != "scale" else scale_text(row[key]) for key in keys)
+                    ],
+                }
+                for at, row in enumerate(rows)
+            ]
+        ),
+    )
 
 
 def answer(participant: int, condition: int, response: float, **changed: Any) -> dict[str, Any]:

@@ -42,8 +42,9 @@ def test_what_is_stored_is_told_for_each_responder_and_can_be_forgotten(home: Pa
             }
             cache.write(answers, responder.fingerprint)
         assert [(shelf.model, shelf.n_answers) for shelf in cache.shelves()] == [
-            ("echo, none, exact", 5), ("uniform, none, exact", 2),
-        ]  # fmt: skip
+            ("echo, none, exact", 5),
+            ("uniform, none, exact", 2),
+        ]
         assert cache.prune(before="2000-01-01") == 0
         assert cache.prune(echo.fingerprint) == 5
         assert [shelf.model for shelf in cache.shelves()] == ["uniform, none, exact"]
@@ -78,13 +79,14 @@ def test_a_cache_of_the_version_before_keeps_its_answers(home: Path) -> None:
 
 def open_draft() -> Draft:
     return Draft(
-        title="Fees", conditions=(ConditionSpec(name="A", text="A park."), ConditionSpec(name="B", text="A fee.")),
+        title="Fees",
+        conditions=(ConditionSpec(name="A", text="A park."), ConditionSpec(name="B", text="A fee.")),
         outcomes=(
             OutcomeSpec(name="Worth", question="How many dollars?", scale=ScaleSpec(kind="open_integer")),
             OutcomeSpec(name="Support", question="Support it?", scale=ScaleSpec(low=1, high=7)),
         ),
         panel=PanelSpec(kind="describe", describe={"gender": {"Female": 0.5, "Male": 0.5}}, n=4, seed=2),
-    )  # fmt: skip
+    )
 
 
 def test_a_run_with_an_open_outcome_is_drawn_stored_and_said_to_be_drawn(home: Path) -> None:

@@ -167,14 +167,18 @@ def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evalu
     ]
     human, raw, calibrated = (trace for trace in figure.data if trace.name)
     assert (human.marker.symbol, raw.marker.symbol, calibrated.marker.symbol) == (
-        "circle", "circle-open", "diamond-open"
-    )  # fmt: skip
+        "circle",
+        "circle-open",
+        "diamond-open",
+    )
     assert calibrated.marker.color == raw.marker.color != human.marker.color
     spans = [trace for trace in figure.data if trace.legendgroup == "calibrated" and not trace.name]
     first = drawn[drawn["who"] == "calibrated"].iloc[0]
     assert [tuple(span.x[:2]) for span in spans] == [
-        (first["low"], first["high"]), (first["low_50"], first["high_50"]), (first["low_80"], first["high_80"])
-    ]  # fmt: skip
+        (first["low"], first["high"]),
+        (first["low_50"], first["high_50"]),
+        (first["low_80"], first["high_80"]),
+    ]
     assert not [trace for trace in figure.data if trace.legendgroup == "echo" and trace.mode == "lines"]
 
 

@@ -34,17 +34,31 @@ HOSTILE = (
 def people(condition: str, scale: Scale, counts: list[int]) -> pd.DataFrame:
     shares = shares_with_intervals(np.array(counts, dtype=float))
     return pd.DataFrame(
-        {"condition": condition, "who": "people", "value": scale.values, "share": shares.share,
-         "low": shares.low, "high": shares.high, "n": shares.n}
-    )  # fmt: skip
+        {
+            "condition": condition,
+            "who": "people",
+            "value": scale.values,
+            "share": shares.share,
+            "low": shares.low,
+            "high": shares.high,
+            "n": shares.n,
+        }
+    )
 
 
 def predicted(condition: str, scale: Scale, who: str = "starter") -> pd.DataFrame:
     k = len(scale.values)
     return pd.DataFrame(
-        {"condition": condition, "who": who, "value": scale.values, "share": 1 / k,
-         "low": np.nan, "high": np.nan, "n": 200}
-    )  # fmt: skip
+        {
+            "condition": condition,
+            "who": who,
+            "value": scale.values,
+            "share": 1 / k,
+            "low": np.nan,
+            "high": np.nan,
+            "n": 200,
+        }
+    )
 
 
 def both(condition: str = "Control", scale: Scale = SEVEN) -> pd.DataFrame:
@@ -207,8 +221,12 @@ def test_figures_are_saved_by_the_systems_browser() -> None:
     assert files["png"].startswith(b"\x89PNG")
     drawn = parseString(files["svg"])
     assert not drawn.getElementsByTagName("script")
-    written = [node.data for element in drawn.getElementsByTagName("tspan") for node in element.childNodes
-               if node.nodeType == node.TEXT_NODE]  # fmt: skip
+    written = [
+        node.data
+        for element in drawn.getElementsByTagName("tspan")
+        for node in element.childNodes
+        if node.nodeType == node.TEXT_NODE
+    ]
     assert HOSTILE[1] in written
 
 
@@ -219,10 +237,14 @@ def test_without_a_browser_the_user_is_told_what_to_install(monkeypatch: pytest.
 
 
 def test_an_effect_without_a_number_in_the_common_unit_is_left_out_rather_than_drawn_as_nan() -> None:
-    frame = pd.DataFrame({
-        "difference": [1.0, 300.0, np.nan], "low": [0.5, 100.0, np.nan], "high": [1.5, 500.0, np.nan],
-        "span": [4.0, np.nan, 10.0],
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "difference": [1.0, 300.0, np.nan],
+            "low": [0.5, 100.0, np.nan],
+            "high": [1.5, 500.0, np.nan],
+            "span": [4.0, np.nan, 10.0],
+        }
+    )
     drawn, unit = data.in_one_unit(frame)
     assert unit == "% of each scale's range" and drawn["difference"].tolist() == [25.0]
     alone, unit = data.in_one_unit(frame.iloc[1:2])

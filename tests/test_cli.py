@@ -41,8 +41,11 @@ def process(*args: str, code: int = 0) -> str:
     """The same by a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "socrates_core", *args],
-        capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     return judged(done.stdout, done.stderr, done.returncode, code)
 
 
@@ -84,9 +87,13 @@ def test_scale_and_read_speak_json_and_sentences(home: Path) -> None:
     text = "Only return an integer from 1 to 7, where 1 means Never and 7 means Always, nothing else."
     found = as_json("scale", text)
     assert found == {
-        "kind": "range", "low": 1, "high": 7, "step": 1, "labels": {"1": "Never", "7": "Always"},
+        "kind": "range",
+        "low": 1,
+        "high": 7,
+        "step": 1,
+        "labels": {"1": "Never", "7": "Always"},
         "values": [1, 2, 3, 4, 5, 6, 7],
-    }  # fmt: skip
+    }
     assert as_json("read", "I would say 5.", "--instruction", text)["value"] == 5
     negative = "Only return an integer from -3 to 3, nothing else."
     assert as_json("read", "-1", "--instruction", negative)["value"] == -1
@@ -98,9 +105,16 @@ def test_prompt_prints_the_exact_messages(starter_home: Path) -> None:
     first = as_json("study", "kakadu")["cells"][0]
     person = "1"
     told = as_json(
-        "prompt", "--study", "kakadu", "--condition", str(first["condition_num"]),
-        "--task", str(first["task_num"]), "--participant", person,
-    )  # fmt: skip
+        "prompt",
+        "--study",
+        "kakadu",
+        "--condition",
+        str(first["condition_num"]),
+        "--task",
+        str(first["task_num"]),
+        "--participant",
+        person,
+    )
     assert [message["role"] for message in told] == ["system", "user"]
     assert told[1]["content"].endswith(first["stimulus"])
     wrong = command(
@@ -168,9 +182,13 @@ def test_unknown_names_end_in_a_sentence(home: Path, args: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize(
     ("args", "told"),
-    [(("sing",), "No such command 'sing'"), (("study",), "study_id"), (("models", "--loud"), "--loud"),
-     (("simulate", "x.yaml", "--precision", "int3"), "'auto', 'fp32', 'bf16', 'nf4'")],
-)  # fmt: skip
+    [
+        (("sing",), "No such command 'sing'"),
+        (("study",), "study_id"),
+        (("models", "--loud"), "--loud"),
+        (("simulate", "x.yaml", "--precision", "int3"), "'auto', 'fp32', 'bf16', 'nf4'"),
+    ],
+)
 def test_a_mistyped_command_is_one_sentence(home: Path, args: tuple[str, ...], told: str) -> None:
     assert told in process(*args, code=2)
 

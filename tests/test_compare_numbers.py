@@ -62,9 +62,10 @@ def test_the_answers_of_an_item_are_the_people_and_the_mean_predictions_of_its_c
     cell = comparison.cells[0][at]
     own = frame[frame["condition"] == cell.condition]
     expected = {
-        "people": cell.counts / cell.counts.sum(), "echo (stand-in)": cell.probabilities.mean(axis=0),
+        "people": cell.counts / cell.counts.sum(),
+        "echo (stand-in)": cell.probabilities.mean(axis=0),
         "uniform (stand-in)": np.full(len(cell.values), 1 / len(cell.values)),
-    }  # fmt: skip
+    }
     assert set(own["who"]) == set(expected)
     for who, shares in expected.items():
         assert own.loc[own["who"] == who, "share"].to_numpy() == pytest.approx(shares)
@@ -101,10 +102,13 @@ def test_published_rows_stand_beside_the_whole_official_split_alone(home: Path) 
 
 def test_intervals_are_drawn_where_there_are_some_and_baselines_are_grey() -> None:
     frame = pd.DataFrame(
-        [("m (bf16)", "model", 0.2, 0.1, 0.3), ("Uniform guess", "baseline", 0.3, np.nan, np.nan),
-         ("GPT-4o", "published", 0.17, np.nan, np.nan)],
+        [
+            ("m (bf16)", "model", 0.2, 0.1, 0.3),
+            ("Uniform guess", "baseline", 0.3, np.nan, np.nan),
+            ("GPT-4o", "published", 0.17, np.nan, np.nan),
+        ],
         columns=["name", "kind", "value", "low", "high"],
-    )  # fmt: skip
+    )
     figure = compare_charts.scores(frame, title="Scores", axis="W", theme="light")
     lines = [trace for trace in figure.data if trace.mode == "lines"]
     assert [list(line.x) for line in lines] == [[0.1, 0.3]]
@@ -131,10 +135,14 @@ def test_effects_stand_over_predictions_with_people_s_intervals_and_a_calibratio
 
 def test_groups_are_rows_models_are_columns_and_n_stands_in_the_cell() -> None:
     frame = pd.DataFrame(
-        [("under 30", "a", 0.1, 40), ("60 and over", "a", 0.2, 50), ("under 30", "b", 0.3, 40),
-         ("60 and over", "b", 0.4, 50)],
+        [
+            ("under 30", "a", 0.1, 40),
+            ("60 and over", "a", 0.2, 50),
+            ("under 30", "b", 0.3, 40),
+            ("60 and over", "b", 0.4, 50),
+        ],
         columns=["group", "model", "value", "n"],
-    )  # fmt: skip
+    )
     [heat] = compare_charts.group_heat(frame, title="Groups", theme=None).data
     assert np.array(heat.z).tolist() == [[0.1, 0.3], [0.2, 0.4]]
     assert heat.text[1][0] == "0.200<br>n = 50"

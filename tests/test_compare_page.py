@@ -53,9 +53,13 @@ class Stopping(Reporter):
 
 
 def evaluate(
-    model: str = "echo", *, studies: Sequence[str] = STUDIES, cap: int | None = 6, corpus: str = "starter",
+    model: str = "echo",
+    *,
+    studies: Sequence[str] = STUDIES,
+    cap: int | None = 6,
+    corpus: str = "starter",
     split: str | None = None,
-) -> Evaluation:  # fmt: skip
+) -> Evaluation:
     job = submit_evaluation(ModelRequest(model), corpus=corpus, studies=studies, cap=cap, split=split)
     claimed = store.claim_next()
     assert claimed is not None
@@ -227,9 +231,14 @@ def test_hostile_names_stay_text_in_every_view(home: Path) -> None:
     people["gender"] = [names[at % 2] for at in range(len(people))]
     people["ideology"] = [names[at % len(names)] for at in range(len(people))]
     write_corpus(
-        "made", title="Made up", source="", studies=frames["studies"], stimuli=frames["stimuli"], participants=people,
+        "made",
+        title="Made up",
+        source="",
+        studies=frames["studies"],
+        stimuli=frames["stimuli"],
+        participants=people,
         responses=frames["responses"],
-    )  # fmt: skip
+    )
     app = open_compare(evaluate(studies=["s0", "s1"], corpus="made", cap=None))
     for view in VIEWS:
         app.segmented_control(key="compare_view").set_value(view).run()

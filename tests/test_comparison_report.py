@@ -93,14 +93,18 @@ def test_the_numbers_are_the_comparisons_own(written: Written) -> None:
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("data/rows.csv value", "/0"), ("data/rows.csv response", "wasserstein_observed"),
-        ("data/predicted_wide.csv drawn", "accuracy_draw"), ("data/predicted_wide.csv valid_mass", "valid_mass"),
+        ("data/rows.csv value", "/0"),
+        ("data/rows.csv response", "wasserstein_observed"),
+        ("data/predicted_wide.csv drawn", "accuracy_draw"),
+        ("data/predicted_wide.csv valid_mass", "valid_mass"),
         ("data/predicted_long.csv probability", "wasserstein_exact_observed/0"),
-        ("data/people_differences.csv n", "human"), ("data/studies.csv n_left_out", "rows"),
+        ("data/people_differences.csv n", "human"),
+        ("data/studies.csv n_left_out", "rows"),
         ("data/resamples_5.csv s_1", "not every draw"),
-        ("data/predictors.csv seconds", "seconds"), ("numbers.csv number", "in numbers.csv"),
+        ("data/predictors.csv seconds", "seconds"),
+        ("numbers.csv number", "in numbers.csv"),
     ],
-)  # fmt: skip
+)
 def test_a_changed_cell_is_found(
     written: Written, tmp_path: Path, place: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,8 +200,9 @@ def test_what_a_model_saw_is_left_out_and_counted(
     folder = write_comparison_report(saw("tuned"), tmp_path / "out")
     studies = pd.read_csv(folder / "data" / "studies.csv")
     assert dict(zip(studies["study_id"], studies["n_left_out"], strict=True)) == {
-        "kakadu": 0, "talor": (found.rows["study_id"] == "talor").sum(),
-    }  # fmt: skip
+        "kakadu": 0,
+        "talor": (found.rows["study_id"] == "talor").sum(),
+    }
     prompts = [json.loads(line) for line in (folder / "prompts.jsonl").read_text().splitlines()]
     assert {each["study_id"] for each in prompts} == {"kakadu"} and len(prompts) == 2
     told = " ".join(Page(folder / "report.html").text.split())
@@ -218,9 +223,17 @@ def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: Wr
     results = html[html.index("<h2>Scores") : html.index("<h2>Limits")]
     assert not re.findall(r"<td[^>]*>\s*[−-]?\d", results)  # no bare figure in a cell of a result
     assert {key.split("/")[0] for key, _, _ in page.numbers} >= {
-        *MEASURES, "wasserstein_observed_low", "worth", "effects_sign", "human", "predicted", "n_off_scale",
-        *(f"paired_{name}" for name in PAIRED), "study_wasserstein_observed", "cell_wasserstein_exact_stated",
-    }  # fmt: skip
+        *MEASURES,
+        "wasserstein_observed_low",
+        "worth",
+        "effects_sign",
+        "human",
+        "predicted",
+        "n_off_scale",
+        *(f"paired_{name}" for name in PAIRED),
+        "study_wasserstein_observed",
+        "cell_wasserstein_exact_stated",
+    }
 
 
 def test_the_page_loads_nothing_and_says_its_conventions_and_limits_where_the_numbers_are(

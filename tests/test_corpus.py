@@ -26,34 +26,62 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tables() -> dict[str, Any]:
     """Three people in two conditions; one of them answers nine on a scale to seven."""
     study = {
-        "study_id": "news", "title": "News", "topic": "media", "source": "Us (2024)", "url": "",
-        "licence": "own", "wording": "instrument", "design": "between", "reference_condition": 0,
+        "study_id": "news",
+        "title": "News",
+        "topic": "media",
+        "source": "Us (2024)",
+        "url": "",
+        "licence": "own",
+        "wording": "instrument",
+        "design": "between",
+        "reference_condition": 0,
         "notes": ["Three people only."],
-    }  # fmt: skip
+    }
     stimulus = {
-        "study_id": "news", "task_num": 0, "outcome_name": "worry", "question": "How worried?",
+        "study_id": "news",
+        "task_num": 0,
+        "outcome_name": "worry",
+        "question": "How worried?",
         "scale": scale_text(SEVEN),
-    }  # fmt: skip
+    }
     people: list[dict[str, Any]] = [
-        {"age": 20, "gender": "Female"}, {"age": 30, "gender": "Male"}, {"gender": "Male"},
-    ]  # fmt: skip
+        {"age": 20, "gender": "Female"},
+        {"age": 30, "gender": "Male"},
+        {"gender": "Male"},
+    ]
     return {
         "title": "A test",
         "source": "made up",
         "studies": pd.DataFrame([study]),
-        "stimuli": pd.DataFrame([
-            {**stimulus, "stimulus_id": n, "condition_num": n, "stimulus": f"s{n}", "condition_name": f"c{n}",
-             "condition_text": f"text {n}"} for n in (0, 1)
-        ]),
-        "participants": pd.DataFrame([
-            {"study_id": "news", "participant": n, **dict.fromkeys(DEMOGRAPHICS), **person}
-            for n, person in enumerate(people)
-        ]),
-        "responses": pd.DataFrame({
-            "study_id": "news", "sample_id": [0, 1, 2], "participant": [0, 1, 2], "stimulus_id": [0, 1, 1],
-            "response": [2.5, 7.0, 9.0],
-        }),
-    }  # fmt: skip
+        "stimuli": pd.DataFrame(
+            [
+                {
+                    **stimulus,
+                    "stimulus_id": n,
+                    "condition_num": n,
+                    "stimulus": f"s{n}",
+                    "condition_name": f"c{n}",
+                    "condition_text": f"text {n}",
+                }
+                for n in (0, 1)
+            ]
+        ),
+        "participants": pd.DataFrame(
+            [
+                {"study_id": "news", "participant": n, **dict.fromkeys(DEMOGRAPHICS), **person}
+                for n, person in enumerate(people)
+            ]
+        ),
+        "responses": pd.DataFrame(
+            {
+                "study_id": "news",
+                "sample_id": [0, 1, 2],
+                "participant": [0, 1, 2],
+                "stimulus_id": [0, 1, 1],
+                "response": [2.5, 7.0, 9.0],
+            }
+        ),
+    }
 
 
 def change(table: str, **columns: Any) -> dict[str, Any]:

@@ -33,9 +33,11 @@ WORDS = [
 ]
 KINDS: tuple[Kind, ...] = ("single-digit", "three-digit", "sentencepiece")
 SETTINGS = settings(
-    max_examples=6, deadline=None, derandomize=True,
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
+)
 
 
 def number_options(low: int, count: int, step: int) -> tuple[str, ...]:
@@ -43,15 +45,25 @@ def number_options(low: int, count: int, step: int) -> tuple[str, ...]:
 
 
 SCALES = st.one_of(
-    st.builds(number_options, st.integers(-120, 120), st.integers(2, 40), st.sampled_from([1, 1, 5, 10, 100])),
-    st.lists(st.sampled_from(["Yes", "No", "Agree", "Agree strongly", "Disagree", "Not at all", "Neither", "10", "1"]),
-             min_size=2, max_size=6, unique=True).map(tuple),
-)  # fmt: skip
+    st.builds(
+        number_options, st.integers(-120, 120), st.integers(2, 40), st.sampled_from([1, 1, 5, 10, 100])
+    ),
+    st.lists(
+        st.sampled_from(
+            ["Yes", "No", "Agree", "Agree strongly", "Disagree", "Not at all", "Neither", "10", "1"]
+        ),
+        min_size=2,
+        max_size=6,
+        unique=True,
+    ).map(tuple),
+)
 QUESTIONS = st.builds(
     Question,
-    st.builds(Prompt, st.sampled_from(["", "System."]), st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)),
+    st.builds(
+        Prompt, st.sampled_from(["", "System."]), st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join)
+    ),
     SCALES,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -91,9 +91,12 @@ def test_an_effect_of_zero_or_none_has_no_sign_to_share() -> None:
 
 def test_the_cross_has_every_combination_once_and_formats_only_where_there_are_weights() -> None:
     found = cross(
-        ["starter", "uniform", "api:x"], precisions=["auto", "fp32"], decodings=["exact", "paper"], orders=BOTH,
+        ["starter", "uniform", "api:x"],
+        precisions=["auto", "fp32"],
+        decodings=["exact", "paper"],
+        orders=BOTH,
         paraphrases=[worded("plain"), worded("long")],
-    )  # fmt: skip
+    )
     by_model = {
         name: sum(each.model.name == name for each in found) for name in ("starter", "uniform", "api:x")
     }
@@ -112,9 +115,15 @@ def test_one_command_asks_the_same_people_in_every_specification(home: Path, tmp
     )  # 50 people x 2 conditions x 2 outcomes = 200 cells
     (tmp_path / "other.yaml").write_text("- {name: plainer, outcomes: {Support: 'Are you for it?'}}")
     asked = [
-        "experiment", str(tmp_path / "draft.yaml"), "--models", "echo,uniform", "--orders", "as written,reversed",
-        "--paraphrases", str(tmp_path / "other.yaml"),
-    ]  # fmt: skip
+        "experiment",
+        str(tmp_path / "draft.yaml"),
+        "--models",
+        "echo,uniform",
+        "--orders",
+        "as written,reversed",
+        "--paraphrases",
+        str(tmp_path / "other.yaml"),
+    ]
     try:
         told = as_json(*asked, "--wait")
         again = submit_experiment(draft, load_experiment(told["experiment_id"]).specifications[:1])

@@ -21,41 +21,57 @@ from socrates_core.spreadsheets import csv_text
 from tests.test_browsing import small_corpus, two_arms
 
 COLUMNS = [
-    "sample_id", "participant", "demographic", "stimuli", "response", "condition_num", "task_num", "prompt",
-    "reasoning", "study_id",
-]  # fmt: skip
+    "sample_id",
+    "participant",
+    "demographic",
+    "stimuli",
+    "response",
+    "condition_num",
+    "task_num",
+    "prompt",
+    "reasoning",
+    "study_id",
+]
 
 
 @pytest.fixture
 def small(home: Path) -> Corpus:
     """Two conditions; an agreement of two labels with a refusal code, and a number whose scale differs."""
     cells = {
-        "id": ["1", "2", "3", "4"], "arm": ["a", "a", "b", "b"], "sex": ["Female", None, "Male", "Male"],
-        "age": ["30", "41", None, "52"], "q": ["1", "2", "2", "99"], "n": ["0", "3", "4", "2"],
-    }  # fmt: skip
+        "id": ["1", "2", "3", "4"],
+        "arm": ["a", "a", "b", "b"],
+        "sex": ["Female", None, "Male", "Male"],
+        "age": ["30", "41", None, "52"],
+        "q": ["1", "2", "2", "99"],
+        "n": ["0", "3", "4", "2"],
+    }
     mapping = mapping_from_dict(
         {
             "study": {"study_id": "small", "title": "A small study", "source": "Us (2026)", "reference": "A"},
             "participant": "id",
             "demographics": {"gender": {"column": "sex"}, "age": {"column": "age"}},
             "conditions": [
-                {"name": "A", "text": "Text, with \"quotes\"\nand a line.", "when": {"arm": "a"}},
+                {"name": "A", "text": 'Text, with "quotes"\nand a line.', "when": {"arm": "a"}},
                 {"name": "B", "text": "=2+2", "when": {"arm": "b"}},
             ],
             "outcomes": [
                 {
-                    "name": "Agreement!", "question": "Do you agree?", "column": "q",
+                    "name": "Agreement!",
+                    "question": "Do you agree?",
+                    "column": "q",
                     "scale": "Only return 1 for No or 2 for Yes, nothing else.",
                 },
                 {
-                    "name": "How many", "question": "How many?", "column": "n",
+                    "name": "How many",
+                    "question": "How many?",
+                    "column": "n",
                     "scale": "Only return an integer from 0 to 4, nothing else.",
                     "scale_by_condition": {"A": "Only return an integer from 0 to 3, nothing else."},
                 },
             ],
         },
         "the mapping",
-    )  # fmt: skip
+    )
     frame = pd.DataFrame({name: pd.Series(column, dtype="str") for name, column in cells.items()})
     return open_corpus(import_study(Table(frame), mapping))
 
@@ -148,10 +164,15 @@ def test_names_that_stata_or_spss_keep_for_themselves_or_the_file_has_anyway_are
 def test_the_codebook_tells_source_texts_scales_and_codes(small: Corpus, tmp_path: Path) -> None:
     codebook = export_study(small, "small", "sav", tmp_path / "small.sav").read_text()
     for told in (
-        "A small study", "Us (2026)", "- 1 = B: =2+2", "`agreement`, Agreement!: Do you agree?",
-        "scale: 1 to 2: 1 = No; 2 = Yes", "answered but off the scale: 99", "scale in condition 0: 0 to 3",
+        "A small study",
+        "Us (2026)",
+        "- 1 = B: =2+2",
+        "`agreement`, Agreement!: Do you agree?",
+        "scale: 1 to 2: 1 = No; 2 = Yes",
+        "answered but off the scale: 99",
+        "scale in condition 0: 0 to 3",
         "scale in condition 1: 0 to 4",
-    ):  # fmt: skip
+    ):
         assert told in codebook
 
 
@@ -169,8 +190,11 @@ def test_a_whole_corpus_is_one_file_or_a_file_a_study(
     assert rows["response"].dtype == "float64"  # limits of a probability, averaged: not whole
     export_corpus(starter, "sav", tmp_path / "all", chosen)
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
-        "framing.codebook.md", "framing.sav", "weather.codebook.md", "weather.sav",
-    ]  # fmt: skip
+        "framing.codebook.md",
+        "framing.sav",
+        "weather.codebook.md",
+        "weather.sav",
+    ]
 
 
 def test_the_command_tells_the_kind_by_the_name_and_refuses_others(small: Corpus, tmp_path: Path) -> None:

@@ -42,9 +42,13 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_finetune(
-    name: str = "tuned", *, state: State | None = "done", w: tuple[float, ...] = (0.27, 0.12, 0.1, 0.15),
-    validation: Validation = VALIDATION, **settings: Any,
-) -> str:  # fmt: skip
+    name: str = "tuned",
+    *,
+    state: State | None = "done",
+    w: tuple[float, ...] = (0.27, 0.12, 0.1, 0.15),
+    validation: Validation = VALIDATION,
+    **settings: Any,
+) -> str:
     """A finetune of five steps a validation, of the given W; without a job where `state` is None."""
     spec = TrainingSpec(name=name, split="held", **settings)
     path = trainings_folder() / f"20260101-1010{len(list(trainings_folder().glob('*'))):02}-{name}"
@@ -116,8 +120,13 @@ def test_several_finetunes_of_a_link_are_overlaid_each_in_its_colour(home: Path)
     assert app.query_params["trainings"] == f"{first},{second}"
     told, colours = drawn(app), model_colours(["plain", "shares"])
     assert set(told) == {
-        "Loss", "W, share of the stated scale", "Valid mass", "Accuracy, %", "Log score, nats", "Correlation r",
-    }  # fmt: skip
+        "Loss",
+        "W, share of the stated scale",
+        "Valid mass",
+        "Accuracy, %",
+        "Log score, nats",
+        "Correlation r",
+    }
     for traces in told.values():
         named = {trace["name"]: trace["line"]["color"] for trace in traces if trace.get("name") in colours}
         assert named == colours

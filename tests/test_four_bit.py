@@ -44,9 +44,23 @@ def make_layer(n_in: int, n_out: int) -> Any:
 def unpacked(layer: Any) -> torch.Tensor:
     """The weights in fp32, number by number, by the table of the QLoRA paper (Dettmers et al. 2023, appendix E)."""
     table = [
-        -1.0, -0.6961928, -0.5250731, -0.3949175, -0.2844414, -0.1847734, -0.0910500, 0.0,
-        0.0795803, 0.1609302, 0.2461123, 0.3379152, 0.4407098, 0.5626170, 0.7229568, 1.0,
-    ]  # fmt: skip
+        -1.0,
+        -0.6961928,
+        -0.5250731,
+        -0.3949175,
+        -0.2844414,
+        -0.1847734,
+        -0.0910500,
+        0.0,
+        0.0795803,
+        0.1609302,
+        0.2461123,
+        0.3379152,
+        0.4407098,
+        0.5626170,
+        0.7229568,
+        1.0,
+    ]
     state = layer.weight.quant_state
     codes = [code for byte in layer.weight.data.flatten().tolist() for code in (byte >> 4, byte & 15)]
     numbers = torch.tensor([table[code] for code in codes[: state.shape.numel()]])

@@ -37,15 +37,31 @@ BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (n + 1, n + 1, b", ".join([b"*%c" % n] * 9)) for n in b"abcdefg"
 )
 FOUND: tuple[tuple[str, bytes], ...] = (
-    ("scale reader", b"Only return an integer and 1,000"), ("CSV and TSV", b"id,q\n1,1e400\n2,3\n"),
-    ("draft YAML", BOMB), ("draft YAML", b"a: &a [*a]"), ("draft YAML", b"2020-13-45: x"), ("draft YAML", b"0x_"),
-    ("draft YAML", b"2020-01-01: x"), ("draft YAML", b"title: 0x" + b"f" * 5000), ("draft YAML", b"[" * 5000),
-    ("draft YAML", b"outcomes: [{scale: {low: %s}}]" % (b"9" * 290)), ("draft YAML", b"x" * 3000 + b": 1"),
-    ("training YAML", b"[" * 5000), ("training YAML", b"name: m\nsplit: s\nepochs: .inf"), ("training YAML", BOMB),
-    ("training YAML", b"x" * 3000 + b": 1"), ("mapping YAML", b"study: " + b"x" * 3000), ("mapping YAML", BOMB),
-    ("paraphrases YAML", b"- name: [1]\n  " + b"x" * 900 + b": 1"), ("population YAML", b"2020-13-45: {a: 1}"),
-    ("population CSV", b"field,category,share\rgender\n,a,b\r\n"), ("population YAML", b"[1]"),
-    ("names", b"a" * 300), ("names", b"~nobody-x"), ("names", b"a\0b"), ("names", b"~/" + b"a" * 3000),
+    ("scale reader", b"Only return an integer and 1,000"),
+    ("CSV and TSV", b"id,q\n1,1e400\n2,3\n"),
+    ("draft YAML", BOMB),
+    ("draft YAML", b"a: &a [*a]"),
+    ("draft YAML", b"2020-13-45: x"),
+    ("draft YAML", b"0x_"),
+    ("draft YAML", b"2020-01-01: x"),
+    ("draft YAML", b"title: 0x" + b"f" * 5000),
+    ("draft YAML", b"[" * 5000),
+    ("draft YAML", b"outcomes: [{scale: {low: %s}}]" % (b"9" * 290)),
+    ("draft YAML", b"x" * 3000 + b": 1"),
+    ("training YAML", b"[" * 5000),
+    ("training YAML", b"name: m\nsplit: s\nepochs: .inf"),
+    ("training YAML", BOMB),
+    ("training YAML", b"x" * 3000 + b": 1"),
+    ("mapping YAML", b"study: " + b"x" * 3000),
+    ("mapping YAML", BOMB),
+    ("paraphrases YAML", b"- name: [1]\n  " + b"x" * 900 + b": 1"),
+    ("population YAML", b"2020-13-45: {a: 1}"),
+    ("population CSV", b"field,category,share\rgender\n,a,b\r\n"),
+    ("population YAML", b"[1]"),
+    ("names", b"a" * 300),
+    ("names", b"~nobody-x"),
+    ("names", b"a\0b"),
+    ("names", b"~/" + b"a" * 3000),
     ("draft in the home", b'{"draft": {}}'),
     ("run spec", b'{"people": [], "created": 1, "draft": {}, "model": {"name": 5}}'),
     (
@@ -53,7 +69,8 @@ FOUND: tuple[tuple[str, bytes], ...] = (
         b'mood,Q2,Finished\na,b,c\n"{""ImportId"":""mood""}","{""ImportId"":""QID2""}","{""ImportId"":""finished""}"\n'
         b"sad,1,\nglad,0,\n",
     ),
-    ("run manifest", b'{"files": {"\\u0000": ""}}'), ("evaluation manifest", b'{"files": {"\\ud800": ""}}'),
+    ("run manifest", b'{"files": {"\\u0000": ""}}'),
+    ("evaluation manifest", b'{"files": {"\\ud800": ""}}'),
     ("scale reader", b"1 for Yes or 3 for ' D" + b"\0" * 190 + b"nothing else"),
     ("training YAML", b"split: s\nname: m\nraatch_size: '" + b"(" * 300 + b"'"),
     ("experiment", b'{"chosen": Infinity}'),
@@ -65,11 +82,12 @@ FOUND: tuple[tuple[str, bytes], ...] = (
     ("corpus manifest", b'{"format": "socrates-corpus", "version": "%s"}' % (b"x" * 900)),
     ("model config", b'{"model_type": "x", "architectures": [{}]}'),
     ("model config", b'{"model_type": "x", "architectures": 5}'),
-    ("model config", b'{"model_type": "llama", "max_position_embeddings": "x"}'), ("tokenizer config", b"[1]"),
+    ("model config", b'{"model_type": "llama", "max_position_embeddings": "x"}'),
+    ("tokenizer config", b"[1]"),
     ("adapter config", b'{"base_model_name_or_path": "base", "peft_type": "%s"}' % (b"x" * 900)),
     ("adapter config", b'{"base_model_name_or_path": "mine", "peft_type": "LORA"}'),
     ("model card", b'{"saw": {"trainings": [{"%s": 1}]}}' % (b"x" * 2000)),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,15 +158,23 @@ VALUE = st.recursive(
 )
 SCALE = {"kind": "range", "low": 1, "high": 7, "step": 1, "labels": {1: "No", 7: "Yes"}}
 DRAFT = {
-    "title": "T", "reference": "A", "conditions": [{"name": "A", "text": "x"}],
-    "outcomes": [{"name": "O", "question": "q", "scale": SCALE}], "panel": {"kind": "describe", "n": 3, "seed": 0},
-}  # fmt: skip
+    "title": "T",
+    "reference": "A",
+    "conditions": [{"name": "A", "text": "x"}],
+    "outcomes": [{"name": "O", "question": "q", "scale": SCALE}],
+    "panel": {"kind": "describe", "n": 3, "seed": 0},
+}
 MAPPING = {
-    "study": {"study_id": "s", "title": "S"}, "participant": "id", "layout": "wide",
+    "study": {"study_id": "s", "title": "S"},
+    "participant": "id",
+    "layout": "wide",
     "demographics": {"age": {"column": "a"}},
-    "conditions": [{"name": "A", "text": "x", "when": {"arm": "1"}}], "keep": [{"column": "f", "values": ["1"]}],
-    "outcomes": [{"name": "O", "question": "q", "scale": SCALE, "column": "q", "values": {"1": 1}, "missing": ["-9"]}],
-}  # fmt: skip
+    "conditions": [{"name": "A", "text": "x", "when": {"arm": "1"}}],
+    "keep": [{"column": "f", "values": ["1"]}],
+    "outcomes": [
+        {"name": "O", "question": "q", "scale": SCALE, "column": "q", "values": {"1": 1}, "missing": ["-9"]}
+    ],
+}
 TRAINING = {
     "name": "m",
     "split": "s",
@@ -217,10 +243,13 @@ def test_any_yaml_is_read_or_refused(parts: list[str]) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "something went wrong", "Traceback (most recent call last). Use 5.", "It cannot be.", f"Use {'x' * 600}.",
+        "something went wrong",
+        "Traceback (most recent call last). Use 5.",
+        "It cannot be.",
+        f"Use {'x' * 600}.",
         "KeyError: 'x'",
     ],
-)  # fmt: skip
+)
 def test_a_refusal_that_helps_nobody_counts_as_a_crash(said: str) -> None:
     def refuse(_: bytes) -> None:
         raise UserError(said)

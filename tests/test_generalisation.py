@@ -140,8 +140,14 @@ def test_the_table_has_the_numbers_that_scipy_finds_in_the_evaluations(table: pd
 
 def test_finetunes_of_one_split_share_one_row_of_their_base_and_of_each_baseline(table: pd.DataFrame) -> None:
     assert [name.partition(" ")[0] for name in table["who"]] == [
-        "base", "grown-10", "grown-100", "uniform", "condition-blind", "half-sample", "oracle",
-    ]  # fmt: skip
+        "base",
+        "grown-10",
+        "grown-100",
+        "uniform",
+        "condition-blind",
+        "half-sample",
+        "oracle",
+    ]
     assert list(table["role"]) == ["base", *["finetuned"] * 2, *["baseline"] * 4]
 
 
@@ -230,12 +236,15 @@ def grouped(moved: dict[str, float], n: int = 80) -> list[GroupedCell]:
     predicted = np.array([(1 - moved[name]) * truth + moved[name] * np.eye(5)[0] for name in groups])
     return [
         GroupedCell(
-            study, np.arange(len(groups)), groups,
-            np.random.default_rng(seed).choice(scale, p=truth, size=len(groups)), predicted.copy(),
+            study,
+            np.arange(len(groups)),
+            groups,
+            np.random.default_rng(seed).choice(scale, p=truth, size=len(groups)),
+            predicted.copy(),
             scale,
         )
         for seed, study in enumerate(("a", "b"))
-    ]  # fmt: skip
+    ]
 
 
 def test_the_change_of_the_parity_gap_is_after_minus_before_on_the_same_people() -> None:

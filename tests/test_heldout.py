@@ -58,12 +58,20 @@ def test_the_uniform_rows_distance_is_that_of_scipy(asked: Asked) -> None:
 
 
 def test_a_mean_shape_of_even_answers_is_uniform(asked: Asked) -> None:
-    even = pd.concat([
-        pd.DataFrame({
-            "study_id": "even", "task_num": place, "part": "", "scale": [scale] * (LEAST * len(scale.values)),
-            "value": [float(value) for value in scale.values] * LEAST,
-        }) for place, scale in enumerate(dict.fromkeys(asked.rows["scale"]))
-    ])  # fmt: skip
+    even = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "study_id": "even",
+                    "task_num": place,
+                    "part": "",
+                    "scale": [scale] * (LEAST * len(scale.values)),
+                    "value": [float(value) for value in scale.values] * LEAST,
+                }
+            )
+            for place, scale in enumerate(dict.fromkeys(asked.rows["scale"]))
+        ]
+    )
     uniform, typical, *_ = baselines(asked, even, 0)
     assert typical["w_stated"].tolist() == pytest.approx(uniform["w_stated"].tolist(), abs=1e-9)
 

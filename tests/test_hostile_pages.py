@@ -98,16 +98,38 @@ def hostile_home(home: Path) -> list[str]:
     upload = keep_files([("answers.csv", io.BytesIO(table.encode()))])
     study = [("study", {"corpus": "mine", "study": "one", "study_view": view}) for view in VIEWS]
     pages: list[tuple[str, dict[str, str]]] = [
-        ("", {}), *study, ("map", {}), ("import_study", {"upload": upload.upload_id}), ("draft", {}),
-        *[("draft", {"draft": each}) for each in ids], *[("results", {"run": each}) for each in runs],
-        ("compare", {"evaluations": evaluation.id}), ("experiment", {"experiment": experiment.experiment_id}),
-        ("power", {"run": runs[1]}), ("launch", {}), ("finetunes", {}), ("models", {}), ("models", {"model": "plain"}),
-        ("jobs", {"job": failed.id}), *[("storage", {"kind": kind}) for kind in ("draft", "model")],
-        *[(page, {name: ALL}) for page, name in (
-            ("study", "study"), ("draft", "draft"), ("results", "run"), ("compare", "evaluations"), ("jobs", "job"),
-            ("experiment", "experiment"), ("models", "model"), ("storage", "kind"), ("map", "corpora"), ("", "words"),
-        )],
-    ]  # fmt: skip
+        ("", {}),
+        *study,
+        ("map", {}),
+        ("import_study", {"upload": upload.upload_id}),
+        ("draft", {}),
+        *[("draft", {"draft": each}) for each in ids],
+        *[("results", {"run": each}) for each in runs],
+        ("compare", {"evaluations": evaluation.id}),
+        ("experiment", {"experiment": experiment.experiment_id}),
+        ("power", {"run": runs[1]}),
+        ("launch", {}),
+        ("finetunes", {}),
+        ("models", {}),
+        ("models", {"model": "plain"}),
+        ("jobs", {"job": failed.id}),
+        *[("storage", {"kind": kind}) for kind in ("draft", "model")],
+        *[
+            (page, {name: ALL})
+            for page, name in (
+                ("study", "study"),
+                ("draft", "draft"),
+                ("results", "run"),
+                ("compare", "evaluations"),
+                ("jobs", "job"),
+                ("experiment", "experiment"),
+                ("models", "model"),
+                ("storage", "kind"),
+                ("map", "corpora"),
+                ("", "words"),
+            )
+        ],
+    ]
     return [f"{page}?{urlencode(told, quote_via=quote)}" for page, told in pages] + [runs[1]]
 
 

@@ -95,17 +95,26 @@ def test_a_cell_at_the_far_end_of_a_sheet_costs_a_sentence(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is empty"), (b"   \n ", "is empty"), (b"a,b\n", "no rows"), (b"a,b\n1,2,3\n", "Expected 2 fields"),
-        (b'a,b\n"1,2\n3,4\n', "quotation mark"), (bytes(range(256)) * 20, "neither text nor a known data file"),
-        (b"PK\x03\x04 no archive", "damaged"), (b"$FL2@(#) nothing", "damaged"), (b"<stata_dta>", "damaged"),
-        (b"\xd0\xcf\x11\xe0old", "save it as .xlsx"), (b"PAR1", "Parquet"), (b"%PDF-1.7", "PDF"),
-        (b"r\x01\x01\x00", "damaged"), (b"PK\x05\x06" + b"\0" * 18, "no Excel workbook"),
+        (b"", "is empty"),
+        (b"   \n ", "is empty"),
+        (b"a,b\n", "no rows"),
+        (b"a,b\n1,2,3\n", "Expected 2 fields"),
+        (b'a,b\n"1,2\n3,4\n', "quotation mark"),
+        (bytes(range(256)) * 20, "neither text nor a known data file"),
+        (b"PK\x03\x04 no archive", "damaged"),
+        (b"$FL2@(#) nothing", "damaged"),
+        (b"<stata_dta>", "damaged"),
+        (b"\xd0\xcf\x11\xe0old", "save it as .xlsx"),
+        (b"PAR1", "Parquet"),
+        (b"%PDF-1.7", "PDF"),
+        (b"r\x01\x01\x00", "damaged"),
+        (b"PK\x05\x06" + b"\0" * 18, "no Excel workbook"),
         (b"a" * 1_200_000, "longer than a million"),
         (b",".join(b"c%d" % n for n in range(6000)) + b"\n1\n", "6,000 columns"),
         (b",".join(b"c%d" % n for n in range(4000)) + b"\n1" * 30_000, "At most 100,000,000 cells"),
         (b"a,b\n" + b"x" * 200_000 + b",1\n", "200,000 characters"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_table_is_refused_in_a_sentence(
     content: bytes, sentence: str, tmp_path: Path
 ) -> None:

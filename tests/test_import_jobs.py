@@ -258,10 +258,15 @@ def test_another_randomiser_is_chosen_on_the_page(home: Path, tmp_path: Path) ->
     blocks = [block(name, n) for n, name in enumerate(("Control", "Treated", "Long", "Short"), start=1)]
     flow = [randomiser("FL_2", step("Control"), step("Treated")), inner, step("Main")]
     files = Files(
-        tmp_path, survey([*texts, choice(5, "Cats?", "Yes", "No")], [*blocks, block("Main", 5)], flow),
-        {**SHOWN, "FL_5_DO_Long": ("FL_5_DO|Long", [1, "", 1, ""]), "FL_5_DO_Short": ("FL_5_DO|Short", ["", 1, "", 1]),
-         "Q5": ("QID5", [1, 2, 1, 2])},
-    )  # fmt: skip
+        tmp_path,
+        survey([*texts, choice(5, "Cats?", "Yes", "No")], [*blocks, block("Main", 5)], flow),
+        {
+            **SHOWN,
+            "FL_5_DO_Long": ("FL_5_DO|Long", [1, "", 1, ""]),
+            "FL_5_DO_Short": ("FL_5_DO|Short", ["", 1, "", 1]),
+            "Q5": ("QID5", [1, 2, 1, 2]),
+        },
+    )
     upload = keep_files([(path.name, io.BytesIO(path.read_bytes())) for path in (files.qsf, files.csv)])
     page = shown(upload.upload_id)
     box = next(each for each in page.multiselect if each.label == "Arms of the randomiser")

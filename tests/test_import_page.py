@@ -54,9 +54,11 @@ def said(app: AppTest) -> str:
 
 def sheets_of(mapping: Mapping) -> dict[str, pd.DataFrame]:
     return {
-        "demographics": demographic_sheet(mapping), "conditions": condition_sheet(mapping),
-        "outcomes": outcome_sheet(mapping), "keep": keep_sheet(mapping),
-    }  # fmt: skip
+        "demographics": demographic_sheet(mapping),
+        "conditions": condition_sheet(mapping),
+        "outcomes": outcome_sheet(mapping),
+        "keep": keep_sheet(mapping),
+    }
 
 
 def told_of(mapping: Mapping) -> dict[str, object]:
@@ -167,14 +169,21 @@ MAPPING = {
     ],
     "outcomes": [
         {
-            "name": "o", "question": "q?", "scale": "Only return an integer from 0 to 10, nothing else.", "column": "q",
-            "missing": ["99", "NA, really"], "values": {"None": 0, "Half": 0.5}, "when": {"item": "3"},
-            "column_by_condition": {"B": "qb"}, "text_by_condition": {"B": "q: {b}?"},
-            "scale_by_condition": {"B": "Only return an integer from 0 to 5, nothing else."}, "proposed": True,
+            "name": "o",
+            "question": "q?",
+            "scale": "Only return an integer from 0 to 10, nothing else.",
+            "column": "q",
+            "missing": ["99", "NA, really"],
+            "values": {"None": 0, "Half": 0.5},
+            "when": {"item": "3"},
+            "column_by_condition": {"B": "qb"},
+            "text_by_condition": {"B": "q: {b}?"},
+            "scale_by_condition": {"B": "Only return an integer from 0 to 5, nothing else."},
+            "proposed": True,
         }
     ],
     "keep": [{"column": "done", "values": ["1", "True"], "reason": "unfinished"}],
-}  # fmt: skip
+}
 
 
 def test_a_mapping_becomes_tables_and_comes_back_the_same() -> None:
@@ -204,10 +213,14 @@ def test_pairs_are_written_plainly() -> None:
 @pytest.mark.parametrize(
     ("name", "safe"),
     [
-        ("../../etc/passwd", "passwd"), ("C:\\x\\data.csv", "data.csv"), ("..", "data"), (".hidden", "hidden"),
-        ("a\0b\n;$(rm).csv", "ab(rm).csv"), ("é" * 300, "é" * 100),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\data.csv", "data.csv"),
+        ("..", "data"),
+        (".hidden", "hidden"),
+        ("a\0b\n;$(rm).csv", "ab(rm).csv"),
+        ("é" * 300, "é" * 100),
     ],
-)  # fmt: skip
+)
 def test_names_of_uploads_stay_names(name: str, safe: str) -> None:
     assert safe_name(name) == safe
 

@@ -60,7 +60,9 @@ def table(**columns: list[object]) -> Table:
 
 CANVASSING = {
     "study": {
-        "study_id": "canvassing", "title": "Canvassing and transgender people", "wording": "rebuilt",
+        "study_id": "canvassing",
+        "title": "Canvassing and transgender people",
+        "wording": "rebuilt",
         "reference": "Recycling",
     },
     "participant": "id",
@@ -71,13 +73,22 @@ CANVASSING = {
     },
     "conditions": [
         {"name": "Recycling", "text": "A canvasser talked about recycling.", "when": {"treat_ind": "0"}},
-        {"name": "Perspective", "text": "A canvasser talked about transgender people.", "when": {"treat_ind": "1"}},
+        {
+            "name": "Perspective",
+            "text": "A canvasser talked about transgender people.",
+            "when": {"treat_ind": "1"},
+        },
     ],
     "outcomes": [
-        {"name": f"Warmth, wave {n}", "question": "How warm do you feel?", "scale": WARM, "column": f"therm_trans_t{n}"}
+        {
+            "name": f"Warmth, wave {n}",
+            "question": "How warm do you feel?",
+            "scale": WARM,
+            "column": f"therm_trans_t{n}",
+        }
         for n in (1, 2, 3, 4)
     ],
-}  # fmt: skip
+}
 
 
 @with_data
@@ -127,11 +138,12 @@ def patriot(kind: str, folder: Path) -> Path:
     codes = {name: n for n, name in enumerate(sorted({name for name in party if name}), start=1)}
     frame = pd.DataFrame(
         {
-            "respondent_id": range(len(rows)), "arm": rows["condition_num"].astype(float),
+            "respondent_id": range(len(rows)),
+            "arm": rows["condition_num"].astype(float),
             "party": [float(codes[name]) if name else np.nan for name in party],
             "support": rows["response"].astype(float),
         }
-    )  # fmt: skip
+    )
     frame.loc[:9, "support"] = 99.0
     labels = {"support": "Do you oppose or support the Patriot Act?", "arm": "Which statements were read"}
     values = {
@@ -187,17 +199,25 @@ def test_a_long_file_of_a_within_person_study_gives_every_person_all_its_cells(
     pyreadstat.write_sav(long.astype({"vignette": float, "response": float}), path)
     texts = rows.groupby("condition_num")["stimuli"].first().str.partition("Only return")[0]
     mapping = small(
-        layout="long", participant="participant",
+        layout="long",
+        participant="participant",
         study={"study_id": "king", "title": "Vignettes", "design": "within", "reference": "Self"},
         conditions=[
-            {"name": "Self" if n == 0 else f"Vignette {n}", "text": text.strip(), "when": {"vignette": str(n)}}
+            {
+                "name": "Self" if n == 0 else f"Vignette {n}",
+                "text": text.strip(),
+                "when": {"vignette": str(n)},
+            }
             for n, text in texts.items()
         ],
-        outcomes=[{
-            "name": "say", "column": "response",
-            "scale": "Only return an integer from 1 to 5, where 1 means No say at all and 5 means Unlimited say.",
-        }],
-    )  # fmt: skip
+        outcomes=[
+            {
+                "name": "say",
+                "column": "response",
+                "scale": "Only return an integer from 1 to 5, where 1 means No say at all and 5 means Unlimited say.",
+            }
+        ],
+    )
     import_study(read_table(path), mapping)
     answers = open_corpus("king").responses("king")
     assert answers.groupby("participant").size().unique().tolist() == [4]
@@ -210,14 +230,17 @@ def test_a_long_file_of_a_within_person_study_gives_every_person_all_its_cells(
 def test_a_scale_may_differ_between_conditions(home: Path) -> None:
     rows = pd.read_parquet(STUDIES / "race1991_list.parquet")
     found = table(
-        id=list(range(len(rows))), arm=list(rows["condition_num"].map({0: "a", 1: "b", 2: "b"})),
+        id=list(range(len(rows))),
+        arm=list(rows["condition_num"].map({0: "a", 1: "b", 2: "b"})),
         q=list(rows["response"]),
-    )  # fmt: skip
+    )
     outcome = {
-        "name": "q", "question": "How many upset you?", "column": "q",
+        "name": "q",
+        "question": "How many upset you?",
+        "column": "q",
         "scale": "Only return an integer from 0 to 4, nothing else.",
         "scale_by_condition": {"A": "Only return an integer from 0 to 3, nothing else."},
-    }  # fmt: skip
+    }
     import_study(found, small(outcomes=[outcome]))
     scales = {s.condition_name: s.scale.high for s in open_corpus("small").stimuli("small")}
     assert scales == {"A": 3, "B": 4}
@@ -228,9 +251,11 @@ def test_a_scale_may_differ_between_conditions(home: Path) -> None:
 
 def test_everything_that_is_left_out_is_counted_with_its_reason() -> None:
     found = table(
-        id=["1", "2", "2", "3", "4", "5", None], arm=["a", "b", "b", "a", "c", "b", "a"],
-        q=["1", "7", "7", "99", "3", "dunno", "4"], done=["1", "1", "1", "1", "1", "1", "0"],
-    )  # fmt: skip
+        id=["1", "2", "2", "3", "4", "5", None],
+        arm=["a", "b", "b", "a", "c", "b", "a"],
+        q=["1", "7", "7", "99", "3", "dunno", "4"],
+        done=["1", "1", "1", "1", "1", "1", "0"],
+    )
     outcome = {"name": "q", "question": "How much?", "scale": SEVEN, "column": "q", "missing": 99}
     seen = preview(
         found, small(outcomes=[outcome], keep=[{"column": "done", "values": 1, "reason": "unfinished"}])
@@ -247,8 +272,10 @@ def test_everything_that_is_left_out_is_counted_with_its_reason() -> None:
 
 def test_cells_are_read_as_given_numbers_as_numbers_and_as_labels() -> None:
     found = table(
-        id=["1", "2", "3", "4", "5"], arm=["a"] * 5, q=["Lots", "3", "very much", "1.5", "9"],
-    )  # fmt: skip
+        id=["1", "2", "3", "4", "5"],
+        arm=["a"] * 5,
+        q=["Lots", "3", "very much", "1.5", "9"],
+    )
     outcome = {"name": "q", "question": "?", "scale": SEVEN, "column": "q", "values": {"Lots": 6}}
     seen = preview(found, small(outcomes=[outcome]))
     assert seen.frames["responses"]["response"].tolist() == [6, 3, 7, 1.5, 9]
@@ -259,8 +286,11 @@ def test_cells_are_read_as_given_numbers_as_numbers_and_as_labels() -> None:
 def test_arms_with_columns_of_their_own_become_one_outcome() -> None:
     found = table(id=["1", "2"], arm=["x", "x"], qa=["1", None], qb=[None, "5"])
     outcome = {
-        "name": "q", "question": "How much?", "scale": SEVEN, "column_by_condition": {"A": "qa", "B": "qb"},
-    }  # fmt: skip
+        "name": "q",
+        "question": "How much?",
+        "scale": SEVEN,
+        "column_by_condition": {"A": "qa", "B": "qb"},
+    }
     seen = preview(found, small(conditions=[{"name": "A"}, {"name": "B"}], outcomes=[outcome]))
     assert seen.frames["responses"]["stimulus_id"].tolist() == [0, 1]
 
@@ -323,14 +353,19 @@ def test_cells_in_a_mapping_file_stay_as_they_are_written(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: [", "not valid YAML"), ("- 1", "holds no mapping"), ("study: {}", "conditions: Field required"),
+        ("a: [", "not valid YAML"),
+        ("- 1", "holds no mapping"),
+        ("study: {}", "conditions: Field required"),
         (render_mapping(small()) + "unknown: 1\n", "unknown: Extra inputs"),
         (render_mapping(small()).replace("name: B", "name: A"), "two conditions are called 'A'"),
         (render_mapping(small()) + "demographics: {shoe: {column: q}}\n", "no demographic field 'shoe'"),
-        (render_mapping(small()).replace("name: q", "name: q\n  text_by_condition: {Z: hi}"), "no condition 'Z'"),
+        (
+            render_mapping(small()).replace("name: q", "name: q\n  text_by_condition: {Z: hi}"),
+            "no condition 'Z'",
+        ),
         ("a: " + "[" * 3000, "not valid YAML"),
     ],
-)  # fmt: skip
+)
 def test_a_mapping_file_with_a_fault_is_refused_in_a_sentence(
     text: str, sentence: str, tmp_path: Path
 ) -> None:

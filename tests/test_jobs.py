@@ -203,7 +203,7 @@ def test_a_log_is_narrowed_to_a_level_and_a_text_and_a_traceback_stays_whole(hom
 
 def test_progress_tells_the_memory_of_the_job_and_of_what_it_started(home: Path) -> None:
     reporter = Reporter(submit())
-    hungry = "import time; held = bytearray(200 * 2**20); print('on', flush=True); time.sleep(30)"
+    hungry = "import time; held = bytearray(600 * 2**20); print('on', flush=True); time.sleep(30)"
     reporter.begin("alone", 1)
     alone = read_progress(reporter.job)
     with subprocess.Popen([sys.executable, "-c", hungry], stdout=subprocess.PIPE) as child:
@@ -212,4 +212,5 @@ def test_progress_tells_the_memory_of_the_job_and_of_what_it_started(home: Path)
         together = read_progress(reporter.job)
         child.kill()
     assert alone is not None and together is not None and alone.memory_mb and together.memory_mb
-    assert together.memory_mb - alone.memory_mb > 190
+    # The memory of the process that runs the tests may shrink meanwhile, so half of the child's is asked for.
+    assert together.memory_mb - alone.memory_mb > 300

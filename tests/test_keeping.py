@@ -207,8 +207,11 @@ def _linked() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(link, "/etc/passwd")
-        told = {"format": 1, "things": [{"kind": "draft", "name": "d"}],
-                "files": {link.filename: {"sha256": digest, "n_bytes": 11}}}  # fmt: skip
+        told = {
+            "format": 1,
+            "things": [{"kind": "draft", "name": "d"}],
+            "files": {link.filename: {"sha256": digest, "n_bytes": 11}},
+        }
         archive.writestr(MANIFEST, json.dumps(told))
     return file.getvalue()
 

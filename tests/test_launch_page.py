@@ -211,8 +211,12 @@ def test_a_curve_is_queued_a_finetune_a_share_and_its_command_does_the_same(star
     jobs = {job.id: job for job in store.list_jobs()}
     queued = [load_training(each) for each in link(app)["trainings"].split(",")]
     assert {each.name: each.people_share for each in queued} == {
-        "mine-1": 0.01, "mine-3": 0.03, "mine-10": 0.1, "mine-30": 0.3, "mine-100": 1.0,
-    }  # fmt: skip
+        "mine-1": 0.01,
+        "mine-3": 0.03,
+        "mine-10": 0.1,
+        "mine-30": 0.3,
+        "mine-100": 1.0,
+    }
     asked = {job.title.rpartition(" · ")[2] for job in jobs.values() if job.kind == "evaluate"}
     assert asked == {"starter", *(each.name for each in queued)}
 

@@ -23,9 +23,12 @@ LONG = (
     "The council has asked all who live there what they think of the plan. How much do you favour it?"
 )
 OTHERS = [
-    "Do you like tea?", "Should trains be free?", "Is a garden worth the work?", "Would you lend a neighbour a ladder?",
+    "Do you like tea?",
+    "Should trains be free?",
+    "Is a garden worth the work?",
+    "Would you lend a neighbour a ladder?",
     "Did the game end fairly?",
-]  # fmt: skip
+]
 
 
 def chosen_by(split: Split, base: str = "echo") -> tuple[TrainingSpec, Chosen]:
@@ -102,8 +105,9 @@ def test_a_near_text_that_is_not_chosen_is_no_leak(home: Path) -> None:
     spec, chosen = chosen_by(split)
     others = {
         name: frame[frame["stimulus_id"] == 1]
-        for name in ("train", "validation", "answered") if len(frame := getattr(chosen, name))
-    }  # fmt: skip
+        for name in ("train", "validation", "answered")
+        if len(frame := getattr(chosen, name))
+    }
     assert len(others["train"]) and find_leaks(spec, replace(chosen, **others)) == []
 
 

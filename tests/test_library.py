@@ -62,10 +62,15 @@ def test_what_was_seen_is_counted_and_listed_study_by_study() -> None:
     assert told.startswith("2 studies of starter, in 1 of them only 2 conditions")
 
 
-@pytest.mark.parametrize("card", [
-    "[]", "{", '{"title": ["<b>"], "lineage": "x", "saw": "nothing", "training": {"step": "many"}}',
-    '{"training": [], "lineage": [1, {}], "saw": {"trainings": [{}]}}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "card",
+    [
+        "[]",
+        "{",
+        '{"title": ["<b>"], "lineage": "x", "saw": "nothing", "training": {"step": "many"}}',
+        '{"training": [], "lineage": [1, {}], "saw": {"trainings": [{}]}}',
+    ],
+)
 def test_a_card_that_says_nonsense_hides_no_other_model(card: str, base: Path, adapter: Path) -> None:
     (adapter / "card.json").write_text(card)
     found = {model.name: model for model in library.library()}
@@ -156,9 +161,14 @@ def test_a_merge_job_makes_a_whole_model_that_answers_as_the_adapter(adapter: Pa
     assert library.look_up("whole").card.installed
 
 
-@pytest.mark.parametrize(("name", "output", "sentence"), [
-    ("base", "whole", "whole already"), ("mine", "base", "already"), ("mine", "../out", "no name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "output", "sentence"),
+    [
+        ("base", "whole", "whole already"),
+        ("mine", "base", "already"),
+        ("mine", "../out", "no name"),
+    ],
+)
 def test_what_cannot_be_merged_is_a_sentence(name: str, output: str, sentence: str, adapter: Path) -> None:
     from training.merge import merge
 

@@ -28,9 +28,13 @@ def numbers(low: int, high: int) -> tuple[str, ...]:
 
 AGREEMENT = ("Agree", "Agree strongly", "Neither", "Disagree", "Disagree strongly")
 SCALES: dict[str, tuple[str, ...]] = {
-    "1-7": numbers(1, 7), "yes or no": ("Yes", "No"), "0-10": numbers(0, 10), "0-100": numbers(0, 100),
-    "negatives": numbers(-12, 12), "prefixed words": AGREEMENT,
-}  # fmt: skip
+    "1-7": numbers(1, 7),
+    "yes or no": ("Yes", "No"),
+    "0-10": numbers(0, 10),
+    "0-100": numbers(0, 100),
+    "negatives": numbers(-12, 12),
+    "prefixed words": AGREEMENT,
+}
 PROMPTS = [
     Prompt("You answer surveys.", "How much do you agree? Only return an integer."),
     Prompt("You answer surveys.", "Read the question below. Agree, or not at all? " * 4),
@@ -72,9 +76,11 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 def questions(prompts: Sequence[Prompt] = PROMPTS) -> list[Question]:
     """Every scale after every prompt; the longest scale, which the plain loop reads 101 times, after the last."""
     return [
-        Question(prompt, options) for prompt in prompts for options in SCALES.values()
+        Question(prompt, options)
+        for prompt in prompts
+        for options in SCALES.values()
         if len(options) < 100 or prompt is prompts[-1]
-    ]  # fmt: skip
+    ]
 
 
 def open_local(path: Path, **choices: Any) -> LocalResponder:
@@ -89,10 +95,12 @@ def set_budget(model: LocalResponder, n_tokens: int) -> None:
 
 
 def largest_difference(found: Sequence[Answer], expected: Sequence[Any]) -> float:
-    return float(max(
-        max(np.abs(a.probabilities - b.probabilities).max(), abs(a.valid_mass - b.valid_mass))
-        for a, b in zip(found, expected, strict=True)
-    ))  # fmt: skip
+    return float(
+        max(
+            max(np.abs(a.probabilities - b.probabilities).max(), abs(a.valid_mass - b.valid_mass))
+            for a, b in zip(found, expected, strict=True)
+        )
+    )
 
 
 @pytest.mark.parametrize(("model_type", "kind", "config"), MODELS)
@@ -120,8 +128,10 @@ def test_trees_are_packed_for_every_architecture_that_is_proved_to_take_them() -
 
 def test_batch_size_order_and_neighbours_do_not_change_an_answer(tiny: Path) -> None:
     model = open_local(tiny, precision="fp32")
-    asked = [Question(Prompt("", "Agree? " * (1 + place % 9)), options) for place, options in
-             enumerate(SCALES.values())] + questions()  # fmt: skip
+    asked = [
+        Question(Prompt("", "Agree? " * (1 + place % 9)), options)
+        for place, options in enumerate(SCALES.values())
+    ] + questions()
     together = answer_all(model, asked)
     set_budget(model, 1)
     alone = answer_all(model, asked)
@@ -239,8 +249,11 @@ def test_any_change_of_the_folder_s_content_changes_the_fingerprint(copy: Path) 
 
 
 def test_precision_and_decoding_change_the_fingerprint(tiny: Path) -> None:
-    cards = [open_local(tiny, precision="fp32"), open_local(tiny, precision="bf16"),
-             open_local(tiny, precision="fp32", decoding="paper")]  # fmt: skip
+    cards = [
+        open_local(tiny, precision="fp32"),
+        open_local(tiny, precision="bf16"),
+        open_local(tiny, precision="fp32", decoding="paper"),
+    ]
     assert len({model.fingerprint for model in cards}) == 3
 
 

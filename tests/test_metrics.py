@@ -210,10 +210,14 @@ def test_a_seed_draws_the_same_answers_in_every_process() -> None:
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
-            cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, text=True, check=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": salt},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for salt in ("1", "2")
-    }  # fmt: skip
+    }
     assert outputs == {str(draw_answers(np.full((12, 7), 1 / 7), SEVEN, seed=11).tolist()) + "\n"}
 
 

@@ -18,9 +18,14 @@ from tests.test_cli import command
 
 # Two cells of one outcome on 1..5. Cell 0: people 2, 4, 4; predictions 2, 3, 9. Cell 1: people 1, 3; predictions 3, 3.
 ROWS = {
-    "study_id": ["abcde"] * 6, "condition_num": [0, 0, 0, 1, 1, 1], "task_num": [1] * 6,
-    "human": [2, 4, 4, 1, 3, 2], "predicted": [2.0, 3, 9, 3, 3, None], "low": [1] * 6, "high": [5] * 6,
-}  # fmt: skip
+    "study_id": ["abcde"] * 6,
+    "condition_num": [0, 0, 0, 1, 1, 1],
+    "task_num": [1] * 6,
+    "human": [2, 4, 4, 1, 3, 2],
+    "predicted": [2.0, 3, 9, 3, 3, None],
+    "low": [1] * 6,
+    "high": [5] * 6,
+}
 
 
 def written(folder: Path, **changes: Any) -> Path:
@@ -44,8 +49,12 @@ def test_the_command_scores_a_file_as_worked_out_by_hand(tmp_path: Path) -> None
     assert found["accuracy_draw"] == pytest.approx(0.25)
     assert found["accuracy_draw_clipped"] == pytest.approx((5 / 6 + 1 / 2) / 2)
     assert {name: found[name] for name in ("n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped")} == {
-        "n_studies": 1, "n_cells": 2, "n_skipped": 0, "n_rows": 5, "n_dropped": 1,
-    }  # fmt: skip
+        "n_studies": 1,
+        "n_cells": 2,
+        "n_skipped": 0,
+        "n_rows": 5,
+        "n_dropped": 1,
+    }
     assert (found["n_rows_stated"], found["n_dropped_stated"], found["n_answers"]) == (5, 1, 6)
     assert found["share_valid"] == pytest.approx(5 / 6)
     # spreads: cell 0 has predictions 2, 3, 9 and people 2, 4, 4; cell 1 has 3, 3
@@ -63,10 +72,14 @@ def test_scores_are_the_oracles_over_studies_in_the_papers_order(
     rows = pd.DataFrame(
         {
             "study_id": random.choice(["a", "b", "c"], 600, p=[0.6, 0.3, 0.1]),
-            "condition_num": random.integers(2, size=600), "task_num": random.integers(3, size=600),
-            "human": random.integers(1, 8, 600), "predicted": random.integers(0, 12, 600), "low": 1, "high": 7,
+            "condition_num": random.integers(2, size=600),
+            "task_num": random.integers(3, size=600),
+            "human": random.integers(1, 8, 600),
+            "predicted": random.integers(0, 12, 600),
+            "low": 1,
+            "high": 7,
         }
-    )  # fmt: skip
+    )
     cells = rows.groupby(["study_id", "condition_num", "task_num"])
     expected = cells.apply(
         lambda cell: wasserstein_distance((cell.human - 1) / 6, (cell.predicted.clip(1, 7) - 1) / 6)

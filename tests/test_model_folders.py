@@ -177,16 +177,25 @@ def torn_template(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (no_config, "has no config.json"), (torn_config, "damaged"), (nameless_config, "'model_type'"),
-        (unknown_architecture, "cannot be loaded"), (no_tokenizer, "has no tokenizer"),
-        (torn_tokenizer, "tokenizer in .* cannot be read"), (pickled_weights, "stored as pickle"),
-        (no_weights, "has no weights"), (quantised_weights, "quantised already"),
-        (torn_weights, "damaged"), (fewer_weights, "incomplete"),
-        (other_shapes, "cannot be loaded"), (code_of_its_own, "run code of its own"),
-        (tokenizer_code, "run code of its own"), (a_classifier, "does not predict the next word"),
-        (an_adapter, "does not name a .base_model_name_or_path."), (torn_template, "chat template .* cannot be read"),
+        (no_config, "has no config.json"),
+        (torn_config, "damaged"),
+        (nameless_config, "'model_type'"),
+        (unknown_architecture, "cannot be loaded"),
+        (no_tokenizer, "has no tokenizer"),
+        (torn_tokenizer, "tokenizer in .* cannot be read"),
+        (pickled_weights, "stored as pickle"),
+        (no_weights, "has no weights"),
+        (quantised_weights, "quantised already"),
+        (torn_weights, "damaged"),
+        (fewer_weights, "incomplete"),
+        (other_shapes, "cannot be loaded"),
+        (code_of_its_own, "run code of its own"),
+        (tokenizer_code, "run code of its own"),
+        (a_classifier, "does not predict the next word"),
+        (an_adapter, "does not name a .base_model_name_or_path."),
+        (torn_template, "chat template .* cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_model_folder_ends_in_a_sentence(damage: Any, sentence: str, copy: Path) -> None:
     damage(copy)
     with pytest.raises(UserError, match=sentence):
@@ -203,11 +212,14 @@ def _no_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nonesuch", "There is no model 'nonesuch'"), ("./nowhere", "no model folder at './nowhere'"),
-        ("/nowhere/at/all", "no model folder"), ("starter", "python -m socrates_core setup"),
-        ("nobody/no-such-model", "could not be fetched from the hub"), ("", "There is no model ''"),
+        ("nonesuch", "There is no model 'nonesuch'"),
+        ("./nowhere", "no model folder at './nowhere'"),
+        ("/nowhere/at/all", "no model folder"),
+        ("starter", "python -m socrates_core setup"),
+        ("nobody/no-such-model", "could not be fetched from the hub"),
+        ("", "There is no model ''"),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_model_ends_in_a_sentence(name: str, sentence: str) -> None:
     for attempt in (open_responder, context_limit, lambda name: count_tokens(name, PROMPT)):
         with pytest.raises(UserError, match=sentence):

@@ -63,10 +63,18 @@ class HubAnswers(BaseHTTPRequestHandler):
         if self.path.endswith("/preupload/main"):
             modes = {True: "lfs", False: "regular"}
             names = [each["path"] for each in json.loads(body)["files"]]
-            return self._send({"files": [
-                {"path": name, "uploadMode": modes[name.endswith(".safetensors")], "shouldIgnore": False}
-                for name in names
-            ]})  # fmt: skip
+            return self._send(
+                {
+                    "files": [
+                        {
+                            "path": name,
+                            "uploadMode": modes[name.endswith(".safetensors")],
+                            "shouldIgnore": False,
+                        }
+                        for name in names
+                    ]
+                }
+            )
         if self.path.endswith("/objects/batch"):
             objects = json.loads(body)["objects"]
             sent = [

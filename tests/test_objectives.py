@@ -99,16 +99,28 @@ def test_a_finetune_is_trls_step_for_step(finetuning_home: Path, tmp_path: Path)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32), config)
     read = [each for step in (1, 2, 3) for each in examples_of_step(examples, step, spec)]
     rows = [
-        {"input_ids": [*each.prompt.tolist(), *each.answers[0]],
-         "completion_mask": [0] * len(each.prompt) + [1] * len(each.answers[0])}
+        {
+            "input_ids": [*each.prompt.tolist(), *each.answers[0]],
+            "completion_mask": [0] * len(each.prompt) + [1] * len(each.answers[0]),
+        }
         for each in read
-    ]  # fmt: skip
+    ]
     told = SFTConfig(
-        output_dir=str(tmp_path), per_device_train_batch_size=spec.batch_size, max_steps=3, logging_steps=1,
-        learning_rate=spec.learning_rate, lr_scheduler_type="constant", weight_decay=0.0, bf16=False, use_cpu=True,
-        completion_only_loss=True, train_sampling_strategy="sequential", save_strategy="no", report_to=[],
+        output_dir=str(tmp_path),
+        per_device_train_batch_size=spec.batch_size,
+        max_steps=3,
+        logging_steps=1,
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type="constant",
+        weight_decay=0.0,
+        bf16=False,
+        use_cpu=True,
+        completion_only_loss=True,
+        train_sampling_strategy="sequential",
+        save_strategy="no",
+        report_to=[],
         disable_tqdm=True,
-    )  # fmt: skip
+    )
     tokenizer = AutoTokenizer.from_pretrained(path)
     trainer = SFTTrainer(model, told, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
     trainer.train()
@@ -122,10 +134,13 @@ def test_the_loss_of_shares_is_a_plain_loop_over_whole_answers() -> None:
     assert max(len(each.answers) for each in examples) > 3 and len({each.weight for each in examples}) > 1
     assert max(len(answer) for each in examples for answer in each.answers) >= 3
     with trainee.network.plain_attention() as model:
-        expected = torch.stack([
-            -each.weight * share * alone(model, each.prompt, answer)  # type: ignore[arg-type]
-            for each in examples for answer, share in zip(each.answers, each.shares, strict=True)
-        ]).sum()  # fmt: skip
+        expected = torch.stack(
+            [
+                -each.weight * share * alone(model, each.prompt, answer)  # type: ignore[arg-type]
+                for each in examples
+                for answer, share in zip(each.answers, each.shares, strict=True)
+            ]
+        ).sum()
     check_same(trainee, loss_of(trainee, examples, distribution.loss), expected)
 
 
@@ -268,19 +283,24 @@ def test_the_reference_of_pairs_has_no_dropout() -> None:
 
 def whole_answers(trainee: Trainee, examples: Sequence[Example]) -> torch.Tensor:
     """Log-probabilities of every answer of every example, in the order of the batches."""
-    return torch.cat([
-        logs for batch in batches_of(examples, trainee.network, trainee.spec)
-        for logs in answer_sums(trainee.network, batch, steps_of(trainee.network, batch, shared=True))
-    ])  # fmt: skip
+    return torch.cat(
+        [
+            logs
+            for batch in batches_of(examples, trainee.network, trainee.spec)
+            for logs in answer_sums(trainee.network, batch, steps_of(trainee.network, batch, shared=True))
+        ]
+    )
 
 
 def restricted(trainee: Trainee, batch: Batch) -> torch.Tensor:
     """What is not done here: soft targets over the answers' own tokens, normalised among these alone."""
     logs = answer_sums(trainee.network, batch, steps_of(trainee.network, batch, shared=True))
-    return torch.stack([
-        -(torch.from_numpy(each.shares).float() * own.log_softmax(-1)).sum()
-        for own, each in zip(logs, batch.examples, strict=True)
-    ]).sum()  # fmt: skip
+    return torch.stack(
+        [
+            -(torch.from_numpy(each.shares).float() * own.log_softmax(-1)).sum()
+            for own, each in zip(logs, batch.examples, strict=True)
+        ]
+    ).sum()
 
 
 def test_soft_targets_over_the_answers_alone_lose_valid_mass_and_over_the_vocabulary_gain_it() -> None:

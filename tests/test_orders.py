@@ -23,15 +23,19 @@ ONLY = "Only return {}, nothing else."
     ("written", "turned"),
     [
         ("an integer from 1 to 7", "an integer from 7 to 1"),
-        ("an integer from 1 to 7, where 1 means Never and 7 means Always",
-         "an integer from 7 to 1, where 7 means Always and 1 means Never"),
+        (
+            "an integer from 1 to 7, where 1 means Never and 7 means Always",
+            "an integer from 7 to 1, where 7 means Always and 1 means Never",
+        ),
         ("1 for 'Yes' or 0 for 'No'", "0 for 'No' or 1 for 'Yes'"),
-        ("1 for 'A 7 day week', 2 for 'Week' or 3 for 'No week'",
-         "3 for 'No week', 2 for 'Week' or 1 for 'A 7 day week'"),
+        (
+            "1 for 'A 7 day week', 2 for 'Week' or 3 for 'No week'",
+            "3 for 'No week', 2 for 'Week' or 1 for 'A 7 day week'",
+        ),
         ("an integer from -3 (Bad) to 3 (Good)", "an integer from 3 (Good) to -3 (Bad)"),
         ("a multiple of 5 between 0 and 100", "a multiple of 5 between 100 and 0"),
     ],
-)  # fmt: skip
+)
 def test_a_reversed_instruction_swaps_ends_and_labels_and_no_other_word(written: str, turned: str) -> None:
     told = f'You read "From 1 to 7 days, Never." and then were asked: "How? {ONLY.format(written)}"'
     scale = parse_scale(told)

@@ -24,17 +24,25 @@ ENDING = "Only return an integer from 1 to 7, nothing else."
 def shown(condition: int, task: int, text: str, question: str) -> dict[str, Any]:
     """A stimulus in a frame that is not ours, whose question may differ from condition to condition."""
     return {
-        "condition_num": condition, "task_num": task, "condition_name": f"c{condition}", "outcome_name": f"o{task}",
-        "condition_text": text, "question": question, "scale": scale_text(SEVEN),
+        "condition_num": condition,
+        "task_num": task,
+        "condition_name": f"c{condition}",
+        "outcome_name": f"o{task}",
+        "condition_text": text,
+        "question": question,
+        "scale": scale_text(SEVEN),
         "stimulus": f'Please look at this: {text} Now tell us, "{question}" {ENDING}',
-    }  # fmt: skip
+    }
 
 
 ASKED = [
-    shown(0, 0, "Nothing.", "How fair is the fee?"), shown(1, 0, "A fee.", "How fair is the shown fee?"),
-    shown(0, 1, "Nothing.", "Trust banks?"), shown(0, 1, "Nothing.", "Trust courts?"),
-    shown(1, 1, "A fee.", "Trust banks?"), shown(1, 1, "A fee.", "Trust courts?"),
-]  # fmt: skip
+    shown(0, 0, "Nothing.", "How fair is the fee?"),
+    shown(1, 0, "A fee.", "How fair is the shown fee?"),
+    shown(0, 1, "Nothing.", "Trust banks?"),
+    shown(0, 1, "Nothing.", "Trust courts?"),
+    shown(1, 1, "A fee.", "Trust banks?"),
+    shown(1, 1, "A fee.", "Trust courts?"),
+]
 
 
 @pytest.fixture
@@ -45,22 +53,39 @@ def draft(home: Path) -> Draft:
 def draft_of(name: str, asked: list[dict[str, Any]]) -> Draft:
     """The draft of a study that asked so, alone in a corpus of that name."""
     study = {
-        "study_id": "fees", "title": "Fees", "topic": "", "source": "", "url": "", "licence": "",
-        "wording": "instrument", "design": "between", "reference_condition": 0, "notes": [],
-    }  # fmt: skip
+        "study_id": "fees",
+        "title": "Fees",
+        "topic": "",
+        "source": "",
+        "url": "",
+        "licence": "",
+        "wording": "instrument",
+        "design": "between",
+        "reference_condition": 0,
+        "notes": [],
+    }
     stimuli = [{"study_id": "fees", "stimulus_id": n, **each} for n, each in enumerate(asked)]
     people = range(8)
     rows = [
         {"participant": person, "stimulus_id": n, "response": 1.0 + (person + n) % 7}
-        for person in people for n, each in enumerate(asked) if each["condition_num"] == person % 2
-    ]  # fmt: skip
+        for person in people
+        for n, each in enumerate(asked)
+        if each["condition_num"] == person % 2
+    ]
     write_corpus(
-        name, title="Fees", source="made up", studies=pd.DataFrame([study]), stimuli=pd.DataFrame(stimuli),
-        participants=pd.DataFrame([
-            {"study_id": "fees", "participant": n, **dict.fromkeys(DEMOGRAPHICS), "age": 20 + n} for n in people
-        ]),
+        name,
+        title="Fees",
+        source="made up",
+        studies=pd.DataFrame([study]),
+        stimuli=pd.DataFrame(stimuli),
+        participants=pd.DataFrame(
+            [
+                {"study_id": "fees", "participant": n, **dict.fromkeys(DEMOGRAPHICS), "age": 20 + n}
+                for n in people
+            ]
+        ),
         responses=pd.DataFrame([{"study_id": "fees", "sample_id": n, **row} for n, row in enumerate(rows)]),
-    )  # fmt: skip
+    )
     return draft_from_study(open_corpus(name), "fees")
 
 

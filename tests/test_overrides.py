@@ -123,10 +123,16 @@ def test_what_was_refused_on_an_unread_scale_stays_refused() -> None:
 
 
 SCALES = (
-    Scale("range", 1, 7), Scale("range", -3, 3), Scale("range", 0, 1, 0.1), Scale("range", 0.5, 9.5, 1.5),
-    Scale("multiple", 1, 20, 5), Scale("enum_labels", -1, 99, labels=((-1, "a"), (2, "b"), (99, "c"))),
-    Scale("enum_labels", 0.5, 2, labels=((0.5, "a"), (2, "b"))), Scale("open_integer"), Scale("range", 0, 2000),
-)  # fmt: skip
+    Scale("range", 1, 7),
+    Scale("range", -3, 3),
+    Scale("range", 0, 1, 0.1),
+    Scale("range", 0.5, 9.5, 1.5),
+    Scale("multiple", 1, 20, 5),
+    Scale("enum_labels", -1, 99, labels=((-1, "a"), (2, "b"), (99, "c"))),
+    Scale("enum_labels", 0.5, 2, labels=((0.5, "a"), (2, "b"))),
+    Scale("open_integer"),
+    Scale("range", 0, 2000),
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

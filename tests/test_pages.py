@@ -264,8 +264,11 @@ def test_hostile_text_is_shown_as_text_on_every_page(home: Path, text: str) -> N
     assert claimed is not None
     jobs.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
     for page, parameters in (
-        (PAGES[2], {}), (PAGES[2], {"draft": draft_id}), (PAGES[3], {"run": job.id}), (PAGES[4], {"job": job.id}),
-    ):  # fmt: skip
+        (PAGES[2], {}),
+        (PAGES[2], {"draft": draft_id}),
+        (PAGES[3], {"run": job.id}),
+        (PAGES[4], {"job": job.id}),
+    ):
         app = open_page(page, **parameters)
         fine(app)
         for kind in ("title", "subheader", "markdown", "caption", "info", "warning"):

@@ -97,12 +97,19 @@ def test_people_known_by_nothing_are_predicted_by_the_pilots_shares() -> None:
 def test_missing_and_unseen_demographics_add_nothing() -> None:
     people, conditions, answers = survey(200, seed=3)
     strange: list[Mapping[str, str | Number]] = [
-        {}, {"party_id": "Green"}, {"age": math.nan, "party_id": " "}, {"income": 3}, {"eyes": "blue"},
-    ]  # fmt: skip
+        {},
+        {"party_id": "Green"},
+        {"age": math.nan, "party_id": " "},
+        {"income": 3},
+        {"eyes": "blue"},
+    ]
     found = predict_from_pilot(
-        [*people, *strange], [*conditions, *["unheard"] * 5], np.append(answers, [np.nan] * 5),
-        in_pilot=split(205, 200), values=FIVE,
-    )[200:]  # fmt: skip
+        [*people, *strange],
+        [*conditions, *["unheard"] * 5],
+        np.append(answers, [np.nan] * 5),
+        in_pilot=split(205, 200),
+        values=FIVE,
+    )[200:]
     assert found == pytest.approx(np.tile(found[0], (5, 1)))
     assert found.sum(axis=1) == pytest.approx(1)
 
@@ -229,9 +236,10 @@ def test_what_cannot_be_scored_is_counted() -> None:
     ids, no = np.arange(4), np.full(5, np.nan)
     answers = np.array([1.0, 2, 5, 99])
     asked = [
-        PredictedCell(FIVE, np.full(5, 0.2), answers, ids), PredictedCell(FIVE, no, answers, ids),
+        PredictedCell(FIVE, np.full(5, 0.2), answers, ids),
+        PredictedCell(FIVE, no, answers, ids),
         PredictedCell(FIVE, np.full(5, 0.2), np.array([np.nan, 1]), ids[:2]),
-    ]  # fmt: skip
+    ]
     found = worth_in_respondents(["a", "a", "b"], asked, seed=1)
     assert (found.n_studies, found.n_cells, found.n_skipped, found.n_rows, found.n_dropped) == (1, 1, 2, 3, 3)
     assert found.interval_over == "people" and GROUPS > 4

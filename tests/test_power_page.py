@@ -236,8 +236,9 @@ def test_the_results_page_says_how_the_calibration_held(evaluated: Evaluation) -
 def test_the_curve_marks_the_target_and_what_can_be_afforded(plain: Belief) -> None:
     figure = power_curve(plan(plain, n=60), model="starter", theme="dark")
     assert [trace.name for trace in figure.data] == [
-        "The effect with its uncertainty (assurance)", "The smallest effect that would matter"
-    ]  # fmt: skip
+        "The effect with its uncertainty (assurance)",
+        "The smallest effect that would matter",
+    ]
     assert {shape.y0 for shape in figure.layout.shapes} >= {0.8}
     assert {shape.x0 for shape in figure.layout.shapes} >= {60}
 

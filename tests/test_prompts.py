@@ -23,13 +23,22 @@ from socrates_core.records import DEMOGRAPHICS
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PERSON: dict[str, str | int] = {
-    "age": 34, "gender": "Female", "education": "Post grad study/professional degree",
-    "employment": "Employed as paid employee", "marital_status": "Married",
+    "age": 34,
+    "gender": "Female",
+    "education": "Post grad study/professional degree",
+    "employment": "Employed as paid employee",
+    "marital_status": "Married",
     "housing_ownership": "Owned or being bought by you or someone in your household",
-    "housing_type": "A building with 2 or more apartments", "location": "New Jersey", "metro_status": "Metro Area",
-    "income": "75-99K", "internet_access": "Internet Household", "household_size": 4, "party_id": "Moderate Democrat",
-    "ideology": "Moderate", "phone_service": "Cellphone only",
-}  # fmt: skip
+    "housing_type": "A building with 2 or more apartments",
+    "location": "New Jersey",
+    "metro_status": "Metro Area",
+    "income": "75-99K",
+    "internet_access": "Internet Household",
+    "household_size": 4,
+    "party_id": "Moderate Democrat",
+    "ideology": "Moderate",
+    "phone_service": "Cellphone only",
+}
 
 EXAMPLE = """You are a survey respondent with the following demographic profile:
 - Age: 34
@@ -58,10 +67,14 @@ INSTRUCTION = "Only return 1 for 'Yes' or 2 for 'No', nothing else."
 def test_the_published_example_is_rendered_character_for_character() -> None:
     prompt = render_prompt(PERSON, STIMULUS)
     assert prompt.user == EXAMPLE.replace("{stimulus}", STIMULUS)
-    assert prompt.system == SYSTEM == (
-        "You are simulating a survey respondent. Answer exactly as instructed, following the specified response "
-        "format without additional commentary."
-    )  # fmt: skip
+    assert (
+        prompt.system
+        == SYSTEM
+        == (
+            "You are simulating a survey respondent. Answer exactly as instructed, following the specified response "
+            "format without additional commentary."
+        )
+    )
 
 
 def test_the_order_of_a_profile_does_not_depend_on_the_mapping() -> None:
@@ -98,18 +111,30 @@ def test_a_stimulus_is_put_together_and_split_again(condition: str, question: st
 @pytest.mark.parametrize(
     ("stimulus", "parts"),
     [
-        (f"You read “It’s “new”.” and then were asked: “Is it “new”? {INSTRUCTION}”", ("It’s “new”.", "Is it “new”?")),
+        (
+            f"You read “It’s “new”.” and then were asked: “Is it “new”? {INSTRUCTION}”",
+            ("It’s “new”.", "Is it “new”?"),
+        ),
         (f'You read "A." and then were asked: "Agree?" {INSTRUCTION}', ("A.", "Agree?")),
-        (f"You read 'A dog's life.' and then were asked: 'Agree?' {INSTRUCTION}", ("A dog's life.", "Agree?")),
+        (
+            f"You read 'A dog's life.' and then were asked: 'Agree?' {INSTRUCTION}",
+            ("A dog's life.", "Agree?"),
+        ),
         (f'You viewed a photo and then were asked: "Agree? {INSTRUCTION}"', ("You viewed a photo", "Agree?")),
         (f"You saw Al's dog. Then you were asked: 'Agree?' {INSTRUCTION}", ("You saw Al's dog.", "Agree?")),
-        (f'You read "A" and viewed "B" and then were asked: "C?" {INSTRUCTION}', ('You read "A" and viewed "B"', "C?")),
-        (f'You read "A" and then were asked: "You were asked: "B?" C {INSTRUCTION}"', ("A", 'You were asked: "B?" C')),
+        (
+            f'You read "A" and viewed "B" and then were asked: "C?" {INSTRUCTION}',
+            ('You read "A" and viewed "B"', "C?"),
+        ),
+        (
+            f'You read "A" and then were asked: "You were asked: "B?" C {INSTRUCTION}"',
+            ("A", 'You were asked: "B?" C'),
+        ),
         (f"You read “A.” and then were asked: “Is it 'B?' {INSTRUCTION}”", ("A.", "Is it 'B?'")),
         (f"You were asked: “A?” Then you were asked: “B?” {INSTRUCTION}", ("You were asked: “A?”", "B?")),
         ('You read "A." and then were asked: "Agree?"', ("A.", "Agree?")),
     ],
-)  # fmt: skip
+)
 def test_other_quotation_marks_and_endings_are_split_too(stimulus: str, parts: tuple[str, str]) -> None:
     assert split_stimulus(stimulus) == parts
 

@@ -28,8 +28,9 @@ from tests.qualtrics_files import (
 ARMS = randomiser("FL_2", step("Control"), step("Treated"))
 TEXTS = [told(1, "<p>You see <b>nothing</b>.</p>"), told(2, "<p>You see a cat.</p>")]
 SHOWN: dict[str, tuple[str, list[object]]] = {
-    "FL_2_DO_Control": ("FL_2_DO|Control", [1, 1, "", ""]), "FL_2_DO_Treated": ("FL_2_DO|Treated", ["", "", 1, 1]),
-}  # fmt: skip
+    "FL_2_DO_Control": ("FL_2_DO|Control", [1, 1, "", ""]),
+    "FL_2_DO_Treated": ("FL_2_DO|Treated", ["", "", 1, 1]),
+}
 AGREE = Scale("range", 1, 5, labels=tuple(enumerate(LIKERT, start=1)))
 YES_NO = Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes")))
 
@@ -59,8 +60,9 @@ def test_texts_of_randomised_blocks_are_the_conditions(tmp_path: Path) -> None:
     )
     mapping = files.understood().mapping
     assert [(c.name, c.text) for c in mapping.conditions] == [
-        ("Control", "You see nothing."), ("Treated", "You see a cat."),
-    ]  # fmt: skip
+        ("Control", "You see nothing."),
+        ("Treated", "You see a cat."),
+    ]
     assert mapping.study.reference == "Control"
     assert mapping.study.wording == "instrument"
     stimuli = seen(files).frames["stimuli"]["stimulus"].tolist()
@@ -90,15 +92,28 @@ def test_choice_texts_mean_what_numbers_mean(tmp_path: Path) -> None:
     both = []
     for folder, cells in (
         ("numbers", ([1, 5, 4, 4], [1, 2, 3, 3], [1, 2, 3, 1], [1, 1, 1, 1])),
-        ("texts", ([LIKERT[0], LIKERT[4], "Agree", "Agree"], ["1 = Never", 2, "3 = Always", "3 = Always"],
-                   ["A shirt with 5 buttons", "A shirt with 2 pockets", "Prefer not to say", "A shirt with 5 buttons"],
-                   ["True"] * 4)),
-    ):  # fmt: skip
+        (
+            "texts",
+            (
+                [LIKERT[0], LIKERT[4], "Agree", "Agree"],
+                ["1 = Never", 2, "3 = Always", "3 = Always"],
+                [
+                    "A shirt with 5 buttons",
+                    "A shirt with 2 pockets",
+                    "Prefer not to say",
+                    "A shirt with 5 buttons",
+                ],
+                ["True"] * 4,
+            ),
+        ),
+    ):
         (tmp_path / folder).mkdir()
         columns = {
-            "Q11_1": ("QID11_1", cells[0]), "Q12": ("QID12", cells[1]), "Q13": ("QID13", cells[2]),
+            "Q11_1": ("QID11_1", cells[0]),
+            "Q12": ("QID12", cells[1]),
+            "Q13": ("QID13", cells[2]),
             "Finished": ("finished", cells[3]),
-        }  # fmt: skip
+        }
         both.append(seen(two_arms(tmp_path / folder, asked, columns)))
     for outcome in range(3):
         for condition in range(2):
@@ -116,14 +131,22 @@ def test_codes_are_the_authors_or_places_where_they_are_only_ids(tmp_path: Path)
     files = two_arms(tmp_path, [ids, own], {"Q11": ("QID11", [18, 4, 5, 5]), "Q12": ("QID12", [1, 0, 0, 0])})
     found = seen(files)
     assert [outcome.scale.labels for outcome in found.outcomes] == [
-        ((1, "Low"), (2, "Middle"), (3, "High")), ((0, "No"), (1, "Yes")),
-    ]  # fmt: skip
+        ((1, "Low"), (2, "Middle"), (3, "High")),
+        ((0, "No"), (1, "Yes")),
+    ]
     assert answers(found, 0, 0) + answers(found, 0, 1) == [1.0, 2.0, 3.0, 3.0]
 
 
 def test_sliders_ranks_bipolar_rows_and_typed_numbers(tmp_path: Path) -> None:
-    slider = question(11, "Slider", "How warm?", "HSLIDER", Choices=listed(["Cats"]), Labels=listed(["Cold", "Warm"]),
-                      Configuration={"CSSliderMin": 0, "CSSliderMax": 100, "NumDecimals": "0"})  # fmt: skip
+    slider = question(
+        11,
+        "Slider",
+        "How warm?",
+        "HSLIDER",
+        Choices=listed(["Cats"]),
+        Labels=listed(["Cold", "Warm"]),
+        Configuration={"CSSliderMin": 0, "CSSliderMax": 100, "NumDecimals": "0"},
+    )
     rank = question(12, "RO", "Rank them.", "DND", Choices=listed(["Cats", "Dogs"]))
     bipolar = question(
         13, "Matrix", "Cats are", "Bipolar", Choices=listed(["Bad:Good"]), Answers=listed([""] * 7)
@@ -131,10 +154,12 @@ def test_sliders_ranks_bipolar_rows_and_typed_numbers(tmp_path: Path) -> None:
     typed = question(14, "TE", "How many cats?", "SL")
     essay = question(15, "TE", "Why?", "ML")
     columns: Columns = {
-        "Q11_1": ("QID11_1", [0, 50, 100, 70]), "Q12_1": ("QID12_1", [1, 2, 1, 1]),
-        "Q13_1": ("QID13_1", [7, 1, 4, 4]), "Q14": ("QID14_TEXT", [0, 1, 2, 30]),
+        "Q11_1": ("QID11_1", [0, 50, 100, 70]),
+        "Q12_1": ("QID12_1", [1, 2, 1, 1]),
+        "Q13_1": ("QID13_1", [7, 1, 4, 4]),
+        "Q14": ("QID14_TEXT", [0, 1, 2, 30]),
         "Q15": ("QID15_TEXT", ["so", "so", "why", "not"]),
-    }  # fmt: skip
+    }
     files = two_arms(tmp_path, [slider, rank, bipolar, typed, essay], columns)
     scales = [outcome.scale for outcome in seen(files).outcomes]
     assert scales[0] == Scale("range", 0, 100, labels=((0, "Cold"), (100, "Warm")))
@@ -150,9 +175,10 @@ def test_of_multiple_answers_each_is_ticked_or_not(tmp_path: Path, apart: bool) 
     columns: Columns = {"Q11": ("QID11", ["1,3", "2", "", "1"])}
     if apart:
         columns = {
-            "Q11_1": ("QID11_1", [1, "", "", 1]), "Q11_2": ("QID11_2", ["", 1, "", ""]),
+            "Q11_1": ("QID11_1", [1, "", "", 1]),
+            "Q11_2": ("QID11_2", ["", 1, "", ""]),
             "Q11_3": ("QID11_3", [1, "", "", ""]),
-        }  # fmt: skip
+        }
     found = seen(two_arms(tmp_path, [asked], columns))
     assert [outcome.scale for outcome in found.outcomes] == [YES_NO] * 3
     assert [answers(found, n, 0) for n in range(3)] == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
@@ -163,8 +189,9 @@ def test_of_multiple_answers_each_is_ticked_or_not(tmp_path: Path, apart: bool) 
 def test_a_loop_asks_once_a_round_with_its_words(tmp_path: Path) -> None:
     asked = choice(11, "How is ${lm://Field/1}?", "Bad", "Good")
     columns: Columns = {
-        "1_Q11": ("1_QID11", [1, 2, 2, 2]), "2_Q11": ("2_QID11", [2, 2, 1, 1]),
-    }  # fmt: skip
+        "1_Q11": ("1_QID11", [1, 2, 2, 2]),
+        "2_Q11": ("2_QID11", [2, 2, 1, 1]),
+    }
     looping = {"Looping": "Static", "LoopingOptions": {"Static": {"1": {"1": "a cat"}, "2": {"1": "a dog"}}}}
     files = two_arms(tmp_path, [asked], columns, **looping)
     assert [outcome.question for outcome in files.understood().mapping.outcomes] == [
@@ -177,14 +204,19 @@ def test_a_loop_asks_once_a_round_with_its_words(tmp_path: Path) -> None:
 def test_display_order_timing_and_strange_questions_are_left_out_by_name(tmp_path: Path) -> None:
     asked = [choice(11, "Cats?", "Yes", "No"), question(12, "HotSpot", "Where?", "OnOff")]
     columns: Columns = {
-        "Q11": ("QID11", [1, 1, 2, 2]), "Q11_DO_1": ("QID11_DO|1", [1, 2, 1, 2]), "Q12_1": ("QID12_1", [1, 1, 1, 1]),
-        "mood": ("mood", ["a", "b", "c", "d"]), "StartDate": ("startDate", [1, 2, 3, 4]),
-    }  # fmt: skip
+        "Q11": ("QID11", [1, 1, 2, 2]),
+        "Q11_DO_1": ("QID11_DO|1", [1, 2, 1, 2]),
+        "Q12_1": ("QID12_1", [1, 1, 1, 1]),
+        "mood": ("mood", ["a", "b", "c", "d"]),
+        "StartDate": ("startDate", [1, 2, 3, 4]),
+    }
     understood = two_arms(tmp_path, asked, columns).understood()
     assert understood.left_out == {
-        "Q11_DO_1": "display order", "Q12_1": "clicks on a picture, no answer on a scale",
-        "mood": "no question of this survey", "StartDate": "recorded by Qualtrics itself",
-    }  # fmt: skip
+        "Q11_DO_1": "display order",
+        "Q12_1": "clicks on a picture, no answer on a scale",
+        "mood": "no question of this survey",
+        "StartDate": "recorded by Qualtrics itself",
+    }
     assert "Left out: Q11_DO_1 (display order)." in understood.warnings
 
 
@@ -199,22 +231,28 @@ def test_previews_unfinished_rows_and_refusals_are_dropped_with_reasons(tmp_path
         "Q11": ("QID11", ["Yes", "Yes", "Yes", "No"]),
         "consent": ("QID12", ["I agree", "", "I agree", "I do not agree"]),
         "ResponseId": ("_recordId", ["R_a", "R_b", "R_c", "R_d"]),
-    }  # fmt: skip
+    }
     found = seen(two_arms(tmp_path, asked, columns))
     assert found.dropped == [
-        ("rows: a preview, test or spam", 1), ("rows: not finished", 1), ("rows: did not consent", 1),
-    ]  # fmt: skip
+        ("rows: a preview, test or spam", 1),
+        ("rows: not finished", 1),
+        ("rows: did not consent", 1),
+    ]
 
 
 def test_demographics_are_recognised_by_their_questions(tmp_path: Path) -> None:
     asked = [
-        choice(11, "Cats?", "Yes", "No"), choice(12, "What is your gender?", "Man", "Woman"),
-        question(13, "TE", "How old are you?", "SL"), choice(14, "Income", "Low", "High", DataExportTag="income"),
-    ]  # fmt: skip
+        choice(11, "Cats?", "Yes", "No"),
+        choice(12, "What is your gender?", "Man", "Woman"),
+        question(13, "TE", "How old are you?", "SL"),
+        choice(14, "Income", "Low", "High", DataExportTag="income"),
+    ]
     columns: Columns = {
-        "Q11": ("QID11", [1, 2, 1, 2]), "Q12": ("QID12", [1, 2, 2, 2]), "Q13": ("QID13_TEXT", [20, 30, 40, 50]),
+        "Q11": ("QID11", [1, 2, 1, 2]),
+        "Q12": ("QID12", [1, 2, 2, 2]),
+        "Q13": ("QID13_TEXT", [20, 30, 40, 50]),
         "income": ("QID14", [1, 2, 2, 1]),
-    }  # fmt: skip
+    }
     files = two_arms(tmp_path, asked, columns)
     found = seen(files)
     assert found.frames["participants"]["gender"].tolist() == ["Man", "Woman", "Woman", "Woman"]
@@ -224,8 +262,11 @@ def test_demographics_are_recognised_by_their_questions(tmp_path: Path) -> None:
 
 
 def by_field(folder: Path) -> Files:
-    return Files(folder, field_survey(), {"mood": ("mood", ["sad", "sad", "glad", "glad"]),
-                                          "Q2": ("QID2", [1, 2, 2, 2])})  # fmt: skip
+    return Files(
+        folder,
+        field_survey(),
+        {"mood": ("mood", ["sad", "sad", "glad", "glad"]), "Q2": ("QID2", [1, 2, 2, 2])},
+    )
 
 
 def field_survey() -> Json:
@@ -238,8 +279,11 @@ def field_survey() -> Json:
 
 
 def by_one_column(folder: Path) -> Files:
-    return Files(folder, field_survey(), {"FL_2_DO": ("FL_2_DO", ["FL_3", "FL_3", "FL_4", "FL_4"]),
-                                          "Q2": ("QID2", [1, 2, 2, 2])})  # fmt: skip
+    return Files(
+        folder,
+        field_survey(),
+        {"FL_2_DO": ("FL_2_DO", ["FL_3", "FL_3", "FL_4", "FL_4"]), "Q2": ("QID2", [1, 2, 2, 2])},
+    )
 
 
 @pytest.mark.parametrize("written", [by_field, by_one_column])
@@ -279,9 +323,11 @@ def test_two_randomisers_side_by_side_are_a_factorial_design(tmp_path: Path) -> 
     asked = [*TEXTS, told(3, "Long."), told(4, "Short."), choice(5, "Cats?", "Yes", "No")]
     blocks = [block("Control", 1), block("Treated", 2), block("Long", 3), block("Short", 4), block("Main", 5)]
     columns: Columns = {
-        **SHOWN, "FL_5_DO_Long": ("FL_5_DO|Long", [1, "", 1, ""]), "FL_5_DO_Short": ("FL_5_DO|Short", ["", 1, "", 1]),
+        **SHOWN,
+        "FL_5_DO_Long": ("FL_5_DO|Long", [1, "", 1, ""]),
+        "FL_5_DO_Short": ("FL_5_DO|Short", ["", 1, "", 1]),
         "Q5": ("QID5", [1, 2, 1, 2]),
-    }  # fmt: skip
+    }
     files = Files(tmp_path, survey(asked, blocks, [ARMS, second, step("Main")]), columns)
     texts = {condition.name: condition.text for condition in files.understood().mapping.conditions}
     assert texts["Treated · Short"] == "You see a cat.\nShort."
@@ -292,9 +338,10 @@ def test_a_block_that_shows_one_of_its_questions_is_a_randomiser(tmp_path: Path)
     rule = {"Advanced": {"RandomSubSet": ["QID1", "QID2"], "TotalRandSubset": 1}}
     blocks = [block("Vignette", 1, 2, RandomizeQuestions="Advanced", Randomization=rule), block("Main", 5)]
     columns: Columns = {
-        "Vignette_DO_Q1": ("Vignette_DO|QID1", [1, 1, "", ""]), "Vignette_DO_Q2": ("Vignette_DO|QID2", ["", "", 1, 1]),
+        "Vignette_DO_Q1": ("Vignette_DO|QID1", [1, 1, "", ""]),
+        "Vignette_DO_Q2": ("Vignette_DO|QID2", ["", "", 1, 1]),
         "Q5": ("QID5", [1, 2, 1, 2]),
-    }  # fmt: skip
+    }
     flow = [step("Vignette"), step("Main")]
     files = Files(tmp_path, survey([*TEXTS, choice(5, "Cats?", "Yes", "No")], blocks, flow), columns)
     assert [condition.text for condition in files.understood().mapping.conditions] == [
@@ -319,8 +366,12 @@ def test_responses_of_another_survey_are_refused(tmp_path: Path) -> None:
 
 def test_a_field_that_chance_filled_elsewhere_tells_conditions(tmp_path: Path) -> None:
     seen_by = {"LogicType": "EmbeddedField", "LeftOperand": "die", "Operator": "EqualTo", "RightOperand": "2"}
-    branch = {"Type": "Branch", "FlowID": "FL_3", "BranchLogic": {"0": {"0": seen_by, "Type": "If"}},
-              "Flow": [step("Treated")]}  # fmt: skip
+    branch = {
+        "Type": "Branch",
+        "FlowID": "FL_3",
+        "BranchLogic": {"0": {"0": seen_by, "Type": "If"}},
+        "Flow": [step("Treated")],
+    }
     flow = [sets("FL_2", die="${rand://int/1:2}"), branch, step("Main")]
     asked = [*TEXTS, choice(5, "Cats?", "Yes", "No")]
     columns: Columns = {"die": ("die", [1, 2, 2, 1]), "Q5": ("QID5", [1, 2, 1, 2])}

@@ -37,22 +37,52 @@ FLOW = [
 QUESTIONS = [
     told(1, "${e://Field/greeting}! They felt ${e://Field/mood}."),
     choice(2, "Are you ${e://Field/mood} too?", "Yes", "No", RecodeValues={"1": "1", "2": "0"}),
-    matrix(3, "Agree?", "Cats.", DisplayLogic={"0": {"0": {"LogicType": "EmbeddedField", "LeftOperand": "mood",
-           "Operator": "EqualTo", "RightOperand": "sad"}, "Type": "If"}}),
-    question(4, "Slider", "How warm?", "HSLIDER", Choices={"1": {"Display": "Cats"}}, Labels={"1": {"Display": "Cold"},
-             "2": {"Display": "Warm"}}, Configuration={"CSSliderMin": 0, "CSSliderMax": 100}),
-    question(5, "TE", "How many?", "SL", Validation={"Settings": {"ContentType": "ValidNumber",
-             "ValidNumber": {"Min": "0", "Max": "9"}}}),
-]  # fmt: skip
+    matrix(
+        3,
+        "Agree?",
+        "Cats.",
+        DisplayLogic={
+            "0": {
+                "0": {
+                    "LogicType": "EmbeddedField",
+                    "LeftOperand": "mood",
+                    "Operator": "EqualTo",
+                    "RightOperand": "sad",
+                },
+                "Type": "If",
+            }
+        },
+    ),
+    question(
+        4,
+        "Slider",
+        "How warm?",
+        "HSLIDER",
+        Choices={"1": {"Display": "Cats"}},
+        Labels={"1": {"Display": "Cold"}, "2": {"Display": "Warm"}},
+        Configuration={"CSSliderMin": 0, "CSSliderMax": 100},
+    ),
+    question(
+        5,
+        "TE",
+        "How many?",
+        "SL",
+        Validation={"Settings": {"ContentType": "ValidNumber", "ValidNumber": {"Min": "0", "Max": "9"}}},
+    ),
+]
 LOOP = {"Looping": "Static", "LoopingOptions": {"Static": {"1": {"1": "a"}, "2": {"1": "b"}}}}
 DEFINITION = survey(
     QUESTIONS, [block("Main", 1, 2, 3, 4, 5), block("Loop", 2, **LOOP)], [*FLOW, step("Loop")]
 )
 COLUMNS: dict[str, tuple[str, list[object]]] = {
-    "mood": ("mood", ["sad", "glad"]), "Q2": ("QID2", [1, 0]), "Q3_1": ("QID3_1", [1, ""]),
-    "Q4_1": ("QID4_1", [5, 70]), "Q5": ("QID5_TEXT", [1, 2]), "1_Q2": ("1_QID2", [1, 0]),
+    "mood": ("mood", ["sad", "glad"]),
+    "Q2": ("QID2", [1, 0]),
+    "Q3_1": ("QID3_1", [1, ""]),
+    "Q4_1": ("QID4_1", [5, 70]),
+    "Q5": ("QID5_TEXT", [1, 2]),
+    "1_Q2": ("1_QID2", [1, 0]),
     "Finished": ("finished", [1, 1]),
-}  # fmt: skip
+}
 
 BROKEN = {
     "not JSON": "SurveyEntry",
@@ -124,10 +154,29 @@ def _walk(value: Any, place: tuple[Any, ...]) -> None:
 
 
 _walk(DEFINITION, ())
-JUNK: st.SearchStrategy[Any] = st.sampled_from([
-    None, 5, -1, 1e308, True, "", "x", "${e://Field/mood}", "QID2", "FL_2", "<b", "-99", [], {}, [[]], ["1", "1"],
-    {"0": None}, {"1": {"Display": None}}, {"0": {"0": {}}},
-])  # fmt: skip
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None,
+        5,
+        -1,
+        1e308,
+        True,
+        "",
+        "x",
+        "${e://Field/mood}",
+        "QID2",
+        "FL_2",
+        "<b",
+        "-99",
+        [],
+        {},
+        [[]],
+        ["1", "1"],
+        {"0": None},
+        {"1": {"Display": None}},
+        {"0": {"0": {}}},
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +213,12 @@ def test_the_unchanged_definition_is_understood(tmp_path: Path) -> None:
     files = Files(tmp_path, DEFINITION, COLUMNS)
     mapping = understand(read_survey(files.qsf), files.responses()).mapping
     assert [outcome.column or "by condition" for outcome in mapping.outcomes] == [
-        "Q2", "by condition", "Q4_1", "Q5", "1_Q2",
-    ]  # fmt: skip
+        "Q2",
+        "by condition",
+        "Q4_1",
+        "Q5",
+        "1_Q2",
+    ]
     assert preview(files.responses(), mapping).problems == []
 
 

@@ -27,9 +27,13 @@ FREQUENCY = ("Never", "Sometimes", "Always")
 
 def column(text: str, selector: str, sub: str, *options: str) -> Json:
     return {
-        "QuestionType": "Matrix", "Selector": selector, "SubSelector": sub, "QuestionText": text,
-        "Answers": listed(options), "AnswerOrder": [str(n) for n, _ in enumerate(options, start=1)],
-    }  # fmt: skip
+        "QuestionType": "Matrix",
+        "Selector": selector,
+        "SubSelector": sub,
+        "QuestionText": text,
+        "Answers": listed(options),
+        "AnswerOrder": [str(n) for n, _ in enumerate(options, start=1)],
+    }
 
 
 def side_by_side(qid: int) -> Json:
@@ -40,17 +44,26 @@ def side_by_side(qid: int) -> Json:
         "4": column("Why?", "TE", "Medium", "Why"),
     }
     return question(
-        qid, "SBS", "About pets.", "SBSMatrix", Choices=listed(["Cats", "Dogs"]), ChoiceOrder=["1", "2"],
-        NumberOfQuestions=4, AdditionalQuestions=columns,
-    )  # fmt: skip
+        qid,
+        "SBS",
+        "About pets.",
+        "SBSMatrix",
+        Choices=listed(["Cats", "Dogs"]),
+        ChoiceOrder=["1", "2"],
+        NumberOfQuestions=4,
+        AdditionalQuestions=columns,
+    )
 
 
 def test_every_column_of_a_side_by_side_question_is_read_as_its_own_matrix(tmp_path: Path) -> None:
     columns: Columns = {
-        "Q11#1_1": ("QID11#1_1", [1, 2, 3, 3]), "Q11#1_2": ("QID11#1_2", [3, "", 1, 1]),
-        "Q11#2_1_1": ("QID11#2_1_1", [1, "", "", 1]), "Q11#2_1_2": ("QID11#2_1_2", ["", 1, "", ""]),
-        "Q11#3_1_1": ("QID11#3_1_1", [4, 5, 0, 40]), "Q11#4_1_1": ("QID11#4_1_1", ["soft", "so", "why", "no"]),
-    }  # fmt: skip
+        "Q11#1_1": ("QID11#1_1", [1, 2, 3, 3]),
+        "Q11#1_2": ("QID11#1_2", [3, "", 1, 1]),
+        "Q11#2_1_1": ("QID11#2_1_1", [1, "", "", 1]),
+        "Q11#2_1_2": ("QID11#2_1_2", ["", 1, "", ""]),
+        "Q11#3_1_1": ("QID11#3_1_1", [4, 5, 0, 40]),
+        "Q11#4_1_1": ("QID11#4_1_1", ["soft", "so", "why", "no"]),
+    }
     files = two_arms(tmp_path, [side_by_side(11)], columns)
     found = seen(files)
     often = Scale("range", 1, 3, labels=tuple(enumerate(FREQUENCY, start=1)))
@@ -66,15 +79,21 @@ def test_every_column_of_a_side_by_side_question_is_read_as_its_own_matrix(tmp_p
 def test_a_drill_down_is_an_outcome_a_level(tmp_path: Path) -> None:
     cities = {"1": "Ohio", "2": "Utah", "3": "Columbus", "4": "Dayton", "5": "Provo"}
     asked = question(
-        11, "DD", "Where would you move?", "DL", Choices=listed(["State", "City"]), ChoiceOrder=[1, 2],
+        11,
+        "DD",
+        "Where would you move?",
+        "DL",
+        Choices=listed(["State", "City"]),
+        ChoiceOrder=[1, 2],
         Answers={key: {"Display": name} for key, name in cities.items()},
         AnswerMap={"1": None, "2": None, "3": "1", "4": "1", "5": "2"},
-    )  # fmt: skip
+    )
     columns: Columns = {"Q11_1": ("QID11_1", [1, 1, 2, 2]), "Q11_2": ("QID11_2", [3, 4, 5, ""])}
     found = seen(two_arms(tmp_path, [asked], columns))
     assert [each.scale.labels for each in found.outcomes] == [
-        ((1, "Ohio"), (2, "Utah")), ((1, "Columbus"), (2, "Dayton"), (3, "Provo")),
-    ]  # fmt: skip
+        ((1, "Ohio"), (2, "Utah")),
+        ((1, "Columbus"), (2, "Dayton"), (3, "Provo")),
+    ]
     assert [answers(found, n, c) for n in (0, 1) for c in (0, 1)] == [[1, 1], [2, 2], [1, 2], [3]]
 
 
@@ -112,10 +131,11 @@ def test_best_and_worst_make_every_statement_a_scale_from_worst_to_best(tmp_path
     )
     most, least = ends if spoken else (1, 2)
     columns: Columns = {
-        "Q11_1": ("QID11_1", [most, "", least, ""]), "Q11_2": ("QID11_2", [least, most, most, ""]),
+        "Q11_1": ("QID11_1", [most, "", least, ""]),
+        "Q11_2": ("QID11_2", [least, most, most, ""]),
         "Q11_3": ("QID11_3", ["", least, "", ""]),
         **({"Finished": ("finished", ["True"] * 4)} if spoken else {}),
-    }  # fmt: skip
+    }
     found = seen(two_arms(tmp_path, [asked], columns))
     labels = ((-1, "Least important"), (0, "neither"), (1, "Most important"))
     assert [each.scale for each in found.outcomes] == [Scale("range", -1, 1, labels=labels)] * 3
@@ -129,9 +149,15 @@ def test_best_and_worst_make_every_statement_a_scale_from_worst_to_best(tmp_path
 
 def test_a_profile_s_rows_have_answers_of_their_own(tmp_path: Path) -> None:
     asked = question(
-        11, "Matrix", "Pick", "Profile", SubSelector="SingleAnswer", Choices=listed(["Colour", "Size"]),
-        Answers={"1": listed(["Red", "Blue"]), "2": listed(["Small", "Large", "Huge"])}, AnswerOrder=[1, 2],
-    )  # fmt: skip
+        11,
+        "Matrix",
+        "Pick",
+        "Profile",
+        SubSelector="SingleAnswer",
+        Choices=listed(["Colour", "Size"]),
+        Answers={"1": listed(["Red", "Blue"]), "2": listed(["Small", "Large", "Huge"])},
+        AnswerOrder=[1, 2],
+    )
     columns: Columns = {"Q11_1": ("QID11_1", [1, 2, 2, 2]), "Q11_2": ("QID11_2", [3, 1, 2, 2])}
     labels = [dict(each.scale.labels) for each in seen(two_arms(tmp_path, [asked], columns)).outcomes]
     assert labels == [{1: "Red", 2: "Blue"}, {1: "Small", 2: "Large", 3: "Huge"}]
@@ -140,12 +166,15 @@ def test_a_profile_s_rows_have_answers_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "selector", "reason"),
     [
-        ("HeatMap", "Image", "clicks on a picture"), ("HotSpot", "LikeDislike", "clicks on a picture"),
-        ("FileUpload", "FileUpload", "a file that people sent"), ("Draw", "Signature", "a signature"),
-        ("HL", "Text", "words marked in a text"), ("Meta", "Browser", "the browser that people used"),
+        ("HeatMap", "Image", "clicks on a picture"),
+        ("HotSpot", "LikeDislike", "clicks on a picture"),
+        ("FileUpload", "FileUpload", "a file that people sent"),
+        ("Draw", "Signature", "a signature"),
+        ("HL", "Text", "words marked in a text"),
+        ("Meta", "Browser", "the browser that people used"),
         ("Captcha", "V2", "a test for robots"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_answer_on_a_scale_is_left_out_with_the_reason(
     kind: str, selector: str, reason: str, tmp_path: Path
 ) -> None:
@@ -160,9 +189,11 @@ def test_a_side_by_side_question_can_be_what_chance_draws(tmp_path: Path) -> Non
     drawn = block("Drawn", 1, 2, RandomizeQuestions="Advanced", Randomization=rule)
     asked = [told(1, "You see a cat."), side_by_side(2), choice(5, "Cats?", "Yes", "No")]
     columns: Columns = {
-        "Drawn_DO_Q1": ("Drawn_DO|QID1", [1, 1, "", ""]), "Drawn_DO_Q2": ("Drawn_DO|QID2", ["", "", 1, 1]),
-        "Q2#1_1": ("QID2#1_1", ["", "", 3, 1]), "Q5": ("QID5", [1, 2, 1, 2]),
-    }  # fmt: skip
+        "Drawn_DO_Q1": ("Drawn_DO|QID1", [1, 1, "", ""]),
+        "Drawn_DO_Q2": ("Drawn_DO|QID2", ["", "", 1, 1]),
+        "Q2#1_1": ("QID2#1_1", ["", "", 3, 1]),
+        "Q5": ("QID5", [1, 2, 1, 2]),
+    }
     files = Files(tmp_path, survey(asked, [drawn, block("Main", 5)], [step("Drawn"), step("Main")]), columns)
     found = seen(files)
     assert files.understood().mapping.conditions[0].text == "You see a cat."
@@ -181,9 +212,11 @@ def test_the_randomisers_that_could_be_the_experiment_are_told_and_one_is_chosen
     ]
     blocks = [block("Control", 1), block("Treated", 2), block("Long", 3), block("Short", 4), block("Main", 5)]
     columns: Columns = {
-        **SHOWN, "FL_5_DO_Long": ("FL_5_DO|Long", [1, "", 1, ""]), "FL_5_DO_Short": ("FL_5_DO|Short", ["", 1, "", 1]),
+        **SHOWN,
+        "FL_5_DO_Long": ("FL_5_DO|Long", [1, "", 1, ""]),
+        "FL_5_DO_Short": ("FL_5_DO|Short", ["", 1, "", 1]),
         "Q5": ("QID5", [1, 2, 1, 2]),
-    }  # fmt: skip
+    }
     flow = [randomiser("FL_2", step("Control"), step("Treated")), inner, step("Main")]
     files = Files(tmp_path, survey(asked, blocks, flow), columns)
     first = open_files([files.qsf, files.csv])

@@ -26,8 +26,15 @@ from tests.test_cli import as_json, command
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qualtrics"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the development data is not on this machine")
 
-AGREE = ("Strongly disagree", "Disagree", "Somewhat disagree", "Neither agree nor disagree", "Somewhat agree",
-         "Agree", "Strongly agree")  # fmt: skip
+AGREE = (
+    "Strongly disagree",
+    "Disagree",
+    "Somewhat disagree",
+    "Neither agree nor disagree",
+    "Somewhat agree",
+    "Agree",
+    "Strongly agree",
+)
 
 
 def ends(low: int, first: str, high: int, last: str) -> Scale:
@@ -138,8 +145,17 @@ def test_junk_fees(home: Path) -> None:
         "Clear.Disclose",
         "Fair",
     ]
-    after = ["Hidden.Cost", "Gov.Resp", "Firms.Rights", "Total.Part", "Regulation", "Support.Reg", "Impact.Reg",
-             "SES", "Price.Sensitivity"]  # fmt: skip
+    after = [
+        "Hidden.Cost",
+        "Gov.Resp",
+        "Firms.Rights",
+        "Total.Part",
+        "Regulation",
+        "Support.Reg",
+        "Impact.Reg",
+        "SES",
+        "Price.Sensitivity",
+    ]
     assert [outcome.column for outcome in mapping.outcomes] == [*(f"Hotel.{name}" for name in asked), *after]
     for outcome in mapping.outcomes:
         for fee in fees:

@@ -141,8 +141,10 @@ def test_every_trained_row_is_asked_with_its_true_answer_and_usable_texts_are_ke
         zip(rows["study_id"], rows["sample_id"], strict=True)
     )
     assert kept.groupby("fault")["raw"].unique().map(list).to_dict() == {
-        "": [""], "holds a code fence": ["```json"], "is not in the first person": ["People do so."],
-    }  # fmt: skip
+        "": [""],
+        "holds a code fence": ["```json"],
+        "is not in the first person": ["People do so."],
+    }
     usable = load_rationales(corpus, "written")
     assert set(usable["reasoning"]) == {GOOD} and len(usable) == (kept["fault"] == "").sum()
     manifest = read_json(_file("written", "json"))

@@ -87,9 +87,7 @@ def drawn_by_hand(reference: ReferenceScorer, text: str, uniform: Floats, kind: 
     return str(reference.tokenizer.decode(drawn, clean_up_tokenization_spaces=False))
 
 
-def by_hand(
-    path: Path, prompt: Prompt, options: tuple[str, ...], kind: Kind
-) -> tuple[Scored, list[str]]:  # fmt: skip
+def by_hand(path: Path, prompt: Prompt, options: tuple[str, ...], kind: Kind) -> tuple[Scored, list[str]]:
     """The mean of the unnormalised probabilities behind four rationales, and what was drawn."""
     reference = ReferenceScorer(path, ends=[SPECIAL[kind][1]])
     text = reference.render(messages(prompt, kind))
@@ -133,7 +131,7 @@ def test_a_rationale_that_never_ends_is_cut(tmp_path: Path) -> None:
 def test_neighbours_change_no_answer_and_a_batch_of_one_prompt_not_a_bit(made: Path) -> None:
     asked = [
         Question(Prompt("Say.", f"Agree? {'Not at all. ' * n}"), numbers(1, 4 + n), None) for n in range(5)
-    ] + [Question(Prompt("Count.", "How many?"), (), Scale("open_integer"))]  # fmt: skip
+    ] + [Question(Prompt("Count.", "How many?"), (), Scale("open_integer"))]
     together = answer_all(open_local(made, precision="fp32"), asked)
     alone = [answer_all(open_local(made, precision="fp32"), [each])[0] for each in asked]
     assert largest_difference(together[:5], alone[:5]) < TOLERANCE

@@ -88,9 +88,18 @@ def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: tu
     results = html[html.index("<h2>Distributions") : html.index("<h2>Limits")]
     assert not re.findall(r"<td[^>]*>\s*[−-]?\d", results)  # no bare figure in a cell of a result
     assert {key.split("/")[0] for key, _, _ in page.numbers} >= {
-        "n_people", "valid_mass", "share", "people_share", "mean", "effect", "people_effect_low", "w_observed",
-        "w_stated_half_sample", "w_observed_condition_blind", "n_w_observed",
-    }  # fmt: skip
+        "n_people",
+        "valid_mass",
+        "share",
+        "people_share",
+        "mean",
+        "effect",
+        "people_effect_low",
+        "w_observed",
+        "w_stated_half_sample",
+        "w_observed_condition_blind",
+        "n_w_observed",
+    }
 
 
 def test_the_numbers_are_the_runs_own(written: tuple[Run, Path]) -> None:
@@ -183,9 +192,14 @@ def test_the_page_says_what_it_is_worth_where_the_numbers_are(written: tuple[Run
         start = html.index(f"<h2>{section}</h2>")
         assert "Screening, not a replacement for people" in html[start : start + 800]
     for told in (
-        "Predicted effects carry no interval", "Seen in training", "arXiv:2509.05830", "GPL: R package mediation",
-        written[0].manifest["fingerprint"], written[0].spec.content_digest(), "simulate draft.yaml",
-    ):  # fmt: skip
+        "Predicted effects carry no interval",
+        "Seen in training",
+        "arXiv:2509.05830",
+        "GPL: R package mediation",
+        written[0].manifest["fingerprint"],
+        written[0].spec.content_digest(),
+        "simulate draft.yaml",
+    ):
         assert told in text
 
 

@@ -73,11 +73,13 @@ def test_the_script_agrees_where_answers_are_drawn_and_some_are_missing(
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("data/predicted_wide.csv p_1", "share/"), ("data/people_counts.csv n", "people_share/"),
-        ("data/people_differences.csv n", "people_effect"), ("data/predicted_long.csv probability", "disagree"),
+        ("data/predicted_wide.csv p_1", "share/"),
+        ("data/people_counts.csv n", "people_share/"),
+        ("data/people_differences.csv n", "people_effect"),
+        ("data/predicted_long.csv probability", "disagree"),
         ("numbers.csv number", "in numbers.csv"),
     ],
-)  # fmt: skip
+)
 def test_a_changed_cell_is_found(
     written: tuple[Run, Path], tmp_path: Path, place: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

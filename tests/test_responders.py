@@ -141,8 +141,11 @@ def test_a_model_folder_is_listed_with_its_card_and_opened_by_its_name(home: Pat
     (path / "card.json").write_text(json.dumps(card))
     listed = {model.name: model for model in list_models()}["mine"]
     assert (listed.title, listed.seen, listed.context_limit, listed.installed) == (
-        "My model", "Two studies.", 1024, True,
-    )  # fmt: skip
+        "My model",
+        "Two studies.",
+        1024,
+        True,
+    )
     assert listed.size_bytes > 10_000
     assert open_responder("mine").card.model == "org/base"
 

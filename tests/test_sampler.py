@@ -40,12 +40,14 @@ def flat(home: Path) -> Path:
 def read_by_hand(text: str, options: Sequence[str]) -> int:
     """The option that a continuation gives: digits to their end where a longer option goes on; -1 for none."""
     fitting = [
-        place for place, option in enumerate(options)
-        if text.startswith(option) and not (
+        place
+        for place, option in enumerate(options)
+        if text.startswith(option)
+        and not (
             any(other != option and other.startswith(option) for other in options)
             and text[len(option) : len(option) + 1].isdigit()
         )
-    ]  # fmt: skip
+    ]
     return max(fitting, key=lambda place: len(options[place]), default=-1)
 
 
@@ -59,9 +61,15 @@ def generated(path: Path, paper: bool) -> list[str]:
         for _ in range(N_DRAWS // 2000):
             rows = torch.from_numpy(np.tile(prompt.astype(np.int64), (2000, 1)))
             drawn = network.generate(
-                rows, attention_mask=torch.ones_like(rows), do_sample=True, max_new_tokens=4,
-                temperature=0.6 if paper else 1.0, top_p=0.9 if paper else 1.0, top_k=0, pad_token_id=0,
-            )  # fmt: skip
+                rows,
+                attention_mask=torch.ones_like(rows),
+                do_sample=True,
+                max_new_tokens=4,
+                temperature=0.6 if paper else 1.0,
+                top_p=0.9 if paper else 1.0,
+                top_k=0,
+                pad_token_id=0,
+            )
             texts += [model.chat.decode(row) for row in drawn[:, len(prompt) :].tolist()]
     return texts
 

@@ -88,11 +88,16 @@ def test_wording_is_read(wording: str, scale: Scale) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "How old are you?", "Only return Yes or No", "Only return 1 for Yes", "Only return",
-        "Only return an integer from 0 to 10 million", "Only return an integer on a 7-point scale",
+        "",
+        "How old are you?",
+        "Only return Yes or No",
+        "Only return 1 for Yes",
+        "Only return",
+        "Only return an integer from 0 to 10 million",
+        "Only return an integer on a 7-point scale",
         "Only return an integer from 1, meaning Low, to 7, meaning High",
     ],
-)  # fmt: skip
+)
 def test_text_without_a_scale_has_none(text: str) -> None:
     assert parse_scale(text) is None
 
@@ -169,9 +174,39 @@ def test_every_real_stimulus_has_a_scale_that_holds_its_responses() -> None:
 
 
 _PIECES = (
-    "a", "Yes", "'", '"', "‘", "’", "“", "”", "«", "»", ".", ",", ";", "(", ")", " 2 for ", " and 7 means ",
-    "nothing else", "Only return", " or ", "<b>", "$", "7", "שלום", "\u200f", "-", "=", ":", "?", "  ", "\n", "don't",
-)  # fmt: skip
+    "a",
+    "Yes",
+    "'",
+    '"',
+    "‘",
+    "’",
+    "“",
+    "”",
+    "«",
+    "»",
+    ".",
+    ",",
+    ";",
+    "(",
+    ")",
+    " 2 for ",
+    " and 7 means ",
+    "nothing else",
+    "Only return",
+    " or ",
+    "<b>",
+    "$",
+    "7",
+    "שלום",
+    "\u200f",
+    "-",
+    "=",
+    ":",
+    "?",
+    "  ",
+    "\n",
+    "don't",
+)
 _LABELS = st.lists(st.sampled_from(_PIECES), min_size=1, max_size=6).map("".join) | st.text(max_size=20)
 _NUMBERS = st.integers(-100, 100) | st.floats(-100, 100).map(lambda value: round(value, 3))
 
@@ -228,10 +263,17 @@ def test_hostile_texts_are_read_at_once(piece: str) -> None:
 
 
 ACCEPTED = (
-    range_of(1, 7), range_of(-3, 3, "Bad", "Good"), range_of(0, 1000), options("Yes", "No"),
-    Scale("open_integer"), Scale("multiple", 0, 1000, 100), Scale("range", 0, 1, 0.1),
-    options("Etc.", "N/A,", '"quoted"', "don't", "1 for 2", "<script>", "$x$", "שלום", "(a)", "a, or 2 for b"),
-)  # fmt: skip
+    range_of(1, 7),
+    range_of(-3, 3, "Bad", "Good"),
+    range_of(0, 1000),
+    options("Yes", "No"),
+    Scale("open_integer"),
+    Scale("multiple", 0, 1000, 100),
+    Scale("range", 0, 1, 0.1),
+    options(
+        "Etc.", "N/A,", '"quoted"', "don't", "1 for 2", "<script>", "$x$", "שלום", "(a)", "a, or 2 for b"
+    ),
+)
 
 
 @pytest.mark.parametrize("scale", ACCEPTED)

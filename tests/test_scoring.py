@@ -24,7 +24,7 @@ from socrates_core.scoring.tree import (
     Vocabulary,
     build_tree,
     read_distribution,
-)  # fmt: skip
+)
 
 PIECES = [*"0123456789", "10", "100", "-", ".", "a", "b", "ab", " a", "<end>", "<stop>", "x", "01"]
 DIGITS = [place for place, text in enumerate(PIECES) if text[0].isdigit()]
@@ -97,12 +97,16 @@ def test_a_tree_agrees_with_scoring_each_option_alone(options: list[str], seed: 
 @pytest.mark.parametrize(
     "options",
     [
-        [str(value) for value in range(1, 8)], [str(value) for value in range(11)],
-        [str(value) for value in range(101)], [str(value) for value in range(-12, 13)],
-        [str(value) for value in range(1001)], ["a", "ab", "b", "a a"], ["0", "0.1", "1", "1.2"],
+        [str(value) for value in range(1, 8)],
+        [str(value) for value in range(11)],
+        [str(value) for value in range(101)],
+        [str(value) for value in range(-12, 13)],
+        [str(value) for value in range(1001)],
+        ["a", "ab", "b", "a a"],
+        ["0", "0.1", "1", "1.2"],
     ],
     ids=["1-7", "0-10", "0-100", "negatives", "0-1000", "words", "decimals"],
-)  # fmt: skip
+)
 def test_every_kind_of_scale_agrees_with_brute_force(options: list[str]) -> None:
     tree = tree_of(options)
     found = read_distribution(tree, readings_of(tree, seed=7), VOCABULARY)

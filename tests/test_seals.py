@@ -70,10 +70,11 @@ def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
         with pytest.raises(UserError, match="'kakadu' are hidden since"):
             ask("kakadu")
     for refused in (
-        lambda: study_overview(corpus, "kakadu"), lambda: export_study(corpus, "kakadu", "csv", tmp_path / "a.csv"),
+        lambda: study_overview(corpus, "kakadu"),
+        lambda: export_study(corpus, "kakadu", "csv", tmp_path / "a.csv"),
         lambda: export_study(corpus, "kakadu", "sav", tmp_path / "a.sav"),
         lambda: export_corpus(corpus, "parquet", tmp_path / "a.parquet"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UserError, match="'kakadu' are hidden since"):
             refused()
     assert not any(tmp_path.glob("a.*"))
@@ -115,8 +116,9 @@ def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_tex
     )
     run = load_run(run_id)
     assert [cell.people.counts.tolist() for cell in run.cells if cell.people] == [
-        [0, 0, 0, 0, 0, 1, 1], [1, 1, 1, 0, 0, 0, 0],
-    ]  # fmt: skip
+        [0, 0, 0, 0, 0, 1, 1],
+        [1, 1, 1, 0, 0, 0, 0],
+    ]
     (effect,) = run.effects
     assert effect.people is not None and effect.people.difference == pytest.approx(2 - 6.5)
     told = sealing.describe(record, sealing.verify())
@@ -264,19 +266,24 @@ def remove(name: str) -> Callable[[Path, Run], None]:
     return lambda home, run: (home / "seals" / name).unlink()
 
 
-@pytest.mark.parametrize(("tamper", "at", "problem"), [
-    (change_table, 1, "manifest.json was changed after it was sealed"),
-    (lambda home, run: (run.spec.path / "people.parquet").unlink(), 1, "people.parquet is gone"),
-    (lambda home, run: shutil.rmtree(run.spec.path), 1, "spec.json is gone"),
-    (edit(1, honest=True, time="2020-01-01T00:00:00+00:00"), 1, "was changed after it was written"),
-    (edit(1, time="2020-01-01T00:00:00+00:00"), 2, "does not follow the one before"),
-    (edit(3, time="2020-01-01T00:00:00+00:00"), 3, "does not follow the one before"),
-    (edit(3, time="2999-01-01T00:00:00+00:00"), 3, "is not the one that head.json names"),
-    (edit(2, honest=True, number=7), 2, "was changed after it was written"),
-    (lambda home, run: (home / "seals/000002.json").write_text("{"), 2, "cannot be read"),
-    (remove("000001.json"), 1, "was removed"), (remove("000002.json"), 2, "was removed"),
-    (remove("000003.json"), 3, "was removed"), (remove("head.json"), 1, "head.json"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tamper", "at", "problem"),
+    [
+        (change_table, 1, "manifest.json was changed after it was sealed"),
+        (lambda home, run: (run.spec.path / "people.parquet").unlink(), 1, "people.parquet is gone"),
+        (lambda home, run: shutil.rmtree(run.spec.path), 1, "spec.json is gone"),
+        (edit(1, honest=True, time="2020-01-01T00:00:00+00:00"), 1, "was changed after it was written"),
+        (edit(1, time="2020-01-01T00:00:00+00:00"), 2, "does not follow the one before"),
+        (edit(3, time="2020-01-01T00:00:00+00:00"), 3, "does not follow the one before"),
+        (edit(3, time="2999-01-01T00:00:00+00:00"), 3, "is not the one that head.json names"),
+        (edit(2, honest=True, number=7), 2, "was changed after it was written"),
+        (lambda home, run: (home / "seals/000002.json").write_text("{"), 2, "cannot be read"),
+        (remove("000001.json"), 1, "was removed"),
+        (remove("000002.json"), 2, "was removed"),
+        (remove("000003.json"), 3, "was removed"),
+        (remove("head.json"), 1, "head.json"),
+    ],
+)
 def test_whatever_is_changed_after_sealing_shows(
     starter_home: Path, tamper: Callable[[Path, Run], None], at: int, problem: str
 ) -> None:

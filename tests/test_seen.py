@@ -26,8 +26,13 @@ from tests.test_splits import USUAL, made_up
 VIGNETTE = "The city council plans to close the old harbour road to cars from spring on, for one year."
 
 TRAINING: dict[str, Any] = {
-    "corpus": "a", "corpus_digest": "", "split": "s", "split_digest": "", "kind": "studies", "studies": {},
-}  # fmt: skip
+    "corpus": "a",
+    "corpus_digest": "",
+    "split": "s",
+    "split_digest": "",
+    "kind": "studies",
+    "studies": {},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -128,8 +133,11 @@ def test_the_highest_of_several_trainings_counts_and_an_adapter_has_its_bases(ho
     training = training_of(corpus, split, split_rows(corpus, split, "train"))
     base = card(home / "models" / "base", Seen(note="Base.", trainings=(training,)).as_dict())
     (base / "config.json").write_text("{}")
-    card(home / "adapters" / "mine", {"note": "One more.", "studies": list(split.held_out)},
-         base_model_name_or_path=str(base))  # fmt: skip
+    card(
+        home / "adapters" / "mine",
+        {"note": "One more.", "studies": list(split.held_out)},
+        base_model_name_or_path=str(base),
+    )
     cells = pd.DataFrame({"study_id": ["s0", "s1", "s2", "s3"]})
     assert set(statuses(seen_of("mine"), corpus, cells)["status"]) == {"seen"}
     told = statuses(seen_of("base"), corpus, cells)["status"]
@@ -153,11 +161,16 @@ def test_a_corpus_written_anew_is_not_taken_for_the_one_trained_on() -> None:
     assert status(seen, anew, "s4").status == "unknown"
 
 
-@pytest.mark.parametrize("saw", [
-    "nothing", {"study": []}, {"trainings": [{"corpus": "a"}]},
-    {"trainings": [{**TRAINING, "kind": "rows"}]},
-    {"trainings": [{**TRAINING, "studies": {"x": {"tasks": ["first"]}}}]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "saw",
+    [
+        "nothing",
+        {"study": []},
+        {"trainings": [{"corpus": "a"}]},
+        {"trainings": [{**TRAINING, "kind": "rows"}]},
+        {"trainings": [{**TRAINING, "studies": {"x": {"tasks": ["first"]}}}]},
+    ],
+)
 def test_a_card_in_another_format_is_refused_in_a_sentence(home: Path, saw: Any) -> None:
     card(home / "models" / "mine", saw)
     with pytest.raises(UserError, match=r"card.json' does not say what the model was trained on"):
@@ -171,8 +184,19 @@ def test_a_card_is_read_back_as_it_was_written() -> None:
 
 def vignettes(tmp_path: Path) -> Corpus:
     """Two studies in the official columns: "aaaaa" with the vignette, "bbbbb" about something else."""
-    rows = study("aaaaa", [(who, who % 2, 0, asked("Do you support the plan of the council?",
-                 read=[VIGNETTE, "No news."][who % 2]), 4) for who in range(6)])  # fmt: skip
+    rows = study(
+        "aaaaa",
+        [
+            (
+                who,
+                who % 2,
+                0,
+                asked("Do you support the plan of the council?", read=[VIGNETTE, "No news."][who % 2]),
+                4,
+            )
+            for who in range(6)
+        ],
+    )
     write_rows(tmp_path / "set/train.parquet", [*rows, *plain("bbbbb")])
     (tmp_path / "set/metadata").mkdir()
     mapping = {"seen": ["aaaaa"], "unseen": ["bbbbb"]}

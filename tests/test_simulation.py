@@ -240,8 +240,10 @@ def test_the_draft_in_a_report_reproduces_the_run(home: Path, tmp_path: Path) ->
     path = str(write_report(run, tmp_path / "out") / "draft.yaml")
     again = subprocess.run(
         [sys.executable, *(path if part == "draft.yaml" else part for part in run.command[1:]), "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert again.returncode == 0, again.stderr
     repeated = load_run(json.loads(again.stdout)["run_id"])
     assert repeated.people.drop(columns="cached").equals(run.people.drop(columns="cached"))

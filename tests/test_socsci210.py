@@ -63,10 +63,14 @@ def test_a_row_that_is_there_twice_is_refused_and_nothing_is_written(tmp_path: P
 
 
 def test_texts_are_split_and_every_text_has_its_own_scale(tmp_path: Path) -> None:
-    rows = study("aaaaa", [
-        (0, 0, 0, asked("How often?", read="A."), 7), (1, 1, 0, asked("How often?", FIVE, read="B."), 5),
-        (2, 1, 0, asked("How often?", FIVE, read="B."), 6),
-    ])  # fmt: skip
+    rows = study(
+        "aaaaa",
+        [
+            (0, 0, 0, asked("How often?", read="A."), 7),
+            (1, 1, 0, asked("How often?", FIVE, read="B."), 5),
+            (2, 1, 0, asked("How often?", FIVE, read="B."), 6),
+        ],
+    )
     corpus = imported(tmp_path, rows)
     first, second = corpus.stimuli("aaaaa")
     assert (first.condition_text, first.question, first.scale.high) == ("A.", "How often?", 7)
@@ -285,10 +289,14 @@ def test_the_real_sample_comes_in_whole(tmp_path: Path) -> None:
 @real
 @pytest.mark.parametrize(
     ("name", "design", "n"),
-    [("king2004_efficacy_vignettes", "within", 3124), ("patriot_act_frames", "between", 2059),
-     ("broockman_kalla2016", "between", 1614), ("pakistan_endorsement", "mixed", 20848),
-     ("race1991_list", "between", 1795)],
-)  # fmt: skip
+    [
+        ("king2004_efficacy_vignettes", "within", 3124),
+        ("patriot_act_frames", "between", 2059),
+        ("broockman_kalla2016", "between", 1614),
+        ("pakistan_endorsement", "mixed", 20848),
+        ("race1991_list", "between", 1795),
+    ],
+)
 def test_real_experiments_in_these_columns_come_in(name: str, design: str, n: int) -> None:
     told = run_import(Request(str(DATA / "studies" / f"{name}.parquet")), Quiet())
     record = open_corpus(name).study(name)

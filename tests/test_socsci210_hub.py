@@ -123,9 +123,12 @@ def server(tmp_path: Path, home: Path) -> Iterator[HubServer]:
 def start_import(server: HubServer, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "socrates_core", "import", "socsci210", "--json", *options],
-        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, "HF_ENDPOINT": server.address, "HF_HUB_DISABLE_TELEMETRY": "1"},
-    )  # fmt: skip
+    )
 
 
 def run_to_end(server: HubServer, *options: str) -> tuple[int, str, str]:
@@ -139,8 +142,11 @@ def test_every_shard_is_fetched_once_verified_and_not_kept(server: HubServer, ho
     assert code == 0, err
     assert (json.loads(out)["corpus"], json.loads(out)["responses"]) == ("socsci210", 18)
     assert sorted(server.fetched) == [
-        "data/train-0.parquet", "data/train-1.parquet", "data/train-2.parquet", "metadata/participant_mapping.json",
-    ]  # fmt: skip
+        "data/train-0.parquet",
+        "data/train-1.parquet",
+        "data/train-2.parquet",
+        "metadata/participant_mapping.json",
+    ]
     corpus = open_corpus("socsci210")
     assert corpus.study("ccccc").source.startswith("SocSci210")
     assert json.loads((corpus.path / "metadata/participant_mapping.json").read_text())["seen"] == ["aaaaa"]

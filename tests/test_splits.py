@@ -44,32 +44,60 @@ def made_up(shape: Shape, texts: list[str] | None = None) -> Corpus:
     }
     for index, (n_conditions, n_outcomes, n_people, within) in enumerate(shape):
         study = {"study_id": f"s{index}"}
-        frames["studies"].append({
-            **study, "title": "t", "topic": "a", "source": "", "url": "", "licence": "", "wording": "rebuilt",
-            "design": "within" if within else "between", "reference_condition": None, "notes": [],
-        })  # fmt: skip
+        frames["studies"].append(
+            {
+                **study,
+                "title": "t",
+                "topic": "a",
+                "source": "",
+                "url": "",
+                "licence": "",
+                "wording": "rebuilt",
+                "design": "within" if within else "between",
+                "reference_condition": None,
+                "notes": [],
+            }
+        )
         for number in range(n_conditions * n_outcomes):
             condition, outcome = divmod(number, n_outcomes)
             dealt = texts[len(frames["stimuli"]) % len(texts)] if texts else f"{index} {condition} {outcome}"
-            frames["stimuli"].append({
-                **study, "stimulus_id": number, "condition_num": condition, "task_num": outcome,
-                "stimulus": f"{dealt} {TAIL}", "condition_name": "c", "outcome_name": "o", "condition_text": "",
-                "question": dealt, "scale": scale_text(Scale("range", 1, 5)),
-            })  # fmt: skip
+            frames["stimuli"].append(
+                {
+                    **study,
+                    "stimulus_id": number,
+                    "condition_num": condition,
+                    "task_num": outcome,
+                    "stimulus": f"{dealt} {TAIL}",
+                    "condition_name": "c",
+                    "outcome_name": "o",
+                    "condition_text": "",
+                    "question": dealt,
+                    "scale": scale_text(Scale("range", 1, 5)),
+                }
+            )
         for person in range(n_people):
             frames["participants"].append({**study, "participant": person, **dict.fromkeys(DEMOGRAPHICS)})
             for condition in range(n_conditions) if within else [person % n_conditions]:
                 for outcome in range(n_outcomes):
                     stimulus = condition * n_outcomes + outcome
-                    frames["responses"].append({
-                        **study, "sample_id": len(frames["responses"]), "participant": person,
-                        "stimulus_id": stimulus, "response": 1.0 + person % 5,
-                    })  # fmt: skip
+                    frames["responses"].append(
+                        {
+                            **study,
+                            "sample_id": len(frames["responses"]),
+                            "participant": person,
+                            "stimulus_id": stimulus,
+                            "response": 1.0 + person % 5,
+                        }
+                    )
     written = write_corpus(
-        "made", title="Made up", source="made up", studies=pd.DataFrame(frames["studies"]),
-        stimuli=pd.DataFrame(frames["stimuli"]), responses=pd.DataFrame(frames["responses"]),
+        "made",
+        title="Made up",
+        source="made up",
+        studies=pd.DataFrame(frames["studies"]),
+        stimuli=pd.DataFrame(frames["stimuli"]),
+        responses=pd.DataFrame(frames["responses"]),
         participants=pd.DataFrame(frames["participants"]).astype(object),
-    )  # fmt: skip
+    )
     return open_corpus(written.name)
 
 
@@ -87,9 +115,11 @@ def keys(frame: pd.DataFrame, *columns: str) -> set[tuple[Any, ...]]:
 
 
 UNITS = {
-    "studies": ("study_id",), "conditions": ("study_id", "condition_num"), "outcomes": ("study_id", "task_num"),
+    "studies": ("study_id",),
+    "conditions": ("study_id", "condition_num"),
+    "outcomes": ("study_id", "task_num"),
     "participants": ("study_id", "participant"),
-}  # fmt: skip
+}
 
 
 SHAPES = st.lists(
@@ -185,11 +215,13 @@ def test_a_split_of_a_corpus_that_was_written_anew_is_refused() -> None:
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        ({"kind": "rows"}, "no kind of split 'rows'"), ({"share": 1.5}, "between 0 and 1"),
-        ({"name": "../a"}, "cannot name"), ({"studies": ["s9"]}, "no study 's9'"),
+        ({"kind": "rows"}, "no kind of split 'rows'"),
+        ({"share": 1.5}, "between 0 and 1"),
+        ({"name": "../a"}, "cannot name"),
+        ({"studies": ["s9"]}, "no study 's9'"),
         ({"studies": ["s0"]}, "enough studies of its own"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_split_is_a_sentence(told: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         make_split(made_up(USUAL), **{"kind": "studies", "name": "one", **told})
@@ -224,8 +256,14 @@ def test_the_likeness_is_the_cosine_of_five_characters_in_a_row() -> None:
 
 def test_texts_that_differ_in_the_instruction_alone_are_alike() -> None:
     corpus = made_up([(1, 1, 4, False)] * 4, ["How worried are you?", "Who won the first prize?"])
-    split = Split(**{**vars(make_split(corpus, "participants", name="one")), "kind": "studies",
-                     "held_out": {"s0": (0,)}, "apart": False})  # fmt: skip
+    split = Split(
+        **{
+            **vars(make_split(corpus, "participants", name="one")),
+            "kind": "studies",
+            "held_out": {"s0": (0,)},
+            "apart": False,
+        }
+    )
     assert near_duplicates(corpus, split)["likeness"].tolist() == pytest.approx([1.0])
     assert check_split(corpus, split).n_shared_texts == 1  # told, where others made the split
     with pytest.raises(UserError, match="leaves nothing to evaluate"):

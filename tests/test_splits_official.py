@@ -54,11 +54,14 @@ def test_a_published_mapping_may_name_studies_and_rows_that_the_corpus_lacks(
     ("sides_of", "sentence"),
     [
         ({"train": [0, 2], "eval": [0]}, "rows of one condition of 's0' on both sides"),
-        ({"train": ["0"], "eval": [1]}, "sample_id '0'"), ({"train": [0.5], "eval": [1]}, "sample_id 0.5"),
-        ({"train": [None], "eval": [1]}, "sample_id None"), ({"train": 3, "eval": []}, "as SocSci210 has it"),
-        ({"train": [0]}, "as SocSci210 has it"), ({"train": [900_001], "eval": [900_002]}, "nothing of what"),
+        ({"train": ["0"], "eval": [1]}, "sample_id '0'"),
+        ({"train": [0.5], "eval": [1]}, "sample_id 0.5"),
+        ({"train": [None], "eval": [1]}, "sample_id None"),
+        ({"train": 3, "eval": []}, "as SocSci210 has it"),
+        ({"train": [0]}, "as SocSci210 has it"),
+        ({"train": [900_001], "eval": [900_002]}, "nothing of what"),
     ],
-)  # fmt: skip
+)
 def test_a_published_mapping_with_a_fault_is_refused_in_a_sentence(
     tmp_path: Path, sides_of: dict[str, Any], sentence: str
 ) -> None:

@@ -16,9 +16,20 @@ from socrates_core.records import Effect, Floats
 from socrates_core.scales import check_scale, parse_scale, render_instruction
 
 STUDY_IDS = [
-    "abortion", "apple", "disclosure", "framing", "garcia", "healthcare", "jobs", "kakadu", "natural_park",
-    "opportunity", "sportscards", "talor", "weather",
-]  # fmt: skip
+    "abortion",
+    "apple",
+    "disclosure",
+    "framing",
+    "garcia",
+    "healthcare",
+    "jobs",
+    "kakadu",
+    "natural_park",
+    "opportunity",
+    "sportscards",
+    "talor",
+    "weather",
+]
 
 
 def silent(message: str, share: float) -> None:
@@ -55,11 +66,21 @@ def between(corpus: Corpus, study_id: str, task_num: int, treated: int, referenc
 @pytest.mark.parametrize(
     ("study_id", "n"),
     [
-        ("framing", 265), ("kakadu", 1827), ("apple", 660), ("talor", 123), ("garcia", 129),
-        ("healthcare", 1503), ("opportunity", 150), ("disclosure", 219), ("weather", 345),
-        ("natural_park", 312), ("sportscards", 148), ("abortion", 1563), ("jobs", 899),
+        ("framing", 265),
+        ("kakadu", 1827),
+        ("apple", 660),
+        ("talor", 123),
+        ("garcia", 129),
+        ("healthcare", 1503),
+        ("opportunity", 150),
+        ("disclosure", 219),
+        ("weather", 345),
+        ("natural_park", 312),
+        ("sportscards", 148),
+        ("abortion", 1563),
+        ("jobs", 899),
     ],
-)  # fmt: skip
+)
 def test_every_study_has_its_people(corpus: Corpus, study_id: str, n: int) -> None:
     assert corpus.study(study_id).n_participants == n
     assert len(corpus.participants([study_id])) == n
@@ -68,11 +89,21 @@ def test_every_study_has_its_people(corpus: Corpus, study_id: str, n: int) -> No
 @pytest.mark.parametrize(
     ("study_id", "n_conditions", "n_outcomes"),
     [
-        ("framing", 4, 5), ("kakadu", 2, 1), ("apple", 9, 2), ("talor", 2, 3), ("garcia", 3, 3),
-        ("healthcare", 2, 1), ("opportunity", 2, 1), ("disclosure", 3, 1), ("weather", 4, 1),
-        ("natural_park", 4, 1), ("sportscards", 2, 1), ("abortion", 7, 1), ("jobs", 2, 3),
+        ("framing", 4, 5),
+        ("kakadu", 2, 1),
+        ("apple", 9, 2),
+        ("talor", 2, 3),
+        ("garcia", 3, 3),
+        ("healthcare", 2, 1),
+        ("opportunity", 2, 1),
+        ("disclosure", 3, 1),
+        ("weather", 4, 1),
+        ("natural_park", 4, 1),
+        ("sportscards", 2, 1),
+        ("abortion", 7, 1),
+        ("jobs", 2, 3),
     ],
-)  # fmt: skip
+)
 def test_every_study_has_its_cells(corpus: Corpus, study_id: str, n_conditions: int, n_outcomes: int) -> None:
     study = corpus.study(study_id)
     assert (study.n_conditions, study.n_outcomes) == (n_conditions, n_outcomes)
@@ -241,8 +272,12 @@ def test_demographics_use_the_common_words_where_they_fit(corpus: Corpus) -> Non
     assert set(people["gender"].dropna()) == {"Female", "Male"}
     assert people["age"].dropna().between(10, 89).all()
     assert set(people["marital_status"].dropna()) == {
-        "Married", "Never married", "Divorced", "Separated", "Widowed",
-    }  # fmt: skip
+        "Married",
+        "Never married",
+        "Divorced",
+        "Separated",
+        "Widowed",
+    }
     assert {"Lean Democrat", "Strong Republican"} <= set(people["party_id"].dropna())
     assert {"White", "Black", "Hispanic"} <= set(people["ethnicity"].dropna())
 

@@ -18,8 +18,11 @@ from tests.reference_scorer import ReferenceScorer
 
 pytestmark = pytest.mark.model
 PERSON: dict[str, str | int] = {
-    "age": 34, "gender": "Female", "education": "High school graduate", "household_size": 4,
-}  # fmt: skip
+    "age": 34,
+    "gender": "Female",
+    "education": "High school graduate",
+    "household_size": 4,
+}
 
 
 def ask(text: str, *options: str) -> Question:

@@ -47,16 +47,21 @@ from training.validation import prepare
 __all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 SAME_ROWS: dict[str, Any] = {  # in every step
-    "per_study": 3, "epochs": 4.0, "max_steps": 4, "batch_size": 9, "learning_rate": 0.02,
-}  # fmt: skip
+    "per_study": 3,
+    "epochs": 4.0,
+    "max_steps": 4,
+    "batch_size": 9,
+    "learning_rate": 0.02,
+}
 
 
 def untouched(run: Run, path: Path) -> bool:
     """Whether every weight of the base model in `path` is in the trained model bit for bit."""
     held = {
         name.removeprefix("base_model.model.").replace(".base_layer", ""): each
-        for name, each in run._trainee.model.named_parameters() if "lora_" not in name
-    }  # fmt: skip
+        for name, each in run._trainee.model.named_parameters()
+        if "lora_" not in name
+    }
     stored = load_file(path / "model.safetensors")
     return set(held) == set(stored) and all(torch.equal(held[name], each) for name, each in stored.items())
 
@@ -251,9 +256,19 @@ def test_the_starter_model_learns_by_every_method(
     monkeypatch.setattr("socrates_core.responders.local.reasoned.N_TOKENS", 8)  # of a rationale: quick
     (finetuning_home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     spec = spec_of(
-        base="starter", method=method, precision="auto", rank=16, alpha=32.0, learning_rate=5e-4, beta=1.0,
-        studies=("aaaaa",), per_study=1, batch_size=1, epochs=3.0, max_steps=3,
-    )  # fmt: skip
+        base="starter",
+        method=method,
+        precision="auto",
+        rank=16,
+        alpha=32.0,
+        learning_rate=5e-4,
+        beta=1.0,
+        studies=("aaaaa",),
+        per_study=1,
+        batch_size=1,
+        epochs=3.0,
+        max_steps=3,
+    )
     run = Run(freeze(spec), LOSSES[method], Accelerator())
     assert run.train()
     told = losses("tuned")

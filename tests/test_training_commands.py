@@ -87,16 +87,20 @@ def test_a_finetune_tells_its_base_best_and_last_validation(
     told = printed(capsys)
     stages = {name: told[f"{name}_validation"] for name in ("base", "best", "last")}
     assert {name: (each["step"], each["w_stated"]) for name, each in stages.items()} == {
-        "base": (0, 0.27), "best": (10, 0.1), "last": (15, 0.15),
-    }  # fmt: skip
+        "base": (0, 0.27),
+        "best": (10, 0.1),
+        "last": (15, 0.15),
+    }
     assert stages["base"]["effect_r"] is None  # NaN is null
     assert (told["step"], told["n_steps"], told["state"], told["model"]) == (15, 15, "done", None)
     commands.training(training_id)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["tuned: done.", "15 of 15 steps"]
     assert [line.split()[:3] for line in lines[3:]] == [
-        ["base", "0", "0.27"], ["best", "10", "0.1"], ["last", "15", "0.15"],
-    ]  # fmt: skip
+        ["base", "0", "0.27"],
+        ["best", "10", "0.1"],
+        ["last", "15", "0.15"],
+    ]
 
 
 def test_a_base_that_no_step_beats_is_not_called_the_best(

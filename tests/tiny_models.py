@@ -35,10 +35,13 @@ GEMMA = (
 SPECIAL: dict[Kind, tuple[str, str, list[str], str]] = {  # begin of text, end of turn, others, template
     "single-digit": ("<|im_start|>", "<|im_end|>", ["<|endoftext|>"], CHATML),
     "three-digit": (
-        "<|begin_of_text|>", "<|eot_id|>", ["<|start_header_id|>", "<|end_header_id|>"], LLAMA3,
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+        ["<|start_header_id|>", "<|end_header_id|>"],
+        LLAMA3,
     ),
     "sentencepiece": ("<bos>", "<end_of_turn>", ["<start_of_turn>", "<eos>"], GEMMA),
-}  # fmt: skip
+}
 LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -88,11 +91,19 @@ def make_tiny_model(path: Path, kind: Kind, model_type: str = "llama", **config:
     tokenizer.save_pretrained(path)
     torch.manual_seed(20250905)
     settings = {
-        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 1024,
-        "initializer_range": 0.4, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id,
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 1024,
+        "initializer_range": 0.4,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
         "pad_token_id": tokenizer.eos_token_id,
-    }  # fmt: skip
+    }
     made = transformers.AutoConfig.for_model(model_type, **(settings | config))
     AutoModelForCausalLM.from_config(made, dtype=torch.float32).save_pretrained(path)
     return path
@@ -117,22 +128,31 @@ def make_tokenizer(kind: Kind) -> Any:
     else:
         alphabet = [*"▁0123456789.,:?'\n-", *"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]
         tokenizer.normalizer = normalizers.Replace(" ", "▁")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-            pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Split("▁", "merged_with_next"),
-        ])  # fmt: skip
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Digits(individual_digits=True),
+                pre_tokenizers.Split("▁", "merged_with_next"),
+            ]
+        )
         tokenizer.decoder = decoders.Sequence(
             [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
         )
     special = [begin, end, *others]
     fallback = [f"<0x{byte:02X}>" for byte in range(256)] if kind == "sentencepiece" else []
     trainer = BpeTrainer(
-        vocab_size=2000, min_frequency=2, initial_alphabet=alphabet, special_tokens=[*special, *fallback],
+        vocab_size=2000,
+        min_frequency=2,
+        initial_alphabet=alphabet,
+        special_tokens=[*special, *fallback],
         show_progress=False,
-    )  # fmt: skip
+    )
     numbers = [str(number) for number in range(1000)]
     tokenizer.train_from_iterator([" ".join(WORDS)] * 3 + numbers * 3, trainer)
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in special])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=begin, eos_token=end, chat_template=template,
+        tokenizer_object=tokenizer,
+        bos_token=begin,
+        eos_token=end,
+        chat_template=template,
         model_max_length=1024,
-    )  # fmt: skip
+    )

@@ -83,9 +83,14 @@ def node_shares(tree: AnswerTree, shares: Floats) -> Floats:
 
 def shares_of(batch: Batch) -> torch.Tensor:
     """The weighted share [S] of the answers that pass each step of the batch, in the order of `steps_of`."""
-    return torch.from_numpy(np.concatenate([
-        node_shares(tree, each.shares) * each.weight for tree, each in zip(batch.trees, batch.examples, strict=True)
-    ])).float()  # fmt: skip
+    return torch.from_numpy(
+        np.concatenate(
+            [
+                node_shares(tree, each.shares) * each.weight
+                for tree, each in zip(batch.trees, batch.examples, strict=True)
+            ]
+        )
+    ).float()
 
 
 def answer_sums(network: Network, batch: Batch, steps: torch.Tensor) -> list[torch.Tensor]:

@@ -47,8 +47,9 @@ def save_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimiz
     names = list(trainee.parameters)
     moments = {
         f"{names[place]}/{key}": value.cpu().contiguous()
-        for place, own in optimizer.state_dict()["state"].items() for key, value in own.items()
-    }  # fmt: skip
+        for place, own in optimizer.state_dict()["state"].items()
+        for key, value in own.items()
+    }
     save_file(moments, aside / FILES[1])
     write_json(aside / "state.json", asdict(state))
     _replace(aside, whole)

@@ -58,10 +58,12 @@ def finetune(method: Method, loss: Loss) -> None:
     """Runs the finetune that the command line names, up to its published model; ends the process."""
     training_id = ""
     try:
-        accelerator = Accelerator(kwargs_handlers=[
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-            InitProcessGroupKwargs(timeout=WAITING),  # for the main process, which validates alone
-        ])  # fmt: skip
+        accelerator = Accelerator(
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(broadcast_buffers=False),
+                InitProcessGroupKwargs(timeout=WAITING),  # for the main process, which validates alone
+            ]
+        )
         if not accelerator.is_main_process:
             told: list[str] = [""]
             training_id = broadcast_object_list(told)[0]
@@ -150,10 +152,14 @@ class Run:
             checkpoint.drop_others(self._path, self._state)
             n_trained = sum(each.numel() for each in self._trainee.parameters.values())
             plan = {
-                "n_examples": len(self._examples), "n_steps": self._n_steps, "n_trained": n_trained,
-                "precision": self._trainee.network.precision, "processor": processor(),
-                "n_processes": accelerator.num_processes, "rationales": origin,
-            }  # fmt: skip
+                "n_examples": len(self._examples),
+                "n_steps": self._n_steps,
+                "n_trained": n_trained,
+                "precision": self._trainee.network.precision,
+                "processor": processor(),
+                "n_processes": accelerator.num_processes,
+                "rationales": origin,
+            }
             write_json(self._path / "plan.json", plan)
             self._say(
                 f"{len(self._examples):,} examples, {self._n_steps} steps, {n_trained:,} numbers to train"
@@ -225,10 +231,15 @@ class Run:
         self._optimizer.zero_grad(set_to_none=True)
         seconds, n_tokens = time.monotonic() - begun, sum(each.n_tokens for each in examples)
         return history.Step(
-            step=step, loss=total, learning_rate=rate, gradient_norm=norm, n_tokens=n_tokens,
-            tokens_per_second=round(n_tokens / seconds, 1), memory_mb=round(memory_mb(), 1),
+            step=step,
+            loss=total,
+            learning_rate=rate,
+            gradient_norm=norm,
+            n_tokens=n_tokens,
+            tokens_per_second=round(n_tokens / seconds, 1),
+            memory_mb=round(memory_mb(), 1),
             seconds=round(time.monotonic() - self._begun, 3),
-        )  # fmt: skip
+        )
 
     def _validate(self, step: int) -> history.Validation | None:
         """Measures the model after `step` steps; None without validation rows, or in a helping process."""

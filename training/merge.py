@@ -81,10 +81,14 @@ def _card(source: ModelFolder, name: str, output: str) -> dict[str, Any]:
     before = ModelFolder(source.base).card
     kept = {key: before[key] for key in ("licence",) if key in before} | source.card
     return {
-        **kept, "title": f"{source.card.get('title') or name}, merged", "base": name, "template": source.template,
-        "saw": seen_of(name).as_dict(), "lineage": [*lineage(name), output],
+        **kept,
+        "title": f"{source.card.get('title') or name}, merged",
+        "base": name,
+        "template": source.template,
+        "saw": seen_of(name).as_dict(),
+        "lineage": [*lineage(name), output],
         "merged": {"adapter": name, "revision": revision(source)},
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -99,9 +99,12 @@ def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
     model.requires_grad_(False)
     if folder.adapter is None:
         config = LoraConfig(
-            r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout,
-            target_modules="all-linear", task_type="CAUSAL_LM",
-        )  # fmt: skip
+            r=spec.rank,
+            lora_alpha=spec.alpha,
+            lora_dropout=spec.dropout,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
         tuned: Any = get_peft_model(model, config)
         tuned.peft_config["default"].base_model_name_or_path = spec.base
         return tuned

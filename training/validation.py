@@ -66,18 +66,27 @@ def validate(
     said = [each.probabilities if each.valid_mass > 0 else None for each in answers]
     model, uniform = (
         cell_distances(corpus, examination.rows, each, examination.chosen.kept_back)
-        .groupby("study_id")[["w_stated", "w_observed"]].mean().mean()
+        .groupby("study_id")[["w_stated", "w_observed"]]
+        .mean()
+        .mean()
         for each in (said, flat)
-    )  # fmt: skip
+    )
     accuracies = cell_accuracies(table, examination.chosen.kept_back)
     accurate = accuracies.groupby("study_id")["accuracy"].mean().mean()
     return Validation(
-        step=step, w_stated=float(model["w_stated"]), w_observed=float(model["w_observed"]),
-        w_uniform=float(uniform["w_stated"]), accuracy=100 * float(accurate), log_score=value["log_score"],
+        step=step,
+        w_stated=float(model["w_stated"]),
+        w_observed=float(model["w_observed"]),
+        w_uniform=float(uniform["w_stated"]),
+        accuracy=100 * float(accurate),
+        log_score=value["log_score"],
         effect_r=float(np.corrcoef(effects["human"], effects["predicted"])[0, 1]) if enough else math.nan,
-        valid_mass=float(table["valid_mass"].mean()), n_rows=len(table), n_cells=len(cells),
-        n_studies=examination.rows["study_id"].nunique(), seconds=round(time.monotonic() - begun, 3),
-    )  # fmt: skip
+        valid_mass=float(table["valid_mass"].mean()),
+        n_rows=len(table),
+        n_cells=len(cells),
+        n_studies=examination.rows["study_id"].nunique(),
+        seconds=round(time.monotonic() - begun, 3),
+    )
 
 
 def _ask(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:

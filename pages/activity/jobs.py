@@ -17,10 +17,14 @@ from socrates_core.simulation.cache import open_cache
 def row(job: Job) -> dict[str, object]:
     progress = read_progress(job)
     return {
-        "number": job.number, "title": visible(job.title), "kind": job.kind, "state": job.state,
+        "number": job.number,
+        "title": visible(job.title),
+        "kind": job.kind,
+        "state": job.state,
         "share": progress.done / progress.total if progress and progress.total else None,
-        "created": job.created, "message": visible(job.message),
-    }  # fmt: skip
+        "created": job.created,
+        "message": visible(job.message),
+    }
 
 
 def show_table(jobs: list[Job]) -> None:
@@ -94,10 +98,15 @@ def show_cache(*, busy: bool) -> None:
             "Answers that were worked out once are used again. Forgetting some costs time, never a result."
         )
         table = [
-            {"Model": visible(shelf.model), "Answers": shelf.n_answers, "MB": shelf.n_bytes / 1e6,
-             "First": shelf.first, "Last": shelf.last}
+            {
+                "Model": visible(shelf.model),
+                "Answers": shelf.n_answers,
+                "MB": shelf.n_bytes / 1e6,
+                "First": shelf.first,
+                "Last": shelf.last,
+            }
             for shelf in shelves
-        ]  # fmt: skip
+        ]
         st.dataframe(
             table, hide_index=True, column_config={"MB": st.column_config.NumberColumn(format="%.1f")}
         )

@@ -27,8 +27,11 @@ def wait_for(path: str, *corpora: str) -> None:
     if read_map(corpora) is not None:
         st.rerun()
     if process.poll() is None:
-        st.info("The map is being drawn, once for these studies. That takes about half a minute for 210 studies; "
-                "you can use other pages meanwhile.", icon=":material/hourglass_top:")  # fmt: skip
+        st.info(
+            "The map is being drawn, once for these studies. That takes about half a minute for 210 studies; "
+            "you can use other pages meanwhile.",
+            icon=":material/hourglass_top:",
+        )
         return
     told = (process.stderr.read() if process.stderr else b"").decode("utf-8", "replace").strip().splitlines()
     st.error(escape(f"The map could not be drawn: {told[-1] if told else 'its process ended early'}."))
@@ -57,15 +60,23 @@ def _points(
 st.title("Topic map")
 studies = facets.catalogue()
 if studies.empty:
-    st.info("This page draws every study as a point, near others about the same. There are none yet: run "
-            "`make setup`, then reload.", icon=":material/download:")  # fmt: skip
+    st.info(
+        "This page draws every study as a point, near others about the same. There are none yet: run "
+        "`make setup`, then reload.",
+        icon=":material/download:",
+    )
     st.stop()
 kept = facets.choose(studies, ordered=False)
 left, middle, right = st.columns([2, 2, 3])
 kind = left.segmented_control(
-    "Points", list(POINTS), format_func=POINTS.__getitem__, default="study", required=True, key="points",
+    "Points",
+    list(POINTS),
+    format_func=POINTS.__getitem__,
+    default="study",
+    required=True,
+    key="points",
     bind="query-params",
-)  # fmt: skip
+)
 facet = middle.selectbox(
     "Colour",
     list(facets.FACETS),

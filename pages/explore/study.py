@@ -24,13 +24,15 @@ from socrates_core.studies import OptionEffects, Outline, reference_of
 
 VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
 DESIGNS = {
-    "between": "each person saw one condition", "within": "each person saw all conditions",
+    "between": "each person saw one condition",
+    "within": "each person saw all conditions",
     "mixed": "some people saw several conditions",
-}  # fmt: skip
+}
 METHODS = {
-    "between": "Welch's t between people", "within": "paired within people",
+    "between": "Welch's t between people",
+    "within": "paired within people",
     "mixed": "Welch's t between people, although some answered in several conditions",
-}  # fmt: skip
+}
 HOLM = "Holm's correction is over all outcomes that a condition is compared on."
 FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata (.dta)"}
 
@@ -136,20 +138,37 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         st.caption("Open outcomes have no range to be a share of; they stand in the table alone.")
     table = frame.assign(interval=[interval_text(e.effect.low, e.effect.high) for e in effects])
     st.dataframe(
-        table, hide_index=True, key="effects_table", alt="Differences in means with intervals and p-values",
-        column_order=["outcome", "condition", "difference", "interval", "p", "p_holm", "share", "d", "n",
-                      "n_reference", *(["note"] if any(e.note for e in effects) else [])],
+        table,
+        hide_index=True,
+        key="effects_table",
+        alt="Differences in means with intervals and p-values",
+        column_order=[
+            "outcome",
+            "condition",
+            "difference",
+            "interval",
+            "p",
+            "p_holm",
+            "share",
+            "d",
+            "n",
+            "n_reference",
+            *(["note"] if any(e.note for e in effects) else []),
+        ],
         column_config={
-            "outcome": st.column_config.TextColumn("Outcome", width=260), "condition": "Condition",
+            "outcome": st.column_config.TextColumn("Outcome", width=260),
+            "condition": "Condition",
             "interval": "95% interval",
             "difference": st.column_config.NumberColumn("Difference", format="%.2f", help="scale points"),
             "p": st.column_config.NumberColumn("p", format="%.3g", help="two-sided, of no difference"),
             "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
             "share": st.column_config.NumberColumn("of the range", format="percent"),
-            "d": st.column_config.NumberColumn("Cohen's d", format="%.2f"), "n": "n", "n_reference": "n reference",
+            "d": st.column_config.NumberColumn("Cohen's d", format="%.2f"),
+            "n": "n",
+            "n_reference": "n reference",
             "note": st.column_config.TextColumn("Compared as", width="large"),
         },
-    )  # fmt: skip
+    )
     method = METHODS[record.design]
     st.caption(
         f"Difference in means, condition minus reference, in scale points; 95% intervals: {method}. {HOLM}"
@@ -283,22 +302,32 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     if not found:
         st.info("No other study shares telling words with this one.", icon=":material/search_off:")
         return
-    table = pd.DataFrame([
-        {"title": titles[each.corpus, each.study_id], "likeness": each.likeness, "shared": ", ".join(each.shared),
-         "corpus": each.corpus} for each in found
-    ])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            {
+                "title": titles[each.corpus, each.study_id],
+                "likeness": each.likeness,
+                "shared": ", ".join(each.shared),
+                "corpus": each.corpus,
+            }
+            for each in found
+        ]
+    )
     st.caption(
         "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
     )
     row = choose_row(
-        table, key="similar_table", identities=[f"{each.corpus}/{each.study_id}" for each in found],
+        table,
+        key="similar_table",
+        identities=[f"{each.corpus}/{each.study_id}" for each in found],
         alt="Studies like this one with the words they share",
         column_config={
             "title": st.column_config.TextColumn("Study", width=330),
             "likeness": st.column_config.ProgressColumn("Likeness", min_value=0, max_value=1, format="%.2f"),
-            "shared": st.column_config.TextColumn("Words in common", width=330), "corpus": "Corpus",
+            "shared": st.column_config.TextColumn("Words in common", width=330),
+            "corpus": "Corpus",
         },
-    )  # fmt: skip
+    )
     if row is not None:
         state.go_to(state.PAGES.study, corpus=found[row].corpus, study=found[row].study_id)
 
@@ -326,9 +355,14 @@ def _downloads(corpus: Corpus, record: StudyRecord) -> None:
         "File", list(FILES), format_func=FILES.__getitem__, key="download_kind", label_visibility="collapsed"
     )
     right.download_button(
-        "Download", lambda: data.study_archive(corpus.name, record.study_id, kind), f"{record.study_id}_{kind}.zip",
-        "application/zip", key="download_study", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        "Download",
+        lambda: data.study_archive(corpus.name, record.study_id, kind),
+        f"{record.study_id}_{kind}.zip",
+        "application/zip",
+        key="download_study",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 corpus, record = choose_study()

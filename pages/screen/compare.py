@@ -13,9 +13,13 @@ from socrates_core.evaluation.results import Evaluation, list_evaluations
 from socrates_core.evaluation.submission import evaluate_again, sending
 
 OF_CHOSEN = {
-    "Scores": parts.show_scores, "Cells": parts.show_cells, "Studies": parts.show_studies,
-    "Effects": parts.show_effects, "Subgroups": parts.show_subgroups, "Downloads": parts.show_downloads,
-}  # fmt: skip
+    "Scores": parts.show_scores,
+    "Cells": parts.show_cells,
+    "Studies": parts.show_studies,
+    "Effects": parts.show_effects,
+    "Subgroups": parts.show_subgroups,
+    "Downloads": parts.show_downloads,
+}
 VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Downloads")
 
 
@@ -34,9 +38,14 @@ def header(*, form: bool) -> None:
 def show_view(found: list[Evaluation]) -> None:
     """The chosen view of the evaluations; that of the finetunes needs none."""
     view = st.segmented_control(
-        "What to show", VIEWS, default="Scores", required=True, key="compare_view",
-        label_visibility="collapsed", bind="query-params",
-    )  # fmt: skip
+        "What to show",
+        VIEWS,
+        default="Scores",
+        required=True,
+        key="compare_view",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
     if view == "Finetunes":
         show_finetunes()
     elif found:

@@ -61,13 +61,22 @@ def toolbar(editing: Editing) -> None:
     """Undo, redo, versions, delete: what one does to a draft as a whole."""
     with st.container(horizontal=True, gap="small"):
         st.button(
-            "Undo", icon=":material/undo:", disabled=not editing.undo, shortcut="Ctrl+Alt+Z",
-            on_click=form.step, args=(editing, True), key="draft_undo",
-        )  # fmt: skip
+            "Undo",
+            icon=":material/undo:",
+            disabled=not editing.undo,
+            shortcut="Ctrl+Alt+Z",
+            on_click=form.step,
+            args=(editing, True),
+            key="draft_undo",
+        )
         st.button(
-            "Redo", icon=":material/redo:", disabled=not editing.redo,
-            on_click=form.step, args=(editing, False), key="draft_redo",
-        )  # fmt: skip
+            "Redo",
+            icon=":material/redo:",
+            disabled=not editing.redo,
+            on_click=form.step,
+            args=(editing, False),
+            key="draft_redo",
+        )
         with st.popover("Versions", icon=":material/history:"):
             show_versions(editing)
         if st.button("Delete", icon=":material/delete:", key="draft_delete"):
@@ -88,16 +97,21 @@ def show_conditions(editing: Editing, found: list[Problem]) -> None:
     for index in range(len(editing.draft.conditions)):
         inputs.condition_row(editing, index, found)
     st.button(
-        "Add a condition", icon=":material/add:", key="add_condition",
-        on_click=form.change, args=(editing, lambda draft: form.added(draft, "conditions")),
-    )  # fmt: skip
+        "Add a condition",
+        icon=":material/add:",
+        key="add_condition",
+        on_click=form.change,
+        args=(editing, lambda draft: form.added(draft, "conditions")),
+    )
     names = [condition.name for condition in editing.draft.conditions]
     if len(names) > 1:
         index = names.index(editing.draft.reference) if editing.draft.reference in names else 0
         st.selectbox(
-            "Reference condition: effects are measured against it", names, index=index,
+            "Reference condition: effects are measured against it",
+            names,
+            index=index,
             key=editing.key("reference"),
-        )  # fmt: skip
+        )
     inputs.show_problems(found, "reference")
 
 
@@ -107,9 +121,12 @@ def show_outcomes(editing: Editing, found: list[Problem]) -> None:
     for index in range(len(editing.draft.outcomes)):
         inputs.outcome_row(editing, index, found)
     st.button(
-        "Add an outcome", icon=":material/add:", key="add_outcome",
-        on_click=form.change, args=(editing, lambda draft: form.added(draft, "outcomes")),
-    )  # fmt: skip
+        "Add an outcome",
+        icon=":material/add:",
+        key="add_outcome",
+        on_click=form.change,
+        args=(editing, lambda draft: form.added(draft, "outcomes")),
+    )
 
 
 def choose_models() -> list[ModelRequest]:
@@ -118,21 +135,33 @@ def choose_models() -> list[ModelRequest]:
     titles = data.model_titles()
     wished = state.wished_model() or "starter"
     chosen = st.multiselect(
-        "Models", list(titles), default=[wished] if wished in titles else None,
-        format_func=lambda name: titles.get(name, name), accept_new_options=True, key="draft_models",
+        "Models",
+        list(titles),
+        default=[wished] if wished in titles else None,
+        format_func=lambda name: titles.get(name, name),
+        accept_new_options=True,
+        key="draft_models",
         help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
-    )  # fmt: skip
+    )
     served = any(is_served(name) for name in chosen)
     service = consent.service_fields() if served else None
     with st.expander("Precision and decoding"):
         precision = st.segmented_control(
-            "Precision", PRECISIONS, default="auto", required=True, key="draft_precision",
+            "Precision",
+            PRECISIONS,
+            default="auto",
+            required=True,
+            key="draft_precision",
             help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
-        )  # fmt: skip
+        )
         decoding = st.segmented_control(
-            "Decoding", DECODINGS, default="exact", required=True, key="draft_decoding",
+            "Decoding",
+            DECODINGS,
+            default="exact",
+            required=True,
+            key="draft_decoding",
             help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
-        )  # fmt: skip
+        )
         for row in known_drifts(chosen[0]) if chosen else []:
             st.caption(
                 escape(
@@ -270,9 +299,14 @@ def show_editor(editing: Editing) -> None:
     ready = usable and not found
     told = None if ready else f"{len(found)} things to mend first; they are marked in red." if found else None
     run = action.button(
-        "Run simulation", type="primary", icon=":material/play_arrow:", disabled=not ready, help=told,
-        width="stretch", key="draft_run",
-    )  # fmt: skip
+        "Run simulation",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not ready,
+        help=told,
+        width="stretch",
+        key="draft_run",
+    )
     if run:
         start_or_ask(draft, models, editing.draft_id, people, limit_usd)
 

@@ -32,15 +32,22 @@ def show_list() -> None:
     rows = list_experiments()
     if rows:
         row = choose_row(
-            [{key: visible(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows],
-            column_order=["title", "created", "n_specifications", "n_complete", "chosen"], key="experiments_table",
-            identities=[str(row["experiment_id"]) for row in rows], alt="Panel experiments",
+            [
+                {key: visible(value) if isinstance(value, str) else value for key, value in row.items()}
+                for row in rows
+            ],
+            column_order=["title", "created", "n_specifications", "n_complete", "chosen"],
+            key="experiments_table",
+            identities=[str(row["experiment_id"]) for row in rows],
+            alt="Panel experiments",
             column_config={
                 "title": st.column_config.TextColumn("Experiment", width="large"),
                 "created": st.column_config.DatetimeColumn("Started", format="distance"),
-                "n_specifications": "Specifications", "n_complete": "Complete", "chosen": "Chosen",
+                "n_specifications": "Specifications",
+                "n_complete": "Complete",
+                "chosen": "Chosen",
             },
-        )  # fmt: skip
+        )
         st.caption("Choose a row to open the experiment.")
         if row is not None:
             state.go_to(state.PAGES.experiment, experiment=rows[row]["experiment_id"])
@@ -72,9 +79,13 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
             st.error(escape(str(error)), icon=":material/error:")
             usable = False
     start = action.button(
-        "Start experiment", type="primary", icon=":material/play_arrow:", width="stretch", disabled=not usable,
+        "Start experiment",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=not usable,
         key="experiment_start",
-    )  # fmt: skip
+    )
     if start:
         sent = specifying.leaving(draft, people, planned.specifications)
         if sent:
@@ -88,9 +99,14 @@ def begin(
 ) -> None:
     """Keeps a version of the draft, queues every run and shows the experiment."""
     made = submit_experiment(
-        draft, planned.specifications, chosen=planned.chosen, paraphrases=planned.paraphrases, draft_id=draft_id,
-        consent=agreed, limit_usd=limit_usd,
-    )  # fmt: skip
+        draft,
+        planned.specifications,
+        chosen=planned.chosen,
+        paraphrases=planned.paraphrases,
+        draft_id=draft_id,
+        consent=agreed,
+        limit_usd=limit_usd,
+    )
     store.keep_version(draft_id, draft, f"experiment of {counted(len(made.run_ids), 'specification')}")
     state.go_to(state.PAGES.experiment, experiment=made.experiment_id)
 
@@ -198,18 +214,32 @@ def show_table(told: EffectCurve) -> None:
     """Every specification, to open its run."""
     rows = told.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
     row = choose_row(
-        rows, key="specifications_table", identities=[told.outcome, told.condition, *map(str, rows["run_id"])],
-        alt="Specifications", placeholder="–",
-        column_order=["effect", "chosen", "specification", *curve.DIMENSIONS, "valid_mass", "state", "same_as"],
+        rows,
+        key="specifications_table",
+        identities=[told.outcome, told.condition, *map(str, rows["run_id"])],
+        alt="Specifications",
+        placeholder="–",
+        column_order=[
+            "effect",
+            "chosen",
+            "specification",
+            *curve.DIMENSIONS,
+            "valid_mass",
+            "state",
+            "same_as",
+        ],
         column_config={
-            **curve.DIMENSIONS, "state": "State",
-            "effect": st.column_config.NumberColumn("Effect", format="percent", help="share of the outcome's scale"),
+            **curve.DIMENSIONS,
+            "state": "State",
+            "effect": st.column_config.NumberColumn(
+                "Effect", format="percent", help="share of the outcome's scale"
+            ),
             "chosen": st.column_config.CheckboxColumn("Chosen", width="small"),
             "specification": st.column_config.NumberColumn("No.", width="small"),
             "valid_mass": st.column_config.NumberColumn("Valid mass", format="percent"),
             "same_as": st.column_config.NumberColumn("Same as no.", format="%d"),
         },
-    )  # fmt: skip
+    )
     st.caption("Choose a row to open its run.")
     if row is not None:
         state.go_to(state.PAGES.results, run=str(rows["run_id"].iloc[row]))

@@ -82,10 +82,13 @@ def header(run: Run) -> None:
     if made := experiment_of(run.spec.run_id):
         number = made.run_ids.index(run.spec.run_id) + 1
         st.page_link(
-            state.PAGES.experiment, icon=":material/stacked_line_chart:",
+            state.PAGES.experiment,
+            icon=":material/stacked_line_chart:",
             query_params={"experiment": made.experiment_id},
-            label=escape(f"Specification {number} of {len(made.run_ids)} of a panel experiment: {made.draft.title}"),
-        )  # fmt: skip
+            label=escape(
+                f"Specification {number} of {len(made.run_ids)} of a panel experiment: {made.draft.title}"
+            ),
+        )
     if manifest["state"] == "partial":
         st.warning(
             f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "
@@ -194,9 +197,11 @@ def show_effects(run: Run) -> None:
     )
     show_calibration(run.calibration)
     st.page_link(
-        state.PAGES.power, label="How many people would find these effects?", icon=":material/bolt:",
+        state.PAGES.power,
+        label="How many people would find these effects?",
+        icon=":material/bolt:",
         query_params={"run": run.spec.run_id},
-    )  # fmt: skip
+    )
 
 
 def show_scores(run: Run) -> None:
@@ -204,24 +209,33 @@ def show_scores(run: Run) -> None:
     if table["human_n"].isna().all():
         st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
     convention = st.segmented_control(
-        "W in shares of", ["observed", "stated"], default="observed", required=True, key="scores_convention",
+        "W in shares of",
+        ["observed", "stated"],
+        default="observed",
+        required=True,
+        key="scores_convention",
         bind="query-params",
         format_func=lambda name: "people's observed range" if name == "observed" else "the stated scale",
-    )  # fmt: skip
+    )
     w = {
-        f"w_{convention}": f"W {run.model}", f"w_{convention}_uniform": "W uniform",
-        f"w_{convention}_condition_blind": "W condition-blind", f"w_{convention}_half_sample": "W half against half",
+        f"w_{convention}": f"W {run.model}",
+        f"w_{convention}_uniform": "W uniform",
+        f"w_{convention}_condition_blind": "W condition-blind",
+        f"w_{convention}_half_sample": "W half against half",
         f"w_{convention}_oracle": "W oracle",
-    }  # fmt: skip
+    }
     means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
     names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
     shown = table[list(names)].rename(columns=names)
     st.dataframe(
-        shown, hide_index=True, placeholder="–",
+        shown,
+        hide_index=True,
+        placeholder="–",
         column_config={
-            name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *means.values())
+            name: st.column_config.NumberColumn(name, format="%.3f")
+            for name in (*w.values(), *means.values())
         },
-    )  # fmt: skip
+    )
     asked = shown[shown["People"].notna()]
     scored = headline(run, shown).dropna(subset=["People"])
     if len(scored) < len(asked):
@@ -272,16 +286,23 @@ def show_export(run: Run) -> None:
     name = run.spec.run_id
     with st.container(horizontal=True):
         for told, table in (
-            ("People", people_table), ("Cells", cells_table), ("Effects", effects_table),
-        ):  # fmt: skip
+            ("People", people_table),
+            ("Cells", cells_table),
+            ("Effects", effects_table),
+        ):
             st.download_button(
-                f"{told} as CSV", csv_text(table(run)).encode(), f"{name}_{told.lower()}.csv",
-                "text/csv", on_click="ignore",
-            )  # fmt: skip
+                f"{told} as CSV",
+                csv_text(table(run)).encode(),
+                f"{name}_{told.lower()}.csv",
+                "text/csv",
+                on_click="ignore",
+            )
         st.download_button(
-            "People as Parquet", (run.spec.path / "people.parquet").read_bytes(), f"{name}_people.parquet",
+            "People as Parquet",
+            (run.spec.path / "people.parquet").read_bytes(),
+            f"{name}_people.parquet",
             on_click="ignore",
-        )  # fmt: skip
+        )
     show_report(run)
 
 
@@ -307,6 +328,10 @@ view = st.segmented_control(
     bind="query-params",
 )
 {
-    "Answers": show_answers, "Effects": show_effects, "Scores": show_scores, "People": show_people,
-    "Panel and model": show_panel, "Export": show_export,
-}[view](run)  # fmt: skip
+    "Answers": show_answers,
+    "Effects": show_effects,
+    "Scores": show_scores,
+    "People": show_people,
+    "Panel and model": show_panel,
+    "Export": show_export,
+}[view](run)

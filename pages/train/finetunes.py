@@ -27,9 +27,14 @@ if not ids:
 found = parts.labelled(ids)
 parts.show_states(found)
 view = st.segmented_control(
-    "What to show", list(parts.VIEWS), default="Learning", required=True, key="finetunes_view",
-    label_visibility="collapsed", bind="query-params",
-)  # fmt: skip
+    "What to show",
+    list(parts.VIEWS),
+    default="Learning",
+    required=True,
+    key="finetunes_view",
+    label_visibility="collapsed",
+    bind="query-params",
+)
 if any(each.active for each in found.values()):
     live(parts.show_view, "5s", view, *ids)
 else:

@@ -47,9 +47,13 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
         show_error(error)
         ready = None
     start = action.button(
-        "Start", type="primary", icon=":material/play_arrow:", width="stretch", disabled=ready is None,
+        "Start",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=ready is None,
         key="train_start",
-    )  # fmt: skip
+    )
     if start and ready:
         state.go_to(state.PAGES.finetunes, trainings=",".join(job.id for job in plan.submit(ready)))
 

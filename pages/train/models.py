@@ -21,9 +21,13 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title(escape(model.card.title), anchor=False)
     use = action.button(
-        "Use in a draft", type="primary", icon=":material/edit_note:", width="stretch", key="model_use",
+        "Use in a draft",
+        type="primary",
+        icon=":material/edit_note:",
+        width="stretch",
+        key="model_use",
         disabled=not model.card.installed,
-    )  # fmt: skip
+    )
     if use:
         state.go_to(state.PAGES.draft, model=model.name)
     with st.container(horizontal=True, gap="small"):

@@ -31,5 +31,6 @@ def _announce(job: Job) -> None:
     cause = "" if job.state == "done" else f" {shorten(job.message, 160)}"
     st.toast(
         f"**{escape(told)}**{escape(cause)} [Open the job](/jobs?job={job.id})",
-        icon=ICONS[job.state], duration="long",
-    )  # fmt: skip
+        icon=ICONS[job.state],
+        duration="long",
+    )

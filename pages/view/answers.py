@@ -77,11 +77,16 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item, *,
     if not names:
         st.info(
             f"No group of {label(field).lower()} has {smallest} answers here. Choose another field, all conditions "
-            "together, or a smaller number.", icon=":material/group_off:",
-        )  # fmt: skip
+            "together, or a smaller number.",
+            icon=":material/group_off:",
+        )
     if few:
-        st.caption(escape(f"Not shown, as they have fewer than {smallest} answers: {', '.join(few[:12])}"
-                          f"{f' and {len(few) - 12} more' if len(few) > 12 else ''}."))  # fmt: skip
+        st.caption(
+            escape(
+                f"Not shown, as they have fewer than {smallest} answers: {', '.join(few[:12])}"
+                f"{f' and {len(few) - 12} more' if len(few) > 12 else ''}."
+            )
+        )
     missing = int(told.loc[told["group"].isna(), "n"].sum())
     if missing:
         st.caption(f"{counted(missing, 'answer')} of people who did not say are left out.")
@@ -96,8 +101,14 @@ def _chart(
     shown = dict(list(panels.items())[:MOST_CONDITIONS])
     if len(panels) > len(shown):
         names = list(panels)
-        picked = st.multiselect("Shown", names, default=names[:MOST_CONDITIONS], format_func=panels.__getitem__,
-                                max_selections=MOST_CONDITIONS, key=f"shown_{name}")  # fmt: skip
+        picked = st.multiselect(
+            "Shown",
+            names,
+            default=names[:MOST_CONDITIONS],
+            format_func=panels.__getitem__,
+            max_selections=MOST_CONDITIONS,
+            key=f"shown_{name}",
+        )
         shown = {number: panels[number] for number in picked}
     frame = data.distribution_frame(tallies, scale, shown, by)
     if frame.empty:
@@ -132,9 +143,13 @@ def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> 
     config: dict[str, Any] = {at: _column(name, what, highest) for at, name in across.items()}
     config["name"] = st.column_config.TextColumn("Condition" if turned else "Outcome", pinned=True, width=220)
     st.dataframe(
-        frame, hide_index=True, column_config=config, key="grid_table",
-        row_height=64 if what == "distributions" else 35, alt="Answers to every outcome in every condition",
-    )  # fmt: skip
+        frame,
+        hide_index=True,
+        column_config=config,
+        key="grid_table",
+        row_height=64 if what == "distributions" else 35,
+        alt="Answers to every outcome in every condition",
+    )
     told = {
         "distributions": "Each cell: how a condition's answers spread over the scale, low to high, on one height.",
         "means": "Each cell: the mean of the answers on the outcome's own scale.",

@@ -96,19 +96,26 @@ def _trace(series: Series, slots: Slots, players: Cast) -> dict[str, Any]:
     """People as filled bars with intervals, predictions as hollow ones, baselines as a thin line."""
     who, colour = series.who, players.colours[series.who]
     shared: dict[str, Any] = {
-        "x": slots.places, "y": series.share, "customdata": _hover(series, slots), "name": legend_name(who),
-        "legendgroup": who, "hovertemplate": "%{customdata}<extra></extra>",
-    }  # fmt: skip
+        "x": slots.places,
+        "y": series.share,
+        "customdata": _hover(series, slots),
+        "name": legend_name(who),
+        "legendgroup": who,
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
     if who in BASELINES:
         dash = ("dot", "dash", "dashdot", "longdash")[list(BASELINES).index(who)]
         line = {"color": colour, "width": 1.5, "dash": dash}
         return {"type": "scatter", **shared, "mode": "lines", "line": line}
     if who == PEOPLE:
         error = {
-            "array": np.nan_to_num(series.high - series.share), "symmetric": False,
+            "array": np.nan_to_num(series.high - series.share),
+            "symmetric": False,
             "arrayminus": np.nan_to_num(series.share - series.low),
-            "color": players.ink.line, "thickness": 1.4, "width": 0,
-        }  # fmt: skip
+            "color": players.ink.line,
+            "thickness": 1.4,
+            "width": 0,
+        }
         whole = {"width": 0.9 * slots.width, "offset": -0.45 * slots.width} if slots.binned else {}
         marker = {"color": colour, "line": {"width": 0}}
         return {"type": "bar", **shared, **whole, "marker": marker, "error_y": error}
@@ -124,8 +131,10 @@ def _outline(shared: dict[str, Any], slots: Slots) -> dict[str, Any]:
     half = slots.width / 2
     x, y, told = shared["x"], shared["y"], shared["customdata"]
     return shared | {
-        "x": [x[0] - half, *x, x[-1] + half], "y": [y[0], *y, y[-1]], "customdata": [told[0], *told, told[-1]],
-    }  # fmt: skip
+        "x": [x[0] - half, *x, x[-1] + half],
+        "y": [y[0], *y, y[-1]],
+        "customdata": [told[0], *told, told[-1]],
+    }
 
 
 def _hover(series: Series, slots: Slots) -> list[str]:
@@ -154,10 +163,17 @@ def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
     )
     small = f'<span style="font-size:12px">{" · ".join(counts)}</span>'
     return {
-        "text": f"<b>{_heading(first.condition)}</b><br>{small}", "font": LABEL, "showarrow": False, "align": "left",
-        "xref": "paper", "x": 0, "xanchor": "left", "yref": f"y{_number(number)} domain", "y": 1,
+        "text": f"<b>{_heading(first.condition)}</b><br>{small}",
+        "font": LABEL,
+        "showarrow": False,
+        "align": "left",
+        "xref": "paper",
+        "x": 0,
+        "xanchor": "left",
+        "yref": f"y{_number(number)} domain",
+        "y": 1,
         "yanchor": "bottom",
-    }  # fmt: skip
+    }
 
 
 def _axes(slots: Slots, rows: list[tuple[float, float]], most: float, ink: Ink) -> dict[str, Any]:
@@ -169,10 +185,16 @@ def _axes(slots: Slots, rows: list[tuple[float, float]], most: float, ink: Ink) 
     ends = [slots.places[0] - 0.55 * slots.width, slots.places[-1] + 0.55 * slots.width]
     shared = coloured(QUIET_AXIS, ink)
     across = shared | {
-        "showgrid": False, "showticklabels": True, "tickmode": "array", "tickvals": places, "tickangle": 0,
-        "ticktext": [text.split("<br>")[0] for text in texts], "ticklabeloverflow": "allow", "range": ends,
+        "showgrid": False,
+        "showticklabels": True,
+        "tickmode": "array",
+        "tickvals": places,
+        "tickangle": 0,
+        "ticktext": [text.split("<br>")[0] for text in texts],
+        "ticklabeloverflow": "allow",
+        "range": ends,
         "domain": [0, 1],
-    }  # fmt: skip
+    }
     up = shared | {"tickformat": ".0%", "nticks": 4, "range": [0, 1.05 * most]}
     axes: dict[str, Any] = {}
     for panel, row in enumerate(rows):

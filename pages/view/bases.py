@@ -85,8 +85,10 @@ def _say_lacking(hub_id: str) -> None:
     if hub_id in RELEASED:
         launching.say(f"{told}Fetch them first: Models says how large they are and asks.")
         st.page_link(
-            state.PAGES.models, label="Fetch under Models", icon=":material/download:",
+            state.PAGES.models,
+            label="Fetch under Models",
+            icon=":material/download:",
             query_params={"model": hub_id},
-        )  # fmt: skip
+        )
     else:
         launching.say(f"{told}Fetch them first: python -m socrates_core models fetch {hub_id}")

@@ -161,11 +161,16 @@ def _choose_randomisers(editing: Importing, opened: Opened) -> None:
     if len(arms) < 2:
         return
     chosen = st.multiselect(
-        "Arms of the randomiser", list(arms), default=list(opened.taken), key=editing.key("randomisers"), width=720,
-        format_func=lambda key: f"{key}: {arms[key]}", max_selections=max(2, len(opened.taken)),
+        "Arms of the randomiser",
+        list(arms),
+        default=list(opened.taken),
+        key=editing.key("randomisers"),
+        width=720,
+        format_func=lambda key: f"{key}: {arms[key]}",
+        max_selections=max(2, len(opened.taken)),
         help="The survey has several. Two that are chosen together are crossed. Another choice suggests conditions "
         "and outcomes anew.",
-    )  # fmt: skip
+    )
     if chosen and set(chosen) != set(opened.taken):
         try:
             suggested = _read(editing.upload_id, "|".join(chosen)).suggested
@@ -261,18 +266,29 @@ def _show_columns(upload_id: str, opened: Opened) -> None:
     used = set(opened.suggested.columns())
     rows = [
         {
-            "column": visible(facts.name), "label": visible(facts.label), "n": facts.n, "missing": facts.n_missing,
-            "distinct": facts.n_distinct, "values": visible(", ".join(facts.values[:8]))[:200],
+            "column": visible(facts.name),
+            "label": visible(facts.label),
+            "n": facts.n,
+            "missing": facts.n_missing,
+            "distinct": facts.n_distinct,
+            "values": visible(", ".join(facts.values[:8]))[:200],
             "about": "used" if facts.name in used else visible(opened.left_out.get(facts.name, "")),
         }
         for facts in _facts(upload_id)
-    ]  # fmt: skip
+    ]
     title = f"The {counted(len(rows), 'column')} of the file"
     with st.expander(title, icon=":material/view_column:", expanded=not opened.suggested.outcomes):
         st.dataframe(
-            rows, hide_index=True, alt="Columns of the file",
+            rows,
+            hide_index=True,
+            alt="Columns of the file",
             column_config={
-                "column": _PLAIN("Column"), "label": _PLAIN("Label", width="large"), "n": "Cells", "missing": "Missing",
-                "distinct": "Different", "values": _PLAIN("Most frequent", width="large"), "about": "Recognised",
+                "column": _PLAIN("Column"),
+                "label": _PLAIN("Label", width="large"),
+                "n": "Cells",
+                "missing": "Missing",
+                "distinct": "Different",
+                "values": _PLAIN("Most frequent", width="large"),
+                "about": "Recognised",
             },
-        )  # fmt: skip
+        )

@@ -18,10 +18,12 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
     with st.expander("Set the scale by hand", expanded=item.unread):
         known = item.one_scale
         text = st.text_input(
-            "Response instruction", render_instruction(known) if known and not known.is_open else "", key=key,
+            "Response instruction",
+            render_instruction(known) if known and not known.is_open else "",
+            key=key,
             placeholder="Only return an integer from 1 to 7, where 1 means Never and 7 means Always, nothing else.",
             help="It replaces the scale that was read, here and for people's answers, also after a new import.",
-        )  # fmt: skip
+        )
         keep, back = st.columns([1, 3])
         if keep.button("Set this scale", key=f"{key}:set", disabled=not text.strip()):
             try:
@@ -39,6 +41,7 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
 def _stimuli(corpus: Corpus, study_id: str, item: Item) -> list[Stimulus]:
     """Everything that was shown for an item."""
     return [
-        each for each in corpus.stimuli(study_id)
+        each
+        for each in corpus.stimuli(study_id)
         if each.task_num == item.task_num and item.part in ("", each.question)
-    ]  # fmt: skip
+    ]

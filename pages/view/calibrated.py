@@ -9,9 +9,11 @@ from socrates_core.analysis.held_out import HeldOut
 from socrates_core.evaluation.calibrating import ModelCalibration
 
 WAYS = {
-    "calibrated": "calibrated", "raw": "raw, as predicted", "constant": "raw times one constant",
+    "calibrated": "calibrated",
+    "raw": "raw, as predicted",
+    "constant": "raw times one constant",
     "zero": "no effect at all",
-}  # fmt: skip
+}
 
 
 def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
@@ -19,9 +21,11 @@ def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
     if isinstance(found, str):
         st.info(escape(f"No calibrated effects. {found}"), icon=":material/straighten:")
         st.page_link(
-            state.PAGES.compare, label="Evaluate this model on other studies", icon=":material/add:",
+            state.PAGES.compare,
+            label="Evaluate this model on other studies",
+            icon=":material/add:",
             query_params={"new": "1"},
-        )  # fmt: skip
+        )
         return
     for sentence in found.sentences:
         st.caption(escape(sentence))
@@ -40,7 +44,9 @@ def held_out_table(held_out: HeldOut) -> pd.DataFrame:
         {
             "Effects": WAYS[row.method],
             **{f"in {level}%": share for level, share in zip((50, 80, 90), row.coverage, strict=True)},
-            "RMSE": row.rmse, "90% width": row.width[-1], "90% score": row.score[-1],
+            "RMSE": row.rmse,
+            "90% width": row.width[-1],
+            "90% score": row.score[-1],
         }
         for row in held_out.rows
-    ).round(3)  # fmt: skip
+    ).round(3)

@@ -48,9 +48,13 @@ def distribution(
         value = _answer(scale) if answer is None else answer
         name = readable(scale.label(value)) or f"{value:g}"
         return dots.figure(
-            dots.share_rows(rows[rows["value"] == value]), title=title, note=note, theme=theme,
-            axis=f"Share answering “{name}”", share=True,
-        )  # fmt: skip
+            dots.share_rows(rows[rows["value"] == value]),
+            title=title,
+            note=note,
+            theme=theme,
+            axis=f"Share answering “{name}”",
+            share=True,
+        )
     return bars.figure(rows, scale=scale, title=title, note=note, theme=theme)
 
 

@@ -61,16 +61,29 @@ def scores(frame: pd.DataFrame, *, title: str, axis: str, theme: str | None) -> 
     made.update_traces(showlegend=False)
     margin = {"l": 12, "r": 150, "b": 52}
     return finish(
-        made, Cast((), {}, neutral), title=title, note="", height=int(depth) + 52, margin=margin, annotations=texts,
+        made,
+        Cast((), {}, neutral),
+        title=title,
+        note="",
+        height=int(depth) + 52,
+        margin=margin,
+        annotations=texts,
         shapes=shapes,
-    )  # fmt: skip
+    )
 
 
 def _at_left(text: str, depth: float) -> dict[str, Any]:
     return {
-        "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": depth, "yanchor": "top", "align": "left",
-        "showarrow": False, "font": LABEL,
-    }  # fmt: skip
+        "text": text,
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": depth,
+        "yanchor": "top",
+        "align": "left",
+        "showarrow": False,
+        "font": LABEL,
+    }
 
 
 def _dot(row: Mapping[Any, Any], y: float, colour: str, hover: str) -> list[go.Scatter]:
@@ -79,9 +92,14 @@ def _dot(row: Mapping[Any, Any], y: float, colour: str, hover: str) -> list[go.S
     span = go.Scatter(x=[row["low"], row["high"]], y=[y, y], mode="lines", line=line, hoverinfo="skip")
     marker = {"symbol": MARKS[row["kind"]], "size": 11, "color": colour, "line": {"width": width}}
     dot = go.Scatter(
-        x=[row["value"]], y=[y], mode="markers", marker=marker, customdata=[hover], cliponaxis=False,
+        x=[row["value"]],
+        y=[y],
+        mode="markers",
+        marker=marker,
+        customdata=[hover],
+        cliponaxis=False,
         hovertemplate="%{customdata}<extra></extra>",
-    )  # fmt: skip
+    )
     return [span, dot] if np.isfinite([row["low"], row["high"]]).all() else [dot]
 
 
@@ -109,17 +127,27 @@ def effects_scatter(
         who, colour = str(name), players.colours[str(name)]
         error = {"array": 1.96 * own["human_se"], "color": colour, "thickness": 1, "width": 0}
         made.add_scatter(
-            x=own["predicted"], y=own["human"], mode="markers", name=wrapped(f"Predicted by {who}", 40, most=1),
-            legendgroup=who, error_y=error, customdata=[_effect_text(row) for row in own.to_dict("records")],
+            x=own["predicted"],
+            y=own["human"],
+            mode="markers",
+            name=wrapped(f"Predicted by {who}", 40, most=1),
+            legendgroup=who,
+            error_y=error,
+            customdata=[_effect_text(row) for row in own.to_dict("records")],
             hovertemplate="%{customdata}<extra></extra>",
             marker={"symbol": "circle-open", "size": 9, "color": colour, "line": {"width": 2}},
-        )  # fmt: skip
+        )
         if slopes and who in slopes:
             ends = np.array([-reach, reach])
             made.add_scatter(
-                x=ends, y=slopes[who] * ends, mode="lines", line={"color": colour, "width": 2, "dash": "dash"},
-                legendgroup=who, showlegend=False, hoverinfo="skip",
-            )  # fmt: skip
+                x=ends,
+                y=slopes[who] * ends,
+                mode="lines",
+                line={"color": colour, "width": 2, "dash": "dash"},
+                legendgroup=who,
+                showlegend=False,
+                hoverinfo="skip",
+            )
     line = {"type": "line", "layer": "below"}
     shapes = [
         {
@@ -137,20 +165,31 @@ def effects_scatter(
     made.update_xaxes(**both, title_text="Predicted effect, % of the scale’s range")
     made.update_yaxes(**both, title_text="People’s effect, % of the scale’s range")
     return finish(
-        made, players, title=title, note="Dotted: prediction and people agree", height=480,
-        margin={"l": 56, "r": 12, "b": 56}, annotations=[], shapes=shapes,
-    )  # fmt: skip
+        made,
+        players,
+        title=title,
+        note="Dotted: prediction and people agree",
+        height=480,
+        margin={"l": 56, "r": 12, "b": 56},
+        annotations=[],
+        shapes=shapes,
+    )
 
 
 def _effect_text(row: Mapping[Any, Any]) -> str:
     reach = 1.96 * row["human_se"]
     people = f"{row['human']:+.1f}%" + interval(row["human"] - reach, row["human"] + reach)
-    return "<br>".join([
-        wrapped(row["study"], 46), wrapped(row["outcome"], 46),
-        wrapped(f"{row['condition']} against {row['reference']}", 46),
-        plain_text(f"People: {people}, n = {row['n_human']:,}"),
-        plain_text(f"Predicted by {row['predictor']}: {row['predicted']:+.1f}%, n = {row['n_predicted']:,}"),
-    ])  # fmt: skip
+    return "<br>".join(
+        [
+            wrapped(row["study"], 46),
+            wrapped(row["outcome"], 46),
+            wrapped(f"{row['condition']} against {row['reference']}", 46),
+            plain_text(f"People: {people}, n = {row['n_human']:,}"),
+            plain_text(
+                f"Predicted by {row['predictor']}: {row['predicted']:+.1f}%, n = {row['n_predicted']:,}"
+            ),
+        ]
+    )
 
 
 def group_heat(frame: pd.DataFrame, *, title: str, theme: str | None) -> go.Figure:
@@ -165,20 +204,44 @@ def group_heat(frame: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
     }
     rows = zip(wide["value"], wide["n"], strict=True)
     told = [[f"{value:.3f}<br>n = {n:,.0f}" for value, n in zip(*row, strict=True)] for row in rows]
-    made = go.Figure(go.Heatmap(
-        z=wide["value"], x=list(range(len(models))), y=list(range(len(names))), customdata=told, text=told,
-        texttemplate="%{text}", hovertemplate="%{text}<extra></extra>", colorscale=SHADES, showscale=False,
-        textfont={"color": LIGHT.text}, xgap=3, ygap=3, zmin=0, zmax=float(np.nanmax(wide["value"])),
-    ))  # fmt: skip
+    made = go.Figure(
+        go.Heatmap(
+            z=wide["value"],
+            x=list(range(len(models))),
+            y=list(range(len(names))),
+            customdata=told,
+            text=told,
+            texttemplate="%{text}",
+            hovertemplate="%{text}<extra></extra>",
+            colorscale=SHADES,
+            showscale=False,
+            textfont={"color": LIGHT.text},
+            xgap=3,
+            ygap=3,
+            zmin=0,
+            zmax=float(np.nanmax(wide["value"])),
+        )
+    )
     made.update_xaxes(
-        **QUIET_AXIS, showgrid=False, tickvals=list(range(len(models))), side="bottom",
+        **QUIET_AXIS,
+        showgrid=False,
+        tickvals=list(range(len(models))),
+        side="bottom",
         ticktext=[wrapped(name, 14) for name in models],
-    )  # fmt: skip
+    )
     made.update_yaxes(
-        **QUIET_AXIS, showgrid=False, tickvals=list(range(len(names))), autorange="reversed",
+        **QUIET_AXIS,
+        showgrid=False,
+        tickvals=list(range(len(names))),
+        autorange="reversed",
         ticktext=[wrapped(name, 17) for name in names],
-    )  # fmt: skip
+    )
     return finish(
-        made, Cast((), {}, ink(theme)), title=title, note="", height=52 * len(names) + 64,
-        margin={"l": 128, "r": 12, "b": 64}, annotations=[],
-    )  # fmt: skip
+        made,
+        Cast((), {}, ink(theme)),
+        title=title,
+        note="",
+        height=52 * len(names) + 64,
+        margin={"l": 128, "r": 12, "b": 64},
+        annotations=[],
+    )

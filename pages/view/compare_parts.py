@@ -46,14 +46,18 @@ def show_scores(comparison: Comparison) -> None:
     _show_published(comparison, measure)
     table = comparing.measures_table(comparison)
     st.dataframe(
-        table, hide_index=True, key="measures", placeholder="–", alt="Every measure of every model and baseline",
+        table,
+        hide_index=True,
+        key="measures",
+        placeholder="–",
+        alt="Every measure of every model and baseline",
         column_config={
             "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
             "Seconds": st.column_config.NumberColumn(format="%.0f"),
             "US dollars": st.column_config.NumberColumn(format="dollar"),
             **{each.label: st.column_config.TextColumn(help=each.told) for each in MEASURES.values()},
         },
-    )  # fmt: skip
+    )
     st.caption(
         "Each column is a convention of its own: figures of one must not be compared with those of another. "
         "Dropped rows lack an answer or a prediction; rows off the scale count in what is published and nowhere else."
@@ -78,12 +82,17 @@ def _show_published(comparison: Comparison, measure: str) -> None:
     if rows.empty or measure not in rows:
         return
     st.dataframe(
-        rows, hide_index=True, key="published", placeholder="not reported", alt="Published scores",
+        rows,
+        hide_index=True,
+        key="published",
+        placeholder="not reported",
+        alt="Published scores",
         column_config={
-            "name": "Published", "source": "Source",
+            "name": "Published",
+            "source": "Source",
             **{name: st.column_config.NumberColumn(MEASURES[name].label, format="%.3f") for name in PAPER},
         },
-    )  # fmt: skip
+    )
     st.caption(
         "Reported on these 40 studies in this convention, with everybody asked; here at most the cap a cell."
     )
@@ -122,13 +131,22 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
     )
     shown = table.iloc[list(pages_of(len(table), PAGE, "page"))].reset_index(drop=True)
     columns = {
-        "study": "Study", "outcome": "Outcome", "condition": "Condition", measure: MEASURES[measure].label,
-        "human_mean": "People's mean", "predicted_mean": "Predicted mean", "n_rows": "n", "n_dropped": "Dropped",
-    }  # fmt: skip
+        "study": "Study",
+        "outcome": "Outcome",
+        "condition": "Condition",
+        measure: MEASURES[measure].label,
+        "human_mean": "People's mean",
+        "predicted_mean": "Predicted mean",
+        "n_rows": "n",
+        "n_dropped": "Dropped",
+    }
     row = choose_row(
-        shown[list(columns)].rename(columns=columns), key=f"cells_{measure}_{name}", placeholder="–",
+        shown[list(columns)].rename(columns=columns),
+        key=f"cells_{measure}_{name}",
+        placeholder="–",
         identities=map(str, shown.to_numpy().tolist()),
-        height=min(320, 38 + 35 * len(shown)), alt="Cells, the worst first",
+        height=min(320, 38 + 35 * len(shown)),
+        alt="Cells, the worst first",
         column_config={
             **{told: st.column_config.TextColumn(width=150) for told in ("Study", "Outcome", "Condition")},
             **{
@@ -136,7 +154,7 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
                 for told in (MEASURES[measure].label, "People's mean", "Predicted mean")
             },
         },
-    )  # fmt: skip
+    )
     return int(shown["at"].iloc[row or 0])
 
 
@@ -154,9 +172,11 @@ def show_item(comparison: Comparison, at: int) -> None:
         f"distribution a person.{' Drawn answers, an open question.' if cell.is_drawn else ''}"
     )
     st.page_link(
-        state.PAGES.study, label="Open the study", icon=":material/experiment:",
+        state.PAGES.study,
+        label="Open the study",
+        icon=":material/experiment:",
         query_params={"corpus": comparison.corpus.name, "study": cell.study_id},
-    )  # fmt: skip
+    )
 
 
 def show_studies(comparison: Comparison) -> None:
@@ -164,13 +184,16 @@ def show_studies(comparison: Comparison) -> None:
     table = comparing.studies_table(comparison, measure)
     figures = [str(name) for name in table if name not in ("Study", "Rows")]
     row = choose_row(
-        table, key=f"studies_{measure}", identities=[*comparison.names, *map(str, table.index)],
-        placeholder="–", alt="Every study's scores",
+        table,
+        key=f"studies_{measure}",
+        identities=[*comparison.names, *map(str, table.index)],
+        placeholder="–",
+        alt="Every study's scores",
         column_config={
             "Study": st.column_config.TextColumn(width=260),
             **{name: st.column_config.NumberColumn(visible(name), format="%.3f") for name in figures},
         },
-    )  # fmt: skip
+    )
     st.caption(escape(f"{_told(measure)} Means over a study's cells. Choose a row to open the study."))
     if row is not None:
         state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=str(table.index[row]))
@@ -255,14 +278,21 @@ def _left_out(parity: Parity) -> str:
 def show_downloads(comparison: Comparison) -> None:
     st.markdown("The numbers behind this page, with every measure and count at full precision.")
     tables: dict[str, Callable[[], pd.DataFrame]] = {
-        "Scores": comparison.table, "Cells": lambda: comparison.scores, "Effects": lambda: comparison.effects,
-    }  # fmt: skip
+        "Scores": comparison.table,
+        "Cells": lambda: comparison.scores,
+        "Effects": lambda: comparison.effects,
+    }
     with st.container(horizontal=True):
         for told, table in tables.items():
             st.download_button(
-                f"{told} as CSV", partial(_as_csv, table), f"{told.lower()}.csv",
-                "text/csv", key=f"download_{told.lower()}", on_click="ignore", icon=":material/download:",
-            )  # fmt: skip
+                f"{told} as CSV",
+                partial(_as_csv, table),
+                f"{told.lower()}.csv",
+                "text/csv",
+                key=f"download_{told.lower()}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
     corpus = comparison.corpus.name
     studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
     fields = {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}

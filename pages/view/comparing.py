@@ -22,9 +22,14 @@ from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
 LOW_MASS = 0.5
 CHARTED = (
-    "wasserstein_observed", "wasserstein_exact_observed", "wasserstein_exact_stated", "accuracy_draw", "log_score",
-    "ranked_probability", "valid_mass",
-)  # fmt: skip
+    "wasserstein_observed",
+    "wasserstein_exact_observed",
+    "wasserstein_exact_stated",
+    "accuracy_draw",
+    "log_score",
+    "ranked_probability",
+    "valid_mass",
+)
 BETTER = {"low": "Lower is better.", "high": "Higher is better.", "": ""}
 
 
@@ -92,12 +97,20 @@ def measures_table(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for told in comparison.table().to_dict("records"):
         shown = {each.label: _measure_text(told, name) for name, each in MEASURES.items()}
-        rows.append({
-            "Who": visible(NAMES.get(str(told["name"]), str(told["name"]))), **shown, "Studies": told["n_studies"],
-            "Cells": told["n_cells"], "Cells without a range": told["n_skipped"], "Rows": told["n_rows"],
-            "Dropped": told["n_dropped"], "Off scale": told["n_off_scale"], "Seconds": told["seconds"],
-            "US dollars": told["cost_usd"],
-        })  # fmt: skip
+        rows.append(
+            {
+                "Who": visible(NAMES.get(str(told["name"]), str(told["name"]))),
+                **shown,
+                "Studies": told["n_studies"],
+                "Cells": told["n_cells"],
+                "Cells without a range": told["n_skipped"],
+                "Rows": told["n_rows"],
+                "Dropped": told["n_dropped"],
+                "Off scale": told["n_off_scale"],
+                "Seconds": told["seconds"],
+                "US dollars": told["cost_usd"],
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -150,11 +163,16 @@ def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
     for first, second in pairs if better else []:
         if known[second][measure].notna().any():
             found = comparison.paired(measure, first, second, lower_is_better=better == "low")
-            rows.append({
-                "First": visible(first), "Second": visible(NAMES.get(second, second)),
-                "First minus second": measure_text(found.difference), "First better": found.n_first_better,
-                "Second better": found.n_second_better, "Studies": found.n_studies,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "First": visible(first),
+                    "Second": visible(NAMES.get(second, second)),
+                    "First minus second": measure_text(found.difference),
+                    "First better": found.n_first_better,
+                    "Second better": found.n_second_better,
+                    "Studies": found.n_studies,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -190,9 +208,10 @@ def cells_of_item(comparison: Comparison, at: int) -> list[int]:
     first = comparison.cells[0]
     chosen = first[at]
     alike = [
-        place for place, cell in enumerate(first)
+        place
+        for place, cell in enumerate(first)
         if cell.item == chosen.item and (cell.scale == chosen.scale or (cell.is_drawn and chosen.is_drawn))
-    ]  # fmt: skip
+    ]
     return sorted(alike, key=lambda place: (place != at, first[place].condition_num))
 
 
@@ -232,21 +251,38 @@ def effects(comparison: Comparison) -> pd.DataFrame:
 
 def agreement_table(comparison: Comparison) -> pd.DataFrame:
     """How each model's effects agree with people's, a row a model."""
-    return pd.DataFrame([
-        {
-            "Model": visible(name), "Same sign": measure_text(found.sign, 2),
-            "Same sign, clear effects": measure_text(found.sign_clear, 2), "r": measure_text(found.r, 2),
-            "Slope": measure_text(found.slope, 2), "RMSE": measure_text(found.rmse), "Effects": found.n_effects,
-            "Clear": found.n_clear, "Studies": found.n_studies, "Dropped": found.n_dropped,
-        }
-        for name, found in comparison.agreements.items()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "Model": visible(name),
+                "Same sign": measure_text(found.sign, 2),
+                "Same sign, clear effects": measure_text(found.sign_clear, 2),
+                "r": measure_text(found.r, 2),
+                "Slope": measure_text(found.slope, 2),
+                "RMSE": measure_text(found.rmse),
+                "Effects": found.n_effects,
+                "Clear": found.n_clear,
+                "Studies": found.n_studies,
+                "Dropped": found.n_dropped,
+            }
+            for name, found in comparison.agreements.items()
+        ]
+    )
 
 
 def groups(found: dict[str, Parity]) -> pd.DataFrame:
     """A row a model and group with its W and how many people are behind it."""
-    return pd.DataFrame([
-        {"model": name, "group": each.group, "n": each.n, **vars(each.score), "human_mean": each.human_mean,
-         "predicted_mean": each.predicted_mean}
-        for name, parity in found.items() for each in parity.subgroups
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "model": name,
+                "group": each.group,
+                "n": each.n,
+                **vars(each.score),
+                "human_mean": each.human_mean,
+                "predicted_mean": each.predicted_mean,
+            }
+            for name, parity in found.items()
+            for each in parity.subgroups
+        ]
+    )

@@ -26,19 +26,27 @@ def service_fields() -> Service | None:
     """Fields for the server of the chosen models; None, with the reason in red, where they cannot be used."""
     with st.container(border=True):
         url = st.text_input(
-            "Server", os.environ.get("OPENAI_BASE_URL", OFFICIAL), key="service_url",
+            "Server",
+            os.environ.get("OPENAI_BASE_URL", OFFICIAL),
+            key="service_url",
             help="Any OpenAI-compatible server: its base address, up to /v1. On localhost nothing leaves this machine.",
-        )  # fmt: skip
+        )
         variable = st.text_input(
-            "Environment variable with the key", key="service_key", placeholder=OFFICIAL_KEY,
+            "Environment variable with the key",
+            key="service_key",
+            placeholder=OFFICIAL_KEY,
             help=f"Its name, not the key. Empty: {OFFICIAL_KEY} for the OpenAI API, no key for other servers.",
-        )  # fmt: skip
+        )
         ways, draws = st.columns([3, 1])
         way = ways.segmented_control(
-            "How it is asked", get_args(Elicitation), default="auto", required=True, key="service_way",
+            "How it is asked",
+            get_args(Elicitation),
+            default="auto",
+            required=True,
+            key="service_way",
             help="logprobs: the first token's probabilities; samples: drawn answers; verbalised: the model tells a "
             "distribution; auto: logprobs where the scale allows it, else samples.",
-        )  # fmt: skip
+        )
         n_samples = draws.number_input("Draws a question", 1, 1000, N_SAMPLES, key="service_samples")
         if way == "verbalised":
             st.caption(escape(f"Said after each question: {VERBALISED.strip()}"))
@@ -54,9 +62,12 @@ def service_fields() -> Service | None:
 def limit_field() -> float | None:
     """The most dollars that each run of a served model may cost; None where nobody set a limit."""
     return st.number_input(
-        "Spending limit in US dollars (optional)", min_value=0.01, value=None, key="service_limit",
+        "Spending limit in US dollars (optional)",
+        min_value=0.01,
+        value=None,
+        key="service_limit",
         help="A run stops before it could cost more; a new run with a higher limit takes up its answers.",
-    )  # fmt: skip
+    )
 
 
 def cost_text(model: ModelRequest, usd: float | None) -> str:

@@ -24,9 +24,12 @@ from pages.view.plain import plain_text, wrapped
 from socrates_core.simulation.curves import EffectCurve
 
 DIMENSIONS = {
-    "model": "Model", "precision": "Number format", "decoding": "Decoding", "order": "Order of answers",
+    "model": "Model",
+    "precision": "Number format",
+    "decoding": "Decoding",
+    "order": "Order of answers",
     "wording": "Wording",
-}  # fmt: skip
+}
 TOP, GAP, HEAD, LABEL_LINE, LEVEL = 240, 26, 26, 24, 38
 
 
@@ -57,15 +60,26 @@ def figure(told: EffectCurve, *, title: str, theme: str | None = None) -> go.Fig
         **QUIET_AXIS, showgrid=False, showticklabels=False, range=[0.3, len(rows) + 0.7], anchor="y2"
     )
     made.update_layout(
-        yaxis={**QUIET_AXIS, "domain": [1 - TOP / whole, 1], "title_text": "% of the scale", "nticks": 6,
-               "range": _span(told)},
+        yaxis={
+            **QUIET_AXIS,
+            "domain": [1 - TOP / whole, 1],
+            "title_text": "% of the scale",
+            "nticks": 6,
+            "range": _span(told),
+        },
         yaxis2={"domain": [0, depth / whole], "range": [depth, 0], "visible": False, "fixedrange": True},
-    )  # fmt: skip
+    )
     note = f"{len(rows)} specifications, from the lowest effect to the highest"
     return finish(
-        made, players, title=title, note=note, height=whole + 12, margin={"l": 52, "r": 14, "b": 12},
-        annotations=texts, shapes=shapes,
-    )  # fmt: skip
+        made,
+        players,
+        title=title,
+        note=note,
+        height=whole + 12,
+        margin={"l": 52, "r": 14, "b": 12},
+        annotations=texts,
+        shapes=shapes,
+    )
 
 
 def _dashboard(rows: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[tuple[str, str], float], int]:
@@ -89,20 +103,34 @@ def _dashboard(rows: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[tuple[str
 
 def _label(text: str, depth: float) -> dict[str, Any]:
     return {
-        "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": depth, "yref": "y2", "yanchor": "top",
-        "align": "left", "showarrow": False, "font": LABEL, "borderpad": 0,
-    }  # fmt: skip
+        "text": text,
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": depth,
+        "yref": "y2",
+        "yanchor": "top",
+        "align": "left",
+        "showarrow": False,
+        "font": LABEL,
+        "borderpad": 0,
+    }
 
 
 def _effects(own: pd.DataFrame, colour: str, *, symbol: str, size: float) -> go.Scatter:
     """The effects of one model, or the chosen one, which the legend does not name again."""
     return go.Scatter(
-        x=own.index + 1, y=100 * own["effect"], mode="markers", name=legend_name(own["model"].iloc[0]),
-        showlegend=symbol != "diamond", legendgroup=own["model"].iloc[0],
+        x=own.index + 1,
+        y=100 * own["effect"],
+        mode="markers",
+        name=legend_name(own["model"].iloc[0]),
+        showlegend=symbol != "diamond",
+        legendgroup=own["model"].iloc[0],
         marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}},
-        customdata=[_hover(row) for row in own.to_dict("records")], hovertemplate="%{customdata}<extra></extra>",
+        customdata=[_hover(row) for row in own.to_dict("records")],
+        hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
-    )  # fmt: skip
+    )
 
 
 def _hover(row: dict[Any, Any]) -> str:
@@ -124,9 +152,13 @@ def _people_line(told: EffectCurve, n: int, colour: str) -> go.Scatter:
     )
     numbers = f"n = {people.n:,} and {people.n_reference:,} people"
     return go.Scatter(
-        x=[0.3, n + 0.7], y=[100 * people.share] * 2, mode="lines", line={"color": colour, "width": 3},
-        name=legend_name(PEOPLE), hovertemplate=f"{plain_text(text)}<br>{numbers}<extra></extra>",
-    )  # fmt: skip
+        x=[0.3, n + 0.7],
+        y=[100 * people.share] * 2,
+        mode="lines",
+        line={"color": colour, "width": 3},
+        name=legend_name(PEOPLE),
+        hovertemplate=f"{plain_text(text)}<br>{numbers}<extra></extra>",
+    )
 
 
 def _dots(rows: pd.DataFrame, places: dict[tuple[str, str], float], colour: str) -> go.Scatter:
@@ -136,9 +168,15 @@ def _dots(rows: pd.DataFrame, places: dict[tuple[str, str], float], colour: str)
         for place in rows.index[rows[name] == level]
     ]
     return go.Scatter(
-        x=[x for x, _ in at], y=[y for _, y in at], yaxis="y2", mode="markers", showlegend=False, hoverinfo="skip",
-        marker={"size": _size(len(rows)) - 2, "color": colour, "opacity": 0.75}, cliponaxis=False,
-    )  # fmt: skip
+        x=[x for x, _ in at],
+        y=[y for _, y in at],
+        yaxis="y2",
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={"size": _size(len(rows)) - 2, "color": colour, "opacity": 0.75},
+        cliponaxis=False,
+    )
 
 
 def _guides(told: EffectCurve, places: dict[tuple[str, str], float], colour: str) -> Iterator[dict[str, Any]]:
@@ -162,9 +200,15 @@ def _named(at: int, effect: float, n: int) -> dict[str, Any]:
     """The word "chosen" over its diamond, inside the panel."""
     side = {0: "left", n - 1: "right"}.get(at, "center")
     return {
-        "text": "chosen", "x": at + 1, "y": effect, "xanchor": side, "yshift": 9, "yanchor": "bottom",
-        "showarrow": False, "font": SMALL,
-    }  # fmt: skip
+        "text": "chosen",
+        "x": at + 1,
+        "y": effect,
+        "xanchor": side,
+        "yshift": 9,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": SMALL,
+    }
 
 
 def _size(n: int) -> float:

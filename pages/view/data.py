@@ -175,20 +175,30 @@ def share_rows(
     shares = shares_with_intervals(counts)
     return pd.DataFrame(
         {
-            "condition": condition, "who": who, "value": values or list(scale.values), "share": shares.share,
-            "low": shares.low, "high": shares.high, "n": shares.n,
+            "condition": condition,
+            "who": who,
+            "value": values or list(scale.values),
+            "share": shares.share,
+            "low": shares.low,
+            "high": shares.high,
+            "n": shares.n,
         }
-    )  # fmt: skip
+    )
 
 
 def predicted_rows(condition: str, who: str, scale: Scale, shares: np.ndarray, n: int) -> pd.DataFrame:
     """One condition's predicted shares [k] as chart rows, without intervals."""
     return pd.DataFrame(
         {
-            "condition": condition, "who": who, "value": list(scale.values), "share": shares,
-            "low": np.nan, "high": np.nan, "n": n,
+            "condition": condition,
+            "who": who,
+            "value": list(scale.values),
+            "share": shares,
+            "low": np.nan,
+            "high": np.nan,
+            "n": n,
         }
-    )  # fmt: skip
+    )
 
 
 def in_one_unit(effects: pd.DataFrame) -> tuple[pd.DataFrame, str]:

@@ -115,10 +115,19 @@ def figure(
         made.add_traces(list(_traces([each for each in placed if each[2].who == who], who, players)))
     shapes = list(_guides([[y for y, of, _ in placed if of is row] for row in rows], share=share))
     for y, _, dot in placed:
-        texts.append({
-            "text": plain_text(dot.text), "x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": y,
-            "yanchor": "middle", "showarrow": False, "font": SMALL,
-        })  # fmt: skip
+        texts.append(
+            {
+                "text": plain_text(dot.text),
+                "x": 1,
+                "xref": "paper",
+                "xanchor": "left",
+                "xshift": 8,
+                "y": y,
+                "yanchor": "middle",
+                "showarrow": False,
+                "font": SMALL,
+            }
+        )
     _axes(made, [dot for _, _, dot in placed], depth, axis, share=share)
     margin = {"l": 12, "r": 128, "b": 52}
     return finish(
@@ -146,10 +155,20 @@ def _cast(who: list[str], theme: str | None) -> Cast:
 
 def _label(texts: list[dict[str, Any]], text: str, depth: float) -> float:
     """Writes a label at the left edge; the depth below it."""
-    texts.append({
-        "text": text, "x": 0, "xref": "paper", "xanchor": "left", "y": depth, "yanchor": "top", "align": "left",
-        "showarrow": False, "font": LABEL, "borderpad": 0,
-    })  # fmt: skip
+    texts.append(
+        {
+            "text": text,
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": depth,
+            "yanchor": "top",
+            "align": "left",
+            "showarrow": False,
+            "font": LABEL,
+            "borderpad": 0,
+        }
+    )
     return depth + LABEL_LINE * (text.count("<br>") + 1) + 4
 
 
@@ -166,11 +185,16 @@ def _traces(placed: list[tuple[float, Row, Dot]], who: str, players: Cast) -> It
         if inner:
             yield _lines(inner, who, colour, width=width, opacity=0.45)
     yield go.Scatter(
-        x=[dot.value for _, _, dot in placed], y=[y for y, _, _ in placed], mode="markers", marker=_marker(who, colour),
-        name=_CALIBRATED if who == CALIBRATED else legend_name(who), legendgroup=who,
+        x=[dot.value for _, _, dot in placed],
+        y=[y for y, _, _ in placed],
+        mode="markers",
+        marker=_marker(who, colour),
+        name=_CALIBRATED if who == CALIBRATED else legend_name(who),
+        legendgroup=who,
         customdata=[_hover(row, dot) for _, row, dot in placed],
-        hovertemplate="%{customdata}<extra></extra>", cliponaxis=False,
-    )  # fmt: skip
+        hovertemplate="%{customdata}<extra></extra>",
+        cliponaxis=False,
+    )
 
 
 def _lines(
@@ -180,9 +204,13 @@ def _lines(
     return go.Scatter(
         x=[end for _, low, high in spans for end in (low, high, None)],
         y=[end for y, _, _ in spans for end in (y, y, None)],
-        mode="lines", line={"color": colour, "width": width}, opacity=opacity,
-        hoverinfo="skip", showlegend=False, legendgroup=who,
-    )  # fmt: skip
+        mode="lines",
+        line={"color": colour, "width": width},
+        opacity=opacity,
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=who,
+    )
 
 
 def _marker(who: str, colour: str) -> dict[str, Any]:

@@ -25,13 +25,16 @@ def show_drafts() -> None:
         row = choose_row(
             [{**row, "title": visible(row["title"])} for row in rows],
             column_order=["title", "changed", "n_conditions", "n_outcomes", "n_versions"],
-            key="drafts_table", identities=[str(row["draft_id"]) for row in rows],
+            key="drafts_table",
+            identities=[str(row["draft_id"]) for row in rows],
             column_config={
                 "title": st.column_config.TextColumn("Draft", width="large"),
                 "changed": st.column_config.DatetimeColumn("Changed", format="distance"),
-                "n_conditions": "Conditions", "n_outcomes": "Outcomes", "n_versions": "Versions",
+                "n_conditions": "Conditions",
+                "n_outcomes": "Outcomes",
+                "n_versions": "Versions",
             },
-        )  # fmt: skip
+        )
         st.caption("Choose a row to open the draft.")
         if row is not None:
             state.go_to(state.PAGES.draft, draft=rows[row]["draft_id"])
@@ -57,16 +60,22 @@ def show_versions(editing: Editing) -> None:
         st.caption("No version is kept yet. A run keeps one by itself.")
         return
     number = st.selectbox(
-        "Version", [version.number for version in kept], key="version_number",
+        "Version",
+        [version.number for version in kept],
+        key="version_number",
         format_func=lambda n: next(
             f"{v.number} · {v.saved[:16]} · {shorten(v.note, 40)}" for v in kept if v.number == n
         ),
-    )  # fmt: skip
+    )
     version = next(v for v in kept if v.number == number)
     st.button(
-        "Reopen this version", icon=":material/restore:", key="version_reopen",
-        on_click=form.change, args=(editing, lambda _: version.draft), help="Undo brings the present draft back.",
-    )  # fmt: skip
+        "Reopen this version",
+        icon=":material/restore:",
+        key="version_reopen",
+        on_click=form.change,
+        args=(editing, lambda _: version.draft),
+        help="Undo brings the present draft back.",
+    )
     st.caption("What changed since this version")
     st.code(visible(differences(render_draft(version.draft), render_draft(editing.draft))), language="diff")
 

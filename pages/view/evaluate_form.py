@@ -64,15 +64,24 @@ def _choose_people() -> dict[str, Any]:
     kind = "studies"
     if known:
         kind = st.segmented_control(
-            "What is asked", list(KINDS), default="split", required=True, format_func=KINDS.__getitem__,
+            "What is asked",
+            list(KINDS),
+            default="split",
+            required=True,
+            format_func=KINDS.__getitem__,
             key="evaluate_kind",
-        )  # fmt: skip
+        )
     chosen = _choose_split(known) if kind == "split" else _choose_studies()
     left, middle, right = st.columns(3)
     cap = left.number_input(
-        "People a cell, at most", min_value=2, value=CAP, step=1, key="evaluate_cap", placeholder="everybody",
+        "People a cell, at most",
+        min_value=2,
+        value=CAP,
+        step=1,
+        key="evaluate_cap",
+        placeholder="everybody",
         help="A cell is one outcome in one condition. Empty: everybody. More people include those of a smaller number.",
-    )  # fmt: skip
+    )
     seed = middle.number_input(
         "Seed",
         min_value=0,
@@ -82,9 +91,13 @@ def _choose_people() -> dict[str, Any]:
         help="Which people, and which draw of each answer.",
     )
     shots = right.number_input(
-        "Examples", min_value=0, value=0, step=1, key="evaluate_shots",
+        "Examples",
+        min_value=0,
+        value=0,
+        step=1,
+        key="evaluate_shots",
         help="Few-shot: so many answers to the same question, by people who are not asked, stand before it.",
-    )  # fmt: skip
+    )
     return {**chosen, "cap": cap, "seed": seed, "shots": shots} if chosen else {}
 
 
@@ -97,9 +110,12 @@ def _choose_studies() -> dict[str, Any]:
     corpus = st.selectbox("Corpus", found, key="evaluate_corpus") if len(found) > 1 else found[0]
     titles = {study: title for (name, study), title in data.titles().items() if name == corpus}
     studies = st.multiselect(
-        "Studies", list(titles), format_func=lambda study: titles.get(study, study), key="evaluate_studies",
+        "Studies",
+        list(titles),
+        format_func=lambda study: titles.get(study, study),
+        key="evaluate_studies",
         placeholder="choose at least one; intervals take 5",
-    )  # fmt: skip
+    )
     if not splits():
         st.caption("To hold studies out of training, make a split: `python -m socrates_core split make NAME`")
     return {"corpus": corpus, "studies": studies} if studies else {}
@@ -109,20 +125,32 @@ def _choose_models() -> list[ModelRequest]:
     titles = data.model_titles()
     wished = state.wished_model() or "starter"
     chosen = st.multiselect(
-        "Models", list(titles), default=[wished] if wished in titles else None, key="evaluate_models",
-        format_func=lambda name: titles.get(name, name), accept_new_options=True,
+        "Models",
+        list(titles),
+        default=[wished] if wished in titles else None,
+        key="evaluate_models",
+        format_func=lambda name: titles.get(name, name),
+        accept_new_options=True,
         help="Type a folder, a hub id such as org/name, or api:MODEL of a server, and press Enter.",
-    )  # fmt: skip
+    )
     service = consent.service_fields() if any(map(is_served, chosen)) else None
     with st.expander("Precision and decoding"):
         precision = st.segmented_control(
-            "Precision", get_args(Precision), default="auto", required=True, key="evaluate_precision",
+            "Precision",
+            get_args(Precision),
+            default="auto",
+            required=True,
+            key="evaluate_precision",
             help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
-        )  # fmt: skip
+        )
         decoding = st.segmented_control(
-            "Decoding", get_args(Decoding), default="exact", required=True, key="evaluate_decoding",
+            "Decoding",
+            get_args(Decoding),
+            default="exact",
+            required=True,
+            key="evaluate_decoding",
             help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
-        )  # fmt: skip
+        )
     if any(map(is_served, chosen)) and service is None:
         return []
     return [ModelRequest(name, precision, decoding, service=service) for name in chosen]

@@ -16,23 +16,40 @@ from socrates_core.drafts import store as drafts
 from socrates_core.errors import UserError
 
 KINDS = {
-    "range": "numbers", "enum_labels": "listed answers", "multiple": "multiples", "if_upto": "numbers",
+    "range": "numbers",
+    "enum_labels": "listed answers",
+    "multiple": "multiples",
+    "if_upto": "numbers",
     "open_integer": "open numbers",
-}  # fmt: skip
+}
 FLAGS = {
-    "off_scale": "answers off the scale", "unread_scale": "scale not read", "scale_differs": "scale differs",
-    "shared_text": "treatment invisible", "battery": "battery", "repeats": "repeated questions", "ranking": "ranking",
-    "own_texts": "own text for each person", "placeholder": "placeholders",
-}  # fmt: skip
+    "off_scale": "answers off the scale",
+    "unread_scale": "scale not read",
+    "scale_differs": "scale differs",
+    "shared_text": "treatment invisible",
+    "battery": "battery",
+    "repeats": "repeated questions",
+    "ranking": "ranking",
+    "own_texts": "own text for each person",
+    "placeholder": "placeholders",
+}
 DESIGNS = {"between": "between people", "within": "within people", "mixed": "mixed"}
 CONDITIONS = {1: "1", 2: "2", 4: "3 to 4", 8: "5 to 8", 10**9: "9 and more"}
 PEOPLE = {
-    499: "under 500", 999: "500 to 999", 1_999: "1,000 to 1,999", 4_999: "2,000 to 4,999", 10**9: "5,000 and more",
-}  # fmt: skip
+    499: "under 500",
+    999: "500 to 999",
+    1_999: "1,000 to 1,999",
+    4_999: "2,000 to 4,999",
+    10**9: "5,000 and more",
+}
 ORDERS = {
-    "best match": ["score"], "title": ["title"], "most people": ["n_participants"], "most conditions": ["n_conditions"],
-    "most outcomes": ["n_outcomes"], "most answers": ["n_responses"],
-}  # fmt: skip
+    "best match": ["score"],
+    "title": ["title"],
+    "most people": ["n_participants"],
+    "most conditions": ["n_conditions"],
+    "most outcomes": ["n_outcomes"],
+    "most answers": ["n_responses"],
+}
 
 
 def _band(bands: Mapping[int, str], n: int) -> tuple[str, ...]:
@@ -48,13 +65,16 @@ def _notes(row: Mapping[Any, Any]) -> tuple[str, ...]:
 FACETS: dict[str, tuple[str, Callable[[Mapping[Any, Any]], tuple[str, ...]]]] = {
     "topic": ("Topic", lambda row: (row["topic"] or "no topic",)),
     "design": ("Design", lambda row: (DESIGNS.get(row["design"], row["design"]),)),
-    "scale": ("Answer scale", lambda row: tuple(sorted({KINDS.get(kind, kind) for kind in row["scale_kinds"]}))),
+    "scale": (
+        "Answer scale",
+        lambda row: tuple(sorted({KINDS.get(kind, kind) for kind in row["scale_kinds"]})),
+    ),
     "conditions": ("Conditions", lambda row: _band(CONDITIONS, row["n_conditions"])),
     "people": ("People", lambda row: _band(PEOPLE, row["n_participants"])),
     "split": ("Split", lambda row: (*([row["split"]] if row["split"] else []), *row["sides"])),
     "notes": ("Notes", _notes),
     "in": ("Corpus", lambda row: (row["corpus"],)),  # the parameter "corpus" says which study is open
-}  # fmt: skip
+}
 _ORDERED = {
     "conditions": list(CONDITIONS.values()),
     "people": list(PEOPLE.values()),
@@ -98,9 +118,13 @@ def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
     """
     box, order, button = st.columns([6, 2, 2] if ordered else [6, 0.01, 2], vertical_alignment="bottom")
     words = box.text_input(
-        "Search", placeholder="words in titles, conditions and questions", key="q", bind="query-params",
-        icon=":material/search:", live=True,
-    )  # fmt: skip
+        "Search",
+        placeholder="words in titles, conditions and questions",
+        key="q",
+        bind="query-params",
+        icon=":material/search:",
+        live=True,
+    )
     by = order.selectbox("Order", list(ORDERS), key="order", bind="query-params") if ordered else "best match"
     with button.popover("Filters", icon=":material/tune:", width="stretch"):
         picked = {name: _pick(studies, name) for name in FACETS if len(choices(studies, name)) > 1}

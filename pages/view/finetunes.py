@@ -87,8 +87,9 @@ def labelled(ids: Sequence[str]) -> dict[str, Finetune]:
     found = [load_finetune(each) for each in ids]
     names = [PEOPLE, *BASELINES, *(each.spec.name for each in found)]
     return {
-        each.spec.name if names.count(each.spec.name) == 1 else f"{each.spec.name} · {each.id}": each for each in found
-    }  # fmt: skip
+        each.spec.name if names.count(each.spec.name) == 1 else f"{each.spec.name} · {each.id}": each
+        for each in found
+    }
 
 
 def show_states(found: Labelled) -> None:
@@ -122,13 +123,18 @@ def _show_state(label: str, found: Finetune) -> None:
 def _show_uses(found: Finetune) -> None:
     name = {"model": found.spec.name}
     st.page_link(
-        state.PAGES.draft, label="Use in a draft", icon=":material/edit_note:", query_params=name,
-    )  # fmt: skip
+        state.PAGES.draft,
+        label="Use in a draft",
+        icon=":material/edit_note:",
+        query_params=name,
+    )
     st.page_link(state.PAGES.models, label="Its model", icon=":material/smart_toy:", query_params=name)
     if st.button(
-        "Evaluate on the held-out side", icon=":material/compare_arrows:", key=f"evaluate_{found.id}",
+        "Evaluate on the held-out side",
+        icon=":material/compare_arrows:",
+        key=f"evaluate_{found.id}",
         help="Asks it and its base what the split holds out, at most 32 people a cell, unless that is done.",
-    ):  # fmt: skip
+    ):
         jobs = submit_missing(open_finetune(found.spec.name))
         if jobs:
             state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
@@ -204,14 +210,21 @@ def _show_figures(found: Labelled) -> None:
         return
     number = st.column_config.NumberColumn
     st.dataframe(
-        table, hide_index=True, key="training_figures", placeholder="–", alt="The base model and the best step",
+        table,
+        hide_index=True,
+        key="training_figures",
+        placeholder="–",
+        alt="The base model and the best step",
         column_config={
             "Finetune": st.column_config.TextColumn(pinned=True),
-            **{name: number(format="%.3f") for name in ("W stated", "Uniform", "W observed", "Log score", "Effect r")},
+            **{
+                name: number(format="%.3f")
+                for name in ("W stated", "Uniform", "W observed", "Log score", "Effect r")
+            },
             **{name: number(format="%.0f%%") for name in ("W against base", "Valid mass")},
             "Accuracy": number(format="%.1f%%"),
         },
-    )  # fmt: skip
+    )
     if len(table[["Uniform", "Answers", "Cells"]].drop_duplicates()) > 1:
         st.warning(
             "These finetunes were validated on different cells, so their measures do not compare. Evaluate them on one "
@@ -235,13 +248,23 @@ def figures(found: Labelled) -> pd.DataFrame:
                 continue
             stage = " and best" if step == each.best_step == 0 else ""
             against = 100 * (told["w_stated"] / base["w_stated"] - 1) if step and base else None
-            rows.append({
-                "Finetune": visible(label), "Model": f"best, step {step:,}" if step else f"base{stage}",
-                "W stated": told["w_stated"], "W against base": against, "Uniform": told["w_uniform"],
-                "W observed": told["w_observed"], "Valid mass": 100 * told["valid_mass"], "Accuracy": told["accuracy"],
-                "Log score": told["log_score"], "Effect r": told["effect_r"], "Answers": told["n_rows"],
-                "Cells": told["n_cells"], "Studies": told["n_studies"],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "Finetune": visible(label),
+                    "Model": f"best, step {step:,}" if step else f"base{stage}",
+                    "W stated": told["w_stated"],
+                    "W against base": against,
+                    "Uniform": told["w_uniform"],
+                    "W observed": told["w_observed"],
+                    "Valid mass": 100 * told["valid_mass"],
+                    "Accuracy": told["accuracy"],
+                    "Log score": told["log_score"],
+                    "Effect r": told["effect_r"],
+                    "Answers": told["n_rows"],
+                    "Cells": told["n_cells"],
+                    "Studies": told["n_studies"],
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -313,5 +336,9 @@ def measure_frame(found: Labelled, column: str) -> pd.DataFrame:
 
 def _places(label: str, found: Finetune, told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
-        {"run": label, "step": told["step"].astype(int), "examples": told["step"].astype(int) * found.spec.batch_size}
-    )  # fmt: skip
+        {
+            "run": label,
+            "step": told["step"].astype(int),
+            "examples": told["step"].astype(int) * found.spec.batch_size,
+        }
+    )

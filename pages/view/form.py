@@ -85,11 +85,15 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
         listed: dict[Number, str] = {number: line.strip() for number, line in enumerate(lines, first)}
         return ScaleSpec(kind="enum_labels", low=first, high=first + len(listed) - 1, labels=listed)
     low: Number
-    low, high, step = (0, 100, 1) if kind == "0 to 100" else (
-        held("low", scale.low if scale.low is not None else 1),
-        held("high", scale.high if scale.high is not None else 7),
-        held("step", scale.step),
-    )  # fmt: skip
+    low, high, step = (
+        (0, 100, 1)
+        if kind == "0 to 100"
+        else (
+            held("low", scale.low if scale.low is not None else 1),
+            held("high", scale.high if scale.high is not None else 7),
+            held("step", scale.step),
+        )
+    )
     inner = {v: text for v, text in scale.labels.items() if low < v < high and scale_type(scale) == kind}
     ends = {
         value: held(name, scale.labels.get(value, "")).strip()

@@ -28,9 +28,13 @@ from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
 SHOWN = (
-    "wasserstein_exact_stated", "wasserstein_observed", "wasserstein_exact_observed", "accuracy_draw", "log_score",
+    "wasserstein_exact_stated",
+    "wasserstein_observed",
+    "wasserstein_exact_observed",
+    "accuracy_draw",
+    "log_score",
     "valid_mass",
-)  # fmt: skip
+)
 
 
 def show_finetunes() -> None:
@@ -83,14 +87,17 @@ def _show_table(pairs: Sequence[Pair]) -> None:
         )
     _show_improvements(told[told["role"] == "finetuned"])
     st.dataframe(
-        pd.DataFrame([_row(row) for row in told.to_dict("records")]), hide_index=True, key="generalisations",
-        placeholder="–", alt="Finetuned models, their bases and baselines on what training held out",
+        pd.DataFrame([_row(row) for row in told.to_dict("records")]),
+        hide_index=True,
+        key="generalisations",
+        placeholder="–",
+        alt="Finetuned models, their bases and baselines on what training held out",
         column_config={
             "Unseen": st.column_config.TextColumn("Unseen", pinned=True, width=110),
             "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
             **{MEASURES[name].label: st.column_config.TextColumn(help=MEASURES[name].told) for name in SHOWN},
         },
-    )  # fmt: skip
+    )
     st.caption(
         "Each model is measured on the split that it was trained for, on rows that its training did not see, beside "
         "its base on the same rows. Closer than the base: 1 minus W over the base’s W, exact distributions on the "
@@ -112,13 +119,20 @@ def _compared(key: tuple[str, ...], _pair: Pair) -> Comparison:
 def _row(told: dict[Any, Any]) -> dict[str, Any]:
     who = str(told["who"])
     return {
-        "Unseen": told["kind"], "Who": visible(NAMES.get(who, who)),
+        "Unseen": told["kind"],
+        "Who": visible(NAMES.get(who, who)),
         "Closer than the base": _percent(_measure(told, "improvement")),
         **{MEASURES[name].label: comparing.measure_text(_measure(told, name)) for name in SHOWN},
-        "Effect r": comparing.measure_text(_measure(told, "effect_r"), 2), "Asked": _asked(told["cap"]),
-        "Studies": told["n_studies"], "People": told["n_people"], "Cells": told["n_cells"], "Rows": told["n_rows"],
-        "Rows seen, left out": told["n_left_out"], "Method": told.get("method"), "Split": visible(str(told["split"])),
-    }  # fmt: skip
+        "Effect r": comparing.measure_text(_measure(told, "effect_r"), 2),
+        "Asked": _asked(told["cap"]),
+        "Studies": told["n_studies"],
+        "People": told["n_people"],
+        "Cells": told["n_cells"],
+        "Rows": told["n_rows"],
+        "Rows seen, left out": told["n_left_out"],
+        "Method": told.get("method"),
+        "Split": visible(str(told["split"])),
+    }
 
 
 def _measure(told: dict[Any, Any], name: str) -> Measure:
@@ -140,8 +154,10 @@ def _show_improvements(told: pd.DataFrame) -> None:
     scored = told[told["improvement"].notna()] if "improvement" in told else told.iloc[:0]
     if scored.empty:
         return
-    shares = {name: 100 * scored[f"improvement{end}"] for name, end in
-              (("difference", ""), ("low", "_low"), ("high", "_high"))}  # fmt: skip
+    shares = {
+        name: 100 * scored[f"improvement{end}"]
+        for name, end in (("difference", ""), ("low", "_low"), ("high", "_high"))
+    }
     frame = scored.assign(
         outcome=[f"Unseen {kind}" for kind in scored["kind"]],
         condition=[
@@ -151,9 +167,12 @@ def _show_improvements(told: pd.DataFrame) -> None:
         **shares,
     )[["outcome", "condition", "who", "difference", "low", "high", "n"]]
     figure = dots.figure(
-        dots.effect_rows(frame), title="How much closer to people’s answers than the base?", note="", theme=theme(),
+        dots.effect_rows(frame),
+        title="How much closer to people’s answers than the base?",
+        note="",
+        theme=theme(),
         axis="Smaller W than the base’s, %",
-    )  # fmt: skip
+    )
     show_chart(figure, frame, "generalisations")
 
 
@@ -167,9 +186,11 @@ def _show_parity(pair: Pair) -> None:
         )
         return
     st.page_link(
-        state.PAGES.compare, label="Open both side by side", icon=":material/compare_arrows:",
+        state.PAGES.compare,
+        label="Open both side by side",
+        icon=":material/compare_arrows:",
         query_params={"evaluations": ",".join(each.id for each in pair.evaluations)},
-    )  # fmt: skip
+    )
     corpus = comparison.corpus.name
     studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
     fields = data.demographic_values(corpus, studies, data.stamp(corpus))
@@ -214,9 +235,11 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
             f"`python -m socrates_core train CONFIG.yaml --shares {render_shares(SHARES)} --evaluate`"
         )
         st.page_link(
-            state.PAGES.launch, label="Launch a learning curve", icon=":material/rocket_launch:",
+            state.PAGES.launch,
+            label="Launch a learning curve",
+            icon=":material/rocket_launch:",
             query_params={"curve": "true", "evaluate": "true"},
-        )  # fmt: skip
+        )
         return
     named = {curve.pairs[-1].finetune.name: curve.title for curve in curves}
     chosen = linked_select("Learning curve", named, "curve", "compare")
@@ -235,9 +258,12 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
     }
     frame = told.assign(**ends)[["who", "role", "share", "n_examples", "value", "low", "high"]]
     figure = learning_chart.figure(
-        frame, title=f"How many people does it take? {MEASURES[measure].label}", axis=MEASURES[measure].label,
-        per_cell=per_cell, theme=theme(),
-    )  # fmt: skip
+        frame,
+        title=f"How many people does it take? {MEASURES[measure].label}",
+        axis=MEASURES[measure].label,
+        per_cell=per_cell,
+        theme=theme(),
+    )
     show_chart(figure, frame, f"learning_{measure}")
     st.caption(
         escape(

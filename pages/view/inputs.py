@@ -34,9 +34,15 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
     with st.container(horizontal=True, gap="small", horizontal_alignment="right"):
         for name, icon, told, off, how in steps:
             st.button(
-                "", icon=f":material/{icon}:", help=told, key=editing.key(part, index, name), type="tertiary",
-                disabled=off, on_click=form.change, args=(editing, how),
-            )  # fmt: skip
+                "",
+                icon=f":material/{icon}:",
+                help=told,
+                key=editing.key(part, index, name),
+                type="tertiary",
+                disabled=off,
+                on_click=form.change,
+                args=(editing, how),
+            )
 
 
 def _row_head(editing: Editing, part: Rows, index: int, problems: list[Problem]) -> None:
@@ -55,10 +61,12 @@ def condition_row(editing: Editing, index: int, problems: list[Problem]) -> None
     with st.container(border=True):
         _row_head(editing, "conditions", index, problems)
         st.text_area(
-            f"Condition {index + 1}: what people read", editing.draft.conditions[index].text, height="content",
+            f"Condition {index + 1}: what people read",
+            editing.draft.conditions[index].text,
+            height="content",
             key=editing.key("conditions", index, "text"),
             placeholder="The text that only people of this condition see. Empty: they are asked straight away.",
-        )  # fmt: skip
+        )
         show_problems(problems, f"conditions.{index}.text")
 
 
@@ -66,9 +74,12 @@ def outcome_row(editing: Editing, index: int, problems: list[Problem]) -> None:
     with st.container(border=True):
         _row_head(editing, "outcomes", index, problems)
         st.text_area(
-            f"Outcome {index + 1}: question", editing.draft.outcomes[index].question, height="content",
-            key=editing.key("outcomes", index, "question"), placeholder="How much do you support …?",
-        )  # fmt: skip
+            f"Outcome {index + 1}: question",
+            editing.draft.outcomes[index].question,
+            height="content",
+            key=editing.key("outcomes", index, "question"),
+            placeholder="How much do you support …?",
+        )
         show_problems(problems, f"outcomes.{index}.question")
         scale_builder(editing, index)
         show_problems(problems, f"outcomes.{index}.scale")
@@ -127,9 +138,13 @@ def panel_fields(editing: Editing, problems: list[Problem]) -> None:
     panel = editing.draft.panel
     kinds = ["sample", "describe"]
     kind = st.segmented_control(
-        "Where the people come from", kinds, default=panel.kind, required=True, key=editing.key("panel", "kind"),
+        "Where the people come from",
+        kinds,
+        default=panel.kind,
+        required=True,
+        key=editing.key("panel", "kind"),
         format_func=lambda value: "Sample real participants" if value == "sample" else "Describe people",
-    )  # fmt: skip
+    )
     if kind == "sample":
         _sample_fields(editing)
     else:
@@ -137,9 +152,13 @@ def panel_fields(editing: Editing, problems: list[Problem]) -> None:
     n, seed = st.columns(2)
     n.number_input("People", value=panel.n, min_value=1, step=10, key=editing.key("panel", "n"))
     seed.number_input(
-        "Seed", value=panel.seed, min_value=0, step=1, key=editing.key("panel", "seed"),
+        "Seed",
+        value=panel.seed,
+        min_value=0,
+        step=1,
+        key=editing.key("panel", "seed"),
         help="The same seed draws the same people.",
-    )  # fmt: skip
+    )
     show_problems(problems, "panel", "panel.n", "panel.describe")
 
 
@@ -157,15 +176,21 @@ def _sample_fields(editing: Editing) -> None:
     titles = dict(zip(studies["study_id"], studies["title"], strict=True))
     ids = studies.loc[studies["corpus"] == corpus, "study_id"].tolist()
     who.multiselect(
-        "Participants of (empty: all studies)", ids, default=[s for s in panel.studies if s in ids],
-        format_func=lambda study_id: titles.get(study_id, study_id), key=editing.key("panel", "studies"),
-    )  # fmt: skip
+        "Participants of (empty: all studies)",
+        ids,
+        default=[s for s in panel.studies if s in ids],
+        format_func=lambda study_id: titles.get(study_id, study_id),
+        key=editing.key("panel", "studies"),
+    )
     chosen = editing.draft.panel.studies
     values = data.demographic_values(corpus, tuple(chosen), data.stamp(corpus))
     fields = st.multiselect(
-        "Filter by", [f for f in DEMOGRAPHICS if f in values], format_func=label,
-        default=[f for f in panel.filters if f in values], key=editing.key("panel", "fields"),
-    )  # fmt: skip
+        "Filter by",
+        [f for f in DEMOGRAPHICS if f in values],
+        format_func=label,
+        default=[f for f in panel.filters if f in values],
+        key=editing.key("panel", "fields"),
+    )
     for field in fields:
         key, now = editing.key("panel", f"filter:{field}"), panel.filters.get(field)
         if field in NUMERIC:
@@ -181,15 +206,20 @@ def _sample_fields(editing: Editing) -> None:
 def _describe_fields(editing: Editing) -> None:
     describe = editing.draft.panel.describe
     fields = st.multiselect(
-        "Fields to describe", DEMOGRAPHICS, default=list(describe), format_func=label,
+        "Fields to describe",
+        DEMOGRAPHICS,
+        default=list(describe),
+        format_func=label,
         key=editing.key("panel", "described"),
-    )  # fmt: skip
+    )
     for field in fields:
         st.text_input(
-            f"{label(field)}: values and shares", form.shares_text(describe.get(field, {})),
-            key=editing.key("panel", f"shares:{field}"), placeholder="Female 0.5; Male 0.5",
+            f"{label(field)}: values and shares",
+            form.shares_text(describe.get(field, {})),
+            key=editing.key("panel", f"shares:{field}"),
+            placeholder="Female 0.5; Male 0.5",
             help="Separate values by semicolons; shares add up to 1. Fields are drawn independently.",
-        )  # fmt: skip
+        )
 
 
 def show_eligible(editing: Editing) -> None:

@@ -29,11 +29,24 @@ from socrates_core.keeping.verify import verify
 from socrates_core.settings import folder
 
 PLURALS = {
-    "draft": "Drafts", "run": "Runs", "experiment": "Experiments", "evaluation": "Evaluations",
-    "finetune": "Finetunes", "adapter": "Adapters", "rationales": "Rationales", "split": "Splits",
-    "scales": "Scales set by hand", "population": "Populations", "upload": "Uploads", "corpus": "Corpora",
-    "model": "Models", "job": "Jobs", "cache": "Answer cache", "bin": "Bin", "other": "Everything else",
-}  # fmt: skip
+    "draft": "Drafts",
+    "run": "Runs",
+    "experiment": "Experiments",
+    "evaluation": "Evaluations",
+    "finetune": "Finetunes",
+    "adapter": "Adapters",
+    "rationales": "Rationales",
+    "split": "Splits",
+    "scales": "Scales set by hand",
+    "population": "Populations",
+    "upload": "Uploads",
+    "corpus": "Corpora",
+    "model": "Models",
+    "job": "Jobs",
+    "cache": "Answer cache",
+    "bin": "Bin",
+    "other": "Everything else",
+}
 MOST_DOWNLOAD = 200 * 10**6  # bytes; a larger archive is left where it was written
 _SIZE = st.column_config.NumberColumn("MB", format="%.2f", width="small")
 
@@ -43,16 +56,21 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
     total = sum(n_bytes for _, n_bytes in told.values())
     free = shutil.disk_usage(folder()).free
     st.caption(
-        escape(f"{total / 1e6:,.1f} MB in {folder()}; {free / 1e9:,.1f} GB are free on its disk. Answers of the cache "
-               "are forgotten on the page Jobs.")
-    )  # fmt: skip
+        escape(
+            f"{total / 1e6:,.1f} MB in {folder()}; {free / 1e9:,.1f} GB are free on its disk. Answers of the cache "
+            "are forgotten on the page Jobs."
+        )
+    )
     table = [
         {
-            "Kind": PLURALS[name], "How many": f"{n:,}" if name in KINDS or name == "bin" else "",
-            "MB": n_bytes / 1e6, "Share": n_bytes / total if total else 0.0,
+            "Kind": PLURALS[name],
+            "How many": f"{n:,}" if name in KINDS or name == "bin" else "",
+            "MB": n_bytes / 1e6,
+            "Share": n_bytes / total if total else 0.0,
         }
-        for name, (n, n_bytes) in sorted(told.items(), key=lambda item: -item[1][1]) if n or n_bytes
-    ]  # fmt: skip
+        for name, (n, n_bytes) in sorted(told.items(), key=lambda item: -item[1][1])
+        if n or n_bytes
+    ]
     share = st.column_config.ProgressColumn("Share", format="percent")
     st.dataframe(table, hide_index=True, key="sizes", column_config={"MB": _SIZE, "Share": share})
 
@@ -65,12 +83,14 @@ def show_things(names: dict[str, str]) -> None:
     found = sorted(things(kind), key=lambda each: -each.n_bytes)
     row = choose_row(
         [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
-        key=f"things_{chosen}", identities=[each.name for each in found],
+        key=f"things_{chosen}",
+        identities=[each.name for each in found],
         column_config={
-            "MB": _SIZE, "Changed": st.column_config.DatetimeColumn(format="distance"),
+            "MB": _SIZE,
+            "Changed": st.column_config.DatetimeColumn(format="distance"),
             "Name": st.column_config.TextColumn(width="large"),
         },
-    )  # fmt: skip
+    )
     if row is None:
         st.caption("Choose a row to delete it.")
         return
@@ -127,10 +147,12 @@ def show_archive() -> None:
         "colleague. Studies and base models are left out unless you choose them."
     )
     kinds = st.multiselect(
-        "What goes in", [name for name, kind in KINDS.items() if kind.archived and things(kind)],
+        "What goes in",
+        [name for name, kind in KINDS.items() if kind.archived and things(kind)],
         key="archive_kinds",
-        default=[kind.name for kind in own_kinds() if things(kind)], format_func=PLURALS.__getitem__,
-    )  # fmt: skip
+        default=[kind.name for kind in own_kinds() if things(kind)],
+        format_func=PLURALS.__getitem__,
+    )
     if st.button("Write an archive", icon=":material/archive:", disabled=not kinds, key="archive_write"):
         path = folder("archives") / f"project-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip"
         with st.spinner("Packing"):
@@ -150,9 +172,14 @@ def _offer() -> None:
     st.success(escape(f"{counted(n, 'thing')}, {size / 1e6:,.1f} MB: {path}"), icon=":material/check:")
     if size <= MOST_DOWNLOAD:
         st.download_button(
-            "Download it", lambda: Path(path).read_bytes(), Path(path).name, "application/zip", on_click="ignore",
-            icon=":material/download:", key="archive_download",
-        )  # fmt: skip
+            "Download it",
+            lambda: Path(path).read_bytes(),
+            Path(path).name,
+            "application/zip",
+            on_click="ignore",
+            icon=":material/download:",
+            key="archive_download",
+        )
 
 
 def _bring_in(given: IO[bytes]) -> None:

@@ -28,28 +28,63 @@ WHY: Mapping[Method, str] = {
 ROWS = ("per_cell", "per_study", "validation_share", "seed")
 PLAN = ("evaluate_every", "patience")
 VISIBLE = {
-    "tuning": "{}", "learning_rate": "learning rate {}", "batch_size": "{} examples a step", "epochs": "epochs: {}",
+    "tuning": "{}",
+    "learning_rate": "learning rate {}",
+    "batch_size": "{} examples a step",
+    "epochs": "epochs: {}",
     "max_steps": "at most {} steps",
-}  # fmt: skip
+}
 OF_METHOD: Mapping[Method, tuple[str, ...]] = {
-    "sft": (), "reasoning": ("rationales",), "dpo": ("beta",), "distribution": ("rps_weight", "shrinkage"),
-}  # fmt: skip
+    "sft": (),
+    "reasoning": ("rationales",),
+    "dpo": ("beta",),
+    "distribution": ("rps_weight", "shrinkage"),
+}
 EXPERT = (
-    "tuning", "rank", "alpha", "dropout", "learning_rate", "schedule", "warmup", "weight_decay", "clip",
-    "batch_size", "epochs", "max_steps", "people_share", "balance", "validation_cap", "template", "precision",
-    "micro_tokens", "checkpointing", "share_people",
-)  # fmt: skip
+    "tuning",
+    "rank",
+    "alpha",
+    "dropout",
+    "learning_rate",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "clip",
+    "batch_size",
+    "epochs",
+    "max_steps",
+    "people_share",
+    "balance",
+    "validation_cap",
+    "template",
+    "precision",
+    "micro_tokens",
+    "checkpointing",
+    "share_people",
+)
 FIELDS = {
-    "name": ("Name of the model it makes", "Lower-case letters, digits, dots, dashes and underscores, at most 64."),
-    "per_cell": ("People a cell, at most", "A cell is one outcome in one condition; a small sample is enough."),
+    "name": (
+        "Name of the model it makes",
+        "Lower-case letters, digits, dots, dashes and underscores, at most 64.",
+    ),
+    "per_cell": (
+        "People a cell, at most",
+        "A cell is one outcome in one condition; a small sample is enough.",
+    ),
     "per_study": ("Rows a study, at most", "Empty: no limit."),
     "validation_share": (
         "Share for validation",
         "Kept back from training, by what the split holds out by: it chooses the checkpoint.",
     ),
     "seed": ("Seed", "Which people are drawn, what is kept back, and the order of the rows."),
-    "evaluate_every": ("Steps between validations", "Each measures the model on the rows that were kept back."),
-    "patience": ("Patience", "It stops after so many validations without gain; the best checkpoint so far is kept."),
+    "evaluate_every": (
+        "Steps between validations",
+        "Each measures the model on the rows that were kept back.",
+    ),
+    "patience": (
+        "Patience",
+        "It stops after so many validations without gain; the best checkpoint so far is kept.",
+    ),
     "accept_leaks": ("Why the leak is accepted", "The card of the model that comes out will repeat it."),
     "rationales": ("Rationales", "corpus: the data's own; or the name of rationales that a model wrote."),
     "beta": ("Beta", "How strongly DPO holds the model to its start."),
@@ -78,7 +113,7 @@ FIELDS = {
     "micro_tokens": ("Tokens read at a time", "Fewer take less memory; the result is the same."),
     "checkpointing": ("Gradient checkpointing", "Less memory, more time; the result is the same."),
     "share_people": ("Read profiles once", "One person's, for all of the answers in a step."),
-}  # fmt: skip
+}
 
 
 def choose_method() -> Method:

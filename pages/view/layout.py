@@ -66,26 +66,54 @@ def finish(
     inked = [{**each, "font": {**each["font"], "color": players.ink.text}} for each in texts]
     whole = height + top
     return figure.update_layout(
-        annotations=inked, shapes=shapes or [], font={"color": players.ink.text, "family": FONT},
-        height=whole, margin={"t": top, "pad": 0, "autoexpand": False, **margin}, meta=readable(f"{title} {note}"),
+        annotations=inked,
+        shapes=shapes or [],
+        font={"color": players.ink.text, "family": FONT},
+        height=whole,
+        margin={"t": top, "pad": 0, "autoexpand": False, **margin},
+        meta=readable(f"{title} {note}"),
         legend={
-            "orientation": "h", "x": 0, "xref": "container", "xanchor": "left",
-            "y": 1 - (title_height + note_height) / whole, "yref": "container", "yanchor": "top",
-            "font": SMALL, "itemsizing": "constant", "traceorder": "normal", "title": {"text": ""},
+            "orientation": "h",
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "y": 1 - (title_height + note_height) / whole,
+            "yref": "container",
+            "yanchor": "top",
+            "font": SMALL,
+            "itemsizing": "constant",
+            "traceorder": "normal",
+            "title": {"text": ""},
         },
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        dragmode=False, hovermode="closest", showlegend=True, hoverlabel={"align": "left"},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode=False,
+        hovermode="closest",
+        showlegend=True,
+        hoverlabel={"align": "left"},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": players.ink.faint},
-        barmode="group", bargap=0.22, bargroupgap=0.06,
-    )  # fmt: skip
+        barmode="group",
+        bargap=0.22,
+        bargroupgap=0.06,
+    )
 
 
 def _in_corner(text: str, size: int, up: int, right: int) -> dict[str, Any]:
     """An annotation that begins `up` and `right` pixels off the plot's top left corner."""
     return {
-        "text": text, "font": {"size": size}, "xshift": right, "yshift": up, "showarrow": False, "align": "left",
-        "xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "top",
-    }  # fmt: skip
+        "text": text,
+        "font": {"size": size},
+        "xshift": right,
+        "yshift": up,
+        "showarrow": False,
+        "align": "left",
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "top",
+    }
 
 
 def _legend_rows(players: Cast, room: int) -> int:
@@ -124,16 +152,21 @@ def people_text(who: str, n: float) -> str:
 
 
 QUIET_AXIS: dict[str, Any] = {
-    "showline": False, "zeroline": False, "gridcolor": GRID, "ticks": "", "fixedrange": True,
+    "showline": False,
+    "zeroline": False,
+    "gridcolor": GRID,
+    "ticks": "",
+    "fixedrange": True,
     "tickfont": SMALL,
     "title": {"font": SMALL, "standoff": 8},
-}  # fmt: skip
+}
 
 
 def coloured(axis: dict[str, Any], ink: Ink) -> dict[str, Any]:
     """An axis like QUIET_AXIS with its texts in the page's ink."""
     title = axis["title"]
     return {
-        **axis, "tickfont": {**axis["tickfont"], "color": ink.text},
+        **axis,
+        "tickfont": {**axis["tickfont"], "color": ink.text},
         "title": {**title, "font": {**title["font"], "color": ink.text}},
-    }  # fmt: skip
+    }

@@ -32,25 +32,47 @@ def figure(frame: pd.DataFrame, *, title: str, axis: str, per_cell: int, theme: 
     for row in lines.to_dict("records"):
         who, text = str(row["who"]), _figures(row)
         made.add_scatter(
-            x=[shares.min(), shares.max()], y=[row["value"]] * 2, mode="lines", name=legend_name(who),
-            line={"color": players.colours[who], "width": 1.5 if who in BASELINES else 2,
-                  "dash": DASHES.get(who, "dash")},
+            x=[shares.min(), shares.max()],
+            y=[row["value"]] * 2,
+            mode="lines",
+            name=legend_name(who),
+            line={
+                "color": players.colours[who],
+                "width": 1.5 if who in BASELINES else 2,
+                "dash": DASHES.get(who, "dash"),
+            },
             hovertemplate=f"{wrapped(who, 46)}<br>{plain_text(text)}<extra></extra>",
-        )  # fmt: skip
+        )
     colour = players.colours[last]
     made.add_scatter(
-        x=shares, y=tuned["value"], mode="lines+markers", name="Finetuned", line={"color": colour, "width": 2},
-        error_y={"array": tuned["high"] - tuned["value"], "arrayminus": tuned["value"] - tuned["low"],
-                 "symmetric": False, "color": colour, "thickness": 2, "width": 0},
-        marker={"symbol": "circle-open", "size": 10, "color": colour, "line": {"width": 2}}, cliponaxis=False,
-        customdata=[_hover(row) for row in tuned.to_dict("records")], hovertemplate="%{customdata}<extra></extra>",
-    )  # fmt: skip
+        x=shares,
+        y=tuned["value"],
+        mode="lines+markers",
+        name="Finetuned",
+        line={"color": colour, "width": 2},
+        error_y={
+            "array": tuned["high"] - tuned["value"],
+            "arrayminus": tuned["value"] - tuned["low"],
+            "symmetric": False,
+            "color": colour,
+            "thickness": 2,
+            "width": 0,
+        },
+        marker={"symbol": "circle-open", "size": 10, "color": colour, "line": {"width": 2}},
+        cliponaxis=False,
+        customdata=[_hover(row) for row in tuned.to_dict("records")],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
     ticks = [f"{share:g}%" for share in shares]
     span = [float(np.log10(shares.min())) - 0.06, float(np.log10(shares.max())) + 0.06]
     made.update_xaxes(
-        **QUIET_AXIS, type="log", range=span, tickvals=shares, ticktext=ticks,
+        **QUIET_AXIS,
+        type="log",
+        range=span,
+        tickvals=shares,
+        ticktext=ticks,
         title_text=f"Share of the people trained on,<br>of at most {per_cell:,} a cell (logarithmic)",
-    )  # fmt: skip
+    )
     made.update_yaxes(**QUIET_AXIS, title_text=plain_text(axis), nticks=6)
     margin = {"l": 58, "r": 14, "b": BELOW}
     return finish(made, players, title=title, note="", height=HEIGHT + BELOW, margin=margin, annotations=[])

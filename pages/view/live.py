@@ -73,8 +73,10 @@ def _show_active(job_id: str) -> None:
     stop = "Stop and keep the best" if job.kind == "train" else "Cancel"
     if st.button(
         "Stopping after this batch" if stopping else stop,
-        icon=":material/stop_circle:", disabled=stopping, key=f"cancel_{job_id}",
-    ):  # fmt: skip
+        icon=":material/stop_circle:",
+        disabled=stopping,
+        key=f"cancel_{job_id}",
+    ):
         store.cancel(job_id)
         st.rerun()
 

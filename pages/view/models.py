@@ -16,8 +16,11 @@ from socrates_core.finetuning.library import LibraryModel, Trained
 from socrates_core.finetuning.model_jobs import Download, plan_download, submit_fetch, submit_merge
 
 KINDS = {
-    "model": "whole model", "adapter": "adapter", "checkpoint": "checkpoint", "hub": "on the hub",
-}  # fmt: skip
+    "model": "whole model",
+    "adapter": "adapter",
+    "checkpoint": "checkpoint",
+    "hub": "on the hub",
+}
 MOST_DOWNLOAD = 500 * 10**6  # bytes that a browser's download may hold in memory
 HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for those of 14 billion"
 
@@ -25,17 +28,25 @@ HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for
 def show_table(models: list[LibraryModel]) -> None:
     """Every model in a row; choosing one opens its card."""
     row = choose_row(
-        [_row(model) for model in models], key="models_table", identities=[model.name for model in models],
-        height=min(620, 38 + 35 * len(models)), alt="Models", placeholder="–",
+        [_row(model) for model in models],
+        key="models_table",
+        identities=[model.name for model in models],
+        height=min(620, 38 + 35 * len(models)),
+        alt="Models",
+        placeholder="–",
         column_config={
-            "model": st.column_config.TextColumn("Model", width="medium"), "kind": "Kind",
-            "base": st.column_config.TextColumn("Made from", width="small"), "saw": "Trained on",
+            "model": st.column_config.TextColumn("Model", width="medium"),
+            "kind": "Kind",
+            "base": st.column_config.TextColumn("Made from", width="small"),
+            "saw": "Trained on",
             "size": st.column_config.NumberColumn("Size", format="bytes"),
-            "w": st.column_config.NumberColumn("W", format="%.3f", help="Best on rows kept back, stated scale"),
+            "w": st.column_config.NumberColumn(
+                "W", format="%.3f", help="Best on rows kept back, stated scale"
+            ),
             "w_base": st.column_config.NumberColumn("Base's W", format="%.3f"),
             "w_uniform": st.column_config.NumberColumn("Uniform's W", format="%.3f"),
         },
-    )  # fmt: skip
+    )
     st.caption(
         "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
         "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
@@ -48,11 +59,15 @@ def _row(model: LibraryModel) -> dict[str, Any]:
     trained = model.trained or Trained()
     usable = model.card.installed or model.kind == "hub"
     return {
-        "model": visible(model.card.title), "kind": KINDS[model.kind] if usable else "cannot be used",
-        "base": visible(model.base), "saw": library.saw_briefly(library.seen_or_unknown(model.name)),
-        "size": model.card.size_bytes or None, "w": trained.measured("w_stated"),
-        "w_base": trained.measured("w_stated", base=True), "w_uniform": trained.measured("w_uniform"),
-    }  # fmt: skip
+        "model": visible(model.card.title),
+        "kind": KINDS[model.kind] if usable else "cannot be used",
+        "base": visible(model.base),
+        "saw": library.saw_briefly(library.seen_or_unknown(model.name)),
+        "size": model.card.size_bytes or None,
+        "w": trained.measured("w_stated"),
+        "w_base": trained.measured("w_stated", base=True),
+        "w_uniform": trained.measured("w_uniform"),
+    }
 
 
 def show_bin() -> None:
@@ -79,20 +94,26 @@ def show_uses(model: LibraryModel) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if model.card.installed:
             st.page_link(
-                state.PAGES.compare, label="Evaluate", icon=":material/add:",
+                state.PAGES.compare,
+                label="Evaluate",
+                icon=":material/add:",
                 query_params={"new": "1", "model": model.name},
-            )  # fmt: skip
+            )
             done = [row["evaluation_id"] for row in list_evaluations() if row["model"] == model.name]
             if done:
                 st.page_link(
-                    state.PAGES.compare, label=f"Compare ({len(done)})", icon=":material/compare_arrows:",
+                    state.PAGES.compare,
+                    label=f"Compare ({len(done)})",
+                    icon=":material/compare_arrows:",
                     query_params={"evaluations": ",".join(done)},
-                )  # fmt: skip
+                )
         if model.trained and model.trained.id:
             st.page_link(
-                state.PAGES.finetunes, label="How it learnt", icon=":material/show_chart:",
+                state.PAGES.finetunes,
+                label="How it learnt",
+                icon=":material/show_chart:",
                 query_params={"trainings": model.trained.id},
-            )  # fmt: skip
+            )
         if model.kind == "adapter" and model.card.installed:
             _merge_button(model)
         if model.kind in ("model", "adapter") and model.card.path:
@@ -130,9 +151,13 @@ def _export_button(model: LibraryModel) -> None:
             )
         if model.card.size_bytes <= MOST_DOWNLOAD:
             st.download_button(
-                "Download as zip", lambda: zipped(model.name), f"{model.name}.zip", "application/zip",
-                key="model_zip", on_click="ignore",
-            )  # fmt: skip
+                "Download as zip",
+                lambda: zipped(model.name),
+                f"{model.name}.zip",
+                "application/zip",
+                key="model_zip",
+                on_click="ignore",
+            )
         else:
             st.markdown(
                 "Too large for a download; a command writes it to a folder, or to a file that ends in .zip:"
@@ -206,12 +231,20 @@ def show_saw(model: LibraryModel) -> None:
     if len(table):
         with st.expander(counted(table["study_id"].nunique(), "study", "studies"), icon=":material/list:"):
             st.dataframe(
-                table.map(visible), hide_index=True, key="saw_table", alt="What it was trained on",
+                table.map(visible),
+                hide_index=True,
+                key="saw_table",
+                alt="What it was trained on",
                 column_config={
-                    "training": "Training", "corpus": "Corpus", "split": "Split", "study_id": "Study",
-                    "conditions": "Conditions", "outcomes": "Outcomes", "participants": "Participants",
+                    "training": "Training",
+                    "corpus": "Corpus",
+                    "split": "Split",
+                    "study_id": "Study",
+                    "conditions": "Conditions",
+                    "outcomes": "Outcomes",
+                    "participants": "Participants",
                 },
-            )  # fmt: skip
+            )
 
 
 def show_metrics(trained: Trained) -> None:
@@ -221,17 +254,25 @@ def show_metrics(trained: Trained) -> None:
         return
     st.dataframe(
         [
-            {"measure": title, "before": trained.measured(key, base=True), "after": trained.measured(key),
-             "uniform": trained.measured("w_uniform") if key == "w_stated" else None}
+            {
+                "measure": title,
+                "before": trained.measured(key, base=True),
+                "after": trained.measured(key),
+                "uniform": trained.measured("w_uniform") if key == "w_stated" else None,
+            }
             for key, title in MEASURES.items()
-        ], hide_index=True, key="model_metrics", alt="Before and after", placeholder="–",
+        ],
+        hide_index=True,
+        key="model_metrics",
+        alt="Before and after",
+        placeholder="–",
         column_config={
             "measure": st.column_config.TextColumn("Measure", width="medium"),
             "before": st.column_config.NumberColumn("Base", format="%.3f"),
             "after": st.column_config.NumberColumn("This model", format="%.3f"),
             "uniform": st.column_config.NumberColumn("Uniform guess", format="%.3f"),
         },
-    )  # fmt: skip
+    )
     sizes = [
         f"{trained.measured(key) or 0:,.0f} {noun}"
         for key, noun in (("n_rows", "answers"), ("n_cells", "cells"), ("n_studies", "studies"))

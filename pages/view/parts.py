@@ -28,19 +28,34 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
     figure.update_layout(font={"color": ink, "family": "Source Sans, sans-serif"})
     st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=figure.layout.meta)
     st.download_button(
-        "Data of this chart", csv_text(frame).encode(), f"{name}.csv", "text/csv",
-        key=f"data_{name}", type="tertiary", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        "Data of this chart",
+        csv_text(frame).encode(),
+        f"{name}.csv",
+        "text/csv",
+        key=f"data_{name}",
+        type="tertiary",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def show_figure(figure: go.Figure, name: str) -> Any:
     """A chart whose points can be chosen and zoomed into; what is chosen."""
-    config = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"],
-              "toImageButtonOptions": {"format": "svg", "filename": name}}  # fmt: skip
+    config = {
+        "displaylogo": False,
+        "scrollZoom": True,
+        "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+        "toImageButtonOptions": {"format": "svg", "filename": name},
+    }
     return st.plotly_chart(
-        figure, key=f"chart_{name}", config=config, theme=None, on_select="rerun", selection_mode="points",
+        figure,
+        key=f"chart_{name}",
+        config=config,
+        theme=None,
+        on_select="rerun",
+        selection_mode="points",
         alt=figure.layout.meta,
-    )  # fmt: skip
+    )
 
 
 def linked_select(label: str, options: Mapping[str, str], name: str, scope: str, *, where: Any = st) -> str:

@@ -36,15 +36,17 @@ class Plan:
 def choose_plan() -> Plan:
     """Draws both switches, which the link keeps."""
     evaluate = _switch(
-        "Evaluate on what is held out afterwards", "evaluate",
+        "Evaluate on what is held out afterwards",
+        "evaluate",
         "Its base and the new model answer as the people of the split's held-out side, two jobs after this one; "
         "Compare shows them side by side. It is left out where the finetune fails.",
-    )  # fmt: skip
+    )
     curve = _switch(
-        f"Learning curve: also train on {SMALLER}% of the people", "curve",
+        f"Learning curve: also train on {SMALLER}% of the people",
+        "curve",
         f"{len(SHARES)} finetunes one after another, named after this one and their percent. Evaluated, they stand as "
         "a curve under Compare, Finetunes. They take the place of the expert setting “Share of the people”.",
-    )  # fmt: skip
+    )
     return Plan(evaluate, SHARES if curve else ())
 
 

@@ -31,8 +31,9 @@ def choose_run() -> Run | None:
     """The run whose effect is planned for; None for a person's own guess."""
     runs = {"": "no run: my own guess"} | {
         row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
-        for row in list_runs() if row.get("n_answered")
-    }  # fmt: skip
+        for row in list_runs()
+        if row.get("n_answered")
+    }
     linked = state.parameter("run")
     if linked and linked not in runs:
         st.warning(
@@ -173,9 +174,14 @@ def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
     first, second, third = st.columns(3, vertical_alignment="bottom")
     mean = linked_number(f"Effect that you expect ({unit})", "mean", scope, 0.2 * size, where=first)
     sd = linked_number(
-        f"Give or take ({unit})", "sd", scope, 0.1 * size, low=0.0, where=second,
+        f"Give or take ({unit})",
+        "sd",
+        scope,
+        0.1 * size,
+        low=0.0,
+        where=second,
         help="A standard deviation: you would bet two to one that the true effect is no farther off.",
-    )  # fmt: skip
+    )
     if spread is None:
         return None if smallest is None else Belief(mean, sd, 1.0, smallest, UNITS["d"])
     chosen = linked_number(_SPREAD, "spread", scope, spread, low=0.0, where=third)

@@ -64,17 +64,25 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
     }
     for column, name in shown_columns.items():
         made.add_scatter(
-            x=found.curve["n"], y=found.curve[column], mode="lines", name=name,
+            x=found.curve["n"],
+            y=found.curve[column],
+            mode="lines",
+            name=name,
             line={"color": colours[column], "width": 3, "dash": "solid" if column == "assurance" else "dash"},
             hovertemplate="%{x:,} in each condition: %{y:.0%}<extra></extra>",
-        )  # fmt: skip
+        )
     low, high = float(found.curve["n"].min()), float(found.curve["n"].max())
     ticks = [step * 10**power for power in range(7) for step in (1, 2, 5) if low <= step * 10**power <= high]
     shown = ticks if high / low < 3000 else [tick for tick in ticks if str(tick)[0] == "1"]
     made.update_xaxes(
-        **QUIET_AXIS, type="log", range=np.log10([low, high]).tolist(), tickvals=shown,
-        ticktext=[f"{tick:,}" for tick in shown], showgrid=False, title_text="People in each condition",
-    )  # fmt: skip
+        **QUIET_AXIS,
+        type="log",
+        range=np.log10([low, high]).tolist(),
+        tickvals=shown,
+        ticktext=[f"{tick:,}" for tick in shown],
+        showgrid=False,
+        title_text="People in each condition",
+    )
     made.update_yaxes(
         **QUIET_AXIS, range=[0, 1.02], tickformat=".0%", title_text="Chance of a significant result"
     )
@@ -82,18 +90,32 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
     across = {"xref": "paper", "x0": 0, "x1": 1, "y0": found.target, "y1": found.target}
     down = {"x0": found.n, "x1": found.n, "yref": "paper", "y0": 0, "y1": 1}
     noted = {
-        "text": f"{found.n:,} afforded", "x": math.log10(found.n), "y": 0, "yref": "paper", "yanchor": "bottom",
-        "xanchor": "left", "xshift": 4, "showarrow": False, "font": SMALL, "bgcolor": GRID,
-    }  # fmt: skip
+        "text": f"{found.n:,} afforded",
+        "x": math.log10(found.n),
+        "y": 0,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "xanchor": "left",
+        "xshift": 4,
+        "showarrow": False,
+        "font": SMALL,
+        "bgcolor": GRID,
+    }
     players = Cast(
         tuple(shown_columns.values()),
         {name: colours[column] for column, name in shown_columns.items()},
         neutral,
     )
     return finish(
-        made, players, title="How many people find the effect?", note="", height=340,
-        margin={"l": 56, "r": 16, "b": 52}, annotations=[noted], shapes=[{**line, **across}, {**line, **down}],
-    )  # fmt: skip
+        made,
+        players,
+        title="How many people find the effect?",
+        note="",
+        height=340,
+        margin={"l": 56, "r": 16, "b": 52},
+        annotations=[noted],
+        shapes=[{**line, **across}, {**line, **down}],
+    )
 
 
 def show_arms(run: Run, effect: RunEffect) -> None:
@@ -108,7 +130,10 @@ def show_arms(run: Run, effect: RunEffect) -> None:
         st.caption("There is one condition beside the reference, so there is nothing to choose.")
         return
     st.dataframe(
-        table, hide_index=True, key="arms", alt="Conditions to field with the regret to expect",
+        table,
+        hide_index=True,
+        key="arms",
+        alt="Conditions to field with the regret to expect",
         column_config={
             "n_conditions": st.column_config.NumberColumn("How many", width="small"),
             "conditions": st.column_config.ListColumn("Which", width="large"),
@@ -118,7 +143,7 @@ def show_arms(run: Run, effect: RunEffect) -> None:
                 "Chance to hold the best", format="%.0f%%", min_value=0, max_value=100, color="gray"
             ),
         },
-    )  # fmt: skip
+    )
     st.caption(
         f"Beside “{escape(effect.reference)}”. Regret is by how much the best true effect of all "
         f"{counted(len({each.condition for each in run.effects}), 'condition')} exceeds the best of those fielded, on "
@@ -128,9 +153,15 @@ def show_arms(run: Run, effect: RunEffect) -> None:
     )
     told = table.assign(conditions=["; ".join(names) for names in table["conditions"]])
     st.download_button(
-        "Table as CSV", csv_text(told).encode(), "conditions_to_field.csv", "text/csv", key="data_arms",
-        type="tertiary", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        "Table as CSV",
+        csv_text(told).encode(),
+        "conditions_to_field.csv",
+        "text/csv",
+        key="data_arms",
+        type="tertiary",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=50)

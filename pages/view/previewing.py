@@ -20,17 +20,24 @@ def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: 
     frame = opened.table.frame
     asked = len(mapping.outcomes)
     told = [
-        counted(len(frame), "row"), counted(frame.shape[1], "column"),
+        counted(len(frame), "row"),
+        counted(frame.shape[1], "column"),
         counted(len(mapping.demographics), "demographic"),
-        counted(len(mapping.conditions), "condition"), counted(asked, "outcome"),
-    ]  # fmt: skip
+        counted(len(mapping.conditions), "condition"),
+        counted(asked, "outcome"),
+    ]
     if seen.frames:
-        told.append(f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
-                    f"{counted(len(seen.frames['responses']), 'answer')}")  # fmt: skip
+        told.append(
+            f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
+            f"{counted(len(seen.frames['responses']), 'answer')}"
+        )
     st.caption(" · ".join(told))
     if len(frame) == FIRST_ROWS:
-        st.info(f"The file is large: what is shown here is of its first {FIRST_ROWS:,} rows. The import reads them "
-                "all, as a job that goes on when this window is closed.", icon=":material/hourglass_top:")  # fmt: skip
+        st.info(
+            f"The file is large: what is shown here is of its first {FIRST_ROWS:,} rows. The import reads them "
+            "all, as a job that goes on when this window is closed.",
+            icon=":material/hourglass_top:",
+        )
     if opened.warnings:
         told_of = f"{counted(len(opened.warnings), 'thing')} to know about the file"
         with st.expander(told_of, icon=":material/warning:", expanded=len(opened.warnings) <= 3):
@@ -51,18 +58,26 @@ def show_preview(seen: Preview) -> None:
     st.dataframe(
         [
             {
-                "outcome": visible(told.name), "instruction": visible(told.instruction), "kind": told.scale.kind,
-                "values": _values(told.scale), "n": told.n, "off": told.n_off_scale,
+                "outcome": visible(told.name),
+                "instruction": visible(told.instruction),
+                "kind": told.scale.kind,
+                "values": _values(told.scale),
+                "n": told.n,
+                "off": told.n_off_scale,
             }
             for told in seen.outcomes
         ],
-        hide_index=True, alt="Outcomes with their scales as they were read",
+        hide_index=True,
+        alt="Outcomes with their scales as they were read",
         column_config={
-            "outcome": "Outcome", "instruction": _PLAIN("Answer instruction", width="large"), "kind": "Scale",
-            "values": "From, to", "n": st.column_config.NumberColumn("Answers", format="localized"),
+            "outcome": "Outcome",
+            "instruction": _PLAIN("Answer instruction", width="large"),
+            "kind": "Scale",
+            "values": "From, to",
+            "n": st.column_config.NumberColumn("Answers", format="localized"),
             "off": st.column_config.NumberColumn("Off the scale", format="localized"),
         },
-    )  # fmt: skip
+    )
     for remark in seen.remarks:
         st.info(escape(remark), icon=":material/info:")
     st.markdown("**Left out**")
@@ -89,9 +104,13 @@ def show_replay(upload: Upload, mapping: Mapping) -> None:
     st.subheader("Do it again", anchor=False)
     name = f"{mapping.study.study_id}.yaml"
     st.download_button(
-        "Mapping (YAML)", render_mapping(mapping), name, "application/yaml", icon=":material/download:",
+        "Mapping (YAML)",
+        render_mapping(mapping),
+        name,
+        "application/yaml",
+        icon=":material/download:",
         on_click="ignore",
-    )  # fmt: skip
+    )
     files = [path.name for path in upload.paths]
     command = shlex.join(["python", "-m", "socrates_core", "import", *files, "--mapping", name])
     st.code(command, language="bash", wrap_lines=True)

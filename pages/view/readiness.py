@@ -17,11 +17,30 @@ from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.sides import SIDES, count_sides, unit_of
 from socrates_core.finetuning.spec import TrainingSpec
 
-NEVER_READ = frozenset({  # fields that change neither the rows nor the examples
-    "name", "tuning", "precision", "rank", "alpha", "dropout", "learning_rate", "schedule", "warmup", "weight_decay",
-    "clip", "batch_size", "epochs", "max_steps", "micro_tokens", "checkpointing", "evaluate_every", "patience", "beta",
-    "accept_leaks",
-})  # fmt: skip
+NEVER_READ = frozenset(
+    {  # fields that change neither the rows nor the examples
+        "name",
+        "tuning",
+        "precision",
+        "rank",
+        "alpha",
+        "dropout",
+        "learning_rate",
+        "schedule",
+        "warmup",
+        "weight_decay",
+        "clip",
+        "batch_size",
+        "epochs",
+        "max_steps",
+        "micro_tokens",
+        "checkpointing",
+        "evaluate_every",
+        "patience",
+        "beta",
+        "accept_leaks",
+    }
+)
 
 
 def show_sides(spec: TrainingSpec, stamp: str) -> None:
@@ -52,9 +71,13 @@ def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
     """What is learnt from: how much, how long, and some examples."""
     found = _looked_at(_key(spec), stamp, spec)
     told = {
-        "Examples": found.n_examples, "Studies": found.n_studies, "Kept back": found.n_validation,
-        "Tokens, median": found.lengths.p50, "Tokens, 95%": found.lengths.p95, "Tokens, longest": found.lengths.max,
-    }  # fmt: skip
+        "Examples": found.n_examples,
+        "Studies": found.n_studies,
+        "Kept back": found.n_validation,
+        "Tokens, median": found.lengths.p50,
+        "Tokens, 95%": found.lengths.p95,
+        "Tokens, longest": found.lengths.max,
+    }
     with st.container(horizontal=True):
         for name, n in told.items():
             st.metric(name, f"{n:,}", width="content")
@@ -67,10 +90,11 @@ def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
         )
     with st.expander("Rows of each study"):
         st.dataframe(
-            found.per_study.map(lambda value: visible(value) if isinstance(value, str) else value), hide_index=True,
+            found.per_study.map(lambda value: visible(value) if isinstance(value, str) else value),
+            hide_index=True,
             alt="Rows of each study",
             column_config={"study_id": "Study", "rows": "Rows", "people": "People", "cells": "Cells"},
-        )  # fmt: skip
+        )
     _show_examples(spec, found.first)
     return found
 
@@ -111,9 +135,14 @@ def show_file(spec: TrainingSpec, plan: Plan) -> None:
     name = f"{spec.name}.yaml"
     st.code(visible(spec.as_yaml()), language="yaml", height=320)
     st.download_button(
-        "Configuration (YAML)", spec.as_yaml(), name, "application/yaml", icon=":material/download:", on_click="ignore",
+        "Configuration (YAML)",
+        spec.as_yaml(),
+        name,
+        "application/yaml",
+        icon=":material/download:",
+        on_click="ignore",
         key="train_yaml",
-    )  # fmt: skip
+    )
     st.code(f"python -m socrates_core train {name}{plan.options}", language="bash", wrap_lines=True)
     if plan.shares:
         return

@@ -48,9 +48,11 @@ def _offer_writing(values: Mapping[str, Any]) -> None:
     with st.form("rationales_form", border=False):
         left, right = st.columns(2)
         name = left.text_input(
-            "Name of the rationales", "written", key="rationales_name",
+            "Name of the rationales",
+            "written",
+            key="rationales_name",
             help="It stands under Rationales in the expert settings once they are written.",
-        )  # fmt: skip
+        )
         model = right.selectbox("Model that writes them", models, key="rationales_model")
         asked = st.form_submit_button("Write them", icon=":material/edit_note:", disabled=not models)
     st.caption(

@@ -43,13 +43,24 @@ def show_report(run: Run) -> None:
     name = run.spec.run_id
     with st.container(horizontal=True):
         st.download_button(
-            "Download the folder", packed.folder, f"{name}.zip", "application/zip", on_click="ignore", type="primary",
-            icon=":material/download:", key="export_download",
-        )  # fmt: skip
+            "Download the folder",
+            packed.folder,
+            f"{name}.zip",
+            "application/zip",
+            on_click="ignore",
+            type="primary",
+            icon=":material/download:",
+            key="export_download",
+        )
         st.download_button(
-            "Download the page alone", packed.page, f"{name}.html", "text/html", on_click="ignore",
-            icon=":material/description:", key="export_page",
-        )  # fmt: skip
+            "Download the page alone",
+            packed.page,
+            f"{name}.html",
+            "text/html",
+            on_click="ignore",
+            icon=":material/description:",
+            key="export_page",
+        )
 
 
 def show_comparison_report(comparison: Comparison, field: str | None) -> None:
@@ -64,9 +75,15 @@ def show_comparison_report(comparison: Comparison, field: str | None) -> None:
         written = write_comparison_report(comparison, Path(folder) / "comparison", field=field)
         packed = zip_folder(written)
     st.download_button(
-        "Download the report", packed, "comparison.zip", "application/zip", on_click="ignore", type="primary",
-        icon=":material/download:", key="comparison_download",
-    )  # fmt: skip
+        "Download the report",
+        packed,
+        "comparison.zip",
+        "application/zip",
+        on_click="ignore",
+        type="primary",
+        icon=":material/download:",
+        key="comparison_download",
+    )
 
 
 def _pack(run: Run, *, by_browser: bool) -> Packed:

@@ -35,9 +35,13 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
     faint = points[~points["kept"]]
     if len(faint):
         figure.add_scatter(
-            x=faint["x"], y=faint["y"], mode="markers", hoverinfo="skip", showlegend=False,
+            x=faint["x"],
+            y=faint["y"],
+            mode="markers",
+            hoverinfo="skip",
+            showlegend=False,
             marker={"size": 5, "color": neutral.faint, "opacity": 0.25},
-        )  # fmt: skip
+        )
     told = kept["group"].where(kept["group"].isin(named), OTHER)
     labelled = len(kept) <= MOST_LABELS and (kept["kind"] == "study").all()
     labels = pd.Series([wrapped(title, 22, most=1) for title in kept["title"]], index=kept.index)
@@ -47,24 +51,48 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
         own = kept[told == name]
         colour = neutral.faint if name == OTHER else COLOURS[named.index(name)]
         figure.add_scatter(
-            x=own["x"], y=own["y"], mode="markers+text" if labelled else "markers",
+            x=own["x"],
+            y=own["y"],
+            mode="markers+text" if labelled else "markers",
             text=labels[own.index].where(places[own.index] != "", ""),
-            textposition=places[own.index].where(places[own.index] != "", "top center"), textfont={"size": 11},
+            textposition=places[own.index].where(places[own.index] != "", "top center"),
+            textfont={"size": 11},
             name=f"{wrapped(name, 34, most=1)} ({len(own):,})",
-            customdata=own[["place", "hover"]].to_numpy(), hovertemplate="%{customdata[1]}<extra></extra>",
+            customdata=own[["place", "hover"]].to_numpy(),
+            hovertemplate="%{customdata[1]}<extra></extra>",
             marker={
-                "size": own["size"], "color": colour, "opacity": 0.85,
-                "symbol": [symbol[corpus] for corpus in own["corpus"]], "line": {"width": 0.6, "color": neutral.line},
+                "size": own["size"],
+                "color": colour,
+                "opacity": 0.85,
+                "symbol": [symbol[corpus] for corpus in own["corpus"]],
+                "line": {"width": 0.6, "color": neutral.line},
             },
-        )  # fmt: skip
+        )
     quiet = {"visible": False, "range": [-1.1, 1.1]}
     return figure.update_layout(
-        xaxis=quiet, yaxis={**quiet, "scaleanchor": "x"}, height=640, margin={"l": 0, "r": 0, "t": 8, "b": 8},
-        font={"color": neutral.text, "family": FONT}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0, "font": SMALL, "itemsizing": "constant"},
-        dragmode="pan", hovermode="closest", hoverlabel={"align": "left"}, showlegend=True, clickmode="event+select",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": neutral.faint}, meta=title,
-    )  # fmt: skip
+        xaxis=quiet,
+        yaxis={**quiet, "scaleanchor": "x"},
+        height=640,
+        margin={"l": 0, "r": 0, "t": 8, "b": 8},
+        font={"color": neutral.text, "family": FONT},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={
+            "orientation": "h",
+            "y": 0,
+            "yanchor": "top",
+            "x": 0,
+            "font": SMALL,
+            "itemsizing": "constant",
+        },
+        dragmode="pan",
+        hovermode="closest",
+        hoverlabel={"align": "left"},
+        showlegend=True,
+        clickmode="event+select",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": neutral.faint},
+        meta=title,
+    )
 
 
 def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> list[str]:

@@ -19,9 +19,11 @@ from socrates_core.seen.texts import DraftVerdict, cells_seen, draft_status
 from socrates_core.simulation.results import Run
 
 LABELS = {
-    "unseen": "unseen by", "seen": "seen in training by", "partly": "partly seen in training by",
+    "unseen": "unseen by",
+    "seen": "seen in training by",
+    "partly": "partly seen in training by",
     "unknown": "not known whether seen by",
-}  # fmt: skip
+}
 COLOURS: dict[str, Any] = {"unseen": "green", "seen": "red", "partly": "orange", "unknown": "gray"}
 
 
@@ -40,8 +42,9 @@ def draft_badges(draft: Draft, models: list[str]) -> None:
     _badges({titles.get(name, name): Verdict(each.status, each.reason) for name, each in told.items()})
     rows = [
         {**vars(near), "what": visible(near.what), "model": titles.get(name, name)}
-        for name, each in told.items() for near in each.near
-    ]  # fmt: skip
+        for name, each in told.items()
+        for near in each.near
+    ]
     if rows:
         st.caption("Texts of this draft that are nearly the same as one that a model was trained on:")
         st.dataframe(
@@ -85,6 +88,8 @@ def _badges(verdicts: Mapping[str, Verdict]) -> None:
     for verdict, titles in by_verdict.items():
         named = shorten(", ".join(titles), 80)
         st.badge(
-            escape(f"{LABELS[verdict.status]} {named}"), color=COLOURS[verdict.status], icon=":material/visibility:",
+            escape(f"{LABELS[verdict.status]} {named}"),
+            color=COLOURS[verdict.status],
+            icon=":material/visibility:",
             help=escape(verdict.reason),
-        )  # fmt: skip
+        )

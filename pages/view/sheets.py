@@ -37,7 +37,9 @@ def study_fields(editing: Importing) -> dict[str, Any]:
     told = {
         "title": title.text_input("Title", study.title, key=editing.key("title")),
         "study_id": study_id.text_input(
-            "Study id", study.study_id, key=editing.key("study_id"),
+            "Study id",
+            study.study_id,
+            key=editing.key("study_id"),
             help="A short name for files and links: lower-case letters, digits, '-' and '_'.",
         ),
         "topic": topic.text_input("Topic", study.topic, key=editing.key("topic")),
@@ -47,14 +49,21 @@ def study_fields(editing: Importing) -> dict[str, Any]:
         "url": url.text_input("Link", study.url, key=editing.key("url")),
         "licence": licence.text_input("Licence of the data", study.licence, key=editing.key("licence")),
         "wording": wording.selectbox(
-            "The texts below are", WORDINGS, index=WORDINGS.index(study.wording), key=editing.key("wording"),
-            format_func=_WORDINGS.__getitem__, help="Shown wherever the study is shown.",
+            "The texts below are",
+            WORDINGS,
+            index=WORDINGS.index(study.wording),
+            key=editing.key("wording"),
+            format_func=_WORDINGS.__getitem__,
+            help="Shown wherever the study is shown.",
         ),
         "design": design.selectbox(
-            "Conditions differ", DESIGNS, index=DESIGNS.index(study.design), key=editing.key("design"),
+            "Conditions differ",
+            DESIGNS,
+            index=DESIGNS.index(study.design),
+            key=editing.key("design"),
             format_func=lambda value: f"{value} people",
         ),
-    }  # fmt: skip
+    }
     return {**study.model_dump(), **told}
 
 
@@ -64,33 +73,44 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
     chosen = person.selectbox(
-        "Column that tells people apart", choices, key=editing.key("participant"),
+        "Column that tells people apart",
+        choices,
+        key=editing.key("participant"),
         index=choices.index(mapping.participant) if mapping.participant in choices else 0,
-    )  # fmt: skip
+    )
     rows = layout.segmented_control(
-        "Rows", [ONE_ROW, MANY_ROWS], default=MANY_ROWS if mapping.layout == "long" else ONE_ROW, required=True,
+        "Rows",
+        [ONE_ROW, MANY_ROWS],
+        default=MANY_ROWS if mapping.layout == "long" else ONE_ROW,
+        required=True,
         key=editing.key("layout"),
-    )  # fmt: skip
+    )
     participant = None if chosen == EVERY_ROW else chosen
     return {"participant": participant, "layout": "long" if rows == MANY_ROWS else "wide"}
 
 
 def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     return st.data_editor(
-        demographic_sheet(editing.mapping), num_rows="dynamic", hide_index=True, key=editing.key("demographics"),
+        demographic_sheet(editing.mapping),
+        num_rows="dynamic",
+        hide_index=True,
+        key=editing.key("demographics"),
         alt="Demographic fields and the columns that hold them",
         column_config={
             "field": _CHOICE("Field", options=[label(name) for name in DEMOGRAPHICS], required=True),
             "column": _CHOICE("Column", options=columns, required=True),
             "words": _TEXT("Cells in words", width="large", help="For example: 1: Female, 2: Male"),
         },
-    )  # fmt: skip
+    )
 
 
 def conditions_table(editing: Importing) -> pd.DataFrame:
     sheet = condition_sheet(editing.mapping)
     return st.data_editor(
-        sheet, num_rows="dynamic", hide_index=True, key=editing.key("conditions"),
+        sheet,
+        num_rows="dynamic",
+        hide_index=True,
+        key=editing.key("conditions"),
         row_height=_TALL if (sheet["text"].str.len() > _LONG).any() else None,
         alt="Conditions, what their people read, and which rows were in them",
         column_order=["name", "text", *_marked(sheet), "rows"],
@@ -98,9 +118,11 @@ def conditions_table(editing: Importing) -> pd.DataFrame:
             "proposed": _PROPOSED,
             "name": _TEXT("Condition", required=True),
             "text": _TEXT("What its people read", width="large"),
-            "rows": _TEXT("Its rows", help="Column and cell, for example: arm: 1, wave: [1, 2]. Empty: all rows."),
+            "rows": _TEXT(
+                "Its rows", help="Column and cell, for example: arm: 1, wave: [1, 2]. Empty: all rows."
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
@@ -110,10 +132,14 @@ def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
         return ""
     return str(
         st.selectbox(
-            "Effects are measured against", names, index=names.index(before) if before in names else 0,
-            key=editing.key("reference"), format_func=lambda name: name or "no condition in particular", width=360,
+            "Effects are measured against",
+            names,
+            index=names.index(before) if before in names else 0,
+            key=editing.key("reference"),
+            format_func=lambda name: name or "no condition in particular",
+            width=360,
         )
-    )  # fmt: skip
+    )
 
 
 def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
@@ -125,7 +151,11 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
         if (sheet[name] != "").any() or editing.mapping.layout == "long"
     ]
     return st.data_editor(
-        sheet, num_rows="dynamic", hide_index=True, key=editing.key("outcomes"), column_order=shown,
+        sheet,
+        num_rows="dynamic",
+        hide_index=True,
+        key=editing.key("outcomes"),
+        column_order=shown,
         row_height=_TALL if (sheet["question"].str.len() > _LONG).any() else None,
         alt="Outcomes with question, answer instruction and column",
         column_config={
@@ -133,7 +163,8 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
             "question": _TEXT("Question, word for word", width="large"),
             "proposed": _PROPOSED,
             "instruction": _TEXT(
-                "Answer instruction", width="large",
+                "Answer instruction",
+                width="large",
                 default="Only return an integer from 1 to 7, nothing else.",
                 help="Its scale is read from it; labels as in: where 1 means 'never' and 7 means 'always'.",
             ),
@@ -143,7 +174,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
             "rows": _TEXT("Its rows", help="In files with a row an answer: item: 3"),
             "by_condition": _TEXT("Different by condition", width="medium"),
         },
-    )  # fmt: skip
+    )
 
 
 def _marked(sheet: pd.DataFrame) -> list[str]:
@@ -153,11 +184,14 @@ def _marked(sheet: pd.DataFrame) -> list[str]:
 
 def keep_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     return st.data_editor(
-        keep_sheet(editing.mapping), num_rows="dynamic", hide_index=True, key=editing.key("keep"),
+        keep_sheet(editing.mapping),
+        num_rows="dynamic",
+        hide_index=True,
+        key=editing.key("keep"),
         alt="Conditions that a row must meet to count",
         column_config={
             "column": _CHOICE("Column", options=columns, required=True),
             "cells": _TEXT("Must be one of", required=True, help="For example: 1, True"),
             "reason": _TEXT("Why others are left out", width="large"),
         },
-    )  # fmt: skip
+    )

@@ -9,8 +9,11 @@ from pages.view.plain import plain_text, wrapped
 from socrates_core.finetuning.sides import SIDES
 
 NAMES = {
-    "trained": "Trained on", "validation": "Validation", "held_out": "Held out", "unused": "Not used",
-}  # fmt: skip
+    "trained": "Trained on",
+    "validation": "Validation",
+    "held_out": "Held out",
+    "unused": "Not used",
+}
 MOST_STUDIES, ROW, LABEL = 40, 24, 14
 
 
@@ -36,20 +39,28 @@ def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
     made = go.Figure()
     for side in SIDES:
         if shown[side].any():
-            made.add_trace(go.Bar(
-                y=list(range(len(shown))), x=shown[side], orientation="h",
-                name=NAMES[side], marker=marks[side],
-                customdata=[
-                    f"{wrapped(title, 50)}<br>{NAMES[side]}: {n:,} {unit}"
-                    for title, n in zip(shown["title"], shown[side], strict=True)
-                ],
-                hovertemplate="%{customdata}<extra></extra>",
-            ))  # fmt: skip
+            made.add_trace(
+                go.Bar(
+                    y=list(range(len(shown))),
+                    x=shown[side],
+                    orientation="h",
+                    name=NAMES[side],
+                    marker=marks[side],
+                    customdata=[
+                        f"{wrapped(title, 50)}<br>{NAMES[side]}: {n:,} {unit}"
+                        for title, n in zip(shown["title"], shown[side], strict=True)
+                    ],
+                    hovertemplate="%{customdata}<extra></extra>",
+                )
+            )
     labels = [wrapped(study, LABEL, most=1) for study in shown["study_id"]]
     made.update_yaxes(
-        **QUIET_AXIS, showgrid=False, tickvals=list(range(len(labels))), ticktext=labels,
+        **QUIET_AXIS,
+        showgrid=False,
+        tickvals=list(range(len(labels))),
+        ticktext=labels,
         range=[len(labels) - 0.5, -0.5],
-    )  # fmt: skip
+    )
     made.update_xaxes(**QUIET_AXIS, title_text=plain_text(unit.capitalize()), nticks=6)
     note = f"The {len(shown)} largest of {len(frame):,} studies" if len(frame) > len(shown) else ""
     margin = {"l": 24 + 7 * max(len(label) for label in labels), "r": 16, "b": 52}
@@ -57,7 +68,12 @@ def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
         ("Trained", "Held out"), {}, neutral
     )  # a legend of two rows, which four short names take at most
     finish(
-        made, room, title=f"Which {unit} are trained on, and which are held out?",
-        note=note, height=ROW * len(labels) + 52, margin=margin, annotations=[],
-    )  # fmt: skip
+        made,
+        room,
+        title=f"Which {unit} are trained on, and which are held out?",
+        note=note,
+        height=ROW * len(labels) + 52,
+        margin=margin,
+        annotations=[],
+    )
     return made.update_layout(barmode="stack", bargap=0.3)

@@ -35,26 +35,43 @@ def plan(draft: Draft, scope: str) -> Planned:
     """Draws the form. `scope` keeps the widgets of different drafts apart."""
     titles = data.model_titles()
     models = st.multiselect(
-        "Models", list(titles), default=["starter"] if "starter" in titles else None, accept_new_options=True,
-        format_func=lambda name: titles.get(name, name), key="experiment_models",
+        "Models",
+        list(titles),
+        default=["starter"] if "starter" in titles else None,
+        accept_new_options=True,
+        format_func=lambda name: titles.get(name, name),
+        key="experiment_models",
         help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
-    )  # fmt: skip
+    )
     service = consent.service_fields() if any(is_served(name) for name in models) else None
     with st.container(horizontal=True, gap="large"):
         precisions: list[Precision] = st.segmented_control(
-            "Number formats", get_args(Precision), selection_mode="multi", default=["auto"],
-            key="experiment_precisions", help="Of models on this machine; stand-ins and served models have none.",
-        )  # fmt: skip
+            "Number formats",
+            get_args(Precision),
+            selection_mode="multi",
+            default=["auto"],
+            key="experiment_precisions",
+            help="Of models on this machine; stand-ins and served models have none.",
+        )
         decodings: list[Decoding] = st.segmented_control(
-            "Decodings", get_args(Decoding), selection_mode="multi", default=["exact"],
-            key="experiment_decodings", help="paper: temperature 0.6 and top-p 0.9, as published.",
-        )  # fmt: skip
+            "Decodings",
+            get_args(Decoding),
+            selection_mode="multi",
+            default=["exact"],
+            key="experiment_decodings",
+            help="paper: temperature 0.6 and top-p 0.9, as published.",
+        )
         orders = _choose_orders(draft)
     paraphrases = _choose_wordings(draft, scope)
     usable = models if service or not any(is_served(name) for name in models) else []
     found = cross(
-        usable, precisions=precisions, decodings=decodings, orders=orders, paraphrases=paraphrases, service=service
-    )  # fmt: skip
+        usable,
+        precisions=precisions,
+        decodings=decodings,
+        orders=orders,
+        paraphrases=paraphrases,
+        service=service,
+    )
     if not 1 <= len(found) <= MOST:
         st.warning(
             f"{counted(len(found), 'specification')}: choose from 1 to {MOST}.", icon=":material/help:"
@@ -69,10 +86,13 @@ def _choose_orders(draft: Draft) -> list[Order]:
         return ["as written"]
     kept = f" It leaves {', '.join(fixed)} as written, which cannot be reversed." if fixed else ""
     orders: list[Order] = st.segmented_control(
-        "Order of answers", get_args(Order), selection_mode="multi", default=["as written"],
+        "Order of answers",
+        get_args(Order),
+        selection_mode="multi",
+        default=["as written"],
         key="experiment_orders",
         help=escape(f"reversed: “from 7 to 1, where 7 means ...”, every value keeping its meaning.{kept}"),
-    )  # fmt: skip
+    )
     return orders
 
 
@@ -123,18 +143,25 @@ def _choose_specifications(found: list[Specification], paraphrases: list[Paraphr
     """All combinations, to untick some and to choose one."""
     table = pd.DataFrame([{"run": True, **{k: visible(v) for k, v in each.levels.items()}} for each in found])
     kept = st.data_editor(
-        table, hide_index=True, disabled=list(DIMENSIONS), height=min(400, 38 + 35 * len(table)), alt="Specifications",
+        table,
+        hide_index=True,
+        disabled=list(DIMENSIONS),
+        height=min(400, 38 + 35 * len(table)),
+        alt="Specifications",
         key=f"specifications:{digest([each.as_dict() for each in found])}",
         column_config={"run": st.column_config.CheckboxColumn("Run", width="small"), **DIMENSIONS},
-    )  # fmt: skip
+    )
     chosen = [each for each, run in zip(found, kept["run"], strict=True) if run]
     if not chosen:
         st.warning("Tick at least one specification.", icon=":material/help:")
         return Planned([], 0, paraphrases)
     at = st.selectbox(
-        "The chosen specification", range(len(chosen)), format_func=lambda i: shorten(chosen[i].told, 120),
-        key=f"chosen:{len(chosen)}", help="The one that you would report: it is named before anything is answered.",
-    )  # fmt: skip
+        "The chosen specification",
+        range(len(chosen)),
+        format_func=lambda i: shorten(chosen[i].told, 120),
+        key=f"chosen:{len(chosen)}",
+        help="The one that you would report: it is named before anything is answered.",
+    )
     return Planned(chosen, at, paraphrases)
 
 
@@ -153,12 +180,14 @@ def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
         if cost.usd is not None
         else " The price is not known."
     )
-    st.markdown(escape(
-        f"{counted(cost.n_runs, 'specification')} × {counted(len(people), 'person', 'people')} × "
-        f"{counted(len(draft.conditions), 'condition')} × {counted(len(draft.outcomes), 'outcome')} = "
-        f"{cost.n_answers:,} answers; time on this machine: {left}.{dollars} Answers that were worked out before are "
-        "not worked out again."
-    ))  # fmt: skip
+    st.markdown(
+        escape(
+            f"{counted(cost.n_runs, 'specification')} × {counted(len(people), 'person', 'people')} × "
+            f"{counted(len(draft.conditions), 'condition')} × {counted(len(draft.outcomes), 'outcome')} = "
+            f"{cost.n_answers:,} answers; time on this machine: {left}.{dollars} "
+            "Answers already in the cache are not computed again."
+        )
+    )
 
 
 def leaving(draft: Draft, people: list[Person], specifications: list[Specification]) -> list[Sending]:

@@ -13,9 +13,11 @@ from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 
 HELD_OUT: dict[Kind, str] = {
-    "studies": "studies that it never saw", "conditions": "new conditions of studies that it knows",
-    "outcomes": "new outcomes of studies that it knows", "participants": "new people of studies that it knows",
-}  # fmt: skip
+    "studies": "studies that it never saw",
+    "conditions": "new conditions of studies that it knows",
+    "outcomes": "new outcomes of studies that it knows",
+    "participants": "new people of studies that it knows",
+}
 OFFICIAL = "official "
 
 
@@ -69,9 +71,7 @@ def _describe(name: str) -> None:
         split = load_split(name)
     except UserError:
         return  # said where the rows are drawn
-    st.caption(escape(
-        f"Of {split.corpus}: {split.source}. Held out are {HELD_OUT[split.kind]}."
-    ))  # fmt: skip
+    st.caption(escape(f"Of {split.corpus}: {split.source}. Held out are {HELD_OUT[split.kind]}."))
 
 
 def _make(found: list[str]) -> None:
@@ -79,9 +79,12 @@ def _make(found: list[str]) -> None:
     corpus = left.selectbox("Corpus", found, key="split_corpus", bind="query-params")
     published = _published(corpus)
     kind = middle.selectbox(
-        "Hold out", [*KINDS, *published], key="split_kind", bind="query-params",
+        "Hold out",
+        [*KINDS, *published],
+        key="split_kind",
+        bind="query-params",
         help="What the data's own authors hold out is offered where its file came with the corpus.",
-    )  # fmt: skip
+    )
     fixed = kind in published
     share: Any = right.number_input(
         "Share held out", 0.01, 0.99, 0.25, step=0.05, key="split_share", bind="query-params", disabled=fixed

@@ -98,16 +98,24 @@ def _show_table(compared: list[Comparison], *, beside: bool) -> None:
     share = {"min_value": 0, "max_value": 1, "format": "percent"}
     columns = ["field", "category", "n", "share", "interval", *(["margin", "gap"] if beside else [])]
     st.dataframe(
-        table, hide_index=True, column_order=columns, key="people_table", height=min(620, 38 + 35 * len(table)),
+        table,
+        hide_index=True,
+        column_order=columns,
+        key="people_table",
+        height=min(620, 38 + 35 * len(table)),
         alt="Shares of demographic categories",
         column_config={
-            "field": "Field", "category": st.column_config.TextColumn("Category", width=260), "n": "n",
+            "field": "Field",
+            "category": st.column_config.TextColumn("Category", width=260),
+            "n": "n",
             "share": st.column_config.ProgressColumn("This study", color="gray", **share),  # type: ignore[arg-type]
             "interval": st.column_config.TextColumn("95% interval, %"),
             "margin": st.column_config.ProgressColumn("Population", color="#B9BDC6", **share),  # type: ignore[arg-type]
-            "gap": st.column_config.NumberColumn("Gap", format="percent", help="this study minus the population"),
+            "gap": st.column_config.NumberColumn(
+                "Gap", format="percent", help="this study minus the population"
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 def _show_field(told: Comparison, *, beside: bool) -> None:

@@ -27,13 +27,21 @@ def course(
         own, colour = frame[frame["run"] == who], players.colours[who]
         if not own["value"].equals(own["smoothed"]):
             made.add_scatter(
-                x=own[over], y=own["value"], mode="lines", line={"color": colour, "width": 1}, opacity=0.3,
-                showlegend=False, hoverinfo="skip",
-            )  # fmt: skip
+                x=own[over],
+                y=own["value"],
+                mode="lines",
+                line={"color": colour, "width": 1},
+                opacity=0.3,
+                showlegend=False,
+                hoverinfo="skip",
+            )
         made.add_scatter(
-            x=own[over], y=own["smoothed"], mode="lines", line={"color": colour, "width": 2},
+            x=own[over],
+            y=own["smoothed"],
+            mode="lines",
+            line={"color": colour, "width": 2},
             **_named(who, over, form),
-        )  # fmt: skip
+        )
     return _finish(made, players, title=title, axis=axis, over=over, form=form, note=note)
 
 
@@ -51,20 +59,31 @@ def measure(
     for at, value in enumerate(guessed["uniform"].unique()):
         own = guessed[guessed["uniform"] == value]
         made.add_scatter(
-            x=[own[over].min(), own[over].max()], y=[value, value], mode="lines",
-            line={"color": players.colours["uniform"], "width": 1}, **_named("uniform", over, form, first=at == 0),
-        )  # fmt: skip
+            x=[own[over].min(), own[over].max()],
+            y=[value, value],
+            mode="lines",
+            line={"color": players.colours["uniform"], "width": 1},
+            **_named("uniform", over, form, first=at == 0),
+        )
     for who in (who for who in players.who if who not in BASELINES):
         own, colour = frame[frame["run"] == who], players.colours[who]
         symbols = own["mark"].map({"base": "diamond-open", "best": "circle", "": "circle-open"})
         sizes = own["mark"].map({"base": 12, "best": 13, "": 7})
         made.add_scatter(
-            x=own[over], y=own["value"], mode="lines+markers", line={"color": colour, "width": 2}, cliponaxis=False,
+            x=own[over],
+            y=own["value"],
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            cliponaxis=False,
             marker={
-                "symbol": symbols, "size": sizes, "color": colour, "opacity": 1, "line": {"width": 2, "color": colour},
+                "symbol": symbols,
+                "size": sizes,
+                "color": colour,
+                "opacity": 1,
+                "line": {"width": 2, "color": colour},
             },
             **_named(who, over, form),
-        )  # fmt: skip
+        )
     note = "Diamond: the base model. Filled: the best step."
     return _finish(made, players, title=title, axis=axis, over=over, form=form, note=note)
 

@@ -16,9 +16,16 @@ from socrates_core.records import Floats
 
 FLOOR = 1e-6  # the log score's least probability: -13.8 nats for an answer that was ruled out
 MEASURES = (
-    "log_score", "ranked_probability", "brier", "accuracy_median", "accuracy_median_clipped",
-    "accuracy_expected", "accuracy_expected_clipped", "sd_ratio", "valid_mass",
-)  # fmt: skip
+    "log_score",
+    "ranked_probability",
+    "brier",
+    "accuracy_median",
+    "accuracy_median_clipped",
+    "accuracy_expected",
+    "accuracy_expected_clipped",
+    "sd_ratio",
+    "valid_mass",
+)
 
 
 @dataclass(frozen=True)

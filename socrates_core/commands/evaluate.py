@@ -27,9 +27,15 @@ from socrates_core.responders.api.server import N_SAMPLES, OFFICIAL
 from socrates_core.simulation.spec import ModelRequest
 
 SHOWN = (
-    "wasserstein_observed", "accuracy_draw", "accuracy_draw_clipped", "wasserstein_exact_observed",
-    "wasserstein_exact_stated", "log_score", "ranked_probability", "valid_mass",
-)  # fmt: skip
+    "wasserstein_observed",
+    "accuracy_draw",
+    "accuracy_draw_clipped",
+    "wasserstein_exact_observed",
+    "wasserstein_exact_stated",
+    "log_score",
+    "ranked_probability",
+    "valid_mass",
+)
 SHORT = ("W observed", "accuracy", "clipped", "W exact", "W stated", "log score", "RPS", "valid")
 
 
@@ -133,10 +139,15 @@ def _show(ids: list[str], as_json: bool) -> None:
         return print_json(found.as_dict())
     table = found.as_dict()["table"]
     rows: list[dict[str, Any]] = [
-        {"": row["name"], **{short: row.get(name) for name, short in zip(SHOWN, SHORT, strict=True)},
-         "studies": row["n_studies"], "cells": row["n_cells"], "rows": row["n_rows"]}
+        {
+            "": row["name"],
+            **{short: row.get(name) for name, short in zip(SHOWN, SHORT, strict=True)},
+            "studies": row["n_studies"],
+            "cells": row["n_cells"],
+            "rows": row["n_rows"],
+        }
         for row in table
-    ]  # fmt: skip
+    ]
     print_table(rows, list(rows[0]), "")
     if found.n_left_out:
         print(

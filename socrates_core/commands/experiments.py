@@ -105,9 +105,18 @@ def _print_curve(told: EffectCurve) -> None:
     print(f"\n{told.outcome}: {told.condition} against {told.reference}, shares of the scale, no intervals")
     rows = told.rows.assign(chosen=["chosen" if each else "" for each in told.rows["chosen"]])
     columns = [
-        "effect", "chosen", "specification", "model", "precision", "decoding", "order", "wording", "valid_mass",
-        "state", "same_as",
-    ]  # fmt: skip
+        "effect",
+        "chosen",
+        "specification",
+        "model",
+        "precision",
+        "decoding",
+        "order",
+        "wording",
+        "valid_mass",
+        "state",
+        "same_as",
+    ]
     print_table(rows.to_dict("records"), columns, "")  # type: ignore[arg-type]
     print(
         f"{curve.n} specifications: median {curve.median:.3f}, from {curve.low:.3f} to {curve.high:.3f}; "

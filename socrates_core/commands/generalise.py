@@ -10,11 +10,23 @@ from socrates_core.errors import UserError
 from socrates_core.evaluation.spec import CAP
 
 SHOWN = {
-    "kind": "unseen", "who": "who", "wasserstein_exact_stated": "W stated", "wasserstein_observed": "W observed",
-    "wasserstein_exact_observed": "W exact", "accuracy_draw": "accuracy", "log_score": "log score",
-    "effect_r": "effect r", "valid_mass": "valid", "improvement": "improved by", "improvement_low": "low",
-    "improvement_high": "high", "n_studies": "studies", "n_cells": "cells", "n_rows": "rows", "n_left_out": "seen",
-}  # fmt: skip
+    "kind": "unseen",
+    "who": "who",
+    "wasserstein_exact_stated": "W stated",
+    "wasserstein_observed": "W observed",
+    "wasserstein_exact_observed": "W exact",
+    "accuracy_draw": "accuracy",
+    "log_score": "log score",
+    "effect_r": "effect r",
+    "valid_mass": "valid",
+    "improvement": "improved by",
+    "improvement_low": "low",
+    "improvement_high": "high",
+    "n_studies": "studies",
+    "n_cells": "cells",
+    "n_rows": "rows",
+    "n_left_out": "seen",
+}
 
 
 def generalise(
@@ -43,9 +55,10 @@ def generalise(
         if wait and (job := follow(job)).state != "done":
             raise UserError(f"The evaluation {job.id} is {job.state}: {job.message}")
     alike = [
-        pair for pair in find_pairs()
+        pair
+        for pair in find_pairs()
         if (pair.finetune.base, pair.finetune.spec.method) == (finetune.base, finetune.spec.method)
-    ]  # fmt: skip
+    ]
     rows = generalisation_table(alike).to_dict("records")
     if as_json:
         return print_json({"model": model, "queued": [job.id for job in jobs], "rows": rows})

@@ -115,9 +115,11 @@ def _import_own(opened: Opened, mapping: Mapping, name: str, as_json: bool) -> N
     dropped = [f"Dropped: {n:,} {reason}." for reason, n in seen.dropped]
     corpus = open_corpus(import_study(opened.table, mapping, name or None))
     told = {
-        "corpus": corpus.name, **corpus.manifest["rows"], "mapping": str(corpus.path / "mapping.yaml"),
+        "corpus": corpus.name,
+        **corpus.manifest["rows"],
+        "mapping": str(corpus.path / "mapping.yaml"),
         "warnings": [*opened.warnings, *seen.remarks, *dropped],
-    }  # fmt: skip
+    }
     if as_json:
         return print_json(told)
     say("\n".join(told["warnings"]))

@@ -36,8 +36,9 @@ def storage(
         listed = bin_things() if binned else things(kind_of(kind))
         rows = [
             {"kind": each.kind.name, "name": each.name, "mb": each.n_bytes / 1e6, "changed": each.changed}
-            for each in listed if not kind or each.kind.name == kind
-        ]  # fmt: skip
+            for each in listed
+            if not kind or each.kind.name == kind
+        ]
         rows.sort(key=lambda row: -float(str(row["mb"])))
         columns = ["kind", "name", "mb", "changed"]
     else:

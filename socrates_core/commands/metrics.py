@@ -52,14 +52,17 @@ def _as_json(scores: DrawScores, has_scale: bool) -> dict[str, Any]:
             "half_sample": scores.half_sample.value,
         },
         "effects": {name: vars(each) if hasattr(each, "value") else each for name, each in effects.items()},
-        "n_studies": scores.observed.n_studies, "n_cells": scores.observed.n_cells,
-        "n_skipped": scores.observed.n_skipped, "n_rows": scores.observed.n_rows,
+        "n_studies": scores.observed.n_studies,
+        "n_cells": scores.observed.n_cells,
+        "n_skipped": scores.observed.n_skipped,
+        "n_rows": scores.observed.n_rows,
         "n_dropped": scores.observed.n_dropped,
         "n_rows_stated": scores.stated.n_rows if has_scale else None,
         "n_dropped_stated": scores.stated.n_dropped if has_scale else None,
-        "n_answers": scores.n_answers, "seed": SEED,
+        "n_answers": scores.n_answers,
+        "seed": SEED,
         "notes": _notes(has_scale),
-    }  # fmt: skip
+    }
 
 
 def _notes(has_scale: bool) -> list[str]:

@@ -40,10 +40,14 @@ def show(name: str, as_json: AsJson = False) -> None:
     if not as_json:
         return print(render_card(model) + (f"\n{model.problem}" if model.problem else ""))
     told: dict[str, Any] = {
-        **vars(model.card), "kind": model.kind, "lineage": model.lineage, "problem": model.problem,
-        "needed_by": library.needed_by(name), "saw": library.seen_or_unknown(name).as_dict(),
+        **vars(model.card),
+        "kind": model.kind,
+        "lineage": model.lineage,
+        "problem": model.problem,
+        "needed_by": library.needed_by(name),
+        "saw": library.seen_or_unknown(name).as_dict(),
         "training": model.trained.model_dump() if model.trained else None,
-    }  # fmt: skip
+    }
     print_json(told)
 
 
@@ -81,8 +85,11 @@ def merge(name: str, output: str) -> None:
     """Merge an adapter into its base: a whole model that needs neither."""
     done = subprocess.run(
         [sys.executable, "-m", "training.merge", name, output],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode == 2 and done.stderr:
         raise UserError(done.stderr.splitlines()[-1])
     if done.returncode:

@@ -83,11 +83,14 @@ def power(
     arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)
     arms = arms.iloc[:0] if why_doubted(run) else arms
     told = {
-        "run_id": run_id, "outcome": effect.outcome, "condition": effect.condition, "reference": effect.reference,
+        "run_id": run_id,
+        "outcome": effect.outcome,
+        "condition": effect.condition,
+        "reference": effect.reference,
         "calibration": reason or str(run.calibration),
         "spread": found.told if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
-    }  # fmt: skip
+    }
     _show(plan(belief, n=n, target=target), told, as_json)
 
 

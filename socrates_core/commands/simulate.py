@@ -121,8 +121,13 @@ def score(
     ids, questions = _read_questions(source)
     service = service_of(model, server, key_variable, elicitation, samples)
     responder = open_responder(
-        model, precision=precision, decoding=decoding, deterministic=deterministic, service=service, consent=consent
-    )  # fmt: skip
+        model,
+        precision=precision,
+        decoding=decoding,
+        deterministic=deterministic,
+        service=service,
+        consent=consent,
+    )
     answers = answer_all(responder, questions)
     columns: dict[str, list[Any]] = {
         "id": ids,

@@ -14,9 +14,10 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 
 app = typer.Typer(
-    help="Make, show and list splits into what is trained on and what is evaluated.", no_args_is_help=True,
+    help="Make, show and list splits into what is trained on and what is evaluated.",
+    no_args_is_help=True,
     add_completion=False,
-)  # fmt: skip
+)
 
 
 @app.command()
@@ -76,10 +77,15 @@ def _listed(name: str) -> dict[str, Any]:
 
 def _row(split: Split) -> dict[str, Any]:
     return {
-        "name": split.name, "corpus": split.corpus, "kind": split.kind, "seed": split.seed, "source": split.source,
-        "n_studies": len(split.studies), "n_held_out": sum(map(len, split.held_out.values())),
+        "name": split.name,
+        "corpus": split.corpus,
+        "kind": split.kind,
+        "seed": split.seed,
+        "source": split.source,
+        "n_studies": len(split.studies),
+        "n_held_out": sum(map(len, split.held_out.values())),
         "digest": split.digest(),
-    }  # fmt: skip
+    }
 
 
 def _show(split: Split, as_json: bool, least: float) -> None:

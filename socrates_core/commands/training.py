@@ -17,9 +17,16 @@ from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job
 
 SHOWN = {
-    "w_stated": "W stated", "w_uniform": "uniform", "w_observed": "W observed", "valid_mass": "valid mass",
-    "accuracy": "accuracy", "log_score": "log score", "effect_r": "effect r", "n_cells": "cells", "n_rows": "answers",
-}  # fmt: skip
+    "w_stated": "W stated",
+    "w_uniform": "uniform",
+    "w_observed": "W observed",
+    "valid_mass": "valid mass",
+    "accuracy": "accuracy",
+    "log_score": "log score",
+    "effect_r": "effect r",
+    "n_cells": "cells",
+    "n_rows": "answers",
+}
 STAGES = {"base_validation": "base", "best_validation": "best", "last_validation": "last"}
 
 
@@ -94,6 +101,7 @@ def training(training_id: str, as_json: AsJson = False) -> None:
         )
     rows: list[dict[str, Any]] = [
         {"": name, "step": own["step"], **{short: own[column] for column, short in SHOWN.items()}}
-        for stage, name in STAGES.items() if (own := told[stage])
-    ]  # fmt: skip
+        for stage, name in STAGES.items()
+        if (own := told[stage])
+    ]
     print_table(rows, ["", "step", *SHOWN.values()], "No validation yet.")

@@ -40,12 +40,16 @@ def _study(corpus: Corpus, study_id: str, *, wide: bool) -> Iterator[str]:
     study = corpus.study(study_id)
     yield f"## {study_id}: {_line(study.title)}\n"
     told = {
-        "Source": study.source, "Link": study.url, "Licence": study.licence, "Design": f"{study.design} people",
+        "Source": study.source,
+        "Link": study.url,
+        "Licence": study.licence,
+        "Design": f"{study.design} people",
         "Wording": {"instrument": "the instrument's own", "rebuilt": "rebuilt from a description"}.get(
             study.wording, "partly the instrument's own"
         ),
-        "People": f"{study.n_participants:,}", "Answers": f"{study.n_responses:,}",
-    }  # fmt: skip
+        "People": f"{study.n_participants:,}",
+        "Answers": f"{study.n_responses:,}",
+    }
     yield from (f"- {name}: {_line(text)}" for name, text in told.items() if text)
     yield from (f"- Note: {_line(note)}" for note in study.notes)
     yield "\n### Conditions\n"

@@ -77,10 +77,16 @@ def describe_study(
             "People answered in several conditions, but not in all: neither between nor within people."
         )
     study = {
-        "title": _title(study_id, stimuli), "topic": topic, "source": provenance.source, "url": provenance.url,
-        "licence": provenance.licence, "wording": provenance.wording, "design": design,
-        "reference_condition": None, "notes": notes,
-    }  # fmt: skip
+        "title": _title(study_id, stimuli),
+        "topic": topic,
+        "source": provenance.source,
+        "url": provenance.url,
+        "licence": provenance.licence,
+        "wording": provenance.wording,
+        "design": design,
+        "reference_condition": None,
+        "notes": notes,
+    }
     tables = {
         "studies": pd.DataFrame([study]),
         "stimuli": stimuli,
@@ -102,10 +108,11 @@ def _stimuli(texts: pd.DataFrame) -> pd.DataFrame:
     # A scale depends on the instruction alone, and many texts share one.
     scales = [_scale_of(text[instruction_start(text) or 0 :]) for text in shown]
     described = texts.assign(
-        condition_text=[condition for condition, _ in parts], question=[question for _, question in parts],
+        condition_text=[condition for condition, _ in parts],
+        question=[question for _, question in parts],
         scale=pd.Series(scales, index=texts.index, dtype=object),
         condition_name="Condition " + texts["condition_num"].astype(str),
-    )  # fmt: skip
+    )
     names = {
         task: _outcome_name(task, asked.tolist()) for task, asked in described.groupby("task_num")["question"]
     }

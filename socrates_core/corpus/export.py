@@ -73,13 +73,18 @@ def study_rows(corpus: Corpus, study_id: str) -> pd.DataFrame:
     ]
     return pd.DataFrame(
         {
-            "sample_id": rows["sample_id"], "participant": rows["participant"], "demographic": profiles,
-            "stimuli": texts, "response": rows["response"],
+            "sample_id": rows["sample_id"],
+            "participant": rows["participant"],
+            "demographic": profiles,
+            "stimuli": texts,
+            "response": rows["response"],
             "condition_num": [told[number].condition_num for number in rows["stimulus_id"]],
             "task_num": [told[number].task_num for number in rows["stimulus_id"]],
-            "prompt": prompts, "reasoning": None, "study_id": study_id,
+            "prompt": prompts,
+            "reasoning": None,
+            "study_id": study_id,
         }
-    )  # fmt: skip
+    )
 
 
 def _people(corpus: Corpus, study_id: str) -> dict[int, dict[str, Any]]:
@@ -98,11 +103,20 @@ def _whole(corpus: Corpus, study_ids: Sequence[str]) -> bool:
 
 def _write_parquet(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> None:
     number, text = pa.int64(), pa.string()
-    schema = pa.schema([
-        ("sample_id", number), ("participant", number), ("demographic", PERSON), ("stimuli", text),
-        ("response", number if whole else pa.float64()), ("condition_num", number), ("task_num", number),
-        ("prompt", text), ("reasoning", text), ("study_id", text),
-    ])  # fmt: skip
+    schema = pa.schema(
+        [
+            ("sample_id", number),
+            ("participant", number),
+            ("demographic", PERSON),
+            ("stimuli", text),
+            ("response", number if whole else pa.float64()),
+            ("condition_num", number),
+            ("task_num", number),
+            ("prompt", text),
+            ("reasoning", text),
+            ("study_id", text),
+        ]
+    )
     with pq.ParquetWriter(path, schema, compression="zstd") as file:
         for rows in studies:
             file.write_table(pa.Table.from_pandas(rows, schema=schema, preserve_index=False))

@@ -6,9 +6,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 FLAGS = (
-    "off_scale", "unread_scale", "scale_differs", "shared_text", "battery", "repeats", "ranking", "own_texts",
+    "off_scale",
+    "unread_scale",
+    "scale_differs",
+    "shared_text",
+    "battery",
+    "repeats",
+    "ranking",
+    "own_texts",
     "placeholder",
-)  # fmt: skip
+)
 # "stimulus v8", "${e://Field/name}", "[INSERT NAME]", "{{party}}", "<first name>", "XXXX", "lorem ipsum"
 _PLACEHOLDER = (
     r"\b(?:stimulus|condition|vignette|treatment|text)\s(?:v|version\s|text\s)?\d{1,3}\b|\$\{[^{}]{1,80}\}"

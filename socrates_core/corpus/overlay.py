@@ -132,8 +132,11 @@ def _bound(corpus: Path, stamp: str, changed: int, inode: int) -> dict[str, list
 def _row(scale: Scale) -> dict[str, Any]:
     values = np.asarray(scale.values, dtype=float)
     return {
-        "scale": json.dumps(scale.as_dict(), ensure_ascii=False), "unread": False,
-        "whole": is_ordered(scale) and bool(np.all(values == np.round(values))), "step": float(scale.step),
-        "first": float(values[0]) if values.size else None, "last": float(values[-1]) if values.size else None,
+        "scale": json.dumps(scale.as_dict(), ensure_ascii=False),
+        "unread": False,
+        "whole": is_ordered(scale) and bool(np.all(values == np.round(values))),
+        "step": float(scale.step),
+        "first": float(values[0]) if values.size else None,
+        "last": float(values[-1]) if values.size else None,
         "listed": values.tolist() if scale.kind == "enum_labels" else [],
-    }  # fmt: skip
+    }

@@ -125,8 +125,9 @@ class Corpus:
         """One stimulus. Raises UserError where the study has no such one."""
         rows = self._rows(
             "SELECT * FROM read_parquet($stimuli) WHERE study_id = $study AND stimulus_id = $stimulus",
-            study=study_id, stimulus=stimulus_id,
-        )  # fmt: skip
+            study=study_id,
+            stimulus=stimulus_id,
+        )
         if not rows:
             raise UserError(f"The study {study_id!r} has no stimulus {stimulus_id!r}.")
         return Stimulus(**{**rows[0], "scale": read_scale(rows[0]["scale"])})
@@ -218,8 +219,11 @@ class Corpus:
         Of texts that differ from person to person, the first MOST_TEXTS of a study are told.
         """
         kinds = {
-            "condition_name": "condition", "outcome_name": "outcome", "condition_text": "text", "question": "question",
-        }  # fmt: skip
+            "condition_name": "condition",
+            "outcome_name": "outcome",
+            "condition_text": "text",
+            "question": "question",
+        }
         told = self._execute(
             "SELECT study_id, kind, text FROM ("
             "SELECT study_id, kind, text, min(stimulus_id) AS first FROM ("

@@ -15,9 +15,15 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
 
 WEIGHTS = {
-    "study_id": 9.0, "title": 8.0, "topic": 4.0, "source": 3.0, "outcome": 3.0, "condition": 2.0, "question": 2.0,
+    "study_id": 9.0,
+    "title": 8.0,
+    "topic": 4.0,
+    "source": 3.0,
+    "outcome": 3.0,
+    "condition": 2.0,
+    "question": 2.0,
     "text": 1.0,
-}  # fmt: skip
+}
 ROOM = 90  # characters of a passage that are shown around what was found
 
 

@@ -244,8 +244,14 @@ def _code() -> list[str]:
     """Digests of all that decides what is written: an import anew after an update writes anew."""
     here = Path(__file__).parent
     names = (
-        "describe.py", "flags.py", "known_problems.yaml", "staging.py", "store.py", "tables.py", "themes.py",
-    )  # fmt: skip
+        "describe.py",
+        "flags.py",
+        "known_problems.yaml",
+        "staging.py",
+        "store.py",
+        "tables.py",
+        "themes.py",
+    )
     read = [
         *(here / name for name in names),
         here.parent / "prompts.py",

@@ -152,9 +152,14 @@ def select(corpus: Corpus, split: Split, sql: str, **bound: Any) -> pd.DataFrame
     held, left = _listed(split.held_out), _listed(split.left_out)
     return corpus.ask(
         f"{_PLACED.format(unit=UNITS[split.kind])} {sql}",
-        studies=list(split.studies), held_study=held[0], held_id=held[1], left_study=left[0], left_id=left[1],
-        apart=split.apart, **bound,
-    )  # fmt: skip
+        studies=list(split.studies),
+        held_study=held[0],
+        held_id=held[1],
+        left_study=left[0],
+        left_id=left[1],
+        apart=split.apart,
+        **bound,
+    )
 
 
 # `apart` compares texts, so it is decided for every stimulus before the responses are looked at.

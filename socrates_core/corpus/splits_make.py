@@ -55,9 +55,17 @@ def make_split(
     source = f"{share:g} of the {kind}, drawn with seed {seed}"
     apart = chosen_kind != "participants"  # whose sides show the same texts
     split = Split(
-        name=check_name(name), corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind=chosen_kind, seed=seed,
-        source=source, studies=tuple(chosen), held_out=held, left_out={}, apart=apart,
-    )  # fmt: skip
+        name=check_name(name),
+        corpus=corpus.name,
+        corpus_digest=corpus_digest(corpus),
+        kind=chosen_kind,
+        seed=seed,
+        source=source,
+        studies=tuple(chosen),
+        held_out=held,
+        left_out={},
+        apart=apart,
+    )
     check_split(corpus, split)
     return split
 
@@ -150,9 +158,17 @@ def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = N
         raise UserError(f"The corpus {corpus.name!r} has nothing of what {str(file)!r} holds out.")
     source = file.name + (f" ({n_absent:,} of its rows are not in the corpus)" if n_absent else "")
     split = Split(
-        name=check_name(name), corpus=corpus.name, corpus_digest=corpus_digest(corpus), kind=_kind(kind), seed=None,
-        source=source, studies=tuple(studies), held_out=held, left_out=left, apart=False,
-    )  # fmt: skip
+        name=check_name(name),
+        corpus=corpus.name,
+        corpus_digest=corpus_digest(corpus),
+        kind=_kind(kind),
+        seed=None,
+        source=source,
+        studies=tuple(studies),
+        held_out=held,
+        left_out=left,
+        apart=False,
+    )
     check_split(corpus, split)
     return split
 

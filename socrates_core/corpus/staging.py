@@ -16,8 +16,15 @@ from socrates_core.errors import UserError
 from socrates_core.records import DEMOGRAPHICS
 
 COLUMNS = (
-    "sample_id", "participant", "demographic", "stimuli", "response", "condition_num", "task_num", "study_id",
-)  # fmt: skip
+    "sample_id",
+    "participant",
+    "demographic",
+    "stimuli",
+    "response",
+    "condition_num",
+    "task_num",
+    "study_id",
+)
 MEMORY = "700MB"
 VERSION = 1  # of the staging tables
 
@@ -46,8 +53,13 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {"memory_limit": MEMORY, "threads": "2", "temp_directory": str(folder / "spill"),
-                    "preserve_insertion_order": "false", "autoinstall_known_extensions": "false"}  # fmt: skip
+        settings = {
+            "memory_limit": MEMORY,
+            "threads": "2",
+            "temp_directory": str(folder / "spill"),
+            "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",
+        }
         self._database = duckdb.connect(str(folder / "staging.duckdb"), config=settings)
         self._database.execute(_TABLES)
 
@@ -117,11 +129,14 @@ class Staging:
                 "A study in another form is imported with a mapping."
             )
         columns = {
-            "study_id": "study_id::VARCHAR", "sample_id": _number("sample_id", types),
-            "participant": _number("participant", types), "stimulus": "stimuli::VARCHAR",
-            "response": "response::DOUBLE", "condition_num": "condition_num::INTEGER",
+            "study_id": "study_id::VARCHAR",
+            "sample_id": _number("sample_id", types),
+            "participant": _number("participant", types),
+            "stimulus": "stimuli::VARCHAR",
+            "response": "response::DOUBLE",
+            "condition_num": "condition_num::INTEGER",
             "task_num": "task_num::INTEGER",
-        }  # fmt: skip
+        }
         columns |= {name: _demographic(name, types["demographic"]) for name in DEMOGRAPHICS}
         return columns | ({"reasoning": "reasoning::VARCHAR"} if reasoning else {})
 
@@ -138,8 +153,9 @@ class Staging:
         """text_id, condition_num, task_num and stimulus in order; stimulus_id numbers them from 0."""
         return self._ask(
             "SELECT (row_number() OVER (ORDER BY condition_num, task_num, text_id) - 1)::INTEGER AS stimulus_id, "
-            "text_id, condition_num, task_num, stimulus FROM texts WHERE study_id = ? ORDER BY stimulus_id", study_id
-        )  # fmt: skip
+            "text_id, condition_num, task_num, stimulus FROM texts WHERE study_id = ? ORDER BY stimulus_id",
+            study_id,
+        )
 
     def people(self, study_id: str) -> pd.DataFrame:
         """participant and the demographics, a row a person."""

@@ -156,10 +156,13 @@ class _GrowingTable:
         schema = SCHEMAS[table]
         packed = {name for name in ("sample_id", "participant") if name in schema.names}
         self._file = pq.ParquetWriter(
-            folder / f"{table}.parquet", schema, compression="zstd", compression_level=9,
+            folder / f"{table}.parquet",
+            schema,
+            compression="zstd",
+            compression_level=9,
             use_dictionary=[name for name in schema.names if name not in packed],
             column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
-        )  # fmt: skip
+        )
         self._held: list[pa.Table] = []
         self._n_held = self.num_rows = 0
 

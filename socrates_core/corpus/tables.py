@@ -21,26 +21,59 @@ _TEXT = pa.string()
 _TEXTS = pa.list_(pa.string())
 _INT = pa.int32()
 SCHEMAS: dict[str, pa.Schema] = {
-    "studies": pa.schema([
-        ("study_id", _TEXT), ("title", _TEXT), ("topic", _TEXT), ("source", _TEXT), ("url", _TEXT),
-        ("licence", _TEXT), ("wording", _TEXT), ("design", _TEXT), ("reference_condition", _INT),
-        ("notes", _TEXTS), ("n_participants", _INT), ("n_conditions", _INT), ("n_outcomes", _INT),
-        ("n_responses", _INT), ("n_off_scale", _INT), ("scale_kinds", _TEXTS), ("flags", _TEXTS),
-    ]),
-    "stimuli": pa.schema([
-        ("study_id", _TEXT), ("stimulus_id", _INT), ("condition_num", _INT), ("task_num", _INT),
-        ("stimulus", _TEXT), ("condition_name", _TEXT), ("outcome_name", _TEXT),
-        ("condition_text", _TEXT), ("question", _TEXT), ("scale", _TEXT),
-    ]),
-    "participants": pa.schema([
-        ("study_id", _TEXT), ("participant", pa.int64()),
-        *[(field, _INT if field in WHOLE_NUMBERS else _TEXT) for field in DEMOGRAPHICS],
-    ]),
-    "responses": pa.schema([
-        ("study_id", _TEXT), ("sample_id", pa.int64()), ("participant", pa.int64()),
-        ("stimulus_id", _INT), ("response", pa.float64()), ("value", pa.float64()),
-    ]),
-}  # fmt: skip
+    "studies": pa.schema(
+        [
+            ("study_id", _TEXT),
+            ("title", _TEXT),
+            ("topic", _TEXT),
+            ("source", _TEXT),
+            ("url", _TEXT),
+            ("licence", _TEXT),
+            ("wording", _TEXT),
+            ("design", _TEXT),
+            ("reference_condition", _INT),
+            ("notes", _TEXTS),
+            ("n_participants", _INT),
+            ("n_conditions", _INT),
+            ("n_outcomes", _INT),
+            ("n_responses", _INT),
+            ("n_off_scale", _INT),
+            ("scale_kinds", _TEXTS),
+            ("flags", _TEXTS),
+        ]
+    ),
+    "stimuli": pa.schema(
+        [
+            ("study_id", _TEXT),
+            ("stimulus_id", _INT),
+            ("condition_num", _INT),
+            ("task_num", _INT),
+            ("stimulus", _TEXT),
+            ("condition_name", _TEXT),
+            ("outcome_name", _TEXT),
+            ("condition_text", _TEXT),
+            ("question", _TEXT),
+            ("scale", _TEXT),
+        ]
+    ),
+    "participants": pa.schema(
+        [
+            ("study_id", _TEXT),
+            ("participant", pa.int64()),
+            *[(field, _INT if field in WHOLE_NUMBERS else _TEXT) for field in DEMOGRAPHICS],
+        ]
+    ),
+    "responses": pa.schema(
+        [
+            ("study_id", _TEXT),
+            ("sample_id", pa.int64()),
+            ("participant", pa.int64()),
+            ("stimulus_id", _INT),
+            ("response", pa.float64()),
+            ("value", pa.float64()),
+        ]
+    ),
+}
 
 _KEYS = {
     "studies": "study_id",
@@ -49,8 +82,15 @@ _KEYS = {
     "responses": "sample_id",
 }
 _COUNTED = (
-    "n_participants", "n_conditions", "n_outcomes", "n_responses", "n_off_scale", "scale_kinds", "flags", "value",
-)  # fmt: skip
+    "n_participants",
+    "n_conditions",
+    "n_outcomes",
+    "n_responses",
+    "n_off_scale",
+    "scale_kinds",
+    "flags",
+    "value",
+)
 
 
 def scale_text(scale: Scale) -> str:
@@ -154,11 +194,16 @@ def _with_counts(studies: pd.DataFrame, stimuli: pd.DataFrame, responses: pd.Dat
     rows = []
     for row in studies.to_dict("records"):
         texts, given = asked[row["study_id"]], answered[row["study_id"]]
-        rows.append({
-            **row, **judged(row["notes"], texts, given),
-            "n_participants": given["participant"].nunique(), "n_conditions": texts["condition_num"].nunique(),
-            "n_outcomes": texts["task_num"].nunique(), "n_responses": len(given),
-        })  # fmt: skip
+        rows.append(
+            {
+                **row,
+                **judged(row["notes"], texts, given),
+                "n_participants": given["participant"].nunique(),
+                "n_conditions": texts["condition_num"].nunique(),
+                "n_outcomes": texts["task_num"].nunique(),
+                "n_responses": len(given),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -166,9 +211,11 @@ def judged(notes: Sequence[str], texts: pd.DataFrame, given: pd.DataFrame) -> di
     """What depends on a study's scales: notes (with the findings' sentences), flags, n_off_scale, scale_kinds."""
     flags = find_flags(texts, given)
     return {
-        "notes": [*notes, *flags.values()], "flags": list(flags), "n_off_scale": int(given["value"].isna().sum()),
+        "notes": [*notes, *flags.values()],
+        "flags": list(flags),
+        "n_off_scale": int(given["value"].isna().sum()),
         "scale_kinds": _kinds(texts["scale"]),
-    }  # fmt: skip
+    }
 
 
 def _kinds(scales: pd.Series) -> list[str]:

@@ -25,7 +25,7 @@ def name_themes(texts: Mapping[str, str]) -> dict[str, str]:
 
     words = TfidfVectorizer(
         stop_words=sorted(SILENT), min_df=2, max_df=0.3, sublinear_tf=True, token_pattern=r"[^\W\d_]{3,}"
-    )  # fmt: skip
+    )
     try:
         weights = words.fit_transform(texts.values())
     except ValueError:  # no word is in two studies, or all are in many

@@ -118,9 +118,12 @@ def layout(texts: Sequence[str]) -> Floats:
     if n < 4:
         return np.column_stack([np.linspace(-1, 1, n) if n > 1 else np.zeros(n), np.zeros(n)])
     read = TfidfVectorizer(
-        sublinear_tf=True, stop_words="english", strip_accents="unicode", min_df=1 if n < 50 else 2,
+        sublinear_tf=True,
+        stop_words="english",
+        strip_accents="unicode",
+        min_df=1 if n < 50 else 2,
         token_pattern=r"(?u)\b[^\W\d_]{2,}\b",
-    )  # fmt: skip
+    )
     try:
         words = read.fit_transform(texts)
     except ValueError:  # no word is left

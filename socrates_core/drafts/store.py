@@ -61,11 +61,14 @@ def list_drafts() -> list[dict[str, Any]]:
             continue
         rows.append(
             {
-                "draft_id": path.parent.name, "title": draft.title, "changed": str(stored.get("changed", "")),
-                "n_conditions": len(draft.conditions), "n_outcomes": len(draft.outcomes),
+                "draft_id": path.parent.name,
+                "title": draft.title,
+                "changed": str(stored.get("changed", "")),
+                "n_conditions": len(draft.conditions),
+                "n_outcomes": len(draft.outcomes),
                 "n_versions": len(_version_paths(path.parent)),
             }
-        )  # fmt: skip
+        )
     return sorted(rows, key=lambda row: (row["changed"], row["draft_id"]), reverse=True)
 
 

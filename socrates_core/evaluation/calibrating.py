@@ -109,9 +109,13 @@ class ModelCalibration:
         return self.calibration.covariance(shares) * float(wider) ** 2
 
     def as_dict(self) -> dict[str, Any]:
-        told: dict[str, Any] = _plain({**vars(self), "told": str(self)} | {
-            "calibration": self.calibration.as_dict(), "held_out": asdict(self.held_out),
-        })  # fmt: skip
+        told: dict[str, Any] = _plain(
+            {**vars(self), "told": str(self)}
+            | {
+                "calibration": self.calibration.as_dict(),
+                "held_out": asdict(self.held_out),
+            }
+        )
         return told
 
     def __str__(self) -> str:
@@ -169,12 +173,17 @@ def keep_calibration(fingerprint: str) -> str:
     found = _fit(_pairs(effects))
     fit, held_out = (found, None) if isinstance(found, NoCalibration) else found
     told = {
-        "format": "socrates-calibration", "version": VERSION, "fingerprint": fingerprint, "written": now(),
-        "evaluations": sorted(set(effects["evaluation"])), "unknown": bool(effects["unknown"].any()),
-        "calibration": asdict(fit), "held_out": asdict(held_out) if held_out else None,
+        "format": "socrates-calibration",
+        "version": VERSION,
+        "fingerprint": fingerprint,
+        "written": now(),
+        "evaluations": sorted(set(effects["evaluation"])),
+        "unknown": bool(effects["unknown"].any()),
+        "calibration": asdict(fit),
+        "held_out": asdict(held_out) if held_out else None,
         "effects": effects[KEPT].to_dict("list"),
         "sd_ratios": {study: ratio for _, own in reversed(parts) for study, ratio in own.items()},
-    }  # fmt: skip
+    }
     plain = _plain(told)
     write_json(_path(fingerprint), {**plain, "digest": digest(plain)})
     return str(calibration_for(fingerprint))
@@ -204,9 +213,10 @@ def _measured(evaluation_id: str, fingerprint: str) -> tuple[pd.DataFrame, dict[
     rows = evaluation.rows[evaluation.rows["study_id"].isin(clean)]
     effects = effects_table(corpus, rows)
     effects = effects.assign(
-        study=f"{corpus.name}/" + effects["study_id"], evaluation=evaluation_id,
+        study=f"{corpus.name}/" + effects["study_id"],
+        evaluation=evaluation_id,
         unknown=effects["study_id"].map(clean) == "unknown",
-    )  # fmt: skip
+    )
     return effects, _sd_ratios(corpus, rows)
 
 
@@ -294,9 +304,13 @@ def _stored_fit(stored: Mapping[str, Any]) -> tuple[Calibration, HeldOut] | NoCa
 
 def _held_out(stored: dict[str, Any]) -> HeldOut:
     rows = tuple(
-        HeldOutRow(row["method"], row["rmse"], *(np.array(row[name], float) for name in ("coverage", "width", "score")))
+        HeldOutRow(
+            row["method"],
+            row["rmse"],
+            *(np.array(row[name], float) for name in ("coverage", "width", "score")),
+        )
         for row in stored["rows"]
-    )  # fmt: skip
+    )
     rivals = tuple(
         Rivalry(each["rival"], *(_measure(each[name]) for name in ("squared_error", "score")))
         for each in stored["rivals"]

@@ -93,13 +93,21 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
     named, part = stimulus.outcome_name, str(first["part"])
     named = f"{named}: {part}" if part not in named else named
     return EvaluatedCell(
-        study_id=str(first["study_id"]), condition_num=int(first["condition_num"]),
-        task_num=int(first["task_num"]), part=part, condition=stimulus.condition_name, outcome=named, scale=scale,
+        study_id=str(first["study_id"]),
+        condition_num=int(first["condition_num"]),
+        task_num=int(first["task_num"]),
+        part=part,
+        condition=stimulus.condition_name,
+        outcome=named,
+        scale=scale,
         participants=rows["participant"].to_numpy(dtype=np.int64),
-        response=rows["response"].to_numpy(dtype=float), human=np.asarray(answers_on_scale(rows), dtype=float),
-        probabilities=_spread(rows, values), drawn=rows["drawn"].to_numpy(dtype=float),
-        valid_mass=rows["valid_mass"].to_numpy(dtype=float), is_drawn=drawn,
-    )  # fmt: skip
+        response=rows["response"].to_numpy(dtype=float),
+        human=np.asarray(answers_on_scale(rows), dtype=float),
+        probabilities=_spread(rows, values),
+        drawn=rows["drawn"].to_numpy(dtype=float),
+        valid_mass=rows["valid_mass"].to_numpy(dtype=float),
+        is_drawn=drawn,
+    )
 
 
 def answers_on_scale(rows: pd.DataFrame) -> "pd.Series[float]":

@@ -146,23 +146,31 @@ class Comparison:
         }
         return [
             GroupedCell(
-                cell.study_id, cell.participants, [groups[cell.study_id][n] for n in cell.participants.tolist()],
-                cell.human, cell.probabilities, cell.values,
+                cell.study_id,
+                cell.participants,
+                [groups[cell.study_id][n] for n in cell.participants.tolist()],
+                cell.human,
+                cell.probabilities,
+                cell.values,
             )
             for cell in cells
             if cell.is_ordered and not cell.is_drawn
-        ]  # fmt: skip
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "n_rows": self.n_rows, "n_left_out_as_seen": self.n_left_out, "seen_unknown": self.unknown,
+            "n_rows": self.n_rows,
+            "n_left_out_as_seen": self.n_left_out,
+            "seen_unknown": self.unknown,
             "table": self.table().to_dict("records"),
             "effects": {
-                name: {key: vars(value) if hasattr(value, "low") else value for key, value in vars(found).items()}
+                name: {
+                    key: vars(value) if hasattr(value, "low") else value for key, value in vars(found).items()
+                }
                 for name, found in self.agreements.items()
             },
             "worth_in_respondents": {name: dict(vars(found)) for name, found in self.worths.items()},
-        }  # fmt: skip
+        }
 
     def table(self) -> pd.DataFrame:
         """The headline table: a row a predictor, with each measure, the ends of its interval, and counts."""
@@ -240,9 +248,15 @@ def _worth(cells: Sequence[EvaluatedCell]) -> Worth:
     ordered = [cell for cell in cells if cell.is_ordered]
     answered = [(cell, np.isfinite(cell.probabilities).all(axis=1)) for cell in ordered]
     pieces = [
-        (cell.study_id, PredictedCell(
-            cell.values, mean_distribution(cell.probabilities), cell.human[there], cell.participants[there]
-        ))
+        (
+            cell.study_id,
+            PredictedCell(
+                cell.values,
+                mean_distribution(cell.probabilities),
+                cell.human[there],
+                cell.participants[there],
+            ),
+        )
         for cell, there in answered
-    ]  # fmt: skip
+    ]
     return worth_in_respondents([name for name, _ in pieces], [piece for _, piece in pieces], seed=SEED)

@@ -16,9 +16,22 @@ class _Mean(NamedTuple):
 
 
 COLUMNS = [
-    "study_id", "task_num", "part", "outcome", "condition_num", "condition", "reference_num", "reference", "basis",
-    "span", "human", "human_se", "n_human", "predicted", "n_predicted",
-]  # fmt: skip
+    "study_id",
+    "task_num",
+    "part",
+    "outcome",
+    "condition_num",
+    "condition",
+    "reference_num",
+    "reference",
+    "basis",
+    "span",
+    "human",
+    "human_se",
+    "n_human",
+    "predicted",
+    "n_predicted",
+]
 
 
 def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
@@ -61,10 +74,19 @@ def _row(study: str, reference: int, effect: HumanEffect, means: Mapping[Any, _M
     treated, base = (means[number, *item] for number in (effect.condition_num, reference))
     span = effect.span or math.nan
     return {
-        "study_id": study, "task_num": effect.task_num, "part": effect.part, "outcome": effect.outcome,
-        "condition_num": effect.condition_num, "condition": effect.condition, "reference_num": reference,
-        "reference": effect.reference, "basis": effect.basis, "span": span, "human": effect.effect.difference / span,
-        "human_se": effect.effect.se / span, "n_human": effect.effect.n + effect.effect.n_reference,
+        "study_id": study,
+        "task_num": effect.task_num,
+        "part": effect.part,
+        "outcome": effect.outcome,
+        "condition_num": effect.condition_num,
+        "condition": effect.condition,
+        "reference_num": reference,
+        "reference": effect.reference,
+        "basis": effect.basis,
+        "span": span,
+        "human": effect.effect.difference / span,
+        "human_se": effect.effect.se / span,
+        "n_human": effect.effect.n + effect.effect.n_reference,
         "predicted": (treated.mean - base.mean) / span,
         "n_predicted": treated.n + base.n,
-    }  # fmt: skip
+    }

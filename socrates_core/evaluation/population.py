@@ -25,8 +25,9 @@ def cell_distances(
     """
     values = {
         (str(study), each.stimulus_id): np.array(each.scale.values, dtype=float)
-        for study in asked["study_id"].unique() for each in corpus.stimuli(str(study))
-    }  # fmt: skip
+        for study in asked["study_id"].unique()
+        for each in corpus.stimuli(str(study))
+    }
     given = everybody.groupby(CELL)["value"]
     rows = asked[CELL].assign(place=np.arange(len(asked)))
     found = []
@@ -37,11 +38,18 @@ def cell_distances(
         scale = values[study, stimulus]
         counts = memberships(answers, scale).sum(axis=0)
         shares = np.mean(said, axis=0) if said else np.full(len(scale), np.nan)
-        found.append({
-            "study_id": study, "stimulus_id": stimulus, "n_asked": len(said), "n_people": len(answers),
-            "w_stated": exact_wasserstein(scale, shares, counts, convention="stated") if said else np.nan,
-            "w_observed": exact_wasserstein(scale, shares, counts, convention="observed") if said else np.nan,
-        })  # fmt: skip
+        found.append(
+            {
+                "study_id": study,
+                "stimulus_id": stimulus,
+                "n_asked": len(said),
+                "n_people": len(answers),
+                "w_stated": exact_wasserstein(scale, shares, counts, convention="stated") if said else np.nan,
+                "w_observed": exact_wasserstein(scale, shares, counts, convention="observed")
+                if said
+                else np.nan,
+            }
+        )
     return pd.DataFrame(found)
 
 
@@ -54,8 +62,10 @@ def cell_accuracies(asked: pd.DataFrame, everybody: pd.DataFrame) -> pd.DataFram
     found = []
     for key, own in asked.groupby(CELL, sort=False):
         told = accuracy(
-            own["value"].to_numpy(float), own["drawn"].to_numpy(float), clipped=False,
+            own["value"].to_numpy(float),
+            own["drawn"].to_numpy(float),
+            clipped=False,
             everybody=given.get_group(key).to_numpy(float),
-        )  # fmt: skip
+        )
         found.append({**dict(zip(CELL, cast(tuple[str, int], key), strict=True)), "accuracy": told.value})
     return pd.DataFrame(found)

@@ -103,10 +103,12 @@ def _pilot(corpus: Corpus, cells: Sequence[EvaluatedCell], seed: int) -> list[Fl
             participants = np.concatenate([cell.participants for cell in asked])
             conditions = [str(cell.condition_num) for cell in asked for _ in cell.participants]
             rows = predict_from_pilot(
-                [profiles[number] for number in participants.tolist()], conditions,
+                [profiles[number] for number in participants.tolist()],
+                conditions,
                 np.concatenate([cell.human for cell in asked]),
-                in_pilot=np.isin(participants, pilot), values=asked[0].values,
-            )  # fmt: skip
+                in_pilot=np.isin(participants, pilot),
+                values=asked[0].values,
+            )
             parts = np.split(rows, np.cumsum([len(cell.participants) for cell in asked])[:-1])
             found |= dict(zip(item, parts, strict=True))
     return [found[place] for place in range(len(cells))]

@@ -97,10 +97,17 @@ def list_evaluations() -> list[dict[str, Any]]:
         except (UserError, AttributeError) as error:
             rows.append({"evaluation_id": evaluation_id, "state": "damaged", "model": "", "on": str(error)})
             continue
-        rows.append({
-            "evaluation_id": evaluation_id, "model": spec.model.name, "corpus": spec.corpus,
-            "on": spec.split or ", ".join(spec.studies), "cap": spec.cap, "state": state, "created": spec.created,
-            "sample": spec.sample_digest(),
-            **{name: manifest.get(name) for name in ("n_rows", "n_answered", "seconds")},
-        })  # fmt: skip
+        rows.append(
+            {
+                "evaluation_id": evaluation_id,
+                "model": spec.model.name,
+                "corpus": spec.corpus,
+                "on": spec.split or ", ".join(spec.studies),
+                "cap": spec.cap,
+                "state": state,
+                "created": spec.created,
+                "sample": spec.sample_digest(),
+                **{name: manifest.get(name) for name in ("n_rows", "n_answered", "seconds")},
+            }
+        )
     return rows

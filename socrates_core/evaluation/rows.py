@@ -104,9 +104,15 @@ def questions_of(
     ):
         stimulus = stimuli[stimulus_id]
         shots = pick_shots(
-            others.get(stimulus_id, []), stimulus.stimulus, stimulus.scale, participant=int(participant),
-            held_out=asked, k=spec.shots, seed=spec.seed, template=spec.template,
-        )  # fmt: skip
+            others.get(stimulus_id, []),
+            stimulus.stimulus,
+            stimulus.scale,
+            participant=int(participant),
+            held_out=asked,
+            k=spec.shots,
+            seed=spec.seed,
+            template=spec.template,
+        )
         yield with_shots(question, shots)
 
 

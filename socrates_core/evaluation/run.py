@@ -91,14 +91,23 @@ def _write(
     n_answered = len(told) - told["valid_mass"].null_count
     masses = told["valid_mass"].drop_null().to_numpy()
     manifest = {
-        "format": 1, "evaluation_id": spec.evaluation_id, "written": now(),
+        "format": 1,
+        "evaluation_id": spec.evaluation_id,
+        "written": now(),
         "state": "complete" if n_answered == n_asked else "partial",
-        "card": responder.card.as_dict(), "fingerprint": responder.fingerprint, "content": spec.content_digest(),
-        "sample": spec.sample_digest(), "n_rows": len(told), "n_asked": n_asked, "n_answered": n_answered,
-        "valid_mass": float(masses.mean()) if masses.size else None, **worked,
-        "python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES},
+        "card": responder.card.as_dict(),
+        "fingerprint": responder.fingerprint,
+        "content": spec.content_digest(),
+        "sample": spec.sample_digest(),
+        "n_rows": len(told),
+        "n_asked": n_asked,
+        "n_answered": n_answered,
+        "valid_mass": float(masses.mean()) if masses.size else None,
+        **worked,
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
         "files": {"rows.parquet": file_digest(spec.path / "rows.parquet")},
-    }  # fmt: skip
+    }
     write_json(spec.path / "manifest.json", manifest)
     return manifest
 

@@ -83,18 +83,24 @@ def _score_cell(cell: EvaluatedCell, probabilities: Floats, drawn: Floats) -> di
     low, high = (float(values[0]), float(values[-1])) if listed else (np.nan, np.nan)
     scores = {
         **dict(zip((*KEY, "part"), cell.key, strict=True)),
-        "condition": cell.condition, "outcome": cell.outcome,
+        "condition": cell.condition,
+        "outcome": cell.outcome,
         "wasserstein_observed": observed_wasserstein(cell.response, drawn).value,
         "accuracy_draw": accuracy(cell.response, drawn, clipped=False).value,
         "accuracy_draw_clipped": accuracy(cell.response, drawn, clipped=True).value,
-        "wasserstein_stated": stated_wasserstein(human, drawn, low=low, high=high).value if listed else np.nan,
+        "wasserstein_stated": stated_wasserstein(human, drawn, low=low, high=high).value
+        if listed
+        else np.nan,
         "wasserstein_exact_observed": exact_wasserstein(values, shares, counts, convention="observed"),
-        "wasserstein_exact_stated":
-            exact_wasserstein(values, shares, counts, convention="stated") if listed else np.nan,
+        "wasserstein_exact_stated": exact_wasserstein(values, shares, counts, convention="stated")
+        if listed
+        else np.nan,
         **{name: getattr(proper, name) for name in MEASURES},
         "human_mean": float(human[answered].mean()) if answered.any() else np.nan,
-        "predicted_mean": float(shares @ values), "n_rows": proper.n_rows, "n_dropped": proper.n_dropped,
-    }  # fmt: skip
+        "predicted_mean": float(shares @ values),
+        "n_rows": proper.n_rows,
+        "n_dropped": proper.n_dropped,
+    }
     return scores if cell.is_ordered else scores | dict.fromkeys(OF_ORDER, np.nan)
 
 
@@ -107,12 +113,16 @@ def paper_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.Data
         response = np.concatenate([cell.response for cell, _ in own])
         drawn = np.concatenate([draws for _, draws in own])
         found = observed_wasserstein(response, drawn)
-        rows.append({
-            **dict(zip(KEY, key, strict=True)), "wasserstein_observed": found.value,
-            "accuracy_draw": accuracy(response, drawn, clipped=False).value,
-            "accuracy_draw_clipped": accuracy(response, drawn, clipped=True).value,
-            "n_rows": found.n_rows, "n_dropped": found.n_dropped,
-        })  # fmt: skip
+        rows.append(
+            {
+                **dict(zip(KEY, key, strict=True)),
+                "wasserstein_observed": found.value,
+                "accuracy_draw": accuracy(response, drawn, clipped=False).value,
+                "accuracy_draw_clipped": accuracy(response, drawn, clipped=True).value,
+                "n_rows": found.n_rows,
+                "n_dropped": found.n_dropped,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -124,11 +134,17 @@ def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor, *, seed: int
     )
     scored = paper["wasserstein_observed"].notna()
     return Summary(
-        predictor.name, predictor.kind, _over_studies(by_study, seed=seed), by_study,
-        int(by_study["wasserstein_observed"].notna().sum()), int(scored.sum()),
-        int((~scored).sum()), int(paper.loc[scored, "n_rows"].sum()), int(paper["n_dropped"].sum()),
+        predictor.name,
+        predictor.kind,
+        _over_studies(by_study, seed=seed),
+        by_study,
+        int(by_study["wasserstein_observed"].notna().sum()),
+        int(scored.sum()),
+        int((~scored).sum()),
+        int(paper.loc[scored, "n_rows"].sum()),
+        int(paper["n_dropped"].sum()),
         sum(cell.n_off_scale for cell in cells),
-    )  # fmt: skip
+    )
 
 
 def summarise_people(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Summary]:

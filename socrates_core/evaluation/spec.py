@@ -98,11 +98,19 @@ def plan_evaluation(
         if study not in known:
             raise unknown("held-out study" if chosen else "study", study, known)
     return EvaluationSpec(
-        evaluation_id=new_id(f"{split or studies[0]} {model.name}"), created=now(), model=model,
-        corpus=found.name, corpus_digest=corpus_digest(found),
-        split=split, split_digest=chosen.digest() if chosen else None,
-        studies=tuple(sorted(set(studies))), cap=cap, seed=seed, template=prompt_template(model.name), shots=shots,
-    )  # fmt: skip
+        evaluation_id=new_id(f"{split or studies[0]} {model.name}"),
+        created=now(),
+        model=model,
+        corpus=found.name,
+        corpus_digest=corpus_digest(found),
+        split=split,
+        split_digest=chosen.digest() if chosen else None,
+        studies=tuple(sorted(set(studies))),
+        cap=cap,
+        seed=seed,
+        template=prompt_template(model.name),
+        shots=shots,
+    )
 
 
 def load_spec(evaluation_id: str) -> EvaluationSpec:

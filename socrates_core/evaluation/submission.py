@@ -61,9 +61,12 @@ def submit_evaluation(
     spec = replace(spec, permission=permission)
     _write(spec)
     job = store.submit(
-        "evaluate", f"{spec.split or ', '.join(spec.studies)} · {model.name}", {"evaluation_id": spec.evaluation_id},
-        key=spec.content_digest(), job_id=spec.evaluation_id,
-    )  # fmt: skip
+        "evaluate",
+        f"{spec.split or ', '.join(spec.studies)} · {model.name}",
+        {"evaluation_id": spec.evaluation_id},
+        key=spec.content_digest(),
+        job_id=spec.evaluation_id,
+    )
     if job.id != spec.evaluation_id:
         shutil.rmtree(spec.path)
     launch.ensure_worker()
@@ -94,9 +97,13 @@ def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | N
     evaluation_id = new_id(f"{split} {model}")
     args = {"evaluation_id": evaluation_id, "plan": {"model": model, "split": split, "cap": cap}}
     return store.submit(
-        "evaluate", f"{split} · {model}", args, key=digest([before.id, args["plan"]]), job_id=evaluation_id,
+        "evaluate",
+        f"{split} · {model}",
+        args,
+        key=digest([before.id, args["plan"]]),
+        job_id=evaluation_id,
         after=[before.id],
-    )  # fmt: skip
+    )
 
 
 def is_evaluated(model: str, split: str, *, cap: int | None = CAP) -> bool:

@@ -156,9 +156,10 @@ def weight_bytes(shapes: Mapping[str, tuple[int, ...]], spec: TrainingSpec) -> f
         copy = 2 if spec.precision != "fp32" and _has_bf16() else 0
         return total * (ADAM + copy)
     linear = {
-        name: shape for name, shape in shapes.items()
+        name: shape
+        for name, shape in shapes.items()
         if len(shape) == 2 and not any(part in name for part in ("embed", "lm_head", "wte", "wpe"))
-    }  # fmt: skip
+    }
     adapter = spec.rank * sum(map(sum, linear.values()))
     if spec.tuning == "lora":
         return total * (2 if compact else 4) + adapter * ADAM
@@ -194,8 +195,11 @@ def _ask_driver(_moment: int) -> float | None:
     try:
         told = subprocess.run(
             ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],
-            capture_output=True, text=True, check=True, timeout=10,
-        ).stdout  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout
         return float(told.split()[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None

@@ -100,8 +100,11 @@ def _prompts(spec: TrainingSpec, corpus: Corpus, rows: pd.DataFrame) -> Iterator
 def _targets(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator[Target | None]:
     """What each row teaches, or None."""
     makers: dict[str, Callable[[TrainingSpec, Chosen, pd.DataFrame], Iterator[Target | None]]] = {
-        "sft": _own_answers, "reasoning": _reasoned, "dpo": _pairs, "distribution": _shares_of_cells,
-    }  # fmt: skip
+        "sft": _own_answers,
+        "reasoning": _reasoned,
+        "dpo": _pairs,
+        "distribution": _shares_of_cells,
+    }
     return makers[spec.method](spec, chosen, rows)
 
 
@@ -167,8 +170,9 @@ def _answers(chosen: Chosen) -> dict[tuple[str, int], Floats]:
 def _scales(corpus: Corpus, rows: pd.DataFrame) -> dict[tuple[str, int], Scale]:
     return {
         (str(study), stimulus.stimulus_id): stimulus.scale
-        for study in rows["study_id"].unique() for stimulus in corpus.stimuli(str(study))
-    }  # fmt: skip
+        for study in rows["study_id"].unique()
+        for stimulus in corpus.stimuli(str(study))
+    }
 
 
 def _pooled(
@@ -197,6 +201,10 @@ def _text(value: float) -> str:
 
 def n_target_tokens(examples: Sequence[Example]) -> float:
     """How many tokens the loss falls on, expected where an example has several answers."""
-    return float(sum(
-        share * len(answer) for each in examples for share, answer in zip(each.shares, each.answers, strict=True)
-    ))  # fmt: skip
+    return float(
+        sum(
+            share * len(answer)
+            for each in examples
+            for share, answer in zip(each.shares, each.answers, strict=True)
+        )
+    )

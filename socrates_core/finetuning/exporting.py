@@ -24,13 +24,22 @@ from socrates_core.finetuning.library import (
 from socrates_core.responders.folder import CONTENT, HUB_ID, ModelFolder, find_model
 
 FILES = (
-    *CONTENT, "*.safetensors.index.json", "tokenizer.model", "vocab.json", "merges.txt", "LICENSE*", "card.json",
-)  # fmt: skip
+    *CONTENT,
+    "*.safetensors.index.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "LICENSE*",
+    "card.json",
+)
 MEASURES = {
-    "w_stated": "W, share of the stated scale", "w_observed": "W, share of the observed range",
-    "accuracy": "Accuracy of one draw a person, %", "log_score": "Log score", "effect_r": "r of effects",
+    "w_stated": "W, share of the stated scale",
+    "w_observed": "W, share of the observed range",
+    "accuracy": "Accuracy of one draw a person, %",
+    "log_score": "Log score",
+    "effect_r": "r of effects",
     "valid_mass": "Valid mass",
-}  # fmt: skip
+}
 Contents = Mapping[str, Path | bytes]
 
 
@@ -45,8 +54,11 @@ def contents(name: str) -> Contents:
         raise UserError(f"The model {name!r} is not in SOCRATES_HOME, so there is nothing to export.")
     path = find_model(name).resolve()
     found: dict[str, Path | bytes] = {
-        file.name: _inside(file, path) for pattern in FILES for file in sorted(path.glob(pattern)) if file.is_file()
-    }  # fmt: skip
+        file.name: _inside(file, path)
+        for pattern in FILES
+        for file in sorted(path.glob(pattern))
+        if file.is_file()
+    }
     if is_adapter(path):
         settings = read_json(path / "adapter_config.json")
         base = short_name(str(settings["base_model_name_or_path"]))
@@ -155,12 +167,15 @@ def render_card(model: LibraryModel) -> str:
     head |= {"base_model": bases[-1]} if bases else {}
     head |= {"license": licence.lower()} if isinstance(licence, str) else {}
     parts = [
-        f"---\n{yaml.safe_dump(head)}---\n", f"# {_line(model.card.title)}\n",
+        f"---\n{yaml.safe_dump(head)}---\n",
+        f"# {_line(model.card.title)}\n",
         "Predicts answers to survey experiments. For screening, not a replacement for people.\n",
-        f"Made from: {_line(' -> '.join(model.lineage))}\n", "## What it saw\n",
-        "\n".join(map(_line, [seen.note, *saw_counts(seen)])) + "\n\nEvery study, with conditions, outcomes and "
+        f"Made from: {_line(' -> '.join(model.lineage))}\n",
+        "## What it saw\n",
+        "\n".join(map(_line, [seen.note, *saw_counts(seen)]))
+        + "\n\nEvery study, with conditions, outcomes and "
         "participants where they are split, is listed in `card.json` under `saw`.\n",
-    ]  # fmt: skip
+    ]
     if trained is not None:
         parts += ["## Training\n", _block(trained.spec), *_metrics(model)]
         told = trained.model_dump(
@@ -178,8 +193,10 @@ def _metrics(model: LibraryModel) -> list[str]:
         for key, title in MEASURES.items()
     ]
     uniform = _number(model.trained.measured("w_uniform"))
-    return [f"## On rows kept back for validation\n\n| | base | this model |\n|---|---|---|\n{''.join(rows)}"
-            f"\nW of a uniform guess on the same cells, stated scale: {uniform}\n"]  # fmt: skip
+    return [
+        f"## On rows kept back for validation\n\n| | base | this model |\n|---|---|---|\n{''.join(rows)}"
+        f"\nW of a uniform guess on the same cells, stated scale: {uniform}\n"
+    ]
 
 
 def _number(value: float | None) -> str:

@@ -81,11 +81,18 @@ def look_at(spec: TrainingSpec, chosen: Chosen | None = None) -> Insight:
     lengths = measure_lengths(examples)
     n_too_long = sum(limit is not None and each.n_tokens > limit for each in examples)
     return Insight(
-        n_examples=round(len(examples) * scale), n_rows=len(rows), n_validation=len(chosen.validation),
-        n_studies=rows["study_id"].nunique(), lengths=lengths, limit=limit, n_too_long=round(n_too_long * scale),
-        reads=sum(map(_n_reads, examples)) / len(examples), per_study=_per_study(rows),
-        first=_shown(examples, sample, chat), told=_told(spec, examples, len(rows), len(sample)),
-    )  # fmt: skip
+        n_examples=round(len(examples) * scale),
+        n_rows=len(rows),
+        n_validation=len(chosen.validation),
+        n_studies=rows["study_id"].nunique(),
+        lengths=lengths,
+        limit=limit,
+        n_too_long=round(n_too_long * scale),
+        reads=sum(map(_n_reads, examples)) / len(examples),
+        per_study=_per_study(rows),
+        first=_shown(examples, sample, chat),
+        told=_told(spec, examples, len(rows), len(sample)),
+    )
 
 
 def measure_lengths(examples: Sequence[Example]) -> Lengths:
@@ -112,11 +119,15 @@ def _shown(examples: Sequence[Example], rows: pd.DataFrame, chat: Chat) -> tuple
     places = np.unique(np.linspace(0, len(examples) - 1, SHOWN).round().astype(int))
     return tuple(
         ShownExample(
-            str(rows["study_id"].iloc[each.row]), chat.spell(each.prompt),
-            tuple((chat.spell(answer), float(share)) for answer, share in zip(each.answers, each.shares, strict=True)),
+            str(rows["study_id"].iloc[each.row]),
+            chat.spell(each.prompt),
+            tuple(
+                (chat.spell(answer), float(share))
+                for answer, share in zip(each.answers, each.shares, strict=True)
+            ),
         )
         for each in (examples[place] for place in places)
-    )  # fmt: skip
+    )
 
 
 def _told(spec: TrainingSpec, examples: Sequence[Example], n_rows: int, n_looked: int) -> str:
@@ -129,10 +140,11 @@ def _told(spec: TrainingSpec, examples: Sequence[Example], n_rows: int, n_looked
     )
     mean = sum(each.n_tokens for each in examples) / len(examples)
     parts = {
-        "sft": "the answer and the end of the turn", "reasoning": "the rationale, the answer and the end of the turn",
+        "sft": "the answer and the end of the turn",
+        "reasoning": "the rationale, the answer and the end of the turn",
         "dpo": "both answers and the ends of their turns",
         "distribution": "the answers of the cell, weighted by their shares, and the end of the turn",
-    }  # fmt: skip
+    }
     n_answers = sum(len(answer) for each in examples for answer in each.answers)  # DPO moves both
     n_loss = (n_answers if spec.method == "dpo" else n_target_tokens(examples)) / len(examples)
     return (

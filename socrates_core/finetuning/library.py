@@ -195,13 +195,30 @@ def saw_table(seen: Seen) -> pd.DataFrame:
     that counts and lists them, or "all".
     """
     rows = [
-        {"training": str(number), "corpus": each.corpus, "split": f"{each.split} ({each.kind})", "study_id": study_id,
-         "conditions": _listed(part.conditions), "outcomes": _listed(part.tasks),
-         "participants": _listed(part.participants)}
-        for number, each in enumerate(seen.trainings, 1) for study_id, part in each.studies.items()
-    ]  # fmt: skip
-    named = [{"training": "by its card", "corpus": "", "split": "", "study_id": each, "conditions": "all",
-              "outcomes": "all", "participants": "all"} for each in seen.studies]  # fmt: skip
+        {
+            "training": str(number),
+            "corpus": each.corpus,
+            "split": f"{each.split} ({each.kind})",
+            "study_id": study_id,
+            "conditions": _listed(part.conditions),
+            "outcomes": _listed(part.tasks),
+            "participants": _listed(part.participants),
+        }
+        for number, each in enumerate(seen.trainings, 1)
+        for study_id, part in each.studies.items()
+    ]
+    named = [
+        {
+            "training": "by its card",
+            "corpus": "",
+            "split": "",
+            "study_id": each,
+            "conditions": "all",
+            "outcomes": "all",
+            "participants": "all",
+        }
+        for each in seen.studies
+    ]
     columns = ["training", "corpus", "split", "study_id", "conditions", "outcomes", "participants"]
     return pd.DataFrame([*rows, *named], columns=columns)
 
@@ -248,10 +265,12 @@ def jobs_using(name: str) -> list[Job]:
     """The queued and running jobs that the model answers, is trained or is merged in, its adapters' jobs included."""
     path = _here(name)
     return [
-        job for job in list_jobs()
-        if path and job.active
+        job
+        for job in list_jobs()
+        if path
+        and job.active
         and any(_here(each) == path for used in _models_of(job) for each in (used, _adapted(used)))
-    ]  # fmt: skip
+    ]
 
 
 def _models_of(job: Job) -> list[str]:

@@ -91,9 +91,13 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
         (reporter.job.path / "wrong.txt").open("w+") as wrong,
     ):
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL,
-            stdout=said, stderr=wrong, env={**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
-        )  # fmt: skip
+            [sys.executable, "-m", *command],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=wrong,
+            env={**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
+        )
         while True:
             try:
                 status = process.wait(timeout=0.5)

@@ -75,14 +75,16 @@ class Finetune:
         """
         steps, validations = self.history
         return {
-            **self.row(), "message": self.job.message if self.job else "",
+            **self.row(),
+            "message": self.job.message if self.job else "",
             "step": int(steps["step"].iloc[-1]) if len(steps) else 0,
             "n_steps": self.n_steps,
-            "loss": float(steps["loss"].iloc[-1]) if len(steps) else None, "base_validation": self.validation(0),
+            "loss": float(steps["loss"].iloc[-1]) if len(steps) else None,
+            "base_validation": self.validation(0),
             "best_validation": self.validation(self.best_step),
             "last_validation": self.validation(validations["step"].max()),
             "model": self.spec.name if self.card else None,
-        }  # fmt: skip
+        }
 
     def row(self) -> dict[str, Any]:
         """What it is in few words, for lists."""

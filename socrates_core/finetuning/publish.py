@@ -26,9 +26,12 @@ from socrates_core.settings import folder
 BEST = "best-"
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers")
 TOKENIZER = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
     "generation_config.json",
-)  # fmt: skip
+)
 
 
 def published_folder(name: str, tuning: str) -> Path:
@@ -91,25 +94,41 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
     steps, validations = read_history(training_id)
     until = steps[steps["step"] <= step]
     return {
-        "format": 1, "title": f"{spec.name} ({TITLES[spec.method].partition(':')[0]} of {spec.base})",
-        "base": spec.base, "template": spec.template, "reasoning": spec.method == "reasoning",
-        "lineage": [*lineage(spec.base), spec.name], "saw": saw.as_dict(),
+        "format": 1,
+        "title": f"{spec.name} ({TITLES[spec.method].partition(':')[0]} of {spec.base})",
+        "base": spec.base,
+        "template": spec.template,
+        "reasoning": spec.method == "reasoning",
+        "lineage": [*lineage(spec.base), spec.name],
+        "saw": saw.as_dict(),
         "training": {
-            "id": training_id, "written": now(), "spec": spec.model_dump(mode="json"), "spec_digest": spec.digest(),
-            "base_revision": revision(open_folder(spec.base)), "data_digest": data_digest(chosen), **plan,
-            "n_rows": len(chosen.train), "n_validation_rows": len(chosen.validation), "step": step,
-            "n_steps_taken": len(steps), "n_tokens": int(until["n_tokens"].sum()), "n_examples_read": n_read,
+            "id": training_id,
+            "written": now(),
+            "spec": spec.model_dump(mode="json"),
+            "spec_digest": spec.digest(),
+            "base_revision": revision(open_folder(spec.base)),
+            "data_digest": data_digest(chosen),
+            **plan,
+            "n_rows": len(chosen.train),
+            "n_validation_rows": len(chosen.validation),
+            "step": step,
+            "n_steps_taken": len(steps),
+            "n_tokens": int(until["n_tokens"].sum()),
+            "n_examples_read": n_read,
             "seconds": sum(seconds_taken(steps, validations)),
-            "memory_mb": float(steps["memory_mb"].max()), "estimate": read_estimate(training_path(training_id)),
-            "validation": _at(validations, step), "base_validation": _at(validations, 0),
+            "memory_mb": float(steps["memory_mb"].max()),
+            "estimate": read_estimate(training_path(training_id)),
+            "validation": _at(validations, step),
+            "base_validation": _at(validations, 0),
             "scoring": SCORING_VERSION,
             "doubts": doubts_of(_at(validations, 0), _at(validations, step)),
             "leaks_accepted": spec.accept_leaks,
             "leaks": [each.told for each in find_leaks(spec, chosen)] if spec.accept_leaks else [],
-            "machine": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
             "libraries": {name: version(name) for name in LIBRARIES},
         },
-    }  # fmt: skip
+    }
 
 
 def doubts_of(base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[str]:

@@ -46,10 +46,15 @@ NOTE = (
     "Written by a model that was shown each person's true answer: a training target only, never an input and never a "
     "prediction."
 )
-SCHEMA = pa.schema([
-    ("study_id", pa.string()), ("sample_id", pa.int64()), ("reasoning", pa.string()), ("fault", pa.string()),
-    ("raw", pa.string()),
-])  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        ("study_id", pa.string()),
+        ("sample_id", pa.int64()),
+        ("reasoning", pa.string()),
+        ("fault", pa.string()),
+        ("raw", pa.string()),
+    ]
+)
 
 
 def rationale_names() -> list[str]:
@@ -185,10 +190,15 @@ def _written(
         for place, text in batch.items():
             raw = text.encode("utf-8", "replace").decode()
             reasoning, fault = read_rationale(raw, values[place])
-            lines.append({
-                "study_id": study, "sample_id": samples[place], "reasoning": reasoning or None, "fault": fault,
-                "raw": raw if fault else None,
-            })  # fmt: skip
+            lines.append(
+                {
+                    "study_id": study,
+                    "sample_id": samples[place],
+                    "reasoning": reasoning or None,
+                    "fault": fault,
+                    "raw": raw if fault else None,
+                }
+            )
         yield lines
 
 
@@ -238,9 +248,15 @@ def _claim(name: str, corpus: Corpus, responder: Responder) -> Path:
     """Where the rationales called `name` are written. Raises UserError where they are another model's or corpus'."""
     path = folder("rationales") / f"{name}.parquet"
     told = {
-        "format": "socrates-rationales", "version": 1, "name": name, "note": NOTE, "wording": WORDING,
-        "writer": responder.card.as_dict(), "corpus": corpus.name, "corpus_digest": corpus_digest(corpus),
-    }  # fmt: skip
+        "format": "socrates-rationales",
+        "version": 1,
+        "name": name,
+        "note": NOTE,
+        "wording": WORDING,
+        "writer": responder.card.as_dict(),
+        "corpus": corpus.name,
+        "corpus_digest": corpus_digest(corpus),
+    }
     manifest = path.with_suffix(".json")
     stored = _read_manifest(path) if manifest.exists() else told
     other = [key for key in told if stored.get(key) != told[key]]
@@ -283,9 +299,14 @@ def _keep(path: Path, spent: Mapping[str, Any]) -> dict[str, Any]:
     write_parquet(path, pa.Table.from_pandas(rows, SCHEMA, preserve_index=False))
     faults = rows.loc[rows["fault"] != "", "fault"].value_counts().to_dict()
     manifest = {
-        **_read_manifest(path), "written": store.now(), "n_rows": len(rows),
-        "n_usable": int(rows["reasoning"].notna().sum()), "faults": faults, **spent, "sha256": file_digest(path),
-    }  # fmt: skip
+        **_read_manifest(path),
+        "written": store.now(),
+        "n_rows": len(rows),
+        "n_usable": int(rows["reasoning"].notna().sum()),
+        "faults": faults,
+        **spent,
+        "sha256": file_digest(path),
+    }
     write_json(path.with_suffix(".json"), manifest)
     _lines_path(path).unlink(missing_ok=True)
     return manifest

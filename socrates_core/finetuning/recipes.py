@@ -10,8 +10,11 @@ SMALL = 1_000_000_000
 NO_LIMIT = 1_000_000
 _PAPER = "Kolluri et al. 2025 (arXiv 2509.05830)"
 _OF_SFT = {
-    "sft": "", "dpo": "", "reasoning": " Published for the answer alone.", "distribution": " Published for SFT.",
-}  # fmt: skip
+    "sft": "",
+    "dpo": "",
+    "reasoning": " Published for the answer alone.",
+    "distribution": " Published for SFT.",
+}
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,15 @@ def _small(method: Method) -> Recipe:
             " DPO at a hundredth of the learning rate of SFT, as in the published pair; not tried.",
         )
     settings: dict[str, Any] = {
-        "tuning": "lora", "rank": 16, "alpha": 32, "learning_rate": rate, "batch_size": 16, "max_steps": 60,
-        "evaluate_every": 4, "per_cell": 32,
-    }  # fmt: skip
+        "tuning": "lora",
+        "rank": 16,
+        "alpha": 32,
+        "learning_rate": rate,
+        "batch_size": 16,
+        "max_steps": 60,
+        "evaluate_every": 4,
+        "per_cell": 32,
+    }
     if method == "distribution":
         settings |= {"rps_weight": 20.0, "shrinkage": 20.0}
         told = (
@@ -56,9 +65,14 @@ def _small(method: Method) -> Recipe:
 
 def _qlora(method: Method) -> Recipe:
     settings = {
-        "tuning": "qlora", "rank": 16, "alpha": 32, "learning_rate": 1e-6 if method == "dpo" else 1e-4,
-        "batch_size": 64, "per_cell": 32, "evaluate_every": 25,
-    }  # fmt: skip
+        "tuning": "qlora",
+        "rank": 16,
+        "alpha": 32,
+        "learning_rate": 1e-6 if method == "dpo" else 1e-4,
+        "batch_size": 64,
+        "per_cell": 32,
+        "evaluate_every": 25,
+    }
     after = (
         "then DPO reached W .1402" if method == "dpo" else "an early checkpoint, step 425, reached W .1418"
     )
@@ -71,9 +85,16 @@ def _qlora(method: Method) -> Recipe:
 
 def _paper(method: Method) -> Recipe:
     settings = {
-        "tuning": "full", "learning_rate": 1e-5, "batch_size": 256, "schedule": "cosine", "warmup": 0.05,
-        "weight_decay": 0.1, "epochs": 1.0, "per_cell": NO_LIMIT, "patience": NO_LIMIT,
-    }  # fmt: skip
+        "tuning": "full",
+        "learning_rate": 1e-5,
+        "batch_size": 256,
+        "schedule": "cosine",
+        "warmup": 0.05,
+        "weight_decay": 0.1,
+        "epochs": 1.0,
+        "per_cell": NO_LIMIT,
+        "patience": NO_LIMIT,
+    }
     source = (
         f"{_PAPER}: all weights of 8B and 14B models on 8 x A100, one epoch over all people.{_OF_SFT[method]}"
     )

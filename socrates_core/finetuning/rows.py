@@ -15,9 +15,11 @@ from socrates_core.files import digest
 from socrates_core.finetuning.spec import TrainingSpec
 
 _UNITS = {
-    "studies": ["study_id"], "conditions": ["study_id", "condition_num"], "outcomes": ["study_id", "task_num"],
+    "studies": ["study_id"],
+    "conditions": ["study_id", "condition_num"],
+    "outcomes": ["study_id", "task_num"],
     "participants": ["study_id", "participant"],
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

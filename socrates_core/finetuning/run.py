@@ -28,9 +28,14 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     n_before = len(read_history(training_id)[0])
     process = subprocess.Popen(
         [sys.executable, "-m", f"training.{spec.method}", "--training", training_id],
-        cwd=Path(__file__).parents[2], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", env={**os.environ, WORKER: str(os.getpid())},
-    )  # fmt: skip
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, WORKER: str(os.getpid())},
+    )
     said: list[str] = []
     listening = threading.Thread(target=_listen, args=(process.stdout, reporter, said), daemon=True)
     listening.start()

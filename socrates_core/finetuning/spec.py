@@ -16,9 +16,18 @@ from socrates_core.yaml_text import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]
-RESERVED = frozenset({  # what stands beside models under a name of its own
-    "starter", "echo", "uniform", "human", "people", "condition-blind", "half-sample", "majority",
-})  # fmt: skip
+RESERVED = frozenset(
+    {  # what stands beside models under a name of its own
+        "starter",
+        "echo",
+        "uniform",
+        "human",
+        "people",
+        "condition-blind",
+        "half-sample",
+        "majority",
+    }
+)
 METHODS: tuple[Method, ...] = get_args(Method)
 TITLES: Mapping[Method, str] = {
     "sft": "SFT: each person's own answer",

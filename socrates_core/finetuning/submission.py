@@ -39,9 +39,12 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
     asks_base = evaluate and not is_evaluated(spec.base, spec.split)  # complains before anything is queued
     training_id = _freeze(spec)
     job = store.submit(
-        "train", f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
-        {"training_id": training_id, "name": spec.name}, key=spec.digest(), job_id=training_id,
-    )  # fmt: skip
+        "train",
+        f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
+        {"training_id": training_id, "name": spec.name},
+        key=spec.digest(),
+        job_id=training_id,
+    )
     if asks_base:
         submit_evaluation(ModelRequest(spec.base), split=spec.split)  # joins one that is queued
     if evaluate:

@@ -21,8 +21,12 @@ from socrates_core.settings import folder
 VERSION = 1  # of how prompts become tokens
 KEPT = 8  # sets of prompts; those used last stay
 TOKENIZER = (
-    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json", "config.json",
-)  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "config.json",
+)
 Tokens = NDArray[np.int32]
 
 

@@ -111,10 +111,15 @@ def import_study(
         raise UserError(f"The name {name!r} belongs to a corpus that is no import. Choose another study id.")
     study, frames = mapping.study, seen.frames
     write_corpus(
-        name, title=study.title, source=study.source, texts={MAPPING: render_mapping(mapping)},
-        studies=frames["studies"], stimuli=frames["stimuli"], participants=frames["participants"],
+        name,
+        title=study.title,
+        source=study.source,
+        texts={MAPPING: render_mapping(mapping)},
+        studies=frames["studies"],
+        stimuli=frames["stimuli"],
+        participants=frames["participants"],
         responses=frames["responses"],
-    )  # fmt: skip
+    )
     return name
 
 
@@ -188,10 +193,12 @@ def _answers(
 def _part(response: pd.Series, condition_num: int, task_num: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "participant": response.index.astype("int64"), "condition_num": condition_num,
-            "task_num": task_num, "response": response.to_numpy(dtype=float),
+            "participant": response.index.astype("int64"),
+            "condition_num": condition_num,
+            "task_num": task_num,
+            "response": response.to_numpy(dtype=float),
         }
-    )  # fmt: skip
+    )
 
 
 def _in_one_condition(answers: pd.DataFrame, seen: Preview) -> pd.DataFrame:
@@ -238,8 +245,11 @@ def _frames(
     stimuli = pd.DataFrame(_stimuli(mapping, set(answers["stimulus_id"])))
     responses = answers[["participant", "stimulus_id", "response"]].assign(sample_id=answers.index)
     frames = {
-        "studies": pd.DataFrame([row]), "stimuli": stimuli, "participants": people, "responses": responses,
-    }  # fmt: skip
+        "studies": pd.DataFrame([row]),
+        "stimuli": stimuli,
+        "participants": people,
+        "responses": responses,
+    }
     return {name: frame.assign(study_id=study.study_id) for name, frame in frames.items()}
 
 
@@ -253,12 +263,17 @@ def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
             scale, question = outcome.scale_in(condition.name), outcome.question_in(condition.name)
             found.append(
                 {
-                    "stimulus_id": stimulus_id, "condition_num": condition_num, "task_num": task_num,
+                    "stimulus_id": stimulus_id,
+                    "condition_num": condition_num,
+                    "task_num": task_num,
                     "stimulus": render_stimulus(condition.text, question, render_instruction(scale)),
-                    "condition_name": condition.name, "outcome_name": outcome.name,
-                    "condition_text": condition.text, "question": question, "scale": scale_text(scale),
+                    "condition_name": condition.name,
+                    "outcome_name": outcome.name,
+                    "condition_text": condition.text,
+                    "question": question,
+                    "scale": scale_text(scale),
                 }
-            )  # fmt: skip
+            )
     return found
 
 

@@ -51,9 +51,16 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
     parts, done = list[pd.DataFrame](), 0
     try:
         with pd.read_csv(
-            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding=scan.encoding,
-            chunksize=_ROWS, nrows=None if pace.rows is None else pace.rows + 1, skiprows=1 if named else 0,
-        ) as reader:  # fmt: skip
+            path,
+            sep=separator,
+            header=None,
+            dtype=str,
+            keep_default_na=False,
+            encoding=scan.encoding,
+            chunksize=_ROWS,
+            nrows=None if pace.rows is None else pace.rows + 1,
+            skiprows=1 if named else 0,
+        ) as reader:
             for part in reader:
                 pace.tell(done, scan.lines)
                 parts.append(part)

@@ -27,11 +27,18 @@ _TECHNICAL = re.compile(
 )
 _ASSIGNED = ("treat", "condition", "cond", "arm", "assign", "experiment", "vignette", "manipulation", "group")
 _FIELDS = {
-    "age": ("age",), "gender": ("gender", "sex", "female", "male"), "ethnicity": ("ethnic", "race", "racename"),
-    "education": ("educ",), "employment": ("employ", "occupation"), "marital_status": ("marital", "married"),
-    "income": ("income",), "household_size": ("hhsize", "householdsize"), "party_id": ("party", "partyid"),
-    "ideology": ("ideol", "ideo"), "location": ("state", "region", "country", "location"),
-}  # fmt: skip
+    "age": ("age",),
+    "gender": ("gender", "sex", "female", "male"),
+    "ethnicity": ("ethnic", "race", "racename"),
+    "education": ("educ",),
+    "employment": ("employ", "occupation"),
+    "marital_status": ("marital", "married"),
+    "income": ("income",),
+    "household_size": ("hhsize", "householdsize"),
+    "party_id": ("party", "partyid"),
+    "ideology": ("ideol", "ideo"),
+    "location": ("state", "region", "country", "location"),
+}
 _EXACT = ("age", "sex", "male", "female", "race", "state", "ideo", "cond", "arm", "group", "party")
 _ORDERS = (
     "strongly disagree|disagree|moderately disagree|somewhat disagree|slightly disagree|"
@@ -90,11 +97,16 @@ def _describe(table: Table, name: str) -> Facts:
     numbers = pd.to_numeric(counts.index.to_series(), errors="coerce").astype(float)
     numeric = len(counts) > 0 and bool((numbers.abs() < math.inf).all())
     return Facts(
-        name, table.labels.get(name, ""), int(column.notna().sum()), int(column.isna().sum()), len(counts),
+        name,
+        table.labels.get(name, ""),
+        int(column.notna().sum()),
+        int(column.isna().sum()),
+        len(counts),
         tuple(map(str, counts.index[:SHOWN])),
-        float(numbers.min()) if numeric else None, float(numbers.max()) if numeric else None,
+        float(numbers.min()) if numeric else None,
+        float(numbers.max()) if numeric else None,
         numeric and bool((numbers == numbers.round()).all()),
-    )  # fmt: skip
+    )
 
 
 def _words(name: str) -> list[str]:

@@ -130,11 +130,14 @@ class _Reading:
         )
         mapping = Mapping(
             study=StudySpec(
-                study_id=study_id_of(self.survey.title) + "".join(f"-{study_id_of(key)}" for key in self.chosen),
+                study_id=study_id_of(self.survey.title)
+                + "".join(f"-{study_id_of(key)}" for key in self.chosen),
                 title=" ".join([self.survey.title, *self.chosen]),
                 source=f"Qualtrics survey {self.survey.survey_id}".strip(),
                 wording="instrument" if whole else "partly",
-                reference=next((name for name in names if _CONTROL.search(name)), "") if len(names) > 1 else "",
+                reference=next((name for name in names if _CONTROL.search(name)), "")
+                if len(names) > 1
+                else "",
                 notes=tuple(notes),
             ),
             participant=participant_column(self.responses),
@@ -145,7 +148,7 @@ class _Reading:
             ),
             outcomes=outcomes,
             keep=tuple(self.keep),
-        )  # fmt: skip
+        )
         left = self._left_out(set(mapping.columns()))
         told = (*self.survey.warnings, *self.experiment.warnings, *notes, *self._unread(read))
         chosen = self.experiment
@@ -183,9 +186,10 @@ class _Reading:
         if start is None:
             return [[] for _ in arms]
         before = {
-            (self.where[column].loop, self.where[column].qid) for column, reason in self.reasons.items()
+            (self.where[column].loop, self.where[column].qid)
+            for column, reason in self.reasons.items()
             if reason.startswith(("asked before", "its answers differ"))
-        }  # fmt: skip
+        }
         before |= {
             (self.where[column].loop, self.where[column].qid) for column in self.taken & set(self.where)
         }

@@ -125,8 +125,10 @@ def _with_assigned_fields(survey: Survey, responses: Responses) -> Survey:
 
     So it is where chance was not the flow's: a random number, a web service, the link that people got.
     """
-    used = json.dumps([*(q.payload for q in survey.questions.values()), *(s.logic for s in survey.flow.walk())],
-                      ensure_ascii=False)  # fmt: skip
+    used = json.dumps(
+        [*(q.payload for q in survey.questions.values()), *(s.logic for s in survey.flow.walk())],
+        ensure_ascii=False,
+    )
     names = re.findall(r'e://Field/([^{}"]{1,100})\}|"LeftOperand": "([^"/]{1,100})"', used)
     constant = dict[str, set[str]]()
     for name, value in fields_of(survey.flow):
@@ -155,8 +157,9 @@ def _rows_of_arms(survey: Survey, responses: Responses, step: Step) -> list[When
         dict(pair for each in arm.walk() for pair in each.fields).get(telling, "") for arm in step.steps
     ]
     column = responses.column(telling) if telling else ""
-    by_field: list[When] = [{column: (value,)} if column and responses.frame[column].eq(value).any() else {}
-                            for value in values]  # fmt: skip
+    by_field: list[When] = [
+        {column: (value,)} if column and responses.frame[column].eq(value).any() else {} for value in values
+    ]
     for found in (_by_display_order(survey, responses, step), by_field, _by_answers(survey, responses, step)):
         if sum(map(bool, found)) > 1:
             return found
@@ -172,8 +175,11 @@ def _by_display_order(survey: Survey, responses: Responses, step: Step) -> list[
         when: When = {}
         for column in columns:
             choice = responses.choices.get(column) or column.removeprefix(f"{step.key}_DO").removeprefix("_")
-            cells = [cell for cell in _cells(responses.frame[column])
-                     if _squeezed(choice) in names or (not choice and _squeezed(cell) in names)]  # fmt: skip
+            cells = [
+                cell
+                for cell in _cells(responses.frame[column])
+                if _squeezed(choice) in names or (not choice and _squeezed(cell) in names)
+            ]
             if cells and not when:
                 when = {column: tuple(cells)}
         rows.append(when)

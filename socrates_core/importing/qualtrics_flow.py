@@ -66,8 +66,7 @@ def arm_names(survey: Survey, randomiser: Step) -> list[str]:
         names.append(
             own or (question.tag if question else "") or (inside[0] if inside else "") or said or step.key
         )
-    return [name if names.count(name) == 1 else f"{name} ({i + 1})"
-            for i, name in enumerate(names)]  # fmt: skip
+    return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 
 def telling_field(randomiser: Step) -> str:
@@ -75,11 +74,12 @@ def telling_field(randomiser: Step) -> str:
     arms = [dict(fields_of(step)) for step in randomiser.steps]
     return next(
         (
-            name for name in arms[0]
+            name
+            for name in arms[0]
             if len({arm.get(name) for arm in arms}) == len(arms) and all(arm.get(name) for arm in arms)
         ),
         "",
-    )  # fmt: skip
+    )
 
 
 def fields_of(step: Step) -> list[tuple[str, str]]:

@@ -85,12 +85,21 @@ def condition_texts(
     for listed, places in zip(shown, asked, strict=True):
         base = max((n + 1 for n, s in enumerate(listed[:start]) if s.place in places), default=0)
         first = next((n for n, s in enumerate(listed) if n >= start and s.place in places), len(listed))
-        texts.append([
-            s for n, s in enumerate(listed)
-            if n >= base and s.text and s.sure and not s.other and s.place not in places
-            and ((own := (s.place, s.text) not in everywhere) or (n < first and not CONSENT.search(s.text)))
-            and (s.question.is_text or (own and s.question.kind == "TE"))
-        ])  # fmt: skip
+        texts.append(
+            [
+                s
+                for n, s in enumerate(listed)
+                if n >= base
+                and s.text
+                and s.sure
+                and not s.other
+                and s.place not in places
+                and (
+                    (own := (s.place, s.text) not in everywhere) or (n < first and not CONSENT.search(s.text))
+                )
+                and (s.question.is_text or (own and s.question.kind == "TE"))
+            ]
+        )
     return texts
 
 
@@ -106,15 +115,24 @@ def paragraphs_apart(groups: Sequence[Group], n_conditions: int) -> tuple[list[s
         lines = [group[n].text.split("\n") for n in range(n_conditions)]
         shared = set.intersection(*map(set, lines))
         own = [
-            [line not in shared or (line.endswith(":") and place + 1 < len(told) and told[place + 1] not in shared)
-             for place, line in enumerate(told)]
+            [
+                line not in shared
+                or (line.endswith(":") and place + 1 < len(told) and told[place + 1] not in shared)
+                for place, line in enumerate(told)
+            ]
             for told in lines
-        ]  # fmt: skip
-        kept = {"\n".join(line for line, out in zip(t, o, strict=True) if not out)
-                for t, o in zip(lines, own, strict=True)}  # fmt: skip
+        ]
+        kept = {
+            "\n".join(line for line, out in zip(t, o, strict=True) if not out)
+            for t, o in zip(lines, own, strict=True)
+        }
         if len(kept) == 1 and lines[0][-1] in shared:
-            found.add(tuple("\n".join(line for line, out in zip(t, o, strict=True) if out)
-                            for t, o in zip(lines, own, strict=True)))  # fmt: skip
+            found.add(
+                tuple(
+                    "\n".join(line for line, out in zip(t, o, strict=True) if out)
+                    for t, o in zip(lines, own, strict=True)
+                )
+            )
             rest[position] = kept.pop()
     return (list(found.pop()), rest) if len(found) == 1 else ([], {})
 
@@ -130,11 +148,15 @@ def outcome_of(group: Group, names: Sequence[str], rest: str | None, taken: set[
         name, number = f"{first.name} ({number})", number + 1
     taken.add(name)
     return OutcomeSpec(
-        name=name, question=first.text if rest is None else rest, scale=ScaleSpec.of(first.asked.scale),
-        column=first.column if alike else "", column_by_condition={} if alike else columns,
+        name=name,
+        question=first.text if rest is None else rest,
+        scale=ScaleSpec.of(first.asked.scale),
+        column=first.column if alike else "",
+        column_by_condition={} if alike else columns,
         text_by_condition=texts if rest is None and len(set(texts.values())) > 1 else {},
-        values=first.asked.values, missing=first.asked.missing,
-    )  # fmt: skip
+        values=first.asked.values,
+        missing=first.asked.missing,
+    )
 
 
 def scales_differ(group: Mapping[int, Entry]) -> bool:

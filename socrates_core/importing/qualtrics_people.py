@@ -27,7 +27,8 @@ _REAL = (
 )  # Status of what is no preview, test or spam
 _TYPED = ("age", "household_size", "location")  # fields that people may type in
 _DEMOGRAPHICS = {
-    "age": r"\b(your (current )?age|how old are you)\b", "gender": r"\byou.{0,40}\b(gender|sex)\b|^(gender|sex)\b",
+    "age": r"\b(your (current )?age|how old are you)\b",
+    "gender": r"\byou.{0,40}\b(gender|sex)\b|^(gender|sex)\b",
     "ethnicity": r"\b(ethnicity|ethnic (group|background)|your race|race or ethnic|racial)\b",
     "education": r"\b(highest|level of|your) .{0,30}(education|degree|school)",
     "employment": r"\bemployment status|currently employed|your (current )?(employment|occupation)\b",
@@ -38,7 +39,7 @@ _DEMOGRAPHICS = {
     "ideology": r"\bliberal.{0,60}conservative|political (views|ideology|orientation)\b",
     "housing_ownership": r"\b(own or rent|rent or own)\b",
     "location": r"\bwhat (state|country) do you\b|currently reside",
-}  # fmt: skip
+}
 
 
 def rows_to_keep(survey: Survey, responses: Responses) -> list[KeepSpec]:

@@ -22,10 +22,14 @@ BEST_WORST = "MaxDiff"  # a matrix with two ends, to each of which one statement
 UNSURE = "?"  # in the place of a row's id, where a column's number does not tell which row it is
 UNSEEN = "-99"  # Qualtrics' code for a question that was seen and left unanswered
 _NO_SCALE = {
-    "HeatMap": "clicks on a picture", "HotSpot": "clicks on a picture", "HL": "words marked in a text",
-    "FileUpload": "a file that people sent", "Draw": "a signature", "Meta": "the browser that people used",
+    "HeatMap": "clicks on a picture",
+    "HotSpot": "clicks on a picture",
+    "HL": "words marked in a text",
+    "FileUpload": "a file that people sent",
+    "Draw": "a signature",
+    "Meta": "the browser that people used",
     "Captcha": "a test for robots",
-}  # fmt: skip
+}
 _WORST = re.compile(r"\b(least|worst|lowest|dis\w+)\b", re.IGNORECASE)
 _LED = re.compile(r"(-?\d{1,4})(?:\s*[=:.)(–—-]\s*(?!\d)(.*))?", re.DOTALL)
 _DEGREE = re.compile(

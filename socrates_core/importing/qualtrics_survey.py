@@ -122,8 +122,11 @@ def read_survey(path: Path) -> Survey:
     return Survey(
         _name(entry.get("SurveyID")),
         plain_text(entry.get("SurveyName"))[:200] or path.stem,
-        questions, blocks, _with_drawn_questions(flow, listed, parts), tuple(warnings),
-    )  # fmt: skip
+        questions,
+        blocks,
+        _with_drawn_questions(flow, listed, parts),
+        tuple(warnings),
+    )
 
 
 def as_dict(value: object) -> Json:
@@ -167,12 +170,16 @@ def _parts(payload: Json) -> list[Json]:
     qid, tag = _name(payload.get("QuestionID")), plain_text(payload.get("DataExportTag"))
     return [
         {
-            **shared, **{name: value for name, value in as_dict(column).items() if value},
-            "QuestionID": f"{qid}#{key}", "DataExportTag": f"{tag or qid}#{key}", "QuestionType": "Matrix",
+            **shared,
+            **{name: value for name, value in as_dict(column).items() if value},
+            "QuestionID": f"{qid}#{key}",
+            "DataExportTag": f"{tag or qid}#{key}",
+            "QuestionType": "Matrix",
             "QuestionText": f"{payload.get('QuestionText')}<br>{as_dict(column).get('QuestionText') or ''}",
         }
-        for key, column in as_dict(payload.get("AdditionalQuestions")).items() if qid
-    ]  # fmt: skip
+        for key, column in as_dict(payload.get("AdditionalQuestions")).items()
+        if qid
+    ]
 
 
 def _question(payload: Json) -> Question | None:
@@ -181,13 +188,16 @@ def _question(payload: Json) -> Question | None:
         return None
     matrix = payload.get("QuestionType") == "Matrix"
     return Question(
-        qid, " ".join(plain_text(payload.get("DataExportTag")).split()) or qid,
-        _name(payload.get("QuestionType")), _name(payload.get("Selector")), _name(payload.get("SubSelector")),
+        qid,
+        " ".join(plain_text(payload.get("DataExportTag")).split()) or qid,
+        _name(payload.get("QuestionType")),
+        _name(payload.get("Selector")),
+        _name(payload.get("SubSelector")),
         plain_text(payload.get("QuestionText")),
         _choices(payload, "Choices", "ChoiceOrder", coded=not matrix),
         _choices(payload, "Answers", "AnswerOrder", coded=matrix),
         payload,
-    )  # fmt: skip
+    )
 
 
 def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choice, ...]:
@@ -201,11 +211,13 @@ def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choi
     keys = list(dict.fromkeys(key for key in keys if key in listed)) or list(listed)
     return tuple(
         Choice(
-            key, " ".join(plain_text(as_dict(listed[key]).get("Display")).split()), _name(codes.get(key)) or key,
+            key,
+            " ".join(plain_text(as_dict(listed[key]).get("Display")).split()),
+            _name(codes.get(key)) or key,
             coded and str(analysed.get(key)) == "No",
         )
         for key in keys[:MAX_CHOICES]
-    )  # fmt: skip
+    )
 
 
 def _elements(block: Json) -> list[str]:

@@ -20,11 +20,30 @@ _UNSPOKEN = re.compile(
 _NO_TAG = re.compile(r"<(?![/a-zA-Z][^<>]*>)")  # on unclosed tags the parser's time is quadratic
 _HIDDEN = {"script", "style", "head", "title", "template"}
 _BREAKS = {
-    "br", "p", "div", "li", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote",
-}  # fmt: skip
+    "br",
+    "p",
+    "div",
+    "li",
+    "tr",
+    "table",
+    "ul",
+    "ol",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "blockquote",
+}
 _SEEN_ONLY = {
-    "img": "picture", "svg": "picture", "video": "video", "audio": "sound", "iframe": "embedded page",
-}  # fmt: skip
+    "img": "picture",
+    "svg": "picture",
+    "video": "video",
+    "audio": "sound",
+    "iframe": "embedded page",
+}
 
 
 @dataclass(frozen=True)

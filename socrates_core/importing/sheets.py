@@ -43,12 +43,17 @@ def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
     """Columns name, question, instruction, column, numbers, missing, rows, by_condition; proposed as of conditions."""
     rows = [
         (
-            told.name, told.question, render_instruction(told.scale.scale()), told.column,
-            render_pairs(told.values), _render_list(told.missing), render_pairs(told.when),
+            told.name,
+            told.question,
+            render_instruction(told.scale.scale()),
+            told.column,
+            render_pairs(told.values),
+            _render_list(told.missing),
+            render_pairs(told.when),
             _render_by_condition(told),
         )
         for told in mapping.outcomes
-    ]  # fmt: skip
+    ]
     columns = ["name", "question", "instruction", "column", "numbers", "missing", "rows", "by_condition"]
     sheet = pd.DataFrame(rows, columns=columns, dtype="str")
     return sheet.assign(proposed=_ticks([told.proposed for told in mapping.outcomes]))
@@ -74,21 +79,31 @@ def from_sheets(told: MappingOf[str, Any], sheets: MappingOf[str, pd.DataFrame])
     stored = {
         **told,
         "demographics": {
-            _FIELDS.get(row["field"], row["field"]): {"column": row["column"], "values": parse_pairs(row["words"])}
+            _FIELDS.get(row["field"], row["field"]): {
+                "column": row["column"],
+                "values": parse_pairs(row["words"]),
+            }
             for row in rows["demographics"]
         },
         "conditions": [
             {
-                "name": row["name"], "text": row["text"], "when": parse_pairs(row["rows"]),
+                "name": row["name"],
+                "text": row["text"],
+                "when": parse_pairs(row["rows"]),
                 "proposed": bool(row["proposed"]),
             }
             for row in rows["conditions"]
         ],
         "outcomes": [
             {
-                "name": row["name"] or row["column"], "question": row["question"], "scale": row["instruction"],
-                "column": row["column"], "values": parse_pairs(row["numbers"]), "missing": _parse_list(row["missing"]),
-                "when": parse_pairs(row["rows"]), **_by_condition(row["by_condition"]),
+                "name": row["name"] or row["column"],
+                "question": row["question"],
+                "scale": row["instruction"],
+                "column": row["column"],
+                "values": parse_pairs(row["numbers"]),
+                "missing": _parse_list(row["missing"]),
+                "when": parse_pairs(row["rows"]),
+                **_by_condition(row["by_condition"]),
                 "proposed": bool(row["proposed"]),
             }
             for row in rows["outcomes"]
@@ -97,7 +112,7 @@ def from_sheets(told: MappingOf[str, Any], sheets: MappingOf[str, pd.DataFrame])
             {"column": row["column"], "values": _parse_list(row["cells"]), "reason": row["reason"]}
             for row in rows["keep"]
         ],
-    }  # fmt: skip
+    }
     return mapping_from_dict(stored, "The table")
 
 

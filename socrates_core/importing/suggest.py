@@ -109,9 +109,13 @@ def outcome_of(column: Facts, table: Table) -> OutcomeSpec:
     )
     scale, values = guess_scale(column, {k: v for k, v in labels.items() if k not in missing}, missing)
     return OutcomeSpec(
-        name=column.name, question=table.labels.get(column.name, ""), scale=ScaleSpec.of(_askable(scale)),
-        column=column.name, values=values, missing=missing,
-    )  # fmt: skip
+        name=column.name,
+        question=table.labels.get(column.name, ""),
+        scale=ScaleSpec.of(_askable(scale)),
+        column=column.name,
+        values=values,
+        missing=missing,
+    )
 
 
 def _askable(scale: Scale) -> Scale:

@@ -14,9 +14,20 @@ from socrates_core.importing.workbook import read_workbook
 __all__ = ["Table", "read_cells", "read_table"]
 
 _DAMAGED = (  # what readers raise on damaged files
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError,
-    RecursionError, SyntaxError, TypeError, ValueError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _SAVE = "save it as CSV, .sav or .dta in the program that wrote it"
 _OTHERS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"\xd0\xcf\x11\xe0", "an old Excel or another Office file; save it as .xlsx or CSV"),

@@ -29,8 +29,11 @@ def ensure_worker() -> None:
     with (store.jobs_folder() / "worker.log").open("ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "socrates_core", "worker"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def see_to_worker() -> None:

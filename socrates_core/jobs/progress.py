@@ -88,11 +88,18 @@ class Reporter:
             self.job.path / "progress.jsonl",
             asdict(
                 Progress(
-                    time.time(), self._phase, self._cached + computed, self._total, self._cached,
-                    rate, left / rate if rate else None, _memory_mb(), _accelerator_mb(),
+                    time.time(),
+                    self._phase,
+                    self._cached + computed,
+                    self._total,
+                    self._cached,
+                    rate,
+                    left / rate if rate else None,
+                    _memory_mb(),
+                    _accelerator_mb(),
                 )
             ),
-        )  # fmt: skip
+        )
 
 
 def _memory_mb() -> float:

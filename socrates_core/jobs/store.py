@@ -107,9 +107,14 @@ def store_lock() -> FileLock:
 
 
 def submit(
-    kind: str, title: str, args: Mapping[str, Any], *, key: str, job_id: str | None = None,
+    kind: str,
+    title: str,
+    args: Mapping[str, Any],
+    *,
+    key: str,
+    job_id: str | None = None,
     after: Sequence[str] = (),
-) -> Job:  # fmt: skip
+) -> Job:
     """Queues a job, or returns the active one of the same kind and `key` (what the job amounts to).
 
     It waits for the jobs `after` which it comes. Raises UserError where one of them is unknown.
@@ -176,11 +181,21 @@ def _read(path: Path, _stamps: tuple[tuple[int, int], ...]) -> Job:
             Owner(int(status["owner"]["pid"]), float(status["owner"]["started"])) if status["owner"] else None
         )
         job = Job(
-            id=path.name, number=int(told["number"]), kind=told["kind"], title=told["title"], args=told["args"],
-            key=told["key"], created=told["created"], state=status["state"], message=status["message"],
-            changed=status["changed"], owner=owner, after=tuple(told.get("after", ())),
-            priority=_priority(path), attempt=int(status.get("attempt", 0)),
-        )  # fmt: skip
+            id=path.name,
+            number=int(told["number"]),
+            kind=told["kind"],
+            title=told["title"],
+            args=told["args"],
+            key=told["key"],
+            created=told["created"],
+            state=status["state"],
+            message=status["message"],
+            changed=status["changed"],
+            owner=owner,
+            after=tuple(told.get("after", ())),
+            priority=_priority(path),
+            attempt=int(status.get("attempt", 0)),
+        )
         if job.state not in get_args(State):
             raise ValueError(f"unknown state {job.state!r}")
     except EDITED as error:

@@ -39,14 +39,22 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("draft", "drafts"), Kind("run", "runs"), Kind("experiment", "experiments"),
-        Kind("evaluation", "evaluations"), Kind("finetune", "trainings"), Kind("adapter", "adapters"),
-        Kind("rationales", "rationales", (".json", ".parquet")), Kind("split", "splits", (".json",)),
-        Kind("scales", "overrides", (".json",)), Kind("population", "margins", (".csv", ".yaml")),
-        Kind("upload", "imports", own=False), Kind("corpus", "corpora", own=False),
-        Kind("model", "models", own=False), Kind("job", "jobs", own=False, archived=False),
+        Kind("draft", "drafts"),
+        Kind("run", "runs"),
+        Kind("experiment", "experiments"),
+        Kind("evaluation", "evaluations"),
+        Kind("finetune", "trainings"),
+        Kind("adapter", "adapters"),
+        Kind("rationales", "rationales", (".json", ".parquet")),
+        Kind("split", "splits", (".json",)),
+        Kind("scales", "overrides", (".json",)),
+        Kind("population", "margins", (".csv", ".yaml")),
+        Kind("upload", "imports", own=False),
+        Kind("corpus", "corpora", own=False),
+        Kind("model", "models", own=False),
+        Kind("job", "jobs", own=False, archived=False),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -153,10 +153,18 @@ def _check_scales(name: str) -> str:
 
 
 _CHECKS: dict[str, Callable[[str], str]] = {
-    "draft": _check_draft, "run": check_run, "experiment": _opens(load_experiment), "evaluation": check_evaluation,
-    "finetune": _opens(load_training), "adapter": lambda name: library.look_up(name).problem,
-    "model": lambda name: library.look_up(name).problem, "split": _opens(load_split), "scales": _check_scales,
-    "corpus": _opens(open_corpus), "job": _opens(read_job), "upload": _opens(open_upload),
+    "draft": _check_draft,
+    "run": check_run,
+    "experiment": _opens(load_experiment),
+    "evaluation": check_evaluation,
+    "finetune": _opens(load_training),
+    "adapter": lambda name: library.look_up(name).problem,
+    "model": lambda name: library.look_up(name).problem,
+    "split": _opens(load_split),
+    "scales": _check_scales,
+    "corpus": _opens(open_corpus),
+    "job": _opens(read_job),
+    "upload": _opens(open_upload),
     "population": _opens(lambda name: read_margins(margin_files()[name])),
     "rationales": _opens(open_rationales),
-}  # fmt: skip
+}

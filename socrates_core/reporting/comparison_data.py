@@ -26,7 +26,8 @@ ALIKE = (
 _Given = dict[tuple[int, int, str], dict[int, float]]  # by condition, task and part: each person's answer
 WHERE = {
     "study": Column("position of the study", "", "see studies"),
-    "cell": Column("position of the cell", "", "see cells"), "row": Column("position of the answer", "", "see rows"),
+    "cell": Column("position of the cell", "", "see cells"),
+    "row": Column("position of the answer", "", "see rows"),
     "effect": Column("position of the effect", "", "see effects"),
     "item": Column("the question of a study: an outcome, or one question of a battery", "", "see cells"),
     "predictor": Column("position of the model or baseline", "", "see predictors"),
@@ -34,69 +35,167 @@ WHERE = {
     "condition_num": Column("number of the condition in the corpus"),
     "task_num": Column("number of the outcome in the corpus"),
     "part": Column("the question where the outcome is a battery, else empty"),
-    "condition": Column("name of the condition"), "outcome": Column("name of the outcome"),
-    "value": Column("an answer on the scale", "scale"), "n": Column("how many people", "people"),
-}  # fmt: skip
+    "condition": Column("name of the condition"),
+    "outcome": Column("name of the outcome"),
+    "value": Column("an answer on the scale", "scale"),
+    "n": Column("how many people", "people"),
+}
 
 
 def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[DataTable]:
     """Every table of a comparison's folder, `numbers` first."""
     told = "; ".join(f"{name} = {about}" for name, about in QUANTITIES.items())
     tables = [
-        DataTable("numbers", "every number of report.html", numbers.table(), {
-            "key": Column("quantity/predictor/place"), "quantity": Column("what it is", "", told),
-            "predictor": WHERE["predictor"], "place": Column("position of what the quantity names"),
-            "number": Column("the number; empty where the data give none", "see quantity"),
-        }),
-        DataTable("studies", "the studies that the evaluations share", _studies(reported), {
-            **WHERE, "study_id": Column("its id in the corpus"), "title": Column("its title"),
-            "n_left_out": Column("rows left out, which a model saw in training", "rows"),
-        }),
-        DataTable("predictors", "models, then baselines, then people's halves and the oracle", _predictors(reported), {
-            **WHERE, "name": Column("its name"), "kind": Column("model or baseline"),
-            "seconds": Column("time that its answers took", "seconds"), "cost_usd": Column("their price", "US dollars"),
-        }),
-        DataTable("cells", "people of one condition who answered one question on one scale", _cells(reported), {
-            **WHERE, "pool": Column("cells that share it ask the same question on the same scale"),
-            "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
-            "ordered": Column("whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"),
-        }),
-        DataTable("values", "the answers of every cell's scale, in order", _values(reported), {
-            **WHERE, "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
-        }),
-        DataTable("rows", "people's answers", _rows(reported), {
-            **WHERE, "response": Column("the answer as observed", "scale"),
-            "value": Column("the same, empty where it is off the scale", "scale"),
-        }),
-        DataTable("predicted_wide", "a row a predictor x answer", _wide(reported), {
-            **WHERE, "drawn": Column("one draw from the predicted distribution; empty without one", "scale"),
-            "valid_mass": Column("probability that the model put on any valid answer before normalising", "share"),
-        }),
-        DataTable("predicted_long", "a row a predictor x answer x value", _long(reported), {
-            **WHERE, "probability": Column("predicted probability of the value; values not listed have 0", "share"),
-        }),
-        DataTable("effects", "conditions against their study's reference", _effect_names(reported), {
-            **WHERE, "reference_num": Column("number of the reference condition"),
-            "reference": Column("its name"),
-            "basis": Column("what is compared", "", "answers; positions = places on the scale from 0 to 1"),
-            "span": Column("range of what is compared", "scale"),
-        }),
-        DataTable("people_differences", "everybody's answers behind every effect, counted", _differences(reported), {
-            **WHERE, "value": Column("a person's mean in the condition, as the effect's basis; empty: not in it"),
-            "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
-        }),
-        DataTable("people_left_out", "whom the jackknife of a model's worth leaves out in turn", _jackknife(reported), {
-            **WHERE, "turn": Column("when the person is left out"),
-        }),
-    ]  # fmt: skip
+        DataTable(
+            "numbers",
+            "every number of report.html",
+            numbers.table(),
+            {
+                "key": Column("quantity/predictor/place"),
+                "quantity": Column("what it is", "", told),
+                "predictor": WHERE["predictor"],
+                "place": Column("position of what the quantity names"),
+                "number": Column("the number; empty where the data give none", "see quantity"),
+            },
+        ),
+        DataTable(
+            "studies",
+            "the studies that the evaluations share",
+            _studies(reported),
+            {
+                **WHERE,
+                "study_id": Column("its id in the corpus"),
+                "title": Column("its title"),
+                "n_left_out": Column("rows left out, which a model saw in training", "rows"),
+            },
+        ),
+        DataTable(
+            "predictors",
+            "models, then baselines, then people's halves and the oracle",
+            _predictors(reported),
+            {
+                **WHERE,
+                "name": Column("its name"),
+                "kind": Column("model or baseline"),
+                "seconds": Column("time that its answers took", "seconds"),
+                "cost_usd": Column("their price", "US dollars"),
+            },
+        ),
+        DataTable(
+            "cells",
+            "people of one condition who answered one question on one scale",
+            _cells(reported),
+            {
+                **WHERE,
+                "pool": Column("cells that share it ask the same question on the same scale"),
+                "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
+                "ordered": Column(
+                    "whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"
+                ),
+            },
+        ),
+        DataTable(
+            "values",
+            "the answers of every cell's scale, in order",
+            _values(reported),
+            {
+                **WHERE,
+                "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
+            },
+        ),
+        DataTable(
+            "rows",
+            "people's answers",
+            _rows(reported),
+            {
+                **WHERE,
+                "response": Column("the answer as observed", "scale"),
+                "value": Column("the same, empty where it is off the scale", "scale"),
+            },
+        ),
+        DataTable(
+            "predicted_wide",
+            "a row a predictor x answer",
+            _wide(reported),
+            {
+                **WHERE,
+                "drawn": Column("one draw from the predicted distribution; empty without one", "scale"),
+                "valid_mass": Column(
+                    "probability that the model put on any valid answer before normalising", "share"
+                ),
+            },
+        ),
+        DataTable(
+            "predicted_long",
+            "a row a predictor x answer x value",
+            _long(reported),
+            {
+                **WHERE,
+                "probability": Column(
+                    "predicted probability of the value; values not listed have 0", "share"
+                ),
+            },
+        ),
+        DataTable(
+            "effects",
+            "conditions against their study's reference",
+            _effect_names(reported),
+            {
+                **WHERE,
+                "reference_num": Column("number of the reference condition"),
+                "reference": Column("its name"),
+                "basis": Column(
+                    "what is compared", "", "answers; positions = places on the scale from 0 to 1"
+                ),
+                "span": Column("range of what is compared", "scale"),
+            },
+        ),
+        DataTable(
+            "people_differences",
+            "everybody's answers behind every effect, counted",
+            _differences(reported),
+            {
+                **WHERE,
+                "value": Column("a person's mean in the condition, as the effect's basis; empty: not in it"),
+                "value_reference": Column(
+                    "the same person's in the reference; both are filled within people", "scale"
+                ),
+            },
+        ),
+        DataTable(
+            "people_left_out",
+            "whom the jackknife of a model's worth leaves out in turn",
+            _jackknife(reported),
+            {
+                **WHERE,
+                "turn": Column("when the person is left out"),
+            },
+        ),
+    ]
     if reported.field:
-        tables.append(DataTable("people_groups", f"people's groups: {reported.field}", _groups(reported), {
-            **WHERE, "group": Column("position of the group, empty where it is unknown", "", "see groups"),
-        }))  # fmt: skip
+        tables.append(
+            DataTable(
+                "people_groups",
+                f"people's groups: {reported.field}",
+                _groups(reported),
+                {
+                    **WHERE,
+                    "group": Column("position of the group, empty where it is unknown", "", "see groups"),
+                },
+            )
+        )
         names = pd.DataFrame({"group": range(len(reported.groups)), "name": reported.groups})
-        tables.append(DataTable("groups", f"groups of people: {reported.field}", names, {
-            "group": Column("position of the group"), "name": Column("its name"),
-        }))  # fmt: skip
+        tables.append(
+            DataTable(
+                "groups",
+                f"groups of people: {reported.field}",
+                names,
+                {
+                    "group": Column("position of the group"),
+                    "name": Column("its name"),
+                },
+            )
+        )
     return [*tables, *_resamples(reported)]
 
 
@@ -104,9 +203,14 @@ def _studies(reported: Reported) -> pd.DataFrame:
     told = reported.comparison.corpus.studies()
     titles = dict(zip(told["study_id"], told["title"], strict=True))
     return pd.DataFrame(
-        {"study": place, "study_id": study, "title": titles[study], "n_left_out": reported.left_out.get(study, 0)}
+        {
+            "study": place,
+            "study_id": study,
+            "title": titles[study],
+            "n_left_out": reported.left_out.get(study, 0),
+        }
         for place, study in enumerate(reported.studies)
-    )  # fmt: skip
+    )
 
 
 def _predictors(reported: Reported) -> pd.DataFrame:
@@ -120,12 +224,21 @@ def _cells(reported: Reported) -> pd.DataFrame:
     pools = list(dict.fromkeys((*cell.item, cell.scale) for cell in cells))
     number, items = {pool: place for place, pool in enumerate(pools)}, _items(reported)
     return pd.DataFrame(
-        {"cell": place, "study": reported.studies.index(each.study_id), "condition_num": each.condition_num,
-         "task_num": each.task_num, "item": items[each.item], "part": each.part, "condition": each.condition,
-         "outcome": each.outcome, "pool": number[*each.item, each.scale], "open": int(each.is_drawn),
-         "ordered": int(each.is_ordered)}
+        {
+            "cell": place,
+            "study": reported.studies.index(each.study_id),
+            "condition_num": each.condition_num,
+            "task_num": each.task_num,
+            "item": items[each.item],
+            "part": each.part,
+            "condition": each.condition,
+            "outcome": each.outcome,
+            "pool": number[*each.item, each.scale],
+            "open": int(each.is_drawn),
+            "ordered": int(each.is_ordered),
+        }
         for place, each in enumerate(cells)
-    )  # fmt: skip
+    )
 
 
 def _items(reported: Reported) -> dict[tuple[str, int, str], int]:
@@ -150,9 +263,11 @@ def _numbered(cells: list[EvaluatedCell]) -> Iterator[tuple[int, int]]:
 
 def _rows(reported: Reported) -> pd.DataFrame:
     parts = [
-        pd.DataFrame({"cell": place, "participant": cell.participants, "response": cell.response, "value": cell.human})
+        pd.DataFrame(
+            {"cell": place, "participant": cell.participants, "response": cell.response, "value": cell.human}
+        )
         for place, cell in enumerate(reported.comparison.cells[0])
-    ]  # fmt: skip
+    ]
     return pd.concat(parts, ignore_index=True).rename_axis("row").reset_index()
 
 

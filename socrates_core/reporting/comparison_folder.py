@@ -47,9 +47,13 @@ def write_comparison_report(comparison: Comparison, target: Path, *, field: str 
         text = own_text(f"scripts/{name}").replace("from socrates_core.reporting.scripts.", "from ")
         write_text(target / name, text)
     page = render_comparison(
-        reported, numbers, sources=sources, named=named, digests=folder_digests(target),
+        reported,
+        numbers,
+        sources=sources,
+        named=named,
+        digests=folder_digests(target),
         command=_command(reported),
-    )  # fmt: skip
+    )
     write_text(target / "report.html", page)
     write_sums(target)
     return target

@@ -17,9 +17,13 @@ class Measured:
 
 
 MEASURES = {
-    "wasserstein_observed": Measured("W, as published", f"W of {DRAWN}, in shares of people's observed range", "low"),
+    "wasserstein_observed": Measured(
+        "W, as published", f"W of {DRAWN}, in shares of people's observed range", "low"
+    ),
     "accuracy_draw": Measured(
-        "Accuracy, as published", f"1 minus the distance of {DRAWN}, in shares of people's observed range", "high"
+        "Accuracy, as published",
+        f"1 minus the distance of {DRAWN}, in shares of people's observed range",
+        "high",
     ),
     "accuracy_draw_clipped": Measured(
         "Accuracy drawn, clipped", "the same, no draw counted beyond that range", "high"
@@ -33,12 +37,20 @@ MEASURES = {
     "wasserstein_stated": Measured(
         "W drawn, stated scale", "W of one draw a person, in shares of the stated scale", "low"
     ),
-    "log_score": Measured("Log score", "mean log probability, in nats, of the answer that a person gave", "high"),
-    "ranked_probability": Measured(
-        "RPS", "ranked probability score: squared distance of cumulative probabilities from each answer", "low"
+    "log_score": Measured(
+        "Log score", "mean log probability, in nats, of the answer that a person gave", "high"
     ),
-    "brier": Measured("Brier score", "squared distance of the probabilities from each answer, from 0 to 2", "low"),
-    "accuracy_median": Measured("Accuracy of medians", "1 minus the distance of each person's median answer", "high"),
+    "ranked_probability": Measured(
+        "RPS",
+        "ranked probability score: squared distance of cumulative probabilities from each answer",
+        "low",
+    ),
+    "brier": Measured(
+        "Brier score", "squared distance of the probabilities from each answer, from 0 to 2", "low"
+    ),
+    "accuracy_median": Measured(
+        "Accuracy of medians", "1 minus the distance of each person's median answer", "high"
+    ),
     "accuracy_median_clipped": Measured(
         "Accuracy of medians, clipped", "the same, clipped to the observed range", "high"
     ),
@@ -46,23 +58,37 @@ MEASURES = {
         "Accuracy expected", "what a draw has on average, without the luck of one", "high"
     ),
     "accuracy_expected_clipped": Measured("Accuracy expected, clipped", "the same, clipped", "high"),
-    "sd_ratio": Measured("SD ratio", "spread of the predicted answers over people's; 1 is as varied as people", ""),
+    "sd_ratio": Measured(
+        "SD ratio", "spread of the predicted answers over people's; 1 is as varied as people", ""
+    ),
     "valid_mass": Measured("Valid mass", "probability that the model gave to valid answers", "high"),
-}  # fmt: skip
+}
 TABLES = {  # conventions that never mix: a table each
     "As published: one draw a person, people’s observed range": tuple(MEASURES)[:3],
-    "W of the exact distributions": ("wasserstein_exact_observed", "wasserstein_exact_stated", "wasserstein_stated"),
+    "W of the exact distributions": (
+        "wasserstein_exact_observed",
+        "wasserstein_exact_stated",
+        "wasserstein_stated",
+    ),
     "Forecasts of each person’s answer": ("log_score", "ranked_probability", "brier"),
     "Accuracy without the luck of a draw": tuple(MEASURES)[9:13],
     "Spread and validity": ("sd_ratio", "valid_mass"),
-}  # fmt: skip
+}
 PAIRED = (
-    "wasserstein_observed", "wasserstein_exact_observed", "wasserstein_exact_stated", "accuracy_draw", "log_score",
-    "ranked_probability", "valid_mass",
-)  # fmt: skip
+    "wasserstein_observed",
+    "wasserstein_exact_observed",
+    "wasserstein_exact_stated",
+    "accuracy_draw",
+    "log_score",
+    "ranked_probability",
+    "valid_mass",
+)
 NAMES = {
-    "uniform": "Uniform guess", "condition-blind": "Condition-blind: other conditions' people",
-    "pooled": "All conditions pooled (published row)", "majority": "Most frequent answer",
-    "pilot of 30": "Regression on a pilot of 30", "half-sample": "Half of the people against the other half",
+    "uniform": "Uniform guess",
+    "condition-blind": "Condition-blind: other conditions' people",
+    "pooled": "All conditions pooled (published row)",
+    "majority": "Most frequent answer",
+    "pilot of 30": "Regression on a pilot of 30",
+    "half-sample": "Half of the people against the other half",
     "oracle": "Oracle: the true distribution",
-}  # fmt: skip
+}

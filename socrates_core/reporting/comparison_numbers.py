@@ -24,52 +24,80 @@ from socrates_core.reporting.comparison_measures import MEASURES
 
 ENDS = {"": "", "_low": ", lower end of its 95% interval", "_high": ", upper end of its 95% interval"}
 COUNTS = {
-    "n_studies": "studies", "n_cells": "cells scored by the published measures (study, condition, outcome)",
-    "n_skipped": "cells without a range, which cannot be scored", "n_rows": "rows in scored cells",
+    "n_studies": "studies",
+    "n_cells": "cells scored by the published measures (study, condition, outcome)",
+    "n_skipped": "cells without a range, which cannot be scored",
+    "n_rows": "rows in scored cells",
     "n_dropped": "rows without an answer or a prediction",
     "n_off_scale": "answers off the scale, which count in the published measures alone",
-}  # fmt: skip
+}
 OF_CELL = {
-    **{name: measured.told for name, measured in MEASURES.items()}, "human_mean": "mean of people's answers",
-    "predicted_mean": "mean of the predicted answers", "n_rows": "people with an answer and a prediction",
+    **{name: measured.told for name, measured in MEASURES.items()},
+    "human_mean": "mean of people's answers",
+    "predicted_mean": "mean of the predicted answers",
+    "n_rows": "people with an answer and a prediction",
     "n_dropped": "people without",
-}  # fmt: skip
+}
 AGREEMENT = {
-    "sign": "share of effects with the sign of people's", "sign_clear": "the same among clear effects of people",
-    "r": "correlation of people's with predicted effects", "slope": "slope of people's on predicted effects",
+    "sign": "share of effects with the sign of people's",
+    "sign_clear": "the same among clear effects of people",
+    "r": "correlation of people's with predicted effects",
+    "slope": "slope of people's on predicted effects",
     "rmse": "root mean squared difference of the two, in shares of the scale",
-}  # fmt: skip
+}
 N_EFFECTS = ("n_effects", "n_studies", "n_clear", "n_dropped")
 N_WORTH = ("most", "n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped")
 N_PAIRED = ("n_first_better", "n_second_better", "n_studies", "n_dropped")
 EFFECT = ["study_id", "task_num", "part", "condition_num"]
 QUANTITIES = (
     {
-        "rows": "rows that all evaluations share", "rows_left_out": "rows that a model saw in training, left out",
-        "seconds": "seconds that the answers took", "cost_usd": "US dollars that the answers cost", **COUNTS,
-        "human": "place is an effect: people's, in shares of the scale", "human_se": "its standard error",
-        "n_human": "people behind it", "predicted": "place is an effect: the predicted one",
-        "n_predicted": "people asked behind it", "parity_n_cells": "cells in which groups are compared",
-        "parity_n_skipped": "cells where some group has too few people", "parity_n_unknown": "people of no known group",
-        "group_n": "place is a group: people behind it", "group_human_mean": "mean answer, shares of the scale",
+        "rows": "rows that all evaluations share",
+        "rows_left_out": "rows that a model saw in training, left out",
+        "seconds": "seconds that the answers took",
+        "cost_usd": "US dollars that the answers cost",
+        **COUNTS,
+        "human": "place is an effect: people's, in shares of the scale",
+        "human_se": "its standard error",
+        "n_human": "people behind it",
+        "predicted": "place is an effect: the predicted one",
+        "n_predicted": "people asked behind it",
+        "parity_n_cells": "cells in which groups are compared",
+        "parity_n_skipped": "cells where some group has too few people",
+        "parity_n_unknown": "people of no known group",
+        "group_n": "place is a group: people behind it",
+        "group_human_mean": "mean answer, shares of the scale",
         "group_predicted_mean": "mean predicted answer, shares of the scale",
         "group_left_out": "people of a group that is too small",
     }
     | {f"{name}{end}": f"{m.told}{told}" for name, m in MEASURES.items() for end, told in ENDS.items()}
     | {f"study_{name}": f"place is a study: {measured.told}" for name, measured in MEASURES.items()}
     | {f"cell_{name}": f"place is a cell: {told}" for name, told in OF_CELL.items()}
-    | {f"effects_{name}{end}": f"{about}{told}" for name, about in AGREEMENT.items() for end, told in ENDS.items()}
+    | {
+        f"effects_{name}{end}": f"{about}{told}"
+        for name, about in AGREEMENT.items()
+        for end, told in ENDS.items()
+    }
     | {f"effects_{name}": f"{name[2:]} behind the agreement" for name in N_EFFECTS}
     | {f"worth{end}": f"respondents a cell that the model is worth{told}" for end, told in ENDS.items()}
     | {f"worth_{name}": f"{name} behind the worth" for name in N_WORTH}
     | {
         f"paired_{name}{end}": f"place is the second predictor: mean difference of {m.label}{told}"
-        for name, m in MEASURES.items() if m.better for end, told in ENDS.items()
+        for name, m in MEASURES.items()
+        if m.better
+        for end, told in ENDS.items()
     }
-    | {f"paired_{name}_{n}": f"{n} of that comparison" for name, m in MEASURES.items() if m.better for n in N_PAIRED}
-    | {f"parity{end}": f"highest group's W minus the lowest's, freed of noise{told}" for end, told in ENDS.items()}
+    | {
+        f"paired_{name}_{n}": f"{n} of that comparison"
+        for name, m in MEASURES.items()
+        if m.better
+        for n in N_PAIRED
+    }
+    | {
+        f"parity{end}": f"highest group's W minus the lowest's, freed of noise{told}"
+        for end, told in ENDS.items()
+    }
     | {f"group_score{end}": f"W of a group, exact, stated scale{told}" for end, told in ENDS.items()}
-)  # fmt: skip
+)
 
 
 class Key(NamedTuple):
@@ -164,8 +192,9 @@ def comparison_numbers(reported: Reported) -> ComparisonNumbers:
     """All that a report of a comparison shows."""
     comparison = reported.comparison
     found = {
-        Key("rows"): float(comparison.n_rows), Key("rows_left_out"): float(comparison.n_left_out),
-    }  # fmt: skip
+        Key("rows"): float(comparison.n_rows),
+        Key("rows_left_out"): float(comparison.n_left_out),
+    }
     parts = (_summaries(reported), _cells(reported), _effects(reported), _paired(reported), _groups(reported))
     for part in parts:
         found |= {key: math.nan if number is None else float(number) for key, number in part}

@@ -76,9 +76,10 @@ def reach_of(effects: Sequence[RunEffect]) -> float:
     ends = [
         abs(end)
         for effect in effects
-        for told in (effect.predicted, effect.people) if told is not None
+        for told in (effect.predicted, effect.people)
+        if told is not None
         for end in (told.difference, told.low, told.high)
-    ]  # fmt: skip
+    ]
     ends += [
         abs(end) for e in effects if e.calibrated for end in (e.calibrated.low[-1], e.calibrated.high[-1])
     ]

@@ -77,20 +77,27 @@ def environment(run: Run) -> dict[str, Any]:
     manifest, draft = run.manifest, run.spec.draft
     return {
         "run": {
-            "written": manifest["written"], "python": manifest["python"], "libraries": manifest["libraries"],
-            "card": manifest["card"], "fingerprint": manifest["fingerprint"],
-            "seeds": {"panel": draft.panel.seed, "open answers": "from the prompt, see run/people.parquet n_samples"},
+            "written": manifest["written"],
+            "python": manifest["python"],
+            "libraries": manifest["libraries"],
+            "card": manifest["card"],
+            "fingerprint": manifest["fingerprint"],
+            "seeds": {
+                "panel": draft.panel.seed,
+                "open answers": "from the prompt, see run/people.parquet n_samples",
+            },
         },
         "report": this_environment(),
-    }  # fmt: skip
+    }
 
 
 def this_environment() -> dict[str, Any]:
     """What writes the report."""
     return {
-        "python": platform.python_version(), "platform": platform.platform(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
         "libraries": {name: version(name) for name in LIBRARIES},
-    }  # fmt: skip
+    }
 
 
 def check_empty(target: Path) -> None:
@@ -104,12 +111,18 @@ def check_empty(target: Path) -> None:
 def _prompts(run: Run) -> list[str]:
     return [
         json.dumps(
-            {"person": asked.person, "condition": asked.condition, "outcome": asked.outcome,
-             "messages": asked.question.prompt.messages(), "options": asked.question.options},
+            {
+                "person": asked.person,
+                "condition": asked.condition,
+                "outcome": asked.outcome,
+                "messages": asked.question.prompt.messages(),
+                "options": asked.question.options,
+            },
             ensure_ascii=False,
-        ) + "\n"
+        )
+        + "\n"
         for asked in asked_cells(run.spec)
-    ]  # fmt: skip
+    ]
 
 
 def write_sums(target: Path) -> None:

@@ -25,59 +25,67 @@ from socrates_core.studies import scale_range
 
 CONVENTIONS: tuple[Convention, ...] = ("observed", "stated")
 W_ROWS = {
-    "": "the prediction", "_uniform": "every answer alike",
+    "": "the prediction",
+    "_uniform": "every answer alike",
     "_condition_blind": "people whom the other conditions asked the same question",
     "_half_sample": "one half of the people against the other half, mean over all halvings",
     "_oracle": "what the true distribution would score to as many people",
-}  # fmt: skip
-QUANTITIES = {  # quantity: what it is, its unit
-    "n_people": ("personas that were asked", "personas"),
-    "n_answers": ("answers of personas to cells", "answers"),
-    "valid_mass": ("mean probability that the model put on any valid answer", "share"),
-    "n": ("different profiles of personas with a valid answer; equal ones count once", "profiles"),
-    "mean": ("mean of the predicted answers", "scale"),
-    "sd": ("standard deviation of the predicted answers", "scale"),
-    "people_n": ("people with an answer on the scale", "people"),
-    "people_n_off_scale": ("people's answers off the scale, left out", "answers"),
-    "people_mean": ("mean of people's answers", "scale"),
-    "people_sd": ("standard deviation of people's answers, divided by n", "scale"),
-    "share": ("predicted share of this answer", "share"),
-    "people_share": ("share of people who gave this answer", "share"),
-    "people_share_low": ("lower end of its 95% interval (Wilson)", "share"),
-    "people_share_high": ("upper end of its 95% interval (Wilson)", "share"),
-    "effect": ("predicted mean minus that of the reference condition", "scale"),
-    "effect_share": ("the same in shares of the scale's range", "share"),
-    "effect_n": ("different profiles of personas behind the predicted effect", "profiles"),
-    "people_effect": ("people's mean minus that of the reference condition", "scale"),
-    "people_effect_low": ("lower end of its 95% interval (Welch, or paired t within people)", "scale"),
-    "people_effect_high": ("upper end of its 95% interval", "scale"),
-    "people_effect_share": ("people's effect in shares of the scale's range", "share"),
-    "people_effect_share_low": ("lower end of its 95% interval", "share"),
-    "people_effect_share_high": ("upper end of its 95% interval", "share"),
-    "people_effect_n": ("people in the condition", "people"),
-    "people_effect_n_reference": ("people in the reference condition", "people"),
-    "calibrated": ("people's true effect to expect, given the predicted one", "scale"),
-    "calibration_slope": ("how many times a predicted effect is to be expected of people", "ratio"),
-    "calibration_slope_se": ("its standard error", "ratio"),
-    "calibration_study_sd": ("standard deviation of what differs between studies", "share"),
-    "calibration_arm_sd": ("standard deviation of what differs between conditions of a study", "share"),
-    "calibration_n_studies": ("studies behind the calibration, none of them the draft's own", "studies"),
-    "calibration_n_effects": ("effects behind the calibration", "effects"),
-    "calibration_rmse": ("error of calibrated effects, each study predicted from the others", "share"),
-    "calibration_rmse_raw": ("error of raw predicted effects on the same studies", "share"),
-    "calibration_rmse_zero": ("error of expecting no effect on the same studies", "share"),
-    "calibration_coverage_90": ("share of those observed effects inside their 90% intervals", "share"),
-} | {
-    f"calibrated_{end}_{100 * level:.0f}": (f"{told} end of its {100 * level:.0f}% interval", "scale")
-    for level in LEVELS for end, told in (("low", "lower"), ("high", "upper"))
-} | {
-    f"{n}w_{convention}{row}": (
-        f"{'cells behind ' if n else ''}W, Wasserstein distance to people in shares of the "
-        f"{convention} range: {told}; without a cell, the mean over cells not seen in training",
-        "cells" if n else "share",
-    )
-    for convention in CONVENTIONS for row, told in W_ROWS.items() for n in ("", "n_")
-}  # fmt: skip
+}
+QUANTITIES = (
+    {  # quantity: what it is, its unit
+        "n_people": ("personas that were asked", "personas"),
+        "n_answers": ("answers of personas to cells", "answers"),
+        "valid_mass": ("mean probability that the model put on any valid answer", "share"),
+        "n": ("different profiles of personas with a valid answer; equal ones count once", "profiles"),
+        "mean": ("mean of the predicted answers", "scale"),
+        "sd": ("standard deviation of the predicted answers", "scale"),
+        "people_n": ("people with an answer on the scale", "people"),
+        "people_n_off_scale": ("people's answers off the scale, left out", "answers"),
+        "people_mean": ("mean of people's answers", "scale"),
+        "people_sd": ("standard deviation of people's answers, divided by n", "scale"),
+        "share": ("predicted share of this answer", "share"),
+        "people_share": ("share of people who gave this answer", "share"),
+        "people_share_low": ("lower end of its 95% interval (Wilson)", "share"),
+        "people_share_high": ("upper end of its 95% interval (Wilson)", "share"),
+        "effect": ("predicted mean minus that of the reference condition", "scale"),
+        "effect_share": ("the same in shares of the scale's range", "share"),
+        "effect_n": ("different profiles of personas behind the predicted effect", "profiles"),
+        "people_effect": ("people's mean minus that of the reference condition", "scale"),
+        "people_effect_low": ("lower end of its 95% interval (Welch, or paired t within people)", "scale"),
+        "people_effect_high": ("upper end of its 95% interval", "scale"),
+        "people_effect_share": ("people's effect in shares of the scale's range", "share"),
+        "people_effect_share_low": ("lower end of its 95% interval", "share"),
+        "people_effect_share_high": ("upper end of its 95% interval", "share"),
+        "people_effect_n": ("people in the condition", "people"),
+        "people_effect_n_reference": ("people in the reference condition", "people"),
+        "calibrated": ("people's true effect to expect, given the predicted one", "scale"),
+        "calibration_slope": ("how many times a predicted effect is to be expected of people", "ratio"),
+        "calibration_slope_se": ("its standard error", "ratio"),
+        "calibration_study_sd": ("standard deviation of what differs between studies", "share"),
+        "calibration_arm_sd": ("standard deviation of what differs between conditions of a study", "share"),
+        "calibration_n_studies": ("studies behind the calibration, none of them the draft's own", "studies"),
+        "calibration_n_effects": ("effects behind the calibration", "effects"),
+        "calibration_rmse": ("error of calibrated effects, each study predicted from the others", "share"),
+        "calibration_rmse_raw": ("error of raw predicted effects on the same studies", "share"),
+        "calibration_rmse_zero": ("error of expecting no effect on the same studies", "share"),
+        "calibration_coverage_90": ("share of those observed effects inside their 90% intervals", "share"),
+    }
+    | {
+        f"calibrated_{end}_{100 * level:.0f}": (f"{told} end of its {100 * level:.0f}% interval", "scale")
+        for level in LEVELS
+        for end, told in (("low", "lower"), ("high", "upper"))
+    }
+    | {
+        f"{n}w_{convention}{row}": (
+            f"{'cells behind ' if n else ''}W, Wasserstein distance to people in shares of the "
+            f"{convention} range: {told}; without a cell, the mean over cells not seen in training",
+            "cells" if n else "share",
+        )
+        for convention in CONVENTIONS
+        for row, told in W_ROWS.items()
+        for n in ("", "n_")
+    }
+)
 
 
 class Key(NamedTuple):
@@ -144,9 +152,10 @@ def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
     """All that a report of a run shows."""
     masses = run.people["valid_mass"].dropna()
     found = {
-        Key("n_people"): float(len(run.spec.people)), Key("n_answers"): float(len(masses)),
+        Key("n_people"): float(len(run.spec.people)),
+        Key("n_answers"): float(len(masses)),
         Key("valid_mass"): float(masses.mean()) if len(masses) else math.nan,
-    }  # fmt: skip
+    }
     for cell in run.cells:
         found |= {Key(name, cell.outcome, cell.condition): float(number) for name, number in _cell(cell)}
         found |= _shares(cell)
@@ -170,9 +179,11 @@ def calibration_row(run: Run) -> dict[str, float]:
     fitted, rows = run.calibration.calibration, {row.method: row for row in run.calibration.held_out.rows}
     parameters = ("slope", "slope_se", "study_sd", "arm_sd", "n_studies", "n_effects")
     return {name: float(getattr(fitted, name)) for name in parameters} | {
-        "rmse": rows["calibrated"].rmse, "rmse_raw": rows["raw"].rmse, "rmse_zero": rows["zero"].rmse,
+        "rmse": rows["calibrated"].rmse,
+        "rmse_raw": rows["raw"].rmse,
+        "rmse_zero": rows["zero"].rmse,
         "coverage_90": float(rows["calibrated"].coverage[-1]),
-    }  # fmt: skip
+    }
 
 
 def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
@@ -182,9 +193,11 @@ def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
         return
     human = moments(people.counts if cell.is_ordered else np.zeros(len(cell.values)), cell.values)
     yield from {
-        "people_n": people.n, "people_n_off_scale": people.n_off_scale,
-        "people_mean": human.mean, "people_sd": human.sd,
-    }.items()  # fmt: skip
+        "people_n": people.n,
+        "people_n_off_scale": people.n_off_scale,
+        "people_mean": human.mean,
+        "people_sd": human.sd,
+    }.items()
     for convention in CONVENTIONS if cell.is_ordered else ():
         if convention == "observed" or not cell.n_samples:
             yield from _distances(cell, people, convention)
@@ -192,8 +205,10 @@ def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
 
 def _distances(cell: RunCell, people: HumanCell, convention: Convention) -> Iterator[tuple[str, float]]:
     guesses = {
-        "": _predicted(cell), "_uniform": uniform(len(cell.values)), "_condition_blind": people.condition_blind,
-    }  # fmt: skip
+        "": _predicted(cell),
+        "_uniform": uniform(len(cell.values)),
+        "_condition_blind": people.condition_blind,
+    }
     for row, guess in guesses.items():
         if guess is not None:
             distance = cell.distance(guess, convention)

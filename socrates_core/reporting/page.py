@@ -40,23 +40,39 @@ def render_page(
         return render_number(Key(quantity, *places), numbers.get(quantity, *places), style)  # type: ignore[arg-type]
 
     return page_template("report.html").render(
-        run=run, draft=run.spec.draft, manifest=run.manifest, card=run.manifest["card"], number=number,
+        run=run,
+        draft=run.spec.draft,
+        manifest=run.manifest,
+        card=run.manifest["card"],
+        number=number,
         outcomes=[_outcome(run, o, figures) for o in range(len(run.spec.draft.outcomes))],
-        effects_figure=_inline(figures.get("effects.svg")), drawn_by_browser=bool(figures),
-        low_mass=numbers.get("valid_mass") < LOW_MASS, example=next(asked_cells(run.spec)).question.prompt,
-        people_beside=any(cell.people for cell in run.cells), people_from=run.people_sentence,
-        profiles=profiles_sentence(run.spec.people), seen=seen, digests=digests,
-        sources=study_sources(run), citations=citations(run.manifest["card"]), command=shlex.join(run.command),
-        calibration=run.calibration, most_columns=MOST_COLUMNS, number_text=number_text,
-    )  # fmt: skip
+        effects_figure=_inline(figures.get("effects.svg")),
+        drawn_by_browser=bool(figures),
+        low_mass=numbers.get("valid_mass") < LOW_MASS,
+        example=next(asked_cells(run.spec)).question.prompt,
+        people_beside=any(cell.people for cell in run.cells),
+        people_from=run.people_sentence,
+        profiles=profiles_sentence(run.spec.people),
+        seen=seen,
+        digests=digests,
+        sources=study_sources(run),
+        citations=citations(run.manifest["card"]),
+        command=shlex.join(run.command),
+        calibration=run.calibration,
+        most_columns=MOST_COLUMNS,
+        number_text=number_text,
+    )
 
 
 def page_template(name: str) -> Template:
     """A template of a page, in which every text is escaped and a missing name is an error."""
     pages = Environment(
-        loader=PackageLoader("socrates_core.reporting"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("socrates_core.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return pages.get_template(name)
 
 
@@ -92,14 +108,20 @@ def _outcome(run: Run, o: int, figures: Mapping[str, bytes]) -> dict[str, Any]:
         reach_of(effects),
     )
     return {
-        "index": o, "name": outcome.name, "question": outcome.question.strip(),
+        "index": o,
+        "name": outcome.name,
+        "question": outcome.question.strip(),
         "instruction": render_instruction(scale),
-        "values": values, "ends": [f"{number_text(v)} {scale.label(v)}".strip() for v in (*values[:1], *values[-1:])],
-        "cells": cells, "top": f"{top:.0%}", "panels": [draw_shares(cell, top) for cell in cells],
-        "is_open": scale.is_open, "figure": _inline(figures.get(f"outcome_{o + 1}.svg")),
+        "values": values,
+        "ends": [f"{number_text(v)} {scale.label(v)}".strip() for v in (*values[:1], *values[-1:])],
+        "cells": cells,
+        "top": f"{top:.0%}",
+        "panels": [draw_shares(cell, top) for cell in cells],
+        "is_open": scale.is_open,
+        "figure": _inline(figures.get(f"outcome_{o + 1}.svg")),
         "effects": [(conditions.index(each.condition), each, draw_effect(each, reach)) for each in effects],
         "reach": f"{reach:g}",
-    }  # fmt: skip
+    }
 
 
 def _inline(svg: bytes | None) -> str:

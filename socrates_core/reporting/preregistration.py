@@ -22,35 +22,45 @@ def render_osf(run: Run, numbers: Numbers) -> str:
     """The fields of the OSF Preregistration template as Markdown."""
     draft = run.spec.draft
     fields: Fields = [
-        ("Title", quoted(draft.title)), ("Authors", gap("authors and affiliations")),
-        ("Description", gap("purpose and background in a few sentences")), ("Hypotheses", _hypotheses()),
+        ("Title", quoted(draft.title)),
+        ("Authors", gap("authors and affiliations")),
+        ("Description", gap("purpose and background in a few sentences")),
+        ("Hypotheses", _hypotheses()),
         ("Study type", "Experiment: people are assigned to conditions. " + gap("confirm")),
         ("Blinding", gap("who does not know which condition a person is in")),
-        ("Study design", f"{_count(run)} Each condition is compared with the reference. "
-         + gap("between or within people, order of the outcomes")),
+        (
+            "Study design",
+            f"{_count(run)} Each condition is compared with the reference. "
+            + gap("between or within people, order of the outcomes"),
+        ),
         ("Randomization", gap("how people are assigned to conditions")),
         ("Existing data", f"{_existing(run)} " + gap("the option that holds on the day of registration")),
         ("Explanation of existing data", gap("what you have seen, the predictions of this folder included")),
         ("Data collection procedures", gap("population, recruitment, payment, dates, inclusion criteria")),
-        ("Sample size", _sample_size(run)), ("Sample size rationale", gap("the power analysis")),
+        ("Sample size", _sample_size(run)),
+        ("Sample size rationale", gap("the power analysis")),
         ("Stopping rule", gap("when collection ends")),
-        ("Manipulated variables", _conditions(run)), ("Measured variables", _outcomes(run)),
+        ("Manipulated variables", _conditions(run)),
+        ("Measured variables", _outcomes(run)),
         ("Indices", "None in the draft. " + gap("confirm, or how measures are combined")),
         ("Statistical models", _analysis()),
         ("Transformations", "None in the draft. " + gap("confirm, or name them")),
         ("Inference criteria", gap("alpha, one- or two-sided, correction over outcomes and conditions")),
         ("Data exclusion", gap("who or what is left out, attention checks")),
         ("Missing data", gap("what happens with unfinished answers")),
-        ("Exploratory analysis", _screening(run, numbers)), ("Other", _provenance(run)),
-    ]  # fmt: skip
+        ("Exploratory analysis", _screening(run, numbers)),
+        ("Other", _provenance(run)),
+    ]
     return _render("Preregistration draft in the fields of the OSF Preregistration template", fields)
 
 
 def render_aspredicted(run: Run, numbers: Numbers) -> str:
     """The questions of AsPredicted as Markdown."""
     fields: Fields = [
-        ("1) Data collection: have any data been collected for this study already?",
-         f"{_existing(run)} " + gap("yes, no, or it is complicated")),
+        (
+            "1) Data collection: have any data been collected for this study already?",
+            f"{_existing(run)} " + gap("yes, no, or it is complicated"),
+        ),
         ("2) Hypothesis: the main question or hypothesis", _hypotheses()),
         ("3) Dependent variable(s): what is measured and how", _outcomes(run)),
         ("4) Conditions: how many and which", _conditions(run)),
@@ -60,7 +70,7 @@ def render_aspredicted(run: Run, numbers: Numbers) -> str:
         ("8) Other: anything else to preregister", f"{_screening(run, numbers)}\n\n{_provenance(run)}"),
         ("9) Name: a title", quoted(run.spec.draft.title)),
         ("Type and source", gap("type of study, where the people come from")),
-    ]  # fmt: skip
+    ]
     return _render("Preregistration draft in the questions of AsPredicted", fields)
 
 
@@ -124,9 +134,12 @@ def _existing(run: Run) -> str:
 def _sample_size(run: Run) -> str:
     return (
         f"The {len(run.spec.people)} personas of the screening say nothing about it: more personas cost people "
-        "nothing and earn no certainty. " + gap("people per condition, from a power analysis on the smallest "
-        "effect that would matter to you; a raw predicted effect is no basis for it")
-    )  # fmt: skip
+        "nothing and earn no certainty. "
+        + gap(
+            "people per condition, from a power analysis on the smallest "
+            "effect that would matter to you; a raw predicted effect is no basis for it"
+        )
+    )
 
 
 def _analysis() -> str:
@@ -142,12 +155,17 @@ def _screening(run: Run, numbers: Numbers) -> str:
         for c in range(len(draft.conditions)):
             if c != draft.reference_index and numbers.get("effect_n", o, c) > 0:
                 rows.append(f"| {o + 1} | {c + 1} | {numbers.get('effect', o, c):+.2f} |")
-    return "\n".join([
-        "Exploratory screening basis, not a confirmatory prediction: differences in means that a language model "
-        "predicted, in scale points, without an interval, since its error on studies it has not seen is not measured "
-        "here. Screening, not a replacement for people.",
-        "", "| outcome | condition | predicted difference from the reference |", "|---|---|---|", *rows,
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "Exploratory screening basis, not a confirmatory prediction: differences in means that a language model "
+            "predicted, in scale points, without an interval, since its error on studies it has not seen is not "
+            "measured here. Screening, not a replacement for people.",
+            "",
+            "| outcome | condition | predicted difference from the reference |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _provenance(run: Run) -> str:

@@ -24,60 +24,143 @@ def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTab
     draft = run.spec.draft
     where = {
         "outcome": Column("position of the outcome", "", _codes([each.name for each in draft.outcomes])),
-        "condition": Column("position of the condition", "", _codes([each.name for each in draft.conditions])),
+        "condition": Column(
+            "position of the condition", "", _codes([each.name for each in draft.conditions])
+        ),
         "reference": Column("position of the reference condition", "", "see condition"),
         "value": Column("an answer on the outcome's scale", "scale", "see values"),
         "person": Column("number of the persona", "", "see panel"),
-    }  # fmt: skip
+    }
     named = {"condition_name": Column("its name"), "outcome_name": Column("its name")}
     n = Column("how many people", "people")
     mass = Column("probability that the model put on any valid answer before normalising", "share", "0 to 1")
     source = Column("participant behind the persona: corpus/study/participant, or described")
     return [
-        DataTable("numbers", "every number of report.html", numbers.table(), {
-            "key": Column("quantity/outcome/condition/value"),
-            "quantity": Column("what it is", "", "; ".join(f"{k} = {m} ({u})" for k, (m, u) in QUANTITIES.items())),
-            **where, "number": Column("the number; empty where the data give none", "see quantity"),
-        }),
-        DataTable("predicted_wide", "a row a persona x condition x outcome", _wide(run), {
-            **where, **named, "source": source, "mean": Column("mean of the predicted distribution", "scale"),
-            "profile": Column("number of the persona's profile; equal profiles get equal answers and count once"),
-            "valid_mass": mass, "n_tokens": Column("length of the prompt", "tokens"),
-            "n_samples": Column("draws behind an open answer; 0 where probabilities are exact", "draws"),
-            "p_*": Column("predicted probability of this answer; empty on other outcomes' scales", "share", "0 to 1"),
-        }),
-        DataTable("predicted_long", "a row a persona x condition x outcome x answer", _long(run), {
-            **where, "probability": Column("predicted probability of the answer", "share", "0 to 1"),
-        }),
-        DataTable("conditions", "the conditions", _conditions(run), {
-            **where, **named, "text": Column("what people of the condition read"),
-            "reference": Column("whether it is the reference of effects", "", "1 = yes, 0 = no"),
-        }),
-        DataTable("outcomes", "the outcomes", _outcomes(run), {
-            **where, **named, "question": Column("what everyone is asked; empty: asked in the condition's text"),
-            "instruction": Column("the response instruction"),
-            "open": Column("whether the scale has no range, its values being those that occurred", "", "1 = yes"),
-            "ordered": Column("whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"),
-        }),
-        DataTable("values", "the answers of every outcome's scale", _values(run), {
-            **where, "outcome_name": Column("its name"), "label": Column("its label on the scale, where it has one"),
-            "column": Column("its column in predicted_wide; empty where it was never drawn"),
-        }),
-        DataTable("panel", "the personas", _panel(run), {
-            **where, "source": source, **{name: Column("demographic field") for name in DEMOGRAPHICS},
-        }),
-        DataTable("people_counts", "people's answers to the same texts, word for word", _counts(run, seen), {
-            **where, **named, "study_id": Column("the study they answered"), "n": n,
-            "seen_in_training": Column("whether the cell is left out of means over cells", "", "1 = yes, 0 = no"),
-            "pooled_share": Column("share among people of the other conditions that asked the same", "share", "0 to 1"),
-        }),
-        DataTable("people_differences", "people behind every effect of people", _differences(run), {
-            **where, "n": n,
-            "value": Column("a person's answer in the condition, the mean of several; empty: not in it", "scale"),
-            "value_reference": Column("the same person's in the reference; both are filled within people", "scale"),
-        }),
+        DataTable(
+            "numbers",
+            "every number of report.html",
+            numbers.table(),
+            {
+                "key": Column("quantity/outcome/condition/value"),
+                "quantity": Column(
+                    "what it is", "", "; ".join(f"{k} = {m} ({u})" for k, (m, u) in QUANTITIES.items())
+                ),
+                **where,
+                "number": Column("the number; empty where the data give none", "see quantity"),
+            },
+        ),
+        DataTable(
+            "predicted_wide",
+            "a row a persona x condition x outcome",
+            _wide(run),
+            {
+                **where,
+                **named,
+                "source": source,
+                "mean": Column("mean of the predicted distribution", "scale"),
+                "profile": Column(
+                    "number of the persona's profile; equal profiles get equal answers and count once"
+                ),
+                "valid_mass": mass,
+                "n_tokens": Column("length of the prompt", "tokens"),
+                "n_samples": Column("draws behind an open answer; 0 where probabilities are exact", "draws"),
+                "p_*": Column(
+                    "predicted probability of this answer; empty on other outcomes' scales", "share", "0 to 1"
+                ),
+            },
+        ),
+        DataTable(
+            "predicted_long",
+            "a row a persona x condition x outcome x answer",
+            _long(run),
+            {
+                **where,
+                "probability": Column("predicted probability of the answer", "share", "0 to 1"),
+            },
+        ),
+        DataTable(
+            "conditions",
+            "the conditions",
+            _conditions(run),
+            {
+                **where,
+                **named,
+                "text": Column("what people of the condition read"),
+                "reference": Column("whether it is the reference of effects", "", "1 = yes, 0 = no"),
+            },
+        ),
+        DataTable(
+            "outcomes",
+            "the outcomes",
+            _outcomes(run),
+            {
+                **where,
+                **named,
+                "question": Column("what everyone is asked; empty: asked in the condition's text"),
+                "instruction": Column("the response instruction"),
+                "open": Column(
+                    "whether the scale has no range, its values being those that occurred", "", "1 = yes"
+                ),
+                "ordered": Column(
+                    "whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"
+                ),
+            },
+        ),
+        DataTable(
+            "values",
+            "the answers of every outcome's scale",
+            _values(run),
+            {
+                **where,
+                "outcome_name": Column("its name"),
+                "label": Column("its label on the scale, where it has one"),
+                "column": Column("its column in predicted_wide; empty where it was never drawn"),
+            },
+        ),
+        DataTable(
+            "panel",
+            "the personas",
+            _panel(run),
+            {
+                **where,
+                "source": source,
+                **{name: Column("demographic field") for name in DEMOGRAPHICS},
+            },
+        ),
+        DataTable(
+            "people_counts",
+            "people's answers to the same texts, word for word",
+            _counts(run, seen),
+            {
+                **where,
+                **named,
+                "study_id": Column("the study they answered"),
+                "n": n,
+                "seen_in_training": Column(
+                    "whether the cell is left out of means over cells", "", "1 = yes, 0 = no"
+                ),
+                "pooled_share": Column(
+                    "share among people of the other conditions that asked the same", "share", "0 to 1"
+                ),
+            },
+        ),
+        DataTable(
+            "people_differences",
+            "people behind every effect of people",
+            _differences(run),
+            {
+                **where,
+                "n": n,
+                "value": Column(
+                    "a person's answer in the condition, the mean of several; empty: not in it", "scale"
+                ),
+                "value_reference": Column(
+                    "the same person's in the reference; both are filled within people", "scale"
+                ),
+            },
+        ),
         *_calibration(run),
-    ]  # fmt: skip
+    ]
 
 
 def _calibration(run: Run) -> list[DataTable]:
@@ -114,18 +197,28 @@ def _long(run: Run) -> pd.DataFrame:
 def _conditions(run: Run) -> pd.DataFrame:
     draft = run.spec.draft
     return pd.DataFrame(
-        {"condition": c, "condition_name": each.name, "text": each.text, "reference": int(c == draft.reference_index)}
+        {
+            "condition": c,
+            "condition_name": each.name,
+            "text": each.text,
+            "reference": int(c == draft.reference_index),
+        }
         for c, each in enumerate(draft.conditions)
-    )  # fmt: skip
+    )
 
 
 def _outcomes(run: Run) -> pd.DataFrame:
     return pd.DataFrame(
-        {"outcome": o, "outcome_name": each.name, "question": each.question,
-         "instruction": render_instruction(each.scale.scale()), "open": int(each.scale.scale().is_drawn),
-         "ordered": int(is_ordered(each.scale.scale()))}
+        {
+            "outcome": o,
+            "outcome_name": each.name,
+            "question": each.question,
+            "instruction": render_instruction(each.scale.scale()),
+            "open": int(each.scale.scale().is_drawn),
+            "ordered": int(is_ordered(each.scale.scale())),
+        }
         for o, each in enumerate(run.spec.draft.outcomes)
-    )  # fmt: skip
+    )
 
 
 def _values(run: Run) -> pd.DataFrame:
@@ -135,8 +228,15 @@ def _values(run: Run) -> pd.DataFrame:
         for value in run.scales[o].values:
             column = f"p_{value:.15g}" if float(value) in drawn else None
             label = outcome.scale.labels.get(value, "")
-            rows.append({"outcome": o, "outcome_name": outcome.name, "value": float(value), "label": label,
-                         "column": column})  # fmt: skip
+            rows.append(
+                {
+                    "outcome": o,
+                    "outcome_name": outcome.name,
+                    "value": float(value),
+                    "label": label,
+                    "column": column,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -168,11 +268,17 @@ def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
 def _differences(run: Run) -> pd.DataFrame:
     """People's answers behind each effect, counted: pairs within people, else each side alone."""
     rows = [
-        {"outcome": o, "condition": c, "reference": run.spec.draft.reference_index, "value": ours,
-         "value_reference": theirs, "n": n}
+        {
+            "outcome": o,
+            "condition": c,
+            "reference": run.spec.draft.reference_index,
+            "value": ours,
+            "value_reference": theirs,
+            "n": n,
+        }
         for (c, o), pairs in _answers_behind_effects(run)
         for (ours, theirs), n in sorted(Counter(pairs).items(), key=str)
-    ]  # fmt: skip
+    ]
     columns = ["outcome", "condition", "reference", "value", "value_reference", "n"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "value_reference": float})
 

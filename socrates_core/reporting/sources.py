@@ -84,10 +84,20 @@ def render_sources(named: Mapping[str, str], sources: Sequence[Source]) -> str:
     ]
     lines += ["Studies and their licences", ""]
     for each in sources:
-        lines += [f"{each.study_id}: {each.title}", f"  source: {each.reference} {each.url}".rstrip(),
-                  f"  licence: {each.licence}", f"  gave: {each.gave}", ""]  # fmt: skip
-    return "\n".join([
-        *lines,
-        "Predicted answers come from the model named above, under whatever its licence says of its output.",
-        "People's answers and profiles stay under their study's licence: this folder grants no other.",
-    ]) + "\n"  # fmt: skip
+        lines += [
+            f"{each.study_id}: {each.title}",
+            f"  source: {each.reference} {each.url}".rstrip(),
+            f"  licence: {each.licence}",
+            f"  gave: {each.gave}",
+            "",
+        ]
+    return (
+        "\n".join(
+            [
+                *lines,
+                "Predicted answers come from the model named above, under whatever its licence says of its output.",
+                "People's answers and profiles stay under their study's licence: this folder grants no other.",
+            ]
+        )
+        + "\n"
+    )

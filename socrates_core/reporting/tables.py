@@ -51,8 +51,13 @@ def codebook(tables: list[DataTable]) -> pd.DataFrame:
     """A row a column of every table: file, column, type, meaning, unit, values."""
     return pd.DataFrame(
         [
-            {"file": each.name, "column": name, "type": str(each.table[name].dtype), **each.column(name)._asdict()}
+            {
+                "file": each.name,
+                "column": name,
+                "type": str(each.table[name].dtype),
+                **each.column(name)._asdict(),
+            }
             for each in tables
             for name in each.table.columns
         ]
-    )  # fmt: skip
+    )

@@ -64,10 +64,17 @@ def list_models() -> list[ModelCard]:
         ),
         *(_hub_model(*each) for each in HUB_MODELS),
         ModelCard(
-            "api:gpt-4o", "GPT-4o at the OpenAI API", "api", "", 0, True, None, "Unknown: OpenAI does not say.",
+            "api:gpt-4o",
+            "GPT-4o at the OpenAI API",
+            "api",
+            "",
+            0,
+            True,
+            None,
+            "Unknown: OpenAI does not say.",
             "Any OpenAI-compatible server: api:MODEL with --server URL; it needs consent for each run.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def folder_card(name: str) -> ModelCard:

@@ -36,9 +36,14 @@ def measure_drift(name: str, questions: Sequence[Question], precision: Precision
     ]
     shifts = [abs(a.valid_mass - b.valid_mass) for a, b in zip(exact, moved, strict=True)]
     return Drift(
-        name, precision, len(questions), float(np.mean(distances)), float(np.max(distances)),
-        float(np.mean(shifts)), float(np.max(shifts)),
-    )  # fmt: skip
+        name,
+        precision,
+        len(questions),
+        float(np.mean(distances)),
+        float(np.max(distances)),
+        float(np.mean(shifts)),
+        float(np.max(shifts)),
+    )
 
 
 def _answers(name: str, questions: Sequence[Question], precision: Precision) -> list[Answer]:

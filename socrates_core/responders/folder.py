@@ -24,9 +24,15 @@ LIMITS = ("n_positions", "max_position_embeddings", "max_seq_len", "model_max_le
 MOST_POSITIONS = 1 << 31
 HUB_TEXT_FILES = ["*.json", "*.jinja"]
 CONTENT = (
-    "*.safetensors", "config.json", "adapter_config.json", "generation_config.json", "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
-)  # fmt: skip
+    "*.safetensors",
+    "config.json",
+    "adapter_config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
 
 
 @dataclass(frozen=True)
@@ -207,10 +213,15 @@ def context_length(config: dict[str, Any]) -> int | None:
 def revision(folder: ModelFolder) -> str:
     """A digest of everything that can change an answer: weights, configuration, tokenizer, template, adapter."""
     paths = [folder.base, *([folder.adapter] if folder.adapter else [])]
-    return digest([
-        (file.name, _cached_digest(file))
-        for path in paths for pattern in CONTENT for file in sorted(path.glob(pattern)) if file.is_file()
-    ])[:16]  # fmt: skip
+    return digest(
+        [
+            (file.name, _cached_digest(file))
+            for path in paths
+            for pattern in CONTENT
+            for file in sorted(path.glob(pattern))
+            if file.is_file()
+        ]
+    )[:16]
 
 
 def _cached_digest(file: Path) -> str:

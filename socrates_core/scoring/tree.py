@@ -145,10 +145,12 @@ def build_tree(options: Sequence[str], tokens: Sequence[Sequence[int]]) -> Answe
             raise UserError(f"The options {same} are the same to this model. Change one of them.")
         option_at[node] = place
     return AnswerTree(
-        np.array(parent), np.array(token), np.array(depth),
+        np.array(parent),
+        np.array(token),
+        np.array(depth),
         np.array(sorted(option_at, key=option_at.__getitem__)),
         np.array([option[-1] in "0123456789" for option in options]),
-    )  # fmt: skip
+    )
 
 
 def read_distribution(tree: AnswerTree, readings: NodeReadings, vocabulary: Vocabulary) -> Distribution:

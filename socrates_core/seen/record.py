@@ -21,10 +21,14 @@ UNTUNED_NOTE = "Finetuned on no study; whether one was in the text it was pretra
 SOCRATES = frozenset(
     f"socratesft/socrates-{base}-{kind}" for base in ("llama3-8b", "qwen2.5-14b") for kind in ("sft", "dpo")
 )
-UNTUNED = frozenset({  # as their makers released them: the Socrates models' bases and others
-    "meta-llama/Meta-Llama-3-8B-Instruct", "Qwen/Qwen2.5-14B-Instruct", "Qwen/Qwen3-8B-Base",
-    "HuggingFaceTB/SmolLM2-135M-Instruct",
-})  # fmt: skip
+UNTUNED = frozenset(
+    {  # as their makers released them: the Socrates models' bases and others
+        "meta-llama/Meta-Llama-3-8B-Instruct",
+        "Qwen/Qwen2.5-14B-Instruct",
+        "Qwen/Qwen3-8B-Base",
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+    }
+)
 _PARTS = {"conditions": "conditions", "outcomes": "tasks", "participants": "participants"}  # by kind of split
 
 
@@ -80,9 +84,12 @@ class Seen(_Record):
         """What a model saw that was trained on top of `base`."""
         before = tuple(each for each in base.trainings if each not in self.trainings)
         return Seen(
-            note=self.note, trainings=(*before, *self.trainings), official=self.official or base.official,
-            known=self.known and base.known, studies=tuple(sorted({*base.studies, *self.studies})),
-        )  # fmt: skip
+            note=self.note,
+            trainings=(*before, *self.trainings),
+            official=self.official or base.official,
+            known=self.known and base.known,
+            studies=tuple(sorted({*base.studies, *self.studies})),
+        )
 
 
 def seen_from_dict(stored: object, where: str) -> Seen:
@@ -139,6 +146,10 @@ def training_of(corpus: Corpus, split: Split, rows: pd.DataFrame) -> Training:
         ids = () if split.kind == "studies" else tuple(sorted(map(int, own[column].unique())))
         studies[str(study)] = StudyPart(**({_PARTS[split.kind]: ids} if ids else {}))
     return Training(
-        corpus=corpus.name, corpus_digest=corpus_digest(corpus), split=split.name, split_digest=split.digest(),
-        kind=split.kind, studies=studies,
-    )  # fmt: skip
+        corpus=corpus.name,
+        corpus_digest=corpus_digest(corpus),
+        split=split.name,
+        split_digest=split.digest(),
+        kind=split.kind,
+        studies=studies,
+    )

@@ -101,10 +101,11 @@ def _rate(training: Training, corpus: Corpus, study: str, own: pd.DataFrame) -> 
             whole = False
     code = np.where(inside, SEEN if whole else PARTLY, out)
     return code, {
-        SEEN: f"It was trained on ({source}).", UNKNOWN: renewed,
+        SEEN: f"It was trained on ({source}).",
+        UNKNOWN: renewed,
         PARTLY: f"A part of it was trained on ({source}); other {training.kind} were held out.",
         UNSEEN: f"It was held out ({source}), while other {training.kind} of the study were trained on.",
-    }  # fmt: skip
+    }
 
 
 def _rate_named(seen: Seen, corpus: Corpus, study: str, n: int) -> _Rated:

@@ -117,8 +117,9 @@ def _wanted(seen: Seen) -> tuple[tuple[Wanted, ...], int]:
     official = {name: told["seen"] & there[name] for name, told in sides.items() if told and seen.official}
     asked: list[tuple[str, str, tuple[Ids, Ids]]] = [
         (each.corpus, study, (part.conditions, part.tasks))
-        for each in seen.trainings for study, part in each.studies.items()
-    ]  # fmt: skip
+        for each in seen.trainings
+        for study, part in each.studies.items()
+    ]
     asked += [(name, study, (None, None)) for name in there for study in seen.studies]
     missing = sum(
         study not in there.get(each.corpus, ()) for each in seen.trainings for study in each.studies
@@ -133,8 +134,9 @@ def _wanted(seen: Seen) -> tuple[tuple[Wanted, ...], int]:
             parts[name][study] = part if same else (None, None)
     wanted = tuple(
         (name, corpus_digest(here[name]), tuple((study, *part) for study, part in sorted(own.items())))
-        for name, own in parts.items() if own
-    )  # fmt: skip
+        for name, own in parts.items()
+        if own
+    )
     return wanted, missing
 
 
@@ -157,8 +159,9 @@ def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
             "SELECT study_id, condition_num, task_num, unnest([condition_text, question]) AS text "
             "FROM read_parquet($stimuli) WHERE list_contains($chosen, study_id)) WHERE trim(text) <> '' "
             "GROUP BY study_id, text QUALIFY row_number() OVER (PARTITION BY study_id ORDER BY md5(text)) <= $most",
-            chosen=list(parts), most=MOST_TEXTS,
-        )  # fmt: skip
+            chosen=list(parts),
+            most=MOST_TEXTS,
+        )
         for row in rows.to_dict("records"):
             conditions, tasks = parts[row["study_id"]]
             if _among(row["conditions"], conditions) and _among(row["tasks"], tasks):

@@ -65,9 +65,18 @@ def _row(
     told = moments(shares, cell.values)
     own = kind == "people"
     return {
-        "outcome_num": cell.outcome, "condition_num": cell.condition, "outcome": cell.outcome_name,
-        "condition": cell.condition_name, "predictor": predictor, "kind": kind, "n": n, "mean": told.mean,
-        "sd": told.sd, "valid_mass": valid_mass, "w_observed": None if own else cell.distance(shares, "observed"),
-        "w_stated": None if own else cell.distance(shares, "stated"), "values": cell.values.tolist(),
+        "outcome_num": cell.outcome,
+        "condition_num": cell.condition,
+        "outcome": cell.outcome_name,
+        "condition": cell.condition_name,
+        "predictor": predictor,
+        "kind": kind,
+        "n": n,
+        "mean": told.mean,
+        "sd": told.sd,
+        "valid_mass": valid_mass,
+        "w_observed": None if own else cell.distance(shares, "observed"),
+        "w_stated": None if own else cell.distance(shares, "stated"),
+        "values": cell.values.tolist(),
         "probabilities": shares.tolist(),
-    }  # fmt: skip
+    }

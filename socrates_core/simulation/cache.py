@@ -76,10 +76,17 @@ class AnswerCache:
     def write(self, answers: Mapping[str, Answer], fingerprint: str) -> None:
         """Stores a batch of answers durably, all or none; the first of two writers of a key wins."""
         rows = [
-            (key, fingerprint, _bytes(a.probabilities), a.valid_mass, a.n_tokens,
-             None if a.values is None else _bytes(a.values), a.n_samples)
+            (
+                key,
+                fingerprint,
+                _bytes(a.probabilities),
+                a.valid_mass,
+                a.n_tokens,
+                None if a.values is None else _bytes(a.values),
+                a.n_samples,
+            )
             for key, a in answers.items()
-        ]  # fmt: skip
+        ]
         self._connection.execute("begin immediate")
         with self._connection:
             self._connection.executemany(

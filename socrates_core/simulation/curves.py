@@ -53,10 +53,13 @@ class EffectCurve:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "outcome": self.outcome, "condition": self.condition, "reference": self.reference,
-            "people": vars(self.people) if self.people else None, **vars(self.curve),
+            "outcome": self.outcome,
+            "condition": self.condition,
+            "reference": self.reference,
+            "people": vars(self.people) if self.people else None,
+            **vars(self.curve),
             "specifications": self.rows.to_dict("records"),
-        }  # fmt: skip
+        }
 
 
 def list_experiments() -> list[dict[str, Any]]:
@@ -68,11 +71,16 @@ def list_experiments() -> list[dict[str, Any]]:
         except UserError as error:
             rows.append({"experiment_id": experiment_id, "title": str(error)})
             continue
-        rows.append({
-            "experiment_id": experiment_id, "title": found.draft.title, "created": found.created,
-            "n_specifications": len(found.run_ids), "n_complete": run_states(found).count("complete"),
-            "chosen": found.specifications[found.chosen].told,
-        })  # fmt: skip
+        rows.append(
+            {
+                "experiment_id": experiment_id,
+                "title": found.draft.title,
+                "created": found.created,
+                "n_specifications": len(found.run_ids),
+                "n_complete": run_states(found).count("complete"),
+                "chosen": found.specifications[found.chosen].told,
+            }
+        )
     return rows
 
 
@@ -116,9 +124,10 @@ def load_curves(experiment: Experiment) -> list[EffectCurve]:
             seen = _in_shares(people.get((c, o)), scale_range(scale) or 1.0)
             own = rows[rows["same_as"].isna()].reset_index(drop=True)
             curve = describe_curve(
-                own["effect"].to_numpy(), chosen=int(own.index[own["chosen"]][0]),
+                own["effect"].to_numpy(),
+                chosen=int(own.index[own["chosen"]][0]),
                 people=seen.share if seen else float("nan"),
-            )  # fmt: skip
+            )
             reference = draft.conditions[draft.reference_index].name
             found.append(EffectCurve(outcome.name, condition.name, reference, rows, seen, curve))
     return found
@@ -142,12 +151,20 @@ def _rows(
     for at, specification in enumerate(experiment.specifications):
         (state, run), effect = runs[at], effects[at]
         answered = {"precision": run.manifest["card"]["precision"]} if run else {}
-        rows.append({
-            "specification": at + 1, "chosen": at == experiment.chosen, **specification.levels, **answered,
-            "effect": effect.share if effect else np.nan,
-            "valid_mass": run.manifest["valid_mass"] if run else np.nan, "n": effect.n if effect else np.nan,
-            "state": state, "same_as": same[at], "run_id": experiment.run_ids[at],
-        })  # fmt: skip
+        rows.append(
+            {
+                "specification": at + 1,
+                "chosen": at == experiment.chosen,
+                **specification.levels,
+                **answered,
+                "effect": effect.share if effect else np.nan,
+                "valid_mass": run.manifest["valid_mass"] if run else np.nan,
+                "n": effect.n if effect else np.nan,
+                "state": state,
+                "same_as": same[at],
+                "run_id": experiment.run_ids[at],
+            }
+        )
     return pd.DataFrame(rows).sort_values("effect", kind="stable", ignore_index=True)
 
 

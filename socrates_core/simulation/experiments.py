@@ -73,11 +73,15 @@ class Experiment:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "experiment_id": self.experiment_id, "created": self.created, "draft": self.draft.as_dict(),
-            "draft_id": self.draft_id, "paraphrases": [each.model_dump() for each in self.paraphrases],
-            "specifications": [each.as_dict() for each in self.specifications], "chosen": self.chosen,
+            "experiment_id": self.experiment_id,
+            "created": self.created,
+            "draft": self.draft.as_dict(),
+            "draft_id": self.draft_id,
+            "paraphrases": [each.model_dump() for each in self.paraphrases],
+            "specifications": [each.as_dict() for each in self.specifications],
+            "chosen": self.chosen,
             "run_ids": list(self.run_ids),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -234,14 +238,18 @@ def load_experiment(experiment_id: str) -> Experiment:
     stored = read_json(path)
     try:
         found = Experiment(
-            experiment_id, stored["created"], draft_from_dict(stored["draft"], repr(str(path))), stored["draft_id"],
+            experiment_id,
+            stored["created"],
+            draft_from_dict(stored["draft"], repr(str(path))),
+            stored["draft_id"],
             tuple(Paraphrase.model_validate(each) for each in stored["paraphrases"]),
             tuple(
                 Specification(ModelRequest(**each["model"]), each["order"], each["wording"])
                 for each in stored["specifications"]
             ),
-            int(stored["chosen"]), tuple(stored["run_ids"]),
-        )  # fmt: skip
+            int(stored["chosen"]),
+            tuple(stored["run_ids"]),
+        )
         if not len(found.specifications) == len(found.run_ids) > found.chosen >= 0:
             raise ValueError("specifications and runs do not belong together")
     except EDITED as error:

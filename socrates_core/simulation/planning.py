@@ -102,11 +102,12 @@ class Plan:
         plain = ("n", "target", "needed_smallest", "needed", "power", "power_smallest", "detectable")
         errors = {"": self.errors, "_smallest": self.errors_smallest}
         return {
-            "belief": dict(vars(self.belief)), **{name: getattr(self, name) for name in plain},
+            "belief": dict(vars(self.belief)),
+            **{name: getattr(self, name) for name in plain},
             **{f"type_s{which}": float(each.sign[0]) for which, each in errors.items()},
             **{f"type_m{which}": float(each.size[0]) for which, each in errors.items()},
             "curve": self.curve.to_dict("records"),
-        }  # fmt: skip
+        }
 
     def sentences(self) -> dict[str, str]:
         """What the numbers say, by what they are about; the belief is left out where it is doubted."""
@@ -161,10 +162,13 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
     needed_smallest = sample_size(mean=smallest, spread=spread, target=target)
     top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
     people = np.unique(np.geomspace(5, top, POINTS).round())
-    curve = pd.DataFrame({
-        "n": people.astype(int), "assurance": assurance(people, mean=mean, sd=sd, spread=spread),
-        "power_of_smallest": assurance(people, mean=smallest, spread=spread),
-    })  # fmt: skip
+    curve = pd.DataFrame(
+        {
+            "n": people.astype(int),
+            "assurance": assurance(people, mean=mean, sd=sd, spread=spread),
+            "power_of_smallest": assurance(people, mean=smallest, spread=spread),
+        }
+    )
     here = np.array([float(n)])
     return Plan(
         belief=belief,

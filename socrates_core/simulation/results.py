@@ -109,16 +109,23 @@ class RunCell:
         people = self.people
         human = moments(people.counts, self.values) if people and self.is_ordered else None
         return {
-            "condition_name": self.condition_name, "outcome_name": self.outcome_name, "n": self.n,
-            "ordered": self.is_ordered, "mean": self.mean, "sd": self.sd, "valid_mass": self.valid_mass,
-            "n_samples": self.n_samples, "values": list(self.scale.values),
+            "condition_name": self.condition_name,
+            "outcome_name": self.outcome_name,
+            "n": self.n,
+            "ordered": self.is_ordered,
+            "mean": self.mean,
+            "sd": self.sd,
+            "valid_mass": self.valid_mass,
+            "n_samples": self.n_samples,
+            "values": list(self.scale.values),
             "probabilities": self.probabilities.tolist(),
             "human_n": people.n if people else None,
             "human_n_off_scale": people.n_off_scale if people else None,
             "human_counts": people.counts.tolist() if people else None,
-            "human_mean": human.mean if human else None, "human_sd": human.sd if human else None,
+            "human_mean": human.mean if human else None,
+            "human_sd": human.sd if human else None,
             **self.scores(),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -138,17 +145,24 @@ class RunEffect:
     def as_dict(self) -> dict[str, Any]:
         human, earned = self.people, self.calibrated
         return {
-            "outcome": self.outcome, "condition": self.condition, "reference": self.reference,
-            "predicted": self.predicted.difference, "predicted_share": self.predicted.share,
-            "predicted_n": self.predicted.n, "people": human.difference if human else None,
-            "low": human.low if human else None, "high": human.high if human else None,
-            "n": human.n if human else None, "n_reference": human.n_reference if human else None,
+            "outcome": self.outcome,
+            "condition": self.condition,
+            "reference": self.reference,
+            "predicted": self.predicted.difference,
+            "predicted_share": self.predicted.share,
+            "predicted_n": self.predicted.n,
+            "people": human.difference if human else None,
+            "low": human.low if human else None,
+            "high": human.high if human else None,
+            "n": human.n if human else None,
+            "n_reference": human.n_reference if human else None,
             "calibrated": earned.difference if earned else None,
             **{
                 f"calibrated_{end}_{100 * level:.0f}": getattr(earned, end)[place] if earned else None
-                for place, level in enumerate(LEVELS) for end in ("low", "high")
+                for place, level in enumerate(LEVELS)
+                for end in ("low", "high")
             },
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -177,12 +191,22 @@ class Run:
         card = self.manifest["card"]
         precision = card["precision"] if card["precision"] in get_args(Precision) else "auto"
         return [
-            "python", "-m", "socrates_core", "simulate", "draft.yaml", "--model", self.spec.model.name,
-            "--precision", precision, "--decoding", card["decoding"],
+            "python",
+            "-m",
+            "socrates_core",
+            "simulate",
+            "draft.yaml",
+            "--model",
+            self.spec.model.name,
+            "--precision",
+            precision,
+            "--decoding",
+            card["decoding"],
             *(["--deterministic"] if card.get("deterministic") else []),
             *(["--order", "reversed"] if self._is_reversed else []),
-            *(self.spec.model.service.arguments() if self.spec.model.service else []), "--wait",
-        ]  # fmt: skip
+            *(self.spec.model.service.arguments() if self.spec.model.service else []),
+            "--wait",
+        ]
 
     @property
     def _is_reversed(self) -> bool:
@@ -208,15 +232,22 @@ class Run:
         rows = [row if is_ordered(scales[row["outcome"]]) else row | nothing for row in rows]
         return [
             RunCell(
-                row["condition"], row["outcome"], row["condition_name"], row["outcome_name"],
-                scales[row["outcome"]], len(self._profiles(row["condition"], row["outcome"])),
+                row["condition"],
+                row["outcome"],
+                row["condition_name"],
+                row["outcome_name"],
+                scales[row["outcome"]],
+                len(self._profiles(row["condition"], row["outcome"])),
                 _spread(row["probabilities"], row["values"], values[row["outcome"]]),
-                row["mean"], row["sd"], row["valid_mass"],
-                there.get((row["condition"], row["outcome"])), row.get("n_samples", 0),
+                row["mean"],
+                row["sd"],
+                row["valid_mass"],
+                there.get((row["condition"], row["outcome"])),
+                row.get("n_samples", 0),
                 self.spec.draft.outcomes[row["outcome"]].scale.scale().is_drawn,
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     @cached_property
     def scales(self) -> list[Scale]:
@@ -303,14 +334,17 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "run_id": self.spec.run_id, "title": self.title, "manifest": self.manifest,
+            "run_id": self.spec.run_id,
+            "title": self.title,
+            "manifest": self.manifest,
             "outdated": self.outdated,
-            "people_from": self.people_sentence, "n_profiles": len(set(self.profiles)),
+            "people_from": self.people_sentence,
+            "n_profiles": len(set(self.profiles)),
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects],
             "calibration": told if isinstance(told := self.calibration, str) else told.as_dict(),
             "reproduce": self.command,
-        }  # fmt: skip
+        }
 
 
 def _spread(shares: list[float], drawn: list[float], values: Floats) -> Floats:
@@ -367,11 +401,15 @@ def list_runs() -> list[dict[str, Any]]:
             continue
         rows.append(
             {
-                "run_id": run_id, "title": spec.draft.title, "created": spec.created,
-                "model": spec.model.name, "draft_id": spec.draft_id, "state": state,
+                "run_id": run_id,
+                "title": spec.draft.title,
+                "created": spec.created,
+                "model": spec.model.name,
+                "draft_id": spec.draft_id,
+                "state": state,
                 "n_people": len(spec.people),
                 "n_cells": len(spec.people) * len(spec.draft.conditions) * len(spec.draft.outcomes),
                 **{name: manifest.get(name) for name in ("n_answered", "n_cached", "seconds", "valid_mass")},
             }
-        )  # fmt: skip
+        )
     return rows

@@ -96,6 +96,10 @@ def open_warm(model: ModelRequest, _revision: str, *, allowed: bool) -> Responde
     `allowed` says that the permission to ask it was checked.
     """
     return open_responder(
-        model.name, precision=model.precision, decoding=model.decoding, deterministic=model.deterministic,
-        service=model.service, consent=allowed,
-    )  # fmt: skip
+        model.name,
+        precision=model.precision,
+        decoding=model.decoding,
+        deterministic=model.deterministic,
+        service=model.service,
+        consent=allowed,
+    )

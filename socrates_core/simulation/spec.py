@@ -79,10 +79,12 @@ class RunSpec:
     def content(self) -> dict[str, Any]:
         """What two identical runs share."""
         return {
-            "draft": self.draft.as_dict(), "people": [dict(vars(person)) for person in self.people],
-            "model": self.model.as_dict(), "template": self.template,
+            "draft": self.draft.as_dict(),
+            "people": [dict(vars(person)) for person in self.people],
+            "model": self.model.as_dict(),
+            "template": self.template,
             **({"texts": [list(each) for each in self.texts]} if self.texts else {}),
-        }  # fmt: skip
+        }
 
     @property
     def shown(self) -> dict[tuple[int, int], str]:
@@ -247,11 +249,16 @@ def load_spec(run_id: str) -> RunSpec:
     try:
         people = tuple(Person(**person) for person in stored["people"])
         return RunSpec(
-            run_id, stored["created"], draft_from_dict(stored["draft"], repr(str(path))), people,
-            ModelRequest(**stored["model"]), stored["draft_id"], stored["template"],
+            run_id,
+            stored["created"],
+            draft_from_dict(stored["draft"], repr(str(path))),
+            people,
+            ModelRequest(**stored["model"]),
+            stored["draft_id"],
+            stored["template"],
             tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
             read_permission(path.parent),
-        )  # fmt: skip
+        )
     except EDITED as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
 

@@ -56,17 +56,24 @@ def write_run(
     answered = [cell for cell in cells if cell.answer is not None]
     masses = [cell.answer.valid_mass for cell in cells if cell.answer is not None]
     manifest = {
-        "format": 1, "run_id": spec.run_id, "written": now(),
+        "format": 1,
+        "run_id": spec.run_id,
+        "written": now(),
         "state": "complete" if len(answered) == len(cells) else "partial",
-        "card": responder.card.as_dict(), "fingerprint": responder.fingerprint,
-        "content": spec.content_digest(), "n_people": len(spec.people), "n_cells": len(cells),
-        "n_answered": len(answered), "n_cached": sum(cell.cached for cell in answered),
+        "card": responder.card.as_dict(),
+        "fingerprint": responder.fingerprint,
+        "content": spec.content_digest(),
+        "n_people": len(spec.people),
+        "n_cells": len(cells),
+        "n_answered": len(answered),
+        "n_cached": sum(cell.cached for cell in answered),
         "n_tokens": sum(cell.answer.n_tokens for cell in answered if cell.answer and not cell.cached),
         "seconds": round(seconds, 3),
         "valid_mass": float(np.mean(masses)) if masses else None,
-        "python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
         "files": files,
-    }  # fmt: skip
+    }
     if account is not None:
         manifest["api"] = account.as_dict()
     write_json(spec.path / "manifest.json", manifest)
@@ -130,12 +137,17 @@ def _cells(spec: RunSpec, cells: Sequence[AnsweredCell], listed: Sequence[Floats
         spread = moments(shares, values)
         rows.append(
             {
-                "condition": c, "outcome": o, "condition_name": spec.draft.conditions[c].name,
-                "outcome_name": spec.draft.outcomes[o].name, "n": sum(a.valid_mass > 0 for a in answers),
-                "mean": spread.mean, "sd": spread.sd,
+                "condition": c,
+                "outcome": o,
+                "condition_name": spec.draft.conditions[c].name,
+                "outcome_name": spec.draft.outcomes[o].name,
+                "n": sum(a.valid_mass > 0 for a in answers),
+                "mean": spread.mean,
+                "sd": spread.sd,
                 "valid_mass": float(np.mean([answer.valid_mass for answer in answers])),
                 "n_samples": max(answer.n_samples for answer in answers),
-                "values": values.tolist(), "probabilities": shares.tolist(),
+                "values": values.tolist(),
+                "probabilities": shares.tolist(),
             }
-        )  # fmt: skip
+        )
     return pa.Table.from_pylist(rows) if rows else pa.table({"condition": [], "outcome": []})

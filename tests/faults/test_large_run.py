@@ -41,8 +41,12 @@ def test_a_large_run_is_looked_at_in_bounded_memory(
     assert store.read_job(job.id).state == "done"
     done = subprocess.run(
         [sys.executable, "-c", LOOKING, job.id, str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    )
     told = json.loads(done.stdout)
     assert (told["rows"], told["kept"]) == (N_CONDITIONS * N_PEOPLE, N_PEOPLE)
     assert told["cells"] == N_CONDITIONS and told["effects"] == N_CONDITIONS - 1

@@ -150,9 +150,13 @@ def test_a_run_that_may_no_longer_write_goes_on_once_it_may(
         "worker",
     ]
     worker = subprocess.Popen(
-        [*as_nobody, "--idle-seconds", "0"], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, env={**os.environ, "HOME": str(own), "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+        [*as_nobody, "--idle-seconds", "0"],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "HOME": str(own), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
     wait_until(lambda: n_stored(own) > 100 or worker.poll() is not None)
     subprocess.run(["chmod", "-R", "a-w", str(own)], check=True)
     told, _ = worker.communicate(timeout=PATIENCE)

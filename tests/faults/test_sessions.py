@@ -68,9 +68,14 @@ def test_people_side_by_side_see_no_error(
     finish_jobs()
     served = serve(port := free_port())
     paths = [
-        ("", "Studies"), ("study?corpus=starter&study=kakadu", "kakadu"), (f"results?run={run.id}", "Try"),
-        ("jobs", "Jobs"), ("models", "Models"), ("compare", "Compare"), ("power", "Power"),
-    ]  # fmt: skip
+        ("", "Studies"),
+        ("study?corpus=starter&study=kakadu", "kakadu"),
+        (f"results?run={run.id}", "Try"),
+        ("jobs", "Jobs"),
+        ("models", "Models"),
+        ("compare", "Compare"),
+        ("power", "Power"),
+    ]
     took = asyncio.run(people([(f"http://localhost:{port}/{path}", title) for path, title in paths]))
     served.terminate()
     served.wait(PATIENCE)

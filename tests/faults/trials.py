@@ -55,8 +55,13 @@ def command(*arguments: str, code: int = 0, **options: Any) -> str:
     """What the command says on standard output, or the sentence on standard error where it ends with 2."""
     done = subprocess.run(
         [sys.executable, "-m", "socrates_core", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False, **options,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **options,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return str(done.stderr if code else done.stdout)

@@ -18,9 +18,17 @@ def guide(name: str, seeds: Path, seconds: float, seed: int) -> tuple[str, bool]
     """A sentence about so many seconds with one reader, and whether an input was a crash."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, "-m", "tests.fuzz.guided", name, f"-max_total_time={max(1, int(seconds))}",
-            f"-seed={seed + 1}", f"-max_len={LONGEST}", f"-artifact_prefix={folder}/", folder, str(seeds),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "tests.fuzz.guided",
+            name,
+            f"-max_total_time={max(1, int(seconds))}",
+            f"-seed={seed + 1}",
+            f"-max_len={LONGEST}",
+            f"-artifact_prefix={folder}/",
+            folder,
+            str(seeds),
+        ]
         said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     runs = re.search(r"Done (\d+) runs", said.stderr)
     if said.returncode or runs is None:

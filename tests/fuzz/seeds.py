@@ -36,16 +36,27 @@ DATA = Path(__file__).parents[3] / "shared" / "data"  # real files, where they a
 HEAD = 40_000  # bytes of a long real file
 STUDY = "kakadu"
 ANSWERS = (
-    "5", "My answer is 5.", "7 - Strongly agree", "<think>3 or 4</think>\n\\boxed{4}", "Between 2 and 4, so 3.",
-    "I would say 50%.", "**Agree**", "3 out of 7\n\nuser\nNext question", "-2", "1,000 dollars", "Option 2: No.",
-)  # fmt: skip
+    "5",
+    "My answer is 5.",
+    "7 - Strongly agree",
+    "<think>3 or 4</think>\n\\boxed{4}",
+    "Between 2 and 4, so 3.",
+    "I would say 50%.",
+    "**Agree**",
+    "3 out of 7\n\nuser\nNext question",
+    "-2",
+    "1,000 dollars",
+    "Option 2: No.",
+)
 INSTRUCTIONS = (
     "Only return an integer from 1 to 7, where 1 means 'not at all' and 7 means 'very much', nothing else.",
     "Only return 1 for Yes, 2 for No or 3 for 'Don't know', nothing else.",
-    "Only return 1 if it is cold, up to 5 if it is hot, nothing else.", "Only return an integer, nothing else.",
-    "Only return a multiple of 100 between 0 and 1,000, nothing else.", "Only return 1, 2 or 3, nothing else.",
+    "Only return 1 if it is cold, up to 5 if it is hot, nothing else.",
+    "Only return an integer, nothing else.",
+    "Only return a multiple of 100 between 0 and 1,000, nothing else.",
+    "Only return 1, 2 or 3, nothing else.",
     'You read "a" and were asked: "b? Only return a number from -3 (Bad) to 3 (Good) in steps of 0.5, nothing else."',
-)  # fmt: skip
+)
 
 
 def make_home(home: Path, corpora: Path) -> Path:
@@ -186,8 +197,14 @@ def _work() -> None:
 def _models(seeds: Path, home: Path) -> None:
     """A model and an adapter over it that have every file but sense."""
     model, adapter = home / "models" / "base", home / "adapters" / "mine"
-    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 8, "vocab_size": 16,
-              "max_position_embeddings": 512, "eos_token_id": [1, 2]}  # fmt: skip
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 8,
+        "vocab_size": 16,
+        "max_position_embeddings": 512,
+        "eos_token_id": [1, 2],
+    }
     settings = {
         "peft_type": "LORA",
         "base_model_name_or_path": "base",
@@ -195,8 +212,19 @@ def _models(seeds: Path, home: Path) -> None:
         "lora_alpha": 8,
         "target_modules": ["q_proj"],
     }
-    saw = {"note": "x", "trainings": [{"corpus": "starter", "corpus_digest": "", "split": "held", "split_digest": "",
-           "kind": "conditions", "studies": {STUDY: {"conditions": [0, 2]}}}]}  # fmt: skip
+    saw = {
+        "note": "x",
+        "trainings": [
+            {
+                "corpus": "starter",
+                "corpus_digest": "",
+                "split": "held",
+                "split_digest": "",
+                "kind": "conditions",
+                "studies": {STUDY: {"conditions": [0, 2]}},
+            }
+        ],
+    }
     card = {"title": "Mine", "lineage": ["base", "mine"], "saw": saw, "template": "socsci210"}
     tokens = {
         "eos_token": {"content": "<end>"},
@@ -204,10 +232,12 @@ def _models(seeds: Path, home: Path) -> None:
         "model_max_length": 512,
     }
     for path, name, content in (
-        (model, "config.json", config), (model, "tokenizer_config.json", tokens),
+        (model, "config.json", config),
+        (model, "tokenizer_config.json", tokens),
         (model, "card.json", {"title": "Base"}),
-        (adapter, "adapter_config.json", settings), (adapter, "card.json", card),
-    ):  # fmt: skip
+        (adapter, "adapter_config.json", settings),
+        (adapter, "card.json", card),
+    ):
         write_json(path / name, content)
     weights = {"model.embed.weight": np.zeros((16, 8), dtype=np.float32), "b": np.zeros(3, dtype=np.float16)}
     save_file(weights, model / "model.safetensors")

@@ -39,9 +39,11 @@ from socrates_core.simulation.wordings import load_paraphrases
 from tests.test_socsci210 import Quiet
 
 SCALES = (
-    Scale("range", 1, 7, labels=((1, "Strongly disagree"), (7, "Strongly agree"))), Scale("open_integer"),
-    Scale("range", -3, 3, 0.5), Scale("enum_labels", 1, 3, labels=((1, "Yes"), (2, "No"), (3, "Don't know"))),
-)  # fmt: skip
+    Scale("range", 1, 7, labels=((1, "Strongly disagree"), (7, "Strongly agree"))),
+    Scale("open_integer"),
+    Scale("range", -3, 3, 0.5),
+    Scale("enum_labels", 1, 3, labels=((1, "Yes"), (2, "No"), (3, "Don't know"))),
+)
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,18 @@ def _by_people(home: Path) -> dict[str, Callable[[bytes], object]]:
 
     def read_name(data: bytes) -> None:
         name = data.decode("utf-8", "replace")
-        for opened in (open_corpus, load_split, load_run, load_evaluation, load_experiment, read_job, training_path,
-                       drafts.open_draft, find_study, parse_pairs):  # fmt: skip
+        for opened in (
+            open_corpus,
+            load_split,
+            load_run,
+            load_evaluation,
+            load_experiment,
+            read_job,
+            training_path,
+            drafts.open_draft,
+            find_study,
+            parse_pairs,
+        ):
             _refused(opened, name)
         if "/" not in name:  # what has one may be a model on the hub
             find_model(name)

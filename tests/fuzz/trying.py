@@ -71,9 +71,11 @@ class Apart:
         if self._process is None:
             command = [sys.executable, "-m", "tests.fuzz.apart", str(self._home)]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 env=os.environ | {"SOCRATES_HOME": str(self._home), "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
+            )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(f"{target}\n".encode())
         self._process.stdin.flush()

@@ -7,8 +7,19 @@ from socrates_core.corpus.starter_studies.record import Answers, StarterStudy
 from socrates_core.corpus.starter_studies.society import GARCIA, JOBS, TALOR
 
 STUDIES: tuple[StarterStudy, ...] = (
-    FRAMING, KAKADU, APPLE, TALOR, GARCIA, HEALTHCARE, OPPORTUNITY, DISCLOSURE, WEATHER, NATURAL_PARK,
-    SPORTSCARDS, ABORTION, JOBS,
-)  # fmt: skip
+    FRAMING,
+    KAKADU,
+    APPLE,
+    TALOR,
+    GARCIA,
+    HEALTHCARE,
+    OPPORTUNITY,
+    DISCLOSURE,
+    WEATHER,
+    NATURAL_PARK,
+    SPORTSCARDS,
+    ABORTION,
+    JOBS,
+)
 
 __all__ = ["STUDIES", "Answers", "StarterStudy"]

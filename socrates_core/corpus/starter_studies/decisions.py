@@ -185,18 +185,28 @@ def _read_sportscards(frame: pd.DataFrame) -> Answers:
         education=coded(
             frame["education"],
             {
-                "8th grade": BELOW_SCHOOL, "high school": SCHOOL, "2y college": SOME_COLLEGE,
-                "post-high school": SOME_COLLEGE, "4y college": BACHELOR, "graduate school": GRADUATE,
+                "8th grade": BELOW_SCHOOL,
+                "high school": SCHOOL,
+                "2y college": SOME_COLLEGE,
+                "post-high school": SOME_COLLEGE,
+                "4y college": BACHELOR,
+                "graduate school": GRADUATE,
             },
         ),
         income=coded(
             frame["income"],
             {
-                "[0, 10)": "<10K", "[10, 20)": "10-19K", "[20, 30)": "20-29K", "[30, 40)": "30-39K",
-                "[40, 50)": "40-49K", "[50, 75)": "50-74K", "[75, 100)": "75-99K", "[100, Inf)": "100K+",
+                "[0, 10)": "<10K",
+                "[10, 20)": "10-19K",
+                "[20, 30)": "20-29K",
+                "[30, 40)": "30-39K",
+                "[40, 50)": "40-49K",
+                "[50, 75)": "50-74K",
+                "[75, 100)": "75-99K",
+                "[100, Inf)": "100K+",
             },
         ),
-    )  # fmt: skip
+    )
 
 
 SPORTSCARDS = StarterStudy(

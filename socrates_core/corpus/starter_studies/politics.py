@@ -114,7 +114,7 @@ FRAMING = StarterStudy(
         "Income is known only as a place on a scale of 19 points.",
     ),
     read=_read_framing,
-)  # fmt: skip
+)
 
 _MANDATE = "As you may know, by 2014 nearly all Americans will be required to have health insurance."
 
@@ -194,14 +194,16 @@ def _read_abortion(frame: pd.DataFrame) -> Answers:
     responses = given.dropna(subset=["response"]).assign(
         condition_num=given["item"].map({item: number for number, item in enumerate(_REASONS)}), task_num=0
     )
-    people = pd.DataFrame({
-        "participant": asked["id"],
-        "age": asked["age"],
-        "gender": asked["sex"],
-        "ethnicity": asked["race"].mask(asked["hispanic"] == 1, "Hispanic"),
-        "education": asked["educ"].map("{:.0f} years of schooling".format, na_action="ignore"),
-        "party_id": coded(asked["partyid"], _PARTIES),
-    })  # fmt: skip
+    people = pd.DataFrame(
+        {
+            "participant": asked["id"],
+            "age": asked["age"],
+            "gender": asked["sex"],
+            "ethnicity": asked["race"].mask(asked["hispanic"] == 1, "Hispanic"),
+            "education": asked["educ"].map("{:.0f} years of schooling".format, na_action="ignore"),
+            "party_id": coded(asked["partyid"], _PARTIES),
+        }
+    )
     return Answers(people, responses.drop(columns="item"))
 
 

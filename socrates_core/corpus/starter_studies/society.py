@@ -146,7 +146,10 @@ def _read_jobs(frame: pd.DataFrame) -> Answers:
         education=coded(
             frame["educ"],
             {
-                "lt-hs": BELOW_SCHOOL, "highsc": SCHOOL, "somcol": SOME_COLLEGE, "bach": BACHELOR,
+                "lt-hs": BELOW_SCHOOL,
+                "highsc": SCHOOL,
+                "somcol": SOME_COLLEGE,
+                "bach": BACHELOR,
                 "gradwk": GRADUATE,
             },
         ),
@@ -154,15 +157,18 @@ def _read_jobs(frame: pd.DataFrame) -> Answers:
         marital_status=coded(
             frame["marital"],
             {
-                "married": "Married", "nevmarr": "Never married", "divrcd": "Divorced",
-                "separtd": "Separated", "widowed": "Widowed",
+                "married": "Married",
+                "nevmarr": "Never married",
+                "divrcd": "Divorced",
+                "separtd": "Separated",
+                "widowed": "Widowed",
             },
         ),
         income=coded(
             frame["income"],
             {"lt15k": "<15K", "15t24k": "15-24K", "25t39k": "25-39K", "40t49k": "40-49K", "50k+": "50K+"},
         ),
-    )  # fmt: skip
+    )
 
 
 JOBS = StarterStudy(

@@ -43,9 +43,10 @@ def compute(folder: Path) -> Found:
     )
     answered = wide[wide["valid_mass"].notna()]
     found: Found = {
-        "n_people": float(len(read(folder, "panel"))), "n_answers": float(len(answered)),
+        "n_people": float(len(read(folder, "panel"))),
+        "n_answers": float(len(answered)),
         "valid_mass": mean(answered["valid_mass"]),
-    }  # fmt: skip
+    }
     cells, people = by_cell(answered), by_cell(counts)
     outcomes = read(folder, "outcomes")
     ordered = dict(zip(outcomes["outcome"], outcomes["ordered"] == 1, strict=True))
@@ -53,8 +54,10 @@ def compute(folder: Path) -> Found:
         scale = values[values["outcome"] == o]
         found |= cell(f"{o}/{c}", rows, scale, people.get((o, c)), ordered[o])
     seen = counts.loc[counts["seen_in_training"] == 1, ["outcome", "condition"]].drop_duplicates()
-    spans = {o: np.nan if is_open else np.ptp(values.loc[values["outcome"] == o, "value"])
-             for o, is_open in zip(outcomes["outcome"], outcomes["open"], strict=True)}  # fmt: skip
+    spans = {
+        o: np.nan if is_open else np.ptp(values.loc[values["outcome"] == o, "value"])
+        for o, is_open in zip(outcomes["outcome"], outcomes["open"], strict=True)
+    }
     found |= overall(found, {f"{o}/{c}" for o, c in seen.itertuples(index=False)})
     for (o, c), rows in by_cell(pairs).items():
         found |= people_effect(f"{o}/{c}", rows, spans[o])
@@ -110,8 +113,12 @@ def cell(
     places, told = scale["value"].to_numpy(dtype=float), distributions(rows, scale)
     shares = told.mean(axis=0) if len(told) else np.full(len(places), np.nan)
     middle, spread = moments(shares, places) if is_ordered else (np.nan, np.nan)
-    found = {f"n/{place}": n_profiles(rows), f"mean/{place}": middle, f"sd/{place}": spread,
-             f"valid_mass/{place}": mean(rows["valid_mass"])}  # fmt: skip
+    found = {
+        f"n/{place}": n_profiles(rows),
+        f"mean/{place}": middle,
+        f"sd/{place}": spread,
+        f"valid_mass/{place}": mean(rows["valid_mass"]),
+    }
     found |= {f"share/{place}/{value:.15g}": share for value, share in zip(places, shares, strict=True)}
     if people is None:
         return found
@@ -119,8 +126,12 @@ def cell(
     n = on_scale["n"].to_numpy(dtype=float)
     middle, spread = moments(n, places) if is_ordered else (np.nan, np.nan)
     off = people.loc[people["value"].isna(), "n"].sum()
-    found |= {f"people_n/{place}": n.sum(), f"people_n_off_scale/{place}": float(off),
-              f"people_mean/{place}": middle, f"people_sd/{place}": spread}  # fmt: skip
+    found |= {
+        f"people_n/{place}": n.sum(),
+        f"people_n_off_scale/{place}": float(off),
+        f"people_mean/{place}": middle,
+        f"people_sd/{place}": spread,
+    }
     for value, (share, low, high) in zip(places, wilson(n), strict=True):
         end = f"{place}/{value:.15g}"
         found |= {

@@ -69,10 +69,14 @@ def summarise(p: int, cells: list[Cell]) -> tuple[pd.DataFrame, Found]:
     whole: dict[tuple[int, int, int], list[Cell]] = {}
     for cell in cells:
         whole.setdefault(cell[:3], []).append(cell)
-    paper = pd.DataFrame([
-        published(np.concatenate([each.response for each in own]), np.concatenate([each.drawn for each in own]))
-        for own in whole.values()
-    ])  # fmt: skip
+    paper = pd.DataFrame(
+        [
+            published(
+                np.concatenate([each.response for each in own]), np.concatenate([each.drawn for each in own])
+            )
+            for own in whole.values()
+        ]
+    )
     exact = scores.drop(columns=[*PAPER, "human_mean", "predicted_mean", "n_rows", "n_dropped"])
     by_study = paper[PAPER].groupby([key[0] for key in whole]).mean()
     by_study = by_study.join(exact.groupby([cell.study for cell in cells]).mean())
@@ -82,14 +86,21 @@ def summarise(p: int, cells: list[Cell]) -> tuple[pd.DataFrame, Found]:
 
 def halves(p: int, cells: list[Cell], share: float) -> tuple[pd.DataFrame, Found]:
     """People against people: the mean W over all halvings of every cell, times `share`."""
-    table = pd.DataFrame([
-        {"wasserstein_exact_observed":
-            share * half_sample(cell.values, cell.counts, "observed") if cell.is_ordered else np.nan,
-         "wasserstein_exact_stated":
-            share * half_sample(cell.values, cell.counts, "stated") if cell.is_ordered and not cell.is_open else np.nan,
-         "n_rows": round(cell.counts.sum()), "n_dropped": 0}
-        for cell in cells
-    ])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            {
+                "wasserstein_exact_observed": share * half_sample(cell.values, cell.counts, "observed")
+                if cell.is_ordered
+                else np.nan,
+                "wasserstein_exact_stated": share * half_sample(cell.values, cell.counts, "stated")
+                if cell.is_ordered and not cell.is_open
+                else np.nan,
+                "n_rows": round(cell.counts.sum()),
+                "n_dropped": 0,
+            }
+            for cell in cells
+        ]
+    )
     by_study = table.iloc[:, :2].groupby([cell.study for cell in cells]).mean()
     scored = table.rename(columns={"wasserstein_exact_observed": PAPER[0]})
     return by_study, counts(p, cells, by_study, scored)

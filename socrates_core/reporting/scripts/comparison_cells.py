@@ -61,14 +61,23 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
             asked = people[cell["cell"]]
             places = scales[p if is_model else 0, cell["cell"]].to_numpy(dtype=float)
             answers = told.loc[asked["row"]]
-            own.append(Cell(
-                cell["study"], cell["condition_num"], cell["task_num"], cell["item"], bool(cell["open"]),
-                bool(cell["ordered"]), places,
-                spread(listed.get((p, cell["cell"])), len(asked), places),
-                answers["drawn"].to_numpy(dtype=float), answers["valid_mass"].to_numpy(dtype=float),
-                asked["response"].to_numpy(dtype=float), asked["value"].to_numpy(dtype=float),
-                asked["participant"].to_numpy(),
-            ))  # fmt: skip
+            own.append(
+                Cell(
+                    cell["study"],
+                    cell["condition_num"],
+                    cell["task_num"],
+                    cell["item"],
+                    bool(cell["open"]),
+                    bool(cell["ordered"]),
+                    places,
+                    spread(listed.get((p, cell["cell"])), len(asked), places),
+                    answers["drawn"].to_numpy(dtype=float),
+                    answers["valid_mass"].to_numpy(dtype=float),
+                    asked["response"].to_numpy(dtype=float),
+                    asked["value"].to_numpy(dtype=float),
+                    asked["participant"].to_numpy(),
+                )
+            )
         known = not is_model and name in ("uniform", "condition-blind", "pooled", "majority")
         found |= {p: alike(own, list(cells["pool"]), name) if known else own} if own else {}
     return found
@@ -140,9 +149,11 @@ def score(cell: Cell) -> dict[str, float]:
         "wasserstein_exact_observed": distance(values, told, n, "observed"),
         "wasserstein_exact_stated": distance(values, told, n, "stated") if listed else np.nan,
         **proper(values, cell.shares[on_scale], human[on_scale], cell.mass),
-        "human_mean": float(human[used].mean()) if used.any() else np.nan, "predicted_mean": float(told @ values),
-        "n_rows": float(on_scale.sum()), "n_dropped": float((~on_scale).sum()),
-    }  # fmt: skip
+        "human_mean": float(human[used].mean()) if used.any() else np.nan,
+        "predicted_mean": float(told @ values),
+        "n_rows": float(on_scale.sum()),
+        "n_dropped": float((~on_scale).sum()),
+    }
     kept = ("log_score", "brier", "valid_mass", "n_rows", "n_dropped")  # what needs no order
     return {name: x if cell.is_ordered or name in kept else np.nan for name, x in found.items()}
 

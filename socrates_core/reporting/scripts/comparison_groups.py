@@ -34,9 +34,13 @@ def worth(folder: Path, p: int, cells: list[Cell]) -> Found:
         low, high = share - margin, share + margin
     n_dropped = sum((cell.answered & ~rows).sum() for cell, rows in zip(cells, used, strict=True))
     told = {
-        "most": most, "n_studies": len(sums), "n_cells": len(sizes), "n_skipped": len(cells) - len(sizes),
-        "n_rows": sum(sizes), "n_dropped": n_dropped,
-    }  # fmt: skip
+        "most": most,
+        "n_studies": len(sums),
+        "n_cells": len(sizes),
+        "n_skipped": len(cells) - len(sizes),
+        "n_rows": sum(sizes),
+        "n_dropped": n_dropped,
+    }
     found = {f"worth_{name}/{p}": float(x) for name, x in told.items()}
     return found | ends("worth", str(p), (people(share, most), people(high, most), people(low, most)))
 
@@ -68,10 +72,7 @@ def jackknife(folder: Path, p: int, scored: list[tuple[Cell, np.ndarray]]) -> fl
     found = []
     for turn in range(20):
         gone = dict(list(table[table["turn"] == turn].groupby("study")["participant"]))
-        rest = [
-            (cell, rows & ~np.isin(cell.participant, gone.get(cell.study, [])))
-            for cell, rows in scored
-        ]  # fmt: skip
+        rest = [(cell, rows & ~np.isin(cell.participant, gone.get(cell.study, []))) for cell, rows in scored]
         found.append(ratio(study_errors([(cell, rows) for cell, rows in rest if rows.sum() > 1]).sum(axis=0)))
     left = np.array(found, dtype=float)
     error = np.sqrt((len(left) - 1) / len(left) * ((left - left.mean()) ** 2).sum())
@@ -94,9 +95,10 @@ def parity(folder: Path, p: int, cells: list[Cell]) -> Found:
     everyone, counted = n_people(grouped), n_people(compared)
     scores = group_scores(compared, kept)
     found = {
-        f"parity_n_cells/{p}": float(len(compared)), f"parity_n_skipped/{p}": float(len(grouped) - len(compared)),
+        f"parity_n_cells/{p}": float(len(compared)),
+        f"parity_n_skipped/{p}": float(len(grouped) - len(compared)),
         f"parity_n_unknown/{p}": float(everyone.get(-1, 0)),
-    } | ends("parity", str(p), gap(scores[..., 0]))  # fmt: skip
+    } | ends("parity", str(p), gap(scores[..., 0]))
     for i, g in enumerate(kept):
         found |= ends("group_score", f"{p}/{g}", basic(scores[:, i, 0]))
         told = counted.get(g, 0), *scores[0, i, 1:]
@@ -135,7 +137,7 @@ def group_scores(compared: list[tuple[Cell, np.ndarray]], kept: list[int]) -> np
         cells = [
             cell_scores(cell, own, kept, weights[:, np.searchsorted(who, cell.participant)])
             for cell, own in together
-        ]  # fmt: skip
+        ]
         found.append(np.mean(cells, axis=0))
     return np.mean(found, axis=0) if found else np.full((1 + DRAWS, len(kept), 3), np.nan)
 

@@ -116,10 +116,12 @@ def agreement(folder: Path, p: int, table: pd.DataFrame) -> Found:
 
     everything, moments = np.ones(len(h), dtype=bool), (a, b, a * a, a * b, b * b)
     found = {
-        "sign": of(ratio, everything, same), "sign_clear": of(ratio, clear, same),
-        "r": of(correlation, everything, *moments), "slope": of(slope, everything, *moments),
+        "sign": of(ratio, everything, same),
+        "sign_clear": of(ratio, clear, same),
+        "r": of(correlation, everything, *moments),
+        "slope": of(slope, everything, *moments),
         "rmse": of(lambda totals: np.sqrt(ratio(totals)), everything, (h - m) ** 2),
-    }  # fmt: skip
+    }
     n = {"n_effects": len(h), "n_studies": len(set(s)), "n_clear": clear.sum(), "n_dropped": (~both).sum()}
     told = {f"effects_{name}/{p}": float(x) for name, x in n.items()}
     return told | {

@@ -61,9 +61,12 @@ class Account:
         used = [receipt.used or most for receipt in receipts]
         n_read, n_written = sum(read for read, _ in used), sum(written for _, written in used)
         line = {
-            "n_requests": len(receipts), "n_read": n_read, "n_written": n_written,
-            "usd": self.cost((n_read, n_written)), "served": receipts[-1].served,
-        }  # fmt: skip
+            "n_requests": len(receipts),
+            "n_read": n_read,
+            "n_written": n_written,
+            "usd": self.cost((n_read, n_written)),
+            "served": receipts[-1].served,
+        }
         self._lines.append(line)
         if self._folder:
             append_line(self._folder / "spending.jsonl", line)
@@ -87,11 +90,14 @@ class Account:
             for name in ("n_requests", "n_read", "n_written")
         }
         return {
-            **total, "usd": self.usd, "limit_usd": self.limit_usd, "n_failures": self.n_failures,
+            **total,
+            "usd": self.usd,
+            "limit_usd": self.limit_usd,
+            "n_failures": self.n_failures,
             "n_unlisted_options": self.n_unlisted,
             "price": dict(vars(self._price)) if self._price else None,
             "served": sorted({str(line["served"]) for line in self._lines} - {""})[:MOST_SERVED],
-        }  # fmt: skip
+        }
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

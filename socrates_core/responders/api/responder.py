@@ -66,9 +66,15 @@ class ApiResponder:
         self._at_once, self._n_tries, self._timeout = at_once, n_tries, timeout
         verbalised = f" {VERBALISED_TEMPLATE}" if service.elicitation == "verbalised" else ""
         self.card = ResponderCard(
-            name=PREFIX + self.model, model=self.model, revision="as served", precision="as served",
-            decoding=decoding, template=TEMPLATE + verbalised, server=service.url, elicitation=service.told,
-        )  # fmt: skip
+            name=PREFIX + self.model,
+            model=self.model,
+            revision="as served",
+            precision="as served",
+            decoding=decoding,
+            template=TEMPLATE + verbalised,
+            server=service.url,
+            elicitation=service.told,
+        )
         self.fingerprint = digest(self.card.as_dict())
         self.account = Account(find_price(service, self.model))
 

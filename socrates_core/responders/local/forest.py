@@ -31,9 +31,16 @@ class Forest:
         self._masks: dict[int | None, list[torch.Tensor]] = {}
 
     def attend(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, scaling: float,
-        softcap: float | None = None, sliding_window: int | None = None, **_: Any,
-    ) -> torch.Tensor:  # fmt: skip
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        scaling: float,
+        softcap: float | None = None,
+        sliding_window: int | None = None,
+        **_: Any,
+    ) -> torch.Tensor:
         """What every token [1, L, heads, width] takes from its path; query, key and value are [1, heads, L, width].
 
         Heads of the query share those of key and value in equal groups. Scores are scaled, then capped at
@@ -88,9 +95,15 @@ def _columns(columns: np.ndarray, length: int, device: torch.device) -> slice | 
 
 
 def _attend(
-    _module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: None,
-    *, forest: Forest, **options: Any,
-) -> tuple[torch.Tensor, None]:  # fmt: skip
+    _module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    _mask: None,
+    *,
+    forest: Forest,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
     return forest.attend(query, key, value, **options), None
 
 

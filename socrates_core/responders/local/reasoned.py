@@ -19,9 +19,14 @@ Ask = Callable[[Sequence[Question]], Iterator[Mapping[int, Answer]]]
 
 
 def draw_rationales(
-    network: Network, chat: Chat, asked: Sequence[Question], prompts: Sequence[Tokens], decoding: Decoding,
-    *, n_draws: int = N_RATIONALES,
-) -> list[list[str]]:  # fmt: skip
+    network: Network,
+    chat: Chat,
+    asked: Sequence[Question],
+    prompts: Sequence[Tokens],
+    decoding: Decoding,
+    *,
+    n_draws: int = N_RATIONALES,
+) -> list[list[str]]:
     """What the model says before it answers, `n_draws` seeded texts of at most N_TOKENS tokens for each question.
 
     They depend on the question's prompt alone, but for rounding: in half precision one may turn out otherwise

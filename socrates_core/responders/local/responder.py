@@ -80,10 +80,12 @@ class LocalResponder:
         self.card = ResponderCard(
             name=own.name if own.parent.name in KINDS else name,
             model=by_card if isinstance(by_card, str) and by_card else over,
-            revision=made_of, precision=self._network().precision, decoding=decoding,
+            revision=made_of,
+            precision=self._network().precision,
+            decoding=decoding,
             template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
             deterministic=deterministic,
-        )  # fmt: skip
+        )
         self.fingerprint = digest(self.card.as_dict())
         self._behind: LocalResponder | None = None
         if reasons:

@@ -52,9 +52,12 @@ def sample_texts(
     with torch.inference_mode(), network.plain_attention() as model:
         mask = network.tensor(seen)
         step = model(
-            input_ids=network.tensor(tokens), attention_mask=mask, position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            use_cache=True, logits_to_keep=1,
-        )  # fmt: skip
+            input_ids=network.tensor(tokens),
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            use_cache=True,
+            logits_to_keep=1,
+        )
         cache, logits = step.past_key_values, step.logits[:, -1].repeat_interleave(n_draws, 0)
         cache.batch_repeat_interleave(n_draws)
         mask = mask.repeat_interleave(n_draws, 0)
@@ -69,9 +72,12 @@ def sample_texts(
                 break
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
             logits = model(
-                input_ids=drawn[-1], attention_mask=mask, position_ids=mask.sum(1, keepdim=True) - 1,
-                past_key_values=cache, use_cache=True,
-            ).logits[:, -1]  # fmt: skip
+                input_ids=drawn[-1],
+                attention_mask=mask,
+                position_ids=mask.sum(1, keepdim=True) - 1,
+                past_key_values=cache,
+                use_cache=True,
+            ).logits[:, -1]
     texts = [chat.decode(row) for row in torch.cat(drawn, dim=1).tolist()]
     return [texts[start : start + n_draws] for start in range(0, len(texts), n_draws)]
 
