@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects import drafts
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.start import draft_from_study
 from tests.conftest import ended
 from tests.test_walk import browser, open_page, pytestmark, see  # noqa: F401
 
