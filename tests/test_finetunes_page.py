@@ -252,7 +252,7 @@ def test_a_finished_finetune_is_used_and_evaluated_beside_its_base(starter_home:
     publish_tuned(training_id, 5)  # not the lowest W: the card is what counts
     assert load_finetune(training_id).best_step == 5
     app = open_finetunes(training_id)
-    assert "It took" in fine(app) and "nothing was estimated before" in fine(app)
+    assert "It took" in fine(app) and "there was no estimate" in fine(app)
     assert [link.proto.query_string for link in app.get("page_link")] == ["model=tuned"] * 2
     app.button(key=f"evaluate_{training_id}").click().run()
     fine(app)

@@ -20,8 +20,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest, write_json
 from socrates_core.finetuning.rationales import NOTE
-from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.sides import SIDES, count_sides
+from socrates_core.finetuning.rows import SIDES, choose_rows, count_sides
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
@@ -171,7 +170,7 @@ def test_checkpointing_follows_the_tuning_until_it_is_chosen(starter_home: Path)
         ({"learning_rate": "fast"}, "Learning rate is 'fast'"),
         ({"validation_share": "1.5"}, "Share for validation is '1.5'"),
         ({"name": "Not a name!"}, "Name of the model it makes is 'Not a name!'. Lower-case letters"),
-        ({"name": "starter", "tuning": "full"}, "'starter' is what something else is called here"),
+        ({"name": "starter", "tuning": "full"}, "'starter' is reserved for something else"),
         ({"method": "dpo", "tuning": "full"}, "DPO compares with its own start"),
         ({"base": "./no_such"}, "There is no model folder at './no_such'"),
         ({"method": "reasoning"}, "rationale"),
@@ -273,7 +272,7 @@ def test_a_name_that_rationales_cannot_have_is_a_sentence(starter_home: Path) ->
     app = open_page(PAGE, split=split(), method="reasoning")
     app.text_input(key="rationales_name").set_value("Not a name!")
     next(each for each in app.button if each.label == "Write them").click().run()
-    assert "cannot name rationales" in error(app) and not store.list_jobs()
+    assert "Rationales cannot be called" in error(app) and not store.list_jobs()
 
 
 @pytest.mark.parametrize("kind", ["studies", "conditions", "outcomes", "participants"])

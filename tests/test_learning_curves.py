@@ -11,7 +11,7 @@ from socrates_core.cli.training import train
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import SHARES, parse_shares, render_shares, submit_curve
+from socrates_core.finetuning.learning_curve import SHARES, parse_shares, render_shares, submit_curve
 from socrates_core.finetuning.spec import TrainingSpec, load_training
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
@@ -89,5 +89,5 @@ def test_the_usual_shares_are_written_as_the_command_reads_them() -> None:
 
 @pytest.mark.parametrize("text", ["", "0,10", "10,200", "all", "nan"])
 def test_shares_that_are_no_percentages_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="no percentages of people"):
+    with pytest.raises(UserError, match="not percentages of people"):
         parse_shares(text)

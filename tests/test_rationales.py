@@ -20,6 +20,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json
+from socrates_core.finetuning.rationale_writing import read_rationale, render_request
 from socrates_core.finetuning.rationales import (
     load_rationales,
     rationale_names,
@@ -28,7 +29,6 @@ from socrates_core.finetuning.rationales import (
 )
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec
-from socrates_core.finetuning.wording import read_rationale, render_request
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter, ShutDown
 from socrates_core.models.local.responder import LocalResponder
@@ -203,8 +203,8 @@ def test_answers_leave_this_machine_only_with_consent(home: Path) -> None:
     [
         ("echo", {}, "cannot write texts"),
         ("nobody", {}, "no model 'nobody'"),
-        ("api:fixed", {"rationales": "corpus"}, "cannot name rationales"),
-        ("api:fixed", {"rationales": "../a"}, "cannot name rationales"),
+        ("api:fixed", {"rationales": "corpus"}, "Rationales cannot be called"),
+        ("api:fixed", {"rationales": "../a"}, "Rationales cannot be called"),
         ("api:fixed", {"split": "none"}, "no split"),
     ],
 )

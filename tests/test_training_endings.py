@@ -85,10 +85,10 @@ def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
     publish(made)
     card = read_json(find_model("tuned") / "card.json")["training"]
     took, doubts = what_it_took(card, training_path(made)), card["doubts"]
-    assert re.search(r"It took .* for 4 steps and .* GB; estimated before were .* for at most 4 steps", took)
+    assert re.search(r"It took .* for 4 steps and .* GB; the estimate was .* for at most 4 steps", took)
     assert card["estimate"]["n_steps"] == 4 and card["precision"] == "fp32" and card["processor"]
     assert doubts == [
-        "No rows were kept back, so nothing tells whether it predicts better than its base model."
+        "No rows were kept back, so it is not known whether it predicts better than its base model."
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_base_that_was_asked_already_is_not_asked_again(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["uniform", "starter", "half-sample"])
 def test_a_name_that_stands_beside_models_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name!r} is what something else is called"):
+    with pytest.raises(UserError, match=f"{name!r} is reserved for something else"):
         submit_training(spec_of(name=name))
 
 

@@ -15,7 +15,7 @@ from socrates_core.evaluations.rows import questions_of_rows
 from socrates_core.evaluations.run import answered_table
 from socrates_core.evaluations.scores import summarise
 from socrates_core.finetuning.history import Validation
-from socrates_core.finetuning.rows import Chosen
+from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.models.chat import Chat
 from socrates_core.models.local.engine import Engine
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
@@ -32,12 +32,12 @@ AT_ONCE = 8  # prompts whose rationales are drawn together
 class Examination:
     """The rows that are asked again and again, with their questions."""
 
-    chosen: Chosen
+    chosen: TrainingRows
     rows: pd.DataFrame
     questions: list[Question]
 
 
-def prepare(chosen: Chosen, template: str) -> Examination | None:
+def prepare(chosen: TrainingRows, template: str) -> Examination | None:
     """The validation rows with listed answers and their questions; None without any."""
     rows, questions = [], []
     for study, own in chosen.validation.groupby("study_id", sort=True):

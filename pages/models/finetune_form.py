@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pages.view import state
 from pages.view.text import escape
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import check_names
+from socrates_core.finetuning.learning_curve import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names
 from socrates_core.finetuning.recipes import Recipe, recipes_for
 from socrates_core.finetuning.spec import METHODS, TITLES, Method, TrainingSpec, default_of, spec_from_dict

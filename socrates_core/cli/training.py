@@ -9,7 +9,7 @@ import typer
 from socrates_core.cli.output import AsJson, print_json, print_table, say
 from socrates_core.cli.simulate import follow
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import parse_shares, submit_curve
+from socrates_core.finetuning.learning_curve import parse_shares, submit_curve
 from socrates_core.finetuning.overview import list_finetunes, load_finetune
 from socrates_core.finetuning.spec import load_spec_file
 from socrates_core.finetuning.submission import submit_training
