@@ -12,7 +12,7 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.models.echo import Echo
+from socrates_core.models.stand_ins import Echo
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_results import Run, load_run
 from socrates_core.projects.run_spec import asked_cells, load_spec, submit_simulation

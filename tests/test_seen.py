@@ -73,7 +73,7 @@ def trained(corpus: Corpus, kind: Kind) -> Seen:
 
 
 def test_the_published_models_saw_what_the_authors_list_calls_seen(tmp_path: Path) -> None:
-    assert {each[0] for each in HUB_MODELS} == SOCRATES
+    assert {model.hub_id for model in HUB_MODELS} == SOCRATES
     corpus = official(tmp_path, {"seen": ["aaaaa"], "unseen": ["bbbbb"]})
     for name in SOCRATES:
         told = statuses(seen_of(name), corpus, pd.DataFrame({"study_id": ["aaaaa", "bbbbb", "ccccc"]}))

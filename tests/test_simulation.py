@@ -17,7 +17,7 @@ from socrates_core.corpus.store import find_study
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter
-from socrates_core.models.echo import Echo
+from socrates_core.models.stand_ins import Echo
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_results import list_runs, load_run

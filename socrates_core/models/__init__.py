@@ -57,14 +57,10 @@ def open_responder(
                 f"Nobody can promise that {name!r} answers the same to the last bit. Leave that out."
             )
         return ApiResponder(name, service or Service(), decoding, consent=consent)
-    if name == "echo":
-        from socrates_core.models.echo import Echo
+    if name in ("echo", "uniform"):
+        from socrates_core.models.stand_ins import Echo, Uniform
 
-        return Echo(decoding)
-    if name == "uniform":
-        from socrates_core.models.uniform import Uniform
-
-        return Uniform(decoding)
+        return Echo(decoding) if name == "echo" else Uniform(decoding)
     try:
         from socrates_core.models.local.responder import LocalResponder
     except ModuleNotFoundError as error:
