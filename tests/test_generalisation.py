@@ -203,12 +203,12 @@ def test_the_command_queues_both_models_and_its_table_has_each_kind_of_split(tun
 
 
 def test_a_model_without_a_training_and_a_split_made_anew_are_sentences(tuned_home: Path) -> None:
-    with pytest.raises(UserError, match="tells of no finetuning"):
+    with pytest.raises(UserError, match="does not describe a finetuning"):
         open_finetune("base")
     split = load_split("studies")
     try:
         save_split(make_split(open_corpus("made"), "studies", name="studies", share=0.5, seed=2))
-        with pytest.raises(UserError, match="made anew since 'grown-100'"):
+        with pytest.raises(UserError, match="made again after 'grown-100'"):
             submit_missing(open_finetune("grown-100"))
     finally:
         save_split(split)

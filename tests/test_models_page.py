@@ -107,5 +107,5 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence_and_queues_nothing(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     app = press(open_page(MODELS, model="socratesft/socrates-llama3-8b-dpo"), "model_fetch")
-    assert not app.exception and "The hub could not be asked for" in app.error[0].value.replace("\\", "")
+    assert not app.exception and "Could not reach Hugging Face for" in app.error[0].value.replace("\\", "")
     assert any("16 GB" in each.value for each in app.caption) and store.list_jobs() == []
