@@ -185,7 +185,7 @@ def torn_template(path: Path) -> None:
         (torn_tokenizer, "tokenizer in .* cannot be read"),
         (pickled_weights, "stored as pickle"),
         (no_weights, "has no weights"),
-        (quantised_weights, "quantised already"),
+        (quantised_weights, "already quantised"),
         (torn_weights, "damaged"),
         (fewer_weights, "incomplete"),
         (other_shapes, "cannot be loaded"),

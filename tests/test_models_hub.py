@@ -175,7 +175,7 @@ def test_a_hub_that_cannot_be_reached_takes_and_gives_nothing_in_a_sentence(adap
     pushed = run_models("push", "mine", "org/name", "--yes").exception
     assert isinstance(pushed, UserError) and "The hub did not take 'org/name'" in str(pushed)
     fetched = run_models("fetch", "socratesft/socrates-llama3-8b-sft").exception
-    assert isinstance(fetched, UserError) and "The hub could not be asked for" in str(fetched)
+    assert isinstance(fetched, UserError) and "Could not reach Hugging Face for" in str(fetched)
 
 
 def test_a_fetch_job_brings_a_model_of_the_hub_and_says_its_size_before(base: Path, hub: Hub) -> None:
