@@ -163,7 +163,7 @@ def test_a_hostile_template_ends_in_a_sentence(template: str, copy: Path) -> Non
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (7, "is 7, which is no text"),
+        (7, "is 7, which is not a text"),
         ({"a": 1}, "no text"),
         ([{"nome": "default"}], "name"),
         ([1], "subscript"),
