@@ -233,7 +233,7 @@ def test_a_pause_that_the_server_asks_for_is_kept(server: ApiServer, monkeypatch
         ("500", "status 500", "trouble"),
         ("hang", "timed out", ""),
         ("truncated", "connection to 127.0.0.1", ""),
-        ("malformed", "no JSON object", '{"choices": ['),
+        ("malformed", "not a JSON object", '{"choices": ['),
         ("drop", "connection to 127.0.0.1", ""),
         ("no-logprobs", "no log-probabilities", '"choices"'),
         ("400", "status 400", ""),

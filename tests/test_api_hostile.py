@@ -290,7 +290,7 @@ def test_no_cookie_is_kept_and_no_redirect_is_followed() -> None:
     ],
 )
 def test_no_wish_for_a_pause_breaks_the_wait(asked_for: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "LONGEST_ASKED", 0.01)
+    monkeypatch.setattr(ask, "LONGEST_REQUESTED", 0.01)
     with hostile(always(reply(b"{}", f"Retry-After: {asked_for}", status="429 Too Many"))) as server:
         assert "status 429" in str(asked(server.url)) and len(server.requests) == 2
 

@@ -164,4 +164,4 @@ def _validation_at(validations: pd.DataFrame, step: int) -> dict[str, Any] | Non
     rows = validations[validations["step"] == step]
     if rows.empty:
         return None
-    return {key: None if pd.isna(value) else value for key, value in rows.iloc[-1].to_dict().items()}
+    return {str(key): None if pd.isna(value) else value for key, value in rows.iloc[-1].items()}
