@@ -94,4 +94,8 @@ def _from_source(source: Source, rows: pd.DataFrame) -> pd.Series:
     known = _coded(_column(rows, source.column), source.values)
     if not source.text:
         return known
-    return known.map(lambda value: source.text.replace("{}", f"{value:.15g}"), na_action="ignore")
+    # A column with gaps holds its whole numbers as floats: 14.0 is written 14.
+    written = known.map(
+        lambda value: value if isinstance(value, str) else f"{value:.15g}", na_action="ignore"
+    )
+    return written.map(lambda value: source.text.replace("{}", value), na_action="ignore")
