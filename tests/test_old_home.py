@@ -10,16 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from socrates_core.calibrations import ModelCalibration, calibration_for
 from socrates_core.corpus.splits import load_split
-from socrates_core.drafts import store as drafts
-from socrates_core.evaluation.calibrating import ModelCalibration, calibration_for
-from socrates_core.evaluation.results import load_evaluation
+from socrates_core.evaluations.results import load_evaluation
 from socrates_core.finetuning.overview import load_finetune
 from socrates_core.jobs import store as jobs
 from socrates_core.keeping.verify import verify
-from socrates_core.margins import margin_files, read_margins
-from socrates_core.seen.record import seen_of
-from socrates_core.simulation.results import load_run
+from socrates_core.models.seen import seen_of
+from socrates_core.populations.margins import margin_files, read_margins
+from socrates_core.projects import drafts
+from socrates_core.projects.run_results import load_run
 from tests.socsci210_rows import SEVEN
 from tests.test_cli import as_json, command
 from tests.test_pages import fine, no_worker, open_page, table_of  # noqa: F401
@@ -293,50 +293,50 @@ def test_what_is_in_the_bin_comes_back() -> None:
 
 
 def test_pages_of_studies_and_drafts_show_it() -> None:
-    assert len(open_page("pages/explore/studies.py").dataframe[0].value) == 9
-    page = shown(open_page("pages/explore/study.py", corpus="library", study="library"))
+    assert len(open_page("pages/library/studies.py").dataframe[0].value) == 9
+    page = shown(open_page("pages/library/study.py", corpus="library", study="library"))
     assert "A small town's library, with and without a story" in page
     assert "unseen by A tiny random model, tuned (SFT of tiny)" in page
-    app = open_page("pages/screen/draft.py", draft=DRAFT)
+    app = open_page("pages/project/draft.py", draft=DRAFT)
     shown(app)
     assert "Longer story" in [box.value for box in app.text_input]
 
 
 def test_the_page_of_results_shows_it() -> None:
-    app = open_page("pages/screen/results.py", run=RUN, results_view="People")
+    app = open_page("pages/project/results.py", run=RUN, results_view="People")
     assert "unseen by tiny" in shown(app) and "Sealed 2026-11-30T21:00:53+00:00" in shown(app)
     table = app.dataframe[0].value
     assert len(table) == 72 and table["valid_mass"].mean() == pytest.approx(0.0096563, abs=1e-6)
-    app = open_page("pages/screen/experiment.py", experiment=EXPERIMENT)
+    app = open_page("pages/project/experiment.py", experiment=EXPERIMENT)
     assert "n = 6 and 6" in shown(app)
     effects = table_of(app, "specifications_table")["effect"]
     assert effects.tolist() == pytest.approx([-0.0769131, -0.0689741], abs=1e-6)
 
 
 def test_the_page_of_comparisons_shows_it() -> None:
-    app = open_page("pages/screen/compare.py", evaluations=",".join(EVALUATIONS))
+    app = open_page("pages/evidence/compare.py", evaluations=",".join(EVALUATIONS))
     shown(app)
     w = app.dataframe[0].value.set_index("Who")["W exact, stated scale"]
     assert w["tiny (bf16)"].startswith("0.212 [") and w["tuned (bf16)"].startswith("0.215 [")
 
 
 def test_pages_of_models_and_finetunes_show_it() -> None:
-    table = table_of(open_page("pages/train/models.py"), "models_table").set_index("model")
+    table = table_of(open_page("pages/models/models.py"), "models_table").set_index("model")
     assert table.loc["tuned (SFT of tiny)"]["saw"] == "2 studies"
-    app = open_page("pages/train/models.py", model="tuned")
+    app = open_page("pages/models/models.py", model="tuned")
     assert "Finetuned on 16 of 36 examples" in shown(app)
     seen, measures = (table.value for table in app.dataframe[:2])
     assert seen["study_id"].tolist() == ["ddddd", "eeeee"]
     w = measures.iloc[0][["before", "after", "uniform"]].tolist()
     assert w == pytest.approx([0.1914171, 0.1978799, 0.1911737], abs=1e-6)
-    app = open_page("pages/train/finetunes.py", trainings=TRAINING)
+    app = open_page("pages/models/finetunes.py", trainings=TRAINING)
     assert "tiny · split held · lora · seed 0 · done" in shown(app)
     assert app.dataframe[0].value["Model"].tolist() == ["base", "best, step 2"]
 
 
 def test_pages_of_jobs_and_storage_show_it() -> None:
-    app = open_page("pages/activity/jobs.py", job=TRAINING)
+    app = open_page("pages/settings/jobs.py", job=TRAINING)
     assert "step 4/4 loss 6.7302" in shown(app)
     assert app.dataframe[0].value["state"].tolist() == ["cancelled"] + ["done"] * 10
-    page = shown(open_page("pages/activity/storage.py"))
+    page = shown(open_page("pages/settings/storage.py"))
     assert all(f"{kind} {name}" in page for kind, name in BINNED.items())

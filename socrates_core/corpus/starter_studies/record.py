@@ -21,7 +21,7 @@ from pydantic import (
 from socrates_core.errors import unknown
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
 from socrates_core.scales import parse_scale, render_instruction
-from socrates_core.yaml_text import load_yaml, validated
+from socrates_core.yaml_files import load_yaml, validated
 
 # Strict: unquoted `yes` and `no` are true and false in YAML, and are refused rather than taken for 1 and 0.
 Value = StrictInt | StrictFloat | StrictStr
