@@ -21,11 +21,11 @@ from socrates_core.projects.experiments import experiment_of
 from socrates_core.projects.run_export import cells_table, effects_table, people_table
 from socrates_core.projects.run_results import Run, list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, run_again
+from socrates_core.records import LOW_MASS
 from socrates_core.scales.order import is_ordered
 from socrates_core.spreadsheets import csv_text
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
-LOW_MASS = 0.5
 CALIBRATED = (
     " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
 )

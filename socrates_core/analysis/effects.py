@@ -8,6 +8,7 @@ from scipy.special import stdtr, stdtrit
 from socrates_core.records import Effect, Floats
 
 CONFIDENCE = 0.95
+ZERO = 1e-9  # an effect, or a spread of effects, smaller than this share of the scale is rounding and has no sign
 
 
 def mean_difference(treated: Floats, reference: Floats, *, scale_range: float | None = None) -> Effect:

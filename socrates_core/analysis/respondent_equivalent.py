@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES, bootstrap, ratio
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, bootstrap, ratio
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
@@ -82,8 +82,8 @@ def worth_in_respondents(studies: Sequence[str], cells: Sequence[PredictedCell],
 
     A cell with fewer than two answers on the scale, without a prediction or with a scale of one value is skipped;
     answers that are none of `values` are dropped. The interval is of B/A, whose divisor is never near 0: the study
-    bootstrap, or, with fewer than MIN_STUDIES, the t interval of a jackknife that leaves out GROUPS seeded groups
-    of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
+    bootstrap, or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS seeded
+    groups of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
     """
     on_scale = [_on_scale(cell) for cell in cells]
     by_study: dict[str, list[PredictedCell]] = {}
@@ -92,7 +92,7 @@ def worth_in_respondents(studies: Sequence[str], cells: Sequence[PredictedCell],
             by_study.setdefault(study, []).append(cell)
     sizes = [cell.human.size for of_study in by_study.values() for cell in of_study]
     most = int(np.median(sizes)) if sizes else 0
-    over_studies = len(by_study) >= MIN_STUDIES
+    over_studies = len(by_study) >= MIN_STUDIES_FOR_INTERVAL
     share = bootstrap(_study_errors(by_study), ratio, seed=seed)
     margin = math.nan if over_studies else _margin(ratio(_without_people(by_study, seed)))
     low, high = (share.low, share.high) if over_studies else (share.value - margin, share.value + margin)

@@ -16,6 +16,7 @@ from socrates_core.analysis.agreement import (
     agreement,
     compare_by_study,
 )
+from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.parity import GroupedCell, Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.respondent_equivalent import PredictedCell, Worth, worth_in_respondents
 from socrates_core.analysis.summary import mean_distribution
@@ -32,7 +33,6 @@ from socrates_core.exposure.status import HEADLINE, statuses
 from socrates_core.models.seen import seen_of
 
 ROW = ["study_id", "sample_id"]
-SEED = 0
 
 
 class Comparison:

@@ -23,13 +23,11 @@ from socrates_core.evaluations.spec import EvaluationSpec, load_spec
 from socrates_core.files import file_digest, write_json, write_parquet
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import now
-from socrates_core.models import Responder, model_revision
+from socrates_core.models import Responder, is_stand_in, model_revision
 from socrates_core.models.served.asking import Unanswered
 from socrates_core.models.served.responder import keep_account
 from socrates_core.projects.run_tables import LIBRARIES
 from socrates_core.records import Answer
-
-STAND_INS = ("echo", "uniform")  # which have nothing to draw from
 
 
 def run_evaluation(evaluation_id: str, reporter: Reporter) -> dict[str, Any]:
@@ -78,7 +76,7 @@ def _keys(corpus: Corpus, rows: pd.DataFrame, spec: EvaluationSpec, responder: R
     keys = []
     for study, own in rows.groupby("study_id", sort=True):
         for question in questions_of(corpus, str(study), own, spec):
-            answerable = question.options or spec.model.name not in STAND_INS
+            answerable = question.options or not is_stand_in(spec.model.name)
             keys.append(answer_key(responder.fingerprint, question) if answerable else "")
     return keys
 

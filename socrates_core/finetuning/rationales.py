@@ -21,7 +21,6 @@ from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluations.run import STAND_INS
 from socrates_core.files import digest, file_digest, read_json, read_parquet, write_json, write_parquet
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
@@ -30,7 +29,7 @@ from socrates_core.finetuning.writers import write_texts
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import new_id
-from socrates_core.models import Responder, model_revision, prompt_template
+from socrates_core.models import Responder, is_stand_in, model_revision, prompt_template
 from socrates_core.models.served.account import Account
 from socrates_core.models.served.asking import Unanswered
 from socrates_core.models.served.prices import find_price
@@ -107,7 +106,7 @@ def submit_rationales(
     used, or answers would leave this machine without `consent`.
     """
     _check_name(spec.rationales)
-    if model.name in STAND_INS:
+    if is_stand_in(model.name):
         raise UserError(f"{model.name!r} cannot write texts. Choose a language model.")
     prompt_template(model.name)  # refuses a model that is not there
     job_id = new_id(f"rationales {spec.rationales}")

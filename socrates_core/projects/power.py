@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from socrates_core.analysis.arms import fieldings
+from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.power import (
     MAX_N,
     TARGET,
@@ -26,7 +27,6 @@ from socrates_core.studies.answers import scale_range
 AFFORDED = 200
 POINTS = 80
 MOST_ARMS = 20  # how many are chosen at most, where a choice among more takes long
-SEED = 0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from socrates_core.errors import EDITED, UserError, quoted, unknown
 from socrates_core.files import digest, read_json, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id, now
-from socrates_core.models import context_limit, count_tokens, prompt_template
+from socrates_core.models import context_limit, count_tokens, is_stand_in, prompt_template
 from socrates_core.models.served.account import Account
 from socrates_core.models.served.elicit import choose_elicitation
 from socrates_core.models.served.prices import find_price
@@ -191,7 +191,7 @@ def run_again(run_id: str, *, consent: bool = False) -> Job:
 def _check_open(draft: Draft, model: ModelRequest) -> None:
     """Raises UserError where an open outcome is asked of a stand-in, which has nothing to draw from."""
     opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_drawn]
-    if opened and model.name in ("echo", "uniform"):
+    if opened and is_stand_in(model.name):
         raise UserError(
             f"The outcome {opened[0]!r} has an open scale, which {model.name!r} cannot answer. "
             "Choose a real model, or give the scale a lowest and a highest value."
