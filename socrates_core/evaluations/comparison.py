@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from socrates_core.evaluations.results import Evaluation
 from socrates_core.evaluations.scores import Summary, score_cells, summarise, summarise_people
 from socrates_core.exposure.status import HEADLINE, statuses
 from socrates_core.models.seen import seen_of
+from socrates_core.populations.bands import group
 
 ROW = ["study_id", "sample_id"]
 
@@ -141,7 +141,7 @@ class Comparison:
         cells = self.cells[self.names.index(name)]
         people = self.corpus.participants(sorted({cell.study_id for cell in cells}))
         groups = {
-            study: dict(zip(own["participant"], grouped(own[field]), strict=True))
+            study: dict(zip(own["participant"], group(own[field], field).fillna(""), strict=True))
             for study, own in people.groupby("study_id")
         }
         return [
@@ -189,16 +189,6 @@ class Comparison:
             name, {}
         )
         return {"seconds": manifest.get("seconds"), "cost_usd": manifest.get("cost_usd")}
-
-
-def grouped(values: "pd.Series[Any]") -> list[str]:
-    """The group of each value of a demographic field: ages in bands, else the value; empty where there is none."""
-    if values.name == "age":
-        edges = [0, 30, 45, 60, 200]
-        names = ["under 30", *(f"{low} to {high - 1}" for low, high in pairwise(edges[1:-1])), "60 and over"]
-        cut = pd.cut(values.astype("float64"), edges, right=False, labels=names)
-        return ["" if pd.isna(each) else str(each) for each in cut]
-    return ["" if pd.isna(each) else str(each) for each in values]
 
 
 def _names(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, SEED, res
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
-from socrates_core.evaluations.comparison import grouped
+from socrates_core.populations.bands import group
 from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
 from socrates_core.reporting.tables import Column, DataTable
 from socrates_core.studies.answers import PERSON_MEANS
@@ -372,9 +372,9 @@ def _groups(reported: Reported) -> pd.DataFrame:
     asked = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
     people = asked.merge(people, on=["study_id", "participant"], how="left")
     number = {name: place for place, name in enumerate(reported.groups)}
-    group = [number.get(name) for name in grouped(people[reported.field])]
+    numbers = group(people[reported.field], str(reported.field)).map(number)
     study = [reported.studies.index(each) for each in people["study_id"]]
-    table = pd.DataFrame({"study": study, "participant": people["participant"], "group": group})
+    table = pd.DataFrame({"study": study, "participant": people["participant"], "group": numbers})
     return table.astype({"group": "Int64"})
 
 
