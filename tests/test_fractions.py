@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socrates_core.analysis.baselines import expected_half_sample, expected_oracle
 from socrates_core.analysis.fractions import memberships
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import wasserstein
 from socrates_core.analysis.pilot import predict_from_pilot
 from socrates_core.analysis.proper import score_distributions

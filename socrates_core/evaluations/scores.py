@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.baselines import expected_half_sample, expected_oracle
 from socrates_core.analysis.bootstrap import Measure, mean_over_studies
 from socrates_core.analysis.fractions import memberships
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import (
     accuracy,
     exact_wasserstein,

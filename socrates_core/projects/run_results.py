@@ -9,9 +9,8 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import uniform
+from socrates_core.analysis.baselines import expected_half_sample, expected_oracle, uniform
 from socrates_core.analysis.calibration import LEVELS
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for

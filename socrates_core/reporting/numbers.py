@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import uniform
+from socrates_core.analysis.baselines import expected_half_sample, expected_oracle, uniform
 from socrates_core.analysis.calibration import LEVELS
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.analysis.metrics import Convention
 from socrates_core.analysis.summary import moments
