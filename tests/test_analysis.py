@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from socrates_core.analysis.baselines import condition_blind, expected_half_sample, pooled, uniform
-from socrates_core.analysis.effects import mean_difference, paired_difference
+from socrates_core.analysis.effects import mean_difference, paired_difference, predicted_effect
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.analysis.summary import mean_distribution, moments, predicted_effect
+from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.records import Effect
 
 RNG = np.random.default_rng(7)

@@ -11,8 +11,9 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import expected_half_sample, expected_oracle, uniform
 from socrates_core.analysis.calibration import LEVELS
+from socrates_core.analysis.effects import predicted_effect
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
-from socrates_core.analysis.summary import moments, predicted_effect
+from socrates_core.analysis.summary import moments
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.errors import UserError
 from socrates_core.files import as_written, read_json, read_parquet
