@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pages.view.state import PAGES as PATHS
-from socrates_core.asking.answers import open_warm
+from socrates_core.asking.answer import open_warm
 from socrates_core.asking.request import ModelRequest
 from socrates_core.evaluations.results import load_evaluation
 from socrates_core.evaluations.submission import evaluate_again, submit_evaluation

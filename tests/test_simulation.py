@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.cache import answer_key, open_cache
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
@@ -189,7 +190,7 @@ def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Pat
     nothing = Answer(np.full(7, np.nan), 0.0, 5)
     known = Answer(np.full(7, 1 / 7), 1.0, 5)
     cells = [AnsweredCell(each, nothing if each.person == 0 else known, False) for each in asked]
-    write_run(spec, cells, Echo(), seconds=1.0)
+    write_run(spec, cells, OpenModel(spec.model, Echo(), None, 0.0), seconds=1.0)
     run = load_run(spec.run_id)
     assert [(cell.n, cell.valid_mass) for cell in run.cells] == [
         (2, 0.75),

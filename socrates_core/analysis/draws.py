@@ -120,7 +120,9 @@ def _redrawn(answers: Floats, n: int, generator: np.random.Generator) -> Floats:
 def _half_sample(cell: DrawnCell) -> CellScore:
     answers = cell.human[np.isfinite(cell.human)]
     values, counts = np.unique(answers, return_counts=True)
-    return CellScore(expected_half_sample(counts.astype(float), values), answers.size, cell.human.size - answers.size)
+    return CellScore(
+        expected_half_sample(counts.astype(float), values), answers.size, cell.human.size - answers.size
+    )
 
 
 def _effects(outcomes: dict[tuple[str, int], list[DrawnCell]], seed: int) -> Agreement:

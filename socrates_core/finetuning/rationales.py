@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from socrates_core.asking.answers import open_warm
+from socrates_core.asking.answer import open_model
 from socrates_core.asking.consent import Sending, check_permission, permit
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.hidden import frozen_studies
@@ -29,11 +29,10 @@ from socrates_core.finetuning.writers import write_texts
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import new_id
-from socrates_core.models import Responder, is_stand_in, model_revision, prompt_template
+from socrates_core.models import Responder, is_stand_in, prompt_template
 from socrates_core.models.served.account import Account
 from socrates_core.models.served.asking import Unanswered
 from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.responder import keep_account
 from socrates_core.models.served.server import served_model
 from socrates_core.populations.panel import present
 from socrates_core.records import DEMOGRAPHICS, Prompt
@@ -143,11 +142,10 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
     """
     spec, model = spec_from_dict(args["spec"], "The job"), ModelRequest(**args["model"])
     chosen = choose_rows(spec)
-    reporter.begin("opening the model", 1)
     content = _content(spec, model, chosen.corpus)
     limit_usd = check_permission(args.get("permission"), reporter.job.id, content, model.service)
-    responder = open_warm(model, model_revision(model.name), allowed=True)
-    account = keep_account(responder, reporter.job.path, limit_usd)
+    writer = open_model(model, reporter, folder=reporter.job.path, limit_usd=limit_usd)
+    responder = writer.responder
     path = _claim(spec.rationales, chosen.corpus, responder)
     _keep(path, {})  # what an attempt left that was killed
     known = pd.MultiIndex.from_frame(_read(path)[KEY])
@@ -167,7 +165,7 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
                 unanswered = error
             reporter.next_part()
     finally:
-        spent = {"api": account.as_dict()} if account else {}
+        spent = {"api": writer.account.as_dict()} if writer.account else {}
         manifest = _keep(path, spent)
     if unanswered is not None:
         raise unanswered

@@ -24,8 +24,8 @@ def group(values: "pd.Series[Any]", field: str, bands: Sequence[str] = ()) -> "p
     chosen = tuple(bands) or BANDS.get(field, ())
     ends = [_ends(band) for band in chosen]
     if not chosen or None in ends:
-        answered = values.astype(object).where(values.notna(), None)
-        return answered.map(lambda value: value if value is None else str(value))
+        texts = [None if pd.isna(value) else str(value) for value in values]
+        return pd.Series(texts, index=values.index, dtype=object)
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     groups = pd.Series([None] * len(values), index=values.index, dtype=object)
     for band, (low, high) in zip(chosen, filter(None, ends), strict=True):
