@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from socrates_core.asking.speed import SAMPLED, read_speed
+from socrates_core.asking.speed import SAMPLED, expected_seconds, read_speed
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.rows import questions_of
 from socrates_core.evaluations.spec import EvaluationSpec
@@ -17,11 +17,10 @@ def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
     Equal questions are asked once, and answers that are known already are not asked again: these take less.
     Raises UserError where the model is unknown.
     """
-    speed = read_speed(spec.model)
-    if not speed:
-        return None
+    if read_speed(spec.model) is None:
+        return None  # without measuring any prompt
     lengths = [count_tokens(spec.model.name, question.prompt) for question in _sample(spec, rows)]
-    return len(rows) * sum(lengths) / len(lengths) / speed
+    return expected_seconds(spec.model, len(rows) * sum(lengths) / len(lengths))
 
 
 def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from socrates_core.asking.consent import Sending, permit, write_permission
+from socrates_core.asking.consent import Sending, participants_sent, permit, write_permission
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import complete_specs
@@ -14,10 +14,6 @@ from socrates_core.evaluations.spec import CAP, EvaluationSpec, evaluations_fold
 from socrates_core.files import digest, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
-from socrates_core.models.served.account import Account
-from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.server import served_model
-from socrates_core.records import DEMOGRAPHICS
 
 
 def submit_evaluation(
@@ -43,15 +39,11 @@ def submit_evaluation(
     permission = permit(
         spec.evaluation_id,
         spec.content_digest(),
-        model.service,
+        model,
         sending(spec),
         consent=consent,
         limit_usd=limit_usd,
     )
-    if limit_usd is not None and model.service is not None:
-        Account(
-            find_price(model.service, served_model(model.name)), limit_usd=limit_usd
-        )  # refuses what has no price
     spec = replace(spec, permission=permission)
     _write(spec)
     job = store.submit(
@@ -126,12 +118,6 @@ def _write(spec: EvaluationSpec) -> None:
 
 def sending(spec: EvaluationSpec) -> Sending | None:
     """What an evaluation sends to another machine; None where everything stays on this one."""
-    service = spec.model.service
-    if service is None or service.is_loopback:
-        return None
-    rows = asked_rows(spec)
-    people = rows[["study_id", "participant"]].drop_duplicates()
-    told = open_corpus(spec.corpus).participants(sorted(rows["study_id"].unique()))
-    fields = tuple(field for field in DEMOGRAPHICS if told[field].notna().any())
-    n = len(people)
-    return Sending(spec.model.name, service.host, len(rows), n, n, fields, texts="the studies' texts")
+    if spec.model.service is None or spec.model.service.is_loopback:
+        return None  # without reading the rows
+    return participants_sent(spec.model, open_corpus(spec.corpus), asked_rows(spec))

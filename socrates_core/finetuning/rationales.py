@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from socrates_core.asking.answer import open_model
-from socrates_core.asking.consent import Sending, check_permission, permit
+from socrates_core.asking.consent import Sending, check_permission, participants_sent, permit
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.corpus.queries import Corpus
@@ -30,12 +30,9 @@ from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import new_id
 from socrates_core.models import Responder, is_stand_in, prompt_template
-from socrates_core.models.served.account import Account
 from socrates_core.models.served.asking import Unanswered
-from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.server import served_model
 from socrates_core.populations.panel import present
-from socrates_core.records import DEMOGRAPHICS, Prompt
+from socrates_core.records import Prompt
 from socrates_core.settings import folder
 
 OWN = "corpus"  # the name of the data's own
@@ -109,13 +106,9 @@ def submit_rationales(
         raise UserError(f"{model.name!r} cannot write texts. Choose a language model.")
     prompt_template(model.name)  # refuses a model that is not there
     job_id = new_id(f"rationales {spec.rationales}")
-    if limit_usd is not None and model.service is not None:
-        Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
     model = replace(model, decoding="paper")
     content = _content(spec, model, choose_rows(spec).corpus)
-    permission = permit(
-        job_id, content, model.service, sending(model, spec), consent=consent, limit_usd=limit_usd
-    )
+    permission = permit(job_id, content, model, sending(model, spec), consent=consent, limit_usd=limit_usd)
     args = {"spec": spec.model_dump(mode="json"), "model": model.as_dict(), "permission": permission}
     title = f"Rationales {spec.rationales} · {model.name}"
     job = store.submit("rationales", title, args, key=content, job_id=job_id)
@@ -126,13 +119,10 @@ def submit_rationales(
 def sending(model: ModelRequest, spec: TrainingSpec) -> Sending | None:
     """What writing rationales sends to another machine; None where everything stays on this one."""
     if model.service is None or model.service.is_loopback:
-        return None
+        return None  # without choosing the rows
     chosen = choose_rows(spec)
-    people = len(chosen.train[["study_id", "participant"]].drop_duplicates())
-    told = chosen.corpus.participants(sorted(chosen.train["study_id"].unique()))
-    fields = tuple(field for field in DEMOGRAPHICS if told[field].notna().any())
     texts = "the studies' texts and each person's own answer"
-    return Sending(model.name, model.service.host, len(chosen.train), people, people, fields, texts)
+    return participants_sent(model, chosen.corpus, chosen.train, texts)
 
 
 def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
