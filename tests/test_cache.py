@@ -100,9 +100,9 @@ def test_a_run_with_an_open_outcome_is_drawn_stored_and_said_to_be_drawn(home: P
     assert {name: cell.n_samples for (name, _), cell in cells.items()} == {"Worth": 20, "Support": 0}
     for (name, _), cell in cells.items():
         if name == "Worth" and cell.n:
-            assert cell.probabilities.sum() == pytest.approx(1)
-            assert cell.mean == pytest.approx(float(cell.probabilities @ cell.values))
-            assert cell.distance(cell.probabilities, "stated") is None
+            assert cell.predicted.sum() == pytest.approx(1)
+            assert cell.mean == pytest.approx(float(cell.predicted @ cell.values))
+            assert cell.distance(cell.predicted, "stated") is None
     assert len(people_table(run)) == 16
     assert json.loads(json.dumps(run.as_dict(), default=str))["cells"]
 

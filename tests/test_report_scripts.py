@@ -50,7 +50,7 @@ def test_the_python_script_computes_every_number_again_without_this_project(
     numbers = pd.read_csv(folder / "numbers.csv")
     assert f"{len(numbers)} numbers, 0 differences" in done.stdout and len(numbers) > 500
     assert "socrates" not in (folder / "analysis.py").read_text().casefold()
-    assert all(cell.people is not None for cell in run.cells) and all(effect.people for effect in run.effects)
+    assert all(cell.counts is not None for cell in run.cells) and all(effect.people for effect in run.effects)
 
 
 @pytest.mark.parametrize("study", ["abortion", "apple", "garcia"])

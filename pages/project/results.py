@@ -145,10 +145,10 @@ def show_answers(run: Run) -> None:
         return
     title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
-    asked = [cell for cell in shown if cell.people is not None]
+    asked = [cell for cell in shown if cell.counts is not None]
     if asked:
-        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in asked if c.people)
-        off = sum(c.people.n_off_scale for c in asked if c.people)
+        n = ", ".join(f"{c.condition_name} {c.n_people:,}" for c in asked)
+        off = sum(c.n_off_scale for c in asked)
         st.caption(
             escape(
                 f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} different "

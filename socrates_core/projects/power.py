@@ -206,7 +206,9 @@ def spread_of(run: Run, outcome: str) -> Spread:
     divided by how much less than people's they have varied in studies that the model has not seen, where that is known.
     """
     cells = [cell for cell in run.cells if cell.outcome_name == outcome]
-    asked = [(cell.people.n, moments(cell.people.counts, cell.values).sd) for cell in cells if cell.people]
+    asked = [
+        (cell.n_people, moments(cell.counts, cell.values).sd) for cell in cells if cell.counts is not None
+    ]
     told = [(n, sd) for n, sd in asked if n > 1]
     if told:
         squares, freedom = sum(n * sd**2 for n, sd in told), sum(n - 1 for n, _ in told)

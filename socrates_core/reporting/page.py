@@ -50,7 +50,7 @@ def render_page(
         drawn_by_browser=bool(figures),
         low_mass=numbers.get("valid_mass") < LOW_MASS,
         example=next(asked_cells(run.spec)).question.prompt,
-        people_beside=any(cell.people for cell in run.cells),
+        people_beside=any(cell.counts is not None for cell in run.cells),
         people_from=run.people_sentence,
         profiles=profiles_sentence(run.spec.people),
         seen=seen,
