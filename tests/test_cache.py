@@ -14,7 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import read_job
 from socrates_core.models import open_responder
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import people_table
 from socrates_core.projects.run_results import load_run

@@ -3,30 +3,24 @@
 Runs and evaluations both answer here; each says what it asks and writes its own tables.
 """
 
-import platform
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from socrates_core.asking.cache import AnswerCache, open_cache
 from socrates_core.asking.request import ModelRequest
 from socrates_core.asking.speed import record_speed
 from socrates_core.jobs.progress import Reporter
-from socrates_core.jobs.store import now
 from socrates_core.models import Responder, model_revision, open_responder
 from socrates_core.models.served.account import Account
 from socrates_core.models.served.asking import Unanswered
 from socrates_core.models.served.responder import keep_account
-from socrates_core.records import Answer, Floats, Question
+from socrates_core.records import Answer, Question
 
 EVERY = 30.0  # seconds between two looks at work that still goes on
-LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -110,25 +104,6 @@ def answer_missing(
     if unanswered is not None:
         raise unanswered
     return written
-
-
-def describe_answers(model: OpenModel, valid_mass: Floats, *, content: str, complete: bool) -> dict[str, Any]:
-    """What every manifest says of its answers: who gave them, how, with which libraries, and how valid they were.
-
-    `content` is the digest of what was asked, `valid_mass` [n] is of the answers that are there.
-    """
-    return {
-        "format": 1,
-        "written": now(),
-        "state": "complete" if complete else "partial",
-        "card": model.responder.card.as_dict(),
-        "fingerprint": model.responder.fingerprint,
-        "content": content,
-        "valid_mass": float(np.mean(valid_mass)) if len(valid_mass) else None,
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-        **({} if model.account is None else {"api": model.account.as_dict()}),
-    }
 
 
 @lru_cache(maxsize=1)

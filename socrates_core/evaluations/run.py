@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from socrates_core.analysis.metrics import draw_answers
-from socrates_core.asking.answer import AnswersSoFar, OpenModel, answer_missing, describe_answers, open_model
+from socrates_core.asking.answer import AnswersSoFar, OpenModel, answer_missing, open_model
 from socrates_core.asking.cache import answer_key
+from socrates_core.asking.manifest import describe_answers
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.calibration_fit import keep_calibration

@@ -1,19 +1,25 @@
-"""Queues evaluations, and says what one would send to another machine."""
+"""Queues evaluations, and says before what one sends to another machine, how long it takes and what it costs."""
 
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
 from socrates_core.asking.consent import Sending, participants_sent, permit, write_permission
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import SAMPLED, expected_seconds, read_speed
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import complete_specs
-from socrates_core.evaluations.rows import asked_rows
+from socrates_core.evaluations.rows import asked_rows, questions_of
 from socrates_core.evaluations.spec import CAP, EvaluationSpec, evaluations_folder, load_spec, plan_evaluation
 from socrates_core.files import digest, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
+from socrates_core.models import count_tokens
+from socrates_core.models.served.elicit import estimate_usd
+from socrates_core.records import Question
 
 
 def submit_evaluation(
@@ -121,3 +127,38 @@ def sending(spec: EvaluationSpec) -> Sending | None:
     if spec.model.service is None or spec.model.service.is_loopback:
         return None  # without reading the rows
     return participants_sent(spec.model, open_corpus(spec.corpus), asked_rows(spec))
+
+
+def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
+    """At most how long the `rows` of `rows.asked_rows` take, by the length of some of them; None before a first run.
+
+    Equal questions are asked once, and answers that are known already are not asked again: these take less.
+    Raises UserError where the model is unknown.
+    """
+    if read_speed(spec.model) is None:
+        return None  # without measuring any prompt
+    lengths = [count_tokens(spec.model.name, question.prompt) for question in _sample(spec, rows)]
+    return expected_seconds(spec.model, len(rows) * sum(lengths) / len(lengths))
+
+
+def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
+    """At most about how many US dollars the `rows` of `rows.asked_rows` cost, by the length of some of them.
+
+    None where the price is not known, or the model is not a served one. Raises UserError where a question cannot be
+    asked in the way that the service is asked.
+    """
+    if spec.model.service is None:
+        return None
+    sample = _sample(spec, rows)
+    usd = estimate_usd(spec.model.name, spec.model.service, spec.model.decoding, sample)
+    return None if usd is None else len(rows) * usd / len(sample)
+
+
+def _sample(spec: EvaluationSpec, rows: pd.DataFrame) -> list[Question]:
+    """About SAMPLED of the questions that `rows` ask, spread evenly over them."""
+    corpus, sample = open_corpus(spec.corpus), rows.iloc[:: max(1, len(rows) // SAMPLED)]
+    return [
+        question
+        for study, own in sample.groupby("study_id")
+        for question in questions_of(corpus, str(study), own, spec)
+    ]

@@ -1,7 +1,6 @@
 """A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
 
 import math
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, get_args
@@ -13,9 +12,10 @@ from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import Cell
 from socrates_core.analysis.effects import predicted_effect
 from socrates_core.analysis.summary import moments
+from socrates_core.asking.manifest import load_manifest
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.errors import UserError
-from socrates_core.files import as_written, read_json, read_parquet
+from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
 from socrates_core.projects.answer_orders import reversed_texts
@@ -34,8 +34,7 @@ from socrates_core.surveys.human_answers import (
 )
 from socrates_core.surveys.originals import texts_of
 
-TOLD = ("card", "n_people", "n_answered", "valid_mass")  # by a manifest
-READS = 5  # of a run's files, before they count as damaged
+FACTS = ("card", "n_people", "n_answered", "valid_mass")  # in every manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,22 +332,15 @@ def _state(run_id: str, manifest: dict[str, Any]) -> str:
 def load_run(run_id: str) -> Run:
     """A run that has answers. Raises UserError where it is unknown, damaged or has none yet."""
     spec = load_spec(run_id)
-    path = spec.path / "manifest.json"
-    if not path.exists():
-        try:
-            state = f"its job is {read_job(run_id).state}"
-        except UserError:
-            state = "its job is gone"
-        raise UserError(f"The run {run_id!r} has no answers yet; {state}.")
-    for _ in range(READS):  # a run that goes on may be writing its tables anew
-        manifest = read_json(path)
-        if as_written(spec.path, manifest, spec.content_digest(), TOLD):
-            return Run(spec, manifest)
-        time.sleep(0.1)
-    raise UserError(
-        f"The files of run {spec.run_id!r} were changed or damaged after it was written, so its numbers are not "
-        "shown. Run its draft again: answers come from the cache."
+    manifest = load_manifest(
+        spec.path,
+        "run",
+        run_id,
+        content=spec.content_digest(),
+        facts=FACTS,
+        again="Run its draft again.",
     )
+    return Run(spec, manifest)
 
 
 def list_runs() -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from socrates_core.analysis.summary import mean_distribution, moments
-from socrates_core.asking.answer import OpenModel, describe_answers
+from socrates_core.asking.answer import OpenModel
+from socrates_core.asking.manifest import describe_answers
 from socrates_core.files import file_digest, replacing, write_json
 from socrates_core.projects.run_spec import Asked, RunSpec
 from socrates_core.records import Answer, Floats
