@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from socrates_core.asking.answers import open_warm
+from socrates_core.asking.answer import open_warm
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history

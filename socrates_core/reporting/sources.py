@@ -38,7 +38,7 @@ def study_sources(run: Run) -> list[Source]:
     gave: dict[tuple[str, ...], list[str]] = defaultdict(list)
     if draft.study is not None:
         gave[draft.study.corpus, draft.study.study_id].append("texts")
-    if asked is not None and any(cell.people for cell in run.cells):
+    if asked is not None and any(cell.counts is not None for cell in run.cells):
         gave[asked.corpus.name, asked.study_id].append("people's answers, where they stand beside")
     for key, n in sorted(profiles.items()):
         gave[key].append(f"profiles of {n} personas")
