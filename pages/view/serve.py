@@ -6,7 +6,6 @@ link that comes first after a start with "Page not found"; so the old kind is sw
 
 import os
 import sys
-from pathlib import Path
 
 import streamlit as st
 import uvicorn
@@ -16,10 +15,10 @@ from streamlit.web import bootstrap
 
 from pages.view import charts, connections  # noqa: F401  # charts and results take a second to import: now
 from pages.view.gate import Gate
-from socrates_core.settings import TOKEN
+from socrates_core.settings import CODE, TOKEN
 from socrates_core.simulation import results  # noqa: F401  # and not in the first visit
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = CODE / "app.py"
 
 
 def serve(host: str, port: int) -> None:

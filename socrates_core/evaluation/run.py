@@ -4,7 +4,6 @@ import platform
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from socrates_core.records import Answer
 from socrates_core.responders import Responder, model_revision
 from socrates_core.responders.api.asking import Unanswered
 from socrates_core.responders.api.responder import keep_account
+from socrates_core.settings import library_versions
 from socrates_core.simulation.cache import AnswerCache, answer_key, open_cache
 from socrates_core.simulation.estimate import record_speed
 from socrates_core.simulation.run import answer_missing, open_warm
@@ -105,7 +105,7 @@ def _write(
         "valid_mass": float(masses.mean()) if masses.size else None,
         **worked,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": library_versions(LIBRARIES),
         "files": {"rows.parquet": file_digest(spec.path / "rows.parquet")},
     }
     write_json(spec.path / "manifest.json", manifest)

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from socrates_core.jobs.store import now
 from socrates_core.records import Answer, Floats
 from socrates_core.responders import Responder
 from socrates_core.responders.api.account import Account
+from socrates_core.settings import library_versions
 from socrates_core.simulation.spec import Asked, RunSpec
 
 LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
@@ -71,7 +71,7 @@ def write_run(
         "seconds": round(seconds, 3),
         "valid_mass": float(np.mean(masses)) if masses else None,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": library_versions(LIBRARIES),
         "files": files,
     }
     if account is not None:
