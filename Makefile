@@ -30,7 +30,7 @@ check: .venv/developed
 	@$(RUN) mypy
 
 docs: .venv/developed
-	@$(RUN) mkdocs build --strict --quiet --site-dir site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
 	@echo "The documentation is in site/index.html"
 
 bench: .venv/developed setup
