@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from socrates_core import __version__
 from socrates_core.commands.app import DIRECT
 from socrates_core.errors import UserError
+from socrates_core.reporting.sources import PAPER
 from socrates_core.responders.local.load import load_model
 from socrates_core.settings import library_versions
 from tests.audit import LOCK, pins
@@ -66,8 +67,10 @@ def test_the_citation_names_the_licence_and_the_paper() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["license"] == PROJECT["license"] == "Apache-2.0"
     [paper] = citation["references"]
-    assert paper["title"] in (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-    assert paper["identifiers"] == [{"type": "other", "value": "arXiv:2509.05830"}]
+    assert paper["title"] in PAPER and str(paper["year"]) in PAPER
+    assert all(author["family-names"] in PAPER for author in paper["authors"])
+    [identifier] = paper["identifiers"]
+    assert identifier["value"] in PAPER
 
 
 def test_the_issue_forms_ask_for_something() -> None:
