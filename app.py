@@ -6,10 +6,11 @@ python -m socrates_core app
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
+from pages.server.sign_out import show_sign_out
 from pages.view.announce import announce_jobs
-from pages.view.sign_out import show_sign_out
-from pages.view.state import PAGES, enter_page
+from pages.view.state import ADDRESSES, OLD_ADDRESSES, PAGES, enter_page, redirect
 from pages.view.text import show_error
 from socrates_core.errors import UserError, disk_sentence
 from socrates_core.settings import check_home
@@ -20,32 +21,43 @@ st.set_page_config(
     layout="wide",
 )
 
-page = st.navigation(
-    {
-        "Explore": [
-            st.Page(PAGES.studies, title="Studies", icon=":material/library_books:", default=True),
-            st.Page(PAGES.study, title="Study", icon=":material/experiment:"),
-            st.Page(PAGES.map, title="Topic map", icon=":material/scatter_plot:"),
-            st.Page(PAGES.import_, title="Import", icon=":material/upload_file:"),
-        ],
-        "Screen": [
-            st.Page(PAGES.draft, title="Draft", icon=":material/edit_note:"),
-            st.Page(PAGES.results, title="Results", icon=":material/bar_chart:"),
-            st.Page(PAGES.compare, title="Compare", icon=":material/compare_arrows:"),
-            st.Page(PAGES.experiment, title="Experiments", icon=":material/stacked_line_chart:"),
-            st.Page(PAGES.power, title="Power", icon=":material/bolt:"),
-        ],
-        "Train": [
-            st.Page(PAGES.launch, title="Launch", icon=":material/rocket_launch:"),
-            st.Page(PAGES.finetunes, title="Finetunes", icon=":material/show_chart:"),
-            st.Page(PAGES.models, title="Models", icon=":material/smart_toy:"),
-        ],
-        "Activity": [
-            st.Page(PAGES.jobs, title="Jobs", icon=":material/list_alt:"),
-            st.Page(PAGES.storage, title="Storage", icon=":material/hard_drive:"),
-        ],
-    }
-)
+
+def _page(file: str, title: str, icon: str) -> StreamlitPage:
+    return st.Page(
+        file, title=title, icon=f":material/{icon}:", url_path=ADDRESSES[file], default=file == PAGES.home
+    )
+
+
+PLACES = {
+    "Home": [_page(PAGES.home, "Home", "home")],
+    "Library": [
+        _page(PAGES.studies, "Studies", "library_books"),
+        _page(PAGES.study, "Study", "experiment"),
+        _page(PAGES.map, "Topic map", "scatter_plot"),
+        _page(PAGES.import_, "Import", "upload_file"),
+    ],
+    "Project": [
+        _page(PAGES.draft, "Draft", "edit_note"),
+        _page(PAGES.results, "Results", "bar_chart"),
+        _page(PAGES.experiment, "Experiments", "stacked_line_chart"),
+        _page(PAGES.power, "Power", "bolt"),
+    ],
+    "Evidence": [_page(PAGES.compare, "Compare", "compare_arrows")],
+    "Models": [
+        _page(PAGES.launch, "Launch", "rocket_launch"),
+        _page(PAGES.finetunes, "Finetunes", "show_chart"),
+        _page(PAGES.models, "Models", "smart_toy"),
+    ],
+    "Settings": [
+        _page(PAGES.jobs, "Jobs", "list_alt"),
+        _page(PAGES.storage, "Storage", "hard_drive"),
+    ],
+}
+MOVED = [
+    st.Page(redirect(page), title="Moved", url_path=address, visibility="hidden")
+    for address, page in OLD_ADDRESSES.items()
+]
+page = st.navigation({**PLACES, "": MOVED})
 enter_page(page.url_path)
 announce_jobs()
 show_sign_out()

@@ -44,8 +44,8 @@ def main() -> None:
 
 def ask(n_people: int) -> float:
     """Seconds a prompt, after a first batch that is not timed."""
-    from socrates_core.responders import answer_all
-    from socrates_core.responders.local.responder import LocalResponder
+    from socrates_core.models import answer_all
+    from socrates_core.models.local.responder import LocalResponder
 
     asked = make_slices(read_people(None, n_people), 1)[0].seven
     responder = LocalResponder("starter", "fp32")

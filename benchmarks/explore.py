@@ -25,12 +25,12 @@ from streamlit.testing.v1 import AppTest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from socrates_core.commands.app import DIRECT
+from socrates_core.cli.app import DIRECT
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.corpus.near import near_study
 from socrates_core.corpus.search import search
 from socrates_core.corpus.topics import make_map
-from socrates_core.studies import human_effects, read_outline
+from socrates_core.studies.answers import human_effects, read_outline
 
 ROOT = Path(__file__).parents[1]
 VIEWS: tuple[dict[str, str], ...] = (
@@ -129,7 +129,7 @@ def time_pages(asked: Iterable[Visit]) -> Times:
     for title, page, parameters in asked:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
         app.query_params.update(parameters)
-        app.switch_page(f"pages/explore/{page or 'studies'}.py")
+        app.switch_page(f"pages/library/{page or 'studies'}.py")
         spent = timed(app.run)
         if app.exception or app.error:
             raise RuntimeError(f"{title} {parameters}: {app.exception or app.error}")

@@ -38,6 +38,7 @@ from benchmarks.heldout import (
     table,
 )
 from socrates_core import settings
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.export import export_corpus
 from socrates_core.corpus.queries import Corpus
@@ -46,8 +47,7 @@ from socrates_core.files import read_json, replacing, write_json, write_text
 from socrates_core.finetuning.rationales import submit_rationales
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.jobs.store import read_job, read_result
-from socrates_core.responders import answer_all, open_responder
-from socrates_core.simulation.spec import ModelRequest
+from socrates_core.models import answer_all, open_responder
 
 CORPUS = "generalise"
 SEEDS = (0, 1, 2)

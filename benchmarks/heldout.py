@@ -18,7 +18,7 @@ from socrates_core.analysis.bootstrap import Measure, bootstrap, mean_over_studi
 from socrates_core.analysis.halves import expected_half_sample
 from socrates_core.analysis.metrics import exact_wasserstein
 from socrates_core.corpus.queries import Corpus
-from socrates_core.evaluation.rows import questions_of_rows, with_answers
+from socrates_core.evaluations.rows import questions_of_rows, with_answers
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Floats, Question, Scale, parse_number
 

@@ -21,10 +21,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from socrates_core.corpus import open_corpus
+from socrates_core.models.local.responder import LocalResponder
+from socrates_core.models.model_folder import find_model
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Question
-from socrates_core.responders.folder import find_model
-from socrates_core.responders.local.responder import LocalResponder
 
 SIZES = (2_000, 20_000)
 

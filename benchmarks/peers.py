@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from socrates_core.models.local.responder import LocalResponder
+from socrates_core.models.model_folder import find_model
 from socrates_core.records import Floats, Question
-from socrates_core.responders.folder import find_model
-from socrates_core.responders.local.responder import LocalResponder
 
 Scorer = Callable[[Sequence[Question]], list[Floats]]  # the distribution over each question's options
 N_BATCH = 16

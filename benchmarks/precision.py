@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from socrates_core.corpus import open_corpus
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.panels import draw_panel
+from socrates_core.models import answer_all, open_responder
+from socrates_core.populations.panel import draw_panel
+from socrates_core.projects.run_spec import Asked, questions
 from socrates_core.records import Answer, Floats, Precision
-from socrates_core.responders import answer_all, open_responder
-from socrates_core.simulation.spec import Asked, questions
+from socrates_core.surveys.start import draft_from_study
 
 STUDY = "talor"
 FORMATS: tuple[Precision, ...] = ("fp32", "bf16", "nf4")

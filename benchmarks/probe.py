@@ -21,10 +21,10 @@ from transformers import AutoModelForCausalLM
 from benchmarks.generalise import prepare
 from benchmarks.heldout import OUTCOME, answers_of, choose
 from socrates_core.corpus.queries import Corpus
+from socrates_core.models.chat import open_chat
+from socrates_core.models.model_folder import open_folder
 from socrates_core.prompts import SYSTEM
 from socrates_core.records import Floats, Prompt
-from socrates_core.responders.chat import open_chat
-from socrates_core.responders.folder import open_folder
 
 LAYERS = (1 / 3, 2 / 3, 1.0)  # of the way through the model
 STRENGTHS = (1e2, 1e3, 1e4)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from socrates_core.corpus import open_corpus
-from socrates_core.studies import read_outline
+from socrates_core.studies.answers import read_outline
 
 CELL = ["condition_num", "task_num", "stimuli", "response"]
 PEER = f"""

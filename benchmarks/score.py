@@ -25,12 +25,12 @@ import torch
 import transformers
 
 from benchmarks.peers import Scorer, generate, open_harness, open_llama, open_plainly
+from socrates_core.asking.cache import answer_key, open_cache
 from socrates_core.corpus import open_corpus
+from socrates_core.models import answer_all
+from socrates_core.models.local.responder import LocalResponder
 from socrates_core.prompts import render_prompt
 from socrates_core.records import DEMOGRAPHICS, Answer, Floats, Question
-from socrates_core.responders import answer_all
-from socrates_core.responders.local.responder import LocalResponder
-from socrates_core.simulation.cache import answer_key, open_cache
 
 STUDY = "framing"  # five outcomes after one text
 SEVEN = tuple(str(value) for value in range(1, 8))

@@ -35,9 +35,9 @@ from socrates_core.finetuning.examples import Example, build_examples
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
-from socrates_core.responders.chat import open_chat
-from socrates_core.responders.folder import find_model, open_folder
-from socrates_core.responders.local.load import has_bf16
+from socrates_core.models.chat import open_chat
+from socrates_core.models.local.load import has_bf16
+from socrates_core.models.model_folder import find_model, open_folder
 
 OURS, TRL = "ours", "trl"
 WAYS: dict[str, dict[str, Any]] = {

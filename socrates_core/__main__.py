@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from socrates_core.commands.terminal import plain_output, shown
+from socrates_core.cli.terminal import plain_output, shown
 from socrates_core.errors import UserError
 from socrates_core.settings import check_home
 
@@ -77,7 +77,7 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name].split(".")
-        found = getattr(importlib.import_module(f"socrates_core.commands.{module}"), name)
+        found = getattr(importlib.import_module(f"socrates_core.cli.{module}"), name)
         if not isinstance(found, typer.Typer):
             command, found = found, typer.Typer(add_completion=False)
             found.command(cmd_name, context_settings=SETTINGS.get(cmd_name))(command)

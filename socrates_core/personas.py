@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from socrates_core.records import DEMOGRAPHICS
 
@@ -23,3 +24,12 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:g}"
     return "" if value is None else str(value).strip()
+
+
+@dataclass(frozen=True)
+class Person:
+    """One member of a panel; `source` is "corpus/study/participant" or "described"."""
+
+    person: int
+    source: str
+    demographics: Mapping[str, str | int]

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.results import Evaluation, load_evaluation
-from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.asking.request import ModelRequest
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.results import Evaluation, load_evaluation
+from socrates_core.evaluations.run import run_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.reporting.comparison_folder import write_comparison_report
-from socrates_core.simulation.spec import ModelRequest
 
 
 def evaluated(model: str, studies: Sequence[str], *, cap: int) -> Evaluation:
@@ -31,6 +31,6 @@ def compared(studies: Sequence[str], prepared: Path, folder: Path) -> Iterator[t
     shutil.copytree(prepared / "corpora", folder / "home" / "corpora")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(folder / "home"))
-        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
         comparison = Comparison([evaluated(model, studies, cap=6) for model in ("echo", "uniform")])
         yield comparison, write_comparison_report(comparison, folder / "out")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from socrates_core.commands.app import DIRECT
+from socrates_core.cli.app import DIRECT
 from socrates_core.jobs.store import Job, read_job
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def prepared() -> Path:
     """The home that `make setup` prepared; what is missing is prepared now."""
     from socrates_core.corpus.starter import prepare_starter_corpus
-    from socrates_core.responders.starter import prepare_starter_model
+    from socrates_core.models.starter import prepare_starter_model
     from socrates_core.settings import home as real_home
 
     prepare_starter_corpus(lambda text, share: None)

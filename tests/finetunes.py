@@ -18,8 +18,8 @@ from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
-from socrates_core.responders.chat import open_chat
-from socrates_core.responders.folder import open_folder
+from socrates_core.models.chat import open_chat
+from socrates_core.models.model_folder import open_folder
 from tests.socsci210_rows import asked, study, write_rows
 from tests.test_socsci210 import Quiet
 from tests.tiny_models import make_tiny_model

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from socrates_core.commands import models as commands
+from socrates_core.cli import models as commands
 from socrates_core.files import write_json
 from socrates_core.finetuning.spec import spec_from_dict
-from socrates_core.seen.record import Seen, StudyPart, Training
+from socrates_core.models.seen import Seen, StudyPart, Training
 from tests.test_adapters import make_adapter
 from tests.tiny_models import make_tiny_model
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from socrates_core.importing.qualtrics import Understood, read_responses, read_survey, understand
-from socrates_core.importing.qualtrics_responses import Responses
+from socrates_core.importing.qualtrics.pair import Understood, read_responses, read_survey, understand
+from socrates_core.importing.qualtrics.responses import Responses
 
 Json = dict[str, Any]
 Columns = Mapping[str, tuple[str, Sequence[object]]]

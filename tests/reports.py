@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
-from socrates_core.drafts.spec import Draft, OutcomeSpec, ScaleSpec
-from socrates_core.drafts.start import draft_from_study
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
+from socrates_core.models.echo import Echo
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_spec import asked_cells, load_spec, submit_simulation
+from socrates_core.projects.run_tables import AnsweredCell, write_run
 from socrates_core.records import Answer
 from socrates_core.reporting.folder import write_report
-from socrates_core.responders.echo import Echo
-from socrates_core.simulation.results import Run, load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec, submit_simulation
-from socrates_core.simulation.tables import AnsweredCell, write_run
+from socrates_core.surveys.draft import Draft, OutcomeSpec, ScaleSpec
+from socrates_core.surveys.start import draft_from_study
 from tests.test_drafts import make_draft
 
 
@@ -57,6 +58,6 @@ def reported(study: str, prepared: Path, folder: Path) -> Iterator[tuple[Run, Pa
     shutil.copytree(prepared / "corpora", folder / "home" / "corpora")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(folder / "home"))
-        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
         run = run_of(study)
         yield run, write_report(run, folder / "out")

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
+from socrates_core.models import answer_all, context_limit, count_tokens, model_revision, open_responder
+from socrates_core.models.catalog import list_models
+from socrates_core.models.local import adapters
+from socrates_core.models.local.network import open_network
+from socrates_core.models.local.responder import LocalResponder
 from socrates_core.records import Answer
-from socrates_core.responders import answer_all, context_limit, count_tokens, model_revision, open_responder
-from socrates_core.responders.catalog import list_models
-from socrates_core.responders.local import adapters
-from socrates_core.responders.local.network import open_network
-from socrates_core.responders.local.responder import LocalResponder
 from tests.test_local import PROMPTS, TOLERANCE, largest_difference, open_local, questions
 from tests.tiny_models import make_tiny_model
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from socrates_core.errors import UserError
+from socrates_core.models import answer_all, open_responder
+from socrates_core.models.served import ask, read
+from socrates_core.models.served.account import Account
+from socrates_core.models.served.asking import PATIENCE, Unanswered
+from socrates_core.models.served.elicit import choose_elicitation
+from socrates_core.models.served.prices import Price
+from socrates_core.models.served.responder import ApiResponder
+from socrates_core.models.served.server import Elicitation, Service
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Decoding, Prompt, Question, Scale
-from socrates_core.responders import answer_all, open_responder
-from socrates_core.responders.api import ask, read
-from socrates_core.responders.api.account import Account
-from socrates_core.responders.api.asking import PATIENCE, Unanswered
-from socrates_core.responders.api.elicit import choose_elicitation
-from socrates_core.responders.api.prices import Price
-from socrates_core.responders.api.responder import ApiResponder
-from socrates_core.responders.api.server import Elicitation, Service
 from tests.api_server import ApiServer, FixedVoice, ModelVoice, Trouble, serving
 
 SEVEN = tuple("1234567")

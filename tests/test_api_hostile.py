@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from socrates_core.errors import UserError
+from socrates_core.models.served import ask
+from socrates_core.models.served.account import Account
+from socrates_core.models.served.ask import Connection, Lost, Refused
+from socrates_core.models.served.prices import Price, most_tokens
+from socrates_core.models.served.responder import ApiResponder
+from socrates_core.models.served.server import Elicitation, Service
 from socrates_core.records import Prompt, Question
-from socrates_core.responders.api import ask
-from socrates_core.responders.api.account import Account
-from socrates_core.responders.api.ask import Connection, Lost, Refused
-from socrates_core.responders.api.prices import Price, most_tokens
-from socrates_core.responders.api.responder import ApiResponder
-from socrates_core.responders.api.server import Elicitation, Service
 from tests import hostile_server as bad
 from tests.conftest import PATIENCE, ROOT
 from tests.hostile_server import Behave, Caller, HostileServer, always, body, hostile, once, reply

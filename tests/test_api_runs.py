@@ -11,27 +11,28 @@ from pathlib import Path
 
 import pytest
 
+from socrates_core.asking.cache import answer_key
+from socrates_core.asking.consent import PERMISSION
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
-from socrates_core.drafts.spec import Draft, render_draft
-from socrates_core.drafts.start import draft_from_study
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.panels import draw_panel
+from socrates_core.models import answer_all, open_responder
+from socrates_core.models.served.asking import Unanswered
+from socrates_core.models.served.prices import find_price
+from socrates_core.models.served.responder import ApiResponder
+from socrates_core.models.served.server import Elicitation, Service
+from socrates_core.models.served.shots import Answered, pick_shots, with_shots
+from socrates_core.populations.panel import draw_panel
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_estimate import estimate
+from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_spec import load_spec, submit_simulation
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Prompt, Question, Scale
-from socrates_core.responders import answer_all, open_responder
-from socrates_core.responders.api.asking import Unanswered
-from socrates_core.responders.api.prices import find_price
-from socrates_core.responders.api.responder import ApiResponder
-from socrates_core.responders.api.server import Elicitation, Service
-from socrates_core.responders.api.shots import Answered, pick_shots, with_shots
-from socrates_core.simulation.cache import answer_key
-from socrates_core.simulation.consent import PERMISSION
-from socrates_core.simulation.estimate import estimate
-from socrates_core.simulation.results import Run, load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, load_spec, submit_simulation
+from socrates_core.surveys.draft import Draft, render_draft
+from socrates_core.surveys.start import draft_from_study
 from tests.api_server import ApiServer, FixedVoice, serving
 from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
@@ -44,7 +45,7 @@ WORKER = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "1"
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests run the worker's code themselves, unless they start a real one."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects import drafts
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.start import draft_from_study
 from tests.conftest import ended
 from tests.test_walk import browser, open_page, pytestmark, see  # noqa: F401
 
@@ -50,7 +51,7 @@ def test_the_first_click_on_a_search_result_opens_it(
     browser: Browser,  # noqa: F811
     enter: bool,
 ) -> None:
-    page = open_page(browser, f"http://localhost:{served}")
+    page = open_page(browser, f"http://localhost:{served}/library")
     search(page, "kakadu", enter=enter)
     click_first_title(page)
     page.wait_for_url("**/study?corpus=starter&study=kakadu", timeout=SOON)
@@ -84,7 +85,7 @@ def test_back_from_a_study_and_a_pasted_link_show_the_same_search(
     served: int,
     browser: Browser,  # noqa: F811
 ) -> None:
-    page = open_page(browser, f"http://localhost:{served}")
+    page = open_page(browser, f"http://localhost:{served}/library")
     search(page, "kakadu", enter=True)
     click_first_title(page)
     page.wait_for_url("**/study?corpus=starter&study=kakadu", timeout=SOON)
@@ -92,7 +93,7 @@ def test_back_from_a_study_and_a_pasted_link_show_the_same_search(
     page.go_back()
     expect(page.get_by_text("1 of 13 studies")).to_be_visible(timeout=SOON)
     expect(page.get_by_label("Search", exact=True)).to_have_value("kakadu", timeout=SOON)
-    expect(page).to_have_url(re.compile(r"/\?q=kakadu$"), timeout=SOON)
+    expect(page).to_have_url(re.compile(r"/library\?q=kakadu$"), timeout=SOON)
     other = open_page(browser, page.url)
     expect(other.get_by_text("1 of 13 studies")).to_be_visible(timeout=SOON)
 
@@ -111,3 +112,26 @@ def test_back_undoes_a_choice_inside_a_study(
     page.go_back()
     expect(page.get_by_text("Each cell: how a condition's answers spread")).to_have_count(0, timeout=SOON)
     expect(page).not_to_have_url(re.compile("outcome="), timeout=SOON)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "title"),
+    [
+        ("?corpus=starter&study=kakadu", "study?corpus=starter&study=kakadu", "A mine in Kakadu"),
+        ("?q=kakadu", "library?q=kakadu", "Studies"),
+        ("compare", "evidence", "Compare"),
+        ("launch?name=mine", "train?name=mine", "Launch"),
+    ],
+)
+def test_addresses_of_earlier_versions_open_what_they_meant(
+    starter_home: Path,
+    served: int,
+    browser: Browser,  # noqa: F811
+    *,
+    old: str,
+    new: str,
+    title: str,
+) -> None:
+    page = open_page(browser, f"http://localhost:{served}/{old}")
+    heading(page, title)
+    expect(page).to_have_url(f"http://localhost:{served}/{new}", timeout=SOON)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from socrates_core.corpus import open_corpus
-from socrates_core.drafts.originals import texts_of
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.cells import EvaluatedCell
-from socrates_core.evaluation.predictors import guesses, model_predictor
-from socrates_core.evaluation.scores import summarise, summarise_people
+from socrates_core.evaluations.cells import EvaluatedCell
+from socrates_core.evaluations.predictors import guesses, model_predictor
+from socrates_core.evaluations.scores import summarise, summarise_people
 from socrates_core.records import Scale
-from socrates_core.simulation.people import people_of_draft
+from socrates_core.surveys.human_answers import people_of_draft
+from socrates_core.surveys.originals import texts_of
+from socrates_core.surveys.start import draft_from_study
 from tests.test_browsing import answer, small_corpus
 
 SEVEN = np.arange(1.0, 8)

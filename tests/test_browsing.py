@@ -15,20 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pages.view import data, facets
-from socrates_core import margins
+from pages.library import facets
+from pages.view import data
 from socrates_core.analysis.effects import holm, mean_difference, paired_difference
 from socrates_core.corpus import open_corpus, write_corpus
-from socrates_core.corpus.near import near_draft, near_study, near_text
+from socrates_core.corpus.near import near_study, near_text
 from socrates_core.corpus.search import search
 from socrates_core.corpus.splits import load_split, save_split, sides_of_studies
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.tables import scale_text
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.start import draft_from_study
 from socrates_core.errors import UserError
+from socrates_core.populations import margins
+from socrates_core.projects import drafts
 from socrates_core.records import DEMOGRAPHICS, Scale
-from socrates_core.studies import human_effects, read_outline
+from socrates_core.studies.answers import human_effects, read_outline
+from socrates_core.surveys.near import near_draft
+from socrates_core.surveys.start import draft_from_study
 from tests.test_margins import CSV
 from tests.test_pages import HOSTILE, PAGES, fine, no_worker, open_page  # noqa: F401
 

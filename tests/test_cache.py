@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from socrates_core.commands.cache import cache as forget
-from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec
+from socrates_core.asking.cache import answer_key, open_cache
+from socrates_core.asking.request import ModelRequest
+from socrates_core.cli.cache import cache as forget
 from socrates_core.errors import UserError
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import read_job
+from socrates_core.models import open_responder
+from socrates_core.populations.spec import PanelSpec
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_export import people_table
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.records import Answer, Prompt, Question, Scale
-from socrates_core.responders import open_responder
 from socrates_core.settings import folder
-from socrates_core.simulation.cache import answer_key, open_cache
-from socrates_core.simulation.export import people_table
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec
 from tests.tiny_models import make_tiny_model
 
 OLD = """

@@ -9,31 +9,34 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.view import charts, data, frames
-from socrates_core import sealing
+from pages.view import data, run_charts
+from pages.view.charts import answer_charts
 from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.calibration import Calibration, calibrate
 from socrates_core.analysis.held_out import HeldOut, leave_one_study_out
+from socrates_core.asking.request import ModelRequest
+from socrates_core.calibrations import ModelCalibration, calibration_for
 from socrates_core.corpus.splits import split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import find_study, open_corpus
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.calibrating import ModelCalibration, calibration_for, keep_calibration
-from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.results import Evaluation, load_evaluation
-from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.spec import load_spec
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.calibration_fit import keep_calibration
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.results import Evaluation, load_evaluation
+from socrates_core.evaluations.run import run_evaluation
+from socrates_core.evaluations.spec import load_spec
+from socrates_core.evaluations.submission import submit_evaluation
+from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json, write_json
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
+from socrates_core.models.seen import training_of
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_export import effects_table
+from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.scripts import analysis
-from socrates_core.seen.record import training_of
-from socrates_core.simulation.export import effects_table
-from socrates_core.simulation.results import Run, load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.surveys.start import draft_from_study
 
 ECHO = ModelRequest("echo")
 KEPT = ("evaluations", "calibrations", "cache", "jobs")
@@ -43,7 +46,7 @@ ORDERED = 12  # studies of the starter corpus with effects: the options of healt
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests run the worker's code themselves."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 def evaluate(studies: Sequence[str], *, cap: int = 4) -> Evaluation:
@@ -61,7 +64,7 @@ def template(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(prepared / "corpora", home / "corpora")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
         evaluate(open_corpus("starter").study_ids())
     return home
 
@@ -143,7 +146,7 @@ def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Eva
     share = np.array([each.predicted.share for each in run.effects])
     span = run.effects[0].predicted.difference / share[0]
     expected = rest.calibrated(share)
-    shown = frames.effects(run).query("who == 'calibrated'")
+    shown = run_charts.effects(run).query("who == 'calibrated'")
     assert len(shown) == len(run.effects) == 3
     assert shown["difference"].to_numpy() == pytest.approx(span * expected.effect, rel=1e-4)
     table = effects_table(run)
@@ -157,8 +160,8 @@ def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Eva
 
 def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evaluated: Evaluation) -> None:
     run = run_now("weather")
-    drawn, unit = data.in_one_unit(frames.effects(run))
-    figure = charts.effects_forest(drawn, title="How far?", unit=unit, theme="light")
+    drawn, unit = data.in_one_unit(run_charts.effects(run))
+    figure = answer_charts.effects_forest(drawn, title="How far?", unit=unit, theme="light")
     names = [trace.name for trace in figure.data if trace.name]
     assert names == [
         "People’s answers",
@@ -248,7 +251,7 @@ def test_it_is_said_where_nobody_knows_what_the_model_saw(evaluated: Evaluation)
 
 
 def test_frozen_answers_and_unfinished_evaluations_do_not_count(evaluated: Evaluation) -> None:
-    sealing.freeze(open_corpus("starter"), "talor")
+    seals.freeze(open_corpus("starter"), "talor")
     keep_calibration(fingerprint(evaluated))
     assert earned(evaluated).calibration.n_studies == ORDERED - 1
     write_json(evaluated.spec.path / "manifest.json", {**evaluated.manifest, "state": "partial"})

@@ -9,10 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from pages.view import charts, data
-from pages.view.figures import to_svg_png
-from pages.view.palette import DARK, LIGHT, model_colours
-from pages.view.plain import plain_text, readable, wrapped
+from pages.view import data
+from pages.view.charts import answer_charts
+from pages.view.charts.figure_files import to_svg_png
+from pages.view.charts.palette import DARK, LIGHT, model_colours
+from pages.view.charts.plotly_text import plain_text, readable, wrapped
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.errors import UserError
 from socrates_core.records import Scale
@@ -80,7 +81,7 @@ def texts(figure: go.Figure) -> str:
 
 
 def test_people_are_solid_with_intervals_and_predictions_hollow_without() -> None:
-    human, model = charts.distribution(both(), scale=SEVEN, title="What?", theme="light").data
+    human, model = answer_charts.distribution(both(), scale=SEVEN, title="What?", theme="light").data
     shares = shares_with_intervals(np.arange(1.0, 8.0))
     assert human.marker.color == LIGHT.fill
     assert list(human.error_y.array) == pytest.approx(shares.high - shares.share)
@@ -94,7 +95,7 @@ def test_people_are_solid_with_intervals_and_predictions_hollow_without() -> Non
 
 def test_every_condition_has_its_panel_on_the_same_axis() -> None:
     frame = pd.concat([both("Control"), both("Message")])
-    figure = charts.distribution(frame, scale=SEVEN, title="What?")
+    figure = answer_charts.distribution(frame, scale=SEVEN, title="What?")
     assert figure.layout.yaxis.range == figure.layout.yaxis2.range
     assert figure.layout.xaxis.range == figure.layout.xaxis2.range
     assert [trace.showlegend for trace in figure.data] == [True, False, True, False]
@@ -102,7 +103,7 @@ def test_every_condition_has_its_panel_on_the_same_axis() -> None:
 
 
 def test_ends_of_the_scale_are_labelled_and_the_full_label_is_in_the_hover() -> None:
-    figure = charts.distribution(both(), scale=SEVEN, title="What?")
+    figure = answer_charts.distribution(both(), scale=SEVEN, title="What?")
     assert figure.layout.xaxis.ticktext[0] == "1<br>strongly<br>oppose"
     assert figure.layout.xaxis.ticktext[3] == "4"
     assert "1 = strongly oppose" in figure.data[0].customdata[0]
@@ -111,7 +112,7 @@ def test_ends_of_the_scale_are_labelled_and_the_full_label_is_in_the_hover() -> 
 
 
 def test_a_long_scale_is_binned_without_losing_anyone() -> None:
-    figure = charts.distribution(both(scale=HUNDRED), scale=HUNDRED, title="How warm?")
+    figure = answer_charts.distribution(both(scale=HUNDRED), scale=HUNDRED, title="How warm?")
     human, model = figure.data
     assert len(human.x) == 20 and sum(human.y) == pytest.approx(1)
     assert sum(model.y[1:-1]) == pytest.approx(1)
@@ -124,32 +125,32 @@ def test_a_long_scale_is_binned_without_losing_anyone() -> None:
 
 
 def test_two_options_are_one_share_a_condition() -> None:
-    figure = charts.distribution(both(scale=YES_NO), scale=YES_NO, title="How many?")
+    figure = answer_charts.distribution(both(scale=YES_NO), scale=YES_NO, title="How many?")
     spans, human, model = figure.data
     assert list(human.x) == pytest.approx([1 / 3]) and list(model.x) == pytest.approx([0.5])
     assert spans.x[:2] == tuple(people("", YES_NO, [1, 2])[["low", "high"]].iloc[0])
     assert figure.layout.xaxis.title.text == "Share answering “Yes”"
-    no = charts.distribution(both(scale=YES_NO), scale=YES_NO, title="How many?", answer=2)
+    no = answer_charts.distribution(both(scale=YES_NO), scale=YES_NO, title="How many?", answer=2)
     assert list(no.data[1].x) == pytest.approx([2 / 3])
 
 
 def test_ninety_six_conditions_are_cut_to_twelve_and_the_chart_says_so() -> None:
     frame = pd.concat([both(f"Vignette {number}") for number in range(96)])
-    figure = charts.distribution(frame, scale=SEVEN, title="What?")
+    figure = answer_charts.distribution(frame, scale=SEVEN, title="What?")
     assert len(figure.data) == 24
     assert "The first 12 of 96 conditions" in texts(figure) and "The first 12 of 96" in figure.layout.meta
-    chosen = charts.distribution(frame, scale=SEVEN, title="What?", conditions=["Vignette 95"])
+    chosen = answer_charts.distribution(frame, scale=SEVEN, title="What?", conditions=["Vignette 95"])
     assert len(chosen.data) == 2 and "Vignette 95" in texts(chosen)
 
 
 def test_baselines_are_thin_grey_lines() -> None:
     frame = pd.concat([both(), predicted("Control", SEVEN, "uniform")])
-    line = charts.distribution(frame, scale=SEVEN, title="What?", theme="light").data[-1]
+    line = answer_charts.distribution(frame, scale=SEVEN, title="What?", theme="light").data[-1]
     assert (line.mode, line.name, line.line.color) == ("lines", "Uniform guess", LIGHT.faint)
 
 
 def test_effects_have_intervals_only_where_they_are_earned() -> None:
-    figure = charts.effects_forest(effects(), title="How far?")
+    figure = answer_charts.effects_forest(effects(), title="How far?")
     spans, human, model = figure.data
     assert spans.x == (0.1, 0.9, None)
     assert (human.marker.symbol, model.marker.symbol) == ("circle", "circle-open")
@@ -162,13 +163,13 @@ def test_effects_have_intervals_only_where_they_are_earned() -> None:
 
 def test_several_outcomes_stand_under_their_names_and_many_are_cut_aloud() -> None:
     two = pd.concat([effects(), effects(outcome="Trust")])
-    assert "<b>Trust</b>" in texts(charts.effects_forest(two, title="How far?"))
+    assert "<b>Trust</b>" in texts(answer_charts.effects_forest(two, title="How far?"))
     many = pd.concat([effects(condition=f"Message {number}") for number in range(50)])
-    assert "The first 36 of 50 differences" in texts(charts.effects_forest(many, title="How far?"))
+    assert "The first 36 of 50 differences" in texts(answer_charts.effects_forest(many, title="How far?"))
 
 
 def test_a_dark_page_has_light_people_and_light_text() -> None:
-    figure = charts.distribution(both(), scale=SEVEN, title="What?", theme="dark")
+    figure = answer_charts.distribution(both(), scale=SEVEN, title="What?", theme="dark")
     assert figure.data[0].marker.color == DARK.fill
     assert figure.layout.font.color == figure.layout.annotations[0].font.color == DARK.text
 
@@ -191,9 +192,9 @@ def test_hostile_text_is_plain_wherever_a_chart_writes_it(text: str) -> None:
     scale = Scale("range", 1, 7, 1, ((1, text), (7, text)))
     frame = both(text, scale).replace("starter", text)
     figures = [
-        charts.distribution(frame, scale=scale, title=text),
-        charts.distribution(both(text, YES_NO), scale=YES_NO, title=text),
-        charts.effects_forest(effects(outcome=text, condition=text, who=text), title=text, unit=text),
+        answer_charts.distribution(frame, scale=scale, title=text),
+        answer_charts.distribution(both(text, YES_NO), scale=YES_NO, title=text),
+        answer_charts.effects_forest(effects(outcome=text, condition=text, who=text), title=text, unit=text),
     ]
     for figure in figures:
         told = figure.to_dict()
@@ -216,7 +217,7 @@ def test_long_text_is_cut_with_an_ellipsis() -> None:
 
 @pytest.mark.skipif(not BROWSER, reason="neither Chrome nor Chromium is on this machine")
 def test_figures_are_saved_by_the_systems_browser() -> None:
-    figure = charts.distribution(both(HOSTILE[1]), scale=SEVEN, title="What?", theme="light")
+    figure = answer_charts.distribution(both(HOSTILE[1]), scale=SEVEN, title="What?", theme="light")
     files = to_svg_png(figure)
     assert files["png"].startswith(b"\x89PNG")
     drawn = parseString(files["svg"])

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from socrates_core.__main__ import COMMANDS, main
-from socrates_core.drafts.spec import render_draft
+from socrates_core.surveys.draft import render_draft
 from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 

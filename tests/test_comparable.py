@@ -10,13 +10,13 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 
 from socrates_core.analysis.options import compare_shares
 from socrates_core.corpus import open_corpus
-from socrates_core.drafts.spec import ScaleSpec
-from socrates_core.evaluation.effects import effects_table
+from socrates_core.evaluations.effects import effects_table
 from socrates_core.records import Scale
 from socrates_core.scales import parse_scale
 from socrates_core.scales.alike import compare_scales
 from socrates_core.scales.order import is_ordered
-from socrates_core.studies import compare_conditions, human_effects, study_overview
+from socrates_core.studies.answers import compare_conditions, human_effects, study_overview
+from socrates_core.surveys.draft import ScaleSpec
 from tests.test_browsing import HUNDRED, SEVEN, STUDY, answer, small_corpus
 from tests.test_pages import fine, no_worker, open_page  # noqa: F401
 

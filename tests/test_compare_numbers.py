@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.view import compare_charts, comparing
-from pages.view.palette import LIGHT
+from pages.evidence import comparison_charts, comparison_rows
+from pages.view.charts.palette import LIGHT
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import OFFICIAL, read_official
-from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.published import published_beside
-from socrates_core.evaluation.results import Evaluation
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.published import published_beside
+from socrates_core.evaluations.results import Evaluation
 from socrates_core.files import write_json
 from socrates_core.reporting.comparison_measures import MEASURES
 from tests.test_compare_page import evaluate, no_worker, open_compare
@@ -26,23 +26,23 @@ __all__ = ["no_worker"]
 
 def test_the_table_holds_the_comparisons_numbers_and_no_valid_mass_of_a_baseline(starter_home: Path) -> None:
     comparison = Comparison([evaluate()])
-    table = comparing.measures_table(comparison).set_index("Who")
+    table = comparison_rows.measures_table(comparison).set_index("Who")
     measures = comparison.summaries[0].measures
     for name, shown in MEASURES.items():
         assert (
             table.loc["echo (stand-in)", shown.label] == f"{measures[name].value:.3f}"
         )  # three studies: no interval
     assert table.loc["Uniform guess", "Valid mass"] == "–"
-    assert list(comparing.headline(comparison, "valid_mass")["name"]) == ["echo (stand-in)"]
+    assert list(comparison_rows.headline(comparison, "valid_mass")["name"]) == ["echo (stand-in)"]
     assert "Half of the people against the other half" in set(
-        comparing.headline(comparison, "wasserstein_exact_stated")["name"]
+        comparison_rows.headline(comparison, "wasserstein_exact_stated")["name"]
     )
 
 
 @pytest.mark.parametrize("measure", ["wasserstein_exact_stated", "log_score"])
 def test_cells_are_in_order_from_the_worst(starter_home: Path, measure: str) -> None:
     comparison = Comparison([evaluate()])
-    table = comparing.cells_table(comparison, measure, "echo (stand-in)")
+    table = comparison_rows.cells_table(comparison, measure, "echo (stand-in)")
     worse = np.diff(table[measure]) * (1 if measure == "log_score" else -1)
     assert (worse >= 0).all() and len(table) == len(comparison.cells[0])
     for row in table.to_dict("records"):
@@ -56,8 +56,8 @@ def test_the_answers_of_an_item_are_the_people_and_the_mean_predictions_of_its_c
 ) -> None:
     comparison = Comparison([evaluate("echo"), evaluate("uniform")])
     at = next(at for at, cell in enumerate(comparison.cells[0]) if cell.study_id == "kakadu")
-    places = comparing.cells_of_item(comparison, at)
-    frame = comparing.answers(comparison, places)
+    places = comparison_rows.cells_of_item(comparison, at)
+    frame = comparison_rows.answers(comparison, places)
     assert places[0] == at and len(places) == frame["condition"].nunique() == 2
     cell = comparison.cells[0][at]
     own = frame[frame["condition"] == cell.condition]
@@ -74,7 +74,7 @@ def test_the_answers_of_an_item_are_the_people_and_the_mean_predictions_of_its_c
 def test_conditions_of_one_name_are_told_apart(home: Path) -> None:
     made_up([(3, 1, 9, False)])
     comparison = Comparison([evaluate(studies=["s0"], corpus="made")])
-    frame = comparing.answers(comparison, comparing.cells_of_item(comparison, 0))
+    frame = comparison_rows.answers(comparison, comparison_rows.cells_of_item(comparison, 0))
     assert set(frame["condition"]) == {"c (0)", "c (1)", "c (2)"}
     assert (frame.groupby(["condition", "who"])["share"].sum().round(9) == 1).all()
 
@@ -109,7 +109,7 @@ def test_intervals_are_drawn_where_there_are_some_and_baselines_are_grey() -> No
         ],
         columns=["name", "kind", "value", "low", "high"],
     )
-    figure = compare_charts.scores(frame, title="Scores", axis="W", theme="light")
+    figure = comparison_charts.scores(frame, title="Scores", axis="W", theme="light")
     lines = [trace for trace in figure.data if trace.mode == "lines"]
     assert [list(line.x) for line in lines] == [[0.1, 0.3]]
     dots = [trace for trace in figure.data if trace.mode == "markers"]
@@ -124,7 +124,7 @@ def test_effects_stand_over_predictions_with_people_s_intervals_and_a_calibratio
         {"human": -5.0, "human_se": 1.0, "predicted": 8.0},
     ]
     frame = pd.DataFrame([{**row, **each, "n_predicted": 4} for each in told])
-    figure = compare_charts.effects_scatter(frame, title="Effects", theme=None, slopes={"m": 0.5})
+    figure = comparison_charts.effects_scatter(frame, title="Effects", theme=None, slopes={"m": 0.5})
     points, line = figure.data
     assert list(points.x) == [30, 8] and list(points.y) == [10, -5]
     assert list(points.error_y.array) == pytest.approx([3.92, 1.96])
@@ -143,6 +143,6 @@ def test_groups_are_rows_models_are_columns_and_n_stands_in_the_cell() -> None:
         ],
         columns=["group", "model", "value", "n"],
     )
-    [heat] = compare_charts.group_heat(frame, title="Groups", theme=None).data
+    [heat] = comparison_charts.group_heat(frame, title="Groups", theme=None).data
     assert np.array(heat.z).tolist() == [[0.1, 0.3], [0.2, 0.4]]
     assert heat.text[1][0] == "0.200<br>n = 50"

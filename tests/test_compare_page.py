@@ -9,38 +9,38 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from socrates_core import sealing
+from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import record_speed
 from socrates_core.corpus import open_corpus, write_corpus
 from socrates_core.corpus.splits import save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.estimate import estimate_cost, estimate_seconds
-from socrates_core.evaluation.results import Evaluation, load_evaluation
-from socrates_core.evaluation.rows import asked_rows, questions_of
-from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.spec import evaluation_ids, load_spec, plan_evaluation
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.estimate import estimate_cost, estimate_seconds
+from socrates_core.evaluations.results import Evaluation, load_evaluation
+from socrates_core.evaluations.rows import asked_rows, questions_of
+from socrates_core.evaluations.run import run_evaluation
+from socrates_core.evaluations.spec import evaluation_ids, load_spec, plan_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
+from socrates_core.exposure import seals
 from socrates_core.files import write_json
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter
-from socrates_core.responders import count_tokens
-from socrates_core.responders.api.prices import find_price, rough_tokens
-from socrates_core.responders.api.server import OFFICIAL, Service
-from socrates_core.seen.record import training_of
-from socrates_core.simulation.estimate import record_speed
-from socrates_core.simulation.spec import ModelRequest
+from socrates_core.models import count_tokens
+from socrates_core.models.seen import training_of
+from socrates_core.models.served.prices import find_price, rough_tokens
+from socrates_core.models.served.server import OFFICIAL, Service
 from tests.test_pages import HOSTILE, fine, open_page
 from tests.test_splits import made_up
 
-PAGE, JOBS = "pages/screen/compare.py", "pages/activity/jobs.py"
+PAGE, JOBS = "pages/evidence/compare.py", "pages/settings/jobs.py"
 STUDIES = ("framing", "kakadu", "talor")
 VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Downloads")
 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 class Stopping(Reporter):
@@ -295,7 +295,7 @@ def test_finetunes_are_shown_where_no_evaluation_is_chosen(starter_home: Path) -
 def test_a_frozen_study_is_left_out_of_a_comparison_and_alone_it_is_a_sentence(starter_home: Path) -> None:
     found, alone = evaluate(), evaluate(studies=["talor"])
     assert "talor" in set(Comparison([found]).rows[0]["study_id"])
-    sealing.freeze(open_corpus("starter"), "talor")
+    seals.freeze(open_corpus("starter"), "talor")
     assert set(Comparison([found]).rows[0]["study_id"]) == {"framing", "kakadu"}
     app = open_compare(alone)
     assert not app.exception and "hidden since" in app.error[0].value.replace("\\", "")

@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
-from socrates_core.evaluation.comparison import Comparison
-from socrates_core.evaluation.published import read_published
-from socrates_core.evaluation.results import Evaluation
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.published import read_published
+from socrates_core.evaluations.results import Evaluation
+from socrates_core.models.seen import Seen
 from socrates_core.records import Scale
 from socrates_core.reporting.comparison_folder import write_comparison_report
 from socrates_core.reporting.comparison_measures import MEASURES, PAIRED, TABLES
 from socrates_core.reporting.page import number_label
 from socrates_core.reporting.scripts import comparison as script
-from socrates_core.seen.record import Seen
-from socrates_core.simulation.spec import ModelRequest
 from tests.comparisons import compared, evaluated
 from tests.conftest import PATIENCE
 from tests.test_report import HOSTILE, Page
@@ -37,7 +37,7 @@ Written = tuple[Comparison, Path]
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_what_a_model_saw_is_left_out_and_counted(
     starter_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = {"tuned": Seen(studies=("talor",)), "all": Seen(studies=("kakadu", "talor"))}
-    monkeypatch.setattr("socrates_core.evaluation.comparison.seen_of", seen.__getitem__)
+    monkeypatch.setattr("socrates_core.evaluations.comparison.seen_of", seen.__getitem__)
     found = evaluated("echo", ["kakadu", "talor"], cap=4)
 
     def saw(name: str) -> Comparison:

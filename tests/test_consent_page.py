@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
-from socrates_core.drafts import store as drafts
 from socrates_core.jobs import store
-from socrates_core.simulation.spec import load_spec
+from socrates_core.projects import drafts
+from socrates_core.projects.run_spec import load_spec
 from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 from tests.test_walk import browser, fill, open_page, pytestmark, see  # noqa: F401
@@ -29,7 +29,7 @@ def test_the_page_says_what_a_served_run_costs_and_sends_before_it_queues_anythi
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     app = AppTest.from_file(PAGE, default_timeout=PATIENCE)
     app.query_params["draft"] = draft_id
-    app.switch_page("pages/screen/draft.py").run()
+    app.switch_page("pages/project/draft.py").run()
     app.multiselect(key="draft_models").set_value(["api:gpt-4o"]).run()
     assert any("OPENAI_API_KEY" in error for error in plain(app, "error"))
     assert app.button(key="draft_run").disabled

@@ -4,18 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from socrates_core.drafts import store
-from socrates_core.drafts.check import problems, require_runnable
-from socrates_core.drafts.spec import (
-    ConditionSpec,
-    Draft,
-    OutcomeSpec,
-    PanelSpec,
-    ScaleSpec,
-    load_draft,
-    render_draft,
-)
 from socrates_core.errors import UserError
+from socrates_core.populations.spec import PanelSpec
+from socrates_core.projects import drafts
+from socrates_core.surveys.check import problems, require_runnable
+from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, load_draft, render_draft
 
 
 def make_draft(**changes: object) -> Draft:
@@ -124,34 +117,34 @@ def test_a_negative_seed_and_a_share_that_is_no_number_are_problems() -> None:
 
 def test_two_windows_never_lose_each_others_words(home: Path) -> None:
     first = make_draft()
-    draft_id = store.create(first)
+    draft_id = drafts.create(first)
     theirs, ours = make_draft(title="Theirs"), make_draft(title="Ours")
-    assert store.save(draft_id, theirs, based_on=first.digest()).notice == ""
-    saved = store.save(draft_id, ours, based_on=first.digest())
+    assert drafts.save(draft_id, theirs, based_on=first.digest()).notice == ""
+    saved = drafts.save(draft_id, ours, based_on=first.digest())
     assert "another window" in saved.notice
-    assert store.open_draft(draft_id) == ours
-    assert [version.draft for version in store.versions(draft_id)] == [theirs]
+    assert drafts.open_draft(draft_id) == ours
+    assert [version.draft for version in drafts.versions(draft_id)] == [theirs]
 
 
 def test_versions_are_kept_in_order_and_never_overwritten(home: Path) -> None:
-    draft_id = store.create(make_draft())
-    assert [store.keep_version(draft_id, make_draft(title=t), t) for t in "ab"] == [1, 2]
-    assert [(v.number, v.note) for v in store.versions(draft_id)] == [(2, "b"), (1, "a")]
+    draft_id = drafts.create(make_draft())
+    assert [drafts.keep_version(draft_id, make_draft(title=t), t) for t in "ab"] == [1, 2]
+    assert [(v.number, v.note) for v in drafts.versions(draft_id)] == [(2, "b"), (1, "a")]
 
 
 def test_a_deleted_draft_can_be_brought_back(home: Path) -> None:
-    draft_id = store.create(make_draft())
-    store.delete(draft_id)
-    assert store.list_drafts() == [] and store.deleted() == {draft_id: "Try"}
+    draft_id = drafts.create(make_draft())
+    drafts.delete(draft_id)
+    assert drafts.list_drafts() == [] and drafts.deleted() == {draft_id: "Try"}
     with pytest.raises(UserError, match="no draft"):
-        store.open_draft(draft_id)
-    store.restore(draft_id)
-    assert store.open_draft(draft_id) == make_draft()
+        drafts.open_draft(draft_id)
+    drafts.restore(draft_id)
+    assert drafts.open_draft(draft_id) == make_draft()
 
 
 def test_a_damaged_working_copy_is_a_sentence_and_the_list_goes_on(home: Path) -> None:
-    broken, fine = store.create(make_draft()), store.create(make_draft(title="Fine"))
-    (store.drafts_folder() / broken / "working.json").write_text("{")
-    assert [row["draft_id"] for row in store.list_drafts()] == [fine]
+    broken, fine = drafts.create(make_draft()), drafts.create(make_draft(title="Fine"))
+    (drafts.drafts_folder() / broken / "working.json").write_text("{")
+    assert [row["draft_id"] for row in drafts.list_drafts()] == [fine]
     with pytest.raises(UserError, match="damaged"):
-        store.open_draft(broken)
+        drafts.open_draft(broken)

@@ -9,8 +9,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from socrates_core.models import answer_all
 from socrates_core.records import Prompt, Question
-from socrates_core.responders import answer_all
 from tests.reference_scorer import ReferenceScorer
 from tests.test_local import TOLERANCE, largest_difference, open_local, set_budget
 from tests.tiny_models import SPECIAL, Kind, make_tiny_model

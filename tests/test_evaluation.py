@@ -9,22 +9,22 @@ import popfidelity.metrics
 import pytest
 from scipy.stats import wasserstein_distance
 
+from socrates_core.asking.cache import open_cache
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import load_split, save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.evaluation.comparison import Comparison, grouped
-from socrates_core.evaluation.results import Evaluation, list_evaluations, load_evaluation
-from socrates_core.evaluation.rows import asked_rows, questions_of
-from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.spec import load_spec, plan_evaluation
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.comparison import Comparison, grouped
+from socrates_core.evaluations.results import Evaluation, list_evaluations, load_evaluation
+from socrates_core.evaluations.rows import asked_rows, questions_of
+from socrates_core.evaluations.run import run_evaluation
+from socrates_core.evaluations.spec import load_spec, plan_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
+from socrates_core.models.seen import training_of
 from socrates_core.prompts import render_prompt
-from socrates_core.seen.record import training_of
-from socrates_core.simulation.cache import open_cache
-from socrates_core.simulation.spec import ModelRequest
 
 STUDIES = ("framing", "kakadu", "talor")
 ECHO, UNIFORM = ModelRequest("echo"), ModelRequest("uniform")
@@ -33,7 +33,7 @@ ECHO, UNIFORM = ModelRequest("echo"), ModelRequest("uniform")
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests run the worker's code themselves."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 def evaluate_now(

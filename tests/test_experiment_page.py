@@ -6,31 +6,25 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.view import curve
+from pages.project import specification_chart
 from pages.view.text import escape
-from socrates_core.drafts import store as drafts
 from socrates_core.jobs import store
-from socrates_core.simulation.curves import load_curves
-from socrates_core.simulation.experiments import (
-    cross,
-    experiment_ids,
-    load_experiment,
-    stop,
-    submit_experiment,
-)
-from socrates_core.simulation.spec import load_spec
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import cross, experiment_ids, load_experiment, stop, submit_experiment
+from socrates_core.projects.run_spec import load_spec
+from socrates_core.projects.specification_curves import load_curves
 from tests.test_drafts import make_draft
 from tests.test_experiments import BOTH, worded, work
 from tests.test_pages import HOSTILE, fine, open_page, table_of
 from tests.test_simulation import kakadu
 
-PAGE = "pages/screen/experiment.py"
+PAGE = "pages/project/experiment.py"
 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -120,7 +114,7 @@ def test_hostile_names_are_text_on_the_page_and_in_the_figure(home: Path, text: 
     fine(open_page(PAGE))
     told = fine(open_page(PAGE, experiment=made.experiment_id))
     assert escape(text) in told
-    drawn = str(curve.figure(load_curves(made)[0], title="How far?").to_plotly_json())
+    drawn = str(specification_chart.figure(load_curves(made)[0], title="How far?").to_plotly_json())
     assert "<script>" not in drawn and "<img" not in drawn
 
 
@@ -130,7 +124,7 @@ def test_the_figure_sorts_effects_draws_people_as_a_band_and_gives_predictions_n
     made = submit_experiment(kakadu(3), cross(["echo", "uniform"], orders=BOTH), chosen=3)
     work()
     found = load_curves(made)[0]
-    figure = curve.figure(found, title="How far?", theme="light")
+    figure = specification_chart.figure(found, title="How far?", theme="light")
     dots = [trace for trace in figure.data if trace.mode == "markers" and trace.yaxis != "y2"]
     heights = [
         y for _, y in sorted({(x, y) for trace in dots for x, y in zip(trace.x, trace.y, strict=True)})

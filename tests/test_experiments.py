@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from socrates_core.analysis.curve import describe_curve
-from socrates_core.drafts.originals import texts_of
-from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec, ScaleSpec, render_draft
+from socrates_core.analysis.specification_curve import describe_curve
+from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.panels import draw_panel
-from socrates_core.simulation.curves import EffectCurve, list_experiments, load_curves, run_states
-from socrates_core.simulation.experiments import (
+from socrates_core.populations.panel import draw_panel
+from socrates_core.populations.spec import PanelSpec
+from socrates_core.projects.answer_orders import Order
+from socrates_core.projects.experiments import (
     MOST,
     Experiment,
     Specification,
@@ -28,11 +28,13 @@ from socrates_core.simulation.experiments import (
     stop,
     submit_experiment,
 )
-from socrates_core.simulation.orders import Order
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, asked_cells, load_spec, submit_simulation
-from socrates_core.simulation.wordings import Paraphrase, load_paraphrases, paraphrased
+from socrates_core.projects.paraphrases import Paraphrase, load_paraphrases, paraphrased
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import asked_cells, load_spec, submit_simulation
+from socrates_core.projects.specification_curves import EffectCurve, list_experiments, load_curves, run_states
+from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, render_draft
+from socrates_core.surveys.originals import texts_of
 from tests.conftest import end_worker, ended
 from tests.test_cli import as_json, command
 from tests.test_drafts import make_draft
@@ -47,7 +49,7 @@ AGREE = ScaleSpec(low=1, high=7, labels={1: "Never", 7: "Always"})
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests that ask for it run the worker's code themselves."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 def work(n: int = MOST) -> None:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 
-from socrates_core.commands.exports import export
+from socrates_core.cli.exports import export
 from socrates_core.corpus import Corpus, open_corpus
 from socrates_core.corpus.export import PERSON, export_corpus, export_study
 from socrates_core.corpus.labelled import read_responses

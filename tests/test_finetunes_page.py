@@ -13,12 +13,12 @@ import pytest
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from pages.view import finetunes as parts
-from pages.view import training_charts as charts
-from pages.view.palette import LIGHT, model_colours
+from pages.models import training_charts as charts
+from pages.models import training_courses as parts
+from pages.view.charts.palette import LIGHT, model_colours
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.evaluation.spec import evaluation_ids, load_spec
+from socrates_core.evaluations.spec import evaluation_ids, load_spec
 from socrates_core.files import write_json, write_text
 from socrates_core.finetuning import history
 from socrates_core.finetuning.history import Step, Validation
@@ -31,14 +31,14 @@ from socrates_core.jobs.store import State
 from tests.test_pages import HOSTILE, fine, open_page
 from tests.test_splits import made_up
 
-PAGE, JOBS = "pages/train/finetunes.py", "pages/activity/jobs.py"
+PAGE, JOBS = "pages/models/finetunes.py", "pages/settings/jobs.py"
 VALIDATION = Validation(0, 0.27, 0.34, 0.13, 58.0, -2.3, math.nan, 0.12, 240, 12, 3, 1.0)
 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def make_finetune(

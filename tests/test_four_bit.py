@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
-from socrates_core.responders import answer_all
+from socrates_core.models import answer_all
 from tests.finetunes import (
     _finetuning_home,
     examples_for,

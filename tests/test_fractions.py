@@ -13,13 +13,13 @@ from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import wasserstein
 from socrates_core.analysis.pilot import predict_from_pilot
 from socrates_core.analysis.proper import score_distributions
-from socrates_core.analysis.worth import PredictedCell, cell_errors
+from socrates_core.analysis.respondent_equivalent import PredictedCell, cell_errors
 from socrates_core.corpus import open_corpus
-from socrates_core.drafts.originals import texts_of
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.cells import cells_of
-from socrates_core.simulation.people import people_of_draft
-from socrates_core.studies import cells
+from socrates_core.evaluations.cells import cells_of
+from socrates_core.studies.answers import cells
+from socrates_core.surveys.human_answers import people_of_draft
+from socrates_core.surveys.originals import texts_of
+from socrates_core.surveys.start import draft_from_study
 from tests.test_browsing import answer, small_corpus
 
 SEVEN = np.arange(1.0, 8)

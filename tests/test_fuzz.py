@@ -12,13 +12,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from socrates_core.drafts.check import problems
-from socrates_core.drafts.spec import draft_from_dict, render_draft
 from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.finetuning.spec import spec_from_dict
 from socrates_core.importing.mapping import mapping_from_dict, render_mapping
 from socrates_core.scales import parse_scale
-from socrates_core.yaml_text import parse_yaml
+from socrates_core.surveys.check import problems
+from socrates_core.surveys.draft import draft_from_dict, render_draft
+from socrates_core.yaml_files import parse_yaml
 from tests.fuzz.mutations import JUNK, TOKENS, mutate
 from tests.fuzz.seeds import make_home
 from tests.fuzz.targets import Target, targets
@@ -96,7 +96,7 @@ def filled(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("fuzz") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
         make_home(home, prepared / "corpora")
         yield home
 

@@ -26,8 +26,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from pages.view.sessions import RANDOM_NAME
-from socrates_core.commands.app import DIRECT
+from pages.server.sessions import RANDOM_NAME
+from socrates_core.cli.app import DIRECT
 from tests.conftest import PATIENCE, ROOT, app_command, end_worker
 from tests.test_walk import CHROMIUM, browser
 

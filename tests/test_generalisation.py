@@ -13,12 +13,16 @@ from scipy.stats import wasserstein_distance
 from typer.testing import CliRunner
 
 from socrates_core.analysis.parity import GroupedCell, parity, parity_change
-from socrates_core.commands.generalise import generalise
+from socrates_core.cli.generalise import generalise
 from socrates_core.corpus.splits import load_split, save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.evaluation.generalisation import (
+from socrates_core.evaluations.results import Evaluation
+from socrates_core.evaluations.run import run_evaluation
+from socrates_core.evaluations.spec import evaluation_ids
+from socrates_core.files import write_json
+from socrates_core.finetuning.generalisation import (
     Pair,
     find_pairs,
     generalisation_table,
@@ -26,16 +30,12 @@ from socrates_core.evaluation.generalisation import (
     relative_improvement,
     submit_missing,
 )
-from socrates_core.evaluation.learning import curve_table, learning_curves
-from socrates_core.evaluation.results import Evaluation
-from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.spec import evaluation_ids
-from socrates_core.files import write_json
+from socrates_core.finetuning.learning_curve import curve_table, learning_curves
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
+from socrates_core.models.seen import Seen, training_of
 from socrates_core.records import Floats
-from socrates_core.seen.record import Seen, training_of
 from tests.test_adapters import make_adapter
 from tests.test_pages import fine, open_page
 from tests.test_splits import made_up
@@ -51,8 +51,8 @@ def tuned_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        patch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-        patch.setattr("pages.view.live.ensure_worker", lambda: None)
+        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+        patch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
         corpus = made_up([(2, 1, 8, False)] * 12)
         for kind in ("studies", "participants"):
             save_split(make_split(corpus, kind, name=kind, share=0.5, seed=1))
@@ -296,17 +296,19 @@ def test_a_person_whom_one_model_did_not_predict_counts_for_neither() -> None:
 def test_the_page_says_what_would_stand_there_before_any_finetune(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     from tests.test_compare_page import evaluate
 
     made_up([(2, 1, 8, False)])
     evaluate(studies=["s0"], corpus="made")
-    told = fine(open_page("pages/screen/compare.py", compare_view="Finetunes"))
+    told = fine(open_page("pages/evidence/compare.py", compare_view="Finetunes"))
     assert "once both were evaluated" in told and "No model was finetuned" in told
 
 
 def test_the_page_shows_the_table_the_groups_and_the_learning_curve(table: pd.DataFrame) -> None:
-    app = open_page("pages/screen/compare.py", compare_view="Finetunes", finetune=named("grown-10").tuned.id)
+    app = open_page(
+        "pages/evidence/compare.py", compare_view="Finetunes", finetune=named("grown-10").tuned.id
+    )
     told = fine(app)
     row = table[table["finetune"] == "grown-10"].iloc[0]
     shown = app.dataframe[0].value.set_index("Who").loc[row["who"]]

@@ -20,13 +20,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
+from socrates_core.models import answer_all, open_responder, rendering
+from socrates_core.models.catalog import list_models
+from socrates_core.models.chat import Chat
+from socrates_core.models.local.load import load_model
+from socrates_core.models.model_folder import check_folder
+from socrates_core.models.rendering import ChatTemplate
 from socrates_core.records import Prompt
-from socrates_core.responders import answer_all, open_responder, rendering
-from socrates_core.responders.catalog import list_models
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.folder import check_folder
-from socrates_core.responders.local.load import load_model
-from socrates_core.responders.rendering import ChatTemplate
 from tests.conftest import PATIENCE, ROOT
 from tests.hostile_folders import (
     ADAPTERS,
@@ -206,7 +206,7 @@ def test_threads_share_the_process_and_each_gets_its_own_texts(copy: Path) -> No
 @pytest.mark.parametrize("interrupted", ["idle", "in a loop"])
 def test_the_process_that_renders_does_not_outlive_a_killed_program(interrupted: str) -> None:
     program = (
-        "import sys; from socrates_core.responders.rendering import ChatTemplate\n"
+        "import sys; from socrates_core.models.rendering import ChatTemplate\n"
         "ChatTemplate('x', 'it', {}); print(flush=True)\n"
         "ChatTemplate(sys.argv[1], 'it', {}).render([[]]); sys.stdin.read()"
     )

@@ -7,17 +7,18 @@ from urllib.parse import quote, urlencode
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus import open_corpus
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.spec import ConditionSpec, OutcomeSpec
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.importing.uploads import keep_files
 from socrates_core.jobs import store
-from socrates_core.margins import keep_margins
-from socrates_core.simulation.experiments import Specification, submit_experiment
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
-from socrates_core.simulation.wordings import Paraphrase
+from socrates_core.populations.margins import keep_margins
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import Specification, submit_experiment
+from socrates_core.projects.paraphrases import Paraphrase
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec
+from socrates_core.surveys.start import draft_from_study
 from tests.conftest import PATIENCE
 from tests.faults.conftest import quiet_home
 from tests.faults.test_killed_dashboard import free_port, serve

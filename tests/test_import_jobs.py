@@ -27,7 +27,7 @@ from socrates_core.importing.table import read_table
 from socrates_core.importing.uploads import Upload, keep_files
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
-from socrates_core.jobs.worker import Worker
+from socrates_core.worker import Worker
 from tests.qualtrics_files import Files, block, choice, randomiser, step, survey, told
 from tests.test_import_page import kept, said, shown
 from tests.test_import_tables import small, table
@@ -39,7 +39,7 @@ FOUND = {"model": "made", "outcomes": {"q": "How much?"}, "conditions": {"A": "R
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Jobs stay queued until the test runs them; signal handlers are given back."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in handlers.items():
@@ -101,7 +101,7 @@ def large(home: Path, monkeypatch: pytest.MonkeyPatch, no_worker: None) -> Uploa
     """An upload of 40 people that counts as large; a page reads ten of them."""
     monkeypatch.setattr(uploads, "LARGE", 10)
     monkeypatch.setattr(uploads, "FIRST_ROWS", 10)
-    monkeypatch.setattr("pages.view.previewing.FIRST_ROWS", 10)
+    monkeypatch.setattr("pages.library.import_preview.FIRST_ROWS", 10)
     upload = kept()
     suggested = open_files(upload.paths).suggested
     outcomes = tuple(each.model_copy(update={"question": "How warm?"}) for each in suggested.outcomes)

@@ -145,7 +145,7 @@ def test_what_cannot_be_read_or_is_gone_is_said_on_the_page(home: Path) -> None:
 
 
 def test_socsci210_is_started_as_a_job(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     app = shown()
     app.segmented_control(key="import_kind").set_value("SocSci210").run()
     assert not app.exception and "2.9 million answers" in said(app)

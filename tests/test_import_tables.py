@@ -21,7 +21,7 @@ from socrates_core.importing.mapping import (
 )
 from socrates_core.importing.suggest import suggest
 from socrates_core.importing.table import Table, read_table
-from socrates_core.studies import human_effects
+from socrates_core.studies.answers import human_effects
 
 STUDIES = Path(__file__).parents[2] / "shared" / "data" / "studies"
 with_data = pytest.mark.skipif(not STUDIES.is_dir(), reason=f"the real studies are not at {STUDIES}")

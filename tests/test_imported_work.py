@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from socrates_core.asking.consent import PERMISSION
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.overrides import set_scale
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.files import read_json, write_json
 from socrates_core.imported import was_imported
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.keeping.archive import MANIFEST, export_project, import_project
 from socrates_core.keeping.things import KINDS
-from socrates_core.responders.api.server import Service
-from socrates_core.simulation.consent import PERMISSION
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, load_spec, submit_simulation
+from socrates_core.models.served.server import Service
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_spec import load_spec, submit_simulation
 from tests.api_server import ApiServer, FixedVoice, serving
 from tests.faults.trials import command, finish_jobs, start_worker
 from tests.test_drafts import make_draft
@@ -33,7 +34,7 @@ HUB, DASHBOARD = "hf_victims-token-of-the-hub", "victims-dashboard-token"
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

@@ -30,11 +30,11 @@ from socrates_core.finetuning.insight import Insight, look_at
 from socrates_core.finetuning.recipes import recipes_for
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict, trainings_folder
-from socrates_core.panels import present
+from socrates_core.models.chat import open_chat
+from socrates_core.models.model_folder import open_folder, read_config
+from socrates_core.models.weights import tensor_shapes
+from socrates_core.populations.panel import present
 from socrates_core.prompts import render_prompt
-from socrates_core.responders.chat import open_chat
-from socrates_core.responders.folder import open_folder, read_config
-from socrates_core.responders.weights import tensor_shapes
 from socrates_core.settings import home
 
 END = "<|im_end|>"

@@ -13,10 +13,10 @@ import pytest
 
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from socrates_core.jobs.launch import worker_lives
 from socrates_core.jobs.progress import Reporter, describe_seconds, read_progress
 from socrates_core.jobs.store import Owner
-from socrates_core.jobs.worker import Worker
+from socrates_core.jobs.worker_process import worker_lives
+from socrates_core.worker import Worker
 from tests.conftest import PATIENCE
 
 

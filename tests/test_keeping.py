@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from socrates_core.drafts import store as drafts
+from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
+from socrates_core.exposure.seals import seal
 from socrates_core.files import file_digest, read_json, write_json
 from socrates_core.jobs import store
 from socrates_core.keeping.archive import MANIFEST, export_project, import_project, own_kinds
@@ -32,10 +33,10 @@ from socrates_core.keeping.things import (
     things,
 )
 from socrates_core.keeping.verify import verify
-from socrates_core.sealing import seal
+from socrates_core.projects import drafts
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.settings import folder
-from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
 from tests.faults.conftest import quiet_home
 from tests.faults.homes import fill_home
 from tests.faults.test_limits import small_disk
@@ -48,7 +49,7 @@ __all__ = ["_finetuning_home", "finetuning_home", "quiet_home"]
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from streamlit.testing.v1 import AppTest
 
-from pages.view import sides
+from pages.models import held_out_chart
 from pages.view.text import escape
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest, load_split, save_split, split_rows, splits
@@ -28,14 +28,14 @@ from socrates_core.jobs import store
 from socrates_core.settings import folder
 from tests.test_pages import HOSTILE, fine, open_page
 
-PAGE = "pages/train/launch.py"
+PAGE = "pages/models/launch.py"
 FOUR = ["garcia", "kakadu", "talor", "weather"]
 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def split(kind: str = "studies", name: str = "mine") -> str:
@@ -309,7 +309,7 @@ def test_hostile_study_names_are_text_in_the_picture(text: str) -> None:
     frame = pd.DataFrame(
         {"study_id": [text], "title": [text], "trained": 3, "validation": 0, "held_out": 2, "unused": 1}
     )
-    drawn = str(sides.figure(frame, unit="cells", theme="light").to_plotly_json())
+    drawn = str(held_out_chart.figure(frame, unit="cells", theme="light").to_plotly_json())
     assert "<script" not in drawn and "<img" not in drawn
 
 

@@ -10,11 +10,11 @@ import pytest
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.splits import KINDS, Kind, Split, save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.evaluation.rows import with_answers
+from socrates_core.evaluations.rows import with_answers
 from socrates_core.finetuning.leaks import Leak, find_leaks
 from socrates_core.finetuning.rows import Chosen, choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
-from socrates_core.seen.record import Seen, training_of
+from socrates_core.models.seen import Seen, training_of
 from socrates_core.settings import folder
 from tests.test_splits import made_up
 

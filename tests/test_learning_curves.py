@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from socrates_core.commands.training import train
+from socrates_core.cli.training import train
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
-from socrates_core.finetuning.curve import SHARES, parse_shares, render_shares, submit_curve
+from socrates_core.finetuning.growing_shares import SHARES, parse_shares, render_shares, submit_curve
 from socrates_core.finetuning.spec import TrainingSpec, load_training
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
@@ -22,7 +22,7 @@ from tests.tiny_models import make_tiny_model
 @pytest.fixture
 def asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingSpec:
     """A finetune of a tiny model that can be submitted."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     save_split(make_split(made_up([(2, 1, 20, False)] * 4), "studies", name="held", share=0.25, seed=0))
     make_tiny_model(home / "models" / "base", "single-digit")
     return TrainingSpec(name="mine", base="base", split="held", rank=4)

@@ -17,9 +17,9 @@ from socrates_core.finetuning.model_jobs import (
 from socrates_core.finetuning.spec import spec_from_dict
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.responders import answer_all
-from socrates_core.responders.catalog import list_models
-from socrates_core.seen.record import seen_of
+from socrates_core.models import answer_all
+from socrates_core.models.catalog import list_models
+from socrates_core.models.seen import seen_of
 from tests.kept_models import SAW, make_base, make_mine, run_models
 from tests.test_adapters import make_adapter, spoil
 from tests.test_local import TOLERANCE, largest_difference, open_local, questions
@@ -27,7 +27,7 @@ from tests.test_local import TOLERANCE, largest_difference, open_local, question
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import torch
 from transformers import AutoTokenizer
 
 from socrates_core.errors import UserError
+from socrates_core.models import answer_all, context_limit, count_tokens, open_responder
+from socrates_core.models.local.load import choose_precision
+from socrates_core.models.local.network import PACKED
+from socrates_core.models.local.responder import LocalResponder
 from socrates_core.records import Answer, Prompt, Question
-from socrates_core.responders import answer_all, context_limit, count_tokens, open_responder
-from socrates_core.responders.local.load import choose_precision
-from socrates_core.responders.local.network import PACKED
-from socrates_core.responders.local.responder import LocalResponder
 from tests.reference_scorer import ReferenceScorer
 from tests.tiny_models import SPECIAL, Kind, make_tiny_model
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from socrates_core import margins
 from socrates_core.errors import UserError
+from socrates_core.populations import margins
 from socrates_core.records import DEMOGRAPHICS
 
 CSV = "field,category,share\ngender,Female,51%\ngender,Male,49%\nage,18-34,0.3\nage,35+,0.7\n"

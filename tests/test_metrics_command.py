@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import wasserstein_distance
 
-from socrates_core.commands.metrics import metrics
+from socrates_core.cli.metrics import metrics
 from socrates_core.errors import UserError
 from tests.test_cli import command
 

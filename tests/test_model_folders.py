@@ -11,11 +11,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from socrates_core.errors import UserError
 from socrates_core.finetuning.estimate import count_parameters
+from socrates_core.models import answer_all, context_limit, count_tokens, open_responder
+from socrates_core.models.chat import Chat
+from socrates_core.models.local.load import load_model
+from socrates_core.models.model_folder import ModelFolder, context_length, revision
 from socrates_core.records import Prompt, Question
-from socrates_core.responders import answer_all, context_limit, count_tokens, open_responder
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.folder import ModelFolder, context_length, revision
-from socrates_core.responders.local.load import load_model
 from tests.model_families import make_family
 from tests.tiny_models import make_tiny_model, make_tokenizer
 

@@ -15,14 +15,14 @@ from socrates_core.errors import UserError
 from socrates_core.finetuning.exporting import contents
 from socrates_core.finetuning.model_jobs import Download, plan_download, run_fetch, submit_fetch
 from socrates_core.jobs.progress import Reporter
-from socrates_core.responders import model_revision
-from socrates_core.responders.catalog import fetched
+from socrates_core.models import model_revision
+from socrates_core.models.catalog import fetched
 from tests.kept_models import make_base, make_mine, run_models
 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

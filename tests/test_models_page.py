@@ -12,7 +12,7 @@ from socrates_core.jobs import store
 from tests.kept_models import make_base, make_mine
 from tests.test_pages import HOSTILE, fine, no_worker, open_page, table_of  # noqa: F401
 
-MODELS = "pages/train/models.py"
+MODELS = "pages/models/models.py"
 
 
 @pytest.fixture

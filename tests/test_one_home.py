@@ -53,7 +53,7 @@ def servers_of(home: Path) -> list[psutil.Process]:
             ours = process.environ().get("SOCRATES_HOME") == str(home)
         except psutil.Error:
             continue
-        if ours and "pages.view.serve" in (process.info["cmdline"] or []):
+        if ours and "pages.server.serve" in (process.info["cmdline"] or []):
             found.append(process)
     return found
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from socrates_core.drafts.spec import render_draft
+from socrates_core.projects.answer_orders import reverse_order
+from socrates_core.projects.experiments import cross, experiment_of, submit_experiment
+from socrates_core.projects.run_results import load_run
 from socrates_core.records import Scale
 from socrates_core.scales import parse_scale, render_instruction
-from socrates_core.simulation.experiments import cross, experiment_of, submit_experiment
-from socrates_core.simulation.orders import reverse_order
-from socrates_core.simulation.results import load_run
+from socrates_core.surveys.draft import render_draft
 from tests.conftest import end_worker, ended
 from tests.test_cli import as_json
 from tests.test_simulation import kakadu

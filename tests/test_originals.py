@@ -8,14 +8,14 @@ import pytest
 
 from socrates_core.corpus import open_corpus, write_corpus
 from socrates_core.corpus.tables import scale_text
-from socrates_core.drafts.check import problems, warnings
-from socrates_core.drafts.originals import original_cells, texts_of
-from socrates_core.drafts.spec import Draft
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.panels import draw_panel
+from socrates_core.populations.panel import draw_panel
+from socrates_core.projects.run_spec import questions
 from socrates_core.records import DEMOGRAPHICS, Scale
-from socrates_core.simulation.people import people_effects
-from socrates_core.simulation.spec import questions
+from socrates_core.surveys.check import problems, warnings
+from socrates_core.surveys.draft import Draft
+from socrates_core.surveys.human_answers import people_effects
+from socrates_core.surveys.originals import original_cells, texts_of
+from socrates_core.surveys.start import draft_from_study
 
 SEVEN = Scale("range", 1, 7)
 ENDING = "Only return an integer from 1 to 7, nothing else."

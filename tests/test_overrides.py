@@ -23,7 +23,7 @@ from socrates_core.corpus.overrides import (
 from socrates_core.corpus.tables import on_scale
 from socrates_core.errors import UserError
 from socrates_core.records import Scale
-from socrates_core.studies import study_overview
+from socrates_core.studies.answers import study_overview
 from tests.test_cli import as_json, command
 from tests.test_corpus import SEVEN, change, tables
 

@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from socrates_core import __version__
-from socrates_core.commands.app import DIRECT
+from socrates_core.cli.app import DIRECT
 from socrates_core.errors import UserError
+from socrates_core.models.local.load import load_model
 from socrates_core.reporting.sources import PAPER
-from socrates_core.responders.local.load import load_model
 from socrates_core.settings import library_versions
 from tests.audit import LOCK, pins
 from tests.conftest import PATIENCE, ROOT

@@ -8,29 +8,30 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.view.form import collect
+from pages.project.draft_form import collect
 from pages.view.state import Editing
 from pages.view.text import escape
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.starter_studies import STUDIES
 from socrates_core.corpus.store import find_study
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.check import problems
-from socrates_core.drafts.spec import ConditionSpec
-from socrates_core.drafts.start import draft_from_study
 from socrates_core.jobs import store as jobs
 from socrates_core.jobs.progress import Reporter
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects import drafts
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.check import problems
+from socrates_core.surveys.draft import ConditionSpec
+from socrates_core.surveys.start import draft_from_study
 from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 
 APP = str(Path(__file__).parents[1] / "app.py")
 PAGES = [
-    "pages/explore/studies.py",
-    "pages/explore/study.py",
-    "pages/screen/draft.py",
-    "pages/screen/results.py",
-    "pages/activity/jobs.py",
+    "pages/library/studies.py",
+    "pages/library/study.py",
+    "pages/project/draft.py",
+    "pages/project/results.py",
+    "pages/settings/jobs.py",
 ]
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -44,8 +45,8 @@ HOSTILE = [
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def open_page(page: str, **parameters: str) -> AppTest:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pages.view.form import parse_shares
-from socrates_core.drafts.check import problems
-from socrates_core.drafts.spec import PanelSpec
-from socrates_core.panels import Person, draw_panel, profiles, profiles_sentence, quotas
+from pages.project.draft_form import parse_shares
+from socrates_core.personas import Person
+from socrates_core.populations.panel import draw_panel, profiles, profiles_sentence, quotas
+from socrates_core.populations.spec import PanelSpec
+from socrates_core.surveys.check import problems
 from tests.test_drafts import make_draft
 
 

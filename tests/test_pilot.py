@@ -16,7 +16,12 @@ from scipy.stats import energy_distance
 from socrates_core.analysis.baselines import majority
 from socrates_core.analysis.pilot import draw_pilot, predict_from_pilot
 from socrates_core.analysis.proper import score_distributions
-from socrates_core.analysis.worth import GROUPS, PredictedCell, cell_errors, worth_in_respondents
+from socrates_core.analysis.respondent_equivalent import (
+    GROUPS,
+    PredictedCell,
+    cell_errors,
+    worth_in_respondents,
+)
 from socrates_core.records import Floats, Number
 
 FIVE = np.arange(1.0, 6)

@@ -10,21 +10,21 @@ import pytest
 from statsmodels.stats.power import TTestIndPower
 from streamlit.testing.v1 import AppTest
 
-from pages.view.power_parts import power_curve
+from pages.project.power_results import power_curve
 from socrates_core.__main__ import main
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.held_out import HeldOut
 from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
+from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
-from socrates_core.evaluation.calibrating import ModelCalibration
-from socrates_core.evaluation.results import Evaluation
-from socrates_core.simulation.planning import Belief, arms_to_field, find_effect, plan, spread_of
-from socrates_core.simulation.results import Run, load_run
+from socrates_core.evaluations.results import Evaluation
+from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
+from socrates_core.projects.run_results import Run, load_run
 from tests.test_calibrating import evaluated, no_worker, run_now, template
 from tests.test_pages import fine, open_page
 
 __all__ = ["evaluated", "no_worker", "template"]
-PAGE, RESULTS = "pages/screen/power.py", "pages/screen/results.py"
+PAGE, RESULTS = "pages/project/power.py", "pages/project/results.py"
 
 
 def metrics(app: AppTest) -> dict[str, str]:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from socrates_core.models import answer_all
+from socrates_core.models.local.network import PACKED
+from socrates_core.models.local.responder import LocalResponder
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
-from socrates_core.responders import answer_all
-from socrates_core.responders.local.network import PACKED
-from socrates_core.responders.local.responder import LocalResponder
 from tests.reference_scorer import ReferenceScorer
 from tests.test_local import MODELS, SCALES, TOLERANCE, largest_difference, set_budget
 from tests.tiny_models import SPECIAL, Kind, make_tiny_model

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from socrates_core.errors import UserError
 from socrates_core.importing.build import preview
-from socrates_core.importing.qualtrics import read_survey, understand
-from socrates_core.importing.qualtrics_responses import Responses
-from socrates_core.importing.qualtrics_text import fill_pipes, plain_text
+from socrates_core.importing.qualtrics.pair import read_survey, understand
+from socrates_core.importing.qualtrics.responses import Responses
+from socrates_core.importing.qualtrics.text import fill_pipes, plain_text
 from tests.qualtrics_files import (
     Files,
     Json,

@@ -8,7 +8,7 @@ import pytest
 
 from socrates_core.importing.build import Preview, preview
 from socrates_core.importing.opening import Opened, open_files
-from socrates_core.importing.qualtrics_responses import ticked_in
+from socrates_core.importing.qualtrics.responses import ticked_in
 from tests.qualtrics_files import (
     Columns,
     Files,

@@ -11,7 +11,7 @@ import pytest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.importing.build import import_study
 from socrates_core.importing.mapping import load_mapping, save_mapping
-from socrates_core.importing.qualtrics import (
+from socrates_core.importing.qualtrics.pair import (
     Responses,
     Survey,
     Understood,
@@ -20,7 +20,7 @@ from socrates_core.importing.qualtrics import (
     understand,
 )
 from socrates_core.records import Scale
-from socrates_core.studies import cells
+from socrates_core.studies.answers import cells
 from tests.test_cli import as_json, command
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qualtrics"

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from socrates_core import sealing
 from socrates_core.__main__ import app
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
+from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json
 from socrates_core.finetuning.rationales import (
     load_rationales,
@@ -30,12 +31,11 @@ from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.finetuning.wording import read_rationale, render_request
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter, ShutDown
-from socrates_core.jobs.worker import Worker
+from socrates_core.models.local.responder import LocalResponder
+from socrates_core.models.local.sampler import sample_texts
+from socrates_core.models.served.server import Service
 from socrates_core.records import Scale
-from socrates_core.responders.api.server import Service
-from socrates_core.responders.local.responder import LocalResponder
-from socrates_core.responders.local.sampler import sample_texts
-from socrates_core.simulation.spec import ModelRequest
+from socrates_core.worker import Worker
 from tests.api_server import ApiServer, FixedVoice, serving
 from tests.socsci210_rows import plain
 from tests.test_socsci210 import imported
@@ -57,7 +57,7 @@ def corpus(home: Path, tmp_path: Path) -> Corpus:
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Jobs stay queued until the test runs them; signal handlers are given back."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in handlers.items():
@@ -108,7 +108,7 @@ def test_the_data_brings_its_own(corpus: Corpus) -> None:
 
 
 def test_rationales_of_a_frozen_study_are_hidden_like_its_answers(corpus: Corpus) -> None:
-    sealing.freeze(corpus, "aaaaa")
+    seals.freeze(corpus, "aaaaa")
     assert set(load_rationales(corpus, "corpus")["study_id"]) == {"bbbbb"}
 
 
@@ -234,7 +234,7 @@ def test_a_name_belongs_to_one_writer_and_one_corpus(
 def test_a_command_explains_the_rows_of_a_finetunes_own_file(
     home: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     make_tiny_model(home / "models" / "tiny", "single-digit")
     file = tmp_path / "tuned.yaml"
     file.write_text(spec(per_cell=2, per_study=3, seed=5).as_yaml())

@@ -11,12 +11,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
+from socrates_core.models import answer_all
+from socrates_core.models.chat import Chat
+from socrates_core.models.local import sampler
+from socrates_core.models.local.reasoned import mixture
+from socrates_core.models.reasoning import MARKER, Reasoned, ReasonedChat, render_reasoned
 from socrates_core.records import Answer, Floats, Prompt, Question, Scale
-from socrates_core.responders import answer_all
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.local import sampler
-from socrates_core.responders.local.reasoned import mixture
-from socrates_core.responders.reasoning import MARKER, Reasoned, ReasonedChat, render_reasoned
 from tests.reference_scorer import ReferenceScorer, Scored
 from tests.test_local import TOLERANCE, largest_difference, numbers, open_local
 from tests.tiny_models import SPECIAL, Kind, make_tiny_model
@@ -34,7 +34,7 @@ KINDS: list[Kind] = ["single-digit", "three-digit", "sentencepiece"]
 @pytest.fixture(autouse=True)
 def _home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test here has a home of its own, and rationales are short."""
-    monkeypatch.setattr("socrates_core.responders.local.reasoned.N_TOKENS", LENGTH)
+    monkeypatch.setattr("socrates_core.models.local.reasoned.N_TOKENS", LENGTH)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_running_out_of_memory_draws_for_fewer_prompts_and_loses_nothing(
             raise torch.OutOfMemoryError
         return draw(network, chat, prompts, *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("socrates_core.responders.local.reasoned.sample_texts", short)
+    monkeypatch.setattr("socrates_core.models.local.reasoned.sample_texts", short)
     assert largest_difference(answer_all(open_local(made, precision="fp32"), asked), expected) < TOLERANCE
     assert sizes == [3, 1, 2, 1, 1]
 

@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from socrates_core.drafts.spec import ConditionSpec, OutcomeSpec, ScaleSpec
 from socrates_core.errors import UserError
+from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_spec import asked_cells
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.numbers import NOT_KNOWN, SeenInTraining, run_numbers
 from socrates_core.reporting.page import number_label
 from socrates_core.reporting.scripts import analysis
-from socrates_core.simulation.results import Run, load_run
-from socrates_core.simulation.spec import asked_cells
 from socrates_core.spreadsheets import guarded
+from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec, ScaleSpec
 from tests.conftest import PATIENCE
 from tests.reports import reported, run_now, run_of
 from tests.test_drafts import make_draft
@@ -34,7 +34,7 @@ HOSTILE = '<script>alert(1)</script>" onload="x" =cmd|\'/C calc\'!A0 ``` {{ 7*7 
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -280,11 +280,11 @@ def test_the_export_view_packs_the_report_and_says_why_no_browser_drew(
     def no_browser(run: Run) -> dict[str, bytes]:
         raise UserError("Neither Chrome nor Chromium was found.")
 
-    monkeypatch.setattr("pages.view.frames.figures", no_browser)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.run_charts.figures", no_browser)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
     app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=PATIENCE)
     app.query_params["run"] = run_of("kakadu").spec.run_id
-    app.switch_page("pages/screen/results.py").run()
+    app.switch_page("pages/project/results.py").run()
     app.segmented_control(key="results_view").set_value("Export").run()
     app.button(key="export_prepare").click().run()
     assert not app.exception and not app.error

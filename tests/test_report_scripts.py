@@ -14,10 +14,10 @@ import pytest
 from socrates_core.analysis.baselines import half_sample
 from socrates_core.analysis.halves import expected_half_sample
 from socrates_core.analysis.metrics import wasserstein
+from socrates_core.projects.run_results import Run
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.numbers import SeenInTraining, run_numbers
 from socrates_core.reporting.scripts import analysis
-from socrates_core.simulation.results import Run
 from tests.conftest import PATIENCE
 from tests.reports import open_run, reported, run_of
 
@@ -26,7 +26,7 @@ RSCRIPT = shutil.which("Rscript")
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture(scope="module")

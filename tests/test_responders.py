@@ -9,10 +9,10 @@ import pytest
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
+from socrates_core.models import Responder, context_limit, count_tokens, open_responder
+from socrates_core.models.catalog import list_models
+from socrates_core.models.served.server import Service
 from socrates_core.records import Answer, Decoding, Prompt, Question
-from socrates_core.responders import Responder, context_limit, count_tokens, open_responder
-from socrates_core.responders.api.server import Service
-from socrates_core.responders.catalog import list_models
 from tests.api_server import ApiServer, ModelVoice, serving
 from tests.tiny_models import make_tiny_model
 

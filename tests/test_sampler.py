@@ -10,11 +10,11 @@ import torch
 from scipy import stats
 from transformers import AutoModelForCausalLM
 
+from socrates_core.models import answer_all
+from socrates_core.models.chat import Chat
+from socrates_core.models.local.sampler import N_SAMPLES, sample_answers, sample_texts
 from socrates_core.prompts import ask
 from socrates_core.records import Floats, Prompt, Question, Scale
-from socrates_core.responders import answer_all
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.local.sampler import N_SAMPLES, sample_answers, sample_texts
 from tests.test_local import MODELS, open_local
 from tests.tiny_models import make_tiny_model
 
@@ -153,7 +153,7 @@ def test_running_out_of_memory_draws_fewer_at_a_time_and_loses_nothing(
             raise torch.OutOfMemoryError("out of memory")
         return sample_answers(network, chat, batch, *others)
 
-    monkeypatch.setattr("socrates_core.responders.local.responder.sample_answers", small_memory)
+    monkeypatch.setattr("socrates_core.models.local.responder.sample_answers", small_memory)
     found = answer_all(model, asked)
     assert max(sizes) == 7
     for one, other in zip(found, expected, strict=True):
@@ -171,7 +171,7 @@ def test_deterministic_draws_run_alone(flat: Path, monkeypatch: pytest.MonkeyPat
         sizes.append(len(batch))
         return sample_answers(network, chat, batch, *others)
 
-    monkeypatch.setattr("socrates_core.responders.local.responder.sample_answers", counted)
+    monkeypatch.setattr("socrates_core.models.local.responder.sample_answers", counted)
     model = open_local(flat, precision="fp32", deterministic=True)
     together = answer_all(model, asked)
     assert sizes == [1] * 5

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from pages.view.state import PAGES as PATHS
-from socrates_core.evaluation.results import load_evaluation
-from socrates_core.evaluation.submission import evaluate_again, submit_evaluation
+from socrates_core.asking.answers import open_warm
+from socrates_core.asking.request import ModelRequest
+from socrates_core.evaluations.results import load_evaluation
+from socrates_core.evaluations.submission import evaluate_again, submit_evaluation
 from socrates_core.files import read_json, write_json
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import run_again, submit_simulation
 from socrates_core.records import SCORING_VERSION, ResponderCard
 from socrates_core.scoring.versions import wrong_answers, wrong_training
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.run import open_warm
-from socrates_core.simulation.spec import ModelRequest, run_again, submit_simulation
 from tests.faults.trials import command, finish_jobs
 from tests.test_drafts import make_draft
 from tests.test_pages import PAGES, fine, open_page
@@ -22,7 +23,7 @@ from tests.tiny_models import make_tiny_model
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     open_warm.cache_clear()  # no responder of another test's version
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 def age(path: Path) -> None:

@@ -9,23 +9,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from socrates_core import sealing
 from socrates_core.__main__ import main
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.export import export_corpus, export_study
 from socrates_core.corpus.store import find_study, open_corpus
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec
 from socrates_core.errors import UserError
+from socrates_core.exposure import seals
 from socrates_core.files import file_digest, write_json
 from socrates_core.importing.build import import_study
 from socrates_core.jobs import store as jobs
 from socrates_core.jobs.progress import Reporter
+from socrates_core.projects import drafts
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_export import cells_table, effects_table
+from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_spec import runs_folder, submit_simulation
 from socrates_core.reporting.folder import write_report
-from socrates_core.simulation.export import cells_table, effects_table
-from socrates_core.simulation.results import Run, load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, runs_folder, submit_simulation
-from socrates_core.studies import study_overview
+from socrates_core.studies.answers import study_overview
+from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
 from tests.faults.trials import command
 from tests.test_drafts import make_draft
 from tests.test_import_tables import SEVEN, small, table
@@ -36,8 +37,8 @@ from tests.tiny_models import make_tiny_model
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def run_now(draft: Draft, model: ModelRequest = ECHO) -> str:
@@ -53,7 +54,7 @@ def people_shown(run_id: str) -> list[int | None]:
 
 
 def problems() -> list[str]:
-    return [each.problem for each in sealing.verify()]
+    return [each.problem for each in seals.verify()]
 
 
 def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
@@ -62,7 +63,7 @@ def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
     run_id, corpus = run_now(kakadu()), find_study("kakadu")
     before = people_shown(run_id)
     assert set(before) == {909, 918}
-    sealing.freeze(corpus, "kakadu")
+    seals.freeze(corpus, "kakadu")
     assert people_shown(run_id) == [None, None]
     assert cells_table(load_run(run_id))["human_counts"].isna().all()
     assert effects_table(load_run(run_id))["people"].isna().all()
@@ -81,21 +82,21 @@ def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
     everything = corpus.ask("SELECT DISTINCT study_id FROM read_parquet($responses)")["study_id"].tolist()
     assert sorted({*everything, "kakadu"}) == corpus.study_ids() and "kakadu" not in everything
     assert len(corpus.stimuli("kakadu")) == 2 and len(corpus.counts("abortion"))
-    sealing.reveal(corpus, "kakadu")
+    seals.reveal(corpus, "kakadu")
     assert people_shown(run_id) == before and len(corpus.responses("kakadu")) == sum(filter(None, before))
 
 
 def test_a_seal_says_when_it_was_made_and_what_could_be_seen_before(starter_home: Path) -> None:
     first, corpus = run_now(kakadu()), find_study("kakadu")
-    seen = sealing.seal(first)
-    assert "could be seen here before" in sealing.describe(seen, sealing.verify())
-    frozen = sealing.freeze(corpus, "kakadu")
-    second = sealing.seal(run_now(kakadu(4)))
-    told = sealing.describe(second, sealing.verify())
+    seen = seals.seal(first)
+    assert "could be seen here before" in seals.describe(seen, seals.verify())
+    frozen = seals.freeze(corpus, "kakadu")
+    second = seals.seal(run_now(kakadu(4)))
+    told = seals.describe(second, seals.verify())
     assert f"hidden here from {frozen.time} on" in told and "revealed" not in told
     assert corpus.manifest["created"] in told
-    revealed = sealing.reveal_for(second.run_id)
-    assert f"They were revealed {revealed.time}." in sealing.describe(second, sealing.verify())
+    revealed = seals.reveal_for(second.run_id)
+    assert f"They were revealed {revealed.time}." in seals.describe(second, seals.verify())
     assert problems() == ["", "", "", ""]
 
 
@@ -108,7 +109,7 @@ def own_draft() -> Draft:
 
 def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_texts(home: Path) -> None:
     run_id = run_now(own_draft())
-    record = sealing.seal(run_id)
+    record = seals.seal(run_id)
     assert record.study is None and people_shown(run_id) == [None, None]
     import_study(
         table(id=["1", "2", "3", "4", "5"], arm=["a", "a", "b", "b", "b"], q=["7", "6", "1", "2", "3"]),
@@ -121,7 +122,7 @@ def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_tex
     ]
     (effect,) = run.effects
     assert effect.people is not None and effect.people.difference == pytest.approx(2 - 6.5)
-    told = sealing.describe(record, sealing.verify())
+    told = seals.describe(record, seals.verify())
     assert "This home had never held a study with these texts." in told and problems() == [""]
 
 
@@ -137,10 +138,10 @@ def test_answers_in_the_bin_or_deleted_for_good_are_not_called_absent(starter_ho
     assert record["imported"] >= created
     # The home remembers by content: neither a bin that was emptied nor another name makes it forget.
     (starter_home / "corpora" / "starter").rename(starter_home / "corpora" / "renamed")
-    assert sealing.seal(second).answers == "visible"
+    assert seals.seal(second).answers == "visible"
     command("delete", "corpus", "renamed", "--yes")
     command("empty-bin", "--yes")
-    assert sealing.seal(third).answers == "held" and problems() == ["", "", ""]
+    assert seals.seal(third).answers == "held" and problems() == ["", "", ""]
 
 
 def test_a_corpus_that_nobody_opened_is_remembered_from_the_bin(starter_home: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_corpus_that_nobody_opened_is_remembered_from_the_bin(starter_home: Pa
     binned = starter_home / "corpora" / ".deleted" / "1"
     binned.mkdir(parents=True)
     (starter_home / "corpora" / "starter").rename(binned / "starter")
-    assert sealing.seal(run_id).answers == "held"
+    assert seals.seal(run_id).answers == "held"
 
 
 def test_a_seal_that_calls_answers_absent_is_checked_again(
@@ -158,13 +159,13 @@ def test_a_seal_that_calls_answers_absent_is_checked_again(
     run_id, corpus = run_now(kakadu(2)), starter_home / "corpora" / "starter"
     aside = corpus.rename(starter_home / "starter")
     shutil.rmtree(starter_home / "held")
-    record = sealing.seal(run_id)
+    record = seals.seal(run_id)
     assert record.answers == "absent" and problems() == [""]
     aside.rename(corpus)
-    told = sealing.describe(record, sealing.verify())
+    told = seals.describe(record, seals.verify())
     assert "never held a study with these texts." in told  # nothing has looked at the corpus yet
     created = find_study("kakadu").manifest["created"]
-    told = sealing.describe(record, sealing.verify())
+    told = seals.describe(record, seals.verify())
     assert f"'kakadu', which came later, was written {created}, before the seal" in told
     assert problems() == [""]
     (note,) = (starter_home / "held").glob("*.json")
@@ -181,9 +182,9 @@ def test_a_clock_set_back_against_what_came_in_is_refused(
 ) -> None:
     run_id = run_now(kakadu(2))
     find_study("kakadu")
-    monkeypatch.setattr(sealing, "now", lambda: "2020-01-01T00:00:00+00:00")
+    monkeypatch.setattr(seals, "now", lambda: "2020-01-01T00:00:00+00:00")
     with pytest.raises(UserError, match=r"a study came into this home at .*Set the clock right"):
-        sealing.seal(run_id)
+        seals.seal(run_id)
 
 
 def test_a_copy_of_a_frozen_study_under_another_name_is_frozen_too(
@@ -205,7 +206,7 @@ def test_a_copy_of_a_frozen_study_under_another_name_is_frozen_too(
 def test_a_part_of_a_frozen_study_under_another_id_is_frozen_too(home: Path) -> None:
     rows = table(id=["1", "2", "3"], arm=["a", "b", "b"], q=["7", "6", "1"])
     import_study(rows, small())
-    sealing.freeze(open_corpus("small"), "small")
+    seals.freeze(open_corpus("small"), "small")
     fewer, study = table(id=["2", "3"], arm=["b", "b"], q=["6", "1"]), {"study_id": "part", "title": "Part"}
     condition = {"name": "Other name", "text": "Text b.", "when": {"arm": "b"}}
     import_study(fewer, small(study=study, conditions=[condition]))
@@ -256,7 +257,7 @@ def edit(at: int, *, honest: bool = False, **changes: Any) -> Callable[[Path, Ru
         stored = json.loads(path.read_text()) | changes
         told = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
         if not honest:
-            stored["digest"] = sealing.Record(**told).digest()
+            stored["digest"] = seals.Record(**told).digest()
         path.write_text(json.dumps(stored))
 
     return change
@@ -288,9 +289,9 @@ def test_whatever_is_changed_after_sealing_shows(
     starter_home: Path, tamper: Callable[[Path, Run], None], at: int, problem: str
 ) -> None:
     run, corpus = load_run(run_now(kakadu(2))), find_study("kakadu")
-    sealing.seal(run.spec.run_id)
-    sealing.freeze(corpus, "kakadu")
-    sealing.reveal(corpus, "kakadu")
+    seals.seal(run.spec.run_id)
+    seals.freeze(corpus, "kakadu")
+    seals.reveal(corpus, "kakadu")
     assert problems() == ["", "", ""]
     tamper(starter_home, run)
     assert problem in problems()[at - 1]
@@ -298,45 +299,45 @@ def test_whatever_is_changed_after_sealing_shows(
 
 
 def test_nothing_is_added_to_a_chain_that_was_cut(starter_home: Path) -> None:
-    sealing.freeze(find_study("kakadu"), "kakadu")
-    sealing.freeze(find_study("abortion"), "abortion")
+    seals.freeze(find_study("kakadu"), "kakadu")
+    seals.freeze(find_study("abortion"), "abortion")
     remove("000002.json")(starter_home, load_run(run_now(make_draft())))
     with pytest.raises(UserError, match=r"Record 2 of the chain of seals was removed.*Move the folder"):
-        sealing.freeze(find_study("abortion"), "abortion")
+        seals.freeze(find_study("abortion"), "abortion")
     (starter_home / "seals" / "head.json").write_text('{"n": "many"}')
     with pytest.raises(UserError, match="cannot be verified"):
-        sealing.verify()
+        seals.verify()
 
 
 def test_a_clock_that_runs_behind_the_last_seal_is_refused(
     starter_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sealing.freeze(find_study("kakadu"), "kakadu")
-    monkeypatch.setattr(sealing, "now", lambda: "2020-01-01T00:00:00+00:00")
+    seals.freeze(find_study("kakadu"), "kakadu")
+    monkeypatch.setattr(seals, "now", lambda: "2020-01-01T00:00:00+00:00")
     with pytest.raises(UserError, match="Set the clock right"):
-        sealing.reveal(find_study("kakadu"), "kakadu")
+        seals.reveal(find_study("kakadu"), "kakadu")
 
 
 def test_what_makes_no_sense_is_refused_in_a_sentence(starter_home: Path) -> None:
     run_id, corpus = run_now(kakadu(2)), find_study("kakadu")
     with pytest.raises(UserError, match="is not sealed"):
-        sealing.reveal_for(run_id)
+        seals.reveal_for(run_id)
     with pytest.raises(UserError, match="nothing to reveal"):
-        sealing.reveal(corpus, "kakadu")
-    sealing.freeze(corpus, "kakadu")
+        seals.reveal(corpus, "kakadu")
+    seals.freeze(corpus, "kakadu")
     with pytest.raises(UserError, match="already"):
-        sealing.freeze(corpus, "kakadu")
-    sealing.seal(run_id)
+        seals.freeze(corpus, "kakadu")
+    seals.seal(run_id)
     with pytest.raises(UserError, match="is sealed since"):
-        sealing.seal(run_id)
-    nobody = sealing.seal(run_now(make_draft())).run_id
+        seals.seal(run_id)
+    nobody = seals.seal(run_now(make_draft())).run_id
     with pytest.raises(UserError, match="Import them first"):
-        sealing.reveal_for(nobody)
+        seals.reveal_for(nobody)
     partial = run_now(make_draft(title="Another"))
     path = runs_folder() / partial / "manifest.json"
     write_json(path, json.loads(path.read_text()) | {"state": "partial"})
     with pytest.raises(UserError, match="not finished"):
-        sealing.seal(partial)
+        seals.seal(partial)
 
 
 def test_the_command_line_freezes_seals_lists_and_reveals(

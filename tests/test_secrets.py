@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from socrates_core.drafts.spec import ConditionSpec, render_draft
 from socrates_core.jobs import store
+from socrates_core.surveys.draft import ConditionSpec, render_draft
 from tests.api_server import FixedVoice, serving
 from tests.conftest import end_worker
 from tests.test_cli import said

@@ -11,13 +11,13 @@ from socrates_core.corpus import Corpus, open_corpus
 from socrates_core.corpus.socsci210 import Request, run_import
 from socrates_core.corpus.splits import KINDS, Kind, split_rows
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.drafts.spec import ConditionSpec, OutcomeSpec
-from socrates_core.drafts.start import draft_from_study
 from socrates_core.errors import UserError
-from socrates_core.responders.catalog import HUB_MODELS
-from socrates_core.seen.record import SOCRATES, Seen, seen_from_dict, seen_of, training_of
-from socrates_core.seen.status import status, statuses
-from socrates_core.seen.texts import cells_seen, draft_status, near_seen
+from socrates_core.exposure.status import status, statuses
+from socrates_core.exposure.texts import cells_seen, draft_status, near_seen
+from socrates_core.models.catalog import HUB_MODELS
+from socrates_core.models.seen import SOCRATES, Seen, seen_from_dict, seen_of, training_of
+from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec
+from socrates_core.surveys.start import draft_from_study
 from tests.socsci210_rows import asked, plain, study, write_rows
 from tests.test_drafts import make_draft
 from tests.test_socsci210 import Quiet

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from pages.view.sessions import RANDOM_NAME
+from pages.server.sessions import RANDOM_NAME
 from tests.conftest import PATIENCE, ROOT, end_worker
 from tests.test_gate import SECRET, STREAM, answers, browser, free_port, serving, sign_in, visit
 from tests.test_walk import CHROMIUM

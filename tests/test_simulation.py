@@ -11,22 +11,23 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from socrates_core.asking.cache import answer_key, open_cache
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
-from socrates_core.drafts.spec import Draft
-from socrates_core.drafts.start import draft_from_study
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter
-from socrates_core.panels import draw_panel
+from socrates_core.models.echo import Echo
+from socrates_core.populations.panel import draw_panel
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import load_spec, questions, submit_simulation
+from socrates_core.projects.run_tables import AnsweredCell, write_run
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
 from socrates_core.reporting.folder import write_report
-from socrates_core.responders.echo import Echo
-from socrates_core.simulation.cache import answer_key, open_cache
-from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, load_spec, questions, submit_simulation
-from socrates_core.simulation.tables import AnsweredCell, write_run
+from socrates_core.surveys.draft import Draft
+from socrates_core.surveys.start import draft_from_study
 from tests.conftest import PATIENCE
 from tests.test_drafts import make_draft
 
@@ -36,7 +37,7 @@ ECHO = ModelRequest("echo")
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests run the worker's code themselves, unless they start a real one."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 def run_now(draft: Draft) -> str:

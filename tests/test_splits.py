@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from socrates_core.commands.splits import app
+from socrates_core.cli.splits import app
 from socrates_core.corpus import Corpus, open_corpus, write_corpus
 from socrates_core.corpus.splits import KINDS, Split, load_split, save_split, split_rows, splits
 from socrates_core.corpus.splits_check import check_split, measure_sides, near_duplicates

@@ -8,12 +8,12 @@ import pytest
 
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest
+from socrates_core.models import answer_all, count_tokens, open_responder, starter
+from socrates_core.models.catalog import list_models
+from socrates_core.models.drift import measure_drift
+from socrates_core.models.starter import prepare_starter_model
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
-from socrates_core.responders import answer_all, count_tokens, open_responder, starter
-from socrates_core.responders.catalog import list_models
-from socrates_core.responders.drift import measure_drift
-from socrates_core.responders.starter import prepare_starter_model
 from tests.reference_scorer import ReferenceScorer
 
 pytestmark = pytest.mark.model

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pages.view.state import PAGES
-from socrates_core.drafts import store as drafts
 from socrates_core.keeping.things import KINDS, bin_things, delete, things
+from socrates_core.projects import drafts
 from socrates_core.settings import folder
 from tests.test_drafts import make_draft
 from tests.test_keeping import a_run
@@ -16,8 +16,8 @@ from tests.test_pages import fine, open_page
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.live.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def test_an_empty_home_says_what_to_do_first(home: Path) -> None:

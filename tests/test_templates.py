@@ -10,9 +10,9 @@ from transformers import PreTrainedTokenizerFast
 
 from socrates_core.errors import UserError
 from socrates_core.files import write_json
+from socrates_core.models.chat import Chat
+from socrates_core.models.reasoning import Reasoned, ReasonedChat
 from socrates_core.records import Prompt
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.reasoning import Reasoned, ReasonedChat
 
 MARKS = [
     "<s>",

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from socrates_core.commands.terminal import shown
-from socrates_core.drafts import store as drafts
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.asking.request import ModelRequest
+from socrates_core.cli.terminal import shown
+from socrates_core.projects import drafts
+from socrates_core.projects.run_spec import submit_simulation
 from tests.conftest import PATIENCE, ROOT
 from tests.faults.trials import finish_jobs
 from tests.test_drafts import make_draft
@@ -37,7 +38,7 @@ def sentence(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def test_nothing_that_a_terminal_obeys_is_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     draft = make_draft(title=HOSTILE)
     job = submit_simulation(draft, ModelRequest("echo"), draft_id=drafts.create(draft))
     finish_jobs()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.view import scatter
+from pages.library import topic_chart
 from socrates_core.corpus import topics
 from socrates_core.corpus.topics import layout, make_map, map_path, read_map, start_map
 from socrates_core.errors import UserError
@@ -15,7 +15,7 @@ from tests.conftest import PATIENCE
 from tests.test_browsing import small_corpus, two_arms
 from tests.test_pages import fine, no_worker, open_page  # noqa: F401
 
-MAP = "pages/explore/map.py"
+MAP = "pages/library/map.py"
 TOPICS = ("river fish water swim boat", "court judge law trial jury", "bread cake oven flour sugar")
 
 
@@ -113,15 +113,17 @@ def test_no_label_covers_another_or_leaves_a_narrow_map(seed: int) -> None:
     drawn = np.random.default_rng(seed)
     x, y = drawn.uniform(-1, 1, (2, 20))
     labels = ["x" * n for n in drawn.integers(5, 22, 20)]
-    places = scatter.label_places(x.tolist(), y.tolist(), labels)
+    places = topic_chart.label_places(x.tolist(), y.tolist(), labels)
     boxes = []
     for at, place in enumerate(places):
         if place:
             up, side = place.split()
-            width = scatter.LETTER * len(labels[at])
-            left = scatter.UNIT * x[at] - {"center": width / 2, "right": 0, "left": width}[side]
-            low = scatter.UNIT * y[at] + (scatter.POINT if up == "top" else -scatter.POINT - scatter.LINE)
-            boxes.append((left, low, left + width, low + scatter.LINE))
+            width = topic_chart.LETTER * len(labels[at])
+            left = topic_chart.UNIT * x[at] - {"center": width / 2, "right": 0, "left": width}[side]
+            low = topic_chart.UNIT * y[at] + (
+                topic_chart.POINT if up == "top" else -topic_chart.POINT - topic_chart.LINE
+            )
+            boxes.append((left, low, left + width, low + topic_chart.LINE))
     assert len(boxes) > 10 and all(max(abs(box[0]), abs(box[2])) <= 176 for box in boxes)
     for at, (left, low, right, high) in enumerate(boxes):
         for other_left, b, r, h in boxes[:at]:
@@ -129,13 +131,13 @@ def test_no_label_covers_another_or_leaves_a_narrow_map(seed: int) -> None:
 
 
 def test_a_label_without_room_is_left_out_and_one_at_the_edge_turns_inwards() -> None:
-    assert scatter.label_places([0.0] * 9, [0.0] * 9, ["a long title here"] * 9).count("") >= 3
-    assert scatter.label_places([-1.0, 1.0], [0.0, 0.0], ["a long title here"] * 2) == [
+    assert topic_chart.label_places([0.0] * 9, [0.0] * 9, ["a long title here"] * 9).count("") >= 3
+    assert topic_chart.label_places([-1.0, 1.0], [0.0, 0.0], ["a long title here"] * 2) == [
         "top right",
         "top left",
     ]
 
 
 def test_hovering_shows_study_text_as_text() -> None:
-    told = scatter.hover("<script>alert(1)</script>", "%{x} $a$", "<b>group</b>")
+    told = topic_chart.hover("<script>alert(1)</script>", "%{x} $a$", "<b>group</b>")
     assert "<script" not in told and "%{" not in told and "$" not in told and told.count("<b>") == 1

@@ -22,9 +22,9 @@ from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import METHODS, Method, training_path
 from socrates_core.finetuning.submission import submit_training
+from socrates_core.models import answer_all
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Question
-from socrates_core.responders import answer_all
 from tests.finetunes import (
     LOSSES,
     TINY,
@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_is_a_sentence(name: str) -> None:
 def test_what_could_not_be_published_is_refused_before_it_is_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     train(spec_of(name="first", max_steps=1))
     with pytest.raises(UserError, match="a model called 'first' already"):
         submit_training(spec_of(name="first"))
@@ -253,7 +253,7 @@ def test_the_command_explains_what_is_wrong(
 def test_the_starter_model_learns_by_every_method(
     method: Method, prepared: Path, finetuning_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.responders.local.reasoned.N_TOKENS", 8)  # of a rationale: quick
+    monkeypatch.setattr("socrates_core.models.local.reasoned.N_TOKENS", 8)  # of a rationale: quick
     (finetuning_home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     spec = spec_of(
         base="starter",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from socrates_core.commands import training as commands
+from socrates_core.cli import training as commands
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
@@ -20,7 +20,7 @@ from tests.test_splits import made_up
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def end_while_followed(monkeypatch: pytest.MonkeyPatch, state: store.State, mess
         assert job is not None
         store.finish(job, state, message)
 
-    monkeypatch.setattr("socrates_core.commands.simulate.see_to_worker", work)
+    monkeypatch.setattr("socrates_core.cli.simulate.see_to_worker", work)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:

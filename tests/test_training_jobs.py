@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 
 from socrates_core.corpus.splits import load_split, split_rows
 from socrates_core.corpus.store import open_corpus
-from socrates_core.evaluation.results import load_evaluation
-from socrates_core.evaluation.spec import evaluation_ids
+from socrates_core.evaluations.results import load_evaluation
+from socrates_core.evaluations.spec import evaluation_ids
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
-from socrates_core.jobs import launch, store
+from socrates_core.jobs import store, worker_process
 from tests.conftest import ROOT, end_worker, ended
 from tests.faults.trials import command, wait_until
 from tests.finetunes import _finetuning_home, finetuning_home, losses, spec_of, train, write_spec
@@ -72,7 +72,7 @@ def test_a_job_whose_trainer_was_killed_fails_with_a_sentence_and_ends_as_if_it_
     assert failed.state == "failed" and "Resume goes on from its last checkpoint" in failed.message
     n_before = n_steps(job.id)
     store.resume(job.id)
-    launch.ensure_worker()
+    worker_process.ensure_worker()
     done = ended(job.id)
     assert done.state == "done", done.message
     assert read_history(job.id)[0]["step"].tolist() == list(range(1, 41)) and n_before < 40
@@ -123,8 +123,8 @@ def test_a_finetune_outlives_a_worker_that_ends_but_not_one_that_is_killed() -> 
     wait_until(lambda: store.read_job(job.id).state == "queued")
     n_before = n_steps(job.id)
     assert not trainers(job.id)
-    wait_until(lambda: not launch.worker_lives())
-    launch.ensure_worker()
+    wait_until(lambda: not worker_process.worker_lives())
+    worker_process.ensure_worker()
     wait_until(lambda: n_steps(job.id) > n_before)
     second = store.read_job(job.id).owner
     assert second is not None and second != owner

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from socrates_core.errors import UserError
+from socrates_core.exposure.status import statuses
 from socrates_core.files import read_json
 from socrates_core.finetuning import examples
 from socrates_core.finetuning.rows import choose_rows, learnt_from
 from socrates_core.finetuning.spec import Method
-from socrates_core.responders.folder import find_model
-from socrates_core.seen.record import seen_from_dict
-from socrates_core.seen.status import statuses
+from socrates_core.models.model_folder import find_model
+from socrates_core.models.seen import seen_from_dict
 from tests.finetunes import _finetuning_home, examples_for, finetuning_home, spec_of, train
 
 __all__ = ["_finetuning_home", "finetuning_home"]

@@ -99,7 +99,7 @@ def test_from_a_home_without_studies_to_exported_results(
 
 
 def find_the_study(page: Page, address: str) -> None:
-    page.goto(address)
+    page.goto(f"{address}/library")
     see(page, "13 of 13 studies")
     fill(page, "Search", "kakadu")
     see(page, "1 of 13 studies")

@@ -39,9 +39,9 @@ from socrates_core.finetuning.rows import choose_rows, data_digest
 from socrates_core.finetuning.run import ENDED, PATIENCE, STOPPED, WORKER
 from socrates_core.finetuning.spec import Method, TrainingSpec, load_training, training_path
 from socrates_core.finetuning.submission import register
-from socrates_core.responders.chat import open_chat
-from socrates_core.responders.folder import check_folder, context_length, open_folder, revision
-from socrates_core.responders.local.load import is_out_of_memory
+from socrates_core.models.chat import open_chat
+from socrates_core.models.local.load import is_out_of_memory
+from socrates_core.models.model_folder import check_folder, context_length, open_folder, revision
 from training import checkpoint
 from training.batches import Batch, batches_of, examples_of_step
 from training.model import Trainee, autocast, open_trainee

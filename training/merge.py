@@ -18,10 +18,16 @@ from socrates_core.files import write_json
 from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.publish import TOKENIZER
 from socrates_core.finetuning.spec import RESERVED
-from socrates_core.responders.folder import ModelFolder, check_folder, installed_names, open_folder, revision
-from socrates_core.responders.local.adapters import attach
-from socrates_core.responders.local.load import UNUSABLE, first_line, open_weights
-from socrates_core.seen.record import seen_of
+from socrates_core.models.local.adapters import attach
+from socrates_core.models.local.load import UNUSABLE, first_line, open_weights
+from socrates_core.models.model_folder import (
+    ModelFolder,
+    check_folder,
+    installed_names,
+    open_folder,
+    revision,
+)
+from socrates_core.models.seen import seen_of
 from socrates_core.settings import folder
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

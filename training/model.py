@@ -10,10 +10,10 @@ import torch
 
 from socrates_core.errors import UserError
 from socrates_core.finetuning.spec import TrainingSpec
-from socrates_core.responders.folder import ModelFolder, check_folder, open_folder
-from socrates_core.responders.local.adapters import attach
-from socrates_core.responders.local.load import has_bf16, load_model
-from socrates_core.responders.local.network import Network
+from socrates_core.models.local.adapters import attach
+from socrates_core.models.local.load import has_bf16, load_model
+from socrates_core.models.local.network import Network
+from socrates_core.models.model_folder import ModelFolder, check_folder, open_folder
 
 GRADIENT_TOLERANCE = 0.01  # relative; rounding to bf16 costs 0.0025, a wrong kernel 0.014 and more
 REFERENCE = "reference"

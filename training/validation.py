@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from socrates_core.evaluation.cells import cells_of
-from socrates_core.evaluation.effects import effects_table
-from socrates_core.evaluation.population import cell_accuracies, cell_distances
-from socrates_core.evaluation.predictors import model_predictor
-from socrates_core.evaluation.rows import questions_of_rows
-from socrates_core.evaluation.run import answered_table
-from socrates_core.evaluation.scores import summarise
+from socrates_core.evaluations.cells import cells_of
+from socrates_core.evaluations.effects import effects_table
+from socrates_core.evaluations.population import cell_accuracies, cell_distances
+from socrates_core.evaluations.predictors import model_predictor
+from socrates_core.evaluations.rows import questions_of_rows
+from socrates_core.evaluations.run import answered_table
+from socrates_core.evaluations.scores import summarise
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.rows import Chosen
+from socrates_core.models.chat import Chat
+from socrates_core.models.local.engine import Engine
+from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
+from socrates_core.models.reasoning import ReasonedChat
 from socrates_core.records import Answer, Question
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.local.engine import Engine
-from socrates_core.responders.local.reasoned import answer_behind, draw_rationales, mixture
-from socrates_core.responders.reasoning import ReasonedChat
 from socrates_core.scoring.plan import Item, plan_batches
 from training.model import Trainee, autocast
 

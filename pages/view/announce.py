@@ -3,12 +3,12 @@
 import streamlit as st
 
 from pages.view import state
-from pages.view.live import ICONS
+from pages.view.fields.live import ICONS
 from pages.view.text import escape, shorten
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from socrates_core.jobs.launch import see_to_worker
 from socrates_core.jobs.store import Job
+from socrates_core.jobs.worker_process import see_to_worker
 
 EVERY = "3s"
 ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "lost": "Its process is gone"}

@@ -12,17 +12,18 @@ import streamlit as st
 from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.export import export_study
-from socrates_core.corpus.frozen import frozen_stamp
+from socrates_core.corpus.hidden import frozen_stamp
 from socrates_core.corpus.overlay import overrides_stamp
 from socrates_core.corpus.splits_make import read_official
 from socrates_core.corpus.store import corpora, open_corpus
-from socrates_core.drafts.spec import PanelSpec
 from socrates_core.errors import UserError
-from socrates_core.margins import Margins, group, margins_of
-from socrates_core.panels import Person, draw_panel, eligible
+from socrates_core.models.catalog import list_models
+from socrates_core.personas import Person
+from socrates_core.populations.margins import Margins, group, margins_of
+from socrates_core.populations.panel import draw_panel, eligible
+from socrates_core.populations.spec import PanelSpec
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
-from socrates_core.responders.catalog import list_models
-from socrates_core.studies import Comparisons, Outline, compare_conditions, read_outline
+from socrates_core.studies.answers import Comparisons, Outline, compare_conditions, read_outline
 
 
 def stamp(corpus: str) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from pages.view import consent
+from pages.view.fields import consent
 from pages.view.text import escape
+from socrates_core.asking.consent import Sending
 from socrates_core.jobs.store import Job
-from socrates_core.simulation.consent import Sending
 
 
 def show_outdated(

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from pages.view.text import escape
-from socrates_core import sealing
-from socrates_core.corpus.frozen import frozen_studies, hidden
+from socrates_core.corpus.hidden import frozen_studies, hidden
 from socrates_core.corpus.queries import Corpus
-from socrates_core.simulation.people import study_behind
-from socrates_core.simulation.results import Run
+from socrates_core.exposure import seals
+from socrates_core.projects.run_results import Run
+from socrates_core.surveys.human_answers import study_behind
 
 
 def show_frozen(corpus: Corpus, study_id: str) -> bool:
@@ -30,7 +30,7 @@ def freeze_button(corpus: Corpus, study_id: str) -> None:
             "predictions first. When it was hidden and shown is recorded."
         )
         if st.button("Hide people's answers", icon=":material/visibility_off:", key="freeze"):
-            sealing.freeze(corpus, study_id)
+            seals.freeze(corpus, study_id)
             st.rerun()
 
 
@@ -38,7 +38,7 @@ def show_seal(run: Run) -> None:
     """The run's seal with what could be seen before, or the button that seals it; and the way to the answers."""
     behind = study_behind(run.spec.draft, run.spec.shown)
     frozen = behind is not None and behind.study_id in frozen_studies(behind.corpus.path)
-    sealed = sealing.seal_of(run.spec.run_id)
+    sealed = seals.seal_of(run.spec.run_id)
     if sealed is not None and sealed.record is not None:
         _show_sealed(sealed, sealed.record)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -47,22 +47,22 @@ def show_seal(run: Run) -> None:
         if sealed is None and run.manifest["state"] == "complete":
             told = "Records the digest of these predictions and the time, so that a later change shows."
             if st.button("Seal these predictions", icon=":material/verified:", key="seal", help=told):
-                sealing.seal(run.spec.run_id)
+                seals.seal(run.spec.run_id)
                 st.rerun()
         if sealed is not None and frozen and behind is not None:
             _reveal_button(behind.corpus, behind.study_id)
 
 
-def _show_sealed(sealed: sealing.Checked, record: sealing.Record) -> None:
+def _show_sealed(sealed: seals.Checked, record: seals.Record) -> None:
     if sealed.problem:
         st.error(escape(f"Record {sealed.number} of the seals {sealed.problem}."), icon=":material/gpp_bad:")
         return
     st.badge("sealed", icon=":material/verified:", color="green")
-    told = sealing.describe(record, sealing.read_chain())
+    told = seals.describe(record, seals.read_chain())
     st.caption(escape(f"{told} Record {record.number}, digest {record.digest()[:16]}."))
 
 
 def _reveal_button(corpus: Corpus, study_id: str) -> None:
     if st.button("Reveal people's answers", icon=":material/visibility:", key="reveal"):
-        sealing.reveal(corpus, study_id)
+        seals.reveal(corpus, study_id)
         st.rerun()

@@ -1,39 +1,62 @@
 """The only file that names session-state keys, query parameters and page files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from socrates_core.drafts.spec import Draft
 from socrates_core.importing.mapping import Mapping as ImportMapping
 from socrates_core.jobs.store import Job
+from socrates_core.surveys.draft import Draft
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Page files by room, relative to app.py."""
+    """Page files by place, relative to app.py."""
 
-    studies: str = "pages/explore/studies.py"
-    study: str = "pages/explore/study.py"
-    map: str = "pages/explore/map.py"
-    import_: str = "pages/explore/import_study.py"
-    draft: str = "pages/screen/draft.py"
-    results: str = "pages/screen/results.py"
-    compare: str = "pages/screen/compare.py"
-    experiment: str = "pages/screen/experiment.py"
-    power: str = "pages/screen/power.py"
-    launch: str = "pages/train/launch.py"
-    finetunes: str = "pages/train/finetunes.py"
-    models: str = "pages/train/models.py"
-    jobs: str = "pages/activity/jobs.py"
-    storage: str = "pages/activity/storage.py"
+    home: str = "pages/home/home.py"
+    studies: str = "pages/library/studies.py"
+    study: str = "pages/library/study.py"
+    map: str = "pages/library/map.py"
+    import_: str = "pages/library/import_study.py"
+    draft: str = "pages/project/draft.py"
+    results: str = "pages/project/results.py"
+    experiment: str = "pages/project/experiment.py"
+    power: str = "pages/project/power.py"
+    compare: str = "pages/evidence/compare.py"
+    launch: str = "pages/models/launch.py"
+    finetunes: str = "pages/models/finetunes.py"
+    models: str = "pages/models/models.py"
+    jobs: str = "pages/settings/jobs.py"
+    storage: str = "pages/settings/storage.py"
 
 
 PAGES = Pages()
+ADDRESSES = {  # the path of each page in the address of the window; "" is where the dashboard opens
+    PAGES.home: "",
+    PAGES.studies: "library",
+    PAGES.study: "study",
+    PAGES.map: "map",
+    PAGES.import_: "import_study",
+    PAGES.draft: "draft",
+    PAGES.results: "results",
+    PAGES.experiment: "experiment",
+    PAGES.power: "power",
+    PAGES.compare: "evidence",
+    PAGES.launch: "train",
+    PAGES.finetunes: "finetunes",
+    PAGES.models: "models",
+    PAGES.jobs: "jobs",
+    PAGES.storage: "storage",
+}
+# Addresses of earlier versions, which people may have shared.
+OLD_ADDRESSES = {
+    "studies": PAGES.studies,
+    "compare": PAGES.compare,
+    "launch": PAGES.launch,
+}
 
 
 def parameter(name: str) -> str | None:
@@ -62,19 +85,18 @@ def go_to(page: str, **parameters: str) -> None:
     Streamlit 1.67 first puts the new parameters behind the old page's address, as a step of its own in the browser's
     history. Back leads to that step, so what the page showed there is kept for `enter_page`.
     """
-    left, opened, link = st.session_state.get("page"), Path(page).stem, _link()
+    left, opened, link = st.session_state.get("page"), ADDRESSES[page], _link()
     step = {name: [value] for name, value in parameters.items()}
     if left not in (None, opened) and step != link:
         st.session_state.setdefault("steps", {})[_address(left, step)] = (link, opened)
     st.switch_page(page, query_params=parameters)
 
 
-def enter_page(path: str) -> None:
+def enter_page(page: str) -> None:
     """Notes which page is shown; where Back led to a step that `go_to` left behind, the page's own link is restored.
 
     A page without parameters is such a step only right after the page that `go_to` opened: the menu leads there too.
     """
-    page = path or Path(PAGES.studies).stem
     before, st.session_state["page"] = st.session_state.get("page"), page
     step = st.session_state.get("steps", {}).get(_address(page, _link()))
     if step is None or before == page:
@@ -83,6 +105,23 @@ def enter_page(path: str) -> None:
     if _link() or before == opened:
         st.query_params.from_dict(link)
         st.rerun()
+
+
+def redirect(page: str) -> Callable[[], None]:
+    """A page that opens `page` with the parameters of its own link, for addresses that earlier versions had."""
+
+    def moved() -> None:
+        st.switch_page(page, query_params=_link())
+
+    return moved
+
+
+def open_old_link() -> None:
+    """Opens what a link to the start page meant when the list of studies was there: a study, or a search."""
+    if "study" in st.query_params:
+        st.switch_page(PAGES.study, query_params=_link())
+    if st.query_params:
+        st.switch_page(PAGES.studies, query_params=_link())
 
 
 def _link() -> dict[str, list[str]]:

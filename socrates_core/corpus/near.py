@@ -14,7 +14,6 @@ from functools import lru_cache
 
 from socrates_core.corpus.search import fold, read_passages
 from socrates_core.corpus.store import open_corpus
-from socrates_core.drafts.spec import Draft
 
 MOST_WORDS = 6  # that are named as shared
 # Words that say little about a topic.
@@ -53,16 +52,6 @@ def near_study(corpus: str, study_id: str, corpora: Sequence[str], most: int = 1
     vectors, _ = _vectors(_state(corpora))
     others = {key: weights for key, weights in vectors.items() if key != (corpus, study_id)}
     return _ranked(vectors[corpus, study_id], others, most)
-
-
-def near_draft(draft: Draft, corpora: Sequence[str], most: int = 10) -> list[Near]:
-    """The studies most like what a draft says and asks."""
-    told = [
-        draft.title,
-        *(each.text for each in draft.conditions),
-        *(each.question for each in draft.outcomes),
-    ]
-    return near_text(" ".join(told), corpora, most)
 
 
 def _words(text: str) -> list[str]:

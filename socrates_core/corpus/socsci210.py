@@ -24,7 +24,7 @@ from socrates_core.corpus.store import GrowingCorpus, corpora, open_corpus, writ
 from socrates_core.corpus.themes import name_themes
 from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest, read_json, write_json
-from socrates_core.jobs import launch, store
+from socrates_core.jobs import store, worker_process
 from socrates_core.scales.instructions import instruction_start
 from socrates_core.settings import folder
 
@@ -84,7 +84,7 @@ def submit_import(request: Request) -> store.Job:
     """Queues an import; joins the same one where it is still active."""
     title = "SocSci210 from the hub" if request.source == HUB else f"Import of {Path(request.source).name}"
     job = store.submit("import", title, request.as_dict(), key=digest(request.as_dict()))
-    launch.ensure_worker()
+    worker_process.ensure_worker()
     return job
 
 

@@ -18,8 +18,8 @@ from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.jobs.progress import describe_seconds
-from socrates_core.responders.folder import open_folder, read_config
-from socrates_core.responders.weights import count_numbers, model_shapes
+from socrates_core.models.model_folder import open_folder, read_config
+from socrates_core.models.weights import count_numbers, model_shapes
 from socrates_core.scoring.plan import MAX_READS
 
 MEBIBYTE = 2.0**20

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
-from socrates_core.evaluation.rows import CELL
+from socrates_core.evaluations.rows import CELL
 from socrates_core.finetuning.rationales import load_rationales
 from socrates_core.finetuning.rows import Chosen
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.finetuning.tokens import prompt_tokens
-from socrates_core.panels import present
+from socrates_core.models.chat import Chat
+from socrates_core.models.reasoning import render_reasoned
+from socrates_core.populations.panel import present
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Floats, Prompt, Scale, parse_number
-from socrates_core.responders.chat import Chat
-from socrates_core.responders.reasoning import render_reasoned
 
 Target = tuple[tuple[str, ...], tuple[float, ...]]  # the answers' texts and their shares
 

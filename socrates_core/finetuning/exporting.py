@@ -21,7 +21,7 @@ from socrates_core.finetuning.library import (
     seen_or_unknown,
     short_name,
 )
-from socrates_core.responders.folder import CONTENT, HUB_ID, ModelFolder, find_model
+from socrates_core.models.model_folder import CONTENT, HUB_ID, ModelFolder, find_model
 
 FILES = (
     *CONTENT,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from socrates_core.evaluation.rows import CELL
+from socrates_core.evaluations.rows import CELL
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
 from socrates_core.finetuning.rows import Chosen, choose_rows
 from socrates_core.finetuning.spec import TrainingSpec
-from socrates_core.responders.chat import Chat, open_chat
-from socrates_core.responders.folder import context_length, open_folder, read_config
+from socrates_core.models.chat import Chat, open_chat
+from socrates_core.models.model_folder import context_length, open_folder, read_config
 
 SAMPLED = 2_000
 SHOWN = 6

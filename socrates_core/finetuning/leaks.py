@@ -9,11 +9,11 @@ import pandas as pd
 
 from socrates_core.corpus.splits import UNITS, Kind, Split, split_rows
 from socrates_core.corpus.splits_check import MOST_TEXTS, text_vectors
+from socrates_core.exposure.status import statuses
 from socrates_core.finetuning.rows import Chosen
 from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.models.seen import seen_of
 from socrates_core.scales.instructions import instruction_start
-from socrates_core.seen.record import seen_of
-from socrates_core.seen.status import statuses
 
 LIKENESS = 0.9
 _BLOCK = 500  # held-out texts that are compared at once

@@ -12,15 +12,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluation.spec import load_spec as load_evaluation_spec
+from socrates_core.evaluations.spec import load_spec as load_evaluation_spec
 from socrates_core.files import read_json
 from socrates_core.finetuning.spec import load_training, training_ids, training_path
 from socrates_core.jobs.store import Job, list_jobs, store_lock
-from socrates_core.responders.catalog import ModelCard, folder_card, list_models
-from socrates_core.responders.folder import KINDS, ModelFolder, find_model, installed_names, is_folder
-from socrates_core.seen.record import Seen, seen_of
+from socrates_core.models.catalog import ModelCard, folder_card, list_models
+from socrates_core.models.model_folder import KINDS, ModelFolder, find_model, installed_names, is_folder
+from socrates_core.models.seen import Seen, seen_of
+from socrates_core.projects.run_spec import load_spec as load_run_spec
 from socrates_core.settings import folder, home
-from socrates_core.simulation.spec import load_spec as load_run_spec
 
 Kind = Literal["model", "adapter", "checkpoint", "hub"]
 BIN = ".deleted"

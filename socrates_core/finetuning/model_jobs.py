@@ -12,7 +12,7 @@ from typing import Any
 from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.finetuning.run import end_process, let_go
-from socrates_core.jobs import launch, store
+from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
 from socrates_core.settings import CODE
 
@@ -131,5 +131,5 @@ def _cache(hub_id: str) -> Path:
 
 def _submit(kind: str, title: str, args: dict[str, Any]) -> store.Job:
     job = store.submit(kind, title, args, key=digest(args))
-    launch.ensure_worker()
+    worker_process.ensure_worker()
     return job

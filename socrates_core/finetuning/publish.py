@@ -17,9 +17,9 @@ from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.rows import Chosen, choose_rows, data_digest, learnt_from
 from socrates_core.finetuning.spec import TITLES, TrainingSpec, load_training, training_path
 from socrates_core.jobs.store import now
+from socrates_core.models.model_folder import ModelFolder, open_folder, revision
+from socrates_core.models.seen import Seen, seen_of, training_of
 from socrates_core.records import SCORING_VERSION
-from socrates_core.responders.folder import ModelFolder, open_folder, revision
-from socrates_core.seen.record import Seen, seen_of, training_of
 from socrates_core.settings import folder, library_versions
 
 BEST = "best-"

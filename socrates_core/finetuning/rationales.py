@@ -14,31 +14,31 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from socrates_core.corpus.frozen import frozen_studies
+from socrates_core.asking.answers import open_warm
+from socrates_core.asking.consent import Sending, check_permission, permit
+from socrates_core.asking.request import ModelRequest
+from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluation.run import STAND_INS
+from socrates_core.evaluations.run import STAND_INS
 from socrates_core.files import digest, file_digest, read_json, read_parquet, write_json, write_parquet
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.finetuning.wording import WORDING, read_rationale, render_request
 from socrates_core.finetuning.writers import write_texts
-from socrates_core.jobs import launch, store
+from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import new_id
-from socrates_core.panels import present
+from socrates_core.models import Responder, model_revision, prompt_template
+from socrates_core.models.served.account import Account
+from socrates_core.models.served.asking import Unanswered
+from socrates_core.models.served.prices import find_price
+from socrates_core.models.served.responder import keep_account
+from socrates_core.models.served.server import served_model
+from socrates_core.populations.panel import present
 from socrates_core.records import DEMOGRAPHICS, Prompt
-from socrates_core.responders import Responder, model_revision, prompt_template
-from socrates_core.responders.api.account import Account
-from socrates_core.responders.api.asking import Unanswered
-from socrates_core.responders.api.prices import find_price
-from socrates_core.responders.api.responder import keep_account
-from socrates_core.responders.api.server import served_model
 from socrates_core.settings import folder
-from socrates_core.simulation.consent import Sending, check_permission, permit
-from socrates_core.simulation.run import open_warm
-from socrates_core.simulation.spec import ModelRequest
 
 OWN = "corpus"  # the name of the data's own
 KEY = ["study_id", "sample_id"]
@@ -121,7 +121,7 @@ def submit_rationales(
     args = {"spec": spec.model_dump(mode="json"), "model": model.as_dict(), "permission": permission}
     title = f"Rationales {spec.rationales} · {model.name}"
     job = store.submit("rationales", title, args, key=content, job_id=job_id)
-    launch.ensure_worker()
+    worker_process.ensure_worker()
     return job
 
 

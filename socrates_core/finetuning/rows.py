@@ -10,7 +10,7 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import Split, corpus_digest, load_split, split_rows
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluation.rows import capped, with_answers
+from socrates_core.evaluations.rows import capped, with_answers
 from socrates_core.files import digest
 from socrates_core.finetuning.spec import TrainingSpec
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from typing import IO, Any
 
+from socrates_core.asking.answers import open_warm
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
@@ -13,7 +14,6 @@ from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.settings import CODE
-from socrates_core.simulation.run import open_warm
 
 ENDED, STOPPED = 0, 3  # exit statuses of a trainer: done, or asked to stop
 WORKER = "SOCRATES_WORKER"  # tells a trainer its worker's process number, without which it stops
@@ -60,8 +60,8 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
 def let_go() -> None:
     """Frees the model that the worker keeps warm: what follows needs the memory."""
     open_warm.cache_clear()
-    if "socrates_core.responders.local.network" in sys.modules:
-        from socrates_core.responders.local.network import close_network
+    if "socrates_core.models.local.network" in sys.modules:
+        from socrates_core.models.local.network import close_network
 
         close_network()
 

@@ -12,7 +12,7 @@ from socrates_core.errors import UserError, clipped, quoted, unknown
 from socrates_core.files import digest
 from socrates_core.prompts import TEMPLATE, TEMPLATES
 from socrates_core.settings import folder
-from socrates_core.yaml_text import load_yaml
+from socrates_core.yaml_files import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
-from socrates_core.evaluation.submission import is_evaluated, submit_evaluation, submit_evaluation_after
+from socrates_core.evaluations.submission import is_evaluated, submit_evaluation, submit_evaluation_after
 from socrates_core.files import write_text
 from socrates_core.finetuning.estimate import estimate_training, write_estimate
 from socrates_core.finetuning.insight import look_at
@@ -19,11 +20,10 @@ from socrates_core.finetuning.spec import (
     load_spec_file,
     trainings_folder,
 )
-from socrates_core.jobs import launch, store
+from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
-from socrates_core.responders.catalog import lacking_weights
-from socrates_core.responders.folder import open_folder
-from socrates_core.simulation.spec import ModelRequest
+from socrates_core.models.catalog import lacking_weights
+from socrates_core.models.model_folder import open_folder
 
 
 def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
@@ -49,7 +49,7 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
         submit_evaluation(ModelRequest(spec.base), split=spec.split)  # joins one that is queued
     if evaluate:
         submit_evaluation_after(job, spec.name, spec.split)
-    launch.ensure_worker()
+    worker_process.ensure_worker()
     return job
 
 

@@ -14,8 +14,8 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest, replacing
+from socrates_core.models.chat import Chat
 from socrates_core.records import Prompt
-from socrates_core.responders.chat import Chat
 from socrates_core.settings import folder
 
 VERSION = 1  # of how prompts become tokens

@@ -7,15 +7,15 @@ import numpy as np
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
+from socrates_core.models import Responder
+from socrates_core.models.reasoning import N_TOKENS
+from socrates_core.models.served.ask import N_TRIES, TIMEOUT, Connection, Reply
+from socrates_core.models.served.asking import Round, Sent
+from socrates_core.models.served.elicit import PAPER_TEMPERATURE, PAPER_TOP_P, Ask, Elicited, Elicitor
+from socrates_core.models.served.prices import most_tokens
+from socrates_core.models.served.read import read_texts
+from socrates_core.models.served.responder import AT_ONCE, ApiResponder
 from socrates_core.records import Answer, Prompt, Question
-from socrates_core.responders import Responder
-from socrates_core.responders.api.ask import N_TRIES, TIMEOUT, Connection, Reply
-from socrates_core.responders.api.asking import Round, Sent
-from socrates_core.responders.api.elicit import PAPER_TEMPERATURE, PAPER_TOP_P, Ask, Elicited, Elicitor
-from socrates_core.responders.api.prices import most_tokens
-from socrates_core.responders.api.read import read_texts
-from socrates_core.responders.api.responder import AT_ONCE, ApiResponder
-from socrates_core.responders.reasoning import N_TOKENS
 
 _NO_ANSWER = Answer(np.empty(0), 0.0)
 
@@ -28,7 +28,7 @@ def write_texts(responder: Responder, prompts: Sequence[Prompt]) -> Iterator[dic
     if isinstance(responder, ApiResponder):
         yield from _write_served(responder, prompts)
         return
-    from socrates_core.responders.local.responder import LocalResponder
+    from socrates_core.models.local.responder import LocalResponder
 
     if not isinstance(responder, LocalResponder):
         raise UserError(f"{responder.card.name!r} cannot write texts. Choose a language model.")

@@ -14,7 +14,7 @@ from socrates_core.importing.opening import open_files
 from socrates_core.importing.propose import find_gaps, write_proposals
 from socrates_core.importing.record import Pace
 from socrates_core.importing.uploads import Upload, open_upload
-from socrates_core.jobs import launch, store
+from socrates_core.jobs import store, worker_process
 
 
 def submit_own_import(upload: Upload, mapping: StudyMapping) -> store.Job:
@@ -60,7 +60,7 @@ def run_proposals(args: Mapping[str, Any], progress: Progress) -> dict[str, Any]
 
 def _submit(kind: str, title: str, args: Mapping[str, str]) -> store.Job:
     job = store.submit(kind, title, args, key=digest(dict(args)))
-    launch.ensure_worker()
+    worker_process.ensure_worker()
     return job
 
 

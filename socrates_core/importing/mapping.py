@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from socrates_core.drafts.spec import ScaleField
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import write_text
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
-from socrates_core.yaml_text import load_yaml, parse_yaml, validated
+from socrates_core.surveys.draft import ScaleField
+from socrates_core.yaml_files import load_yaml, parse_yaml, validated
 
 
 def _as_tuple(value: Any) -> Any:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
-from socrates_core.importing.qualtrics import read_responses, read_survey, understand
-from socrates_core.importing.qualtrics_responses import has_nameless_first_row, has_question_line
+from socrates_core.importing.qualtrics.pair import read_responses, read_survey, understand
+from socrates_core.importing.qualtrics.responses import has_nameless_first_row, has_question_line
 from socrates_core.importing.record import WHOLE, Pace, Table
 from socrates_core.importing.suggest import suggest_table
 from socrates_core.importing.table import read_table

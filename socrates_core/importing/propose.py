@@ -10,9 +10,9 @@ import numpy as np
 from socrates_core.errors import unknown
 from socrates_core.files import digest
 from socrates_core.importing.mapping import Mapping as StudyMapping
-from socrates_core.importing.qualtrics_text import plain_text
+from socrates_core.importing.qualtrics.text import plain_text
+from socrates_core.models.catalog import list_models
 from socrates_core.records import Prompt
-from socrates_core.responders.catalog import list_models
 from socrates_core.scales import render_instruction
 
 SYSTEM = "You help to document a survey. You write survey wording in plain English and nothing else."
@@ -132,10 +132,10 @@ def open_writer(model: str) -> Callable[[Prompt], str]:
     """What the local model goes on to say after a prompt: one seeded draw. Raises UserError where there is none."""
     if model not in local_models():
         raise unknown("model on this machine", model, local_models())
-    from socrates_core.responders.chat import Chat
-    from socrates_core.responders.folder import ModelFolder, open_folder, revision
-    from socrates_core.responders.local.network import open_network
-    from socrates_core.responders.local.sampler import sample_texts
+    from socrates_core.models.chat import Chat
+    from socrates_core.models.local.network import open_network
+    from socrates_core.models.local.sampler import sample_texts
+    from socrates_core.models.model_folder import ModelFolder, open_folder, revision
 
     folder = open_folder(model)
     chat, base = Chat(folder.chat, folder.base), revision(ModelFolder(folder.base))

@@ -11,7 +11,7 @@ from socrates_core.importing.mapping import Mapping, OutcomeSpec, TextLoader, ma
 from socrates_core.personas import label
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.scales import render_instruction
-from socrates_core.yaml_text import parse_yaml
+from socrates_core.yaml_files import parse_yaml
 
 _FIELDS = {label(name): name for name in DEMOGRAPHICS}
 _BY_CONDITION = ("column_by_condition", "text_by_condition", "scale_by_condition")

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 
-from socrates_core.drafts.spec import ScaleSpec
 from socrates_core.errors import UserError
 from socrates_core.importing.guesses import (
     Facts,
@@ -30,6 +29,7 @@ from socrates_core.importing.no_answer import is_no_answer, no_answers
 from socrates_core.importing.record import Table, shortened
 from socrates_core.records import Scale
 from socrates_core.scales import check_scale
+from socrates_core.surveys.draft import ScaleSpec
 
 EVERYONE = "Everyone"
 MOST_OUTCOMES = 100

@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from socrates_core.asking.consent import PERMISSION
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import file_digest, replacing
 from socrates_core.imported import note_imported
 from socrates_core.jobs.store import now, store_lock
 from socrates_core.keeping.things import KINDS, Kind, Thing, things, users
 from socrates_core.settings import folder, home
-from socrates_core.simulation.consent import PERMISSION
 
 MANIFEST = "project.json"
 FORMAT = 1

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from socrates_core import sealing
-from socrates_core.drafts import store as drafts
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluation.spec import evaluation_ids
-from socrates_core.evaluation.spec import load_spec as load_evaluation_spec
+from socrates_core.evaluations.spec import evaluation_ids
+from socrates_core.evaluations.spec import load_spec as load_evaluation_spec
+from socrates_core.exposure import seals
 from socrates_core.finetuning import library
 from socrates_core.jobs.store import Job, list_jobs, store_lock
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import experiment_ids, load_experiment
 from socrates_core.settings import folder, home
-from socrates_core.simulation.experiments import experiment_ids, load_experiment
 
 BIN = ".deleted"
 
@@ -176,7 +176,7 @@ def _runs_of(experiment_id: str) -> list[str]:
 
 def _is_sealed(run_id: str) -> bool:
     try:
-        return sealing.seal_of(run_id) is not None
+        return seals.seal_of(run_id) is not None
     except UserError:
         return False
 

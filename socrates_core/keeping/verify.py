@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from socrates_core import sealing
 from socrates_core.corpus.splits import load_split
 from socrates_core.corpus.store import open_corpus
-from socrates_core.drafts import store as drafts
 from socrates_core.errors import EDITED, UserError, clipped
-from socrates_core.evaluation.results import load_evaluation
+from socrates_core.evaluations.results import load_evaluation
+from socrates_core.exposure import seals
 from socrates_core.files import read_json, read_parquet
 from socrates_core.finetuning import library
 from socrates_core.finetuning.rationales import open_rationales
@@ -20,11 +19,12 @@ from socrates_core.finetuning.spec import load_training
 from socrates_core.importing.uploads import open_upload
 from socrates_core.jobs.store import read_job
 from socrates_core.keeping.things import KINDS, things
-from socrates_core.margins import margin_files, read_margins
+from socrates_core.populations.margins import margin_files, read_margins
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import load_experiment
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import load_spec
 from socrates_core.settings import home
-from socrates_core.simulation.experiments import load_experiment
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.spec import load_spec
 
 TOLERANCE = 1e-9  # of a number worked out anew, on the scale's own values
 
@@ -49,7 +49,7 @@ def verify() -> Iterator[Verdict]:
             if kind.name in _CHECKS:
                 yield Verdict(kind.name, each.name, _problem(_CHECKS[kind.name], each.name))
     try:
-        for seal in sealing.verify():
+        for seal in seals.verify():
             yield Verdict("seal", str(seal.number), seal.problem)
     except UserError as error:
         yield Verdict("seal", "head", str(error))

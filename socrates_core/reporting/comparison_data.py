@@ -10,12 +10,12 @@ from scipy.special import ndtri
 
 from socrates_core.analysis.bootstrap import MIN_STUDIES, resamples
 from socrates_core.analysis.effects import CONFIDENCE
-from socrates_core.analysis.worth import GROUPS
-from socrates_core.evaluation.cells import EvaluatedCell, Ints
-from socrates_core.evaluation.comparison import SEED, grouped
+from socrates_core.analysis.respondent_equivalent import GROUPS
+from socrates_core.evaluations.cells import EvaluatedCell, Ints
+from socrates_core.evaluations.comparison import SEED, grouped
 from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
 from socrates_core.reporting.tables import Column, DataTable
-from socrates_core.studies import PERSON_MEANS
+from socrates_core.studies.answers import PERSON_MEANS
 
 ALIKE = (
     "uniform",

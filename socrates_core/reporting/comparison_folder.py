@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from socrates_core.evaluation.comparison import ROW, Comparison
-from socrates_core.evaluation.rows import questions_of
+from socrates_core.evaluations.comparison import ROW, Comparison
+from socrates_core.evaluations.rows import questions_of
 from socrates_core.files import write_json, write_text
 from socrates_core.reporting.comparison_data import comparison_tables
 from socrates_core.reporting.comparison_numbers import Reported, comparison_numbers, prepare

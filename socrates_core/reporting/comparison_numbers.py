@@ -15,10 +15,10 @@ import pandas as pd
 
 from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.parity import Parity
-from socrates_core.corpus.frozen import frozen_studies
+from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluation.comparison import ROW, Comparison
-from socrates_core.evaluation.scores import EXACT, PAPER
+from socrates_core.evaluations.comparison import ROW, Comparison
+from socrates_core.evaluations.scores import EXACT, PAPER
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.reporting.comparison_measures import MEASURES
 

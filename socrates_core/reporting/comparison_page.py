@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from socrates_core.analysis.bootstrap import MIN_STUDIES
 from socrates_core.analysis.parity import MINIMUM
-from socrates_core.analysis.worth import LEAST
-from socrates_core.evaluation.published import published_beside
+from socrates_core.analysis.respondent_equivalent import LEAST
+from socrates_core.evaluations.published import published_beside
 from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES, PAIRED, TABLES
 from socrates_core.reporting.comparison_numbers import AGREEMENT, ComparisonNumbers, Key, Reported

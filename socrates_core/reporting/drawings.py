@@ -8,7 +8,7 @@ from markupsafe import Markup
 from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.simulation.results import RunCell, RunEffect
+from socrates_core.projects.run_results import RunCell, RunEffect
 
 TOPS = (0.1, 0.25, 0.5, 0.75, 1.0)
 MOST_WHISKERS = 30

@@ -9,9 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from socrates_core.drafts.spec import render_draft
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest, write_json, write_text
+from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_spec import asked_cells
 from socrates_core.reporting.numbers import SeenInTraining, run_numbers, seen_in_training
 from socrates_core.reporting.page import render_page
 from socrates_core.reporting.preregistration import render_aspredicted, render_osf
@@ -19,8 +20,7 @@ from socrates_core.reporting.run_data import run_tables
 from socrates_core.reporting.sources import citations, render_sources, study_sources
 from socrates_core.reporting.tables import codebook, write_csv, write_tables
 from socrates_core.settings import library_versions
-from socrates_core.simulation.results import Run
-from socrates_core.simulation.spec import asked_cells
+from socrates_core.surveys.draft import render_draft
 
 RUN_FILES = ("spec.json", "manifest.json", "people.parquet", "cells.parquet")
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy")

@@ -14,14 +14,14 @@ from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.analysis.metrics import Convention
 from socrates_core.analysis.summary import moments
-from socrates_core.drafts.originals import CellKey
 from socrates_core.errors import UserError
-from socrates_core.seen.record import seen_of
-from socrates_core.seen.status import HEADLINE
-from socrates_core.seen.texts import cells_seen, draft_status
-from socrates_core.simulation.people import HumanCell
-from socrates_core.simulation.results import Run, RunCell, RunEffect
-from socrates_core.studies import scale_range
+from socrates_core.exposure.status import HEADLINE
+from socrates_core.exposure.texts import cells_seen, draft_status
+from socrates_core.models.seen import seen_of
+from socrates_core.projects.run_results import Run, RunCell, RunEffect
+from socrates_core.studies.answers import scale_range
+from socrates_core.surveys.human_answers import HumanCell
+from socrates_core.surveys.originals import CellKey
 
 CONVENTIONS: tuple[Convention, ...] = ("observed", "stated")
 W_ROWS = {

@@ -9,14 +9,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from socrates_core.panels import profiles_sentence
+from socrates_core.populations.panel import profiles_sentence
+from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_spec import asked_cells
 from socrates_core.reporting.drawings import draw_effect, draw_shares, reach_of, top_share
 from socrates_core.reporting.numbers import Key, Numbers, SeenInTraining
 from socrates_core.reporting.sources import citations, study_sources
 from socrates_core.scales import render_instruction
 from socrates_core.scales.rendering import number_text
-from socrates_core.simulation.results import Run
-from socrates_core.simulation.spec import asked_cells
 
 LOW_MASS = 0.5
 MOST_COLUMNS = 11

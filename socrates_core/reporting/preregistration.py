@@ -6,9 +6,9 @@ Hypotheses are never written here: a predicted effect is a reason to ask people,
 
 import re
 
+from socrates_core.projects.run_results import Run
 from socrates_core.reporting.numbers import Numbers
 from socrates_core.scales import render_instruction
-from socrates_core.simulation.results import Run
 
 Fields = list[tuple[str, str]]  # heading, answer
 

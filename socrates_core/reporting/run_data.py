@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from socrates_core.drafts.originals import CellKey
+from socrates_core.projects.run_export import people_table
+from socrates_core.projects.run_results import Run
 from socrates_core.records import DEMOGRAPHICS, plain
 from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining, calibration_row
 from socrates_core.reporting.tables import Column, DataTable
 from socrates_core.scales import render_instruction
 from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
-from socrates_core.simulation.export import people_table
-from socrates_core.simulation.people import study_behind
-from socrates_core.simulation.results import Run
+from socrates_core.surveys.human_answers import study_behind
+from socrates_core.surveys.originals import CellKey
 
 
 def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTable]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from socrates_core import __version__
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.simulation.people import study_behind
-from socrates_core.simulation.results import Run
+from socrates_core.projects.run_results import Run
+from socrates_core.surveys.human_answers import study_behind
 
 PAPER = (
     "Kolluri, Wu, Park, and Bernstein (2025). Finetuning LLMs for Human Behavior Prediction in Social Science "

@@ -21,7 +21,7 @@ def row(request: pytest.FixtureRequest, record_property: Callable[[str, object],
 @pytest.fixture
 def quiet_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A new home on which only the processes run that a test starts; they end with it."""
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     home.mkdir()
     yield home
     end_worker()

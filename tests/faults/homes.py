@@ -4,16 +4,15 @@ import io
 import os
 from pathlib import Path
 
-from socrates_core import sealing
+from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import record_speed
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.overrides import set_scale
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.topics import make_map
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.spec import Draft
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
+from socrates_core.exposure import seals
 from socrates_core.files import write_json
 from socrates_core.finetuning.rationales import submit_rationales
 from socrates_core.importing.mapping import mapping_from_dict, save_mapping
@@ -21,12 +20,14 @@ from socrates_core.importing.opening import open_files
 from socrates_core.importing.suggest import suggest
 from socrates_core.importing.uploads import keep_files
 from socrates_core.jobs import store
-from socrates_core.margins import keep_margins
-from socrates_core.responders.api.server import Service
-from socrates_core.simulation.estimate import record_speed
-from socrates_core.simulation.experiments import Specification, submit_experiment
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
-from socrates_core.simulation.wordings import Paraphrase
+from socrates_core.models.served.server import Service
+from socrates_core.populations.margins import keep_margins
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import Specification, submit_experiment
+from socrates_core.projects.paraphrases import Paraphrase
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.draft import Draft
+from socrates_core.surveys.start import draft_from_study
 from tests.api_server import FixedVoice, serving
 from tests.faults.trials import finish_jobs
 from tests.finetunes import spec_of, train
@@ -57,7 +58,7 @@ def fill_home(home: Path) -> None:
     _imports(home)
     finish_jobs()
     for run_id in runs:
-        sealing.seal(run_id)
+        seals.seal(run_id)
     stimulus = corpus.stimuli(STUDY)[0]
     set_scale(corpus, STUDY, stimulus.stimulus_id, stimulus.scale or "")
     for name in ("here", "there"):

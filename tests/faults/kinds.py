@@ -19,21 +19,21 @@ from accelerate import Accelerator
 
 from pages.view.state import PAGES
 from socrates_core.__main__ import app
-from socrates_core.commands.app import read_note
+from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import read_speeds
+from socrates_core.calibrations import calibration_for
+from socrates_core.cli.app import read_note
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.topics import map_path, read_map
-from socrates_core.drafts import store as drafts
-from socrates_core.evaluation.calibrating import calibration_for
 from socrates_core.finetuning.rationales import load_rationales, rationale_names
 from socrates_core.importing.mapping import load_mapping
 from socrates_core.importing.opening import open_files
 from socrates_core.importing.uploads import list_uploads, open_upload
-from socrates_core.margins import margin_files, read_margins
+from socrates_core.models import answer_all, open_responder
+from socrates_core.populations.margins import margin_files, read_margins
+from socrates_core.projects import drafts
+from socrates_core.projects.benchmark_questions import known_drifts
 from socrates_core.records import Prompt, Question
-from socrates_core.responders import answer_all, open_responder
-from socrates_core.simulation.estimate import read_speeds
-from socrates_core.simulation.spec import ModelRequest
-from socrates_core.simulation.standard import known_drifts
 from tests.finetunes import LOSSES
 from training.loop import Run
 

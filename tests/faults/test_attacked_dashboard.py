@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pages.view.sessions import RANDOM_NAME
+from pages.server.sessions import RANDOM_NAME
 from tests.conftest import ROOT, app_command
 from tests.faults.trials import TRIALS, fault, wait_until
 from tests.test_connections import HALF, seconds_to_health

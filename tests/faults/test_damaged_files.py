@@ -28,7 +28,7 @@ def filled(
     home = tmp_path_factory.mktemp("filled") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        for module in ("socrates_core.jobs.launch", "pages.view.live"):
+        for module in ("socrates_core.jobs.worker_process", "pages.view.fields.live"):
             patch.setattr(f"{module}.ensure_worker", lambda: None)
         shutil.copytree(_finetuning_home, home)
         shutil.copytree(prepared / "corpora" / "starter", home / "corpora" / "starter")

@@ -8,12 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.finetuning import model_jobs
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter
-from socrates_core.responders.api.server import Service
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.models.served.server import Service
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import submit_simulation
 from tests import hostile_server as bad
 from tests.conftest import PATIENCE
 from tests.faults.trials import fault, start, start_worker, wait_until

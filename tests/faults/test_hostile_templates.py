@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects.run_spec import submit_simulation
 from tests.conftest import PATIENCE, ROOT
 from tests.faults.trials import fault, finish_jobs, wide_draft
 from tests.hostile_folders import edit, replaced
@@ -56,7 +57,7 @@ def test_a_tokenizer_that_fills_the_memory_ends_in_a_sentence(quiet_home: Path) 
     model = make_tiny_model(quiet_home / "models" / "tiny", "single-digit")
     nine = {"type": "Sequence", "normalizers": [replaced("e", "e" * 10)] * 9}
     edit(model, "tokenizer.json", normalizer=nine)
-    code = "import sys; from socrates_core.responders import count_tokens; from socrates_core.records import Prompt\n"
+    code = "import sys; from socrates_core.models import count_tokens; from socrates_core.records import Prompt\n"
     code += "print(count_tokens('tiny', Prompt('', 'See the eels.')))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -17,16 +17,17 @@ import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import open_corpus
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.spec import ConditionSpec, OutcomeSpec, render_draft
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
 from socrates_core.keeping.verify import verify
-from socrates_core.responders.folder import ModelFolder
-from socrates_core.seen.record import seen_of
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.models.model_folder import ModelFolder
+from socrates_core.models.seen import seen_of
+from socrates_core.projects import drafts
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec, render_draft
 from tests.conftest import PATIENCE, ROOT
 from tests.faults.trials import TRIALS, command, fault, start, start_worker, wait_until, wide_draft
 from tests.finetunes import _finetuning_home, finetuning_home, spec_of
@@ -288,7 +289,7 @@ def test_a_stopped_worker_is_named_and_goes_on(quiet_home: Path) -> None:
 def test_a_finetune_cancelled_while_it_publishes_leaves_a_whole_model(
     finetuning_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.launch.ensure_worker", lambda: None)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
     aside = finetuning_home / "adapters" / ".tuned.new"
     for trial in range(TRIALS):
         job = submit_training(spec_of(name="tuned", max_steps=2, seed=trial))

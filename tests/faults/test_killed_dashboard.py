@@ -10,8 +10,8 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from socrates_core.commands.app import DIRECT
-from socrates_core.drafts import store as drafts
+from socrates_core.cli.app import DIRECT
+from socrates_core.projects import drafts
 from tests.conftest import PATIENCE
 from tests.faults.trials import FULL, TRIALS, command, fault, start, wait_until
 from tests.test_drafts import make_draft

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from socrates_core.drafts.spec import Draft
+from socrates_core.asking.cache import open_cache
+from socrates_core.asking.request import ModelRequest
 from socrates_core.files import read_parquet
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.simulation.cache import open_cache
-from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.draft import Draft
 from tests.faults.trials import TRIALS, fault, finish_jobs, start_worker, wait_until, wide_draft
 
 _WATCH = """

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects.run_spec import submit_simulation
 from tests.conftest import PATIENCE, ROOT
 from tests.faults.trials import FULL, fault, wide_draft
 
@@ -36,7 +37,7 @@ def test_a_large_run_is_looked_at_in_bounded_memory(
     quiet_home: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     job = submit_simulation(wide_draft(N_CONDITIONS, N_PEOPLE), ModelRequest("echo"))
-    code = "from socrates_core.jobs.worker import Worker; Worker(idle_seconds=0).run()"
+    code = "from socrates_core.worker import Worker; Worker(idle_seconds=0).run()"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=540)
     assert store.read_job(job.id).state == "done"
     done = subprocess.run(

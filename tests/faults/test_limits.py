@@ -15,11 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.spec import render_draft
+from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
-from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects import drafts
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.draft import render_draft
 from tests.conftest import PATIENCE
 from tests.faults.test_killed_worker import cache, n_stored, watch
 from tests.faults.trials import (

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from playwright.async_api import BrowserContext, async_playwright, expect
 
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.asking.request import ModelRequest
+from socrates_core.projects.run_spec import submit_simulation
 from tests.conftest import PATIENCE, end_worker
 from tests.faults.test_killed_dashboard import free_port, serve
 from tests.faults.trials import FULL, fault, finish_jobs

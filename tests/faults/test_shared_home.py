@@ -7,10 +7,11 @@ import threading
 import time
 from pathlib import Path
 
-from socrates_core.drafts import store as drafts
+from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects import drafts
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import submit_simulation
 from tests.conftest import PATIENCE, ROOT
 from tests.faults.test_killed_worker import cache, n_stored, watch
 from tests.faults.trials import (

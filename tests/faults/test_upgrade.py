@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from socrates_core.drafts import store as drafts
+from socrates_core.asking.cache import open_cache
+from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import read_speeds
 from socrates_core.jobs import store
-from socrates_core.simulation.cache import open_cache
-from socrates_core.simulation.estimate import read_speeds
-from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
+from socrates_core.projects import drafts
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import submit_simulation
 from tests.faults.trials import command, fault, finish_jobs, wide_draft
 from tests.test_drafts import make_draft
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from socrates_core.drafts.spec import ConditionSpec, Draft, OutcomeSpec, PanelSpec
-from socrates_core.jobs.worker import Worker
+from socrates_core.populations.spec import PanelSpec
+from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
+from socrates_core.worker import Worker
 from tests.conftest import PATIENCE, ROOT
 
 TRIALS = int(os.environ.get("SOCRATES_FAULT_TRIALS", "2"))

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from socrates_core.corpus.starter import prepare_starter_corpus
-from socrates_core.jobs import launch
+from socrates_core.jobs import worker_process
 from socrates_core.settings import home as real_home
 from tests.fuzz.mutations import mutate
 from tests.fuzz.seeds import make_home
@@ -133,7 +133,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         home, found = Path(folder) / "home", Path(tempfile.gettempdir()) / f"fuzz-crashes-{os.getpid()}"
         os.environ["SOCRATES_HOME"] = str(home)
-        launch.ensure_worker = lambda: None  # jobs are run here
+        worker_process.ensure_worker = lambda: None  # jobs are run here
         seeds = make_home(home, corpora)
         tallies = fuzz(home, seeds, found, seconds=told.seconds, seed=told.seed, only=told.only)
         print(render(tallies))

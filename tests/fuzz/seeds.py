@@ -8,16 +8,14 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
+from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.export import export_study
 from socrates_core.corpus.overrides import set_scale
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.spec import render_draft
-from socrates_core.drafts.start import draft_from_study
-from socrates_core.evaluation.run import run_evaluation
-from socrates_core.evaluation.submission import submit_evaluation
+from socrates_core.evaluations.run import run_evaluation
+from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.files import write_json
 from socrates_core.finetuning.spec import spec_from_dict
 from socrates_core.importing.build import import_study
@@ -26,10 +24,13 @@ from socrates_core.importing.suggest import suggest
 from socrates_core.importing.table import read_table
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.simulation.experiments import Specification, submit_experiment
-from socrates_core.simulation.run import run_simulation
-from socrates_core.simulation.spec import ModelRequest, submit_simulation
-from socrates_core.simulation.wordings import Paraphrase
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import Specification, submit_experiment
+from socrates_core.projects.paraphrases import Paraphrase
+from socrates_core.projects.run import run_simulation
+from socrates_core.projects.run_spec import submit_simulation
+from socrates_core.surveys.draft import render_draft
+from socrates_core.surveys.start import draft_from_study
 from tests.test_qualtrics_hostile import COLUMNS, DEFINITION
 
 DATA = Path(__file__).parents[3] / "shared" / "data"  # real files, where they are; none of them is ours

@@ -8,34 +8,34 @@ from socrates_core.corpus import find_study, open_corpus
 from socrates_core.corpus.overlay import read_overrides
 from socrates_core.corpus.socsci210 import Request, run_import
 from socrates_core.corpus.splits import load_split
-from socrates_core.drafts import store as drafts
-from socrates_core.drafts.check import problems
-from socrates_core.drafts.spec import load_draft, render_draft
 from socrates_core.errors import UserError
-from socrates_core.evaluation.results import load_evaluation
-from socrates_core.evaluation.spec import load_spec as load_evaluation_spec
+from socrates_core.evaluations.results import load_evaluation
+from socrates_core.evaluations.spec import load_spec as load_evaluation_spec
 from socrates_core.finetuning.estimate import count_parameters
 from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.spec import load_spec_file, training_path
 from socrates_core.importing.build import preview
 from socrates_core.importing.mapping import load_mapping, render_mapping
 from socrates_core.importing.opening import open_files
-from socrates_core.importing.qualtrics import read_responses, read_survey, understand
+from socrates_core.importing.qualtrics.pair import read_responses, read_survey, understand
 from socrates_core.importing.sheets import parse_pairs
 from socrates_core.importing.statistical import read_here
 from socrates_core.importing.suggest import suggest
 from socrates_core.importing.table import read_table
 from socrates_core.jobs.store import list_jobs, read_job
-from socrates_core.margins import read_margins
+from socrates_core.models.catalog import list_models
+from socrates_core.models.model_folder import check_folder, context_length, find_model, open_folder
+from socrates_core.models.seen import seen_of
+from socrates_core.populations.margins import read_margins
+from socrates_core.projects import drafts
+from socrates_core.projects.experiments import load_experiment
+from socrates_core.projects.paraphrases import load_paraphrases
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import load_spec
 from socrates_core.records import Scale
-from socrates_core.responders.catalog import list_models
-from socrates_core.responders.folder import check_folder, context_length, find_model, open_folder
 from socrates_core.scales import check_scale, parse_scale, read_answer
-from socrates_core.seen.record import seen_of
-from socrates_core.simulation.experiments import load_experiment
-from socrates_core.simulation.results import list_runs, load_run
-from socrates_core.simulation.spec import load_spec
-from socrates_core.simulation.wordings import load_paraphrases
+from socrates_core.surveys.check import problems
+from socrates_core.surveys.draft import load_draft, render_draft
 from tests.test_socsci210 import Quiet
 
 SCALES = (

@@ -1,0 +1,311 @@
+"""What a comparison shows: scores, cells, studies, effects, groups of people, and the tables to take along."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.evidence import comparison_charts, comparison_rows
+from pages.evidence.comparison_rows import BETTER, CHARTED
+from pages.view import data, state
+from pages.view.calibration_words import show_calibration
+from pages.view.charts import answer_charts
+from pages.view.report_download import show_comparison_report
+from pages.view.text import counted, escape, visible
+from pages.view.widgets import choose_row, linked_select, pages_of, show_chart, theme
+from socrates_core.analysis.parity import MINIMUM, Parity
+from socrates_core.calibrations import calibration_for
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.scores import PAPER
+from socrates_core.personas import label
+from socrates_core.reporting.comparison_measures import MEASURES
+from socrates_core.spreadsheets import csv_text
+
+PAGE = 50
+
+
+def choose_measure(where: Any = st) -> str:
+    options = {name: MEASURES[name].label for name in CHARTED}
+    return linked_select("Measure", options, "measure", "compare", where=where)
+
+
+def _told(measure: str) -> str:
+    shown = MEASURES[measure]
+    return f"{shown.label}: {shown.told}. {BETTER[shown.better]}"
+
+
+def show_scores(comparison: Comparison) -> None:
+    measure = choose_measure()
+    frame = comparison_rows.headline(comparison, measure)
+    title = f"How close do predicted answers come to people’s? {MEASURES[measure].label}"
+    figure = comparison_charts.scores(frame, title=title, axis=MEASURES[measure].label, theme=theme())
+    show_chart(figure, frame, f"scores_{measure}")
+    st.caption(escape(f"{_told(measure)} Lines: 95% intervals, studies drawn anew. {_halves(measure)}"))
+    for remark in comparison_rows.remarks(comparison):
+        st.info(escape(remark), icon=":material/info:")
+    _show_published(comparison, measure)
+    table = comparison_rows.measures_table(comparison)
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="measures",
+        placeholder="–",
+        alt="Every measure of every model and baseline",
+        column_config={
+            "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
+            "Seconds": st.column_config.NumberColumn(format="%.0f"),
+            "US dollars": st.column_config.NumberColumn(format="dollar"),
+            **{each.label: st.column_config.TextColumn(help=each.told) for each in MEASURES.values()},
+        },
+    )
+    st.caption(
+        "Each column is a convention of its own: figures of one must not be compared with those of another. "
+        "Dropped rows lack an answer or a prediction; rows off the scale count in what is published and nowhere else."
+    )
+    for sentence in comparison_rows.worth_sentences(comparison):
+        st.markdown(escape(sentence))
+    _show_pairs(comparison, measure)
+
+
+def _halves(measure: str) -> str:
+    if not measure.startswith("wasserstein_exact"):
+        return ""
+    return (
+        "Half of the people against the other half: the mean over all halvings of each cell; with few people a cell "
+        "it is mostly noise. Oracle: what the true distribution would score to as many people as answered; no "
+        "prediction is expected to beat it."
+    )
+
+
+def _show_published(comparison: Comparison, measure: str) -> None:
+    rows = comparison_rows.published(comparison)
+    if rows.empty or measure not in rows:
+        return
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key="published",
+        placeholder="not reported",
+        alt="Published scores",
+        column_config={
+            "name": "Published",
+            "source": "Source",
+            **{name: st.column_config.NumberColumn(MEASURES[name].label, format="%.3f") for name in PAPER},
+        },
+    )
+    st.caption(
+        "Reported on these 40 studies in this convention, with everybody asked; here at most the cap a cell."
+    )
+
+
+def _show_pairs(comparison: Comparison, measure: str) -> None:
+    pairs = comparison_rows.paired(comparison, measure)
+    if pairs.empty:
+        return
+    st.markdown(f"**Two by two on the same studies**: {escape(MEASURES[measure].label)}")
+    st.dataframe(pairs, hide_index=True, key="pairs", placeholder="–")
+    st.caption(
+        "Mean difference over studies with its 95% interval: one that leaves out 0 tells the two apart."
+    )
+
+
+def show_cells(comparison: Comparison) -> None:
+    left, right = st.columns(2)
+    measure = choose_measure(left)
+    models = {name: name for name in comparison.names}
+    name = linked_select("Model", models, "model", "+".join(comparison.names), where=right)
+    with st.spinner("Scoring each cell"):
+        table = comparison_rows.cells_table(comparison, measure, name)
+    if table.empty:
+        st.info("No cell has this measure.", icon=":material/info:")
+        return
+    at = _choose_cell(table, measure, name)
+    show_item(comparison, at)
+
+
+def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
+    """The place in `Comparison.cells` of the row that was clicked; before a click that of the worst."""
+    st.caption(
+        f"{counted(len(table), 'cell')}, the worst first. Choose a row to see the answers. {escape(_told(measure))} "
+        "Here it is of one question; the published measures pool the questions of a battery."
+    )
+    shown = table.iloc[list(pages_of(len(table), PAGE, "page"))].reset_index(drop=True)
+    columns = {
+        "study": "Study",
+        "outcome": "Outcome",
+        "condition": "Condition",
+        measure: MEASURES[measure].label,
+        "human_mean": "People's mean",
+        "predicted_mean": "Predicted mean",
+        "n_rows": "n",
+        "n_dropped": "Dropped",
+    }
+    row = choose_row(
+        shown[list(columns)].rename(columns=columns),
+        key=f"cells_{measure}_{name}",
+        placeholder="–",
+        identities=map(str, shown.to_numpy().tolist()),
+        height=min(320, 38 + 35 * len(shown)),
+        alt="Cells, the worst first",
+        column_config={
+            **{told: st.column_config.TextColumn(width=150) for told in ("Study", "Outcome", "Condition")},
+            **{
+                told: st.column_config.NumberColumn(format="%.3f")
+                for told in (MEASURES[measure].label, "People's mean", "Predicted mean")
+            },
+        },
+    )
+    return int(shown["at"].iloc[row or 0])
+
+
+def show_item(comparison: Comparison, at: int) -> None:
+    """The answers of people and of every model to what the cell at `at` asks, a panel a condition."""
+    cell = comparison.cells[0][at]
+    places = comparison_rows.cells_of_item(comparison, at)
+    frame = comparison_rows.answers(comparison, places)
+    scale = comparison_rows.item_scale(comparison, places)
+    title = f"What did people answer, and what was predicted? {cell.outcome}"
+    show_chart(
+        answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "cell_answers"
+    )
+    off = sum(comparison.cells[0][place].n_off_scale for place in places)
+    st.caption(
+        f"{counted(off, 'answer')} off the scale left out. People: 95% intervals; predicted: the mean of one "
+        f"distribution a person.{' Drawn answers, an open question.' if cell.is_drawn else ''}"
+    )
+    st.page_link(
+        state.PAGES.study,
+        label="Open the study",
+        icon=":material/experiment:",
+        query_params={"corpus": comparison.corpus.name, "study": cell.study_id},
+    )
+
+
+def show_studies(comparison: Comparison) -> None:
+    measure = choose_measure()
+    table = comparison_rows.studies_table(comparison, measure)
+    figures = [str(name) for name in table if name not in ("Study", "Rows")]
+    row = choose_row(
+        table,
+        key=f"studies_{measure}",
+        identities=[*comparison.names, *map(str, table.index)],
+        placeholder="–",
+        alt="Every study's scores",
+        column_config={
+            "Study": st.column_config.TextColumn(width=260),
+            **{name: st.column_config.NumberColumn(visible(name), format="%.3f") for name in figures},
+        },
+    )
+    st.caption(escape(f"{_told(measure)} Means over a study's cells. Choose a row to open the study."))
+    if row is not None:
+        state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=str(table.index[row]))
+
+
+def show_effects(comparison: Comparison) -> None:
+    """People's effects over predicted ones, with each model's calibration line where it has earned one."""
+    found = {
+        name: calibration_for(each.manifest["fingerprint"])
+        for name, each in zip(comparison.names, comparison.evaluations, strict=True)
+    }
+    slopes = {name: each.calibration.slope for name, each in found.items() if not isinstance(each, str)}
+    with st.spinner("Working out the effects"):
+        frame = comparison_rows.effects(comparison)
+    if frame.empty:
+        st.info("No study here was answered in two conditions on one scale.", icon=":material/info:")
+        return
+    title = "Do predicted effects agree with people’s?"
+    figure = comparison_charts.effects_scatter(frame, title=title, theme=theme(), slopes=slopes)
+    show_chart(figure, frame, "effects_beside_people")
+    st.caption(
+        "A point is one outcome's difference between a condition and its study's reference. People's are of everybody "
+        "who took part, with 95% intervals; predicted ones are of the people asked and carry none."
+    )
+    st.dataframe(
+        comparison_rows.agreement_table(comparison), hide_index=True, key="agreement", placeholder="–"
+    )
+    st.caption(
+        "Same sign: 50% is a coin; clear effects are those whose interval leaves out 0. Slope of people's on predicted "
+        "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals: studies drawn anew."
+    )
+    for name, each in found.items():
+        st.markdown(f"**Calibration of {escape(name)}**")
+        show_calibration(each, key=name)
+
+
+def show_subgroups(comparison: Comparison) -> None:
+    corpus = comparison.corpus.name
+    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
+    fields = data.demographic_values(corpus, studies, data.stamp(corpus))
+    if not fields:
+        st.info("Nothing is known about the people of these studies.", icon=":material/group_off:")
+        return
+    field = linked_select("Groups by", {name: label(name) for name in fields}, "field", "+".join(studies))
+    found = comparison_rows.parities(comparison, field)
+    frame = comparison_rows.groups(found)
+    if frame.empty:
+        st.info(
+            f"No group has {MINIMUM} people in at least half of the cells, so none is scored. A larger cap asks more.",
+            icon=":material/group_off:",
+        )
+    else:
+        title = f"Are some people predicted worse than others? {label(field)}"
+        show_chart(comparison_charts.group_heat(frame, title=title, theme=theme()), frame, f"groups_{field}")
+        for name, parity in found.items():
+            st.markdown(escape(_gap(name, parity)))
+    st.caption(escape(_left_out(next(iter(found.values())))))
+    st.caption(
+        f"W of the exact distributions on the stated scale, lower is better, over cells in which every group has "
+        f"{MINIMUM} people. The parity gap is the highest group's W minus the lowest's, freed of the noise that "
+        "makes the W of small groups larger. The paper prints no formula: this one is ours."
+    )
+
+
+def _gap(name: str, parity: Parity) -> str:
+    if len(parity.subgroups) < 2:
+        return f"{name}: no gap between groups without two of them."
+    gap = comparison_rows.measure_text(parity.difference)
+    sentence = f"{name}: parity gap {gap} over {counted(parity.n_cells, 'cell')}."
+    if not parity.small:
+        return sentence
+    small = ", ".join(f"{group.group} ({group.n:,} people)" for group in parity.small)
+    return f"{sentence} Too small to tell noise from a gap next to the largest group: {small}."
+
+
+def _left_out(parity: Parity) -> str:
+    told = [f"{counted(parity.n_unknown, 'person', 'people')} of no known group"] if parity.n_unknown else []
+    told += [f"{group} ({n:,})" for group, n in parity.left_out[:20]]
+    more = len(parity.left_out) - 20
+    told += [f"{more} more groups"] if more > 0 else []
+    skipped = f" {counted(parity.n_skipped, 'cell')} with too few people." if parity.n_skipped else ""
+    return f"Left out: {'; '.join(told) or 'nobody'}.{skipped}"
+
+
+def show_downloads(comparison: Comparison) -> None:
+    st.markdown("The numbers behind this page, with every measure and count at full precision.")
+    tables: dict[str, Callable[[], pd.DataFrame]] = {
+        "Scores": comparison.table,
+        "Cells": lambda: comparison.scores,
+        "Effects": lambda: comparison.effects,
+    }
+    with st.container(horizontal=True):
+        for told, table in tables.items():
+            st.download_button(
+                f"{told} as CSV",
+                partial(_as_csv, table),
+                f"{told.lower()}.csv",
+                "text/csv",
+                key=f"download_{told.lower()}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+    corpus = comparison.corpus.name
+    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
+    fields = {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}
+    chosen = linked_select("Groups in the report", {"": "none"} | fields, "field", "report")
+    show_comparison_report(comparison, chosen or None)
+
+
+def _as_csv(table: Callable[[], pd.DataFrame]) -> bytes:
+    return csv_text(table()).encode()

@@ -1,0 +1,100 @@
+"""Which evaluations a comparison is of: chosen in a box that the link keeps, with those that still run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.view import state
+from pages.view.fields.live import show_job
+from pages.view.text import counted, escape, shorten, visible
+from pages.view.widgets import distinct
+from socrates_core.errors import UserError
+from socrates_core.evaluations.results import Evaluation, load_evaluation
+from socrates_core.jobs import store
+
+Rows = list[dict[str, Any]]
+
+
+def choose_evaluations(rows: Rows) -> list[str]:
+    """The ids of the link, or those chosen in the box, all of one corpus; by default the newest complete one."""
+    usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
+    linked = [each for each in (state.parameter("evaluations") or "").split(",") if each]
+    if lost := [each for each in linked if each not in usable]:
+        told = {row["evaluation_id"]: row["on"] for row in rows}
+        for each in lost:
+            st.warning(
+                escape(told.get(each, f"There is no evaluation {each!r}; choose one here.")),
+                icon=":material/help:",
+            )
+    elif n_damaged := len(rows) - len(usable):
+        st.caption(f"{counted(n_damaged, 'damaged evaluation is', 'damaged evaluations are')} not offered.")
+    corpus = _choose_corpus(usable, [each for each in linked if each in usable])
+    offered = {each: row for each, row in usable.items() if row["corpus"] == corpus}
+    complete = [each for each, row in offered.items() if row["state"] == "complete"] or list(offered)
+    key = f"evaluations:{corpus}"
+    state.follow_link(key, [each for each in linked if each in offered] or complete[:1])
+    names = distinct({each: _name(row) for each, row in offered.items()})
+    chosen = st.multiselect(
+        "Evaluations", list(offered), format_func=lambda each: names.get(each, each), key=key
+    )
+    state.note_link(key, chosen)
+    state.set_parameters(evaluations=",".join(chosen) or None)
+    return chosen
+
+
+def _choose_corpus(usable: Mapping[str, dict[str, Any]], linked: list[str]) -> str:
+    found = list(dict.fromkeys(usable[each]["corpus"] for each in (*linked, *usable)))
+    if len(found) < 2:
+        return str(found[0]) if found else ""
+    state.follow_link("compare_corpus", found[0])
+    chosen = str(
+        st.selectbox(
+            "Corpus", sorted(found), key="compare_corpus", help="Only evaluations of one corpus compare."
+        )
+    )
+    state.note_link("compare_corpus", chosen)
+    return chosen
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """What the box calls an evaluation, without its state: Streamlit drops a choice whose name changes."""
+    cap = f"{row['cap']} a cell" if row.get("cap") else "everybody"
+    day = str(row.get("created"))[:19].replace("T", " ")
+    return visible(f"{row.get('model')} · {shorten(str(row.get('on')), 40)} · {cap} · {day}")
+
+
+def ready(ids: list[str]) -> list[Evaluation]:
+    """The evaluations that have answers; the others say how far they are, or what is wrong with them."""
+    found = []
+    for each in ids:
+        active = _show_job(each)
+        try:
+            evaluation = load_evaluation(each)
+        except UserError as error:
+            if not active:
+                st.warning(escape(str(error)), icon=":material/help:")
+            continue
+        found.append(evaluation)
+        if evaluation.partial:
+            told = evaluation.manifest
+            st.warning(
+                escape(
+                    f"{evaluation.model} is not finished: {told['n_answered']:,} of {told['n_rows']:,} rows are "
+                    "answered. Its scores rest on these alone."
+                ),
+                icon=":material/hourglass_bottom:",
+            )
+    return found
+
+
+def _show_job(evaluation_id: str) -> bool:
+    """Shows the job of an evaluation until it is done; whether it is still active."""
+    try:
+        job = store.read_job(evaluation_id)
+    except UserError:
+        return False
+    if job.state != "done":
+        st.caption(escape(job.title))
+    show_job(job)
+    return job.active

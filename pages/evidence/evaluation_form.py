@@ -1,0 +1,206 @@
+"""The form that starts an evaluation: which models, asked as which people, how much that is before it starts."""
+
+from functools import partial
+from typing import Any, get_args
+
+import pandas as pd
+import streamlit as st
+
+from pages.view import data, state
+from pages.view.fields import consent
+from pages.view.text import counted, escape
+from socrates_core.asking.request import ModelRequest
+from socrates_core.corpus.splits import splits, splits_stamp
+from socrates_core.corpus.store import corpora
+from socrates_core.errors import UserError
+from socrates_core.evaluations.estimate import estimate_cost, estimate_seconds
+from socrates_core.evaluations.rows import asked_rows
+from socrates_core.evaluations.spec import CAP, EvaluationSpec, plan_evaluation
+from socrates_core.evaluations.submission import sending, submit_evaluation
+from socrates_core.jobs.progress import describe_seconds
+from socrates_core.models import is_served
+from socrates_core.records import Decoding, Precision
+
+KINDS = {"studies": "Studies of a corpus", "split": "The held-out side of a split"}
+
+
+def show_form() -> None:
+    """The fields from top to bottom, what they ask for, and the button that starts it."""
+    if not corpora():
+        st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
+        return
+    st.subheader("New evaluation", anchor=False)
+    st.markdown(
+        "A model answers as people who really took part, each in the condition that they were in, so that its "
+        "answers can be scored against theirs.",
+        width=720,
+    )
+    asked = _choose_people()
+    models = _choose_models()
+    limit_usd = consent.limit_field() if any(model.service for model in models) else None
+    plans = _plans(models, asked) if asked and models else []
+    ready = bool(plans) and _show_cost(plans)
+    if st.button(
+        "Start", type="primary", icon=":material/play_arrow:", disabled=not ready, key="evaluate_start"
+    ):
+        leaving = [sent for plan in plans if (sent := sending(plan)) is not None]
+        start = partial(_start, models, asked, limit_usd, agreed=bool(leaving))
+        consent.ask_consent(leaving, start) if leaving else start()
+
+
+def _start(
+    models: list[ModelRequest], asked: dict[str, Any], limit_usd: float | None, *, agreed: bool
+) -> None:
+    """Queues one evaluation a model and shows them."""
+    jobs = [
+        submit_evaluation(model, **asked, consent=agreed, limit_usd=limit_usd if model.service else None)
+        for model in models
+    ]
+    state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
+
+
+def _choose_people() -> dict[str, Any]:
+    """Who is asked, as `submit_evaluation` takes it; empty while something is missing."""
+    known = splits()
+    kind = "studies"
+    if known:
+        kind = st.segmented_control(
+            "What is asked",
+            list(KINDS),
+            default="split",
+            required=True,
+            format_func=KINDS.__getitem__,
+            key="evaluate_kind",
+        )
+    chosen = _choose_split(known) if kind == "split" else _choose_studies()
+    left, middle, right = st.columns(3)
+    cap = left.number_input(
+        "People a cell, at most",
+        min_value=2,
+        value=CAP,
+        step=1,
+        key="evaluate_cap",
+        placeholder="everybody",
+        help="A cell is one outcome in one condition. Empty: everybody. More people include those of a smaller number.",
+    )
+    seed = middle.number_input(
+        "Seed",
+        min_value=0,
+        value=0,
+        step=1,
+        key="evaluate_seed",
+        help="Which people, and which draw of each answer.",
+    )
+    shots = right.number_input(
+        "Examples",
+        min_value=0,
+        value=0,
+        step=1,
+        key="evaluate_shots",
+        help="Few-shot: so many answers to the same question, by people who are not asked, stand before it.",
+    )
+    return {**chosen, "cap": cap, "seed": seed, "shots": shots} if chosen else {}
+
+
+def _choose_split(known: list[str]) -> dict[str, Any]:
+    return {"split": st.selectbox("Split", known, key="evaluate_split")}
+
+
+def _choose_studies() -> dict[str, Any]:
+    found = corpora()
+    corpus = st.selectbox("Corpus", found, key="evaluate_corpus") if len(found) > 1 else found[0]
+    titles = {study: title for (name, study), title in data.titles().items() if name == corpus}
+    studies = st.multiselect(
+        "Studies",
+        list(titles),
+        format_func=lambda study: titles.get(study, study),
+        key="evaluate_studies",
+        placeholder="choose at least one; intervals take 5",
+    )
+    if not splits():
+        st.caption("To hold studies out of training, make a split: `python -m socrates_core split make NAME`")
+    return {"corpus": corpus, "studies": studies} if studies else {}
+
+
+def _choose_models() -> list[ModelRequest]:
+    titles = data.model_titles()
+    wished = state.wished_model() or "starter"
+    chosen = st.multiselect(
+        "Models",
+        list(titles),
+        default=[wished] if wished in titles else None,
+        key="evaluate_models",
+        format_func=lambda name: titles.get(name, name),
+        accept_new_options=True,
+        help="Type a folder, a hub id such as org/name, or api:MODEL of a server, and press Enter.",
+    )
+    service = consent.service_fields() if any(map(is_served, chosen)) else None
+    with st.expander("Precision and decoding"):
+        precision = st.segmented_control(
+            "Precision",
+            get_args(Precision),
+            default="auto",
+            required=True,
+            key="evaluate_precision",
+            help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
+        )
+        decoding = st.segmented_control(
+            "Decoding",
+            get_args(Decoding),
+            default="exact",
+            required=True,
+            key="evaluate_decoding",
+            help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
+        )
+    if any(map(is_served, chosen)) and service is None:
+        return []
+    return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
+
+
+def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[EvaluationSpec]:
+    """What would be submitted, a spec a model; none, with the reason in red, where one cannot be."""
+    try:
+        return [plan_evaluation(model, **asked) for model in models]
+    except UserError as error:
+        st.markdown(f":red[:material/error: {escape(str(error))}]")
+        return []
+
+
+def _show_cost(plans: list[EvaluationSpec]) -> bool:
+    """How many questions and about how long; False where nothing can be asked."""
+    try:
+        rows = _asked(plans[0].sample_digest(), f"{data.stamp(plans[0].corpus)} {splits_stamp()}", plans[0])
+    except UserError as error:
+        st.markdown(f":red[:material/error: {escape(str(error))}]")
+        return False
+    cells = rows.groupby(["study_id", "condition_num", "task_num"]).ngroups
+    people = rows.groupby(["study_id", "participant"]).ngroups
+    st.markdown(
+        f"**{len(rows):,} questions** a model: {counted(people, 'person', 'people')} in {counted(cells, 'cell')} of "
+        f"{counted(rows['study_id'].nunique(), 'study', 'studies')}."
+    )
+    try:
+        for plan in plans:
+            if plan.model.name not in ("echo", "uniform"):
+                st.markdown(escape(_cost_text(plan, rows)))
+    except UserError as error:
+        st.markdown(f":red[:material/error: {escape(str(error))}]")
+        return False
+    st.caption(
+        "Equal questions are asked once, and answers that were worked out before are not worked out again."
+    )
+    return True
+
+
+def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
+    seconds = estimate_seconds(plan, rows)
+    told = (
+        "not known before its first run here" if seconds is None else f"at most {describe_seconds(seconds)}"
+    )
+    cost = consent.cost_text(plan.model, estimate_cost(plan, rows))
+    return f"{plan.model.name}: time on this machine {told}.{cost}"
+
+
+@st.cache_data(show_spinner="Counting the questions", max_entries=4)
+def _asked(sample: str, stamp: str, _plan: EvaluationSpec) -> pd.DataFrame:
+    return asked_rows(_plan)

@@ -1,0 +1,24 @@
+"""Where everyone starts: three doors, each a link to the place behind it."""
+
+import streamlit as st
+
+from pages.view.state import PAGES, open_old_link
+
+open_old_link()
+st.title("Socrates")
+st.markdown(
+    "Browse what people answered, plan a survey, and see how far you can trust a model before you pay for it."
+)
+past, plan, check = st.columns(3, border=True)
+with past:
+    st.subheader("Look at a past study", anchor=False)
+    st.markdown("People's answers by condition, with effects, texts and the exact prompt.")
+    st.page_link(PAGES.studies, label="Open the library", icon=":material/library_books:")
+with plan:
+    st.subheader("Plan a study", anchor=False)
+    st.markdown("Draft conditions and questions, choose who answers, and predict the result.")
+    st.page_link(PAGES.draft, label="Open the drafts", icon=":material/edit_note:")
+with check:
+    st.subheader("Check a model", anchor=False)
+    st.markdown("How close a model's answers come to people's, on people it has not seen.")
+    st.page_link(PAGES.compare, label="Open the evidence", icon=":material/compare_arrows:")

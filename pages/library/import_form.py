@@ -1,0 +1,295 @@
+"""The parts of the import page: choose files, what was recognised, tables to correct, what would be imported."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.library import import_tables
+from pages.view import state
+from pages.view.fields.live import show_job
+from pages.view.state import Importing
+from pages.view.text import counted, escape, show_error, visible
+from socrates_core.corpus.socsci210 import HUB, Request, submit_import
+from socrates_core.corpus.store import corpora
+from socrates_core.errors import UserError
+from socrates_core.importing.build import Preview, preview
+from socrates_core.importing.guesses import Facts, describe_columns
+from socrates_core.importing.jobs import submit_own_import, submit_proposals
+from socrates_core.importing.mapping import Mapping, load_mapping, parse_mapping, save_mapping
+from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
+from socrates_core.importing.record import MAX_BYTES
+from socrates_core.importing.sheets import from_sheets
+from socrates_core.importing.suggest import find_questions, outcome_of
+from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
+from socrates_core.jobs import store
+
+_FILES = "CSV, TSV, Excel (.xlsx), SPSS (.sav), Stata (.dta), or a Qualtrics survey (.qsf) with its responses (.csv)"
+_PLAIN = st.column_config.TextColumn
+
+
+def read_upload(upload_id: str) -> Opened:
+    """What the upload's files hold, of large ones their beginning; shared, so never to be changed."""
+    return _read(upload_id, state.parameter("randomisers") or "")
+
+
+@st.cache_resource(show_spinner="Reading the file …", max_entries=3)
+def _read(upload_id: str, randomisers: str) -> Opened:
+    upload = open_upload(upload_id)
+    return open_files(upload.paths, randomisers=list(filter(None, randomisers.split("|"))), pace=upload.pace)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def seen(upload_id: str, mapping: str) -> Preview:
+    """What the import of an upload with a mapping (YAML) would do; shared, so never to be changed."""
+    return preview(read_upload(upload_id).table, parse_mapping(mapping, "The mapping"))
+
+
+@st.cache_resource(show_spinner=False, max_entries=3)
+def _facts(upload_id: str) -> list[Facts]:
+    return describe_columns(read_upload(upload_id).table)
+
+
+def questions_of(upload_id: str, opened: Opened, mapping: Mapping) -> list[str]:
+    """What neither the files nor the mapping say, and a person has to."""
+    return list(find_questions(_facts(upload_id), mapping, opened.table))
+
+
+def choose_files() -> str | None:
+    """Files from the person's machine, or an upload from before; the id of the one that was chosen."""
+    st.markdown(
+        "Bring an experiment of your own. You will see what was recognised and correct it before anything is "
+        "imported. The files stay on this machine.",
+        width=720,
+    )
+    files = st.file_uploader(
+        _FILES, accept_multiple_files=True, key="import_files", max_upload_size=MAX_BYTES // 1_000_000
+    )
+    if st.button("Read the files", type="primary", disabled=not files, icon=":material/find_in_page:"):
+        return keep_files([(file.name, file) for file in files]).upload_id
+    before = list_uploads()
+    if before:
+        st.markdown("**Uploaded before**")
+    for upload in before[:20]:
+        names = " and ".join(path.name for path in upload.paths)
+        if st.button(
+            escape(names), key=f"import_{upload.upload_id}", type="tertiary", icon=":material/draft:"
+        ):
+            return upload.upload_id
+    return None
+
+
+def show_socsci210() -> None:
+    """Starts an import of SocSci210 as a job."""
+    st.markdown(
+        "SocSci210: 2.9 million answers of 400,491 people to 210 experiments (Kolluri et al. 2025). From the hub "
+        "about 1.4 GB are downloaded from huggingface.co; nothing is sent there. A folder or a Parquet file in the "
+        "same columns does as well.",
+        width=720,
+    )
+    if HUB in corpora():
+        st.success("SocSci210 is imported; its studies are in the list of studies.", icon=":material/check:")
+    source = st.text_input(
+        "From", HUB, key="import_source", help=f"{HUB!r} is the data set on the hub; else a path."
+    )
+    studies = st.text_input("Only these studies", key="import_studies", placeholder="all, or ids with commas")
+    reasoning = st.checkbox("Keep the written reasoning too, for training alone", key="import_reasoning")
+    if not st.button("Start the import", type="primary", icon=":material/download:", key="import_start"):
+        return
+    if not source.strip():
+        st.warning(
+            f"Fill in the field From: {HUB!r} for the data set on Hugging Face, or the path of a folder or a Parquet "
+            "file.",
+            icon=":material/edit:",
+        )
+        return
+    chosen = tuple(part.strip() for part in studies.split(",") if part.strip())
+    job = submit_import(Request(source.strip(), chosen, reasoning))
+    state.go_to(state.PAGES.jobs, job=job.id)
+
+
+def editing_of(upload: Upload, opened: Opened) -> Importing:
+    """What the tables are built from: as the person left it, where the tables are drawn for the first time."""
+    found = state.importing()
+    drawn = found and state.widget(found.key("title"), None) is not None
+    if found is None or found.upload_id != upload.upload_id or not drawn:
+        kept = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested
+        generation = found.generation + 1 if found else 0
+        found = Importing(upload.upload_id, kept, generation)
+        state.set_importing(found)
+    return found
+
+
+def edit(editing: Importing, opened: Opened) -> Mapping:
+    """The mapping as the person corrects it. Raises UserError where a cell cannot be read."""
+    columns = list(map(str, opened.table.frame.columns))
+    _show_columns(editing.upload_id, opened)
+    st.subheader("Study", anchor=False)
+    study = import_tables.study_fields(editing)
+    st.subheader("People", anchor=False)
+    people = import_tables.people_fields(editing, columns)
+    demographics = import_tables.demographics_table(editing, columns)
+    st.subheader("Conditions", anchor=False)
+    _choose_randomisers(editing, opened)
+    conditions = import_tables.conditions_table(editing)
+    reference = import_tables.reference_field(editing, conditions)
+    st.subheader("Outcomes", anchor=False)
+    if not editing.mapping.outcomes:
+        st.info(
+            "No column was recognized as answers. Choose the columns that hold answers under 'More columns with "
+            "answers', then select 'Add as outcomes'.",
+            icon=":material/help:",
+        )
+    outcomes = import_tables.outcomes_table(editing, columns)
+    more = st.container()
+    st.subheader("Rows that count", anchor=False)
+    keep = import_tables.keep_table(editing, columns)
+    told = {"study": {**study, "reference": reference}, **people}
+    told |= editing.mapping.model_dump(include={"cluster", "weight"})
+    edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
+    mapping = from_sheets(told, edited)
+    accepted = settled(mapping, editing.mapping)
+    if accepted != mapping:
+        _begin_again(editing, accepted)
+    with more:
+        _more_outcomes(editing, opened, mapping)
+    return mapping
+
+
+def _choose_randomisers(editing: Importing, opened: Opened) -> None:
+    """Which of a survey's randomisers made the conditions; another one suggests the mapping anew."""
+    arms = opened.randomisers
+    if len(arms) < 2:
+        return
+    chosen = st.multiselect(
+        "Arms of the randomiser",
+        list(arms),
+        default=list(opened.taken),
+        key=editing.key("randomisers"),
+        width=720,
+        format_func=lambda key: f"{key}: {arms[key]}",
+        max_selections=max(2, len(opened.taken)),
+        help="The survey has several. Two that are chosen together are crossed. Another choice suggests conditions "
+        "and outcomes anew.",
+    )
+    if chosen and set(chosen) != set(opened.taken):
+        try:
+            suggested = _read(editing.upload_id, "|".join(chosen)).suggested
+        except UserError as error:
+            return show_error(error)
+        state.set_parameters(randomisers="|".join(chosen))
+        _begin_again(editing, suggested)
+
+
+def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None:
+    """Adds columns as outcomes, or starts again from a saved mapping or from the suggestion."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        used = set(mapping.columns())
+        free = {facts.name: facts for facts in _facts(editing.upload_id) if facts.name not in used}
+        added = st.multiselect("More columns with answers", list(free), key=editing.key("more"), width=420)
+        if st.button("Add as outcomes", icon=":material/add:", disabled=not added, key=editing.key("add")):
+            names = {outcome.name for outcome in mapping.outcomes}
+            new = [outcome_of(free[name], opened.table) for name in added if name not in names]
+            _begin_again(editing, mapping.model_copy(update={"outcomes": (*mapping.outcomes, *new)}))
+        with st.popover("Use a saved mapping", icon=":material/upload:"):
+            file = st.file_uploader("Mapping (YAML)", type=["yaml", "yml"], key=editing.key("yaml"))
+            if st.button("Use it", disabled=file is None, key=editing.key("use")) and file is not None:
+                text = file.getvalue().decode("utf-8", "replace")
+                _begin_again(editing, parse_mapping(text, repr(file.name)))
+        _propose(editing, opened, mapping)
+        if st.button("Back to the suggestion", type="tertiary", key=editing.key("suggestion")):
+            _begin_again(editing, opened.suggested)
+
+
+def _propose(editing: Importing, opened: Opened, mapping: Mapping) -> None:
+    """Lets a model on this machine write what is missing, if the person agrees."""
+    gaps = find_gaps(mapping, opened.table.labels)
+    if not gaps:
+        return
+    with st.popover("Let a model propose texts", icon=":material/edit_note:"):
+        models = local_models()
+        if not models:
+            st.caption("There is no model on this machine yet: run `make setup`.")
+            return
+        st.caption(
+            f"{counted(len(gaps), 'text')} missing. A model can only guess what people read: check every word."
+        )
+        model = st.selectbox("Model", list(models), format_func=models.__getitem__, key=editing.key("model"))
+        agreed = st.checkbox(
+            "It may read the names and labels of columns and conditions, and the answer scales. It runs on this "
+            "machine; nothing is sent anywhere and no person's answers are shown to it.",
+            key=editing.key("agreed"),
+        )
+        if st.button("Propose", disabled=not agreed, key=editing.key("propose")):
+            upload = open_upload(editing.upload_id)
+            save_mapping(mapping, upload.mapping_path)
+            _wait_for(submit_proposals(upload, model))
+
+
+def start_import(upload: Upload, mapping: Mapping) -> None:
+    """Lets the worker import a large upload."""
+    _wait_for(submit_own_import(upload, mapping))
+
+
+def _wait_for(job: store.Job) -> None:
+    state.set_parameters(job=job.id)
+    st.rerun()
+
+
+def follow_job(editing: Importing) -> bool:
+    """Shows the job that works on this upload, and takes up what it made; whether one is at work."""
+    job_id = state.parameter("job")
+    job = store.read_job(job_id) if job_id else None
+    if job is None or job.args.get("upload_id") != editing.upload_id:
+        return False
+    if job.state != "done":
+        show_job(job)
+        return job.active
+    state.set_parameters(job=None)
+    result = store.read_result(job)
+    if job.kind == "import":
+        state.go_to(state.PAGES.study, corpus=result["corpus"], study=result["study_id"])
+    n = len(result["outcomes"]) + len(result["conditions"])
+    st.toast(f"{counted(n, 'text')} proposed; read and accept or rewrite each.", icon=":material/edit_note:")
+    mapping = load_mapping(open_upload(editing.upload_id).mapping_path)
+    _begin_again(editing, with_proposals(mapping, result))
+    return False
+
+
+def _begin_again(editing: Importing, mapping: Mapping) -> None:
+    save_mapping(mapping, open_upload(editing.upload_id).mapping_path)
+    state.set_importing(replace(editing, mapping=mapping, generation=editing.generation + 1))
+    st.rerun()
+
+
+def _show_columns(upload_id: str, opened: Opened) -> None:
+    """What the file holds, column by column."""
+    used = set(opened.suggested.columns())
+    rows = [
+        {
+            "column": visible(facts.name),
+            "label": visible(facts.label),
+            "n": facts.n,
+            "missing": facts.n_missing,
+            "distinct": facts.n_distinct,
+            "values": visible(", ".join(facts.values[:8]))[:200],
+            "about": "used" if facts.name in used else visible(opened.left_out.get(facts.name, "")),
+        }
+        for facts in _facts(upload_id)
+    ]
+    title = f"The {counted(len(rows), 'column')} of the file"
+    with st.expander(title, icon=":material/view_column:", expanded=not opened.suggested.outcomes):
+        st.dataframe(
+            rows,
+            hide_index=True,
+            alt="Columns of the file",
+            column_config={
+                "column": _PLAIN("Column"),
+                "label": _PLAIN("Label", width="large"),
+                "n": "Cells",
+                "missing": "Missing",
+                "distinct": "Different",
+                "values": _PLAIN("Most frequent", width="large"),
+                "about": "Recognised",
+            },
+        )

@@ -1,0 +1,54 @@
+"""Every study at hand: search, narrow down, open."""
+
+import streamlit as st
+
+from pages.library import facets
+from pages.view import state
+from pages.view.widgets import choose_row
+
+FIRST = ["title", "passage", "n_participants", "n_conditions", "n_outcomes", "scales"]
+LAST = ["topic", "source", "design", "split", "wording", "corpus"]
+
+st.title("Studies")
+studies = facets.catalogue()
+if studies.empty:
+    st.info(
+        "This page lists real experiments with the answers of the people who took part. There are none yet: "
+        "run `make setup` (or `python -m socrates_core setup`) and reload this page.",
+        icon=":material/download:",
+    )
+    st.stop()
+
+found = facets.choose(studies)
+st.caption(f"{facets.count_line(found, studies)}. Choose a row to open the study.")
+if found.empty:
+    st.info("No study matches. Use fewer words or clear a filter.", icon=":material/search_off:")
+    st.stop()
+told = [*FIRST, *(name for name in LAST if found[name].nunique() > 1)]
+row = choose_row(
+    found.assign(scales=[", ".join(each) for each in found["facet_scale"]]),
+    column_order=told if found["passage"].any() else [name for name in told if name != "passage"],
+    key="studies_table",
+    identities=found["corpus"] + "/" + found["study_id"],
+    height=min(620, 38 + 35 * len(found)),
+    alt="Studies with title, topic, numbers of people, conditions and outcomes",
+    column_config={
+        "title": st.column_config.TextColumn("Study", width=330),
+        "passage": st.column_config.TextColumn("Found in", width=300),
+        "topic": "Topic",
+        "source": st.column_config.TextColumn("Source", width="medium"),
+        "n_participants": st.column_config.NumberColumn("People", format="localized"),
+        "n_conditions": "Conditions",
+        "n_outcomes": "Outcomes",
+        "scales": st.column_config.TextColumn("Scales", width="small"),
+        "design": st.column_config.TextColumn("Design", help="between: each person saw one condition"),
+        "split": st.column_config.TextColumn(
+            "Split", help="of the published models: seen in training or not"
+        ),
+        "wording": st.column_config.TextColumn("Wording", help="the instrument's own, partly, or rebuilt"),
+        "corpus": "Corpus",
+    },
+)
+if row is not None:
+    study = found.iloc[row]
+    state.go_to(state.PAGES.study, corpus=str(study["corpus"]), study=str(study["study_id"]))

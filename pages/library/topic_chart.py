@@ -1,0 +1,134 @@
+"""The topic map as a chart: a point a study or a question, coloured by a facet."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from pages.view.charts.layout import FONT, SMALL
+from pages.view.charts.palette import ink
+from pages.view.charts.plotly_text import plain_text, wrapped
+
+# Okabe and Ito (2008) without black; what comes after six is grey.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+OTHER = "all others"
+MOST_LABELS = 20
+# Pixels: a unit of the map on a screen 390 wide, a letter and a line of a label, and what a point takes around it.
+UNIT, LETTER, LINE, POINT = 160, 6, 14, 9
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
+
+
+def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figure:
+    """Points with columns x, y, kind, title, group, corpus, kept, size, hover and place; a click tells its place.
+
+    The six most frequent groups have a colour each, the others are grey; points that are not `kept` are faint and
+    cannot be clicked. Corpora have symbols of their own; of up to 20 studies those are named that have room.
+    """
+    neutral = ink(theme)
+    corpora = sorted(points["corpus"].unique())
+    symbol = {name: SYMBOLS[at % len(SYMBOLS)] for at, name in enumerate(corpora)}
+    kept = points[points["kept"]]
+    common = list(kept["group"].value_counts().index)
+    named = sorted(common[: len(COLOURS)])
+    figure = go.Figure()
+    faint = points[~points["kept"]]
+    if len(faint):
+        figure.add_scatter(
+            x=faint["x"],
+            y=faint["y"],
+            mode="markers",
+            hoverinfo="skip",
+            showlegend=False,
+            marker={"size": 5, "color": neutral.faint, "opacity": 0.25},
+        )
+    told = kept["group"].where(kept["group"].isin(named), OTHER)
+    labelled = len(kept) <= MOST_LABELS and (kept["kind"] == "study").all()
+    labels = pd.Series([wrapped(title, 22, most=1) for title in kept["title"]], index=kept.index)
+    found = label_places(kept["x"].tolist(), kept["y"].tolist(), labels.tolist()) if labelled else []
+    places = pd.Series(found or [""] * len(kept), index=kept.index, dtype=object)
+    for name in [*named, *([OTHER] if (told == OTHER).any() else [])]:
+        own = kept[told == name]
+        colour = neutral.faint if name == OTHER else COLOURS[named.index(name)]
+        figure.add_scatter(
+            x=own["x"],
+            y=own["y"],
+            mode="markers+text" if labelled else "markers",
+            text=labels[own.index].where(places[own.index] != "", ""),
+            textposition=places[own.index].where(places[own.index] != "", "top center"),
+            textfont={"size": 11},
+            name=f"{wrapped(name, 34, most=1)} ({len(own):,})",
+            customdata=own[["place", "hover"]].to_numpy(),
+            hovertemplate="%{customdata[1]}<extra></extra>",
+            marker={
+                "size": own["size"],
+                "color": colour,
+                "opacity": 0.85,
+                "symbol": [symbol[corpus] for corpus in own["corpus"]],
+                "line": {"width": 0.6, "color": neutral.line},
+            },
+        )
+    quiet = {"visible": False, "range": [-1.1, 1.1]}
+    return figure.update_layout(
+        xaxis=quiet,
+        yaxis={**quiet, "scaleanchor": "x"},
+        height=640,
+        margin={"l": 0, "r": 0, "t": 8, "b": 8},
+        font={"color": neutral.text, "family": FONT},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={
+            "orientation": "h",
+            "y": 0,
+            "yanchor": "top",
+            "x": 0,
+            "font": SMALL,
+            "itemsizing": "constant",
+        },
+        dragmode="pan",
+        hovermode="closest",
+        hoverlabel={"align": "left"},
+        showlegend=True,
+        clickmode="event+select",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": neutral.faint},
+        meta=title,
+    )
+
+
+def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> list[str]:
+    """Where the label of each point stands, as in "top center"; empty where it has no room.
+
+    On a narrow screen no label covers another one or a point or leaves the map; a wider one only has more room.
+    """
+    points = [(UNIT * here, UNIT * there) for here, there in zip(x, y, strict=True)]
+    taken = [(px - POINT, py - POINT, px + POINT, py + POINT) for px, py in points]
+    found = []
+    for (px, py), label in zip(points, labels, strict=True):
+        width = LETTER * len(label)
+        begins = {"center": px - width / 2, "right": px, "left": px - width}
+        bottoms = {"top": py + POINT, "bottom": py - POINT - LINE}
+        boxes = {
+            f"{up} {side}": (begins[side], bottoms[up], begins[side] + width, bottoms[up] + LINE)
+            for up, side in product(bottoms, begins)
+        }
+        free = (
+            place
+            for place, (left, low, right, high) in boxes.items()
+            if abs(left) <= 1.1 * UNIT >= abs(right)
+            and not any(
+                left < r and other_left < right and low < h and b < high for other_left, b, r, h in taken
+            )
+        )
+        place = next(free, "")
+        if place:
+            taken.append(boxes[place])
+        found.append(place)
+    return found
+
+
+def hover(title: str, label: str, group: str) -> str:
+    """What a point tells: its study, the question where it is one, its group."""
+    lines = [f"<b>{wrapped(title, 46)}</b>"]
+    if label != title:
+        lines.append(wrapped(label, 46, most=5))
+    return "<br>".join([*lines, plain_text(group)])

@@ -1,0 +1,176 @@
+"""What a finetune will read and take, before it starts: its sides, leaks, examples, cost, file and command."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from pages.models import finetune_form, held_out_chart
+from pages.models.after_training import Plan
+from pages.view.text import counted, escape, visible
+from pages.view.widgets import pages_of, show_chart, theme
+from socrates_core.files import digest
+from socrates_core.finetuning.estimate import estimate_training
+from socrates_core.finetuning.insight import Insight, ShownExample, look_at
+from socrates_core.finetuning.leaks import Leak, find_leaks
+from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.sides import SIDES, count_sides, unit_of
+from socrates_core.finetuning.spec import TrainingSpec
+
+NEVER_READ = frozenset(
+    {  # fields that change neither the rows nor the examples
+        "name",
+        "tuning",
+        "precision",
+        "rank",
+        "alpha",
+        "dropout",
+        "learning_rate",
+        "schedule",
+        "warmup",
+        "weight_decay",
+        "clip",
+        "batch_size",
+        "epochs",
+        "max_steps",
+        "micro_tokens",
+        "checkpointing",
+        "evaluate_every",
+        "patience",
+        "beta",
+        "accept_leaks",
+    }
+)
+
+
+def show_sides(spec: TrainingSpec, stamp: str) -> None:
+    """The picture of what is held out, with its numbers in a sentence."""
+    told = _drawn(_key(spec), stamp, spec)
+    totals = ", ".join(
+        f"{n:,} {held_out_chart.NAMES[str(side)].lower()}"
+        for side, n in told.sides[list(SIDES)].sum().items()
+        if n
+    )
+    st.caption(f"{told.unit.capitalize()}: {totals}.")
+    show_chart(held_out_chart.figure(told.sides, unit=told.unit, theme=theme()), told.sides, "training_sides")
+
+
+def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
+    """What held-out material the training would see; the spec with the reason why it may, None without one."""
+    leaks = _drawn(_key(spec), stamp, spec).leaks
+    if not leaks:
+        st.markdown(":green[:material/verified_user:] Nothing that is held out is trained on.")
+        return spec
+    st.error("\n".join(f"- {escape(leak.told)}" for leak in leaks), icon=":material/policy_alert:")
+    reason = finetune_form.field("accept_leaks", "", "launch")
+    if not reason:
+        st.caption("It does not start with a leak, unless you say here why this one does not matter.")
+        return None
+    return spec.model_copy(update={"accept_leaks": reason})
+
+
+def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
+    """What is learnt from: how much, how long, and some examples."""
+    found = _looked_at(_key(spec), stamp, spec)
+    told = {
+        "Examples": found.n_examples,
+        "Studies": found.n_studies,
+        "Kept back": found.n_validation,
+        "Tokens, median": found.lengths.p50,
+        "Tokens, 95%": found.lengths.p95,
+        "Tokens, longest": found.lengths.max,
+    }
+    with st.container(horizontal=True):
+        for name, n in told.items():
+            st.metric(name, f"{n:,}", width="content")
+    st.caption(escape(found.told))
+    if found.n_too_long:
+        st.error(
+            f"{counted(found.n_too_long, 'example')} of more than {found.limit:,} tokens, which is all that this model "
+            "reads. Leave out the studies with the longest texts, or choose a model that reads more.",
+            icon=":material/error:",
+        )
+    with st.expander("Rows of each study"):
+        st.dataframe(
+            found.per_study.map(lambda value: visible(value) if isinstance(value, str) else value),
+            hide_index=True,
+            alt="Rows of each study",
+            column_config={"study_id": "Study", "rows": "Rows", "people": "People", "cells": "Cells"},
+        )
+    _show_examples(spec, found.first)
+    return found
+
+
+def _show_examples(spec: TrainingSpec, shown: tuple[ShownExample, ...]) -> None:
+    st.markdown("**Examples, spread over all rows, as the model reads them**")
+    st.caption("The loss falls on what is marked alone; everything else is only read.")
+    for at in pages_of(len(shown), 1, "example"):
+        with st.container(border=True):
+            st.markdown(f"{escape(shown[at].prompt_text)}", width=720)
+            for place, (text, share) in enumerate(shown[at].targets):
+                st.markdown(
+                    f"{_marked(text)}{_weighed(spec, place, share, len(shown[at].targets))}", width=720
+                )
+
+
+def _marked(text: str) -> str:
+    return "  \n".join(f":orange-background[{escape(line)}]" for line in text.split("\n") if line)
+
+
+def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
+    if spec.method == "dpo":
+        return (" preferred", " rejected")[place]
+    return f" {share:.1%}" if n > 1 else ""
+
+
+def show_cost(spec: TrainingSpec, insight: Insight, plan: Plan) -> None:
+    st.markdown(escape(estimate_training(spec, insight).told))
+    if plan.shares:
+        st.caption(
+            f"That is the one on everybody; the {len(plan.shares) - 1} on fewer people, of at most as many steps each, "
+            "run before it."
+        )
+
+
+def show_file(spec: TrainingSpec, plan: Plan) -> None:
+    """The configuration as a file, and the commands that do the same."""
+    name = f"{spec.name}.yaml"
+    st.code(visible(spec.as_yaml()), language="yaml", height=320)
+    st.download_button(
+        "Configuration (YAML)",
+        spec.as_yaml(),
+        name,
+        "application/yaml",
+        icon=":material/download:",
+        on_click="ignore",
+        key="train_yaml",
+    )
+    st.code(f"python -m socrates_core train {name}{plan.options}", language="bash", wrap_lines=True)
+    if plan.shares:
+        return
+    st.caption("Or in the foreground, without the queue and what comes after it:")
+    st.code(f"python -m training.{spec.method} {name}", language="bash", wrap_lines=True)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The rows of a finetune by study and side, in `unit`, with what they leak."""
+
+    sides: pd.DataFrame
+    unit: str
+    leaks: list[Leak]
+
+
+@st.cache_data(show_spinner="Drawing the rows", max_entries=8)
+def _drawn(key: str, stamp: str, _spec: TrainingSpec) -> Drawn:
+    chosen = choose_rows(_spec)
+    return Drawn(count_sides(chosen), unit_of(chosen.split), find_leaks(_spec, chosen))
+
+
+@st.cache_data(show_spinner="Reading the examples", max_entries=8)
+def _looked_at(key: str, stamp: str, _spec: TrainingSpec) -> Insight:
+    return look_at(_spec)
+
+
+def _key(spec: TrainingSpec) -> str:
+    return digest(spec.model_dump(mode="json", exclude=set(NEVER_READ)))

@@ -1,0 +1,89 @@
+"""Launch: a finetune from its base model to its first step, with what it will learn from shown before it starts."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.models import after_training, base_model, before_start, finetune_form, rationales_form, split_form
+from pages.models.after_training import Plan
+from pages.models.base_model import Base
+from pages.view import data, state
+from pages.view.text import show_error
+from socrates_core.corpus.splits import load_split, splits_stamp
+from socrates_core.corpus.store import corpora
+from socrates_core.errors import UserError
+from socrates_core.finetuning.growing_shares import check_names
+from socrates_core.finetuning.spec import TrainingSpec
+
+
+def show_form(action: st.delta_generator.DeltaGenerator) -> None:
+    """The fields from top to bottom; what they ask for is shown in their midst as soon as it is known."""
+    before = finetune_form.chosen_so_far()
+    base = base_model.choose_base()
+    method = finetune_form.choose_method()
+    st.subheader("What is held out", anchor=False)
+    split = split_form.choose_split()
+    if split is None:
+        return
+    picture = st.container()
+    st.subheader("Rows", anchor=False)
+    studies = split_form.choose_studies(split)
+    rows = st.container()
+    st.subheader("Training", anchor=False)
+    values: dict[str, Any] = {"base": base.name, "method": method, "split": split, "studies": studies}
+    values |= finetune_form.choose_settings(base.name, base.n_parameters, method, before=before, rows=rows)
+    named = st.container()
+    plan = after_training.choose_plan()
+    name = finetune_form.free_name(base.name, method, split, plan.shares)
+    scope = f"{base.name}:{method}:{split}:{len(plan.shares)}"
+    values["name"] = finetune_form.field("name", name, scope, where=named)
+    if plan.shares:
+        values["people_share"] = max(plan.shares)
+    if method == "reasoning":
+        rationales_form.show_rationales(values)
+    st.subheader("Before it starts", anchor=False)
+    try:
+        ready = show_what_it_does(finetune_form.checked(values), base, plan, picture)
+    except UserError as error:
+        show_error(error)
+        ready = None
+    start = action.button(
+        "Start",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=ready is None,
+        key="train_start",
+    )
+    if start and ready:
+        state.go_to(state.PAGES.finetunes, trainings=",".join(job.id for job in plan.submit(ready)))
+
+
+def show_what_it_does(
+    spec: TrainingSpec, base: Base, plan: Plan, picture: st.delta_generator.DeltaGenerator
+) -> TrainingSpec | None:
+    """Sides, leaks, examples, cost and file; the spec once it may start. Raises UserError where it cannot."""
+    stamp = f"{data.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
+    with picture:
+        before_start.show_sides(spec, stamp)
+    base_model.check(base, spec)
+    accepted = before_start.show_leaks(spec, stamp)
+    insight = before_start.show_insight(spec, stamp)
+    before_start.show_cost(spec, insight, plan)
+    before_start.show_file(accepted or spec, plan)
+    check_names(spec.name, plan.shares)
+    return None if insight.n_too_long or base.lacking else accepted
+
+
+title, corner = st.columns([4, 1], vertical_alignment="bottom")
+title.title("Launch a finetune", anchor=False)
+st.caption(
+    "A model learns from what single people answered in past experiments, and is measured on what was held out. "
+    "Everything chosen here is in this page’s link."
+)
+if corpora():
+    show_form(corner)
+else:
+    st.info(
+        "There are no studies to learn from yet. Run `make setup`, then reload.", icon=":material/download:"
+    )

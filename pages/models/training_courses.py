@@ -1,0 +1,344 @@
+"""What the page of finetunes shows: how each one stands, their courses overlaid, their settings and logs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.models import training_charts as charts
+from pages.view import state
+from pages.view.charts.palette import BASELINES, PEOPLE
+from pages.view.fields.live import ICONS, show_job, show_log
+from pages.view.text import counted, escape, visible
+from pages.view.widgets import show_chart, theme
+from socrates_core.finetuning.generalisation import open_finetune, submit_missing
+from socrates_core.finetuning.overview import Finetune, load_finetune, what_it_took
+from socrates_core.finetuning.spec import TITLES, training_path
+from socrates_core.scoring.versions import wrong_training
+
+MOST, MOST_POINTS = 6, 1000
+Labelled = Mapping[str, Finetune]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a column of the history is charted: its question, its axis, how d3 writes it, whether it is smoothed."""
+
+    title: str
+    axis: str
+    form: str
+    smoothed: bool = False
+
+
+LOSS = {"loss": Shown("Does the loss on what it is trained on fall?", "Loss", ".3f", smoothed=True)}
+MEASURES = {
+    "w_stated": Shown(
+        "How far are its answers from people’s, on cells kept back?", "W, share of the stated scale", ".3f"
+    ),
+    "valid_mass": Shown("How much of its probability is on valid answers?", "Valid mass", ".0%"),
+    "accuracy": Shown("How close is one drawn answer to each person’s?", "Accuracy, %", ".1f"),
+    "log_score": Shown("How probable does it hold the answers that people gave?", "Log score, nats", ".2f"),
+    "effect_r": Shown("Do its differences between conditions go with people’s?", "Correlation r", ".2f"),
+}
+SPEED = {
+    "learning_rate": Shown("How large are its steps?", "Learning rate", ".1e"),
+    "tokens_per_second": Shown("How fast does it read?", "Tokens a second", ",.0f", smoothed=True),
+    "memory_mb": Shown("How much memory has it taken?", "Most so far, MB", ",.0f"),
+    "gradient_norm": Shown("How large are gradients before they are clipped?", "Norm", ".2f", smoothed=True),
+}
+
+
+def choose_finetunes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of the link, or those chosen in the box; by default the newest."""
+    usable = {row["training_id"]: row for row in rows if row["state"] != "damaged"}
+    damaged = {row["training_id"]: row["told"] for row in rows if row["state"] == "damaged"}
+    linked = [each for each in (state.parameter("trainings") or "").split(",") if each]
+    for lost in (each for each in linked if each not in usable):
+        told = damaged.get(lost, f"There is no finetune {lost!r}; choose one here.")
+        st.warning(escape(told), icon=":material/help:")
+    if not linked and damaged:
+        st.caption(f"{counted(len(damaged), 'damaged finetune is', 'damaged finetunes are')} not offered.")
+    known = [each for each in linked if each in usable][:MOST]
+    state.follow_link("trainings_box", known or list(usable)[:1])
+    chosen = st.multiselect(
+        "Finetunes",
+        list(usable),
+        key="trainings_box",
+        max_selections=MOST,
+        format_func=lambda each: _name(usable.get(each, {})),
+        placeholder="choose one or several to overlay",
+    )
+    state.note_link("trainings_box", chosen)
+    state.set_parameters(trainings=",".join(chosen) or None)
+    return chosen
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    parts = [row.get("name"), row.get("method"), row.get("base"), row.get("split")]
+    day = str(row.get("created"))[:16].replace("T", " ")
+    return visible(" · ".join([*map(str, parts), *([day] if day else [])]))
+
+
+def labelled(ids: Sequence[str]) -> dict[str, Finetune]:
+    """The finetunes by the name in legends: their own, with the id where that does not tell them apart."""
+    found = [load_finetune(each) for each in ids]
+    names = [PEOPLE, *BASELINES, *(each.spec.name for each in found)]
+    return {
+        each.spec.name if names.count(each.spec.name) == 1 else f"{each.spec.name} · {each.id}": each
+        for each in found
+    }
+
+
+def show_states(found: Labelled) -> None:
+    """What each finetune is, how far it is, and what can be done with it, two in a row."""
+    columns = st.columns(min(len(found), 2))
+    for at, (label, each) in enumerate(found.items()):
+        with columns[at % 2]:
+            _show_state(label, each)
+
+
+def _show_state(label: str, found: Finetune) -> None:
+    spec = found.spec
+    with st.container(border=True):
+        st.markdown(f"**{escape(label)}** · {escape(TITLES[spec.method])}")
+        told = f"{spec.base} · split {spec.split} · {spec.tuning} · seed {spec.seed} · {found.state}"
+        st.caption(f"{ICONS.get(found.state, ':material/terminal:')} {escape(told)}")
+        if spec.accept_leaks:
+            st.warning(escape(f"A leak was accepted: {spec.accept_leaks}"), icon=":material/water_drop:")
+        if found.job:
+            show_job(found.job)
+        if found.card:
+            st.caption(escape(what_it_took(found.card, training_path(found.id))))
+            if outdated := wrong_training(found.card):
+                st.warning(escape(f"{outdated} Train it again to be sure."), icon=":material/history:")
+            if doubts := found.card.get("doubts"):
+                st.warning(escape(" ".join(doubts)), icon=":material/help:")
+            with st.container(horizontal=True, vertical_alignment="center"):
+                _show_uses(found)
+
+
+def _show_uses(found: Finetune) -> None:
+    name = {"model": found.spec.name}
+    st.page_link(
+        state.PAGES.draft,
+        label="Use in a draft",
+        icon=":material/edit_note:",
+        query_params=name,
+    )
+    st.page_link(state.PAGES.models, label="Its model", icon=":material/smart_toy:", query_params=name)
+    if st.button(
+        "Evaluate on the held-out side",
+        icon=":material/compare_arrows:",
+        key=f"evaluate_{found.id}",
+        help="Asks it and its base what the split holds out, at most 32 people a cell, unless that is done.",
+    ):
+        jobs = submit_missing(open_finetune(found.spec.name))
+        if jobs:
+            state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
+        state.go_to(state.PAGES.compare, compare_view="Finetunes")
+
+
+def show_view(view: str, *ids: str) -> None:
+    VIEWS[view](labelled(ids))
+
+
+def show_learning(found: Labelled) -> None:
+    """The loss, and the measures on the cells kept back, with their figures."""
+    if not any(len(each.history[0]) + len(each.history[1]) for each in found.values()):
+        st.info(
+            "Nothing is measured yet; the first step starts the charts.", icon=":material/hourglass_empty:"
+        )
+        return
+    drawn = _step_charts(found, LOSS) + _measure_charts(found)
+    _show_grid(drawn)
+    st.caption(
+        "Loss: every step faint, its running mean over a 25th of the steps, at least 10, thick. W of the exact "
+        "distributions, lower is better; accuracy of one draw a person, as published; log score and effect r, higher "
+        "is better. Validations carry no interval."
+    )
+    _show_figures(found)
+
+
+def show_speed(found: Labelled) -> None:
+    _show_grid(_step_charts(found, SPEED))
+
+
+def show_settings(found: Labelled) -> None:
+    """The settings of one finetune, or those in which several differ."""
+    if len(found) == 1:
+        for each in found.values():
+            st.code(visible(each.spec.as_yaml()), language="yaml")
+        st.caption("Saved as a file, this is what `python -m socrates_core train FILE.yaml` takes.")
+        return
+    table = differences(found)
+    if table.empty:
+        st.info("They were asked for the very same, their names apart.", icon=":material/info:")
+        return
+    st.dataframe(table, hide_index=True, key="training_differences", alt="Settings that differ")
+    st.caption("All other settings are the same.")
+
+
+def show_logs(found: Labelled) -> None:
+    for label, each in found.items():
+        st.markdown(f"**{escape(label)}**")
+        if each.job:
+            show_log(each.job)
+        else:
+            st.caption("It was started by hand; its log is where it was started.")
+
+
+VIEWS = {"Learning": show_learning, "Speed": show_speed, "Settings": show_settings, "Log": show_logs}
+
+
+def differences(found: Labelled) -> pd.DataFrame:
+    """A row a setting in which the finetunes differ, a column a finetune; empty where they do not."""
+    told = {label: each.spec.model_dump(mode="json", exclude={"name"}) for label, each in found.items()}
+    table = pd.DataFrame(
+        {visible(label): {name: str(value) for name, value in each.items()} for label, each in told.items()}
+    )
+    table = table[table.nunique(axis=1) > 1].map(visible)
+    return table.rename_axis("Setting").reset_index()
+
+
+def _show_figures(found: Labelled) -> None:
+    table = figures(found)
+    if table.empty:
+        st.caption("Nothing is kept back to validate on, or the first validation is still to come.")
+        return
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="training_figures",
+        placeholder="–",
+        alt="The base model and the best step",
+        column_config={
+            "Finetune": st.column_config.TextColumn(pinned=True),
+            **{
+                name: number(format="%.3f")
+                for name in ("W stated", "Uniform", "W observed", "Log score", "Effect r")
+            },
+            **{name: number(format="%.0f%%") for name in ("W against base", "Valid mass")},
+            "Accuracy": number(format="%.1f%%"),
+        },
+    )
+    if len(table[["Uniform", "Answers", "Cells"]].drop_duplicates()) > 1:
+        st.warning(
+            "These finetunes were validated on different cells, so their measures do not compare. Evaluate them on one "
+            "held-out side.",
+            icon=":material/warning:",
+        )
+    st.caption(
+        "On cells that are not trained on. The best step is chosen by its W on them, which flatters it: the held-out "
+        "side of the split is the fair test."
+    )
+
+
+def figures(found: Labelled) -> pd.DataFrame:
+    """A row for each base model and each best step, with every measure and what it rests on."""
+    rows = []
+    for label, each in found.items():
+        base = each.validation(0)
+        for step in dict.fromkeys((0, each.best_step)):
+            told = each.validation(step)
+            if told is None:
+                continue
+            stage = " and best" if step == each.best_step == 0 else ""
+            against = 100 * (told["w_stated"] / base["w_stated"] - 1) if step and base else None
+            rows.append(
+                {
+                    "Finetune": visible(label),
+                    "Model": f"best, step {step:,}" if step else f"base{stage}",
+                    "W stated": told["w_stated"],
+                    "W against base": against,
+                    "Uniform": told["w_uniform"],
+                    "W observed": told["w_observed"],
+                    "Valid mass": 100 * told["valid_mass"],
+                    "Accuracy": told["accuracy"],
+                    "Log score": told["log_score"],
+                    "Effect r": told["effect_r"],
+                    "Answers": told["n_rows"],
+                    "Cells": told["n_cells"],
+                    "Studies": told["n_studies"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _over(found: Labelled) -> str:
+    """Along steps where a step is as large in all finetunes, else along the examples that were read."""
+    return "step" if len({each.spec.batch_size for each in found.values()}) == 1 else "examples"
+
+
+Drawn = list[tuple[Any, pd.DataFrame, str]]
+
+
+def _step_charts(found: Labelled, columns: Mapping[str, Shown]) -> Drawn:
+    drawn = []
+    for name, shown in columns.items():
+        frame = step_frame(found, name, smoothed=shown.smoothed)
+        if len(frame):
+            figure = charts.course(
+                frame, title=shown.title, axis=shown.axis, over=_over(found), form=shown.form, theme=theme()
+            )
+            drawn.append((figure, frame, name))
+    return drawn
+
+
+def _measure_charts(found: Labelled) -> Drawn:
+    drawn = []
+    for name, shown in MEASURES.items():
+        frame = measure_frame(found, name)
+        if frame["value"].notna().any():
+            figure = charts.measure(
+                frame, title=shown.title, axis=shown.axis, over=_over(found), form=shown.form, theme=theme()
+            )
+            drawn.append((figure, frame, name))
+    return drawn
+
+
+def _show_grid(drawn: Drawn) -> None:
+    for at in range(0, len(drawn), 2):
+        for column, (figure, frame, name) in zip(
+            st.columns(2, gap="large"), drawn[at : at + 2], strict=False
+        ):
+            with column:
+                show_chart(figure, frame, f"training_{name}")
+
+
+def step_frame(found: Labelled, column: str, *, smoothed: bool) -> pd.DataFrame:
+    """A column of every step as `charts.course` takes it; of more than 1,000 steps every second, third, ... one."""
+    parts = []
+    for label, each in found.items():
+        steps = each.history[0]
+        value = steps[column].astype(float)
+        mean = value.ewm(span=max(10, len(steps) / 25)).mean() if smoothed else value
+        frame = _places(label, each, steps).assign(value=value, smoothed=mean)
+        parts.append(frame.iloc[:: -(-len(frame) // MOST_POINTS) or 1])
+    return pd.concat(parts, ignore_index=True)
+
+
+def measure_frame(found: Labelled, column: str) -> pd.DataFrame:
+    """A measure of every validation as `charts.measure` takes it."""
+    parts = []
+    for label, each in found.items():
+        told = each.history[1]
+        uniform = told["w_uniform"] if column == "w_stated" else np.nan
+        mark = np.select([told["step"] == each.best_step, told["step"] == 0], ["best", "base"], "")
+        parts.append(
+            _places(label, each, told).assign(value=told[column].astype(float), uniform=uniform, mark=mark)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _places(label: str, found: Finetune, told: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "run": label,
+            "step": told["step"].astype(int),
+            "examples": told["step"].astype(int) * found.spec.batch_size,
+        }
+    )

@@ -1,0 +1,340 @@
+"""One run: predicted answers and effects beside people's, how sure the model was, and the files to take along."""
+
+import pandas as pd
+import streamlit as st
+
+from pages.view import data, run_charts, state
+from pages.view.calibration_words import show_calibration
+from pages.view.charts import answer_charts
+from pages.view.exposure_badges import headline, run_badge
+from pages.view.fields.live import show_job
+from pages.view.outdated import show_outdated
+from pages.view.report_download import show_report
+from pages.view.seals import show_seal
+from pages.view.text import escape, figure_text, show_text, visible
+from pages.view.widgets import linked_box, linked_select, show_chart, theme
+from socrates_core.asking.consent import what_is_sent
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.populations.panel import profiles_sentence
+from socrates_core.projects.experiments import experiment_of
+from socrates_core.projects.run_export import cells_table, effects_table, people_table
+from socrates_core.projects.run_results import Run, list_runs, load_run
+from socrates_core.projects.run_spec import load_spec, run_again
+from socrates_core.scales.order import is_ordered
+from socrates_core.spreadsheets import csv_text
+
+VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
+LOW_MASS = 0.5
+CALIBRATED = (
+    " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
+)
+
+
+def choose_run() -> str:
+    """The run of the link, or the one chosen in the box on top."""
+    rows = list_runs()
+    if not rows:
+        st.title("Results", anchor=False)
+        st.info(
+            "Predicted answers and effects appear here beside people's. There is no run yet: open a study, choose "
+            "**Draft from this study**, change what you like and choose **Run simulation**.",
+            icon=":material/bar_chart:",
+        )
+        st.stop()
+    names: dict[str, str] = {  # without the state, as Streamlit drops a choice whose name changes
+        row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
+        for row in rows
+    }
+    linked = state.parameter("run")
+    if linked and linked not in names:
+        st.warning(escape(f"There is no run {linked!r}; choose one here."), icon=":material/help:")
+    chosen = linked_box("Run", names, linked, key="run_box")
+    state.set_parameters(run=chosen)
+    return chosen
+
+
+def header(run: Run) -> None:
+    card, manifest = run.manifest["card"], run.manifest
+    title, action = st.columns([4, 1], vertical_alignment="bottom")
+    title.title(escape(run.title), anchor=False)
+    if run.spec.draft_id and action.button("Open the draft", type="primary", width="stretch"):
+        state.go_to(state.PAGES.draft, draft=run.spec.draft_id)
+    with st.container(horizontal=True, gap="small"):
+        st.badge(escape(card["name"]), icon=":material/smart_toy:")
+        how = (
+            "a stand-in"
+            if card["precision"] == "none"
+            else f"{card['precision']}, {card['decoding']} decoding"
+        )
+        st.badge(how, color="gray")
+        st.badge(f"{manifest['n_people']:,} people", color="gray")
+        st.badge(f"{manifest['n_answered']:,} of {manifest['n_cells']:,} answers", color="gray")
+        st.badge(f"{manifest['n_cached']:,} from the cache", color="gray")
+        mass = manifest["valid_mass"] or 0.0
+        st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
+        run_badge(run)
+    show_outdated_run(run)
+    if run.people_sentence:
+        st.caption(escape(run.people_sentence))
+    if sentence := profiles_sentence(run.spec.people):
+        st.caption(escape(sentence))
+    show_seal(run)
+    if made := experiment_of(run.spec.run_id):
+        number = made.run_ids.index(run.spec.run_id) + 1
+        st.page_link(
+            state.PAGES.experiment,
+            icon=":material/stacked_line_chart:",
+            query_params={"experiment": made.experiment_id},
+            label=escape(
+                f"Specification {number} of {len(made.run_ids)} of a panel experiment: {made.draft.title}"
+            ),
+        )
+    if manifest["state"] == "partial":
+        st.warning(
+            f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "
+            "What is shown rests on these alone.",
+            icon=":material/hourglass_bottom:",
+        )
+        if still_runs(run) and st.button("Show what has come since", icon=":material/refresh:"):
+            st.rerun()
+    if mass < LOW_MASS:
+        st.warning(
+            f"The model put only {mass:.0%} of its probability on valid answers, so its distributions rest on a "
+            "small part of what it would say. A finetuned model answers in the format asked for.",
+            icon=":material/warning:",
+        )
+
+
+def show_outdated_run(run: Run) -> None:
+    spec = run.spec
+    sending = what_is_sent(spec.model.name, spec.model.service, spec.people, run.manifest["n_cells"])
+    show_outdated(
+        run.outdated,
+        "Run again",
+        [sending] if sending else [],
+        lambda agreed: run_again(spec.run_id, consent=agreed),
+        lambda job: state.go_to(state.PAGES.results, run=job.id),
+    )
+
+
+def still_runs(run: Run) -> bool:
+    try:
+        return store.read_job(run.spec.run_id).active
+    except UserError:
+        return False
+
+
+def choose_outcome(run: Run) -> int:
+    names = {str(at): outcome.name for at, outcome in enumerate(run.spec.draft.outcomes)}
+    return int(linked_select("Outcome", names, "outcome", run.spec.run_id))
+
+
+def show_answers(run: Run) -> None:
+    o = choose_outcome(run)
+    outcome = run.spec.draft.outcomes[o]
+    scale = outcome.scale.scale()
+    show_text(outcome.question)
+    shown = [cell for cell in run.cells if cell.outcome == o]
+    baselines = st.toggle(
+        "Show the uniform and condition-blind baselines", key="results_baselines", bind="query-params"
+    )
+    frame = run_charts.answers(run, o, baselines=baselines)
+    if frame.empty:
+        st.info("No answer of this outcome is there yet.", icon=":material/hourglass_empty:")
+        return
+    title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
+    show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
+    asked = [cell for cell in shown if cell.people is not None]
+    if asked:
+        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in asked if c.people)
+        off = sum(c.people.n_off_scale for c in asked if c.people)
+        st.caption(
+            escape(
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} different "
+                f"profiles. {run.people_sentence}"
+            )
+        )
+    if draws := shown[0].n_samples:
+        st.caption(
+            f"An open question has no list of answers to score: the prediction is {draws} draws a persona with a fixed "
+            "seed, so it carries sampling noise. Draws that are no number count against the valid mass."
+        )
+    if len(asked) < len(shown):
+        st.caption("People's answers stand only where they were shown exactly this text and question.")
+
+
+def show_effects(run: Run) -> None:
+    unordered = [
+        o.name for o, scale in zip(run.spec.draft.outcomes, run.scales, strict=True) if not is_ordered(scale)
+    ]
+    if unordered:
+        st.info(
+            escape(
+                f"The options of {', '.join(unordered)} have no order, so there is no difference of means. Compare the "
+                "shares of each option under Answers."
+            ),
+            icon=":material/format_list_bulleted:",
+        )
+    if not run.effects:
+        if not unordered:
+            st.info("Effects need two conditions.", icon=":material/info:")
+        return
+    frame = run_charts.effects(run)
+    title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
+    drawn, unit = data.in_one_unit(frame)
+    if drawn.empty:
+        st.info("No effect is known: the model gave no valid answer to compare.", icon=":material/info:")
+    else:
+        show_chart(
+            answer_charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "effects"
+        )
+    if len(drawn) < len(frame):
+        st.caption(
+            "Effects without a number in this unit, as on open outcomes beside listed ones, are left out."
+        )
+    st.caption(
+        f"Difference in means against the reference condition, in {unit}. People: 95% intervals. Predicted: as the "
+        "model said, without an interval; raw simulated effects are known to be about twice too large."
+        + ("" if isinstance(run.calibration, str) else CALIBRATED)
+    )
+    show_calibration(run.calibration)
+    st.page_link(
+        state.PAGES.power,
+        label="How many people would find these effects?",
+        icon=":material/bolt:",
+        query_params={"run": run.spec.run_id},
+    )
+
+
+def show_scores(run: Run) -> None:
+    table = cells_table(run)
+    if table["human_n"].isna().all():
+        st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
+    convention = st.segmented_control(
+        "W in shares of",
+        ["observed", "stated"],
+        default="observed",
+        required=True,
+        key="scores_convention",
+        bind="query-params",
+        format_func=lambda name: "people's observed range" if name == "observed" else "the stated scale",
+    )
+    w = {
+        f"w_{convention}": f"W {run.model}",
+        f"w_{convention}_uniform": "W uniform",
+        f"w_{convention}_condition_blind": "W condition-blind",
+        f"w_{convention}_half_sample": "W half against half",
+        f"w_{convention}_oracle": "W oracle",
+    }
+    means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
+    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
+    shown = table[list(names)].rename(columns=names)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            name: st.column_config.NumberColumn(name, format="%.3f")
+            for name in (*w.values(), *means.values())
+        },
+    )
+    asked = shown[shown["People"].notna()]
+    scored = headline(run, shown).dropna(subset=["People"])
+    if len(scored) < len(asked):
+        st.caption(
+            f"{len(asked) - len(scored)} cells that the model saw in training are left out of what follows."
+        )
+    if scored.empty:
+        return
+    overall = scored[list(w.values())].mean()
+    st.caption(
+        escape(
+            f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(scored)} cells: "
+            + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in overall.items())
+            + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
+            "Condition-blind: the people whom the other conditions asked the same question, absent without any. Half "
+            "against half: half of the people against the other half. Oracle: what the true distribution would "
+            "score to as many people."
+        )
+    )
+
+
+def show_people(run: Run) -> None:
+    table = people_table(run)
+    st.caption(
+        f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
+    )
+    size = 100
+    page = st.pagination(max(1, -(-len(table) // size)), key="people_page", bind="query-params")
+    st.dataframe(table.iloc[(page - 1) * size : page * size], hide_index=True, key="people_table")
+
+
+def show_panel(run: Run) -> None:
+    st.markdown("**Model**")
+    st.dataframe(
+        [{"what": k, "is": visible(str(v))} for k, v in run.manifest["card"].items()],
+        hide_index=True,
+        width=720,
+    )
+    st.markdown("**People**")
+    people = pd.DataFrame([{"source": p.source, **p.demographics} for p in run.spec.people])
+    st.dataframe(people, hide_index=True)
+    st.markdown("**How to repeat this run**")
+    st.code(" ".join(run.command), language=None, wrap_lines=True)
+    st.caption("draft.yaml is part of the export.")
+
+
+def show_export(run: Run) -> None:
+    name = run.spec.run_id
+    with st.container(horizontal=True):
+        for told, table in (
+            ("People", people_table),
+            ("Cells", cells_table),
+            ("Effects", effects_table),
+        ):
+            st.download_button(
+                f"{told} as CSV",
+                csv_text(table(run)).encode(),
+                f"{name}_{told.lower()}.csv",
+                "text/csv",
+                on_click="ignore",
+            )
+        st.download_button(
+            "People as Parquet",
+            (run.spec.path / "people.parquet").read_bytes(),
+            f"{name}_people.parquet",
+            on_click="ignore",
+        )
+    show_report(run)
+
+
+run_id = choose_run()
+try:
+    show_job(store.read_job(run_id))
+except UserError:
+    st.caption("The job of this run is gone; its results are kept.")
+try:
+    run = load_run(run_id)
+except UserError as error:
+    st.subheader(escape(load_spec(run_id).draft.title), anchor=False)
+    st.caption(escape(str(error)))
+    st.stop()
+header(run)
+view = st.segmented_control(
+    "What to show",
+    VIEWS,
+    default=VIEWS[0],
+    required=True,
+    key="results_view",
+    label_visibility="collapsed",
+    bind="query-params",
+)
+{
+    "Answers": show_answers,
+    "Effects": show_effects,
+    "Scores": show_scores,
+    "People": show_people,
+    "Panel and model": show_panel,
+    "Export": show_export,
+}[view](run)

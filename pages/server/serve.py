@@ -1,0 +1,59 @@
+"""Starts the dashboard's server: python -m pages.server.serve HOST PORT, with the access token in SOCRATES_TOKEN.
+
+Streamlit takes a `pages` folder for its old kind of navigation until app.py has run once, and answers a deep
+link that comes first after a start with "Page not found"; so the old kind is switched off first.
+"""
+
+import os
+import sys
+
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.web import bootstrap
+
+from pages.server import connections  # charts and results take a second to import: now
+from pages.server.gate import Gate
+from pages.view.charts import answer_charts  # noqa: F401  # charts and results take a second to import: now
+from socrates_core.projects import run_results  # noqa: F401  # and not in the first visit
+from socrates_core.settings import CODE, TOKEN
+
+APP = CODE / "app.py"
+
+
+def serve(host: str, port: int) -> None:
+    """Serves app.py until it is stopped."""
+    connections.raise_file_limit()
+    PagesManager.uses_pages_directory = False
+    gate = Middleware(Gate, host=host, port=port, token=os.environ.get(TOKEN, ""))
+    sys.argv = [str(APP)]
+    dashboard = st.App(APP, middleware=[gate])
+    bootstrap.load_config_options({"server.address": host, "server.port": port})
+    # Not dashboard.run(): it passes neither our connections nor proxy_headers=False on to uvicorn, which otherwise
+    # believes any program on this machine that claims in X-Forwarded-For to be another address.
+    config = uvicorn.Config(
+        dashboard,
+        http=connections.Connection,
+        ws="websockets-sansio",  # Streamlit's own choice
+        ws_max_size=st.get_option("server.maxMessageSize") * 1_000_000,
+        ws_per_message_deflate=False,
+        ws_ping_interval=30,
+        ws_ping_timeout=30,
+        access_log=False,
+        use_colors=False,
+        proxy_headers=False,
+        backlog=connections.BACKLOG,
+        timeout_graceful_shutdown=5,
+    )
+    try:
+        sockets = connections.listen(host, port)
+    except OSError as error:
+        sys.exit(
+            f"The dashboard cannot listen on port {port} of {host!r} and of localhost ({error.strerror})."
+        )
+    uvicorn.Server(config).run(sockets=sockets)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

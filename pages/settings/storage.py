@@ -1,0 +1,29 @@
+"""What is stored and how much room it takes: delete with a way back, archive a project, prove that all is whole."""
+
+import streamlit as st
+
+from pages.settings import stored_things
+from pages.view import state
+from pages.view.text import escape
+from socrates_core.keeping.things import KINDS, sizes
+
+st.title("Storage", anchor=False)
+flash = state.pop_flash()
+if flash:
+    st.success(escape(flash), icon=":material/check:")
+told = sizes()
+stored_things.show_sizes(told)
+names = {kind: stored_things.PLURALS[kind] for kind in KINDS if told[kind][0]}
+if names:
+    stored_things.show_things(names)
+else:
+    st.info(
+        "Nothing is stored yet. Bring in a study on the page Import, or run `python -m socrates_core setup` for the "
+        "starter studies.",
+        icon=":material/hard_drive:",
+    )
+stored_things.show_bin()
+st.subheader("A project as one file", anchor=False)
+stored_things.show_archive()
+st.subheader("Is everything whole?", anchor=False)
+stored_things.show_verify()

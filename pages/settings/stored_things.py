@@ -1,0 +1,222 @@
+"""The parts of the page Storage: sizes, things of a kind, the bin, archives, verdicts."""
+
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+import streamlit as st
+
+from pages.view import state
+from pages.view.text import counted, escape, visible
+from pages.view.widgets import choose_row, linked_box
+from socrates_core.errors import UserError
+from socrates_core.keeping.archive import export_project, import_project, own_kinds
+from socrates_core.keeping.things import (
+    KINDS,
+    Kind,
+    bin_things,
+    consequences,
+    delete,
+    discard,
+    restore,
+    things,
+    users,
+)
+from socrates_core.keeping.verify import verify
+from socrates_core.settings import folder
+
+PLURALS = {
+    "draft": "Drafts",
+    "run": "Runs",
+    "experiment": "Experiments",
+    "evaluation": "Evaluations",
+    "finetune": "Finetunes",
+    "adapter": "Adapters",
+    "rationales": "Rationales",
+    "split": "Splits",
+    "scales": "Scales set by hand",
+    "population": "Populations",
+    "upload": "Uploads",
+    "corpus": "Corpora",
+    "model": "Models",
+    "job": "Jobs",
+    "cache": "Answer cache",
+    "bin": "Bin",
+    "other": "Everything else",
+}
+MOST_DOWNLOAD = 200 * 10**6  # bytes; a larger archive is left where it was written
+_SIZE = st.column_config.NumberColumn("MB", format="%.2f", width="small")
+
+
+def show_sizes(told: dict[str, tuple[int, int]]) -> None:
+    """How much room each kind takes, the largest first, beside what is free."""
+    total = sum(n_bytes for _, n_bytes in told.values())
+    free = shutil.disk_usage(folder()).free
+    st.caption(
+        escape(
+            f"{total / 1e6:,.1f} MB in {folder()}; {free / 1e9:,.1f} GB are free on its disk. Answers of the cache "
+            "are forgotten on the page Jobs."
+        )
+    )
+    table = [
+        {
+            "Kind": PLURALS[name],
+            "How many": f"{n:,}" if name in KINDS or name == "bin" else "",
+            "MB": n_bytes / 1e6,
+            "Share": n_bytes / total if total else 0.0,
+        }
+        for name, (n, n_bytes) in sorted(told.items(), key=lambda item: -item[1][1])
+        if n or n_bytes
+    ]
+    share = st.column_config.ProgressColumn("Share", format="percent")
+    st.dataframe(table, hide_index=True, key="sizes", column_config={"MB": _SIZE, "Share": share})
+
+
+def show_things(names: dict[str, str]) -> None:
+    """The things of the chosen kind, one of which can be deleted."""
+    chosen = linked_box("Kind", names, state.parameter("kind"), key="kind_box")
+    state.set_parameters(kind=chosen)
+    kind = KINDS[chosen]
+    found = sorted(things(kind), key=lambda each: -each.n_bytes)
+    row = choose_row(
+        [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
+        key=f"things_{chosen}",
+        identities=[each.name for each in found],
+        column_config={
+            "MB": _SIZE,
+            "Changed": st.column_config.DatetimeColumn(format="distance"),
+            "Name": st.column_config.TextColumn(width="large"),
+        },
+    )
+    if row is None:
+        st.caption("Choose a row to delete it.")
+        return
+    _ask_delete(kind, found[row].name)
+
+
+def _ask_delete(kind: Kind, name: str) -> None:
+    for sentence in consequences(kind, name):
+        st.warning(escape(sentence), icon=":material/warning:")
+    jobs = users(kind, name)
+    if jobs:
+        titles = ", ".join(job.title for job in jobs)
+        st.markdown(escape(f"In use by {titles}. Wait for it, or cancel it first."))
+    st.text(visible(name))
+    if st.button(
+        "Move to the bin",
+        icon=":material/delete:",
+        disabled=bool(jobs),
+        key=f"thing_delete_{kind.name}_{name}",
+    ):
+        delete(kind, name)
+        state.set_flash(f"{name} is in the bin below, from which it comes back.")
+        st.rerun()
+
+
+def show_bin() -> None:
+    """What was deleted, each with a way back; and room to be made for good."""
+    binned = bin_things()
+    if not binned:
+        return
+    size = sum(each.n_bytes for each in binned)
+    with st.expander(f"Bin: {counted(len(binned), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"):
+        for each in binned[:50]:
+            name, back = st.columns([4, 1], vertical_alignment="center")
+            name.text(visible(f"{each.kind.name} {each.name}, {each.n_bytes / 1e6:,.2f} MB"))
+            if back.button("Bring back", key=f"bin_restore_{each.kind.name}_{each.deleted}_{each.name}"):
+                restore(each.kind, each.name)
+                state.set_flash(f"{each.name} is back.")
+                st.rerun()
+        if len(binned) > 50:
+            st.caption(f"And {len(binned) - 50} more: `python -m socrates_core storage --bin`")
+        sure = st.checkbox("I want no way back", key="bin_sure")
+        if st.button("Empty the bin", disabled=not sure, key="bin_empty"):
+            for each in binned:
+                discard(each)
+            state.set_flash(f"{counted(len(binned), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
+            st.rerun()
+
+
+def show_archive() -> None:
+    """Writes a project to one file, and brings one in."""
+    st.markdown(
+        "Drafts, runs, evaluations, finetunes, adapters and splits with a checksum each, for another machine or a "
+        "colleague. Studies and base models are left out unless you choose them."
+    )
+    kinds = st.multiselect(
+        "What goes in",
+        [name for name, kind in KINDS.items() if kind.archived and things(kind)],
+        key="archive_kinds",
+        default=[kind.name for kind in own_kinds() if things(kind)],
+        format_func=PLURALS.__getitem__,
+    )
+    if st.button("Write an archive", icon=":material/archive:", disabled=not kinds, key="archive_write"):
+        path = folder("archives") / f"project-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip"
+        with st.spinner("Packing"):
+            written = export_project(path, [KINDS[kind] for kind in kinds])
+        state.note_archive(str(path), len(written))
+    _offer()
+    given = st.file_uploader("Bring in an archive", type=["zip"], key="archive_file")
+    if given is not None and st.button("Bring it in", icon=":material/unarchive:", key="archive_read"):
+        _bring_in(given)
+
+
+def _offer() -> None:
+    path, n = state.last_archive()
+    if not path or not Path(path).exists():
+        return
+    size = Path(path).stat().st_size
+    st.success(escape(f"{counted(n, 'thing')}, {size / 1e6:,.1f} MB: {path}"), icon=":material/check:")
+    if size <= MOST_DOWNLOAD:
+        st.download_button(
+            "Download it",
+            lambda: Path(path).read_bytes(),
+            Path(path).name,
+            "application/zip",
+            on_click="ignore",
+            icon=":material/download:",
+            key="archive_download",
+        )
+
+
+def _bring_in(given: IO[bytes]) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".zip", dir=folder()) as file:
+        shutil.copyfileobj(given, file)
+        file.flush()
+        try:
+            brought = import_project(Path(file.name))
+        except UserError as error:
+            st.error(escape(str(error).replace(repr(file.name), "The file")), icon=":material/error:")
+            return
+    told = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
+    st.success(escape(told), icon=":material/check:")
+    for sentence in brought.cautions:
+        st.info(escape(sentence), icon=":material/info:")
+    for kind, name in brought.taken:
+        st.warning(escape(f"Left out: another {kind} {name!r} is here. Delete that one first."))
+
+
+def show_verify() -> None:
+    """Works everything out anew and lists what does not hold."""
+    st.markdown("Digests, and the numbers of runs and evaluations, worked out anew from the stored rows.")
+    if not st.button("Verify everything", icon=":material/verified:", key="verify"):
+        return
+    found = []
+    with st.status("Verifying", expanded=False) as status:
+        for each in verify():
+            found.append(each)
+            status.update(label=f"Verifying: {len(found):,} looked at")
+    wrong = [each for each in found if not each.whole]
+    told = f"{counted(len(found), 'thing')} looked at, {len(found) - len(wrong)} whole, {len(wrong)} not."
+    if not wrong:
+        st.success(escape(told), icon=":material/verified:")
+        return
+    st.error(escape(told), icon=":material/error:")
+    rows = [
+        {"Kind": each.kind, "Name": visible(each.name), "What is wrong": visible(each.problem)}
+        for each in wrong
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="verdicts")

@@ -1,0 +1,78 @@
+"""A run as chart rows: predicted answers and effects, with people's where they are there."""
+
+import pandas as pd
+
+from pages.view import data
+from pages.view.charts import answer_charts
+from pages.view.charts.dots import CALIBRATED, INNER
+from pages.view.charts.figure_files import to_svg_png
+from socrates_core.analysis.baselines import uniform
+from socrates_core.projects.run_results import Run
+from socrates_core.studies.answers import scale_range
+
+
+def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
+    """One outcome's shares: a row a condition x who x value; empty before any answer.
+
+    `baselines` adds the uniform guess and, where people answered, the condition-blind one.
+    """
+    scale = run.scales[outcome]
+    parts = []
+    for cell in run.cells:
+        if cell.outcome == outcome and len(cell.values):
+            told = {run.model: cell.probabilities}
+            if baselines:
+                told["uniform"] = uniform(len(cell.values))
+            if baselines and cell.people is not None and cell.people.condition_blind is not None:
+                told["condition-blind"] = cell.people.condition_blind
+            if cell.people is not None:
+                parts.append(data.share_rows(cell.condition_name, "people", scale, cell.people.counts))
+            parts += [
+                data.predicted_rows(cell.condition_name, who, scale, p, cell.n) for who, p in told.items()
+            ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def effects(run: Run) -> pd.DataFrame:
+    """Differences against the reference: a row an outcome x condition x who.
+
+    A calibrated effect has its 90% interval as low and high, and the ends of the inner ones in columns low_50,
+    high_50, low_80 and high_80.
+    """
+    spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
+    rows = []
+    for effect in run.effects:
+        told = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
+        if effect.people is not None:
+            rows.append({**told, "who": "people", **vars(effect.people)})
+        rows.append({**told, "who": run.model, **vars(effect.predicted)})
+        if effect.calibrated is not None:
+            earned, n = effect.calibrated, effect.predicted.n
+            ends = {
+                f"{end}_{name}": getattr(earned, end)[at]
+                for at, name in enumerate(INNER)
+                for end in ("low", "high")
+            }
+            widest = {"low": earned.low[-1], "high": earned.high[-1]}
+            rows.append(
+                {**told, "who": CALIBRATED, "difference": earned.difference, **widest, **ends, "n": n}
+            )
+    return pd.DataFrame(rows)
+
+
+def figures(run: Run) -> dict[str, bytes]:
+    """Every chart of the run as SVG and PNG, by file name. Raises UserError without Chrome or Chromium."""
+    found: dict[str, bytes] = {}
+    for number, outcome in enumerate(run.spec.draft.outcomes):
+        frame = answers(run, number)
+        if not frame.empty:
+            figure = answer_charts.distribution(
+                frame, scale=outcome.scale.scale(), title=outcome.name, theme="light"
+            )
+            found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
+    if run.effects:
+        title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
+        drawn, unit = data.in_one_unit(effects(run))
+        figure = answer_charts.effects_forest(drawn, title=title, unit=unit, theme="light")
+        found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
+    return found

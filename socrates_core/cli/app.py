@@ -1,0 +1,223 @@
+"""The command that serves the dashboard on localhost, once per home."""
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from socrates_core.cli.output import say
+from socrates_core.errors import EDITED, UserError
+from socrates_core.files import read_json, write_json
+from socrates_core.jobs.store import Owner, owner_of
+from socrates_core.settings import CODE, TOKEN, folder
+
+LOCAL = "localhost"
+LOOPBACK = (LOCAL, "127.0.0.1", "::1")
+SHORTEST_TOKEN = 16
+START_SECONDS = 10.0  # that a second command waits for the first one to write its note
+ANSWER_SECONDS = 3.0
+END_SECONDS = 15.0  # that a server has to end by itself
+# Never through a proxy of the environment: it would see what is asked of this machine, or answer in its place.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A running server and the address at which a browser on this machine reaches it."""
+
+    owner: Owner
+    address: str
+
+
+def app(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    host: Annotated[
+        str, typer.Option(help=f"Address to listen on; any but {LOCAL} needs an access token in {TOKEN}.")
+    ] = LOCAL,
+) -> None:
+    """Serve the dashboard on localhost; if it already runs on this home, print its address."""
+    note = folder() / "dashboard.json"
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with _dashboard_lock(note.with_name("dashboard.lock")) as lock:
+            if lock is not None:
+                return _serve(note, host, port, lock)
+        dashboard = read_note(note)
+        if dashboard is not None and dashboard.owner.alive():
+            return _point_to(dashboard)
+        if time.monotonic() > deadline:
+            raise UserError(
+                "Another command is starting or ending the dashboard on this home. Try again in a moment."
+            )
+        time.sleep(0.1)
+
+
+def _serve(note: Path, host: str, port: int, lock: int) -> None:
+    """Runs the server until it ends. It inherits the lock, so the lock is held while either of them lives."""
+    if not 1024 <= port <= 65535:
+        raise UserError(f"The port {port!r} is not usable; choose one from 1024 to 65535.")
+    _check_token(host)
+    _check_host(host)
+    if _busy(port):
+        raise UserError(
+            f"Port {port} is busy with another program. Choose another, for example: make app PORT={port + 1}"
+        )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    command = [sys.executable, "-m", "pages.server.serve", host, str(port)]
+    server = subprocess.Popen(command, cwd=CODE, stdout=subprocess.DEVNULL, pass_fds=[lock])
+    owner = owner_of(server.pid)
+    try:
+        write_json(note, {"host": host, "port": port, **vars(owner)})
+        asks = ", which asks for the access token" if os.environ.get(TOKEN) else ""
+        print(f"Socrates is at {_address(host, port)}{asks} (Ctrl-C ends it; running jobs go on)", flush=True)
+        code = server.wait()
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        _end(server)
+        _remove_note(note, owner)
+    if code:
+        raise UserError(f"The dashboard ended with code {code}; the lines above say why.")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:  # a stopped process, for example, ends by nothing else
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def _dashboard_lock(path: Path) -> Iterator[int | None]:
+    """The open lock file of this home's dashboard, locked; None while another dashboard holds it.
+
+    The kernel frees the lock when the last process that inherited it ends, however that ends.
+    """
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _not_usable(path.parent, error) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        except OSError as error:
+            raise _not_usable(path.parent, error) from error
+        else:
+            yield lock
+    finally:
+        os.close(lock)
+
+
+def _not_usable(home: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The folder {str(home)!r} cannot hold the dashboard's lock ({error.strerror}). "
+        "Set SOCRATES_HOME to a folder that you can write to."
+    )
+
+
+def _point_to(dashboard: Dashboard) -> None:
+    """Prints where the dashboard runs. Raises UserError if its process is stopped."""
+    address, pid = dashboard.address, dashboard.owner.pid
+    if _answers(address):
+        say("The dashboard already runs.")
+    elif _is_stopped(pid):
+        raise UserError(
+            f"The dashboard of this home, at {address}, is paused. To resume it: kill -CONT {pid}. "
+            f"To end it: kill -KILL {pid}"
+        )
+    else:
+        say(
+            f"The dashboard already runs as process {pid}, but has not answered for {ANSWER_SECONDS:.0f} seconds. "
+            f"If this lasts, end it with: kill -KILL {pid}"
+        )
+    print(address)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with DIRECT.open(f"{address}/_stcore/health", timeout=ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _is_stopped(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return False
+
+
+def _check_token(host: str) -> None:
+    token = os.environ.get(TOKEN, "")
+    if not token and host not in LOOPBACK:
+        raise UserError(
+            f"Listening on {host!r} lets other machines in, so an access token is needed. Set one and try again: "
+            f"export {TOKEN}=$(python3 -c 'import secrets; print(secrets.token_urlsafe())')"
+        )
+    if token and len(token) < SHORTEST_TOKEN:
+        raise UserError(
+            f"The access token in {TOKEN} has {len(token)} characters; use at least {SHORTEST_TOKEN}."
+        )
+
+
+def _check_host(host: str) -> None:
+    try:
+        family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise UserError(
+            f"{host!r} is no address of this machine. Use {LOCAL}, one of its addresses, or 0.0.0.0 for all of them."
+        ) from error
+
+
+def _address(host: str, port: int) -> str:
+    """The dashboard's link, for a browser on this machine where it listens on every address."""
+    name = LOCAL if host in ("0.0.0.0", "::") else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def read_note(note: Path) -> Dashboard | None:
+    """The dashboard that the note names; None if there is no note or it is damaged."""
+    try:
+        stored = read_json(note)
+        owner = Owner(int(stored["pid"]), float(stored["started"]))
+        return Dashboard(owner, _address(str(stored.get("host", LOCAL)), int(stored["port"])))
+    except (UserError, *EDITED):
+        return None
+
+
+def _remove_note(note: Path, owner: Owner) -> None:
+    """Removes the note if it names this dashboard and no other."""
+    dashboard = read_note(note)
+    if dashboard is not None and dashboard.owner == owner:
+        note.unlink(missing_ok=True)
+
+
+def _busy(port: int) -> bool:
+    """True where anything listens on the port, on IPv4 or IPv6."""
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1)
+            try:
+                if probe.connect_ex((host, port)) == 0:
+                    return True
+            except OSError:
+                continue
+    return False

@@ -1,0 +1,129 @@
+"""The cells of an evaluation: what people of one condition answered to one item, beside what was predicted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from socrates_core.analysis.fractions import memberships
+from socrates_core.corpus.queries import Corpus
+from socrates_core.evaluations.rows import CELL
+from socrates_core.records import Floats, Scale, Stimulus
+from socrates_core.scales.order import is_ordered
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EvaluatedCell:
+    """The people of one condition who answered one item on one scale, row by row.
+
+    `part` is the item's question where the outcome is a battery. `response` [n] are answers as observed, `human` [n]
+    the same on the scale, NaN off it; an item mean lies between two values of the scale. `probabilities` [n, k] is
+    what was predicted for each over the scale's values and `drawn` [n] one draw from it, NaN where there is no
+    prediction; `valid_mass` [n]. Where answers are drawn, the scale lists every number that was drawn or given, and
+    `is_drawn` says so.
+    """
+
+    study_id: str
+    condition_num: int
+    task_num: int
+    part: str
+    condition: str
+    outcome: str
+    scale: Scale
+    participants: Ints
+    response: Floats
+    human: Floats
+    probabilities: Floats
+    drawn: Floats
+    valid_mass: Floats
+    is_drawn: bool
+
+    @property
+    def values(self) -> Floats:
+        return np.array(self.scale.values, dtype=float)
+
+    @property
+    def is_ordered(self) -> bool:
+        """False where the options have no order, so that there are no means and no distances."""
+        return is_ordered(self.scale)
+
+    @property
+    def n_off_scale(self) -> int:
+        return int(np.isnan(self.human).sum())
+
+    @property
+    def key(self) -> tuple[str, int, int, str]:
+        return self.study_id, self.condition_num, self.task_num, self.part
+
+    @property
+    def item(self) -> tuple[str, int, str]:
+        """The item that it shares with the cells of other conditions."""
+        return self.study_id, self.task_num, self.part
+
+    @property
+    def counts(self) -> Floats:
+        """How many people gave each value [k]; who lies between two counts for both in proportion."""
+        return np.asarray(memberships(self.human, self.values).sum(axis=0), dtype=float)
+
+
+def cells_of(corpus: Corpus, rows: pd.DataFrame) -> list[EvaluatedCell]:
+    """The cells of an evaluation's rows, in order; rows of one cell with different scales are cells of their own."""
+    found = []
+    for study, own in rows.groupby("study_id", sort=True):
+        stimuli = {each.stimulus_id: each for each in corpus.stimuli(str(study))}
+        scales = own["stimulus_id"].map({number: each.scale for number, each in stimuli.items()})
+        for _, cell in own.groupby([*CELL[1:], "part", scales.rename("scale")], sort=False):
+            found.append(_cell(stimuli[cell["stimulus_id"].iloc[0]], cell))
+    return sorted(found, key=lambda cell: cell.key)
+
+
+def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
+    first = rows.iloc[0]
+    scale, drawn = stimulus.scale, stimulus.scale.is_drawn
+    if drawn:
+        numbers = [
+            *answers_on_scale(rows).dropna(),
+            *(value for row in rows["values"].dropna() for value in row),
+        ]
+        scale = Scale("enum_labels", labels=tuple((float(value), "") for value in np.unique(numbers)))
+    values = np.array(scale.values, dtype=float)
+    named, part = stimulus.outcome_name, str(first["part"])
+    named = f"{named}: {part}" if part not in named else named
+    return EvaluatedCell(
+        study_id=str(first["study_id"]),
+        condition_num=int(first["condition_num"]),
+        task_num=int(first["task_num"]),
+        part=part,
+        condition=stimulus.condition_name,
+        outcome=named,
+        scale=scale,
+        participants=rows["participant"].to_numpy(dtype=np.int64),
+        response=rows["response"].to_numpy(dtype=float),
+        human=np.asarray(answers_on_scale(rows), dtype=float),
+        probabilities=_spread(rows, values),
+        drawn=rows["drawn"].to_numpy(dtype=float),
+        valid_mass=rows["valid_mass"].to_numpy(dtype=float),
+        is_drawn=drawn,
+    )
+
+
+def answers_on_scale(rows: pd.DataFrame) -> "pd.Series[float]":
+    """The answers as they were given, from the columns response and value, NaN off the scale; as `queries.ANSWER`."""
+    value = rows["value"].astype(float)
+    is_fraction = (rows["response"] - value).abs() > 1e-8
+    return value.where(~is_fraction, rows["response"])
+
+
+def _spread(rows: pd.DataFrame, values: Floats) -> Floats:
+    """The probabilities [n, k] of rows over all `values` [k]; NaN without a prediction."""
+    spread = np.full((len(rows), len(values)), np.nan)
+    for place, (shares, own) in enumerate(zip(rows["probabilities"], rows["values"], strict=True)):
+        if shares is not None and own is None:
+            spread[place] = shares
+        elif shares is not None:  # draws, of which each person has other values
+            spread[place] = 0
+            spread[place, np.searchsorted(values, own)] = shares
+    return spread

@@ -1,0 +1,262 @@
+"""Models beside each other on exactly the same rows, with people and baselines; what a model saw stays out."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from socrates_core.analysis.agreement import (
+    Agreement,
+    EffectPairs,
+    PairedByStudy,
+    agreement,
+    compare_by_study,
+)
+from socrates_core.analysis.parity import GroupedCell, Parity, ParityChange, parity, parity_change
+from socrates_core.analysis.respondent_equivalent import PredictedCell, Worth, worth_in_respondents
+from socrates_core.analysis.summary import mean_distribution
+from socrates_core.corpus.hidden import frozen_studies, hidden
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
+from socrates_core.evaluations.cells import EvaluatedCell, cells_of
+from socrates_core.evaluations.effects import effects_table
+from socrates_core.evaluations.predictors import Predictor, baselines, model_predictor
+from socrates_core.evaluations.results import Evaluation
+from socrates_core.evaluations.scores import Summary, score_cells, summarise, summarise_people
+from socrates_core.exposure.status import HEADLINE, statuses
+from socrates_core.models.seen import seen_of
+
+ROW = ["study_id", "sample_id"]
+SEED = 0
+
+
+class Comparison:
+    """One or more evaluations of one corpus on the rows that they share, those of frozen studies left out.
+
+    Rows that any of the models saw in training are left out of everything here, for all models alike;
+    `n_left_out` counts them, and `seen_only` is true where nothing else is there.
+    """
+
+    def __init__(self, evaluations: Sequence[Evaluation]) -> None:
+        """Raises UserError where the evaluations are of different corpora or share no row."""
+        corpora = sorted({each.spec.corpus for each in evaluations})
+        digests = {each.spec.corpus_digest for each in evaluations}
+        if len(corpora) > 1 or len(digests) > 1:
+            raise UserError(
+                f"These evaluations are of different corpora or versions of one ({', '.join(corpora)}). "
+                "Compare evaluations on the same corpus."
+            )
+        self.corpus: Corpus = open_corpus(corpora[0])
+        self.evaluations = tuple(evaluations)
+        self.names = _names(evaluations)
+        shared = _shown(self.corpus, _shared_rows(evaluations))
+        verdicts = {
+            name: _verdicts(self.corpus, each, shared)
+            for name, each in zip(self.names, evaluations, strict=True)
+        }
+        clean: NDArray[np.bool_] = np.all([found.isin(HEADLINE) for found in verdicts.values()], axis=0)
+        self.n_rows, self.n_left_out = len(shared), int((~clean).sum())
+        self.seen_only = not clean.any()
+        self.unknown = [name for name, found in verdicts.items() if (found[clean] == "unknown").any()]
+        kept = shared.loc[clean, ROW]
+        self.rows = [
+            each.rows.merge(kept, on=ROW).sort_values(ROW, ignore_index=True) for each in evaluations
+        ]
+
+    @cached_property
+    def cells(self) -> list[list[EvaluatedCell]]:
+        """Each model's cells, in the same order."""
+        return [cells_of(self.corpus, rows) for rows in self.rows]
+
+    @cached_property
+    def predictors(self) -> list[tuple[list[EvaluatedCell], Predictor]]:
+        """The models, then the baselines, each with the cells that it is scored on."""
+        models = [
+            (cells, model_predictor(name, cells)) for name, cells in zip(self.names, self.cells, strict=True)
+        ]
+        first = self.cells[0]
+        return [*models, *((first, each) for each in baselines(self.corpus, first, seed=SEED))]
+
+    @cached_property
+    def summaries(self) -> list[Summary]:
+        """Every measure of every model, baseline, of people's halves and of the oracle, in that order."""
+        found = [summarise(cells, predictor, seed=SEED) for cells, predictor in self.predictors]
+        return [*found, *summarise_people(self.cells[0], seed=SEED)]
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """A row a predictor and cell with every measure, for looking closer."""
+        parts = [
+            score_cells(cells, predictor).assign(predictor=predictor.name, kind=predictor.kind)
+            for cells, predictor in self.predictors
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    @cached_property
+    def effects(self) -> pd.DataFrame:
+        """A row a model, item and condition against the reference; see `effects.effects_table`."""
+        parts = [
+            effects_table(self.corpus, rows).assign(predictor=name)
+            for name, rows in zip(self.names, self.rows, strict=True)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def pairs(self, name: str) -> EffectPairs:
+        """One model's effects beside people's."""
+        return effect_pairs(self.effects[self.effects["predictor"] == name])
+
+    @cached_property
+    def agreements(self) -> dict[str, Agreement]:
+        """How each model's effects agree with people's."""
+        return {name: agreement(self.pairs(name), seed=SEED) for name in self.names}
+
+    @cached_property
+    def worths(self) -> dict[str, Worth]:
+        """How many respondents a cell each model is worth."""
+        return {name: _worth(cells) for name, cells in zip(self.names, self.cells, strict=True)}
+
+    def paired(self, measure: str, first: str, second: str, *, lower_is_better: bool) -> PairedByStudy:
+        """Two predictors compared on one measure, study by study."""
+        tables = {each.name: each.by_study for each in self.summaries}
+        ours, theirs = (
+            dict(zip(table.index.astype(str), table[measure].tolist(), strict=True))
+            for table in (tables[first], tables[second])
+        )
+        return compare_by_study(ours, theirs, lower_is_better=lower_is_better, seed=SEED)
+
+    def parity(self, name: str, field: str) -> Parity:
+        """The demographic parity difference of one model over the groups of a demographic field."""
+        return parity(self._grouped(name, field), seed=SEED)
+
+    def parity_change(self, before: str, after: str, field: str) -> ParityChange:
+        """The parity difference of two models, and how it changes from the first to the second."""
+        return parity_change(self._grouped(before, field), self._grouped(after, field), seed=SEED)
+
+    def _grouped(self, name: str, field: str) -> list[GroupedCell]:
+        cells = self.cells[self.names.index(name)]
+        people = self.corpus.participants(sorted({cell.study_id for cell in cells}))
+        groups = {
+            study: dict(zip(own["participant"], grouped(own[field]), strict=True))
+            for study, own in people.groupby("study_id")
+        }
+        return [
+            GroupedCell(
+                cell.study_id,
+                cell.participants,
+                [groups[cell.study_id][n] for n in cell.participants.tolist()],
+                cell.human,
+                cell.probabilities,
+                cell.values,
+            )
+            for cell in cells
+            if cell.is_ordered and not cell.is_drawn
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "n_rows": self.n_rows,
+            "n_left_out_as_seen": self.n_left_out,
+            "seen_unknown": self.unknown,
+            "table": self.table().to_dict("records"),
+            "effects": {
+                name: {
+                    key: vars(value) if hasattr(value, "low") else value for key, value in vars(found).items()
+                }
+                for name, found in self.agreements.items()
+            },
+            "worth_in_respondents": {name: dict(vars(found)) for name, found in self.worths.items()},
+        }
+
+    def table(self) -> pd.DataFrame:
+        """The headline table: a row a predictor, with each measure, the ends of its interval, and counts."""
+        rows = []
+        for each in self.summaries:
+            told: dict[str, Any] = {"name": each.name, "kind": each.kind}
+            for measure, found in each.measures.items():
+                told |= {measure: found.value, f"{measure}_low": found.low, f"{measure}_high": found.high}
+            counts = ("n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped", "n_off_scale")
+            rows.append(told | {name: getattr(each, name) for name in counts} | self._worked(each.name))
+        return pd.DataFrame(rows)
+
+    def _worked(self, name: str) -> dict[str, Any]:
+        """What a model's answers took: seconds of this evaluation, and money where it was paid for."""
+        manifest = dict(zip(self.names, (each.manifest for each in self.evaluations), strict=True)).get(
+            name, {}
+        )
+        return {"seconds": manifest.get("seconds"), "cost_usd": manifest.get("cost_usd")}
+
+
+def grouped(values: "pd.Series[Any]") -> list[str]:
+    """The group of each value of a demographic field: ages in bands, else the value; empty where there is none."""
+    if values.name == "age":
+        edges = [0, 30, 45, 60, 200]
+        names = ["under 30", *(f"{low} to {high - 1}" for low, high in pairwise(edges[1:-1])), "60 and over"]
+        cut = pd.cut(values.astype("float64"), edges, right=False, labels=names)
+        return ["" if pd.isna(each) else str(each) for each in cut]
+    return ["" if pd.isna(each) else str(each) for each in values]
+
+
+def _names(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """The models' names, told apart where two are alike."""
+    plain = [each.model for each in evaluations]
+    return tuple(
+        name if plain.count(name) == 1 else f"{name} {plain[: place + 1].count(name)}"
+        for place, name in enumerate(plain)
+    )
+
+
+def _shared_rows(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    shared = evaluations[0].rows[[*ROW, "condition_num", "task_num", "participant"]]
+    for each in evaluations[1:]:
+        shared = shared.merge(each.rows[ROW], on=ROW)
+    if shared.empty:
+        raise UserError(
+            "These evaluations share no row. Compare evaluations of the same split, cap and seed."
+        )
+    return shared.sort_values(ROW, ignore_index=True)
+
+
+def _shown(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without those of frozen studies. Raises UserError where nothing else is there."""
+    frozen = frozen_studies(corpus.path)
+    shown = rows[~rows["study_id"].isin(list(frozen))].reset_index(drop=True)
+    if shown.empty:
+        study = str(rows["study_id"].iloc[0])
+        raise UserError(hidden(study, frozen[study]))
+    return shown
+
+
+def _verdicts(corpus: Corpus, evaluation: Evaluation, rows: pd.DataFrame) -> "pd.Series[str]":
+    found: pd.Series[str] = statuses(seen_of(evaluation.spec.model.name), corpus, rows)["status"]
+    return found
+
+
+def effect_pairs(effects: pd.DataFrame) -> EffectPairs:
+    """A table of effects as the arrays that are analysed."""
+    human, error, predicted = (
+        effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
+    )
+    return EffectPairs(effects["study_id"].to_numpy(dtype=str), human, error, predicted)
+
+
+def _worth(cells: Sequence[EvaluatedCell]) -> Worth:
+    ordered = [cell for cell in cells if cell.is_ordered]
+    answered = [(cell, np.isfinite(cell.probabilities).all(axis=1)) for cell in ordered]
+    pieces = [
+        (
+            cell.study_id,
+            PredictedCell(
+                cell.values,
+                mean_distribution(cell.probabilities),
+                cell.human[there],
+                cell.participants[there],
+            ),
+        )
+        for cell, there in answered
+    ]
+    return worth_in_respondents([name for name, _ in pieces], [piece for _, piece in pieces], seed=SEED)

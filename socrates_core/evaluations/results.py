@@ -1,0 +1,113 @@
+"""A finished evaluation, read from its folder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
+from socrates_core.evaluations.cells import EvaluatedCell, cells_of
+from socrates_core.evaluations.spec import EvaluationSpec, evaluation_ids, load_spec
+from socrates_core.files import as_written, read_json, read_parquet
+from socrates_core.jobs.store import read_job
+from socrates_core.scoring.versions import wrong_answers
+
+TOLD = ("card", "n_rows", "n_answered", "state", "seconds")  # by a manifest
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation as it lies on disk. Tables are read when they are first asked for."""
+
+    spec: EvaluationSpec
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.spec.evaluation_id
+
+    @property
+    def model(self) -> str:
+        """The model's name with whatever else decided its answers; tells the stand-in uniform from the baseline."""
+        card = self.manifest["card"]
+        decoding = f", {card['decoding']} decoding" if card["decoding"] != "exact" else ""
+        kind = "stand-in" if card["precision"] == "none" else card["precision"]
+        return f"{card['name']} ({kind}{decoding})"
+
+    @property
+    def outdated(self) -> str:
+        """What may be wrong with its answers, if an earlier version of our scoring gave them; else ""."""
+        return wrong_answers(self.manifest["card"])
+
+    @property
+    def partial(self) -> bool:
+        return bool(self.manifest["state"] != "complete")
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """A row a person and stimulus; see `rows.asked_rows`, with values, probabilities, mean, valid_mass, drawn."""
+        table: pd.DataFrame = read_parquet(self.spec.path / "rows.parquet").to_pandas()
+        return table
+
+    @cached_property
+    def cells(self) -> list[EvaluatedCell]:
+        return cells_of(open_corpus(self.spec.corpus), self.rows)
+
+
+def load_evaluation(evaluation_id: str) -> Evaluation:
+    """An evaluation that has answers. Raises UserError where it is unknown, damaged or has none yet."""
+    spec = load_spec(evaluation_id)
+    path = spec.path / "manifest.json"
+    if not path.exists():
+        raise UserError(
+            f"The evaluation {evaluation_id!r} has no answers yet; {_state_of_job(evaluation_id)}."
+        )
+    manifest = read_json(path)
+    if not as_written(spec.path, manifest, spec.content_digest(), TOLD):
+        raise UserError(
+            f"The files of evaluation {evaluation_id!r} were changed or damaged after it was written, so its numbers "
+            "are not shown. Evaluate again: answers come from the cache."
+        )
+    return Evaluation(spec, manifest)
+
+
+def _state_of_job(evaluation_id: str) -> str:
+    try:
+        return f"its job is {read_job(evaluation_id).state}"
+    except UserError:
+        return "its job is gone"
+
+
+def complete_specs() -> list[EvaluationSpec]:
+    """What was asked in the evaluations that are complete, the newest first."""
+    return [load_spec(row["evaluation_id"]) for row in list_evaluations() if row["state"] == "complete"]
+
+
+def list_evaluations() -> list[dict[str, Any]]:
+    """Every evaluation, the newest first; one that is damaged says so."""
+    rows: list[dict[str, Any]] = []
+    for evaluation_id in evaluation_ids():
+        try:
+            spec = load_spec(evaluation_id)
+            there = (spec.path / "manifest.json").exists()
+            manifest = read_json(spec.path / "manifest.json") if there else {}
+            state = manifest.get("state") or _state_of_job(evaluation_id)
+        except (UserError, AttributeError) as error:
+            rows.append({"evaluation_id": evaluation_id, "state": "damaged", "model": "", "on": str(error)})
+            continue
+        rows.append(
+            {
+                "evaluation_id": evaluation_id,
+                "model": spec.model.name,
+                "corpus": spec.corpus,
+                "on": spec.split or ", ".join(spec.studies),
+                "cap": spec.cap,
+                "state": state,
+                "created": spec.created,
+                "sample": spec.sample_digest(),
+                **{name: manifest.get(name) for name in ("n_rows", "n_answered", "seconds")},
+            }
+        )
+    return rows

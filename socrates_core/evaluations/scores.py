@@ -1,0 +1,195 @@
+"""Every measure of one predictor: cell by cell, then over cells within studies, then over studies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.bootstrap import Measure, mean_over_studies
+from socrates_core.analysis.fractions import memberships
+from socrates_core.analysis.halves import expected_half_sample, expected_oracle
+from socrates_core.analysis.metrics import (
+    accuracy,
+    exact_wasserstein,
+    observed_wasserstein,
+    stated_wasserstein,
+)
+from socrates_core.analysis.proper import MEASURES, score_distributions
+from socrates_core.analysis.summary import mean_distribution
+from socrates_core.evaluations.cells import EvaluatedCell
+from socrates_core.evaluations.predictors import Predictor
+from socrates_core.records import Floats
+
+PAPER = (
+    "wasserstein_observed",
+    "accuracy_draw",
+    "accuracy_draw_clipped",
+)  # one draw a person, whole outcomes
+EXACT = ("wasserstein_stated", "wasserstein_exact_observed", "wasserstein_exact_stated", *MEASURES)
+KEY = ["study_id", "condition_num", "task_num"]
+# What means something only where values have an order. PAPER takes part cell by cell; over whole outcomes the published
+# measures keep every answer as a number, since that is what they are compared with.
+OF_ORDER = (
+    *PAPER,
+    *(name for name in EXACT if name not in ("log_score", "brier", "valid_mass")),
+    "human_mean",
+    "predicted_mean",
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A predictor's measures over studies, with the study bootstrap's intervals, and what they rest on.
+
+    `by_study` has one row a study, `n_studies` counts those with a W. `n_cells` are those of the published convention
+    (study, condition, outcome); `n_dropped` rows lack an answer or a prediction, `n_off_scale` were answered off their
+    scale: these count in the published measures and in no other.
+    """
+
+    name: str
+    kind: str
+    measures: Mapping[str, Measure]
+    by_study: pd.DataFrame
+    n_studies: int
+    n_cells: int
+    n_skipped: int
+    n_rows: int
+    n_dropped: int
+    n_off_scale: int
+
+
+def score_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.DataFrame:
+    """A row a cell with every measure of EXACT, what PAPER measures of the item alone, n and the two means."""
+    rows = [
+        _score_cell(cell, probabilities, drawn)
+        for cell, probabilities, drawn in zip(cells, predictor.probabilities, predictor.drawn, strict=True)
+    ]
+    scores = pd.DataFrame(rows)
+    if predictor.kind == "baseline":
+        scores["valid_mass"] = np.nan  # what the cells hold is the model's
+    return scores
+
+
+def _score_cell(cell: EvaluatedCell, probabilities: Floats, drawn: Floats) -> dict[str, Any]:
+    values, human = cell.values, cell.human
+    answered = np.isfinite(human) & np.isfinite(probabilities).all(axis=1)
+    counts = memberships(human[answered], values).sum(axis=0)
+    shares = mean_distribution(probabilities[answered])
+    listed = not cell.is_drawn and len(values) > 1
+    proper = score_distributions(values, probabilities, human, valid_mass=cell.valid_mass)
+    low, high = (float(values[0]), float(values[-1])) if listed else (np.nan, np.nan)
+    scores = {
+        **dict(zip((*KEY, "part"), cell.key, strict=True)),
+        "condition": cell.condition,
+        "outcome": cell.outcome,
+        "wasserstein_observed": observed_wasserstein(cell.response, drawn).value,
+        "accuracy_draw": accuracy(cell.response, drawn, clipped=False).value,
+        "accuracy_draw_clipped": accuracy(cell.response, drawn, clipped=True).value,
+        "wasserstein_stated": stated_wasserstein(human, drawn, low=low, high=high).value
+        if listed
+        else np.nan,
+        "wasserstein_exact_observed": exact_wasserstein(values, shares, counts, convention="observed"),
+        "wasserstein_exact_stated": exact_wasserstein(values, shares, counts, convention="stated")
+        if listed
+        else np.nan,
+        **{name: getattr(proper, name) for name in MEASURES},
+        "human_mean": float(human[answered].mean()) if answered.any() else np.nan,
+        "predicted_mean": float(shares @ values),
+        "n_rows": proper.n_rows,
+        "n_dropped": proper.n_dropped,
+    }
+    return scores if cell.is_ordered else scores | dict.fromkeys(OF_ORDER, np.nan)
+
+
+def paper_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.DataFrame:
+    """A row a (study, condition, outcome) with the measures of PAPER: every response as observed, batteries pooled."""
+    rows = []
+    whole = zip(cells, predictor.drawn, strict=True)
+    for key, group in groupby(whole, key=lambda pair: pair[0].key[:3]):
+        own = list(group)
+        response = np.concatenate([cell.response for cell, _ in own])
+        drawn = np.concatenate([draws for _, draws in own])
+        found = observed_wasserstein(response, drawn)
+        rows.append(
+            {
+                **dict(zip(KEY, key, strict=True)),
+                "wasserstein_observed": found.value,
+                "accuracy_draw": accuracy(response, drawn, clipped=False).value,
+                "accuracy_draw_clipped": accuracy(response, drawn, clipped=True).value,
+                "n_rows": found.n_rows,
+                "n_dropped": found.n_dropped,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor, *, seed: int) -> Summary:
+    """The measures of a predictor: cells within studies, then studies, all unweighted."""
+    exact, paper = score_cells(cells, predictor), paper_cells(cells, predictor)
+    by_study = (
+        paper.groupby("study_id")[list(PAPER)].mean().join(exact.groupby("study_id")[list(EXACT)].mean())
+    )
+    scored = paper["wasserstein_observed"].notna()
+    return Summary(
+        predictor.name,
+        predictor.kind,
+        _over_studies(by_study, seed=seed),
+        by_study,
+        int(by_study["wasserstein_observed"].notna().sum()),
+        int(scored.sum()),
+        int((~scored).sum()),
+        int(paper.loc[scored, "n_rows"].sum()),
+        int(paper["n_dropped"].sum()),
+        sum(cell.n_off_scale for cell in cells),
+    )
+
+
+def summarise_people(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Summary]:
+    """What people's own answers score: half of a cell against the other half, and the oracle.
+
+    The first is the mean W over all halvings of every cell. The oracle is what the true distribution would score to as
+    many people as answered: no prediction has a lower W on average, and how much of a model's W is the luck of few
+    people can be read from it.
+    """
+    table = pd.DataFrame([_halves(cell) for cell in cells])
+    oracle = table.assign(**{name: table[name].map(expected_oracle) for name in _HALVED})
+    return [
+        _people_summary("half-sample", cells, table, seed=seed),
+        _people_summary("oracle", cells, oracle, seed=seed),
+    ]
+
+
+_HALVED = ["wasserstein_exact_observed", "wasserstein_exact_stated"]
+
+
+def _halves(cell: EvaluatedCell) -> dict[str, Any]:
+    span = float(np.ptp(cell.values)) if len(cell.values) else 0.0
+    observed = expected_half_sample(cell.counts, cell.values) if cell.is_ordered else np.nan
+    listed = cell.is_ordered and not cell.is_drawn and span > 0
+    stated = expected_half_sample(cell.counts, cell.values, scale_range=span) if listed else np.nan
+    n = round(float(cell.counts.sum()))
+    return {"study_id": cell.study_id, "n": n, **dict(zip(_HALVED, (observed, stated), strict=True))}
+
+
+def _people_summary(name: str, cells: Sequence[EvaluatedCell], table: pd.DataFrame, *, seed: int) -> Summary:
+    by_study = table.groupby("study_id")[_HALVED].mean()
+    scored = table[_HALVED[0]].notna()
+    return Summary(
+        name=name,
+        kind="baseline",
+        measures=_over_studies(by_study, seed=seed),
+        by_study=by_study,
+        n_studies=int(by_study[_HALVED[0]].notna().sum()),
+        n_cells=int(scored.sum()),
+        n_skipped=int((~scored).sum()),
+        n_rows=int(table.loc[scored, "n"].sum()),
+        n_dropped=0,
+        n_off_scale=sum(cell.n_off_scale for cell in cells),
+    )
+
+
+def _over_studies(by_study: pd.DataFrame, *, seed: int) -> dict[str, Measure]:
+    return {str(name): mean_over_studies(by_study[name].to_numpy(), seed=seed) for name in by_study.columns}

@@ -1,0 +1,134 @@
+"""An evaluation as it was asked for: which model answers as which held-out people, frozen before anything starts."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from socrates_core.asking.consent import check_permission, read_permission
+from socrates_core.asking.request import ModelRequest
+from socrates_core.corpus.splits import corpus_digest, load_split
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.files import digest, read_json
+from socrates_core.jobs.store import new_id, now
+from socrates_core.models import prompt_template
+from socrates_core.settings import folder
+
+NOT_READ = ("format", "consent", "limit_usd")  # the last two: of earlier versions, believed from nobody
+CAP = 32  # people a cell: about what a published score needs to settle, at a fortieth of the cost of all
+
+
+@dataclass(frozen=True)
+class EvaluationSpec:
+    """Everything that decides an evaluation's result, apart from the model's own weights.
+
+    `split` is None where `studies` were chosen by hand, else `studies` narrows it (all where empty). At most `cap`
+    people a cell answer, drawn with `seed`; None means all. `split_digest` and `corpus_digest` say what was split.
+    Every prompt shows `shots` answers of people who are not asked themselves. `permission` says what a person on this
+    machine allowed a served model to be asked, for this evaluation alone.
+    """
+
+    evaluation_id: str
+    created: str
+    model: ModelRequest
+    corpus: str
+    corpus_digest: str
+    split: str | None
+    split_digest: str | None
+    studies: tuple[str, ...]
+    cap: int | None
+    seed: int
+    template: str
+    shots: int = 0
+    permission: Mapping[str, Any] | None = None
+
+    @property
+    def path(self) -> Path:
+        return evaluations_folder() / self.evaluation_id
+
+    def content(self) -> dict[str, Any]:
+        """What two identical evaluations share."""
+        apart = ("evaluation_id", "created", "permission", *(() if self.shots else ("shots",)))
+        told = {key: value for key, value in vars(self).items() if key not in apart}
+        return {**told, "model": self.model.as_dict(), "studies": list(self.studies)}
+
+    def content_digest(self) -> str:
+        return digest(self.content())
+
+    def allowed_usd(self) -> float | None:
+        """What it may cost in dollars, None without a limit. Raises UserError where nobody here allowed it."""
+        return check_permission(
+            self.permission, self.evaluation_id, self.content_digest(), self.model.service
+        )
+
+    def sample_digest(self) -> str:
+        """What evaluations of different models share where they ask the same people the same."""
+        names = ("corpus_digest", "split_digest", "studies", "cap", "seed")
+        return digest([self.content()[name] for name in names])
+
+
+def evaluations_folder() -> Path:
+    return folder("evaluations")
+
+
+def plan_evaluation(
+    model: ModelRequest,
+    *,
+    split: str | None = None,
+    corpus: str | None = None,
+    studies: Sequence[str] = (),
+    cap: int | None = CAP,
+    seed: int = 0,
+    shots: int = 0,
+) -> EvaluationSpec:
+    """The evaluation that would be submitted.
+
+    Raises UserError where the model, split, corpus or a study is unknown, or nothing is asked.
+    """
+    if cap is not None and cap < 2:
+        raise UserError(f"The cap is {cap!r} people a cell. Give at least 2, or none to ask everybody.")
+    chosen = load_split(split) if split else None
+    found = open_corpus(chosen.corpus if chosen else corpus or "starter")
+    if chosen is None and not studies:
+        raise UserError("Nothing is asked: name a split with --split, or studies with --studies.")
+    known = chosen.held_out if chosen else found.study_ids()
+    for study in studies:
+        if study not in known:
+            raise unknown("held-out study" if chosen else "study", study, known)
+    return EvaluationSpec(
+        evaluation_id=new_id(f"{split or studies[0]} {model.name}"),
+        created=now(),
+        model=model,
+        corpus=found.name,
+        corpus_digest=corpus_digest(found),
+        split=split,
+        split_digest=chosen.digest() if chosen else None,
+        studies=tuple(sorted(set(studies))),
+        cap=cap,
+        seed=seed,
+        template=prompt_template(model.name),
+        shots=shots,
+    )
+
+
+def load_spec(evaluation_id: str) -> EvaluationSpec:
+    """The spec of an evaluation. Raises UserError where it is unknown or its file was damaged."""
+    path = evaluations_folder() / evaluation_id / "spec.json"
+    if not evaluation_id or Path(evaluation_id).name != evaluation_id or not os.path.exists(path):
+        raise unknown("evaluation", evaluation_id, evaluation_ids())
+    stored = read_json(path)
+    try:
+        told = {key: value for key, value in stored.items() if key not in NOT_READ}
+        model, studies = ModelRequest(**told["model"]), tuple(told["studies"])
+        return EvaluationSpec(
+            **{**told, "model": model, "studies": studies}, permission=read_permission(path.parent)
+        )
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
+
+
+def evaluation_ids() -> list[str]:
+    """Every evaluation on this machine, the newest first."""
+    return [path.parent.name for path in sorted(evaluations_folder().glob("[!.]*/spec.json"), reverse=True)]

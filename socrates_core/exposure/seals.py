@@ -1,0 +1,303 @@
+"""Predictions sealed before people's answers are seen: a chain of records in SOCRATES_HOME/seals.
+
+Each record (a study frozen, a run sealed, a study revealed) holds the digest of the one before it, and head.json counts
+them, so that a change, a removal or another date shows. Who owns the machine could write the whole chain anew: only the
+digest of a seal that was given away (to a colleague, in a preregistration) proves its time to others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from socrates_core.corpus.held import (
+    Held,
+    digest_of_text,
+    first_held,
+    last_noted,
+    remember_all,
+    texts_of_studies,
+)
+from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.queries import Corpus
+from socrates_core.errors import EDITED, UserError, quoted
+from socrates_core.files import digest, file_digest, read_json, write_json
+from socrates_core.jobs.store import now
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_spec import load_spec, runs_folder
+from socrates_core.settings import folder, home
+from socrates_core.surveys.human_answers import StudyBehind, study_behind
+
+FORMAT = "socrates-seal"
+VERSION = 1
+FILES = ("spec.json", "manifest.json", "people.parquet", "cells.parquet")
+Answers = Literal["absent", "held", "hidden", "visible"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One link of the chain. `study` is (corpus, study_id); times are UTC; `previous` is the digest of the one before.
+
+    Of a sealed run: the SHA-256 of its `files`, and whether this home had never held people's `answers` ("absent"), had
+    held them but did not have them open ("held": in the bin, or deleted), or had them hidden since `hidden_since` or
+    visible; `imported` is since when this home held them. Of a study: the digests of its `texts`, which freeze it.
+    """
+
+    number: int
+    kind: Literal["freeze", "seal", "reveal"]
+    time: str
+    previous: str
+    study: tuple[str, str] | None = None
+    run_id: str = ""
+    title: str = ""
+    model: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    answers: Answers = "absent"
+    hidden_since: str = ""
+    imported: str = ""
+    texts: tuple[str, ...] = ()
+
+    def digest(self) -> str:
+        """SHA-256 in hex of all that the record says; records of earlier versions had no texts."""
+        return digest({name: value for name, value in asdict(self).items() if name != "texts" or value})
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A place of the chain with what is wrong with it, "" where nothing is; `record` is None where it is gone."""
+
+    number: int
+    record: Record | None
+    problem: str
+
+
+def freeze(corpus: Corpus, study_id: str) -> Record:
+    """Hides people's answers to a study until it is revealed. Raises UserError where they are hidden already."""
+    since = frozen_studies(corpus.path).get(corpus.study(study_id).study_id)
+    if since:
+        raise UserError(f"People's answers to {study_id!r} are hidden since {since} already.")
+    return _append(kind="freeze", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
+
+
+def reveal(corpus: Corpus, study_id: str) -> Record:
+    """Shows a frozen study's answers from now on. Raises UserError where they are not hidden."""
+    if study_id not in frozen_studies(corpus.path):
+        raise UserError(f"People's answers to {study_id!r} are not hidden, so there is nothing to reveal.")
+    return _append(kind="reveal", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
+
+
+def reveal_for(run_id: str) -> Record:
+    """Shows the answers of people who were asked what a sealed run asks.
+
+    Raises UserError where the run is not sealed, or where no such answers are hidden.
+    """
+    if seal_of(run_id) is None:
+        raise UserError(
+            f"The run {run_id!r} is not sealed. Seal it first, so that it can be told from one made afterwards."
+        )
+    behind = _behind(run_id)
+    if behind is None:
+        raise UserError(
+            f"Nobody's answers to what the run {run_id!r} asks are on this machine. Import them first."
+        )
+    return reveal(behind.corpus, behind.study_id)
+
+
+def seal(run_id: str) -> Record:
+    """Seals a finished run as it is now. Raises UserError where it is unfinished, damaged or sealed already."""
+    run, known = load_run(run_id), seal_of(run_id)
+    if known is not None and known.record is not None:
+        raise UserError(f"The run {run_id!r} is sealed since {known.record.time} already.")
+    if run.manifest["state"] != "complete":
+        raise UserError(f"The run {run_id!r} is not finished. Resume its job, then seal it.")
+    remember_all()
+    behind, held = _behind(run_id), first_held(_texts_shown(run_id))
+    since = frozen_studies(behind.corpus.path).get(behind.study_id, "") if behind else ""
+    imported = [held.first] if held else []
+    if behind:
+        imported.append(str(behind.corpus.manifest.get("created", "")))
+    return _append(
+        kind="seal",
+        run_id=run_id,
+        title=run.title,
+        model=run.model,
+        study=(behind.corpus.name, behind.study_id) if behind else None,
+        files={name: file_digest(run.spec.path / name) for name in FILES},
+        answers=_answers(behind, since, held),
+        hidden_since=since,
+        imported=min(imported, default=""),
+    )
+
+
+def _answers(behind: StudyBehind | None, hidden_since: str, held: Held | None) -> Answers:
+    if behind is None:
+        return "absent" if held is None else "held"
+    return "hidden" if hidden_since else "visible"
+
+
+def seal_of(run_id: str) -> Checked | None:
+    """The seal of a run with what is wrong with it; None where the run is not sealed."""
+    found = [each for each in verify() if each.record and each.record.kind == "seal"]
+    return next((each for each in found if each.record and each.record.run_id == run_id), None)
+
+
+def verify() -> list[Checked]:
+    """Every record in order, proven to be as it was written, and the files of every sealed run to be the sealed ones.
+
+    What a seal says of people's answers is held against what this home is known to have held. Raises UserError where
+    head.json is damaged.
+    """
+    return [
+        Checked(each.number, each.record, each.problem or (_problem_of(each.record) if each.record else ""))
+        for each in read_chain()
+    ]
+
+
+def _problem_of(record: Record) -> str:
+    return _changed_files(record) or (_contradiction(record) if record.answers == "absent" else "")
+
+
+def _contradiction(record: Record) -> str:
+    """What is known against a seal that calls people's answers absent; "" where nothing is."""
+    held = first_held(_texts_shown(record.run_id)) if record.kind == "seal" else None
+    if held is None or held.first >= record.time:
+        return ""
+    return (
+        f"says that this home had never held such a study, but {held.study_id!r} in {held.corpus!r} has these texts "
+        f"and was here by {held.first}"
+    )
+
+
+def describe(seal: Record, chain: Sequence[Checked]) -> str:
+    """When a run was sealed, what could be seen of people's answers in this dashboard before, and their reveal."""
+    told = {
+        "absent": f"This home had never held a study with these texts{_written_before(seal)}",
+        "held": f"This home had held people's answers since {seal.imported}; they were in the bin or deleted when the "
+        "run was sealed",
+        "hidden": f"People's answers were hidden here from {seal.hidden_since} on; between their import "
+        f"({seal.imported}) and then they could be seen",
+        "visible": f"People's answers could be seen here before, since their import ({seal.imported})",
+    }
+    later = [each.record for each in chain[seal.number :] if each.record and each.record.kind == "reveal"]
+    revealed = [record.time for record in later if record.study == seal.study]
+    shown = f" They were revealed {revealed[0]}." if revealed else ""
+    return f"Sealed {seal.time}. {told[seal.answers]}.{shown}"
+
+
+def _written_before(seal: Record) -> str:
+    """A caution where a study with the sealed texts came into this home later, but was written before the seal."""
+    held = first_held(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
+    if held is None or not held.created or held.created >= seal.time:
+        return ""
+    return (
+        f"; {held.study_id!r}, which came later, was written {held.created}, before the seal, so its answers could be "
+        "known elsewhere"
+    )
+
+
+def _texts_shown(run_id: str) -> list[str]:
+    """The digests of what a run's cells showed; empty where its files are gone."""
+    try:
+        return [digest_of_text(text) for text in load_spec(run_id).shown.values()]
+    except UserError:
+        return []
+
+
+def _texts_of(corpus: Corpus, study_id: str) -> tuple[str, ...]:
+    return tuple(sorted(texts_of_studies(corpus.path)[study_id]))
+
+
+def read_chain() -> list[Checked]:
+    """Every record in order, checked against itself, its neighbours and the head, but not against its run."""
+    root = home() / "seals"
+    paths = {int(path.stem): path for path in root.glob("[0-9]*.json") if path.stem.isdigit()}
+    n, last = _read_head(root / "head.json")
+    found: list[Checked] = []
+    previous: tuple[str, str] | None = ("", "")  # digest and time of the one before; None where it is gone
+    for number in range(1, max([n, *paths], default=0) + 1):
+        record, stored = _read(paths.get(number))
+        problem = ""
+        if record is None:
+            problem = "was changed so that it cannot be read" if number in paths else "was removed"
+        elif record.digest() != stored or record.number != number:
+            problem = "was changed after it was written"
+        elif previous is not None and (record.previous != previous[0] or str(record.time) < previous[1]):
+            problem = "does not follow the one before, which was written anew"
+        elif number > n or (number == n and stored != last):
+            problem = "is not the one that head.json names"
+        found.append(Checked(number, record, problem))
+        previous = None if record is None or problem else (stored, record.time)
+    return found
+
+
+def _read(path: Path | None) -> tuple[Record | None, str]:
+    """A record and the digest that is stored with it; None where there is none that can be read."""
+    if path is None:
+        return None, ""
+    try:
+        stored = read_json(path)
+        if (stored.pop("format"), stored.pop("version")) != (FORMAT, VERSION):
+            return None, ""
+        told = str(stored.pop("digest"))
+        study, texts = stored["study"], stored.get("texts", ())
+        return Record(**{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}), told
+    except (UserError, *EDITED):
+        return None, ""
+
+
+def _read_head(path: Path) -> tuple[int, str]:
+    """How many records there are, and the digest of the last. Raises UserError where the file is damaged."""
+    if not path.exists():
+        return 0, ""
+    try:
+        stored = read_json(path)
+        return int(stored["n"]), str(stored["digest"])
+    except EDITED as error:
+        raise UserError(
+            f"{str(path)!r} was changed, so the seals cannot be verified ({quoted(error)})."
+        ) from error
+
+
+def _append(**told: Any) -> Record:
+    """Adds a record. Raises UserError where the chain is not as it was written, or the clock runs behind it."""
+    root = folder("seals")
+    with FileLock(root / ".lock"):
+        chain = read_chain()
+        wrong = [each for each in chain if each.problem]
+        if wrong:
+            raise UserError(
+                f"Record {wrong[0].number} of the chain of seals {wrong[0].problem}, so nothing can be added to it. "
+                f"Move the folder {str(root)!r} away to begin anew."
+            )
+        last = chain[-1].record if chain else None
+        record = Record(len(chain) + 1, time=now(), previous=last.digest() if last else "", **told)
+        if last is not None and record.time < last.time:
+            raise UserError(
+                f"The clock says {record.time}, but the last seal is of {last.time}. Set the clock right."
+            )
+        if record.time < (noted := last_noted()):
+            raise UserError(
+                f"The clock says {record.time}, but a study came into this home at {noted}. Set the clock right."
+            )
+        stored = {"format": FORMAT, "version": VERSION, **asdict(record), "digest": record.digest()}
+        write_json(root / f"{record.number:06d}.json", stored)
+        write_json(root / "head.json", {"n": record.number, "digest": record.digest()})
+    return record
+
+
+def _changed_files(record: Record) -> str:
+    """What is wrong with a sealed run's files, "" where nothing is."""
+    path = runs_folder() / record.run_id
+    for name, known in record.files.items():
+        if not (path / name).exists():
+            return f"is of a run whose {name} is gone"
+        if file_digest(path / name) != known:
+            return f"is of a run whose {name} was changed after it was sealed"
+    return ""
+
+
+def _behind(run_id: str) -> StudyBehind | None:
+    spec = load_spec(run_id)
+    return study_behind(spec.draft, spec.shown)

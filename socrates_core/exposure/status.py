@@ -1,0 +1,139 @@
+"""Whether a model has seen a study, a condition, an outcome or a participant in training: for one, or for a table."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.splits import corpus_digest
+from socrates_core.corpus.splits_make import OFFICIAL
+from socrates_core.errors import EDITED, UserError, quoted
+from socrates_core.files import read_json
+from socrates_core.models.seen import Seen, Training
+
+Status = Literal["unseen", "unknown", "partly", "seen"]
+STATUSES: tuple[Status, ...] = (
+    "unseen",
+    "unknown",
+    "partly",
+    "seen",
+)  # what several trainings say: the highest
+UNSEEN, UNKNOWN, PARTLY, SEEN = range(4)
+HEADLINE: tuple[Status, ...] = ("unseen", "unknown")  # the cells that may enter a headline score
+NOT_TRAINED = "It was not trained on."
+PRETRAINED = "Whether it was in the text that the model was pretrained on is not known."
+_ASKED = {"condition_num": "conditions", "task_num": "tasks", "participant": "participants"}
+
+_Rated = tuple[NDArray[np.int64], dict[int, str]]  # a status a row, with the reason of each
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A status with its reason, a sentence."""
+
+    status: Status
+    reason: str
+
+
+def status(
+    seen: Seen,
+    corpus: Corpus,
+    study_id: str,
+    *,
+    condition_num: int | None = None,
+    task_num: int | None = None,
+    participant: int | None = None,
+) -> Verdict:
+    """Whether a model saw a study, or the part of it that the other arguments name."""
+    asked = {"condition_num": condition_num, "task_num": task_num, "participant": participant}
+    row = {"study_id": study_id, **{name: value for name, value in asked.items() if value is not None}}
+    told = statuses(seen, corpus, pd.DataFrame([row])).iloc[0]
+    return Verdict(told["status"], told["reason"])
+
+
+def statuses(seen: Seen, corpus: Corpus, cells: pd.DataFrame) -> pd.DataFrame:
+    """Columns status and reason for every row of `cells`, which has study_id and may have condition_num, task_num,
+    participant.
+
+    "seen": all that the row names was trained on; "partly": a part of it, which the columns at hand do not tell
+    apart; "unseen": no training row is among it. A participant who was held out is "unseen", even where others'
+    answers to the same cell were trained on; without the column participant that cell is "partly".
+    """
+    codes, reasons = (
+        np.full(len(cells), UNSEEN),
+        np.full(len(cells), f"{NOT_TRAINED} {PRETRAINED}", dtype=object),
+    )
+    for study, rows in cells.groupby("study_id").indices.items():
+        own = cells.iloc[rows]
+        rated = [_rate(each, corpus, str(study), own) for each in seen.trainings]
+        rated += [_rate_named(seen, corpus, str(study), len(own))]
+        for code, told in rated:
+            higher = code > codes[rows]
+            codes[rows[higher]] = code[higher]
+            reasons[rows[higher]] = [told[each] for each in code[higher]]
+            held = (code == UNSEEN) & (codes[rows] == UNSEEN) & (UNSEEN in told)
+            reasons[rows[held]] = told.get(UNSEEN, "")
+    names = np.array(STATUSES, dtype=object)[codes]
+    return pd.DataFrame({"status": names, "reason": reasons}, index=cells.index)
+
+
+def _rate(training: Training, corpus: Corpus, study: str, own: pd.DataFrame) -> _Rated:
+    """What one training says of the rows of a study."""
+    part = training.studies.get(study)
+    source = f"{training.corpus}, split {training.split}"
+    same = training.corpus_digest == corpus_digest(corpus)
+    if not same and training.corpus != corpus.name:
+        alike = f"A study of this name in the corpus {training.corpus} was trained on; it may be the same."
+        return np.full(len(own), UNSEEN if part is None else UNKNOWN), {UNKNOWN: alike}
+    renewed = f"The corpus {corpus.name} was written anew since the model was trained; its numbers may have changed."
+    out = UNSEEN if same or is_socsci210(corpus) else UNKNOWN
+    if part is None:
+        return np.full(len(own), out), {UNKNOWN: renewed}
+    inside, whole = np.ones(len(own), dtype=bool), True
+    for column, name in _ASKED.items():
+        ids = getattr(part, name)
+        if ids is not None and column in own:
+            inside &= own[column].isin(ids).to_numpy()
+        elif ids is not None:
+            whole = False
+    code = np.where(inside, SEEN if whole else PARTLY, out)
+    return code, {
+        SEEN: f"It was trained on ({source}).",
+        UNKNOWN: renewed,
+        PARTLY: f"A part of it was trained on ({source}); other {training.kind} were held out.",
+        UNSEEN: f"It was held out ({source}), while other {training.kind} of the study were trained on.",
+    }
+
+
+def _rate_named(seen: Seen, corpus: Corpus, study: str, n: int) -> _Rated:
+    """What is said of whole studies: by name, as SocSci210's authors split them, or nothing at all."""
+    code, reason = UNSEEN if seen.known else UNKNOWN, seen.note or "The model's card does not say."
+    if study in seen.studies:
+        code, reason = SEEN, "The model's card names it among the studies that it was trained on."
+    elif seen.official and is_socsci210(corpus):
+        sides = official_sides(corpus)
+        if sides is None or study not in sides["seen"] | sides["unseen"]:
+            code, reason = UNKNOWN, "The corpus does not say which studies its authors trained on."
+        elif study in sides["seen"]:
+            code, reason = SEEN, "It is one of the 170 studies of SocSci210 that the model was trained on."
+    return np.full(n, code), {code: reason} if code != UNSEEN else {}
+
+
+def is_socsci210(corpus: Corpus) -> bool:
+    """Whether a corpus holds studies of SocSci210, by the ids they were imported with."""
+    return bool(corpus.manifest.get("title") == "SocSci210")
+
+
+def official_sides(corpus: Corpus) -> dict[str, set[str]] | None:
+    """The studies that SocSci210's authors call "seen" and "unseen"; None where their list did not come along."""
+    path = corpus.path / "metadata" / OFFICIAL["studies"]
+    if not path.exists():
+        return None
+    stored: Any = read_json(path)
+    try:
+        return {side: set(map(str, stored[side])) for side in ("seen", "unseen")}
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} does not list seen and unseen studies ({quoted(error)}).") from error

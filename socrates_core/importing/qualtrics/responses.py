@@ -1,0 +1,383 @@
+"""A Qualtrics response export: its header rows taken apart, every column with its place in the survey."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from socrates_core.importing.delimited import with_decimal_points
+from socrates_core.importing.qualtrics.flow import arm_names, randomisers, shown_in
+from socrates_core.importing.qualtrics.scales import BEST_WORST, MULTIPLE, UNSEEN, UNSURE, is_ticked
+from socrates_core.importing.qualtrics.survey import Question, Survey, as_dict
+from socrates_core.importing.record import WHOLE, Pace, Table, shortened
+from socrates_core.importing.table import read_cells
+
+ARM_OF = "arm of "  # with a randomiser's id the name of a column that is worked out
+_JOINT = re.compile(r"\s*[,;|]\s*")  # between the choices of a list
+_MOST_READINGS = 10_000  # steps in which a list of choices is taken apart
+RECORD = {
+    *("startdate", "enddate", "status", "ipaddress", "progress", "duration", "finished", "recordeddate"),
+    *(
+        "recordid",
+        "responseid",
+        "responseset",
+        "responsetype",
+        "name",
+        "emailaddress",
+        "email",
+        "recipientlastname",
+    ),
+    *(
+        "recipientfirstname",
+        "recipientemail",
+        "externaldatareference",
+        "externalreference",
+        "locationlatitude",
+    ),
+    *("locationlongitude", "locationaccuracy", "distributionchannel", "userlanguage"),
+}
+_LEGACY = re.compile(r"V\d{1,3}")  # a column of the oldest exports
+_PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9}(?:#\d{1,3})?)(.{0,200})", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a column belongs: the round of a loop, the question, and what of it ("_1", "_TEXT", "_DO")."""
+
+    loop: str
+    qid: str
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Responses(Table):
+    """A response export. `ids`: column -> its import id, `choices`: column -> the choice that the id names too."""
+
+    ids: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+
+    def column(self, import_id: str) -> str:
+        """The column with this import id or name, ignoring case; empty where there is none."""
+        names = [*self.ids.items(), *((column, column) for column in map(str, self.frame))]
+        return next((column for column, key in names if key.casefold() == import_id.casefold()), "")
+
+    @property
+    def says(self) -> bool | None:
+        """Whether cells hold the choices' texts, not their codes; None where no column of Qualtrics' own tells."""
+        told = {self.column("finished"), self.column("status")} - {""}
+        cells = {cell for column in told for cell in self.frame[column].dropna().unique()}
+        if cells & {"True", "False", "TRUE", "FALSE", "IP Address", "Survey Preview", "Imported"}:
+            return True
+        return False if cells and all(map(str.isdigit, cells)) else None
+
+
+def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE) -> Responses:
+    """The responses in an export, one row a person, without its header rows and empty columns.
+
+    With its survey, an answer that a person left unticked is "0" wherever another of that question is ticked (and
+    so is what is neither best nor worst), and ticks that share a cell get a column each. Raises UserError where the
+    file cannot be read.
+    """
+    table = read_cells(path, pace)
+    frame, labels = table.frame, dict[str, str]()
+    ids, choices, warnings = dict[str, str](), dict[str, str](), list[str]()
+    for row in range(min(3, len(frame))):
+        named = {column: told for column, cell in frame.iloc[row].items() if (told := _import_id(cell))}
+        if named:
+            ids = {str(column): told[0] for column, told in named.items()}
+            choices = {str(column): told[1] for column, told in named.items() if told[1]}
+            labels = {str(c): str(cell) for c, cell in frame.iloc[max(0, row - 1)].items() if pd.notna(cell)}
+            frame = frame.iloc[row + 1 :]
+            break
+    else:
+        if has_question_line(table):  # the older exports have the questions, but no ids
+            frame = frame.rename(columns=_record_names(frame))
+            labels = {str(column): str(cell) for column, cell in frame.iloc[0].items() if pd.notna(cell)}
+            frame = frame.iloc[1:]
+        elif has_nameless_first_row(table):
+            frame = frame.iloc[1:]
+            warnings.append(
+                "The first row has no number of a person; it is taken for a second line of column names."
+            )
+    empty = [str(column) for column in frame if frame[column].isna().all()]
+    warnings += [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
+    frame = frame.drop(columns=empty).reset_index(drop=True)
+    ids = {column: key for column, key in ids.items() if column in frame}
+    responses = Responses(
+        frame, labels, table.value_labels, tuple(warnings), table.decimal_commas, ids=ids, choices=choices
+    )
+    if survey is None:
+        return with_decimal_points(responses)
+    responses = with_decimal_points(responses, _lists(survey, responses))
+    return _with_arms(survey, _ticks_apart(survey, responses))
+
+
+def has_question_line(table: Table) -> bool:
+    """Whether the first row of the table is a header line of Qualtrics: the names of what it records itself."""
+    if table.frame.empty:
+        return False
+    first = {str(column): str(cell) for column, cell in table.frame.iloc[0].items() if pd.notna(cell)}
+    own = [
+        c
+        for c, cell in first.items()
+        if _plain(cell) in RECORD and (_plain(c) in RECORD or _LEGACY.fullmatch(c))
+    ]
+    if len(own) >= 2:
+        return True
+    later = table.frame.iloc[1:]
+    dates = [column for column in first if _plain(column) in ("startdate", "enddate", "recordeddate")]
+    return any(  # "Startdatum", the name of a date in another language, is above the dates
+        not re.search(r"\d", first[column]) and later[column].str.contains(r"\d", na=False).any()
+        for column in dates
+    )
+
+
+def has_nameless_first_row(table: Table) -> bool:
+    """Whether the first row alone has no number of a person, as a second header line of SurveyMonkey has none."""
+    frame = table.frame
+    people = [
+        column
+        for column in frame
+        if _plain(column) in ("respondentid", "responseid", "participantid", "recordid")
+    ]
+    return len(frame) > 2 and any(
+        pd.isna(frame[column].iloc[0]) and frame[column].iloc[1:].notna().all() for column in people
+    )
+
+
+def _record_names(frame: pd.DataFrame) -> dict[str, str]:
+    """V1, V2, .. of the oldest exports -> what stands below them: ResponseID, Status, .."""
+    taken = set(map(str, frame))
+    return {
+        str(column): cell
+        for column, cell in frame.iloc[0].items()
+        if _LEGACY.fullmatch(str(column)) and _plain(cell) in RECORD and cell not in taken
+    }
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[\W_]|\(.*", "", str(name)).casefold()
+
+
+def places(survey: Survey, responses: Responses) -> dict[str, Place]:
+    """Column -> where it belongs, by its import id or else by its question's export tag.
+
+    Without an id a column's number may be the id of a row or its place; where that cannot be told it is UNSURE.
+    """
+    tags = {question.tag: qid for qid, question in survey.questions.items()}
+    by_length = sorted(tags, key=len, reverse=True)
+    by_id, by_name = dict[str, Place](), dict[str, Place]()
+    for column in map(str, responses.frame):
+        match = _PLACE.fullmatch(responses.ids.get(column, ""))
+        if match:
+            by_id[column] = Place(match[1] or "", match[2], match[3])
+            continue
+        name = responses.ids.get(column, column)  # some surveys write their export tags as ids
+        loop, rest = (m[1], m[2]) if (m := re.fullmatch(r"(\d{1,4})_(.+)", name)) else ("", name)
+        for told, named in ((loop, rest), ("", name)):
+            tag = next((tag for tag in by_length if named == tag or named.startswith(f"{tag}_")), None)
+            if tag:
+                by_name[column] = Place(told, tags[tag], named.removeprefix(tag))
+                break
+    where = {**by_id, **_by_rows(survey, responses, by_name)}
+    order = [column for column in map(str, responses.frame) if column in where]
+    return {column: where[column] for column in order if where[column].qid in survey.questions}
+
+
+def _by_rows(survey: Survey, responses: Responses, named: Mapping[str, Place]) -> dict[str, Place]:
+    """The places told by names, the first number of each as the id of its question's choice or row."""
+    groups = dict[tuple[str, str], dict[str, list[str]]]()
+    for column, place in named.items():
+        parts = place.suffix.split("_")
+        if len(parts) > 1 and parts[1].isdigit():
+            groups.setdefault((place.loop, place.qid), {})[column] = parts
+    found = dict(named)
+    for (loop, qid), columns in groups.items():
+        question = survey.questions[qid]
+        numbers = [parts[1] for parts in columns.values()]
+        # a label of two numbers ends with the answer's words, not with the row's
+        labels = [
+            responses.labels.get(column, "") if len(parts) == 2 else "" for column, parts in columns.items()
+        ]
+        keys = _row_ids(question, numbers, labels)
+        for (column, parts), key in zip(columns.items(), keys, strict=True):
+            found[column] = Place(loop, qid, "_".join(["", key, *parts[2:]]))
+    return found
+
+
+def _row_ids(question: Question, numbers: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """The ids of the choices or rows that columns are numbered by, in the order of the columns."""
+    ids = [choice.key for choice in question.choices]
+    by_place = {str(place): key for place, key in enumerate(ids, start=1)}
+    by_code = {choice.code: choice.key for choice in question.choices}
+    if all(by_place.get(number) == number for number in numbers):
+        return list(numbers)
+    worded = [_row_of_label(question, label) for label in labels]
+    if all(worded):
+        return worded
+    as_ids, as_places = set(numbers) <= set(ids), set(numbers) <= set(by_place)
+    if question.kind == "MC":  # choices are numbered by their ids, or by the codes that the author gave them
+        return list(numbers) if as_ids or not set(numbers) <= set(by_code) else [by_code[n] for n in numbers]
+    if as_ids and not as_places:
+        return list(numbers)
+    if as_places and not as_ids:
+        return [by_place[number] for number in numbers]
+    return [UNSURE] * len(numbers) if as_ids else list(numbers)
+
+
+def _row_of_label(question: Question, label: str) -> str:
+    """The id of the only row with whose text a column's label ends; empty where none or several do."""
+    words = " ".join(label.split()).casefold()
+    fitting = [
+        choice
+        for choice in question.choices
+        if choice.text and re.search(rf"(?:^|\W){re.escape(choice.text.casefold())}$", words)
+    ]
+    longest = max((len(choice.text) for choice in fitting), default=0)
+    fitting = [choice for choice in fitting if len(choice.text) == longest]
+    return fitting[0].key if len(fitting) == 1 else ""
+
+
+def _import_id(cell: object) -> tuple[str, str] | None:
+    if not isinstance(cell, str) or not cell.startswith("{") or "ImportId" not in cell:
+        return None
+    try:
+        told = as_dict(json.loads(cell))
+    except (ValueError, RecursionError):
+        return None
+    return str(told.get("ImportId", "")), str(told.get("choiceId", ""))
+
+
+def speaks(survey: Survey, responses: Responses) -> bool:
+    """Whether cells hold the choices' texts, not their codes; by the cells where the export does not say."""
+    if responses.says is not None:
+        return responses.says
+    for column, place in places(survey, responses).items():
+        question = survey.questions[place.qid]
+        if question.kind != "MC" or place.suffix or question.selector in MULTIPLE:
+            continue
+        cells = set(responses.frame[column].dropna().unique()) - {UNSEEN}
+        codes, texts = {c.code for c in question.choices}, {c.text for c in question.choices}
+        if cells and (cells <= codes) != (cells <= texts):
+            return cells <= texts
+    return False
+
+
+def _lists(survey: Survey, responses: Responses) -> list[str]:
+    """The columns whose cells list several ticks."""
+    return [
+        column
+        for column, place in places(survey, responses).items()
+        if not place.suffix
+        and survey.questions[place.qid].kind == "MC"
+        and is_ticked(survey.questions[place.qid])
+    ]
+
+
+def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
+    frame, ids, groups = responses.frame.copy(), dict(responses.ids), dict[tuple[str, ...], list[str]]()
+    warnings, spoken = list(responses.warnings), speaks(survey, responses)
+    for column, place in places(survey, responses).items():
+        question = survey.questions[place.qid]
+        if not is_ticked(question) or "_DO" in place.suffix or place.suffix.endswith("TEXT"):
+            continue
+        if question.kind == "MC" and not place.suffix:
+            cells = frame.pop(column)
+            ticks = _split(question, cells, spoken=spoken)
+            unread = [str(cell) for cell in cells[ticks.isna() & cells.notna() & (cells != UNSEEN)]]
+            if unread:
+                shown = shortened(list(dict.fromkeys(repr(cell[:40]) for cell in unread)), 3)
+                warnings.append(
+                    f"{len(unread):,} cells of {column!r} are no list of the survey's choices ({shown}); these people "
+                    "have no answer there."
+                )
+            for choice in question.choices:
+                name = f"{column}_{choice.key}"
+                frame[name] = ticks.map(
+                    lambda keys, key=choice.key: "01"[key in keys], na_action="ignore"
+                ).astype("str")
+                ids[name] = f"{place.loop}{'_' if place.loop else ''}{place.qid}_{choice.key}"
+        else:
+            alone = question.kind == "Matrix" and question.selector != BEST_WORST
+            row = place.suffix.split("_")[1] if alone else ""
+            groups.setdefault((place.loop, place.qid, row), []).append(column)
+            last = place.suffix.rsplit("_", 1)[-1]
+            options = question.answers if alone else question.choices
+            if spoken and any(option.key == last and option.text == "0" for option in options):
+                frame[column] = frame[column].mask(frame[column] == "0", "1")  # the text of what was ticked
+    for columns in groups.values():
+        seen = frame[columns].notna().any(axis=1)
+        for column in columns:
+            frame[column] = frame[column].mask(seen & (frame[column].isna() | (frame[column] == UNSEEN)), "0")
+    return replace(responses, frame=frame, ids=ids, warnings=tuple(warnings))
+
+
+def _split(question: Question, cells: pd.Series, *, spoken: bool) -> pd.Series:
+    """The ids of the ticked choices of each cell [n], a frozenset; missing where a cell is no list of choices.
+
+    Choices are named by their codes or by their texts, whichever more of the cells are lists of.
+    """
+    by_code = {choice.code: choice.key for choice in question.choices if choice.code}
+    by_text = {choice.text: choice.key for choice in question.choices if choice.text}
+    different = [str(cell) for cell in cells.dropna().unique()]
+    readings = [
+        {cell: keys for cell in different if (keys := ticked_in(cell, names)) is not None}
+        for names in ((by_text, by_code) if spoken else (by_code, by_text))
+    ]
+    return cells.map(max(readings, key=len)).astype("object")
+
+
+def ticked_in(cell: str, names: Mapping[str, str]) -> frozenset[str] | None:
+    """The choices (name -> id) that a cell lists between commas or semicolons; None where it is no such list.
+
+    A name may hold commas itself. A cell that can be read in two ways is no list either.
+    """
+    text = " ".join(cell.split())
+    readings, seen = set[frozenset[str]](), set[tuple[int, frozenset[str]]]()
+    open_ = [(0, frozenset[str]())]
+    while open_ and len(readings) < 2 and len(seen) < _MOST_READINGS:
+        place, keys = open_.pop()
+        if (place, keys) in seen:
+            continue
+        seen.add((place, keys))
+        if place >= len(text):
+            readings.add(keys)
+            continue
+        for name in names:
+            end = place + len(name)
+            if not text.startswith(name, place) or names[name] in keys:
+                continue
+            joint = _JOINT.match(text, end)
+            if end == len(text) or joint:
+                open_.append((joint.end() if joint else end, keys | {names[name]}))
+    return readings.pop() if len(readings) == 1 else None
+
+
+def _with_arms(survey: Survey, responses: Responses) -> Responses:
+    """The responses with a column for each randomiser whose arms no single question tells: one that has inner arms.
+
+    A person is in the arm whose own questions have any answer of theirs, if that is one arm.
+    """
+    frame, where = responses.frame, places(survey, responses)
+    arms = dict[str, pd.Series]()
+    for step in randomisers(survey):
+        if any(str(name).startswith(f"{step.key}_DO") for name in (*frame, *responses.ids.values())):
+            continue
+        seen = [{s.question.qid for s in shown_in(survey, {step.key: n})} for n in range(len(step.steps))]
+        met, single = list[pd.Series](), True
+        for n, qids in enumerate(seen):
+            own = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
+            columns = [c for c, place in where.items() if place.qid in own and "_DO" not in place.suffix]
+            answered = frame[columns].notna()
+            met.append(answered.any(axis=1))
+            single &= bool(answered.sum().max() == met[-1].sum()) if columns else True
+        if single or sum(bool(each.any()) for each in met) < 2:
+            continue
+        together = pd.concat(met, axis=1)
+        names = dict(enumerate(arm_names(survey, step)))
+        column = together.idxmax(axis=1).map(names).where(together.sum(axis=1) == 1)
+        arms[f"{ARM_OF}{step.key}"] = column.astype("str")
+    return replace(responses, frame=frame.assign(**arms)) if arms else responses

@@ -1,0 +1,125 @@
+"""Whatever answers: one protocol, opened by name."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from socrates_core.errors import UserError
+from socrates_core.models.served.server import PREFIX, Service, served_model
+from socrates_core.prompts import TEMPLATE
+from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
+
+
+class Responder(Protocol):
+    """Answers questions with distributions over their options.
+
+    `fingerprint` changes with everything that can change an answer, so that answers can be stored under it.
+    """
+
+    card: ResponderCard
+    fingerprint: str
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
+        """Yields the answers of each batch as it finishes, by position in `questions`, each position once.
+
+        The caller may stop at any time; what was yielded stands.
+        """
+        ...
+
+
+def answer_all(responder: Responder, questions: Sequence[Question]) -> list[Answer]:
+    """Every answer, in the order of `questions`."""
+    found = {position: answer for batch in responder.answer(questions) for position, answer in batch.items()}
+    return [found[position] for position in range(len(questions))]
+
+
+def open_responder(
+    name: str,
+    *,
+    precision: Precision = "auto",
+    decoding: Decoding = "exact",
+    deterministic: bool = False,
+    service: Service | None = None,
+    consent: bool = False,
+) -> Responder:
+    """The responder of that name: "echo", "uniform", "starter", a model or adapter folder, a hub id "org/name", or
+    "api:MODEL" for a model that an OpenAI-compatible `service` has (by default the real OpenAI API).
+
+    With `deterministic` an answer never depends on what else is asked, to the last bit, for more time. Without
+    `consent` nothing is asked of a server on another machine.
+
+    Raises UserError where there is none, or its model cannot be used.
+    """
+    if is_served(name):
+        from socrates_core.models.served.responder import ApiResponder
+
+        if deterministic:
+            raise UserError(
+                f"Nobody can promise that {name!r} answers the same to the last bit. Leave that out."
+            )
+        return ApiResponder(name, service or Service(), decoding, consent=consent)
+    if name == "echo":
+        from socrates_core.models.echo import Echo
+
+        return Echo(decoding)
+    if name == "uniform":
+        from socrates_core.models.uniform import Uniform
+
+        return Uniform(decoding)
+    try:
+        from socrates_core.models.local.responder import LocalResponder
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"A local model needs {error.name!r}. Run: pip install -r requirements.txt"
+        ) from error
+
+    return LocalResponder(name, precision, decoding, deterministic=deterministic)
+
+
+def is_served(name: str) -> bool:
+    """True where the model is asked over HTTP."""
+    return name.startswith(PREFIX)
+
+
+def count_tokens(name: str, prompt: Prompt) -> int:
+    """How many tokens the model reads for `prompt`, chat template included; 0 for one without a tokenizer.
+
+    Of a served model, whose tokenizer is not here, about how many. Loads no weights. Raises UserError where there is
+    no such model.
+    """
+    if name in ("echo", "uniform"):
+        return 0
+    if is_served(name):
+        from socrates_core.models.served.prices import rough_tokens
+
+        return rough_tokens(prompt)
+    from socrates_core.models.chat import open_chat
+    from socrates_core.models.model_folder import open_folder
+
+    return len(next(open_chat(open_folder(name, weights=False)).encode([prompt])))
+
+
+def context_limit(name: str) -> int | None:
+    """The most tokens that the model takes; None without a limit, or where only its server knows. Raises UserError."""
+    if name in ("echo", "uniform") or (is_served(name) and served_model(name)):
+        return None
+    from socrates_core.models.model_folder import context_length, open_folder, read_config
+
+    return context_length(read_config(open_folder(name, weights=False).base))
+
+
+def model_revision(name: str) -> str:
+    """A digest of what the model is made of, so that a folder that changed is opened anew. Raises UserError."""
+    if name in ("echo", "uniform") or is_served(name):
+        return "1"
+    from socrates_core.models.model_folder import open_folder, revision
+
+    return revision(open_folder(name))
+
+
+def prompt_template(name: str) -> str:
+    """The prompt template that the model wants; another than SocSci210's only where it was finetuned with it."""
+    if name in ("echo", "uniform") or is_served(name):
+        return TEMPLATE
+    from socrates_core.models.model_folder import open_folder
+
+    return open_folder(name, weights=False).template

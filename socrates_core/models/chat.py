@@ -1,0 +1,332 @@
+"""The words a model is given and the tokens they become: chat template, options, and what ends a turn.
+
+Reads tokenizer.json and the chat template as published: quick enough for a page, since neither torch nor
+transformers is loaded.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from socrates_core.errors import EDITED, UserError, clipped, quoted
+from socrates_core.files import read_plain_bytes
+from socrates_core.models.model_folder import ModelFolder, read_config, read_settings
+from socrates_core.models.rendering import LONGEST_SOURCE, ChatTemplate, Conversation, PromptRefused
+from socrates_core.models.tokenizing import open_tokenizer, sentences
+from socrates_core.records import Prompt
+from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
+
+BEGINS_WITH_DIGIT = re.compile(r"[0-9]|<0x3[0-9]>")  # byte-fallback tokens spell a digit as <0x30> to <0x39>
+PROBE = Prompt("You answer surveys.", "How are you?")
+CHUNK = 256
+MOST_ENDS = 1000
+NO_WIDTH = "\u200b"
+NOTHING = re.compile(r"(?!)")
+SPOKEN = "Fine"  # an answer by which it is found what a template writes around one
+_THOUGHT = r"[^<>\[\]/\s]*(?:think|thought|reason)[^<>\[\]/\s]*"
+OPEN_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>|\[{_THOUGHT}\])(?P<gap>\n?)\s*\Z", re.I)
+CLOSED_THOUGHT = re.compile(rf"(?:</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>)\s*\Z", re.I)
+
+
+class Chat:
+    """One model's tokenizer and chat template.
+
+    A template without a system role gets the system text in front of the user's; a model without a template
+    gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card. `end` is the
+    token that the template puts after an answer; None where neither it nor the tokenizer's settings name one. `path` is
+    the tokenizer's folder. `lead` is the blank that the template writes before an answer: it belongs to the options,
+    since tokenizers melt it into what follows. What else it writes there, such as the end of a thought that it opens,
+    ends every prompt.
+    """
+
+    def __init__(self, path: Path, base: Path | None = None) -> None:
+        """The tokenizer in `path`, of the model in `base` where that is another folder.
+
+        Raises UserError where the tokenizer or its template cannot be read.
+        """
+        self.path = path
+        self.end: int | None = None
+        self._tokenizer_file = path / "tokenizer.json"
+        self._n_tokens = _n_tokens(read_config(base or path))
+        self._settings = _settings(path)
+        self._tokenizer = open_tokenizer(path)
+        self._start = self._token_called("bos_token")
+        self.end = self._token_called("eos_token")
+        self._control = NOTHING
+        self._template = _open_template(path, self._settings)
+        self._merge_system = self._template is not None and not self._keeps_system()
+        self._closing = self.lead = ""
+        self._closing, self.lead = self._between() if self._template is not None else ("", "")
+        self._control = self._control_tokens()
+        merged = " system-in-user" * self._merge_system + " thought-closed" * bool(self._closing)
+        self.difference = (
+            " plain" if self._template is None else merged + " answer-after-blank" * bool(self.lead)
+        )
+        digits = self._known(_digit_tokens(self._tokenizer))
+        self.vocabulary = Vocabulary(digits, self._end_tokens(base or path))
+        self._encode([self.render(PROBE)])  # what cannot be used is found out now
+
+    def render(self, prompt: Prompt) -> str:
+        """The whole text that the model continues, up to where its answer begins.
+
+        A control token that the prompt's own text spells out is broken by a space without width, so that no study can
+        end a turn or begin another. Raises UserError where the template cannot be used.
+        """
+        return self.render_all([prompt])[0]
+
+    def render_all(self, prompts: Sequence[Prompt]) -> list[str]:
+        """What `render` gives for each prompt, in much less time."""
+        harmless = [self._harmless(prompt) for prompt in prompts]
+        if self._template is None:
+            return [_as_paragraphs(prompt) for prompt in harmless]
+        texts = self._apply([self._messages(prompt) for prompt in harmless], answer_next=True)
+        return [text + self._closing for text in texts]
+
+    def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
+        """The token ids of each rendered prompt."""
+        for start in range(0, len(prompts), CHUNK):
+            yield from self._encode(self.render_all(prompts[start : start + CHUNK]))
+
+    @lru_cache(maxsize=256)  # noqa: B019  # as long-lived as the model
+    def tree(self, options: tuple[str, ...]) -> AnswerTree:
+        """The answer tree of `options` as the template writes an answer after a prompt.
+
+        Tokenised together with a prompt's end, as in training. A tokenizer that would melt an option into that
+        end gets the option alone: the model then starts from the prompt's own last token.
+        """
+        return build_tree(options, self.answer_tokens(options))
+
+    def answer_tokens(self, answers: Sequence[str]) -> list[list[int]]:
+        """The token ids of each answer as it follows a prompt, without the end of the turn."""
+        return self._following([self.lead + self.broken(text) for text in answers])
+
+    def _following(self, answers: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text as it follows a prompt."""
+        before = self.render(PROBE)
+        prefix, *joined = (
+            ids.tolist() for ids in self._encode([before, *(before + text for text in answers)])
+        )
+        with sentences(self._tokenizer_file):
+            encodings = self._tokenizer.encode_batch(list(answers), add_special_tokens=False)
+        alone = [encoding.ids for encoding in encodings]
+        return [
+            ids[len(prefix) :] if ids[: len(prefix)] == prefix else separate
+            for ids, separate in zip(joined, alone, strict=True)
+        ]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of `tokens` up to the end of the turn."""
+        ends = np.flatnonzero(np.isin(tokens, self.vocabulary.ends))
+        kept = list(tokens[: ends[0]] if len(ends) else tokens)
+        return self.spell(kept)
+
+    def spell(self, tokens: Sequence[int] | NDArray[np.int32]) -> str:
+        """The text of all `tokens`, special ones as they are written."""
+        with sentences(self._tokenizer_file):
+            return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+
+    def _between(self) -> tuple[str, str]:
+        """What stands between the text that asks for an answer and the answer: what ends the prompt, and a blank.
+
+        Read off a conversation with a spoken answer, as the template writes it. Raises UserError where the template
+        opens a thought that nothing here can close.
+        """
+        assert self._template is not None
+        asked = self._messages(PROBE)
+        (before,) = self._apply([asked], answer_next=True)
+        try:
+            (whole,) = self._apply([[*asked, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
+        except PromptRefused:
+            whole = ""
+        n_alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, whole, strict=False)))
+        tail, rest = before[n_alike:], whole[n_alike:]
+        written = rest.partition(SPOKEN)[0] if SPOKEN in rest else ""
+        thought = OPEN_THOUGHT.search(before)
+        if thought is None:
+            if tail and not CLOSED_THOUGHT.search(tail):
+                return "", ""
+            return (written, "") if written.strip() else ("", written)
+        closing = _closing_of(thought["tag"])
+        if closing in written:
+            return written, ""
+        if self._tokenizer.token_to_id(closing) is None and closing not in self._template.source:
+            raise UserError(
+                f"The chat template in {str(self.path)!r} makes the model think before it answers ({thought['tag']}), "
+                "and how a thought ends there is not known, so its answers cannot be read. Use a model that answers at "
+                "once."
+            )
+        gap = thought["gap"]
+        return f"{gap}{closing}{2 * gap}{written if written.strip() else ''}", ""
+
+    def _control_tokens(self) -> re.Pattern[str]:
+        """The tokenizer's special tokens and whatever else the template marks turns with."""
+        used = self.render(PROBE)
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        named = [each.content for each in added if each.special or each.content in used]
+        longest_first = sorted((text for text in named if len(text.strip()) > 1), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, longest_first))) if longest_first else NOTHING
+
+    def _harmless(self, prompt: Prompt) -> Prompt:
+        """The prompt with its control tokens broken."""
+        shots = tuple((self.broken(asked), self.broken(answered)) for asked, answered in prompt.shots)
+        return Prompt(self.broken(prompt.system), self.broken(prompt.user), shots)
+
+    def broken(self, text: str) -> str:
+        """`text` with a space without width behind the first letter of every control token."""
+        return self._control.sub(lambda found: f"{found[0][0]}{NO_WIDTH}{found[0][1:]}", text)
+
+    def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
+        with sentences(self._tokenizer_file):
+            encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
+        found = [np.array(self._one_start(encoding.ids), dtype=np.int32) for encoding in encodings]
+        largest = max((int(ids.max()) for ids in found if len(ids)), default=0)
+        if self._n_tokens is not None and largest >= self._n_tokens:
+            raise UserError(
+                f"The tokenizer in {str(self._tokenizer_file)!r} gives token {largest:,}, and its model knows "
+                f"{self._n_tokens:,}. Copy the tokenizer that belongs to the model there."
+            )
+        return found
+
+    def _one_start(self, tokens: list[int]) -> list[int]:
+        """The tokens with one start token at most, and without an end that the tokenizer puts behind plain text."""
+        while len(tokens) > 1 and tokens[0] == tokens[1] == self._start:
+            tokens = tokens[1:]
+        ends = self._template is None and self.end is not None and tokens[-1:] == [self.end]
+        return tokens[:-1] if ends else tokens
+
+    def _messages(self, prompt: Prompt) -> Conversation:
+        messages = prompt.messages()
+        if not self._merge_system:
+            return messages
+        _, first, *others = messages
+        merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
+        return [{"role": "user", "content": merged}, *others]
+
+    def _apply(self, conversations: Sequence[Conversation], *, answer_next: bool) -> list[str]:
+        """The chat template's texts, with thinking switched off where the template knows it."""
+        assert self._template is not None
+        return self._template.render(
+            conversations, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
+        )
+
+    def _keeps_system(self) -> bool:
+        try:
+            return PROBE.system in self._apply([PROBE.messages()], answer_next=True)[0]
+        except PromptRefused:
+            return False
+
+    def _token_called(self, name: str) -> int | None:
+        """The number of a special token by its name in the tokenizer's settings; None where none is set."""
+        text = self._settings.get(name)
+        return self._tokenizer.token_to_id(text) if isinstance(text, str) else None
+
+    def _end_tokens(self, path: Path) -> NDArray[np.int64]:
+        """Every token that ends a turn: those the model's files name, and what the template puts after an answer."""
+        generation = path / "generation_config.json"
+        named: set[int] = set()
+        for source in (read_config(path), read_settings(generation) if generation.exists() else {}):
+            named |= _end_ids(source.get("eos_token_id"), path)
+        named |= {self.end} if self.end is not None else set()
+        if self._template is not None:
+            user = {"role": "user", "content": PROBE.user}
+            (text,) = self._apply([[user, {"role": "assistant", "content": "Fine"}]], answer_next=False)
+            with sentences(self._tokenizer_file):
+                after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
+            if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
+                self.end = after.ids[0]
+                named.add(self.end)
+        return self._known(named)
+
+    def _known(self, tokens: Iterable[int]) -> NDArray[np.int64]:
+        """The tokens in order, without those that the model has no number for."""
+        known = [token for token in tokens if self._n_tokens is None or token < self._n_tokens]
+        return np.array(sorted(known), dtype=np.int64)
+
+
+@lru_cache(maxsize=4)
+def open_chat(folder: ModelFolder) -> Chat:
+    """The chat of a model, kept for the next call."""
+    return Chat(folder.chat, folder.base)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """tokenizer_config.json over special_tokens_map.json, special tokens as text."""
+    found: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (path / name).exists():
+            found |= read_settings(path / name)
+    return {
+        key: value.get("content") if key.endswith("_token") and isinstance(value, dict) else value
+        for key, value in found.items()
+    }
+
+
+def _closing_of(tag: str) -> str:
+    """The tag that ends a thought: "</think>" for "<think>", "<|END_THINKING|>" for "<|START_THINKING|>"."""
+    for begins, ends in (("START", "END"), ("start", "end"), ("BEGIN", "END"), ("begin", "end")):
+        if begins in tag:
+            return tag.replace(begins, ends)
+    return f"{tag[0]}/{tag[1:]}"
+
+
+def _as_paragraphs(prompt: Prompt) -> str:
+    """The text for a model without a template."""
+    answered = [f"{question}\n\nAnswer:\n{answer}" for question, answer in prompt.shots]
+    return "\n\n".join(part for part in (prompt.system, *answered, prompt.user) if part) + "\n\nAnswer:\n"
+
+
+def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
+    """The model's chat template, or None where it has none. Raises UserError where it cannot be read."""
+    file = path / "chat_template.jinja"
+    where = repr(str(file if file.exists() else path / "tokenizer_config.json"))
+    source = settings.get("chat_template")
+    try:
+        if file.exists():
+            source = read_plain_bytes(file, LONGEST_SOURCE).decode("utf-8")
+        elif isinstance(source, list):
+            source = {each["name"]: each["template"] for each in source}.get("default")
+        if source is not None and not isinstance(source, str):
+            raise TypeError(f"it is {quoted(source)}, which is no text")
+    except (OSError, *EDITED) as error:
+        raise UserError(f"The chat template in {where} cannot be read ({clipped(str(error))}).") from error
+    # One that is null is not set, and prints nothing; as in transformers, only texts are special tokens.
+    special = {
+        key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)
+    }
+    return ChatTemplate(source, where, special) if source else None
+
+
+def _digit_tokens(tokenizer: Tokenizer) -> list[int]:
+    vocabulary = tokenizer.get_vocab(with_added_tokens=False)
+    return [token for text, token in vocabulary.items() if BEGINS_WITH_DIGIT.match(text)]
+
+
+def _end_ids(stored: object, path: Path) -> set[int]:
+    """The token ids in an 'eos_token_id'. Raises UserError where it is no id and no short list of ids."""
+    if stored is None:
+        return set()
+    ids: list[Any] = stored if isinstance(stored, list) else [stored]
+    if len(ids) > MOST_ENDS or not all(isinstance(each, int) and not isinstance(each, bool) for each in ids):
+        raise UserError(
+            f"The model in {str(path)!r} names {quoted(stored)} as its 'eos_token_id', which is no token's number and "
+            f"no list of at most {MOST_ENDS} of them. Copy its config.json and generation_config.json there again."
+        )
+    return {each for each in ids if each >= 0}
+
+
+def _n_tokens(config: dict[str, Any]) -> int | None:
+    """How many tokens a model knows, by its configuration; None where that does not say it."""
+    text = config.get("text_config")
+    for source in (text if isinstance(text, dict) else {}, config):
+        found = source.get("vocab_size")
+        if isinstance(found, int) and not isinstance(found, bool) and found > 0:
+            return found
+    return None

@@ -1,0 +1,100 @@
+"""LoRA adapters over a model that is already in memory: loaded once each, switched in no time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from socrates_core.errors import UserError
+from socrates_core.models.adapter_settings import check_adapter, layers_of
+from socrates_core.models.local.load import UNUSABLE, first_line
+
+Adapter = tuple[Path, str]  # a folder, and the revision that it had when it was opened
+
+
+class Adapters:
+    """The adapters of one model; a folder that was trained anew is another one.
+
+    Without one in use the model is itself.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._weights = [*model.parameters(), *model.buffers()]  # of the base alone: no adapter is there yet
+        self._tuned: Any = None  # peft's view of the same model, once there is an adapter
+        self._names: dict[Adapter, str] = {}
+        self._used: Adapter | None = None
+
+    def use(self, adapter: Adapter | None) -> None:
+        """Puts `adapter` in use, or none. Raises UserError where it does not fit the model."""
+        if adapter == self._used:
+            return
+        if adapter is None:
+            self._tuned.base_model.disable_adapter_layers()
+        else:
+            if adapter not in self._names:
+                self._load(adapter)
+            self._tuned.base_model.enable_adapter_layers()
+            self._tuned.set_adapter(self._names[adapter], inference_mode=True)
+        self._used = adapter
+
+    def _load(self, adapter: Adapter) -> None:
+        name = f"adapter{len(self._names)}"
+        before = _state(self._weights)
+        self._tuned = attach(self._tuned or self._model, adapter[0], name)
+        self._tuned.eval()
+        if _state(self._weights) != before:
+            raise UserError(
+                f"The adapter in {str(adapter[0])!r} changed its base model's own weights while it was opened. The "
+                "model was let go, and the adapter is not used. Merge it into its base model and give the merged "
+                "folder."
+            )
+        self._names[adapter] = name
+
+
+def _state(weights: Sequence[Any]) -> list[tuple[int, int]]:
+    """Where each weight lies and how often it was written in place: what a change of it changes."""
+    return [(_place(each), each._version) for each in weights]
+
+
+def _place(weight: Any) -> int:
+    try:
+        return int(weight.data_ptr())
+    except RuntimeError:  # packed for the processor: it has no memory of its own to point at
+        return id(weight)
+
+
+def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = False) -> Any:
+    """peft's view of `model`, or the one that it is already, with the adapter in `path` under that name.
+
+    Raises UserError where the adapter cannot be used or does not fit.
+    """
+    from peft import LoraConfig, PeftModel
+
+    settings = check_adapter(path)
+    try:
+        config = LoraConfig.from_pretrained(path)
+        config.inference_mode = not trainable
+        config.init_lora_weights = True  # its weights come from the file, however they began
+        expression = _has_expression(settings)
+        if expression:  # a stranger's, which peft would run over the name of every layer
+            config.target_modules, config.exclude_modules = set(layers_of(path)), None
+            config.layers_to_transform = config.layers_pattern = None
+        if not isinstance(model, PeftModel):
+            return PeftModel.from_pretrained(
+                model, path, adapter_name=name, config=config, is_trainable=trainable
+            )
+        if expression:
+            model.add_adapter(name, config)
+        model.load_adapter(path, adapter_name=name, is_trainable=trainable)
+    except UNUSABLE as error:
+        raise UserError(
+            f"The adapter in {str(path)!r} is damaged or does not fit its base model ({first_line(error)}). "
+            "Give the folder that the training wrote, and the base model that it names."
+        ) from error
+    return model
+
+
+def _has_expression(settings: dict[str, Any]) -> bool:
+    """Whether the layers are named by a regular expression instead of one by one."""
+    named = settings.get("target_modules"), settings.get("exclude_modules")
+    return any(isinstance(each, str) and each != "all-linear" for each in named)

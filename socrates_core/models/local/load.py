@@ -1,0 +1,186 @@
+"""Weights onto the device: which precision, whether they fit, and what is refused."""
+
+import ctypes
+import logging
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+
+from socrates_core.errors import EDITED, UserError, clipped
+from socrates_core.models.local.packed import can_pack, pack
+from socrates_core.models.weights import count_numbers, model_shapes
+from socrates_core.records import Precision
+
+Loaded = Literal["fp32", "bf16", "nf4"]
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+# What transformers and peft raise over a configuration or weights that somebody edited.
+UNUSABLE: tuple[type[Exception], ...] = (
+    *EDITED,
+    AssertionError,
+    ImportError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    StrictDataclassError,
+)
+MILLION = 1 << 20
+LARGER = 2  # times the weights; what is missing up to there is loaded, found missing and named
+LARGEST_TABLES = 1 << 26  # numbers in tables that no file holds, more than the weights have
+ROOM = 1.25  # weights, activations and what the allocator leaves over, per byte of weights
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A model ready to run, with the precision that it was loaded in."""
+
+    model: Any
+    precision: Loaded
+    device: torch.device
+    n_parameters: int
+
+
+def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> LocalModel:
+    """The causal language model in `path`, which has passed `check_folder`; with plain layers where it is `trainable`.
+
+    Raises UserError where the weights are damaged, incomplete, of an unknown architecture or too large.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        tune_processor()
+    n_parameters = count_numbers(model_shapes(path))
+    chosen = choose_precision(n_parameters, precision, device)
+    model = open_weights(path, **_options(chosen, device))
+    placed = (model if chosen == "nf4" else model.to(device)).eval()
+    if not trainable and device.type == "cpu" and chosen == "bf16" and has_bf16(device) and can_pack():
+        pack(placed)
+    return LocalModel(placed, chosen, device, n_parameters)
+
+
+def open_weights(path: Path, **options: Any) -> Any:
+    """transformers' model of the folder `path`, which has passed `check_folder`, loaded with these options.
+
+    Raises UserError where the weights are damaged or incomplete, or the configuration does not go with them.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        _check_sizes(path, config)
+        model, info = AutoModelForCausalLM.from_pretrained(
+            path,
+            config=config,
+            trust_remote_code=False,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
+        )
+    except UNUSABLE as error:
+        raise UserError(f"The model in {str(path)!r} cannot be loaded ({first_line(error)}).") from error
+    if info["missing_keys"]:
+        raise UserError(
+            f"The weights in {str(path)!r} are incomplete: {sorted(info['missing_keys'])[0]!r} is missing. "
+            "Copy all of the model's .safetensors files there."
+        )
+    return model
+
+
+def _check_sizes(path: Path, config: Any) -> None:
+    """Lays the model out without memory, and refuses one that is much larger than its weights.
+
+    transformers would fill what the weights do not hold with random numbers, and only then say that it is missing.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    wanted = sum(each.numel() for each in model.parameters())
+    tables = sum(each.numel() for each in model.buffers())
+    held = count_numbers(model_shapes(path))
+    if wanted > LARGER * held + MILLION or tables > held + LARGEST_TABLES:
+        raise UserError(
+            f"{str(path / 'config.json')!r} does not go with the weights next to it: it asks for {wanted + tables:,} "
+            f"numbers, and the weights hold {held:,}. Copy the model's files there again."
+        )
+
+
+def tune_processor() -> None:
+    """One thread a physical core, few prepared products, and freed memory kept.
+
+    Activations of some megabytes come and go in every layer: glibc would map and zero their pages each time, which
+    costs a fifth of the time (docs/log.md). oneDNN would keep a thousand prepared products, which take a gigabyte.
+    """
+    torch.set_num_threads(min(torch.get_num_threads(), psutil.cpu_count(logical=False) or 1))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            for option, value in (
+                (M_MMAP_THRESHOLD, 32 << 20),
+                (M_TRIM_THRESHOLD, 1 << 30),
+                (M_TOP_PAD, 64 << 20),
+            ):
+                ctypes.CDLL(None).mallopt(option, value)
+
+
+def give_back_memory() -> None:
+    """Returns what has been freed to the system: batches of many lengths leave gaps that glibc would keep for good."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
+    if precision != "nf4":
+        return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16}
+    if find_spec("bitsandbytes") is None:
+        raise UserError(
+            "A model in 4 bits (precision 'nf4') needs bitsandbytes. Run: pip install bitsandbytes. "
+            "Or choose precision 'bf16' or 'fp32', if the model fits in memory."
+        )
+    # It advises a faster kernel from the hub, which is code that we do not fetch.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    fast = torch.bfloat16 if has_bf16(device) else torch.float32
+    packed = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
+    return {"dtype": fast, "device_map": {"": place}, "quantization_config": packed}
+
+
+def choose_precision(n_parameters: int, asked: Precision, device: torch.device) -> Loaded:
+    """`asked`, or for "auto": bf16 where the processor computes in it, else fp32; nf4 where that does not fit."""
+    if asked != "auto":
+        return asked
+    wanted: Loaded = "bf16" if has_bf16(device) else "fp32"
+    needed = n_parameters * (2 if wanted == "bf16" else 4) * ROOM
+    return wanted if needed <= _free_bytes(device) else "nf4"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 itself."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, the accelerator's or the machine's own, as torch tells it."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def _free_bytes(device: torch.device) -> int:
+    return int(
+        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    return clipped((str(error).strip() or type(error).__name__), 300)

@@ -1,0 +1,111 @@
+"""One model in memory, at most one at a time: the forward pass that all responders over it share."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from socrates_core.errors import UserError
+from socrates_core.models.local.adapters import Adapter, Adapters
+from socrates_core.models.local.budget import TokenBudget
+from socrates_core.models.local.load import Loaded, LocalModel, give_back_memory, load_model
+from socrates_core.models.local.tree_attention import FOREST, Forest
+from socrates_core.records import Precision
+from socrates_core.scoring.plan import Layout, rounded
+
+# Architectures proved to take a forest's attention and positions; any other gets plain causal rows.
+ROWS, READS = 64, 16  # batches come in multiples of these: oneDNN keeps what it prepares for every other size
+PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3"}
+
+
+class Network:
+    """A causal language model on its device, with the adapters that were opened over it.
+
+    `packed` says whether it takes a forest of prompts in one row.
+    """
+
+    def __init__(self, loaded: LocalModel) -> None:
+        self.model, self.device = loaded.model, loaded.device
+        self.precision: Loaded = loaded.precision
+        self.packed = self.model.config.model_type in PACKED
+        self.budget = TokenBudget(loaded.n_parameters, self.device)
+        self._adapters = Adapters(self.model)
+        self._usual_attention = self.model.config._attn_implementation
+        if self.packed:
+            self.model.set_attn_implementation(FOREST)
+        self._wanted: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.model.get_output_embeddings().register_forward_pre_hook(self._keep_wanted)
+
+    def use(self, adapter: Adapter | None) -> None:
+        """Switches to the model with that LoRA adapter, or without any. The model's own weights stay.
+
+        Raises UserError where the adapter does not fit; the model, of which a part may be changed then, is let go.
+        """
+        try:
+            self._adapters.use(adapter)
+        except UserError:
+            close_network()
+            raise
+
+    def logits(self, layout: Layout) -> torch.Tensor:
+        """Next-token logits [N, V] in fp32 at the N places that the layout reads."""
+        n_reads = len(layout.read_row)
+        if self.packed:
+            layout = rounded(layout, tokens=ROWS, reads=READS)
+        self._wanted = self.tensor(layout.read_row), self.tensor(layout.read_column)
+        forest = Forest(layout, self.device) if self.packed else None
+        options = {"position_ids": forest.depth, "forest": forest} if forest else {}
+        try:
+            found = self.model(input_ids=self.tensor(layout.tokens), use_cache=False, **options)
+        finally:
+            self._wanted = None
+        if self.device.type == "cpu":
+            give_back_memory()
+        return found.logits[0, :n_reads].float()
+
+    @contextmanager
+    def plain_attention(self) -> Iterator[Any]:
+        """The model with transformers' own attention, as generation with a cache needs it."""
+        if self.packed:
+            self.model.set_attn_implementation(self._usual_attention)
+        try:
+            yield self.model
+        finally:
+            if self.packed:
+                self.model.set_attn_implementation(FOREST)
+
+    def tensor(self, values: Any) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+    def _keep_wanted(self, _module: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+        """Hands the output layer the hidden states [1, N, H] of the wanted positions alone.
+
+        So the logits of a whole batch never exist, while whatever an architecture does to logits stays its own.
+        """
+        return None if self._wanted is None else (inputs[0][self._wanted][None],)
+
+
+_open: dict[tuple[Path, str, Precision], Network] = {}
+
+
+def open_network(path: Path, revision: str, precision: Precision) -> Network:
+    """The model in `path`; the one that was open before is let go first, so that two never need room together.
+
+    Raises UserError where the model is damaged or does not fit.
+    """
+    key = (path, revision, precision)
+    if key not in _open:
+        close_network()
+        _open[key] = Network(load_model(path, precision))
+    return _open[key]
+
+
+def close_network() -> None:
+    """Lets go of the open model, as before training."""
+    _open.clear()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

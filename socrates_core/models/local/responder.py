@@ -1,0 +1,256 @@
+"""A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import partial
+from itertools import chain
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from socrates_core.errors import UserError
+from socrates_core.files import digest
+from socrates_core.models.chat import Chat
+from socrates_core.models.local.engine import Engine
+from socrates_core.models.local.load import is_out_of_memory
+from socrates_core.models.local.network import Network, open_network
+from socrates_core.models.local.reasoned import PROMPTS_AT_ONCE, ROOM, answer_behind, draw_rationales, mixture
+from socrates_core.models.local.sampler import AT_ONCE, N_TOKENS, Tokens, sample_answers
+from socrates_core.models.model_folder import (
+    KINDS,
+    ModelFolder,
+    check_folder,
+    context_length,
+    open_folder,
+    revision,
+)
+from socrates_core.models.reasoning import DIFFERENCE, ReasonedChat
+from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
+from socrates_core.scoring.plan import Item, plan_batches
+from socrates_core.scoring.tree import Distribution
+
+WINDOW = 1024  # questions that are tokens at the same time
+NEIGHBOURS = 64  # questions next to each other in order of their text that stay together
+
+T = TypeVar("T")
+Draw = Callable[[Network, Chat, Sequence[Question], Sequence[Tokens], Decoding], list[T]]
+
+
+class LocalResponder:
+    """Answers by the exact probability that a local model gives every option; open questions by sampling.
+
+    A model whose card says that it was finetuned to give a rationale first is asked for some, and answers behind them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        precision: Precision = "auto",
+        decoding: Decoding = "exact",
+        *,
+        deterministic: bool = False,
+        share_prefixes: bool = True,
+    ) -> None:
+        """With `deterministic` every prompt runs alone, so that an answer never depends on its neighbours.
+
+        Without `share_prefixes` every prompt is read in full, still in batches. Both are slower.
+        Raises UserError where the model is unknown, unsafe, damaged or does not fit.
+        """
+        self._folder = open_folder(name)
+        self._limit = context_length(check_folder(self._folder.base))
+        self.chat = Chat(self._folder.chat, self._folder.base)
+        self._base_revision = revision(ModelFolder(self._folder.base))
+        self._precision, self._deterministic = precision, deterministic
+        self._shared = share_prefixes and not deterministic
+        self._decoding = decoding
+        own, made_of = self._folder.own, revision(self._folder)
+        self._adapter = (self._folder.adapter, made_of) if self._folder.adapter else None
+        reasons = self._folder.card.get("reasoning") is True
+        over = self._folder.base.name if self._folder.adapter else name
+        by_card = self._folder.card.get("base")
+        self.card = ResponderCard(
+            name=own.name if own.parent.name in KINDS else name,
+            model=by_card if isinstance(by_card, str) and by_card else over,
+            revision=made_of,
+            precision=self._network().precision,
+            decoding=decoding,
+            template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
+            deterministic=deterministic,
+        )
+        self.fingerprint = digest(self.card.as_dict())
+        self._behind: LocalResponder | None = None
+        if reasons:
+            self._behind = copy(self)
+            self._behind.chat = ReasonedChat(self._folder.chat, self._folder.base)
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
+        """The answers of each batch as it finishes. Raises UserError for a prompt beyond the model's limit."""
+        places: dict[Question, list[int]] = {}
+        for place, question in enumerate(questions):
+            places.setdefault(question, []).append(place)
+        self._check_longest(places, ROOM if self._behind else 0)
+        if self._behind:
+            yield from self._reason(self._behind, places)
+            return
+        windows = _windows([question for question in places if question.options])
+        with ThreadPoolExecutor(1) as pool:  # a window becomes tokens while the one before it is answered
+            coming = pool.submit(self._items, windows[0], places) if windows else None
+            for following in [*windows[1:], None]:
+                items = coming.result() if coming else []
+                coming = pool.submit(self._items, following, places) if following else None
+                yield from self._answer_items(items)
+        yield from self._sample([question for question in places if not question.options], places)
+
+    def _items(self, window: Sequence[Question], places: Mapping[Question, Sequence[int]]) -> list[Item]:
+        """The prompts of a window as tokens. Raises UserError for one beyond the model's limit."""
+        prompts = self.chat.encode([question.prompt for question in window])
+        items = [
+            Item(prompt, self.chat.tree(question.options), tuple(places[question]))
+            for question, prompt in zip(window, prompts, strict=True)
+        ]
+        for item in items:
+            self._check_length(len(item.prompt), int(item.tree.depth[item.tree.inner].max()))
+        return items
+
+    def _answer_items(self, items: list[Item]) -> Iterator[dict[int, Answer]]:
+        waiting = self._plan(items)
+        while waiting:
+            batch = waiting.pop(0)
+            network = self._network()
+            network.use(self._adapter)
+            engine = Engine(network, self.chat.vocabulary, self._decoding, shared=self._shared)
+            n_tokens, begun = engine.lay_out(batch).tokens.size, time.perf_counter()
+            try:
+                found = engine.distributions(batch)
+            except RuntimeError as error:
+                _require_out_of_memory(error, [len(item.prompt) for item in batch])
+                network.budget.ran_out(n_tokens)
+                waiting = self._plan([*batch, *chain(*waiting)])
+                continue
+            if not self._deterministic and network.budget.ran(n_tokens, time.perf_counter() - begun):
+                waiting = self._plan(list(chain(*waiting)))
+            yield {
+                position: _answer(item, distribution)
+                for item, distribution in zip(batch, found, strict=True)
+                for position in item.positions
+            }
+
+    def write(self, prompts: Sequence[Prompt]) -> Iterator[dict[int, str]]:
+        """What the model goes on to say after each prompt, one seeded draw of some sentences, by position, as it comes.
+
+        Raises UserError for a prompt beyond the model's limit.
+        """
+        asked = [Question(prompt, ()) for prompt in prompts]
+        places: dict[Question, list[int]] = {}
+        for place, question in enumerate(asked):
+            places.setdefault(question, []).append(place)
+        self._check_longest(places, ROOM)
+        one = partial(draw_rationales, n_draws=1)
+        for batch in self._drawn(_by_length(places), PROMPTS_AT_ONCE, ROOM, one):
+            yield {place: texts[0] for question, _, texts in batch for place in places[question]}
+
+    def _reason(
+        self, behind: "LocalResponder", places: Mapping[Question, Sequence[int]]
+    ) -> Iterator[dict[int, Answer]]:
+        """The answers that `behind` gives after rationales drawn here."""
+        ordered = list(chain(*_windows(list(places))))
+        for batch in self._drawn(ordered, PROMPTS_AT_ONCE, ROOM, draw_rationales):
+            asked, lengths, rationales = zip(*batch, strict=True)
+            found = answer_behind(behind.answer, asked, rationales)
+            yield {
+                place: mixture(answers, length)
+                for question, length, answers in zip(asked, lengths, found, strict=True)
+                for place in places[question]
+            }
+
+    def _sample(
+        self, asked: Sequence[Question], places: Mapping[Question, Sequence[int]]
+    ) -> Iterator[dict[int, Answer]]:
+        for batch in self._drawn(_by_length(asked), AT_ONCE, N_TOKENS, sample_answers):
+            yield {place: answer for question, _, answer in batch for place in places[question]}
+
+    def _drawn(
+        self, asked: Sequence[Question], at_once: int, n_more: int, draw: Draw[T]
+    ) -> Iterator[list[tuple[Question, int, T]]]:
+        """Each question with the length of its prompt and what is drawn for it, `at_once` in the order given."""
+        most = 1 if self._deterministic else at_once
+        waiting = [asked[start : start + most] for start in range(0, len(asked), most)]
+        while waiting:
+            batch = waiting.pop(0)
+            prompts = list(self.chat.encode([question.prompt for question in batch]))
+            lengths = [len(prompt) for prompt in prompts]
+            self._check_length(max(lengths), n_more)
+            network = self._network()
+            network.use(self._adapter)
+            try:
+                drawn = draw(network, self.chat, batch, prompts, self._decoding)
+            except RuntimeError as error:
+                _require_out_of_memory(error, lengths)
+                half = len(batch) // 2
+                waiting = [batch[:half], batch[half:], *waiting]
+                continue
+            yield list(zip(batch, lengths, drawn, strict=True))
+
+    def _plan(self, items: list[Item]) -> list[list[Item]]:
+        network = self._network()
+        budget = 1 if self._deterministic else network.budget.tokens
+        return plan_batches(items, token_budget=budget, shared=self._shared and network.packed)
+
+    def _network(self) -> Network:
+        return open_network(self._folder.base, self._base_revision, self._precision)
+
+    def _check_longest(self, asked: Iterable[Question], n_more: int) -> None:
+        """Refuses a prompt that is too long before the others are answered, not hours later."""
+        longest = max(
+            (question.prompt for question in asked), key=lambda prompt: len(prompt.user), default=None
+        )
+        if longest is not None:
+            self._check_length(len(next(self.chat.encode([longest]))), n_more)
+
+    def _check_length(self, n_tokens: int, n_more: int) -> None:
+        if self._limit is not None and n_tokens + n_more > self._limit:
+            more = f" and needs room for {n_more:,} more" if n_tokens <= self._limit else ""
+            raise UserError(
+                f"The model {self.card.name!r} takes at most {self._limit:,} tokens, but a prompt has "
+                f"{n_tokens:,}{more}. Shorten the condition or the question."
+            )
+
+
+def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
+    """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
+
+    Raises `error` where it is about something else, and UserError where one prompt alone is too much.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(lengths) == 1:
+        raise UserError(
+            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. "
+            "Shorten it, or open the model with precision 'nf4'."
+        ) from error
+
+
+def _windows(questions: Sequence[Question]) -> list[list[Question]]:
+    """Distinct questions in order of their text, cut into stretches that come in a shuffled order, always the same.
+
+    So a window holds whole neighbourhoods, whose beginnings can be shared, and what is answered early is no
+    particular kind of person.
+    """
+    ordered = sorted(questions, key=lambda question: (question.prompt.system, question.prompt.user))
+    stretches = [ordered[start : start + NEIGHBOURS] for start in range(0, len(ordered), NEIGHBOURS)]
+    shuffled = [stretches[place] for place in np.random.default_rng(0).permutation(len(stretches))]
+    whole = WINDOW // NEIGHBOURS
+    return [list(chain(*shuffled[start : start + whole])) for start in range(0, len(shuffled), whole)]
+
+
+def _by_length(questions: Iterable[Question]) -> list[Question]:
+    return sorted(questions, key=lambda question: len(question.prompt.user))
+
+
+def _answer(item: Item, distribution: Distribution) -> Answer:
+    return Answer(distribution.probabilities, distribution.valid_mass, len(item.prompt))

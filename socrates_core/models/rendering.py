@@ -1,0 +1,171 @@
+"""Chat templates, which come with a model and so from a stranger: rendered by another process, under limits.
+
+The limits are those of `template_process.py`. One such process serves all models of this program. It starts with the
+first text, and again after a template has ended it; it ends with this program.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from socrates_core.errors import UserError, clipped
+from socrates_core.models.template_process import SECONDS
+
+PROGRAM = Path(__file__).with_name("template_process.py")
+PATIENCE = 120.0  # seconds by the clock, where the machine is busy or keeps no limit of processor time
+AT_ONCE = 256
+CHARACTERS_AT_ONCE = 4_000_000  # a request, its texts and their JSON fit in the process's memory many times
+LONGEST_SOURCE = 1 << 20  # the longest published template that we know has 20 kB
+
+Conversation = list[dict[str, str]]
+
+
+class PromptRefused(UserError):
+    """The template raises an error for these messages, as some do for a system text; others may pass."""
+
+
+class ChatTemplate:
+    """A chat template by its text; `where` names it in a sentence, and `values` are its variables."""
+
+    def __init__(self, source: str, where: str, values: dict[str, Any]) -> None:
+        """Raises UserError where the template is too long or no template."""
+        self._source, self._where, self._values = source, where, values
+        if len(source) > LONGEST_SOURCE:
+            raise UserError(
+                f"The chat template in {where} cannot be read (it has {len(source):,} characters). Copy it there again."
+            )
+        self._request([], {})
+
+    @property
+    def source(self) -> str:
+        """The template's own text."""
+        return self._source
+
+    def render(self, conversations: Sequence[Conversation], **flags: bool) -> list[str]:
+        """The text of each conversation.
+
+        Raises PromptRefused where the template raises an error of its own, and UserError where it computes what cannot
+        be computed, takes too long, needs too much memory or writes too much.
+        """
+        texts: list[str] = []
+        waiting: list[Conversation] = []
+        n_waiting = 0
+        for conversation in conversations:
+            waiting.append(conversation)
+            n_waiting += sum(len(message["content"]) for message in conversation)
+            if len(waiting) == AT_ONCE or n_waiting > CHARACTERS_AT_ONCE:
+                texts += self._request(waiting, flags)
+                waiting, n_waiting = [], 0
+        return texts + (self._request(waiting, flags) if waiting else [])
+
+    def _request(self, conversations: list[Conversation], flags: dict[str, bool]) -> list[str]:
+        values = {**self._values, **flags}
+        request = {"source": self._source, "conversations": conversations, "values": values}
+        try:
+            reply = _renderer.ask(request)
+        except (RecursionError, ValueError) as error:  # special tokens that are lists of lists of lists
+            raise UserError(
+                f"The special tokens for {self._where} cannot be used ({clipped(str(error))})."
+            ) from error
+        except _Ended as error:
+            raise UserError(
+                f"The chat template in {self._where} was stopped: {error}. Use the template that the model was "
+                "published with."
+            ) from error
+        problem, message = reply.get("problem"), clipped(str(reply.get("message")), 300)
+        if problem == "source":
+            raise UserError(f"The chat template in {self._where} cannot be read ({message}).")
+        if problem:
+            raised = PromptRefused if problem == "refusal" else UserError
+            raise raised(f"The chat template in {self._where} cannot be used ({message}).")
+        return list(reply["texts"])
+
+
+class _Ended(Exception):
+    """The process ended before it answered; the message is a clause that says why."""
+
+
+class _Renderer:
+    """The process that renders, one request at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        self._close: Callable[[], object] = lambda: None
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The process's reply. Raises _Ended where there is none."""
+        line = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+        with self._lock:
+            process = self._running()
+            overdue = threading.Timer(PATIENCE, process.kill)
+            overdue.daemon = True
+            overdue.start()
+            try:
+                reply = self._exchange(process, line)
+            except BaseException:  # Ctrl-C too: what this request still gets must not answer the next
+                self._process = None
+                self._close()
+                raise
+            finally:
+                overdue.cancel()
+        return reply
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """The process, started where there is none, where it has ended, and in a fork of the program."""
+        process = self._process
+        if process is None or process.poll() is not None or self._owner != os.getpid():
+            # By its path and isolated: neither the packages above it nor the user's own settings are imported.
+            process = subprocess.Popen(
+                [sys.executable, "-I", str(PROGRAM)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            self._process, self._owner = process, os.getpid()
+            self._close = weakref.finalize(self, _close, process)  # at the program's end too
+        return process
+
+    def _exchange(self, process: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
+        assert process.stdin and process.stdout
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+            reply = process.stdout.readline()
+        except OSError:
+            reply = b""
+        if not reply.endswith(b"\n"):
+            raise _Ended(_cause(process))
+        parsed: dict[str, Any] = json.loads(reply.decode("utf-8", "surrogatepass"))
+        return parsed
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin and process.stdout
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # what was not sent yet
+            pipe.close()
+
+
+def _cause(process: subprocess.Popen[bytes]) -> str:
+    """Why the process ended, as a clause."""
+    code = process.wait()
+    if code == -getattr(signal, "SIGXCPU", 0):
+        return f"it took more than {SECONDS} seconds of processor time"
+    if code == -9:
+        return f"it took more than {PATIENCE:.0f} seconds, or the machine ran out of memory"
+    return f"the process that renders it ended with code {code}"
+
+
+_renderer = _Renderer()

@@ -1,0 +1,321 @@
+"""One request to a server and its reply: tried again after growing pauses where that helps, refused where it cannot.
+
+A server is not trusted to be brief: the whole reply has a deadline and a size limit, it is never decompressed, and the
+caller can stop while it is awaited or read.
+"""
+
+import asyncio
+import json
+import os
+import random
+import socket
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from threading import Event, Thread
+from typing import Any
+
+from socrates_core.errors import UserError
+from socrates_core.models.served.server import Service
+
+N_TRIES = 7
+TIMEOUT = 120.0  # seconds from sending a request to the last byte of its reply
+MOST_BYTES = 10_000_000  # of a reply's body; a thousand draws in one reply take about 400,000
+MOST_VALUES = 200_000  # values in a reply; parsed, "[[],[],..." takes about 24 times its size in memory
+GLANCE = 0.1  # seconds between looks at whether to stop
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_ASKED = (
+    0.5,
+    30.0,
+    120.0,
+)  # seconds; the last where the server asks for a pause
+RETRIED = (408, 409, 425, 429)  # and every 5xx
+EVERYTHING = (401, 402, 403, 404, 429)  # what is refused for one question is refused for all
+MOST_TEXT = 2000  # characters of a reply that are kept of what went wrong
+
+
+class Refused(UserError):
+    """The server will not answer, however often it is asked; `for_all` says that no question will fare better."""
+
+    def __init__(self, sentence: str, *, for_all: bool) -> None:
+        super().__init__(sentence)
+        self.for_all = for_all
+
+
+class Lost(Exception):
+    """No usable reply; the message is the last cause, `raw` what came back, if anything.
+
+    `final` says that another try would end the same way. `n_unusable` counts the replies that the server may bill,
+    since it called them a success, although they could not be used.
+    """
+
+    def __init__(self, cause: str, raw: str = "", *, final: bool = False, n_unusable: int = 0) -> None:
+        super().__init__(cause)
+        self.raw, self.final, self.n_unusable = raw[:MOST_TEXT], final, n_unusable
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply as JSON and as the text it was; `n_unusable` counts those before it that may be billed (see Lost)."""
+
+    body: Mapping[str, Any]
+    text: str
+    n_unusable: int = 0
+
+
+@dataclass(frozen=True)
+class _Received:
+    """A reply as it came: its status, the pause it asks for in seconds, its body as text."""
+
+    status: int
+    asked_for: float | None
+    text: str
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class Connection:
+    """Sends requests to one server from several threads; a thread of its own does the sending and receiving.
+
+    Set `stop` to make those that wait for a reply, or between tries, give up within a moment. Close it afterwards.
+    Loopback servers are asked without the environment's proxies, no redirect is followed and no cookie is kept:
+    nothing goes to another host than the one that was named.
+    """
+
+    def __init__(self, service: Service, *, n_tries: int, timeout: float) -> None:
+        """`timeout` is in seconds a try. Raises UserError where the key is not set."""
+        self._service, self._n_tries, self._timeout = service, n_tries, timeout
+        self._key = service.read_key()
+        self.stop = Event()
+        self._client = self._open_client()
+        self._loop = _Loop()
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops what is under way, closes every socket and ends the thread."""
+        self.stop.set()
+        with suppress(RuntimeError):  # it was closed before
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def ask(self, request: Mapping[str, Any]) -> Reply:
+        """The reply to one chat completion. Raises Refused, and Lost after the last try."""
+        content = json.dumps(request).encode()
+        lost = Lost("The request was stopped before it was sent.")
+        n_unusable = 0
+        for attempt in range(self._n_tries):
+            if self.stop.is_set():
+                break
+            asked_for: float | None = None
+            try:
+                received = self._wait_for(self._fetch(content))
+                if received.is_success:
+                    return Reply(_parse(received.text), received.text, n_unusable)
+                self._check_status(received, str(request.get("model")))
+                lost = Lost(f"The server answered with status {received.status}.", received.text)
+                asked_for = received.asked_for
+            except Lost as unusable:
+                lost = unusable
+            n_unusable += lost.n_unusable
+            if lost.final:
+                break
+            if attempt + 1 < self._n_tries:
+                self.stop.wait(_pause(attempt) if asked_for is None else asked_for)
+        lost.n_unusable = n_unusable
+        raise lost
+
+    def _open_client(self) -> Any:
+        from httpx2 import AsyncClient, Limits
+
+        headers = {
+            "Authorization": f"Bearer {self._key or 'none'}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        if self._service.is_official:
+            named = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+            headers |= {name: os.environ[given] for name, given in named.items() if os.environ.get(given)}
+        return AsyncClient(
+            headers=headers,
+            trust_env=not self._service.is_loopback,
+            follow_redirects=False,
+            timeout=None,  # `_fetch` has a deadline for all of it
+            limits=Limits(max_connections=None),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
+
+    def _serve(self) -> None:
+        """The thread: runs the loop until `close`, then ends what is left on it."""
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def _wait_for(self, work: Coroutine[Any, Any, _Received]) -> _Received:
+        """What `work` gives. Raises Lost once `stop` is set; the work is given up then, and its socket closed."""
+        try:
+            future: Future[_Received] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:  # the loop was closed in this moment
+            work.close()
+            raise Lost("The request was stopped before it was sent.") from None
+        while not wait([future], timeout=GLANCE).done:
+            if self.stop.is_set():
+                future.cancel()
+        try:
+            return future.result()
+        except CancelledError:
+            raise Lost("The request was stopped while its reply was awaited.") from None
+
+    async def _fetch(self, content: bytes) -> _Received:
+        """One try. Raises Lost where no whole reply came."""
+        from httpx2 import HTTPError, InvalidURL
+
+        url = f"{self._service.url}/chat/completions"
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("POST", url, content=content) as response,
+            ):
+                text = await self._read(response)
+                return _Received(response.status_code, _pause_asked_for(response.headers), text)
+        except TimeoutError:
+            raise Lost(
+                f"The request timed out: the reply was not complete after {self._timeout:g} seconds. Check that the "
+                "server is not overloaded."
+            ) from None
+        except (HTTPError, InvalidURL, OSError) as error:
+            why = " ".join(str(error).split())[:200].rstrip(".")
+            raise Lost(
+                f"The connection to {self._service.host} failed: {type(error).__name__}"
+                + (f" ({self._hide(why)})." if why else ".")
+            ) from None
+
+    async def _read(self, response: Any) -> str:
+        """The body as text, which is UTF-8 whatever the server calls it. Raises Lost for a reply that is not read.
+
+        Neither cause is tried again: a server that compresses one reply compresses the next one as well, and 10 MB
+        is so far from an answer that another try only costs another 10 MB.
+        """
+        n_unusable = int(response.is_success)
+        encoding = ", ".join(response.headers.get_list("content-encoding", split_commas=True))
+        if encoding.lower() not in ("", "identity"):
+            raise Lost(
+                f"The server compressed its reply ({encoding[:50]!r}) although it was asked not to. Compressed replies "
+                "are not opened, because a small one can fill the memory. Turn off compression at the server, or at "
+                "the proxy in front of it.",
+                final=True,
+                n_unusable=n_unusable,
+            )
+        content = bytearray()
+        async for piece in response.aiter_raw():
+            content += piece
+            if len(content) > MOST_BYTES:
+                raise Lost(
+                    f"The reply is larger than {MOST_BYTES / 1e6:g} MB, the most that is read. Check that the address "
+                    "is that of an OpenAI-compatible server.",
+                    self._hide(content[: 4 * MOST_TEXT].decode("utf-8", "replace")),
+                    final=True,
+                    n_unusable=n_unusable,
+                )
+        return self._hide(content.decode("utf-8", "replace"))
+
+    def _check_status(self, received: _Received, model: str) -> None:
+        """Raises Refused for a status that another try would not change."""
+        transient = received.status in RETRIED or received.status >= 500
+        if not transient or _error_code(received.text) == "insufficient_quota":
+            raise self._refusal(received.status, received.text, model)
+
+    def _refusal(self, status: int, text: str, model: str) -> Refused:
+        """One sentence; what a server says of a key is not repeated, since some repeat a part of the key."""
+        service = self._service
+        if status in (401, 403):
+            how = (
+                f"the key in {service.key_variable!r}" if service.key_variable else "a request without a key"
+            )
+            told = f"{service.host} refuses {how} (status {status}). Check the key, or name its variable."
+        elif status == 404:
+            told = (
+                f"{service.host} has no model {model!r}, or nothing answers at {service.url!r}. Check both."
+            )
+        else:
+            said = " ".join(text.split())[:300]
+            told = f"{service.host} refuses the request (status {status}): {said}"
+        return Refused(told, for_all=status in EVERYTHING or 300 <= status < 400)
+
+    def _hide(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop that looks names up in threads which do not keep the process from ending.
+
+    asyncio's own threads do: a name server that does not answer would hold the worker's end for half a minute.
+    """
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
+        found: Future[Any] = Future()
+
+        def look_up() -> None:
+            found.set_running_or_notify_cancel()
+            try:
+                found.set_result(socket.getaddrinfo(host, port, **hints))
+            except Exception as error:  # noqa: BLE001 - a thread's edge: it is raised where the address is awaited
+                found.set_exception(error)
+
+        Thread(target=look_up, daemon=True).start()
+        return await asyncio.wrap_future(found)
+
+
+def _parse(text: str) -> Mapping[str, Any]:
+    """The reply as JSON. Raises Lost where it is none, or has too many values."""
+    if sum(map(text.count, "[{,")) > MOST_VALUES:
+        raise Lost(
+            f"The reply has more than {MOST_VALUES:,} values, the most that is read. Check that the address is that of "
+            "an OpenAI-compatible server.",
+            text,
+            final=True,
+            n_unusable=1,
+        )
+    with suppress(ValueError, RecursionError):
+        body = json.loads(text)
+        if isinstance(body, dict):
+            return body
+    raise Lost("The reply is no JSON object.", text, n_unusable=1)
+
+
+def _error_code(text: str) -> object:
+    """What the body of a refusal names as its code; None where it names none."""
+    with suppress(Lost, KeyError, TypeError):
+        body = _parse(text)
+        return body.get("error", body)["code"]
+    return None
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the next try: twice as long each time, with chance in it so that requests do not come in step."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt) * random.uniform(0.5, 1.0)
+
+
+def _pause_asked_for(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server's Retry-After asks for, as a number or a date; None without one."""
+    told = headers.get("retry-after", "")
+    try:
+        seconds = float(told) if told.lower() != "nan" else 0.0
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_ASKED)

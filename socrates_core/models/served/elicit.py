@@ -1,0 +1,216 @@
+"""Three ways to get a distribution from a served model, each another way to ask and so another fingerprint.
+
+"logprobs" reads the probabilities of the first token, where each option can be told by it whatever the tokenizer: at
+most 20 options of which no two begin with the same character. A scale such as 0 to 10, where "1" may be half of "10",
+is sampled: a second request after "1" would need a server that continues a begun answer, which not all can.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from socrates_core.errors import UserError
+from socrates_core.files import digest
+from socrates_core.models.served.ask import Refused, Reply
+from socrates_core.models.served.prices import find_price, most_tokens, rough_tokens
+from socrates_core.models.served.read import (
+    Unlisted,
+    Unreadable,
+    first_token_answer,
+    nothing_told,
+    read_first_token,
+    read_texts,
+    read_usage,
+    sampled_answer,
+    verbalised_answer,
+)
+from socrates_core.models.served.server import Elicitation, Service, served_model
+from socrates_core.records import Answer, Decoding, Prompt, Question
+
+MOST_LISTED = 20  # first tokens that servers list
+THINKING = (
+    "chat_template_kwargs"  # of vLLM, SGLang and llama.cpp; other servers may refuse what they do not know
+)
+DRAW_TOKENS = 16  # a draw: room for a number and for "My answer is"
+OPTION_TOKENS, OBJECT_TOKENS = 16, 64  # one entry of a told distribution, and what stands around it
+PAPER_TEMPERATURE, PAPER_TOP_P = 0.6, 0.9
+VERBALISED_TEMPLATE = "verbalised-v1"
+VERBALISED = """
+
+Do not give one answer now. Estimate how likely this person is to give each of the possible answers {options}. \
+Return only a JSON object with every possible answer as a key and its probability as a number, summing to 1: \
+{{{first}: 0.0, ...}}"""
+Way = Literal["logprobs", "samples", "verbalised"]
+Ask = Callable[[Mapping[str, Any]], Reply]
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """What a reply said that is no answer, and why not."""
+
+    cause: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Elicited:
+    """The answer to a question, what was unreadable on the way, and how many options no listed token began."""
+
+    answer: Answer
+    oddities: tuple[Oddity, ...] = ()
+    n_unlisted: int = 0
+
+
+def choose_elicitation(asked: Elicitation, options: Sequence[str], decoding: Decoding) -> Way:
+    """How a question with these options is asked; "auto" is logprobs where they fit, else samples.
+
+    Raises UserError where `asked` cannot tell the options apart, or not under the paper's decoding.
+    """
+    starts = {option[:1].casefold() for option in options}
+    fits = 0 < len(options) == len(starts) and len(options) <= MOST_LISTED
+    if asked == "auto":
+        return "logprobs" if fits and decoding == "exact" else "samples"
+    if asked != "samples" and decoding != "exact":
+        raise UserError(
+            f"The decoding {decoding!r} is a way to draw answers, so it goes with the elicitation 'samples' or 'auto', "
+            f"not with {asked!r}."
+        )
+    if asked == "logprobs" and not fits:
+        raise UserError(
+            f"A first token cannot tell the options {', '.join(options[:12]) or '(open)'} apart. "
+            "Choose the elicitation 'samples', or 'auto', which samples such scales alone."
+        )
+    if asked == "verbalised" and not options:
+        raise UserError("An open outcome cannot be told as a distribution. Choose 'samples' or 'auto'.")
+    return asked
+
+
+def estimate_usd(
+    name: str, service: Service, decoding: Decoding, questions: Iterable[Question]
+) -> float | None:
+    """About what asking `questions` costs, by rough counts of tokens; None where the price is not known.
+
+    Raises UserError where a question cannot be asked in the service's elicitation.
+    """
+    price = find_price(service, served_model(name))
+    if price is None:
+        return None
+    total = 0.0
+    for question in questions:
+        way = choose_elicitation(service.elicitation, question.options, decoding)
+        written = {"logprobs": 1, "samples": 2 * service.n_samples, "verbalised": 8 * len(question.options)}
+        asked = _verbalised(question) if way == "verbalised" else question.prompt
+        total += price.usd(rough_tokens(asked), written[way])
+    return total
+
+
+def most_used(way: Way, question: Question, service: Service) -> tuple[int, int]:
+    """More tokens than one question can take, read and written; a server may read the prompt again for each draw.
+
+    "auto" may draw after it has looked at first tokens in vain.
+    """
+    read = most_tokens(_verbalised(question) if way == "verbalised" else question.prompt)
+    drawn = read * (1 if service.is_official else service.n_samples), DRAW_TOKENS * service.n_samples
+    if way == "samples":
+        return drawn
+    if way == "verbalised":
+        return read, _room(question)
+    return (read + drawn[0], 1 + drawn[1]) if service.elicitation == "auto" else (read, 1)
+
+
+class Elicitor:
+    """Asks one model questions, each in its way."""
+
+    def __init__(self, model: str, service: Service, decoding: Decoding) -> None:
+        self._model, self._service, self._decoding = model, service, decoding
+        self._one_by_one = False  # after a server refused to draw several at a time
+        self._lists_too_few = False  # after a server listed fewer first tokens than the options need
+        self._switches_thinking = not service.is_official  # until a server refuses the field
+
+    def elicit(self, question: Question, ask: Ask) -> Elicited:
+        """The answer to `question` through `ask`, which may raise. Raises Unreadable for a reply without it."""
+        way = choose_elicitation(self._service.elicitation, question.options, self._decoding)
+        free = self._service.elicitation == "auto"
+        if way == "logprobs" and not (free and self._lists_too_few):
+            reply = self._ask(ask, question.prompt, 1, logprobs=True, top_logprobs=MOST_LISTED)
+            tokens = read_first_token(reply.body)
+            try:
+                answer, n_unlisted = first_token_answer(tokens, question.options, _n_read(reply))
+                return Elicited(answer, n_unlisted=n_unlisted)
+            except Unlisted:
+                if not free:
+                    raise
+                self._lists_too_few = len(tokens) < MOST_LISTED
+        if way == "verbalised":
+            reply = self._ask(ask, _verbalised(question), _room(question), temperature=0.0)
+            text = read_texts(reply.body)[0]
+            try:
+                return Elicited(verbalised_answer(text, question.options, _n_read(reply)))
+            except Unreadable as error:
+                missing = nothing_told(len(question.options), _n_read(reply))
+                return Elicited(missing, (Oddity(str(error), text),))
+        return self._sample(question, ask)
+
+    def _sample(self, question: Question, ask: Ask) -> Elicited:
+        texts: list[str] = []
+        n_read = 0
+        while len(texts) < self._service.n_samples:
+            wanted = 1 if self._one_by_one else self._service.n_samples - len(texts)
+            seed = int(digest([question.prompt.messages(), len(texts)])[:7], 16)
+            try:
+                reply = self._draw(ask, question.prompt, wanted, seed)
+            except Refused as refused:
+                if refused.for_all or wanted == 1:
+                    raise
+                self._one_by_one = True
+                continue
+            texts += read_texts(reply.body)[:wanted]
+            n_read = n_read or _n_read(reply)
+        answer, unread = sampled_answer(texts, question, n_read)
+        return Elicited(answer, tuple(Oddity(reason, text) for reason, text in unread))
+
+    def _draw(self, ask: Ask, prompt: Prompt, n: int, seed: int) -> Reply:
+        paper = self._decoding == "paper"
+        drawn = {"temperature": PAPER_TEMPERATURE, "top_p": PAPER_TOP_P} if paper else {}
+        return self._ask(ask, prompt, DRAW_TOKENS, seed=seed, n=n, **drawn)
+
+    def _ask(self, ask: Ask, prompt: Prompt, n_tokens: int, **more: Any) -> Reply:
+        """The reply to a request, asked again without the field for thinking by a server that refuses it."""
+        with_field = self._switches_thinking
+        try:
+            return ask(self._request(prompt, n_tokens, **more))
+        except Refused as refused:
+            if refused.for_all or not with_field:
+                raise
+        request = self._request(prompt, n_tokens, **more)
+        request.pop(THINKING, None)
+        reply = ask(request)
+        self._switches_thinking = False
+        return reply
+
+    def _request(self, prompt: Prompt, n_tokens: int, **more: Any) -> dict[str, Any]:
+        """The body of a chat completion; the real API has another name for its limit and no thinking to switch off."""
+        official = self._service.is_official
+        limit = {"max_completion_tokens" if official else "max_tokens": n_tokens}
+        thinking = {THINKING: {"enable_thinking": False}} if self._switches_thinking else {}
+        said = [
+            {**message, "content": message["content"].encode("utf-8", "replace").decode()}
+            for message in prompt.messages()
+        ]
+        drawn = {"temperature": 1.0, "top_p": 1.0}
+        return {"model": self._model, "messages": said, **drawn, **limit, **thinking, **more}
+
+
+def _verbalised(question: Question) -> Prompt:
+    """The question with the wish for a distribution after it: another wording, named in the responder's card."""
+    wish = VERBALISED.format(options=", ".join(question.options), first=f'"{question.options[0]}"')
+    return Prompt(question.prompt.system, question.prompt.user + wish, question.prompt.shots)
+
+
+def _room(question: Question) -> int:
+    return OBJECT_TOKENS + OPTION_TOKENS * len(question.options)
+
+
+def _n_read(reply: Reply) -> int:
+    usage = read_usage(reply.body)
+    return usage[0] if usage else 0

@@ -1,0 +1,211 @@
+"""Who took part against whom they should stand for: shares of demographic groups beside a population's.
+
+A population is another study or corpus, or a file that the user brings: CSV with the columns field, category and
+share, or YAML {field: {category: share}}. This project ships none, since a margin is a claim about a place and year.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.intervals import shares_with_intervals
+from socrates_core.errors import UserError, quoted, unknown
+from socrates_core.files import write_text
+from socrates_core.records import DEMOGRAPHICS
+from socrates_core.settings import folder
+from socrates_core.yaml_files import parse_yaml
+
+Margins = dict[str, dict[str, float]]
+AGES = ("18-29", "30-44", "45-59", "60+")
+HOUSEHOLDS = ("1", "2", "3", "4", "5+")
+BANDS = {"age": AGES, "household_size": HOUSEHOLDS}
+MOST_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One field: a row a category with n, share, low, high (Wilson's 95%) of the people, and the population's share.
+
+    `rows` has columns category, n, share, low, high, margin (NaN where the population has no such category);
+    `distance` is the share of people who would have to be somebody else, the total variation distance.
+    """
+
+    field: str
+    rows: pd.DataFrame
+    n: int
+    n_missing: int
+    distance: float
+
+
+def group(values: pd.Series, field: str, bands: tuple[str, ...] | None = None) -> pd.Series:
+    """Each person's category as text, whole numbers in bands; who did not say or is in no band has none."""
+    told = bands or BANDS.get(field)
+    if not told or not all(map(_ends, told)):
+        return (
+            values.astype(object)
+            .where(values.notna(), None)
+            .map(lambda value: value if value is None else str(value))
+        )
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    found = pd.Series([None] * len(values), index=values.index, dtype=object)
+    for band in told:
+        low, high = _ends(band) or (np.nan, np.nan)
+        found[(numbers >= low) & (numbers <= high)] = band
+    return found
+
+
+def _ends(band: str) -> tuple[float, float] | None:
+    """The lowest and highest whole number of "18-29", "60+" or "3"; None for another text."""
+    low, _, high = band.replace("–", "-").replace("+", "-inf").partition("-")
+    try:
+        return float(low), float(high or low)
+    except ValueError:
+        return None
+
+
+def order(categories: list[str], field: str) -> list[str]:
+    """Categories in the order of their numbers, else as they come."""
+    return (
+        sorted(categories, key=lambda band: (_ends(band) or (np.inf, 0))[0]) if field in BANDS else categories
+    )
+
+
+def margins_of(people: pd.DataFrame) -> Margins:
+    """The shares of some people who told, field by field, the most frequent category first."""
+    found = {
+        field: group(people[field], field).dropna().value_counts(normalize=True) for field in DEMOGRAPHICS
+    }
+    return {
+        field: {str(name): float(share) for name, share in told.items()}
+        for field, told in found.items()
+        if len(told)
+    }
+
+
+def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) -> list[Comparison]:
+    """The people's shares beside the population's, in each field that both have."""
+    found = []
+    for field, population in margins.items():
+        told = group(people[field], field, tuple(population) if field in BANDS else None)
+        counts = told.dropna().value_counts()
+        names = order(list(dict.fromkeys([*population, *counts.index])), field)
+        shares = shares_with_intervals(np.array([float(counts.get(name, 0)) for name in names]))
+        if not shares.n:
+            continue
+        margin = np.array([population.get(name, np.nan) for name in names])
+        rows = pd.DataFrame(
+            {
+                "category": names,
+                "n": [int(counts.get(name, 0)) for name in names],
+                "share": shares.share,
+                "low": shares.low,
+                "high": shares.high,
+                "margin": margin,
+            }
+        )
+        distance = float(np.abs(shares.share - np.nan_to_num(margin)).sum() / 2)
+        found.append(Comparison(field, rows, shares.n, int(told.isna().sum()), distance))
+    return found
+
+
+def margin_files() -> dict[str, Path]:
+    """The user's population files by name."""
+    return {
+        path.stem: path
+        for path in sorted(folder("margins").glob("*.csv")) + sorted(folder("margins").glob("*.yaml"))
+    }
+
+
+def keep_margins(name: str, content: bytes) -> str:
+    """Checks a population file and keeps it under the home; returns its name. Raises UserError like read_margins."""
+    suffix = ".csv" if name.lower().endswith(".csv") else ".yaml"
+    stem = (
+        "".join(char if char.isalnum() or char in " -_" else "_" for char in Path(name).stem)[:60].strip()
+        or "margins"
+    )
+    text = _text(content)
+    _parse(text, suffix)
+    write_text(folder("margins") / f"{stem}{suffix}", text)
+    return stem
+
+
+def read_margins(path: Path) -> Margins:
+    """The shares in a population file, those of a field summing to 1; percentages are taken as such.
+
+    Raises UserError where the file cannot be read, a field is unknown, or shares do not sum to 1 or 100.
+    """
+    return _parse(_text(path.read_bytes()), path.suffix)
+
+
+def _text(content: bytes) -> str:
+    if len(content) > MOST_BYTES:
+        raise UserError(
+            f"A population file holds at most {MOST_BYTES:,} bytes; this one has {len(content):,}."
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            "The population file is not UTF-8 text. Save it as CSV in UTF-8 and choose it again."
+        ) from error
+
+
+def _parse(text: str, suffix: str) -> Margins:
+    try:
+        told = _from_csv(text) if suffix == ".csv" else _from_yaml(text)
+    except csv.Error as error:
+        raise UserError(
+            f"The population file is not CSV that can be read ({error}). Save it as CSV again."
+        ) from error
+    if not told:
+        raise UserError(
+            "The population file has no rows. It needs the columns 'field', 'category' and 'share'."
+        )
+    for field, shares in told.items():
+        if field not in DEMOGRAPHICS:
+            raise unknown("demographic field", field, DEMOGRAPHICS)
+        if not all(np.isfinite(share) and share >= 0 for share in shares.values()):
+            raise UserError(f"A share of {field!r} is no number from 0 up.")
+        whole = sum(shares.values())
+        if not (abs(whole - 1) <= 0.02 or abs(whole - 100) <= 2):
+            raise UserError(
+                f"The shares of {field!r} sum to {whole:g}. They have to sum to 1, or to 100 as percentages."
+            )
+        told[field] = {category: share / whole for category, share in shares.items()}
+    return told
+
+
+def _from_csv(text: str) -> Margins:
+    found: Margins = {}
+    rows = csv.DictReader(io.StringIO(text))
+    missing = [name for name in ("field", "category", "share") if name not in (rows.fieldnames or [])]
+    if missing:
+        raise UserError(
+            f"The population file lacks the column {missing[0]!r}. It needs 'field', 'category' and 'share'."
+        )
+    for row in rows:
+        found.setdefault(str(row["field"]).strip(), {})[str(row["category"]).strip()] = _number(row["share"])
+    return found
+
+
+def _from_yaml(text: str) -> Margins:
+    told: Any = parse_yaml(text, "The population file")
+    if not isinstance(told, dict) or not all(isinstance(shares, dict) for shares in told.values()):
+        raise UserError("The population file is YAML, but says no shares. Write {field: {category: share}}.")
+    return {
+        str(field): {str(category): _number(share) for category, share in shares.items()}
+        for field, shares in told.items()
+    }
+
+
+def _number(share: object) -> float:
+    try:
+        return float(str(share).strip().removesuffix("%"))
+    except ValueError as error:
+        raise UserError(f"{quoted(share)} is no share. Write a number such as 0.24 or 24%.") from error

@@ -1,0 +1,115 @@
+"""Who answers: draws a panel's people, the same ones for the same spec and seed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
+from socrates_core.personas import Person
+from socrates_core.populations.spec import PanelSpec
+from socrates_core.records import DEMOGRAPHICS, Floats
+
+
+def draw_panel(spec: PanelSpec) -> list[Person]:
+    """The panel's people in order. Raises UserError where there are too few to draw from."""
+    if spec.kind == "describe":
+        return _described(spec)
+    pool = eligible(spec)
+    if pool.empty:
+        raise UserError(
+            f"No participant of corpus {spec.corpus!r} passes the filters {_render_filters(spec)}. "
+            "Widen or remove a filter."
+        )
+    if spec.n > len(pool):
+        raise UserError(
+            f"The panel asks for {spec.n:,} people, but only {len(pool):,} are there to draw from. "
+            f"Choose at most {len(pool):,} or widen the filters."
+        )
+    chosen = np.random.default_rng(spec.seed).choice(len(pool), size=spec.n, replace=False)
+    rows = pool.iloc[chosen].to_dict("records")
+    return [
+        Person(index, f"{spec.corpus}/{row['study_id']}/{row['participant']}", present(row))
+        for index, row in enumerate(rows)
+    ]
+
+
+def eligible(spec: PanelSpec) -> pd.DataFrame:
+    """Everyone that a sampled panel can be drawn from, in a stable order."""
+    people = open_corpus(spec.corpus).participants(spec.studies or None, spec.filters or None)
+    return people.sort_values(["study_id", "participant"], ignore_index=True)
+
+
+def _described(spec: PanelSpec) -> list[Person]:
+    """People with the described shares, not draws from them; fields are combined at random, each on its own."""
+    generator = np.random.default_rng(spec.seed)
+    columns: dict[str, list[str]] = {}
+    for field, shares in spec.describe.items():
+        counts = quotas(np.array(list(shares.values()), dtype=float), spec.n, generator)
+        everyone = np.repeat(np.arange(len(counts)), counts)
+        columns[field] = [list(shares)[index] for index in generator.permutation(everyone)]
+    return [
+        Person(index, "described", {field: _whole(values[index]) for field, values in columns.items()})
+        for index in range(spec.n)
+    ]
+
+
+def quotas(shares: Floats, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """How many of `n` people have each value [k]: the shares of n rounded so that they add up (largest remainders).
+
+    Nobody is more than one person off. Where remainders are equal, chance decides who has the last people.
+    """
+    wanted = n * np.asarray(shares, dtype=float) / np.sum(shares)
+    counts = np.floor(wanted + 1e-9).astype(np.int64)
+    order = generator.permutation(len(counts))
+    remainders = np.round(wanted - counts, 9)[order]
+    last = order[np.argsort(-remainders, kind="stable")]
+    counts[last[: n - int(counts.sum())]] += 1
+    return counts
+
+
+def profiles(people: Sequence[Person]) -> list[int]:
+    """The number of each person's profile: people with the same demographics have the same one.
+
+    A model is asked the same about them and answers the same, so that they are one simulated person.
+    """
+    known: dict[tuple[tuple[str, str | int], ...], int] = {}
+    return [known.setdefault(tuple(sorted(each.demographics.items())), len(known)) for each in people]
+
+
+def profiles_sentence(people: Sequence[Person]) -> str:
+    """What to know where people of a panel have equal profiles; empty where none have."""
+    n = len(set(profiles(people)))
+    if n == len(people):
+        return ""
+    return (
+        f"The {len(people):,} simulated people have {n:,} different {'profile' if n == 1 else 'profiles'}. People with "
+        "the same profile get the same answer, so they count once."
+    )
+
+
+def present(row: Mapping[Any, Any]) -> dict[str, str | int]:
+    """The demographics that a row of participants has, missing ones left out."""
+    found: dict[str, str | int] = {}
+    for field in DEMOGRAPHICS:
+        value = row.get(field)
+        if value is not None and not pd.isna(value):
+            found[field] = value if isinstance(value, str) else int(value)
+    return found
+
+
+def _whole(text: str) -> str | int:
+    return int(text) if text.isdecimal() and text.isascii() else text
+
+
+def _render_filters(spec: PanelSpec) -> str:
+    told = [
+        f"{field} from {allowed[0]} to {allowed[1]}"
+        if isinstance(allowed, tuple)
+        else f"{field} in {allowed}"
+        for field, allowed in spec.filters.items()
+    ]
+    return "; ".join(told) or "(none)"

@@ -1,0 +1,290 @@
+"""One panel asked in many ways: the same people across models, number formats, decodings, orders and wordings.
+
+Each specification is a run like any other, with cached answers used again; the experiment lists them and says which
+one was chosen before anything was answered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from socrates_core.asking.request import ModelRequest
+from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.files import read_json, write_json
+from socrates_core.jobs import store, worker_process
+from socrates_core.jobs.store import RESUMABLE, new_id, now
+from socrates_core.models import is_served
+from socrates_core.models.served.server import Service
+from socrates_core.personas import Person
+from socrates_core.populations.panel import draw_panel
+from socrates_core.projects.answer_orders import Order, reverse_order, reversed_texts
+from socrates_core.projects.paraphrases import AS_WRITTEN, Paraphrase, paraphrased
+from socrates_core.projects.run_estimate import estimate
+from socrates_core.projects.run_spec import RunSpec, freeze_run, queue_run
+from socrates_core.records import Decoding, Precision
+from socrates_core.settings import folder
+from socrates_core.surveys.draft import Draft, draft_from_dict
+from socrates_core.surveys.originals import texts_of
+
+MOST = 200
+STAND_INS = ("echo", "uniform")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One way to ask the panel: who answers and how, in which order and in which words."""
+
+    model: ModelRequest
+    order: Order = "as written"
+    wording: str = AS_WRITTEN
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"model": self.model.as_dict(), "order": self.order, "wording": self.wording}
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """What it is in every dimension."""
+        asked = {"model": self.model.name, "precision": self.model.precision, "decoding": self.model.decoding}
+        return {**asked, "order": self.order, "wording": self.wording}
+
+    @property
+    def told(self) -> str:
+        return " · ".join(
+            f"{level} order" if name == "order" else f"worded {level}" if name == "wording" else level
+            for name, level in self.levels.items()
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as it was frozen: `chosen` is the position of the specification that was named in advance.
+
+    `run_ids` are the runs of the `specifications`, in order; each holds the same people.
+    """
+
+    experiment_id: str
+    created: str
+    draft: Draft
+    draft_id: str | None
+    paraphrases: tuple[Paraphrase, ...]
+    specifications: tuple[Specification, ...]
+    chosen: int
+    run_ids: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "experiment_id": self.experiment_id,
+            "created": self.created,
+            "draft": self.draft.as_dict(),
+            "draft_id": self.draft_id,
+            "paraphrases": [each.model_dump() for each in self.paraphrases],
+            "specifications": [each.as_dict() for each in self.specifications],
+            "chosen": self.chosen,
+            "run_ids": list(self.run_ids),
+        }
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an experiment takes without cached answers; `seconds` is None until every model was timed here.
+
+    `usd` is about what served models bill, None where a price is not known.
+    """
+
+    n_runs: int
+    n_answers: int
+    seconds: float | None
+    usd: float | None
+
+
+def one_order(draft: Draft) -> list[str]:
+    """The names of the outcomes whose answers cannot be listed the other way round in any condition."""
+    turned = {
+        o for (_, o), text in texts_of(draft).items() if reverse_order(text, draft.outcomes[o].scale.scale())
+    }
+    return [each.name for o, each in enumerate(draft.outcomes) if o not in turned]
+
+
+def cross(
+    models: Sequence[str],
+    *,
+    precisions: Sequence[Precision] = ("auto",),
+    decodings: Sequence[Decoding] = ("exact",),
+    orders: Sequence[Order] = ("as written",),
+    paraphrases: Sequence[Paraphrase] = (),
+    service: Service | None = None,
+) -> list[Specification]:
+    """Every combination, the first of each dimension together at its head.
+
+    Number formats are varied only for models whose weights are on this machine, decodings not for stand-ins, which
+    know none. `service` is that of served models.
+    """
+    wordings = [AS_WRITTEN, *(each.name for each in paraphrases)]
+    found = [
+        Specification(ModelRequest(model, precision, decoding, service=service), order, wording)
+        for model in models
+        for precision, decoding, wording, order in product(
+            ("auto",) if is_served(model) or model in STAND_INS else precisions,
+            ("exact",) if model in STAND_INS else decodings,
+            wordings,
+            orders,
+        )
+    ]
+    return list(dict.fromkeys(found))
+
+
+def estimate_cost(draft: Draft, people: Sequence[Person], specifications: Sequence[Specification]) -> Cost:
+    """What they take together; a wording or an order is taken to be as long as the draft's. Raises UserError."""
+    costs = {
+        request: estimate(draft, people, request)
+        for request in dict.fromkeys(s.model for s in specifications)
+    }
+    each = [costs[specification.model] for specification in specifications]
+    seconds = [0.0 if cost.mean_tokens == 0 else cost.seconds for cost in each]
+    dollars = [
+        cost.usd if s.model.service and not s.model.service.is_loopback else 0.0
+        for s, cost in zip(specifications, each, strict=True)
+    ]
+    return Cost(len(each), sum(cost.n_cells for cost in each), _sum(seconds), _sum(dollars))
+
+
+def _sum(parts: Sequence[float | None]) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def submit_experiment(
+    draft: Draft,
+    specifications: Sequence[Specification],
+    *,
+    chosen: int = 0,
+    paraphrases: Sequence[Paraphrase] = (),
+    draft_id: str | None = None,
+    consent: bool = False,
+    limit_usd: float | None = None,
+) -> Experiment:
+    """Freezes the panel and every specification, queues a run each, and keeps which one was `chosen`.
+
+    `limit_usd` holds for each run. Nothing is queued unless everything can be: raises UserError as
+    `submit_simulation` does, and where there are too many specifications or an order or wording cannot be shown.
+    """
+    if not 1 <= len(specifications) <= MOST:
+        raise UserError(f"{len(specifications)} specifications cannot be run. Choose 1 to {MOST}.")
+    if not 0 <= chosen < len(specifications):
+        raise unknown("specification", chosen + 1, range(1, len(specifications) + 1))
+    worded = _worded(draft, paraphrases)
+    people = tuple(draw_panel(draft.panel))
+    frozen = [
+        _freeze(each, worded, people, number, draft_id=draft_id, consent=consent, limit_usd=limit_usd)
+        for number, each in enumerate(specifications, start=1)
+    ]
+    run_ids = tuple(queue_run(spec).id for spec in frozen)
+    made = Experiment(
+        new_id(draft.title),
+        now(),
+        draft,
+        draft_id,
+        tuple(paraphrases),
+        tuple(specifications),
+        chosen,
+        run_ids,
+    )
+    write_json(experiments_folder() / made.experiment_id / "experiment.json", {"format": 1, **made.as_dict()})
+    return made
+
+
+def _worded(draft: Draft, paraphrases: Sequence[Paraphrase]) -> dict[str, Draft]:
+    """The draft in each wording by its name. Raises UserError where two share a name."""
+    worded = {AS_WRITTEN: draft}
+    for each in paraphrases:
+        if not each.name.strip() or each.name in worded:
+            raise UserError(
+                f"The wording {each.name!r} needs a name of its own, other than {', '.join(worded)}."
+            )
+        worded[each.name] = paraphrased(draft, each)
+    return worded
+
+
+def _freeze(
+    specification: Specification,
+    worded: dict[str, Draft],
+    people: tuple[Person, ...],
+    number: int,
+    **allowed: Any,
+) -> RunSpec:
+    """The run of one specification; its number in the id keeps the ids of one second apart."""
+    if specification.wording not in worded:
+        raise unknown("wording", specification.wording, worded)
+    draft = worded[specification.wording]
+    texts = reversed_texts(draft) if specification.order == "reversed" else None
+    run_id = new_id(f"{number:03d} {draft.title}")
+    return freeze_run(draft, specification.model, people=people, texts=texts, run_id=run_id, **allowed)
+
+
+def experiments_folder() -> Path:
+    return folder("experiments")
+
+
+def experiment_ids() -> list[str]:
+    """Every experiment, the newest first."""
+    return sorted((path.parent.name for path in experiments_folder().glob("*/experiment.json")), reverse=True)
+
+
+def load_experiment(experiment_id: str) -> Experiment:
+    """The experiment. Raises UserError where it is unknown or its file was damaged."""
+    if experiment_id not in experiment_ids():
+        raise unknown("experiment", experiment_id, experiment_ids())
+    path = experiments_folder() / experiment_id / "experiment.json"
+    stored = read_json(path)
+    try:
+        found = Experiment(
+            experiment_id,
+            stored["created"],
+            draft_from_dict(stored["draft"], repr(str(path))),
+            stored["draft_id"],
+            tuple(Paraphrase.model_validate(each) for each in stored["paraphrases"]),
+            tuple(
+                Specification(ModelRequest(**each["model"]), each["order"], each["wording"])
+                for each in stored["specifications"]
+            ),
+            int(stored["chosen"]),
+            tuple(stored["run_ids"]),
+        )
+        if not len(found.specifications) == len(found.run_ids) > found.chosen >= 0:
+            raise ValueError("specifications and runs do not belong together")
+    except EDITED as error:
+        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
+    return found
+
+
+def experiment_of(run_id: str) -> Experiment | None:
+    """The newest experiment that the run is a specification of; one that was damaged is passed over."""
+    for experiment_id in experiment_ids():
+        try:
+            found = load_experiment(experiment_id)
+        except UserError:
+            continue
+        if run_id in found.run_ids:
+            return found
+    return None
+
+
+def stop(experiment: Experiment) -> None:
+    """Cancels the runs that are queued or running; what they answered is kept."""
+    for job in _jobs(experiment):
+        if job.active:
+            store.cancel(job.id)
+
+
+def resume(experiment: Experiment) -> None:
+    """Queues the runs again that failed, were cancelled or were lost."""
+    for job in _jobs(experiment):
+        if job.state in RESUMABLE:
+            store.resume(job.id)
+    worker_process.ensure_worker()
+
+
+def _jobs(experiment: Experiment) -> list[store.Job]:
+    return [job for job in store.list_jobs() if job.id in experiment.run_ids]

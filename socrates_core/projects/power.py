@@ -1,0 +1,304 @@
+"""How many people an experiment needs: planned from a run's calibrated effect, or from a person's own guess."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from socrates_core.analysis.arms import fieldings
+from socrates_core.analysis.power import (
+    MAX_N,
+    TARGET,
+    DesignErrors,
+    assurance,
+    design_errors,
+    minimum_detectable,
+    sample_size,
+)
+from socrates_core.analysis.summary import moments
+from socrates_core.errors import UserError, unknown
+from socrates_core.projects.run_results import Run, RunEffect
+from socrates_core.studies.answers import scale_range
+
+AFFORDED = 200
+POINTS = 80
+MOST_ARMS = 20  # how many are chosen at most, where a choice among more takes long
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is thought of a true effect before it is measured: normal with `mean` and standard deviation `sd`.
+
+    `smallest` is the smallest effect that would matter, which the sample size starts from. These and `spread`, the
+    standard deviation of answers inside a condition, are in `unit`. `doubted` says why `mean` and `sd`, a model's, are
+    not planned with; empty where they are.
+    """
+
+    mean: float
+    sd: float
+    spread: float
+    smallest: float
+    unit: str = "scale points"
+    doubted: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises UserError where a number makes no sense."""
+        numbers = {
+            "effect": self.mean,
+            "smallest effect": self.smallest,
+            "uncertainty": self.sd,
+            "spread": self.spread,
+        }
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise UserError(f"The {name} is {value!r}; give a number.")
+        if not self.smallest:
+            raise UserError("The smallest effect that would matter is 0; give one above 0.")
+        if self.sd < 0:
+            raise UserError(
+                f"The uncertainty of the effect is {self.sd!r}; give a standard deviation of 0 or more."
+            )
+        if self.spread <= 0:
+            raise UserError(f"The spread of answers is {self.spread!r}; give a standard deviation above 0.")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The standard deviation of answers inside a condition, in scale points, with a sentence on where it is from."""
+
+    value: float
+    told: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A two-group experiment with `n` people in each condition and the power to aim at, `target`.
+
+    `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
+    belief with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only
+    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is the
+    smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign and
+    size at `n`.
+    `curve` has columns n, assurance and power_of_smallest.
+    """
+
+    belief: Belief
+    n: int
+    target: float
+    needed: int | None
+    needed_smallest: int | None
+    power: float
+    power_smallest: float
+    detectable: float
+    errors: DesignErrors
+    errors_smallest: DesignErrors
+    curve: pd.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        plain = ("n", "target", "needed_smallest", "needed", "power", "power_smallest", "detectable")
+        errors = {"": self.errors, "_smallest": self.errors_smallest}
+        return {
+            "belief": dict(vars(self.belief)),
+            **{name: getattr(self, name) for name in plain},
+            **{f"type_s{which}": float(each.sign[0]) for which, each in errors.items()},
+            **{f"type_m{which}": float(each.size[0]) for which, each in errors.items()},
+            "curve": self.curve.to_dict("records"),
+        }
+
+    def sentences(self) -> dict[str, str]:
+        """What the numbers say, by what they are about; the belief is left out where it is doubted."""
+        unit, smallest, doubted = self.belief.unit, abs(self.belief.smallest), bool(self.belief.doubted)
+        size, size_smallest = float(self.errors.size[0]), float(self.errors_smallest.size[0])
+        expected = f" For the expected effect of {self.belief.mean:.3g}, give or take {self.belief.sd:.3g}"
+        told = {
+            "Sample size": f"{_people(self.needed_smallest)} in each condition give a chance of {self.target:.0%} to "
+            f"find the smallest effect that would matter to you, {smallest:.3g} {unit} (two-sided t test, 5%).",
+            "Power": f"With {self.n:,} in each condition the chance is {self.power_smallest:.0%}."
+            + ("" if doubted else f"{expected}, it is {self.power:.0%}."),
+            "Minimum detectable effect": f"The smallest effect that {self.n:,} in each condition find with a power of "
+            f"{self.target:.0%} is {self.detectable:.3g} {unit}.",
+            "Type S error": f"If the effect is {smallest:.3g}, {float(self.errors_smallest.sign[0]):.1%} of the "
+            "significant results of such an experiment would have the wrong sign."
+            + ("" if doubted else f"{expected}, {float(self.errors.sign[0]):.1%}."),
+            "Type M error": f"If the effect is {smallest:.3g}, significant estimates would be {_times(size_smallest)} "
+            "as large as the true effect, on average: the exaggeration ratio."
+            + ("" if doubted else f"{expected}, {_times(size)}."),
+        }
+        if doubted:
+            return {"Not planned from the prediction": self.belief.doubted, **told}
+        return told | {"Assurance": self._assurance()}
+
+    def _assurance(self) -> str:
+        chance = (
+            f"a chance of {self.target:.0%} that the difference is significant in the expected direction, averaged "
+            "over all that the effect may be: this is called assurance."
+        )
+        if self.needed is not None:
+            return f"{_people(self.needed)} in each condition give {chance}"
+        return (
+            f"No number up to {MAX_N:,} people in each condition gives {chance} The chance that the effect has the "
+            f"expected direction at all is {self.chance_of_direction:.0%}, and no sample can raise that."
+        )
+
+    @property
+    def chance_of_direction(self) -> float:
+        """The chance that the true effect has the sign of the expected one."""
+        mean, sd = abs(self.belief.mean), self.belief.sd
+        return float(ndtr(mean / sd)) if sd > 0 else (1.0 if mean else 0.5)
+
+
+def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
+    """The plan for a belief. Raises UserError where `n` or `target` cannot be planned with."""
+    if not 2 <= n <= MAX_N:
+        raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
+    if not 0.06 <= target <= 0.99:
+        raise UserError(f"The target power is {target!r}; give a share from 0.06 to 0.99.")
+    mean, sd, smallest, spread = belief.mean, belief.sd, belief.smallest, belief.spread
+    needed = None if belief.doubted else sample_size(mean=mean, sd=sd, spread=spread, target=target)
+    needed_smallest = sample_size(mean=smallest, spread=spread, target=target)
+    top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
+    people = np.unique(np.geomspace(5, top, POINTS).round())
+    curve = pd.DataFrame(
+        {
+            "n": people.astype(int),
+            "assurance": assurance(people, mean=mean, sd=sd, spread=spread),
+            "power_of_smallest": assurance(people, mean=smallest, spread=spread),
+        }
+    )
+    here = np.array([float(n)])
+    return Plan(
+        belief=belief,
+        n=n,
+        target=target,
+        needed=needed,
+        needed_smallest=needed_smallest,
+        power=float(assurance(n, mean=mean, sd=sd, spread=spread)),
+        power_smallest=float(assurance(n, mean=smallest, spread=spread)),
+        detectable=float(minimum_detectable(n, spread=spread, target=target)),
+        errors=design_errors(here, mean=mean, sd=sd, spread=spread),
+        errors_smallest=design_errors(here, mean=abs(smallest), spread=spread),
+        curve=curve,
+    )
+
+
+def find_effect(run: Run, outcome: str, condition: str) -> RunEffect:
+    """The run's effect of this name, the first one where a name is empty. Raises UserError where there is none."""
+    if not run.effects:
+        raise UserError(f"The run {run.spec.run_id!r} has no effect: that takes two conditions with answers.")
+    outcomes = list(dict.fromkeys(each.outcome for each in run.effects))
+    if outcome and outcome not in outcomes:
+        raise unknown("outcome", outcome, outcomes)
+    own = [each for each in run.effects if each.outcome == (outcome or outcomes[0])]
+    found = [each for each in own if condition in ("", each.condition)]
+    if not found:
+        raise unknown("condition with an effect", condition, [each.condition for each in own])
+    return found[0]
+
+
+def spread_of(run: Run, outcome: str) -> Spread:
+    """How far apart answers to an outcome are: people's where they stand beside, else the predicted ones'.
+
+    People's are pooled over the conditions that they were asked in. Predicted ones are the panel's answers mixed,
+    divided by how much less than people's they have varied in studies that the model has not seen, where that is known.
+    """
+    cells = [cell for cell in run.cells if cell.outcome_name == outcome]
+    asked = [(cell.people.n, moments(cell.people.counts, cell.values).sd) for cell in cells if cell.people]
+    told = [(n, sd) for n, sd in asked if n > 1]
+    if told:
+        squares, freedom = sum(n * sd**2 for n, sd in told), sum(n - 1 for n, _ in told)
+        value = math.sqrt(squares / freedom)
+        return Spread(value, f"{value:.3g} is people's own, over {len(told)} conditions of the study.")
+    predicted = math.sqrt(float(np.mean([cell.sd**2 for cell in cells])))
+    earned = run.calibration
+    if isinstance(earned, str) or not earned.sd_ratio > 0:
+        return Spread(
+            predicted,
+            f"{predicted:.3g} is that of the predicted answers; whether people differ more is not known.",
+        )
+    value = predicted / earned.sd_ratio
+    return Spread(
+        value,
+        f"Predicted answers have {predicted:.3g}; on studies that it has not seen this model's answers spread "
+        f"{earned.sd_ratio:.2f} times as far as people's, so {value:.3g} is taken.",
+    )
+
+
+def why_uncalibrated(run: Run, effect: RunEffect) -> str:
+    """Why an effect has no calibrated one beside it; empty where it has."""
+    if effect.calibrated is not None:
+        return ""
+    told = run.calibration
+    return told if isinstance(told, str) else "Effects on an open scale have no range to be calibrated in."
+
+
+def why_doubted(run: Run) -> str:
+    """Why a model's calibrated effects are not planned with; empty where they have beaten "no effect".
+
+    They have where, on studies left out, their squared errors are smaller than those of expecting no effect, by more
+    than chance over studies.
+    """
+    if isinstance(run.calibration, str):
+        return run.calibration
+    held_out = run.calibration.held_out
+    if held_out.beats_no_effect:
+        return ""
+    miss = {row.method: row.rmse for row in held_out.rows}
+    return (
+        "This model's prediction says nothing about your effect: on "
+        f"{held_out.n_studies} studies that it has not seen, its calibrated effects miss people's by "
+        f"{miss['calibrated']:.3f} of the scale and expecting no effect at all misses by {miss['zero']:.3f}, which is "
+        "not reliably worse. So nothing is planned from it."
+    )
+
+
+def calibrated_belief(run: Run, effect: RunEffect, *, spread: float, smallest: float) -> Belief | None:
+    """The belief that a calibrated effect amounts to; None without one."""
+    earned = effect.calibrated
+    if earned is None:
+        return None
+    return Belief(earned.difference, earned.sd, spread, smallest, doubted=why_doubted(run))
+
+
+def arms_to_field(run: Run, outcome: str, *, higher_is_better: bool) -> pd.DataFrame:
+    """A row a number of conditions fielded beside the reference: which are best chosen, and what leaving out costs.
+
+    `regret` is by how much, in scale points, the best true effect of all conditions is expected to exceed the best
+    of the chosen, `regret_se` the error of simulating it, and `holds_best` the chance that the best is among them. Up
+    to MOST_ARMS are chosen. Empty without calibrated effects of two conditions.
+    """
+    own = [each for each in run.effects if each.outcome == outcome and each.calibrated is not None]
+    scales = {each.name: each.scale.scale() for each in run.spec.draft.outcomes}
+    span = scale_range(scales[outcome])
+    columns = ["n_conditions", "conditions", "regret", "regret_se", "holds_best"]
+    if isinstance(run.calibration, str) or len(own) < 2 or not span:
+        return pd.DataFrame(columns=columns)
+    turn = 1 if higher_is_better else -1
+    shares = np.array([each.predicted.difference / span for each in own])
+    mean = turn * np.array([each.calibrated.difference for each in own if each.calibrated])
+    covariance = run.calibration.covariance(shares) * span**2
+    rows = []
+    for size in range(1, min(len(own), MOST_ARMS) + 1):
+        best = fieldings(mean, covariance, size=size, seed=SEED)[0]
+        names = [own[place].condition for place in best.arms]
+        rows.append((size, names, best.regret, best.regret_se, best.holds_best))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _people(n: int | None, *, short: bool = False) -> str:
+    if n is None:
+        return f"more than {MAX_N:,}" if short else f"More than {MAX_N:,} people"
+    return f"{n:,}" if short else f"{n:,} people"
+
+
+def _times(ratio: float) -> str:
+    return (
+        "any number of times"
+        if math.isnan(ratio)
+        else f"{ratio:.2f} times"
+        if ratio < 100
+        else "over 100 times"
+    )

@@ -1,0 +1,69 @@
+"""How much a run will compute and how long that takes here, from what this machine did before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import SAMPLED, read_speeds
+from socrates_core.jobs.progress import describe_seconds
+from socrates_core.models import context_limit, count_tokens, prompt_template
+from socrates_core.models.served.elicit import estimate_usd
+from socrates_core.personas import Person
+from socrates_core.projects.run_spec import questions
+from socrates_core.surveys.draft import Draft
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`n_cells` answers to `n_distinct` different prompts of about `mean_tokens` tokens.
+
+    `max_tokens` is the longest prompt's length, `limit` the model's context or None. `seconds`, with the shortest and
+    the longest that its last runs here would have taken, is None until this machine has run the model once; `usd` is
+    about what a served model bills, None where its price is not known or it is none. Answers that are cached already
+    take less.
+    """
+
+    n_people: int
+    n_cells: int
+    n_distinct: int
+    mean_tokens: float
+    max_tokens: int
+    limit: int | None
+    seconds: float | None
+    usd: float | None = None
+    seconds_range: tuple[float, float] | None = None
+
+
+def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Estimate:
+    """What a run will take, its prompt lengths measured on a sample of its people.
+
+    Raises UserError where the model is unknown.
+    """
+    asked = {each.question: None for each in questions(draft, tuple(people), prompt_template(model.name))}
+    n_cells = len(people) * len(draft.conditions) * len(draft.outcomes)
+    longest = sorted(asked, key=lambda question: len(question.prompt.user))
+    step = max(1, len(longest) // SAMPLED)
+    tokens = [count_tokens(model.name, question.prompt) for question in [*longest[::step], *longest[-1:]]]
+    mean = sum(tokens) / len(tokens) if tokens else 0.0
+    speeds, n_tokens = read_speeds(model), len(asked) * mean
+    return Estimate(
+        n_people=len(people),
+        n_cells=n_cells,
+        n_distinct=len(asked),
+        mean_tokens=mean,
+        max_tokens=max(tokens, default=0),
+        limit=context_limit(model.name),
+        seconds=n_tokens / median(speeds) if speeds else None,
+        seconds_range=(n_tokens / max(speeds), n_tokens / min(speeds)) if len(speeds) > 1 else None,
+        usd=estimate_usd(model.name, model.service, model.decoding, asked) if model.service else None,
+    )
+
+
+def describe_estimate(cost: Estimate) -> str:
+    """How long it takes, with how far the last runs here lie apart."""
+    if cost.seconds is None:
+        return "not known before its first run here"
+    shortest, longest = cost.seconds_range or (cost.seconds, cost.seconds)
+    told, low, high = map(describe_seconds, (cost.seconds, shortest, longest))
+    return told if low == high else f"{told} ({low} to {high}, as fast as its last runs here)"

@@ -1,0 +1,415 @@
+"""A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.baselines import uniform
+from socrates_core.analysis.calibration import LEVELS
+from socrates_core.analysis.halves import expected_half_sample, expected_oracle
+from socrates_core.analysis.metrics import Convention, exact_wasserstein
+from socrates_core.analysis.summary import moments, predicted_effect
+from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
+from socrates_core.errors import UserError
+from socrates_core.files import as_written, read_json, read_parquet
+from socrates_core.jobs.store import read_job
+from socrates_core.populations.panel import profiles
+from socrates_core.projects.answer_orders import reversed_texts
+from socrates_core.projects.run_spec import RunSpec, load_spec, runs_folder
+from socrates_core.records import Effect, Floats, Precision, Scale
+from socrates_core.scales.order import is_ordered
+from socrates_core.scoring.versions import wrong_answers
+from socrates_core.studies.answers import scale_range
+from socrates_core.surveys.human_answers import (
+    HumanCell,
+    open_answers,
+    people_effects,
+    people_of_draft,
+    people_sentence,
+    study_behind,
+)
+from socrates_core.surveys.originals import texts_of
+
+TOLD = ("card", "n_people", "n_answered", "valid_mass")  # by a manifest
+READS = 5  # of a run's files, before they count as damaged
+
+
+@dataclass(frozen=True)
+class RunCell:
+    """One condition x outcome: the panel's predicted answers, and people's where they were asked the same.
+
+    `probabilities` [k] over the scale's values is the mean over the panel's people, who have `n` different profiles. An
+    open outcome has the scale of all numbers that occurred, and `is_drawn` says so. Options without an order have no
+    `mean`, `sd` or distance: NaN and None. `n_samples` is how many draws a person the answers
+    rest on, 0 where they are exact.
+    """
+
+    condition: int
+    outcome: int
+    condition_name: str
+    outcome_name: str
+    scale: Scale
+    n: int
+    probabilities: Floats
+    mean: float
+    sd: float
+    valid_mass: float
+    people: HumanCell | None
+    n_samples: int = 0
+    is_drawn: bool = False
+
+    @property
+    def values(self) -> Floats:
+        return np.array(self.scale.values, dtype=float)
+
+    @property
+    def is_ordered(self) -> bool:
+        return is_ordered(self.scale)
+
+    def _measured(self, convention: Convention) -> bool:
+        """Whether the cell has a distance to people in this convention."""
+        return self.people is not None and self.is_ordered and not (convention == "stated" and self.is_drawn)
+
+    def distance(self, predicted: Floats, convention: Convention) -> float | None:
+        """W in [0, 1] of a distribution [k] to the people of this cell; None without people or without an order."""
+        if self.people is None or not self._measured(convention):
+            return None
+        return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
+
+    def half_sample(self, convention: Convention) -> float | None:
+        """W between two halves of the people, the mean over all halvings; None as in `distance`."""
+        if self.people is None or not self._measured(convention):
+            return None
+        span = None if convention == "observed" else float(np.ptp(self.values))
+        return expected_half_sample(self.people.counts, self.values, scale_range=span)
+
+    def scores(self) -> dict[str, float | None]:
+        """W of the prediction and of every baseline, in both conventions."""
+        told: dict[str, float | None] = {}
+        for convention in ("observed", "stated"):
+            told[f"w_{convention}"] = self.distance(self.probabilities, convention)
+            told[f"w_{convention}_uniform"] = (
+                self.distance(uniform(len(self.values)), convention) if self.people else None
+            )
+            blind = self.people.condition_blind if self.people else None
+            told[f"w_{convention}_condition_blind"] = (
+                None if blind is None else self.distance(blind, convention)
+            )
+            half = self.half_sample(convention)
+            told[f"w_{convention}_half_sample"] = half
+            told[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
+        return told
+
+    def as_dict(self) -> dict[str, Any]:
+        people = self.people
+        human = moments(people.counts, self.values) if people and self.is_ordered else None
+        return {
+            "condition_name": self.condition_name,
+            "outcome_name": self.outcome_name,
+            "n": self.n,
+            "ordered": self.is_ordered,
+            "mean": self.mean,
+            "sd": self.sd,
+            "valid_mass": self.valid_mass,
+            "n_samples": self.n_samples,
+            "values": list(self.scale.values),
+            "probabilities": self.probabilities.tolist(),
+            "human_n": people.n if people else None,
+            "human_n_off_scale": people.n_off_scale if people else None,
+            "human_counts": people.counts.tolist() if people else None,
+            "human_mean": human.mean if human else None,
+            "human_sd": human.sd if human else None,
+            **self.scores(),
+        }
+
+
+@dataclass(frozen=True)
+class RunEffect:
+    """A condition against the reference: the predicted difference and, where there is one, people's.
+
+    `calibrated` is what people's is expected to be, None without a calibration or a range of the scale.
+    """
+
+    outcome: str
+    condition: str
+    reference: str
+    predicted: Effect
+    people: Effect | None
+    calibrated: CalibratedEffect | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        human, earned = self.people, self.calibrated
+        return {
+            "outcome": self.outcome,
+            "condition": self.condition,
+            "reference": self.reference,
+            "predicted": self.predicted.difference,
+            "predicted_share": self.predicted.share,
+            "predicted_n": self.predicted.n,
+            "people": human.difference if human else None,
+            "low": human.low if human else None,
+            "high": human.high if human else None,
+            "n": human.n if human else None,
+            "n_reference": human.n_reference if human else None,
+            "calibrated": earned.difference if earned else None,
+            **{
+                f"calibrated_{end}_{100 * level:.0f}": getattr(earned, end)[place] if earned else None
+                for place, level in enumerate(LEVELS)
+                for end in ("low", "high")
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it lies on disk. Tables are read when they are first asked for."""
+
+    spec: RunSpec
+    manifest: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        return self.spec.draft.title
+
+    @property
+    def outdated(self) -> str:
+        """What may be wrong with its answers, if an earlier version of our scoring gave them; else ""."""
+        return wrong_answers(self.manifest["card"])
+
+    @property
+    def model(self) -> str:
+        return str(self.manifest["card"]["name"])
+
+    @property
+    def command(self) -> list[str]:
+        """The command that reproduces the run from its exported draft.yaml."""
+        card = self.manifest["card"]
+        precision = card["precision"] if card["precision"] in get_args(Precision) else "auto"
+        return [
+            "python",
+            "-m",
+            "socrates_core",
+            "simulate",
+            "draft.yaml",
+            "--model",
+            self.spec.model.name,
+            "--precision",
+            precision,
+            "--decoding",
+            card["decoding"],
+            *(["--deterministic"] if card.get("deterministic") else []),
+            *(["--order", "reversed"] if self._is_reversed else []),
+            *(self.spec.model.service.arguments() if self.spec.model.service else []),
+            "--wait",
+        ]
+
+    @property
+    def _is_reversed(self) -> bool:
+        draft, shown = self.spec.draft, self.spec.shown
+        try:
+            return shown != texts_of(draft) and shown == reversed_texts(draft)
+        except UserError:
+            return False
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """A row a person x cell: ids, names, mean, valid mass, prompt tokens, probabilities."""
+        table: pd.DataFrame = read_parquet(self.spec.path / "people.parquet").to_pandas()
+        return table
+
+    @cached_property
+    def cells(self) -> list[RunCell]:
+        rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
+        scales = self.scales
+        values = [np.array(scale.values, dtype=float) for scale in scales]
+        there = people_of_draft(self.spec.draft, self.spec.shown, values)
+        nothing = {"mean": math.nan, "sd": math.nan}  # of options without an order
+        rows = [row if is_ordered(scales[row["outcome"]]) else row | nothing for row in rows]
+        return [
+            RunCell(
+                row["condition"],
+                row["outcome"],
+                row["condition_name"],
+                row["outcome_name"],
+                scales[row["outcome"]],
+                len(self._profiles(row["condition"], row["outcome"])),
+                _spread(row["probabilities"], row["values"], values[row["outcome"]]),
+                row["mean"],
+                row["sd"],
+                row["valid_mass"],
+                there.get((row["condition"], row["outcome"])),
+                row.get("n_samples", 0),
+                self.spec.draft.outcomes[row["outcome"]].scale.scale().is_drawn,
+            )
+            for row in rows
+        ]
+
+    @cached_property
+    def scales(self) -> list[Scale]:
+        """Each outcome's scale; where answers are drawn, the list of all numbers that were drawn or people gave."""
+        found = []
+        for o, outcome in enumerate(self.spec.draft.outcomes):
+            scale = outcome.scale.scale()
+            if scale.is_drawn:
+                known = np.union1d(self.drawn_values(o), open_answers(self.spec.draft, self.spec.shown, o))
+                scale = Scale("enum_labels", labels=tuple((float(value), "") for value in known))
+            found.append(scale)
+        return found
+
+    def drawn_values(self, outcome: int) -> Floats:
+        """The values that the stored probabilities of an outcome belong to."""
+        rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
+        return np.array(next((row["values"] for row in rows if row["outcome"] == outcome), []), dtype=float)
+
+    @cached_property
+    def effects(self) -> list[RunEffect]:
+        """Every condition against the draft's reference, outcome by outcome; none where options have no order.
+
+        `n` of a predicted effect counts profiles: people with the same one are one simulated person.
+        """
+        draft, human = self.spec.draft, people_effects(self.spec.draft, self.spec.shown)
+        reference = draft.reference_index
+        found = []
+        for o, outcome in enumerate(draft.outcomes):
+            if not is_ordered(self.scales[o]):
+                continue
+            values = self.drawn_values(o)
+            base = self._answers(reference, o)
+            for c, condition in enumerate(draft.conditions):
+                treated = self._answers(c, o)
+                both = base.index.intersection(treated.index)
+                if c != reference and len(both) and len(values):
+                    ours, theirs = (np.stack(part.loc[both].tolist()) for part in (treated, base))
+                    n = len(self._profiles(c, o, both))
+                    predicted = replace(predicted_effect(ours, theirs, values), n=n, n_reference=n)
+                    names = (outcome.name, condition.name, draft.conditions[reference].name)
+                    earned = self._calibrated(predicted, scale_range(outcome.scale.scale()))
+                    found.append(RunEffect(*names, predicted, human.get((c, o)), earned))
+        return found
+
+    @cached_property
+    def calibration(self) -> ModelCalibration | str:
+        """What the model's effects are worth in other studies than the draft's; a sentence where that is not known."""
+        draft, behind = self.spec.draft, study_behind(self.spec.draft, self.spec.shown)
+        own = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
+        own |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
+        return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=own)
+
+    def _calibrated(self, predicted: Effect, span: float | None) -> CalibratedEffect | None:
+        if isinstance(self.calibration, str) or not span or math.isnan(predicted.difference):
+            return None
+        return self.calibration.effect(predicted.difference / span, span=span)
+
+    def _answers(self, condition: int, outcome: int) -> "pd.Series[Any]":
+        """The distributions of a cell by person; those that a stopped run has not reached are missing."""
+        rows = self._by_cell.get((condition, outcome))
+        return pd.Series(dtype=object) if rows is None else rows.set_index("person")["probabilities"].dropna()
+
+    @cached_property
+    def people_sentence(self) -> str:
+        """Which study the people's answers are from; empty without any."""
+        return people_sentence(self.spec.draft, self.spec.shown)
+
+    def _profiles(self, condition: int, outcome: int, among: "pd.Index[Any] | None" = None) -> set[int]:
+        """The profiles with a valid answer in a cell, of all its people or `among` some."""
+        rows = self._by_cell.get((condition, outcome))
+        if rows is None:
+            return set()
+        people = rows.loc[rows["valid_mass"] > 0, "person"]
+        return {self.profiles[person] for person in (people if among is None else people[people.isin(among)])}
+
+    @cached_property
+    def profiles(self) -> list[int]:
+        """The number of each person's profile, by position in the panel."""
+        return profiles(self.spec.people)
+
+    @cached_property
+    def _by_cell(self) -> dict[Any, pd.DataFrame]:
+        return dict(iter(self.people.groupby(["condition", "outcome"])))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "run_id": self.spec.run_id,
+            "title": self.title,
+            "manifest": self.manifest,
+            "outdated": self.outdated,
+            "people_from": self.people_sentence,
+            "n_profiles": len(set(self.profiles)),
+            "cells": [cell.as_dict() for cell in self.cells],
+            "effects": [effect.as_dict() for effect in self.effects],
+            "calibration": told if isinstance(told := self.calibration, str) else told.as_dict(),
+            "reproduce": self.command,
+        }
+
+
+def _spread(shares: list[float], drawn: list[float], values: Floats) -> Floats:
+    """Shares of the `drawn` values as shares of all `values`, which contain them."""
+    spread = np.zeros(len(values))
+    spread[np.searchsorted(values, np.array(drawn, dtype=float))] = shares
+    return spread
+
+
+def _state(run_id: str, manifest: dict[str, Any]) -> str:
+    """The state of an active job, else of what was written, else of the job."""
+    try:
+        job = read_job(run_id)
+    except UserError:
+        return str(manifest.get("state", "lost"))
+    return job.state if job.active else str(manifest.get("state") or job.state)
+
+
+def load_run(run_id: str) -> Run:
+    """A run that has answers. Raises UserError where it is unknown, damaged or has none yet."""
+    spec = load_spec(run_id)
+    path = spec.path / "manifest.json"
+    if not path.exists():
+        try:
+            state = f"its job is {read_job(run_id).state}"
+        except UserError:
+            state = "its job is gone"
+        raise UserError(f"The run {run_id!r} has no answers yet; {state}.")
+    for _ in range(READS):  # a run that goes on may be writing its tables anew
+        manifest = read_json(path)
+        if as_written(spec.path, manifest, spec.content_digest(), TOLD):
+            return Run(spec, manifest)
+        time.sleep(0.1)
+    raise UserError(
+        f"The files of run {spec.run_id!r} were changed or damaged after it was written, so its numbers are not "
+        "shown. Run its draft again: answers come from the cache."
+    )
+
+
+def list_runs() -> list[dict[str, Any]]:
+    """Every run, the newest first; `state` is its job's until it has answers."""
+    rows: list[dict[str, Any]] = []
+    for path in sorted(runs_folder().glob("*/spec.json"), reverse=True):
+        run_id = path.parent.name
+        try:
+            spec = load_spec(run_id)
+            there = (spec.path / "manifest.json").exists()
+            manifest = read_json(spec.path / "manifest.json") if there else {}
+            if not isinstance(manifest, dict):
+                raise UserError(f"The manifest of run {run_id!r} is damaged.")
+            state = _state(run_id, manifest)
+        except UserError as error:
+            rows.append({"run_id": run_id, "title": str(error), "state": "damaged"})
+            continue
+        rows.append(
+            {
+                "run_id": run_id,
+                "title": spec.draft.title,
+                "created": spec.created,
+                "model": spec.model.name,
+                "draft_id": spec.draft_id,
+                "state": state,
+                "n_people": len(spec.people),
+                "n_cells": len(spec.people) * len(spec.draft.conditions) * len(spec.draft.outcomes),
+                **{name: manifest.get(name) for name in ("n_answered", "n_cached", "seconds", "valid_mass")},
+            }
+        )
+    return rows

@@ -1,0 +1,153 @@
+"""What a run leaves behind: people.parquet (a row a person x cell), cells.parquet and manifest.json."""
+
+import platform
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from socrates_core.analysis.summary import mean_distribution, moments
+from socrates_core.files import file_digest, replacing, write_json
+from socrates_core.jobs.store import now
+from socrates_core.models import Responder
+from socrates_core.models.served.account import Account
+from socrates_core.projects.run_spec import Asked, RunSpec
+from socrates_core.records import Answer, Floats
+from socrates_core.settings import library_versions
+
+LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class AnsweredCell:
+    """One person's cell with its answer, None where the run stopped before it."""
+
+    asked: Asked
+    answer: Answer | None
+    cached: bool
+
+
+def write_run(
+    spec: RunSpec,
+    cells: Sequence[AnsweredCell],
+    responder: Responder,
+    *,
+    seconds: float,
+    account: Account | None = None,
+) -> dict[str, Any]:
+    """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial".
+
+    The `account` of a served model goes into the manifest.
+    """
+    values = _values(spec, cells)
+    tables = {"people.parquet": _people(spec, cells, values), "cells.parquet": _cells(spec, cells, values)}
+    with (
+        ExitStack() as together
+    ):  # both take their places one after the other, and the manifest at once after them
+        asides = {name: together.enter_context(replacing(spec.path / name)) for name in tables}
+        for name, table in tables.items():
+            pq.write_table(table, asides[name], compression="zstd")
+        files = {name: file_digest(aside) for name, aside in asides.items()}
+    answered = [cell for cell in cells if cell.answer is not None]
+    masses = [cell.answer.valid_mass for cell in cells if cell.answer is not None]
+    manifest = {
+        "format": 1,
+        "run_id": spec.run_id,
+        "written": now(),
+        "state": "complete" if len(answered) == len(cells) else "partial",
+        "card": responder.card.as_dict(),
+        "fingerprint": responder.fingerprint,
+        "content": spec.content_digest(),
+        "n_people": len(spec.people),
+        "n_cells": len(cells),
+        "n_answered": len(answered),
+        "n_cached": sum(cell.cached for cell in answered),
+        "n_tokens": sum(cell.answer.n_tokens for cell in answered if cell.answer and not cell.cached),
+        "seconds": round(seconds, 3),
+        "valid_mass": float(np.mean(masses)) if masses else None,
+        "python": platform.python_version(),
+        "libraries": library_versions(LIBRARIES),
+        "files": files,
+    }
+    if account is not None:
+        manifest["api"] = account.as_dict()
+    write_json(spec.path / "manifest.json", manifest)
+    return manifest
+
+
+def _values(spec: RunSpec, cells: Sequence[AnsweredCell]) -> list[Floats]:
+    """The values of each outcome: its scale's, or for an open one every number that was drawn in the run."""
+    found = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
+    drawn = defaultdict(list)
+    for cell in cells:
+        if cell.answer is not None and cell.answer.values is not None:
+            drawn[cell.asked.outcome].append(cell.answer.values)
+    return [np.unique(np.concatenate(drawn[o])) if drawn[o] else listed for o, listed in enumerate(found)]
+
+
+def _shares(answer: Answer, values: Floats) -> Floats:
+    """An answer's probabilities over the outcome's `values`; NaN where nothing drawn was an answer."""
+    if answer.values is None:
+        return answer.probabilities
+    shares = np.full(len(values), 0.0 if answer.valid_mass > 0 else np.nan)
+    shares[np.searchsorted(values, answer.values)] = answer.probabilities
+    return shares
+
+
+def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Floats]) -> pa.Table:
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for cell in cells:
+        asked, answer = cell.asked, cell.answer
+        shares = _shares(answer, values[asked.outcome]) if answer else None
+        columns["person"].append(asked.person)
+        columns["source"].append(spec.people[asked.person].source)
+        columns["condition"].append(asked.condition)
+        columns["outcome"].append(asked.outcome)
+        columns["condition_name"].append(spec.draft.conditions[asked.condition].name)
+        columns["outcome_name"].append(spec.draft.outcomes[asked.outcome].name)
+        columns["mean"].append(
+            None if shares is None or np.isnan(shares).any() else float(shares @ values[asked.outcome])
+        )
+        columns["valid_mass"].append(answer.valid_mass if answer else None)
+        columns["n_tokens"].append(answer.n_tokens if answer else None)
+        columns["cached"].append(cell.cached)
+        columns["n_samples"].append(answer.n_samples if answer else None)
+        columns["probabilities"].append(None if shares is None else shares.tolist())
+    return pa.table(columns)
+
+
+def _cells(spec: RunSpec, cells: Sequence[AnsweredCell], listed: Sequence[Floats]) -> pa.Table:
+    """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass.
+
+    A person whose answer has no valid option (valid mass 0) is missing from the distribution, not from the mass.
+    """
+    by_cell: dict[tuple[int, int], list[Answer]] = defaultdict(list)
+    for cell in cells:
+        if cell.answer is not None:
+            by_cell[cell.asked.condition, cell.asked.outcome].append(cell.answer)
+    rows = []
+    for (c, o), answers in sorted(by_cell.items()):
+        values = listed[o]
+        shares = mean_distribution(np.array([_shares(answer, values) for answer in answers]))
+        spread = moments(shares, values)
+        rows.append(
+            {
+                "condition": c,
+                "outcome": o,
+                "condition_name": spec.draft.conditions[c].name,
+                "outcome_name": spec.draft.outcomes[o].name,
+                "n": sum(a.valid_mass > 0 for a in answers),
+                "mean": spread.mean,
+                "sd": spread.sd,
+                "valid_mass": float(np.mean([answer.valid_mass for answer in answers])),
+                "n_samples": max(answer.n_samples for answer in answers),
+                "values": values.tolist(),
+                "probabilities": shares.tolist(),
+            }
+        )
+    return pa.Table.from_pylist(rows) if rows else pa.table({"condition": [], "outcome": []})

@@ -1,0 +1,192 @@
+"""People's answers to exactly what a draft asks: a cell counts only where its text is the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from socrates_core.analysis.baselines import pooled
+from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.store import corpora, open_corpus
+from socrates_core.errors import UserError
+from socrates_core.records import Effect, Floats, Stimulus
+from socrates_core.studies.answers import human_effects
+from socrates_core.surveys.draft import Draft
+from socrates_core.surveys.originals import CellKey, study_of
+
+
+@dataclass(frozen=True)
+class HumanCell:
+    """What people answered in a cell: `counts` [k] over the scale's values, and how many were off it.
+
+    An answer between two values counts for both in proportion, so counts may be no whole numbers.
+
+    `condition_blind` [k] pools the people whom the study's other conditions asked the same question on the same scale;
+    it is None where there are none.
+    """
+
+    study_id: str
+    counts: Floats
+    n_off_scale: int
+    condition_blind: Floats | None
+
+    @property
+    def n(self) -> int:
+        return round(float(self.counts.sum()))
+
+
+@dataclass(frozen=True)
+class StudyBehind:
+    """A study with the stimuli that show what a draft's cells show, by (condition, outcome) position."""
+
+    corpus: Corpus
+    study_id: str
+    stimuli: dict[CellKey, Stimulus]
+
+
+def people_of_draft(
+    draft: Draft, texts: Mapping[CellKey, str], values: Sequence[Floats]
+) -> dict[CellKey, HumanCell]:
+    """People's answers by (condition, outcome) position; empty without a study whose answers are shown.
+
+    `texts` are what the cells showed. Counts are over `values`, those of each outcome's scale; of an open one
+    `open_answers` has to be among them.
+    """
+    asked = _shown_study(draft, texts)
+    if asked is None:
+        return {}
+    corpus, study_id, stimuli = asked.corpus, asked.study_id, asked.stimuli
+    counts = corpus.counts(study_id)
+    off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
+    everything, parts = corpus.stimuli(study_id), corpus.parts(study_id)
+    found = {}
+    for key, stimulus in stimuli.items():
+        own = values[key[1]]
+        asked_too = stimulus.task_num, parts[stimulus.stimulus_id], stimulus.scale
+        others = [
+            s
+            for s in everything
+            if (s.task_num, parts[s.stimulus_id], s.scale) == asked_too
+            and s.condition_num != stimulus.condition_num
+        ]
+        blind = pooled(np.array([_counts(counts, s, own) for s in others])) if others else None
+        blind = None if blind is None or np.isnan(blind).any() else blind
+        n_off = int(off.get(stimulus.stimulus_id, 0))
+        found[key] = HumanCell(study_id, _counts(counts, stimulus, own), n_off, blind)
+    return found
+
+
+def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Floats:
+    """Every number that people gave to an open outcome of the draft's study, in order; empty without any."""
+    asked = _shown_study(draft, texts)
+    if asked is None:
+        return np.zeros(0)
+    tasks = {stimulus.task_num for (_, o), stimulus in asked.stimuli.items() if o == outcome}
+    ids = [s.stimulus_id for s in asked.corpus.stimuli(asked.study_id) if s.task_num in tasks]
+    counts = asked.corpus.counts(asked.study_id)
+    return np.unique(counts.loc[counts["stimulus_id"].isin(ids), "value"].to_numpy(dtype=float))
+
+
+def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, Effect]:
+    """People's effects against the draft's reference, where both cells are theirs word for word."""
+    asked = _shown_study(draft, texts)
+    if asked is None:
+        return {}
+    reference = draft.reference_index
+    bases = {o: stimulus for (c, o), stimulus in asked.stimuli.items() if c == reference}
+    known = {
+        (number, e.condition_num, e.task_num, e.part): e.effect
+        for number in {base.condition_num for base in bases.values()}
+        for e in human_effects(asked.corpus, asked.study_id, number)
+        if e.basis == "answers"  # a run predicts on one scale, so places on several are not its effects
+    }
+    found = {}
+    for (c, o), stimulus in asked.stimuli.items():
+        if o in bases and bases[o].task_num == stimulus.task_num:
+            cell = bases[o].condition_num, stimulus.condition_num, stimulus.task_num
+            effect = known.get((*cell, ""), known.get((*cell, stimulus.question)))
+            if effect is not None:
+                found[c, o] = effect
+    return found
+
+
+def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study that showed people what `texts` show: the draft's own, or one of any corpus that has more of them.
+
+    So a study that was fielded after it was drafted is found when its answers come. A text that several of its
+    stimuli share belongs to none of them. None where no study has any; frozen studies are found too.
+    """
+    own = _own_study(draft, texts)
+    if own is not None and len(own.stimuli) == len(texts):
+        return own
+    least = len(own.stimuli) if own is not None else 0
+    other = _study_with(texts)
+    return other if other is not None and len(other.stimuli) > least else own
+
+
+def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
+    """Whose answers are shown: the study and corpus by name, and whether the draft was made from it; else empty."""
+    shown = _shown_study(draft, texts)
+    if shown is None:
+        return ""
+    name = f"“{shown.corpus.study(shown.study_id).title}” ({shown.study_id}, corpus {shown.corpus.name})"
+    own = draft.study is not None and (draft.study.corpus, draft.study.study_id) == (
+        shown.corpus.name,
+        shown.study_id,
+    )
+    if own:
+        return f"People's answers are from {name}."
+    made_from = (
+        f" The draft was made from {draft.study.study_id} (corpus {draft.study.corpus})."
+        if draft.study
+        else ""
+    )
+    return f"People's answers are from another study that asked the same words: {name}.{made_from}"
+
+
+def _shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study behind the draft, unless its answers are frozen."""
+    found = study_behind(draft, texts)
+    return None if found is None or found.study_id in frozen_studies(found.corpus.path) else found
+
+
+def _own_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The draft's study with what `texts` repeat of it word for word, in the same condition and outcome."""
+    study = study_of(draft)
+    if study is None or draft.study is None:
+        return None
+    by_text = {(s.condition_num, s.task_num, s.stimulus): s for s in study[1]}
+    keys = {
+        (c, o): (draft.conditions[c].source, draft.outcomes[o].source, text) for (c, o), text in texts.items()
+    }
+    found = {cell: by_text[key] for cell, key in keys.items() if key in by_text}
+    return StudyBehind(study[0], draft.study.study_id, found) if found else None
+
+
+def _study_with(texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study of any corpus that has the most of `texts`, each as one stimulus."""
+    best: StudyBehind | None = None
+    for name in corpora():
+        try:
+            corpus = open_corpus(name)
+        except UserError:
+            continue  # a damaged corpus is told of where it is opened
+        rows = corpus.ask(
+            "SELECT study_id, stimulus, min(stimulus_id) AS stimulus_id FROM read_parquet($stimuli) "
+            "WHERE list_contains($texts, stimulus) GROUP BY ALL HAVING count(*) = 1 ORDER BY ALL",
+            texts=list(texts.values()),
+        )
+        for study_id, own in rows.groupby("study_id"):
+            ids = dict(zip(own["stimulus"], own["stimulus_id"], strict=True))
+            found = {cell: int(ids[text]) for cell, text in texts.items() if text in ids}
+            if best is None or len(found) > len(best.stimuli):
+                known = {each.stimulus_id: each for each in corpus.stimuli(str(study_id))}
+                best = StudyBehind(corpus, str(study_id), {cell: known[at] for cell, at in found.items()})
+    return best
+
+
+def _counts(counts: pd.DataFrame, stimulus: Stimulus, values: Floats) -> Floats:
+    given = counts[counts["stimulus_id"] == stimulus.stimulus_id].set_index("value")["n"]
+    return np.array([float(given.get(float(value), 0)) for value in values])

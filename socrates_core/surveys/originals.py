@@ -1,0 +1,98 @@
+"""What a study asked, behind the cells of a draft that were left as they are."""
+
+from collections import defaultdict
+from functools import lru_cache
+
+from socrates_core.corpus.overlay import overrides_stamp
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.store import open_corpus
+from socrates_core.errors import UserError
+from socrates_core.records import Stimulus
+from socrates_core.surveys.draft import Draft
+
+CellKey = tuple[int, int]  # positions of condition and outcome in the draft
+
+
+def study_of(draft: Draft) -> tuple[Corpus, list[Stimulus]] | None:
+    """The corpus and the stimuli of the draft's study; None without a study at hand."""
+    if draft.study is None:
+        return None
+    try:
+        corpus = open_corpus(draft.study.corpus)
+        stamp = f"{corpus.manifest.get('created', '')} {overrides_stamp(corpus.path)}"
+        return corpus, _stimuli(corpus.name, draft.study.study_id, stamp)
+    except UserError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _stimuli(corpus: str, study_id: str, _stamp: str) -> list[Stimulus]:
+    return open_corpus(corpus).stimuli(study_id)
+
+
+def asked_items(corpus: Corpus, study_id: str, stimuli: list[Stimulus]) -> list[tuple[str, Stimulus]]:
+    """The outcomes of a study, the items of a battery one by one: their part and their first stimulus.
+
+    The part is the item's question, empty where the task is no battery.
+    """
+    by_id = {each.stimulus_id: each for each in stimuli}
+    rows = corpus.outline(study_id).drop_duplicates(["task_num", "part"])
+    return [(row["part"], by_id[row["stimulus_id"]]) for row in rows.to_dict("records")]
+
+
+def original_cells(draft: Draft) -> dict[CellKey, Stimulus]:
+    """The study's own stimulus of every cell whose condition, question and scale are as the study has them.
+
+    It is shown word for word, also where a study words the same question differently from condition to condition.
+    """
+    study = study_of(draft)
+    if study is None:
+        return {}
+    corpus, stimuli = study
+    first_texts: dict[int, str] = {}
+    by_cell: dict[tuple[int, int], list[Stimulus]] = defaultdict(list)
+    for each in stimuli:
+        first_texts.setdefault(each.condition_num, each.condition_text.strip())
+        by_cell[each.condition_num, each.task_num].append(each)
+    items: dict[int, dict[str, str]] = defaultdict(dict)  # by outcome: the first question of each part
+    for part, each in asked_items(corpus, stimuli[0].study_id, stimuli):
+        items[each.task_num][each.question.strip()] = part
+    found = {}
+    for c, condition in enumerate(draft.conditions):
+        kept = condition.source is not None and first_texts.get(condition.source) == condition.text.strip()
+        for o, outcome in enumerate(draft.outcomes):
+            asked = outcome.question.strip()
+            if kept and outcome.source is not None and asked in items[outcome.source]:
+                own = [
+                    s
+                    for s in by_cell[condition.source or 0, outcome.source]
+                    if s.scale == outcome.scale.scale()
+                ]
+                same = [s for s in own if s.question.strip() == asked]
+                if same or (own and not items[outcome.source][asked]):
+                    found[c, o] = (same or own)[0]
+    return found
+
+
+def worded_by_condition(draft: Draft) -> set[int]:
+    """The positions of the outcomes that the draft's study asks in other words in another condition."""
+    study = study_of(draft)
+    asked: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for each in study[1] if study else ():
+        asked[each.task_num][each.condition_num].add(each.question)
+    wordings = {task: {frozenset(told) for told in by.values()} for task, by in asked.items()}
+    return {
+        o
+        for o, outcome in enumerate(draft.outcomes)
+        if len(wordings.get(-1 if outcome.source is None else outcome.source, ())) > 1
+    }
+
+
+def texts_of(draft: Draft) -> dict[CellKey, str]:
+    """What every cell shows: the study's own text where it was left as it is, else the draft's parts together."""
+    own = original_cells(draft)
+    return {
+        (c, o): own[c, o].stimulus if (c, o) in own else draft.stimulus(condition, outcome)
+        for c, condition in enumerate(draft.conditions)
+        for o, outcome in enumerate(draft.outcomes)
+    }

@@ -1,0 +1,131 @@
+"""The one process that owns the accelerator: takes queued jobs in order and writes their endings.
+
+python -m socrates_core worker
+"""
+
+import logging
+import signal
+import time
+import traceback
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from socrates_core.errors import UserError
+from socrates_core.jobs import store
+from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
+from socrates_core.jobs.store import Job
+from socrates_core.jobs.worker_process import worker_lock
+
+IDLE_SECONDS = 900.0
+
+
+class Worker:
+    """Runs jobs until it has been idle for `idle_seconds` or is asked to end."""
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.idle_seconds = idle_seconds
+        self.ending = False
+
+    def run(self) -> int:
+        """Works until idle; returns the number of jobs run. Raises UserError where another worker lives."""
+        lock = worker_lock(timeout=2)  # longer than the glance of worker_lives
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError("Another worker already runs on this home; one is enough.") from error
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        n_run, idle_since = 0, time.monotonic()
+        while not self.ending:
+            job = store.claim_next()
+            if job is not None:
+                self._run_job(job)
+                n_run, idle_since = n_run + 1, time.monotonic()
+            elif time.monotonic() - idle_since < self.idle_seconds:
+                time.sleep(0.2)
+            elif self._retire(lock):
+                break
+        return n_run
+
+    def _retire(self, lock: FileLock) -> bool:
+        """Gives the worker lock back unless a job was queued in the meantime."""
+        with store.store_lock():
+            if store.can_start():
+                return False
+            lock.release()
+            return True
+
+    def _end(self, _signal: int, _frame: FrameType | None) -> None:
+        self.ending = True
+
+    def _run_job(self, job: Job) -> None:
+        reporter = Reporter(job, lambda: self.ending)
+        handler = logging.FileHandler(job.path / "log.txt", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        reporter.log.setLevel(logging.INFO)
+        reporter.log.addHandler(handler)
+        if job.attempt > 1:
+            reporter.log.warning("the process that ran this job died; another one goes on with it")
+        try:
+            result = _execute(job, reporter)
+            store.finish(job, "done", result=result)
+            reporter.log.info("done")
+        except Cancelled:
+            reporter.log.info("cancelled")
+            kept = "The best model so far is" if job.kind == "train" else "Finished answers are"
+            store.finish(job, "cancelled", f"Cancelled. {kept} kept; resume continues where it was.")
+        except ShutDown:
+            reporter.log.info("the worker was asked to end; the job goes back to the queue")
+            store.finish(job, "queued")
+        except UserError as error:
+            reporter.log.error("%s", error)
+            store.finish(job, "failed", str(error))
+        except Exception as error:  # noqa: BLE001 - the job runner: a bug in one job must not stop the queue
+            reporter.log.error("%s", traceback.format_exc())
+            store.finish(job, "failed", f"{type(error).__name__}: {error}. The log has the details.")
+        finally:
+            reporter.log.removeHandler(handler)
+            handler.close()
+
+
+def _execute(job: Job, reporter: Reporter) -> object:
+    if job.kind == "simulate":
+        from socrates_core.projects.run import run_simulation
+
+        return run_simulation(job.args["run_id"], reporter)
+    if job.kind == "evaluate":
+        from socrates_core.evaluations.run import run_evaluation
+        from socrates_core.evaluations.submission import freeze_planned
+
+        if "plan" in job.args:
+            freeze_planned(job.args["evaluation_id"], job.args["plan"])
+        return run_evaluation(job.args["evaluation_id"], reporter)
+    if job.kind == "train":
+        from socrates_core.finetuning.run import run_training
+
+        return run_training(job.args["training_id"], reporter)
+    if job.kind == "rationales":
+        from socrates_core.finetuning.rationales import run_rationales
+
+        return run_rationales(job.args, reporter)
+    if job.kind in ("merge", "fetch"):
+        from socrates_core.finetuning import model_jobs
+
+        return {"merge": model_jobs.run_merge, "fetch": model_jobs.run_fetch}[job.kind](job.args, reporter)
+    if job.kind == "propose":
+        from socrates_core.importing.jobs import run_proposals
+
+        return run_proposals(job.args, reporter)
+    if job.kind == "import" and "upload_id" in job.args:
+        from socrates_core.importing.jobs import run_own_import
+
+        return run_own_import(job.args, reporter)
+    if job.kind == "import":
+        from socrates_core.corpus.socsci210 import Request, run_import
+
+        return run_import(Request.from_dict(job.args), reporter)
+    raise UserError(
+        f"This version cannot run a job of kind {job.kind!r}. Known kinds: simulate, evaluate, train, import, "
+        "rationales, propose, merge, fetch."
+    )
