@@ -42,7 +42,7 @@ BACKEND = "hatchling"  # is pinned with the product, since `make setup` builds w
 def test_the_ranges_and_the_pins_name_the_same_packages(
     named: list[str], pinned: dict[str, set[str]]
 ) -> None:
-    ranges = {canonicalize_name(each.name): each.specifier for each in map(Requirement, named)}
+    ranges = {str(canonicalize_name(each.name)): each.specifier for each in map(Requirement, named)}
     assert ranges.keys() == pinned.keys()
     outside = {name for name, (version,) in pinned.items() if not ranges[name].contains(version)}
     assert outside == set()
