@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.splits import UNITS, Kind, Split, split_rows
-from socrates_core.corpus.splits_check import MOST_TEXTS, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
 from socrates_core.exposure.status import statuses
 from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.finetuning.spec import TrainingSpec
@@ -121,11 +121,11 @@ def _near_texts(trained: pd.DataFrame, held: pd.DataFrame) -> Iterator[Leak]:
 
 
 def _without_instructions(shown: pd.DataFrame) -> pd.DataFrame:
-    """Each study's texts without response instructions: at most MOST_TEXTS, always the same ones."""
+    """Each study's texts without response instructions: at most MOST_COMPARED, always the same ones."""
     texts = [text[: instruction_start(text)].strip() for text in shown["stimulus"]]
     distinct = shown.assign(stimulus=texts).drop_duplicates(["study_id", "stimulus"])
     distinct = distinct[distinct["stimulus"] != ""].sample(frac=1, random_state=0)
-    first = distinct.groupby("study_id").head(MOST_TEXTS)
+    first = distinct.groupby("study_id").head(MOST_COMPARED)
     return first.sort_values(["study_id", "stimulus_id"], ignore_index=True)
 
 
@@ -136,10 +136,8 @@ def _nearest(trained: pd.DataFrame, held: pd.DataFrame) -> tuple[Any, Any]:
     """
     nearest = np.zeros(len(held), dtype=int)
     likeness = np.zeros(len(held))
-    exact_held, exact_trained = (
-        text_vectors(held["stimulus"].tolist()),
-        text_vectors(trained["stimulus"].tolist()),
-    )
+    exact_held = text_vectors(held["stimulus"].tolist())
+    exact_trained = text_vectors(trained["stimulus"].tolist())
     rough_held, rough_trained = _folded(exact_held), _folded(exact_trained)
     for start in range(0, len(held), _BLOCK):
         block = slice(start, start + _BLOCK)

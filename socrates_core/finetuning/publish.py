@@ -3,7 +3,6 @@
 import platform
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from socrates_core.jobs.store import now
 from socrates_core.models.model_folder import ModelFolder, open_folder, revision
 from socrates_core.models.seen import Seen, seen_of
 from socrates_core.records import SCORING_VERSION
-from socrates_core.settings import folder
+from socrates_core.settings import folder, library_versions
 
 BEST = "best-"
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers")
@@ -127,7 +126,7 @@ def _card(training_id: str, spec: TrainingSpec, *, step: int) -> dict[str, Any]:
             "leaks": list(rows.leaks),
             "machine": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
-            "libraries": {name: version(name) for name in LIBRARIES},
+            "libraries": library_versions(LIBRARIES),
         },
     }
 
@@ -164,4 +163,4 @@ def _validation_at(validations: pd.DataFrame, step: int) -> dict[str, Any] | Non
     rows = validations[validations["step"] == step]
     if rows.empty:
         return None
-    return {str(key): None if pd.isna(value) else value for key, value in rows.iloc[-1].items()}
+    return {str(key): None if pd.isna(value) else value for key, value in rows.iloc[-1].to_dict().items()}

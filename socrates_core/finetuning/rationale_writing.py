@@ -15,12 +15,20 @@ from socrates_core.models import Responder
 from socrates_core.models.reasoning import N_TOKENS
 from socrates_core.models.served.ask import N_TRIES, TIMEOUT, Connection, Reply
 from socrates_core.models.served.asking import Round, Sent
-from socrates_core.models.served.elicit import PAPER_TEMPERATURE, PAPER_TOP_P, Ask, Elicited, Elicitor
+from socrates_core.models.served.elicit import Ask, Elicited, Elicitor
 from socrates_core.models.served.prices import most_tokens
 from socrates_core.models.served.read import read_texts
 from socrates_core.models.served.responder import AT_ONCE, ApiResponder
 from socrates_core.personas import render_profile
-from socrates_core.records import Answer, Prompt, Question, Scale, parse_number
+from socrates_core.records import (
+    PAPER_TEMPERATURE,
+    PAPER_TOP_P,
+    Answer,
+    Prompt,
+    Question,
+    Scale,
+    parse_number,
+)
 
 # The version of the request's wording, which the manifest of the rationales keeps: change both together.
 WORDING = "rationale-v1"

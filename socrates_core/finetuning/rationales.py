@@ -14,14 +14,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from socrates_core.asking.answers import open_warm
-from socrates_core.asking.consent import Sending, check_permission, permit
+from socrates_core.asking.answer import open_model
+from socrates_core.asking.consent import Sending, check_permission, participants_sent, permit
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluations.run import STAND_INS
 from socrates_core.files import digest, file_digest, read_json, read_parquet, write_json, write_parquet
 from socrates_core.finetuning.rationale_writing import WORDING, read_rationale, render_request, write_texts
 from socrates_core.finetuning.rows import TrainingRows, choose_rows
@@ -29,14 +28,10 @@ from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import new_id
-from socrates_core.models import Responder, model_revision, prompt_template
-from socrates_core.models.served.account import Account
+from socrates_core.models import Responder, is_stand_in, prompt_template
 from socrates_core.models.served.asking import Unanswered
-from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.responder import keep_account
-from socrates_core.models.served.server import served_model
 from socrates_core.populations.panel import present
-from socrates_core.records import DEMOGRAPHICS, Prompt
+from socrates_core.records import Prompt
 from socrates_core.settings import folder
 
 OWN = "corpus"  # the name of the rationales that came with the data
@@ -107,18 +102,14 @@ def submit_rationales(
     cannot be used, or if answers would leave this machine without `consent`.
     """
     _check_name(spec.rationales)
-    if model.name in STAND_INS:
+    if is_stand_in(model.name):
         raise UserError(f"{model.name!r} cannot write texts. Choose a language model.")
     prompt_template(model.name)  # raises if there is no such model
     job_id = new_id(f"rationales {spec.rationales}")
-    if limit_usd is not None and model.service is not None:
-        Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
     model = replace(model, decoding="paper")
     rows = choose_rows(spec)
     content = _content(spec, model, rows.corpus)
-    permission = permit(
-        job_id, content, model.service, sending(model, rows), consent=consent, limit_usd=limit_usd
-    )
+    permission = permit(job_id, content, model, sending(model, rows), consent=consent, limit_usd=limit_usd)
     args = {"spec": spec.model_dump(mode="json"), "model": model.as_dict(), "permission": permission}
     title = f"Rationales {spec.rationales} · {model.name}"
     job = store.submit("rationales", title, args, key=content, job_id=job_id)
@@ -128,13 +119,9 @@ def submit_rationales(
 
 def sending(model: ModelRequest, rows: TrainingRows) -> Sending | None:
     """What writing rationales for these rows sends to another machine; None if everything stays on this one."""
-    if model.service is None or model.service.is_loopback:
-        return None
-    n_people = len(rows.train[["study_id", "participant"]].drop_duplicates())
-    participants = rows.corpus.participants(sorted(rows.train["study_id"].unique()))
-    fields = tuple(field for field in DEMOGRAPHICS if participants[field].notna().any())
-    texts = "the studies' texts and each person's own answer"
-    return Sending(model.name, model.service.host, len(rows.train), n_people, n_people, fields, texts)
+    return participants_sent(
+        model, rows.corpus, rows.train, "the studies' texts and each person's own answer"
+    )
 
 
 def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -145,11 +132,10 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
     spec = spec_from_dict(args["spec"], "The job")
     model = ModelRequest(**args["model"])
     chosen = choose_rows(spec)
-    reporter.begin("opening the model", 1)
     content = _content(spec, model, chosen.corpus)
     limit_usd = check_permission(args.get("permission"), reporter.job.id, content, model.service)
-    responder = open_warm(model, model_revision(model.name), allowed=True)
-    account = keep_account(responder, reporter.job.path, limit_usd)
+    writer = open_model(model, reporter, folder=reporter.job.path, limit_usd=limit_usd)
+    responder = writer.responder
     path = _claim(spec.rationales, chosen.corpus, responder)
     _keep(path, {})  # takes up what a killed attempt left
     written = pd.MultiIndex.from_frame(_read(path)[KEY])
@@ -169,7 +155,7 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
                 unanswered = error
             reporter.next_part()
     finally:
-        spent = {"api": account.as_dict()} if account else {}
+        spent = {"api": writer.account.as_dict()} if writer.account else {}
         manifest = _keep(path, spent)
     if unanswered is not None:
         raise unanswered

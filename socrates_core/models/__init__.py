@@ -8,6 +8,8 @@ from socrates_core.models.served.server import PREFIX, Service, served_model
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
 
+STAND_INS = ("echo", "uniform")
+
 
 class Responder(Protocol):
     """Answers questions with distributions over their options.
@@ -60,7 +62,7 @@ def open_responder(
                 "--deterministic."
             )
         return ApiResponder(name, service or Service(), decoding, consent=consent)
-    if name in ("echo", "uniform"):
+    if is_stand_in(name):
         from socrates_core.models.stand_ins import Echo, Uniform
 
         return Echo(decoding) if name == "echo" else Uniform(decoding)
@@ -74,6 +76,11 @@ def open_responder(
     return LocalResponder(name, precision, decoding, deterministic=deterministic)
 
 
+def is_stand_in(name: str) -> bool:
+    """Whether the name is not a language model's but that of a stand-in, which answers by a rule."""
+    return name in STAND_INS
+
+
 def is_served(name: str) -> bool:
     """Whether the model is asked over HTTP."""
     return name.startswith(PREFIX)
@@ -85,7 +92,7 @@ def count_tokens(name: str, prompt: Prompt) -> int:
     For a served model, whose tokenizer is not on this machine, it is an estimate. Loads no weights. Raises UserError if
     there is no such model.
     """
-    if name in ("echo", "uniform"):
+    if is_stand_in(name):
         return 0
     if is_served(name):
         from socrates_core.models.served.prices import rough_tokens
@@ -99,7 +106,7 @@ def count_tokens(name: str, prompt: Prompt) -> int:
 
 def context_limit(name: str) -> int | None:
     """The most tokens that the model takes; None without a limit, or if only its server knows. Raises UserError."""
-    if name in ("echo", "uniform") or (is_served(name) and served_model(name)):
+    if is_stand_in(name) or (is_served(name) and served_model(name)):
         return None
     from socrates_core.models.model_folder import context_length, open_folder, read_config
 
@@ -108,7 +115,7 @@ def context_limit(name: str) -> int | None:
 
 def model_revision(name: str) -> str:
     """A digest of what the model is made of, so that a changed folder is opened again. Raises UserError."""
-    if name in ("echo", "uniform") or is_served(name):
+    if is_stand_in(name) or is_served(name):
         return "1"
     from socrates_core.models.model_folder import open_folder, revision
 
@@ -117,7 +124,7 @@ def model_revision(name: str) -> str:
 
 def prompt_template(name: str) -> str:
     """The prompt template to use with the model: SocSci210's, unless it was finetuned with another."""
-    if name in ("echo", "uniform") or is_served(name):
+    if is_stand_in(name) or is_served(name):
         return TEMPLATE
     from socrates_core.models.model_folder import open_folder
 
