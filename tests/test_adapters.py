@@ -82,7 +82,7 @@ def test_adapters_are_switched_without_loading_the_base_again(base: Path, home: 
 
 
 @pytest.mark.parametrize("precision", ["bf16", "nf4"])
-def test_an_adapter_works_over_packed_and_over_4_bit_weights(precision: str, home: Path) -> None:
+def test_an_adapter_works_over_bf16_and_over_4_bit_weights(precision: str, home: Path) -> None:
     base = make_tiny_model(home / "models" / "wide", "single-digit", **WIDE)
     adapter = make_adapter(base, home / "adapters" / "first", 1)
     exact = answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))

@@ -73,7 +73,7 @@ def open_trainee(spec: TrainingSpec) -> Trainee:
     folder = open_folder(spec.base)
     check_folder(folder.base)
     precision = {"qlora": "nf4", "full": "fp32"}.get(spec.tuning, spec.precision)
-    loaded = load_model(folder.base, precision, trainable=True)  # type: ignore[arg-type]
+    loaded = load_model(folder.base, precision)  # type: ignore[arg-type]
     if loaded.precision == "nf4" and spec.tuning == "lora":
         raise UserError(
             f"The model {spec.base!r} does not fit in this machine's memory in 16 bits. Choose tuning 'qlora'."

@@ -52,14 +52,7 @@ class Adapters:
 
 def _state(weights: Sequence[Any]) -> list[tuple[int, int]]:
     """The address of each weight and how often it was written in place; a change of the weight changes one of them."""
-    return [(_address(weight), weight._version) for weight in weights]
-
-
-def _address(weight: Any) -> int:
-    try:
-        return int(weight.data_ptr())
-    except RuntimeError:  # packed for the processor: its memory has no address in torch
-        return id(weight)
+    return [(weight.data_ptr(), weight._version) for weight in weights]
 
 
 def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = False) -> Any:

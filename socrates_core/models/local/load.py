@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from socrates_core.errors import EDITED, UserError, clipped
-from socrates_core.models.local.packed import can_pack, pack
 from socrates_core.models.weights import count_numbers, model_shapes
 from socrates_core.records import Precision
 
@@ -52,8 +51,8 @@ class LocalModel:
     n_parameters: int
 
 
-def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> LocalModel:
-    """The causal language model in `path`, which has passed `check_folder`; `trainable` keeps its layers plain.
+def load_model(path: Path, precision: Precision) -> LocalModel:
+    """The causal language model in `path`, which has passed `check_folder`.
 
     Raises UserError if the weights are damaged, incomplete, of an unknown architecture or too large.
     """
@@ -64,8 +63,6 @@ def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> 
     chosen = choose_precision(n_parameters, precision, device)
     model = open_weights(path, **_options(chosen, device))
     placed = (model if chosen == "nf4" else model.to(device)).eval()
-    if not trainable and device.type == "cpu" and chosen == "bf16" and has_bf16(device) and can_pack():
-        pack(placed)
     return LocalModel(placed, chosen, device, n_parameters)
 
 
