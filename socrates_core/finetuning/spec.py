@@ -48,7 +48,7 @@ def _expert(
     default: Any, title: str, description: str = "", method: Method | None = None, **limits: Any
 ) -> Any:
     """A field that beginners can leave alone; `method` is the only one that uses it, None for all."""
-    extra = {"level": "expert", "method": method}
+    extra: dict[str, Any] = {"level": "expert", "method": method}
     return Field(default, title=title, description=description, json_schema_extra=extra, **limits)
 
 
