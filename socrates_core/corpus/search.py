@@ -6,13 +6,13 @@ The 210 studies of a full SocSci210 take about a second to read and some millise
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
+from socrates_core.corpus.text_vectors import fold
 
 WEIGHTS = {
     "study_id": 9.0,
@@ -78,13 +78,6 @@ def _asked(words: str) -> list[str]:
     return [
         fold(phrase or word) for phrase, word in re.findall(r'"([^"]+)"|(\S+)', words) if fold(phrase or word)
     ]
-
-
-def fold(text: str) -> str:
-    """The text in lower case without accents, on one line, quotes left out."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(char for char in plain if not unicodedata.combining(char) and char not in '"“”„')
-    return " ".join(kept.split())
 
 
 def _hits(

@@ -21,7 +21,7 @@ from socrates_core.corpus.describe import Provenance, describe_study, known_prob
 from socrates_core.corpus.queries import MOST_TEXTS
 from socrates_core.corpus.staging import COLUMNS, VERSION, Staging
 from socrates_core.corpus.store import GrowingCorpus, corpora, open_corpus, writing_corpus
-from socrates_core.corpus.themes import name_themes
+from socrates_core.corpus.topics import name_topics
 from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.jobs import store, worker_process
@@ -196,7 +196,7 @@ def _write(
     corpus: GrowingCorpus, staging: Staging, provenance: Provenance, progress: Progress, *, reasoning: bool
 ) -> None:
     studies = staging.studies()
-    themes = name_themes(
+    topics = name_topics(
         {study: " ".join(staging.texts(study)["stimulus"][:MOST_TEXTS]) for study in studies}
     )
     progress.begin("writing studies", len(studies))
@@ -208,7 +208,7 @@ def _write(
             rows = answers.merge(texts[["text_id", "stimulus_id"]], on="text_id")
             corpus.add(
                 describe_study(
-                    study, texts, staging.people(study), rows, provenance, topic=themes.get(study, "")
+                    study, texts, staging.people(study), rows, provenance, topic=topics.get(study, "")
                 )
             )
             if reasoning:
@@ -250,7 +250,8 @@ def _code() -> list[str]:
         "staging.py",
         "store.py",
         "tables.py",
-        "themes.py",
+        "text_vectors.py",
+        "topics.py",
     )
     read = [
         *(here / name for name in names),

@@ -1,25 +1,16 @@
 """What a split's two sides have in common: proven to be nothing of what is held out, and told where texts are alike."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import Split, select
+from socrates_core.corpus.text_vectors import most_alike
 from socrates_core.errors import UserError
 from socrates_core.scales.instructions import instruction_start
 
 MOST_TEXTS = 200
-_ROUGH, _EXACT = 2**10, 2**20  # features: the rough likeness finds candidates, the exact one is told
-_MARGIN = 0.15  # by which the rough likeness may be off; its standard deviation is 1/32
-_BLOCK = 2_000
-_ODD = np.array(
-    [0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F],
-    dtype=np.uint64,
-)
 
 
 @dataclass(frozen=True)
@@ -100,54 +91,10 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
     told["stimulus"] = [text[: instruction_start(text)] for text in told["stimulus"]]
     told = told.drop_duplicates(["side", "stimulus"])
     held, trained = (told[told["side"] == side].reset_index(drop=True) for side in ("eval", "train"))
-    best, likeness = _most_alike(held["stimulus"].tolist(), trained["stimulus"].tolist(), least)
-    nearest = trained.iloc[best].reset_index(drop=True)
+    alike = most_alike(held["stimulus"].tolist(), trained["stimulus"].tolist(), least)
+    nearest = trained.iloc[alike.positions].reset_index(drop=True)
     found = held[["study_id", "stimulus_id"]].assign(
-        train_study_id=nearest["study_id"], train_stimulus_id=nearest["stimulus_id"], likeness=likeness
+        train_study_id=nearest["study_id"], train_stimulus_id=nearest["stimulus_id"], likeness=alike.likeness
     )
-    found = found[found["likeness"] >= least - 1e-9].sort_values("likeness", ascending=False, kind="stable")
+    found = found[found["likeness"] >= least - 1e-6].sort_values("likeness", ascending=False, kind="stable")
     return found[columns].reset_index(drop=True)
-
-
-def _most_alike(texts: list[str], others: list[str], least: float) -> tuple[Any, Any]:
-    """The most alike of `others` for every text [n], as its position, with the likeness [n]; 0 far below `least`."""
-    rough, rough_others = (
-        text_vectors(each, _ROUGH).toarray().astype(np.float32) for each in (texts, others)
-    )
-    exact, exact_others = (text_vectors(each) for each in (texts, others))
-    best, likeness = np.zeros(len(texts), dtype=int), np.zeros(len(texts))
-    n_looked = min(5, len(others))
-    for start in range(0, len(texts), _BLOCK):
-        table = rough[start : start + _BLOCK] @ rough_others.T
-        rows = np.flatnonzero(table.max(axis=1) >= least - _MARGIN)
-        candidates = np.argpartition(-table[rows], n_looked - 1, axis=1)[:, :n_looked]
-        rows = rows + start
-        pairs = exact[np.repeat(rows, n_looked)].multiply(exact_others[candidates.ravel()])
-        alike = np.asarray(pairs.sum(axis=1)).reshape(len(rows), n_looked)
-        best[rows], likeness[rows] = candidates[np.arange(len(rows)), alike.argmax(axis=1)], alike.max(axis=1)
-    return best, likeness.clip(0, 1)
-
-
-def text_vectors(texts: list[str], n_features: int = _EXACT) -> Any:
-    """Unit vectors [n, n_features], sparse, of how often five characters stand in a row.
-
-    Features are hashed with signs (Weinberger et al. 2009), so that a product of two vectors is the cosine without
-    bias, with a standard deviation of about 1 / sqrt(n_features).
-    """
-    from scipy.sparse import csr_array
-
-    columns, signs, ends = [], [], [0]
-    for text in texts:
-        codes = np.frombuffer(
-            f"    {text.casefold()}    ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32
-        )
-        mixed = sliding_window_view(codes.astype(np.uint64), len(_ODD)) @ _ODD
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD[0]
-        columns.append((mixed >> np.uint64(33)) % np.uint64(n_features))
-        signs.append(np.where(mixed >> np.uint64(32) & np.uint64(1), 1.0, -1.0))
-        ends.append(ends[-1] + len(mixed))
-    parts = np.concatenate(signs), np.concatenate(columns).astype(np.int64), np.array(ends)
-    vectors = csr_array(parts, shape=(len(texts), n_features))
-    vectors.sum_duplicates()
-    lengths = np.sqrt((vectors * vectors).sum(axis=1))
-    return csr_array(vectors / np.maximum(lengths, 1e-12)[:, None])
