@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from socrates_core.analysis.fractions import memberships
 from socrates_core.corpus.filters import Filters, as_condition
-from socrates_core.corpus.hidden import frozen_stamp, without_frozen
-from socrates_core.corpus.overlay import by_hand, lay_over
+from socrates_core.corpus.hidden_answers import frozen_stamp, without_frozen
+from socrates_core.corpus.scale_overrides import by_hand, lay_over
 from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS, judged
 from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Floats, Participant, Scale, Stimulus

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from socrates_core import settings
-from socrates_core.corpus.held import remember
+from socrates_core.corpus.arrivals import note_arrival
 from socrates_core.corpus.queries import Corpus, damaged
 from socrates_core.corpus.tables import SCHEMAS, build_tables
 from socrates_core.errors import UserError, quoted, unknown
@@ -54,7 +54,7 @@ def open_corpus(name: str) -> Corpus:
         state = file.stat()
         if _digest(file, state.st_size, state.st_mtime_ns, state.st_ino) != digest:
             raise damaged(name, f"the file {file.name!r} is not the one that was written")
-    remember(path, manifest)
+    note_arrival(path, manifest)
     return Corpus(path, manifest)
 
 
@@ -139,7 +139,7 @@ def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> I
         manifest = _manifest(title, source, recipe, tables, aside)
         write_json(aside / "manifest.json", manifest)
         _replace(root / name, aside)
-        remember(root / name, manifest)
+        note_arrival(root / name, manifest)
     except OSError as error:
         raise UserError(
             f"The corpus {name!r} could not be written to {str(root)!r} ({error.strerror or error}). "
