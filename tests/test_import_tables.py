@@ -312,7 +312,7 @@ def test_people_in_two_conditions_of_a_between_study_are_left_out() -> None:
             "No question is known for 'q'",
         ),
         ({"study": {"study_id": "../up", "title": "x"}}, "study id '../up' cannot be used"),
-        ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answer is left to import (3 rows"),
+        ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answers are left to import (3 rows"),
         ({"outcomes": []}, "There is no outcome"),
     ],
 )

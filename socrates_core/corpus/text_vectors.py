@@ -85,7 +85,6 @@ def character_vectors(texts: Sequence[str]) -> Any:
         ngram_range=(5, 5),
         n_features=_N_FEATURES,
         preprocessor=_with_edges,
-        dtype=np.float32,
     )
     return vectorizer.transform(texts)
 
@@ -151,7 +150,7 @@ def _rough(vectors: Any) -> Any:
     """Dense vectors [n, _ROUGH] in which features of the sparse ones fall together, as if hashed to fewer."""
     from scipy.sparse import csr_array
 
-    parts = (vectors.data, vectors.indices % _ROUGH, vectors.indptr)
+    parts = (vectors.data.astype(np.float32), vectors.indices % _ROUGH, vectors.indptr)
     return csr_array(parts, shape=(vectors.shape[0], _ROUGH)).toarray()
 
 

@@ -38,8 +38,8 @@ WORDS_IN_NAME = 3
 
 
 @dataclass(frozen=True)
-class Text:
-    """What one point stands for: a "study" with all its texts, or one "question"; `label` is shown."""
+class MapText:
+    """The text behind a point of the map: a "study" with all its texts, or one "question"; `label` is shown."""
 
     corpus: str
     study_id: str
@@ -72,10 +72,10 @@ def name_topics(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def map_path(corpora: Sequence[str]) -> Path:
-    """Where the map of these corpora as they are now is kept."""
+    """The file with the map of these corpora in their present state."""
     state = {name: open_corpus(name).manifest["sha256"] for name in sorted(corpora)}
-    told = {name: [tables["studies"], tables["stimuli"]] for name, tables in state.items()}
-    return folder("cache", "topics") / f"{digest([VERSION, told])[:32]}.parquet"
+    digests = {name: [tables["studies"], tables["stimuli"]] for name, tables in state.items()}
+    return folder("cache", "topics") / f"{digest([VERSION, digests])[:32]}.parquet"
 
 
 def read_map(corpora: Sequence[str]) -> pd.DataFrame | None:
@@ -85,7 +85,7 @@ def read_map(corpora: Sequence[str]) -> pd.DataFrame | None:
 
 
 def start_map(corpora: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Draws the map in a process of its own, whose errors can be read from it."""
+    """Draws the map in a separate process, whose errors can be read from it."""
     command = [sys.executable, "-m", "socrates_core.corpus.topics", *corpora]
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -93,7 +93,7 @@ def start_map(corpora: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def make_map(corpora: Sequence[str]) -> Path:
-    """Draws the map unless it is there, one process at a time; returns its file. Raises UserError without studies."""
+    """Draws the map unless it exists, one process at a time; returns its file. Raises UserError without studies."""
     path = map_path(corpora)
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
@@ -102,30 +102,32 @@ def make_map(corpora: Sequence[str]) -> Path:
 
 
 def _draw(corpora: Sequence[str]) -> pa.Table:
-    told = list(_texts(corpora))
-    if not told:
+    texts = list(_texts(corpora))
+    if not texts:
         raise UserError("There is nothing to draw: the corpora hold no studies.")
     frames = []
     for kind in ("study", "question"):
-        points = [each for each in told if each.kind == kind]
-        places = layout([each.text for each in points])
-        frame = pd.DataFrame([vars(each) for each in points], columns=["corpus", "study_id", "kind", "label"])
+        points = [text for text in texts if text.kind == kind]
+        places = layout([point.text for point in points])
+        frame = pd.DataFrame(
+            [vars(point) for point in points], columns=["corpus", "study_id", "kind", "label"]
+        )
         frames.append(frame.assign(x=places[:, 0], y=places[:, 1]))
     return pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
 
 
-def _texts(corpora: Sequence[str]) -> Iterator[Text]:
+def _texts(corpora: Sequence[str]) -> Iterator[MapText]:
     """Every study, and as many of the first questions of each as fit into MOST_QUESTIONS."""
     questions: dict[tuple[str, str], list[str]] = {}
     for name in sorted(corpora):
         for (corpus, study_id), passages in read_passages(open_corpus(name)).items():
-            title = next((each.text for each in passages if each.place == "title"), study_id)
-            yield Text(corpus, study_id, "study", title, " ".join(each.text for each in passages))
-            questions[corpus, study_id] = [each.text for each in passages if each.place == "question"]
-    share = _share([len(asked) for asked in questions.values()], MOST_QUESTIONS)
-    for (corpus, study_id), asked in questions.items():
-        for text in asked[:share]:
-            yield Text(corpus, study_id, "question", text[:300], text)
+            title = next((passage.text for passage in passages if passage.place == "title"), study_id)
+            yield MapText(corpus, study_id, "study", title, " ".join(passage.text for passage in passages))
+            questions[corpus, study_id] = [p.text for p in passages if p.place == "question"]
+    share = _share([len(texts) for texts in questions.values()], MOST_QUESTIONS)
+    for (corpus, study_id), texts in questions.items():
+        for text in texts[:share]:
+            yield MapText(corpus, study_id, "question", text[:300], text)
 
 
 def _share(counts: list[int], most: int) -> int:

@@ -62,7 +62,7 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
     found = [
         NearSeen(what, *places[int(at)], float(alike[row, at]))
         for row, (what, at) in enumerate(zip(mine, best, strict=True))
-        if alike[row, at] >= least - 1e-6
+        if alike[row, at] >= least - 1e-9
     ]
     return sorted(found, key=lambda each: -each.likeness)
 

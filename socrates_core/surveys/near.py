@@ -1,4 +1,4 @@
-"""Which studies are about the same as a draft."""
+"""Finds the studies that are about the same as a draft."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from socrates_core.surveys.draft import Draft
 
 
 def near_draft(draft: Draft, corpora: Sequence[str], most: int = 10) -> list[Near]:
-    """The studies most like what a draft says and asks."""
-    told = [
+    """The studies most like a draft's title, conditions and questions, best first."""
+    texts = [
         draft.title,
-        *(each.text for each in draft.conditions),
-        *(each.question for each in draft.outcomes),
+        *(condition.text for condition in draft.conditions),
+        *(outcome.question for outcome in draft.outcomes),
     ]
-    return near_text(" ".join(told), corpora, most)
+    return near_text(" ".join(texts), corpora, most)
