@@ -10,7 +10,7 @@ from socrates_core.corpus.text_vectors import most_alike
 from socrates_core.errors import UserError
 from socrates_core.scales.instructions import instruction_start
 
-MOST_TEXTS = 200
+MOST_COMPARED = 200  # texts of a study on a side
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
 
     Columns study_id, stimulus_id, train_study_id, train_stimulus_id, likeness: see
     `text_vectors.most_alike`; response instructions do not count. Ordered by likeness. A text that several stimuli
-    share is listed once for each side; if a study has more than MOST_TEXTS on a side, a fixed sample of so many is
+    share is listed once for each side; if a study has more than MOST_COMPARED on a side, a fixed sample of so many is
     compared. Empty for a split by participants, whose sides show the same texts.
     """
     columns = ["study_id", "stimulus_id", "train_study_id", "train_stimulus_id", "likeness"]
@@ -87,7 +87,7 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
         "FROM (SELECT DISTINCT side, study_id, stimulus_id FROM placed WHERE side IS NOT NULL) "
         "JOIN texts USING (study_id, stimulus_id) GROUP BY side, study_id, stimulus "
         "QUALIFY row_number() OVER (PARTITION BY side, study_id ORDER BY md5(stimulus)) <= $most ORDER BY ALL",
-        most=MOST_TEXTS,
+        most=MOST_COMPARED,
     )
     texts["stimulus"] = [text[: instruction_start(text)] for text in texts["stimulus"]]
     texts = texts.drop_duplicates(["side", "stimulus"])

@@ -31,8 +31,8 @@ from socrates_core.importing.table import (
     number_cell,
     tidy,
 )
+from socrates_core.settings import CODE
 
-_ROOT = Path(__file__).parents[2]
 _SECONDS = 600
 _TYPED = 12  # digits; a person types fewer into a decimal number
 # None is the encoding that the file declares, which old versions of SPSS get wrong.
@@ -63,7 +63,7 @@ def _run(command: list[str], pace: Pace, name: str) -> tuple[int, str]:
     """The exit code of a command and its error stream. The command is killed if `pace` raises or the time is over."""
     ends = time.monotonic() + _SECONDS
     with subprocess.Popen(
-        command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=CODE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             while time.monotonic() < ends:
