@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.splits import UNITS, Kind, Split, split_rows
-from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED
+from socrates_core.corpus.text_vectors import most_alike
 from socrates_core.exposure.status import statuses
 from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.finetuning.spec import TrainingSpec
@@ -16,9 +17,6 @@ from socrates_core.models.seen import seen_of
 from socrates_core.scales.instructions import instruction_start
 
 LIKENESS = 0.9
-_BLOCK = 500  # held-out texts that are compared at once
-_ROUGH = 2**10  # features of the rough likeness
-_MARGIN = 0.15  # how far the rough likeness may be off
 _ONE = {"studies": "study", "conditions": "condition", "outcomes": "outcome", "participants": "participant"}
 
 
@@ -105,17 +103,21 @@ def _same_texts(trained: pd.DataFrame, held: pd.DataFrame) -> Iterator[Leak]:
 def _near_texts(trained: pd.DataFrame, held: pd.DataFrame) -> Iterator[Leak]:
     held = _without_instructions(held[~held["same"].isin(trained["same"])])
     trained = _without_instructions(trained)
-    if trained.empty or held.empty:
-        return
-    nearest, likeness = _nearest(trained, held)
-    near = np.flatnonzero(likeness >= LIKENESS)
+    alike = most_alike(
+        held["stimulus"].tolist(),
+        trained["stimulus"].tolist(),
+        LIKENESS,
+        groups=held["study_id"].tolist(),
+        other_groups=trained["study_id"].tolist(),
+    )
+    near = np.flatnonzero(alike.likeness >= LIKENESS)
     if len(near):
-        best = near[np.argmax(likeness[near])]
+        best = near[np.argmax(alike.likeness[near])]
         yield Leak(
             "near",
             f"{len(near):,} held-out {'text is' if len(near) == 1 else 'texts are'} nearly the same as one of another "
             f"study that is trained on. The closest are {_place(held.iloc[best])} and "
-            f"{_place(trained.iloc[nearest[best]])} (likeness {likeness[best]:.2f}).",
+            f"{_place(trained.iloc[alike.positions[best]])} (likeness {alike.likeness[best]:.2f}).",
             len(near),
         )
 
@@ -127,36 +129,6 @@ def _without_instructions(shown: pd.DataFrame) -> pd.DataFrame:
     distinct = distinct[distinct["stimulus"] != ""].sample(frac=1, random_state=0)
     first = distinct.groupby("study_id").head(MOST_COMPARED)
     return first.sort_values(["study_id", "stimulus_id"], ignore_index=True)
-
-
-def _nearest(trained: pd.DataFrame, held: pd.DataFrame) -> tuple[Any, Any]:
-    """For each text of `held` [n]: the place of the most similar text of another study, and their likeness.
-
-    The exact likeness is computed only for pairs that a rough one (standard deviation 1/32) finds; others have 0.
-    """
-    nearest = np.zeros(len(held), dtype=int)
-    likeness = np.zeros(len(held))
-    exact_held = text_vectors(held["stimulus"].tolist())
-    exact_trained = text_vectors(trained["stimulus"].tolist())
-    rough_held, rough_trained = _folded(exact_held), _folded(exact_trained)
-    for start in range(0, len(held), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        same_study = held["study_id"].to_numpy()[block, None] == trained["study_id"].to_numpy()
-        candidates = (rough_held[block] @ rough_trained.T >= LIKENESS - _MARGIN) & ~same_study
-        rows, columns = np.nonzero(candidates)
-        alike = np.asarray(exact_held[rows + start].multiply(exact_trained[columns]).sum(axis=1)).ravel()
-        for pair in np.argsort(alike):  # ascending, so that the most similar is written last
-            nearest[rows[pair] + start] = columns[pair]
-            likeness[rows[pair] + start] = alike[pair]
-    return nearest, likeness.clip(0, 1)
-
-
-def _folded(vectors: Any) -> Any:
-    """Dense vectors [n, _ROUGH] in which several features of the sparse ones share a place."""
-    from scipy.sparse import csr_array
-
-    parts = vectors.data.astype(np.float32), vectors.indices % _ROUGH, vectors.indptr
-    return csr_array(parts, shape=(vectors.shape[0], _ROUGH)).toarray()
 
 
 def _seen_by_base(spec: TrainingSpec, rows: TrainingRows, held_out: pd.DataFrame) -> Iterator[Leak]:
