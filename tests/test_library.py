@@ -164,9 +164,9 @@ def test_a_merge_job_makes_a_whole_model_that_answers_as_the_adapter(adapter: Pa
 @pytest.mark.parametrize(
     ("name", "output", "sentence"),
     [
-        ("base", "whole", "whole already"),
+        ("base", "whole", "is not an adapter"),
         ("mine", "base", "already"),
-        ("mine", "../out", "no name"),
+        ("mine", "../out", "cannot be called"),
     ],
 )
 def test_what_cannot_be_merged_is_a_sentence(name: str, output: str, sentence: str, adapter: Path) -> None:
