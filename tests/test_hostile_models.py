@@ -164,7 +164,7 @@ def test_a_hostile_template_ends_in_a_sentence(template: str, copy: Path) -> Non
     ("value", "sentence"),
     [
         (7, "is 7, which is not a text"),
-        ({"a": 1}, "no text"),
+        ({"a": 1}, "not a text"),
         ([{"nome": "default"}], "name"),
         ([1], "subscript"),
     ],
