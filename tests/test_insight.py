@@ -71,6 +71,7 @@ def card_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
         driver.chmod(0o755)
         _ask_driver.cache_clear()
         monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # the tests hide a real one
 
     yield insert
     _ask_driver.cache_clear()

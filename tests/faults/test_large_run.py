@@ -9,8 +9,10 @@ from pathlib import Path
 from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.trials import FULL, fault, wide_draft
+from tests.faults.trials import FULL, fault
+from tests.support.drafts import wide_draft
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 N_CONDITIONS = 200 if FULL else 20
 N_PEOPLE = 1000
