@@ -182,6 +182,7 @@ def test_an_open_scale_has_no_calibrated_effect(evaluated: Evaluation) -> None:
     assert run._calibrated(run.effects[0].predicted, None) is None
 
 
+@pytest.mark.slow
 def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> None:
     first = evaluate_now(studies=["framing", "garcia", "kakadu", "talor", "abortion"], cap=3)
     told = calibration_for(fingerprint(first))
@@ -195,6 +196,7 @@ def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> No
     same(found.calibration, fitted(joined))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["studies", "participants"])
 def test_a_study_that_the_model_saw_any_part_of_stays_out(
     evaluated: Evaluation, starter_home: Path, kind: str

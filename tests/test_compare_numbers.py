@@ -79,6 +79,7 @@ def test_conditions_of_one_name_are_told_apart(home: Path) -> None:
     assert (frame.groupby(["condition", "who"])["share"].sum().round(9) == 1).all()
 
 
+@pytest.mark.slow
 def test_published_rows_stand_beside_the_whole_official_split_alone(home: Path) -> None:
     corpus = made_up([(2, 1, 4, False)] * 42)
     ids = sorted(corpus.study_ids())

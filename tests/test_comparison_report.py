@@ -55,6 +55,7 @@ def copied(folder: Path, target: Path) -> Path:
     return Path(shutil.copytree(folder, target))
 
 
+@pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(written: Written) -> None:
     done = recompute(written[1])
     assert done.returncode == 0, done.stdout + done.stderr

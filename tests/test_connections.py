@@ -13,6 +13,8 @@ import pytest
 from tests.support.servers import HALF, SECRET, seconds_to_health, serving, sign_in, visit, websocket
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 FEW_FILES = ("bash", "-c", 'ulimit -n 1024; exec "$@"', "bash")
 
 # Opens connections to a port, sends half a request on each, says so, and holds them until its input ends.

@@ -15,6 +15,8 @@ from tests.support.reference_scorer import ReferenceScorer
 from tests.support.scoring import TOLERANCE, largest_difference, open_local, set_budget
 from tests.support.tiny_models import SPECIAL, Kind, make_tiny_model
 
+pytestmark = pytest.mark.slow
+
 WORDS = [
     "Agree",
     "strongly",

@@ -25,6 +25,8 @@ from tests.fuzz.targets import Target, targets
 from tests.fuzz.trying import Apart, Tried, attempt, fault_of
 from tests.support.jobs import start_no_worker
 
+pytestmark = pytest.mark.slow
+
 SLOW = {
     "CSV and TSV": 4,
     "Excel": 8,

@@ -3,9 +3,6 @@
 import http.client
 import http.server
 import json
-import os
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -19,7 +16,7 @@ from playwright.sync_api import Browser, Response, expect
 from pages.server.sessions import RANDOM_NAME
 from socrates_core.cli.app import DIRECT
 from tests.support.browser import in_browser
-from tests.support.processes import ROOT
+from tests.support.commands import command
 from tests.support.servers import (
     SECRET,
     ask,
@@ -32,23 +29,30 @@ from tests.support.servers import (
 from tests.support.waiting import PATIENCE
 
 
-def test_only_names_of_this_machine_and_own_pages_are_answered(served: int) -> None:
-    home = f"http://127.0.0.1:{served}"
+def test_only_names_of_this_machine_and_own_pages_are_answered(shared_server: int) -> None:
+    home = f"http://127.0.0.1:{shared_server}"
     assert ask(f"{home}/")[0] == 200
-    assert ask(f"{home}/", Host=f"localhost:{served}")[0] == 200
+    assert ask(f"{home}/", Host=f"localhost:{shared_server}")[0] == 200
     assert ask(f"{home}/", Host="localhost:9000")[0] == 200  # through a tunnel
-    for name in ("evil.example", f"evil.example:{served}", "localhost.evil.example", "10.0.0.7", "[", ""):
+    for name in (
+        "evil.example",
+        f"evil.example:{shared_server}",
+        "localhost.evil.example",
+        "10.0.0.7",
+        "[",
+        "",
+    ):
         status, told = ask(f"{home}/", Host=name)
         assert status == 421 and "does not answer" in told, name
     for origin in (
         "http://evil.example",
         "null",
-        f"https://localhost:{served}.evil.example",
+        f"https://localhost:{shared_server}.evil.example",
         "http://localhost:1",
     ):
-        assert ask(f"{home}/", Host=f"localhost:{served}", Origin=origin)[0] == 403, origin
-        assert stream(served, Origin=origin) == 403, origin
-    assert stream(served, Origin=f"http://127.0.0.1:{served}") == 101
+        assert ask(f"{home}/", Host=f"localhost:{shared_server}", Origin=origin)[0] == 403, origin
+        assert stream(shared_server, Origin=origin) == 403, origin
+    assert stream(shared_server, Origin=f"http://127.0.0.1:{shared_server}") == 101
     assert ask(f"{home}/_stcore/host-config", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")[0] == 403
     upload = f"{home}/_stcore/upload_file/x/y"
     assert ask(upload, method="PUT", data=b"x", Origin="http://evil.example")[0] == 403
@@ -57,10 +61,10 @@ def test_only_names_of_this_machine_and_own_pages_are_answered(served: int) -> N
     )  # without Streamlit's own mark against forged requests
 
 
-def test_a_page_elsewhere_opens_a_link_but_no_frame(served: int) -> None:
+def test_a_page_elsewhere_opens_a_link_but_no_frame(shared_server: int) -> None:
     with DIRECT.open(
         urllib.request.Request(
-            f"http://localhost:{served}/",
+            f"http://localhost:{shared_server}/",
             headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
         )
     ) as answer:
@@ -109,18 +113,10 @@ def test_without_the_token_nothing_is_answered(home: Path) -> None:
     ],
 )
 def test_an_address_that_lets_others_in_needs_a_token(
-    home: Path, arguments: tuple[str, ...], token: str, told: str
+    home: Path, arguments: tuple[str, ...], token: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "socrates_core", "app", "--port", str(free_port()), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env=os.environ | {"SOCRATES_TOKEN": token},
-    )
-    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.setenv("SOCRATES_TOKEN", token)
+    assert told in command("app", "--port", str(free_port()), *arguments, code=2)
 
 
 @in_browser

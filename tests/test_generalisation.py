@@ -43,6 +43,8 @@ from tests.support.pages import fine, open_page
 from tests.support.splits import made_up
 from tests.support.tiny_models import make_tiny_model
 
+pytestmark = pytest.mark.slow
+
 STATED = "wasserstein_exact_stated"
 SHARES = (0.1, 1.0)
 

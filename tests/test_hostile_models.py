@@ -171,6 +171,7 @@ def test_a_template_that_is_no_text_ends_in_a_sentence(value: object, sentence: 
         Chat(copy)
 
 
+@pytest.mark.slow
 def test_a_template_that_hangs_on_one_text_alone_is_stopped_and_others_are_rendered_after(copy: Path) -> None:
     file = copy / "chat_template.jinja"
     file.write_text(f"{{% if 'trap' in messages[-1].content %}}{LOOP}{{% endif %}}{file.read_text()}")
@@ -212,7 +213,7 @@ def test_the_process_that_renders_does_not_outlive_a_killed_program(interrupted:
         (child,) = psutil.Process(parent.pid).children()
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        assert child.wait(60) is None
+        assert child.wait(PATIENCE) is None
 
 
 def test_a_request_that_is_interrupted_leaves_no_reply_for_the_next() -> None:

@@ -120,6 +120,7 @@ def test_sizes_add_up_to_what_the_disk_holds(home: Path) -> None:
     assert told["run"][0] == 1 and told["draft"][0] == 1 and told["job"][0] == 1
 
 
+@pytest.mark.slow
 def test_a_project_comes_back_on_another_home(
     filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ from tests.support.processes import ROOT, app_command
 from tests.support.servers import answers, end, free_port, servers_of, serving
 from tests.support.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.slow
+
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 

@@ -15,6 +15,8 @@ from tests.support.reference_scorer import ReferenceScorer
 from tests.support.scoring import MODELS, SCALES, TOLERANCE, largest_difference, set_budget
 from tests.support.tiny_models import SPECIAL, Kind, make_tiny_model
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 16
 PEOPLE: list[dict[str, str | int]] = [
     {"age": 34, "gender": "Female", "location": "Ohio"},

@@ -39,6 +39,7 @@ def recompute(folder: Path, script: str = "analysis.py") -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
+@pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(
     written: tuple[Run, Path],
 ) -> None:

@@ -28,6 +28,8 @@ from tests.support.jobs import ended
 from tests.support.processes import ROOT, end_worker
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _own(finetuning_home: Path) -> Iterator[None]:
