@@ -40,7 +40,7 @@ def test_a_large_run_is_looked_at_in_bounded_memory(
 ) -> None:
     job = submit_simulation(wide_draft(N_CONDITIONS, N_PEOPLE), ModelRequest("echo"))
     code = "from socrates_core.worker import Worker; Worker(idle_seconds=0).run()"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=540)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=540 if FULL else PATIENCE)
     assert store.read_job(job.id).state == "done"
     done = subprocess.run(
         [sys.executable, "-c", LOOKING, job.id, str(tmp_path)],
