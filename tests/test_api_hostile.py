@@ -415,8 +415,8 @@ def test_a_server_that_is_frozen_in_the_middle_of_its_reply_is_given_up() -> Non
 
 _NAMELESS = """
 import sys, threading, time
-from socrates_core.responders.api.ask import Connection, Lost
-from socrates_core.responders.api.server import Service
+from socrates_core.models.served.ask import Connection, Lost
+from socrates_core.models.served.server import Service
 connection = Connection(Service("http://nowhere.example.test/v1"), n_tries=1, timeout=60)
 threading.Timer(0.5, connection.stop.set).start()
 begun = time.monotonic()

@@ -20,8 +20,8 @@ MOST_MB = 1500 if FULL else 700
 LOOKING = """
 import json, re, sys, time
 from pathlib import Path
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.export import cells_table
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_export import cells_table
 begun = time.monotonic()
 run = load_run(sys.argv[1])
 n_kept = int((run.people["condition"] == 1).sum())

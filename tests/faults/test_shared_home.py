@@ -20,8 +20,8 @@ from tests.support.watched_runs import cache, n_stored, watch
 
 SAVING = """
 import sys
-from socrates_core.drafts import store
-from socrates_core.drafts.spec import ConditionSpec
+from socrates_core.projects import drafts as store
+from socrates_core.surveys.draft import ConditionSpec
 draft_id, who = sys.argv[1:]
 shown = store.open_draft(draft_id)
 print("ready", flush=True)
