@@ -22,11 +22,10 @@ from socrates_core.finetuning.spec import Method, TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.models.model_folder import find_model
 from socrates_core.models.seen import seen_from_dict
-from tests.finetunes import _finetuning_home, examples_for, finetuning_home, spec_of, train
+from tests.support.finetunes import examples_for, spec_of, train
 from training import sft
 from training.loop import Run
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
 

@@ -1,6 +1,7 @@
 """How much time and memory a finetune will take here, before it starts; reads headers of files, never weights."""
 
 import math
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -183,7 +184,9 @@ def activation_bytes(config: Mapping[str, Any], mean_length: float, *, checkpoin
 
 
 def free_on_gpu() -> float | None:
-    """Free memory of the first NVIDIA GPU in MiB, or None without one."""
+    """Free memory of the first NVIDIA GPU in MiB, or None without one, or if it is hidden."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return None
     return _ask_driver(int(time.monotonic() // 15))
 
 
