@@ -227,7 +227,7 @@ def _part(response: pd.Series, condition_num: int, task_num: int) -> pd.DataFram
 def _in_one_condition(answers: pd.DataFrame, seen: Preview) -> pd.DataFrame:
     several = answers.groupby("participant")["condition_num"].transform("nunique") > 1
     people = answers.loc[several, "participant"].nunique()
-    seen.drop("people: in more than one condition, although the design is between people", people)
+    seen.drop("people: in more than one condition, which a design 'between' people rules out", people)
     return answers[~several]
 
 
