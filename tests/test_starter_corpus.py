@@ -57,8 +57,8 @@ def corpus(home: Path) -> Corpus:
 def answers(corpus: Corpus, study_id: str, task_num: int, condition_num: int) -> Floats:
     """What people of a condition answered, as observed."""
     rows = corpus.responses(study_id)
-    here = (rows["task_num"] == task_num) & (rows["condition_num"] == condition_num)
-    chosen: Floats = rows.loc[here, "response"].to_numpy(dtype=float)
+    cell = (rows["task_num"] == task_num) & (rows["condition_num"] == condition_num)
+    chosen: Floats = rows.loc[cell, "response"].to_numpy(dtype=float)
     return chosen
 
 
