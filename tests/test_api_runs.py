@@ -27,7 +27,7 @@ from socrates_core.models.served.shots import Answered, pick_shots, with_shots
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_estimate import estimate
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import load_spec, submit_simulation
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Prompt, Question, Scale
@@ -58,7 +58,7 @@ def model(server: ApiServer, elicitation: Elicitation = "auto", key_variable: st
     return ModelRequest("api:fixed", service=Service(server.url, key_variable, elicitation))
 
 
-def run_now(draft: Draft, request: ModelRequest, limit_usd: float | None = None) -> Run:
+def run_now(draft: Draft, request: ModelRequest, limit_usd: float | None = None) -> SimulationRun:
     """A run from submission to its end, whether it ended well or not."""
     job = submit_simulation(draft, request, limit_usd=limit_usd)
     claimed = store.claim_next()

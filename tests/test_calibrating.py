@@ -32,7 +32,7 @@ from socrates_core.jobs.progress import Reporter
 from socrates_core.models.seen import training_of
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import effects_table
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.scripts import analysis
@@ -104,7 +104,7 @@ def same(ours: Calibration, theirs: Calibration) -> None:
     assert ours.as_dict() == pytest.approx(theirs.as_dict(), rel=1e-4, abs=1e-7)
 
 
-def run_now(study: str, n: int = 4) -> Run:
+def run_now(study: str, n: int = 4) -> SimulationRun:
     draft = draft_from_study(find_study(study), study)
     draft = draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": n})})
     job = submit_simulation(draft, ECHO)

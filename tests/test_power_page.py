@@ -19,7 +19,7 @@ from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from tests.test_calibrating import evaluated, no_worker, run_now, template
 from tests.test_pages import fine, open_page
 
@@ -160,7 +160,7 @@ def test_a_guess_in_scale_points_needs_a_spread_above_zero(home: Path) -> None:
     assert not app.exception and "spread of answers is 0" in app.error[0].value
 
 
-def filled_page(run: Run, **link: str) -> AppTest:
+def filled_page(run: SimulationRun, **link: str) -> AppTest:
     return open_page(PAGE, run=run.spec.run_id, **link)
 
 

@@ -32,7 +32,7 @@ def answer_key(fingerprint: str, question: Question) -> str:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ModelAnswers:
     """The answers of one responder, by its fingerprint: how many, about how many bytes, from when to when."""
 
     fingerprint: str
@@ -107,14 +107,14 @@ class AnswerCache:
     def count(self) -> int:
         return int(self._connection.execute("select count(*) from answers").fetchone()[0])
 
-    def shelves(self) -> list[Shelf]:
+    def shelves(self) -> list[ModelAnswers]:
         """What is stored of each responder, the largest first."""
         query = (
             "select fingerprint, coalesce(name, 'unknown'), count(*), "
             "sum(length(probabilities) + length(key) + 100), min(created), max(created) "
             "from answers left join responders using (fingerprint) group by fingerprint order by 3 desc"
         )
-        return [Shelf(*row) for row in self._connection.execute(query)]
+        return [ModelAnswers(*row) for row in self._connection.execute(query)]
 
     def prune(self, fingerprint: str | None = None, *, before: str | None = None) -> int:
         """Forgets the answers of one responder, or those stored before a date "2026-11-23"; returns how many."""

@@ -37,7 +37,7 @@ Answers = Literal["absent", "held", "hidden", "visible"]
 
 
 @dataclass(frozen=True)
-class Record:
+class SealRecord:
     """One link of the chain. `study` is (corpus, study_id); times are UTC; `previous` is the digest of the one before.
 
     Of a sealed run: the SHA-256 of its `files`, and whether this home had never held people's `answers` ("absent"), had
@@ -69,11 +69,11 @@ class Checked:
     """A place of the chain with what is wrong with it, "" where nothing is; `record` is None where it is gone."""
 
     number: int
-    record: Record | None
+    record: SealRecord | None
     problem: str
 
 
-def freeze(corpus: Corpus, study_id: str) -> Record:
+def freeze(corpus: Corpus, study_id: str) -> SealRecord:
     """Hides people's answers to a study until it is revealed. Raises UserError where they are hidden already."""
     since = frozen_studies(corpus.path).get(corpus.study(study_id).study_id)
     if since:
@@ -81,14 +81,14 @@ def freeze(corpus: Corpus, study_id: str) -> Record:
     return _append(kind="freeze", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
 
 
-def reveal(corpus: Corpus, study_id: str) -> Record:
+def reveal(corpus: Corpus, study_id: str) -> SealRecord:
     """Shows a frozen study's answers from now on. Raises UserError where they are not hidden."""
     if study_id not in frozen_studies(corpus.path):
         raise UserError(f"People's answers to {study_id!r} are not hidden, so there is nothing to reveal.")
     return _append(kind="reveal", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
 
 
-def reveal_for(run_id: str) -> Record:
+def reveal_for(run_id: str) -> SealRecord:
     """Shows the answers of people who were asked what a sealed run asks.
 
     Raises UserError where the run is not sealed, or where no such answers are hidden.
@@ -105,7 +105,7 @@ def reveal_for(run_id: str) -> Record:
     return reveal(behind.corpus, behind.study_id)
 
 
-def seal(run_id: str) -> Record:
+def seal(run_id: str) -> SealRecord:
     """Seals a finished run as it is now. Raises UserError where it is unfinished, damaged or sealed already."""
     run, known = load_run(run_id), seal_of(run_id)
     if known is not None and known.record is not None:
@@ -155,11 +155,11 @@ def verify() -> list[Checked]:
     ]
 
 
-def _problem_of(record: Record) -> str:
+def _problem_of(record: SealRecord) -> str:
     return _changed_files(record) or (_contradiction(record) if record.answers == "absent" else "")
 
 
-def _contradiction(record: Record) -> str:
+def _contradiction(record: SealRecord) -> str:
     """What is known against a seal that calls people's answers absent; "" where nothing is."""
     held = first_held(_texts_shown(record.run_id)) if record.kind == "seal" else None
     if held is None or held.first >= record.time:
@@ -170,7 +170,7 @@ def _contradiction(record: Record) -> str:
     )
 
 
-def describe(seal: Record, chain: Sequence[Checked]) -> str:
+def describe(seal: SealRecord, chain: Sequence[Checked]) -> str:
     """When a run was sealed, what could be seen of people's answers in this dashboard before, and their reveal."""
     told = {
         "absent": f"This home had never held a study with these texts{_written_before(seal)}",
@@ -186,7 +186,7 @@ def describe(seal: Record, chain: Sequence[Checked]) -> str:
     return f"Sealed {seal.time}. {told[seal.answers]}.{shown}"
 
 
-def _written_before(seal: Record) -> str:
+def _written_before(seal: SealRecord) -> str:
     """A caution where a study with the sealed texts came into this home later, but was written before the seal."""
     held = first_held(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
     if held is None or not held.created or held.created >= seal.time:
@@ -232,7 +232,7 @@ def read_chain() -> list[Checked]:
     return found
 
 
-def _read(path: Path | None) -> tuple[Record | None, str]:
+def _read(path: Path | None) -> tuple[SealRecord | None, str]:
     """A record and the digest that is stored with it; None where there is none that can be read."""
     if path is None:
         return None, ""
@@ -242,7 +242,7 @@ def _read(path: Path | None) -> tuple[Record | None, str]:
             return None, ""
         told = str(stored.pop("digest"))
         study, texts = stored["study"], stored.get("texts", ())
-        return Record(**{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}), told
+        return SealRecord(**{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}), told
     except (UserError, *EDITED):
         return None, ""
 
@@ -260,7 +260,7 @@ def _read_head(path: Path) -> tuple[int, str]:
         ) from error
 
 
-def _append(**told: Any) -> Record:
+def _append(**told: Any) -> SealRecord:
     """Adds a record. Raises UserError where the chain is not as it was written, or the clock runs behind it."""
     root = folder("seals")
     with FileLock(root / ".lock"):
@@ -272,7 +272,7 @@ def _append(**told: Any) -> Record:
                 f"Move the folder {str(root)!r} away to begin anew."
             )
         last = chain[-1].record if chain else None
-        record = Record(len(chain) + 1, time=now(), previous=last.digest() if last else "", **told)
+        record = SealRecord(len(chain) + 1, time=now(), previous=last.digest() if last else "", **told)
         if last is not None and record.time < last.time:
             raise UserError(
                 f"The clock says {record.time}, but the last seal is of {last.time}. Set the clock right."
@@ -287,7 +287,7 @@ def _append(**told: Any) -> Record:
     return record
 
 
-def _changed_files(record: Record) -> str:
+def _changed_files(record: SealRecord) -> str:
     """What is wrong with a sealed run's files, "" where nothing is."""
     path = runs_folder() / record.run_id
     for name, known in record.files.items():

@@ -31,7 +31,7 @@ _Rated = tuple[NDArray[np.int64], dict[int, str]]  # a status a row, with the re
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExposureVerdict:
     """A status with its reason, a sentence."""
 
     status: Status
@@ -46,12 +46,12 @@ def status(
     condition_num: int | None = None,
     task_num: int | None = None,
     participant: int | None = None,
-) -> Verdict:
+) -> ExposureVerdict:
     """Whether a model saw a study, or the part of it that the other arguments name."""
     asked = {"condition_num": condition_num, "task_num": task_num, "participant": participant}
     row = {"study_id": study_id, **{name: value for name, value in asked.items() if value is not None}}
     told = statuses(seen, corpus, pd.DataFrame([row])).iloc[0]
-    return Verdict(told["status"], told["reason"])
+    return ExposureVerdict(told["status"], told["reason"])
 
 
 def statuses(seen: Seen, corpus: Corpus, cells: pd.DataFrame) -> pd.DataFrame:

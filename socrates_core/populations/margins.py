@@ -27,7 +27,7 @@ MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FieldComparison:
     """One field: a row a category with n, share, low, high (Wilson's 95%) of the people, and the population's share.
 
     `rows` has columns category, n, share, low, high, margin (NaN where the population has no such category);
@@ -53,7 +53,7 @@ def margins_of(people: pd.DataFrame) -> Margins:
     }
 
 
-def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) -> list[Comparison]:
+def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) -> list[FieldComparison]:
     """The people's shares beside the population's, in each field that both have."""
     found = []
     for field, population in margins.items():
@@ -75,7 +75,7 @@ def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) ->
             }
         )
         distance = float(np.abs(shares.share - np.nan_to_num(margin)).sum() / 2)
-        found.append(Comparison(field, rows, shares.n, int(told.isna().sum()), distance))
+        found.append(FieldComparison(field, rows, shares.n, int(told.isna().sum()), distance))
     return found
 
 

@@ -21,7 +21,7 @@ from socrates_core.analysis.power import (
 )
 from socrates_core.analysis.summary import moments
 from socrates_core.errors import UserError, unknown
-from socrates_core.projects.run_results import Run, RunEffect
+from socrates_core.projects.run_results import RunEffect, SimulationRun
 from socrates_core.studies.answers import scale_range
 
 AFFORDED = 200
@@ -75,7 +75,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """A two-group experiment with `n` people in each condition and the power to aim at, `target`.
 
     `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
@@ -151,7 +151,7 @@ class Plan:
         return float(ndtr(mean / sd)) if sd > 0 else (1.0 if mean else 0.5)
 
 
-def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
+def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> SamplePlan:
     """The plan for a belief. Raises UserError where `n` or `target` cannot be planned with."""
     if not 2 <= n <= MAX_N:
         raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
@@ -170,7 +170,7 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
         }
     )
     here = np.array([float(n)])
-    return Plan(
+    return SamplePlan(
         belief=belief,
         n=n,
         target=target,
@@ -185,7 +185,7 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
     )
 
 
-def find_effect(run: Run, outcome: str, condition: str) -> RunEffect:
+def find_effect(run: SimulationRun, outcome: str, condition: str) -> RunEffect:
     """The run's effect of this name, the first one where a name is empty. Raises UserError where there is none."""
     if not run.effects:
         raise UserError(f"The run {run.spec.run_id!r} has no effect: that takes two conditions with answers.")
@@ -199,7 +199,7 @@ def find_effect(run: Run, outcome: str, condition: str) -> RunEffect:
     return found[0]
 
 
-def spread_of(run: Run, outcome: str) -> Spread:
+def spread_of(run: SimulationRun, outcome: str) -> Spread:
     """How far apart answers to an outcome are: people's where they stand beside, else the predicted ones'.
 
     People's are pooled over the conditions that they were asked in. Predicted ones are the panel's answers mixed,
@@ -229,7 +229,7 @@ def spread_of(run: Run, outcome: str) -> Spread:
     )
 
 
-def why_uncalibrated(run: Run, effect: RunEffect) -> str:
+def why_uncalibrated(run: SimulationRun, effect: RunEffect) -> str:
     """Why an effect has no calibrated one beside it; empty where it has."""
     if effect.calibrated is not None:
         return ""
@@ -237,7 +237,7 @@ def why_uncalibrated(run: Run, effect: RunEffect) -> str:
     return told if isinstance(told, str) else "Effects on an open scale have no range to be calibrated in."
 
 
-def why_doubted(run: Run) -> str:
+def why_doubted(run: SimulationRun) -> str:
     """Why a model's calibrated effects are not planned with; empty where they have beaten "no effect".
 
     They have where, on studies left out, their squared errors are smaller than those of expecting no effect, by more
@@ -257,7 +257,9 @@ def why_doubted(run: Run) -> str:
     )
 
 
-def calibrated_belief(run: Run, effect: RunEffect, *, spread: float, smallest: float) -> Belief | None:
+def calibrated_belief(
+    run: SimulationRun, effect: RunEffect, *, spread: float, smallest: float
+) -> Belief | None:
     """The belief that a calibrated effect amounts to; None without one."""
     earned = effect.calibrated
     if earned is None:
@@ -265,7 +267,7 @@ def calibrated_belief(run: Run, effect: RunEffect, *, spread: float, smallest: f
     return Belief(earned.difference, earned.sd, spread, smallest, doubted=why_doubted(run))
 
 
-def arms_to_field(run: Run, outcome: str, *, higher_is_better: bool) -> pd.DataFrame:
+def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -> pd.DataFrame:
     """A row a number of conditions fielded beside the reference: which are best chosen, and what leaving out costs.
 
     `regret` is by how much, in scale points, the best true effect of all conditions is expected to exceed the best

@@ -8,7 +8,7 @@ import pandas as pd
 from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.summary import moments
 from socrates_core.errors import UserError
-from socrates_core.projects.run_results import Run, RunCell, load_run
+from socrates_core.projects.run_results import RunCell, SimulationRun, load_run
 from socrates_core.records import Floats
 
 
@@ -42,7 +42,7 @@ def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["outcome_num", "condition_num"], kind="stable", ignore_index=True)
 
 
-def run_names(runs: Sequence[Run]) -> list[str]:
+def run_names(runs: Sequence[SimulationRun]) -> list[str]:
     """Each run's model and precision, told apart by the run's id where they are alike."""
     plain = [f"{run.model} ({run.manifest['card']['precision']})" for run in runs]
     return [

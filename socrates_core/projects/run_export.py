@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 
 
-def people_table(run: Run) -> pd.DataFrame:
+def people_table(run: SimulationRun) -> pd.DataFrame:
     """A row a person x cell, probabilities spread over one column a value."""
     parts = []
     for o in range(len(run.spec.draft.outcomes)):
@@ -22,12 +22,12 @@ def people_table(run: Run) -> pd.DataFrame:
     return pd.concat(parts).sort_index() if parts else run.people
 
 
-def cells_table(run: Run) -> pd.DataFrame:
+def cells_table(run: SimulationRun) -> pd.DataFrame:
     """A row a condition x outcome with scores and baselines."""
     return pd.DataFrame([cell.as_dict() for cell in run.cells])
 
 
-def effects_table(run: Run) -> pd.DataFrame:
+def effects_table(run: SimulationRun) -> pd.DataFrame:
     """A row an outcome x condition against the reference."""
     return pd.DataFrame([effect.as_dict() for effect in run.effects])
 

@@ -118,7 +118,7 @@ class RunEffect:
 
 
 @dataclass(frozen=True)
-class Run:
+class SimulationRun:
     """A run as it lies on disk. Tables are read when they are first asked for."""
 
     spec: RunSpec
@@ -329,7 +329,7 @@ def _state(run_id: str, manifest: dict[str, Any]) -> str:
     return job.state if job.active else str(manifest.get("state") or job.state)
 
 
-def load_run(run_id: str) -> Run:
+def load_run(run_id: str) -> SimulationRun:
     """A run that has answers. Raises UserError where it is unknown, damaged or has none yet."""
     spec = load_spec(run_id)
     manifest = load_manifest(
@@ -340,7 +340,7 @@ def load_run(run_id: str) -> Run:
         facts=FACTS,
         again="Run its draft again.",
     )
-    return Run(spec, manifest)
+    return SimulationRun(spec, manifest)
 
 
 def list_runs() -> list[dict[str, Any]]:

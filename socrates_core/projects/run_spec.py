@@ -82,7 +82,7 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PersonQuestion:
     """One person's question in one cell; `condition` and `outcome` are positions in the draft."""
 
     person: int
@@ -239,20 +239,20 @@ def load_spec(run_id: str) -> RunSpec:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
 
 
-def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[Asked]:
+def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[PersonQuestion]:
     """Every person x condition x outcome of a draft, person by person."""
     return _ask(draft, people, texts_of(draft), template)
 
 
-def asked_cells(spec: RunSpec) -> Iterator[Asked]:
+def asked_cells(spec: RunSpec) -> Iterator[PersonQuestion]:
     """Every person x condition x outcome of a frozen run, person by person."""
     return _ask(spec.draft, spec.people, spec.shown, spec.template)
 
 
 def _ask(
     draft: Draft, people: Sequence[Person], texts: Mapping[tuple[int, int], str], template: str
-) -> Iterator[Asked]:
+) -> Iterator[PersonQuestion]:
     scales = [outcome.scale.scale() for outcome in draft.outcomes]
     for person in people:
         for (c, o), stimulus in texts.items():
-            yield Asked(person.person, c, o, ask(person.demographics, stimulus, scales[o], template))
+            yield PersonQuestion(person.person, c, o, ask(person.demographics, stimulus, scales[o], template))

@@ -14,21 +14,21 @@ from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.manifest import describe_answers
 from socrates_core.files import file_digest, replacing, write_json
-from socrates_core.projects.run_spec import Asked, RunSpec
+from socrates_core.projects.run_spec import PersonQuestion, RunSpec
 from socrates_core.records import Answer, Floats
 
 
 @dataclass(frozen=True)
-class AnsweredCell:
+class PersonAnswer:
     """One person's cell with its answer, None where the run stopped before it."""
 
-    asked: Asked
+    asked: PersonQuestion
     answer: Answer | None
     cached: bool
 
 
 def write_run(
-    spec: RunSpec, cells: Sequence[AnsweredCell], model: OpenModel, *, seconds: float
+    spec: RunSpec, cells: Sequence[PersonAnswer], model: OpenModel, *, seconds: float
 ) -> dict[str, Any]:
     """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial"."""
     values = _values(spec, cells)
@@ -57,7 +57,7 @@ def write_run(
     return manifest
 
 
-def _values(spec: RunSpec, cells: Sequence[AnsweredCell]) -> list[Floats]:
+def _values(spec: RunSpec, cells: Sequence[PersonAnswer]) -> list[Floats]:
     """The values of each outcome: its scale's, or for an open one every number that was drawn in the run."""
     found = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
     drawn = defaultdict(list)
@@ -76,7 +76,7 @@ def _shares(answer: Answer, values: Floats) -> Floats:
     return shares
 
 
-def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Floats]) -> pa.Table:
+def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Floats]) -> pa.Table:
     columns: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
         asked, answer = cell.asked, cell.answer
@@ -98,7 +98,7 @@ def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Float
     return pa.table(columns)
 
 
-def _cells(spec: RunSpec, cells: Sequence[AnsweredCell], listed: Sequence[Floats]) -> pa.Table:
+def _cells(spec: RunSpec, cells: Sequence[PersonAnswer], listed: Sequence[Floats]) -> pa.Table:
     """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass.
 
     A person whose answer has no valid option (valid mass 0) is missing from the distribution, not from the mass.

@@ -11,7 +11,7 @@ from socrates_core.analysis.specification_curve import Curve, describe_curve
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import read_job
 from socrates_core.projects.experiments import Experiment, experiment_ids, load_experiment
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.records import Effect
 from socrates_core.studies.answers import scale_range
 from socrates_core.surveys.human_answers import people_effects
@@ -89,7 +89,7 @@ def run_states(experiment: Experiment) -> list[str]:
     return [_finished(run_id)[0] for run_id in experiment.run_ids]
 
 
-def _finished(run_id: str) -> tuple[str, Run | None]:
+def _finished(run_id: str) -> tuple[str, SimulationRun | None]:
     """The state of a run, and the run where it is complete."""
     try:
         state = read_job(run_id).state
@@ -142,7 +142,7 @@ def _in_shares(effect: Effect | None, span: float) -> PeoplesEffect | None:
 
 def _rows(
     experiment: Experiment,
-    runs: Sequence[tuple[str, Run | None]],
+    runs: Sequence[tuple[str, SimulationRun | None]],
     effects: Sequence[Effect | None],
     cell: tuple[int, int],
 ) -> pd.DataFrame:
@@ -168,7 +168,9 @@ def _rows(
     return pd.DataFrame(rows).sort_values("effect", kind="stable", ignore_index=True)
 
 
-def _same_as(experiment: Experiment, runs: Sequence[Run | None], cell: tuple[int, int]) -> list[float]:
+def _same_as(
+    experiment: Experiment, runs: Sequence[SimulationRun | None], cell: tuple[int, int]
+) -> list[float]:
     """For each specification the number of one that the same model was asked the same in; NaN where there is none.
 
     The chosen one is never the double of another.

@@ -25,7 +25,7 @@ _NOBODY: _People = (np.array([], dtype=np.int64), np.array([]))
 
 
 @dataclass(frozen=True)
-class Item:
+class StudyItem:
     """One thing that people were asked: an outcome, or one question of a battery within it.
 
     `part` is the question of a battery, empty where the outcome is one question. `scales` are those of each
@@ -61,7 +61,7 @@ class Outline:
 
     conditions: dict[int, str]
     texts: dict[int, str]
-    items: tuple[Item, ...]
+    items: tuple[StudyItem, ...]
     first: dict[tuple[int, int, str], int]
 
 
@@ -202,7 +202,7 @@ def read_outline(corpus: Corpus, study_id: str) -> Outline:
     )
 
 
-def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> Item:
+def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> StudyItem:
     scales: dict[int, tuple[Scale, ...]] = {}
     texts: dict[int, int] = {}
     for row in rows:
@@ -210,10 +210,10 @@ def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> Item:
         scales[number] = (*scales.get(number, ()), read_scale(told) if isinstance(told, str) else OPEN)
         texts[number] = texts.get(number, 0) + row["n_texts"]
     unread = not all(isinstance(row["scale"], str) for row in rows)
-    return Item(*key, rows[0]["outcome_name"], rows[0]["question"], scales, texts, unread)
+    return StudyItem(*key, rows[0]["outcome_name"], rows[0]["question"], scales, texts, unread)
 
 
-def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
+def _distinctly_named(items: list[StudyItem]) -> tuple[StudyItem, ...]:
     """The questions of a battery named by what they ask, each after its outcome."""
     return tuple(
         replace(item, name=f"{item.name}: {item.part}") if item.part and item.part not in item.name else item
@@ -283,7 +283,7 @@ def _compare(ours: _People, theirs: _People, span: float | None, *, within: bool
     return mean_difference(ours[1], theirs[1], scale_range=span)
 
 
-def _option_shares(rows: pd.DataFrame, item: Item, condition: int, scale: Scale) -> pd.DataFrame:
+def _option_shares(rows: pd.DataFrame, item: StudyItem, condition: int, scale: Scale) -> pd.DataFrame:
     """A row a person of the condition, a column an option of the item: the shares of that person's answers."""
     here = (
         (rows["task_num"] == item.task_num)
