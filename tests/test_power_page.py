@@ -97,7 +97,7 @@ def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluat
     squares = sum(((v - mean) ** 2 @ n) for (v, n), mean in zip(people, means, strict=True))
     found = spread_of(run, outcome)
     assert found.value == pytest.approx(math.sqrt(squares / (sum(n.sum() for _, n in people) - 4)))
-    assert "people's own, over 4 conditions" in found.told
+    assert "people's own, over 4 conditions" in found.sentence
     for cell in run.cells:
         object.__setattr__(cell, "people", None)
     assert isinstance(run.calibration, ModelCalibration)
@@ -105,7 +105,7 @@ def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluat
     assert spread_of(run, outcome).value == pytest.approx(predicted / run.calibration.sd_ratio)
     vars(run)["calibration"] = "There is none."
     found = spread_of(run, outcome)
-    assert found.value == pytest.approx(predicted) and "is not known" in found.told
+    assert found.value == pytest.approx(predicted) and "is not known" in found.sentence
 
 
 @pytest.mark.parametrize("turn", [1, -1])

@@ -81,7 +81,7 @@ def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief
                 "nobody knows what that is worth, so plan with your own guess."
             )
         )
-        return _guessed(scope, found.value, found.told)
+        return _guessed(scope, found.value, found.sentence)
     st.caption(
         escape(
             f"Predicted {figure_text(effect.predicted.difference, 3)} scale points; calibrated "
@@ -91,7 +91,7 @@ def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief
     left, right = st.columns(2, vertical_alignment="bottom")
     smallest = smallest_effect("scale points", scope, where=left)
     spread = linked_number(_SPREAD, "spread", scope, found.value, low=0.0, where=right)
-    st.caption(escape(f"Standard deviation: {found.told} It can be changed."))
+    st.caption(escape(f"Standard deviation: {found.sentence} It can be changed."))
     return None if smallest is None else calibrated_belief(run, effect, spread=spread, smallest=smallest)
 
 

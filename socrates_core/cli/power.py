@@ -88,7 +88,7 @@ def power(
         "condition": effect.condition,
         "reference": effect.reference,
         "calibration": reason or str(run.calibration),
-        "spread": found.told if spread is None else f"{spread:.3g} is your own.",
+        "spread": found.sentence if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
     }
     _show(plan(belief, n=n, target=target), told, as_json)

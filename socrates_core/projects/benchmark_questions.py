@@ -25,25 +25,25 @@ def standard_questions(per_study: int = 2) -> list[Question]:
     Raises UserError before the starter corpus is there.
     """
     corpus = open_corpus("starter")
-    found: list[Question] = []
+    standard: list[Question] = []
     for study_id in corpus.study_ids():
         draft = draft_from_study(corpus, study_id)
         panel = draft.panel.model_copy(update={"n": 1})
-        asked = questions(draft, tuple(draw_panel(panel)))
-        found += [each.question for each in islice(asked, per_study)]
-    return found
+        of_study = questions(draft, tuple(draw_panel(panel)))
+        standard += [cell.question for cell in islice(of_study, per_study)]
+    return standard
 
 
 def measure_speed(model: ModelRequest) -> float:
     """Prompt tokens a second of `model` on this machine, measured once and remembered."""
-    known = read_speed(model)
-    if known is not None:
-        return known
-    asked = standard_questions(per_study=1)
+    remembered = read_speed(model)
+    if remembered is not None:
+        return remembered
+    standard = standard_questions(per_study=1)
     responder = open_responder(model.name, precision=model.precision, decoding=model.decoding)
-    answer_all(responder, asked[:1])  # the first pass pays for warming up
+    answer_all(responder, standard[:1])  # the first pass pays for warming up
     begun = time.monotonic()
-    n_tokens = sum(answer.n_tokens for answer in answer_all(responder, asked[1:]))
+    n_tokens = sum(answer.n_tokens for answer in answer_all(responder, standard[1:]))
     seconds = time.monotonic() - begun
     record_speed(model, n_tokens=n_tokens, seconds=seconds)
     return n_tokens / seconds
@@ -52,9 +52,9 @@ def measure_speed(model: ModelRequest) -> float:
 def record_drift(name: str, precision: Precision) -> Drift:
     """Measures the drift of a precision against fp32 on the standard questions, and remembers it."""
     drift = measure_drift(name, standard_questions(), precision)
-    told = {**vars(drift), "measured": now()}
+    measured = {**vars(drift), "measured": now()}
     others = [row for row in _drifts() if (row["model"], row["precision"]) != (name, precision)]
-    write_json(folder("models") / "drift.json", [*others, told])
+    write_json(folder("models") / "drift.json", [*others, measured])
     return drift
 
 
@@ -69,9 +69,9 @@ def _drifts() -> list[dict[str, Any]]:
         stored = read_json(folder("models") / "drift.json")
     except UserError:
         return []
-    shown = {"model", "precision", "n_questions", "mean_tv", "max_tv"}
+    columns = {"model", "precision", "n_questions", "mean_tv", "max_tv"}
     return (
-        [row for row in stored if isinstance(row, dict) and shown <= set(row)]
+        [row for row in stored if isinstance(row, dict) and columns <= set(row)]
         if isinstance(stored, list)
         else []
     )

@@ -1,4 +1,4 @@
-"""What a run leaves behind: people.parquet (a row a person x cell), cells.parquet and manifest.json."""
+"""The files of a run: people.parquet (a row for each person and cell), cells.parquet and manifest.json."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from socrates_core.records import Answer, Floats
 
 @dataclass(frozen=True)
 class PersonAnswer:
-    """One person's cell with its answer, None where the run stopped before it."""
+    """One person's question with its answer, None where the run stopped before it."""
 
     asked: PersonQuestion
     answer: Answer | None
@@ -58,13 +58,13 @@ def write_run(
 
 
 def _values(spec: RunSpec, cells: Sequence[PersonAnswer]) -> list[Floats]:
-    """The values of each outcome: its scale's, or for an open one every number that was drawn in the run."""
-    found = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
+    """The values of each outcome: those of its scale, or of an open one every number that was drawn in the run."""
+    values = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
     drawn = defaultdict(list)
     for cell in cells:
         if cell.answer is not None and cell.answer.values is not None:
             drawn[cell.asked.outcome].append(cell.answer.values)
-    return [np.unique(np.concatenate(drawn[o])) if drawn[o] else listed for o, listed in enumerate(found)]
+    return [np.unique(np.concatenate(drawn[o])) if drawn[o] else listed for o, listed in enumerate(values)]
 
 
 def _shares(answer: Answer, values: Floats) -> Floats:
@@ -79,16 +79,16 @@ def _shares(answer: Answer, values: Floats) -> Floats:
 def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Floats]) -> pa.Table:
     columns: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
-        asked, answer = cell.asked, cell.answer
-        shares = _shares(answer, values[asked.outcome]) if answer else None
-        columns["person"].append(asked.person)
-        columns["source"].append(spec.people[asked.person].source)
-        columns["condition"].append(asked.condition)
-        columns["outcome"].append(asked.outcome)
-        columns["condition_name"].append(spec.draft.conditions[asked.condition].name)
-        columns["outcome_name"].append(spec.draft.outcomes[asked.outcome].name)
+        question, answer = cell.asked, cell.answer
+        shares = _shares(answer, values[question.outcome]) if answer else None
+        columns["person"].append(question.person)
+        columns["source"].append(spec.people[question.person].source)
+        columns["condition"].append(question.condition)
+        columns["outcome"].append(question.outcome)
+        columns["condition_name"].append(spec.draft.conditions[question.condition].name)
+        columns["outcome_name"].append(spec.draft.outcomes[question.outcome].name)
         columns["mean"].append(
-            None if shares is None or np.isnan(shares).any() else float(shares @ values[asked.outcome])
+            None if shares is None or np.isnan(shares).any() else float(shares @ values[question.outcome])
         )
         columns["valid_mass"].append(answer.valid_mass if answer else None)
         columns["n_tokens"].append(answer.n_tokens if answer else None)
@@ -99,9 +99,9 @@ def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Float
 
 
 def _cells(spec: RunSpec, cells: Sequence[PersonAnswer], listed: Sequence[Floats]) -> pa.Table:
-    """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass.
+    """A row for each condition and outcome: the panel's mean distribution, its mean, spread and valid mass.
 
-    A person whose answer has no valid option (valid mass 0) is missing from the distribution, not from the mass.
+    A person whose answer has no valid option counts for the valid mass (with 0), but not for the distribution.
     """
     by_cell: dict[tuple[int, int], list[Answer]] = defaultdict(list)
     for cell in cells:
