@@ -57,10 +57,11 @@ class Cell:
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""
         scores: dict[str, float | None] = {}
+        guess = uniform(len(self.values)) if self.values.size else None  # an open cell may have no answer yet
         for convention in CONVENTIONS:
             half = self.half_sample(convention)
             scores[f"w_{convention}"] = self.distance(self.predicted, convention)
-            scores[f"w_{convention}_uniform"] = self.distance(uniform(len(self.values)), convention)
+            scores[f"w_{convention}_uniform"] = self.distance(guess, convention)
             scores[f"w_{convention}_condition_blind"] = self.distance(self.condition_blind, convention)
             scores[f"w_{convention}_half_sample"] = half
             scores[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
