@@ -118,8 +118,8 @@ class ModelCalibration:
         )
         fitted = (
             f"Calibrated on {fit.n_effects} effects of {fit.n_studies} studies that the model {has_seen}{dropped}: "
-            f"people's effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, give or take "
-            f"{fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to condition."
+            f"people's effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, "
+            f"give or take {fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to condition."
             f"{from_archives}"
         )
         width = self.held_out.rows[0].width[-1]
