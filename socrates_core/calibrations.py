@@ -119,7 +119,8 @@ class ModelCalibration:
         fitted = (
             f"Calibrated on {fit.n_effects} effects of {fit.n_studies} studies that the model {has_seen}{dropped}: "
             f"people's effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, "
-            f"give or take {fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to condition."
+            f"give or take {fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to "
+            "condition."
             f"{from_archives}"
         )
         width = self.held_out.rows[0].width[-1]
@@ -129,8 +130,8 @@ class ModelCalibration:
 def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> ModelCalibration | str:
     """The calibration of the model with this fingerprint, or a sentence that says why there is none.
 
-    It is fitted again without the studies `excluding` ("corpus/study_id") if it rests on them: nothing is calibrated on
-    itself. A record that was edited or damaged counts as none.
+    It is fitted again without the studies `excluding` ("corpus/study_id") if it rests on them: nothing is calibrated
+    on itself. A record that was edited or damaged counts as none.
     """
     path = _path(fingerprint)
     if not fingerprint or not path.exists():

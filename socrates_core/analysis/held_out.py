@@ -35,9 +35,9 @@ class Predicted:
 class HeldOutRow:
     """How one way of predicting did on left-out studies, in shares of the scale.
 
-    `rmse` is against the observed effects, so their sampling error is in it. For the 50%, 80% and 90%
-    intervals (LEVELS), all [3]: `coverage` is the share of observed effects inside, `width` the mean width, `score` the
-    mean interval score, lower is better (Gneiting & Raftery 2007, JASA 102, equation 43).
+    `rmse` is against the observed effects, so their sampling error is in it. For the 50%, 80% and 90% intervals
+    (LEVELS), all [3]: `coverage` is the share of observed effects inside, `width` the mean width, `score` the mean
+    interval score, lower is better (Gneiting & Raftery 2007, JASA 102, equation 43).
     """
 
     method: Method
@@ -164,8 +164,8 @@ def _calibrated(pairs: EffectPairs) -> Predicted:
     for study in np.unique(pairs.study):
         out = pairs.study == study
         fitted: Calibration = fit_calibration(pairs.where(~out))
-        found = fitted.calibrated(pairs.predicted[out], human_se=pairs.human_se[out])
-        effect[out], low[:, out], high[:, out] = found.effect, found.low, found.high
+        calibrated = fitted.calibrated(pairs.predicted[out], human_se=pairs.human_se[out])
+        effect[out], low[:, out], high[:, out] = calibrated.effect, calibrated.low, calibrated.high
     return Predicted(effect, low, high)
 
 

@@ -110,8 +110,8 @@ def _unseen(corpus: Corpus, evaluation: Evaluation) -> dict[str, Status]:
 def _sd_ratios(corpus: Corpus, rows: pd.DataFrame) -> dict[str, float]:
     """For each study, the spread of predicted answers over that of people's: the root of the ratio of variances.
 
-    Variances inside cells, in shares of each scale, are added up over a study's cells before they are divided, so that
-    a cell of a few people counts little.
+    Variances inside cells, in shares of each scale, are added up over a study's cells before they are divided, so
+    that a cell of a few people counts little.
     """
     variances_by_study: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for cell in cells_of(corpus, rows):

@@ -20,8 +20,8 @@ class EvaluatedCell(PeopleCell):
     """The people of one condition who answered one item on one `scale`, as an evaluation has them.
 
     `part` is the item's question where the outcome is a battery. `response` [n] are answers as observed, on the scale
-    or not; `drawn` [n] is one draw from each person's prediction, NaN without one, and `valid_mass` [n] its valid mass.
-    Where answers are drawn, the scale lists every number that was drawn or given, and `is_drawn` says so.
+    or not; `drawn` [n] is one draw from each person's prediction, NaN without one, and `valid_mass` [n] its valid
+    mass. Where answers are drawn, the scale lists every number that was drawn or given, and `is_drawn` says so.
     """
 
     PERSON_BY_PERSON = (*PeopleCell.PERSON_BY_PERSON, "response", "drawn", "valid_mass")

@@ -31,9 +31,9 @@ def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
     """A row an item and condition against the study's reference, where both conditions were answered.
 
     `human` is the difference in means of everybody in the corpus and `human_se` its standard error, `predicted` the
-    difference of the mean predicted answers of the people asked; all are shares of the item's range. `basis` is that of
-    `studies.HumanEffect`, and `span` the range of the answers compared: 1 where they are places on their scales. An
-    item without an order has no means and no row, nor has one whose scales differ where answers were drawn.
+    difference of the mean predicted answers of the people asked; all are shares of the item's range. `basis` is that
+    of `studies.HumanEffect`, and `span` the range of the answers compared: 1 where they are places on their scales.
+    An item without an order has no means and no row, nor has one whose scales differ where answers were drawn.
     """
     answered = rows.dropna(subset=["mean"])
     parts = [row for study, own in answered.groupby("study_id") for row in _of_study(corpus, str(study), own)]

@@ -26,8 +26,8 @@ class EvaluationSpec:
 
     `split` is None where `studies` were chosen by hand; else `studies` narrows the split (all studies if empty). At
     most `cap` people a cell answer, drawn with `seed`; None means all. The two digests pin down what was split. Every
-    prompt shows `shots` answers of people who are not evaluated. `permission` is what a person on this machine allowed
-    a served model to be asked, for this evaluation alone.
+    prompt shows `shots` answers of people who are not evaluated. `permission` is what a person on this machine
+    allowed a served model to be asked, for this evaluation alone.
     """
 
     evaluation_id: str

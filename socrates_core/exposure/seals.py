@@ -40,9 +40,9 @@ Answers = Literal["absent", "held", "hidden", "visible"]
 class SealRecord:
     """One link of the chain. `study` is (corpus, study_id); times are UTC; `previous` is the digest of the link before.
 
-    A sealed run has the SHA-256 of its `files`, and says where people's `answers` were at the time: never in this home
-    ("absent"), in the bin or deleted ("held"), hidden since `hidden_since`, or visible. `imported` is when this home
-    first held them. A frozen or revealed study has the digests of its `texts`.
+    A sealed run has the SHA-256 of its `files`, and says where people's `answers` were at the time: never in this
+    home ("absent"), in the bin or deleted ("held"), hidden since `hidden_since`, or visible. `imported` is when this
+    home first held them. A frozen or revealed study has the digests of its `texts`.
     """
 
     number: int

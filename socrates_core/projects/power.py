@@ -80,10 +80,9 @@ class SamplePlan:
 
     `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
     belief with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only
-    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is the
-    smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign and
-    size at `n`.
-    `curve` has columns n, assurance and power_of_smallest.
+    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is
+    the smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign
+    and size at `n`. `curve` has columns n, assurance and power_of_smallest.
     """
 
     belief: Belief
@@ -202,8 +201,8 @@ def find_effect(run: SimulationRun, outcome: str, condition: str) -> RunEffect:
 def spread_of(run: SimulationRun, outcome: str) -> Spread:
     """How far apart answers to an outcome are: people's where there are any, else the predicted ones.
 
-    People's spread is pooled over conditions. The predicted spread is that of the whole panel, divided by the ratio of
-    predicted to human spread in studies that the model has not seen, where that is known.
+    People's spread is pooled over conditions. The predicted spread is that of the whole panel, divided by the ratio
+    of predicted to human spread in studies that the model has not seen, where that is known.
     """
     cells = [cell for cell in run.cells if cell.outcome_name == outcome]
     answered = [

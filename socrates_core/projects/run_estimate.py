@@ -17,9 +17,10 @@ from socrates_core.surveys.draft import Draft
 class Estimate:
     """`n_cells` answers to `n_distinct` different prompts of about `mean_tokens` tokens.
 
-    `max_tokens` is the length of the longest prompt, `limit` the model's context, None without one. `seconds`, and the
-    shortest and longest time at the speeds of its last runs here, are None until this machine has run the model once.
-    `usd` is roughly what a served model bills, None for other models and without a price. Cached answers take less.
+    `max_tokens` is the length of the longest prompt, `limit` the model's context, None without one. `seconds`, and
+    the shortest and longest time at the speeds of its last runs here, are None until this machine has run the model
+    once. `usd` is roughly what a served model bills, None for other models and without a price. Cached answers take
+    less.
     """
 
     n_people: int

@@ -167,8 +167,8 @@ def queue_run(spec: RunSpec) -> Job:
 def run_again(run_id: str, *, consent: bool = False) -> Job:
     """Queues the same run again: the same people, texts, model and spending limit.
 
-    Raises UserError as `submit_simulation` does, and where its server was never named on this machine: an imported run
-    must not choose where a key goes.
+    Raises UserError as `submit_simulation` does, and where its server was never named on this machine: an imported
+    run must not choose where a key goes.
     """
     spec = load_spec(run_id)
     limit_usd = spec.allowed_usd()

@@ -34,8 +34,8 @@ class EffectCurve:
     """One condition against the reference on one outcome, in every specification.
 
     `rows` has a row for each specification, from the lowest effect to the highest: specification (its number from 1),
-    chosen, model, precision (that it answered in), decoding, order, wording, effect (share of the outcome's scale, NaN
-    before the run is complete), valid_mass, n (personas), state, same_as, run_id. `same_as` is the number of a
+    chosen, model, precision (that it answered in), decoding, order, wording, effect (share of the outcome's scale,
+    NaN before the run is complete), valid_mass, n (personas), state, same_as, run_id. `same_as` is the number of a
     specification that asks exactly the same here, for example because it rewords another outcome. Such a row is not
     counted twice.
     """
