@@ -147,7 +147,8 @@ def _path(fingerprint: str) -> Path:
 
 
 def _fit(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
-    calibration, held_out = calibrate(pairs), leave_one_study_out(pairs, seed=SEED)
+    calibration = calibrate(pairs)
+    held_out = leave_one_study_out(pairs, seed=SEED)
     if isinstance(calibration, NoCalibration):
         return calibration
     return held_out if isinstance(held_out, NoCalibration) else (calibration, held_out)
@@ -174,7 +175,8 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
         is_excluded = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]
         fit = _fit(_pairs(effects[~is_excluded])) if is_excluded.any() else _stored_fit(stored)
-        unknown, evaluations = bool(stored["unknown"]), tuple(map(str, stored["evaluations"]))
+        unknown = bool(stored["unknown"])
+        evaluations = tuple(map(str, stored["evaluations"]))
         written = str(stored["written"])
     except EDITED as error:
         raise UserError(f"The calibration {str(path)!r} was edited or damaged ({quoted(error)}).") from error

@@ -68,7 +68,8 @@ class Calibration:
         """
         given = np.asarray(predicted, dtype=float)
         variance = np.diagonal(self.covariance(given)) + np.asarray(human_se, dtype=float) ** 2
-        effect, sd = self.slope * given, np.sqrt(variance)
+        effect = self.slope * given
+        sd = np.sqrt(variance)
         reach = stdtrit(self.n_studies - 2, 0.5 + np.array(LEVELS) / 2)[:, None] * sd
         return CalibratedEffects(effect, sd, effect - reach, effect + reach)
 

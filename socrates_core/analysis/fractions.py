@@ -12,7 +12,8 @@ def memberships(answers: Floats, values: Floats) -> Floats:
     three quarters of a 3 and one quarter of a 4, which keeps means exact: rounding would shift them. An answer
     that is missing or lies outside the values has a row of zeros.
     """
-    given, places = np.asarray(answers, dtype=float), np.asarray(values, dtype=float)
+    given = np.asarray(answers, dtype=float)
+    places = np.asarray(values, dtype=float)
     rows = np.zeros((given.size, places.size))
     if not places.size:
         return rows

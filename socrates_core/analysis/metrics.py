@@ -122,7 +122,8 @@ def exact_wasserstein(
     It has no sampling noise, so it scores lower than one draw a person: never put the two in one column.
     NaN under the same rules as `observed_wasserstein` and `stated_wasserstein`.
     """
-    places, people = np.asarray(values, dtype=float), np.asarray(counts, dtype=float)
+    places = np.asarray(values, dtype=float)
+    people = np.asarray(counts, dtype=float)
     used = places[people > 0] if convention == "observed" else places
     if people.sum() < 2 or used.size < 2:
         return float("nan")

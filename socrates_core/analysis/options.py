@@ -45,7 +45,9 @@ def compare_shares(treated: Floats, reference: Floats, *, paired: bool = False) 
         side.mean(axis=0) if len(side) else np.full(side.shape[1], math.nan) for side in (ours, theirs)
     )
     differences = share - share_reference
-    chi_square, freedom, p = math.nan, 0, math.nan
+    chi_square = math.nan
+    freedom = 0
+    p = math.nan
     if paired or not np.isin(np.vstack([ours, theirs]), (0, 1)).all():
         compare = paired_difference if paired else mean_difference
         effects = [compare(ours[:, k], theirs[:, k]) for k in range(ours.shape[1])]

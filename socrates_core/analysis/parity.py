@@ -213,7 +213,8 @@ def _change(before: Floats, after: Floats) -> Measure:
 def _leading(scores: Floats) -> tuple[float, Floats]:
     """The gap of scores [1 + draws, g] freed of bias, and by how much the pairs that may have it move [draws, p]."""
     expected = scores[1:].mean(axis=0)
-    centre, moved = _between(2 * scores[0] - expected), _between(scores[1:] - expected)
+    centre = _between(2 * scores[0] - expected)
+    moved = _between(scores[1:] - expected)
     leads = np.bincount((centre + moved).argmax(axis=1), minlength=centre.size) >= LEADING * len(moved)
     leads[centre.argmax()] = True
     return float(centre.max()), moved[:, leads]
@@ -231,7 +232,8 @@ def _basic(values: Floats) -> Measure:
     2 x value - percentiles (Davison & Hinkley 1997, section 2.4): resampling adds noise to a distance,
     which would push a percentile interval above it.
     """
-    value, drawn = float(values[0]), values[1:]
+    value = float(values[0])
+    drawn = values[1:]
     if not np.isfinite(values).all():
         return Measure(value, float("nan"), float("nan"))
     low, high = np.clip(2 * value - np.quantile(drawn, [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]), 0, 1)

@@ -77,7 +77,8 @@ def predict_from_pilot(
 def _classes(given: Floats, values: Floats) -> _Classes:
     """The classes of answers that count for the values as `given` [p, k]."""
     person, option = np.nonzero(given)
-    weight, answers = given[person, option], values[option]
+    weight = given[person, option]
+    answers = values[option]
     _, label = np.unique(answers, return_inverse=True)
     if label.max() >= MOST_CLASSES:
         edges = np.quantile(answers, np.linspace(0, 1, MOST_CLASSES + 1)[1:-1])

@@ -30,9 +30,11 @@ def power(
     effect the t statistic over sqrt(1 + (sd / error)**2) is noncentral t.
     """
     people = np.asarray(n, dtype=float)
-    freedom, error = 2 * people - 2, spread * np.sqrt(2 / people)
+    freedom = 2 * people - 2
+    error = spread * np.sqrt(2 / people)
     widened = np.hypot(error, sd)
-    limit, shift = stdtrit(freedom, 1 - alpha / 2) * error / widened, np.abs(mean) / widened
+    limit = stdtrit(freedom, 1 - alpha / 2) * error / widened
+    shift = np.abs(mean) / widened
     wrong_side = np.where(shift < 6, nctdtr(freedom, np.minimum(shift, 6), -limit), 0.0)  # NaN below 1e-30
     return np.asarray(nctdtr(freedom, -shift, -limit) + wrong_side)
 
@@ -47,9 +49,11 @@ def assurance(
     2021, The American Statistician 75).
     """
     people = np.asarray(n, dtype=float)
-    freedom, error = 2 * people - 2, spread * np.sqrt(2 / people)
+    freedom = 2 * people - 2
+    error = spread * np.sqrt(2 / people)
     widened = np.hypot(error, sd)
-    limit, shift = stdtrit(freedom, 1 - alpha / 2) * error / widened, np.abs(mean) / widened
+    limit = stdtrit(freedom, 1 - alpha / 2) * error / widened
+    shift = np.abs(mean) / widened
     return np.asarray(nctdtr(freedom, -shift, -limit))
 
 

@@ -109,7 +109,8 @@ def median_answers(probabilities: Floats, values: Floats) -> Floats:
 
 
 def _match(values: Floats, probabilities: Floats, human: Floats) -> _Matched:
-    places, rows = np.asarray(values, dtype=float), np.asarray(probabilities, dtype=float)
+    places = np.asarray(values, dtype=float)
+    rows = np.asarray(probabilities, dtype=float)
     answers = np.asarray(human, dtype=float)
     if rows.shape != (answers.size, places.size):
         raise ValueError(f"a distribution over {places.size} values a person is needed: {rows.shape}")

@@ -26,7 +26,8 @@ _ADDED = ("drawn blob", "n_samples integer not null default 0")  # to a cache of
 
 def answer_key(fingerprint: str, question: Question) -> str:
     """SHA-256 over what can change an answer: who answers, the exact prompt, the options or the open scale."""
-    prompt, scale = question.prompt, [question.scale.as_dict()] if question.scale else []
+    prompt = question.prompt
+    scale = [question.scale.as_dict()] if question.scale else []
     shots = [{"shots": [list(shot) for shot in prompt.shots]}] if prompt.shots else []
     return digest([fingerprint, prompt.system, prompt.user, list(question.options), *scale, *shots])
 
@@ -51,7 +52,8 @@ class AnswerCache:
 
     def read(self, keys: Iterable[str]) -> dict[str, Answer]:
         """The stored answers among `keys`."""
-        wanted, found = list(keys), {}
+        wanted = list(keys)
+        found = {}
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
@@ -66,7 +68,8 @@ class AnswerCache:
 
     def known(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that have a stored answer."""
-        wanted, found = list(keys), set[str]()
+        wanted = list(keys)
+        found = set[str]()
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             query = f"select key from answers where key in ({','.join('?' * len(part))})"

@@ -80,7 +80,8 @@ def cells_of(corpus: Corpus, rows: pd.DataFrame) -> list[EvaluatedCell]:
 
 def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
     first = rows.iloc[0]
-    scale, is_drawn = stimulus.scale, stimulus.scale.is_drawn
+    scale = stimulus.scale
+    is_drawn = stimulus.scale.is_drawn
     if is_drawn:
         numbers = [
             *answers_on_scale(rows).dropna(),
@@ -88,7 +89,8 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
         ]
         scale = Scale("enum_labels", labels=tuple((float(value), "") for value in np.unique(numbers)))
     values = np.array(scale.values, dtype=float)
-    name, part = stimulus.outcome_name, str(first["part"])
+    name = stimulus.outcome_name
+    part = str(first["part"])
     name = f"{name}: {part}" if part not in name else name
     return EvaluatedCell(
         study_id=str(first["study_id"]),

@@ -62,7 +62,8 @@ class Comparison:
         clean: NDArray[np.bool_] = np.all(
             [statuses_of_model.isin(HEADLINE) for statuses_of_model in verdicts.values()], axis=0
         )
-        self.n_rows, self.n_left_out = len(shared), int((~clean).sum())
+        self.n_rows = len(shared)
+        self.n_left_out = int((~clean).sum())
         self.seen_only = not clean.any()
         self.unknown = [
             name

@@ -76,7 +76,8 @@ def score_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.Data
 
 
 def _score_cell(cell: EvaluatedCell, probabilities: Floats, drawn: Floats) -> dict[str, Any]:
-    values, human = cell.values, cell.human
+    values = cell.values
+    human = cell.human
     answered = np.isfinite(human) & np.isfinite(probabilities).all(axis=1)
     counts = memberships(human[answered], values).sum(axis=0)
     shares = mean_distribution(probabilities[answered])

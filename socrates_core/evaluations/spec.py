@@ -121,7 +121,8 @@ def load_spec(evaluation_id: str) -> EvaluationSpec:
     stored = read_json(path)
     try:
         fields = {key: value for key, value in stored.items() if key not in NOT_READ}
-        model, studies = ModelRequest(**fields["model"]), tuple(fields["studies"])
+        model = ModelRequest(**fields["model"])
+        studies = tuple(fields["studies"])
         return EvaluationSpec(
             **{**fields, "model": model, "studies": studies}, permission=read_permission(path.parent)
         )

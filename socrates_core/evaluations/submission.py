@@ -155,7 +155,8 @@ def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
 
 def _sample(spec: EvaluationSpec, rows: pd.DataFrame) -> list[Question]:
     """About SAMPLED of the questions that `rows` ask, spread evenly over them."""
-    corpus, sample = open_corpus(spec.corpus), rows.iloc[:: max(1, len(rows) // SAMPLED)]
+    corpus = open_corpus(spec.corpus)
+    sample = rows.iloc[:: max(1, len(rows) // SAMPLED)]
     return [
         question
         for study, of_study in sample.groupby("study_id")

@@ -107,13 +107,15 @@ def reveal_for(run_id: str) -> SealRecord:
 
 def seal(run_id: str) -> SealRecord:
     """Seals a finished run as it is now. Raises UserError if it is unfinished, damaged or sealed already."""
-    run, earlier = load_run(run_id), seal_of(run_id)
+    run = load_run(run_id)
+    earlier = seal_of(run_id)
     if earlier is not None and earlier.record is not None:
         raise UserError(f"The run {run_id!r} is sealed since {earlier.record.time} already.")
     if run.manifest["state"] != "complete":
         raise UserError(f"The run {run_id!r} is not finished. Resume its job, then seal it.")
     remember_all()
-    behind, held = _behind(run_id), first_held(_texts_shown(run_id))
+    behind = _behind(run_id)
+    held = first_held(_texts_shown(run_id))
     since = frozen_studies(behind.corpus.path).get(behind.study_id, "") if behind else ""
     imported = [held.first] if held else []
     if behind:
@@ -241,7 +243,8 @@ def _read(path: Path | None) -> tuple[SealRecord | None, str]:
         if (stored.pop("format"), stored.pop("version")) != (FORMAT, VERSION):
             return None, ""
         written_digest = str(stored.pop("digest"))
-        study, texts = stored["study"], stored.get("texts", ())
+        study = stored["study"]
+        texts = stored.get("texts", ())
         return SealRecord(
             **{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}
         ), written_digest

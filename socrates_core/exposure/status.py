@@ -94,7 +94,8 @@ def _rate(training: Training, corpus: Corpus, study: str, rows: pd.DataFrame) ->
     out = UNSEEN if same or is_socsci210(corpus) else UNKNOWN
     if part is None:
         return np.full(len(rows), out), {UNKNOWN: renewed}
-    inside, whole = np.ones(len(rows), dtype=bool), True
+    inside = np.ones(len(rows), dtype=bool)
+    whole = True
     for column, name in _ASKED.items():
         ids = getattr(part, name)
         if ids is not None and column in rows:

@@ -68,7 +68,8 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
 
 def draft_status(draft: Draft, seen: Seen, least: float = 0.9) -> DraftVerdict:
     """Whether a model has seen what a draft says, by the texts that are nearly the same."""
-    near, n = tuple(near_seen(draft, seen, least)), len(_texts_of(draft))
+    near = tuple(near_seen(draft, seen, least))
+    n = len(_texts_of(draft))
     if near:
         reason = f"{len(near)} of {n} texts of the draft are nearly the same as one that was trained on."
         return DraftVerdict("seen" if len(near) == n else "partly", reason, near)
@@ -150,7 +151,8 @@ def _opened(name: str) -> Corpus | None:
 @lru_cache(maxsize=4)
 def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
     """The (corpus, study_id) of every trained text with the texts' vectors, of a study MOST_COMPARED at most."""
-    places, texts = list[tuple[str, str]](), list[str]()
+    places = list[tuple[str, str]]()
+    texts = list[str]()
     for name, _, studies in wanted:
         parts = {study: (conditions, tasks) for study, conditions, tasks in studies}
         rows = open_corpus(name).ask(

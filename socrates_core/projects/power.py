@@ -110,7 +110,9 @@ class SamplePlan:
 
     def sentences(self) -> dict[str, str]:
         """What the numbers say, a sentence for each, by topic. A doubted belief is left out."""
-        unit, smallest, doubted = self.belief.unit, abs(self.belief.smallest), bool(self.belief.doubted)
+        unit = self.belief.unit
+        smallest = abs(self.belief.smallest)
+        doubted = bool(self.belief.doubted)
         size, size_smallest = float(self.errors.size[0]), float(self.errors_smallest.size[0])
         expected = f" For the expected effect of {self.belief.mean:.3g}, give or take {self.belief.sd:.3g}"
         sentences = {
@@ -146,7 +148,8 @@ class SamplePlan:
     @property
     def chance_of_direction(self) -> float:
         """The chance that the true effect has the sign of the expected one."""
-        mean, sd = abs(self.belief.mean), self.belief.sd
+        mean = abs(self.belief.mean)
+        sd = self.belief.sd
         return float(ndtr(mean / sd)) if sd > 0 else (1.0 if mean else 0.5)
 
 
@@ -156,7 +159,10 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Sample
         raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
     if not 0.06 <= target <= 0.99:
         raise UserError(f"The target power is {target!r}; give a share from 0.06 to 0.99.")
-    mean, sd, smallest, spread = belief.mean, belief.sd, belief.smallest, belief.spread
+    mean = belief.mean
+    sd = belief.sd
+    smallest = belief.smallest
+    spread = belief.spread
     needed = None if belief.doubted else sample_size(mean=mean, sd=sd, spread=spread, target=target)
     needed_smallest = sample_size(mean=smallest, spread=spread, target=target)
     top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
@@ -210,7 +216,8 @@ def spread_of(run: SimulationRun, outcome: str) -> Spread:
     ]
     spreads = [(n, sd) for n, sd in answered if n > 1]
     if spreads:
-        squares, freedom = sum(n * sd**2 for n, sd in spreads), sum(n - 1 for n, _ in spreads)
+        squares = sum(n * sd**2 for n, sd in spreads)
+        freedom = sum(n - 1 for n, _ in spreads)
         value = math.sqrt(squares / freedom)
         return Spread(value, f"{value:.3g} is people's own, over {len(spreads)} conditions of the study.")
     predicted = math.sqrt(float(np.mean([cell.sd**2 for cell in cells])))

@@ -45,7 +45,8 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
     step = max(1, len(longest) // SAMPLED)
     tokens = [count_tokens(model.name, question.prompt) for question in [*longest[::step], *longest[-1:]]]
     mean = sum(tokens) / len(tokens) if tokens else 0.0
-    speeds, n_tokens = read_speeds(model), len(distinct) * mean
+    speeds = read_speeds(model)
+    n_tokens = len(distinct) * mean
     return Estimate(
         n_people=len(people),
         n_cells=n_cells,

@@ -95,7 +95,8 @@ class RunEffect:
     calibrated: CalibratedEffect | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        people, calibrated = self.people, self.calibrated
+        people = self.people
+        calibrated = self.calibrated
         return {
             "outcome": self.outcome,
             "condition": self.condition,
@@ -162,7 +163,8 @@ class SimulationRun:
 
     @property
     def _is_reversed(self) -> bool:
-        draft, shown = self.spec.draft, self.spec.shown
+        draft = self.spec.draft
+        shown = self.spec.shown
         try:
             return shown != texts_of(draft) and shown == reversed_texts(draft)
         except UserError:
@@ -232,7 +234,8 @@ class SimulationRun:
 
         `n` of a predicted effect counts profiles: people with the same profile are one simulated person.
         """
-        draft, human = self.spec.draft, people_effects(self.spec.draft, self.spec.shown)
+        draft = self.spec.draft
+        human = people_effects(self.spec.draft, self.spec.shown)
         reference = draft.reference_index
         effects = []
         for o, outcome in enumerate(draft.outcomes):
@@ -255,7 +258,8 @@ class SimulationRun:
     @cached_property
     def calibration(self) -> ModelCalibration | str:
         """The model's calibration on other studies than the draft's, or a sentence that says why there is none."""
-        draft, behind = self.spec.draft, study_behind(self.spec.draft, self.spec.shown)
+        draft = self.spec.draft
+        behind = study_behind(self.spec.draft, self.spec.shown)
         excluded = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
         excluded |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
         return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=excluded)

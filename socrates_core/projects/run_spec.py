@@ -137,7 +137,8 @@ def freeze_run(
     limit = context_limit(model.name)  # an unknown model is refused here, not later in the worker
     panel = tuple(draw_panel(draft.panel) if people is None else people)
     spec = RunSpec(run_id or new_id(draft.title), now(), draft, panel, model, draft_id, template)
-    texts_shown, rendered = texts_of(draft) if texts is None else texts, spec.shown
+    texts_shown = texts_of(draft) if texts is None else texts
+    rendered = spec.shown
     changed = tuple((*cell, text) for cell, text in texts_shown.items() if text != rendered[cell])
     spec = replace(spec, texts=changed)
     if limit is not None:

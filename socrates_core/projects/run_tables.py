@@ -79,7 +79,8 @@ def _shares(answer: Answer, values: Floats) -> Floats:
 def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Floats]) -> pa.Table:
     columns: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
-        question, answer = cell.asked, cell.answer
+        question = cell.asked
+        answer = cell.answer
         shares = _shares(answer, values[question.outcome]) if answer else None
         columns["person"].append(question.person)
         columns["source"].append(spec.people[question.person].source)

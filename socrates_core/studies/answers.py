@@ -206,7 +206,8 @@ def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> StudyItem:
     scales: dict[int, tuple[Scale, ...]] = {}
     texts: dict[int, int] = {}
     for row in rows:
-        number, stored = row["condition_num"], row["scale"]
+        number = row["condition_num"]
+        stored = row["scale"]
         scales[number] = (*scales.get(number, ()), read_scale(stored) if isinstance(stored, str) else OPEN)
         texts[number] = texts.get(number, 0) + row["n_texts"]
     unread = not all(isinstance(row["scale"], str) for row in rows)
@@ -235,7 +236,8 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
     one; scales that run in opposite directions are not compared. Raises UserError where the reference is no condition
     of the study.
     """
-    plan, record = read_outline(corpus, study_id), corpus.study(study_id)
+    plan = read_outline(corpus, study_id)
+    record = corpus.study(study_id)
     chosen = reference_of(record, plan.conditions) if reference is None else reference
     if chosen not in plan.conditions:
         raise unknown("condition", chosen, plan.conditions)
@@ -247,7 +249,9 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
     }
     within = record.design == "within"
     choices = cache(lambda: corpus.asked(study_id))
-    effects, options, refused = list[HumanEffect](), list[OptionEffects](), list[NotCompared]()
+    effects = list[HumanEffect]()
+    options = list[OptionEffects]()
+    refused = list[NotCompared]()
     for number, name in plan.conditions.items():
         comparable = []
         for item in plan.items:

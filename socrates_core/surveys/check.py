@@ -155,7 +155,8 @@ def _panel(panel: PanelSpec) -> Iterator[Problem]:
                 "panel.describe", "Describe at least one field, for example gender: Female 0.5, Male 0.5."
             )
         for field, shares in panel.describe.items():
-            total, example = sum(shares.values()), _EXAMPLES.get(field, "first value 0.5; second value 0.5")
+            total = sum(shares.values())
+            example = _EXAMPLES.get(field, "first value 0.5; second value 0.5")
             unread = [value for value, share in shares.items() if not share or _HOLDS_SHARES.search(value)]
             if unread:
                 yield Problem(

@@ -39,10 +39,13 @@ def people_of_draft(
     shown = shown_study(draft, texts)
     if shown is None:
         return {}
-    corpus, study_id, stimuli = shown.corpus, shown.study_id, shown.stimuli
+    corpus = shown.corpus
+    study_id = shown.study_id
+    stimuli = shown.stimuli
     counts = corpus.counts(study_id)
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
-    everything, parts = corpus.stimuli(study_id), corpus.parts(study_id)
+    everything = corpus.stimuli(study_id)
+    parts = corpus.parts(study_id)
     cells = {}
     for key, stimulus in stimuli.items():
         scale_values = values[key[1]]

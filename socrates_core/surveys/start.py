@@ -23,7 +23,8 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
     Conditions and outcomes remember where they come from, so that people's answers can be shown next to the
     prediction wherever the text is not changed.
     """
-    record, stimuli = corpus.study(study_id), corpus.stimuli(study_id)
+    record = corpus.study(study_id)
+    stimuli = corpus.stimuli(study_id)
     conditions = condition_names(stimuli)
     return Draft(
         title=record.title,
@@ -61,7 +62,8 @@ def near_draft(draft: Draft, corpora: Sequence[str], most: int = 10) -> list[Nea
 def _items(corpus: Corpus, stimuli: list[Stimulus]) -> list[tuple[str, Stimulus]]:
     """Each item with a name of its own; the items of a battery are numbered."""
     items = asked_items(corpus, stimuli[0].study_id, stimuli)
-    names, place = outcome_names(stimuli), Counter[int]()
+    names = outcome_names(stimuli)
+    place = Counter[int]()
     named = []
     for part, item in items:
         place[item.task_num] += 1
