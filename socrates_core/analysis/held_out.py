@@ -75,14 +75,14 @@ class HeldOut:
     @property
     def beats_no_effect(self) -> bool:
         """Whether calibrated effects miss by less than expecting none, by more than chance over studies."""
-        return any(each.rival == "zero" and each.squared_error.high < 0 for each in self.rivals)
+        return any(rivalry.rival == "zero" and rivalry.squared_error.high < 0 for rivalry in self.rivals)
 
     def verdicts(self) -> str:
         """Which rivals it beats, a sentence each."""
         return " ".join(
-            f"Calibration {_verdict(each.squared_error)} {_NAMES[each.rival]} in size, and "
-            f"its 90% intervals {_verdict(each.score, plural=True)} those of sampling error alone around them."
-            for each in self.rivals
+            f"Calibration {_verdict(rivalry.squared_error)} {_NAMES[rivalry.rival]} in size, and "
+            f"its 90% intervals {_verdict(rivalry.score, plural=True)} those of sampling error alone around them."
+            for rivalry in self.rivals
         )
 
     def sentence(self) -> str:

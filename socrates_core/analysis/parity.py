@@ -60,8 +60,8 @@ class Parity:
     @property
     def small(self) -> tuple[Subgroup, ...]:
         """The compared groups with less than SMALL of the largest one's people: their W is mostly larger by noise."""
-        most = max((each.n for each in self.subgroups), default=0)
-        return tuple(each for each in self.subgroups if each.n < SMALL * most)
+        most = max((subgroup.n for subgroup in self.subgroups), default=0)
+        return tuple(subgroup for subgroup in self.subgroups if subgroup.n < SMALL * most)
 
 
 @dataclass(frozen=True)

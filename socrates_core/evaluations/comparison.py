@@ -193,9 +193,9 @@ class Comparison:
 
     def _worked(self, name: str) -> dict[str, Any]:
         """What a model's answers took: the seconds of its evaluation, and dollars if a server billed them."""
-        manifest = dict(zip(self.names, (each.manifest for each in self.evaluations), strict=True)).get(
-            name, {}
-        )
+        manifest = dict(
+            zip(self.names, (evaluation.manifest for evaluation in self.evaluations), strict=True)
+        ).get(name, {})
         return {"seconds": manifest.get("seconds"), "cost_usd": manifest.get("cost_usd")}
 
 

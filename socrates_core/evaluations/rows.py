@@ -77,7 +77,7 @@ def capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
 
 def questions_of_rows(corpus: Corpus, study_id: str, rows: pd.DataFrame, template: str) -> Iterator[Question]:
     """The question of each of a study's `rows`, in order."""
-    by_id = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
+    by_id = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
     profiles = _profiles(corpus, study_id, rows["participant"])
     for participant, stimulus_id in zip(rows["participant"], rows["stimulus_id"], strict=True):
         stimulus = by_id[stimulus_id]
@@ -95,7 +95,7 @@ def questions_of(
     if not spec.shots:
         yield from questions
         return
-    stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
+    stimuli = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
     evaluated = set(rows["participant"].tolist())
     others = _answered_by_others(corpus, study_id, evaluated, _profiles(corpus, study_id))
     for question, participant, stimulus_id in zip(

@@ -24,9 +24,9 @@ def cell_distances(
     scale and of the observed range; NaN where the people of a cell all answered the same.
     """
     values = {
-        (str(study), each.stimulus_id): np.array(each.scale.values, dtype=float)
+        (str(study), stimulus.stimulus_id): np.array(stimulus.scale.values, dtype=float)
         for study in asked["study_id"].unique()
-        for each in corpus.stimuli(str(study))
+        for stimulus in corpus.stimuli(str(study))
     }
     given = everybody.groupby(CELL)["value"]
     rows = asked[CELL].assign(place=np.arange(len(asked)))

@@ -63,7 +63,7 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
         for row, (what, at) in enumerate(zip(mine, best, strict=True))
         if alike[row, at] >= least - 1e-9
     ]
-    return sorted(near, key=lambda each: -each.likeness)
+    return sorted(near, key=lambda text: -text.likeness)
 
 
 def draft_status(draft: Draft, seen: Seen, least: float = 0.9) -> DraftVerdict:
@@ -114,17 +114,23 @@ def _wanted(seen: Seen) -> tuple[tuple[Wanted, ...], int]:
     )
     there = {name: set(corpus.study_ids()) for name, corpus in here.items()}
     sides = {name: official_sides(corpus) for name, corpus in here.items() if is_socsci210(corpus)}
-    official = {name: told["seen"] & there[name] for name, told in sides.items() if told and seen.official}
+    official = {
+        name: of_authors["seen"] & there[name]
+        for name, of_authors in sides.items()
+        if of_authors and seen.official
+    }
     trained: list[tuple[str, str, tuple[Ids, Ids]]] = [
-        (each.corpus, study, (part.conditions, part.tasks))
-        for each in seen.trainings
-        for study, part in each.studies.items()
+        (training.corpus, study, (part.conditions, part.tasks))
+        for training in seen.trainings
+        for study, part in training.studies.items()
     ]
     trained += [(name, study, (None, None)) for name in there for study in seen.studies]
     missing = sum(
-        study not in there.get(each.corpus, ()) for each in seen.trainings for study in each.studies
+        study not in there.get(training.corpus, ())
+        for training in seen.trainings
+        for study in training.studies
     )
-    missing += sum(not any(study in own for own in there.values()) for study in seen.studies)
+    missing += sum(not any(study in studies for studies in there.values()) for study in seen.studies)
     missing += N_OFFICIAL - max(map(len, official.values()), default=0) if seen.official else 0
     trained += [(name, study, (None, None)) for name, studies in official.items() for study in studies]
     parts: dict[str, dict[str, tuple[Ids, Ids]]] = {name: {} for name in there}
@@ -133,9 +139,9 @@ def _wanted(seen: Seen) -> tuple[tuple[Wanted, ...], int]:
             same = parts[name].get(study, part) == part
             parts[name][study] = part if same else (None, None)
     wanted = tuple(
-        (name, corpus_digest(here[name]), tuple((study, *part) for study, part in sorted(own.items())))
-        for name, own in parts.items()
-        if own
+        (name, corpus_digest(here[name]), tuple((study, *part) for study, part in sorted(of_corpus.items())))
+        for name, of_corpus in parts.items()
+        if of_corpus
     )
     return wanted, missing
 

@@ -45,8 +45,12 @@ class Specification:
     @property
     def levels(self) -> dict[str, str]:
         """Its level in every dimension."""
-        asked = {"model": self.model.name, "precision": self.model.precision, "decoding": self.model.decoding}
-        return {**asked, "order": self.order, "wording": self.wording}
+        answering = {
+            "model": self.model.name,
+            "precision": self.model.precision,
+            "decoding": self.model.decoding,
+        }
+        return {**answering, "order": self.order, "wording": self.wording}
 
     @property
     def label(self) -> str:
@@ -77,8 +81,8 @@ class Experiment:
             "created": self.created,
             "draft": self.draft.as_dict(),
             "draft_id": self.draft_id,
-            "paraphrases": [each.model_dump() for each in self.paraphrases],
-            "specifications": [each.as_dict() for each in self.specifications],
+            "paraphrases": [paraphrase.model_dump() for paraphrase in self.paraphrases],
+            "specifications": [specification.as_dict() for specification in self.specifications],
             "chosen": self.chosen,
             "run_ids": list(self.run_ids),
         }
@@ -119,7 +123,7 @@ def cross(
     Number formats vary only for models whose weights are on this machine, and decodings only for real models: a
     stand-in has neither. `service` says how served models are asked.
     """
-    wordings = [AS_WRITTEN, *(each.name for each in paraphrases)]
+    wordings = [AS_WRITTEN, *(paraphrase.name for paraphrase in paraphrases)]
     specifications = [
         Specification(ModelRequest(model, precision, decoding, service=service), order, wording)
         for model in models
@@ -247,10 +251,10 @@ def load_experiment(experiment_id: str) -> Experiment:
             stored["created"],
             draft_from_dict(stored["draft"], repr(str(path))),
             stored["draft_id"],
-            tuple(Paraphrase.model_validate(each) for each in stored["paraphrases"]),
+            tuple(Paraphrase.model_validate(paraphrase) for paraphrase in stored["paraphrases"]),
             tuple(
-                Specification(ModelRequest(**each["model"]), each["order"], each["wording"])
-                for each in stored["specifications"]
+                Specification(ModelRequest(**way["model"]), way["order"], way["wording"])
+                for way in stored["specifications"]
             ),
             int(stored["chosen"]),
             tuple(stored["run_ids"]),

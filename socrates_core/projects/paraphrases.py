@@ -35,19 +35,19 @@ def load_paraphrases(path: Path) -> list[Paraphrase]:
 def paraphrased(draft: Draft, paraphrase: Paraphrase) -> Draft:
     """The draft in other words. Raises UserError if the paraphrase names something else, or changes nothing."""
     for part, given in (("conditions", paraphrase.conditions), ("outcomes", paraphrase.outcomes)):
-        known = [each.name for each in getattr(draft, part)]
+        known = [named.name for named in getattr(draft, part)]
         for name, text in given.items():
             if name not in known:
                 raise unknown(f"{part.rstrip('s')} of the draft named", name, known)
             if not text.strip():
                 raise UserError(f"The wording {paraphrase.name!r} leaves {name!r} empty. Write its text.")
     conditions = tuple(
-        each.model_copy(update={"text": paraphrase.conditions.get(each.name, each.text)})
-        for each in draft.conditions
+        condition.model_copy(update={"text": paraphrase.conditions.get(condition.name, condition.text)})
+        for condition in draft.conditions
     )
     outcomes = tuple(
-        each.model_copy(update={"question": paraphrase.outcomes.get(each.name, each.question)})
-        for each in draft.outcomes
+        outcome.model_copy(update={"question": paraphrase.outcomes.get(outcome.name, outcome.question)})
+        for outcome in draft.outcomes
     )
     worded = draft.model_copy(update={"conditions": conditions, "outcomes": outcomes})
     if worded == draft:

@@ -103,8 +103,8 @@ class SamplePlan:
         return {
             "belief": dict(vars(self.belief)),
             **{name: getattr(self, name) for name in numbers},
-            **{f"type_s{which}": float(each.sign[0]) for which, each in errors.items()},
-            **{f"type_m{which}": float(each.size[0]) for which, each in errors.items()},
+            **{f"type_s{which}": float(error.sign[0]) for which, error in errors.items()},
+            **{f"type_m{which}": float(error.size[0]) for which, error in errors.items()},
             "curve": self.curve.to_dict("records"),
         }
 
@@ -150,7 +150,9 @@ class SamplePlan:
         """The chance that the true effect has the sign of the expected one."""
         mean = abs(self.belief.mean)
         sd = self.belief.sd
-        return float(ndtr(mean / sd)) if sd > 0 else (1.0 if mean else 0.5)
+        if sd > 0:
+            return float(ndtr(mean / sd))
+        return 1.0 if mean else 0.5  # an effect of exactly 0 has either sign
 
 
 def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> SamplePlan:
@@ -304,17 +306,11 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
     return pd.DataFrame(rows, columns=columns)
 
 
-def _people(n: int | None, *, short: bool = False) -> str:
-    if n is None:
-        return f"more than {MAX_N:,}" if short else f"More than {MAX_N:,} people"
-    return f"{n:,}" if short else f"{n:,} people"
+def _people(n: int | None) -> str:
+    return f"More than {MAX_N:,} people" if n is None else f"{n:,} people"
 
 
 def _times(ratio: float) -> str:
-    return (
-        "any number of times"
-        if math.isnan(ratio)
-        else f"{ratio:.2f} times"
-        if ratio < 100
-        else "over 100 times"
-    )
+    if math.isnan(ratio):
+        return "any number of times"
+    return f"{ratio:.2f} times" if ratio < 100 else "over 100 times"

@@ -60,7 +60,7 @@ class RunSpec:
             "people": [dict(vars(person)) for person in self.people],
             "model": self.model.as_dict(),
             "template": self.template,
-            **({"texts": [list(each) for each in self.texts]} if self.texts else {}),
+            **({"texts": [list(text) for text in self.texts]} if self.texts else {}),
         }
 
     @property

@@ -264,19 +264,19 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
                 refused.append(NotCompared(*names, alike.reason))
             elif alike.basis == "options":
                 scale = next(iter(scales))
-                shares = [_option_shares(choices(), item, each, scale) for each in (number, chosen)]
+                shares = [_option_shares(choices(), item, side, scale) for side in (number, chosen)]
                 options.append(OptionEffects(*names, scale.labels, _compare_options(*shares, within=within)))
             else:
                 given = answers[alike.basis]
-                ours, theirs = (given.get((*item.key, each), _NOBODY) for each in (number, chosen))
+                ours, theirs = (given.get((*item.key, side), _NOBODY) for side in (number, chosen))
                 span = 1.0 if alike.basis == "positions" else scale_range(next(iter(scales)))
                 effect = _compare(ours, theirs, span, within=within)
                 comparable.append(HumanEffect(*names, span, effect, basis=alike.basis, note=alike.reason))
-        corrected = holm(np.array([each.effect.p for each in comparable]))
-        effects += [replace(each, p_holm=float(p)) for each, p in zip(comparable, corrected, strict=True)]
+        corrected = holm(np.array([effect.effect.p for effect in comparable]))
+        effects += [replace(effect, p_holm=float(p)) for effect, p in zip(comparable, corrected, strict=True)]
     place = {item.key: at for at, item in enumerate(plan.items)}
     for rows in (effects, options, refused):
-        rows.sort(key=lambda each: place[each.task_num, each.part])
+        rows.sort(key=lambda row: place[row.task_num, row.part])
     return Comparisons(effects, options, refused)
 
 
@@ -325,8 +325,8 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
         "outcomes": [{"task_num": k, "name": v} for k, v in outcome_names(stimuli).items()],
         "cells": cells(corpus, study_id),
         "unread_scales": [
-            {key: vars(each)[key] for key in ("stimulus_id", "condition_num", "task_num", "stimulus")}
-            for each in corpus.unread(study_id)
+            {key: vars(stimulus)[key] for key in ("stimulus_id", "condition_num", "task_num", "stimulus")}
+            for stimulus in corpus.unread(study_id)
         ],
         "effects": [
             {
@@ -343,6 +343,6 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
             }
             for effect in compared.effects
         ],
-        "option_effects": [each.as_dict() for each in compared.options],
-        "not_compared": [vars(each) for each in compared.refused],
+        "option_effects": [options.as_dict() for options in compared.options],
+        "not_compared": [vars(item) for item in compared.refused],
     }
