@@ -3,7 +3,6 @@
 import platform
 import time
 from collections.abc import Collection
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import as_written, read_json
 from socrates_core.jobs.store import now, read_job
 from socrates_core.records import Floats
+from socrates_core.settings import library_versions
 
 LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
 READS = 5  # of files that may be written at the same time, before they count as damaged
@@ -33,7 +33,7 @@ def describe_answers(model: OpenModel, valid_mass: Floats, *, content: str, comp
         "content": content,
         "valid_mass": float(np.mean(valid_mass)) if len(valid_mass) else None,
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": library_versions(LIBRARIES),
         **({} if model.account is None else {"api": model.account.as_dict()}),
     }
 

@@ -53,7 +53,7 @@ def with_answers(corpus: Corpus, wanted: pd.DataFrame) -> pd.DataFrame:
     """The rows with these study_id and sample_id, with all columns of `asked_rows` and in its order."""
     parts = []
     for study, rows in wanted.groupby("study_id"):
-        answers = corpus.asked(str(study))
+        answers = corpus.responses(str(study))
         parts.append(rows[["study_id", "sample_id"]].merge(answers, on="sample_id"))
     rows = pd.concat(parts, ignore_index=True)
     return rows.sort_values([*CELL, "participant", "stimulus_id", "sample_id"], ignore_index=True)
@@ -129,7 +129,7 @@ def _answered_by_others(
     corpus: Corpus, study_id: str, evaluated: set[int], profiles: Mapping[int, dict[str, str | int]]
 ) -> dict[int, list[Answered]]:
     """The answers of people who are not evaluated, by stimulus."""
-    answers = corpus.asked(study_id)
+    answers = corpus.responses(study_id)
     answers = answers[~answers["participant"].isin(evaluated) & answers["value"].notna()].drop_duplicates(
         ["stimulus_id", "participant"]
     )

@@ -248,7 +248,7 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
         for basis, column in PERSON_MEANS.items()
     }
     within = record.design == "within"
-    choices = cache(lambda: corpus.asked(study_id))
+    choices = cache(lambda: corpus.responses(study_id))
     effects = list[HumanEffect]()
     options = list[OptionEffects]()
     refused = list[NotCompared]()
