@@ -99,7 +99,7 @@ def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluat
     assert found.value == pytest.approx(math.sqrt(squares / (sum(n.sum() for _, n in people) - 4)))
     assert "people's own, over 4 conditions" in found.sentence
     for cell in run.cells:
-        object.__setattr__(cell, "people", None)
+        object.__setattr__(cell, "counts", None)
     assert isinstance(run.calibration, ModelCalibration)
     predicted = math.sqrt(np.mean([cell.sd**2 for cell in run.cells]))
     assert spread_of(run, outcome).value == pytest.approx(predicted / run.calibration.sd_ratio)
