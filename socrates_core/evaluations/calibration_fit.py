@@ -49,6 +49,7 @@ def keep_calibration(fingerprint: str) -> str:
     effects = pd.concat([part for part, _ in parts]).sort_values(
         "n_predicted", ascending=False, kind="stable"
     )
+    # The evaluation that asked the most people comes first, so its effect is the one that is kept.
     effects = effects.drop_duplicates(EFFECT).sort_values(EFFECT, ignore_index=True)
     outcome = _fit(_pairs(effects))
     fit, held_out = (outcome, None) if isinstance(outcome, NoCalibration) else outcome

@@ -59,6 +59,7 @@ class Comparison:
             name: _verdicts(self.corpus, evaluation, shared)
             for name, evaluation in zip(self.names, evaluations, strict=True)
         }
+        # A row counts only if no model has seen it: all models are scored on the same rows.
         clean: NDArray[np.bool_] = np.all(
             [statuses_of_model.isin(HEADLINE) for statuses_of_model in verdicts.values()], axis=0
         )

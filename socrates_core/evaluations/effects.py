@@ -43,6 +43,7 @@ def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
 def _of_study(corpus: Corpus, study: str, answered: pd.DataFrame) -> list[dict[str, Any]]:
     scales = {stimulus.stimulus_id: stimulus.scale for stimulus in corpus.stimuli(study)}
     listed = {number: scale.values for number, scale in scales.items() if len(scale.values) > 1}
+    # The same mean answer on its own units and as a place on its scale, for conditions whose scales differ.
     low = answered["stimulus_id"].map({number: values[0] for number, values in listed.items()})
     high = answered["stimulus_id"].map({number: values[-1] for number, values in listed.items()})
     placed = answered.assign(place=(answered["mean"] - low) / (high - low))

@@ -277,6 +277,7 @@ def _append(**facts: Any) -> SealRecord:
                 f"Move the folder {str(root)!r} away to start a new chain."
             )
         last = chain[-1].record if chain else None
+        # Times must rise along the chain, or a clock that was set back could date a seal before an import.
         record = SealRecord(len(chain) + 1, time=now(), previous=last.digest() if last else "", **facts)
         if last is not None and record.time < last.time:
             raise UserError(

@@ -79,7 +79,7 @@ def quotas(shares: Floats, n: int, generator: np.random.Generator) -> NDArray[np
     wanted = n * np.asarray(shares, dtype=float) / np.sum(shares)
     counts = np.floor(wanted + 1e-9).astype(np.int64)
     order = generator.permutation(len(counts))
-    remainders = np.round(wanted - counts, 9)[order]
+    remainders = np.round(wanted - counts, 9)[order]  # rounded, so that equal remainders are equal
     last = order[np.argsort(-remainders, kind="stable")]
     counts[last[: n - int(counts.sum())]] += 1
     return counts

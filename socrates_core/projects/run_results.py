@@ -245,6 +245,7 @@ class SimulationRun:
             base = self._answers(reference, o)
             for c, condition in enumerate(draft.conditions):
                 treated = self._answers(c, o)
+                # A stopped run may have asked some people in one condition only; they say nothing of a difference.
                 both = base.index.intersection(treated.index)
                 if c != reference and len(both) and len(values):
                     of_treated, of_base = (np.stack(part.loc[both].tolist()) for part in (treated, base))

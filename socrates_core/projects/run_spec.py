@@ -158,6 +158,7 @@ def queue_run(spec: RunSpec) -> Job:
         write_permission(spec.path, spec.permission)
         write_json(spec.path / "spec.json", {"format": 1, **header, **spec.content()})
         args = {"run_id": spec.run_id}
+        # An identical job that is still active is returned instead, and this run's folder is not needed.
         job = store.submit("simulate", title, args, key=spec.content_digest(), job_id=spec.run_id)
     if job.id != spec.run_id:
         shutil.rmtree(spec.path)

@@ -272,6 +272,7 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
                 span = 1.0 if alike.basis == "positions" else scale_range(next(iter(scales)))
                 effect = _compare(ours, theirs, span, within=within)
                 comparable.append(HumanEffect(*names, span, effect, basis=alike.basis, note=alike.reason))
+        # Holm over all items of one condition: these are the comparisons that a reader makes at once.
         corrected = holm(np.array([effect.effect.p for effect in comparable]))
         effects += [replace(effect, p_holm=float(p)) for effect, p in zip(comparable, corrected, strict=True)]
     place = {item.key: at for at, item in enumerate(plan.items)}
