@@ -92,7 +92,7 @@ class ModelCalibration:
         return self.calibration.covariance(shares) * float(wider) ** 2
 
     def as_dict(self) -> dict[str, Any]:
-        plain: dict[str, Any] = _plain(
+        plain: dict[str, Any] = as_json(
             {**vars(self), "told": str(self)}
             | {
                 "calibration": self.calibration.as_dict(),
@@ -133,7 +133,7 @@ def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> Mod
     It is fitted again without the studies `excluding` ("corpus/study_id") if it rests on them: nothing is calibrated
     on itself. A record that was edited or damaged counts as none.
     """
-    path = _path(fingerprint)
+    path = calibration_path(fingerprint)
     if not fingerprint or not path.exists():
         return NEVER
     try:
@@ -142,11 +142,13 @@ def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> Mod
         return f"{error} Evaluate the model again: answers come from the cache."
 
 
-def _path(fingerprint: str) -> Path:
+def calibration_path(fingerprint: str) -> Path:
+    """Where the calibration of the model with this fingerprint is kept."""
     return home() / "calibrations" / f"{fingerprint[:16]}.json"
 
 
-def _fit(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
+def fit_and_test(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
+    """The calibration on `pairs` and how it does on studies left out; or why there is none."""
     calibration = calibrate(pairs)
     held_out = leave_one_study_out(pairs, seed=SEED)
     if isinstance(calibration, NoCalibration):
@@ -154,11 +156,12 @@ def _fit(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
     return held_out if isinstance(held_out, NoCalibration) else (calibration, held_out)
 
 
-def _pairs(effects: pd.DataFrame) -> EffectPairs:
+def effect_pairs(effects: pd.DataFrame, study: str = "study") -> EffectPairs:
+    """A table of effects as arrays, from the columns human, human_se, predicted and the one that names the `study`."""
     human, error, predicted = (
         effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
     )
-    return EffectPairs(effects["study"].to_numpy(dtype=str), human, error, predicted)
+    return EffectPairs(effects[study].to_numpy(dtype=str), human, error, predicted)
 
 
 @lru_cache(maxsize=64)
@@ -174,7 +177,7 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
         effects = pd.DataFrame(stored["effects"])
         is_excluded = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]
-        fit = _fit(_pairs(effects[~is_excluded])) if is_excluded.any() else _stored_fit(stored)
+        fit = fit_and_test(effect_pairs(effects[~is_excluded])) if is_excluded.any() else _stored_fit(stored)
         unknown = bool(stored["unknown"])
         evaluations = tuple(map(str, stored["evaluations"]))
         written = str(stored["written"])
@@ -228,12 +231,12 @@ def _measure(stored: dict[str, float | None]) -> Measure:
     return Measure(value, low, high)  # type: ignore[arg-type]
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """`value` as JSON holds it: lists for arrays and tuples, null for numbers that are not finite."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [as_json(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,7 +15,15 @@ from socrates_core.analysis.calibration import (
     NoCalibration,
 )
 from socrates_core.analysis.summary import mean_distribution, moments
-from socrates_core.calibrations import NEVER, VERSION, _fit, _pairs, _path, _plain, calibration_for
+from socrates_core.calibrations import (
+    NEVER,
+    VERSION,
+    as_json,
+    calibration_for,
+    calibration_path,
+    effect_pairs,
+    fit_and_test,
+)
 from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
@@ -51,7 +59,7 @@ def keep_calibration(fingerprint: str) -> str:
     )
     # The evaluation that asked the most people comes first, so its effect is the one that is kept.
     effects = effects.drop_duplicates(EFFECT).sort_values(EFFECT, ignore_index=True)
-    outcome = _fit(_pairs(effects))
+    outcome = fit_and_test(effect_pairs(effects))
     fit, held_out = (outcome, None) if isinstance(outcome, NoCalibration) else outcome
     record = {
         "format": "socrates-calibration",
@@ -65,8 +73,8 @@ def keep_calibration(fingerprint: str) -> str:
         "effects": effects[KEPT].to_dict("list"),
         "sd_ratios": {study: ratio for _, ratios in reversed(parts) for study, ratio in ratios.items()},
     }
-    plain = _plain(record)
-    write_json(_path(fingerprint), {**plain, "digest": digest(plain)})
+    plain = as_json(record)
+    write_json(calibration_path(fingerprint), {**plain, "digest": digest(plain)})
     return str(calibration_for(fingerprint))
 
 

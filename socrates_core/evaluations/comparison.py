@@ -19,6 +19,7 @@ from socrates_core.analysis.agreement import (
 from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.parity import Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.respondent_equivalent import Worth, worth_in_respondents
+from socrates_core.calibrations import effect_pairs
 from socrates_core.corpus.hidden_answers import frozen_studies, hidden_sentence
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
@@ -117,7 +118,7 @@ class Comparison:
 
     def pairs(self, name: str) -> EffectPairs:
         """One model's effects, paired with people's."""
-        return effect_pairs(self.effects[self.effects["predictor"] == name])
+        return effect_pairs(self.effects[self.effects["predictor"] == name], "study_id")
 
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
@@ -233,11 +234,3 @@ def _shown(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
 def _verdicts(corpus: Corpus, evaluation: Evaluation, rows: pd.DataFrame) -> "pd.Series[str]":
     status: pd.Series[str] = statuses(seen_of(evaluation.spec.model.name), corpus, rows)["status"]
     return status
-
-
-def effect_pairs(effects: pd.DataFrame) -> EffectPairs:
-    """A table of effects as arrays."""
-    human, error, predicted = (
-        effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
-    )
-    return EffectPairs(effects["study_id"].to_numpy(dtype=str), human, error, predicted)
