@@ -167,7 +167,13 @@ def test_the_scripts_agree_where_answers_are_drawn_and_each_model_has_its_own_nu
                 values = sorted({*cell.values, *([99.5] if model else [])})
                 shares = np.pad(cell.probabilities, ((0, 0), (0, len(values) - len(cell.values))))
                 scale = Scale("enum_labels", labels=tuple((value, "") for value in values))
-                cells[place] = replace(cell, is_drawn=True, scale=scale, probabilities=shares)
+                cells[place] = replace(
+                    cell,
+                    is_drawn=True,
+                    scale=scale,
+                    values=np.array(scale.values, float),
+                    probabilities=shares,
+                )
     folder = write_comparison_report(comparison, tmp_path / "out")
     scores = comparison.scores.query("study_id == 'talor'")
     assert (

@@ -18,7 +18,7 @@ from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from tests.support.commands import command
 from tests.support.pages import fine, open_page
 from tests.support.reports import run_of
@@ -98,15 +98,15 @@ def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluat
     squares = sum(((v - mean) ** 2 @ n) for (v, n), mean in zip(people, means, strict=True))
     found = spread_of(run, outcome)
     assert found.value == pytest.approx(math.sqrt(squares / (sum(n.sum() for _, n in people) - 4)))
-    assert "people's own, over 4 conditions" in found.told
+    assert "people's own, over 4 conditions" in found.sentence
     for cell in run.cells:
-        object.__setattr__(cell, "people", None)
+        object.__setattr__(cell, "counts", None)
     assert isinstance(run.calibration, ModelCalibration)
     predicted = math.sqrt(np.mean([cell.sd**2 for cell in run.cells]))
     assert spread_of(run, outcome).value == pytest.approx(predicted / run.calibration.sd_ratio)
     vars(run)["calibration"] = "There is none."
     found = spread_of(run, outcome)
-    assert found.value == pytest.approx(predicted) and "is not known" in found.told
+    assert found.value == pytest.approx(predicted) and "is not known" in found.sentence
 
 
 @pytest.mark.parametrize("turn", [1, -1])
@@ -161,7 +161,7 @@ def test_a_guess_in_scale_points_needs_a_spread_above_zero(home: Path) -> None:
     assert not app.exception and "spread of answers is 0" in app.error[0].value
 
 
-def filled_page(run: Run, **link: str) -> AppTest:
+def filled_page(run: SimulationRun, **link: str) -> AppTest:
     return open_page(PAGE, run=run.spec.run_id, **link)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from socrates_core.analysis.baselines import expected_half_sample
 from socrates_core.analysis.metrics import wasserstein
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.numbers import SeenInTraining, run_numbers
 from socrates_core.reporting.scripts import analysis
@@ -27,7 +27,7 @@ RSCRIPT = shutil.which("Rscript")
 
 
 @pytest.fixture(scope="module")
-def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Path]]:
+def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimulationRun, Path]]:
     """A report of a study with five outcomes on three kinds of scale, people's answers beside."""
     with reported("framing", prepared, tmp_path_factory.mktemp("report")) as told:
         yield told
@@ -41,7 +41,7 @@ def recompute(folder: Path, script: str = "analysis.py") -> subprocess.Completed
 
 @pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(
-    written: tuple[Run, Path],
+    written: tuple[SimulationRun, Path],
 ) -> None:
     run, folder = written
     done = recompute(folder)
@@ -79,7 +79,11 @@ def test_the_script_agrees_where_answers_are_drawn_and_some_are_missing(
     ],
 )
 def test_a_changed_cell_is_found(
-    written: tuple[Run, Path], tmp_path: Path, place: str, told: str, capsys: pytest.CaptureFixture[str]
+    written: tuple[SimulationRun, Path],
+    tmp_path: Path,
+    place: str,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = Path(shutil.copytree(written[1], tmp_path / "out"))
     name, column = place.split()
@@ -90,7 +94,9 @@ def test_a_changed_cell_is_found(
 
 @pytest.mark.r
 @pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
-def test_the_r_script_agrees_and_finds_a_changed_cell(written: tuple[Run, Path], tmp_path: Path) -> None:
+def test_the_r_script_agrees_and_finds_a_changed_cell(
+    written: tuple[SimulationRun, Path], tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(written[1], tmp_path / "with a blank"))
     done = recompute(folder, "analysis.R")
     assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr

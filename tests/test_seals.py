@@ -19,7 +19,7 @@ from socrates_core.files import file_digest, write_json
 from socrates_core.importing.build import import_study
 from socrates_core.projects import drafts
 from socrates_core.projects.run_export import cells_table, effects_table
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import runs_folder
 from socrates_core.reporting.folder import write_report
 from socrates_core.studies.answers import study_overview
@@ -225,7 +225,7 @@ def test_other_words_are_other_questions(home: Path) -> None:
     assert people_shown(run_id) == [1, None]
 
 
-def change_table(home: Path, run: Run) -> None:
+def change_table(home: Path, run: SimulationRun) -> None:
     """Better predictions afterwards, with a manifest that fits them, so that the run itself looks whole."""
     cells = pd.read_parquet(run.spec.path / "cells.parquet")
     cells.assign(mean=0.0).to_parquet(run.spec.path / "cells.parquet")
@@ -234,21 +234,21 @@ def change_table(home: Path, run: Run) -> None:
     load_run(run.spec.run_id)
 
 
-def edit(at: int, *, honest: bool = False, **changes: Any) -> Callable[[Path, Run], None]:
+def edit(at: int, *, honest: bool = False, **changes: Any) -> Callable[[Path, SimulationRun], None]:
     """Changes a record; `honest` leaves its digest, else it is computed anew."""
 
-    def change(home: Path, run: Run) -> None:
+    def change(home: Path, run: SimulationRun) -> None:
         path = home / "seals" / f"{at:06d}.json"
         stored = json.loads(path.read_text()) | changes
         told = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
         if not honest:
-            stored["digest"] = seals.Record(**told).digest()
+            stored["digest"] = seals.SealRecord(**told).digest()
         path.write_text(json.dumps(stored))
 
     return change
 
 
-def remove(name: str) -> Callable[[Path, Run], None]:
+def remove(name: str) -> Callable[[Path, SimulationRun], None]:
     return lambda home, run: (home / "seals" / name).unlink()
 
 
@@ -271,7 +271,7 @@ def remove(name: str) -> Callable[[Path, Run], None]:
     ],
 )
 def test_whatever_is_changed_after_sealing_shows(
-    starter_home: Path, tamper: Callable[[Path, Run], None], at: int, problem: str
+    starter_home: Path, tamper: Callable[[Path, SimulationRun], None], at: int, problem: str
 ) -> None:
     run, corpus = run_now(kakadu(2)), find_study("kakadu")
     seals.seal(run.spec.run_id)

@@ -21,7 +21,7 @@ from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, questions, submit_simulation
-from socrates_core.projects.run_tables import AnsweredCell, write_run
+from socrates_core.projects.run_tables import PersonAnswer, write_run
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
 from socrates_core.reporting.folder import write_report
@@ -163,7 +163,7 @@ def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Pat
     asked = list(questions(draft, spec.people))
     nothing = Answer(np.full(7, np.nan), 0.0, 5)
     known = Answer(np.full(7, 1 / 7), 1.0, 5)
-    cells = [AnsweredCell(each, nothing if each.person == 0 else known, False) for each in asked]
+    cells = [PersonAnswer(each, nothing if each.person == 0 else known, False) for each in asked]
     write_run(spec, cells, OpenModel(spec.model, Echo(), None, 0.0), seconds=1.0)
     run = load_run(spec.run_id)
     assert [(cell.n, cell.valid_mass) for cell in run.cells] == [

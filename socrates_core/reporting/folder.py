@@ -11,7 +11,7 @@ from typing import Any
 
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest, write_json, write_text
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.projects.run_spec import asked_cells
 from socrates_core.reporting.numbers import SeenInTraining, run_numbers, seen_in_training
 from socrates_core.reporting.page import render_page
@@ -27,7 +27,7 @@ LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy")
 
 
 def write_report(
-    run: Run,
+    run: SimulationRun,
     target: Path,
     *,
     figures: Mapping[str, bytes] | None = None,
@@ -72,7 +72,7 @@ def write_report(
     return target
 
 
-def environment(run: Run) -> dict[str, Any]:
+def environment(run: SimulationRun) -> dict[str, Any]:
     """What computed the answers, and what wrote the report of them."""
     manifest, draft = run.manifest, run.spec.draft
     return {
@@ -108,7 +108,7 @@ def check_empty(target: Path) -> None:
         )
 
 
-def _prompts(run: Run) -> list[str]:
+def _prompts(run: SimulationRun) -> list[str]:
     return [
         json.dumps(
             {

@@ -16,7 +16,7 @@ from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE
 from socrates_core.exposure.texts import cells_seen, draft_status
 from socrates_core.models.seen import seen_of
-from socrates_core.projects.run_results import Run, RunCell, RunEffect
+from socrates_core.projects.run_results import RunCell, RunEffect, SimulationRun
 from socrates_core.studies.answers import scale_range
 from socrates_core.surveys.originals import CellKey
 
@@ -111,7 +111,7 @@ class SeenInTraining:
     cells: frozenset[CellKey] = frozenset()
 
 
-def seen_in_training(run: Run) -> SeenInTraining:
+def seen_in_training(run: SimulationRun) -> SeenInTraining:
     """What the model's card says of the run's texts; a card that cannot be read says that it is not known."""
     try:
         seen = seen_of(run.spec.model.name)
@@ -144,7 +144,7 @@ class Numbers:
         return pd.DataFrame(rows).astype({"outcome": "Int64", "condition": "Int64", "value": "Float64"})
 
 
-def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
+def run_numbers(run: SimulationRun, seen: SeenInTraining) -> Numbers:
     """All that a report of a run shows."""
     masses = run.people["valid_mass"].dropna()
     found = {
@@ -168,7 +168,7 @@ def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
     return Numbers(found)
 
 
-def calibration_row(run: Run) -> dict[str, float]:
+def calibration_row(run: SimulationRun) -> dict[str, float]:
     """What the calibration of the run's model is and how it held on studies left out; empty without one."""
     if isinstance(run.calibration, str):
         return {}

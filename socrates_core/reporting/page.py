@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from socrates_core.populations.panel import profiles_sentence
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.projects.run_spec import asked_cells
 from socrates_core.records import LOW_MASS
 from socrates_core.reporting.drawings import draw_effect, draw_shares, reach_of, top_share
@@ -23,7 +23,7 @@ MOST_COLUMNS = 11
 
 
 def render_page(
-    run: Run,
+    run: SimulationRun,
     numbers: Numbers,
     *,
     figures: Mapping[str, bytes],
@@ -96,7 +96,7 @@ def number_label(number: float, style: str) -> str:
     return text.replace("-", "−")
 
 
-def _outcome(run: Run, o: int, figures: Mapping[str, bytes]) -> dict[str, Any]:
+def _outcome(run: SimulationRun, o: int, figures: Mapping[str, bytes]) -> dict[str, Any]:
     """An outcome with its cells, effects and drawings."""
     outcome, cells = run.spec.draft.outcomes[o], [cell for cell in run.cells if cell.outcome == o]
     conditions = [condition.name for condition in run.spec.draft.conditions]

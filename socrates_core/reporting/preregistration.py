@@ -6,7 +6,7 @@ Hypotheses are never written here: a predicted effect is a reason to ask people,
 
 import re
 
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.reporting.numbers import Numbers
 from socrates_core.scales import render_instruction
 
@@ -18,7 +18,7 @@ def gap(what: str) -> str:
     return f"**[YOU WRITE: {what}]**"
 
 
-def render_osf(run: Run, numbers: Numbers) -> str:
+def render_osf(run: SimulationRun, numbers: Numbers) -> str:
     """The fields of the OSF Preregistration template as Markdown."""
     draft = run.spec.draft
     fields: Fields = [
@@ -54,7 +54,7 @@ def render_osf(run: Run, numbers: Numbers) -> str:
     return _render("Preregistration draft in the fields of the OSF Preregistration template", fields)
 
 
-def render_aspredicted(run: Run, numbers: Numbers) -> str:
+def render_aspredicted(run: SimulationRun, numbers: Numbers) -> str:
     """The questions of AsPredicted as Markdown."""
     fields: Fields = [
         (
@@ -93,12 +93,12 @@ def _hypotheses() -> str:
     )
 
 
-def _count(run: Run) -> str:
+def _count(run: SimulationRun) -> str:
     draft = run.spec.draft
     return f"{len(draft.conditions)} conditions and {len(draft.outcomes)} outcomes."
 
 
-def _conditions(run: Run) -> str:
+def _conditions(run: SimulationRun) -> str:
     draft, told = run.spec.draft, [_count(run)]
     for c, condition in enumerate(draft.conditions):
         mark = ", the reference" if c == draft.reference_index else ""
@@ -109,7 +109,7 @@ def _conditions(run: Run) -> str:
     return "\n\n".join(told)
 
 
-def _outcomes(run: Run) -> str:
+def _outcomes(run: SimulationRun) -> str:
     told = []
     for o, outcome in enumerate(run.spec.draft.outcomes):
         asked = outcome.question.strip() or "(asked within the condition's text)"
@@ -120,7 +120,7 @@ def _outcomes(run: Run) -> str:
     return "\n\n".join([*told, gap("which outcome is primary")])
 
 
-def _existing(run: Run) -> str:
+def _existing(run: SimulationRun) -> str:
     n_answered = sum(cell.counts is not None for cell in run.cells)
     told = "The answers in this folder are a language model's predictions, not data of people."
     if n_answered:
@@ -131,7 +131,7 @@ def _existing(run: Run) -> str:
     return told
 
 
-def _sample_size(run: Run) -> str:
+def _sample_size(run: SimulationRun) -> str:
     return (
         f"The {len(run.spec.people)} personas of the screening say nothing about it: more personas cost people "
         "nothing and earn no certainty. "
@@ -149,7 +149,7 @@ def _analysis() -> str:
     )
 
 
-def _screening(run: Run, numbers: Numbers) -> str:
+def _screening(run: SimulationRun, numbers: Numbers) -> str:
     draft, rows = run.spec.draft, []
     for o in range(len(draft.outcomes)):
         for c in range(len(draft.conditions)):
@@ -168,7 +168,7 @@ def _screening(run: Run, numbers: Numbers) -> str:
     )
 
 
-def _provenance(run: Run) -> str:
+def _provenance(run: SimulationRun) -> str:
     return (
         f"Screened before this registration with Socrates, run `{run.spec.run_id}`, specification "
         f"SHA-256 `{run.spec.content_digest()}`, answers written {run.manifest['written']}."

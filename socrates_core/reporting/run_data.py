@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.projects.run_export import people_table
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.records import DEMOGRAPHICS, plain
 from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining, calibration_row
 from socrates_core.reporting.tables import Column, DataTable
@@ -19,7 +19,7 @@ from socrates_core.surveys.human_answers import study_behind
 from socrates_core.surveys.originals import CellKey
 
 
-def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTable]:
+def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> list[DataTable]:
     """Every table of a run's folder, `numbers` first."""
     draft = run.spec.draft
     where = {
@@ -163,7 +163,7 @@ def run_tables(run: Run, numbers: Numbers, seen: SeenInTraining) -> list[DataTab
     ]
 
 
-def _calibration(run: Run) -> list[DataTable]:
+def _calibration(run: SimulationRun) -> list[DataTable]:
     """The fitted calibration of the model's effects as a table of one row; none without one."""
     row = calibration_row(run)
     if not row:
@@ -177,13 +177,13 @@ def _codes(names: list[str]) -> str:
     return "; ".join(f"{position} = {name}" for position, name in enumerate(names))
 
 
-def _wide(run: Run) -> pd.DataFrame:
+def _wide(run: SimulationRun) -> pd.DataFrame:
     table = people_table(run).drop(columns="cached")
     table.insert(1, "profile", [run.profiles[person] for person in table["person"]])
     return table if "n_samples" in table else table.assign(n_samples=0)
 
 
-def _long(run: Run) -> pd.DataFrame:
+def _long(run: SimulationRun) -> pd.DataFrame:
     parts = []
     for o, rows in run.people.dropna(subset=["probabilities"]).groupby("outcome"):
         values = run.drawn_values(int(str(o)))
@@ -194,7 +194,7 @@ def _long(run: Run) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _conditions(run: Run) -> pd.DataFrame:
+def _conditions(run: SimulationRun) -> pd.DataFrame:
     draft = run.spec.draft
     return pd.DataFrame(
         {
@@ -207,7 +207,7 @@ def _conditions(run: Run) -> pd.DataFrame:
     )
 
 
-def _outcomes(run: Run) -> pd.DataFrame:
+def _outcomes(run: SimulationRun) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "outcome": o,
@@ -221,7 +221,7 @@ def _outcomes(run: Run) -> pd.DataFrame:
     )
 
 
-def _values(run: Run) -> pd.DataFrame:
+def _values(run: SimulationRun) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for o, outcome in enumerate(run.spec.draft.outcomes):
         drawn = set(run.drawn_values(o).tolist())
@@ -240,7 +240,7 @@ def _values(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _panel(run: Run) -> pd.DataFrame:
+def _panel(run: SimulationRun) -> pd.DataFrame:
     people = [{"person": p.person, "source": p.source, **p.demographics} for p in run.spec.people]
     frame = pd.DataFrame(people).convert_dtypes()
     # A field may hold words and numbers, which one Parquet column cannot.
@@ -249,7 +249,7 @@ def _panel(run: Run) -> pd.DataFrame:
     return frame.assign(**texts)
 
 
-def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
+def _counts(run: SimulationRun, seen: SeenInTraining) -> pd.DataFrame:
     """A row a cell x answer, and one without an answer for those off the scale."""
     columns = ["condition", "outcome", "condition_name", "outcome_name", "study_id", "seen_in_training"]
     rows = []
@@ -270,7 +270,7 @@ def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "value", "n", "pooled_share"])
 
 
-def _differences(run: Run) -> pd.DataFrame:
+def _differences(run: SimulationRun) -> pd.DataFrame:
     """People's answers behind each effect, counted: pairs within people, else each side alone."""
     rows = [
         {
@@ -291,7 +291,7 @@ def _differences(run: Run) -> pd.DataFrame:
 _Pair = tuple[float | None, float | None]
 
 
-def _answers_behind_effects(run: Run) -> Iterator[tuple[CellKey, list[_Pair]]]:
+def _answers_behind_effects(run: SimulationRun) -> Iterator[tuple[CellKey, list[_Pair]]]:
     """The answers (condition, reference) of the people behind each of the run's effects of people."""
     draft, asked = run.spec.draft, study_behind(run.spec.draft, run.spec.shown)
     if asked is None or not any(effect.people for effect in run.effects):

@@ -12,7 +12,7 @@ from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.jobs.store import Job, read_job
 from socrates_core.projects import drafts
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import Draft
 from socrates_core.worker import Worker
@@ -41,7 +41,7 @@ def finish_jobs() -> None:
         signal.signal(number, handler)
 
 
-def run_now(draft: Draft, model: ModelRequest = ECHO, *, limit_usd: float | None = None) -> Run:
+def run_now(draft: Draft, model: ModelRequest = ECHO, *, limit_usd: float | None = None) -> SimulationRun:
     """A run from submission to its end here, whether it ended well or not."""
     job = submit_simulation(draft, model, limit_usd=limit_usd)
     finish_jobs()
