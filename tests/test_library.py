@@ -143,6 +143,7 @@ def test_deleting_a_base_names_the_adapters_that_need_it(adapter: Path, home: Pa
     assert run_models("delete", "base", "--yes").exit_code == 0 and "base" in library.binned()
 
 
+@pytest.mark.slow
 def test_a_merge_job_makes_a_whole_model_that_answers_as_the_adapter(adapter: Path) -> None:
     job = submit_merge("mine", "whole")
     claimed = store.claim_next()

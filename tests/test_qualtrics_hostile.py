@@ -59,7 +59,7 @@ def test_a_flow_nested_without_end_is_refused(tmp_path: Path) -> None:
     for n in range(200):
         inner = {"Type": "Group", "FlowID": f"FL_{n}", "Flow": [inner]}
     files = Files(tmp_path, survey(QUESTIONS, [block("Main", 1, 2)], [inner]), COLUMNS)
-    with pytest.raises(UserError, match="nested more than 40 deep"):
+    with pytest.raises(UserError, match="nested more than 40 levels deep"):
         read_survey(files.qsf)
 
 

@@ -80,6 +80,7 @@ def distance(drawn: np.ndarray, expected: Floats) -> float:
     return float(np.abs(counts / len(drawn) - expected).sum() / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoding", ["exact", "paper"])
 def test_real_generation_converges_to_the_decoding_at_one_over_root_n(decoding: str, flat: Path) -> None:
     (answer,) = answer_all(open_local(flat, precision="fp32", decoding=decoding), [Question(PROMPT, OPTIONS)])

@@ -179,7 +179,7 @@ def test_a_shard_that_stays_damaged_is_a_sentence_and_no_corpus(server: HubServe
     server.damaged["data/train-1.parquet"] = 9
     code, _, err = run_to_end(server)
     assert code == 2
-    assert "'data/train-1.parquet' twice arrived damaged" in err.splitlines()[-1]
+    assert "'data/train-1.parquet' arrived damaged twice" in err.splitlines()[-1]
     assert corpora() == []
 
 
