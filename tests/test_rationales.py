@@ -218,7 +218,7 @@ def test_a_name_belongs_to_one_writer_and_one_corpus(
     with pytest.raises(UserError, match="written for the corpus 'socsci210'"):
         load_rationales(bare, "written")
     pq.write_table(pq.read_table(_file("written", "parquet")).slice(1), _file("written", "parquet"))
-    with pytest.raises(UserError, match="not as it was written"):
+    with pytest.raises(UserError, match="changed since it was written"):
         load_rationales(corpus, "written")
 
 
