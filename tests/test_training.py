@@ -190,7 +190,7 @@ def test_what_could_not_be_published_is_refused_before_it_is_trained(
 ) -> None:
     start_no_worker(monkeypatch)
     train(spec_of(name="first", max_steps=1))
-    with pytest.raises(UserError, match="a model called 'first' already"):
+    with pytest.raises(UserError, match="already a model called 'first'"):
         submit_training(spec_of(name="first"))
     with pytest.raises(UserError, match=r"'first' is an adapter.*Merge it first"):
         submit_training(spec_of(base="first", tuning="full"))
