@@ -22,6 +22,7 @@ from socrates_core.projects.run_results import SimulationRun, load_run
 from tests.support.commands import command
 from tests.support.pages import fine, open_page
 from tests.support.reports import run_of
+from tests.test_calibrating import evaluated, template  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 
