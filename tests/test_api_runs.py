@@ -252,7 +252,7 @@ def test_examples_are_never_of_the_person_asked_of_held_out_people_or_off_the_sc
             assert prompts[text].participant not in held_out | {n} and said == str(prompts[text].response)
             shown.add(prompts[text].participant)
     assert shown == {n for n in range(1, 40, 2) if n % 5}
-    with pytest.raises(UserError, match="are 16 other people"):
+    with pytest.raises(UserError, match="Only 16 other people"):
         pick_shots(EVERYBODY, "How?", SCALE, participant=0, held_out=held_out, k=17, seed=3)
 
 
