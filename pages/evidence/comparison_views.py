@@ -12,9 +12,11 @@ from pages.evidence.comparison_rows import BETTER, CHARTED
 from pages.view import data, state
 from pages.view.calibration_words import show_calibration
 from pages.view.charts import answer_charts
+from pages.view.fields.link import linked_select
+from pages.view.fields.table import choose_row, pages_of
 from pages.view.report_download import show_comparison_report
 from pages.view.text import counted, escape, visible
-from pages.view.widgets import choose_row, linked_select, pages_of, show_chart, theme
+from pages.view.widgets import show_chart, theme
 from socrates_core.analysis.parity import MINIMUM, Parity
 from socrates_core.calibrations import calibration_for
 from socrates_core.evaluations.comparison import Comparison
@@ -142,11 +144,11 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
         "n_rows": "n",
         "n_dropped": "Dropped",
     }
-    row = choose_row(
+    chosen = choose_row(
         shown[list(columns)].rename(columns=columns),
+        shown.itertuples(index=False),
         key=f"cells_{measure}_{name}",
         placeholder="–",
-        identities=map(str, shown.to_numpy().tolist()),
         height=min(320, 38 + 35 * len(shown)),
         alt="Cells, the worst first",
         column_config={
@@ -157,7 +159,7 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
             },
         },
     )
-    return int(shown["at"].iloc[row or 0])
+    return int(shown["at"].iloc[0]) if chosen is None else int(str(chosen.at))
 
 
 def show_item(comparison: Comparison, at: int) -> None:
@@ -187,10 +189,10 @@ def show_studies(comparison: Comparison) -> None:
     measure = choose_measure()
     table = comparison_rows.studies_table(comparison, measure)
     figures = [str(name) for name in table if name not in ("Study", "Rows")]
-    row = choose_row(
+    study_id = choose_row(
         table,
-        key=f"studies_{measure}",
-        identities=[*comparison.names, *map(str, table.index)],
+        table.index.map(str),
+        key=f"studies_{measure}:{'+'.join(comparison.names)}",
         placeholder="–",
         alt="Every study's scores",
         column_config={
@@ -199,8 +201,8 @@ def show_studies(comparison: Comparison) -> None:
         },
     )
     st.caption(escape(f"{_told(measure)} Means over a study's cells. Choose a row to open the study."))
-    if row is not None:
-        state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=str(table.index[row]))
+    if study_id is not None:
+        state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=study_id)
 
 
 def show_effects(comparison: Comparison) -> None:

@@ -5,10 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.view import state
+from pages.view.fields.link import linked, linked_multiselect, listed
 from pages.view.fields.live import show_job
 from pages.view.text import counted, escape, shorten, visible
-from pages.view.widgets import distinct
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.jobs import store
@@ -19,7 +18,7 @@ Rows = list[dict[str, Any]]
 def choose_evaluations(rows: Rows) -> list[str]:
     """The ids of the link, or those chosen in the box, all of one corpus; by default the newest complete one."""
     usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
-    linked = [each for each in (state.parameter("evaluations") or "").split(",") if each]
+    linked = listed("evaluations")
     if lost := [each for each in linked if each not in usable]:
         told = {row["evaluation_id"]: row["on"] for row in rows}
         for each in lost:
@@ -32,29 +31,23 @@ def choose_evaluations(rows: Rows) -> list[str]:
     corpus = _choose_corpus(usable, [each for each in linked if each in usable])
     offered = {each: row for each, row in usable.items() if row["corpus"] == corpus}
     complete = [each for each, row in offered.items() if row["state"] == "complete"] or list(offered)
-    key = f"evaluations:{corpus}"
-    state.follow_link(key, [each for each in linked if each in offered] or complete[:1])
-    names = distinct({each: _name(row) for each, row in offered.items()})
-    chosen = st.multiselect(
-        "Evaluations", list(offered), format_func=lambda each: names.get(each, each), key=key
+    names = {evaluation_id: _name(row) for evaluation_id, row in offered.items()}
+    return linked_multiselect(
+        "Evaluations", names, "evaluations", key=f"evaluations:{corpus}", usual=complete[:1]
     )
-    state.note_link(key, chosen)
-    state.set_parameters(evaluations=",".join(chosen) or None)
-    return chosen
 
 
-def _choose_corpus(usable: Mapping[str, dict[str, Any]], linked: list[str]) -> str:
-    found = list(dict.fromkeys(usable[each]["corpus"] for each in (*linked, *usable)))
+def _choose_corpus(usable: Mapping[str, dict[str, Any]], first: list[str]) -> str:
+    found = list(dict.fromkeys(usable[each]["corpus"] for each in (*first, *usable)))
     if len(found) < 2:
         return str(found[0]) if found else ""
-    state.follow_link("compare_corpus", found[0])
-    chosen = str(
-        st.selectbox(
-            "Corpus", sorted(found), key="compare_corpus", help="Only evaluations of one corpus compare."
-        )
+    help = "Only evaluations of one corpus compare."
+    return linked(  # the corpus of the evaluations in the link, which needs no parameter of its own
+        lambda key: str(st.selectbox("Corpus", sorted(found), key=key, help=help)),
+        "compare_corpus",
+        str(found[0]),
+        lambda _: {},
     )
-    state.note_link("compare_corpus", chosen)
-    return chosen
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
 """The form that starts an evaluation: which models, asked as which people, how much that is before it starts."""
 
-from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.view import data, state
 from pages.view.fields import consent
+from pages.view.fields.model import model_requests
 from pages.view.text import counted, escape
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import splits, splits_stamp
@@ -18,8 +18,6 @@ from socrates_core.evaluations.rows import asked_rows
 from socrates_core.evaluations.spec import CAP, EvaluationSpec, plan_evaluation
 from socrates_core.evaluations.submission import sending, submit_evaluation
 from socrates_core.jobs.progress import describe_seconds
-from socrates_core.models import is_served
-from socrates_core.records import Decoding, Precision
 
 KINDS = {"studies": "Studies of a corpus", "split": "The held-out side of a split"}
 
@@ -36,16 +34,17 @@ def show_form() -> None:
         width=720,
     )
     asked = _choose_people()
-    models = _choose_models()
-    limit_usd = consent.limit_field() if any(model.service for model in models) else None
+    models = model_requests("evaluate")
+    limit_usd = consent.limit_field(models)
     plans = _plans(models, asked) if asked and models else []
     ready = bool(plans) and _show_cost(plans)
     if st.button(
         "Start", type="primary", icon=":material/play_arrow:", disabled=not ready, key="evaluate_start"
     ):
-        leaving = [sent for plan in plans if (sent := sending(plan)) is not None]
-        start = partial(_start, models, asked, limit_usd, agreed=bool(leaving))
-        consent.ask_consent(leaving, start) if leaving else start()
+        consent.start_with_consent(
+            [sent for plan in plans if (sent := sending(plan)) is not None],
+            lambda agreed: _start(models, asked, limit_usd, agreed=agreed),
+        )
 
 
 def _start(
@@ -120,41 +119,6 @@ def _choose_studies() -> dict[str, Any]:
     if not splits():
         st.caption("To hold studies out of training, make a split: `python -m socrates_core split make NAME`")
     return {"corpus": corpus, "studies": studies} if studies else {}
-
-
-def _choose_models() -> list[ModelRequest]:
-    titles = data.model_titles()
-    wished = state.wished_model() or "starter"
-    chosen = st.multiselect(
-        "Models",
-        list(titles),
-        default=[wished] if wished in titles else None,
-        key="evaluate_models",
-        format_func=lambda name: titles.get(name, name),
-        accept_new_options=True,
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server, and press Enter.",
-    )
-    service = consent.service_fields() if any(map(is_served, chosen)) else None
-    with st.expander("Precision and decoding"):
-        precision = st.segmented_control(
-            "Precision",
-            get_args(Precision),
-            default="auto",
-            required=True,
-            key="evaluate_precision",
-            help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
-        )
-        decoding = st.segmented_control(
-            "Decoding",
-            get_args(Decoding),
-            default="exact",
-            required=True,
-            key="evaluate_decoding",
-            help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
-        )
-    if any(map(is_served, chosen)) and service is None:
-        return []
-    return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
 
 
 def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[EvaluationSpec]:

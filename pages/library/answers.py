@@ -9,8 +9,9 @@ import streamlit as st
 from pages.view import data
 from pages.view.charts import answer_charts
 from pages.view.charts.layout import MOST_CONDITIONS
+from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, shorten, show_text
-from pages.view.widgets import linked_select, show_chart, theme
+from pages.view.widgets import show_chart, theme
 from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
 from socrates_core.populations.margins import order

@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import data
+from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, shorten
-from pages.view.widgets import linked_select
 from socrates_core.corpus.search import search
 from socrates_core.corpus.splits import sides_of_studies, splits_stamp
 from socrates_core.errors import UserError

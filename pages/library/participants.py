@@ -6,8 +6,9 @@ import streamlit as st
 
 from pages.view import data
 from pages.view.charts import dots
+from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, figure_text, interval_text
-from pages.view.widgets import linked_select, show_chart, theme
+from pages.view.widgets import show_chart, theme
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.personas import label
 from socrates_core.populations.margins import (

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.library import facets
 from pages.view import state
-from pages.view.widgets import choose_row
+from pages.view.fields.table import choose_row
 
 FIRST = ["title", "passage", "n_participants", "n_conditions", "n_outcomes", "scales"]
 LAST = ["topic", "source", "design", "split", "wording", "corpus"]
@@ -25,11 +25,11 @@ if found.empty:
     st.info("No study matches. Use fewer words or clear a filter.", icon=":material/search_off:")
     st.stop()
 told = [*FIRST, *(name for name in LAST if found[name].nunique() > 1)]
-row = choose_row(
-    found.assign(scales=[", ".join(each) for each in found["facet_scale"]]),
+chosen = choose_row(
+    found.assign(scales=[", ".join(kinds) for kinds in found["facet_scale"]]),
+    zip(found["corpus"].map(str), found["study_id"].map(str), strict=True),
     column_order=told if found["passage"].any() else [name for name in told if name != "passage"],
     key="studies_table",
-    identities=found["corpus"] + "/" + found["study_id"],
     height=min(620, 38 + 35 * len(found)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
     column_config={
@@ -49,6 +49,6 @@ row = choose_row(
         "corpus": "Corpus",
     },
 )
-if row is not None:
-    study = found.iloc[row]
-    state.go_to(state.PAGES.study, corpus=str(study["corpus"]), study=str(study["study_id"]))
+if chosen is not None:
+    corpus, study_id = chosen
+    state.go_to(state.PAGES.study, corpus=corpus, study=study_id)

@@ -11,9 +11,11 @@ from pages.library.scale_by_hand import show_scale_by_hand
 from pages.view import data, state
 from pages.view.charts import answer_charts
 from pages.view.exposure_badges import study_badges
+from pages.view.fields.link import linked_box, linked_select
+from pages.view.fields.table import choose_row, pages_of
 from pages.view.seals import freeze_button, show_frozen
 from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
-from pages.view.widgets import choose_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.widgets import show_chart, show_prompt, theme
 from socrates_core.corpus.near import near_study
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
@@ -45,11 +47,15 @@ def choose_study() -> tuple[Corpus, StudyRecord]:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         st.stop()
-    linked = linked_study(titles)
-    corpus, study_id = linked_box("Study", titles, linked, key="study_box").split("/", 1)
-    state.set_parameters(corpus=corpus, study=study_id)
+    chosen = linked_box("Study", titles, linked_study(titles), _link, key="study_box")
+    corpus, study_id = chosen.split("/", 1)
     found = open_corpus(corpus)
     return found, found.study(study_id)
+
+
+def _link(chosen: str) -> dict[str, str]:
+    corpus, study_id = chosen.split("/", 1)
+    return {"corpus": corpus, "study": study_id}
 
 
 def linked_study(titles: Collection[str]) -> str | None:
@@ -319,10 +325,10 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     st.caption(
         "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
     )
-    row = choose_row(
+    chosen = choose_row(
         table,
+        found,
         key="similar_table",
-        identities=[f"{each.corpus}/{each.study_id}" for each in found],
         alt="Studies like this one with the words they share",
         column_config={
             "title": st.column_config.TextColumn("Study", width=330),
@@ -331,8 +337,8 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
             "corpus": "Corpus",
         },
     )
-    if row is not None:
-        state.go_to(state.PAGES.study, corpus=found[row].corpus, study=found[row].study_id)
+    if chosen is not None:
+        state.go_to(state.PAGES.study, corpus=chosen.corpus, study=chosen.study_id)
 
 
 def show_about(corpus: Corpus, record: StudyRecord) -> None:

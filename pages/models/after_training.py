@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.models import finetune_form
-from pages.view import state
 from socrates_core.finetuning.growing_shares import SHARES, render_shares, submit_curve
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.finetuning.submission import submit_training
@@ -36,25 +34,20 @@ class Plan:
 
 def choose_plan() -> Plan:
     """Draws both switches, which the link keeps."""
-    evaluate = _switch(
+    evaluate = st.toggle(
         "Evaluate on what is held out afterwards",
-        "evaluate",
-        "Its base and the new model answer as the people of the split's held-out side, two jobs after this one; "
+        key="evaluate",
+        bind="query-params",
+        wrap=True,
+        help="Its base and the new model answer as the people of the split's held-out side, two jobs after this one; "
         "Compare shows them side by side. It is left out where the finetune fails.",
     )
-    curve = _switch(
+    curve = st.toggle(
         f"Learning curve: also train on {SMALLER}% of the people",
-        "curve",
-        f"{len(SHARES)} finetunes one after another, named after this one and their percent. Evaluated, they stand as "
-        "a curve under Compare, Finetunes. They take the place of the expert setting “Share of the people”.",
+        key="curve",
+        bind="query-params",
+        wrap=True,
+        help=f"{len(SHARES)} finetunes one after another, named after this one and their percent. Evaluated, they "
+        "stand as a curve under Compare, Finetunes. They take the place of the expert setting “Share of the people”.",
     )
     return Plan(evaluate, SHARES if curve else ())
-
-
-def _switch(label: str, name: str, note: str) -> bool:
-    key = f"train:{name}"
-    state.follow_link(key, state.parameter(name) == "true")
-    chosen = st.toggle(label, key=key, wrap=True, help=note)
-    state.note_link(key, chosen)
-    finetune_form.link(name, str(chosen).lower(), "false")
-    return chosen

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.models import finetune_form
 from pages.view import state
+from pages.view.fields.link import linked, unless_usual
 from socrates_core.errors import UserError
 from socrates_core.finetuning.estimate import count_parameters
 from socrates_core.finetuning.spec import TrainingSpec
@@ -34,25 +35,28 @@ class Base:
 def choose_base() -> Base:
     """The model to begin from; what stands against it is said below its field."""
     titles = {card.name: card.title for card in list_models() if card.kind in ("local", "hub")}
-    linked = state.parameter("base") or "starter"
-    options = [*dict.fromkeys([*titles, linked])]
-    state.follow_link("train:base", linked)
-    chosen = st.selectbox(
-        "Base model",
-        options,
-        format_func=lambda name: titles.get(name, name),
-        accept_new_options=True,
-        key="train:base",
-        help="Type a folder or a hub id such as org/name and press Enter to use another model.",
+    base = state.parameter("base") or "starter"
+    options = [*dict.fromkeys([*titles, base])]
+    chosen = linked(
+        lambda key: st.selectbox(
+            "Base model",
+            options,
+            format_func=lambda name: titles.get(name, name),
+            accept_new_options=True,
+            key=key,
+            help="Type a folder or a hub id such as org/name and press Enter to use another model.",
+        ),
+        "train:base",
+        base,
+        unless_usual("base", "starter"),
+        forget=finetune_form.OF_RECIPE,
     )
-    state.note_link("train:base", chosen)
-    finetune_form.link("base", chosen, "starter")
-    base = _look_up(str(chosen))
-    if base.problem:
-        finetune_form.say(base.problem)
-    elif base.lacking:
-        _say_lacking(base.lacking)
-    return base
+    found = _look_up(str(chosen))
+    if found.problem:
+        finetune_form.say(found.problem)
+    elif found.lacking:
+        _say_lacking(found.lacking)
+    return found
 
 
 def check(base: Base, spec: TrainingSpec) -> None:

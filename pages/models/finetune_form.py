@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain, count
 from typing import Annotated, Any, get_args
 
@@ -9,6 +10,7 @@ import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 
 from pages.view import state
+from pages.view.fields.link import linked, linked_select, unless_usual
 from pages.view.text import escape
 from socrates_core.errors import UserError
 from socrates_core.finetuning.growing_shares import check_names
@@ -62,6 +64,8 @@ EXPERT = (
     "checkpointing",
     "share_people",
 )
+# What the link says of one recipe alone; a change of base model, method or recipe removes it.
+OF_RECIPE = ("per_cell", *PLAN, *EXPERT, *chain.from_iterable(OF_METHOD.values()))
 FIELDS = {
     "name": (
         "Name of the model it makes",
@@ -117,29 +121,25 @@ FIELDS = {
 
 
 def choose_method() -> Method:
-    linked = state.parameter("method")
-    state.follow_link("train:method", linked if linked in METHODS else "sft")
-    chosen: Method = (
-        st.segmented_control(
-            "Method", METHODS, required=True, format_func=TITLES.__getitem__, key="train:method"
-        )
-        or "sft"
+    named = state.parameter("method")
+    value: Method = next((method for method in METHODS if method == named), "sft")
+    chosen: Method = linked(
+        lambda key: (
+            st.segmented_control("Method", METHODS, required=True, format_func=TITLES.__getitem__, key=key)
+            or "sft"
+        ),
+        "train:method",
+        value,
+        unless_usual("method", "sft"),
+        forget=OF_RECIPE,
     )
-    state.note_link("train:method", chosen)
-    link("method", chosen, "sft")
     st.caption(WHY[chosen])
     return chosen
 
 
-def choose_settings(
-    base: str, size: int | None, method: Method, *, before: tuple[str | None, ...], rows: Any
-) -> dict[str, Any]:
+def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -> dict[str, Any]:
     """The recipe and every field that it gives a default to; those of the rows are drawn into `rows`."""
     recipe = _choose_recipe(base, size, method)
-    if before != chosen_so_far():  # what was typed was meant for another recipe
-        state.set_parameters(
-            **dict.fromkeys(["per_cell", *PLAN, *EXPERT, *chain.from_iterable(OF_METHOD.values())])
-        )
     scope = f"{base}:{method}:{recipe.name}"
     values = fields(ROWS, recipe.settings, scope, where=rows)
     told = st.container()
@@ -157,13 +157,9 @@ def choose_settings(
 
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
     """Published settings, or the project's own, which are the defaults of the fields."""
-    recipes = {each.name: each for each in recipes_for(size, method)}
-    linked = state.parameter("recipe")
-    key = f"train:recipe:{base}:{method}"
-    state.follow_link(key, linked if linked in recipes else next(iter(recipes)))
-    chosen = st.selectbox("Recipe", list(recipes), format_func=lambda name: recipes[name].title, key=key)
-    state.note_link(key, chosen)
-    link("recipe", chosen, next(iter(recipes)))
+    recipes = {recipe.name: recipe for recipe in recipes_for(size, method)}
+    titles = {name: recipe.title for name, recipe in recipes.items()}
+    chosen = linked_select("Recipe", titles, "recipe", f"{base}:{method}", forget=OF_RECIPE)
     st.caption(escape(recipes[chosen].source))
     return recipes[chosen]
 
@@ -185,25 +181,22 @@ def fields(
 def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
     """One field of the spec; see `fields`."""
     (label, note), info = FIELDS[name], TrainingSpec.model_fields[name]
-    usual, linked = _told(default), state.parameter(name)
-    held = usual if linked is None else linked
-    key = f"train:{name}:{scope}"
-    shared: dict[str, Any] = {"key": key, "help": note or None}
-    choices = _choices(name)
-    if choices:
-        state.follow_link(key, held if held in choices else usual)
-        chosen = where.selectbox(label, choices, **shared)
+    usual, named = _told(default), state.parameter(name)
+    held: Any = usual if named is None else named
+    key, settings = f"train:{name}:{scope}", {"help": note or None}
+    draw = partial(where.text_input, placeholder="no limit" if default is None else None)
+    if choices := _choices(name):
+        held = held if held in choices else usual
+        draw = partial(where.selectbox, options=choices)
     elif info.annotation is bool:
         # A toggle keeps its state by its key, so one whose default changes with the tuning needs another key.
-        key = shared["key"] = f"{key}:{usual}"
-        state.follow_link(key, held == "true")
-        chosen = where.toggle(label, wrap=True, **shared)
-    else:
-        state.follow_link(key, held)
-        chosen = where.text_input(label, placeholder="no limit" if default is None else None, **shared)
-    state.note_link(key, chosen)
+        key, held = f"{key}:{usual}", held == "true"
+        draw = partial(where.toggle, wrap=True)
+    leave_out = unless_usual(name, usual)
+    chosen = linked(
+        lambda key: draw(label, key=key, **settings), key, held, lambda value: leave_out(_told(value).strip())
+    )
     told = _told(chosen).strip()
-    link(name, told, usual)
     value = None if default is None and not told else told
     wrong = problem(name, value)
     if wrong:
@@ -251,16 +244,6 @@ def is_free(name: str, shares: Sequence[float] = ()) -> bool:
     except UserError:
         return False
     return True
-
-
-def chosen_so_far() -> tuple[str | None, ...]:
-    """What the link says of base model, method and recipe."""
-    return tuple(state.parameter(name) for name in ("base", "method", "recipe"))
-
-
-def link(name: str, chosen: str, usual: str) -> None:
-    """Puts what was chosen into the page's link, which leaves the usual out."""
-    state.set_parameters(**{name: None if chosen == usual else str(chosen)})
 
 
 def say(sentence: str, where: Any = st) -> None:

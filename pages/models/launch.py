@@ -18,7 +18,6 @@ from socrates_core.finetuning.spec import TrainingSpec
 
 def show_form(action: st.delta_generator.DeltaGenerator) -> None:
     """The fields from top to bottom; what they ask for is shown in their midst as soon as it is known."""
-    before = finetune_form.chosen_so_far()
     base = base_model.choose_base()
     method = finetune_form.choose_method()
     st.subheader("What is held out", anchor=False)
@@ -31,7 +30,7 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
     rows = st.container()
     st.subheader("Training", anchor=False)
     values: dict[str, Any] = {"base": base.name, "method": method, "split": split, "studies": studies}
-    values |= finetune_form.choose_settings(base.name, base.n_parameters, method, before=before, rows=rows)
+    values |= finetune_form.choose_settings(base.name, base.n_parameters, method, rows=rows)
     named = st.container()
     plan = after_training.choose_plan()
     name = finetune_form.free_name(base.name, method, split, plan.shares)

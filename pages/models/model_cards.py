@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from pages.view import state
+from pages.view.fields.table import choose_row
 from pages.view.text import counted, escape, show_error, show_text, visible
-from pages.view.widgets import choose_row
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import list_evaluations
 from socrates_core.finetuning import library
@@ -27,10 +27,10 @@ HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for
 
 def show_table(models: list[LibraryModel]) -> None:
     """Every model in a row; choosing one opens its card."""
-    row = choose_row(
+    name = choose_row(
         [_row(model) for model in models],
+        [model.name for model in models],
         key="models_table",
-        identities=[model.name for model in models],
         height=min(620, 38 + 35 * len(models)),
         alt="Models",
         placeholder="–",
@@ -51,8 +51,8 @@ def show_table(models: list[LibraryModel]) -> None:
         "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
         "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
     )
-    if row is not None:
-        state.go_to(state.PAGES.models, model=models[row].name)
+    if name is not None:
+        state.go_to(state.PAGES.models, model=name)
 
 
 def _row(model: LibraryModel) -> dict[str, Any]:

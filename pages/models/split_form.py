@@ -5,8 +5,8 @@ from typing import Any
 import streamlit as st
 
 from pages.view import state
+from pages.view.fields.link import linked_box, linked_multiselect, listed
 from pages.view.text import escape
-from pages.view.widgets import linked_box
 from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
 from socrates_core.corpus.splits_make import make_split, official_kinds, read_official
 from socrates_core.corpus.store import corpora, open_corpus
@@ -25,10 +25,9 @@ def choose_split() -> str | None:
     """The split that is trained on; None where there is none yet. Under it one can be made."""
     known, chosen = splits(), None
     if known:
-        chosen = linked_box(
-            "Split", {name: name for name in known}, state.parameter("split"), key="train:split"
-        )
-        state.set_parameters(split=chosen)
+        names = {name: name for name in known}
+        linked = state.parameter("split")
+        chosen = linked_box("Split", names, linked, lambda name: {"split": name}, key="train:split")
         _describe(chosen)
     else:
         st.info(
@@ -49,21 +48,19 @@ def choose_studies(split: str) -> list[str]:
         return []
     held = set(found.held_out) if found.kind == "studies" else set()
     known = [study for study in found.studies if study not in held]
-    linked = list(filter(None, (state.parameter("studies") or "").split(",")))
-    strange = [study for study in linked if study not in known]
+    strange = [study for study in listed("studies") if study not in known]
     if strange:
         st.warning(
             escape(f"{', '.join(map(repr, strange))}: not on the training side of this split, so left out."),
             icon=":material/help:",
         )
-    key = f"train:studies:{split}"
-    state.follow_link(key, [study for study in linked if study in known])
-    chosen = st.multiselect(
-        "Only these studies", known, key=key, placeholder=f"All {len(known)} studies of the training side"
+    return linked_multiselect(
+        "Only these studies",
+        {study: study for study in known},
+        "studies",
+        key=f"train:studies:{split}",
+        placeholder=f"All {len(known)} studies of the training side",
     )
-    state.note_link(key, chosen)
-    state.set_parameters(studies=",".join(chosen) or None)
-    return chosen
 
 
 def _describe(name: str) -> None:

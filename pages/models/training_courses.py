@@ -11,6 +11,7 @@ import streamlit as st
 from pages.models import training_charts as charts
 from pages.view import state
 from pages.view.charts.palette import BASELINES, PEOPLE
+from pages.view.fields.link import linked_multiselect, listed
 from pages.view.fields.live import ICONS, show_job, show_log
 from pages.view.text import counted, escape, visible
 from pages.view.widgets import show_chart, theme
@@ -55,25 +56,21 @@ def choose_finetunes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The ids of the link, or those chosen in the box; by default the newest."""
     usable = {row["training_id"]: row for row in rows if row["state"] != "damaged"}
     damaged = {row["training_id"]: row["told"] for row in rows if row["state"] == "damaged"}
-    linked = [each for each in (state.parameter("trainings") or "").split(",") if each]
+    linked = listed("trainings")
     for lost in (each for each in linked if each not in usable):
         told = damaged.get(lost, f"There is no finetune {lost!r}; choose one here.")
         st.warning(escape(told), icon=":material/help:")
     if not linked and damaged:
         st.caption(f"{counted(len(damaged), 'damaged finetune is', 'damaged finetunes are')} not offered.")
-    known = [each for each in linked if each in usable][:MOST]
-    state.follow_link("trainings_box", known or list(usable)[:1])
-    chosen = st.multiselect(
+    return linked_multiselect(
         "Finetunes",
-        list(usable),
+        {training_id: _name(row) for training_id, row in usable.items()},
+        "trainings",
         key="trainings_box",
-        max_selections=MOST,
-        format_func=lambda each: _name(usable.get(each, {})),
+        usual=list(usable)[:1],
+        most=MOST,
         placeholder="choose one or several to overlay",
     )
-    state.note_link("trainings_box", chosen)
-    state.set_parameters(trainings=",".join(chosen) or None)
-    return chosen
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -7,28 +7,25 @@ from pages.project.draft_lists import show_drafts, show_versions
 from pages.view import data, state
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
+from pages.view.fields.model import model_requests
 from pages.view.state import Editing
 from pages.view.text import counted, escape, shorten
 from pages.view.widgets import show_prompt
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
-from socrates_core.models import is_served, prompt_template
+from socrates_core.models import prompt_template
 from socrates_core.personas import Person
 from socrates_core.populations.panel import profiles_sentence
 from socrates_core.projects import drafts
-from socrates_core.projects.benchmark_questions import known_drifts
 from socrates_core.projects.run_estimate import describe_estimate, estimate
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.prompts import TEMPLATE, render_prompt
-from socrates_core.records import Decoding, Precision
 from socrates_core.surveys.check import Problem, problems, warnings
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import texts_of
 from socrates_core.surveys.start import empty_draft
 
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "nf4")
-DECODINGS: tuple[Decoding, ...] = ("exact", "paper")
 MOST_ROWS = 300  # conditions and outcomes: a browser shows their fields within some seconds
 
 
@@ -133,51 +130,6 @@ def show_outcomes(editing: Editing, found: list[Problem]) -> None:
     )
 
 
-def choose_models() -> list[ModelRequest]:
-    """The models that should answer; nothing is loaded here."""
-    st.subheader("Model", anchor=False)
-    titles = data.model_titles()
-    wished = state.wished_model() or "starter"
-    chosen = st.multiselect(
-        "Models",
-        list(titles),
-        default=[wished] if wished in titles else None,
-        format_func=lambda name: titles.get(name, name),
-        accept_new_options=True,
-        key="draft_models",
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
-    )
-    served = any(is_served(name) for name in chosen)
-    service = consent.service_fields() if served else None
-    with st.expander("Precision and decoding"):
-        precision = st.segmented_control(
-            "Precision",
-            PRECISIONS,
-            default="auto",
-            required=True,
-            key="draft_precision",
-            help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
-        )
-        decoding = st.segmented_control(
-            "Decoding",
-            DECODINGS,
-            default="exact",
-            required=True,
-            key="draft_decoding",
-            help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
-        )
-        for row in known_drifts(chosen[0]) if chosen else []:
-            st.caption(
-                escape(
-                    f"{row['model']} in {row['precision']} against fp32 on {row['n_questions']} real questions here: "
-                    f"total variation {row['mean_tv']:.3f} on average, {row['max_tv']:.3f} at most."
-                )
-            )
-    if served and service is None:
-        return []
-    return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
-
-
 def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
     st.subheader("The exact prompt", anchor=False)
     person, condition, outcome = st.columns(3)
@@ -241,7 +193,7 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
 
 
 def start(
-    draft: Draft, models: list[ModelRequest], draft_id: str, limit_usd: float | None, *, agreed: bool = False
+    draft: Draft, models: list[ModelRequest], draft_id: str, limit_usd: float | None, *, agreed: bool
 ) -> None:
     """Keeps a version of what is run, queues one run a model and shows the first."""
     drafts.keep_version(draft_id, draft, "run with " + ", ".join(model.name for model in models))
@@ -258,10 +210,10 @@ def start_or_ask(
     """Starts the runs, after consent where questions would leave this machine."""
     n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
     sent = [what_is_sent(model.name, model.service, people, n_questions) for model in models]
-    leaving = [sending for sending in sent if sending is not None]
-    if not leaving:
-        return start(draft, models, draft_id, limit_usd)
-    consent.ask_consent(leaving, lambda: start(draft, models, draft_id, limit_usd, agreed=True))
+    consent.start_with_consent(
+        [sending for sending in sent if sending is not None],
+        lambda agreed: start(draft, models, draft_id, limit_usd, agreed=agreed),
+    )
 
 
 def show_editor(editing: Editing) -> None:
@@ -285,9 +237,10 @@ def show_editor(editing: Editing) -> None:
     draft_fields.panel_fields(editing, found)
     draft_fields.show_eligible(editing)
     draft = editing.draft
-    models = choose_models()
+    st.subheader("Model", anchor=False)
+    models = model_requests("draft")
     draft_badges(draft, [model.name for model in models])
-    limit_usd = consent.limit_field() if any(model.service for model in models) else None
+    limit_usd = consent.limit_field(models)
     usable, people = bool(models), []
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")

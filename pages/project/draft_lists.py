@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages.project import draft_form
 from pages.view import state
+from pages.view.fields.table import choose_row
 from pages.view.state import Editing
 from pages.view.text import shorten, visible
-from pages.view.widgets import choose_row
 from socrates_core.projects import drafts
 from socrates_core.surveys.draft import render_draft
 
@@ -23,11 +23,11 @@ def show_drafts() -> None:
             icon=":material/edit_note:",
         )
     else:
-        row = choose_row(
+        chosen = choose_row(
             [{**row, "title": visible(row["title"])} for row in rows],
+            [str(row["draft_id"]) for row in rows],
             column_order=["title", "changed", "n_conditions", "n_outcomes", "n_versions"],
             key="drafts_table",
-            identities=[str(row["draft_id"]) for row in rows],
             column_config={
                 "title": st.column_config.TextColumn("Draft", width="large"),
                 "changed": st.column_config.DatetimeColumn("Changed", format="distance"),
@@ -37,8 +37,8 @@ def show_drafts() -> None:
             },
         )
         st.caption("Choose a row to open the draft.")
-        if row is not None:
-            state.go_to(state.PAGES.draft, draft=rows[row]["draft_id"])
+        if chosen is not None:
+            state.go_to(state.PAGES.draft, draft=chosen)
     binned = drafts.deleted()
     if binned:
         with st.expander(f"Bin ({len(binned)})", icon=":material/delete:", expanded=len(binned) < 4):

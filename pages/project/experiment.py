@@ -8,9 +8,11 @@ from pages.project import experiment_form, specification_chart
 from pages.view import data, state
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
+from pages.view.fields.link import linked_select
 from pages.view.fields.live import live
+from pages.view.fields.table import choose_row
 from pages.view.text import counted, escape, interval_text, shorten, visible
-from pages.view.widgets import choose_row, linked_select, show_chart, theme
+from pages.view.widgets import show_chart, theme
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import ACTIVE, RESUMABLE
@@ -33,14 +35,14 @@ def show_list() -> None:
     )
     rows = list_experiments()
     if rows:
-        row = choose_row(
+        chosen = choose_row(
             [
                 {key: visible(value) if isinstance(value, str) else value for key, value in row.items()}
                 for row in rows
             ],
+            [str(row["experiment_id"]) for row in rows],
             column_order=["title", "created", "n_specifications", "n_complete", "chosen"],
             key="experiments_table",
-            identities=[str(row["experiment_id"]) for row in rows],
             alt="Panel experiments",
             column_config={
                 "title": st.column_config.TextColumn("Experiment", width="large"),
@@ -51,8 +53,8 @@ def show_list() -> None:
             },
         )
         st.caption("Choose a row to open the experiment.")
-        if row is not None:
-            state.go_to(state.PAGES.experiment, experiment=rows[row]["experiment_id"])
+        if chosen is not None:
+            state.go_to(state.PAGES.experiment, experiment=chosen)
     titles = {row["draft_id"]: shorten(visible(row["title"])) for row in drafts.list_drafts()}
     if not titles:
         st.info(
@@ -73,7 +75,7 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
         return
     planned = experiment_form.plan(draft, draft_id)
     usable, people = bool(planned.specifications), data.panel_of(draft.panel)
-    limit_usd = consent.limit_field() if any(each.model.service for each in planned.specifications) else None
+    limit_usd = consent.limit_field(specification.model for specification in planned.specifications)
     if usable:
         try:
             experiment_form.show_cost(draft, people, planned)
@@ -89,11 +91,10 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
         key="experiment_start",
     )
     if start:
-        sent = experiment_form.leaving(draft, people, planned.specifications)
-        if sent:
-            consent.ask_consent(sent, lambda: begin(draft, planned, draft_id, limit_usd, agreed=True))
-        else:
-            begin(draft, planned, draft_id, limit_usd)
+        consent.start_with_consent(
+            experiment_form.leaving(draft, people, planned.specifications),
+            lambda agreed: begin(draft, planned, draft_id, limit_usd, agreed=agreed),
+        )
 
 
 def begin(
@@ -102,7 +103,7 @@ def begin(
     draft_id: str,
     limit_usd: float | None,
     *,
-    agreed: bool = False,
+    agreed: bool,
 ) -> None:
     """Keeps a version of the draft, queues every run and shows the experiment."""
     made = submit_experiment(
@@ -220,10 +221,10 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
 def show_table(told: EffectCurve) -> None:
     """Every specification, to open its run."""
     rows = told.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
-    row = choose_row(
+    run_id = choose_row(
         rows,
-        key="specifications_table",
-        identities=[told.outcome, told.condition, *map(str, rows["run_id"])],
+        rows["run_id"].map(str),
+        key=f"specifications_table:{told.outcome}:{told.condition}",
         alt="Specifications",
         placeholder="–",
         column_order=[
@@ -248,8 +249,8 @@ def show_table(told: EffectCurve) -> None:
         },
     )
     st.caption("Choose a row to open its run.")
-    if row is not None:
-        state.go_to(state.PAGES.results, run=str(rows["run_id"].iloc[row]))
+    if run_id is not None:
+        state.go_to(state.PAGES.results, run=run_id)
 
 
 def show_experiment(experiment: Experiment) -> None:

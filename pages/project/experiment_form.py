@@ -7,14 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from pages.project.specification_chart import DIMENSIONS
-from pages.view import data
-from pages.view.fields import consent
+from pages.view.fields.model import DECODING_HELP, choose_models
 from pages.view.text import counted, escape, shorten, visible
 from socrates_core.asking.consent import Sending, what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.jobs.progress import describe_seconds
-from socrates_core.models import is_served
 from socrates_core.personas import Person
 from socrates_core.projects.answer_orders import Order
 from socrates_core.projects.experiments import MOST, Specification, cross, estimate_cost, one_order
@@ -34,17 +32,7 @@ class Planned:
 
 def plan(draft: Draft, scope: str) -> Planned:
     """Draws the form. `scope` keeps the widgets of different drafts apart."""
-    titles = data.model_titles()
-    models = st.multiselect(
-        "Models",
-        list(titles),
-        default=["starter"] if "starter" in titles else None,
-        accept_new_options=True,
-        format_func=lambda name: titles.get(name, name),
-        key="experiment_models",
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
-    )
-    service = consent.service_fields() if any(is_served(name) for name in models) else None
+    models = choose_models("experiment")
     with st.container(horizontal=True, gap="large"):
         precisions: list[Precision] = st.segmented_control(
             "Number formats",
@@ -60,18 +48,17 @@ def plan(draft: Draft, scope: str) -> Planned:
             selection_mode="multi",
             default=["exact"],
             key="experiment_decodings",
-            help="paper: temperature 0.6 and top-p 0.9, as published.",
+            help=DECODING_HELP,
         )
         orders = _choose_orders(draft)
     paraphrases = _choose_wordings(draft, scope)
-    usable = models if service or not any(is_served(name) for name in models) else []
     found = cross(
-        usable,
+        models.names,
         precisions=precisions,
         decodings=decodings,
         orders=orders,
         paraphrases=paraphrases,
-        service=service,
+        service=models.service,
     )
     if not 1 <= len(found) <= MOST:
         st.warning(
@@ -174,13 +161,9 @@ def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
         if cost.seconds is not None
         else "not known before each model's first run here"
     )
-    dollars = (
-        f" About ${cost.usd:,.2f}."
-        if cost.usd
-        else ""
-        if cost.usd is not None
-        else " The price is not known."
-    )
+    dollars = " The price is not known." if cost.usd is None else ""
+    if cost.usd:
+        dollars = f" About ${cost.usd:,.2f}."
     st.markdown(
         escape(
             f"{counted(cost.n_runs, 'specification')} × {counted(len(people), 'person', 'people')} × "

@@ -1,6 +1,5 @@
 """What the power page asks: whose effect, what is thought of it, what can be afforded. All of it is in the link."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +7,12 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.calibration_words import show_calibration
+from pages.view.fields.link import LARGEST, linked, linked_number, linked_select, number
 from pages.view.text import escape, figure_text, interval_text, shorten
-from pages.view.widgets import linked_select
 from socrates_core.analysis.power import MAX_N, TARGET
 from socrates_core.projects.power import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
 from socrates_core.projects.run_results import Run, RunEffect, list_runs, load_run
 
-LARGEST = 1e9
 UNITS = {"d": "standard deviations (Cohen's d)", "points": "scale points"}
 OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says of one effect alone
 
@@ -39,7 +37,7 @@ def choose_run() -> Run | None:
         st.warning(
             escape(f"There is no run {linked!r} with answers; choose one here."), icon=":material/help:"
         )
-    chosen = _renewing("Run", runs, "run", "power")
+    chosen = linked_select("Run", runs, "run", "power", forget=OF_EFFECT)
     return load_run(chosen) if chosen else None
 
 
@@ -54,13 +52,15 @@ def choose_effect(run: Run) -> RunEffect | None:
     outcomes = list(dict.fromkeys(each.outcome for each in run.effects))
     left, right = st.columns(2, vertical_alignment="bottom")
     scope = run.spec.run_id
-    outcome = _renewing("Outcome", _numbered(outcomes), "outcome", scope, where=left)
+    outcome = linked_select("Outcome", _numbered(outcomes), "outcome", scope, forget=OF_EFFECT, where=left)
     own = [each for each in run.effects if each.outcome == outcomes[int(outcome)]]
     label, conditions = (
         f"Condition, against “{own[0].reference}”",
         _numbered([each.condition for each in own]),
     )
-    place = _renewing(escape(label), conditions, "condition", f"{scope}:{outcome}", where=right)
+    place = linked_select(
+        escape(label), conditions, "condition", f"{scope}:{outcome}", forget=OF_EFFECT, where=right
+    )
     return own[int(place)]
 
 
@@ -97,19 +97,23 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
 
 def smallest_effect(unit: str, scope: str, *, where: Any = st) -> float | None:
     """The smallest effect that would matter, held by the link; None until somebody has typed one above 0."""
-    linked = _number(state.parameter("smallest"), 0.0)
-    chosen = where.number_input(
-        f"Smallest effect that would matter to you ({unit})",
-        0.0,
-        LARGEST,
-        linked if 0 < linked <= LARGEST else None,
-        step=0.01,
-        format="%.4g",
-        key=f"smallest:{scope}",
-        placeholder="Type a number",
-        help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
+    value = number(state.parameter("smallest"), 0.0)
+    chosen = linked(
+        lambda key: where.number_input(
+            f"Smallest effect that would matter to you ({unit})",
+            0.0,
+            LARGEST,
+            None,
+            step=0.01,
+            format="%.4g",
+            key=key,
+            placeholder="Type a number",
+            help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
+        ),
+        f"smallest:{scope}",
+        value if 0 < value <= LARGEST else None,
+        lambda chosen: {"smallest": f"{chosen:.10g}" if chosen else None},
     )
-    state.set_parameters(smallest=f"{chosen:.10g}" if chosen else None)
     if not chosen:
         st.info(
             "Type the smallest effect that would matter to you. The sample size starts from it, and not from what a "
@@ -126,37 +130,6 @@ def choose_design() -> Design:
     n = linked_number(label, "n", "power", AFFORDED, low=2, high=MAX_N, where=left)
     target = linked_number("Power to aim at", "target", "power", TARGET, low=0.1, high=0.99, where=right)
     return Design(int(n), target)
-
-
-def linked_number(
-    label: str,
-    name: str,
-    scope: str,
-    default: float,
-    *,
-    low: float = -LARGEST,
-    high: float = LARGEST,
-    help: str | None = None,
-    where: Any = st,
-) -> float:
-    """A number held by the link's parameter `name`, which is left out while it is the default."""
-    linked = _number(state.parameter(name), default)
-    whole = isinstance(default, int)
-    kind = int if whole else float
-    key = f"{name}:{scope}"
-    state.follow_link(key, kind(min(max(linked, low), high)))
-    chosen = where.number_input(
-        label,
-        kind(low),
-        kind(high),
-        step=None if whole else 0.01,
-        format="%d" if whole else "%.4g",
-        key=key,
-        help=help,
-    )
-    state.note_link(key, chosen)
-    state.set_parameters(**{name: None if chosen == default else f"{chosen:.10g}"})
-    return float(chosen)
 
 
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"
@@ -190,23 +163,5 @@ def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
     return None if smallest is None else Belief(mean, sd, chosen, smallest)
 
 
-def _renewing(label: str, options: dict[str, str], name: str, scope: str, *, where: Any = st) -> str:
-    """A linked box whose change makes the link forget what it said of another effect."""
-    before = state.parameter(name)
-    chosen = linked_select(label, options, name, scope, where=where)
-    if before in options and state.parameter(name) != before:
-        state.set_parameters(**dict.fromkeys(OF_EFFECT))
-    return chosen
-
-
 def _numbered(names: list[str]) -> dict[str, str]:
     return {str(place): shorten(name, 80) for place, name in enumerate(names)}
-
-
-def _number(text: str | None, default: float) -> float:
-    """The number in a link; the default where there is none."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return default
-    return number if math.isfinite(number) else default

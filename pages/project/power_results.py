@@ -9,8 +9,9 @@ import streamlit as st
 
 from pages.view.charts.layout import QUIET_AXIS, SMALL, Cast, finish
 from pages.view.charts.palette import GRID, ZERO, ink, model_colours
+from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, figure_text, visible
-from pages.view.widgets import linked_select, show_chart, theme
+from pages.view.widgets import show_chart, theme
 from socrates_core.projects.power import MOST_ARMS, Plan, arms_to_field, why_doubted
 from socrates_core.projects.run_results import Run, RunEffect, load_run
 from socrates_core.spreadsheets import csv_text

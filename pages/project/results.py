@@ -7,12 +7,13 @@ from pages.view import data, run_charts, state
 from pages.view.calibration_words import show_calibration
 from pages.view.charts import answer_charts
 from pages.view.exposure_badges import headline, run_badge
+from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.live import show_job
 from pages.view.outdated import show_outdated
 from pages.view.report_download import show_report
 from pages.view.seals import show_seal
 from pages.view.text import escape, figure_text, show_text, visible
-from pages.view.widgets import linked_box, linked_select, show_chart, theme
+from pages.view.widgets import show_chart, theme
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -49,9 +50,7 @@ def choose_run() -> str:
     linked = state.parameter("run")
     if linked and linked not in names:
         st.warning(escape(f"There is no run {linked!r}; choose one here."), icon=":material/help:")
-    chosen = linked_box("Run", names, linked, key="run_box")
-    state.set_parameters(run=chosen)
-    return chosen
+    return linked_box("Run", names, linked, lambda run_id: {"run": run_id}, key="run_box")
 
 
 def header(run: Run) -> None:

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from pages.view import state
+from pages.view.fields.link import linked_box
 from pages.view.fields.live import ICONS, live, machine_text, progress_text, show_job, show_log
 from pages.view.text import counted, escape, visible
-from pages.view.widgets import linked_box
 from socrates_core.asking.cache import open_cache
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -149,7 +149,6 @@ if linked and linked not in titles:
     st.warning(
         escape(str(UserError(f"There is no job {linked!r}; choose one here."))), icon=":material/help:"
     )
-chosen = linked_box("Job", titles, linked, key="job_box")
-state.set_parameters(job=chosen)
+chosen = linked_box("Job", titles, linked, lambda job_id: {"job": job_id}, key="job_box")
 show_one(store.read_job(chosen))
 show_cache(busy=active > 0)

@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import state
+from pages.view.fields.link import linked_box
+from pages.view.fields.table import choose_row
 from pages.view.text import counted, escape, visible
-from pages.view.widgets import choose_row, linked_box
 from socrates_core.errors import UserError
 from socrates_core.keeping.archive import export_project, import_project, own_kinds
 from socrates_core.keeping.things import (
@@ -77,24 +78,24 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
 
 def show_things(names: dict[str, str]) -> None:
     """The things of the chosen kind, one of which can be deleted."""
-    chosen = linked_box("Kind", names, state.parameter("kind"), key="kind_box")
-    state.set_parameters(kind=chosen)
+    linked = state.parameter("kind")
+    chosen = linked_box("Kind", names, linked, lambda name: {"kind": name}, key="kind_box")
     kind = KINDS[chosen]
     found = sorted(things(kind), key=lambda each: -each.n_bytes)
-    row = choose_row(
+    name = choose_row(
         [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
+        [each.name for each in found],
         key=f"things_{chosen}",
-        identities=[each.name for each in found],
         column_config={
             "MB": _SIZE,
             "Changed": st.column_config.DatetimeColumn(format="distance"),
             "Name": st.column_config.TextColumn(width="large"),
         },
     )
-    if row is None:
+    if name is None:
         st.caption("Choose a row to delete it.")
         return
-    _ask_delete(kind, found[row].name)
+    _ask_delete(kind, name)
 
 
 def _ask_delete(kind: Kind, name: str) -> None:

@@ -26,7 +26,4 @@ def show_outdated(
     st.badge("older scoring", icon=":material/history:", color="orange")
     st.warning(escape(sentence), icon=":material/history:")
     if st.button(label, icon=":material/replay:", key=f"again_{label}"):
-        if sendings:
-            consent.ask_consent(sendings, lambda: then(again(True)))
-        else:
-            then(again(False))
+        consent.start_with_consent(sendings, lambda agreed: then(again(agreed)))

@@ -1,7 +1,8 @@
 """A served model on a page: where it is and how it is asked, what that costs, and consent before anything is sent."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import get_args
 
 import streamlit as st
@@ -59,8 +60,10 @@ def service_fields() -> Service | None:
     return service
 
 
-def limit_field() -> float | None:
-    """The most dollars that each run of a served model may cost; None where nobody set a limit."""
+def limit_field(models: Iterable[ModelRequest]) -> float | None:
+    """The most dollars that each run of a served model may cost; None without a limit or a served model."""
+    if not any(model.service for model in models):
+        return None
     return st.number_input(
         "Spending limit in US dollars (optional)",
         min_value=0.01,
@@ -80,8 +83,16 @@ def cost_text(model: ModelRequest, usd: float | None) -> str:
     return f" About ${usd:,.2f}, at a token for every 4 characters (prices: {price.source})."
 
 
+def start_with_consent(sendings: Sequence[Sending], start: Callable[[bool], object]) -> None:
+    """Calls `start(False)` at once if nothing leaves this machine, else `start(True)` after the person agrees."""
+    if sendings:
+        ask_consent(sendings, partial(start, True))
+    else:
+        start(False)
+
+
 @st.dialog("Send this to another machine?", width="medium")
-def ask_consent(sendings: Sequence[Sending], agree: Callable[[], None]) -> None:
+def ask_consent(sendings: Sequence[Sending], agree: Callable[[], object]) -> None:
     """Lists what would be sent and where; `agree` runs when the person says so, for this run alone."""
     for sending in sendings:
         st.markdown(escape(sending.told))
