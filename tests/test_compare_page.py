@@ -32,7 +32,7 @@ from socrates_core.models.served.server import OFFICIAL, Service
 from tests.test_pages import HOSTILE, fine, open_page
 from tests.test_splits import made_up
 
-PAGE, JOBS = "pages/evidence/compare.py", "pages/settings/jobs.py"
+PAGE, JOBS = "pages/evidence/evidence.py", "pages/settings/jobs.py"
 STUDIES = ("framing", "kakadu", "talor")
 VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Downloads")
 

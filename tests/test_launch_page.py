@@ -28,7 +28,7 @@ from socrates_core.jobs import store
 from socrates_core.settings import folder
 from tests.test_pages import HOSTILE, fine, open_page
 
-PAGE = "pages/models/launch.py"
+PAGE = "pages/models/train.py"
 FOUR = ["garcia", "kakadu", "talor", "weather"]
 
 

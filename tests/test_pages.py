@@ -27,7 +27,7 @@ from tests.test_drafts import make_draft
 
 APP = str(Path(__file__).parents[1] / "app.py")
 PAGES = [
-    "pages/library/studies.py",
+    "pages/library/library.py",
     "pages/library/study.py",
     "pages/project/draft.py",
     "pages/project/results.py",

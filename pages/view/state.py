@@ -17,7 +17,7 @@ class Pages:
     """Page files by place, relative to app.py."""
 
     home: str = "pages/home/home.py"
-    studies: str = "pages/library/studies.py"
+    studies: str = "pages/library/library.py"
     study: str = "pages/library/study.py"
     map: str = "pages/library/map.py"
     import_: str = "pages/library/import_study.py"
@@ -25,8 +25,8 @@ class Pages:
     results: str = "pages/project/results.py"
     experiment: str = "pages/project/experiment.py"
     power: str = "pages/project/power.py"
-    compare: str = "pages/evidence/compare.py"
-    launch: str = "pages/models/launch.py"
+    compare: str = "pages/evidence/evidence.py"
+    launch: str = "pages/models/train.py"
     finetunes: str = "pages/models/finetunes.py"
     models: str = "pages/models/models.py"
     jobs: str = "pages/settings/jobs.py"
@@ -34,7 +34,9 @@ class Pages:
 
 
 PAGES = Pages()
-ADDRESSES = {  # the path of each page in the address of the window; "" is where the dashboard opens
+# The path of each page in the address of the window, which is the name of its file: Streamlit's AppTest opens a page by
+# its file before the pages are registered. The dashboard opens at "".
+ADDRESSES = {
     PAGES.home: "",
     PAGES.studies: "library",
     PAGES.study: "study",
