@@ -171,7 +171,7 @@ def test_several_outcomes_stand_under_their_names_and_many_are_cut_aloud() -> No
 def test_a_dark_page_has_light_people_and_light_text() -> None:
     figure = answer_charts.distribution(both(), scale=SEVEN, title="What?", theme="dark")
     assert figure.data[0].marker.color == DARK.fill
-    assert figure.layout.font.color == figure.layout.annotations[0].font.color == DARK.text
+    assert figure.layout.template.layout.font.color == DARK.text
 
 
 def test_a_model_keeps_its_colour_whoever_else_is_shown() -> None:

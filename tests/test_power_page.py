@@ -10,7 +10,7 @@ import pytest
 from statsmodels.stats.power import TTestIndPower
 from streamlit.testing.v1 import AppTest
 
-from pages.project.power_results import power_curve
+from pages.project.power_chart import power_curve
 from socrates_core.__main__ import main
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.held_out import HeldOut

@@ -260,7 +260,7 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
         name: told[f"{measure}{end}"] for name, end in (("value", ""), ("low", "_low"), ("high", "_high"))
     }
     frame = told.assign(**ends)[["who", "role", "share", "n_examples", "value", "low", "high"]]
-    figure = learning_chart.figure(
+    figure = learning_chart.learning_curve(
         frame,
         title=f"How many people does it take? {MEASURES[measure].label}",
         axis=MEASURES[measure].label,

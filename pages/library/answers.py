@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.view import data
 from pages.view.charts import answer_charts
-from pages.view.charts.layout import MOST_CONDITIONS
+from pages.view.charts.answer_charts import MOST_CONDITIONS
 from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, shorten, show_text
 from pages.view.widgets import show_chart, theme

@@ -6,9 +6,9 @@ from itertools import product
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.view.charts.layout import FONT, SMALL
 from pages.view.charts.palette import ink
 from pages.view.charts.plotly_text import plain_text, wrapped
+from pages.view.charts.template import template
 
 # Okabe and Ito (2008) without black; what comes after six is grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -68,29 +68,17 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
                 "line": {"width": 0.6, "color": neutral.line},
             },
         )
-    quiet = {"visible": False, "range": [-1.1, 1.1]}
+    quiet = {"visible": False, "range": [-1.1, 1.1], "fixedrange": False}
     return figure.update_layout(
+        template=template(theme),
         xaxis=quiet,
         yaxis={**quiet, "scaleanchor": "x"},
         height=640,
-        margin={"l": 0, "r": 0, "t": 8, "b": 8},
-        font={"color": neutral.text, "family": FONT},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={
-            "orientation": "h",
-            "y": 0,
-            "yanchor": "top",
-            "x": 0,
-            "font": SMALL,
-            "itemsizing": "constant",
-        },
+        margin={"l": 0, "r": 0, "t": 8, "b": 8, "autoexpand": True},
+        legend={"y": 0},
         dragmode="pan",
-        hovermode="closest",
-        hoverlabel={"align": "left"},
         showlegend=True,
         clickmode="event+select",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": neutral.faint},
         meta=title,
     )
 

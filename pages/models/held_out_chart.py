@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.view.charts.layout import QUIET_AXIS, Cast, finish
-from pages.view.charts.palette import ink
+from pages.view.charts.layout import finish, hovered
+from pages.view.charts.palette import CLEAR, Legend, ink
 from pages.view.charts.plotly_text import plain_text, wrapped
 from socrates_core.finetuning.sides import SIDES
 
@@ -31,49 +31,48 @@ def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
         "trained": {"color": neutral.fill},
         "validation": {"color": neutral.fill, "pattern": {"shape": "/", "fillmode": "overlay", "size": 6}},
         "held_out": {
-            "color": "rgba(0,0,0,0)",
+            "color": CLEAR,
             "line": {"color": neutral.line, "width": 1.6 * (shown["held_out"] > 0)},
         },
         "unused": {"color": neutral.faint, "opacity": 0.3},
     }
-    made = go.Figure()
+    drawn = go.Figure()
     for side in SIDES:
         if shown[side].any():
-            made.add_trace(
+            drawn.add_trace(
                 go.Bar(
                     y=list(range(len(shown))),
                     x=shown[side],
                     orientation="h",
                     name=NAMES[side],
                     marker=marks[side],
-                    customdata=[
-                        f"{wrapped(title, 50)}<br>{NAMES[side]}: {n:,} {unit}"
-                        for title, n in zip(shown["title"], shown[side], strict=True)
-                    ],
-                    hovertemplate="%{customdata}<extra></extra>",
+                    **hovered(
+                        [
+                            f"{wrapped(title, 50)}<br>{NAMES[side]}: {n:,} {unit}"
+                            for title, n in zip(shown["title"], shown[side], strict=True)
+                        ]
+                    ),
                 )
             )
     labels = [wrapped(study, LABEL, most=1) for study in shown["study_id"]]
-    made.update_yaxes(
-        **QUIET_AXIS,
+    drawn.update_yaxes(
         showgrid=False,
         tickvals=list(range(len(labels))),
         ticktext=labels,
         range=[len(labels) - 0.5, -0.5],
     )
-    made.update_xaxes(**QUIET_AXIS, title_text=plain_text(unit.capitalize()), nticks=6)
+    drawn.update_xaxes(title_text=plain_text(unit.capitalize()))
     note = f"The {len(shown)} largest of {len(frame):,} studies" if len(frame) > len(shown) else ""
     margin = {"l": 24 + 7 * max(len(label) for label in labels), "r": 16, "b": 52}
-    room = Cast(
-        ("Trained", "Held out"), {}, neutral
-    )  # a legend of two rows, which four short names take at most
+    # Four short names take two rows at most, like two names of models.
+    legend = Legend(("Trained", "Held out"), {}, neutral)
     finish(
-        made,
-        room,
+        drawn,
+        legend,
         title=f"Which {unit} are trained on, and which are held out?",
         note=note,
-        height=ROW * len(labels) + 52,
+        height=ROW * len(labels),
         margin=margin,
-        annotations=[],
+        theme=theme,
     )
-    return made.update_layout(barmode="stack", bargap=0.3)
+    return drawn.update_layout(barmode="stack", bargap=0.3)

@@ -189,7 +189,11 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
     title = (
         f"How far does {told.condition} move “{told.outcome}” from {told.reference}, in every specification?"
     )
-    show_chart(specification_chart.figure(told, title=title, theme=theme()), told.rows, "specification_curve")
+    show_chart(
+        specification_chart.specification_curve(told, title=title, theme=theme()),
+        told.rows,
+        "specification_curve",
+    )
     people = told.people
     if people:
         bounds = interval_text(100 * people.low, 100 * people.high, 1)

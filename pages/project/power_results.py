@@ -1,14 +1,9 @@
 """What the power page shows: the plan in numbers, a curve and sentences, and which conditions to field."""
 
-import math
-
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from pages.view.charts.layout import QUIET_AXIS, SMALL, Cast, finish
-from pages.view.charts.palette import GRID, ZERO, ink, model_colours
+from pages.project.power_chart import power_curve
 from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, figure_text, visible
 from pages.view.widgets import show_chart, theme
@@ -17,10 +12,6 @@ from socrates_core.projects.run_results import Run, RunEffect, load_run
 from socrates_core.spreadsheets import csv_text
 
 BETTER = {"higher": "higher answers are better", "lower": "lower answers are better"}
-COLUMNS = {
-    "assurance": "The effect with its uncertainty (assurance)",
-    "power_of_smallest": "The smallest effect that would matter",
-}
 
 
 def show_plan(found: Plan, model: str) -> None:
@@ -46,77 +37,6 @@ def show_plan(found: Plan, model: str) -> None:
     sentences.pop("Not planned from the prediction", None)  # it is the warning above
     for name, sentence in sentences.items():
         st.markdown(f"**{name}.** {escape(sentence)}", width=720)
-
-
-def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
-    """The chance of a significant result in the expected direction over the people in each condition.
-
-    For the smallest effect that would matter and, unless it is doubted, the expected effect with its uncertainty; the
-    target and what can be afforded are marked.
-    """
-    neutral = ink(theme)
-    colours = {
-        "assurance": model_colours([model])[model] if model else neutral.text,
-        "power_of_smallest": neutral.faint,
-    }
-    made = go.Figure()
-    shown_columns = {
-        c: name for c, name in COLUMNS.items() if c == "power_of_smallest" or not found.belief.doubted
-    }
-    for column, name in shown_columns.items():
-        made.add_scatter(
-            x=found.curve["n"],
-            y=found.curve[column],
-            mode="lines",
-            name=name,
-            line={"color": colours[column], "width": 3, "dash": "solid" if column == "assurance" else "dash"},
-            hovertemplate="%{x:,} in each condition: %{y:.0%}<extra></extra>",
-        )
-    low, high = float(found.curve["n"].min()), float(found.curve["n"].max())
-    ticks = [step * 10**power for power in range(7) for step in (1, 2, 5) if low <= step * 10**power <= high]
-    shown = ticks if high / low < 3000 else [tick for tick in ticks if str(tick)[0] == "1"]
-    made.update_xaxes(
-        **QUIET_AXIS,
-        type="log",
-        range=np.log10([low, high]).tolist(),
-        tickvals=shown,
-        ticktext=[f"{tick:,}" for tick in shown],
-        showgrid=False,
-        title_text="People in each condition",
-    )
-    made.update_yaxes(
-        **QUIET_AXIS, range=[0, 1.02], tickformat=".0%", title_text="Chance of a significant result"
-    )
-    line = {"type": "line", "layer": "below", "line": {"color": ZERO, "width": 1, "dash": "dot"}}
-    across = {"xref": "paper", "x0": 0, "x1": 1, "y0": found.target, "y1": found.target}
-    down = {"x0": found.n, "x1": found.n, "yref": "paper", "y0": 0, "y1": 1}
-    noted = {
-        "text": f"{found.n:,} afforded",
-        "x": math.log10(found.n),
-        "y": 0,
-        "yref": "paper",
-        "yanchor": "bottom",
-        "xanchor": "left",
-        "xshift": 4,
-        "showarrow": False,
-        "font": SMALL,
-        "bgcolor": GRID,
-    }
-    players = Cast(
-        tuple(shown_columns.values()),
-        {name: colours[column] for column, name in shown_columns.items()},
-        neutral,
-    )
-    return finish(
-        made,
-        players,
-        title="How many people find the effect?",
-        note="",
-        height=340,
-        margin={"l": 56, "r": 16, "b": 52},
-        annotations=[noted],
-        shapes=[{**line, **across}, {**line, **down}],
-    )
 
 
 def show_arms(run: Run, effect: RunEffect) -> None:

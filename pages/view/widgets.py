@@ -14,14 +14,12 @@ from socrates_core.spreadsheets import csv_text
 
 
 def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
-    """A chart in the page's own ink that can be saved as SVG from its corner, with its data as CSV below."""
+    """A chart that can be saved as SVG from its corner, with its data as CSV below."""
     config: dict[str, Any] = {
         "displaylogo": False,
         "toImageButtonOptions": {"format": "svg", "filename": name},
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     }
-    ink = "#E8EAED" if theme() == "dark" else "#1B1F24"
-    figure.update_layout(font={"color": ink, "family": "Source Sans, sans-serif"})
     st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=figure.layout.meta)
     st.download_button(
         "Data of this chart",

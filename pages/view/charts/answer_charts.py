@@ -10,10 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.view.charts import bars, dots
-from pages.view.charts.layout import MOST_CONDITIONS
 from pages.view.charts.plotly_text import readable
 from socrates_core.records import Number, Scale
 
+MOST_CONDITIONS = 12
 MOST_ROWS = 36
 
 
@@ -34,15 +34,10 @@ def distribution(
     The first 12 conditions are shown, or those named in `conditions`; a cut is said under the title.
     `theme` is the page's, "light" or "dark" (for files: "light"); without one neutrals suit either.
     """
-    told = list(dict.fromkeys(frame["condition"]))
-    shown = (
-        [name for name in told if name in conditions] if conditions is not None else told[:MOST_CONDITIONS]
-    )
-    note = (
-        f"The first {len(shown)} of {len(told)} conditions"
-        if conditions is None and len(told) > len(shown)
-        else ""
-    )
+    names, note = list(dict.fromkeys(frame["condition"])), ""
+    if conditions is None and len(names) > MOST_CONDITIONS:
+        note = f"The first {MOST_CONDITIONS} of {len(names)} conditions"
+    shown = names[:MOST_CONDITIONS] if conditions is None else conditions
     rows = frame[frame["condition"].isin(shown)]
     if len(scale.values) == 2:
         value = _answer(scale) if answer is None else answer

@@ -1,0 +1,78 @@
+"""The power curve: the chance that a study finds an effect, over the people that it asks."""
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+
+from pages.view.charts.layout import across, finish, upright
+from pages.view.charts.palette import GRID, ZERO, Legend, ink, model_colours
+from pages.view.charts.template import SMALL
+from socrates_core.projects.power import Plan
+
+COLUMNS = {
+    "assurance": "The effect with its uncertainty (assurance)",
+    "power_of_smallest": "The smallest effect that would matter",
+}
+
+
+def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
+    """The chance of a significant result in the expected direction over the people in each condition.
+
+    For the smallest effect that would matter and, unless it is doubted, the expected effect with its uncertainty; the
+    target and what can be afforded are marked.
+    """
+    neutral = ink(theme)
+    colours = {
+        "assurance": model_colours([model])[model] if model else neutral.text,
+        "power_of_smallest": neutral.faint,
+    }
+    shown = {
+        column: name
+        for column, name in COLUMNS.items()
+        if column == "power_of_smallest" or not found.belief.doubted
+    }
+    figure = go.Figure()
+    for column, name in shown.items():
+        figure.add_scatter(
+            x=found.curve["n"],
+            y=found.curve[column],
+            mode="lines",
+            name=name,
+            line={"color": colours[column], "width": 3, "dash": "solid" if column == "assurance" else "dash"},
+            hovertemplate="%{x:,} in each condition: %{y:.0%}<extra></extra>",
+        )
+    low, high = float(found.curve["n"].min()), float(found.curve["n"].max())
+    ticks = [step * 10**power for power in range(7) for step in (1, 2, 5) if low <= step * 10**power <= high]
+    if high / low >= 3000:  # only powers of ten have room
+        ticks = [tick for tick in ticks if str(tick)[0] == "1"]
+    figure.update_xaxes(
+        type="log",
+        range=np.log10([low, high]).tolist(),
+        tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
+        showgrid=False,
+        title_text="People in each condition",
+    )
+    figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="Chance of a significant result")
+    line = {"color": ZERO, "width": 1, "dash": "dot"}
+    afforded = {
+        "text": f"{found.n:,} afforded",
+        "x": math.log10(found.n),
+        "y": 0,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "xshift": 4,
+        "font": SMALL,
+        "bgcolor": GRID,
+    }
+    return finish(
+        figure,
+        Legend(tuple(shown.values()), {name: colours[column] for column, name in shown.items()}, neutral),
+        title="How many people find the effect?",
+        height=288,
+        margin={"l": 56, "r": 16, "b": 52},
+        theme=theme,
+        annotations=[afforded],
+        shapes=[across(found.target, line), upright(found.n, 0, 1, line, yref="paper")],
+    )
