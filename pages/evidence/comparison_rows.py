@@ -17,6 +17,7 @@ from socrates_core.analysis.summary import mean_distribution
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
+from socrates_core.personas import label
 from socrates_core.records import Scale
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
@@ -69,6 +70,21 @@ def parities(comparison: Comparison, field: str) -> dict[str, Parity]:
 @st.cache_data(show_spinner="Scoring every group", max_entries=40)
 def _parities(key: tuple[str, ...], field: str, _comparison: Comparison) -> dict[str, Parity]:
     return {name: _comparison.parity(name, field) for name in _comparison.names}
+
+
+def demographic_fields(comparison: Comparison) -> dict[str, str]:
+    """The demographic fields that are known of the people in the comparison's studies, each with its label."""
+    corpus, studies = comparison.corpus.name, tuple(_studies(comparison))
+    return {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}
+
+
+def of_studies(comparison: Comparison) -> str:
+    """A name for the comparison's studies, to keep a choice that belongs to them."""
+    return "+".join(_studies(comparison))
+
+
+def _studies(comparison: Comparison) -> list[str]:
+    return sorted({cell.study_id for cell in comparison.cells[0]})
 
 
 def study_titles(comparison: Comparison) -> dict[str, str]:

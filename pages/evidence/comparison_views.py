@@ -1,7 +1,6 @@
 """What a comparison shows: scores, cells, studies, effects, groups of people, and the tables to take along."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,11 +8,11 @@ import streamlit as st
 
 from pages.evidence import comparison_charts, comparison_rows
 from pages.evidence.comparison_rows import BETTER, CHARTED
-from pages.view import data, state
+from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.charts import answer_charts
 from pages.view.fields.link import linked_select
-from pages.view.fields.table import choose_row, pages_of
+from pages.view.fields.table import choose_row, csv_button, pages_of
 from pages.view.report_download import show_comparison_report
 from pages.view.text import counted, escape, visible
 from pages.view.widgets import show_chart, theme
@@ -23,7 +22,6 @@ from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.scores import PAPER
 from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES
-from socrates_core.spreadsheets import csv_text
 
 PAGE = 50
 
@@ -237,13 +235,11 @@ def show_effects(comparison: Comparison) -> None:
 
 
 def show_subgroups(comparison: Comparison) -> None:
-    corpus = comparison.corpus.name
-    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
-    fields = data.demographic_values(corpus, studies, data.stamp(corpus))
+    fields = comparison_rows.demographic_fields(comparison)
     if not fields:
         st.info("Nothing is known about the people of these studies.", icon=":material/group_off:")
         return
-    field = linked_select("Groups by", {name: label(name) for name in fields}, "field", "+".join(studies))
+    field = linked_select("Groups by", fields, "field", comparison_rows.of_studies(comparison))
     found = comparison_rows.parities(comparison, field)
     frame = comparison_rows.groups(found)
     if frame.empty:
@@ -292,22 +288,8 @@ def show_downloads(comparison: Comparison) -> None:
         "Effects": lambda: comparison.effects,
     }
     with st.container(horizontal=True):
-        for told, table in tables.items():
-            st.download_button(
-                f"{told} as CSV",
-                partial(_as_csv, table),
-                f"{told.lower()}.csv",
-                "text/csv",
-                key=f"download_{told.lower()}",
-                on_click="ignore",
-                icon=":material/download:",
-            )
-    corpus = comparison.corpus.name
-    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
-    fields = {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}
+        for name, table in tables.items():
+            csv_button(f"{name} as CSV", table, name.lower(), key=f"download_{name.lower()}")
+    fields = comparison_rows.demographic_fields(comparison)
     chosen = linked_select("Groups in the report", {"": "none"} | fields, "field", "report")
     show_comparison_report(comparison, chosen or None)
-
-
-def _as_csv(table: Callable[[], pd.DataFrame]) -> bytes:
-    return csv_text(table()).encode()

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.evidence import comparison_charts, comparison_rows, learning_chart
-from pages.view import data, state
+from pages.view import state
 from pages.view.charts import dots
 from pages.view.fields.link import linked_select
 from pages.view.text import counted, escape, show_error, visible
@@ -194,13 +194,11 @@ def _show_parity(pair: Pair) -> None:
         icon=":material/compare_arrows:",
         query_params={"evaluations": ",".join(each.id for each in pair.evaluations)},
     )
-    corpus = comparison.corpus.name
-    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
-    fields = data.demographic_values(corpus, studies, data.stamp(corpus))
+    fields = comparison_rows.demographic_fields(comparison)
     if not fields:
         st.caption("Nothing is known about the people of these studies, so no groups are compared.")
         return
-    field = linked_select("Groups by", {name: label(name) for name in fields}, "field", "+".join(studies))
+    field = linked_select("Groups by", fields, "field", comparison_rows.of_studies(comparison))
     told = _parity(key, field, comparison)
     frame = comparison_rows.groups(dict(zip(comparison.names, (told.before, told.after), strict=True)))
     if frame.empty:

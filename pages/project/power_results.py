@@ -5,11 +5,11 @@ import streamlit as st
 
 from pages.project.power_chart import power_curve
 from pages.view.fields.link import linked_select
+from pages.view.fields.table import csv_button
 from pages.view.text import counted, escape, figure_text, visible
 from pages.view.widgets import show_chart, theme
 from socrates_core.projects.power import MOST_ARMS, Plan, arms_to_field, why_doubted
 from socrates_core.projects.run_results import Run, RunEffect, load_run
-from socrates_core.spreadsheets import csv_text
 
 BETTER = {"higher": "higher answers are better", "lower": "lower answers are better"}
 
@@ -72,17 +72,8 @@ def show_arms(run: Run, effect: RunEffect) -> None:
         f"{1 / len(table):.0%} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
         + (f" At most {MOST_ARMS} are chosen." if len(table) == MOST_ARMS else "")
     )
-    told = table.assign(conditions=["; ".join(names) for names in table["conditions"]])
-    st.download_button(
-        "Table as CSV",
-        csv_text(told).encode(),
-        "conditions_to_field.csv",
-        "text/csv",
-        key="data_arms",
-        type="tertiary",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    one_line = table.assign(conditions=["; ".join(names) for names in table["conditions"]])
+    csv_button("Table as CSV", lambda: one_line, "conditions_to_field", key="data_arms", type="tertiary")
 
 
 @st.cache_data(show_spinner=False, max_entries=50)

@@ -1,5 +1,7 @@
 """One run: predicted answers and effects beside people's, how sure the model was, and the files to take along."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -9,6 +11,7 @@ from pages.view.charts import answer_charts
 from pages.view.exposure_badges import headline, run_badge
 from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.live import show_job
+from pages.view.fields.table import csv_button, pages_of
 from pages.view.outdated import show_outdated
 from pages.view.report_download import show_report
 from pages.view.seals import show_seal
@@ -23,10 +26,10 @@ from socrates_core.projects.run_export import cells_table, effects_table, people
 from socrates_core.projects.run_results import Run, list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, run_again
 from socrates_core.scales.order import is_ordered
-from socrates_core.spreadsheets import csv_text
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
 LOW_MASS = 0.5
+PAGE = 100  # rows
 CALIBRATED = (
     " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
 )
@@ -264,9 +267,8 @@ def show_people(run: Run) -> None:
     st.caption(
         f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
     )
-    size = 100
-    page = st.pagination(max(1, -(-len(table) // size)), key="people_page", bind="query-params")
-    st.dataframe(table.iloc[(page - 1) * size : page * size], hide_index=True, key="people_table")
+    shown = pages_of(len(table), PAGE, "people_page")
+    st.dataframe(table.iloc[shown.start : shown.stop], hide_index=True, key="people_table")
 
 
 def show_panel(run: Run) -> None:
@@ -287,18 +289,9 @@ def show_panel(run: Run) -> None:
 def show_export(run: Run) -> None:
     name = run.spec.run_id
     with st.container(horizontal=True):
-        for told, table in (
-            ("People", people_table),
-            ("Cells", cells_table),
-            ("Effects", effects_table),
-        ):
-            st.download_button(
-                f"{told} as CSV",
-                csv_text(table(run)).encode(),
-                f"{name}_{told.lower()}.csv",
-                "text/csv",
-                on_click="ignore",
-            )
+        for label, table in (("People", people_table), ("Cells", cells_table), ("Effects", effects_table)):
+            file = f"{name}_{label.lower()}"
+            csv_button(f"{label} as CSV", partial(table, run), file, key=f"export_{label.lower()}")
         st.download_button(
             "People as Parquet",
             (run.spec.path / "people.parquet").read_bytes(),

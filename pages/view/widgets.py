@@ -6,11 +6,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.view.fields.table import csv_button
 from pages.view.text import visible
 from socrates_core.errors import UserError
 from socrates_core.models import context_limit, count_tokens
 from socrates_core.records import Prompt
-from socrates_core.spreadsheets import csv_text
 
 
 def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
@@ -21,16 +21,7 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     }
     st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=figure.layout.meta)
-    st.download_button(
-        "Data of this chart",
-        csv_text(frame).encode(),
-        f"{name}.csv",
-        "text/csv",
-        key=f"data_{name}",
-        type="tertiary",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    csv_button("Data of this chart", lambda: frame, name, key=f"data_{name}", type="tertiary")
 
 
 def show_figure(figure: go.Figure, name: str) -> Any:

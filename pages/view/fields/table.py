@@ -1,11 +1,13 @@
-"""A table in which a person chooses a row, and long lists in pages."""
+"""Tables on a page: one in which a person chooses a row, long ones in pages, and any as a CSV file."""
 
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar
 
+import pandas as pd
 import streamlit as st
 
 from socrates_core.files import digest
+from socrates_core.spreadsheets import csv_text
 
 T = TypeVar("T")
 
@@ -36,3 +38,24 @@ def pages_of(n: int, size: int, key: str) -> range:
         return range(n)
     page = st.pagination(-(-n // size), key=key, bind="query-params")
     return range((page - 1) * size, min(page * size, n))
+
+
+def csv_button(
+    label: str,
+    table: Callable[[], pd.DataFrame],
+    name: str,
+    *,
+    key: str,
+    type: Literal["secondary", "tertiary"] = "secondary",
+) -> None:
+    """A button that downloads `table` as `name`.csv; the file is made when a person clicks."""
+    st.download_button(
+        label,
+        lambda: csv_text(table()).encode(),
+        f"{name}.csv",
+        "text/csv",
+        key=key,
+        type=type,
+        icon=":material/download:",
+        on_click="ignore",
+    )
