@@ -9,8 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from pages.view import data
-from pages.view.charts import answer_charts
+from pages.view.charts import answer_charts, frames
 from pages.view.charts.figure_files import to_svg_png
 from pages.view.charts.palette import DARK, LIGHT, model_colours
 from pages.view.charts.plotly_text import plain_text, readable, wrapped
@@ -246,7 +245,7 @@ def test_an_effect_without_a_number_in_the_common_unit_is_left_out_rather_than_d
             "span": [4.0, np.nan, 10.0],
         }
     )
-    drawn, unit = data.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame)
     assert unit == "% of each scale's range" and drawn["difference"].tolist() == [25.0]
-    alone, unit = data.in_one_unit(frame.iloc[1:2])
+    alone, unit = frames.in_one_unit(frame.iloc[1:2])
     assert unit == "scale points" and alone["difference"].tolist() == [300.0]

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.project import specification_chart
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.jobs import store
 from socrates_core.projects import drafts
 from socrates_core.projects.experiments import cross, experiment_ids, load_experiment, stop, submit_experiment

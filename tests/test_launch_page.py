@@ -12,7 +12,7 @@ import yaml
 from streamlit.testing.v1 import AppTest
 
 from pages.models import held_out_chart
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest, load_split, save_split, split_rows, splits
 from socrates_core.corpus.splits_make import OFFICIAL, make_split

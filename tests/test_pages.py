@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.project.draft_form import collect
 from pages.view.state import Editing
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.starter_studies import STUDIES
 from socrates_core.corpus.store import find_study

@@ -217,6 +217,8 @@ def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home:
         metrics(app)["For the expected effect"]
         == f"{sample_size(mean=0.2 * spread, sd=0.1 * spread, spread=spread):,}"
     )
+    app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("1").run()
+    assert "smallest" not in app.query_params and fine(app)  # it was typed for the first condition
     effects = open_page(RESULTS, run=run.spec.run_id)
     effects.segmented_control(key="results_view").set_value("Effects").run()
     assert "Evaluate it on at least 6" in fine(effects)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.text import counted, figure_text, interval_text, visible
+from pages.view import cached
+from pages.view.charts import frames
+from pages.view.words import counted, figure_text, interval_text, visible
 from socrates_core.analysis.bootstrap import MIN_STUDIES, Measure
 from socrates_core.analysis.parity import Parity
 from socrates_core.analysis.summary import mean_distribution
@@ -42,7 +43,7 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
 def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Changes whenever an evaluation is written anew or its corpus shows other answers."""
     written = (f"{each.id} {each.manifest.get('written')}" for each in evaluations)
-    return *written, data.stamp(evaluations[0].spec.corpus)
+    return *written, cached.stamp(evaluations[0].spec.corpus)
 
 
 @st.cache_resource(show_spinner="Scoring every cell", max_entries=4)
@@ -75,7 +76,7 @@ def _parities(key: tuple[str, ...], field: str, _comparison: Comparison) -> dict
 def demographic_fields(comparison: Comparison) -> dict[str, str]:
     """The demographic fields that are known of the people in the comparison's studies, each with its label."""
     corpus, studies = comparison.corpus.name, tuple(_studies(comparison))
-    return {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}
+    return {name: label(name) for name in cached.demographic_values(corpus, studies, cached.stamp(corpus))}
 
 
 def of_studies(comparison: Comparison) -> str:
@@ -89,7 +90,7 @@ def _studies(comparison: Comparison) -> list[str]:
 
 def study_titles(comparison: Comparison) -> dict[str, str]:
     return {
-        study: title for (corpus, study), title in data.titles().items() if corpus == comparison.corpus.name
+        study: title for (corpus, study), title in cached.titles().items() if corpus == comparison.corpus.name
     }
 
 
@@ -248,12 +249,12 @@ def answers(comparison: Comparison, places: Sequence[int]) -> pd.DataFrame:
     for place in places:
         cell = first[place]
         name = cell.condition if times[cell.condition] == 1 else f"{cell.condition} ({cell.condition_num})"
-        parts.append(data.share_rows(name, "people", cell.scale, cell.counts))
+        parts.append(frames.share_rows(name, "people", cell.scale, cell.counts))
         for who, cells in zip(comparison.names, comparison.cells, strict=True):
             rows = cells[place].probabilities[np.isfinite(cells[place].probabilities).all(axis=1)]
             if len(rows):
                 shares = mean_distribution(rows)
-                parts.append(data.predicted_rows(name, who, cells[place].scale, shares, len(rows)))
+                parts.append(frames.predicted_rows(name, who, cells[place].scale, shares, len(rows)))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -11,11 +11,11 @@ from pages.evidence.comparison_rows import BETTER, CHARTED
 from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.charts import answer_charts
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_select
 from pages.view.fields.table import choose_row, csv_button, pages_of
 from pages.view.report_download import show_comparison_report
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, visible
 from socrates_core.analysis.parity import MINIMUM, Parity
 from socrates_core.calibrations import calibration_for
 from socrates_core.evaluations.comparison import Comparison

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.view.fields.link import linked, linked_multiselect, listed
 from pages.view.fields.live import show_job
-from pages.view.text import counted, escape, shorten, visible
+from pages.view.words import counted, escape, shorten, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.jobs import store

@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.view import data, state
+from pages.view import cached, state
 from pages.view.fields import consent
 from pages.view.fields.model import model_requests
-from pages.view.text import counted, escape
+from pages.view.words import counted, escape
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import splits, splits_stamp
 from socrates_core.corpus.store import corpora
@@ -108,7 +108,7 @@ def _choose_split(known: list[str]) -> dict[str, Any]:
 def _choose_studies() -> dict[str, Any]:
     found = corpora()
     corpus = st.selectbox("Corpus", found, key="evaluate_corpus") if len(found) > 1 else found[0]
-    titles = {study: title for (name, study), title in data.titles().items() if name == corpus}
+    titles = {study: title for (name, study), title in cached.titles().items() if name == corpus}
     studies = st.multiselect(
         "Studies",
         list(titles),
@@ -133,7 +133,7 @@ def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[Evaluation
 def _show_cost(plans: list[EvaluationSpec]) -> bool:
     """How many questions and about how long; False where nothing can be asked."""
     try:
-        rows = _asked(plans[0].sample_digest(), f"{data.stamp(plans[0].corpus)} {splits_stamp()}", plans[0])
+        rows = _asked(plans[0].sample_digest(), f"{cached.stamp(plans[0].corpus)} {splits_stamp()}", plans[0])
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return False

@@ -10,9 +10,9 @@ import streamlit as st
 from pages.evidence import comparison_charts, comparison_rows, learning_chart
 from pages.view import state
 from pages.view.charts import dots
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_select
-from pages.view.text import counted, escape, show_error, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, show_error, visible
 from socrates_core.analysis.bootstrap import MIN_STUDIES, Measure
 from socrates_core.analysis.parity import MINIMUM, ParityChange
 from socrates_core.errors import UserError

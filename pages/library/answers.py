@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.charts import answer_charts
+from pages.view import cached
+from pages.view.charts import answer_charts, frames
 from pages.view.charts.answer_charts import MOST_CONDITIONS
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_select
-from pages.view.text import counted, escape, shorten, show_text
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, shorten, show_text
 from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
 from socrates_core.populations.margins import order
@@ -48,7 +48,7 @@ def _of(item: Item, tallies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item) -> None:
-    told = _of(item, data.study_tallies(corpus.name, record.study_id, None, data.stamp(corpus.name)))
+    told = _of(item, cached.study_tallies(corpus.name, record.study_id, None, cached.stamp(corpus.name)))
     names = _distinct({number: plan.conditions[number] for number in item.scales})
     for at, (text, own) in enumerate(told.groupby("scale", sort=False, dropna=False)):
         shown = {number: name for number, name in names.items() if number in set(own["condition_num"])}
@@ -58,7 +58,7 @@ def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item
 
 
 def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item, *, field: str) -> None:
-    told = _of(item, data.study_tallies(corpus.name, record.study_id, field, data.stamp(corpus.name)))
+    told = _of(item, cached.study_tallies(corpus.name, record.study_id, field, cached.stamp(corpus.name)))
     left, right = st.columns([3, 2])
     scope = f"{corpus.name}/{record.study_id}/{item.key}"
     conditions = {"": "all conditions together"} | {
@@ -112,7 +112,7 @@ def _chart(
             key=f"shown_{name}",
         )
         shown = {number: panels[number] for number in picked}
-    frame = data.distribution_frame(tallies, scale, shown, by)
+    frame = frames.distribution_frame(tallies, scale, shown, by)
     if frame.empty:
         return
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, name)
@@ -134,7 +134,7 @@ def _distinct(names: dict[int, str]) -> dict[int, str]:
 
 def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> None:
     """Every outcome in every condition; the longer of the two goes down."""
-    cells = _cells(corpus.name, record.study_id, what, data.stamp(corpus.name))
+    cells = _cells(corpus.name, record.study_id, what, cached.stamp(corpus.name))
     outcomes = {str(at): item.name for at, item in enumerate(plan.items)}
     conditions = {str(number): name for number, name in plan.conditions.items()}
     down, across = (conditions, outcomes) if len(conditions) > len(outcomes) else (outcomes, conditions)
@@ -169,8 +169,8 @@ def _column(name: str, what: str, highest: float) -> Any:
 @st.cache_data(show_spinner=False, max_entries=200)
 def _cells(corpus: str, study_id: str, what: str, stamp: str) -> dict[tuple[str, str], Any]:
     """By condition and position of the item: shares in at most 20 bins, the mean, or how many answered."""
-    told = data.study_tallies(corpus, study_id, None, stamp).dropna(subset=["value"])
-    place = {item.key: str(at) for at, item in enumerate(data.study_outline(corpus, study_id, stamp).items)}
+    told = cached.study_tallies(corpus, study_id, None, stamp).dropna(subset=["value"])
+    place = {item.key: str(at) for at, item in enumerate(cached.study_outline(corpus, study_id, stamp).items)}
     found: dict[tuple[str, str], Any] = {}
     for (number, task, part), own in told.groupby(["condition_num", "task_num", "part"], sort=False):
         n = own["n"].to_numpy(dtype=float)

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
+from pages.view import cached
 from pages.view.fields.link import linked_select
-from pages.view.text import counted, escape, shorten
+from pages.view.words import counted, escape, shorten
 from socrates_core.corpus.search import search
 from socrates_core.corpus.splits import sides_of_studies, splits_stamp
 from socrates_core.errors import UserError
@@ -84,18 +84,18 @@ _ORDERED = {
 
 def catalogue() -> pd.DataFrame:
     """Every study of every corpus with a column `facet_...` of categories for each facet; empty before set-up."""
-    studies = data.catalogue()
-    return studies if studies.empty else _with_facets(studies, stamps(data.corpora_of(studies)))
+    studies = cached.catalogue()
+    return studies if studies.empty else _with_facets(studies, stamps(cached.corpora_of(studies)))
 
 
 def stamps(corpora: list[str]) -> list[str]:
     """Changes whenever a category of a study may: its corpus, a scale set by hand, a split."""
-    return [*map(data.stamp, corpora), splits_stamp()]
+    return [*map(cached.stamp, corpora), splits_stamp()]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _with_facets(_studies: pd.DataFrame, stamps: list[str]) -> pd.DataFrame:
-    sides = {corpus: sides_of_studies(corpus) for corpus in data.corpora_of(_studies)}
+    sides = {corpus: sides_of_studies(corpus) for corpus in cached.corpora_of(_studies)}
     rows = [
         {**row, "sides": sides[row["corpus"]].get(row["study_id"], ())} for row in _studies.to_dict("records")
     ]
@@ -173,12 +173,12 @@ def _scored(studies: pd.DataFrame, words: str, near: str | None) -> pd.DataFrame
     if words.strip():
         told = {
             (each.corpus, each.study_id): (each.score, f"{each.place}: {each.passage}")
-            for each in search(words, data.corpora_of(studies))
+            for each in search(words, cached.corpora_of(studies))
         }
     if near:
         alike = {
             (each.corpus, each.study_id): (each.likeness, ", ".join(each.shared))
-            for each in near_draft(drafts.open_draft(near), data.corpora_of(studies), len(studies))
+            for each in near_draft(drafts.open_draft(near), cached.corpora_of(studies), len(studies))
         }
         told = alike if not words.strip() else {key: alike[key] for key in told if key in alike}
     keys = list(zip(studies["corpus"], studies["study_id"], strict=True))

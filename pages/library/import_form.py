@@ -8,7 +8,7 @@ from pages.library import import_tables
 from pages.view import state
 from pages.view.fields.live import show_job
 from pages.view.state import Importing
-from pages.view.text import counted, escape, show_error, visible
+from pages.view.words import counted, escape, show_error, visible
 from socrates_core.corpus.socsci210 import HUB, Request, submit_import
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.view.text import counted, escape, visible
+from pages.view.words import counted, escape, visible
 from socrates_core.importing.build import Preview
 from socrates_core.importing.mapping import Mapping, render_mapping
 from socrates_core.importing.opening import Opened

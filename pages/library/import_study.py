@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.library import import_form, import_preview
 from pages.view import state
-from pages.view.text import show_error
+from pages.view.words import show_error
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study, is_own_study
 from socrates_core.importing.check import find_problems

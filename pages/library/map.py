@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.library import facets, topic_chart
-from pages.view import data, state
+from pages.view import cached, state
+from pages.view.charts.show import show_figure, theme
 from pages.view.fields.live import live
-from pages.view.text import counted, escape
-from pages.view.widgets import show_figure, theme
+from pages.view.words import counted, escape
 from socrates_core.corpus.topics import MOST_QUESTIONS, map_path, read_map, start_map
 from socrates_core.errors import UserError
 
@@ -85,7 +85,7 @@ facet = middle.selectbox(
     key="colour",
     bind="query-params",
 )
-known = data.corpora_of(studies)
+known = cached.corpora_of(studies)
 corpora = known
 if len(known) > 1:
     corpora = right.multiselect("Corpora", known, default=known, key="corpora", bind="query-params") or known

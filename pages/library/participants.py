@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
+from pages.view import cached
 from pages.view.charts import dots
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_select
-from pages.view.text import counted, escape, figure_text, interval_text
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, figure_text, interval_text
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.personas import label
 from socrates_core.populations.margins import (
@@ -26,7 +26,7 @@ MOST_CATEGORIES = 12
 
 def show_takers(corpus: Corpus, record: StudyRecord) -> None:
     """The people's shares of each demographic category, with the population's where one is chosen."""
-    people = data.people_of(corpus.name, record.study_id, data.stamp(corpus.name))
+    people = cached.people_of(corpus.name, record.study_id, cached.stamp(corpus.name))
     scope = f"{corpus.name}/{record.study_id}"
     left, right, button = st.columns([4, 3, 2], vertical_alignment="bottom")
     name = linked_select("Beside whom", _populations(corpus, record), "beside", scope, where=left)
@@ -53,9 +53,9 @@ def show_takers(corpus: Corpus, record: StudyRecord) -> None:
 
 
 def _populations(corpus: Corpus, record: StudyRecord) -> dict[str, str]:
-    studies = data.catalogue()
+    studies = cached.catalogue()
     files = {f"file:{name}": f"your file {name}" for name in margin_files()}
-    whole = {f"corpus:{name}": f"everybody in the corpus {name}" for name in data.corpora_of(studies)}
+    whole = {f"corpus:{name}": f"everybody in the corpus {name}" for name in cached.corpora_of(studies)}
     others = studies[(studies["corpus"] != corpus.name) | (studies["study_id"] != record.study_id)]
     named = {
         f"study:{name}/{study}": f"the study “{title}”"
@@ -69,10 +69,10 @@ def _margins(name: str) -> Margins:
     if kind == "file":
         return read_margins(margin_files()[rest])
     if kind == "corpus":
-        return data.corpus_margins(rest, None, data.stamp(rest))
+        return cached.corpus_margins(rest, None, cached.stamp(rest))
     if kind == "study":
         corpus, study_id = rest.split("/", 1)
-        return data.corpus_margins(corpus, study_id, data.stamp(corpus))
+        return cached.corpus_margins(corpus, study_id, cached.stamp(corpus))
     return {}
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.overlay import read_overrides
 from socrates_core.corpus.overrides import clear_scales, set_by_hand, set_scales
 from socrates_core.corpus.queries import Corpus

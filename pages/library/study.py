@@ -8,14 +8,14 @@ import streamlit as st
 from pages.library.answers import show_answers
 from pages.library.participants import show_takers
 from pages.library.scale_by_hand import show_scale_by_hand
-from pages.view import data, state
-from pages.view.charts import answer_charts
+from pages.view import cached, state
+from pages.view.charts import answer_charts, frames
+from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import study_badges
 from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.table import choose_row, pages_of
 from pages.view.seals import freeze_button, show_frozen
-from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
-from pages.view.widgets import show_chart, show_prompt, theme
+from pages.view.words import counted, escape, interval_text, shorten, show_difference, show_prompt, show_text
 from socrates_core.corpus.near import near_study
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
@@ -42,7 +42,7 @@ FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
     """The study of the link, or the one chosen in the box on top."""
-    titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in data.titles().items()}
+    titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in cached.titles().items()}
     if not titles:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
@@ -114,7 +114,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     reference = int(
         linked_select("Reference condition", numbers, "reference", f"{corpus.name}/{record.study_id}")
     )
-    compared = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
+    compared = cached.study_effects(corpus.name, record.study_id, reference, cached.stamp(corpus.name))
     effects = compared.effects
     if compared.options:
         show_option_effects(compared.options, conditions[reference])
@@ -139,7 +139,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         [{**vars(e), "who": "people", **vars(e.effect), "effect": None} for e in effects]
     ).drop(columns="effect")
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
-    drawn, unit = data.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame)
     show_chart(
         answer_charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "people_effects"
     )
@@ -306,7 +306,7 @@ def show_person(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
 
 
 def show_similar(corpus: Corpus, record: StudyRecord) -> None:
-    titles = data.titles()
+    titles = cached.titles()
     found = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
     if not found:
         st.info("No other study shares telling words with this one.", icon=":material/search_off:")
@@ -365,7 +365,7 @@ def _downloads(corpus: Corpus, record: StudyRecord) -> None:
     )
     right.download_button(
         "Download",
-        lambda: data.study_archive(corpus.name, record.study_id, kind),
+        lambda: cached.study_archive(corpus.name, record.study_id, kind),
         f"{record.study_id}_{kind}.zip",
         "application/zip",
         key="download_study",
@@ -376,7 +376,7 @@ def _downloads(corpus: Corpus, record: StudyRecord) -> None:
 
 corpus, record = choose_study()
 header(corpus, record)
-plan = data.study_outline(corpus.name, record.study_id, data.stamp(corpus.name))
+plan = cached.study_outline(corpus.name, record.study_id, cached.stamp(corpus.name))
 view = st.segmented_control(
     "What to show",
     VIEWS,

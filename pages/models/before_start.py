@@ -7,9 +7,9 @@ import streamlit as st
 
 from pages.models import finetune_form, held_out_chart
 from pages.models.after_training import Plan
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.table import pages_of
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, visible
 from socrates_core.files import digest
 from socrates_core.finetuning.estimate import estimate_training
 from socrates_core.finetuning.insight import Insight, ShownExample, look_at

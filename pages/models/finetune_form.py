@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pages.view import state
 from pages.view.fields.link import linked, linked_select, unless_usual
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.errors import UserError
 from socrates_core.finetuning.growing_shares import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.fields.table import choose_row
-from pages.view.text import counted, escape, show_error, show_text, visible
+from pages.view.words import counted, escape, show_error, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import list_evaluations
 from socrates_core.finetuning import library

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.models import model_cards
 from pages.view import state
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.finetuning.library import LibraryModel, library
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from pages.models import finetune_form
-from pages.view import data, state
-from pages.view.text import escape, show_error
+from pages.view import cached, state
+from pages.view.words import escape, show_error
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import load_split
 from socrates_core.corpus.store import open_corpus
@@ -32,7 +32,7 @@ def _source(values: Mapping[str, Any]) -> str:
     name = str(values["rationales"])
     try:
         corpus = load_split(values["split"]).corpus
-        writer = _writer(data.stamp(corpus), corpus, name)
+        writer = _writer(cached.stamp(corpus), corpus, name)
     except UserError:
         return ""
     return f"The rationales {writer}. " if name == OWN else f"The rationales “{name}” are by {writer}. "

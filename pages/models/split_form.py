@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.fields.link import linked_box, linked_multiselect, listed
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
 from socrates_core.corpus.splits_make import make_split, official_kinds, read_official
 from socrates_core.corpus.store import corpora, open_corpus

@@ -7,8 +7,8 @@ import streamlit as st
 from pages.models import after_training, base_model, before_start, finetune_form, rationales_form, split_form
 from pages.models.after_training import Plan
 from pages.models.base_model import Base
-from pages.view import data, state
-from pages.view.text import show_error
+from pages.view import cached, state
+from pages.view.words import show_error
 from socrates_core.corpus.splits import load_split, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
@@ -62,7 +62,7 @@ def show_what_it_does(
     spec: TrainingSpec, base: Base, plan: Plan, picture: st.delta_generator.DeltaGenerator
 ) -> TrainingSpec | None:
     """Sides, leaks, examples, cost and file; the spec once it may start. Raises UserError where it cannot."""
-    stamp = f"{data.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
+    stamp = f"{cached.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
     with picture:
         before_start.show_sides(spec, stamp)
     base_model.check(base, spec)

@@ -11,10 +11,10 @@ import streamlit as st
 from pages.models import training_charts as charts
 from pages.view import state
 from pages.view.charts.palette import BASELINES, PEOPLE
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_multiselect, listed
 from pages.view.fields.live import ICONS, show_job, show_log
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, visible
 from socrates_core.finetuning.generalisation import open_finetune, submit_missing
 from socrates_core.finetuning.overview import Finetune, load_finetune, what_it_took
 from socrates_core.finetuning.spec import TITLES, training_path

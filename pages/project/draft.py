@@ -4,13 +4,12 @@ import streamlit as st
 
 from pages.project import draft_fields, draft_form
 from pages.project.draft_lists import show_drafts, show_versions
-from pages.view import data, state
+from pages.view import cached, state
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
 from pages.view.fields.model import model_requests
 from pages.view.state import Editing
-from pages.view.text import counted, escape, shorten
-from pages.view.widgets import show_prompt
+from pages.view.words import counted, escape, shorten, show_prompt
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
@@ -51,7 +50,7 @@ def show_list() -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Drafts", anchor=False)
     model = state.wished_model()
-    if model in data.model_titles():
+    if model in cached.model_titles():
         st.caption(f"{escape(model)} will answer: open a draft, or start one from a study.")
     if action.button("New draft", type="primary", icon=":material/add:", width="stretch"):
         state.go_to(state.PAGES.draft, draft=drafts.create(empty_draft()))
@@ -245,7 +244,7 @@ def show_editor(editing: Editing) -> None:
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")
     try:
-        people = data.panel_of(draft.panel) if not found else []
+        people = cached.panel_of(draft.panel) if not found else []
     except UserError:
         usable = False  # said beside the panel's fields
     if found:

@@ -4,9 +4,9 @@ import streamlit as st
 
 from pages.project import draft_form
 from pages.project.draft_form import Rows
-from pages.view import data
+from pages.view import cached
 from pages.view.state import Editing
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.personas import label
@@ -184,7 +184,7 @@ def _sample_fields(editing: Editing) -> None:
     where, who = st.columns(2)
     index = known.index(panel.corpus) if panel.corpus in known else 0
     corpus = where.selectbox("Corpus", known, index=index, key=editing.key("panel", "corpus"))
-    studies = data.catalogue()
+    studies = cached.catalogue()
     titles = dict(zip(studies["study_id"], studies["title"], strict=True))
     ids = studies.loc[studies["corpus"] == corpus, "study_id"].tolist()
     who.multiselect(
@@ -195,7 +195,7 @@ def _sample_fields(editing: Editing) -> None:
         key=editing.key("panel", "studies"),
     )
     chosen = editing.draft.panel.studies
-    values = data.demographic_values(corpus, tuple(chosen), data.stamp(corpus))
+    values = cached.demographic_values(corpus, tuple(chosen), cached.stamp(corpus))
     fields = st.multiselect(
         "Filter by",
         [f for f in DEMOGRAPHICS if f in values],
@@ -241,7 +241,7 @@ def show_eligible(editing: Editing) -> None:
         st.caption("Described people are drawn field by field, independently; joint patterns are not kept.")
         return
     try:
-        count = data.count_eligible(panel)
+        count = cached.count_eligible(panel)
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return

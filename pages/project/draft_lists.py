@@ -8,7 +8,7 @@ from pages.project import draft_form
 from pages.view import state
 from pages.view.fields.table import choose_row
 from pages.view.state import Editing
-from pages.view.text import shorten, visible
+from pages.view.words import shorten, visible
 from socrates_core.projects import drafts
 from socrates_core.surveys.draft import render_draft
 

@@ -5,14 +5,14 @@ import math
 import streamlit as st
 
 from pages.project import experiment_form, specification_chart
-from pages.view import data, state
+from pages.view import cached, state
+from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
 from pages.view.fields.link import linked_select
 from pages.view.fields.live import live
 from pages.view.fields.table import choose_row
-from pages.view.text import counted, escape, interval_text, shorten, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, interval_text, shorten, visible
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import ACTIVE, RESUMABLE
@@ -74,7 +74,7 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
         st.page_link(state.PAGES.draft, label="Open the draft", query_params={"draft": draft_id})
         return
     planned = experiment_form.plan(draft, draft_id)
-    usable, people = bool(planned.specifications), data.panel_of(draft.panel)
+    usable, people = bool(planned.specifications), cached.panel_of(draft.panel)
     limit_usd = consent.limit_field(specification.model for specification in planned.specifications)
     if usable:
         try:
@@ -271,7 +271,7 @@ def show_experiment(experiment: Experiment) -> None:
     states = run_states(experiment)
     show_state(experiment, states)
     study = experiment.draft.study
-    stamp = data.stamp(study.corpus) if study and study.corpus in corpora() else ""
+    stamp = cached.stamp(study.corpus) if study and study.corpus in corpora() else ""
     found = curves_of(experiment.experiment_id, states, stamp)
     if not found:
         st.info("Effects need two conditions, and an outcome that is not open.", icon=":material/info:")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.project.specification_chart import DIMENSIONS
 from pages.view.fields.model import DECODING_HELP, choose_models
-from pages.view.text import counted, escape, shorten, visible
+from pages.view.words import counted, escape, shorten, visible
 from socrates_core.asking.consent import Sending, what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.files import digest

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.fields.link import LARGEST, linked, linked_number, linked_select, number
-from pages.view.text import escape, figure_text, interval_text, shorten
+from pages.view.words import escape, figure_text, interval_text, shorten
 from socrates_core.analysis.power import MAX_N, TARGET
 from socrates_core.projects.power import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
 from socrates_core.projects.run_results import Run, RunEffect, list_runs, load_run

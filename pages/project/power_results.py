@@ -4,10 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.project.power_chart import power_curve
+from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_select
 from pages.view.fields.table import csv_button
-from pages.view.text import counted, escape, figure_text, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, figure_text, visible
 from socrates_core.projects.power import MOST_ARMS, Plan, arms_to_field, why_doubted
 from socrates_core.projects.run_results import Run, RunEffect, load_run
 

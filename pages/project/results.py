@@ -5,9 +5,10 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from pages.view import data, run_charts, state
+from pages.view import run_charts, state
 from pages.view.calibration_words import show_calibration
-from pages.view.charts import answer_charts
+from pages.view.charts import answer_charts, frames
+from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import headline, run_badge
 from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.live import show_job
@@ -15,8 +16,7 @@ from pages.view.fields.table import csv_button, pages_of
 from pages.view.outdated import show_outdated
 from pages.view.report_download import show_report
 from pages.view.seals import show_seal
-from pages.view.text import escape, figure_text, show_text, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import escape, figure_text, show_text, visible
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -184,7 +184,7 @@ def show_effects(run: Run) -> None:
         return
     frame = run_charts.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-    drawn, unit = data.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame)
     if drawn.empty:
         st.info("No effect is known: the model gave no valid answer to compare.", icon=":material/info:")
     else:

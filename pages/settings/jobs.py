@@ -5,7 +5,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.fields.link import linked_box
 from pages.view.fields.live import ICONS, live, machine_text, progress_text, show_job, show_log
-from pages.view.text import counted, escape, visible
+from pages.view.words import counted, escape, visible
 from socrates_core.asking.cache import open_cache
 from socrates_core.errors import UserError
 from socrates_core.jobs import store

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.settings import stored_things
 from pages.view import state
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.keeping.things import KINDS, sizes
 
 st.title("Storage", anchor=False)

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.fields.link import linked_box
 from pages.view.fields.table import choose_row
-from pages.view.text import counted, escape, visible
+from pages.view.words import counted, escape, visible
 from socrates_core.errors import UserError
 from socrates_core.keeping.archive import export_project, import_project, own_kinds
 from socrates_core.keeping.things import (

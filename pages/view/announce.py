@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.fields.live import ICONS
-from pages.view.text import escape, shorten
+from pages.view.words import escape, shorten
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.store import Job

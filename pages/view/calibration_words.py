@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import state
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.analysis.held_out import HeldOut
 from socrates_core.calibrations import ModelCalibration
 

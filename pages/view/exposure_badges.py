@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.text import escape, shorten, visible
+from pages.view import cached
+from pages.view.words import escape, shorten, visible
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE, Verdict, is_socsci210, status
@@ -36,7 +36,7 @@ def study_badges(corpus: Corpus, study_id: str) -> None:
 
 def draft_badges(draft: Draft, models: list[str]) -> None:
     """What the chosen models have seen of a draft's texts, with those that are nearly the same."""
-    titles = data.model_titles()
+    titles = cached.model_titles()
     asked = [name for name in models if name not in ("echo", "uniform")]
     told = {name: _draft_verdict(draft, name) for name in asked}
     _badges({titles.get(name, name): Verdict(each.status, each.reason) for name, each in told.items()})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from pages.view.fields import consent
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.asking.consent import Sending
 from socrates_core.jobs.store import Job
 

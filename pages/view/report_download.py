@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.view import run_charts
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.projects.run_export import zip_folder

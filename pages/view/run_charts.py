@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from pages.view import data
-from pages.view.charts import answer_charts
+from pages.view.charts import answer_charts, frames
 from pages.view.charts.dots import CALIBRATED, INNER
 from pages.view.charts.figure_files import to_svg_png
 from socrates_core.analysis.baselines import uniform
@@ -26,9 +25,9 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
             if baselines and cell.people is not None and cell.people.condition_blind is not None:
                 told["condition-blind"] = cell.people.condition_blind
             if cell.people is not None:
-                parts.append(data.share_rows(cell.condition_name, "people", scale, cell.people.counts))
+                parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.people.counts))
             parts += [
-                data.predicted_rows(cell.condition_name, who, scale, p, cell.n) for who, p in told.items()
+                frames.predicted_rows(cell.condition_name, who, scale, p, cell.n) for who, p in told.items()
             ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -72,7 +71,7 @@ def figures(run: Run) -> dict[str, bytes]:
             found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
     if run.effects:
         title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-        drawn, unit = data.in_one_unit(effects(run))
+        drawn, unit = frames.in_one_unit(effects(run))
         figure = answer_charts.effects_forest(drawn, title=title, unit=unit, theme="light")
         found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
     return found

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.hidden import frozen_studies, hidden
 from socrates_core.corpus.queries import Corpus
 from socrates_core.exposure import seals

@@ -7,7 +7,7 @@ from typing import get_args
 
 import streamlit as st
 
-from pages.view.text import escape, show_error
+from pages.view.words import escape, show_error
 from socrates_core.asking.consent import Sending
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psutil
 import streamlit as st
 
-from pages.view.text import counted, escape, show_error, visible
+from pages.view.words import counted, escape, show_error, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Progress, describe_seconds, read_progress

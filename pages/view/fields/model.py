@@ -5,9 +5,9 @@ from typing import get_args
 
 import streamlit as st
 
-from pages.view import data, state
+from pages.view import cached, state
 from pages.view.fields import consent
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.asking.request import ModelRequest
 from socrates_core.models import is_served
 from socrates_core.models.served.server import Service
@@ -31,7 +31,7 @@ class ChosenModels:
 
 def choose_models(key: str) -> ChosenModels:
     """The models by name, with the fields of their server if they need one. `key` is the page's."""
-    titles = data.model_titles()
+    titles = cached.model_titles()
     wished = state.wished_model() or "starter"
     names = st.multiselect(
         "Models",

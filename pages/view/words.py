@@ -1,4 +1,4 @@
-"""Study text on a page: always shown as text, never run as Markdown, HTML, math or an icon."""
+"""Words on a page: study text, which is shown as text and never run as Markdown, HTML, math or an icon; and numbers."""
 
 import difflib
 import math
@@ -7,6 +7,8 @@ import re
 import streamlit as st
 
 from socrates_core.errors import UserError
+from socrates_core.models import context_limit, count_tokens
+from socrates_core.records import Prompt
 
 _HIDDEN = {
     **{code: f"⟨U+{code:04X}⟩" for code in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)},
@@ -44,6 +46,20 @@ def show_difference(text: str, reference: str) -> None:
         else:
             parts.append(escape(words))
     st.markdown("".join(parts), width=720)
+
+
+def show_prompt(prompt: Prompt, model: str) -> None:
+    """The exact messages and their length for `model`."""
+    st.caption("System")
+    st.code(visible(prompt.system), language=None, wrap_lines=True)
+    st.caption("User")
+    st.code(visible(prompt.user), language=None, wrap_lines=True)
+    try:
+        length, limit = count_tokens(model, prompt), context_limit(model)
+    except UserError:
+        return
+    most = f" of at most {limit:,}" if limit else ""
+    st.caption(f"{length:,} tokens{most} for {visible(model)}, chat template included.")
 
 
 def show_error(error: UserError) -> None:

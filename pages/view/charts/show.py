@@ -1,4 +1,4 @@
-"""Pieces that several pages show: a chart with its data, an exact prompt."""
+"""Shows a chart on a page: with its data as a file, or with points to choose."""
 
 from typing import Any
 
@@ -7,10 +7,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.view.fields.table import csv_button
-from pages.view.text import visible
-from socrates_core.errors import UserError
-from socrates_core.models import context_limit, count_tokens
-from socrates_core.records import Prompt
 
 
 def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
@@ -41,20 +37,6 @@ def show_figure(figure: go.Figure, name: str) -> Any:
         selection_mode="points",
         alt=figure.layout.meta,
     )
-
-
-def show_prompt(prompt: Prompt, model: str) -> None:
-    """The exact messages and their length for `model`."""
-    st.caption("System")
-    st.code(visible(prompt.system), language=None, wrap_lines=True)
-    st.caption("User")
-    st.code(visible(prompt.user), language=None, wrap_lines=True)
-    try:
-        length, limit = count_tokens(model, prompt), context_limit(model)
-    except UserError:
-        return
-    most = f" of at most {limit:,}" if limit else ""
-    st.caption(f"{length:,} tokens{most} for {visible(model)}, chat template included.")
 
 
 def theme() -> str | None:
