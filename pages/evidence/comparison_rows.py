@@ -1,4 +1,4 @@
-"""Comparisons of evaluations, kept until their files or their corpus change, as chart rows and tables."""
+"""The rows and tables of comparisons, cached until the evaluations or their corpus change."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,12 +36,12 @@ BETTER = {"low": "Lower is better.", "high": "Higher is better.", "": ""}
 
 
 def compare(evaluations: Sequence[Evaluation]) -> Comparison:
-    """The comparison of evaluations, scored once. Raises UserError where they cannot be compared."""
+    """The comparison of evaluations, scored once. Raises UserError if they cannot be compared."""
     return _compare(comparison_key(evaluations), evaluations)
 
 
 def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """Changes whenever an evaluation is written anew or its corpus shows other answers."""
+    """Changes when an evaluation is written again or its corpus shows other answers."""
     written = (f"{each.id} {each.manifest.get('written')}" for each in evaluations)
     return *written, cached.stamp(evaluations[0].spec.corpus)
 
@@ -74,13 +74,13 @@ def _parities(key: tuple[str, ...], field: str, _comparison: Comparison) -> dict
 
 
 def demographic_fields(comparison: Comparison) -> dict[str, str]:
-    """The demographic fields that are known of the people in the comparison's studies, each with its label."""
+    """The demographic fields known for people in the comparison's studies, each with its label."""
     corpus, studies = comparison.corpus.name, tuple(_studies(comparison))
     return {name: label(name) for name in cached.demographic_values(corpus, studies, cached.stamp(corpus))}
 
 
 def of_studies(comparison: Comparison) -> str:
-    """A name for the comparison's studies, to keep a choice that belongs to them."""
+    """A name for the comparison's studies, for the keys of choices that belong to them."""
     return "+".join(_studies(comparison))
 
 
@@ -137,7 +137,7 @@ def _measure_text(told: Mapping[Any, Any], name: str) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What a reader of the scores must know: what stays out, what is not known, why there is no interval."""
+    """What a reader of the scores must know: what is left out, what is unknown, and why an interval is missing."""
     told = [
         f"{each.name} put only {mass.value:.0%} of its probability on valid answers, so its scores rest on a small "
         "part of what it would say."
@@ -164,7 +164,7 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def worth_sentences(comparison: Comparison) -> list[str]:
-    """What each model is worth in respondents, and what its interval lets vary."""
+    """How many respondents each model is worth, and what its interval varies."""
     return [
         f"{name} is worth {worth.describe()}, the interval over {worth.interval_over}."
         for name, worth in comparison.worths.items()
@@ -221,7 +221,7 @@ def studies_table(comparison: Comparison, measure: str) -> pd.DataFrame:
 
 
 def cells_of_item(comparison: Comparison, at: int) -> list[int]:
-    """The places of the cells that ask what the cell at `at` asks, on its scale: itself, then by condition."""
+    """The places of all cells with the question and scale of the cell at `at`: that cell first, then by condition."""
     first = comparison.cells[0]
     chosen = first[at]
     alike = [
@@ -233,7 +233,7 @@ def cells_of_item(comparison: Comparison, at: int) -> list[int]:
 
 
 def item_scale(comparison: Comparison, places: Sequence[int]) -> Scale:
-    """The scale of an item's cells; of drawn answers one that lists every number of any of them."""
+    """The scale of an item's cells; for drawn answers, a scale that lists every number in any of them."""
     cells = [cells[place] for cells in comparison.cells for place in places]
     if not cells[0].is_drawn:
         return cells[0].scale
@@ -242,7 +242,7 @@ def item_scale(comparison: Comparison, places: Sequence[int]) -> Scale:
 
 
 def answers(comparison: Comparison, places: Sequence[int]) -> pd.DataFrame:
-    """People's answers and every model's in the cells at `places`, as `charts.distribution` takes them."""
+    """The answers of people and of every model in the cells at `places`, as rows for `answer_charts.distribution`."""
     first = comparison.cells[0]
     times = Counter(first[place].condition for place in places)
     parts = []
@@ -288,7 +288,7 @@ def agreement_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def groups(found: dict[str, Parity]) -> pd.DataFrame:
-    """A row a model and group with its W and how many people are behind it."""
+    """A row for each model and group, with its W and its number of people."""
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""What a comparison shows: scores, cells, studies, effects, groups of people, and the tables to take along."""
+"""The views of a comparison: scores, cells, studies, effects, groups of people, and downloads."""
 
 from collections.abc import Callable
 from typing import Any
@@ -126,7 +126,7 @@ def show_cells(comparison: Comparison) -> None:
 
 
 def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
-    """The place in `Comparison.cells` of the row that was clicked; before a click that of the worst."""
+    """The place in `Comparison.cells` of the row that was clicked, or of the worst cell before any click."""
     st.caption(
         f"{counted(len(table), 'cell')}, the worst first. Choose a row to see the answers. {escape(_told(measure))} "
         "Here it is of one question; the published measures pool the questions of a battery."
@@ -161,7 +161,7 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
 
 
 def show_item(comparison: Comparison, at: int) -> None:
-    """The answers of people and of every model to what the cell at `at` asks, a panel a condition."""
+    """The answers of people and of every model to the question of the cell at `at`, a panel for each condition."""
     cell = comparison.cells[0][at]
     places = comparison_rows.cells_of_item(comparison, at)
     frame = comparison_rows.answers(comparison, places)
@@ -204,7 +204,7 @@ def show_studies(comparison: Comparison) -> None:
 
 
 def show_effects(comparison: Comparison) -> None:
-    """People's effects over predicted ones, with each model's calibration line where it has earned one."""
+    """People's effects against predicted ones, with the calibration line of each model that has one."""
     found = {
         name: calibration_for(each.manifest["fingerprint"])
         for name, each in zip(comparison.names, comparison.evaluations, strict=True)

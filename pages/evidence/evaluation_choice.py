@@ -1,4 +1,4 @@
-"""Which evaluations a comparison is of: chosen in a box that the link keeps, with those that still run."""
+"""Which evaluations are compared: the box that chooses them, kept in the link, and the jobs that still run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 
 
 def choose_evaluations(rows: Rows) -> list[str]:
-    """The ids of the link, or those chosen in the box, all of one corpus; by default the newest complete one."""
+    """The ids in the link, or those chosen in the box, all of one corpus. The default is the newest complete one."""
     usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
     linked = listed("evaluations")
     if lost := [each for each in linked if each not in usable]:
@@ -51,14 +51,14 @@ def _choose_corpus(usable: Mapping[str, dict[str, Any]], first: list[str]) -> st
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """What the box calls an evaluation, without its state: Streamlit drops a choice whose name changes."""
+    """The label of an evaluation, without its state: Streamlit drops a choice whose label changes."""
     cap = f"{row['cap']} a cell" if row.get("cap") else "everybody"
     day = str(row.get("created"))[:19].replace("T", " ")
     return visible(f"{row.get('model')} · {shorten(str(row.get('on')), 40)} · {cap} · {day}")
 
 
 def ready(ids: list[str]) -> list[Evaluation]:
-    """The evaluations that have answers; the others say how far they are, or what is wrong with them."""
+    """The evaluations that have answers. For the others, the page says how far they are or what is wrong."""
     found = []
     for each in ids:
         active = _show_job(each)
@@ -82,7 +82,7 @@ def ready(ids: list[str]) -> list[Evaluation]:
 
 
 def _show_job(evaluation_id: str) -> bool:
-    """Shows the job of an evaluation until it is done; whether it is still active."""
+    """Shows the job of an evaluation until it is done. Returns whether the job is still active."""
     try:
         job = store.read_job(evaluation_id)
     except UserError:

@@ -1,4 +1,4 @@
-"""The form that starts an evaluation: which models, asked as which people, how much that is before it starts."""
+"""The form that starts an evaluation: the models, the people, and the cost."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ KINDS = {"studies": "Studies of a corpus", "split": "The held-out side of a spli
 
 
 def show_form() -> None:
-    """The fields from top to bottom, what they ask for, and the button that starts it."""
+    """The fields from top to bottom, the number of questions, and the button that starts."""
     if not corpora():
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         return
@@ -50,7 +50,7 @@ def show_form() -> None:
 def _start(
     models: list[ModelRequest], asked: dict[str, Any], limit_usd: float | None, *, agreed: bool
 ) -> None:
-    """Queues one evaluation a model and shows them."""
+    """Queues an evaluation for each model and shows them."""
     jobs = [
         submit_evaluation(model, **asked, consent=agreed, limit_usd=limit_usd if model.service else None)
         for model in models
@@ -59,7 +59,7 @@ def _start(
 
 
 def _choose_people() -> dict[str, Any]:
-    """Who is asked, as `submit_evaluation` takes it; empty while something is missing."""
+    """Who is asked, as arguments of `submit_evaluation`; empty while a field is missing."""
     known = splits()
     kind = "studies"
     if known:
@@ -122,7 +122,7 @@ def _choose_studies() -> dict[str, Any]:
 
 
 def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[EvaluationSpec]:
-    """What would be submitted, a spec a model; none, with the reason in red, where one cannot be."""
+    """A spec for each model; empty, with the reason in red, if one of them cannot be evaluated."""
     try:
         return [plan_evaluation(model, **asked) for model in models]
     except UserError as error:
@@ -131,7 +131,7 @@ def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[Evaluation
 
 
 def _show_cost(plans: list[EvaluationSpec]) -> bool:
-    """How many questions and about how long; False where nothing can be asked."""
+    """The number of questions and the time. Returns False if they cannot be asked."""
     try:
         rows = _asked(plans[0].sample_digest(), f"{cached.stamp(plans[0].corpus)} {splits_stamp()}", plans[0])
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Models beside people and baselines on the studies that they were evaluated on, and the form that starts one."""
+"""Models compared with people and baselines on whole studies, and the form that starts an evaluation."""
 
 import streamlit as st
 
@@ -25,7 +25,7 @@ VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Dow
 
 
 def header(*, form: bool) -> None:
-    """The title and the page's one action: to the form, or back from it."""
+    """The title and the page's one action: open the form, or go back from it."""
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Compare", anchor=False)
     if form and action.button("Back", width="stretch", key="compare_back"):
@@ -37,7 +37,7 @@ def header(*, form: bool) -> None:
 
 
 def show_view(found: list[Evaluation]) -> None:
-    """The chosen view of the evaluations; that of the finetunes needs none."""
+    """The chosen view of the evaluations. The view of finetunes needs no evaluation."""
     view = st.segmented_control(
         "What to show",
         VIEWS,

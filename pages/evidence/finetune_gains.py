@@ -1,4 +1,4 @@
-"""What finetunes brought: closer than the base on what training held out, fairer or not, with how many people."""
+"""What finetuning gained: how much closer than its base a model is on held-out material, and for which groups."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ SHOWN = (
 
 
 def show_finetunes() -> None:
-    """Every finetune that was evaluated with its base."""
+    """Every finetune that was evaluated together with its base."""
     pairs = find_pairs()
     if not pairs:
         st.info(
@@ -63,7 +63,7 @@ def show_finetunes() -> None:
 
 
 def _offer_missing() -> None:
-    """A box to evaluate a finetuned model and its base on what the training held out."""
+    """A box that starts the evaluation of a finetuned model and its base on what training held out."""
     known = {each.name: each for each in finetunes()}
     if not known:
         st.caption("No model was finetuned on this machine yet.")
@@ -147,7 +147,7 @@ def _asked(cap: float | None) -> str:
 
 
 def _percent(share: Measure) -> str:
-    """A share as "26% [10%, 40%]"; an en dash where there is none."""
+    """A share as "26% [10%, 40%]", or an en dash if it is unknown."""
     value, low, high = (f"{100 * each:.0f}%" for each in (share.value, share.low, share.high))
     interval = "" if math.isnan(share.low) else f" [{low}, {high}]"
     return "–" if math.isnan(share.value) else f"{value}{interval}"

@@ -1,4 +1,4 @@
-"""A learning curve: how a measure changes with the share of people trained on, between its base and baselines."""
+"""A learning curve: how a measure changes with the share of people trained on, compared with the base and baselines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def learning_curve(
 ) -> go.Figure:
     """The finetuned models over their share of people on a logarithmic axis; the base and baselines as lines.
 
-    The share is of the at most `per_cell` people of each cell that are trained on.
+    The share is of the people trained on, who are at most `per_cell` in each cell.
 
     Columns of `frame`: who, role ("base", "finetuned" or "baseline"), share in (0, 1] and n_examples (NaN but for
     finetuned), value, low, high (NaN without). A row without a value is left out.

@@ -1,4 +1,4 @@
-"""What people of one study answered: an outcome by condition or by a demographic group, or all of it as a grid."""
+"""The answers to one study: an outcome by condition or by demographic group, or all outcomes as a grid."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ GRID = {"distributions": "Distributions", "means": "Means", "n": "Numbers of ans
 
 
 def show_answers(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
-    """The view with its choices, all of them in the link."""
+    """The answers, and the fields that choose what is shown. All choices are in the link."""
     scope = f"{corpus.name}/{record.study_id}"
     left, right = st.columns([3, 2])
     items = {str(at): shorten(item.name, 90) for at, item in enumerate(plan.items)}
@@ -98,7 +98,7 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item, *,
 def _chart(
     tallies: pd.DataFrame, text: Any, panels: dict[Any, str], *, by: str, title: str, name: str
 ) -> None:
-    """One scale's distributions; a study may ask one outcome on several."""
+    """The distributions on one scale. A study may use several scales for one outcome."""
     scale = read_scale(text if isinstance(text, str) else None)
     shown = dict(list(panels.items())[:MOST_CONDITIONS])
     if len(panels) > len(shown):
@@ -127,13 +127,13 @@ def _caption(tallies: pd.DataFrame) -> None:
 
 
 def _distinct(names: dict[int, str]) -> dict[int, str]:
-    """Names that tell all conditions apart."""
+    """Condition names, with the number where two are alike."""
     twice = {name for name in names.values() if list(names.values()).count(name) > 1}
     return {number: f"{name} ({number})" if name in twice else name for number, name in names.items()}
 
 
 def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> None:
-    """Every outcome in every condition; the longer of the two goes down."""
+    """Every outcome in every condition. The longer list goes down."""
     cells = _cells(corpus.name, record.study_id, what, cached.stamp(corpus.name))
     outcomes = {str(at): item.name for at, item in enumerate(plan.items)}
     conditions = {str(number): name for number, name in plan.conditions.items()}
@@ -168,7 +168,7 @@ def _column(name: str, what: str, highest: float) -> Any:
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _cells(corpus: str, study_id: str, what: str, stamp: str) -> dict[tuple[str, str], Any]:
-    """By condition and position of the item: shares in at most 20 bins, the mean, or how many answered."""
+    """By condition and position of the item: shares in at most 20 bins, the mean, or the number of answers."""
     told = cached.study_tallies(corpus, study_id, None, stamp).dropna(subset=["value"])
     place = {item.key: str(at) for at, item in enumerate(cached.study_outline(corpus, study_id, stamp).items)}
     found: dict[tuple[str, str], Any] = {}

@@ -1,4 +1,4 @@
-"""Search, facets and order of the studies: widgets that live in the link, for the list and for the map."""
+"""Search, filters, and order of the studies, for the list and the map. All of them are in the link."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -83,13 +83,13 @@ _ORDERED = {
 
 
 def catalogue() -> pd.DataFrame:
-    """Every study of every corpus with a column `facet_...` of categories for each facet; empty before set-up."""
+    """Every study of every corpus, with a column `facet_...` of categories for each facet. Empty before setup."""
     studies = cached.catalogue()
     return studies if studies.empty else _with_facets(studies, stamps(cached.corpora_of(studies)))
 
 
 def stamps(corpora: list[str]) -> list[str]:
-    """Changes whenever a category of a study may: its corpus, a scale set by hand, a split."""
+    """Changes when a category of a study can change: with the corpus, a scale set by hand, or a split."""
     return [*map(cached.stamp, corpora), splits_stamp()]
 
 
@@ -104,17 +104,17 @@ def _with_facets(_studies: pd.DataFrame, stamps: list[str]) -> pd.DataFrame:
 
 
 def choices(studies: pd.DataFrame, facet: str) -> list[str]:
-    """The categories that occur, in their own order."""
+    """The categories that occur, in the facet's own order."""
     known = {category for told in studies[f"facet_{facet}"] for category in told}
     first = [category for category in _ORDERED.get(facet, []) if category in known]
     return first + sorted(known - set(first))
 
 
 def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
-    """Draws search box, facets and, where `ordered`, order; the studies that pass all of them, in that order.
+    """Draws the search box, the filters and, if `ordered`, the order. Returns the studies that match, in that order.
 
-    With words, columns `score` and `passage` tell how well a study fits and where; with a draft to be near to,
-    `score` is the likeness and `passage` the words in common.
+    For words, the columns `score` and `passage` hold how well a study matches and where. For a draft, `score` is the
+    likeness and `passage` the words in common.
     """
     box, order, button = st.columns([6, 2, 2] if ordered else [6, 0.01, 2], vertical_alignment="bottom")
     words = box.text_input(
@@ -152,7 +152,7 @@ def _pick_draft() -> str | None:
 
 
 def _tell(picked: dict[str, list[str]], near: str | None) -> None:
-    """The filters that are on, which the closed box would hide."""
+    """Names the active filters, which the closed box hides."""
     told = [f"{label}: {' or '.join(names)}" for label, names in picked.items()]
     if near:
         told.append(f"near the draft “{_title(near)}”")
@@ -168,7 +168,7 @@ def _title(draft_id: str) -> str:
 
 
 def _scored(studies: pd.DataFrame, words: str, near: str | None) -> pd.DataFrame:
-    """The studies that hold the words, or all of them, with `score` and `passage`."""
+    """The studies that match the words or the draft, or all studies, with columns `score` and `passage`."""
     told: dict[tuple[str, str], tuple[float, str]] = {}
     if words.strip():
         told = {

@@ -1,4 +1,4 @@
-"""What an import would do: what was recognised, scales as they were read, what is left out, three prompts."""
+"""What an import would do: what was recognized, the scales, what is left out, and three prompts."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _PLAIN = st.column_config.TextColumn
 
 
 def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: Sequence[str]) -> None:
-    """One line of counts, what the file warns of, what only a person can say, and what still stops the import."""
+    """Counts, the file's warnings, the open questions, and what still stops the import."""
     frame = opened.table.frame
     asked = len(mapping.outcomes)
     told = [
@@ -51,7 +51,7 @@ def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: 
 
 
 def show_preview(seen: Preview) -> None:
-    """Scales as they were read, what is left out and why, and three prompts."""
+    """The scales as they were read, what is left out and why, and three prompts."""
     if not seen.frames:
         return
     st.subheader("What would be imported", anchor=False)
@@ -100,7 +100,7 @@ def _values(scale: Scale) -> str:
 
 
 def show_replay(upload: Upload, mapping: Mapping) -> None:
-    """The mapping as a file, and the command that imports the same with it."""
+    """The mapping as a file, and the command that repeats the import with it."""
     st.subheader("Do it again", anchor=False)
     name = f"{mapping.study.study_id}.yaml"
     st.download_button(

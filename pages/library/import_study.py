@@ -1,4 +1,4 @@
-"""Own studies and SocSci210 come in here: upload, see what was recognised, correct it in tables, import."""
+"""Import a study or SocSci210: upload, see what was recognized, correct it in tables, import."""
 
 import streamlit as st
 

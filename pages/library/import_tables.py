@@ -1,4 +1,4 @@
-"""A mapping as tables and fields to correct; each returns what the person made of it."""
+"""A mapping as tables and fields to correct. Each function returns the corrected part."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ ONE_ROW = "one row a person (wide)"
 
 
 def study_fields(editing: Importing) -> dict[str, Any]:
-    """The fields of the study, its reference condition left as it was."""
+    """The fields of the study; they do not change its reference condition."""
     study = editing.mapping.study
     title, study_id, topic = st.columns([3, 2, 2])
     source, url, licence = st.columns([3, 2, 2])
@@ -68,7 +68,7 @@ def study_fields(editing: Importing) -> dict[str, Any]:
 
 
 def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
-    """Layout and participant column."""
+    """The layout of the file and the column of participants."""
     mapping = editing.mapping
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
@@ -178,7 +178,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
 
 
 def _marked(sheet: pd.DataFrame) -> list[str]:
-    """The column of what a model proposed, where it proposed anything."""
+    """The column that marks a model's proposals, if there are any."""
     return ["proposed"] if sheet["proposed"].any() else []
 
 

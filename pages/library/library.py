@@ -1,4 +1,4 @@
-"""Every study at hand: search, narrow down, open."""
+"""All studies: search, filter, open."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""The topic map: which studies and questions are about the same, in two dimensions."""
+"""The topic map: studies and questions about the same topic are near each other, in two dimensions."""
 
 import subprocess
 
@@ -23,7 +23,7 @@ def drawing(path: str, _corpora: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def wait_for(path: str, *corpora: str) -> None:
-    """Says that the map is being drawn until it is; its errors are shown with a way on."""
+    """Shows that the map is being drawn, until it is ready. An error is shown with a way to try again."""
     process = drawing(path, list(corpora))
     if read_map(corpora) is not None:
         st.rerun()
@@ -45,7 +45,7 @@ def wait_for(path: str, *corpora: str) -> None:
 def _points(
     path: str, stamps: list[str], kind: str, facet: str, _all: pd.DataFrame, _studies: pd.DataFrame
 ) -> pd.DataFrame:
-    """The points of one kind with what the chart needs of their studies; size grows with the number of people."""
+    """The points of one kind, with the chart's columns of their studies. Size grows with the number of people."""
     columns = ["corpus", "study_id", "title", "n_participants", f"facet_{facet}"]
     told = _all[_all["kind"] == kind].merge(_studies[columns], on=["corpus", "study_id"])
     group = told[f"facet_{facet}"].map(lambda categories: " and ".join(categories[:2]) or "not known")

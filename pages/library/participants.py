@@ -1,4 +1,4 @@
-"""Who took part in a study, beside a population that the reader chooses: another study, a corpus or a file."""
+"""Who took part in a study, compared with a population: another study, a corpus, or a file."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ MOST_CATEGORIES = 12
 
 
 def show_takers(corpus: Corpus, record: StudyRecord) -> None:
-    """The people's shares of each demographic category, with the population's where one is chosen."""
+    """The shares of people in each demographic category, and those of the chosen population."""
     people = cached.people_of(corpus.name, record.study_id, cached.stamp(corpus.name))
     scope = f"{corpus.name}/{record.study_id}"
     left, right, button = st.columns([4, 3, 2], vertical_alignment="bottom")
@@ -91,7 +91,7 @@ def _bring_file() -> None:
 
 
 def _show_table(compared: list[Comparison], *, beside: bool) -> None:
-    """Every field's categories with the people's shares and the population's."""
+    """A table of every field's categories, with the shares of people and of the population."""
     table = pd.concat([each.rows.assign(field=label(each.field)) for each in compared], ignore_index=True)
     bounds = zip(100 * table["low"], 100 * table["high"], strict=True)
     table = table.assign(

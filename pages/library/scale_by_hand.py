@@ -1,4 +1,4 @@
-"""An outcome's scale, set by hand where it could not be read from the text, or was read wrongly."""
+"""Sets the scale of an outcome by hand, if it was read wrongly or not at all."""
 
 import streamlit as st
 
@@ -13,7 +13,7 @@ from socrates_core.studies.answers import Item
 
 
 def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
-    """A field for the instruction, which holds for every text of the item; and the way back."""
+    """A field for the instruction, which applies to every text of the item, and a button that goes back."""
     key = f"by_hand:{corpus.name}:{study_id}:{item.task_num}:{item.part}"
     with st.expander("Set the scale by hand", expanded=item.unread):
         known = item.one_scale
@@ -39,7 +39,7 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
 
 
 def _stimuli(corpus: Corpus, study_id: str, item: Item) -> list[Stimulus]:
-    """Everything that was shown for an item."""
+    """Every text that people were shown for an item."""
     return [
         each
         for each in corpus.stimuli(study_id)

@@ -1,4 +1,4 @@
-"""One study: what people were shown and asked, what they answered, what the treatment did."""
+"""One study: what people were shown and asked, what they answered, and what the treatment did."""
 
 from collections.abc import Collection
 
@@ -41,7 +41,7 @@ FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata
 
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
-    """The study of the link, or the one chosen in the box on top."""
+    """The study in the link, or the one chosen in the box at the top."""
     titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in cached.titles().items()}
     if not titles:
         st.title("Study")
@@ -59,9 +59,9 @@ def _link(chosen: str) -> dict[str, str]:
 
 
 def linked_study(titles: Collection[str]) -> str | None:
-    """The study that the link names, as source/study; a link without a source is looked for in all of them.
+    """The study in the link, as source/study. Without a source in the link, all sources are searched.
 
-    Says so where several sources have the study, or none has it.
+    The page says so if several sources have the study or none has it.
     """
     source, study_id = state.parameter("corpus"), state.parameter("study")
     if study_id is None:
@@ -86,7 +86,7 @@ def linked_study(titles: Collection[str]) -> str | None:
 
 
 def header(corpus: Corpus, record: StudyRecord) -> None:
-    """Title, facts and the page's one action."""
+    """The title, the facts, and the page's one action."""
     title, action = st.columns([3, 1], vertical_alignment="center")
     title.title(escape(record.title), anchor=False)
     if action.button("Draft from this study", type="primary", width="stretch"):
@@ -355,7 +355,7 @@ def show_about(corpus: Corpus, record: StudyRecord) -> None:
 
 
 def _downloads(corpus: Corpus, record: StudyRecord) -> None:
-    """The study's data with its codebook, made when asked for."""
+    """The study's data with its codebook, written when a person clicks."""
     st.markdown("**Download** the study's answers with a codebook")
     if show_frozen(corpus, record.study_id):
         return

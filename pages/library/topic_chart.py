@@ -20,7 +20,7 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 
 def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figure:
-    """Points with columns x, y, kind, title, group, corpus, kept, size, hover and place; a click tells its place.
+    """Points with columns x, y, kind, title, group, corpus, kept, size, hover and place; a click returns its place.
 
     The six most frequent groups have a colour each, the others are grey; points that are not `kept` are faint and
     cannot be clicked. Corpora have symbols of their own; of up to 20 studies those are named that have room.
@@ -84,9 +84,9 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
 
 
 def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> list[str]:
-    """Where the label of each point stands, as in "top center"; empty where it has no room.
+    """The position of each point's label, such as "top center"; empty if there is no room for it.
 
-    On a narrow screen no label covers another one or a point or leaves the map; a wider one only has more room.
+    On a narrow screen no label covers another label or a point, or leaves the map. A wide screen has more room.
     """
     points = [(UNIT * here, UNIT * there) for here, there in zip(x, y, strict=True)]
     taken = [(px - POINT, py - POINT, px + POINT, py + POINT) for px, py in points]
@@ -115,7 +115,7 @@ def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) 
 
 
 def hover(title: str, label: str, group: str) -> str:
-    """What a point tells: its study, the question where it is one, its group."""
+    """The hover text of a point: its study, its question if it is one, and its group."""
     lines = [f"<b>{wrapped(title, 46)}</b>"]
     if label != title:
         lines.append(wrapped(label, 46, most=5))

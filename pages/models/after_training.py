@@ -1,4 +1,4 @@
-"""What is queued with a finetune: its evaluation afterwards, and the same on smaller shares of the people."""
+"""The jobs that follow a finetune: its evaluation, and finetunes on smaller shares of people."""
 
 from dataclasses import dataclass
 
@@ -14,26 +14,26 @@ SMALLER = ", ".join(f"{100 * share:g}" for share in SHARES if share < 1)
 
 @dataclass(frozen=True)
 class Plan:
-    """Whether it is evaluated afterwards, and the shares of people of a learning curve; none without one."""
+    """Whether the finetune is evaluated afterwards, and the shares of people of its learning curve, if it has one."""
 
     evaluate: bool
     shares: tuple[float, ...]
 
     @property
     def options(self) -> str:
-        """How the command `train` is told so."""
+        """The same as options of the command `train`."""
         curve = f" --shares {render_shares(self.shares)}" if self.shares else ""
         return f"{curve}{' --evaluate' if self.evaluate else ''}"
 
     def submit(self, spec: TrainingSpec) -> list[Job]:
-        """Queues the finetune, or those of its curve. Raises UserError as `submit_training` does."""
+        """Queues the finetune, or all finetunes of its curve. Raises UserError as `submit_training` does."""
         if self.shares:
             return submit_curve(spec, self.shares, evaluate=self.evaluate)
         return [submit_training(spec, evaluate=self.evaluate)]
 
 
 def choose_plan() -> Plan:
-    """Draws both switches, which the link keeps."""
+    """Two switches, which are in the link."""
     evaluate = st.toggle(
         "Evaluate on what is held out afterwards",
         key="evaluate",

@@ -1,4 +1,4 @@
-"""The base model of a finetune: chosen or typed, with what stands against training it; no weights are fetched."""
+"""The base model of a finetune, chosen or typed. The page shows why a base cannot be used, and fetches no weights."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,10 @@ RELEASED = frozenset(each[0] for each in HUB_MODELS)
 
 @dataclass(frozen=True)
 class Base:
-    """A base model, with how many parameters it has; None where that is not known.
+    """A base model and its number of parameters, None if that is unknown.
 
-    `lacking` is the hub model whose weights it needs and this machine lacks, `problem` why it cannot be looked at; each
-    is empty where there is none.
+    `lacking` is the hub model whose weights it needs and this machine lacks; `problem` is why it cannot be read.
+    Both are empty for a model that can be used.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Base:
 
 
 def choose_base() -> Base:
-    """The model to begin from; what stands against it is said below its field."""
+    """Picks the base model and shows any reason why it cannot be used."""
     titles = {card.name: card.title for card in list_models() if card.kind in ("local", "hub")}
     base = state.parameter("base") or "starter"
     options = [*dict.fromkeys([*titles, base])]
@@ -60,7 +60,7 @@ def choose_base() -> Base:
 
 
 def check(base: Base, spec: TrainingSpec) -> None:
-    """Raises UserError where the base cannot be looked at, or not be trained as `spec` says."""
+    """Raises UserError if the base cannot be read or cannot be trained as `spec` says."""
     if base.problem:
         raise UserError(base.problem)
     check_base(spec)
@@ -77,7 +77,7 @@ def _look_up(name: str) -> Base:
 
 @st.cache_data(ttl=REMEMBERED, show_spinner="Asking the hub")
 def _ask_hub(hub_id: str) -> str:
-    """Fetches tokenizer and settings of a hub model, to look at what it would read; why that failed, or ""."""
+    """Fetches the tokenizer and settings of a hub model. Returns the reason if that failed, else ""."""
     try:
         open_folder(hub_id, weights=False)
     except UserError as error:

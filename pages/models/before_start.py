@@ -1,4 +1,4 @@
-"""What a finetune will read and take, before it starts: its sides, leaks, examples, cost, file and command."""
+"""What a finetune will read and cost: its sides, leaks, examples, time, file, and command."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ NEVER_READ = frozenset(
 
 
 def show_sides(spec: TrainingSpec, stamp: str) -> None:
-    """The picture of what is held out, with its numbers in a sentence."""
+    """The chart of what is held out, with its numbers in a sentence."""
     told = _drawn(_key(spec), stamp, spec)
     totals = ", ".join(
         f"{n:,} {held_out_chart.NAMES[str(side)].lower()}"
@@ -57,7 +57,7 @@ def show_sides(spec: TrainingSpec, stamp: str) -> None:
 
 
 def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
-    """What held-out material the training would see; the spec with the reason why it may, None without one."""
+    """The held-out material that training would see. Returns the spec with the person's reason, or None without one."""
     leaks = _drawn(_key(spec), stamp, spec).leaks
     if not leaks:
         st.markdown(":green[:material/verified_user:] Nothing that is held out is trained on.")
@@ -71,7 +71,7 @@ def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
 
 
 def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
-    """What is learnt from: how much, how long, and some examples."""
+    """What the model learns from: how much, how long, and some examples."""
     found = _looked_at(_key(spec), stamp, spec)
     told = {
         "Examples": found.n_examples,

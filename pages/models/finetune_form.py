@@ -1,4 +1,4 @@
-"""The form of a finetune, all of it in the link: method, rows, recipe, hyper-parameters, name."""
+"""The form of a finetune: method, rows, recipe, hyperparameters, name. All of it is in the link."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,7 +138,7 @@ def choose_method() -> Method:
 
 
 def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -> dict[str, Any]:
-    """The recipe and every field that it gives a default to; those of the rows are drawn into `rows`."""
+    """The recipe and the fields that it sets a default for. The fields of the rows are drawn into `rows`."""
     recipe = _choose_recipe(base, size, method)
     scope = f"{base}:{method}:{recipe.name}"
     values = fields(ROWS, recipe.settings, scope, where=rows)
@@ -156,7 +156,7 @@ def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -
 
 
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
-    """Published settings, or the project's own, which are the defaults of the fields."""
+    """Published settings, or the project's own. They are the defaults of the fields."""
     recipes = {recipe.name: recipe for recipe in recipes_for(size, method)}
     titles = {name: recipe.title for name, recipe in recipes.items()}
     chosen = linked_select("Recipe", titles, "recipe", f"{base}:{method}", forget=OF_RECIPE)
@@ -167,9 +167,9 @@ def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
 def fields(
     names: Iterable[str], defaults: Mapping[str, Any], scope: str, *, where: Any = st
 ) -> dict[str, Any]:
-    """The fields side by side, in rows of four; each begins as its default, which the link leaves out.
+    """The fields in rows of four. Each starts as its default, which the link leaves out.
 
-    A value that the spec refuses is said beside its field and handed back as it was typed.
+    A value that the spec refuses is returned as it was typed, with the reason next to its field.
     """
     wanted, found = list(names), dict[str, Any]()
     for start in range(0, len(wanted), 4):
@@ -205,7 +205,7 @@ def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
 
 
 def problem(name: str, value: Any) -> str | None:
-    """Why the spec refuses the value of this one field, in a sentence; None where it does not."""
+    """Why the spec refuses this value of a field, as a sentence; None if it does not."""
     info = TrainingSpec.model_fields[name]
     try:
         TypeAdapter(Annotated[info.annotation, info]).validate_python(value)  # type: ignore[arg-type]
@@ -217,28 +217,28 @@ def problem(name: str, value: Any) -> str | None:
 
 
 def _choices(name: str) -> list[str]:
-    """What the field can be, where that is one of a few."""
+    """The values that the field allows, if there are only a few."""
     listed = {"template": list(TEMPLATES), "rationales": [OWN, *rationale_names()]}
     told = get_args(TrainingSpec.model_fields[name].annotation)
     return listed.get(name) or [each for each in told if isinstance(each, str)]
 
 
 def checked(values: Mapping[str, Any]) -> TrainingSpec:
-    """The spec that the form holds. Raises UserError where a field is wrong, or two do not go together."""
+    """The spec in the form. Raises UserError if a field is wrong or two fields do not fit together."""
     if any(problem(name, value) for name, value in values.items() if name in FIELDS):
         raise UserError("It can start once what is marked in red above is mended.")
     return spec_from_dict(values, "These settings do not go together")
 
 
 def free_name(base: str, method: str, split: str, shares: Sequence[float] = ()) -> str:
-    """A name that no model has yet or is about to get, nor a finetune of its curve over `shares`."""
+    """A name that is free for a model and for all finetunes of its curve over `shares`."""
     whole = re.sub(r"[^a-z0-9._-]+", "-", f"{base.rstrip('/').rpartition('/')[2]}-{method}-{split}".lower())
     name = whole.strip("._-")[:58].rstrip("._-") or method
     return next(each for each in chain([name], (f"{name}-{n}" for n in count(2))) if is_free(each, shares))
 
 
 def is_free(name: str, shares: Sequence[float] = ()) -> bool:
-    """Whether a finetune may be called so, or those of its curve over `shares`."""
+    """Whether the name is free for a finetune, or for all finetunes of its curve over `shares`."""
     try:
         check_names(name, shares)
     except UserError:
@@ -247,12 +247,12 @@ def is_free(name: str, shares: Sequence[float] = ()) -> bool:
 
 
 def say(sentence: str, where: Any = st) -> None:
-    """What stands against a start, in red beside its field."""
+    """Why the finetune cannot start, in red next to its field."""
     where.markdown(f":red[:material/error: {escape(sentence)}]")
 
 
 def _usual(name: str, settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> Any:
-    """What a field begins as: by the recipe's `settings`, else by the spec, given what was `chosen` before it."""
+    """The default of a field: from the recipe's `settings`, else from the spec, given what was `chosen` before."""
     return settings[name] if name in settings else default_of(name, chosen.get("tuning"))
 
 

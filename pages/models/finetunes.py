@@ -1,4 +1,4 @@
-"""Finetunes as they learn: one or several, overlaid, with their figures, settings and logs."""
+"""Finetunes while they learn: one or several in the same charts, with figures, settings, and logs."""
 
 import streamlit as st
 

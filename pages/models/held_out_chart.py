@@ -1,4 +1,4 @@
-"""The picture of a finetune's sides: for every study how much is trained on, kept back, held out and not used."""
+"""The chart of a finetune's sides: how much of each study is trained on, kept back, held out, or not used."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,9 +18,9 @@ MOST_STUDIES, ROW, LABEL = 40, 24, 14
 
 
 def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
-    """A stacked bar a study. Columns of `frame`: study_id, title and a count of `unit` for each of SIDES.
+    """A stacked bar for each study. Columns of `frame`: study_id, title and a count of `unit` for each of SIDES.
 
-    Of more than 40 studies the largest are shown, which is said under the title.
+    Of more than 40 studies the largest are shown, and the chart says so under its title.
     """
     whole = frame[list(SIDES)].sum(axis=1)
     shown = frame.loc[whole.nlargest(MOST_STUDIES).index].sort_values(

@@ -1,4 +1,4 @@
-"""What the page of models shows: all of them in a table, one with its card, what can be done with it, and the bin."""
+"""The parts of the page of models: the table, one model's card, its uses, and the bin."""
 
 from shlex import quote
 from typing import Any
@@ -26,7 +26,7 @@ HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for
 
 
 def show_table(models: list[LibraryModel]) -> None:
-    """Every model in a row; choosing one opens its card."""
+    """A table of all models. A click on a row opens its card."""
     name = choose_row(
         [_row(model) for model in models],
         [model.name for model in models],
@@ -71,7 +71,7 @@ def _row(model: LibraryModel) -> dict[str, Any]:
 
 
 def show_bin() -> None:
-    """The deleted models, to bring back or to delete for good."""
+    """The deleted models, each with buttons to restore it or to delete it for good."""
     names = library.binned()
     if not names:
         return
@@ -90,7 +90,7 @@ def show_bin() -> None:
 
 
 def show_uses(model: LibraryModel) -> None:
-    """What one does with a model: use, evaluate, compare, merge, take along, delete."""
+    """What a person can do with a model: use, evaluate, compare, merge, export, delete."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if model.card.installed:
             st.page_link(
@@ -188,7 +188,7 @@ def _delete_button(model: LibraryModel) -> None:
 
 @st.dialog("Fetch this model?", width="medium")
 def ask_fetch(hub_id: str) -> None:
-    """Says how large a model of the hub is, or that the hub cannot be reached; queues its download on a click."""
+    """Says how large a model of the hub is, or that the hub cannot be reached. A click queues the download."""
     st.markdown(escape(hub_id))
     st.caption(f"In bf16, {HUB_SIZES}; in 4 bits they take a quarter of that in memory.")
     try:
@@ -210,7 +210,7 @@ def _plan(hub_id: str) -> Download:
 
 
 def show_lineage(model: LibraryModel, known: set[str]) -> None:
-    """The chain from the first base to the model, each a link where it is listed here."""
+    """The chain from the first base to the model, with a link to each model in the list."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for name in model.lineage[:-1]:
             if name in known:
@@ -222,7 +222,7 @@ def show_lineage(model: LibraryModel, known: set[str]) -> None:
 
 
 def show_saw(model: LibraryModel) -> None:
-    """What exactly the model was trained on, in a sentence a training, with every study in a list."""
+    """What the model was trained on: a sentence for each training, and a list of all studies."""
     seen = library.seen_or_unknown(model.name)
     show_text(seen.note or "Its card does not say it in a sentence.")
     for told in library.saw_counts(seen):
@@ -248,7 +248,7 @@ def show_saw(model: LibraryModel) -> None:
 
 
 def show_metrics(trained: Trained) -> None:
-    """The measures on the rows kept back, before and after."""
+    """The measures on the rows that were kept back, before and after training."""
     if not trained.validation:
         st.caption("No rows were kept back to measure it on.")
         return
@@ -284,7 +284,7 @@ def show_metrics(trained: Trained) -> None:
 
 
 def show_training(trained: Trained) -> None:
-    """Settings, data and environment as the card tells them."""
+    """Settings, data, and environment from the card."""
     told = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries", "doubts"})
     settings, environment = st.columns(2)
     with settings:

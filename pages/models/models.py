@@ -1,4 +1,4 @@
-"""Every model: what it was made from and saw, how well it does; fetched, merged, exported, deleted with a way back."""
+"""Every model: where it comes from, what it saw, how good it is; fetch, merge, export, delete."""
 
 import streamlit as st
 

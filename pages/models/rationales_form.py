@@ -1,4 +1,4 @@
-"""Where the rationales of a finetune with reasoning come from, and the form that lets a model write some."""
+"""The source of a finetune's rationales, and the form that lets a model write new ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ COMMAND = "python -m socrates_core rationales NAME --config FILE.yaml --model ap
 
 
 def show_rationales(values: Mapping[str, Any]) -> None:
-    """The source of the rationales in the form's `values`, and below it how a model writes others."""
+    """The source of the rationales in the form's `values`, and the form below it."""
     st.markdown("**Rationales**")
     st.caption(escape(f"{_source(values)}{NOTE}"))
     with st.expander("Let a model write rationales", icon=":material/edit_note:"):
@@ -28,7 +28,7 @@ def show_rationales(values: Mapping[str, Any]) -> None:
 
 
 def _source(values: Mapping[str, Any]) -> str:
-    """Who wrote the chosen rationales, in a sentence; empty where they are not there, as is said before the start."""
+    """Who wrote the chosen rationales, in a sentence; empty if they are missing, which `checked` reports."""
     name = str(values["rationales"])
     try:
         corpus = load_split(values["split"]).corpus
@@ -44,7 +44,7 @@ def _writer(stamp: str, corpus: str, name: str) -> str:
 
 
 def _offer_writing(values: Mapping[str, Any]) -> None:
-    """A form for models of this machine, and the command for served ones, which need consent."""
+    """A form for local models. For served models, the command, which asks for consent."""
     models = [card.name for card in list_models() if card.kind in ("local", "hub") and card.installed]
     with st.form("rationales_form", border=False):
         left, right = st.columns(2)

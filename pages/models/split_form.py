@@ -1,4 +1,4 @@
-"""The split of a finetune: chosen, or made in place."""
+"""The split of a finetune: choose one, or make one here."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ OFFICIAL = "official "
 
 
 def choose_split() -> str | None:
-    """The split that is trained on; None where there is none yet. Under it one can be made."""
+    """The split that is trained on, or None if there is no split yet. Below it is the form that makes one."""
     known, chosen = splits(), None
     if known:
         names = {name: name for name in known}
@@ -41,7 +41,7 @@ def choose_split() -> str | None:
 
 
 def choose_studies(split: str) -> list[str]:
-    """The studies of the split's training side that are learnt from; none chosen means all. Kept in the link."""
+    """The studies on the split's training side to learn from; none chosen means all. Kept in the link."""
     try:
         found = load_split(split)
     except UserError:
@@ -110,7 +110,7 @@ def _make(found: list[str]) -> None:
 
 
 def _published(corpus: str) -> list[str]:
-    """What the authors' files that came with the corpus hold out; a damaged corpus is told of once it is split."""
+    """What the authors' own splits hold out, if their files came with the corpus; none for a damaged corpus."""
     try:
         return [OFFICIAL + each for each in official_kinds(open_corpus(corpus))]
     except UserError:

@@ -1,4 +1,4 @@
-"""Launch: a finetune from its base model to its first step, with what it will learn from shown before it starts."""
+"""Start a finetune: choose its base model, data, and settings, and see what it will learn from."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from socrates_core.finetuning.spec import TrainingSpec
 
 
 def show_form(action: st.delta_generator.DeltaGenerator) -> None:
-    """The fields from top to bottom; what they ask for is shown in their midst as soon as it is known."""
+    """The fields from top to bottom. What they mean for the data appears among them as soon as it is known."""
     base = base_model.choose_base()
     method = finetune_form.choose_method()
     st.subheader("What is held out", anchor=False)
@@ -61,7 +61,7 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
 def show_what_it_does(
     spec: TrainingSpec, base: Base, plan: Plan, picture: st.delta_generator.DeltaGenerator
 ) -> TrainingSpec | None:
-    """Sides, leaks, examples, cost and file; the spec once it may start. Raises UserError where it cannot."""
+    """Sides, leaks, examples, cost, and file. Returns the spec once it may start. Raises UserError if it cannot."""
     stamp = f"{cached.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
     with picture:
         before_start.show_sides(spec, stamp)

@@ -1,4 +1,4 @@
-"""Charts of finetunes, a colour each: what every step told, and how well the model does on cells kept back."""
+"""Charts of finetunes, each in its own color: every step, and the measures on rows that are kept back."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ OVER = {"step": "Step", "examples": "Examples"}
 def course(
     frame: pd.DataFrame, *, title: str, axis: str, over: str, form: str, theme: str | None, note: str = ""
 ) -> go.Figure:
-    """A quantity of every step, a line a finetune; where it is smoothed, its own values stand faint behind.
+    """A quantity of every step, a line for each finetune. If it is smoothed, its own values are faint behind the line.
 
     Columns of `frame`: run, step, examples, value, smoothed (the same as value where it is not). `over` is the column
     along the axis; `form` is how d3 writes a value.
@@ -48,10 +48,10 @@ def course(
 def measure(
     frame: pd.DataFrame, *, title: str, axis: str, over: str, form: str, theme: str | None
 ) -> go.Figure:
-    """A measure of every validation, a line a finetune, its base model and its best step marked.
+    """A measure at every validation, a line for each finetune, with its base model and its best step marked.
 
-    Columns of `frame`: run, step, examples, value, uniform (the uniform row's, a thin grey line; NaN where it has
-    none), mark ("base", "best" or ""). `over` is the column along the axis; `form` is how d3 writes a value.
+    Columns of `frame`: run, step, examples, value, uniform (the uniform row's value, a thin gray line; NaN without
+    one), mark ("base", "best" or ""). `over` is the column along the axis; `form` is how d3 writes a value.
     """
     guessed = frame.dropna(subset=["uniform"])
     legend = legend_of([*frame["run"], *(["uniform"] if len(guessed) else [])], theme)
@@ -87,14 +87,14 @@ def measure(
 
 
 def _named(who: str, over: str, form: str, *, first: bool = True) -> dict[str, Any]:
-    """A line's name in the legend, once, and in the hover, with the figures."""
+    """The line's name, once in the legend and always in the hover, with the figures."""
     name = plain_text(BASELINES[who]) if who in BASELINES else wrapped(who, 40, most=1)
     hover = f"{name}<br>{OVER[over]} %{{x:,}}: %{{y:{form}}}<extra></extra>"
     return {"name": name, "legendgroup": who, "showlegend": first, "hovertemplate": hover}
 
 
 def _ticks(form: str) -> str:
-    """The format of an axis: up to two digits more than the figures have, so that no two ticks read alike."""
+    """The number format of an axis: up to two digits more than the figures have, so that no two ticks look alike."""
     head, _, digits = form[:-1].rpartition(".")
     return f"{head}.{int(digits) + 2}~{form[-1]}"
 

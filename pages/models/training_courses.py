@@ -1,4 +1,4 @@
-"""What the page of finetunes shows: how each one stands, their courses overlaid, their settings and logs."""
+"""The parts of the page of finetunes: their states, their courses in the same charts, settings, and logs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ Labelled = Mapping[str, Finetune]
 
 @dataclass(frozen=True)
 class Shown:
-    """How a column of the history is charted: its question, its axis, how d3 writes it, whether it is smoothed."""
+    """How a column of the history is drawn: question, axis, number format (d3), and whether it is smoothed."""
 
     title: str
     axis: str
@@ -53,7 +53,7 @@ SPEED = {
 
 
 def choose_finetunes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The ids of the link, or those chosen in the box; by default the newest."""
+    """The ids in the link, or those chosen in the box. The default is the newest finetune."""
     usable = {row["training_id"]: row for row in rows if row["state"] != "damaged"}
     damaged = {row["training_id"]: row["told"] for row in rows if row["state"] == "damaged"}
     linked = listed("trainings")
@@ -80,7 +80,7 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def labelled(ids: Sequence[str]) -> dict[str, Finetune]:
-    """The finetunes by the name in legends: their own, with the id where that does not tell them apart."""
+    """The finetunes by their name in the legend, which includes the id if two have the same name."""
     found = [load_finetune(each) for each in ids]
     names = [PEOPLE, *BASELINES, *(each.spec.name for each in found)]
     return {
@@ -90,7 +90,7 @@ def labelled(ids: Sequence[str]) -> dict[str, Finetune]:
 
 
 def show_states(found: Labelled) -> None:
-    """What each finetune is, how far it is, and what can be done with it, two in a row."""
+    """What each finetune is, how far it is, and what a person can do with it, two in a row."""
     columns = st.columns(min(len(found), 2))
     for at, (label, each) in enumerate(found.items()):
         with columns[at % 2]:
@@ -143,7 +143,7 @@ def show_view(view: str, *ids: str) -> None:
 
 
 def show_learning(found: Labelled) -> None:
-    """The loss, and the measures on the cells kept back, with their figures."""
+    """The loss and the measures on the cells kept back, with a table of figures."""
     if not any(len(each.history[0]) + len(each.history[1]) for each in found.values()):
         st.info(
             "Nothing is measured yet; the first step starts the charts.", icon=":material/hourglass_empty:"
@@ -164,7 +164,7 @@ def show_speed(found: Labelled) -> None:
 
 
 def show_settings(found: Labelled) -> None:
-    """The settings of one finetune, or those in which several differ."""
+    """The settings of one finetune, or the settings in which several differ."""
     if len(found) == 1:
         for each in found.values():
             st.code(visible(each.spec.as_yaml()), language="yaml")
@@ -191,7 +191,7 @@ VIEWS = {"Learning": show_learning, "Speed": show_speed, "Settings": show_settin
 
 
 def differences(found: Labelled) -> pd.DataFrame:
-    """A row a setting in which the finetunes differ, a column a finetune; empty where they do not."""
+    """A row for each setting in which the finetunes differ, a column for each finetune; empty without differences."""
     told = {label: each.spec.model_dump(mode="json", exclude={"name"}) for label, each in found.items()}
     table = pd.DataFrame(
         {visible(label): {name: str(value) for name, value in each.items()} for label, each in told.items()}
@@ -235,7 +235,7 @@ def _show_figures(found: Labelled) -> None:
 
 
 def figures(found: Labelled) -> pd.DataFrame:
-    """A row for each base model and each best step, with every measure and what it rests on."""
+    """A row for each base model and each best step: all measures, and the number of answers behind them."""
     rows = []
     for label, each in found.items():
         base = each.validation(0)
@@ -266,7 +266,7 @@ def figures(found: Labelled) -> pd.DataFrame:
 
 
 def _over(found: Labelled) -> str:
-    """Along steps where a step is as large in all finetunes, else along the examples that were read."""
+    """Steps as the horizontal axis if a step is the same size in all finetunes, else examples."""
     return "step" if len({each.spec.batch_size for each in found.values()}) == 1 else "examples"
 
 
@@ -307,7 +307,7 @@ def _show_grid(drawn: Drawn) -> None:
 
 
 def step_frame(found: Labelled, column: str, *, smoothed: bool) -> pd.DataFrame:
-    """A column of every step as `charts.course` takes it; of more than 1,000 steps every second, third, ... one."""
+    """A column of every step as rows for `charts.course`. More than 1,000 steps are thinned evenly."""
     parts = []
     for label, each in found.items():
         steps = each.history[0]
@@ -319,7 +319,7 @@ def step_frame(found: Labelled, column: str, *, smoothed: bool) -> pd.DataFrame:
 
 
 def measure_frame(found: Labelled, column: str) -> pd.DataFrame:
-    """A measure of every validation as `charts.measure` takes it."""
+    """A measure at every validation as rows for `charts.measure`."""
     parts = []
     for label, each in found.items():
         told = each.history[1]

@@ -1,4 +1,4 @@
-"""A draft: conditions, outcomes, people and model; what it will ask and what that takes, before it starts."""
+"""A draft: conditions, outcomes, people, and models; its exact prompt and its cost before it starts."""
 
 import streamlit as st
 
@@ -29,7 +29,7 @@ MOST_ROWS = 300  # conditions and outcomes: a browser shows their fields within 
 
 
 def current() -> Editing | None:
-    """The draft that the link names, as this session last left it; None where the link names none."""
+    """The draft in the link, as this session last left it; None if the link has none."""
     draft_id = state.parameter("draft")
     held = state.editing()
     if draft_id is None:
@@ -58,7 +58,7 @@ def show_list() -> None:
 
 
 def toolbar(editing: Editing) -> None:
-    """Undo, redo, versions, delete: what one does to a draft as a whole."""
+    """Actions on the whole draft: undo, redo, versions, delete."""
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Undo",
@@ -148,7 +148,7 @@ def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
 
 
 def _template(model: str) -> str:
-    """The wording that the model was finetuned with; that of a model which is not there yet is SocSci210's."""
+    """The prompt template that the model was finetuned with. A model that is not here yet gets SocSci210's."""
     try:
         return prompt_template(model)
     except UserError:
@@ -156,7 +156,7 @@ def _template(model: str) -> str:
 
 
 def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) -> bool:
-    """What each model will compute and how long it takes here; False where a model cannot be used."""
+    """What each model will compute and how long it takes. Returns False if a model cannot be used."""
     st.subheader("What will be computed", anchor=False)
     st.caption(
         f"{counted(len(people), 'person', 'people')} × {counted(len(draft.conditions), 'condition')} × "
@@ -194,7 +194,7 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
 def start(
     draft: Draft, models: list[ModelRequest], draft_id: str, limit_usd: float | None, *, agreed: bool
 ) -> None:
-    """Keeps a version of what is run, queues one run a model and shows the first."""
+    """Keeps a version of the draft, queues a run for each model, and shows the first run."""
     drafts.keep_version(draft_id, draft, "run with " + ", ".join(model.name for model in models))
     jobs = [
         submit_simulation(draft, model, draft_id=draft_id, consent=agreed, limit_usd=limit_usd)
@@ -206,7 +206,7 @@ def start(
 def start_or_ask(
     draft: Draft, models: list[ModelRequest], draft_id: str, people: list[Person], limit_usd: float | None
 ) -> None:
-    """Starts the runs, after consent where questions would leave this machine."""
+    """Starts the runs, after consent if questions leave this machine."""
     n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
     sent = [what_is_sent(model.name, model.service, people, n_questions) for model in models]
     consent.start_with_consent(

@@ -1,4 +1,4 @@
-"""Fields of the draft form: condition rows, outcome rows with their scale builder, the panel."""
+"""Fields of the draft form: rows of conditions, rows of outcomes with their scale builder, and the panel."""
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ NUMERIC = ("age", "household_size")
 
 
 def show_problems(problems: list[Problem], *fields: str) -> None:
-    """The sentences that speak of these fields, in red beside them."""
+    """The problems of these fields, in red next to them."""
     for problem in problems:
         if problem.field in fields:
             st.markdown(f":red[:material/error: {escape(problem.message)}]")
@@ -53,7 +53,7 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
 
 
 def _row_head(editing: Editing, part: Rows, index: int, problems: list[Problem]) -> None:
-    """The name of a condition or outcome, and what can be done with its row."""
+    """The name of a condition or outcome, with the actions on its row."""
     noun, rows = part.removesuffix("s"), getattr(editing.draft, part)
     name, actions = st.columns([3, 2], vertical_alignment="bottom")
     name.text_input(
@@ -93,7 +93,7 @@ def outcome_row(editing: Editing, index: int, problems: list[Problem]) -> None:
 
 
 def scale_builder(editing: Editing, index: int) -> None:
-    """Chooses the answers of an outcome, shows the instruction they make and reads it back."""
+    """Chooses the answers of an outcome, and shows the instruction and how it is read."""
     scale = editing.draft.outcomes[index].scale
 
     def key(name: str) -> str:
@@ -132,7 +132,7 @@ def _whole(value: float | None, default: int) -> int:
 
 
 def show_instruction(scale: Scale) -> None:
-    """The instruction that a scale renders, and whether it reads back as the same scale."""
+    """The instruction of a scale, and whether it is read as the same scale."""
     try:
         check_scale(scale)
     except UserError:
@@ -146,7 +146,7 @@ def show_instruction(scale: Scale) -> None:
 
 
 def panel_fields(editing: Editing, problems: list[Problem]) -> None:
-    """Who answers: sampled people or described ones, how many, which seed."""
+    """Who answers: sampled or described people, how many, and the seed."""
     panel = editing.draft.panel
     kinds = ["sample", "describe"]
     kind = st.segmented_control(
@@ -235,7 +235,7 @@ def _describe_fields(editing: Editing) -> None:
 
 
 def show_eligible(editing: Editing) -> None:
-    """How many people there are to draw from, and what they are like."""
+    """How many people a sample is drawn from, and what they are like."""
     panel = editing.draft.panel
     if panel.kind != "sample":
         st.caption("Described people are drawn field by field, independently; joint patterns are not kept.")

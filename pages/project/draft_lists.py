@@ -1,4 +1,4 @@
-"""Lists of drafts and of a draft's versions."""
+"""The list of drafts, and the list of a draft's versions."""
 
 import difflib
 
@@ -14,7 +14,7 @@ from socrates_core.surveys.draft import render_draft
 
 
 def show_drafts() -> None:
-    """Every draft, to open; and the bin, to bring one back."""
+    """Every draft, to open; and the bin, to restore one."""
     rows = drafts.list_drafts()
     if not rows:
         st.info(
@@ -51,7 +51,7 @@ def show_drafts() -> None:
 
 
 def show_versions(editing: Editing) -> None:
-    """Keeps the draft as it is now as a version; compares and reopens the kept ones."""
+    """Keeps the current draft as a version; compares and reopens older versions."""
     note = st.text_input("Note for this version (optional)", key="version_note")
     if st.button("Keep this version", icon=":material/bookmark_add:", key="version_keep"):
         number = drafts.keep_version(editing.draft_id, editing.draft, note)
@@ -82,6 +82,6 @@ def show_versions(editing: Editing) -> None:
 
 
 def differences(before: str, after: str) -> str:
-    """The lines that differ between two drafts as YAML, or a sentence where none do."""
+    """The lines that differ between two drafts as YAML, or a sentence if none do."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "version", "now", n=1, lineterm="")
     return "\n".join(lines) or "Nothing."

@@ -105,7 +105,7 @@ def begin(
     *,
     agreed: bool,
 ) -> None:
-    """Keeps a version of the draft, queues every run and shows the experiment."""
+    """Keeps a version of the draft, queues every run, and shows the experiment."""
     made = submit_experiment(
         draft,
         planned.specifications,
@@ -121,12 +121,12 @@ def begin(
 
 @st.cache_data(show_spinner="Reading the runs", max_entries=8)
 def curves_of(experiment_id: str, states: list[str], stamp: str) -> list[EffectCurve]:
-    """The curves, kept until a run ends or people's answers are frozen, revealed or written anew."""
+    """The curves, cached until a run ends or people's answers are hidden, revealed, or written again."""
     return load_curves(load_experiment(experiment_id))
 
 
 def show_progress(experiment_id: str, known: str) -> None:
-    """How many runs are complete; draws the whole page anew when one more is."""
+    """How many runs are complete. Draws the whole page again when another one is."""
     states = run_states(load_experiment(experiment_id))
     n_complete = states.count("complete")
     if str(states) != known:
@@ -163,7 +163,7 @@ def percent(share: float) -> str:
 
 
 def show_numbers(told: EffectCurve) -> None:
-    """The curve in four figures."""
+    """The curve in a few figures."""
     found, people = told.curve, told.people
     figures = {"Chosen": found.chosen, "Median": found.median, "Lowest": found.low, "Highest": found.high}
     shown = {name: percent(value) for name, value in figures.items()}
@@ -223,7 +223,7 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
 
 
 def show_table(told: EffectCurve) -> None:
-    """Every specification, to open its run."""
+    """A table of every specification. A click on a row opens its run."""
     rows = told.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
     run_id = choose_row(
         rows,

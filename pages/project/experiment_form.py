@@ -23,7 +23,7 @@ from socrates_core.surveys.draft import Draft
 
 @dataclass(frozen=True)
 class Planned:
-    """What the form holds: the specifications that are kept, the position of the chosen one, the wordings."""
+    """The specifications to run, the position of the chosen one, and the other wordings."""
 
     specifications: list[Specification]
     chosen: int
@@ -85,7 +85,7 @@ def _choose_orders(draft: Draft) -> list[Order]:
 
 
 def _choose_wordings(draft: Draft, scope: str) -> list[Paraphrase]:
-    """Other wordings that the person writes; one that changes nothing yet is not one."""
+    """The wordings that the person writes. A wording that changes nothing yet is left out."""
     n = int(st.number_input("Other wordings, written by you", 0, 10, key=f"wordings:{scope}"))
     found = []
     for number in range(1, n + 1):
@@ -100,7 +100,7 @@ def _choose_wordings(draft: Draft, scope: str) -> list[Paraphrase]:
 
 
 def _wording(draft: Draft, scope: str, name: str) -> Paraphrase:
-    """One wording: every text of the draft to be written anew; those left as they are do not count."""
+    """One wording: the texts of the draft that the person has changed."""
     called = st.text_input("Name", name, key=f"wording:{scope}")
     texts = {
         each.name: st.text_area(
@@ -128,7 +128,7 @@ def _wording(draft: Draft, scope: str, name: str) -> Paraphrase:
 
 
 def _choose_specifications(found: list[Specification], paraphrases: list[Paraphrase]) -> Planned:
-    """All combinations, to untick some and to choose one."""
+    """A table of all combinations, to leave some out and to choose one."""
     table = pd.DataFrame([{"run": True, **{k: visible(v) for k, v in each.levels.items()}} for each in found])
     kept = st.data_editor(
         table,
@@ -154,7 +154,7 @@ def _choose_specifications(found: list[Specification], paraphrases: list[Paraphr
 
 
 def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
-    """What all of it takes. Raises UserError where a model cannot be used."""
+    """The number of answers and the time. Raises UserError if a model cannot be used."""
     cost = estimate_cost(draft, people, planned.specifications)
     left = (
         describe_seconds(cost.seconds)
@@ -175,7 +175,7 @@ def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
 
 
 def leaving(draft: Draft, people: list[Person], specifications: list[Specification]) -> list[Sending]:
-    """What would be sent to other machines, a line a model."""
+    """What would be sent to other machines, one entry for each model."""
     n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
     asked = [specification.model for specification in specifications]
     sent = [

@@ -1,4 +1,4 @@
-"""The power curve: the chance that a study finds an effect, over the people that it asks."""
+"""The power curve: the chance that a study finds an effect, by its number of people."""
 
 import math
 
@@ -19,8 +19,8 @@ COLUMNS = {
 def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
     """The chance of a significant result in the expected direction over the people in each condition.
 
-    For the smallest effect that would matter and, unless it is doubted, the expected effect with its uncertainty; the
-    target and what can be afforded are marked.
+    One line is for the smallest effect of interest, one for the expected effect with its uncertainty, unless that is
+    doubted. The target and what can be afforded are marked.
     """
     neutral = ink(theme)
     colours = {

@@ -1,4 +1,4 @@
-"""What the power page asks: whose effect, what is thought of it, what can be afforded. All of it is in the link."""
+"""The questions of the power page: which effect, what is known of it, and what can be afforded. All are in the link."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +19,14 @@ OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says o
 
 @dataclass(frozen=True)
 class Design:
-    """What can be afforded: `n` people in each condition, and the power to aim at."""
+    """What can be afforded: `n` people in each condition, and the power to aim for."""
 
     n: int
     target: float
 
 
 def choose_run() -> Run | None:
-    """The run whose effect is planned for; None for a person's own guess."""
+    """The run whose effect is planned for, or None for a person's own guess."""
     runs = {"": "no run: my own guess"} | {
         row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
         for row in list_runs()
@@ -42,7 +42,7 @@ def choose_run() -> Run | None:
 
 
 def choose_effect(run: Run) -> RunEffect | None:
-    """The outcome and the condition of the run whose effect is planned for; None where it has no effect."""
+    """The outcome and condition of the effect that is planned for, or None if the run has no effect."""
     if not run.effects:
         st.info(
             "This run has no effect to plan for: that takes two conditions with answers.",
@@ -65,9 +65,9 @@ def choose_effect(run: Run) -> RunEffect | None:
 
 
 def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
-    """What matters and what is thought of the effect: calibrated where that is earned, else a person's own guess.
+    """The belief about the effect: calibrated if the run has earned that, else a person's own guess.
 
-    None until the smallest effect that would matter is there.
+    None until the person has typed the smallest effect of interest.
     """
     if run is None or effect is None:
         return _own_belief()
@@ -96,7 +96,7 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
 
 
 def smallest_effect(unit: str, scope: str, *, where: Any = st) -> float | None:
-    """The smallest effect that would matter, held by the link; None until somebody has typed one above 0."""
+    """The smallest effect of interest, kept in the link; None until a person types one above 0."""
     value = number(state.parameter("smallest"), 0.0)
     chosen = linked(
         lambda key: where.number_input(
@@ -141,7 +141,7 @@ def _own_belief() -> Belief | None:
 
 
 def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
-    """An own guess in scale points, or in Cohen's d where there is no `spread` to begin with."""
+    """A person's own guess in scale points, or in Cohen's d without a `spread`."""
     unit, size = ("Cohen's d", 1.0) if spread is None else ("scale points", spread)
     smallest = smallest_effect(unit, scope)
     first, second, third = st.columns(3, vertical_alignment="bottom")

@@ -1,4 +1,4 @@
-"""What the power page shows: the plan in numbers, a curve and sentences, and which conditions to field."""
+"""The answers of the power page: the plan in numbers, a curve, and sentences, and which conditions to field."""
 
 import pandas as pd
 import streamlit as st
@@ -40,7 +40,7 @@ def show_plan(found: Plan, model: str) -> None:
 
 
 def show_arms(run: Run, effect: RunEffect) -> None:
-    """Which conditions of the outcome to field beside the reference, for every number of them."""
+    """For every number of conditions, which ones to field next to the reference."""
     if isinstance(run.calibration, str) or effect.calibrated is None or why_doubted(run):
         return
     st.subheader("Which conditions to field", anchor=False)

@@ -1,4 +1,4 @@
-"""One run: predicted answers and effects beside people's, how sure the model was, and the files to take along."""
+"""One run: predicted answers and effects compared with people's, how sure the model was, and downloads."""
 
 from functools import partial
 
@@ -36,7 +36,7 @@ CALIBRATED = (
 
 
 def choose_run() -> str:
-    """The run of the link, or the one chosen in the box on top."""
+    """The run in the link, or the one chosen in the box at the top."""
     rows = list_runs()
     if not rows:
         st.title("Results", anchor=False)

@@ -1,4 +1,4 @@
-"""A specification curve: one predicted effect in every specification, sorted, over a dashboard of what each one is."""
+"""A specification curve: the predicted effect in every specification, sorted, over a dashboard of their settings."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,8 +34,8 @@ TOP, GAP, HEAD, LABEL_LINE, LEVEL = 240, 26, 26, 24, 38
 def specification_curve(curve: EffectCurve, *, title: str, theme: str | None = None) -> go.Figure:
     """The curve over its dashboard, in percent of the outcome's scale.
 
-    The dashboard has the models, and what differs between specifications of one model. People's effect is a line with
-    its interval as a band; the chosen specification is a filled diamond, named, with a line down through the dashboard.
+    The dashboard shows the models, and the settings that differ between specifications of one model. People's effect is
+    a line with its interval as a band. The chosen specification is a filled diamond with its name and a line downwards.
     """
     rows = curve.drawn.reset_index(drop=True)
     legend = legend_of([*([PEOPLE] if curve.people else []), *rows["model"]], theme)
@@ -83,7 +83,7 @@ def specification_curve(curve: EffectCurve, *, title: str, theme: str | None = N
 
 
 def _dashboard(rows: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[tuple[str, str], float], int]:
-    """Labels of the dimensions and levels, the depth in pixels of each level's line of dots, and the whole depth."""
+    """The labels, the depth in pixels of each level's line of dots, and the depth of the whole dashboard."""
     texts: list[dict[str, Any]] = []
     places: dict[tuple[str, str], float] = {}
     depth = 0
@@ -102,7 +102,7 @@ def _dashboard(rows: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[tuple[str
 
 
 def _effects(rows: pd.DataFrame, colour: str, symbol: str, size: float) -> go.Scatter:
-    """The effects of one model, or the chosen one, which the legend does not name again."""
+    """The effects of one model; or the chosen effect, which has no legend entry of its own."""
     return go.Scatter(
         x=rows.index + 1,
         y=100 * rows["effect"],
@@ -189,7 +189,7 @@ def _named(at: int, effect: float, n: int) -> dict[str, Any]:
 
 
 def _size(n: int) -> float:
-    """A marker that leaves its neighbours room on a narrow screen."""
+    """A marker size that leaves room between neighbors on a narrow screen."""
     return float(np.clip(300 / max(n, 1), 4, 10))
 
 

@@ -1,4 +1,4 @@
-"""Every job: its state, progress and log; cancel and resume."""
+"""Every job: its state, progress, and log; cancel and resume."""
 
 import streamlit as st
 
@@ -52,7 +52,7 @@ def live_table() -> None:
 
 
 def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
-    """The page that shows what the job makes, with a label, an icon and a link; no page where there is nothing yet."""
+    """The page that shows the job's result, with a label, an icon, and link parameters; empty without such a page."""
     pages, done = state.PAGES, job.state == "done"
     if job.kind == "simulate":
         return pages.results, "Open the results", "bar_chart", {"run": str(job.args["run_id"])}
@@ -86,7 +86,7 @@ def show_one(job: Job) -> None:
 
 
 def show_cache(*, busy: bool) -> None:
-    """What is stored of each model, and room to be made."""
+    """The stored answers of each model, and a button that forgets some."""
     with open_cache() as cache:
         shelves = cache.shelves()
     if not shelves:

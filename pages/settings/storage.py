@@ -1,4 +1,4 @@
-"""What is stored and how much room it takes: delete with a way back, archive a project, prove that all is whole."""
+"""What is stored and how large it is: delete and restore, archive a project, verify everything."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""The parts of the page Storage: sizes, things of a kind, the bin, archives, verdicts."""
+"""The parts of the page Storage: sizes, the things of each kind, the bin, archives, verification."""
 
 import shutil
 import tempfile
@@ -53,7 +53,7 @@ _SIZE = st.column_config.NumberColumn("MB", format="%.2f", width="small")
 
 
 def show_sizes(told: dict[str, tuple[int, int]]) -> None:
-    """How much room each kind takes, the largest first, beside what is free."""
+    """The size of each kind, the largest first, and the free space."""
     total = sum(n_bytes for _, n_bytes in told.values())
     free = shutil.disk_usage(folder()).free
     st.caption(
@@ -118,7 +118,7 @@ def _ask_delete(kind: Kind, name: str) -> None:
 
 
 def show_bin() -> None:
-    """What was deleted, each with a way back; and room to be made for good."""
+    """What was deleted, each with a button to restore it; and a button that empties the bin."""
     binned = bin_things()
     if not binned:
         return
@@ -142,7 +142,7 @@ def show_bin() -> None:
 
 
 def show_archive() -> None:
-    """Writes a project to one file, and brings one in."""
+    """Writes a project to one file, or reads one."""
     st.markdown(
         "Drafts, runs, evaluations, finetunes, adapters and splits with a checksum each, for another machine or a "
         "colleague. Studies and base models are left out unless you choose them."
@@ -201,7 +201,7 @@ def _bring_in(given: IO[bytes]) -> None:
 
 
 def show_verify() -> None:
-    """Works everything out anew and lists what does not hold."""
+    """Recomputes everything and lists what does not match."""
     st.markdown("Digests, and the numbers of runs and evaluations, worked out anew from the stored rows.")
     if not st.button("Verify everything", icon=":material/verified:", key="verify"):
         return

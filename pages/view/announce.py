@@ -1,4 +1,4 @@
-"""Says where a job has ended, on whatever page a person is, and sees to a worker where one is missing."""
+"""Notes on any page that a job has ended, and starts a worker if none is running."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "lost": "
 
 @st.fragment(run_every=EVERY)
 def announce_jobs() -> None:
-    """A note for each job that was active when this session last looked, and has ended since."""
+    """A note for each job that was active when this session last looked and has ended since."""
     try:
         jobs = store.list_jobs()
         see_to_worker()

@@ -1,4 +1,4 @@
-"""What pages show, read from core and kept until the files behind it change."""
+"""What pages show, read from core and cached until the files behind it change."""
 
 import shutil
 import tempfile
@@ -25,14 +25,14 @@ from socrates_core.studies.answers import Comparisons, Outline, compare_conditio
 
 
 def stamp(corpus: str) -> str:
-    """Changes whenever the corpus is written anew, a scale is set by hand or a study is frozen or revealed."""
+    """Changes when the corpus is written again, a scale is set by hand, or a study is hidden or revealed."""
     found = open_corpus(corpus)
     written, by_hand = found.manifest.get("created", ""), overrides_stamp(found.path)
     return f"{written} {by_hand} {frozen_stamp(found.path)}".strip()
 
 
 def catalogue() -> pd.DataFrame:
-    """Every study of every corpus, a row each; empty before set-up. A damaged corpus is named and passed over."""
+    """Every study of every corpus, one row each; empty before setup. A damaged corpus is reported and left out."""
     frames = []
     for name in corpora():
         try:
@@ -51,7 +51,7 @@ def titles() -> dict[tuple[str, str], str]:
 
 
 def study_archive(corpus: str, study_id: str, kind: str) -> bytes:
-    """The study's data in one of the export's kinds and its codebook, zipped."""
+    """The study's data in the export format `kind`, with its codebook, as a zip file."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "files"
         files.mkdir()
@@ -72,7 +72,7 @@ def _studies(corpus: str, stamp: str) -> pd.DataFrame:
 
 
 def corpora_of(studies: pd.DataFrame) -> list[str]:
-    """The corpora that a catalogue's studies are from."""
+    """The corpora in a catalogue."""
     return sorted(studies["corpus"].unique())
 
 
@@ -83,7 +83,7 @@ def study_outline(corpus: str, study_id: str, stamp: str) -> Outline:
 
 @st.cache_data(show_spinner=False, max_entries=500)
 def study_tallies(corpus: str, study_id: str, field: str | None, stamp: str) -> pd.DataFrame:
-    """How many gave each answer (see Corpus.tallies), by the categories of a demographic field."""
+    """The number of times each answer was given (see Corpus.tallies), by the categories of a demographic field."""
     counts = open_corpus(corpus).tallies(study_id, field)
     return counts if field is None else counts.assign(group=group(counts["group"], field))
 
@@ -100,13 +100,13 @@ def people_of(corpus: str, study_id: str, stamp: str) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False)
 def corpus_margins(corpus: str, study_id: str | None, stamp: str) -> Margins:
-    """The shares of a study's people, or of everybody in the corpus."""
+    """The demographic shares of a study's people, or of everybody in the corpus."""
     return margins_of(open_corpus(corpus).participants(None if study_id is None else [study_id]))
 
 
 @st.cache_data(show_spinner=False)
 def demographic_values(corpus: str, studies: tuple[str, ...], stamp: str) -> dict[str, list[Any]]:
-    """The values that occur in each demographic field, the most frequent first."""
+    """The values of each demographic field, the most frequent first."""
     people = open_corpus(corpus).participants(studies or None)
     found = {field: people[field].dropna().value_counts().index.tolist() for field in DEMOGRAPHICS}
     return {field: values for field, values in found.items() if values}
@@ -123,7 +123,7 @@ def _count_eligible(panel: str, stamp: str) -> int:
 
 
 def panel_of(panel: PanelSpec) -> list[Person]:
-    """The panel's people. Raises UserError where they cannot be drawn."""
+    """The people of a panel. Raises UserError if they cannot be drawn."""
     return _panel_of(panel.model_dump_json(), stamp(panel.corpus) if panel.kind == "sample" else "")
 
 
@@ -133,5 +133,5 @@ def _panel_of(panel: str, stamp: str) -> list[Person]:
 
 
 def model_titles() -> dict[str, str]:
-    """The models on this machine, by name, with a title to choose from."""
+    """The title of each model on this machine, by name."""
     return {card.name: card.title for card in list_models() if card.installed}

@@ -1,4 +1,4 @@
-"""What a model's effects are worth, said under a chart of them: how the calibration held, or why there is none."""
+"""What a model's effects are worth, in words under their chart: how the calibration held, or why there is none."""
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +17,7 @@ WAYS = {
 
 
 def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
-    """The calibration's own sentence with its table; or the reason why there is none and the way to earn one."""
+    """The calibration in sentences and a table; or the reason why there is none, and how to get one."""
     if isinstance(found, str):
         st.info(escape(f"No calibrated effects. {found}"), icon=":material/straighten:")
         st.page_link(
@@ -39,7 +39,7 @@ def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
 
 
 def held_out_table(held_out: HeldOut) -> pd.DataFrame:
-    """A row a way of predicting."""
+    """A row for each way of predicting."""
     return pd.DataFrame(
         {
             "Effects": WAYS[row.method],

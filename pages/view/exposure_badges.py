@@ -1,4 +1,4 @@
-"""Badges that say whether a model was trained on what a page shows, with the reason as their help."""
+"""Badges that say whether a model was trained on what the page shows, with the reason as their help."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ COLOURS: dict[str, Any] = {"unseen": "green", "seen": "red", "partly": "orange",
 
 
 def study_badges(corpus: Corpus, study_id: str) -> None:
-    """What the models on this machine, and of SocSci210 the published ones, have seen of a study."""
+    """Whether the models on this machine, and the published models of SocSci210, were trained on a study."""
     cards = [card for card in list_models() if card.kind == "local" or is_socsci210(corpus)]
     models = {card.name: card.title for card in cards if card.kind == "hub" or (card.installed and card.path)}
     _badges({models[name]: status(_seen(name), corpus, study_id) for name in models})
 
 
 def draft_badges(draft: Draft, models: list[str]) -> None:
-    """What the chosen models have seen of a draft's texts, with those that are nearly the same."""
+    """Whether the chosen models were trained on a draft's texts, with texts that are nearly the same."""
     titles = cached.model_titles()
     asked = [name for name in models if name not in ("echo", "uniform")]
     told = {name: _draft_verdict(draft, name) for name in asked}
@@ -53,7 +53,7 @@ def draft_badges(draft: Draft, models: list[str]) -> None:
 
 
 def run_badge(run: Run) -> None:
-    """What the run's model has seen of what it was asked."""
+    """Whether the run's model was trained on what it was asked."""
     name = run.spec.model.name
     if name not in ("echo", "uniform"):
         told = _draft_verdict(run.spec.draft, name)
@@ -61,14 +61,14 @@ def run_badge(run: Run) -> None:
 
 
 def headline(run: Run, cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `cells_table` that may enter a score: those that the run's model has not seen in training."""
+    """The rows of `cells_table` that may enter a score: those that the run's model was not trained on."""
     seen = cells_seen(run.spec.draft, run.spec.shown, _seen(run.spec.model.name))
     keys = [(cell.condition, cell.outcome) for cell in run.cells]
     return cells[[seen.get(key, "unseen") in HEADLINE for key in keys]]
 
 
 def _seen(name: str) -> Seen:
-    """What a model saw; one whose card is damaged is told of as unknown."""
+    """Training exposure of a model; unknown if its card is damaged."""
     try:
         return seen_of(name)
     except UserError as error:
@@ -81,7 +81,7 @@ def _draft_verdict(draft: Draft, name: str) -> DraftVerdict:
 
 
 def _badges(verdicts: Mapping[str, Verdict]) -> None:
-    """One badge a status and reason, naming the models."""
+    """A badge for each status and reason, with the names of the models."""
     by_verdict: dict[Verdict, list[str]] = defaultdict(list)
     for title, verdict in verdicts.items():
         by_verdict[verdict].append(title)

@@ -1,4 +1,4 @@
-"""Answers that an earlier version of the scoring gave: what may be wrong with them, and the way to ask again."""
+"""Answers from an earlier version of the scoring: what may be wrong with them, and a button that asks again."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""A run as chart rows: predicted answers and effects, with people's where they are there."""
+"""A run as rows for charts: predicted answers and effects, with people's answers if there are any."""
 
 import pandas as pd
 

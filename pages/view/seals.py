@@ -1,4 +1,4 @@
-"""Freezing a study's answers, sealing a run before they are seen, and revealing them: the buttons and what is told."""
+"""Hiding a study's answers, sealing a run before they are seen, and revealing them."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from socrates_core.surveys.human_answers import study_behind
 
 
 def show_frozen(corpus: Corpus, study_id: str) -> bool:
-    """Says in the place of a frozen study's answers that they are hidden; False where they are not."""
+    """Says that a study's answers are hidden. Returns False if they are not."""
     since = frozen_studies(corpus.path).get(study_id)
     if since:
         st.info(escape(hidden(study_id, since)), icon=":material/visibility_off:")
@@ -35,7 +35,7 @@ def freeze_button(corpus: Corpus, study_id: str) -> None:
 
 
 def show_seal(run: Run) -> None:
-    """The run's seal with what could be seen before, or the button that seals it; and the way to the answers."""
+    """The run's seal, or the button that seals it; and the button that reveals the answers."""
     behind = study_behind(run.spec.draft, run.spec.shown)
     frozen = behind is not None and behind.study_id in frozen_studies(behind.corpus.path)
     sealed = seals.seal_of(run.spec.run_id)

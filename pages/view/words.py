@@ -23,13 +23,13 @@ def visible(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The text for a label or a Markdown body, where every character stands for itself."""
+    """The text for a label or Markdown, with every special character escaped."""
     told = _PUNCTUATION.sub(r"\\\1", visible(text))
     return re.sub(r"\r?\n", "  \n", told)
 
 
 def show_text(text: str) -> None:
-    """Study text in full, in a readable measure."""
+    """Study text in full, at a readable width."""
     st.text(visible(text), width=720)
 
 
@@ -73,7 +73,7 @@ def shorten(text: str, width: int = 60) -> str:
 
 
 def figure_text(value: float | None, digits: int = 2) -> str:
-    """A number for a sentence; an en dash where there is none."""
+    """A number for a sentence, or an en dash if it is unknown."""
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -84,5 +84,5 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
 
 
 def counted(n: int, noun: str, many: str = "") -> str:
-    """The number with its noun: "1 condition", "2 conditions"; `many` where an s does not do."""
+    """The number with its noun: "1 condition", "2 conditions". `many` is the plural if it is not formed with an s."""
     return f"{n:,} {noun if n == 1 else many or noun + 's'}"

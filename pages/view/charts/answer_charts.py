@@ -31,8 +31,8 @@ def distribution(
     Columns of `frame`: condition, who ("people", a model's or a baseline's name), value, share in [0, 1],
     low and high (NaN without an interval), n. A scale of two options shows one share a condition, that of
     `answer` (by default the option called yes, else the higher one); one of more than 21 values is binned.
-    The first 12 conditions are shown, or those named in `conditions`; a cut is said under the title.
-    `theme` is the page's, "light" or "dark" (for files: "light"); without one neutrals suit either.
+    The first 12 conditions are shown, or those in `conditions`. If some are left out, a note under the title says so.
+    `theme` is the page's, "light" or "dark" (for files: "light"); without one, the neutrals can be seen on both.
     """
     names, note = list(dict.fromkeys(frame["condition"])), ""
     if conditions is None and len(names) > MOST_CONDITIONS:
@@ -59,7 +59,7 @@ def effects_forest(
     """Differences of conditions against their reference, a line a condition, around a zero line.
 
     Columns of `frame`: outcome, condition, who, difference, low and high (NaN where no interval is earned),
-    n; all in `unit`. At most 36 rows of outcome and condition are shown; a cut is said under the title.
+    n; all in `unit`. At most 36 rows are shown; if some are left out, the chart says so under its title.
     """
     pairs = frame[["outcome", "condition"]].drop_duplicates()
     shown = frame.merge(pairs.head(MOST_ROWS), on=["outcome", "condition"])

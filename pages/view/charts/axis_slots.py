@@ -1,4 +1,4 @@
-"""Where answers stand on a chart's axis: one slot a value, or bins on long scales."""
+"""The places of answers on a chart's axis: a slot for each value, or bins on long scales."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ ROOM = 42  # characters across a panel on a narrow screen
 
 @dataclass(frozen=True)
 class Slots:
-    """Where answers stand on the x axis: the place [b] and hover name [b] of each bar, one `width` apart.
+    """The places of answers on the x axis: the place [b] and hover name [b] of each bar, one `width` apart.
 
-    `of_value` gives the slot of a value; `ticks` are the places and texts under the lowest panel.
+    `of_value` is the slot of each value; `ticks` are the places and texts under the lowest panel.
     """
 
     places: Floats
@@ -33,7 +33,7 @@ class Slots:
 
 
 def find_slots(scale: Scale, found: list[Number]) -> Slots:
-    """A slot for every value of `scale` (of an open scale: for the values `found`), bins for more than 21."""
+    """A slot for each value of `scale`, or for the `given` values of an open scale; bins for more than 21."""
     values: list[Number] = list(scale.values) or found
     if len(values) > MOST_BARS:
         return _bins(values, scale)
@@ -49,7 +49,7 @@ def find_slots(scale: Scale, found: list[Number]) -> Slots:
 
 
 def _bins(values: list[Number], scale: Scale) -> Slots:
-    """At most 20 bins of a round width; the highest value falls into the last."""
+    """At most 20 bins of a round width. The highest value goes into the last one."""
     low, high = float(values[0]), float(values[-1])
     widths = (lead * 10.0**power for power in range(-3, 10) for lead in (1, 2, 2.5, 5))
     width = next(width for width in widths if (high - low) / width <= 20 and width >= scale.step)

@@ -1,4 +1,4 @@
-"""Ordered bars: how answers are spread over a scale, a panel a condition on shared axes."""
+"""Ordered bars: the spread of answers over a scale, a panel for each condition on shared axes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ class Series:
 
 
 def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: str | None) -> go.Figure:
-    """The panels of `charts.distribution`."""
+    """The panels of `answer_charts.distribution`."""
     slots = find_slots(scale, sorted(set(rows["value"])))
     legend = legend_of(rows["who"], theme)
     drawn = [_series(group, slots) for _, group in rows.groupby(["condition", "who"], sort=False)]
@@ -115,7 +115,7 @@ def _trace(series: Series, slots: Slots, legend: Legend) -> dict[str, Any]:
 
 
 def _outline(shared: dict[str, Any], slots: Slots) -> dict[str, Any]:
-    """The same bins as the ends of steps, drawn out to the edges of the scale."""
+    """The same bins as the ends of steps, extended to the edges of the scale."""
     half = slots.width / 2
     x, y, texts = shared["x"], shared["y"], shared["customdata"]
     return shared | {
@@ -144,7 +144,7 @@ def _number(panel: int) -> str:
 
 
 def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
-    """The condition over its panel, with how many people and how many personas answered."""
+    """The condition over its panel, with the numbers of people and of personas."""
     first = panel[0]
     counts = dict.fromkeys(
         people_text(series.who, series.n) for series in panel if series.who not in BASELINES

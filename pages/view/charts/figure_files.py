@@ -13,7 +13,7 @@ FORMATS = ("svg", "png")
 def to_svg_png(figure: go.Figure, *, width: int = 900) -> dict[str, bytes]:
     """The figure as {"svg": ..., "png": ...} on white, `width` pixels wide (the PNG at twice that).
 
-    Nothing is fetched from the network. Raises UserError where no Chrome or Chromium is found or it fails.
+    Nothing is fetched from the network. Raises UserError if no Chrome or Chromium is found or it fails.
     """
     printed = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", width=width)
     # A thread of its own, because the caller's may already run an event loop.

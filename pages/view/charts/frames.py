@@ -12,8 +12,8 @@ from socrates_core.records import Number, Scale
 def distribution_frame(tallies: pd.DataFrame, scale: Scale, panels: dict[Any, str], by: str) -> pd.DataFrame:
     """Shares of the answers on `scale`, a row a panel x value with 95% intervals, from columns `by`, value, n.
 
-    `panels` names the values of `by` that are shown, in order. Of an open scale the middle 98% of the answers
-    are shown, in at most 200 steps.
+    `panels` names the values of `by` to show, in order. An open scale shows the middle 98% of the answers, in at
+    most 200 steps.
     """
     given = tallies.dropna(subset=["value"])
     values = list(scale.values)
@@ -73,11 +73,11 @@ def predicted_rows(condition: str, who: str, scale: Scale, shares: np.ndarray, n
 
 
 def in_one_unit(effects: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Effects of outcomes on one axis, with the unit they are then in.
+    """Effects of several outcomes on one axis, and their common unit.
 
     `effects` has columns difference, low, high (and the like, such as low_50) and span, the range of the outcome's
-    scale. Scale points where all outcomes share one range; percentage points for yes or no; else shares of each
-    scale's range, which an open outcome has not. Effects that are not known in that unit are left out.
+    scale. The unit is scale points if all outcomes have one range, percentage points for yes or no, and else the
+    share of each scale's range, which an open outcome does not have. Effects unknown in that unit are left out.
     """
     spans = effects["span"].unique()
     if len(spans) == 1 and spans[0] != 1:

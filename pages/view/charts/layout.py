@@ -31,9 +31,8 @@ def finish(
 ) -> go.Figure:
     """Gives the figure its look, and puts title, note and legend over the panels, which are `height` pixels high.
 
-    The title is an annotation, because those are placed to the pixel whatever the number of lines; its
-    words are in the figure's `meta` for a text alternative. `above` is room for the first panel's heading.
-    `annotations` and `shapes` are set once, since plotly checks all of them again for each that is added.
+    The title is an annotation, because plotly places those to the pixel for any number of lines. The figure's `meta`
+    has its words, as a text alternative. `above` is room for the first panel's heading.
     """
     lines = wrapped(title, TITLE_WIDTH)
     title_height = 10 + 21 * (lines.count("<br>") + 1)
@@ -46,6 +45,7 @@ def finish(
     whole = top + height + margin["b"]
     return figure.update_layout(
         template=template(theme),
+        # All at once: plotly checks every annotation again for each that is added.
         annotations=[*annotations, *heads],
         shapes=list(shapes),
         height=whole,

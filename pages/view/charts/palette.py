@@ -1,4 +1,4 @@
-"""Who has which colour: people one neutral, every model its own from Okabe and Ito's set, baselines grey."""
+"""The colors: people one neutral, every model its own from Okabe and Ito's set, baselines gray."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ ZERO = "rgba(128,128,128,0.9)"
 
 
 def ink(theme: str | None) -> Ink:
-    """The neutrals of a "light" or "dark" page, or ones that can be seen on either."""
+    """The neutrals of a "light" or "dark" page, or neutrals that can be seen on both."""
     return {"light": LIGHT, "dark": DARK}.get(theme or "", EITHER)
 
 

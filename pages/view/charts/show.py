@@ -40,5 +40,5 @@ def show_figure(figure: go.Figure, name: str) -> Any:
 
 
 def theme() -> str | None:
-    """Whether the browser shows the page "light" or "dark"; None before it told."""
+    """Whether the browser shows the page "light" or "dark"; None before the browser says so."""
     return st.context.theme.type

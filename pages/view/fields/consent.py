@@ -1,4 +1,4 @@
-"""A served model on a page: where it is and how it is asked, what that costs, and consent before anything is sent."""
+"""A served model on a page: its server, its cost, and consent before anything is sent."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ from socrates_core.models.served.server import (
 
 
 def service_fields() -> Service | None:
-    """Fields for the server of the chosen models; None, with the reason in red, where they cannot be used."""
+    """Fields for the server of the chosen models; None, with the reason in red, if the server cannot be used."""
     with st.container(border=True):
         url = st.text_input(
             "Server",
@@ -74,7 +74,7 @@ def limit_field(models: Iterable[ModelRequest]) -> float | None:
 
 
 def cost_text(model: ModelRequest, usd: float | None) -> str:
-    """About what a served model's run costs, and from which price; empty for a model that costs nothing."""
+    """The cost of a served model's run and its price list; empty for a model that costs nothing."""
     if model.service is None or model.service.is_loopback:
         return ""
     price = find_price(model.service, served_model(model.name))
@@ -93,7 +93,7 @@ def start_with_consent(sendings: Sequence[Sending], start: Callable[[bool], obje
 
 @st.dialog("Send this to another machine?", width="medium")
 def ask_consent(sendings: Sequence[Sending], agree: Callable[[], object]) -> None:
-    """Lists what would be sent and where; `agree` runs when the person says so, for this run alone."""
+    """Lists what would be sent and where. `agree` runs after the person agrees, for this run alone."""
     for sending in sendings:
         st.markdown(escape(sending.told))
     st.caption("This holds for this run alone. What that server keeps is between you and whoever runs it.")

@@ -1,4 +1,4 @@
-"""A job as it goes: progress with its time left, cancel, resume. Reads folders only."""
+"""A job while it runs: progress, time left, cancel, resume. Reads folders only."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ ICONS = {
 
 
 def show_job(job: Job) -> None:
-    """The job's state and what can be done about it; refreshes itself while the job is active."""
+    """The job's state and its buttons. Refreshes itself while the job is active."""
     if job.active:
         live(_show_active, "1s", job.id)
         return
@@ -91,7 +91,7 @@ def _waiting(job: Job) -> str:
 
 
 def show_log(job: Job) -> None:
-    """The end of the job's log, scrolled to its last lines, narrowed to a level and a text."""
+    """The end of the job's log, filtered by level and text."""
     left, right = st.columns([1, 3])
     level = left.selectbox("Level, at least", store.LEVELS, key=f"log_level:{job.id}")
     text = right.text_input("Search the log", key=f"log_search:{job.id}", placeholder="a word or an error")
@@ -105,7 +105,7 @@ def show_log(job: Job) -> None:
 
 
 def machine_text() -> str:
-    """What is free on this machine."""
+    """The free memory and disk of this machine."""
     memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(home()))
     return (
         f"Free: {memory.available / 2**30:.1f} of {memory.total / 2**30:.0f} GB of memory, "
@@ -114,7 +114,7 @@ def machine_text() -> str:
 
 
 def progress_text(progress: Progress, *, active: bool = True) -> str:
-    """Counts and rate in one line, with the time left where the job is still active."""
+    """Counts and rate in one line, with the time left if the job is active."""
     parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
     if progress.cached:
         parts.append(f"{progress.cached:,} of them there before")
