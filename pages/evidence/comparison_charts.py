@@ -40,15 +40,17 @@ def scores(frame: pd.DataFrame, *, title: str, axis: str, theme: str | None) -> 
     published = tuple(frame.loc[frame["kind"] == "published", "value"])
     rows = []
     for record in frame.to_dict("records"):
-        name, values = str(record["name"]), (record["value"], record["low"], record["high"])
-        text, is_published = three_digits(*values), record["kind"] == "published"
+        name = str(record["name"])
+        values = (record["value"], record["low"], record["high"])
+        text = three_digits(*values)
+        is_published = record["kind"] == "published"
         dot = Dot(name, *values, text, f"{wrapped(name, LABEL_WIDTH)}<br>{plain_text(text)}")
         heading, guides = (PUBLISHED, ()) if is_published else ("", published)
         rows.append(Row(heading, name, (dot,), guides))
     names = tuple(map(str, frame["name"]))
     return dots.draw(
         rows,
-        Legend(names, {name: colours.get(name, neutral.faint) for name in names}, neutral, shown=False),
+        Legend(names, {name: colours.get(name, neutral.faint) for name in names}, neutral, visible=False),
         {name: MARKS[kind] for name, kind in zip(names, frame["kind"], strict=True)},
         title=title,
         axis={"title_text": plain_text(axis), "range": span(frame[["value", "low", "high"]])},
@@ -71,7 +73,9 @@ def effects_scatter(
     reach = 1.05 * float(max(ends.max(), frame["predicted"].abs().max()) or 1)
     figure = go.Figure()
     for who, effects in frame.groupby("predictor", sort=False):
-        name, colour, half = str(who), legend.colours[str(who)], 1.96 * effects["human_se"]
+        name = str(who)
+        colour = legend.colours[str(who)]
+        half = 1.96 * effects["human_se"]
         human = effects["human"]
         figure.add_scatter(
             x=effects["predicted"],
@@ -129,7 +133,8 @@ def group_heat(frame: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
 
     Columns of `frame`: group, model, value, n.
     """
-    groups, models = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["model"]))
+    groups = list(dict.fromkeys(frame["group"]))
+    models = list(dict.fromkeys(frame["model"]))
     values, numbers = (
         frame.pivot(index="group", columns="model", values=column).loc[groups, models].to_numpy()
         for column in ("value", "n")
@@ -168,7 +173,7 @@ def group_heat(frame: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
     )
     return finish(
         figure,
-        Legend((), {}, ink(theme), shown=False),
+        Legend((), {}, ink(theme), visible=False),
         title=title,
         height=52 * len(groups),
         margin={"l": 128, "r": 12, "b": 64},

@@ -19,18 +19,22 @@ def choose_evaluations(rows: Rows) -> list[str]:
     """The ids in the link, or those chosen in the box, all of one corpus. The default is the newest complete one."""
     usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
     linked = listed("evaluations")
-    if lost := [each for each in linked if each not in usable]:
-        told = {row["evaluation_id"]: row["on"] for row in rows}
-        for each in lost:
+    if lost := [evaluation_id for evaluation_id in linked if evaluation_id not in usable]:
+        reasons = {row["evaluation_id"]: row["on"] for row in rows}
+        for evaluation_id in lost:
             st.warning(
-                escape(told.get(each, f"There is no evaluation {each!r}; choose one here.")),
+                escape(
+                    reasons.get(evaluation_id, f"There is no evaluation {evaluation_id!r}; choose one here.")
+                ),
                 icon=":material/help:",
             )
     elif n_damaged := len(rows) - len(usable):
         st.caption(f"{counted(n_damaged, 'damaged evaluation is', 'damaged evaluations are')} not offered.")
-    corpus = _choose_corpus(usable, [each for each in linked if each in usable])
-    offered = {each: row for each, row in usable.items() if row["corpus"] == corpus}
-    complete = [each for each, row in offered.items() if row["state"] == "complete"] or list(offered)
+    corpus = _choose_corpus(usable, [evaluation_id for evaluation_id in linked if evaluation_id in usable])
+    offered = {evaluation_id: row for evaluation_id, row in usable.items() if row["corpus"] == corpus}
+    complete = [
+        evaluation_id for evaluation_id, row in offered.items() if row["state"] == "complete"
+    ] or list(offered)
     names = {evaluation_id: _name(row) for evaluation_id, row in offered.items()}
     return linked_multiselect(
         "Evaluations", names, "evaluations", key=f"evaluations:{corpus}", usual=complete[:1]
@@ -38,14 +42,14 @@ def choose_evaluations(rows: Rows) -> list[str]:
 
 
 def _choose_corpus(usable: Mapping[str, dict[str, Any]], first: list[str]) -> str:
-    found = list(dict.fromkeys(usable[each]["corpus"] for each in (*first, *usable)))
-    if len(found) < 2:
-        return str(found[0]) if found else ""
+    corpora = list(dict.fromkeys(usable[evaluation_id]["corpus"] for evaluation_id in (*first, *usable)))
+    if len(corpora) < 2:
+        return str(corpora[0]) if corpora else ""
     help = "Only evaluations of one corpus compare."
     return linked(  # the corpus of the evaluations in the link, which needs no parameter of its own
-        lambda key: str(st.selectbox("Corpus", sorted(found), key=key, help=help)),
+        lambda key: str(st.selectbox("Corpus", sorted(corpora), key=key, help=help)),
         "compare_corpus",
-        str(found[0]),
+        str(corpora[0]),
         lambda _: {},
     )
 
@@ -59,26 +63,26 @@ def _name(row: Mapping[str, Any]) -> str:
 
 def ready(ids: list[str]) -> list[Evaluation]:
     """The evaluations that have answers. For the others, the page says how far they are or what is wrong."""
-    found = []
-    for each in ids:
-        active = _show_job(each)
+    evaluations = []
+    for evaluation_id in ids:
+        active = _show_job(evaluation_id)
         try:
-            evaluation = load_evaluation(each)
+            evaluation = load_evaluation(evaluation_id)
         except UserError as error:
             if not active:
                 st.warning(escape(str(error)), icon=":material/help:")
             continue
-        found.append(evaluation)
+        evaluations.append(evaluation)
         if evaluation.partial:
-            told = evaluation.manifest
+            manifest = evaluation.manifest
             st.warning(
                 escape(
-                    f"{evaluation.model} is not finished: {told['n_answered']:,} of {told['n_rows']:,} rows are "
-                    "answered. Its scores rest on these alone."
+                    f"{evaluation.model} is not finished: {manifest['n_answered']:,} of {manifest['n_rows']:,} rows "
+                    "are answered. Its scores rest on these alone."
                 ),
                 icon=":material/hourglass_bottom:",
             )
-    return found
+    return evaluations
 
 
 def _show_job(evaluation_id: str) -> bool:

@@ -33,26 +33,26 @@ def show_form() -> None:
         "answers can be scored against theirs.",
         width=720,
     )
-    asked = _choose_people()
+    people = _choose_people()
     models = model_requests("evaluate")
     limit_usd = consent.limit_field(models)
-    plans = _plans(models, asked) if asked and models else []
+    plans = _plans(models, people) if people and models else []
     ready = bool(plans) and _show_cost(plans)
     if st.button(
         "Start", type="primary", icon=":material/play_arrow:", disabled=not ready, key="evaluate_start"
     ):
         consent.start_with_consent(
             [sent for plan in plans if (sent := sending(plan)) is not None],
-            lambda agreed: _start(models, asked, limit_usd, agreed=agreed),
+            lambda agreed: _start(models, people, limit_usd, agreed=agreed),
         )
 
 
 def _start(
-    models: list[ModelRequest], asked: dict[str, Any], limit_usd: float | None, *, agreed: bool
+    models: list[ModelRequest], people: dict[str, Any], limit_usd: float | None, *, agreed: bool
 ) -> None:
     """Queues an evaluation for each model and shows them."""
     jobs = [
-        submit_evaluation(model, **asked, consent=agreed, limit_usd=limit_usd if model.service else None)
+        submit_evaluation(model, **people, consent=agreed, limit_usd=limit_usd if model.service else None)
         for model in models
     ]
     state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
@@ -106,8 +106,8 @@ def _choose_split(known: list[str]) -> dict[str, Any]:
 
 
 def _choose_studies() -> dict[str, Any]:
-    found = corpora()
-    corpus = st.selectbox("Corpus", found, key="evaluate_corpus") if len(found) > 1 else found[0]
+    known = corpora()
+    corpus = st.selectbox("Corpus", known, key="evaluate_corpus") if len(known) > 1 else known[0]
     titles = {study: title for (name, study), title in cached.titles().items() if name == corpus}
     studies = st.multiselect(
         "Studies",
@@ -121,10 +121,10 @@ def _choose_studies() -> dict[str, Any]:
     return {"corpus": corpus, "studies": studies} if studies else {}
 
 
-def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[EvaluationSpec]:
+def _plans(models: list[ModelRequest], people: dict[str, Any]) -> list[EvaluationSpec]:
     """A spec for each model; empty, with the reason in red, if one of them cannot be evaluated."""
     try:
-        return [plan_evaluation(model, **asked) for model in models]
+        return [plan_evaluation(model, **people) for model in models]
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return []
@@ -158,11 +158,11 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
 
 def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
     seconds = estimate_seconds(plan, rows)
-    told = (
+    time = (
         "not known before its first run here" if seconds is None else f"at most {describe_seconds(seconds)}"
     )
     cost = consent.cost_text(plan.model, estimate_cost(plan, rows))
-    return f"{plan.model.name}: time on this machine {told}.{cost}"
+    return f"{plan.model.name}: time on this machine {time}.{cost}"
 
 
 @st.cache_data(show_spinner="Counting the questions", max_entries=4)

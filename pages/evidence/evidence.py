@@ -36,7 +36,7 @@ def header(*, form: bool) -> None:
         state.go_to(state.PAGES.compare, new="1")
 
 
-def show_view(found: list[Evaluation]) -> None:
+def show_view(evaluations: list[Evaluation]) -> None:
     """The chosen view of the evaluations. The view of finetunes needs no evaluation."""
     view = st.segmented_control(
         "What to show",
@@ -49,21 +49,22 @@ def show_view(found: list[Evaluation]) -> None:
     )
     if view == "Finetunes":
         show_finetunes()
-    elif found:
-        for each in found:
-            show_outdated_evaluation(each)
-        show_comparison(comparison_rows.compare(found), view)
+    elif evaluations:
+        for evaluation in evaluations:
+            show_outdated_evaluation(evaluation)
+        show_comparison(comparison_rows.compare(evaluations), view)
     else:
         st.caption("Choose an evaluation that has answers, or start a new one.")
 
 
-def show_outdated_evaluation(found: Evaluation) -> None:
-    sentence, sent = found.outdated, sending(found.spec) if found.outdated else None
+def show_outdated_evaluation(evaluation: Evaluation) -> None:
+    sentence = evaluation.outdated
+    sent = sending(evaluation.spec) if evaluation.outdated else None
     show_outdated(
-        f"{found.model}: {sentence}" if sentence else "",
-        f"Evaluate {found.model} again",
+        f"{evaluation.model}: {sentence}" if sentence else "",
+        f"Evaluate {evaluation.model} again",
         [sent] if sent else [],
-        lambda agreed: evaluate_again(found.id, consent=agreed),
+        lambda agreed: evaluate_again(evaluation.id, consent=agreed),
         lambda job: state.go_to(state.PAGES.compare, evaluations=job.id),
     )
 

@@ -27,7 +27,8 @@ def learning_curve(
     known = frame.dropna(subset=["value"])
     tuned = known[known["role"] == "finetuned"].sort_values("share")
     lines = known[known["role"] != "finetuned"]
-    last, shares = str(tuned["who"].iloc[-1]), 100 * tuned["share"]
+    last = str(tuned["who"].iloc[-1])
+    shares = 100 * tuned["share"]
     legend = legend_of([last, *lines["who"]], theme)
     figure = go.Figure()
     for row in lines.to_dict("records"):

@@ -110,14 +110,14 @@ def show_socsci210() -> None:
 
 def editing_of(upload: Upload, opened: Opened) -> Importing:
     """The mapping that the tables show: the person's own version, or at first the suggested one."""
-    found = state.importing()
-    drawn = found and state.widget(found.key("title"), None) is not None
-    if found is None or found.upload_id != upload.upload_id or not drawn:
+    held = state.importing()
+    drawn = held and state.widget(held.key("title"), None) is not None
+    if held is None or held.upload_id != upload.upload_id or not drawn:
         kept = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested
-        generation = found.generation + 1 if found else 0
-        found = Importing(upload.upload_id, kept, generation)
-        state.set_importing(found)
-    return found
+        generation = held.generation + 1 if held else 0
+        held = Importing(upload.upload_id, kept, generation)
+        state.set_importing(held)
+    return held
 
 
 def edit(editing: Importing, opened: Opened) -> Mapping:
@@ -144,10 +144,10 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     more = st.container()
     st.subheader("Rows that count", anchor=False)
     keep = import_tables.keep_table(editing, columns)
-    told = {"study": {**study, "reference": reference}, **people}
-    told |= editing.mapping.model_dump(include={"cluster", "weight"})
+    fields = {"study": {**study, "reference": reference}, **people}
+    fields |= editing.mapping.model_dump(include={"cluster", "weight"})
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
-    mapping = from_sheets(told, edited)
+    mapping = from_sheets(fields, edited)
     accepted = settled(mapping, editing.mapping)
     if accepted != mapping:
         _begin_again(editing, accepted)

@@ -18,20 +18,20 @@ _PLAIN = st.column_config.TextColumn
 def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: Sequence[str]) -> None:
     """Counts, the file's warnings, the open questions, and what still stops the import."""
     frame = opened.table.frame
-    asked = len(mapping.outcomes)
-    told = [
+    n_outcomes = len(mapping.outcomes)
+    counts = [
         counted(len(frame), "row"),
         counted(frame.shape[1], "column"),
         counted(len(mapping.demographics), "demographic"),
         counted(len(mapping.conditions), "condition"),
-        counted(asked, "outcome"),
+        counted(n_outcomes, "outcome"),
     ]
     if seen.frames:
-        told.append(
+        counts.append(
             f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
             f"{counted(len(seen.frames['responses']), 'answer')}"
         )
-    st.caption(" · ".join(told))
+    st.caption(" · ".join(counts))
     if len(frame) == FIRST_ROWS:
         st.info(
             f"The file is large: what is shown here is of its first {FIRST_ROWS:,} rows. The import reads them "
@@ -58,14 +58,14 @@ def show_preview(seen: Preview) -> None:
     st.dataframe(
         [
             {
-                "outcome": visible(told.name),
-                "instruction": visible(told.instruction),
-                "kind": told.scale.kind,
-                "values": _values(told.scale),
-                "n": told.n,
-                "off": told.n_off_scale,
+                "outcome": visible(outcome.name),
+                "instruction": visible(outcome.instruction),
+                "kind": outcome.scale.kind,
+                "values": _values(outcome.scale),
+                "n": outcome.n,
+                "off": outcome.n_off_scale,
             }
-            for told in seen.outcomes
+            for outcome in seen.outcomes
         ],
         hide_index=True,
         alt="Outcomes with their scales as they were read",

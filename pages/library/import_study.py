@@ -11,7 +11,8 @@ from socrates_core.importing.check import find_problems
 from socrates_core.importing.mapping import render_mapping, save_mapping
 from socrates_core.importing.uploads import forget, open_upload
 
-OWN, HUGE = "My own study", "SocSci210"
+OWN = "My own study"
+HUGE = "SocSci210"
 NOTHING = dict.fromkeys(("upload", "job", "randomisers"))
 
 
@@ -37,10 +38,10 @@ def own_study(upload_id: str) -> None:
     import_preview.show_replay(upload, mapping)
     taken = is_own_study(mapping.study.study_id)
     with actions:
-        told = "Replace the imported study" if taken else "Import study"
+        label = "Replace the imported study" if taken else "Import study"
         stopped = find_problems(opened.table, mapping) if upload.is_large else seen.problems
         if st.button(
-            told, type="primary", icon=":material/download_done:", disabled=bool(stopped) or at_work
+            label, type="primary", icon=":material/download_done:", disabled=bool(stopped) or at_work
         ):
             if upload.is_large:
                 import_form.start_import(upload, mapping)

@@ -34,7 +34,7 @@ def study_fields(editing: Importing) -> dict[str, Any]:
     title, study_id, topic = st.columns([3, 2, 2])
     source, url, licence = st.columns([3, 2, 2])
     wording, design, _ = st.columns([3, 2, 2])
-    told = {
+    fields = {
         "title": title.text_input("Title", study.title, key=editing.key("title")),
         "study_id": study_id.text_input(
             "Study id",
@@ -64,7 +64,7 @@ def study_fields(editing: Importing) -> dict[str, Any]:
             format_func=lambda value: f"{value} people",
         ),
     }
-    return {**study.model_dump(), **told}
+    return {**study.model_dump(), **fields}
 
 
 def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
@@ -144,8 +144,8 @@ def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
 
 def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     sheet = outcome_sheet(editing.mapping)
-    shown = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
-    shown += [
+    columns = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
+    columns += [
         name
         for name in ("rows", "by_condition")
         if (sheet[name] != "").any() or editing.mapping.layout == "long"
@@ -155,7 +155,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("outcomes"),
-        column_order=shown,
+        column_order=columns,
         row_height=_TALL if (sheet["question"].str.len() > _LONG).any() else None,
         alt="Outcomes with question, answer instruction and column",
         column_config={

@@ -19,18 +19,18 @@ if studies.empty:
     )
     st.stop()
 
-found = facets.choose(studies)
-st.caption(f"{facets.count_line(found, studies)}. Choose a row to open the study.")
-if found.empty:
+matching = facets.choose(studies)
+st.caption(f"{facets.count_line(matching, studies)}. Choose a row to open the study.")
+if matching.empty:
     st.info("No study matches. Use fewer words or clear a filter.", icon=":material/search_off:")
     st.stop()
-told = [*FIRST, *(name for name in LAST if found[name].nunique() > 1)]
+columns = [*FIRST, *(name for name in LAST if matching[name].nunique() > 1)]
 chosen = choose_row(
-    found.assign(scales=[", ".join(kinds) for kinds in found["facet_scale"]]),
-    zip(found["corpus"].map(str), found["study_id"].map(str), strict=True),
-    column_order=told if found["passage"].any() else [name for name in told if name != "passage"],
+    matching.assign(scales=[", ".join(kinds) for kinds in matching["facet_scale"]]),
+    zip(matching["corpus"].map(str), matching["study_id"].map(str), strict=True),
+    column_order=columns if matching["passage"].any() else [name for name in columns if name != "passage"],
     key="studies_table",
-    height=min(620, 38 + 35 * len(found)),
+    height=min(620, 38 + 35 * len(matching)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
     column_config={
         "title": st.column_config.TextColumn("Study", width=330),

@@ -33,18 +33,18 @@ def show_takers(corpus: Corpus, record: StudyRecord) -> None:
     with button:
         _bring_file()
     margins = _margins(name)
-    own = margins_of(people)
-    if not own:
+    margins_here = margins_of(people)
+    if not margins_here:
         st.info("Nothing is known about the people of this study.", icon=":material/group_off:")
         return
-    compared = {each.field: each for each in compare(people, margins or own)}
+    compared = {comparison.field: comparison for comparison in compare(people, margins or margins_here)}
     fields = {"": "all fields, as a table"} | {field: label(field) for field in compared}
     field = linked_select("Field", fields, "field", scope, where=right)
     if field:
         _show_field(compared[field], beside=bool(margins))
     else:
         _show_table(list(compared.values()), beside=bool(margins))
-    missing = [label(field).lower() for field in own if margins and field not in margins]
+    missing = [label(field).lower() for field in margins_here if margins and field not in margins]
     if missing:
         st.caption(escape(f"The chosen population says nothing about {', '.join(missing)}."))
     st.caption(
@@ -92,7 +92,9 @@ def _bring_file() -> None:
 
 def _show_table(compared: list[Comparison], *, beside: bool) -> None:
     """A table of every field's categories, with the shares of people and of the population."""
-    table = pd.concat([each.rows.assign(field=label(each.field)) for each in compared], ignore_index=True)
+    table = pd.concat(
+        [comparison.rows.assign(field=label(comparison.field)) for comparison in compared], ignore_index=True
+    )
     bounds = zip(100 * table["low"], 100 * table["high"], strict=True)
     table = table.assign(
         interval=[interval_text(low, high, 1) for low, high in bounds], gap=table["share"] - table["margin"]
@@ -120,30 +122,30 @@ def _show_table(compared: list[Comparison], *, beside: bool) -> None:
     )
 
 
-def _show_field(told: Comparison, *, beside: bool) -> None:
-    rows = told.rows.head(MOST_CATEGORIES)
+def _show_field(comparison: Comparison, *, beside: bool) -> None:
+    rows = comparison.rows.head(MOST_CATEGORIES)
     met = beside and (rows["margin"].gt(0) & rows["n"].gt(0)).any()
     if beside and not met:
-        rows = told.rows[told.rows["n"] > 0].head(MOST_CATEGORIES)
-    people = rows.assign(condition=rows["category"], who="people", n=told.n)
+        rows = comparison.rows[comparison.rows["n"] > 0].head(MOST_CATEGORIES)
+    people = rows.assign(condition=rows["category"], who="people", n=comparison.n)
     population = people.assign(who="population", share=rows["margin"], low=np.nan, high=np.nan)
     frame = pd.concat([people, population.dropna(subset=["share"])]) if met else people
-    title = label(told.field)
+    title = label(comparison.field)
     figure = dots.figure(
         dots.share_rows(frame), title=title, note="", axis="Share of people", theme=theme(), share=True
     )
     figure.for_each_trace(
         lambda trace: trace.update(name="People of this study"), selector={"legendgroup": "people"}
     )
-    show_chart(figure, frame, f"people_{told.field}")
-    parts = [counted(told.n, "person", "people")]
-    if told.n_missing:
-        parts.append(f"{told.n_missing:,} did not say")
-    cut = int((told.rows["n"] > 0).sum() - (rows["n"] > 0).sum())
+    show_chart(figure, frame, f"people_{comparison.field}")
+    parts = [counted(comparison.n, "person", "people")]
+    if comparison.n_missing:
+        parts.append(f"{comparison.n_missing:,} did not say")
+    cut = int((comparison.rows["n"] > 0).sum() - (rows["n"] > 0).sum())
     if cut:
         parts.append(f"{counted(cut, 'smaller category', 'smaller categories')} not drawn")
     if met:
-        parts.append(f"{figure_text(100 * told.distance, 0)}% would have to be somebody else to match")
+        parts.append(f"{figure_text(100 * comparison.distance, 0)}% would have to be somebody else to match")
     elif beside:
         parts.append("the chosen population has other categories")
     st.caption(" · ".join(parts))

@@ -41,7 +41,7 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
 def _stimuli(corpus: Corpus, study_id: str, item: Item) -> list[Stimulus]:
     """Every text that people were shown for an item."""
     return [
-        each
-        for each in corpus.stimuli(study_id)
-        if each.task_num == item.task_num and item.part in ("", each.question)
+        stimulus
+        for stimulus in corpus.stimuli(study_id)
+        if stimulus.task_num == item.task_num and item.part in ("", stimulus.question)
     ]

@@ -49,8 +49,8 @@ def choose_study() -> tuple[Corpus, StudyRecord]:
         st.stop()
     chosen = linked_box("Study", titles, linked_study(titles), _link, key="study_box")
     corpus, study_id = chosen.split("/", 1)
-    found = open_corpus(corpus)
-    return found, found.study(study_id)
+    opened = open_corpus(corpus)
+    return opened, opened.study(study_id)
 
 
 def _link(chosen: str) -> dict[str, str]:
@@ -68,21 +68,21 @@ def linked_study(titles: Collection[str]) -> str | None:
         return None
     if source is not None and f"{source}/{study_id}" in titles:
         return f"{source}/{study_id}"
-    found = [each for each in titles if each.split("/", 1)[1] == study_id]
-    if source is not None or not found:
+    same_id = [key for key in titles if key.split("/", 1)[1] == study_id]
+    if source is not None or not same_id:
         where = "" if source is None else f" in the source {source!r}"
         st.warning(escape(f"There is no study {study_id!r}{where}. Choose one here."), icon=":material/help:")
         return None
-    sources = [each.split("/", 1)[0] for each in found]
-    if len(found) > 1:
+    sources = [key.split("/", 1)[0] for key in same_id]
+    if len(same_id) > 1:
         st.info(
             escape(
-                f"{len(found)} sources have a study {study_id!r}: {', '.join(sources)}. This is the one from "
+                f"{len(same_id)} sources have a study {study_id!r}: {', '.join(sources)}. This is the one from "
                 f"{sources[0]}; choose another in the box."
             ),
             icon=":material/help:",
         )
-    return found[0]
+    return same_id[0]
 
 
 def header(corpus: Corpus, record: StudyRecord) -> None:
@@ -109,8 +109,10 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     if len(conditions) < 2:
         st.info("This study has one condition, so there is no effect to show.", icon=":material/info:")
         return
-    own = reference_of(record, conditions)
-    numbers = {str(number): conditions[number] for number in sorted(conditions, key=lambda each: each != own)}
+    usual = reference_of(record, conditions)
+    numbers = {
+        str(number): conditions[number] for number in sorted(conditions, key=lambda number: number != usual)
+    }
     reference = int(
         linked_select("Reference condition", numbers, "reference", f"{corpus.name}/{record.study_id}")
     )
@@ -118,13 +120,13 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     effects = compared.effects
     if compared.options:
         show_option_effects(compared.options, conditions[reference])
-    for reason in dict.fromkeys(each.reason for each in compared.refused):
-        own_refused = [each for each in compared.refused if each.reason == reason]
+    for reason in dict.fromkeys(refusal.reason for refusal in compared.refused):
+        refused = [refusal for refusal in compared.refused if refusal.reason == reason]
         st.warning(
             escape(
-                f"{counted(len(own_refused), 'comparison')} not made ("
-                f"{own_refused[0].outcome}, {own_refused[0].condition}"
-                f"{', …' if len(own_refused) > 1 else ''}). {reason}"
+                f"{counted(len(refused), 'comparison')} not made ("
+                f"{refused[0].outcome}, {refused[0].condition}"
+                f"{', …' if len(refused) > 1 else ''}). {reason}"
             ),
             icon=":material/compare_arrows:",
         )
@@ -188,11 +190,11 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
             f"{placed} of {len(effects)} differences are between scales that are not the same: these are differences "
             "of the place on the scale, from 0 (lowest) to 1 (highest), and not of scale points."
         )
-    asked = len(plan.items) * (len(conditions) - 1)
-    made = len(effects) + len(compared.options)
-    if made < asked:
+    n_possible = len(plan.items) * (len(conditions) - 1)
+    n_compared = len(effects) + len(compared.options)
+    if n_compared < n_possible:
         st.caption(
-            f"{asked - made} of {asked} comparisons are not made: not asked in both, or not comparable."
+            f"{n_possible - n_compared} of {n_possible} comparisons are not made: not asked in both, or not comparable."
         )
 
 
@@ -201,19 +203,19 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
     st.markdown("**Outcomes whose options have no order, option by option**")
     rows = [
         {
-            "outcome": each.outcome,
-            "condition": each.condition,
+            "outcome": effect.outcome,
+            "condition": effect.condition,
             "option": option["label"] or f"{option['value']:g}",
             "share": option["share"],
             "share_reference": option["share_reference"],
             "points": 100 * option["difference"],
             "interval": interval_text(100 * option["low"], 100 * option["high"]),
-            "n": each.shares.n,
-            "n_reference": each.shares.n_reference,
-            "p": each.shares.p,
+            "n": effect.shares.n,
+            "n_reference": effect.shares.n_reference,
+            "p": effect.shares.p,
         }
-        for each in options
-        for option in each.as_dict()["options"]
+        for effect in options
+        for option in effect.as_dict()["options"]
     ]
     st.dataframe(
         pd.DataFrame(rows),
@@ -245,25 +247,25 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
 
 def show_conditions(record: StudyRecord, plan: Outline) -> None:
     conditions, texts = plan.conditions, plan.texts
-    own = reference_of(record, conditions)
+    reference = reference_of(record, conditions)
     st.caption("Words that the reference condition does not have are marked.")
-    numbers = sorted(conditions, key=lambda number: (number != own, number))
-    shown = [numbers[at] for at in pages_of(len(numbers), 12, "page")]
-    for row in range(0, len(shown), 3):
+    numbers = sorted(conditions, key=lambda number: (number != reference, number))
+    page = [numbers[at] for at in pages_of(len(numbers), 12, "page")]
+    for row in range(0, len(page), 3):
         columns = st.columns(3)
-        for column, number in zip(columns, shown[row : row + 3], strict=False):
+        for column, number in zip(columns, page[row : row + 3], strict=False):
             with column.container(border=True):
-                mark = " · reference" if number == own else ""
+                mark = " · reference" if number == reference else ""
                 st.markdown(f"**{escape(conditions[number])}**{mark}")
                 n_texts = max(item.texts.get(number, 0) for item in plan.items)
                 if n_texts > 1:
                     st.caption(f"One of {n_texts:,} texts; they differ from person to person.")
                 if not texts[number].strip():
                     st.caption("People of this condition read nothing before the questions.")
-                elif number == own:
+                elif number == reference:
                     show_text(texts[number])
                 else:
-                    show_difference(texts[number], texts[own])
+                    show_difference(texts[number], texts[reference])
 
 
 def show_outcomes(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
@@ -272,7 +274,9 @@ def show_outcomes(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         with st.container(border=True):
             st.markdown(f"**{escape(item.name)}**")
             show_text(item.question or "The question stands in the text under Conditions.")
-            scales = list(dict.fromkeys(scale for each in item.scales.values() for scale in each))
+            scales = list(
+                dict.fromkeys(scale for of_condition in item.scales.values() for scale in of_condition)
+            )
             for scale in scales[:3]:
                 st.caption(escape(render_instruction(scale)))
             if len(scales) > 1:
@@ -307,19 +311,19 @@ def show_person(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
 
 def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     titles = cached.titles()
-    found = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
-    if not found:
+    similar = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
+    if not similar:
         st.info("No other study shares telling words with this one.", icon=":material/search_off:")
         return
     table = pd.DataFrame(
         [
             {
-                "title": titles[each.corpus, each.study_id],
-                "likeness": each.likeness,
-                "shared": ", ".join(each.shared),
-                "corpus": each.corpus,
+                "title": titles[near.corpus, near.study_id],
+                "likeness": near.likeness,
+                "shared": ", ".join(near.shared),
+                "corpus": near.corpus,
             }
-            for each in found
+            for near in similar
         ]
     )
     st.caption(
@@ -327,7 +331,7 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     )
     chosen = choose_row(
         table,
-        found,
+        similar,
         key="similar_table",
         alt="Studies like this one with the words they share",
         column_config={

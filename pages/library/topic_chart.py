@@ -42,29 +42,29 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
             showlegend=False,
             marker={"size": 5, "color": neutral.faint, "opacity": 0.25},
         )
-    told = kept["group"].where(kept["group"].isin(named), OTHER)
+    groups = kept["group"].where(kept["group"].isin(named), OTHER)
     labelled = len(kept) <= MOST_LABELS and (kept["kind"] == "study").all()
     labels = pd.Series([wrapped(title, 22, most=1) for title in kept["title"]], index=kept.index)
-    found = label_places(kept["x"].tolist(), kept["y"].tolist(), labels.tolist()) if labelled else []
-    places = pd.Series(found or [""] * len(kept), index=kept.index, dtype=object)
-    for name in [*named, *([OTHER] if (told == OTHER).any() else [])]:
-        own = kept[told == name]
+    positions = label_places(kept["x"].tolist(), kept["y"].tolist(), labels.tolist()) if labelled else []
+    places = pd.Series(positions or [""] * len(kept), index=kept.index, dtype=object)
+    for name in [*named, *([OTHER] if (groups == OTHER).any() else [])]:
+        of_group = kept[groups == name]
         colour = neutral.faint if name == OTHER else COLOURS[named.index(name)]
         figure.add_scatter(
-            x=own["x"],
-            y=own["y"],
+            x=of_group["x"],
+            y=of_group["y"],
             mode="markers+text" if labelled else "markers",
-            text=labels[own.index].where(places[own.index] != "", ""),
-            textposition=places[own.index].where(places[own.index] != "", "top center"),
+            text=labels[of_group.index].where(places[of_group.index] != "", ""),
+            textposition=places[of_group.index].where(places[of_group.index] != "", "top center"),
             textfont={"size": 11},
-            name=f"{wrapped(name, 34, most=1)} ({len(own):,})",
-            customdata=own[["place", "hover"]].to_numpy(),
+            name=f"{wrapped(name, 34, most=1)} ({len(of_group):,})",
+            customdata=of_group[["place", "hover"]].to_numpy(),
             hovertemplate="%{customdata[1]}<extra></extra>",
             marker={
-                "size": own["size"],
+                "size": of_group["size"],
                 "color": colour,
                 "opacity": 0.85,
-                "symbol": [symbol[corpus] for corpus in own["corpus"]],
+                "symbol": [symbol[corpus] for corpus in of_group["corpus"]],
                 "line": {"width": 0.6, "color": neutral.line},
             },
         )
@@ -90,7 +90,7 @@ def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) 
     """
     points = [(UNIT * here, UNIT * there) for here, there in zip(x, y, strict=True)]
     taken = [(px - POINT, py - POINT, px + POINT, py + POINT) for px, py in points]
-    found = []
+    positions = []
     for (px, py), label in zip(points, labels, strict=True):
         width = LETTER * len(label)
         begins = {"center": px - width / 2, "right": px, "left": px - width}
@@ -110,8 +110,8 @@ def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) 
         place = next(free, "")
         if place:
             taken.append(boxes[place])
-        found.append(place)
-    return found
+        positions.append(place)
+    return positions
 
 
 def hover(title: str, label: str, group: str) -> str:

@@ -15,7 +15,7 @@ from socrates_core.models.catalog import HUB_MODELS, lacking_weights, list_model
 from socrates_core.models.model_folder import open_folder
 
 REMEMBERED = 300  # seconds for which the hub is not asked again
-RELEASED = frozenset(each[0] for each in HUB_MODELS)
+RELEASED = frozenset(entry[0] for entry in HUB_MODELS)
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def choose_base() -> Base:
         unless_usual("base", "starter"),
         forget=finetune_form.OF_RECIPE,
     )
-    found = _look_up(str(chosen))
-    if found.problem:
-        finetune_form.say(found.problem)
-    elif found.lacking:
-        _say_lacking(found.lacking)
-    return found
+    chosen_base = _look_up(str(chosen))
+    if chosen_base.problem:
+        finetune_form.say(chosen_base.problem)
+    elif chosen_base.lacking:
+        _say_lacking(chosen_base.lacking)
+    return chosen_base
 
 
 def check(base: Base, spec: TrainingSpec) -> None:
@@ -86,9 +86,9 @@ def _ask_hub(hub_id: str) -> str:
 
 
 def _say_lacking(hub_id: str) -> None:
-    told = f"The weights of {hub_id!r} are not on this machine, and a finetune does not fetch them. "
+    problem = f"The weights of {hub_id!r} are not on this machine, and a finetune does not fetch them. "
     if hub_id in RELEASED:
-        finetune_form.say(f"{told}Fetch them first: Models says how large they are and asks.")
+        finetune_form.say(f"{problem}Fetch them first: Models says how large they are and asks.")
         st.page_link(
             state.PAGES.models,
             label="Fetch under Models",
@@ -96,4 +96,4 @@ def _say_lacking(hub_id: str) -> None:
             query_params={"model": hub_id},
         )
     else:
-        finetune_form.say(f"{told}Fetch them first: python -m socrates_core models fetch {hub_id}")
+        finetune_form.say(f"{problem}Fetch them first: python -m socrates_core models fetch {hub_id}")

@@ -46,14 +46,14 @@ NEVER_READ = frozenset(
 
 def show_sides(spec: TrainingSpec, stamp: str) -> None:
     """The chart of what is held out, with its numbers in a sentence."""
-    told = _drawn(_key(spec), stamp, spec)
+    rows = _drawn(_key(spec), stamp, spec)
     totals = ", ".join(
         f"{n:,} {held_out_chart.NAMES[str(side)].lower()}"
-        for side, n in told.sides[list(SIDES)].sum().items()
+        for side, n in rows.sides[list(SIDES)].sum().items()
         if n
     )
-    st.caption(f"{told.unit.capitalize()}: {totals}.")
-    show_chart(held_out_chart.figure(told.sides, unit=told.unit, theme=theme()), told.sides, "training_sides")
+    st.caption(f"{rows.unit.capitalize()}: {totals}.")
+    show_chart(held_out_chart.figure(rows.sides, unit=rows.unit, theme=theme()), rows.sides, "training_sides")
 
 
 def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
@@ -72,45 +72,45 @@ def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
 
 def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
     """What the model learns from: how much, how long, and some examples."""
-    found = _looked_at(_key(spec), stamp, spec)
-    told = {
-        "Examples": found.n_examples,
-        "Studies": found.n_studies,
-        "Kept back": found.n_validation,
-        "Tokens, median": found.lengths.p50,
-        "Tokens, 95%": found.lengths.p95,
-        "Tokens, longest": found.lengths.max,
+    insight = _looked_at(_key(spec), stamp, spec)
+    numbers = {
+        "Examples": insight.n_examples,
+        "Studies": insight.n_studies,
+        "Kept back": insight.n_validation,
+        "Tokens, median": insight.lengths.p50,
+        "Tokens, 95%": insight.lengths.p95,
+        "Tokens, longest": insight.lengths.max,
     }
     with st.container(horizontal=True):
-        for name, n in told.items():
+        for name, n in numbers.items():
             st.metric(name, f"{n:,}", width="content")
-    st.caption(escape(found.told))
-    if found.n_too_long:
+    st.caption(escape(insight.told))
+    if insight.n_too_long:
         st.error(
-            f"{counted(found.n_too_long, 'example')} of more than {found.limit:,} tokens, which is all that this model "
-            "reads. Leave out the studies with the longest texts, or choose a model that reads more.",
+            f"{counted(insight.n_too_long, 'example')} of more than {insight.limit:,} tokens, which is all that this "
+            "model reads. Leave out the studies with the longest texts, or choose a model that reads more.",
             icon=":material/error:",
         )
     with st.expander("Rows of each study"):
         st.dataframe(
-            found.per_study.map(lambda value: visible(value) if isinstance(value, str) else value),
+            insight.per_study.map(lambda value: visible(value) if isinstance(value, str) else value),
             hide_index=True,
             alt="Rows of each study",
             column_config={"study_id": "Study", "rows": "Rows", "people": "People", "cells": "Cells"},
         )
-    _show_examples(spec, found.first)
-    return found
+    _show_examples(spec, insight.first)
+    return insight
 
 
-def _show_examples(spec: TrainingSpec, shown: tuple[ShownExample, ...]) -> None:
+def _show_examples(spec: TrainingSpec, examples: tuple[ShownExample, ...]) -> None:
     st.markdown("**Examples, spread over all rows, as the model reads them**")
     st.caption("The loss falls on what is marked alone; everything else is only read.")
-    for at in pages_of(len(shown), 1, "example"):
+    for at in pages_of(len(examples), 1, "example"):
         with st.container(border=True):
-            st.markdown(f"{escape(shown[at].prompt_text)}", width=720)
-            for place, (text, share) in enumerate(shown[at].targets):
+            st.markdown(f"{escape(examples[at].prompt_text)}", width=720)
+            for place, (text, share) in enumerate(examples[at].targets):
                 st.markdown(
-                    f"{_marked(text)}{_weighed(spec, place, share, len(shown[at].targets))}", width=720
+                    f"{_marked(text)}{_weighed(spec, place, share, len(examples[at].targets))}", width=720
                 )
 
 

@@ -142,11 +142,11 @@ def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -
     recipe = _choose_recipe(base, size, method)
     scope = f"{base}:{method}:{recipe.name}"
     values = fields(ROWS, recipe.settings, scope, where=rows)
-    told = st.container()
+    summary = st.container()
     with st.expander("Expert settings", icon=":material/tune:"):
         values |= fields([*OF_METHOD[method], *EXPERT], recipe.settings, scope)
-    held = {name: _told(values[name]) for name in VISIBLE}
-    told.caption(escape(" · ".join(VISIBLE[name].format(value) for name, value in held.items() if value)))
+    held = {name: _as_text(values[name]) for name in VISIBLE}
+    summary.caption(escape(" · ".join(VISIBLE[name].format(value) for name, value in held.items() if value)))
     st.markdown("**Evaluation plan**")
     st.caption(
         "On the rows kept back, before the first step and then at intervals: W beside the uniform row’s, accuracy, "
@@ -171,33 +171,41 @@ def fields(
 
     A value that the spec refuses is returned as it was typed, with the reason next to its field.
     """
-    wanted, found = list(names), dict[str, Any]()
+    wanted = list(names)
+    values = dict[str, Any]()
     for start in range(0, len(wanted), 4):
         for name, column in zip(wanted[start : start + 4], where.columns(4), strict=False):
-            found[name] = field(name, _usual(name, defaults, found), scope, where=column)
-    return found
+            values[name] = field(name, _usual(name, defaults, values), scope, where=column)
+    return values
 
 
 def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
     """One field of the spec; see `fields`."""
-    (label, note), info = FIELDS[name], TrainingSpec.model_fields[name]
-    usual, named = _told(default), state.parameter(name)
+    (label, note) = FIELDS[name]
+    info = TrainingSpec.model_fields[name]
+    usual = _as_text(default)
+    named = state.parameter(name)
     held: Any = usual if named is None else named
-    key, settings = f"train:{name}:{scope}", {"help": note or None}
+    key = f"train:{name}:{scope}"
+    settings = {"help": note or None}
     draw = partial(where.text_input, placeholder="no limit" if default is None else None)
     if choices := _choices(name):
         held = held if held in choices else usual
         draw = partial(where.selectbox, options=choices)
     elif info.annotation is bool:
         # A toggle keeps its state by its key, so one whose default changes with the tuning needs another key.
-        key, held = f"{key}:{usual}", held == "true"
+        key = f"{key}:{usual}"
+        held = held == "true"
         draw = partial(where.toggle, wrap=True)
     leave_out = unless_usual(name, usual)
     chosen = linked(
-        lambda key: draw(label, key=key, **settings), key, held, lambda value: leave_out(_told(value).strip())
+        lambda key: draw(label, key=key, **settings),
+        key,
+        held,
+        lambda value: leave_out(_as_text(value).strip()),
     )
-    told = _told(chosen).strip()
-    value = None if default is None and not told else told
+    text = _as_text(chosen).strip()
+    value = None if default is None and not text else text
     wrong = problem(name, value)
     if wrong:
         say(wrong, where)
@@ -219,8 +227,8 @@ def problem(name: str, value: Any) -> str | None:
 def _choices(name: str) -> list[str]:
     """The values that the field allows, if there are only a few."""
     listed = {"template": list(TEMPLATES), "rationales": [OWN, *rationale_names()]}
-    told = get_args(TrainingSpec.model_fields[name].annotation)
-    return listed.get(name) or [each for each in told if isinstance(each, str)]
+    options = get_args(TrainingSpec.model_fields[name].annotation)
+    return listed.get(name) or [option for option in options if isinstance(option, str)]
 
 
 def checked(values: Mapping[str, Any]) -> TrainingSpec:
@@ -234,7 +242,11 @@ def free_name(base: str, method: str, split: str, shares: Sequence[float] = ()) 
     """A name that is free for a model and for all finetunes of its curve over `shares`."""
     whole = re.sub(r"[^a-z0-9._-]+", "-", f"{base.rstrip('/').rpartition('/')[2]}-{method}-{split}".lower())
     name = whole.strip("._-")[:58].rstrip("._-") or method
-    return next(each for each in chain([name], (f"{name}-{n}" for n in count(2))) if is_free(each, shares))
+    return next(
+        candidate
+        for candidate in chain([name], (f"{name}-{n}" for n in count(2)))
+        if is_free(candidate, shares)
+    )
 
 
 def is_free(name: str, shares: Sequence[float] = ()) -> bool:
@@ -256,7 +268,7 @@ def _usual(name: str, settings: Mapping[str, Any], chosen: Mapping[str, Any]) ->
     return settings[name] if name in settings else default_of(name, chosen.get("tuning"))
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

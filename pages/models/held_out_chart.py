@@ -23,7 +23,7 @@ def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
     Of more than 40 studies the largest are shown, and the chart says so under its title.
     """
     whole = frame[list(SIDES)].sum(axis=1)
-    shown = frame.loc[whole.nlargest(MOST_STUDIES).index].sort_values(
+    largest = frame.loc[whole.nlargest(MOST_STUDIES).index].sort_values(
         ["trained", "validation", "held_out"], ascending=[False, False, True], kind="stable"
     )
     neutral = ink(theme)
@@ -32,29 +32,29 @@ def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
         "validation": {"color": neutral.fill, "pattern": {"shape": "/", "fillmode": "overlay", "size": 6}},
         "held_out": {
             "color": CLEAR,
-            "line": {"color": neutral.line, "width": 1.6 * (shown["held_out"] > 0)},
+            "line": {"color": neutral.line, "width": 1.6 * (largest["held_out"] > 0)},
         },
         "unused": {"color": neutral.faint, "opacity": 0.3},
     }
     drawn = go.Figure()
     for side in SIDES:
-        if shown[side].any():
+        if largest[side].any():
             drawn.add_trace(
                 go.Bar(
-                    y=list(range(len(shown))),
-                    x=shown[side],
+                    y=list(range(len(largest))),
+                    x=largest[side],
                     orientation="h",
                     name=NAMES[side],
                     marker=marks[side],
                     **hovered(
                         [
                             f"{wrapped(title, 50)}<br>{NAMES[side]}: {n:,} {unit}"
-                            for title, n in zip(shown["title"], shown[side], strict=True)
+                            for title, n in zip(largest["title"], largest[side], strict=True)
                         ]
                     ),
                 )
             )
-    labels = [wrapped(study, LABEL, most=1) for study in shown["study_id"]]
+    labels = [wrapped(study, LABEL, most=1) for study in largest["study_id"]]
     drawn.update_yaxes(
         showgrid=False,
         tickvals=list(range(len(labels))),
@@ -62,7 +62,7 @@ def figure(frame: pd.DataFrame, *, unit: str, theme: str | None) -> go.Figure:
         range=[len(labels) - 0.5, -0.5],
     )
     drawn.update_xaxes(title_text=plain_text(unit.capitalize()))
-    note = f"The {len(shown)} largest of {len(frame):,} studies" if len(frame) > len(shown) else ""
+    note = f"The {len(largest)} largest of {len(frame):,} studies" if len(frame) > len(largest) else ""
     margin = {"l": 24 + 7 * max(len(label) for label in labels), "r": 16, "b": 52}
     # Four short names take two rows at most, like two names of models.
     legend = Legend(("Trained", "Held out"), {}, neutral)

@@ -77,8 +77,8 @@ def show_bin() -> None:
         return
     with st.expander(f"Bin ({len(names)})", icon=":material/delete:", expanded=len(names) < 4):
         for name in names:
-            told, back, gone = st.columns([4, 2, 2], vertical_alignment="center")
-            told.text(visible(name))
+            label, back, gone = st.columns([4, 2, 2], vertical_alignment="center")
+            label.text(visible(name))
             if back.button("Bring back", key=f"restore_{name}", width="stretch"):
                 library.restore(name)
                 state.go_to(state.PAGES.models, model=name)
@@ -169,7 +169,8 @@ def _export_button(model: LibraryModel) -> None:
 
 def _delete_button(model: LibraryModel) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        others, jobs = library.needed_by(model.name), library.jobs_using(model.name)
+        others = library.needed_by(model.name)
+        jobs = library.jobs_using(model.name)
         if others:
             st.warning(
                 escape(f"Without it these adapters cannot answer: {', '.join(others)}. Merge them first."),
@@ -225,8 +226,8 @@ def show_saw(model: LibraryModel) -> None:
     """What the model was trained on: a sentence for each training, and a list of all studies."""
     seen = library.seen_or_unknown(model.name)
     show_text(seen.note or "Its card does not say it in a sentence.")
-    for told in library.saw_counts(seen):
-        st.caption(escape(told))
+    for sentence in library.saw_counts(seen):
+        st.caption(escape(sentence))
     table = library.saw_table(seen)
     if len(table):
         with st.expander(counted(table["study_id"].nunique(), "study", "studies"), icon=":material/list:"):
@@ -285,20 +286,20 @@ def show_metrics(trained: Trained) -> None:
 
 def show_training(trained: Trained) -> None:
     """Settings, data, and environment from the card."""
-    told = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries", "doubts"})
+    facts = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries", "doubts"})
     settings, environment = st.columns(2)
     with settings:
         st.caption("Settings")
         _show_pairs(trained.spec, "model_settings")
     with environment:
         st.caption("Data and environment")
-        _show_pairs({**told, **trained.libraries}, "model_environment")
+        _show_pairs({**facts, **trained.libraries}, "model_environment")
 
 
-def _show_pairs(told: dict[str, Any], key: str) -> None:
+def _show_pairs(facts: dict[str, Any], key: str) -> None:
     rows = [
         {"name": visible(name), "value": visible(str(value))}
-        for name, value in told.items()
+        for name, value in facts.items()
         if value not in (None, "", [])
     ]
     st.dataframe(

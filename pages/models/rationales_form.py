@@ -55,13 +55,13 @@ def _offer_writing(values: Mapping[str, Any]) -> None:
             help="It stands under Rationales in the expert settings once they are written.",
         )
         model = right.selectbox("Model that writes them", models, key="rationales_model")
-        asked = st.form_submit_button("Write them", icon=":material/edit_note:", disabled=not models)
+        submitted = st.form_submit_button("Write them", icon=":material/edit_note:", disabled=not models)
     st.caption(
         "One for every row that this form chooses. A model of a server is asked by a command with a finetune’s file, "
         "which says what would leave this machine and asks for consent:"
     )
     st.code(COMMAND, language="bash", wrap_lines=True)
-    if asked and model:
+    if submitted and model:
         try:
             job = _submit(name.strip(), model, values)
         except UserError as error:

@@ -23,7 +23,8 @@ OFFICIAL = "official "
 
 def choose_split() -> str | None:
     """The split that is trained on, or None if there is no split yet. Below it is the form that makes one."""
-    known, chosen = splits(), None
+    known = splits()
+    chosen = None
     if known:
         names = {name: name for name in known}
         linked = state.parameter("split")
@@ -43,11 +44,11 @@ def choose_split() -> str | None:
 def choose_studies(split: str) -> list[str]:
     """The studies on the split's training side to learn from; none chosen means all. Kept in the link."""
     try:
-        found = load_split(split)
+        opened = load_split(split)
     except UserError:
         return []
-    held = set(found.held_out) if found.kind == "studies" else set()
-    known = [study for study in found.studies if study not in held]
+    held = set(opened.held_out) if opened.kind == "studies" else set()
+    known = [study for study in opened.studies if study not in held]
     strange = [study for study in listed("studies") if study not in known]
     if strange:
         st.warning(
@@ -71,9 +72,9 @@ def _describe(name: str) -> None:
     st.caption(escape(f"Of {split.corpus}: {split.source}. Held out are {HELD_OUT[split.kind]}."))
 
 
-def _make(found: list[str]) -> None:
+def _make(known: list[str]) -> None:
     left, middle, right, last = st.columns(4)
-    corpus = left.selectbox("Corpus", found, key="split_corpus", bind="query-params")
+    corpus = left.selectbox("Corpus", known, key="split_corpus", bind="query-params")
     published = _published(corpus)
     kind = middle.selectbox(
         "Hold out",
@@ -98,13 +99,13 @@ def _make(found: list[str]) -> None:
                 raise UserError(f"There is a split {name!r} already. Choose another name.")
             opened = open_corpus(corpus)
             if fixed:
-                made = read_official(opened, kind.removeprefix(OFFICIAL), name=name)
+                split = read_official(opened, kind.removeprefix(OFFICIAL), name=name)
             else:
-                made = make_split(opened, kind, name=name, share=share, seed=seed)
+                split = make_split(opened, kind, name=name, share=share, seed=seed)
         except UserError as error:
             st.error(escape(str(error)), icon=":material/error:")
             return
-        save_split(made)
+        save_split(split)
         state.set_parameters(split=name)
         st.rerun()
 
@@ -112,6 +113,6 @@ def _make(found: list[str]) -> None:
 def _published(corpus: str) -> list[str]:
     """What the authors' own splits hold out, if their files came with the corpus; none for a damaged corpus."""
     try:
-        return [OFFICIAL + each for each in official_kinds(open_corpus(corpus))]
+        return [OFFICIAL + kind for kind in official_kinds(open_corpus(corpus))]
     except UserError:
         return []

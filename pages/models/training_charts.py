@@ -24,7 +24,8 @@ def course(
     legend = legend_of(frame["run"], theme)
     figure = go.Figure()
     for who in legend.who:
-        steps, colour = frame[frame["run"] == who], legend.colours[who]
+        steps = frame[frame["run"] == who]
+        colour = legend.colours[who]
         if not steps["value"].equals(steps["smoothed"]):
             figure.add_scatter(
                 x=steps[over],
@@ -66,7 +67,8 @@ def measure(
             **_named("uniform", over, form, first=at == 0),
         )
     for who in (who for who in legend.who if who not in BASELINES):
-        steps, colour = frame[frame["run"] == who], legend.colours[who]
+        steps = frame[frame["run"] == who]
+        colour = legend.colours[who]
         figure.add_scatter(
             x=steps[over],
             y=steps["value"],

@@ -91,11 +91,11 @@ def toolbar(editing: Editing) -> None:
         editing.notice = ""
 
 
-def show_conditions(editing: Editing, found: list[Problem]) -> None:
+def show_conditions(editing: Editing, wrong: list[Problem]) -> None:
     st.subheader("Conditions", anchor=False)
-    draft_fields.show_problems(found, "conditions")
+    draft_fields.show_problems(wrong, "conditions")
     for index in range(len(editing.draft.conditions)):
-        draft_fields.condition_row(editing, index, found)
+        draft_fields.condition_row(editing, index, wrong)
     st.button(
         "Add a condition",
         icon=":material/add:",
@@ -112,14 +112,14 @@ def show_conditions(editing: Editing, found: list[Problem]) -> None:
             index=index,
             key=editing.key("reference"),
         )
-    draft_fields.show_problems(found, "reference")
+    draft_fields.show_problems(wrong, "reference")
 
 
-def show_outcomes(editing: Editing, found: list[Problem]) -> None:
+def show_outcomes(editing: Editing, wrong: list[Problem]) -> None:
     st.subheader("Outcomes", anchor=False)
-    draft_fields.show_problems(found, "outcomes")
+    draft_fields.show_problems(wrong, "outcomes")
     for index in range(len(editing.draft.outcomes)):
-        draft_fields.outcome_row(editing, index, found)
+        draft_fields.outcome_row(editing, index, wrong)
     st.button(
         "Add an outcome",
         icon=":material/add:",
@@ -174,11 +174,11 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
             st.error(escape(str(error)), icon=":material/error:")
             usable = False
             continue
-        told = (
+        sentence = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
             f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)}"
         )
-        st.markdown(escape(told))
+        st.markdown(escape(sentence))
         if cost.limit and cost.max_tokens > cost.limit:
             st.error(
                 escape(
@@ -227,39 +227,40 @@ def show_editor(editing: Editing) -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.text_input("Title", editing.draft.title, key=editing.key("title"))
     toolbar(editing)
-    found = problems(editing.draft)
-    show_conditions(editing, found)
-    show_outcomes(editing, found)
+    wrong = problems(editing.draft)
+    show_conditions(editing, wrong)
+    show_outcomes(editing, wrong)
     for warning in warnings(editing.draft):
         st.warning(escape(warning.message), icon=":material/warning:")
     st.subheader("People", anchor=False)
-    draft_fields.panel_fields(editing, found)
+    draft_fields.panel_fields(editing, wrong)
     draft_fields.show_eligible(editing)
     draft = editing.draft
     st.subheader("Model", anchor=False)
     models = model_requests("draft")
     draft_badges(draft, [model.name for model in models])
     limit_usd = consent.limit_field(models)
-    usable, people = bool(models), []
+    usable = bool(models)
+    people = []
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")
     try:
-        people = cached.panel_of(draft.panel) if not found else []
+        people = cached.panel_of(draft.panel) if not wrong else []
     except UserError:
         usable = False  # said beside the panel's fields
-    if found:
+    if wrong:
         st.caption("The exact prompt and the cost are shown here once what is marked in red is mended.")
     if people and models:
         show_exact_prompt(draft, people, models[0].name)
         usable = show_cost(draft, people, models) and usable
-    ready = usable and not found
-    told = None if ready else f"{len(found)} things to mend first; they are marked in red." if found else None
+    ready = usable and not wrong
+    hint = f"{len(wrong)} things to mend first; they are marked in red." if wrong else None
     run = action.button(
         "Run simulation",
         type="primary",
         icon=":material/play_arrow:",
         disabled=not ready,
-        help=told,
+        help=hint,
         width="stretch",
         key="draft_run",
     )

@@ -39,11 +39,11 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
         ("remove", "delete", "Remove", False, lambda d: draft_form.removed(d, part, index)),
     )
     with st.container(horizontal=True, gap="small", horizontal_alignment="right"):
-        for name, icon, told, off, how in steps:
+        for name, icon, hint, off, how in steps:
             st.button(
                 "",
                 icon=f":material/{icon}:",
-                help=told,
+                help=hint,
                 key=editing.key(part, index, name),
                 type="tertiary",
                 disabled=off,
@@ -54,7 +54,8 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
 
 def _row_head(editing: Editing, part: Rows, index: int, problems: list[Problem]) -> None:
     """The name of a condition or outcome, with the actions on its row."""
-    noun, rows = part.removesuffix("s"), getattr(editing.draft, part)
+    noun = part.removesuffix("s")
+    rows = getattr(editing.draft, part)
     name, actions = st.columns([3, 2], vertical_alignment="bottom")
     name.text_input(
         f"{noun.capitalize()} {index + 1}: name", rows[index].name, key=editing.key(part, index, "name")
@@ -114,12 +115,12 @@ def scale_builder(editing: Editing, index: int) -> None:
     if kind in ("Whole numbers", "0 to 100"):
         left, right = st.columns(2)
         ends = (0, 100) if kind == "0 to 100" else (scale.low, scale.high)
-        for column, name, end, told in (
+        for column, name, end, side in (
             (left, "low_label", ends[0], "lowest"),
             (right, "high_label", ends[1], "highest"),
         ):
             at_end = scale.labels.get(end, "") if end is not None else ""
-            column.text_input(f"Label of the {told} (optional)", at_end, key=key(name))
+            column.text_input(f"Label of the {side} (optional)", at_end, key=key(name))
     if kind == "Listed answers":
         st.text_area(
             "Answers, one a line", draft_form.listed_text(scale), height="content", key=key("options")
@@ -175,7 +176,8 @@ def panel_fields(editing: Editing, problems: list[Problem]) -> None:
 
 
 def _sample_fields(editing: Editing) -> None:
-    panel, known = editing.draft.panel, corpora()
+    panel = editing.draft.panel
+    known = corpora()
     if not known:
         st.info(
             "There is no corpus to sample from. Run `make setup`, or describe people.", icon=":material/info:"
@@ -204,7 +206,8 @@ def _sample_fields(editing: Editing) -> None:
         key=editing.key("panel", "fields"),
     )
     for field in fields:
-        key, now = editing.key("panel", f"filter:{field}"), panel.filters.get(field)
+        key = editing.key("panel", f"filter:{field}")
+        now = panel.filters.get(field)
         if field in NUMERIC:
             ends = (int(min(values[field])), int(max(values[field])))
             value = (max(now[0], ends[0]), min(now[1], ends[1])) if isinstance(now, tuple) else ends
@@ -245,11 +248,11 @@ def show_eligible(editing: Editing) -> None:
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return
-    told = f"{count:,} participants pass the filters"
+    sentence = f"{count:,} participants pass the filters"
     if panel.n <= count:
-        st.caption(f"{told}; {panel.n:,} of them are drawn without replacement.")
+        st.caption(f"{sentence}; {panel.n:,} of them are drawn without replacement.")
     else:
         st.markdown(
-            f":red[:material/error: {told}, but the panel asks for {panel.n:,}. "
+            f":red[:material/error: {sentence}, but the panel asks for {panel.n:,}. "
             "Choose fewer people or widen the filters.]"
         )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pages.view.state import Editing, set_editing, widget
 from socrates_core.populations.spec import PanelSpec
 from socrates_core.projects import drafts
-from socrates_core.records import Number
+from socrates_core.records import Number, ScaleKind
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec
 
 Rows = Literal["conditions", "outcomes"]
@@ -79,22 +79,17 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
         text = held("options", listed_text(scale))
         if text == listed_text(scale) and scale.kind == "enum_labels":
             return scale
-        lines, first = (
-            text.splitlines(),
-            int(min(scale.labels, default=1)) if scale.kind == "enum_labels" else 1,
-        )
+        lines = text.splitlines()
+        first = int(min(scale.labels, default=1)) if scale.kind == "enum_labels" else 1
         listed: dict[Number, str] = {number: line.strip() for number, line in enumerate(lines, first)}
         return ScaleSpec(kind="enum_labels", low=first, high=first + len(listed) - 1, labels=listed)
-    low: Number
-    low, high, step = (
-        (0, 100, 1)
-        if kind == "0 to 100"
-        else (
-            held("low", scale.low if scale.low is not None else 1),
-            held("high", scale.high if scale.high is not None else 7),
-            held("step", scale.step),
-        )
-    )
+    low: Number = 0
+    high: Number = 100
+    step: Number = 1
+    if kind != "0 to 100":
+        low = held("low", 1 if scale.low is None else scale.low)
+        high = held("high", 7 if scale.high is None else scale.high)
+        step = held("step", scale.step)
     inner = {v: text for v, text in scale.labels.items() if low < v < high and scale_type(scale) == kind}
     ends = {
         value: held(name, scale.labels.get(value, "")).strip()
@@ -103,9 +98,10 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
     labels: dict[Number, str] = dict(
         sorted((inner | {value: text for value, text in ends.items() if text}).items())
     )
+    # A scale that is read from a study's instruction keeps its kind while its steps stay the same.
     same_steps = scale.kind in ("range", "if_upto", "multiple") and scale.step == step
-    told = scale.kind if same_steps else ("range" if step == 1 else "multiple")
-    return ScaleSpec(kind=told, low=low, high=high, step=step, labels=labels)
+    usual: ScaleKind = "range" if step == 1 else "multiple"
+    return ScaleSpec(kind=scale.kind if same_steps else usual, low=low, high=high, step=step, labels=labels)
 
 
 def listed_text(scale: ScaleSpec) -> str:
@@ -145,16 +141,17 @@ def parse_shares(text: str) -> dict[str, float]:
 
     A value without a number has the share 0, which `surveys.check` reports as a problem.
     """
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for part in _BETWEEN_SHARES.split(text):
         value, _, number = part.strip().rpartition(" ")
         try:
             share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
         except ValueError:
-            value, share = part.strip(), 0.0
+            value = part.strip()
+            share = 0.0
         if value.strip():
-            found[value.strip()] = share
-    return found
+            shares[value.strip()] = share
+    return shares
 
 
 def shares_text(shares: dict[str, float]) -> str:

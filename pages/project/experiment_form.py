@@ -52,7 +52,7 @@ def plan(draft: Draft, scope: str) -> Planned:
         )
         orders = _choose_orders(draft)
     paraphrases = _choose_wordings(draft, scope)
-    found = cross(
+    specifications = cross(
         models.names,
         precisions=precisions,
         decodings=decodings,
@@ -60,12 +60,13 @@ def plan(draft: Draft, scope: str) -> Planned:
         paraphrases=paraphrases,
         service=models.service,
     )
-    if not 1 <= len(found) <= MOST:
+    if not 1 <= len(specifications) <= MOST:
         st.warning(
-            f"{counted(len(found), 'specification')}: choose from 1 to {MOST}.", icon=":material/help:"
+            f"{counted(len(specifications), 'specification')}: choose from 1 to {MOST}.",
+            icon=":material/help:",
         )
         return Planned([], 0, paraphrases)
-    return _choose_specifications(found, paraphrases)
+    return _choose_specifications(specifications, paraphrases)
 
 
 def _choose_orders(draft: Draft) -> list[Order]:
@@ -87,59 +88,64 @@ def _choose_orders(draft: Draft) -> list[Order]:
 def _choose_wordings(draft: Draft, scope: str) -> list[Paraphrase]:
     """The wordings that the person writes. A wording that changes nothing yet is left out."""
     n = int(st.number_input("Other wordings, written by you", 0, 10, key=f"wordings:{scope}"))
-    found = []
+    wordings = []
     for number in range(1, n + 1):
         with st.expander(f"Wording {number}", expanded=number == n):
-            told = _wording(draft, f"{scope}:{number}", f"wording {number}")
+            wording = _wording(draft, f"{scope}:{number}", f"wording {number}")
             try:
-                paraphrased(draft, told)
-                found.append(told)
+                paraphrased(draft, wording)
+                wordings.append(wording)
             except UserError as error:
                 st.caption(escape(str(error)))
-    return found
+    return wordings
 
 
 def _wording(draft: Draft, scope: str, name: str) -> Paraphrase:
     """One wording: the texts of the draft that the person has changed."""
     called = st.text_input("Name", name, key=f"wording:{scope}")
     texts = {
-        each.name: st.text_area(
-            escape(f"Condition {each.name}"), each.text, key=f"wording:{scope}:c:{each.name}"
+        part.name: st.text_area(
+            escape(f"Condition {part.name}"), part.text, key=f"wording:{scope}:c:{part.name}"
         )
-        for each in draft.conditions
+        for part in draft.conditions
     }
     questions = {
-        each.name: st.text_area(
-            escape(f"Question {each.name}"), each.question, key=f"wording:{scope}:o:{each.name}"
+        part.name: st.text_area(
+            escape(f"Question {part.name}"), part.question, key=f"wording:{scope}:o:{part.name}"
         )
-        for each in draft.outcomes
+        for part in draft.outcomes
     }
     return Paraphrase(
         name=called,
         conditions={
-            each.name: texts[each.name] for each in draft.conditions if texts[each.name] != each.text
+            part.name: texts[part.name] for part in draft.conditions if texts[part.name] != part.text
         },
         outcomes={
-            each.name: questions[each.name]
-            for each in draft.outcomes
-            if questions[each.name] != each.question
+            part.name: questions[part.name]
+            for part in draft.outcomes
+            if questions[part.name] != part.question
         },
     )
 
 
-def _choose_specifications(found: list[Specification], paraphrases: list[Paraphrase]) -> Planned:
+def _choose_specifications(specifications: list[Specification], paraphrases: list[Paraphrase]) -> Planned:
     """A table of all combinations, to leave some out and to choose one."""
-    table = pd.DataFrame([{"run": True, **{k: visible(v) for k, v in each.levels.items()}} for each in found])
+    table = pd.DataFrame(
+        [
+            {"run": True, **{k: visible(v) for k, v in specification.levels.items()}}
+            for specification in specifications
+        ]
+    )
     kept = st.data_editor(
         table,
         hide_index=True,
         disabled=list(DIMENSIONS),
         height=min(400, 38 + 35 * len(table)),
         alt="Specifications",
-        key=f"specifications:{digest([each.as_dict() for each in found])}",
+        key=f"specifications:{digest([specification.as_dict() for specification in specifications])}",
         column_config={"run": st.column_config.CheckboxColumn("Run", width="small"), **DIMENSIONS},
     )
-    chosen = [each for each, run in zip(found, kept["run"], strict=True) if run]
+    chosen = [specification for specification, run in zip(specifications, kept["run"], strict=True) if run]
     if not chosen:
         st.warning("Tick at least one specification.", icon=":material/help:")
         return Planned([], 0, paraphrases)
@@ -177,9 +183,9 @@ def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
 def leaving(draft: Draft, people: list[Person], specifications: list[Specification]) -> list[Sending]:
     """What would be sent to other machines, one entry for each model."""
     n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
-    asked = [specification.model for specification in specifications]
+    models = [specification.model for specification in specifications]
     sent = [
-        what_is_sent(model.name, model.service, people, n_questions * asked.count(model))
-        for model in dict.fromkeys(asked)
+        what_is_sent(model.name, model.service, people, n_questions * models.count(model))
+        for model in dict.fromkeys(models)
     ]
-    return [each for each in sent if each is not None]
+    return [sending for sending in sent if sending is not None]

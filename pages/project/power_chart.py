@@ -16,7 +16,7 @@ COLUMNS = {
 }
 
 
-def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
+def power_curve(plan: Plan, *, model: str, theme: str | None) -> go.Figure:
     """The chance of a significant result in the expected direction over the people in each condition.
 
     One line is for the smallest effect of interest, one for the expected effect with its uncertainty, unless that is
@@ -27,22 +27,22 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
         "assurance": model_colours([model])[model] if model else neutral.text,
         "power_of_smallest": neutral.faint,
     }
-    shown = {
+    lines = {
         column: name
         for column, name in COLUMNS.items()
-        if column == "power_of_smallest" or not found.belief.doubted
+        if column == "power_of_smallest" or not plan.belief.doubted
     }
     figure = go.Figure()
-    for column, name in shown.items():
+    for column, name in lines.items():
         figure.add_scatter(
-            x=found.curve["n"],
-            y=found.curve[column],
+            x=plan.curve["n"],
+            y=plan.curve[column],
             mode="lines",
             name=name,
             line={"color": colours[column], "width": 3, "dash": "solid" if column == "assurance" else "dash"},
             hovertemplate="%{x:,} in each condition: %{y:.0%}<extra></extra>",
         )
-    low, high = float(found.curve["n"].min()), float(found.curve["n"].max())
+    low, high = float(plan.curve["n"].min()), float(plan.curve["n"].max())
     ticks = [step * 10**power for power in range(7) for step in (1, 2, 5) if low <= step * 10**power <= high]
     if high / low >= 3000:  # only powers of ten have room
         ticks = [tick for tick in ticks if str(tick)[0] == "1"]
@@ -57,8 +57,8 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="Chance of a significant result")
     line = {"color": ZERO, "width": 1, "dash": "dot"}
     afforded = {
-        "text": f"{found.n:,} afforded",
-        "x": math.log10(found.n),
+        "text": f"{plan.n:,} afforded",
+        "x": math.log10(plan.n),
         "y": 0,
         "yref": "paper",
         "yanchor": "bottom",
@@ -68,11 +68,11 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
     }
     return finish(
         figure,
-        Legend(tuple(shown.values()), {name: colours[column] for column, name in shown.items()}, neutral),
+        Legend(tuple(lines.values()), {name: colours[column] for column, name in lines.items()}, neutral),
         title="How many people find the effect?",
         height=288,
         margin={"l": 56, "r": 16, "b": 52},
         theme=theme,
         annotations=[afforded],
-        shapes=[across(found.target, line), upright(found.n, 0, 1, line, yref="paper")],
+        shapes=[across(plan.target, line), upright(plan.n, 0, 1, line, yref="paper")],
     )

@@ -49,19 +49,17 @@ def choose_effect(run: Run) -> RunEffect | None:
             icon=":material/info:",
         )
         return None
-    outcomes = list(dict.fromkeys(each.outcome for each in run.effects))
+    outcomes = list(dict.fromkeys(effect.outcome for effect in run.effects))
     left, right = st.columns(2, vertical_alignment="bottom")
     scope = run.spec.run_id
     outcome = linked_select("Outcome", _numbered(outcomes), "outcome", scope, forget=OF_EFFECT, where=left)
-    own = [each for each in run.effects if each.outcome == outcomes[int(outcome)]]
-    label, conditions = (
-        f"Condition, against “{own[0].reference}”",
-        _numbered([each.condition for each in own]),
-    )
+    effects = [effect for effect in run.effects if effect.outcome == outcomes[int(outcome)]]
+    label = f"Condition, against “{effects[0].reference}”"
+    conditions = _numbered([effect.condition for effect in effects])
     place = linked_select(
         escape(label), conditions, "condition", f"{scope}:{outcome}", forget=OF_EFFECT, where=right
     )
-    return own[int(place)]
+    return effects[int(place)]
 
 
 def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
@@ -72,7 +70,8 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
     if run is None or effect is None:
         return _own_belief()
     scope = f"{run.spec.run_id}:{effect.outcome}:{effect.condition}"
-    found, earned = spread_of(run, effect.outcome), effect.calibrated
+    measured = spread_of(run, effect.outcome)
+    earned = effect.calibrated
     if earned is None:
         show_calibration(why_uncalibrated(run, effect))
         st.caption(
@@ -81,7 +80,7 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
                 "nobody knows what that is worth, so plan with your own guess."
             )
         )
-        return _guessed(scope, found.value, found.told)
+        return _guessed(scope, measured.value, measured.told)
     st.caption(
         escape(
             f"Predicted {figure_text(effect.predicted.difference, 3)} scale points; calibrated "
@@ -90,8 +89,8 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
     )
     left, right = st.columns(2, vertical_alignment="bottom")
     smallest = smallest_effect("scale points", scope, where=left)
-    spread = linked_number(_SPREAD, "spread", scope, found.value, low=0.0, where=right)
-    st.caption(escape(f"Standard deviation: {found.told} It can be changed."))
+    spread = linked_number(_SPREAD, "spread", scope, measured.value, low=0.0, where=right)
+    st.caption(escape(f"Standard deviation: {measured.told} It can be changed."))
     return None if smallest is None else calibrated_belief(run, effect, spread=spread, smallest=smallest)
 
 
@@ -140,7 +139,7 @@ def _own_belief() -> Belief | None:
     return _guessed(unit, None if unit == "d" else 1.0, "")
 
 
-def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
+def _guessed(scope: str, spread: float | None, source: str) -> Belief | None:
     """A person's own guess in scale points, or in Cohen's d without a `spread`."""
     unit, size = ("Cohen's d", 1.0) if spread is None else ("scale points", spread)
     smallest = smallest_effect(unit, scope)
@@ -158,8 +157,8 @@ def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
     if spread is None:
         return None if smallest is None else Belief(mean, sd, 1.0, smallest, UNITS["d"])
     chosen = linked_number(_SPREAD, "spread", scope, spread, low=0.0, where=third)
-    if told:
-        st.caption(escape(f"Standard deviation: {told} It can be changed."))
+    if source:
+        st.caption(escape(f"Standard deviation: {source} It can be changed."))
     return None if smallest is None else Belief(mean, sd, chosen, smallest)
 
 

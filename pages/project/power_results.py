@@ -14,26 +14,26 @@ from socrates_core.projects.run_results import Run, RunEffect, load_run
 BETTER = {"higher": "higher answers are better", "lower": "lower answers are better"}
 
 
-def show_plan(found: Plan, model: str) -> None:
+def show_plan(plan: Plan, model: str) -> None:
     """The plan's main numbers, its curve, and what every number means."""
-    if found.belief.doubted:
-        st.warning(escape(found.belief.doubted), icon=":material/block:")
-    needed = "over a million" if found.needed_smallest is None else f"{found.needed_smallest:,}"
-    told = [
-        (f"Needed for {found.target:.0%}", needed),
-        (f"Smallest found by {found.n:,}", f"{found.detectable:.3g}"),
-        ("Wrong sign (type S)", f"{found.errors_smallest.sign[0]:.1%}"),
-        ("Too large (type M)", f"× {figure_text(float(found.errors_smallest.size[0]))}"),
+    if plan.belief.doubted:
+        st.warning(escape(plan.belief.doubted), icon=":material/block:")
+    needed = "over a million" if plan.needed_smallest is None else f"{plan.needed_smallest:,}"
+    metrics = [
+        (f"Needed for {plan.target:.0%}", needed),
+        (f"Smallest found by {plan.n:,}", f"{plan.detectable:.3g}"),
+        ("Wrong sign (type S)", f"{plan.errors_smallest.sign[0]:.1%}"),
+        ("Too large (type M)", f"× {figure_text(float(plan.errors_smallest.size[0]))}"),
     ]
-    if not found.belief.doubted:
-        told.insert(
-            1, ("For the expected effect", "no number" if found.needed is None else f"{found.needed:,}")
+    if not plan.belief.doubted:
+        metrics.insert(
+            1, ("For the expected effect", "no number" if plan.needed is None else f"{plan.needed:,}")
         )
     with st.container(horizontal=True):
-        for label, value in told:
+        for label, value in metrics:
             st.metric(label, value, width=150)
-    show_chart(power_curve(found, model=model, theme=theme()), found.curve, "power")
-    sentences = found.sentences()
+    show_chart(power_curve(plan, model=model, theme=theme()), plan.curve, "power")
+    sentences = plan.sentences()
     sentences.pop("Not planned from the prediction", None)  # it is the warning above
     for name, sentence in sentences.items():
         st.markdown(f"**{name}.** {escape(sentence)}", width=720)
@@ -67,9 +67,9 @@ def show_arms(run: Run, effect: RunEffect) -> None:
     )
     st.caption(
         f"Beside “{escape(effect.reference)}”. Regret is by how much the best true effect of all "
-        f"{counted(len({each.condition for each in run.effects}), 'condition')} exceeds the best of those fielded, on "
-        f"average over what the calibration leaves open; by chance alone one of {len(table)} conditions is the best in "
-        f"{1 / len(table):.0%} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
+        f"{counted(len({other.condition for other in run.effects}), 'condition')} exceeds the best of those fielded, "
+        f"on average over what the calibration leaves open; by chance alone one of {len(table)} conditions is the best "
+        f"in {1 / len(table):.0%} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
         + (f" At most {MOST_ARMS} are chosen." if len(table) == MOST_ARMS else "")
     )
     one_line = table.assign(conditions=["; ".join(names) for names in table["conditions"]])

@@ -57,7 +57,8 @@ def choose_run() -> str:
 
 
 def header(run: Run) -> None:
-    card, manifest = run.manifest["card"], run.manifest
+    card = run.manifest["card"]
+    manifest = run.manifest
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title(escape(run.title), anchor=False)
     if run.spec.draft_id and action.button("Open the draft", type="primary", width="stretch"):
@@ -82,14 +83,14 @@ def header(run: Run) -> None:
     if sentence := profiles_sentence(run.spec.people):
         st.caption(escape(sentence))
     show_seal(run)
-    if made := experiment_of(run.spec.run_id):
-        number = made.run_ids.index(run.spec.run_id) + 1
+    if experiment := experiment_of(run.spec.run_id):
+        number = experiment.run_ids.index(run.spec.run_id) + 1
         st.page_link(
             state.PAGES.experiment,
             icon=":material/stacked_line_chart:",
-            query_params={"experiment": made.experiment_id},
+            query_params={"experiment": experiment.experiment_id},
             label=escape(
-                f"Specification {number} of {len(made.run_ids)} of a panel experiment: {made.draft.title}"
+                f"Specification {number} of {len(experiment.run_ids)} of a panel experiment: {experiment.draft.title}"
             ),
         )
     if manifest["state"] == "partial":
@@ -137,7 +138,7 @@ def show_answers(run: Run) -> None:
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
     show_text(outcome.question)
-    shown = [cell for cell in run.cells if cell.outcome == o]
+    cells = [cell for cell in run.cells if cell.outcome == o]
     baselines = st.toggle(
         "Show the uniform and condition-blind baselines", key="results_baselines", bind="query-params"
     )
@@ -147,22 +148,22 @@ def show_answers(run: Run) -> None:
         return
     title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
-    asked = [cell for cell in shown if cell.people is not None]
-    if asked:
-        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in asked if c.people)
-        off = sum(c.people.n_off_scale for c in asked if c.people)
+    with_people = [cell for cell in cells if cell.people is not None]
+    if with_people:
+        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in with_people if c.people)
+        off = sum(c.people.n_off_scale for c in with_people if c.people)
         st.caption(
             escape(
-                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} different "
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {cells[0].n:,} different "
                 f"profiles. {run.people_sentence}"
             )
         )
-    if draws := shown[0].n_samples:
+    if draws := cells[0].n_samples:
         st.caption(
             f"An open question has no list of answers to score: the prediction is {draws} draws a persona with a fixed "
             "seed, so it carries sampling noise. Draws that are no number count against the valid mass."
         )
-    if len(asked) < len(shown):
+    if len(with_people) < len(cells):
         st.caption("People's answers stand only where they were shown exactly this text and question.")
 
 
@@ -231,9 +232,9 @@ def show_scores(run: Run) -> None:
     }
     means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
     names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
-    shown = table[list(names)].rename(columns=names)
+    scores = table[list(names)].rename(columns=names)
     st.dataframe(
-        shown,
+        scores,
         hide_index=True,
         placeholder="–",
         column_config={
@@ -241,11 +242,11 @@ def show_scores(run: Run) -> None:
             for name in (*w.values(), *means.values())
         },
     )
-    asked = shown[shown["People"].notna()]
-    scored = headline(run, shown).dropna(subset=["People"])
-    if len(scored) < len(asked):
+    with_people = scores[scores["People"].notna()]
+    scored = headline(run, scores).dropna(subset=["People"])
+    if len(scored) < len(with_people):
         st.caption(
-            f"{len(asked) - len(scored)} cells that the model saw in training are left out of what follows."
+            f"{len(with_people) - len(scored)} cells that the model saw in training are left out of what follows."
         )
     if scored.empty:
         return
@@ -267,8 +268,8 @@ def show_people(run: Run) -> None:
     st.caption(
         f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
     )
-    shown = pages_of(len(table), PAGE, "people_page")
-    st.dataframe(table.iloc[shown.start : shown.stop], hide_index=True, key="people_table")
+    page = pages_of(len(table), PAGE, "people_page")
+    st.dataframe(table.iloc[page.start : page.stop], hide_index=True, key="people_table")
 
 
 def show_panel(run: Run) -> None:

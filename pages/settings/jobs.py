@@ -53,7 +53,8 @@ def live_table() -> None:
 
 def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
     """The page that shows the job's result, with a label, an icon, and link parameters; empty without such a page."""
-    pages, done = state.PAGES, job.state == "done"
+    pages = state.PAGES
+    done = job.state == "done"
     if job.kind == "simulate":
         return pages.results, "Open the results", "bar_chart", {"run": str(job.args["run_id"])}
     if job.kind == "train":
@@ -62,8 +63,8 @@ def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
         linked = {"evaluations": str(job.args["evaluation_id"])}
         return pages.compare, "Open the comparison", "compare_arrows", linked
     if job.kind == "import" and done and "upload_id" in job.args:
-        found = store.read_result(job)
-        linked = {"corpus": str(found["corpus"]), "study": str(found["study_id"])}
+        result = store.read_result(job)
+        linked = {"corpus": str(result["corpus"]), "study": str(result["study_id"])}
         return pages.study, "Open the study", "experiment", linked
     if job.kind in ("merge", "fetch") and done:
         return pages.models, "Open the models", "smart_toy", {}
@@ -73,8 +74,8 @@ def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
 def show_one(job: Job) -> None:
     st.subheader(escape(job.title), anchor=False)
     show_job(job)
-    told = f"{job.state} since {job.changed[:19].replace('T', ' ')} UTC · {job.id}"
-    st.caption(f"{ICONS[job.state]} {escape(told)}")
+    facts = f"{job.state} since {job.changed[:19].replace('T', ' ')} UTC · {job.id}"
+    st.caption(f"{ICONS[job.state]} {escape(facts)}")
     progress = read_progress(job)
     if progress and progress.total and not job.active:
         st.caption(escape(progress_text(progress, active=False)))
@@ -114,9 +115,9 @@ def show_cache(*, busy: bool) -> None:
         chosen = st.selectbox(
             "Forget the answers of", list(names), format_func=names.__getitem__, index=None, key="cache_prune"
         )
-        told = "Wait until no job is queued or running: it may need these answers." if busy else None
+        hint = "Wait until no job is queued or running: it may need these answers." if busy else None
         if (
-            st.button("Forget them", disabled=busy or chosen is None, help=told, key="cache_forget")
+            st.button("Forget them", disabled=busy or chosen is None, help=hint, key="cache_forget")
             and chosen
         ):
             with open_cache() as cache:

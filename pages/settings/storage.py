@@ -11,9 +11,9 @@ st.title("Storage", anchor=False)
 flash = state.pop_flash()
 if flash:
     st.success(escape(flash), icon=":material/check:")
-told = sizes()
-stored_things.show_sizes(told)
-names = {kind: stored_things.PLURALS[kind] for kind in KINDS if told[kind][0]}
+by_kind = sizes()
+stored_things.show_sizes(by_kind)
+names = {kind: stored_things.PLURALS[kind] for kind in KINDS if by_kind[kind][0]}
 if names:
     stored_things.show_things(names)
 else:

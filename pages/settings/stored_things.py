@@ -52,9 +52,9 @@ MOST_DOWNLOAD = 200 * 10**6  # bytes; a larger archive is left where it was writ
 _SIZE = st.column_config.NumberColumn("MB", format="%.2f", width="small")
 
 
-def show_sizes(told: dict[str, tuple[int, int]]) -> None:
+def show_sizes(sizes: dict[str, tuple[int, int]]) -> None:
     """The size of each kind, the largest first, and the free space."""
-    total = sum(n_bytes for _, n_bytes in told.values())
+    total = sum(n_bytes for _, n_bytes in sizes.values())
     free = shutil.disk_usage(folder()).free
     st.caption(
         escape(
@@ -69,7 +69,7 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
             "MB": n_bytes / 1e6,
             "Share": n_bytes / total if total else 0.0,
         }
-        for name, (n, n_bytes) in sorted(told.items(), key=lambda item: -item[1][1])
+        for name, (n, n_bytes) in sorted(sizes.items(), key=lambda item: -item[1][1])
         if n or n_bytes
     ]
     share = st.column_config.ProgressColumn("Share", format="percent")
@@ -81,10 +81,13 @@ def show_things(names: dict[str, str]) -> None:
     linked = state.parameter("kind")
     chosen = linked_box("Kind", names, linked, lambda name: {"kind": name}, key="kind_box")
     kind = KINDS[chosen]
-    found = sorted(things(kind), key=lambda each: -each.n_bytes)
+    listed = sorted(things(kind), key=lambda thing: -thing.n_bytes)
     name = choose_row(
-        [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
-        [each.name for each in found],
+        [
+            {"Name": visible(thing.name), "MB": thing.n_bytes / 1e6, "Changed": thing.changed}
+            for thing in listed
+        ],
+        [thing.name for thing in listed],
         key=f"things_{chosen}",
         column_config={
             "MB": _SIZE,
@@ -122,21 +125,21 @@ def show_bin() -> None:
     binned = bin_things()
     if not binned:
         return
-    size = sum(each.n_bytes for each in binned)
+    size = sum(thing.n_bytes for thing in binned)
     with st.expander(f"Bin: {counted(len(binned), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"):
-        for each in binned[:50]:
+        for thing in binned[:50]:
             name, back = st.columns([4, 1], vertical_alignment="center")
-            name.text(visible(f"{each.kind.name} {each.name}, {each.n_bytes / 1e6:,.2f} MB"))
-            if back.button("Bring back", key=f"bin_restore_{each.kind.name}_{each.deleted}_{each.name}"):
-                restore(each.kind, each.name)
-                state.set_flash(f"{each.name} is back.")
+            name.text(visible(f"{thing.kind.name} {thing.name}, {thing.n_bytes / 1e6:,.2f} MB"))
+            if back.button("Bring back", key=f"bin_restore_{thing.kind.name}_{thing.deleted}_{thing.name}"):
+                restore(thing.kind, thing.name)
+                state.set_flash(f"{thing.name} is back.")
                 st.rerun()
         if len(binned) > 50:
             st.caption(f"And {len(binned) - 50} more: `python -m socrates_core storage --bin`")
         sure = st.checkbox("I want no way back", key="bin_sure")
         if st.button("Empty the bin", disabled=not sure, key="bin_empty"):
-            for each in binned:
-                discard(each)
+            for thing in binned:
+                discard(thing)
             state.set_flash(f"{counted(len(binned), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
             st.rerun()
 
@@ -192,8 +195,8 @@ def _bring_in(given: IO[bytes]) -> None:
         except UserError as error:
             st.error(escape(str(error).replace(repr(file.name), "The file")), icon=":material/error:")
             return
-    told = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
-    st.success(escape(told), icon=":material/check:")
+    sentence = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
+    st.success(escape(sentence), icon=":material/check:")
     for sentence in brought.cautions:
         st.info(escape(sentence), icon=":material/info:")
     for kind, name in brought.taken:
@@ -205,19 +208,21 @@ def show_verify() -> None:
     st.markdown("Digests, and the numbers of runs and evaluations, worked out anew from the stored rows.")
     if not st.button("Verify everything", icon=":material/verified:", key="verify"):
         return
-    found = []
+    verdicts = []
     with st.status("Verifying", expanded=False) as status:
-        for each in verify():
-            found.append(each)
-            status.update(label=f"Verifying: {len(found):,} looked at")
-    wrong = [each for each in found if not each.whole]
-    told = f"{counted(len(found), 'thing')} looked at, {len(found) - len(wrong)} whole, {len(wrong)} not."
+        for verdict in verify():
+            verdicts.append(verdict)
+            status.update(label=f"Verifying: {len(verdicts):,} looked at")
+    wrong = [verdict for verdict in verdicts if not verdict.whole]
+    sentence = (
+        f"{counted(len(verdicts), 'thing')} looked at, {len(verdicts) - len(wrong)} whole, {len(wrong)} not."
+    )
     if not wrong:
-        st.success(escape(told), icon=":material/verified:")
+        st.success(escape(sentence), icon=":material/verified:")
         return
-    st.error(escape(told), icon=":material/error:")
+    st.error(escape(sentence), icon=":material/error:")
     rows = [
-        {"Kind": each.kind, "Name": visible(each.name), "What is wrong": visible(each.problem)}
-        for each in wrong
+        {"Kind": verdict.kind, "Name": visible(verdict.name), "What is wrong": visible(verdict.problem)}
+        for verdict in wrong
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="verdicts")

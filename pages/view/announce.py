@@ -27,10 +27,10 @@ def announce_jobs() -> None:
 
 
 def _announce(job: Job) -> None:
-    told = f"{ENDED[job.state]}: {shorten(job.title)}."
+    ending = f"{ENDED[job.state]}: {shorten(job.title)}."
     cause = "" if job.state == "done" else f" {shorten(job.message, 160)}"
     st.toast(
-        f"**{escape(told)}**{escape(cause)} [Open the job](/jobs?job={job.id})",
+        f"**{escape(ending)}**{escape(cause)} [Open the job](/jobs?job={job.id})",
         icon=ICONS[job.state],
         duration="long",
     )

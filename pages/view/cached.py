@@ -26,9 +26,10 @@ from socrates_core.studies.answers import Comparisons, Outline, compare_conditio
 
 def stamp(corpus: str) -> str:
     """Changes when the corpus is written again, a scale is set by hand, or a study is hidden or revealed."""
-    found = open_corpus(corpus)
-    written, by_hand = found.manifest.get("created", ""), overrides_stamp(found.path)
-    return f"{written} {by_hand} {frozen_stamp(found.path)}".strip()
+    opened = open_corpus(corpus)
+    written = opened.manifest.get("created", "")
+    by_hand = overrides_stamp(opened.path)
+    return f"{written} {by_hand} {frozen_stamp(opened.path)}".strip()
 
 
 def catalogue() -> pd.DataFrame:
@@ -108,8 +109,8 @@ def corpus_margins(corpus: str, study_id: str | None, stamp: str) -> Margins:
 def demographic_values(corpus: str, studies: tuple[str, ...], stamp: str) -> dict[str, list[Any]]:
     """The values of each demographic field, the most frequent first."""
     people = open_corpus(corpus).participants(studies or None)
-    found = {field: people[field].dropna().value_counts().index.tolist() for field in DEMOGRAPHICS}
-    return {field: values for field, values in found.items() if values}
+    known = {field: people[field].dropna().value_counts().index.tolist() for field in DEMOGRAPHICS}
+    return {field: values for field, values in known.items() if values}
 
 
 def count_eligible(panel: PanelSpec) -> int:

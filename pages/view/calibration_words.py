@@ -16,10 +16,10 @@ WAYS = {
 }
 
 
-def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
+def show_calibration(calibration: ModelCalibration | str, *, key: str = "") -> None:
     """The calibration in sentences and a table; or the reason why there is none, and how to get one."""
-    if isinstance(found, str):
-        st.info(escape(f"No calibrated effects. {found}"), icon=":material/straighten:")
+    if isinstance(calibration, str):
+        st.info(escape(f"No calibrated effects. {calibration}"), icon=":material/straighten:")
         st.page_link(
             state.PAGES.compare,
             label="Evaluate this model on other studies",
@@ -27,10 +27,10 @@ def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
             query_params={"new": "1"},
         )
         return
-    for sentence in found.sentences:
+    for sentence in calibration.sentences:
         st.caption(escape(sentence))
     with st.expander("How each way of predicting did on studies left out"):
-        st.dataframe(held_out_table(found.held_out), hide_index=True, key=f"held_out{key}")
+        st.dataframe(held_out_table(calibration.held_out), hide_index=True, key=f"held_out{key}")
         st.caption(
             "In shares of the scale, lower is better but for the first three: the share of people's effects that the "
             "50%, 80% and 90% intervals hold should be 0.5, 0.8 and 0.9. The score is the interval score, which "

@@ -37,13 +37,18 @@ def study_badges(corpus: Corpus, study_id: str) -> None:
 def draft_badges(draft: Draft, models: list[str]) -> None:
     """Whether the chosen models were trained on a draft's texts, with texts that are nearly the same."""
     titles = cached.model_titles()
-    asked = [name for name in models if name not in ("echo", "uniform")]
-    told = {name: _draft_verdict(draft, name) for name in asked}
-    _badges({titles.get(name, name): Verdict(each.status, each.reason) for name, each in told.items()})
+    trained = [name for name in models if name not in ("echo", "uniform")]
+    verdicts = {name: _draft_verdict(draft, name) for name in trained}
+    _badges(
+        {
+            titles.get(name, name): Verdict(verdict.status, verdict.reason)
+            for name, verdict in verdicts.items()
+        }
+    )
     rows = [
         {**vars(near), "what": visible(near.what), "model": titles.get(name, name)}
-        for name, each in told.items()
-        for near in each.near
+        for name, verdict in verdicts.items()
+        for near in verdict.near
     ]
     if rows:
         st.caption("Texts of this draft that are nearly the same as one that a model was trained on:")
@@ -56,8 +61,8 @@ def run_badge(run: Run) -> None:
     """Whether the run's model was trained on what it was asked."""
     name = run.spec.model.name
     if name not in ("echo", "uniform"):
-        told = _draft_verdict(run.spec.draft, name)
-        _badges({run.model: Verdict(told.status, told.reason)})
+        verdict = _draft_verdict(run.spec.draft, name)
+        _badges({run.model: Verdict(verdict.status, verdict.reason)})
 
 
 def headline(run: Run, cells: pd.DataFrame) -> pd.DataFrame:

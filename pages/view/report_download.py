@@ -87,7 +87,8 @@ def show_comparison_report(comparison: Comparison, field: str | None) -> None:
 
 
 def _pack(run: Run, *, by_browser: bool) -> Packed:
-    figures, note = None, ""
+    figures = None
+    note = ""
     try:
         figures = run_charts.figures(run) if by_browser else None
     except UserError as error:

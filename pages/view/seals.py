@@ -45,8 +45,8 @@ def show_seal(run: Run) -> None:
         if frozen:
             st.badge("people's answers are hidden", icon=":material/visibility_off:", color="orange")
         if sealed is None and run.manifest["state"] == "complete":
-            told = "Records the digest of these predictions and the time, so that a later change shows."
-            if st.button("Seal these predictions", icon=":material/verified:", key="seal", help=told):
+            hint = "Records the digest of these predictions and the time, so that a later change shows."
+            if st.button("Seal these predictions", icon=":material/verified:", key="seal", help=hint):
                 seals.seal(run.spec.run_id)
                 st.rerun()
         if sealed is not None and frozen and behind is not None:
@@ -58,8 +58,8 @@ def _show_sealed(sealed: seals.Checked, record: seals.Record) -> None:
         st.error(escape(f"Record {sealed.number} of the seals {sealed.problem}."), icon=":material/gpp_bad:")
         return
     st.badge("sealed", icon=":material/verified:", color="green")
-    told = seals.describe(record, seals.read_chain())
-    st.caption(escape(f"{told} Record {record.number}, digest {record.digest()[:16]}."))
+    sentence = seals.describe(record, seals.read_chain())
+    st.caption(escape(f"{sentence} Record {record.number}, digest {record.digest()[:16]}."))
 
 
 def _reveal_button(corpus: Corpus, study_id: str) -> None:

@@ -87,7 +87,9 @@ def go_to(page: str, **parameters: str) -> None:
     Streamlit 1.67 first adds the new parameters to the old page's address, as a step of its own in the browser's
     history. Back leads to that step, so the link that the page had there is kept for `enter_page`.
     """
-    left, opened, link = st.session_state.get("page"), ADDRESSES[page], _link()
+    left = st.session_state.get("page")
+    opened = ADDRESSES[page]
+    link = _link()
     step = {name: [value] for name, value in parameters.items()}
     if left not in (None, opened) and step != link:
         st.session_state.setdefault("steps", {})[_address(left, step)] = (link, opened)
@@ -99,7 +101,8 @@ def enter_page(page: str) -> None:
 
     A page without parameters is such a step only right after the page that `go_to` opened: the menu leads there too.
     """
-    before, st.session_state["page"] = st.session_state.get("page"), page
+    before = st.session_state.get("page")
+    st.session_state["page"] = page
     step = st.session_state.get("steps", {}).get(_address(page, _link()))
     if step is None or before == page:
         return
@@ -153,8 +156,8 @@ class Editing:
 
 
 def editing() -> Editing | None:
-    found: Any = st.session_state.get("editing")
-    return found if isinstance(found, Editing) else None
+    held: Any = st.session_state.get("editing")
+    return held if isinstance(held, Editing) else None
 
 
 def set_editing(value: Editing | None) -> None:
@@ -177,8 +180,8 @@ class Importing:
 
 
 def importing() -> Importing | None:
-    found: Any = st.session_state.get("importing")
-    return found if isinstance(found, Importing) else None
+    held: Any = st.session_state.get("importing")
+    return held if isinstance(held, Importing) else None
 
 
 def set_importing(value: Importing | None) -> None:
@@ -210,17 +213,17 @@ def wished_model() -> str | None:
     named = parameter("model")
     if named is not None:
         st.session_state["wished_model"] = named
-    found = st.session_state.get("wished_model")
-    return found if isinstance(found, str) else None
+    held = st.session_state.get("wished_model")
+    return held if isinstance(held, str) else None
 
 
 def newly_ended(jobs: Iterable[Job]) -> list[Job]:
     """The jobs that were active at the last call in this session and have ended since."""
-    found = list(jobs)
+    listed = list(jobs)
     before: set[str] = st.session_state.get("active_jobs", set())
-    going_on = {job.id for job in found if job.active or job.can_be_taken_over}
+    going_on = {job.id for job in listed if job.active or job.can_be_taken_over}
     st.session_state["active_jobs"] = going_on
-    return [job for job in found if job.id in before - going_on]
+    return [job for job in listed if job.id in before - going_on]
 
 
 def note_archive(path: str, n_things: int) -> None:

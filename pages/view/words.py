@@ -24,8 +24,8 @@ def visible(text: str) -> str:
 
 def escape(text: str) -> str:
     """The text for a label or Markdown, with every special character escaped."""
-    told = _PUNCTUATION.sub(r"\\\1", visible(text))
-    return re.sub(r"\r?\n", "  \n", told)
+    escaped = _PUNCTUATION.sub(r"\\\1", visible(text))
+    return re.sub(r"\r?\n", "  \n", escaped)
 
 
 def show_text(text: str) -> None:

@@ -34,11 +34,12 @@ def distribution(
     The first 12 conditions are shown, or those in `conditions`. If some are left out, a note under the title says so.
     `theme` is the page's, "light" or "dark" (for files: "light"); without one, the neutrals can be seen on both.
     """
-    names, note = list(dict.fromkeys(frame["condition"])), ""
+    names = list(dict.fromkeys(frame["condition"]))
+    note = ""
     if conditions is None and len(names) > MOST_CONDITIONS:
         note = f"The first {MOST_CONDITIONS} of {len(names)} conditions"
-    shown = names[:MOST_CONDITIONS] if conditions is None else conditions
-    rows = frame[frame["condition"].isin(shown)]
+    drawn = names[:MOST_CONDITIONS] if conditions is None else conditions
+    rows = frame[frame["condition"].isin(drawn)]
     if len(scale.values) == 2:
         value = _answer(scale) if answer is None else answer
         name = readable(scale.label(value)) or f"{value:g}"
@@ -62,10 +63,10 @@ def effects_forest(
     n; all in `unit`. At most 36 rows are shown; if some are left out, the chart says so under its title.
     """
     pairs = frame[["outcome", "condition"]].drop_duplicates()
-    shown = frame.merge(pairs.head(MOST_ROWS), on=["outcome", "condition"])
+    drawn = frame.merge(pairs.head(MOST_ROWS), on=["outcome", "condition"])
     note = f"The first {MOST_ROWS} of {len(pairs)} differences" if len(pairs) > MOST_ROWS else ""
     return dots.figure(
-        dots.effect_rows(shown), title=title, note=note, theme=theme, axis=f"Difference in means, {unit}"
+        dots.effect_rows(drawn), title=title, note=note, theme=theme, axis=f"Difference in means, {unit}"
     )
 
 

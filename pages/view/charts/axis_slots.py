@@ -32,9 +32,9 @@ class Slots:
         return len(self.of_value) > len(self.names)
 
 
-def find_slots(scale: Scale, found: list[Number]) -> Slots:
+def find_slots(scale: Scale, given: list[Number]) -> Slots:
     """A slot for each value of `scale`, or for the `given` values of an open scale; bins for more than 21."""
-    values: list[Number] = list(scale.values) or found
+    values: list[Number] = list(scale.values) or given
     if len(values) > MOST_BARS:
         return _bins(values, scale)
     ends = (values[0], values[-1]) if values else ()
@@ -55,11 +55,11 @@ def _bins(values: list[Number], scale: Scale) -> Slots:
     width = next(width for width in widths if (high - low) / width <= 20 and width >= scale.step)
     n_bins = math.ceil((high - low) / width - 1e-9)
     of_value = {value: min(int((value - low) / width + 1e-9), n_bins - 1) for value in values}
-    members = [[value for value in values if of_value[value] == each] for each in range(n_bins)]
+    members = [[value for value in values if of_value[value] == slot] for slot in range(n_bins)]
     names = [f"{inside[0]:g} to {inside[-1]:g}" if inside else "none" for inside in members]
     at = [low + (high - low) * part / 4 for part in (range(5) if (high - low) % 4 == 0 else (0, 2, 4))]
     ticks = [_tick(value, scale.label(value), 11) for value in at]
-    places: Floats = np.array([low + width * (each + 0.5) for each in range(n_bins)])
+    places: Floats = np.array([low + width * (slot + 0.5) for slot in range(n_bins)])
     return Slots(places, tuple(names), of_value, (at, ticks), width, f"Answer, in bins of {width:g}")
 
 

@@ -77,7 +77,8 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
 
 def _series(rows: pd.DataFrame, slots: Slots) -> Series:
     """The rows of one `who` in one condition by slot; the intervals of bins come from people's counts."""
-    first, n = rows.iloc[0], float(rows["n"].max())
+    first = rows.iloc[0]
+    n = float(rows["n"].max())
     at = [slots.of_value[value] for value in rows["value"]]
     share = np.bincount(at, weights=rows["share"], minlength=len(slots.names)).astype(np.float64)
     low, high = np.full(share.shape, np.nan), np.full(share.shape, np.nan)
@@ -91,7 +92,8 @@ def _series(rows: pd.DataFrame, slots: Slots) -> Series:
 
 def _trace(series: Series, slots: Slots, legend: Legend) -> dict[str, Any]:
     """People as filled bars with intervals, predictions as hollow ones, baselines as a thin line."""
-    who, colour = series.who, legend.colours[series.who]
+    who = series.who
+    colour = legend.colours[series.who]
     shared: dict[str, Any] = {
         "x": slots.places,
         "y": series.share,

@@ -22,9 +22,9 @@ def distribution_frame(tallies: pd.DataFrame, scale: Scale, panels: dict[Any, st
     counts = given.groupby([by, "value"])["n"].sum()
     parts = []
     for panel, name in panels.items():
-        own = counts[panel] if panel in counts.index.get_level_values(0) else {}
-        told = np.array([float(own.get(value, 0)) for value in values])
-        parts.append(share_rows(name, "people", scale, told, values))
+        of_panel = counts[panel] if panel in counts.index.get_level_values(0) else {}
+        tallied = np.array([float(of_panel.get(value, 0)) for value in values])
+        parts.append(share_rows(name, "people", scale, tallied, values))
     return pd.concat(parts, ignore_index=True) if parts and values else pd.DataFrame()
 
 

@@ -51,7 +51,7 @@ def finish(
         height=whole,
         margin={"t": top, **margin},
         meta=readable(f"{title} {note}"),
-        showlegend=legend.shown,
+        showlegend=legend.visible,
         legend={
             "xref": "container",
             "y": 1 - (title_height + note_height) / whole,
@@ -68,7 +68,7 @@ def _in_corner(text: str, size: int, up: int, right: int) -> dict[str, Any]:
 
 def _legend_rows(legend: Legend, room: int) -> int:
     """How many rows plotly breaks the legend into, all its columns being as wide as the widest name."""
-    who = legend.who if legend.shown else ()
+    who = legend.who if legend.visible else ()
     widest = max((42 + 5.3 * len(readable(who_label(name))[:40]) for name in who), default=0)
     return -(-len(who) // max(int(room // max(widest, 1)), 1))
 

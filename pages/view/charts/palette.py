@@ -53,18 +53,19 @@ def ink(theme: str | None) -> Ink:
 class Legend:
     """Who is in a chart, in drawing order, each with a colour; people come first and baselines last.
 
-    `shown` is False for a chart that names everybody at their own row.
+    `visible` is False for a chart that names everybody at their own row.
     """
 
     who: tuple[str, ...]
     colours: dict[str, str]
     ink: Ink
-    shown: bool = True
+    visible: bool = True
 
 
 def legend_of(who: Iterable[str], theme: str | None) -> Legend:
     """The legend for `who` (people, models, and baselines, each as often as it comes)."""
-    neutral, present = ink(theme), list(dict.fromkeys(who))
+    neutral = ink(theme)
+    present = list(dict.fromkeys(who))
     people = [name for name in present if name == PEOPLE]
     models = [name for name in present if name != PEOPLE and name not in BASELINES]
     baselines = [name for name in BASELINES if name in present]

@@ -53,7 +53,8 @@ def linked_select(
 
     The link leaves the first option out. `scope` is what the options belong to, such as a study.
     """
-    first, text = next(iter(options)), state.parameter(name)
+    first = next(iter(options))
+    text = state.parameter(name)
     return linked(
         lambda key: _select(label, options, key, where),
         f"{name}:{scope}",

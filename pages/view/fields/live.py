@@ -30,9 +30,9 @@ def show_job(job: Job) -> None:
         return
     if job.state == "done":
         return
-    told = job.message or f"This job is {job.state}."
+    sentence = job.message or f"This job is {job.state}."
     show = st.error if job.state == "failed" else st.warning
-    show(escape(told), icon=ICONS[job.state])
+    show(escape(sentence), icon=ICONS[job.state])
     if job.state in RESUMABLE and st.button("Resume", icon=":material/play_arrow:", key=f"resume_{job.id}"):
         store.resume(job.id)
         ensure_worker()
@@ -97,8 +97,8 @@ def show_log(job: Job) -> None:
     text = right.text_input("Search the log", key=f"log_search:{job.id}", placeholder="a word or an error")
     lines = store.read_log(job, level=level, text=text)
     if not lines:
-        found = store.read_log(job, last=1)
-        st.caption("No entry of the log is like this." if found else "Nothing is logged yet.")
+        any_entry = store.read_log(job, last=1)
+        st.caption("No entry of the log is like this." if any_entry else "Nothing is logged yet.")
         return
     with st.container(height=min(400, 60 + 22 * len(lines)), border=False, autoscroll=True):
         st.code(visible("\n".join(lines)), language=None)
