@@ -129,7 +129,8 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
     """The place in `Comparison.cells` of the row that was clicked, or of the worst cell before any click."""
     st.caption(
         f"{counted(len(table), 'cell')}, the worst first. Choose a row to see the answers. "
-        f"{escape(_explained(measure))} Here it is of one question; the published measures pool the questions of a battery."
+        f"{escape(_explained(measure))} Here it is of one question; the published measures pool the "
+        "questions of a battery."
     )
     page = table.iloc[list(pages_of(len(table), PAGE, "page"))].reset_index(drop=True)
     columns = {

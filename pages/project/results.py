@@ -25,10 +25,10 @@ from socrates_core.projects.experiments import experiment_of
 from socrates_core.projects.run_export import cells_table, effects_table, people_table
 from socrates_core.projects.run_results import Run, list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, run_again
+from socrates_core.records import LOW_MASS
 from socrates_core.scales.order import is_ordered
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
-LOW_MASS = 0.5
 PAGE = 100  # rows
 CALIBRATED = (
     " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
@@ -148,10 +148,10 @@ def show_answers(run: Run) -> None:
         return
     title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
-    with_people = [cell for cell in cells if cell.people is not None]
+    with_people = [cell for cell in cells if cell.counts is not None]
     if with_people:
-        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in with_people if c.people)
-        off = sum(c.people.n_off_scale for c in with_people if c.people)
+        n = ", ".join(f"{cell.condition_name} {cell.n_people:,}" for cell in with_people)
+        off = sum(cell.n_off_scale for cell in with_people)
         st.caption(
             escape(
                 f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {cells[0].n:,} different "

@@ -6,7 +6,6 @@ link that comes first after a start with "Page not found"; so the old kind is sw
 
 import os
 import sys
-from pathlib import Path
 
 import streamlit as st
 import uvicorn
@@ -18,9 +17,9 @@ from pages.server import connections  # charts and results take a second to impo
 from pages.server.gate import Gate
 from pages.view.charts import answer_charts  # noqa: F401  # charts and results take a second to import: now
 from socrates_core.projects import run_results  # noqa: F401  # and not in the first visit
-from socrates_core.settings import TOKEN
+from socrates_core.settings import CODE, TOKEN
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = CODE / "app.py"
 
 
 def serve(host: str, port: int) -> None:

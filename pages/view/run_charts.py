@@ -19,13 +19,13 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
     parts = []
     for cell in run.cells:
         if cell.outcome == outcome and len(cell.values):
-            predicted = {run.model: cell.probabilities}
+            predicted = {run.model: cell.predicted}
             if baselines:
                 predicted["uniform"] = uniform(len(cell.values))
-            if baselines and cell.people is not None and cell.people.condition_blind is not None:
-                predicted["condition-blind"] = cell.people.condition_blind
-            if cell.people is not None:
-                parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.people.counts))
+            if baselines and cell.condition_blind is not None:
+                predicted["condition-blind"] = cell.condition_blind
+            if cell.counts is not None:
+                parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.counts))
             parts += [
                 frames.predicted_rows(cell.condition_name, who, scale, p, cell.n)
                 for who, p in predicted.items()

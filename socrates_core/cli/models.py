@@ -15,6 +15,7 @@ from socrates_core.finetuning.exporting import contents, export_model, push, ren
 from socrates_core.finetuning.model_jobs import plan_download
 from socrates_core.models.catalog import list_models
 from socrates_core.models.model_folder import HUB_ID, find_model
+from socrates_core.settings import CODE
 
 app = typer.Typer(
     add_completion=False, help="List the models that can answer; look after those on this machine."
@@ -85,7 +86,7 @@ def merge(name: str, output: str) -> None:
     """Merge an adapter into its base: a whole model that needs neither."""
     done = subprocess.run(
         [sys.executable, "-m", "training.merge", name, output],
-        cwd=Path(__file__).parents[2],
+        cwd=CODE,
         capture_output=True,
         text=True,
         check=False,

@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from socrates_core.asking.manifest import job_state, load_manifest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import EvaluatedCell, cells_of
 from socrates_core.evaluations.spec import EvaluationSpec, evaluation_ids, load_spec
-from socrates_core.files import as_written, read_json, read_parquet
-from socrates_core.jobs.store import read_job
+from socrates_core.files import read_json, read_parquet
 from socrates_core.scoring.versions import wrong_answers
 
-TOLD = ("card", "n_rows", "n_answered", "state", "seconds")  # by a manifest
+FACTS = ("card", "n_rows", "n_answered", "state", "seconds")  # in every manifest
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,15 @@ class Evaluation:
 def load_evaluation(evaluation_id: str) -> Evaluation:
     """An evaluation that has answers. Raises UserError where it is unknown, damaged or has none yet."""
     spec = load_spec(evaluation_id)
-    path = spec.path / "manifest.json"
-    if not path.exists():
-        raise UserError(
-            f"The evaluation {evaluation_id!r} has no answers yet; {_state_of_job(evaluation_id)}."
-        )
-    manifest = read_json(path)
-    if not as_written(spec.path, manifest, spec.content_digest(), TOLD):
-        raise UserError(
-            f"The files of evaluation {evaluation_id!r} were changed or damaged after it was written, so its numbers "
-            "are not shown. Evaluate again: answers come from the cache."
-        )
+    manifest = load_manifest(
+        spec.path,
+        "evaluation",
+        evaluation_id,
+        content=spec.content_digest(),
+        facts=FACTS,
+        again="Evaluate again.",
+    )
     return Evaluation(spec, manifest)
-
-
-def _state_of_job(evaluation_id: str) -> str:
-    try:
-        return f"its job is {read_job(evaluation_id).state}"
-    except UserError:
-        return "its job is gone"
 
 
 def complete_specs() -> list[EvaluationSpec]:
@@ -93,7 +83,7 @@ def list_evaluations() -> list[dict[str, Any]]:
             spec = load_spec(evaluation_id)
             there = (spec.path / "manifest.json").exists()
             manifest = read_json(spec.path / "manifest.json") if there else {}
-            state = manifest.get("state") or _state_of_job(evaluation_id)
+            state = manifest.get("state") or job_state(evaluation_id)
         except (UserError, AttributeError) as error:
             rows.append({"evaluation_id": evaluation_id, "state": "damaged", "model": "", "on": str(error)})
             continue

@@ -95,7 +95,7 @@ def start_with_consent(sendings: Sequence[Sending], start: Callable[[bool], obje
 def ask_consent(sendings: Sequence[Sending], agree: Callable[[], object]) -> None:
     """Lists what would be sent and where. `agree` runs after the person agrees, for this run alone."""
     for sending in sendings:
-        st.markdown(escape(sending.told))
+        st.markdown(escape(sending.sentence))
     st.caption("This holds for this run alone. What that server keeps is between you and whoever runs it.")
     yes, no = st.columns(2)
     if yes.button("Send and run", type="primary", icon=":material/send:", width="stretch", key="consent_yes"):
