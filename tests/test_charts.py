@@ -11,7 +11,7 @@ import pytest
 
 from pages.view.charts import answer_charts, frames
 from pages.view.charts.figure_files import to_svg_png
-from pages.view.charts.palette import DARK, LIGHT, model_colours
+from pages.view.charts.palette import BASELINES, DARK, LIGHT, model_colours
 from pages.view.charts.plotly_text import plain_text, readable, wrapped
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.errors import UserError
@@ -146,6 +146,13 @@ def test_baselines_are_thin_grey_lines() -> None:
     frame = pd.concat([both(), predicted("Control", SEVEN, "uniform")])
     line = answer_charts.distribution(frame, scale=SEVEN, title="What?", theme="light").data[-1]
     assert (line.mode, line.name, line.line.color) == ("lines", "Uniform guess", LIGHT.faint)
+
+
+def test_every_baseline_has_a_dash_pattern_of_its_own() -> None:
+    frame = pd.concat([both(), *(predicted("Control", SEVEN, who) for who in BASELINES)])
+    lines = answer_charts.distribution(frame, scale=SEVEN, title="What?", theme="light").data[2:]
+    assert [line.name for line in lines] == [wrapped(name, 40, most=1) for name in BASELINES.values()]
+    assert len({line.line.dash for line in lines}) == len(BASELINES)
 
 
 def test_effects_have_intervals_only_where_they_are_earned() -> None:

@@ -45,11 +45,12 @@ def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     return *written, cached.stamp(evaluations[0].spec.corpus)
 
 
+# Streamlit hashes no argument that begins with an underscore; `key` says when to score again.
 @st.cache_resource(show_spinner="Scoring every cell", max_entries=4)
 def _compare(key: tuple[str, ...], _evaluations: Sequence[Evaluation]) -> Comparison:
     comparison = Comparison(_evaluations)
     if not comparison.seen_only:
-        _ = comparison.summaries
+        _ = comparison.summaries  # scored here, under the spinner, and not when a view first asks
     return comparison
 
 

@@ -71,7 +71,10 @@ def _choose_people() -> dict[str, Any]:
             format_func=KINDS.__getitem__,
             key="evaluate_kind",
         )
-    chosen = _choose_split(known) if kind == "split" else _choose_studies()
+    if kind == "split":
+        chosen: dict[str, Any] = {"split": st.selectbox("Split", known, key="evaluate_split")}
+    else:
+        chosen = _choose_studies()
     left, middle, right = st.columns(3)
     cap = left.number_input(
         "People a cell, at most",
@@ -99,10 +102,6 @@ def _choose_people() -> dict[str, Any]:
         help="Few-shot: so many answers to the same question, by people who are not asked, stand before it.",
     )
     return {**chosen, "cap": cap, "seed": seed, "shots": shots} if chosen else {}
-
-
-def _choose_split(known: list[str]) -> dict[str, Any]:
-    return {"split": st.selectbox("Split", known, key="evaluate_split")}
 
 
 def _choose_studies() -> dict[str, Any]:
@@ -165,6 +164,7 @@ def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
     return f"{plan.model.name}: time on this machine {time}.{cost}"
 
 
+# Keyed by the sample's digest and the stamp; Streamlit does not hash `_plan`.
 @st.cache_data(show_spinner="Counting the questions", max_entries=4)
 def _asked(sample: str, stamp: str, _plan: EvaluationSpec) -> pd.DataFrame:
     return asked_rows(_plan)

@@ -10,7 +10,7 @@ from pages.view import cached
 from pages.view.charts import answer_charts, frames
 from pages.view.charts.answer_charts import MOST_CONDITIONS
 from pages.view.charts.show import show_chart, theme
-from pages.view.fields.link import linked_select
+from pages.view.fields.link import distinct, linked_select
 from pages.view.words import counted, escape, shorten, show_text
 from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
@@ -49,7 +49,7 @@ def _of(item: Item, tallies: pd.DataFrame) -> pd.DataFrame:
 
 def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item) -> None:
     tallies = _of(item, cached.study_tallies(corpus.name, record.study_id, None, cached.stamp(corpus.name)))
-    names = _distinct({number: plan.conditions[number] for number in item.scales})
+    names = distinct({number: plan.conditions[number] for number in item.scales})
     for at, (text, of_scale) in enumerate(tallies.groupby("scale", sort=False, dropna=False)):
         panels = {number: name for number, name in names.items() if number in set(of_scale["condition_num"])}
         title = f"What did people answer? {item.name}"
@@ -134,12 +134,6 @@ def _caption(tallies: pd.DataFrame) -> None:
     dropped = int(tallies.loc[tallies["value"].isna(), "n"].sum())
     off = f"{dropped:,} of them off the scale and not shown" if dropped else "none of them off the scale"
     st.caption(f"{counted(n, 'answer')}, {off}. Bars: share of a panel's answers, with 95% intervals.")
-
-
-def _distinct(names: dict[int, str]) -> dict[int, str]:
-    """Condition names, with the number where two are alike."""
-    twice = {name for name in names.values() if list(names.values()).count(name) > 1}
-    return {number: f"{name} ({number})" if name in twice else name for number, name in names.items()}
 
 
 def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> None:

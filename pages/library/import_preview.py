@@ -10,7 +10,6 @@ from socrates_core.importing.build import Preview
 from socrates_core.importing.mapping import Mapping, render_mapping
 from socrates_core.importing.opening import Opened
 from socrates_core.importing.uploads import FIRST_ROWS, Upload
-from socrates_core.records import Scale
 
 _PLAIN = st.column_config.TextColumn
 
@@ -61,7 +60,7 @@ def show_preview(seen: Preview) -> None:
                 "outcome": visible(outcome.name),
                 "instruction": visible(outcome.instruction),
                 "kind": outcome.scale.kind,
-                "values": _values(outcome.scale),
+                "values": f"{outcome.scale.low} to {outcome.scale.high}" if outcome.scale.values else "open",
                 "n": outcome.n,
                 "off": outcome.n_off_scale,
             }
@@ -93,10 +92,6 @@ def show_preview(seen: Preview) -> None:
     st.markdown("**Prompts as a model would get them**")
     for column, prompt in zip(st.columns(len(seen.prompts)), seen.prompts, strict=True):
         column.code(visible(prompt.user), language=None, wrap_lines=True)
-
-
-def _values(scale: Scale) -> str:
-    return f"{scale.low} to {scale.high}" if scale.values else "open"
 
 
 def show_replay(upload: Upload, mapping: Mapping) -> None:

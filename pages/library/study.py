@@ -47,15 +47,16 @@ def choose_study() -> tuple[Corpus, StudyRecord]:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         st.stop()
-    chosen = linked_box("Study", titles, linked_study(titles), _link, key="study_box")
+    chosen = linked_box(
+        "Study",
+        titles,
+        linked_study(titles),
+        lambda key: dict(zip(("corpus", "study"), key.split("/", 1), strict=True)),
+        key="study_box",
+    )
     corpus, study_id = chosen.split("/", 1)
     opened = open_corpus(corpus)
     return opened, opened.study(study_id)
-
-
-def _link(chosen: str) -> dict[str, str]:
-    corpus, study_id = chosen.split("/", 1)
-    return {"corpus": corpus, "study": study_id}
 
 
 def linked_study(titles: Collection[str]) -> str | None:

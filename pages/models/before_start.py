@@ -109,13 +109,9 @@ def _show_examples(spec: TrainingSpec, examples: tuple[ShownExample, ...]) -> No
         with st.container(border=True):
             st.markdown(f"{escape(examples[at].prompt_text)}", width=720)
             for place, (text, share) in enumerate(examples[at].targets):
-                st.markdown(
-                    f"{_marked(text)}{_weighed(spec, place, share, len(examples[at].targets))}", width=720
-                )
-
-
-def _marked(text: str) -> str:
-    return "  \n".join(f":orange-background[{escape(line)}]" for line in text.split("\n") if line)
+                lines = [f":orange-background[{escape(line)}]" for line in text.split("\n") if line]
+                weight = _weighed(spec, place, share, len(examples[at].targets))
+                st.markdown("  \n".join(lines) + weight, width=720)
 
 
 def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:

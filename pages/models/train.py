@@ -24,7 +24,7 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
     split = split_form.choose_split()
     if split is None:
         return
-    picture = st.container()
+    picture = st.container()  # drawn later, when the rows are known, but shown here
     st.subheader("Rows", anchor=False)
     studies = split_form.choose_studies(split)
     rows = st.container()

@@ -68,7 +68,8 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
     None until the person has typed the smallest effect of interest.
     """
     if run is None or effect is None:
-        return _own_belief()
+        unit = linked_select("Unit of the guess", UNITS, "unit", "power")
+        return _guessed(unit, None if unit == "d" else 1.0, "")
     scope = f"{run.spec.run_id}:{effect.outcome}:{effect.condition}"
     measured = spread_of(run, effect.outcome)
     earned = effect.calibrated
@@ -132,11 +133,6 @@ def choose_design() -> Design:
 
 
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"
-
-
-def _own_belief() -> Belief | None:
-    unit = linked_select("Unit of the guess", UNITS, "unit", "power")
-    return _guessed(unit, None if unit == "d" else 1.0, "")
 
 
 def _guessed(scope: str, spread: float | None, source: str) -> Belief | None:

@@ -60,6 +60,7 @@ def study_archive(corpus: str, study_id: str, kind: str) -> bytes:
         return Path(shutil.make_archive(str(Path(folder) / study_id), "zip", files)).read_bytes()
 
 
+# In all of these `stamp` is only there to be hashed: another stamp reads the files again.
 @st.cache_data(show_spinner=False)
 def _studies(corpus: str, stamp: str) -> pd.DataFrame:
     opened = open_corpus(corpus)

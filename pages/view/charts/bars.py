@@ -48,6 +48,7 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
     inner = len(panels) * (PANEL + gap) - gap
     named: set[str] = set()
     traces = []
+    # In the order of the legend, which takes a name from the first trace that has it.
     for series in sorted(drawn, key=lambda series: legend.who.index(series.who)):
         number = _number(panels.index(series.condition))
         placed = {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": series.who not in named}
@@ -171,7 +172,7 @@ def _axes(slots: Slots, rows: list[tuple[float, float]], most: float) -> dict[st
     ends = [slots.places[0] - 0.55 * slots.width, slots.places[-1] + 0.55 * slots.width]
     across = {
         "showgrid": False,
-        "showticklabels": True,
+        "showticklabels": True,  # else plotly hides those of all panels but one, as their axes match
         "tickmode": "array",
         "tickvals": places,
         "tickangle": 0,

@@ -30,6 +30,7 @@ def linked(draw: Callable[[str], T], key: str, value: T, link: Link[T], *, forge
     chosen = draw(key)
     state.note_link(key, chosen)
     state.set_parameters(**link(chosen))
+    # A choice that differs from the link was made by hand in this run; Back and pasted links move both together.
     if value is not KEEP and chosen != value:
         state.set_parameters(**dict.fromkeys(forget))
     return chosen
@@ -83,7 +84,7 @@ def _select(label: str, options: Mapping[str, str], key: str, where: Any) -> str
     return str(where.selectbox(label, list(options), format_func=distinct(options).__getitem__, key=key))
 
 
-def distinct(options: Mapping[str, str]) -> dict[str, str]:
+def distinct(options: Mapping[T, str]) -> dict[T, str]:
     """The labels of options, with the name where two are alike: Streamlit tells options apart by their labels."""
     times = Counter(options.values())
     return {name: label if times[label] == 1 else f"{label} ({name})" for name, label in options.items()}
