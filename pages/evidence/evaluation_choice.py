@@ -18,8 +18,8 @@ Rows = list[dict[str, Any]]
 def choose_evaluations(rows: Rows) -> list[str]:
     """The ids in the link, or those chosen in the box, all of one corpus. The default is the newest complete one."""
     usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
-    linked = listed("evaluations")
-    if lost := [evaluation_id for evaluation_id in linked if evaluation_id not in usable]:
+    in_link = listed("evaluations")
+    if lost := [evaluation_id for evaluation_id in in_link if evaluation_id not in usable]:
         reasons = {row["evaluation_id"]: row["on"] for row in rows}
         for evaluation_id in lost:
             st.warning(
@@ -30,7 +30,7 @@ def choose_evaluations(rows: Rows) -> list[str]:
             )
     elif n_damaged := len(rows) - len(usable):
         st.caption(f"{counted(n_damaged, 'damaged evaluation is', 'damaged evaluations are')} not offered.")
-    corpus = _choose_corpus(usable, [evaluation_id for evaluation_id in linked if evaluation_id in usable])
+    corpus = _choose_corpus(usable, [evaluation_id for evaluation_id in in_link if evaluation_id in usable])
     offered = {evaluation_id: row for evaluation_id, row in usable.items() if row["corpus"] == corpus}
     complete = [
         evaluation_id for evaluation_id, row in offered.items() if row["state"] == "complete"

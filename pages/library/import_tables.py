@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.view.state import Importing
 from socrates_core.corpus.tables import DESIGNS, WORDINGS
-from socrates_core.importing.sheets import condition_sheet, demographic_sheet, keep_sheet, outcome_sheet
+from socrates_core.importing import mapping_tables
 from socrates_core.personas import label
 from socrates_core.records import DEMOGRAPHICS
 
@@ -91,7 +91,7 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
 
 def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     return st.data_editor(
-        demographic_sheet(editing.mapping),
+        mapping_tables.demographic_table(editing.mapping),
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("demographics"),
@@ -105,7 +105,7 @@ def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
 
 
 def conditions_table(editing: Importing) -> pd.DataFrame:
-    sheet = condition_sheet(editing.mapping)
+    sheet = mapping_tables.condition_table(editing.mapping)
     return st.data_editor(
         sheet,
         num_rows="dynamic",
@@ -143,9 +143,9 @@ def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
 
 
 def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
-    sheet = outcome_sheet(editing.mapping)
-    columns = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
-    columns += [
+    sheet = mapping_tables.outcome_table(editing.mapping)
+    order = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
+    order += [
         name
         for name in ("rows", "by_condition")
         if (sheet[name] != "").any() or editing.mapping.layout == "long"
@@ -155,7 +155,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("outcomes"),
-        column_order=columns,
+        column_order=order,
         row_height=_TALL if (sheet["question"].str.len() > _LONG).any() else None,
         alt="Outcomes with question, answer instruction and column",
         column_config={
@@ -184,7 +184,7 @@ def _marked(sheet: pd.DataFrame) -> list[str]:
 
 def keep_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     return st.data_editor(
-        keep_sheet(editing.mapping),
+        mapping_tables.keep_table(editing.mapping),
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("keep"),

@@ -32,10 +32,10 @@ def choose_run() -> Run | None:
         for row in list_runs()
         if row.get("n_answered")
     }
-    linked = state.parameter("run")
-    if linked and linked not in runs:
+    in_link = state.parameter("run")
+    if in_link and in_link not in runs:
         st.warning(
-            escape(f"There is no run {linked!r} with answers; choose one here."), icon=":material/help:"
+            escape(f"There is no run {in_link!r} with answers; choose one here."), icon=":material/help:"
         )
     chosen = linked_select("Run", runs, "run", "power", forget=OF_EFFECT)
     return load_run(chosen) if chosen else None
