@@ -21,7 +21,7 @@ from socrates_core.importing.qualtrics.suggest import (
 )
 from socrates_core.records import Scale
 from socrates_core.studies.answers import cells
-from tests.test_cli import as_json, command
+from tests.support.commands import as_json, command
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qualtrics"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the development data is not on this machine")
@@ -174,7 +174,7 @@ def test_another_randomiser_can_be_the_experiment() -> None:
     found = suggest_survey(survey, responses, ["FL_38"])
     assert len(found.mapping.conditions) == 4
     assert found.mapping.outcomes[0].column == "Car.Surprised1"
-    assert found.left_out["Hotel.Fair"] == "decided by another randomiser (FL_5)"
+    assert found.left_out["Hotel.Fair"] == "decided by another randomizer (FL_5)"
     assert found.mapping.study.study_id.endswith("-fl-38")
 
 
@@ -207,5 +207,5 @@ def test_the_command_imports_a_survey_and_replays_its_mapping(home: Path, tmp_pa
     assert as_json("import", *files, "--mapping", str(kept))["corpus"] == told["corpus"]
     assert open_corpus(told["corpus"]).manifest["sha256"] == before
     assert command("import", *files, "--randomiser", "FL_0", code=2).startswith(
-        "There is no randomiser 'FL_0'."
+        "There is no randomizer 'FL_0'."
     )

@@ -1,5 +1,6 @@
-"""What a finetune will read and cost: its sides, leaks, examples, time, file, and command."""
+"""What is shown before a finetune starts: held-out sides, leaks, examples, cost, file and command."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,8 +15,7 @@ from socrates_core.files import digest
 from socrates_core.finetuning.estimate import estimate_training
 from socrates_core.finetuning.insight import Insight, ShownExample, look_at
 from socrates_core.finetuning.leaks import Leak, find_leaks
-from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.sides import SIDES, count_sides, unit_of
+from socrates_core.finetuning.rows import SIDES, TrainingRows, count_sides, unit_of
 from socrates_core.finetuning.spec import TrainingSpec
 
 NEVER_READ = frozenset(
@@ -42,27 +42,29 @@ NEVER_READ = frozenset(
         "accept_leaks",
     }
 )
+Rows = Callable[[], TrainingRows]  # chooses them when first called: nothing is chosen where all is cached
 
 
-def show_sides(spec: TrainingSpec, stamp: str) -> None:
-    """The chart of what is held out, with its numbers in a sentence."""
-    rows = _drawn(_key(spec), stamp, spec)
+def show_sides(spec: TrainingSpec, rows: Rows, stamp: str) -> None:
+    """The chart of what is held out, with its totals in a sentence."""
+    drawn = _drawn(_key(spec), stamp, spec, rows)
     totals = ", ".join(
         f"{n:,} {held_out_chart.NAMES[str(side)].lower()}"
-        for side, n in rows.sides[list(SIDES)].sum().items()
+        for side, n in drawn.sides[list(SIDES)].sum().items()
         if n
     )
-    st.caption(f"{rows.unit.capitalize()}: {totals}.")
-    show_chart(held_out_chart.figure(rows.sides, unit=rows.unit, theme=theme()), rows.sides, "training_sides")
+    st.caption(f"{drawn.unit.capitalize()}: {totals}.")
+    chart = held_out_chart.figure(drawn.sides, unit=drawn.unit, theme=theme())
+    show_chart(chart, drawn.sides, "training_sides")
 
 
-def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
-    """The held-out material that training would see. Returns the spec with the person's reason, or None without one."""
-    leaks = _drawn(_key(spec), stamp, spec).leaks
+def show_leaks(spec: TrainingSpec, rows: Rows, stamp: str) -> TrainingSpec | None:
+    """The held-out material that would be trained on; returns the spec with the reason why it may, None without one."""
+    leaks = _drawn(_key(spec), stamp, spec, rows).leaks
     if not leaks:
         st.markdown(":green[:material/verified_user:] Nothing that is held out is trained on.")
         return spec
-    st.error("\n".join(f"- {escape(leak.told)}" for leak in leaks), icon=":material/policy_alert:")
+    st.error("\n".join(f"- {escape(leak.sentence)}" for leak in leaks), icon=":material/policy_alert:")
     reason = finetune_form.field("accept_leaks", "", "launch")
     if not reason:
         st.caption("It does not start with a leak, unless you say here why this one does not matter.")
@@ -70,10 +72,10 @@ def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
     return spec.model_copy(update={"accept_leaks": reason})
 
 
-def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
-    """What the model learns from: how much, how long, and some examples."""
-    insight = _looked_at(_key(spec), stamp, spec)
-    numbers = {
+def show_insight(spec: TrainingSpec, rows: Rows, stamp: str) -> Insight:
+    """What the model would train on: how much, how long, and some examples."""
+    insight = _looked_at(_key(spec), stamp, spec, rows)
+    counts = {
         "Examples": insight.n_examples,
         "Studies": insight.n_studies,
         "Kept back": insight.n_validation,
@@ -82,9 +84,9 @@ def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
         "Tokens, longest": insight.lengths.max,
     }
     with st.container(horizontal=True):
-        for name, n in numbers.items():
+        for name, n in counts.items():
             st.metric(name, f"{n:,}", width="content")
-    st.caption(escape(insight.told))
+    st.caption(escape(insight.sentence))
     if insight.n_too_long:
         st.error(
             f"{counted(insight.n_too_long, 'example')} of more than {insight.limit:,} tokens, which is all that this "
@@ -121,7 +123,7 @@ def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
 
 
 def show_cost(spec: TrainingSpec, insight: Insight, plan: Plan) -> None:
-    st.markdown(escape(estimate_training(spec, insight).told))
+    st.markdown(escape(estimate_training(spec, insight).sentence))
     if plan.shares:
         st.caption(
             f"That is the one on everybody; the {len(plan.shares) - 1} on fewer people, of at most as many steps each, "
@@ -151,7 +153,7 @@ def show_file(spec: TrainingSpec, plan: Plan) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The rows of a finetune by study and side, in `unit`, with what they leak."""
+    """The sides of each study in a finetune, counted in `unit`, with the leaks."""
 
     sides: pd.DataFrame
     unit: str
@@ -159,14 +161,14 @@ class Drawn:
 
 
 @st.cache_data(show_spinner="Drawing the rows", max_entries=8)
-def _drawn(key: str, stamp: str, _spec: TrainingSpec) -> Drawn:
-    chosen = choose_rows(_spec)
-    return Drawn(count_sides(chosen), unit_of(chosen.split), find_leaks(_spec, chosen))
+def _drawn(key: str, stamp: str, _spec: TrainingSpec, _rows: Rows) -> Drawn:
+    rows = _rows()
+    return Drawn(count_sides(rows), unit_of(rows.split), find_leaks(_spec, rows))
 
 
 @st.cache_data(show_spinner="Reading the examples", max_entries=8)
-def _looked_at(key: str, stamp: str, _spec: TrainingSpec) -> Insight:
-    return look_at(_spec)
+def _looked_at(key: str, stamp: str, _spec: TrainingSpec, _rows: Rows) -> Insight:
+    return look_at(_spec, _rows())
 
 
 def _key(spec: TrainingSpec) -> str:

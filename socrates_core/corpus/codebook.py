@@ -24,7 +24,7 @@ One row for each person and condition.
 - `participant`: a person; `condition`: the condition, its codes are listed below
 - the demographic fields that are known, in words
 - one variable for each outcome, the answer as observed; if somebody answered the same stimulus twice, the first
-  answer; in an SPSS file values off the scale are missing codes where there are at most {MOST_CODES} of them
+  answer; in an SPSS file values off the scale are missing codes if there are at most {MOST_CODES} of them
 """
 
 

@@ -69,12 +69,12 @@ def describe_study(
     notes = list(known.notes)
     if refused.any():
         notes.append(
-            f"{int(refused.sum()):,} answers to open questions are codes for a refusal and are not shown."
+            f"{int(refused.sum()):,} answers to open questions are codes of refusal and are not shown."
         )
     design = find_design(stimuli, rows)
     if design == "mixed":
         notes.append(
-            "People answered in several conditions but not in all, so the design is neither between nor within people."
+            "People answered in several conditions, but not in all: neither between nor within people."
         )
     study = {
         "title": _title(study_id, stimuli),
@@ -103,10 +103,10 @@ def _scale_of(instruction: str) -> str | None:
 
 
 def _stimuli(texts: pd.DataFrame) -> pd.DataFrame:
-    shown: list[str] = texts["stimulus"].tolist()
-    parts = split_stimuli(list(zip(texts["condition_num"], texts["task_num"], shown, strict=True)))
+    stimuli: list[str] = texts["stimulus"].tolist()
+    parts = split_stimuli(list(zip(texts["condition_num"], texts["task_num"], stimuli, strict=True)))
     # A scale depends on the instruction alone, and many texts share one.
-    scales = [_scale_of(text[instruction_start(text) or 0 :]) for text in shown]
+    scales = [_scale_of(text[instruction_start(text) or 0 :]) for text in stimuli]
     described = texts.assign(
         condition_text=[condition for condition, _ in parts],
         question=[question for _, question in parts],

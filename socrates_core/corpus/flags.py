@@ -1,4 +1,8 @@
-"""Flags: what a reader should know about a study's answers, found in the answers themselves."""
+"""Flags: what a reader should know about a study's answers, found in the answers themselves.
+
+The sentences are stored among a study's notes. Other words would change the digest of a corpus that is made again, and
+splits of it would no longer fit.
+"""
 
 import numpy as np
 import pandas as pd
@@ -64,7 +68,7 @@ def _off_scale(given: pd.DataFrame) -> str:
         return ""
     return (
         f"{n:,} of {len(given):,} answers ({n / len(given):.1%}) are not on the scale that was asked, refusals "
-        "included. They are kept in the data and left out of everything that is shown."
+        "among them. They are kept in the data and left out of everything that is shown."
     )
 
 
@@ -82,7 +86,7 @@ def _scale_differs(stimuli: pd.DataFrame) -> str:
     n = stimuli.groupby("task_num")["scale"].nunique(dropna=False)
     several = n[n > 1]
     return (
-        f"In {_outcomes(len(several), len(n))} the scale is not the same in all texts."
+        f"In {_outcomes(len(several), len(n))} the scale is not the same in every text."
         if len(several)
         else ""
     )
@@ -95,8 +99,8 @@ def _shared_text(stimuli: pd.DataFrame) -> str:
     if not len(shared):
         return ""
     return (
-        f"In {_outcomes(len(shared), n_tasks)} people in several conditions saw the same text, so the treatment "
-        "is invisible there, also to a model."
+        f"In {_outcomes(len(shared), n_tasks)} people of several conditions have the same text: there the treatment "
+        "is invisible, to a model as well."
     )
 
 
@@ -117,12 +121,10 @@ def _several_answers(given: pd.DataFrame) -> dict[str, str]:
         "battery": f"In {_outcomes(several, n_tasks)} one person answered several questions under one number."
     }
     if repeated:
-        flags["repeats"] = (
-            f"{repeated:,} answers repeat a question that the same person had already answered."
-        )
+        flags["repeats"] = f"{repeated:,} answers repeat a question that the same person had answered before."
     if rankings:
         flags["ranking"] = (
-            f"In {_outcomes(rankings, n_tasks)} the answers are ranks: each person gave each rank once."
+            f"In {_outcomes(rankings, n_tasks)} the answers are ranks: each person gave each once."
         )
     return flags
 

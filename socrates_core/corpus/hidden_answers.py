@@ -14,7 +14,7 @@ from socrates_core.corpus.arrivals import is_same_study, texts_of_studies
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 
-_SHOWN = "(SELECT * FROM read_parquet($responses) WHERE NOT list_contains($frozen, study_id))"
+_VISIBLE = "(SELECT * FROM read_parquet($responses) WHERE NOT list_contains($frozen, study_id))"
 
 
 def frozen_studies(corpus: Path) -> dict[str, str]:
@@ -53,8 +53,8 @@ def without_frozen(corpus: Path, sql: str, bound: Mapping[str, Any]) -> tuple[st
         return sql, bound
     if bound.get("study") in frozen:
         raise UserError(hidden_sentence(str(bound["study"]), frozen[bound["study"]]))
-    shown = sql.replace("read_parquet($responses)", _SHOWN)
-    return shown, {**bound, "frozen": list(frozen)}
+    visible = sql.replace("read_parquet($responses)", _VISIBLE)
+    return visible, {**bound, "frozen": list(frozen)}
 
 
 def hidden_sentence(study_id: str, since: str) -> str:

@@ -268,7 +268,8 @@ class Corpus:
         A filter is a list of allowed values, or a tuple of two numbers: an inclusive range. It leaves out people who
         did not say. Raises UserError for an unknown field or a value that cannot match.
         """
-        conditions, bound = ["TRUE"], dict[str, Any]()
+        conditions = ["TRUE"]
+        bound = dict[str, Any]()
         if study_ids is not None:
             conditions.append("list_contains($chosen, study_id)")
             bound["chosen"] = list(study_ids)

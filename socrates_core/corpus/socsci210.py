@@ -203,7 +203,8 @@ def _write(
     try:
         for done, study in enumerate(studies):
             progress.advance(done)
-            texts, answers = staging.texts(study), staging.answers(study)
+            texts = staging.texts(study)
+            answers = staging.answers(study)
             rows = answers.merge(texts[["text_id", "stimulus_id"]], on="text_id")
             corpus.add(
                 describe_study(

@@ -209,7 +209,8 @@ def _hold_listed(
 
     Raises TypeError for a sample_id that is not a whole number.
     """
-    unit, n_absent = UNITS[kind], 0
+    unit = UNITS[kind]
+    n_absent = 0
     wrong = [row for sides in listed.values() for side in sides for row in side if type(row) is not int]
     if wrong:
         raise TypeError(f"sample_id {wrong[0]!r}")

@@ -175,7 +175,8 @@ class _GrowingTable:
     def _write(self) -> None:
         if self._buffered:
             self._file.write_table(pa.concat_tables(self._buffered), row_group_size=2 * ROWS_IN_GROUP)
-        self._buffered, self._n_buffered = [], 0
+        self._buffered = []
+        self._n_buffered = 0
 
     def __enter__(self) -> "_GrowingTable":
         return self

@@ -154,7 +154,8 @@ def _check_studies(studies: pd.DataFrame) -> None:
 
 def _check_links(frames: dict[str, pd.DataFrame]) -> None:
     """Every stimulus and participant has its study, every response has both, and no study is empty."""
-    studies, responses = frames["studies"], frames["responses"]
+    studies = frames["studies"]
+    responses = frames["responses"]
     for name in ("stimuli", "participants"):
         _refuse_unlinked(name, "study", frames[name], studies, ["study_id"])
     _refuse_unlinked("responses", "stimulus", responses, frames["stimuli"], ["study_id", "stimulus_id"])

@@ -1,6 +1,6 @@
 """Texts as vectors, all by scikit-learn: words for what a text is about, characters for nearly the same wording.
 
-On 33 real studies, TF-IDF finds a study's questions by what its conditions say in 73% of the cases; on 26 of them,
+On 33 real studies, TF-IDF finds a study's questions by what its conditions say in 73% of the cases; on 26,
 averages of a small language model's word vectors did so in 19% to 50%. So words it is.
 """
 
@@ -13,14 +13,14 @@ import numpy as np
 
 from socrates_core.records import Floats
 
-# Words that say little about a topic; "condition 2" and "outcome 5" are names that imports make up.
+# Words that say little about a topic.
 _SILENT = """
 a about after again all also am an and any are as asked at be because been before being both but by can could did do
 does doing down each few first following for from had has have having he her here hers him his how i if in into is it
 its just know less like many may me more most much must my no nor not now of off on once one only or other our out over
 own per please question read same say says see she should so some such tell than that the their them then there these
 they think this those three through to too two under up us use used very was we were what when where which while who
-whom why will with without would you your yours condition outcome
+whom why will with without would you your yours
 """
 _N_FEATURES = 2**20
 _ROUGH = 2**10  # features of the rough likeness, whose standard deviation is 1 / sqrt(_ROUGH), or 1/32
@@ -50,8 +50,10 @@ class WordVectors:
         return self._vectorizer.transform([text])
 
 
-def word_vectors(texts: Sequence[str], *, least: int = 1, most: float = 1.0) -> WordVectors | None:
-    """TF-IDF of words of at least two letters, accents and case aside; None if no word is left.
+def word_vectors(
+    texts: Sequence[str], *, least: int = 1, most: float = 1.0, n_letters: int = 2
+) -> WordVectors | None:
+    """TF-IDF of words of at least `n_letters`, accents and case aside; None if no word is left.
 
     A word counts if at least `least` texts and at most the share `most` of them have it.
     """
@@ -59,7 +61,7 @@ def word_vectors(texts: Sequence[str], *, least: int = 1, most: float = 1.0) -> 
 
     vectorizer = TfidfVectorizer(
         preprocessor=fold,
-        token_pattern=r"[^\W\d_]{2,}",
+        token_pattern=rf"[^\W\d_]{{{n_letters},}}",
         stop_words=_SILENT.split(),
         sublinear_tf=True,
         min_df=least,
@@ -118,7 +120,8 @@ def most_alike(
     The likeness is the cosine of `character_vectors`. With `groups` [n] and `other_groups`, texts of one group are not
     compared. A rough likeness finds candidates for the exact one, so that time grows with n * m but memory does not.
     """
-    positions, likeness = np.zeros(len(texts), dtype=int), np.zeros(len(texts))
+    positions = np.zeros(len(texts), dtype=int)
+    likeness = np.zeros(len(texts))
     if not (texts and others):
         return MostAlike(positions, likeness)
     exact = character_vectors(texts)

@@ -58,7 +58,7 @@ def name_topics(texts: Mapping[str, str]) -> dict[str, str]:
         return {}
     from sklearn.cluster import KMeans
 
-    words = word_vectors(list(texts.values()), least=2, most=0.3)
+    words = word_vectors(list(texts.values()), least=2, most=0.3, n_letters=3)
     if words is None:
         return {}
     n_groups = max(2, round(len(texts) / STUDIES_IN_GROUP))

@@ -111,7 +111,8 @@ def import_study(
         raise UserError(
             f"The name {name!r} belongs to a corpus that is not an import of a file. Choose another study id."
         )
-    study, frames = mapping.study, seen.frames
+    study = mapping.study
+    frames = seen.frames
     write_corpus(
         name,
         title=study.title,
@@ -168,19 +169,21 @@ def _answers(
     rows: pd.DataFrame, mapping: Mapping, seen: Preview, tell: Callable[[int, int], None] | None
 ) -> pd.DataFrame:
     """A row for each answer: participant, condition_num, task_num, response."""
-    parts, unread, absent = [], dict[str, int](), 0
+    parts = []
+    unread = dict[str, int]()
+    absent = 0
     in_condition = [_holds(rows, condition.when) for condition in mapping.conditions]
     nowhere = ~pd.concat(in_condition, axis=1).any(axis=1)
     seen.drop("rows: in none of the conditions", nowhere.sum())
     for task_num, outcome in enumerate(mapping.outcomes):
         if tell:
             tell(task_num, len(mapping.outcomes))
-        asked = _holds(rows, outcome.when)
+        applies = _holds(rows, outcome.when)
         for condition_num, condition in enumerate(mapping.conditions):
             column = outcome.column_in(condition.name)
             if not column:
                 continue
-            cells = rows.loc[asked & in_condition[condition_num], column]
+            cells = rows.loc[applies & in_condition[condition_num], column]
             given = cells[cells.notna() & ~cells.isin(outcome.missing)]
             response = _as_numbers(given, outcome.values, outcome.scale_in(condition.name))
             absent += len(cells) - len(given)
@@ -224,7 +227,7 @@ def _part(response: pd.Series, condition_num: int, task_num: int) -> pd.DataFram
 def _in_one_condition(answers: pd.DataFrame, seen: Preview) -> pd.DataFrame:
     several = answers.groupby("participant")["condition_num"].transform("nunique") > 1
     people = answers.loc[several, "participant"].nunique()
-    seen.drop("people: in more than one condition, although the design is between people", people)
+    seen.drop("people: in more than one condition, which a design 'between' people rules out", people)
     return answers[~several]
 
 
@@ -255,7 +258,8 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
 def _frames(
     mapping: Mapping, answers: pd.DataFrame, people: pd.DataFrame, seen: Preview
 ) -> dict[str, pd.DataFrame]:
-    study, n_outcomes = mapping.study, len(mapping.outcomes)
+    study = mapping.study
+    n_outcomes = len(mapping.outcomes)
     names = [condition.name for condition in mapping.conditions]
     notes = [*study.notes, *(f"Left out at import: {n:,} {reason}." for reason, n in seen.dropped)]
     row = study.model_dump(exclude={"reference", "notes"})
@@ -274,14 +278,15 @@ def _frames(
 
 
 def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
-    found = []
+    stimuli = []
     for condition_num, condition in enumerate(mapping.conditions):
         for task_num, outcome in enumerate(mapping.outcomes):
             stimulus_id = condition_num * len(mapping.outcomes) + task_num
             if stimulus_id not in answered:
                 continue
-            scale, question = outcome.scale_in(condition.name), outcome.question_in(condition.name)
-            found.append(
+            scale = outcome.scale_in(condition.name)
+            question = outcome.question_in(condition.name)
+            stimuli.append(
                 {
                     "stimulus_id": stimulus_id,
                     "condition_num": condition_num,
@@ -294,7 +299,7 @@ def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
                     "scale": scale_text(scale),
                 }
             )
-    return found
+    return stimuli
 
 
 def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
@@ -365,7 +370,8 @@ def _assigned_together(groups: pd.Series, rows: pd.DataFrame, mapping: Mapping) 
 
 def _prompts(frames: MappingOf[str, pd.DataFrame]) -> list[Prompt]:
     """Up to three prompts for different people, from stimuli spread over the study."""
-    stimuli, people = frames["stimuli"], frames["participants"].set_index("participant")
+    stimuli = frames["stimuli"]
+    people = frames["participants"].set_index("participant")
     answered = frames["responses"].groupby("stimulus_id")["participant"]
     prompts = dict[int, Prompt]()
     for place in (0, len(stimuli) // 3 or 1, 2 * len(stimuli) // 3 or 2):

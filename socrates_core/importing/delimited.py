@@ -48,7 +48,8 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
     if named:  # the header is the next line
         width = len(next(csv.reader(head[named.end() :].splitlines()[:1], delimiter=separator), []))
     check_size(scan.lines, width)
-    parts, done = list[pd.DataFrame](), 0
+    parts = list[pd.DataFrame]()
+    done = 0
     try:
         with pd.read_csv(
             path,
@@ -125,7 +126,10 @@ def _scan(path: Path) -> _Scan:
 def _decodes(path: Path, encoding: str) -> tuple[bool, int, bool]:
     """Whether the file is valid in `encoding`; its lines; whether it holds zero bytes."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    fits, feeds, returns, zeros = True, 0, 0, False
+    fits = True
+    feeds = 0
+    returns = 0
+    zeros = False
     with path.open("rb") as opened:
         while part := opened.read(1 << 22):
             feeds, returns = feeds + part.count(b"\n"), returns + part.count(b"\r")

@@ -41,7 +41,8 @@ def find_gaps(mapping: StudyMapping, labels: Mapping[str, str]) -> list[Gap]:
 
     A single condition needs no text.
     """
-    title, names = mapping.study.title, [condition.name for condition in mapping.conditions]
+    title = mapping.study.title
+    names = [condition.name for condition in mapping.conditions]
     gaps = [
         Gap(
             "outcomes",
@@ -140,7 +141,8 @@ def open_writer(model: str) -> Callable[[Prompt], str]:
     from socrates_core.models.model_folder import ModelFolder, open_folder, revision
 
     folder = open_folder(model)
-    chat, base = Chat(folder.chat, folder.base), revision(ModelFolder(folder.base))
+    chat = Chat(folder.chat, folder.base)
+    base = revision(ModelFolder(folder.base))
     adapter = (folder.adapter, revision(folder)) if folder.adapter else None
 
     def write(prompt: Prompt) -> str:

@@ -99,7 +99,8 @@ def read_here(path: Path, rows: int = 0) -> Table:
     tidied, warnings = tidy(texts, names)
     warnings += lost_digits([tidied.columns[n] for n in range(len(names)) if _is_long(frame.iloc[:, n])])
     places = dict(zip(names, tidied.columns, strict=True))
-    named, listed = about.column_names_to_labels, about.variable_value_labels
+    named = about.column_names_to_labels
+    listed = about.variable_value_labels
     labels = {place: named[name] for name, place in places.items() if named.get(name)}
     values = {
         place: _labels(listed[name], declared.get(name, ()))

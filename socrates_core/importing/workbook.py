@@ -87,7 +87,8 @@ def _rows(sheet: Any, pace: Pace) -> _Rows:
     most = None if pace.rows is None else pace.rows + 1
     if hasattr(sheet, "reset_dimensions"):
         sheet.reset_dimensions()  # the stated size may be wrong
-    read, widest = _Rows(), 0
+    read = _Rows()
+    widest = 0
     for seen, values in enumerate(sheet.iter_rows(values_only=True, max_row=most), start=1):
         if seen > MOST_ROWS:
             raise UserError(

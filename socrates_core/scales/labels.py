@@ -74,7 +74,8 @@ def find_labels(
     if re.search(r"[.?!](?!\d)", text[start : marks[here].start()]):
         return []
     while (value := values[here]) is not None:
-        mark, closing = marks[here], _closing(text, marks[here])
+        mark = marks[here]
+        closing = _closing(text, marks[here])
         labels[value] = Labelled(value, "", bool(mark["up_to"]))
         closed = joined = None
         if closing not in never_closed:

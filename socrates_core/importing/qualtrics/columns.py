@@ -301,7 +301,7 @@ def _slider(question: Question) -> Scale:
         raise NotAnOutcome("a slider without a range")
     decimals = min(2, whole(settings.get("NumDecimals"), 0)) if high - low < 10 else 0
     step: Number = 10**-decimals if decimals > 0 else 1
-    labels = [plain_text(as_dict(each).get("Display")) for each in entries(question.payload.get("Labels"))]
+    labels = [plain_text(as_dict(label).get("Display")) for label in entries(question.payload.get("Labels"))]
     ends = {low: labels[0], high: labels[-1]} if len(labels) >= 2 else {}
     if len(labels) % 2 and len(labels) > 2 and (high - low) % 2 == 0:
         ends[(low + high) // 2] = labels[len(labels) // 2]

@@ -83,7 +83,8 @@ def find_experiment(survey: Survey, responses: Responses, chosen: Sequence[str] 
     taken = [drawn[key] for key in chosen] or (crossed_with(survey, usable[0], usable) if usable else [])
     warnings = _not_taken(survey, drawn, taken, usable)
     names = {step.key: arm_names(survey, step) for step in taken}
-    arms, unseen = [], []
+    arms = []
+    unseen = []
     for picks in combinations(taken):
         name = " · ".join(names[key][place] for key, place in picks.items()) or EVERYONE
         if all(rows[key][place] for key, place in picks.items()):
@@ -188,7 +189,8 @@ def _by_display_order(survey: Survey, responses: Responses, step: Step) -> list[
 
 
 def _names(survey: Survey, arm: Step) -> list[str]:
-    block, question = survey.blocks.get(arm.block), survey.questions.get(arm.question)
+    block = survey.blocks.get(arm.block)
+    question = survey.questions.get(arm.question)
     return [arm.name, arm.block, block.name if block else "", question.tag if question else ""]
 
 
@@ -201,7 +203,8 @@ def _by_answers(survey: Survey, responses: Responses, step: Step) -> list[When]:
             for name in arm_names(survey, step)
         ]
     seen = [{s.question.qid for s in shown_in(survey, {step.key: n})} for n in range(len(step.steps))]
-    where, rows = places(survey, responses), list[When]()
+    where = places(survey, responses)
+    rows = list[When]()
     for n, qids in enumerate(seen):
         only_here = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
         columns = [c for c, place in where.items() if place.qid in only_here and "_DO" not in place.suffix]

@@ -146,9 +146,11 @@ def outcome_of(group: Group, names: Sequence[str], rest: str | None, taken: set[
     columns = {names[n]: entry.column for n, entry in group.items()}
     texts = {names[n]: entry.text for n, entry in group.items()}
     alike = len(set(columns.values())) == 1 and len(columns) == len(names)
-    name, number = first.name, 2
+    name = first.name
+    number = 2
     while name in taken:
-        name, number = f"{first.name} ({number})", number + 1
+        name = f"{first.name} ({number})"
+        number = number + 1
     taken.add(name)
     return OutcomeSpec(
         name=name,

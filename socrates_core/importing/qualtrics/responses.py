@@ -82,8 +82,11 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
     cannot be read.
     """
     table = read_cells(path, pace)
-    frame, labels = table.frame, dict[str, str]()
-    ids, choices, warnings = dict[str, str](), dict[str, str](), list[str]()
+    frame = table.frame
+    labels = dict[str, str]()
+    ids = dict[str, str]()
+    choices = dict[str, str]()
+    warnings = list[str]()
     for row in range(min(3, len(frame))):
         named = {column: pair for column, cell in frame.iloc[row].items() if (pair := _import_id(cell))}
         if named:
@@ -278,8 +281,11 @@ def _lists(survey: Survey, responses: Responses) -> list[str]:
 
 
 def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
-    frame, ids, groups = responses.frame.copy(), dict(responses.ids), dict[tuple[str, ...], list[str]]()
-    warnings, as_texts = list(responses.warnings), holds_texts(survey, responses)
+    frame = responses.frame.copy()
+    ids = dict(responses.ids)
+    groups = dict[tuple[str, ...], list[str]]()
+    warnings = list(responses.warnings)
+    as_texts = holds_texts(survey, responses)
     for column, place in places(survey, responses).items():
         question = survey.questions[place.qid]
         if not is_ticked(question) or "_DO" in place.suffix or place.suffix.endswith("TEXT"):
@@ -336,7 +342,8 @@ def ticked_in(cell: str, names: Mapping[str, str]) -> frozenset[str] | None:
     A name may contain commas. A cell that can be read in two ways is not a list either.
     """
     text = " ".join(cell.split())
-    readings, seen = set[frozenset[str]](), set[tuple[int, frozenset[str]]]()
+    readings = set[frozenset[str]]()
+    seen = set[tuple[int, frozenset[str]]]()
     open_ = [(0, frozenset[str]())]
     while open_ and len(readings) < 2 and len(seen) < _MOST_READINGS:
         place, keys = open_.pop()
@@ -361,13 +368,15 @@ def _with_arms(survey: Survey, responses: Responses) -> Responses:
 
     A person is in the arm to whose questions they gave any answer, if that is a single arm.
     """
-    frame, where = responses.frame, places(survey, responses)
+    frame = responses.frame
+    where = places(survey, responses)
     arms = dict[str, pd.Series]()
     for step in randomisers(survey):
         if any(str(name).startswith(f"{step.key}_DO") for name in (*frame, *responses.ids.values())):
             continue
         seen = [{s.question.qid for s in shown_in(survey, {step.key: n})} for n in range(len(step.steps))]
-        met, single = list[pd.Series](), True
+        met = list[pd.Series]()
+        single = True
         for n, qids in enumerate(seen):
             only_here = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
             columns = [

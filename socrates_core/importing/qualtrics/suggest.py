@@ -94,7 +94,8 @@ class _Reading:
         self.reasons: dict[str, str] = {}  # column -> why it is left out, in a few words
 
     def suggestion(self) -> SurveySuggestion:
-        arms, start = self.experiment.arms, self.experiment.start
+        arms = self.experiment.arms
+        start = self.experiment.start
         names = [arm.name for arm in arms]
         entries = [self._entries(arm, start or 0) for arm in arms]
         groups = []
@@ -169,7 +170,8 @@ class _Reading:
         entries = []
         for position, shown in enumerate(arm.shown):
             for column in columns.get(shown.place, ()):
-                cells, suffix = self.responses.frame[column], self.where[column].suffix
+                cells = self.responses.frame[column]
+                suffix = self.where[column].suffix
                 try:
                     meaning = column_meaning(
                         shown.question, suffix, shown.words, cells, as_texts=self.as_texts

@@ -93,7 +93,8 @@ def read_survey(path: Path) -> Survey:
     Raises UserError if the file cannot be read, is too large, or is not a survey definition.
     """
     stored = _load(path)
-    entry, elements = stored.get("SurveyEntry"), stored.get("SurveyElements")
+    entry = stored.get("SurveyEntry")
+    elements = stored.get("SurveyElements")
     if not isinstance(entry, dict) or not isinstance(elements, list):
         raise UserError(
             f"{path.name!r} is not a Qualtrics survey definition: SurveyEntry and SurveyElements are missing. "
@@ -171,7 +172,8 @@ def _parts(payload: Json) -> list[Json]:
     if payload.get("QuestionType") != "SBS":
         return [payload]
     shared = {name: payload.get(name) for name in ("Choices", "ChoiceOrder", "DisplayLogic")}
-    qid, tag = _name(payload.get("QuestionID")), plain_text(payload.get("DataExportTag"))
+    qid = _name(payload.get("QuestionID"))
+    tag = plain_text(payload.get("DataExportTag"))
     return [
         {
             **shared,
@@ -209,7 +211,8 @@ def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choi
     stored = payload.get(name)
     if isinstance(stored, list):
         stored = {str(position): item for position, item in enumerate(stored, start=1)}
-    listed, codes = as_dict(stored), as_dict(payload.get("RecodeValues")) if coded else {}
+    listed = as_dict(stored)
+    codes = as_dict(payload.get("RecodeValues")) if coded else {}
     analysed = as_dict(payload.get("AnalyzeChoices"))
     keys = [_name(key) for key in entries(payload.get(order))]
     keys = list(dict.fromkeys(key for key in keys if key in listed)) or list(listed)
@@ -249,7 +252,8 @@ def _step(stored: Json, depth: int) -> Step:
         raise UserError(
             f"The survey's flow is nested more than {MAX_DEPTH} levels deep, so it cannot be read."
         )
-    kind, inside = _name(stored.get("Type")), entries(stored.get("Flow"))
+    kind = _name(stored.get("Type"))
+    inside = entries(stored.get("Flow"))
     fields = [as_dict(field) for field in entries(stored.get("EmbeddedData"))]
     return Step(
         key=_name(stored.get("FlowID")),
@@ -271,7 +275,8 @@ def _with_drawn_questions(flow: Step, blocks: list[Json], parts: Mapping[str, li
     """The flow, with a randomizer of single questions for a block that shows a random part of its questions."""
     drawn: dict[str, Step] = {}
     for block in blocks:
-        options, key = as_dict(block.get("Options")), _name(block.get("ID"))
+        options = as_dict(block.get("Options"))
+        key = _name(block.get("ID"))
         rule = as_dict(as_dict(options.get("Randomization")).get("Advanced"))
         subset = [_name(qid) for qid in entries(rule.get("RandomSubSet"))]
         n = whole(rule.get("TotalRandSubset"), 0)

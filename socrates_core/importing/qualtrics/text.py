@@ -103,8 +103,8 @@ def fill_pipes(text: str, known: Mapping[str, str]) -> Filled:
     """
     unknown: list[str] = []
 
-    def word(found: re.Match[str]) -> str:
-        path = f"{found[1]}://{found[2]}".removeprefix("e://").strip()
+    def word(pipe: re.Match[str]) -> str:
+        path = f"{pipe[1]}://{pipe[2]}".removeprefix("e://").strip()
         if path in known:
             return known[path][:MAX_WORDS]
         unknown.append(path)

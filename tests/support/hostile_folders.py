@@ -109,11 +109,10 @@ def split(expression: str) -> dict[str, object]:
 
 
 NINE_TIMES_TEN = {"type": "Sequence", "normalizers": [replaced("e", "e" * 10)] * 9}
-GOES_NOT = "does not go with the weights"
+GOES_NOT = "does not fit the weights"
 CANNOT_LOAD = "cannot be loaded"
 DAMAGED = "weights .* are damaged"
 UNREADABLE = "tokenizer .* cannot be read"
-
 CONFIGURATIONS: dict[str, tuple[Damage, str]] = {
     "a billion layers": (config(num_hidden_layers=10**9), GOES_NOT),
     "more layers than digits of a float": (config(num_hidden_layers=10**400), GOES_NOT),
@@ -138,12 +137,12 @@ CONFIGURATIONS: dict[str, tuple[Damage, str]] = {
     "no precision": (config(dtype="nonesuch"), CANNOT_LOAD),
     "a scaling of nothing": (config(rope_parameters={"rope_type": "nonesuch"}), CANNOT_LOAD),
     "a million ends of a turn": (config(eos_token_id=[1] * 10**6), "more than 100,000 values"),
-    "2,000 ends of a turn": (config(eos_token_id=[1] * 2000), "no list of at most 1000"),
+    "2,000 ends of a turn": (config(eos_token_id=[1] * 2000), "nor a list of at most 1000"),
     "an end that is text": (
         partial(edit, file="generation_config.json", eos_token_id="x"),
-        "no token's number",
+        "neither a token's number",
     ),
-    "a generation that is a list": (text("generation_config.json", "[1]"), "no mapping"),
+    "a generation that is a list": (text("generation_config.json", "[1]"), "not a mapping"),
     "lists in lists": (text("config.json", '{"model_type":' + "[" * 10**5 + "]" * 10**5 + "}"), "damaged"),
     "17 MB": (text("config.json", '{"model_type": "' + "x" * (17 << 20) + '"}'), "16,777,216 are the most"),
     "no number": (text("config.json", '{"model_type": "llama", "num_hidden_layers": NaN}'), CANNOT_LOAD),
@@ -177,13 +176,13 @@ HEADERS: dict[str, tuple[Damage, str]] = {
         weights({f"t{n}": tensor([0], 0, 0) for n in range(300_000)}),
         "more than 250,000",
     ),
-    "an index of paths": (index("../other.safetensors"), "no list of the safetensors files"),
-    "an index of other files": (index("config.json"), "no list of the safetensors files"),
-    "an index of numbers": (index(1), "no list of the safetensors files"),
+    "an index of paths": (index("../other.safetensors"), "not a list of the safetensors files"),
+    "an index of other files": (index("config.json"), "not a list of the safetensors files"),
+    "an index of numbers": (index(1), "not a list of the safetensors files"),
 }
 FILES: dict[str, tuple[Damage, str]] = {
     **{
-        f"a pipe as {file}": (pipe(file), "no plain file")
+        f"a pipe as {file}": (pipe(file), "not a plain file")
         for file in (
             "model.safetensors",
             "config.json",
@@ -194,12 +193,12 @@ FILES: dict[str, tuple[Damage, str]] = {
             "card.json",
         )
     },
-    "a socket as model.safetensors": (bound_socket, "no plain file"),
-    "a folder as model.safetensors": (directory("model.safetensors"), "no plain file"),
-    "a folder as tokenizer.json": (directory("tokenizer.json"), "no plain file"),
-    "/dev/zero as tokenizer.json": (endless("tokenizer.json"), "no plain file"),
-    "/dev/zero as chat_template.jinja": (endless("chat_template.jinja"), "no plain file"),
-    "/dev/zero as model.safetensors": (endless("model.safetensors"), "no plain file"),
+    "a socket as model.safetensors": (bound_socket, "not a plain file"),
+    "a folder as model.safetensors": (directory("model.safetensors"), "not a plain file"),
+    "a folder as tokenizer.json": (directory("tokenizer.json"), "not a plain file"),
+    "/dev/zero as tokenizer.json": (endless("tokenizer.json"), "not a plain file"),
+    "/dev/zero as chat_template.jinja": (endless("chat_template.jinja"), "not a plain file"),
+    "/dev/zero as model.safetensors": (endless("model.safetensors"), "not a plain file"),
     "a card of lists in lists": (text("card.json", "[" * 10**5 + "]" * 10**5), "damaged"),
 }
 TOKENIZERS: dict[str, tuple[Damage, str]] = {
@@ -256,7 +255,7 @@ TOKENIZERS: dict[str, tuple[Damage, str]] = {
     "lists in lists": (text("tokenizer.json", "[" * 10**5 + "]" * 10**5), UNREADABLE),
     "a list": (text("tokenizer.json", "[]"), UNREADABLE),
     "65 MB": (text("tokenizer.json", " " * (65 << 20)), "are the most"),
-    "settings that are a list": (text("tokenizer_config.json", "[1]"), "no mapping"),
+    "settings that are a list": (text("tokenizer_config.json", "[1]"), "not a mapping"),
 }
 ADAPTERS: dict[str, tuple[Damage, str]] = {
     name: (partial(edit, file="adapter_config.json", **settings), sentence)
@@ -267,9 +266,9 @@ ADAPTERS: dict[str, tuple[Damage, str]] = {
         ("a rank of 10^9 for one layer", {"rank_pattern": {"q_proj": 10**9}}, "weights have rank 4"),
         ("an expression for a rank", {"rank_pattern": {"(a+)+b": 4}}, "name layers plainly"),
         ("an expression for an alpha", {"alpha_pattern": {"((.*)*)*x": 4}}, "name layers plainly"),
-        ("an alpha that is no number", {"lora_alpha": float("nan")}, "no finite number"),
-        ("an endless alpha", {"lora_alpha": float("inf")}, "no finite number"),
-        ("an alpha of 400 digits", {"lora_alpha": 10**400}, "no finite number"),
+        ("an alpha that is no number", {"lora_alpha": float("nan")}, "not a finite number"),
+        ("an endless alpha", {"lora_alpha": float("inf")}, "not a finite number"),
+        ("an alpha of 400 digits", {"lora_alpha": 10**400}, "not a finite number"),
         ("10^6 layers", {"layers_to_transform": list(range(10**6))}, "are the most|at most 20,000"),
         ("10^5 targets", {"target_modules": ["q_proj"] * 10**5}, "at most 20,000"),
         ("an expression for layers", {"layers_pattern": "(a+)+b", "layers_to_transform": [1]}, "plainly"),
@@ -277,7 +276,7 @@ ADAPTERS: dict[str, tuple[Damage, str]] = {
         (
             "a start of a billion steps",
             {"init_lora_weights": "pissa_niter_1000000000"},
-            "no known way to start",
+            "not a known way to start",
         ),
         ("a dropout of 7", {"lora_dropout": 7}, "does not fit"),
         ("another layer's name", {"target_modules": ["nonesuch"]}, "does not fit"),
@@ -288,6 +287,6 @@ ADAPTERS: dict[str, tuple[Damage, str]] = {
         "rank 0",
     ),
     "a header longer than its file": (weights({}, b"", 10**6, file="adapter_model.safetensors"), DAMAGED),
-    "a pipe as adapter_model.safetensors": (pipe("adapter_model.safetensors"), "no plain file"),
-    "a pipe as adapter_config.json": (pipe("adapter_config.json"), "no plain file"),
+    "a pipe as adapter_model.safetensors": (pipe("adapter_model.safetensors"), "not a plain file"),
+    "a pipe as adapter_config.json": (pipe("adapter_config.json"), "not a plain file"),
 }

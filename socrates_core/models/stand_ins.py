@@ -1,4 +1,4 @@
-"""A deterministic stand-in for a model: answers drawn from a digest of the prompt, for trying things out."""
+"""Stand-ins for a model: made-up answers to try things out, and equal probabilities for a model to beat."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from socrates_core.scoring.tree import check_options
 
 
 class Echo:
-    """Gives every question a distribution that depends on its text alone; no prediction of anyone."""
+    """Gives every question a distribution that depends only on its text; it predicts nobody."""
 
     def __init__(self, decoding: Decoding = "exact") -> None:
         self.card = ResponderCard("echo", "echo", "1", "none", decoding, TEMPLATE)
@@ -21,6 +21,20 @@ class Echo:
     def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         for position, question in enumerate(questions):
             yield {position: _echo(question)}
+
+
+class Uniform:
+    """Gives every option the same probability."""
+
+    def __init__(self, decoding: Decoding = "exact") -> None:
+        self.card = ResponderCard("uniform", "uniform", "1", "none", decoding, TEMPLATE)
+        self.fingerprint = digest(self.card.as_dict())
+
+    def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
+        for position, question in enumerate(questions):
+            check_options(question.options)
+            n_options = len(question.options)
+            yield {position: Answer(np.full(n_options, 1 / n_options), 1.0)}
 
 
 def _echo(question: Question) -> Answer:
@@ -32,6 +46,6 @@ def _echo(question: Question) -> Answer:
 
 
 def _share(text: str) -> float:
-    """A number in [0, 1) that only the text decides."""
+    """A number in [0, 1) that depends only on the text."""
     first = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]
     return int.from_bytes(first) / 2**64

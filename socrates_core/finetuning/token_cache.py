@@ -1,4 +1,4 @@
-"""The tokens of a finetune's prompts, kept from one start to the next: in the cache, as safetensors."""
+"""The tokens of a finetune's prompts, kept in the cache as safetensors so that a restart need not encode them again."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from socrates_core.records import Prompt
 from socrates_core.settings import folder
 
 VERSION = 1  # of how prompts become tokens
-KEPT = 8  # sets of prompts; those used last stay
+KEPT = 8  # sets of prompts; the most recently used ones stay
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -33,13 +33,13 @@ Tokens = NDArray[np.int32]
 def prompt_tokens(
     corpus: Corpus, rows: pd.DataFrame, template: str, chat: Chat, render: Callable[[], Sequence[Prompt]]
 ) -> list[Tokens]:
-    """The token ids of the prompt of each of `rows`, by study_id, participant and stimulus_id.
+    """The token ids of the prompt of each of `rows`, which have study_id, participant and stimulus_id.
 
-    Encoded where the same rows were not encoded before with this tokenizer; only then does `render` give the prompts.
+    `render` gives the prompts; it is called only if the same rows were not encoded before with this tokenizer.
     """
-    asked = rows[["study_id", "participant", "stimulus_id"]].to_csv(index=False)
-    spelled = [file_digest(chat.path / name) for name in TOKENIZER if (chat.path / name).exists()]
-    key = digest([VERSION, corpus_digest(corpus), asked, template, *spelled])
+    prompt_keys = rows[["study_id", "participant", "stimulus_id"]].to_csv(index=False)
+    tokenizer = [file_digest(chat.path / name) for name in TOKENIZER if (chat.path / name).exists()]
+    key = digest([VERSION, corpus_digest(corpus), prompt_keys, template, *tokenizer])
     path = folder("cache") / "tokens" / f"{key}.safetensors"
     return _load(path, len(rows)) or _keep(path, list(chat.encode(render())))
 
@@ -48,11 +48,11 @@ def _load(path: Path, n: int) -> list[Tokens] | None:
     try:
         stored = load_file(path)
         ends = np.cumsum(stored["lengths"])
-    except (OSError, SafetensorError, KeyError):  # not there, or damaged: they are encoded again
+    except (OSError, SafetensorError, KeyError):  # missing or damaged: they are encoded again
         return None
     if len(ends) != n or not n or ends[-1] != len(stored["tokens"]):
         return None
-    with suppress(OSError):  # as of one that another process has just let go
+    with suppress(OSError):  # another process may have just removed it
         path.touch()
     return np.split(stored["tokens"], ends[:-1])
 
@@ -60,8 +60,8 @@ def _load(path: Path, n: int) -> list[Tokens] | None:
 def _keep(path: Path, prompts: list[Tokens]) -> list[Tokens]:
     if not prompts:
         return prompts
-    lengths = np.array([len(each) for each in prompts], dtype=np.int32)
-    with suppress(UserError, OSError, SafetensorError):  # a full disk, or another process that prunes too
+    lengths = np.array([len(prompt) for prompt in prompts], dtype=np.int32)
+    with suppress(UserError, OSError, SafetensorError):  # a full disk, or another process that prunes as well
         with replacing(path) as aside:
             save_file({"tokens": np.concatenate(prompts).astype(np.int32), "lengths": lengths}, aside)
         newest = sorted(
