@@ -11,7 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 from pages.server.sign_out import show_sign_out
 from pages.view.announce import announce_jobs
 from pages.view.state import ADDRESSES, OLD_ADDRESSES, PAGES, enter_page, redirect
-from pages.view.text import show_error
+from pages.view.words import show_error
 from socrates_core.errors import UserError, disk_sentence
 from socrates_core.settings import check_home
 

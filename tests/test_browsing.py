@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pages.library import facets
-from pages.view import data
+from pages.view import cached
 from socrates_core.analysis.effects import holm, mean_difference, paired_difference
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.near import near_study, near_text
@@ -192,7 +192,7 @@ def test_studies_are_ordered_by_likeness_to_a_draft(starter_home: Path) -> None:
 
 def forget() -> None:
     """Lets the pages read the list of studies anew, as a changed corpus does."""
-    data._studies.clear()
+    cached._studies.clear()
     facets._with_facets.clear()
 
 
@@ -262,7 +262,7 @@ def test_the_people_stand_beside_another_study_or_a_file(starter_home: Path) -> 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "sav", "dta"])
 def test_a_study_is_downloaded_with_its_codebook(starter_home: Path, kind: str) -> None:
-    names = zipfile.ZipFile(io.BytesIO(data.study_archive("starter", "kakadu", kind))).namelist()
+    names = zipfile.ZipFile(io.BytesIO(cached.study_archive("starter", "kakadu", kind))).namelist()
     assert f"kakadu.{kind}" in names and len([name for name in names if not name.endswith("/")]) == 2
 
 

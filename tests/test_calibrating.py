@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pages.view import data, run_charts
-from pages.view.charts import answer_charts
+from pages.view import run_charts
+from pages.view.charts import answer_charts, frames
 from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.calibration import Calibration, calibrate
 from socrates_core.analysis.held_out import HeldOut, leave_one_study_out
@@ -132,7 +132,7 @@ def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Eva
 
 def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evaluated: Evaluation) -> None:
     run = run_of("weather", n=4)
-    drawn, unit = data.in_one_unit(run_charts.effects(run))
+    drawn, unit = frames.in_one_unit(run_charts.effects(run))
     figure = answer_charts.effects_forest(drawn, title="How far?", unit=unit, theme="light")
     names = [trace.name for trace in figure.data if trace.name]
     assert names == [

@@ -9,10 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from pages.view import data
-from pages.view.charts import answer_charts
+from pages.view.charts import answer_charts, frames
 from pages.view.charts.figure_files import to_svg_png
-from pages.view.charts.palette import DARK, LIGHT, model_colours
+from pages.view.charts.palette import BASELINES, DARK, LIGHT, model_colours
 from pages.view.charts.plotly_text import plain_text, readable, wrapped
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.errors import UserError
@@ -149,6 +148,13 @@ def test_baselines_are_thin_grey_lines() -> None:
     assert (line.mode, line.name, line.line.color) == ("lines", "Uniform guess", LIGHT.faint)
 
 
+def test_every_baseline_has_a_dash_pattern_of_its_own() -> None:
+    frame = pd.concat([both(), *(predicted("Control", SEVEN, who) for who in BASELINES)])
+    lines = answer_charts.distribution(frame, scale=SEVEN, title="What?", theme="light").data[2:]
+    assert [line.name for line in lines] == [wrapped(name, 40, most=1) for name in BASELINES.values()]
+    assert len({line.line.dash for line in lines}) == len(BASELINES)
+
+
 def test_effects_have_intervals_only_where_they_are_earned() -> None:
     figure = answer_charts.effects_forest(effects(), title="How far?")
     spans, human, model = figure.data
@@ -171,7 +177,7 @@ def test_several_outcomes_stand_under_their_names_and_many_are_cut_aloud() -> No
 def test_a_dark_page_has_light_people_and_light_text() -> None:
     figure = answer_charts.distribution(both(), scale=SEVEN, title="What?", theme="dark")
     assert figure.data[0].marker.color == DARK.fill
-    assert figure.layout.font.color == figure.layout.annotations[0].font.color == DARK.text
+    assert figure.layout.template.layout.font.color == DARK.text
 
 
 def test_a_model_keeps_its_colour_whoever_else_is_shown() -> None:
@@ -247,7 +253,7 @@ def test_an_effect_without_a_number_in_the_common_unit_is_left_out_rather_than_d
             "span": [4.0, np.nan, 10.0],
         }
     )
-    drawn, unit = data.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame)
     assert unit == "% of each scale's range" and drawn["difference"].tolist() == [25.0]
-    alone, unit = data.in_one_unit(frame.iloc[1:2])
+    alone, unit = frames.in_one_unit(frame.iloc[1:2])
     assert unit == "scale points" and alone["difference"].tolist() == [300.0]

@@ -112,7 +112,7 @@ def test_intervals_are_drawn_where_there_are_some_and_baselines_are_grey() -> No
     )
     figure = comparison_charts.scores(frame, title="Scores", axis="W", theme="light")
     lines = [trace for trace in figure.data if trace.mode == "lines"]
-    assert [list(line.x) for line in lines] == [[0.1, 0.3]]
+    assert [line.x for line in lines] == [(0.1, 0.3, None)]
     dots = [trace for trace in figure.data if trace.mode == "markers"]
     assert [dot.marker.color == LIGHT.faint for dot in dots] == [False, True, True]
     assert [shape.x0 for shape in figure.layout.shapes if shape.line.dash == "dot"] == [0.17, 0.17]

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.project import specification_chart
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.jobs import store
 from socrates_core.projects import drafts
 from socrates_core.projects.experiments import cross, experiment_ids, load_experiment, stop, submit_experiment
@@ -109,7 +109,9 @@ def test_hostile_names_are_text_on_the_page_and_in_the_figure(home: Path, text: 
     fine(open_page(PAGE))
     told = fine(open_page(PAGE, experiment=made.experiment_id))
     assert escape(text) in told
-    drawn = str(specification_chart.figure(load_curves(made)[0], title="How far?").to_plotly_json())
+    drawn = str(
+        specification_chart.specification_curve(load_curves(made)[0], title="How far?").to_plotly_json()
+    )
     assert "<script>" not in drawn and "<img" not in drawn
 
 
@@ -119,7 +121,7 @@ def test_the_figure_sorts_effects_draws_people_as_a_band_and_gives_predictions_n
     made = submit_experiment(kakadu(3), cross(["echo", "uniform"], orders=BOTH), chosen=3)
     work()
     found = load_curves(made)[0]
-    figure = specification_chart.figure(found, title="How far?", theme="light")
+    figure = specification_chart.specification_curve(found, title="How far?", theme="light")
     dots = [trace for trace in figure.data if trace.mode == "markers" and trace.yaxis != "y2"]
     heights = [
         y for _, y in sorted({(x, y) for trace in dots for x, y in zip(trace.x, trace.y, strict=True)})

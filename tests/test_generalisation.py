@@ -304,13 +304,13 @@ def test_the_page_says_what_would_stand_there_before_any_finetune(
 
     made_up([(2, 1, 8, False)])
     evaluate(studies=["s0"], corpus="made")
-    told = fine(open_page("pages/evidence/compare.py", compare_view="Finetunes"))
+    told = fine(open_page("pages/evidence/evidence.py", compare_view="Finetunes"))
     assert "once both were evaluated" in told and "No model was finetuned" in told
 
 
 def test_the_page_shows_the_table_the_groups_and_the_learning_curve(table: pd.DataFrame) -> None:
     app = open_page(
-        "pages/evidence/compare.py", compare_view="Finetunes", finetune=named("grown-10").tuned.id
+        "pages/evidence/evidence.py", compare_view="Finetunes", finetune=named("grown-10").tuned.id
     )
     told = fine(app)
     row = table[table["finetune"] == "grown-10"].iloc[0]

@@ -12,7 +12,7 @@ import yaml
 from streamlit.testing.v1 import AppTest
 
 from pages.models import held_out_chart
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest, load_split, split_rows, splits
 from socrates_core.corpus.splits_make import OFFICIAL
@@ -182,8 +182,8 @@ def test_a_leak_stops_the_start_until_a_reason_is_given(starter_home: Path) -> N
 
 def test_a_curve_is_queued_a_finetune_a_share_and_its_command_does_the_same(starter_home: Path) -> None:
     app = open_page(PAGE, split=split(), name="mine", people_share="0.5")
-    app.toggle(key="train:curve").set_value(True)
-    app.toggle(key="train:evaluate").set_value(True).run()
+    app.toggle(key="curve").set_value(True)
+    app.toggle(key="evaluate").set_value(True).run()
     assert "the 4 on fewer people" in fine(app) and shown_spec(app)["people_share"] == 1
     options = "--shares 1,3,10,30,100 --evaluate"
     assert app.code[1].value == f"python -m socrates_core train mine.yaml {options}" and len(app.code) == 2

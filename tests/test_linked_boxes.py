@@ -61,7 +61,7 @@ def end(job: store.Job, result: dict[str, Any] | None = None) -> None:
 def test_a_finished_evaluation_keeps_its_name_in_the_box(starter_home: Path) -> None:
     evaluate("echo", studies=["kakadu"])
     job = submit_evaluation(ModelRequest("uniform"), corpus="starter", studies=["kakadu"], cap=2)
-    app = open_page("pages/evidence/compare.py", evaluations=job.id)
+    app = open_page("pages/evidence/evidence.py", evaluations=job.id)
     names = app.multiselect(key="evaluations:starter").options
     claimed = store.claim_next()
     assert claimed is not None
@@ -92,7 +92,7 @@ def test_a_changed_link_moves_a_choice_inside_a_study(starter_home: Path) -> Non
 
 def test_a_changed_link_moves_the_evaluations(starter_home: Path) -> None:
     first, second = evaluate("echo", studies=["kakadu"]), evaluate("uniform", studies=["kakadu"])
-    app = open_page("pages/evidence/compare.py", evaluations=first.id)
+    app = open_page("pages/evidence/evidence.py", evaluations=first.id)
     app.multiselect(key="evaluations:starter").set_value([second.id]).run()
     app.query_params["evaluations"] = first.id
     app.run()

@@ -295,7 +295,7 @@ def test_what_is_in_the_bin_comes_back() -> None:
 
 
 def test_pages_of_studies_and_drafts_show_it() -> None:
-    assert len(open_page("pages/library/studies.py").dataframe[0].value) == 9
+    assert len(open_page("pages/library/library.py").dataframe[0].value) == 9
     page = shown(open_page("pages/library/study.py", corpus="library", study="library"))
     assert "A small town's library, with and without a story" in page
     assert "unseen by A tiny random model, tuned (SFT of tiny)" in page
@@ -316,7 +316,7 @@ def test_the_page_of_results_shows_it() -> None:
 
 
 def test_the_page_of_comparisons_shows_it() -> None:
-    app = open_page("pages/evidence/compare.py", evaluations=",".join(EVALUATIONS))
+    app = open_page("pages/evidence/evidence.py", evaluations=",".join(EVALUATIONS))
     shown(app)
     w = app.dataframe[0].value.set_index("Who")["W exact, stated scale"]
     assert w["tiny (bf16)"].startswith("0.212 [") and w["tuned (bf16)"].startswith("0.215 [")

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.project.draft_form import collect
 from pages.view.state import Editing
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.starter_studies.record import study_files
 from socrates_core.corpus.store import find_study

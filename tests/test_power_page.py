@@ -10,7 +10,7 @@ import pytest
 from statsmodels.stats.power import TTestIndPower
 from streamlit.testing.v1 import AppTest
 
-from pages.project.power_results import power_curve
+from pages.project.power_chart import power_curve
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.held_out import HeldOut
 from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
@@ -222,6 +222,8 @@ def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home:
         metrics(app)["For the expected effect"]
         == f"{sample_size(mean=0.2 * spread, sd=0.1 * spread, spread=spread):,}"
     )
+    app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("1").run()
+    assert "smallest" not in app.query_params and fine(app)  # it was typed for the first condition
     effects = open_page(RESULTS, run=run.spec.run_id)
     effects.segmented_control(key="results_view").set_value("Effects").run()
     assert "Evaluate it on at least 6" in fine(effects)

@@ -7,14 +7,26 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.view.charts.layout import LABEL, QUIET_AXIS, SMALL, Cast, cast, finish, interval
-from pages.view.charts.palette import GRID, LIGHT, ZERO, ink, model_colours
-from pages.view.charts.plotly_text import plain_text, wrapped
+from pages.view.charts import dots
+from pages.view.charts.dots import Dot, Mark, Row
+from pages.view.charts.layout import across, error_bars, finish, hovered, span, upright
+from pages.view.charts.palette import LIGHT, ZERO, Legend, ink, legend_of, model_colours
+from pages.view.charts.plotly_text import (
+    LABEL_WIDTH,
+    interval,
+    legend_name,
+    plain_text,
+    three_digits,
+    wrapped,
+)
 
-ROW, LABEL_LINE, HEADING = 44, 22, 30
 SHADES = ["#F4F8FC", "#6FA8DC"]
 PUBLISHED = "Published on the same 40 studies"
-MARKS = {"model": "circle-open", "baseline": "line-ns-open", "published": "diamond-tall-open"}
+MARKS = {
+    "model": Mark("circle-open"),
+    "baseline": Mark("line-ns-open", outline=1.5, interval=1.5),
+    "published": Mark("diamond-tall-open", outline=1.5, interval=1.5),
+}
 
 
 def scores(frame: pd.DataFrame, *, title: str, axis: str, theme: str | None) -> go.Figure:
@@ -25,89 +37,26 @@ def scores(frame: pd.DataFrame, *, title: str, axis: str, theme: str | None) -> 
     """
     neutral = ink(theme)
     colours = model_colours(frame.loc[frame["kind"] == "model", "name"])
-    made, texts, shapes, depth = go.Figure(), list[dict[str, Any]](), list[dict[str, Any]](), 4.0
-    published = frame.loc[frame["kind"] == "published", "value"].tolist()
-    reference = {"color": neutral.faint, "width": 1, "dash": "dot"}
-    for kind, rows in frame.groupby("kind", sort=False):
-        if kind == "published":
-            texts.append(_at_left(f"<b>{PUBLISHED}</b>", depth))
-            depth += HEADING
-        for row in rows.to_dict("records"):
-            colour = colours.get(row["name"], neutral.faint)
-            told = f"{row['value']:.3f}".replace("-", "−") + interval(row["low"], row["high"])
-            texts.append(_at_left(wrapped(row["name"], 46, most=1), depth))
-            y = depth + LABEL_LINE + 8
-            texts.append(
-                {**_at_left(plain_text(told), y), "x": 1, "xshift": 8, "yanchor": "middle", "font": SMALL}
-            )
-            made.add_traces(_dot(row, y, colour, f"{wrapped(row['name'], 46)}<br>{plain_text(told)}"))
-            across = {"type": "line", "layer": "below", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y}
-            shapes.append({**across, "line": {"color": GRID, "width": 1}})
-            shapes += [
-                {
-                    "type": "line",
-                    "layer": "below",
-                    "x0": x,
-                    "x1": x,
-                    "y0": y - 12,
-                    "y1": y + 12,
-                    "line": reference,
-                }
-                for x in (published if kind != "published" else [])
-            ]
-            depth += ROW
-    made.update_yaxes(range=[depth, 0], visible=False, fixedrange=True)
-    made.update_xaxes(**QUIET_AXIS, showgrid=False, title_text=plain_text(axis), nticks=6, range=_room(frame))
-    made.update_traces(showlegend=False)
-    margin = {"l": 12, "r": 150, "b": 52}
-    return finish(
-        made,
-        Cast((), {}, neutral),
+    published = tuple(frame.loc[frame["kind"] == "published", "value"])
+    rows = []
+    for record in frame.to_dict("records"):
+        name = str(record["name"])
+        values = (record["value"], record["low"], record["high"])
+        text = three_digits(*values)
+        is_published = record["kind"] == "published"
+        dot = Dot(name, *values, text, f"{wrapped(name, LABEL_WIDTH)}<br>{plain_text(text)}")
+        heading, guides = (PUBLISHED, ()) if is_published else ("", published)
+        rows.append(Row(heading, name, (dot,), guides))
+    names = tuple(map(str, frame["name"]))
+    return dots.draw(
+        rows,
+        Legend(names, {name: colours.get(name, neutral.faint) for name in names}, neutral, visible=False),
+        {name: MARKS[kind] for name, kind in zip(names, frame["kind"], strict=True)},
         title=title,
-        note="",
-        height=int(depth) + 52,
-        margin=margin,
-        annotations=texts,
-        shapes=shapes,
+        axis={"title_text": plain_text(axis), "range": span(frame[["value", "low", "high"]])},
+        guide={"color": neutral.faint, "width": 1, "dash": "dot"},
+        theme=theme,
     )
-
-
-def _at_left(text: str, depth: float) -> dict[str, Any]:
-    return {
-        "text": text,
-        "x": 0,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": depth,
-        "yanchor": "top",
-        "align": "left",
-        "showarrow": False,
-        "font": LABEL,
-    }
-
-
-def _dot(row: Mapping[Any, Any], y: float, colour: str, hover: str) -> list[go.Scatter]:
-    width = 2.5 if row["kind"] == "model" else 1.5
-    line = {"color": colour, "width": width}
-    span = go.Scatter(x=[row["low"], row["high"]], y=[y, y], mode="lines", line=line, hoverinfo="skip")
-    marker = {"symbol": MARKS[row["kind"]], "size": 11, "color": colour, "line": {"width": width}}
-    dot = go.Scatter(
-        x=[row["value"]],
-        y=[y],
-        mode="markers",
-        marker=marker,
-        customdata=[hover],
-        cliponaxis=False,
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-    return [span, dot] if np.isfinite([row["low"], row["high"]]).all() else [dot]
-
-
-def _room(frame: pd.DataFrame) -> list[float]:
-    ends = frame[["value", "low", "high"]].to_numpy(dtype=float)
-    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
-    room = 0.08 * ((high - low) or 1)
-    return [low - room, high + room]
 
 
 def effects_scatter(
@@ -119,98 +68,87 @@ def effects_scatter(
     n_predicted; effects in percent of the scale's range. Vertical lines are people's 95% intervals. `slopes` are
     models' calibration lines: people's effect = slope x predicted effect.
     """
-    players = cast(list(frame["predictor"]), theme)
-    made = go.Figure()
+    legend = legend_of(frame["predictor"], theme)
     ends = np.abs(frame["human"]) + 1.96 * frame["human_se"].fillna(0)
     reach = 1.05 * float(max(ends.max(), frame["predicted"].abs().max()) or 1)
-    for name, own in frame.groupby("predictor", sort=False):
-        who, colour = str(name), players.colours[str(name)]
-        error = {"array": 1.96 * own["human_se"], "color": colour, "thickness": 1, "width": 0}
-        made.add_scatter(
-            x=own["predicted"],
-            y=own["human"],
+    figure = go.Figure()
+    for who, effects in frame.groupby("predictor", sort=False):
+        name = str(who)
+        colour = legend.colours[str(who)]
+        half = 1.96 * effects["human_se"]
+        human = effects["human"]
+        figure.add_scatter(
+            x=effects["predicted"],
+            y=human,
             mode="markers",
-            name=wrapped(f"Predicted by {who}", 40, most=1),
-            legendgroup=who,
-            error_y=error,
-            customdata=[_effect_text(row) for row in own.to_dict("records")],
-            hovertemplate="%{customdata}<extra></extra>",
+            name=legend_name(name),
+            legendgroup=name,
+            error_y=error_bars(human, human - half, human + half, colour=colour, thickness=1),
             marker={"symbol": "circle-open", "size": 9, "color": colour, "line": {"width": 2}},
+            **hovered([_effect_text(record) for record in effects.to_dict("records")]),
         )
-        if slopes and who in slopes:
-            ends = np.array([-reach, reach])
-            made.add_scatter(
-                x=ends,
-                y=slopes[who] * ends,
+        if slopes and name in slopes:
+            figure.add_scatter(
+                x=[-reach, reach],
+                y=[-slopes[name] * reach, slopes[name] * reach],
                 mode="lines",
                 line={"color": colour, "width": 2, "dash": "dash"},
-                legendgroup=who,
+                legendgroup=name,
                 showlegend=False,
                 hoverinfo="skip",
             )
-    line = {"type": "line", "layer": "below"}
-    shapes = [
-        {
-            **line,
-            "x0": -reach,
-            "x1": reach,
-            "y0": -reach,
-            "y1": reach,
-            "line": {"color": ZERO, "dash": "dot"},
-        },
-        {**line, "x0": 0, "x1": 0, "y0": -reach, "y1": reach, "line": {"color": GRID}},
-        {**line, "x0": -reach, "x1": reach, "y0": 0, "y1": 0, "line": {"color": GRID}},
-    ]
-    both: dict[str, Any] = {**QUIET_AXIS, "showgrid": False, "nticks": 7, "range": [-reach, reach]}
-    made.update_xaxes(**both, title_text="Predicted effect, % of the scale’s range")
-    made.update_yaxes(**both, title_text="People’s effect, % of the scale’s range")
+    both: dict[str, Any] = {"showgrid": False, "nticks": 7, "range": [-reach, reach]}
+    figure.update_xaxes(**both, title_text="Predicted effect, % of the scale’s range")
+    figure.update_yaxes(**both, title_text="People’s effect, % of the scale’s range")
+    agreement = {"x0": -reach, "x1": reach, "y0": -reach, "y1": reach, "line": {"color": ZERO, "dash": "dot"}}
     return finish(
-        made,
-        players,
+        figure,
+        legend,
         title=title,
         note="Dotted: prediction and people agree",
-        height=480,
+        height=424,
         margin={"l": 56, "r": 12, "b": 56},
-        annotations=[],
-        shapes=shapes,
+        theme=theme,
+        shapes=[agreement, upright(0, -reach, reach), across(0)],
     )
 
 
-def _effect_text(row: Mapping[Any, Any]) -> str:
-    reach = 1.96 * row["human_se"]
-    people = f"{row['human']:+.1f}%" + interval(row["human"] - reach, row["human"] + reach)
+def _effect_text(record: Mapping[Any, Any]) -> str:
+    half = 1.96 * record["human_se"]
+    people = f"{record['human']:+.1f}%" + interval(record["human"] - half, record["human"] + half)
+    predicted = f"{record['predicted']:+.1f}%, n = {record['n_predicted']:,}"
     return "<br>".join(
         [
-            wrapped(row["study"], 46),
-            wrapped(row["outcome"], 46),
-            wrapped(f"{row['condition']} against {row['reference']}", 46),
-            plain_text(f"People: {people}, n = {row['n_human']:,}"),
-            plain_text(
-                f"Predicted by {row['predictor']}: {row['predicted']:+.1f}%, n = {row['n_predicted']:,}"
-            ),
+            wrapped(record["study"], LABEL_WIDTH),
+            wrapped(record["outcome"], LABEL_WIDTH),
+            wrapped(f"{record['condition']} against {record['reference']}", LABEL_WIDTH),
+            plain_text(f"People: {people}, n = {record['n_human']:,}"),
+            plain_text(f"Predicted by {record['predictor']}: {predicted}"),
         ]
     )
 
 
 def group_heat(frame: pd.DataFrame, *, title: str, theme: str | None) -> go.Figure:
-    """W of every group (rows) and model (columns), with how many people are behind it in the cell.
+    """W of every group (rows) and model (columns), with the number of people behind it in the cell.
 
     Columns of `frame`: group, model, value, n.
     """
-    names, models = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["model"]))
-    wide = {
-        column: frame.pivot(index="group", columns="model", values=column).loc[names, models].to_numpy()
+    groups = list(dict.fromkeys(frame["group"]))
+    models = list(dict.fromkeys(frame["model"]))
+    values, numbers = (
+        frame.pivot(index="group", columns="model", values=column).loc[groups, models].to_numpy()
         for column in ("value", "n")
-    }
-    rows = zip(wide["value"], wide["n"], strict=True)
-    told = [[f"{value:.3f}<br>n = {n:,.0f}" for value, n in zip(*row, strict=True)] for row in rows]
-    made = go.Figure(
+    )
+    texts = [
+        [f"{value:.3f}<br>n = {n:,.0f}" for value, n in zip(*row, strict=True)]
+        for row in zip(values, numbers, strict=True)
+    ]
+    figure = go.Figure(
         go.Heatmap(
-            z=wide["value"],
+            z=values,
             x=list(range(len(models))),
-            y=list(range(len(names))),
-            customdata=told,
-            text=told,
+            y=list(range(len(groups))),
+            text=texts,
             texttemplate="%{text}",
             hovertemplate="%{text}<extra></extra>",
             colorscale=SHADES,
@@ -219,29 +157,25 @@ def group_heat(frame: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
             xgap=3,
             ygap=3,
             zmin=0,
-            zmax=float(np.nanmax(wide["value"])),
+            zmax=float(np.nanmax(values)),
         )
     )
-    made.update_xaxes(
-        **QUIET_AXIS,
+    figure.update_xaxes(
         showgrid=False,
         tickvals=list(range(len(models))),
-        side="bottom",
         ticktext=[wrapped(name, 14) for name in models],
     )
-    made.update_yaxes(
-        **QUIET_AXIS,
+    figure.update_yaxes(
         showgrid=False,
-        tickvals=list(range(len(names))),
+        tickvals=list(range(len(groups))),
+        ticktext=[wrapped(name, 17) for name in groups],
         autorange="reversed",
-        ticktext=[wrapped(name, 17) for name in names],
     )
     return finish(
-        made,
-        Cast((), {}, ink(theme)),
+        figure,
+        Legend((), {}, ink(theme), visible=False),
         title=title,
-        note="",
-        height=52 * len(names) + 64,
+        height=52 * len(groups),
         margin={"l": 128, "r": 12, "b": 64},
-        annotations=[],
+        theme=theme,
     )

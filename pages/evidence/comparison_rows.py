@@ -1,4 +1,4 @@
-"""Comparisons of evaluations, kept until their files or their corpus change, as chart rows and tables."""
+"""The rows and tables of comparisons, cached until the evaluations or their corpus change."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.text import counted, figure_text, interval_text, visible
+from pages.view import cached
+from pages.view.charts import frames
+from pages.view.words import counted, figure_text, interval_text, visible
 from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import Parity
 from socrates_core.analysis.summary import mean_distribution
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
+from socrates_core.personas import label
 from socrates_core.records import LOW_MASS, Scale
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
@@ -33,21 +35,22 @@ BETTER = {"low": "Lower is better.", "high": "Higher is better.", "": ""}
 
 
 def compare(evaluations: Sequence[Evaluation]) -> Comparison:
-    """The comparison of evaluations, scored once. Raises UserError where they cannot be compared."""
+    """The comparison of evaluations, scored once. Raises UserError if they cannot be compared."""
     return _compare(comparison_key(evaluations), evaluations)
 
 
 def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """Changes whenever an evaluation is written anew or its corpus shows other answers."""
-    written = (f"{each.id} {each.manifest.get('written')}" for each in evaluations)
-    return *written, data.stamp(evaluations[0].spec.corpus)
+    """Changes when an evaluation is written again or its corpus shows other answers."""
+    written = (f"{evaluation.id} {evaluation.manifest.get('written')}" for evaluation in evaluations)
+    return *written, cached.stamp(evaluations[0].spec.corpus)
 
 
+# Streamlit hashes no argument that begins with an underscore; `key` says when to score again.
 @st.cache_resource(show_spinner="Scoring every cell", max_entries=4)
 def _compare(key: tuple[str, ...], _evaluations: Sequence[Evaluation]) -> Comparison:
     comparison = Comparison(_evaluations)
     if not comparison.seen_only:
-        _ = comparison.summaries
+        _ = comparison.summaries  # scored here, under the spinner, and not when a view first asks
     return comparison
 
 
@@ -70,20 +73,40 @@ def _parities(key: tuple[str, ...], field: str, _comparison: Comparison) -> dict
     return {name: _comparison.parity(name, field) for name in _comparison.names}
 
 
+def demographic_fields(comparison: Comparison) -> dict[str, str]:
+    """The demographic fields known for people in the comparison's studies, each with its label."""
+    corpus = comparison.corpus.name
+    studies = tuple(_studies(comparison))
+    return {name: label(name) for name in cached.demographic_values(corpus, studies, cached.stamp(corpus))}
+
+
+def of_studies(comparison: Comparison) -> str:
+    """A name for the comparison's studies, for the keys of choices that belong to them."""
+    return "+".join(_studies(comparison))
+
+
+def _studies(comparison: Comparison) -> list[str]:
+    return sorted({cell.study_id for cell in comparison.cells[0]})
+
+
 def study_titles(comparison: Comparison) -> dict[str, str]:
     return {
-        study: title for (corpus, study), title in data.titles().items() if corpus == comparison.corpus.name
+        study: title for (corpus, study), title in cached.titles().items() if corpus == comparison.corpus.name
     }
 
 
 def headline(comparison: Comparison, measure: str) -> pd.DataFrame:
     """A row a model, baseline and published model that has the measure: name, kind, value, low, high."""
-    told = [
-        {"name": NAMES.get(each.name, each.name), "kind": each.kind, **vars(each.measures[measure])}
-        for each in comparison.summaries
-        if measure in each.measures and np.isfinite(each.measures[measure].value)
+    scores = [
+        {
+            "name": NAMES.get(summary.name, summary.name),
+            "kind": summary.kind,
+            **vars(summary.measures[measure]),
+        }
+        for summary in comparison.summaries
+        if measure in summary.measures and np.isfinite(summary.measures[measure].value)
     ]
-    rows = pd.DataFrame(told, columns=["name", "kind", "value", "low", "high"])
+    rows = pd.DataFrame(scores, columns=["name", "kind", "value", "low", "high"])
     beside = published(comparison)
     if measure not in beside:
         return rows
@@ -94,59 +117,61 @@ def headline(comparison: Comparison, measure: str) -> pd.DataFrame:
 def measures_table(comparison: Comparison) -> pd.DataFrame:
     """A row a model and baseline: every measure as "value [low, high]", and what it rests on."""
     rows = []
-    for told in comparison.table().to_dict("records"):
-        shown = {each.label: _measure_text(told, name) for name, each in MEASURES.items()}
+    for record in comparison.table().to_dict("records"):
+        measures = {words.label: _measure_text(record, name) for name, words in MEASURES.items()}
         rows.append(
             {
-                "Who": visible(NAMES.get(str(told["name"]), str(told["name"]))),
-                **shown,
-                "Studies": told["n_studies"],
-                "Cells": told["n_cells"],
-                "Cells without a range": told["n_skipped"],
-                "Rows": told["n_rows"],
-                "Dropped": told["n_dropped"],
-                "Off scale": told["n_off_scale"],
-                "Seconds": told["seconds"],
-                "US dollars": told["cost_usd"],
+                "Who": visible(NAMES.get(str(record["name"]), str(record["name"]))),
+                **measures,
+                "Studies": record["n_studies"],
+                "Cells": record["n_cells"],
+                "Cells without a range": record["n_skipped"],
+                "Rows": record["n_rows"],
+                "Dropped": record["n_dropped"],
+                "Off scale": record["n_off_scale"],
+                "Seconds": record["seconds"],
+                "US dollars": record["cost_usd"],
             }
         )
     return pd.DataFrame(rows)
 
 
-def _measure_text(told: Mapping[Any, Any], name: str) -> str:
-    value, low, high = (told.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
+def _measure_text(record: Mapping[Any, Any], name: str) -> str:
+    value, low, high = (record.get(f"{name}{end}", np.nan) for end in ("", "_low", "_high"))
     return f"{figure_text(value, 3)} {interval_text(low, high, 3)}".strip()
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """What a reader of the scores must know: what stays out, what is not known, why there is no interval."""
-    told = [
-        f"{each.name} put only {mass.value:.0%} of its probability on valid answers, so its scores rest on a small "
+    """What a reader of the scores must know: what is left out, what is unknown, and why an interval is missing."""
+    sentences = [
+        f"{summary.name} put only {mass.value:.0%} of its probability on valid answers, so its scores rest on a small "
         "part of what it would say."
-        for each in comparison.summaries
-        if each.kind == "model" and (mass := each.measures["valid_mass"]).value < LOW_MASS
+        for summary in comparison.summaries
+        if summary.kind == "model" and (mass := summary.measures["valid_mass"]).value < LOW_MASS
     ]
     if comparison.n_left_out:
-        told.append(
+        sentences.append(
             f"{comparison.n_left_out:,} of {comparison.n_rows:,} rows are left out: a model here saw them in training."
         )
     if comparison.unknown:
-        told.append(
+        sentences.append(
             f"Whether these studies were in training is not known of {', '.join(comparison.unknown)}."
         )
-    if len({each.spec.sample_digest() for each in comparison.evaluations}) > 1:
-        told.append("These evaluations asked different people; only rows that all of them have are compared.")
+    if len({evaluation.spec.sample_digest() for evaluation in comparison.evaluations}) > 1:
+        sentences.append(
+            "These evaluations asked different people; only rows that all of them have are compared."
+        )
     n_studies = comparison.summaries[0].n_studies
     if n_studies < MIN_STUDIES_FOR_INTERVAL:
-        told.append(
+        sentences.append(
             f"No intervals: they come from drawing studies anew, and {counted(n_studies, 'study', 'studies')} cannot "
             f"say how studies differ; it takes {MIN_STUDIES_FOR_INTERVAL}."
         )
-    return told
+    return sentences
 
 
 def worth_sentences(comparison: Comparison) -> list[str]:
-    """What each model is worth in respondents, and what its interval lets vary."""
+    """How many respondents each model is worth, and what its interval varies."""
     return [
         f"{name} is worth {worth.describe()}, the interval over {worth.interval_over}."
         for name, worth in comparison.worths.items()
@@ -157,19 +182,19 @@ def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
     """Every two models, and every model and the uniform guess, on the same studies: the mean difference."""
     better = MEASURES[measure].better
     pairs = [*combinations(comparison.names, 2), *((name, "uniform") for name in comparison.names)]
-    known = {each.name: each.by_study for each in comparison.summaries}
+    known = {summary.name: summary.by_study for summary in comparison.summaries}
     rows = []
     for first, second in pairs if better else []:
         if known[second][measure].notna().any():
-            found = comparison.paired(measure, first, second, lower_is_better=better == "low")
+            pair = comparison.paired(measure, first, second, lower_is_better=better == "low")
             rows.append(
                 {
                     "First": visible(first),
                     "Second": visible(NAMES.get(second, second)),
-                    "First minus second": measure_text(found.difference),
-                    "First better": found.n_first_better,
-                    "Second better": found.n_second_better,
-                    "Studies": found.n_studies,
+                    "First minus second": measure_text(pair.difference),
+                    "First better": pair.n_first_better,
+                    "Second better": pair.n_second_better,
+                    "Studies": pair.n_studies,
                 }
             )
     return pd.DataFrame(rows)
@@ -182,28 +207,32 @@ def measure_text(measure: Measure, digits: int = 3) -> str:
 def cells_table(comparison: Comparison, measure: str, name: str) -> pd.DataFrame:
     """One model's cells, the worst first; `at` is the cell's place in `comparison.cells`."""
     scores = comparison.scores
-    own = scores[scores["predictor"] == name].reset_index(drop=True).rename_axis("at").reset_index()
+    cells = scores[scores["predictor"] == name].reset_index(drop=True).rename_axis("at").reset_index()
     titles = study_titles(comparison)
-    own = own.assign(study=[titles.get(study, study) for study in own["study_id"]])
-    return own.dropna(subset=[measure]).sort_values(
+    cells = cells.assign(study=[titles.get(study, study) for study in cells["study_id"]])
+    return cells.dropna(subset=[measure]).sort_values(
         measure, ascending=MEASURES[measure].better == "high", kind="stable", ignore_index=True
     )
 
 
 def studies_table(comparison: Comparison, measure: str) -> pd.DataFrame:
     """A row a study with the measure of every model and baseline, the first model's worst on top."""
-    columns = {each.name: each.by_study[measure] for each in comparison.summaries if measure in each.by_study}
+    columns = {
+        summary.name: summary.by_study[measure]
+        for summary in comparison.summaries
+        if measure in summary.by_study
+    }
     table = pd.DataFrame(columns)
     titles = study_titles(comparison)
-    asked = Counter(comparison.rows[0]["study_id"])
+    n_rows = Counter(comparison.rows[0]["study_id"])
     table.insert(0, "Study", [titles.get(str(study), str(study)) for study in table.index])
-    table["Rows"] = [asked[study] for study in table.index]
+    table["Rows"] = [n_rows[study] for study in table.index]
     best = MEASURES[measure].better == "high"
     return table.sort_values(comparison.names[0], ascending=best, kind="stable").rename(columns=NAMES)
 
 
 def cells_of_item(comparison: Comparison, at: int) -> list[int]:
-    """The places of the cells that ask what the cell at `at` asks, on its scale: itself, then by condition."""
+    """The places of all cells with the question and scale of the cell at `at`: that cell first, then by condition."""
     first = comparison.cells[0]
     chosen = first[at]
     alike = [
@@ -215,7 +244,7 @@ def cells_of_item(comparison: Comparison, at: int) -> list[int]:
 
 
 def item_scale(comparison: Comparison, places: Sequence[int]) -> Scale:
-    """The scale of an item's cells; of drawn answers one that lists every number of any of them."""
+    """The scale of an item's cells; for drawn answers, a scale that lists every number in any of them."""
     cells = [cells[place] for cells in comparison.cells for place in places]
     if not cells[0].is_drawn:
         return cells[0].scale
@@ -224,28 +253,28 @@ def item_scale(comparison: Comparison, places: Sequence[int]) -> Scale:
 
 
 def answers(comparison: Comparison, places: Sequence[int]) -> pd.DataFrame:
-    """People's answers and every model's in the cells at `places`, as `charts.distribution` takes them."""
+    """The answers of people and of every model in the cells at `places`, as rows for `answer_charts.distribution`."""
     first = comparison.cells[0]
     times = Counter(first[place].condition for place in places)
     parts = []
     for place in places:
         cell = first[place]
         name = cell.condition if times[cell.condition] == 1 else f"{cell.condition} ({cell.condition_num})"
-        parts.append(data.share_rows(name, "people", cell.scale, cell.counts))
+        parts.append(frames.share_rows(name, "people", cell.scale, cell.counts))
         for who, cells in zip(comparison.names, comparison.cells, strict=True):
             rows = cells[place].probabilities[np.isfinite(cells[place].probabilities).all(axis=1)]
             if len(rows):
                 shares = mean_distribution(rows)
-                parts.append(data.predicted_rows(name, who, cells[place].scale, shares, len(rows)))
+                parts.append(frames.predicted_rows(name, who, cells[place].scale, shares, len(rows)))
     return pd.concat(parts, ignore_index=True)
 
 
 def effects(comparison: Comparison) -> pd.DataFrame:
     """People's and predicted effects in percent of each scale's range, with the study's title."""
     titles = study_titles(comparison)
-    told = comparison.effects
-    shares = {name: 100 * told[name] for name in ("human", "human_se", "predicted")}
-    return told.assign(**shares, study=[titles.get(study, study) for study in told["study_id"]])
+    frame = comparison.effects
+    shares = {name: 100 * frame[name] for name in ("human", "human_se", "predicted")}
+    return frame.assign(**shares, study=[titles.get(study, study) for study in frame["study_id"]])
 
 
 def agreement_table(comparison: Comparison) -> pd.DataFrame:
@@ -254,34 +283,34 @@ def agreement_table(comparison: Comparison) -> pd.DataFrame:
         [
             {
                 "Model": visible(name),
-                "Same sign": measure_text(found.sign, 2),
-                "Same sign, clear effects": measure_text(found.sign_clear, 2),
-                "r": measure_text(found.r, 2),
-                "Slope": measure_text(found.slope, 2),
-                "RMSE": measure_text(found.rmse),
-                "Effects": found.n_effects,
-                "Clear": found.n_clear,
-                "Studies": found.n_studies,
-                "Dropped": found.n_dropped,
+                "Same sign": measure_text(agreement.sign, 2),
+                "Same sign, clear effects": measure_text(agreement.sign_clear, 2),
+                "r": measure_text(agreement.r, 2),
+                "Slope": measure_text(agreement.slope, 2),
+                "RMSE": measure_text(agreement.rmse),
+                "Effects": agreement.n_effects,
+                "Clear": agreement.n_clear,
+                "Studies": agreement.n_studies,
+                "Dropped": agreement.n_dropped,
             }
-            for name, found in comparison.agreements.items()
+            for name, agreement in comparison.agreements.items()
         ]
     )
 
 
-def groups(found: dict[str, Parity]) -> pd.DataFrame:
-    """A row a model and group with its W and how many people are behind it."""
+def groups(parities: dict[str, Parity]) -> pd.DataFrame:
+    """A row for each model and group, with its W and its number of people."""
     return pd.DataFrame(
         [
             {
                 "model": name,
-                "group": each.group,
-                "n": each.n,
-                **vars(each.score),
-                "human_mean": each.human_mean,
-                "predicted_mean": each.predicted_mean,
+                "group": subgroup.group,
+                "n": subgroup.n,
+                **vars(subgroup.score),
+                "human_mean": subgroup.human_mean,
+                "predicted_mean": subgroup.predicted_mean,
             }
-            for name, parity in found.items()
-            for each in parity.subgroups
+            for name, parity in parities.items()
+            for subgroup in parity.subgroups
         ]
     )

@@ -1,7 +1,6 @@
-"""What a comparison shows: scores, cells, studies, effects, groups of people, and the tables to take along."""
+"""The views of a comparison: scores, cells, studies, effects, groups of people, and downloads."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -9,19 +8,20 @@ import streamlit as st
 
 from pages.evidence import comparison_charts, comparison_rows
 from pages.evidence.comparison_rows import BETTER, CHARTED
-from pages.view import data, state
+from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.charts import answer_charts
+from pages.view.charts.show import show_chart, theme
+from pages.view.fields.link import linked_select
+from pages.view.fields.table import choose_row, csv_button, pages_of
 from pages.view.report_download import show_comparison_report
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import choose_row, linked_select, pages_of, show_chart, theme
+from pages.view.words import counted, escape, visible
 from socrates_core.analysis.parity import MINIMUM, Parity
 from socrates_core.calibrations import calibration_for
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.scores import PAPER
 from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES
-from socrates_core.spreadsheets import csv_text
 
 PAGE = 50
 
@@ -31,9 +31,9 @@ def choose_measure(where: Any = st) -> str:
     return linked_select("Measure", options, "measure", "compare", where=where)
 
 
-def _told(measure: str) -> str:
-    shown = MEASURES[measure]
-    return f"{shown.label}: {shown.told}. {BETTER[shown.better]}"
+def _explained(measure: str) -> str:
+    words = MEASURES[measure]
+    return f"{words.label}: {words.told}. {BETTER[words.better]}"
 
 
 def show_scores(comparison: Comparison) -> None:
@@ -42,7 +42,7 @@ def show_scores(comparison: Comparison) -> None:
     title = f"How close do predicted answers come to people’s? {MEASURES[measure].label}"
     figure = comparison_charts.scores(frame, title=title, axis=MEASURES[measure].label, theme=theme())
     show_chart(figure, frame, f"scores_{measure}")
-    st.caption(escape(f"{_told(measure)} Lines: 95% intervals, studies drawn anew. {_halves(measure)}"))
+    st.caption(escape(f"{_explained(measure)} Lines: 95% intervals, studies drawn anew. {_halves(measure)}"))
     for remark in comparison_rows.remarks(comparison):
         st.info(escape(remark), icon=":material/info:")
     _show_published(comparison, measure)
@@ -57,7 +57,7 @@ def show_scores(comparison: Comparison) -> None:
             "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
             "Seconds": st.column_config.NumberColumn(format="%.0f"),
             "US dollars": st.column_config.NumberColumn(format="dollar"),
-            **{each.label: st.column_config.TextColumn(help=each.told) for each in MEASURES.values()},
+            **{words.label: st.column_config.TextColumn(help=words.told) for words in MEASURES.values()},
         },
     )
     st.caption(
@@ -126,12 +126,13 @@ def show_cells(comparison: Comparison) -> None:
 
 
 def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
-    """The place in `Comparison.cells` of the row that was clicked; before a click that of the worst."""
+    """The place in `Comparison.cells` of the row that was clicked, or of the worst cell before any click."""
     st.caption(
-        f"{counted(len(table), 'cell')}, the worst first. Choose a row to see the answers. {escape(_told(measure))} "
-        "Here it is of one question; the published measures pool the questions of a battery."
+        f"{counted(len(table), 'cell')}, the worst first. Choose a row to see the answers. "
+        f"{escape(_explained(measure))} Here it is of one question; the published measures pool the "
+        "questions of a battery."
     )
-    shown = table.iloc[list(pages_of(len(table), PAGE, "page"))].reset_index(drop=True)
+    page = table.iloc[list(pages_of(len(table), PAGE, "page"))].reset_index(drop=True)
     columns = {
         "study": "Study",
         "outcome": "Outcome",
@@ -142,26 +143,26 @@ def _choose_cell(table: pd.DataFrame, measure: str, name: str) -> int:
         "n_rows": "n",
         "n_dropped": "Dropped",
     }
-    row = choose_row(
-        shown[list(columns)].rename(columns=columns),
+    chosen = choose_row(
+        page[list(columns)].rename(columns=columns),
+        page.itertuples(index=False),
         key=f"cells_{measure}_{name}",
         placeholder="–",
-        identities=map(str, shown.to_numpy().tolist()),
-        height=min(320, 38 + 35 * len(shown)),
+        height=min(320, 38 + 35 * len(page)),
         alt="Cells, the worst first",
         column_config={
-            **{told: st.column_config.TextColumn(width=150) for told in ("Study", "Outcome", "Condition")},
+            **{title: st.column_config.TextColumn(width=150) for title in ("Study", "Outcome", "Condition")},
             **{
-                told: st.column_config.NumberColumn(format="%.3f")
-                for told in (MEASURES[measure].label, "People's mean", "Predicted mean")
+                title: st.column_config.NumberColumn(format="%.3f")
+                for title in (MEASURES[measure].label, "People's mean", "Predicted mean")
             },
         },
     )
-    return int(shown["at"].iloc[row or 0])
+    return int(page["at"].iloc[0]) if chosen is None else int(str(chosen.at))
 
 
 def show_item(comparison: Comparison, at: int) -> None:
-    """The answers of people and of every model to what the cell at `at` asks, a panel a condition."""
+    """The answers of people and of every model to the question of the cell at `at`, a panel for each condition."""
     cell = comparison.cells[0][at]
     places = comparison_rows.cells_of_item(comparison, at)
     frame = comparison_rows.answers(comparison, places)
@@ -187,10 +188,10 @@ def show_studies(comparison: Comparison) -> None:
     measure = choose_measure()
     table = comparison_rows.studies_table(comparison, measure)
     figures = [str(name) for name in table if name not in ("Study", "Rows")]
-    row = choose_row(
+    study_id = choose_row(
         table,
-        key=f"studies_{measure}",
-        identities=[*comparison.names, *map(str, table.index)],
+        table.index.map(str),
+        key=f"studies_{measure}:{'+'.join(comparison.names)}",
         placeholder="–",
         alt="Every study's scores",
         column_config={
@@ -198,18 +199,20 @@ def show_studies(comparison: Comparison) -> None:
             **{name: st.column_config.NumberColumn(visible(name), format="%.3f") for name in figures},
         },
     )
-    st.caption(escape(f"{_told(measure)} Means over a study's cells. Choose a row to open the study."))
-    if row is not None:
-        state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=str(table.index[row]))
+    st.caption(escape(f"{_explained(measure)} Means over a study's cells. Choose a row to open the study."))
+    if study_id is not None:
+        state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=study_id)
 
 
 def show_effects(comparison: Comparison) -> None:
-    """People's effects over predicted ones, with each model's calibration line where it has earned one."""
-    found = {
-        name: calibration_for(each.manifest["fingerprint"])
-        for name, each in zip(comparison.names, comparison.evaluations, strict=True)
+    """People's effects against predicted ones, with the calibration line of each model that has one."""
+    calibrations = {
+        name: calibration_for(evaluation.manifest["fingerprint"])
+        for name, evaluation in zip(comparison.names, comparison.evaluations, strict=True)
     }
-    slopes = {name: each.calibration.slope for name, each in found.items() if not isinstance(each, str)}
+    slopes = {
+        name: fitted.calibration.slope for name, fitted in calibrations.items() if not isinstance(fitted, str)
+    }
     with st.spinner("Working out the effects"):
         frame = comparison_rows.effects(comparison)
     if frame.empty:
@@ -229,21 +232,19 @@ def show_effects(comparison: Comparison) -> None:
         "Same sign: 50% is a coin; clear effects are those whose interval leaves out 0. Slope of people's on predicted "
         "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals: studies drawn anew."
     )
-    for name, each in found.items():
+    for name, calibration in calibrations.items():
         st.markdown(f"**Calibration of {escape(name)}**")
-        show_calibration(each, key=name)
+        show_calibration(calibration, key=name)
 
 
 def show_subgroups(comparison: Comparison) -> None:
-    corpus = comparison.corpus.name
-    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
-    fields = data.demographic_values(corpus, studies, data.stamp(corpus))
+    fields = comparison_rows.demographic_fields(comparison)
     if not fields:
         st.info("Nothing is known about the people of these studies.", icon=":material/group_off:")
         return
-    field = linked_select("Groups by", {name: label(name) for name in fields}, "field", "+".join(studies))
-    found = comparison_rows.parities(comparison, field)
-    frame = comparison_rows.groups(found)
+    field = linked_select("Groups by", fields, "field", comparison_rows.of_studies(comparison))
+    parities = comparison_rows.parities(comparison, field)
+    frame = comparison_rows.groups(parities)
     if frame.empty:
         st.info(
             f"No group has {MINIMUM} people in at least half of the cells, so none is scored. A larger cap asks more.",
@@ -252,9 +253,9 @@ def show_subgroups(comparison: Comparison) -> None:
     else:
         title = f"Are some people predicted worse than others? {label(field)}"
         show_chart(comparison_charts.group_heat(frame, title=title, theme=theme()), frame, f"groups_{field}")
-        for name, parity in found.items():
+        for name, parity in parities.items():
             st.markdown(escape(_gap(name, parity)))
-    st.caption(escape(_left_out(next(iter(found.values())))))
+    st.caption(escape(_left_out(next(iter(parities.values())))))
     st.caption(
         f"W of the exact distributions on the stated scale, lower is better, over cells in which every group has "
         f"{MINIMUM} people. The parity gap is the highest group's W minus the lowest's, freed of the noise that "
@@ -274,12 +275,14 @@ def _gap(name: str, parity: Parity) -> str:
 
 
 def _left_out(parity: Parity) -> str:
-    told = [f"{counted(parity.n_unknown, 'person', 'people')} of no known group"] if parity.n_unknown else []
-    told += [f"{group} ({n:,})" for group, n in parity.left_out[:20]]
+    reasons = (
+        [f"{counted(parity.n_unknown, 'person', 'people')} of no known group"] if parity.n_unknown else []
+    )
+    reasons += [f"{group} ({n:,})" for group, n in parity.left_out[:20]]
     more = len(parity.left_out) - 20
-    told += [f"{more} more groups"] if more > 0 else []
+    reasons += [f"{more} more groups"] if more > 0 else []
     skipped = f" {counted(parity.n_skipped, 'cell')} with too few people." if parity.n_skipped else ""
-    return f"Left out: {'; '.join(told) or 'nobody'}.{skipped}"
+    return f"Left out: {'; '.join(reasons) or 'nobody'}.{skipped}"
 
 
 def show_downloads(comparison: Comparison) -> None:
@@ -290,22 +293,8 @@ def show_downloads(comparison: Comparison) -> None:
         "Effects": lambda: comparison.effects,
     }
     with st.container(horizontal=True):
-        for told, table in tables.items():
-            st.download_button(
-                f"{told} as CSV",
-                partial(_as_csv, table),
-                f"{told.lower()}.csv",
-                "text/csv",
-                key=f"download_{told.lower()}",
-                on_click="ignore",
-                icon=":material/download:",
-            )
-    corpus = comparison.corpus.name
-    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
-    fields = {name: label(name) for name in data.demographic_values(corpus, studies, data.stamp(corpus))}
+        for name, table in tables.items():
+            csv_button(f"{name} as CSV", table, name.lower(), key=f"download_{name.lower()}")
+    fields = comparison_rows.demographic_fields(comparison)
     chosen = linked_select("Groups in the report", {"": "none"} | fields, "field", "report")
     show_comparison_report(comparison, chosen or None)
-
-
-def _as_csv(table: Callable[[], pd.DataFrame]) -> bytes:
-    return csv_text(table()).encode()

@@ -1,14 +1,13 @@
-"""Which evaluations a comparison is of: chosen in a box that the link keeps, with those that still run."""
+"""Which evaluations are compared: the box that chooses them, kept in the link, and the jobs that still run."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from pages.view import state
+from pages.view.fields.link import linked, linked_multiselect, listed
 from pages.view.fields.live import show_job
-from pages.view.text import counted, escape, shorten, visible
-from pages.view.widgets import distinct
+from pages.view.words import counted, escape, shorten, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.jobs import store
@@ -17,79 +16,77 @@ Rows = list[dict[str, Any]]
 
 
 def choose_evaluations(rows: Rows) -> list[str]:
-    """The ids of the link, or those chosen in the box, all of one corpus; by default the newest complete one."""
+    """The ids in the link, or those chosen in the box, all of one corpus. The default is the newest complete one."""
     usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
-    linked = [each for each in (state.parameter("evaluations") or "").split(",") if each]
-    if lost := [each for each in linked if each not in usable]:
-        told = {row["evaluation_id"]: row["on"] for row in rows}
-        for each in lost:
+    in_link = listed("evaluations")
+    if lost := [evaluation_id for evaluation_id in in_link if evaluation_id not in usable]:
+        reasons = {row["evaluation_id"]: row["on"] for row in rows}
+        for evaluation_id in lost:
             st.warning(
-                escape(told.get(each, f"There is no evaluation {each!r}; choose one here.")),
+                escape(
+                    reasons.get(evaluation_id, f"There is no evaluation {evaluation_id!r}; choose one here.")
+                ),
                 icon=":material/help:",
             )
     elif n_damaged := len(rows) - len(usable):
         st.caption(f"{counted(n_damaged, 'damaged evaluation is', 'damaged evaluations are')} not offered.")
-    corpus = _choose_corpus(usable, [each for each in linked if each in usable])
-    offered = {each: row for each, row in usable.items() if row["corpus"] == corpus}
-    complete = [each for each, row in offered.items() if row["state"] == "complete"] or list(offered)
-    key = f"evaluations:{corpus}"
-    state.follow_link(key, [each for each in linked if each in offered] or complete[:1])
-    names = distinct({each: _name(row) for each, row in offered.items()})
-    chosen = st.multiselect(
-        "Evaluations", list(offered), format_func=lambda each: names.get(each, each), key=key
+    corpus = _choose_corpus(usable, [evaluation_id for evaluation_id in in_link if evaluation_id in usable])
+    offered = {evaluation_id: row for evaluation_id, row in usable.items() if row["corpus"] == corpus}
+    complete = [
+        evaluation_id for evaluation_id, row in offered.items() if row["state"] == "complete"
+    ] or list(offered)
+    names = {evaluation_id: _name(row) for evaluation_id, row in offered.items()}
+    return linked_multiselect(
+        "Evaluations", names, "evaluations", key=f"evaluations:{corpus}", usual=complete[:1]
     )
-    state.note_link(key, chosen)
-    state.set_parameters(evaluations=",".join(chosen) or None)
-    return chosen
 
 
-def _choose_corpus(usable: Mapping[str, dict[str, Any]], linked: list[str]) -> str:
-    found = list(dict.fromkeys(usable[each]["corpus"] for each in (*linked, *usable)))
-    if len(found) < 2:
-        return str(found[0]) if found else ""
-    state.follow_link("compare_corpus", found[0])
-    chosen = str(
-        st.selectbox(
-            "Corpus", sorted(found), key="compare_corpus", help="Only evaluations of one corpus compare."
-        )
+def _choose_corpus(usable: Mapping[str, dict[str, Any]], first: list[str]) -> str:
+    corpora = list(dict.fromkeys(usable[evaluation_id]["corpus"] for evaluation_id in (*first, *usable)))
+    if len(corpora) < 2:
+        return str(corpora[0]) if corpora else ""
+    help = "Only evaluations of one corpus compare."
+    return linked(  # the corpus of the evaluations in the link, which needs no parameter of its own
+        lambda key: str(st.selectbox("Corpus", sorted(corpora), key=key, help=help)),
+        "compare_corpus",
+        str(corpora[0]),
+        lambda _: {},
     )
-    state.note_link("compare_corpus", chosen)
-    return chosen
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """What the box calls an evaluation, without its state: Streamlit drops a choice whose name changes."""
+    """The label of an evaluation, without its state: Streamlit drops a choice whose label changes."""
     cap = f"{row['cap']} a cell" if row.get("cap") else "everybody"
     day = str(row.get("created"))[:19].replace("T", " ")
     return visible(f"{row.get('model')} · {shorten(str(row.get('on')), 40)} · {cap} · {day}")
 
 
 def ready(ids: list[str]) -> list[Evaluation]:
-    """The evaluations that have answers; the others say how far they are, or what is wrong with them."""
-    found = []
-    for each in ids:
-        active = _show_job(each)
+    """The evaluations that have answers. For the others, the page says how far they are or what is wrong."""
+    evaluations = []
+    for evaluation_id in ids:
+        active = _show_job(evaluation_id)
         try:
-            evaluation = load_evaluation(each)
+            evaluation = load_evaluation(evaluation_id)
         except UserError as error:
             if not active:
                 st.warning(escape(str(error)), icon=":material/help:")
             continue
-        found.append(evaluation)
+        evaluations.append(evaluation)
         if evaluation.partial:
-            told = evaluation.manifest
+            manifest = evaluation.manifest
             st.warning(
                 escape(
-                    f"{evaluation.model} is not finished: {told['n_answered']:,} of {told['n_rows']:,} rows are "
-                    "answered. Its scores rest on these alone."
+                    f"{evaluation.model} is not finished: {manifest['n_answered']:,} of {manifest['n_rows']:,} rows "
+                    "are answered. Its scores rest on these alone."
                 ),
                 icon=":material/hourglass_bottom:",
             )
-    return found
+    return evaluations
 
 
 def _show_job(evaluation_id: str) -> bool:
-    """Shows the job of an evaluation until it is done; whether it is still active."""
+    """Shows the job of an evaluation until it is done. Returns whether the job is still active."""
     try:
         job = store.read_job(evaluation_id)
     except UserError:

@@ -1,14 +1,14 @@
-"""The form that starts an evaluation: which models, asked as which people, how much that is before it starts."""
+"""The form that starts an evaluation: the models, the people, and the cost."""
 
-from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from pages.view import data, state
+from pages.view import cached, state
 from pages.view.fields import consent
-from pages.view.text import counted, escape
+from pages.view.fields.model import model_requests
+from pages.view.words import counted, escape
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import splits, splits_stamp
 from socrates_core.corpus.store import corpora
@@ -17,14 +17,13 @@ from socrates_core.evaluations.rows import asked_rows
 from socrates_core.evaluations.spec import CAP, EvaluationSpec, plan_evaluation
 from socrates_core.evaluations.submission import estimate_cost, estimate_seconds, sending, submit_evaluation
 from socrates_core.jobs.progress import describe_seconds
-from socrates_core.models import is_served, is_stand_in
-from socrates_core.records import Decoding, Precision
+from socrates_core.models import is_stand_in
 
 KINDS = {"studies": "Studies of a corpus", "split": "The held-out side of a split"}
 
 
 def show_form() -> None:
-    """The fields from top to bottom, what they ask for, and the button that starts it."""
+    """The fields from top to bottom, the number of questions, and the button that starts."""
     if not corpora():
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         return
@@ -34,32 +33,33 @@ def show_form() -> None:
         "answers can be scored against theirs.",
         width=720,
     )
-    asked = _choose_people()
-    models = _choose_models()
-    limit_usd = consent.limit_field() if any(model.service for model in models) else None
-    plans = _plans(models, asked) if asked and models else []
+    people = _choose_people()
+    models = model_requests("evaluate")
+    limit_usd = consent.limit_field(models)
+    plans = _plans(models, people) if people and models else []
     ready = bool(plans) and _show_cost(plans)
     if st.button(
         "Start", type="primary", icon=":material/play_arrow:", disabled=not ready, key="evaluate_start"
     ):
-        leaving = [sent for plan in plans if (sent := sending(plan)) is not None]
-        start = partial(_start, models, asked, limit_usd, agreed=bool(leaving))
-        consent.ask_consent(leaving, start) if leaving else start()
+        consent.start_with_consent(
+            [sent for plan in plans if (sent := sending(plan)) is not None],
+            lambda agreed: _start(models, people, limit_usd, agreed=agreed),
+        )
 
 
 def _start(
-    models: list[ModelRequest], asked: dict[str, Any], limit_usd: float | None, *, agreed: bool
+    models: list[ModelRequest], people: dict[str, Any], limit_usd: float | None, *, agreed: bool
 ) -> None:
-    """Queues one evaluation a model and shows them."""
+    """Queues an evaluation for each model and shows them."""
     jobs = [
-        submit_evaluation(model, **asked, consent=agreed, limit_usd=limit_usd if model.service else None)
+        submit_evaluation(model, **people, consent=agreed, limit_usd=limit_usd if model.service else None)
         for model in models
     ]
     state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
 
 
 def _choose_people() -> dict[str, Any]:
-    """Who is asked, as `submit_evaluation` takes it; empty while something is missing."""
+    """Who is asked, as arguments of `submit_evaluation`; empty while a field is missing."""
     known = splits()
     kind = "studies"
     if known:
@@ -71,7 +71,10 @@ def _choose_people() -> dict[str, Any]:
             format_func=KINDS.__getitem__,
             key="evaluate_kind",
         )
-    chosen = _choose_split(known) if kind == "split" else _choose_studies()
+    if kind == "split":
+        chosen: dict[str, Any] = {"split": st.selectbox("Split", known, key="evaluate_split")}
+    else:
+        chosen = _choose_studies()
     left, middle, right = st.columns(3)
     cap = left.number_input(
         "People a cell, at most",
@@ -101,14 +104,10 @@ def _choose_people() -> dict[str, Any]:
     return {**chosen, "cap": cap, "seed": seed, "shots": shots} if chosen else {}
 
 
-def _choose_split(known: list[str]) -> dict[str, Any]:
-    return {"split": st.selectbox("Split", known, key="evaluate_split")}
-
-
 def _choose_studies() -> dict[str, Any]:
-    found = corpora()
-    corpus = st.selectbox("Corpus", found, key="evaluate_corpus") if len(found) > 1 else found[0]
-    titles = {study: title for (name, study), title in data.titles().items() if name == corpus}
+    known = corpora()
+    corpus = st.selectbox("Corpus", known, key="evaluate_corpus") if len(known) > 1 else known[0]
+    titles = {study: title for (name, study), title in cached.titles().items() if name == corpus}
     studies = st.multiselect(
         "Studies",
         list(titles),
@@ -121,54 +120,19 @@ def _choose_studies() -> dict[str, Any]:
     return {"corpus": corpus, "studies": studies} if studies else {}
 
 
-def _choose_models() -> list[ModelRequest]:
-    titles = data.model_titles()
-    wished = state.wished_model() or "starter"
-    chosen = st.multiselect(
-        "Models",
-        list(titles),
-        default=[wished] if wished in titles else None,
-        key="evaluate_models",
-        format_func=lambda name: titles.get(name, name),
-        accept_new_options=True,
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server, and press Enter.",
-    )
-    service = consent.service_fields() if any(map(is_served, chosen)) else None
-    with st.expander("Precision and decoding"):
-        precision = st.segmented_control(
-            "Precision",
-            get_args(Precision),
-            default="auto",
-            required=True,
-            key="evaluate_precision",
-            help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
-        )
-        decoding = st.segmented_control(
-            "Decoding",
-            get_args(Decoding),
-            default="exact",
-            required=True,
-            key="evaluate_decoding",
-            help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
-        )
-    if any(map(is_served, chosen)) and service is None:
-        return []
-    return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
-
-
-def _plans(models: list[ModelRequest], asked: dict[str, Any]) -> list[EvaluationSpec]:
-    """What would be submitted, a spec a model; none, with the reason in red, where one cannot be."""
+def _plans(models: list[ModelRequest], people: dict[str, Any]) -> list[EvaluationSpec]:
+    """A spec for each model; empty, with the reason in red, if one of them cannot be evaluated."""
     try:
-        return [plan_evaluation(model, **asked) for model in models]
+        return [plan_evaluation(model, **people) for model in models]
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return []
 
 
 def _show_cost(plans: list[EvaluationSpec]) -> bool:
-    """How many questions and about how long; False where nothing can be asked."""
+    """The number of questions and the time. Returns False if they cannot be asked."""
     try:
-        rows = _asked(plans[0].sample_digest(), f"{data.stamp(plans[0].corpus)} {splits_stamp()}", plans[0])
+        rows = _asked(plans[0].sample_digest(), f"{cached.stamp(plans[0].corpus)} {splits_stamp()}", plans[0])
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return False
@@ -193,13 +157,14 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
 
 def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
     seconds = estimate_seconds(plan, rows)
-    told = (
+    time = (
         "not known before its first run here" if seconds is None else f"at most {describe_seconds(seconds)}"
     )
     cost = consent.cost_text(plan.model, estimate_cost(plan, rows))
-    return f"{plan.model.name}: time on this machine {told}.{cost}"
+    return f"{plan.model.name}: time on this machine {time}.{cost}"
 
 
+# Keyed by the sample's digest and the stamp; Streamlit does not hash `_plan`.
 @st.cache_data(show_spinner="Counting the questions", max_entries=4)
 def _asked(sample: str, stamp: str, _plan: EvaluationSpec) -> pd.DataFrame:
     return asked_rows(_plan)

@@ -1,4 +1,4 @@
-"""What finetunes brought: closer than the base on what training held out, fairer or not, with how many people."""
+"""What finetuning gained: how much closer than its base a model is on held-out material, and for which groups."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from pages.evidence import comparison_charts, comparison_rows, learning_chart
-from pages.view import data, state
+from pages.view import state
 from pages.view.charts import dots
-from pages.view.text import counted, escape, show_error, visible
-from pages.view.widgets import linked_select, show_chart, theme
+from pages.view.charts.show import show_chart, theme
+from pages.view.fields.link import linked_select
+from pages.view.words import counted, escape, show_error, visible
 from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import MINIMUM, ParityChange
 from socrates_core.errors import UserError
@@ -45,7 +46,7 @@ SHOWN = (
 
 
 def show_finetunes() -> None:
-    """Every finetune that was evaluated with its base."""
+    """Every finetune that was evaluated together with its base."""
     pairs = find_pairs()
     if not pairs:
         st.info(
@@ -67,8 +68,8 @@ def show_finetunes() -> None:
 
 
 def _offer_missing() -> None:
-    """A box to evaluate a finetuned model and its base on what the training held out."""
-    known = {each.name: each for each in finetunes()}
+    """A box that starts the evaluation of a finetuned model and its base on what training held out."""
+    known = {finetune.name: finetune for finetune in finetunes()}
     if not known:
         st.caption("No model was finetuned on this machine yet.")
         return
@@ -89,12 +90,12 @@ def _offer_missing() -> None:
 
 def _show_table(pairs: Sequence[Pair]) -> None:
     with st.spinner("Scoring the finetunes"):
-        told = arrange(
+        scores = arrange(
             [row for pair in pairs for row in _rows(comparison_rows.comparison_key(pair.evaluations), pair)]
         )
-    _show_improvements(told[told["role"] == "finetuned"])
+    _show_improvements(scores[scores["role"] == "finetuned"])
     st.dataframe(
-        pd.DataFrame([_row(row) for row in told.to_dict("records")]),
+        pd.DataFrame([_row(row) for row in scores.to_dict("records")]),
         hide_index=True,
         key="generalisations",
         placeholder="–",
@@ -123,27 +124,27 @@ def _compared(key: tuple[str, ...], _pair: Pair) -> Comparison:
     return Comparison(_pair.evaluations)
 
 
-def _row(told: dict[Any, Any]) -> dict[str, Any]:
-    who = str(told["who"])
+def _row(record: dict[Any, Any]) -> dict[str, Any]:
+    who = str(record["who"])
     return {
-        "Unseen": told["kind"],
+        "Unseen": record["kind"],
         "Who": visible(NAMES.get(who, who)),
-        "Closer than the base": _percent(_measure(told, "improvement")),
-        **{MEASURES[name].label: comparison_rows.measure_text(_measure(told, name)) for name in SHOWN},
-        "Effect r": comparison_rows.measure_text(_measure(told, "effect_r"), 2),
-        "Asked": _asked(told["cap"]),
-        "Studies": told["n_studies"],
-        "People": told["n_people"],
-        "Cells": told["n_cells"],
-        "Rows": told["n_rows"],
-        "Rows seen, left out": told["n_left_out"],
-        "Method": told.get("method"),
-        "Split": visible(str(told["split"])),
+        "Closer than the base": _percent(_measure(record, "improvement")),
+        **{MEASURES[name].label: comparison_rows.measure_text(_measure(record, name)) for name in SHOWN},
+        "Effect r": comparison_rows.measure_text(_measure(record, "effect_r"), 2),
+        "Asked": _asked(record["cap"]),
+        "Studies": record["n_studies"],
+        "People": record["n_people"],
+        "Cells": record["n_cells"],
+        "Rows": record["n_rows"],
+        "Rows seen, left out": record["n_left_out"],
+        "Method": record.get("method"),
+        "Split": visible(str(record["split"])),
     }
 
 
-def _measure(told: dict[Any, Any], name: str) -> Measure:
-    return Measure(*(told.get(f"{name}{end}", float("nan")) for end in ("", "_low", "_high")))
+def _measure(record: dict[Any, Any], name: str) -> Measure:
+    return Measure(*(record.get(f"{name}{end}", float("nan")) for end in ("", "_low", "_high")))
 
 
 def _asked(cap: float | None) -> str:
@@ -151,14 +152,14 @@ def _asked(cap: float | None) -> str:
 
 
 def _percent(share: Measure) -> str:
-    """A share as "26% [10%, 40%]"; an en dash where there is none."""
-    value, low, high = (f"{100 * each:.0f}%" for each in (share.value, share.low, share.high))
+    """A share as "26% [10%, 40%]", or an en dash if it is unknown."""
+    value, low, high = (f"{100 * end:.0f}%" for end in (share.value, share.low, share.high))
     interval = "" if math.isnan(share.low) else f" [{low}, {high}]"
     return "–" if math.isnan(share.value) else f"{value}{interval}"
 
 
-def _show_improvements(told: pd.DataFrame) -> None:
-    scored = told[told["improvement"].notna()] if "improvement" in told else told.iloc[:0]
+def _show_improvements(scores: pd.DataFrame) -> None:
+    scored = scores[scores["improvement"].notna()] if "improvement" in scores else scores.iloc[:0]
     if scored.empty:
         return
     shares = {
@@ -196,26 +197,24 @@ def _show_parity(pair: Pair) -> None:
         state.PAGES.compare,
         label="Open both side by side",
         icon=":material/compare_arrows:",
-        query_params={"evaluations": ",".join(each.id for each in pair.evaluations)},
+        query_params={"evaluations": ",".join(evaluation.id for evaluation in pair.evaluations)},
     )
-    corpus = comparison.corpus.name
-    studies = tuple(sorted({cell.study_id for cell in comparison.cells[0]}))
-    fields = data.demographic_values(corpus, studies, data.stamp(corpus))
+    fields = comparison_rows.demographic_fields(comparison)
     if not fields:
         st.caption("Nothing is known about the people of these studies, so no groups are compared.")
         return
-    field = linked_select("Groups by", {name: label(name) for name in fields}, "field", "+".join(studies))
-    told = _parity(key, field, comparison)
-    frame = comparison_rows.groups(dict(zip(comparison.names, (told.before, told.after), strict=True)))
+    field = linked_select("Groups by", fields, "field", comparison_rows.of_studies(comparison))
+    parity = _parity(key, field, comparison)
+    frame = comparison_rows.groups(dict(zip(comparison.names, (parity.before, parity.after), strict=True)))
     if frame.empty:
         st.caption(f"No group has {MINIMUM} people in at least half of the cells, so none is scored.")
         return
     title = f"Are some people predicted worse than others, before and after? {label(field)}"
     show_chart(comparison_charts.group_heat(frame, title=title, theme=theme()), frame, f"parity_{field}")
-    st.markdown(escape(_gap(told)))
+    st.markdown(escape(_gap(parity)))
     st.caption(
-        f"W of the exact distributions on the stated scale over {counted(told.before.n_cells, 'cell')} in which every "
-        f"group has {MINIMUM} people. Intervals redraw people, the same for both models."
+        f"W of the exact distributions on the stated scale over {counted(parity.before.n_cells, 'cell')} in which "
+        f"every group has {MINIMUM} people. Intervals redraw people, the same for both models."
     )
 
 
@@ -225,11 +224,11 @@ def _parity(key: tuple[str, ...], field: str, _comparison: Comparison) -> Parity
     return _comparison.parity_change(before, after, field)
 
 
-def _gap(told: ParityChange) -> str:
-    if len(told.before.subgroups) < 2:
+def _gap(parity: ParityChange) -> str:
+    if len(parity.before.subgroups) < 2:
         return "No gap between groups without two of them."
     before, after, change = map(
-        comparison_rows.measure_text, (told.before.difference, told.after.difference, told.change)
+        comparison_rows.measure_text, (parity.before.difference, parity.after.difference, parity.change)
     )
     return f"Parity gap {before} before, {after} after finetuning: a change of {change}."
 
@@ -253,18 +252,18 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
     measure = linked_select(
         "Measure of the curve", {name: MEASURES[name].label for name in SHOWN}, "of", "curve"
     )
-    curve = next(each for each in curves if each.pairs[-1].finetune.name == chosen)
+    curve = next(curve for curve in curves if curve.pairs[-1].finetune.name == chosen)
     per_cell = curve.pairs[-1].finetune.spec.per_cell
     evaluations = [curve.pairs[0].base, *(pair.tuned for pair in curve.pairs)]
-    told = _curve(comparison_rows.comparison_key(evaluations), curve)
-    if measure not in told or told.loc[told["role"] == "finetuned", measure].isna().all():
+    scores = _curve(comparison_rows.comparison_key(evaluations), curve)
+    if measure not in scores or scores.loc[scores["role"] == "finetuned", measure].isna().all():
         st.caption("No row that training did not see has this measure, so nothing is scored.")
         return
     ends = {
-        name: told[f"{measure}{end}"] for name, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+        name: scores[f"{measure}{end}"] for name, end in (("value", ""), ("low", "_low"), ("high", "_high"))
     }
-    frame = told.assign(**ends)[["who", "role", "share", "n_examples", "value", "low", "high"]]
-    figure = learning_chart.figure(
+    frame = scores.assign(**ends)[["who", "role", "share", "n_examples", "value", "low", "high"]]
+    figure = learning_chart.learning_curve(
         frame,
         title=f"How many people does it take? {MEASURES[measure].label}",
         axis=MEASURES[measure].label,

@@ -1,4 +1,4 @@
-"""Where everyone starts: three doors, each a link to the place behind it."""
+"""The first page: three doors, each a link to a place."""
 
 import streamlit as st
 

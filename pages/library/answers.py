@@ -1,4 +1,4 @@
-"""What people of one study answered: an outcome by condition or by a demographic group, or all of it as a grid."""
+"""The answers to one study: an outcome by condition or by demographic group, or all outcomes as a grid."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.charts import answer_charts
-from pages.view.charts.layout import MOST_CONDITIONS
-from pages.view.text import counted, escape, shorten, show_text
-from pages.view.widgets import linked_select, show_chart, theme
+from pages.view import cached
+from pages.view.charts import answer_charts, frames
+from pages.view.charts.answer_charts import MOST_CONDITIONS
+from pages.view.charts.show import show_chart, theme
+from pages.view.fields.link import distinct, linked_select
+from pages.view.words import counted, escape, shorten, show_text
 from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
 from socrates_core.populations.bands import in_order
@@ -22,7 +23,7 @@ GRID = {"distributions": "Distributions", "means": "Means", "n": "Numbers of ans
 
 
 def show_answers(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
-    """The view with its choices, all of them in the link."""
+    """The answers, and the fields that choose what is shown. All choices are in the link."""
     scope = f"{corpus.name}/{record.study_id}"
     left, right = st.columns([3, 2])
     items = {str(at): shorten(item.name, 90) for at, item in enumerate(plan.items)}
@@ -47,17 +48,17 @@ def _of(item: StudyItem, tallies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyItem) -> None:
-    told = _of(item, data.study_tallies(corpus.name, record.study_id, None, data.stamp(corpus.name)))
-    names = _distinct({number: plan.conditions[number] for number in item.scales})
-    for at, (text, own) in enumerate(told.groupby("scale", sort=False, dropna=False)):
-        shown = {number: name for number, name in names.items() if number in set(own["condition_num"])}
+    tallies = _of(item, cached.study_tallies(corpus.name, record.study_id, None, cached.stamp(corpus.name)))
+    names = distinct({number: plan.conditions[number] for number in item.scales})
+    for at, (text, of_scale) in enumerate(tallies.groupby("scale", sort=False, dropna=False)):
+        panels = {number: name for number, name in names.items() if number in set(of_scale["condition_num"])}
         title = f"What did people answer? {item.name}"
-        _chart(own, text, shown, by="condition_num", title=title, name=f"people_answers_{at}")
-    _caption(told)
+        _chart(of_scale, text, panels, by="condition_num", title=title, name=f"people_answers_{at}")
+    _caption(tallies)
 
 
 def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyItem, *, field: str) -> None:
-    told = _of(item, data.study_tallies(corpus.name, record.study_id, field, data.stamp(corpus.name)))
+    tallies = _of(item, cached.study_tallies(corpus.name, record.study_id, field, cached.stamp(corpus.name)))
     left, right = st.columns([3, 2])
     scope = f"{corpus.name}/{record.study_id}/{item.key}"
     conditions = {"": "all conditions together"} | {
@@ -68,13 +69,22 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyIte
         right.number_input("Smallest group shown", 1, 1000, SMALLEST, key="min_n", bind="query-params")
     )
     if condition:
-        told = told[told["condition_num"] == int(condition)]
-    sizes = told.dropna(subset=["value"]).groupby("group", sort=False)["n"].sum().sort_values(ascending=False)
+        tallies = tallies[tallies["condition_num"] == int(condition)]
+    sizes = (
+        tallies.dropna(subset=["value"]).groupby("group", sort=False)["n"].sum().sort_values(ascending=False)
+    )
     names = in_order([str(name) for name, n in sizes.items() if n >= smallest], field)
     few = [f"{name} ({n:,})" for name, n in sizes.items() if n < smallest]
-    for at, (text, own) in enumerate(told.groupby("scale", sort=False, dropna=False)):
+    for at, (text, of_scale) in enumerate(tallies.groupby("scale", sort=False, dropna=False)):
         title = f"What did people answer by {label(field).lower()}? {item.name}"
-        _chart(own, text, {name: name for name in names}, by="group", title=title, name=f"group_answers_{at}")
+        _chart(
+            of_scale,
+            text,
+            {name: name for name in names},
+            by="group",
+            title=title,
+            name=f"group_answers_{at}",
+        )
     if not names:
         st.info(
             f"No group of {label(field).lower()} has {smallest} answers here. Choose another field, all conditions "
@@ -88,19 +98,19 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyIte
                 f"{f' and {len(few) - 12} more' if len(few) > 12 else ''}."
             )
         )
-    missing = int(told.loc[told["group"].isna(), "n"].sum())
+    missing = int(tallies.loc[tallies["group"].isna(), "n"].sum())
     if missing:
         st.caption(f"{counted(missing, 'answer')} of people who did not say are left out.")
-    _caption(told)
+    _caption(tallies)
 
 
 def _chart(
     tallies: pd.DataFrame, text: Any, panels: dict[Any, str], *, by: str, title: str, name: str
 ) -> None:
-    """One scale's distributions; a study may ask one outcome on several."""
+    """The distributions on one scale. A study may use several scales for one outcome."""
     scale = read_scale(text if isinstance(text, str) else None)
-    shown = dict(list(panels.items())[:MOST_CONDITIONS])
-    if len(panels) > len(shown):
+    drawn = panels
+    if len(panels) > MOST_CONDITIONS:
         names = list(panels)
         picked = st.multiselect(
             "Shown",
@@ -110,8 +120,8 @@ def _chart(
             max_selections=MOST_CONDITIONS,
             key=f"shown_{name}",
         )
-        shown = {number: panels[number] for number in picked}
-    frame = data.distribution_frame(tallies, scale, shown, by)
+        drawn = {number: panels[number] for number in picked}
+    frame = frames.distribution_frame(tallies, scale, drawn, by)
     if frame.empty:
         return
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, name)
@@ -120,27 +130,24 @@ def _chart(
 
 
 def _caption(tallies: pd.DataFrame) -> None:
-    n, dropped = round(tallies["n"].sum()), int(tallies.loc[tallies["value"].isna(), "n"].sum())
+    n = round(tallies["n"].sum())
+    dropped = int(tallies.loc[tallies["value"].isna(), "n"].sum())
     off = f"{dropped:,} of them off the scale and not shown" if dropped else "none of them off the scale"
     st.caption(f"{counted(n, 'answer')}, {off}. Bars: share of a panel's answers, with 95% intervals.")
 
 
-def _distinct(names: dict[int, str]) -> dict[int, str]:
-    """Names that tell all conditions apart."""
-    twice = {name for name in names.values() if list(names.values()).count(name) > 1}
-    return {number: f"{name} ({number})" if name in twice else name for number, name in names.items()}
-
-
 def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> None:
-    """Every outcome in every condition; the longer of the two goes down."""
-    cells = _cells(corpus.name, record.study_id, what, data.stamp(corpus.name))
+    """Every outcome in every condition. The longer list goes down."""
+    cells = _cells(corpus.name, record.study_id, what, cached.stamp(corpus.name))
     outcomes = {str(at): item.name for at, item in enumerate(plan.items)}
     conditions = {str(number): name for number, name in plan.conditions.items()}
     down, across = (conditions, outcomes) if len(conditions) > len(outcomes) else (outcomes, conditions)
     turned = down is conditions
     columns = {at: [cells.get((left, at) if turned else (at, left)) for left in down] for at in across}
     frame = pd.DataFrame({"name": list(down.values()), **columns})
-    highest = max((max(told) for told in cells.values()), default=1.0) if what == "distributions" else 1.0
+    highest = 1.0
+    if what == "distributions":
+        highest = max((max(shares) for shares in cells.values()), default=1.0)
     config: dict[str, Any] = {at: _column(name, what, highest) for at, name in across.items()}
     config["name"] = st.column_config.TextColumn("Condition" if turned else "Outcome", pinned=True, width=220)
     st.dataframe(
@@ -151,12 +158,12 @@ def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> 
         row_height=64 if what == "distributions" else 35,
         alt="Answers to every outcome in every condition",
     )
-    told = {
+    captions = {
         "distributions": "Each cell: how a condition's answers spread over the scale, low to high, on one height.",
         "means": "Each cell: the mean of the answers on the outcome's own scale.",
         "n": "Each cell: how many answers lie on the scale.",
     }
-    st.caption(f"{told[what]} Answers off the scale are left out; an empty cell was not asked.")
+    st.caption(f"{captions[what]} Answers off the scale are left out; an empty cell was not asked.")
 
 
 def _column(name: str, what: str, highest: float) -> Any:
@@ -167,21 +174,23 @@ def _column(name: str, what: str, highest: float) -> Any:
 
 @st.cache_data(show_spinner=False, max_entries=200)
 def _cells(corpus: str, study_id: str, what: str, stamp: str) -> dict[tuple[str, str], Any]:
-    """By condition and position of the item: shares in at most 20 bins, the mean, or how many answered."""
-    told = data.study_tallies(corpus, study_id, None, stamp).dropna(subset=["value"])
-    place = {item.key: str(at) for at, item in enumerate(data.study_outline(corpus, study_id, stamp).items)}
-    found: dict[tuple[str, str], Any] = {}
-    for (number, task, part), own in told.groupby(["condition_num", "task_num", "part"], sort=False):
-        n = own["n"].to_numpy(dtype=float)
-        values = own["value"].to_numpy(dtype=float)
+    """By condition and position of the item: shares in at most 20 bins, the mean, or the number of answers."""
+    tallies = cached.study_tallies(corpus, study_id, None, stamp).dropna(subset=["value"])
+    place = {item.key: str(at) for at, item in enumerate(cached.study_outline(corpus, study_id, stamp).items)}
+    cells: dict[tuple[str, str], Any] = {}
+    for (number, task, part), of_cell in tallies.groupby(["condition_num", "task_num", "part"], sort=False):
+        n = of_cell["n"].to_numpy(dtype=float)
+        values = of_cell["value"].to_numpy(dtype=float)
         key = (str(number), place[int(str(task)), str(part)])
         if what == "distributions":
-            scale = read_scale(own["scale"].iloc[0] if isinstance(own["scale"].iloc[0], str) else None)
+            scale = read_scale(
+                of_cell["scale"].iloc[0] if isinstance(of_cell["scale"].iloc[0], str) else None
+            )
             edges = np.asarray(scale.values if scale.values else np.unique(values), dtype=float)
             bins = np.clip(np.searchsorted(edges, values) * min(20, len(edges)) // len(edges), 0, 19)
-            found[key] = (
+            cells[key] = (
                 (np.bincount(bins, weights=n, minlength=min(20, len(edges))) / n.sum()).round(4).tolist()
             )
         else:
-            found[key] = float(n @ values / n.sum()) if what == "means" else round(n.sum())
-    return found
+            cells[key] = float(n @ values / n.sum()) if what == "means" else round(n.sum())
+    return cells

@@ -1,4 +1,4 @@
-"""Search, facets and order of the studies: widgets that live in the link, for the list and for the map."""
+"""Search, filters, and order of the studies, for the list and the map. All of them are in the link."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.text import counted, escape, shorten
-from pages.view.widgets import linked_select
+from pages.view import cached
+from pages.view.fields.link import linked_select
+from pages.view.words import counted, escape, shorten
 from socrates_core.corpus.search import search
 from socrates_core.corpus.splits import sides_of_studies, splits_stamp
 from socrates_core.errors import UserError
@@ -57,8 +57,8 @@ def _band(bands: Mapping[int, str], n: int) -> tuple[str, ...]:
 
 
 def _notes(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    told = [FLAGS[flag] for flag in row["flags"] if flag in FLAGS]
-    return (*(["any note"] if len(row["notes"]) else ["no note"]), *told)
+    flags = [FLAGS[flag] for flag in row["flags"] if flag in FLAGS]
+    return (*(["any note"] if len(row["notes"]) else ["no note"]), *flags)
 
 
 # Each facet: its label, and the categories of a study's row.
@@ -83,38 +83,40 @@ _ORDERED = {
 
 
 def catalogue() -> pd.DataFrame:
-    """Every study of every corpus with a column `facet_...` of categories for each facet; empty before set-up."""
-    studies = data.catalogue()
-    return studies if studies.empty else _with_facets(studies, stamps(data.corpora_of(studies)))
+    """Every study of every corpus, with a column `facet_...` of categories for each facet. Empty before setup."""
+    studies = cached.catalogue()
+    return studies if studies.empty else _with_facets(studies, stamps(cached.corpora_of(studies)))
 
 
 def stamps(corpora: list[str]) -> list[str]:
-    """Changes whenever a category of a study may: its corpus, a scale set by hand, a split."""
-    return [*map(data.stamp, corpora), splits_stamp()]
+    """Changes when a category of a study can change: with the corpus, a scale set by hand, or a split."""
+    return [*map(cached.stamp, corpora), splits_stamp()]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _with_facets(_studies: pd.DataFrame, stamps: list[str]) -> pd.DataFrame:
-    sides = {corpus: sides_of_studies(corpus) for corpus in data.corpora_of(_studies)}
+    sides = {corpus: sides_of_studies(corpus) for corpus in cached.corpora_of(_studies)}
     rows = [
         {**row, "sides": sides[row["corpus"]].get(row["study_id"], ())} for row in _studies.to_dict("records")
     ]
-    found = {f"facet_{name}": [categories(row) for row in rows] for name, (_, categories) in FACETS.items()}
-    return _studies.assign(**{name: pd.Series(told, index=_studies.index) for name, told in found.items()})
+    columns = {f"facet_{name}": [categories(row) for row in rows] for name, (_, categories) in FACETS.items()}
+    return _studies.assign(
+        **{name: pd.Series(categories, index=_studies.index) for name, categories in columns.items()}
+    )
 
 
 def choices(studies: pd.DataFrame, facet: str) -> list[str]:
-    """The categories that occur, in their own order."""
-    known = {category for told in studies[f"facet_{facet}"] for category in told}
+    """The categories that occur, in the facet's own order."""
+    known = {category for categories in studies[f"facet_{facet}"] for category in categories}
     first = [category for category in _ORDERED.get(facet, []) if category in known]
     return first + sorted(known - set(first))
 
 
 def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
-    """Draws search box, facets and, where `ordered`, order; the studies that pass all of them, in that order.
+    """Draws the search box, the filters and, if `ordered`, the order. Returns the studies that match, in that order.
 
-    With words, columns `score` and `passage` tell how well a study fits and where; with a draft to be near to,
-    `score` is the likeness and `passage` the words in common.
+    For words, the columns `score` and `passage` hold how well a study matches and where. For a draft, `score` is the
+    likeness and `passage` the words in common.
     """
     box, order, button = st.columns([6, 2, 2] if ordered else [6, 0.01, 2], vertical_alignment="bottom")
     words = box.text_input(
@@ -129,15 +131,15 @@ def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
     with button.popover("Filters", icon=":material/tune:", width="stretch"):
         picked = {name: _pick(studies, name) for name in FACETS if len(choices(studies, name)) > 1}
         near = _pick_draft()
-    _tell({FACETS[name][0]: told for name, told in picked.items() if told}, near)
-    found = _scored(studies, words, near)
-    for name, told in picked.items():
-        if told:
-            wanted = set(told)
-            found = found[[bool(wanted & set(each)) for each in found[f"facet_{name}"]]]
-    column = ORDERS[by]
-    found = found.sort_values([*column, "title"], ascending=[by == "title", True], kind="stable")
-    return found.reset_index(drop=True)
+    active = {name: categories for name, categories in picked.items() if categories}
+    _show_active({FACETS[name][0]: categories for name, categories in active.items()}, near)
+    matching = _scored(studies, words, near)
+    for name, wanted in active.items():
+        matching = matching[
+            [not set(wanted).isdisjoint(categories) for categories in matching[f"facet_{name}"]]
+        ]
+    matching = matching.sort_values([*ORDERS[by], "title"], ascending=[by == "title", True], kind="stable")
+    return matching.reset_index(drop=True)
 
 
 def _pick(studies: pd.DataFrame, name: str) -> list[str]:
@@ -151,13 +153,13 @@ def _pick_draft() -> str | None:
     return linked_select("Near my draft", {"": "any study", **known}, "near", "drafts") if known else None
 
 
-def _tell(picked: dict[str, list[str]], near: str | None) -> None:
-    """The filters that are on, which the closed box would hide."""
-    told = [f"{label}: {' or '.join(names)}" for label, names in picked.items()]
+def _show_active(picked: dict[str, list[str]], near: str | None) -> None:
+    """Names the active filters, which the closed box hides."""
+    filters = [f"{label}: {' or '.join(names)}" for label, names in picked.items()]
     if near:
-        told.append(f"near the draft “{_title(near)}”")
-    if told:
-        st.caption(escape(" · ".join(told)))
+        filters.append(f"near the draft “{_title(near)}”")
+    if filters:
+        st.caption(escape(" · ".join(filters)))
 
 
 def _title(draft_id: str) -> str:
@@ -168,29 +170,29 @@ def _title(draft_id: str) -> str:
 
 
 def _scored(studies: pd.DataFrame, words: str, near: str | None) -> pd.DataFrame:
-    """The studies that hold the words, or all of them, with `score` and `passage`."""
-    told: dict[tuple[str, str], tuple[float, str]] = {}
+    """The studies that match the words or the draft, or all studies, with columns `score` and `passage`."""
+    matches: dict[tuple[str, str], tuple[float, str]] = {}
     if words.strip():
-        told = {
-            (each.corpus, each.study_id): (each.score, f"{each.place}: {each.passage}")
-            for each in search(words, data.corpora_of(studies))
+        matches = {
+            (match.corpus, match.study_id): (match.score, f"{match.place}: {match.passage}")
+            for match in search(words, cached.corpora_of(studies))
         }
     if near:
         alike = {
-            (each.corpus, each.study_id): (each.likeness, ", ".join(each.shared))
-            for each in near_draft(drafts.open_draft(near), data.corpora_of(studies), len(studies))
+            (match.corpus, match.study_id): (match.likeness, ", ".join(match.shared))
+            for match in near_draft(drafts.open_draft(near), cached.corpora_of(studies), len(studies))
         }
-        told = alike if not words.strip() else {key: alike[key] for key in told if key in alike}
+        matches = alike if not words.strip() else {key: alike[key] for key in matches if key in alike}
     keys = list(zip(studies["corpus"], studies["study_id"], strict=True))
     if not words.strip() and not near:
         return studies.assign(score=0.0, passage="")
-    found = studies.assign(
-        score=[told.get(key, (0.0, ""))[0] for key in keys],
-        passage=[told.get(key, (0.0, ""))[1] for key in keys],
+    scored = studies.assign(
+        score=[matches.get(key, (0.0, ""))[0] for key in keys],
+        passage=[matches.get(key, (0.0, ""))[1] for key in keys],
     )
-    return found[[key in told for key in keys]]
+    return scored[[key in matches for key in keys]]
 
 
-def count_line(found: pd.DataFrame, studies: pd.DataFrame) -> str:
-    people = int(found["n_participants"].sum())
-    return f"{len(found)} of {counted(len(studies), 'study', 'studies')} · {people:,} people"
+def count_line(listed: pd.DataFrame, studies: pd.DataFrame) -> str:
+    people = int(listed["n_participants"].sum())
+    return f"{len(listed)} of {counted(len(studies), 'study', 'studies')} · {people:,} people"

@@ -1,4 +1,4 @@
-"""The parts of the import page: choose files, what was recognised, tables to correct, what would be imported."""
+"""The parts of the import page: choose files, see what was recognized, correct it, import."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from pages.library import import_tables
 from pages.view import state
 from pages.view.fields.live import show_job
 from pages.view.state import Importing
-from pages.view.text import counted, escape, show_error, visible
+from pages.view.words import counted, escape, show_error, visible
 from socrates_core.corpus.socsci210 import HUB, Request, submit_import
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
@@ -28,7 +28,7 @@ _PLAIN = st.column_config.TextColumn
 
 
 def read_upload(upload_id: str) -> Opened:
-    """What the upload's files hold, of large ones their beginning; shared, so never to be changed."""
+    """The contents of an upload's files, the first rows of large ones. Shared between sessions, so never change it."""
     return _read(upload_id, state.parameter("randomisers") or "")
 
 
@@ -40,7 +40,7 @@ def _read(upload_id: str, randomisers: str) -> Opened:
 
 @st.cache_resource(show_spinner=False, max_entries=6)
 def seen(upload_id: str, mapping: str) -> Preview:
-    """What the import of an upload with a mapping (YAML) would do; shared, so never to be changed."""
+    """What the import of an upload with this mapping (YAML) would do. Shared between sessions, so never change it."""
     return preview(read_upload(upload_id).table, parse_mapping(mapping, "The mapping"))
 
 
@@ -50,12 +50,12 @@ def _facts(upload_id: str) -> list[ColumnFacts]:
 
 
 def questions_of(upload_id: str, opened: Opened, mapping: Mapping) -> list[str]:
-    """What neither the files nor the mapping say, and a person has to."""
+    """What a person must say, because neither the files nor the mapping does."""
     return list(find_questions(_facts(upload_id), mapping, opened.table))
 
 
 def choose_files() -> str | None:
-    """Files from the person's machine, or an upload from before; the id of the one that was chosen."""
+    """New files from the person's machine, or an earlier upload. Returns the id of the chosen upload."""
     st.markdown(
         "Bring an experiment of your own. You will see what was recognised and correct it before anything is "
         "imported. The files stay on this machine.",
@@ -79,7 +79,7 @@ def choose_files() -> str | None:
 
 
 def show_socsci210() -> None:
-    """Starts an import of SocSci210 as a job."""
+    """The fields that start an import of SocSci210 as a job."""
     st.markdown(
         "SocSci210: 2.9 million answers of 400,491 people to 210 experiments (Kolluri et al. 2025). From the hub "
         "about 1.4 GB are downloaded from huggingface.co; nothing is sent there. A folder or a Parquet file in the "
@@ -108,19 +108,19 @@ def show_socsci210() -> None:
 
 
 def editing_of(upload: Upload, opened: Opened) -> Importing:
-    """What the tables are built from: as the person left it, where the tables are drawn for the first time."""
-    found = state.importing()
-    drawn = found and state.widget(found.key("title"), None) is not None
-    if found is None or found.upload_id != upload.upload_id or not drawn:
+    """The mapping that the tables show: the person's own version, or at first the suggested one."""
+    held = state.importing()
+    drawn = held and state.widget(held.key("title"), None) is not None
+    if held is None or held.upload_id != upload.upload_id or not drawn:
         kept = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested
-        generation = found.generation + 1 if found else 0
-        found = Importing(upload.upload_id, kept, generation)
-        state.set_importing(found)
-    return found
+        generation = held.generation + 1 if held else 0
+        held = Importing(upload.upload_id, kept, generation)
+        state.set_importing(held)
+    return held
 
 
 def edit(editing: Importing, opened: Opened) -> Mapping:
-    """The mapping as the person corrects it. Raises UserError where a cell cannot be read."""
+    """The mapping with the person's corrections. Raises UserError if a cell cannot be read."""
     columns = list(map(str, opened.table.frame.columns))
     _show_columns(editing.upload_id, opened)
     st.subheader("Study", anchor=False)
@@ -143,10 +143,10 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     more = st.container()
     st.subheader("Rows that count", anchor=False)
     keep = import_tables.keep_table(editing, columns)
-    told = {"study": {**study, "reference": reference}, **people}
-    told |= editing.mapping.model_dump(include={"cluster", "weight"})
+    fields = {"study": {**study, "reference": reference}, **people}
+    fields |= editing.mapping.model_dump(include={"cluster", "weight"})
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
-    mapping = mapping_from_tables(told, edited)
+    mapping = mapping_from_tables(fields, edited)
     accepted = settled(mapping, editing.mapping)
     if accepted != mapping:
         _begin_again(editing, accepted)
@@ -156,7 +156,7 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
 
 
 def _choose_randomisers(editing: Importing, opened: Opened) -> None:
-    """Which of a survey's randomisers made the conditions; another one suggests the mapping anew."""
+    """Which of a survey's randomizers made the conditions. Another choice suggests a new mapping."""
     arms = opened.randomisers
     if len(arms) < 2:
         return
@@ -201,7 +201,7 @@ def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None
 
 
 def _propose(editing: Importing, opened: Opened, mapping: Mapping) -> None:
-    """Lets a model on this machine write what is missing, if the person agrees."""
+    """Lets a local model write what is missing, if the person agrees."""
     gaps = find_gaps(mapping, opened.table.labels)
     if not gaps:
         return
@@ -226,7 +226,7 @@ def _propose(editing: Importing, opened: Opened, mapping: Mapping) -> None:
 
 
 def start_import(upload: Upload, mapping: Mapping) -> None:
-    """Lets the worker import a large upload."""
+    """Queues the import of a large upload as a job."""
     _wait_for(submit_own_import(upload, mapping))
 
 
@@ -236,7 +236,7 @@ def _wait_for(job: store.Job) -> None:
 
 
 def follow_job(editing: Importing) -> bool:
-    """Shows the job that works on this upload, and takes up what it made; whether one is at work."""
+    """Shows the job that works on this upload and uses its result. Returns whether a job is active."""
     job_id = state.parameter("job")
     job = store.read_job(job_id) if job_id else None
     if job is None or job.args.get("upload_id") != editing.upload_id:
@@ -262,7 +262,7 @@ def _begin_again(editing: Importing, mapping: Mapping) -> None:
 
 
 def _show_columns(upload_id: str, opened: Opened) -> None:
-    """What the file holds, column by column."""
+    """The columns of the file, one row each."""
     used = set(opened.suggested.columns())
     rows = [
         {

@@ -1,37 +1,36 @@
-"""What an import would do: what was recognised, scales as they were read, what is left out, three prompts."""
+"""What an import would do: what was recognized, the scales, what is left out, and three prompts."""
 
 import shlex
 from collections.abc import Sequence
 
 import streamlit as st
 
-from pages.view.text import counted, escape, visible
+from pages.view.words import counted, escape, visible
 from socrates_core.importing.build import Preview
 from socrates_core.importing.mapping import Mapping, render_mapping
 from socrates_core.importing.opening import Opened
 from socrates_core.importing.uploads import FIRST_ROWS, Upload
-from socrates_core.records import Scale
 
 _PLAIN = st.column_config.TextColumn
 
 
 def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: Sequence[str]) -> None:
-    """One line of counts, what the file warns of, what only a person can say, and what still stops the import."""
+    """Counts, the file's warnings, the open questions, and what still stops the import."""
     frame = opened.table.frame
-    asked = len(mapping.outcomes)
-    told = [
+    n_outcomes = len(mapping.outcomes)
+    counts = [
         counted(len(frame), "row"),
         counted(frame.shape[1], "column"),
         counted(len(mapping.demographics), "demographic"),
         counted(len(mapping.conditions), "condition"),
-        counted(asked, "outcome"),
+        counted(n_outcomes, "outcome"),
     ]
     if seen.frames:
-        told.append(
+        counts.append(
             f"would become {counted(len(seen.frames['participants']), 'person', 'people')} with "
             f"{counted(len(seen.frames['responses']), 'answer')}"
         )
-    st.caption(" · ".join(told))
+    st.caption(" · ".join(counts))
     if len(frame) == FIRST_ROWS:
         st.info(
             f"The file is large: what is shown here is of its first {FIRST_ROWS:,} rows. The import reads them "
@@ -51,21 +50,21 @@ def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: 
 
 
 def show_preview(seen: Preview) -> None:
-    """Scales as they were read, what is left out and why, and three prompts."""
+    """The scales as they were read, what is left out and why, and three prompts."""
     if not seen.frames:
         return
     st.subheader("What would be imported", anchor=False)
     st.dataframe(
         [
             {
-                "outcome": visible(told.name),
-                "instruction": visible(told.instruction),
-                "kind": told.scale.kind,
-                "values": _values(told.scale),
-                "n": told.n,
-                "off": told.n_off_scale,
+                "outcome": visible(outcome.name),
+                "instruction": visible(outcome.instruction),
+                "kind": outcome.scale.kind,
+                "values": f"{outcome.scale.low} to {outcome.scale.high}" if outcome.scale.values else "open",
+                "n": outcome.n,
+                "off": outcome.n_off_scale,
             }
-            for told in seen.outcomes
+            for outcome in seen.outcomes
         ],
         hide_index=True,
         alt="Outcomes with their scales as they were read",
@@ -95,12 +94,8 @@ def show_preview(seen: Preview) -> None:
         column.code(visible(prompt.user), language=None, wrap_lines=True)
 
 
-def _values(scale: Scale) -> str:
-    return f"{scale.low} to {scale.high}" if scale.values else "open"
-
-
 def show_replay(upload: Upload, mapping: Mapping) -> None:
-    """The mapping as a file, and the command that imports the same with it."""
+    """The mapping as a file, and the command that repeats the import with it."""
     st.subheader("Do it again", anchor=False)
     name = f"{mapping.study.study_id}.yaml"
     st.download_button(

@@ -1,17 +1,18 @@
-"""Own studies and SocSci210 come in here: upload, see what was recognised, correct it in tables, import."""
+"""Import a study or SocSci210: upload, see what was recognized, correct it in tables, import."""
 
 import streamlit as st
 
 from pages.library import import_form, import_preview
 from pages.view import state
-from pages.view.text import show_error
+from pages.view.words import show_error
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study, is_own_study
 from socrates_core.importing.check import find_problems
 from socrates_core.importing.mapping import render_mapping, save_mapping
 from socrates_core.importing.uploads import forget, open_upload
 
-OWN, HUGE = "My own study", "SocSci210"
+OWN = "My own study"
+HUGE = "SocSci210"
 NOTHING = dict.fromkeys(("upload", "job", "randomisers"))
 
 
@@ -37,10 +38,10 @@ def own_study(upload_id: str) -> None:
     import_preview.show_replay(upload, mapping)
     taken = is_own_study(mapping.study.study_id)
     with actions:
-        told = "Replace the imported study" if taken else "Import study"
+        label = "Replace the imported study" if taken else "Import study"
         stopped = find_problems(opened.table, mapping) if upload.is_large else seen.problems
         if st.button(
-            told, type="primary", icon=":material/download_done:", disabled=bool(stopped) or at_work
+            label, type="primary", icon=":material/download_done:", disabled=bool(stopped) or at_work
         ):
             if upload.is_large:
                 import_form.start_import(upload, mapping)

@@ -1,4 +1,4 @@
-"""A mapping as tables and fields to correct; each returns what the person made of it."""
+"""A mapping as tables and fields to correct. Each function returns the corrected part."""
 
 from typing import Any
 
@@ -29,12 +29,12 @@ ONE_ROW = "one row a person (wide)"
 
 
 def study_fields(editing: Importing) -> dict[str, Any]:
-    """The fields of the study, its reference condition left as it was."""
+    """The fields of the study; they do not change its reference condition."""
     study = editing.mapping.study
     title, study_id, topic = st.columns([3, 2, 2])
     source, url, licence = st.columns([3, 2, 2])
     wording, design, _ = st.columns([3, 2, 2])
-    told = {
+    fields = {
         "title": title.text_input("Title", study.title, key=editing.key("title")),
         "study_id": study_id.text_input(
             "Study id",
@@ -64,11 +64,11 @@ def study_fields(editing: Importing) -> dict[str, Any]:
             format_func=lambda value: f"{value} people",
         ),
     }
-    return {**study.model_dump(), **told}
+    return {**study.model_dump(), **fields}
 
 
 def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
-    """Layout and participant column."""
+    """The layout of the file and the column of participants."""
     mapping = editing.mapping
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
@@ -144,8 +144,8 @@ def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
 
 def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     sheet = mapping_tables.outcome_table(editing.mapping)
-    shown = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
-    shown += [
+    order = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
+    order += [
         name
         for name in ("rows", "by_condition")
         if (sheet[name] != "").any() or editing.mapping.layout == "long"
@@ -155,7 +155,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("outcomes"),
-        column_order=shown,
+        column_order=order,
         row_height=_TALL if (sheet["question"].str.len() > _LONG).any() else None,
         alt="Outcomes with question, answer instruction and column",
         column_config={
@@ -178,7 +178,7 @@ def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
 
 
 def _marked(sheet: pd.DataFrame) -> list[str]:
-    """The column of what a model proposed, where it proposed anything."""
+    """The column that marks a model's proposals, if there are any."""
     return ["proposed"] if sheet["proposed"].any() else []
 
 

@@ -1,15 +1,16 @@
-"""The topic map: which studies and questions are about the same, in two dimensions."""
+"""The topic map: studies and questions about the same topic are near each other, in two dimensions."""
 
 import subprocess
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.library import facets, topic_chart
-from pages.view import data, state
+from pages.view import cached, state
+from pages.view.charts.show import show_figure, theme
 from pages.view.fields.live import live
-from pages.view.text import counted, escape
-from pages.view.widgets import show_figure, theme
+from pages.view.words import counted, escape
 from socrates_core.corpus.topics import MOST_QUESTIONS, map_path, read_map, start_map
 from socrates_core.errors import UserError
 
@@ -23,7 +24,7 @@ def drawing(path: str, _corpora: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def wait_for(path: str, *corpora: str) -> None:
-    """Says that the map is being drawn until it is; its errors are shown with a way on."""
+    """Shows that the map is being drawn, until it is ready. An error is shown with a way to try again."""
     process = drawing(path, list(corpora))
     if read_map(corpora) is not None:
         st.rerun()
@@ -34,8 +35,10 @@ def wait_for(path: str, *corpora: str) -> None:
             icon=":material/hourglass_top:",
         )
         return
-    told = (process.stderr.read() if process.stderr else b"").decode("utf-8", "replace").strip().splitlines()
-    st.error(escape(f"The map could not be drawn: {told[-1] if told else 'its process ended early'}."))
+    errors = (
+        (process.stderr.read() if process.stderr else b"").decode("utf-8", "replace").strip().splitlines()
+    )
+    st.error(escape(f"The map could not be drawn: {errors[-1] if errors else 'its process ended early'}."))
     if st.button("Try again", icon=":material/refresh:"):
         drawing.clear(path, list(corpora))
         st.rerun()
@@ -45,16 +48,18 @@ def wait_for(path: str, *corpora: str) -> None:
 def _points(
     path: str, stamps: list[str], kind: str, facet: str, _all: pd.DataFrame, _studies: pd.DataFrame
 ) -> pd.DataFrame:
-    """The points of one kind with what the chart needs of their studies; size grows with the number of people."""
+    """The points of one kind, with the chart's columns of their studies. Size grows with the number of people."""
     columns = ["corpus", "study_id", "title", "n_participants", f"facet_{facet}"]
-    told = _all[_all["kind"] == kind].merge(_studies[columns], on=["corpus", "study_id"])
-    group = told[f"facet_{facet}"].map(lambda categories: " and ".join(categories[:2]) or "not known")
-    by_people = (6 + told["n_participants"] ** 0.5 / 5).clip(9, 22)
-    return told.assign(
+    points = _all[_all["kind"] == kind].merge(_studies[columns], on=["corpus", "study_id"])
+    group = points[f"facet_{facet}"].map(lambda categories: " and ".join(categories[:2]) or "not known")
+    size: Any = 6.0 if len(points) > 200 else 9.0
+    if kind == "study":
+        size = (6 + points["n_participants"] ** 0.5 / 5).clip(9, 22)
+    return points.assign(
         group=group,
-        place=told["corpus"] + "/" + told["study_id"],
-        size=by_people if kind == "study" else (6.0 if len(told) > 200 else 9.0),
-        hover=[topic_chart.hover(*row) for row in zip(told["title"], told["label"], group, strict=True)],
+        place=points["corpus"] + "/" + points["study_id"],
+        size=size,
+        hover=[topic_chart.hover(*row) for row in zip(points["title"], points["label"], group, strict=True)],
     )
 
 
@@ -85,7 +90,7 @@ facet = middle.selectbox(
     key="colour",
     bind="query-params",
 )
-known = data.corpora_of(studies)
+known = cached.corpora_of(studies)
 corpora = known
 if len(known) > 1:
     corpora = right.multiselect("Corpora", known, default=known, key="corpora", bind="query-params") or known
@@ -98,18 +103,18 @@ if points is None:
     live(wait_for, "2s", str(map_path(corpora)), *corpora)
     st.stop()
 path = str(map_path(corpora))
-shown = _points(path, facets.stamps(corpora), kind, facet, _all=points, _studies=studies)
+drawn = _points(path, facets.stamps(corpora), kind, facet, _all=points, _studies=studies)
 wanted = {f"{corpus}/{study_id}" for corpus, study_id in zip(kept["corpus"], kept["study_id"], strict=True)}
-shown = shown.assign(kept=shown["place"].isin(wanted))
-figure = topic_chart.topic_map(shown, title="Studies by topic", theme=theme())
+drawn = drawn.assign(kept=drawn["place"].isin(wanted))
+figure = topic_chart.topic_map(drawn, title="Studies by topic", theme=theme())
 event = show_figure(figure, "topic_map")
 picked = [point["customdata"][0] for point in event["selection"]["points"] if point.get("customdata")]
 if picked:
     corpus, study_id = picked[0].split("/", 1)
     state.go_to(state.PAGES.study, corpus=corpus, study=study_id)
-n = int(shown["kept"].sum())
+n = int(drawn["kept"].sum())
 many = (
-    f" At most {MOST_QUESTIONS:,} questions are drawn, the first of each study." if len(shown) > 1000 else ""
+    f" At most {MOST_QUESTIONS:,} questions are drawn, the first of each study." if len(drawn) > 1000 else ""
 )
 st.caption(
     f"{counted(n, 'point')}.{many} Points are near each other where their texts share telling words (TF-IDF, then "

@@ -1,13 +1,14 @@
-"""Who took part in a study, beside a population that the reader chooses: another study, a corpus or a file."""
+"""Who took part in a study, compared with a population: another study, a corpus, or a file."""
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
+from pages.view import cached
 from pages.view.charts import dots
-from pages.view.text import counted, escape, figure_text, interval_text
-from pages.view.widgets import linked_select, show_chart, theme
+from pages.view.charts.show import show_chart, theme
+from pages.view.fields.link import linked_select
+from pages.view.words import counted, escape, figure_text, interval_text
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.personas import label
 from socrates_core.populations.margins import (
@@ -24,26 +25,26 @@ MOST_CATEGORIES = 12
 
 
 def show_takers(corpus: Corpus, record: StudyRecord) -> None:
-    """The people's shares of each demographic category, with the population's where one is chosen."""
-    people = data.people_of(corpus.name, record.study_id, data.stamp(corpus.name))
+    """The shares of people in each demographic category, and those of the chosen population."""
+    people = cached.people_of(corpus.name, record.study_id, cached.stamp(corpus.name))
     scope = f"{corpus.name}/{record.study_id}"
     left, right, button = st.columns([4, 3, 2], vertical_alignment="bottom")
     name = linked_select("Beside whom", _populations(corpus, record), "beside", scope, where=left)
     with button:
         _bring_file()
     margins = _margins(name)
-    own = margins_of(people)
-    if not own:
+    margins_here = margins_of(people)
+    if not margins_here:
         st.info("Nothing is known about the people of this study.", icon=":material/group_off:")
         return
-    compared = {each.field: each for each in compare(people, margins or own)}
+    compared = {comparison.field: comparison for comparison in compare(people, margins or margins_here)}
     fields = {"": "all fields, as a table"} | {field: label(field) for field in compared}
     field = linked_select("Field", fields, "field", scope, where=right)
     if field:
         _show_field(compared[field], beside=bool(margins))
     else:
         _show_table(list(compared.values()), beside=bool(margins))
-    missing = [label(field).lower() for field in own if margins and field not in margins]
+    missing = [label(field).lower() for field in margins_here if margins and field not in margins]
     if missing:
         st.caption(escape(f"The chosen population says nothing about {', '.join(missing)}."))
     st.caption(
@@ -52,9 +53,9 @@ def show_takers(corpus: Corpus, record: StudyRecord) -> None:
 
 
 def _populations(corpus: Corpus, record: StudyRecord) -> dict[str, str]:
-    studies = data.catalogue()
+    studies = cached.catalogue()
     files = {f"file:{name}": f"your file {name}" for name in margin_files()}
-    whole = {f"corpus:{name}": f"everybody in the corpus {name}" for name in data.corpora_of(studies)}
+    whole = {f"corpus:{name}": f"everybody in the corpus {name}" for name in cached.corpora_of(studies)}
     others = studies[(studies["corpus"] != corpus.name) | (studies["study_id"] != record.study_id)]
     named = {
         f"study:{name}/{study}": f"the study “{title}”"
@@ -68,10 +69,10 @@ def _margins(name: str) -> Margins:
     if kind == "file":
         return read_margins(margin_files()[rest])
     if kind == "corpus":
-        return data.corpus_margins(rest, None, data.stamp(rest))
+        return cached.corpus_margins(rest, None, cached.stamp(rest))
     if kind == "study":
         corpus, study_id = rest.split("/", 1)
-        return data.corpus_margins(corpus, study_id, data.stamp(corpus))
+        return cached.corpus_margins(corpus, study_id, cached.stamp(corpus))
     return {}
 
 
@@ -90,8 +91,10 @@ def _bring_file() -> None:
 
 
 def _show_table(compared: list[FieldComparison], *, beside: bool) -> None:
-    """Every field's categories with the people's shares and the population's."""
-    table = pd.concat([each.rows.assign(field=label(each.field)) for each in compared], ignore_index=True)
+    """A table of every field's categories, with the shares of people and of the population."""
+    table = pd.concat(
+        [comparison.rows.assign(field=label(comparison.field)) for comparison in compared], ignore_index=True
+    )
     bounds = zip(100 * table["low"], 100 * table["high"], strict=True)
     table = table.assign(
         interval=[interval_text(low, high, 1) for low, high in bounds], gap=table["share"] - table["margin"]
@@ -119,30 +122,30 @@ def _show_table(compared: list[FieldComparison], *, beside: bool) -> None:
     )
 
 
-def _show_field(told: FieldComparison, *, beside: bool) -> None:
-    rows = told.rows.head(MOST_CATEGORIES)
+def _show_field(comparison: FieldComparison, *, beside: bool) -> None:
+    rows = comparison.rows.head(MOST_CATEGORIES)
     met = beside and (rows["margin"].gt(0) & rows["n"].gt(0)).any()
     if beside and not met:
-        rows = told.rows[told.rows["n"] > 0].head(MOST_CATEGORIES)
-    people = rows.assign(condition=rows["category"], who="people", n=told.n)
+        rows = comparison.rows[comparison.rows["n"] > 0].head(MOST_CATEGORIES)
+    people = rows.assign(condition=rows["category"], who="people", n=comparison.n)
     population = people.assign(who="population", share=rows["margin"], low=np.nan, high=np.nan)
     frame = pd.concat([people, population.dropna(subset=["share"])]) if met else people
-    title = label(told.field)
+    title = label(comparison.field)
     figure = dots.figure(
         dots.share_rows(frame), title=title, note="", axis="Share of people", theme=theme(), share=True
     )
     figure.for_each_trace(
         lambda trace: trace.update(name="People of this study"), selector={"legendgroup": "people"}
     )
-    show_chart(figure, frame, f"people_{told.field}")
-    parts = [counted(told.n, "person", "people")]
-    if told.n_missing:
-        parts.append(f"{told.n_missing:,} did not say")
-    cut = int((told.rows["n"] > 0).sum() - (rows["n"] > 0).sum())
+    show_chart(figure, frame, f"people_{comparison.field}")
+    parts = [counted(comparison.n, "person", "people")]
+    if comparison.n_missing:
+        parts.append(f"{comparison.n_missing:,} did not say")
+    cut = int((comparison.rows["n"] > 0).sum() - (rows["n"] > 0).sum())
     if cut:
         parts.append(f"{counted(cut, 'smaller category', 'smaller categories')} not drawn")
     if met:
-        parts.append(f"{figure_text(100 * told.distance, 0)}% would have to be somebody else to match")
+        parts.append(f"{figure_text(100 * comparison.distance, 0)}% would have to be somebody else to match")
     elif beside:
         parts.append("the chosen population has other categories")
     st.caption(" · ".join(parts))

@@ -1,8 +1,8 @@
-"""An outcome's scale, set by hand where it could not be read from the text, or was read wrongly."""
+"""Sets the scale of an outcome by hand, if it was read wrongly or not at all."""
 
 import streamlit as st
 
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.scale_overrides import clear_scales, read_overrides, set_by_hand, set_scales
 from socrates_core.errors import UserError
@@ -12,7 +12,7 @@ from socrates_core.studies.answers import StudyItem
 
 
 def show_scale_by_hand(corpus: Corpus, study_id: str, item: StudyItem) -> None:
-    """A field for the instruction, which holds for every text of the item; and the way back."""
+    """A field for the instruction, which applies to every text of the item, and a button that goes back."""
     key = f"by_hand:{corpus.name}:{study_id}:{item.task_num}:{item.part}"
     with st.expander("Set the scale by hand", expanded=item.unread):
         known = item.one_scale
@@ -38,9 +38,9 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: StudyItem) -> None:
 
 
 def _stimuli(corpus: Corpus, study_id: str, item: StudyItem) -> list[Stimulus]:
-    """Everything that was shown for an item."""
+    """Every text that people were shown for an item."""
     return [
-        each
-        for each in corpus.stimuli(study_id)
-        if each.task_num == item.task_num and item.part in ("", each.question)
+        stimulus
+        for stimulus in corpus.stimuli(study_id)
+        if stimulus.task_num == item.task_num and item.part in ("", stimulus.question)
     ]

@@ -1,4 +1,4 @@
-"""One study: what people were shown and asked, what they answered, what the treatment did."""
+"""One study: what people were shown and asked, what they answered, and what the treatment did."""
 
 from collections.abc import Collection
 
@@ -8,12 +8,14 @@ import streamlit as st
 from pages.library.answers import show_answers
 from pages.library.participants import show_takers
 from pages.library.scale_by_hand import show_scale_by_hand
-from pages.view import data, state
-from pages.view.charts import answer_charts
+from pages.view import cached, state
+from pages.view.charts import answer_charts, frames
+from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import study_badges
+from pages.view.fields.link import linked_box, linked_select
+from pages.view.fields.table import choose_row, pages_of
 from pages.view.seals import freeze_button, show_frozen
-from pages.view.text import counted, escape, interval_text, shorten, show_difference, show_text
-from pages.view.widgets import choose_row, linked_box, linked_select, pages_of, show_chart, show_prompt, theme
+from pages.view.words import counted, escape, interval_text, shorten, show_difference, show_prompt, show_text
 from socrates_core.corpus.near import near_study
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
@@ -39,48 +41,53 @@ FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata
 
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
-    """The study of the link, or the one chosen in the box on top."""
-    titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in data.titles().items()}
+    """The study in the link, or the one chosen in the box at the top."""
+    titles = {f"{corpus}/{study_id}": title for (corpus, study_id), title in cached.titles().items()}
     if not titles:
         st.title("Study")
         st.info("There are no studies yet. Run `make setup`, then reload.", icon=":material/download:")
         st.stop()
-    linked = linked_study(titles)
-    corpus, study_id = linked_box("Study", titles, linked, key="study_box").split("/", 1)
-    state.set_parameters(corpus=corpus, study=study_id)
-    found = open_corpus(corpus)
-    return found, found.study(study_id)
+    chosen = linked_box(
+        "Study",
+        titles,
+        linked_study(titles),
+        lambda key: dict(zip(("corpus", "study"), key.split("/", 1), strict=True)),
+        key="study_box",
+    )
+    corpus, study_id = chosen.split("/", 1)
+    opened = open_corpus(corpus)
+    return opened, opened.study(study_id)
 
 
 def linked_study(titles: Collection[str]) -> str | None:
-    """The study that the link names, as source/study; a link without a source is looked for in all of them.
+    """The study in the link, as source/study. Without a source in the link, all sources are searched.
 
-    Says so where several sources have the study, or none has it.
+    The page says so if several sources have the study or none has it.
     """
     source, study_id = state.parameter("corpus"), state.parameter("study")
     if study_id is None:
         return None
     if source is not None and f"{source}/{study_id}" in titles:
         return f"{source}/{study_id}"
-    found = [each for each in titles if each.split("/", 1)[1] == study_id]
-    if source is not None or not found:
+    same_id = [key for key in titles if key.split("/", 1)[1] == study_id]
+    if source is not None or not same_id:
         where = "" if source is None else f" in the source {source!r}"
         st.warning(escape(f"There is no study {study_id!r}{where}. Choose one here."), icon=":material/help:")
         return None
-    sources = [each.split("/", 1)[0] for each in found]
-    if len(found) > 1:
+    sources = [key.split("/", 1)[0] for key in same_id]
+    if len(same_id) > 1:
         st.info(
             escape(
-                f"{len(found)} sources have a study {study_id!r}: {', '.join(sources)}. This is the one from "
+                f"{len(same_id)} sources have a study {study_id!r}: {', '.join(sources)}. This is the one from "
                 f"{sources[0]}; choose another in the box."
             ),
             icon=":material/help:",
         )
-    return found[0]
+    return same_id[0]
 
 
 def header(corpus: Corpus, record: StudyRecord) -> None:
-    """Title, facts and the page's one action."""
+    """The title, the facts, and the page's one action."""
     title, action = st.columns([3, 1], vertical_alignment="center")
     title.title(escape(record.title), anchor=False)
     if action.button("Draft from this study", type="primary", width="stretch"):
@@ -103,22 +110,24 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     if len(conditions) < 2:
         st.info("This study has one condition, so there is no effect to show.", icon=":material/info:")
         return
-    own = reference_of(record, conditions)
-    numbers = {str(number): conditions[number] for number in sorted(conditions, key=lambda each: each != own)}
+    usual = reference_of(record, conditions)
+    numbers = {
+        str(number): conditions[number] for number in sorted(conditions, key=lambda number: number != usual)
+    }
     reference = int(
         linked_select("Reference condition", numbers, "reference", f"{corpus.name}/{record.study_id}")
     )
-    compared = data.study_effects(corpus.name, record.study_id, reference, data.stamp(corpus.name))
+    compared = cached.study_effects(corpus.name, record.study_id, reference, cached.stamp(corpus.name))
     effects = compared.effects
     if compared.options:
         show_option_effects(compared.options, conditions[reference])
-    for reason in dict.fromkeys(each.reason for each in compared.refused):
-        own_refused = [each for each in compared.refused if each.reason == reason]
+    for reason in dict.fromkeys(refusal.reason for refusal in compared.refused):
+        refused = [refusal for refusal in compared.refused if refusal.reason == reason]
         st.warning(
             escape(
-                f"{counted(len(own_refused), 'comparison')} not made ("
-                f"{own_refused[0].outcome}, {own_refused[0].condition}"
-                f"{', …' if len(own_refused) > 1 else ''}). {reason}"
+                f"{counted(len(refused), 'comparison')} not made ("
+                f"{refused[0].outcome}, {refused[0].condition}"
+                f"{', …' if len(refused) > 1 else ''}). {reason}"
             ),
             icon=":material/compare_arrows:",
         )
@@ -133,7 +142,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         [{**vars(e), "who": "people", **vars(e.effect), "effect": None} for e in effects]
     ).drop(columns="effect")
     title = f"How far does each condition move answers from “{conditions[reference]}”?"
-    drawn, unit = data.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame)
     show_chart(
         answer_charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "people_effects"
     )
@@ -182,11 +191,11 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
             f"{placed} of {len(effects)} differences are between scales that are not the same: these are differences "
             "of the place on the scale, from 0 (lowest) to 1 (highest), and not of scale points."
         )
-    asked = len(plan.items) * (len(conditions) - 1)
-    made = len(effects) + len(compared.options)
-    if made < asked:
+    n_possible = len(plan.items) * (len(conditions) - 1)
+    n_compared = len(effects) + len(compared.options)
+    if n_compared < n_possible:
         st.caption(
-            f"{asked - made} of {asked} comparisons are not made: not asked in both, or not comparable."
+            f"{n_possible - n_compared} of {n_possible} comparisons are not made: not asked in both, or not comparable."
         )
 
 
@@ -195,19 +204,19 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
     st.markdown("**Outcomes whose options have no order, option by option**")
     rows = [
         {
-            "outcome": each.outcome,
-            "condition": each.condition,
+            "outcome": effect.outcome,
+            "condition": effect.condition,
             "option": option["label"] or f"{option['value']:g}",
             "share": option["share"],
             "share_reference": option["share_reference"],
             "points": 100 * option["difference"],
             "interval": interval_text(100 * option["low"], 100 * option["high"]),
-            "n": each.shares.n,
-            "n_reference": each.shares.n_reference,
-            "p": each.shares.p,
+            "n": effect.shares.n,
+            "n_reference": effect.shares.n_reference,
+            "p": effect.shares.p,
         }
-        for each in options
-        for option in each.as_dict()["options"]
+        for effect in options
+        for option in effect.as_dict()["options"]
     ]
     st.dataframe(
         pd.DataFrame(rows),
@@ -239,25 +248,25 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
 
 def show_conditions(record: StudyRecord, plan: Outline) -> None:
     conditions, texts = plan.conditions, plan.texts
-    own = reference_of(record, conditions)
+    reference = reference_of(record, conditions)
     st.caption("Words that the reference condition does not have are marked.")
-    numbers = sorted(conditions, key=lambda number: (number != own, number))
-    shown = [numbers[at] for at in pages_of(len(numbers), 12, "page")]
-    for row in range(0, len(shown), 3):
+    numbers = sorted(conditions, key=lambda number: (number != reference, number))
+    page = [numbers[at] for at in pages_of(len(numbers), 12, "page")]
+    for row in range(0, len(page), 3):
         columns = st.columns(3)
-        for column, number in zip(columns, shown[row : row + 3], strict=False):
+        for column, number in zip(columns, page[row : row + 3], strict=False):
             with column.container(border=True):
-                mark = " · reference" if number == own else ""
+                mark = " · reference" if number == reference else ""
                 st.markdown(f"**{escape(conditions[number])}**{mark}")
                 n_texts = max(item.texts.get(number, 0) for item in plan.items)
                 if n_texts > 1:
                     st.caption(f"One of {n_texts:,} texts; they differ from person to person.")
                 if not texts[number].strip():
                     st.caption("People of this condition read nothing before the questions.")
-                elif number == own:
+                elif number == reference:
                     show_text(texts[number])
                 else:
-                    show_difference(texts[number], texts[own])
+                    show_difference(texts[number], texts[reference])
 
 
 def show_outcomes(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
@@ -266,7 +275,9 @@ def show_outcomes(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         with st.container(border=True):
             st.markdown(f"**{escape(item.name)}**")
             show_text(item.question or "The question stands in the text under Conditions.")
-            scales = list(dict.fromkeys(scale for each in item.scales.values() for scale in each))
+            scales = list(
+                dict.fromkeys(scale for of_condition in item.scales.values() for scale in of_condition)
+            )
             for scale in scales[:3]:
                 st.caption(escape(render_instruction(scale)))
             if len(scales) > 1:
@@ -300,29 +311,29 @@ def show_person(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
 
 
 def show_similar(corpus: Corpus, record: StudyRecord) -> None:
-    titles = data.titles()
-    found = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
-    if not found:
+    titles = cached.titles()
+    similar = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
+    if not similar:
         st.info("No other study shares telling words with this one.", icon=":material/search_off:")
         return
     table = pd.DataFrame(
         [
             {
-                "title": titles[each.corpus, each.study_id],
-                "likeness": each.likeness,
-                "shared": ", ".join(each.shared),
-                "corpus": each.corpus,
+                "title": titles[near.corpus, near.study_id],
+                "likeness": near.likeness,
+                "shared": ", ".join(near.shared),
+                "corpus": near.corpus,
             }
-            for each in found
+            for near in similar
         ]
     )
     st.caption(
         "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
     )
-    row = choose_row(
+    chosen = choose_row(
         table,
+        similar,
         key="similar_table",
-        identities=[f"{each.corpus}/{each.study_id}" for each in found],
         alt="Studies like this one with the words they share",
         column_config={
             "title": st.column_config.TextColumn("Study", width=330),
@@ -331,8 +342,8 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
             "corpus": "Corpus",
         },
     )
-    if row is not None:
-        state.go_to(state.PAGES.study, corpus=found[row].corpus, study=found[row].study_id)
+    if chosen is not None:
+        state.go_to(state.PAGES.study, corpus=chosen.corpus, study=chosen.study_id)
 
 
 def show_about(corpus: Corpus, record: StudyRecord) -> None:
@@ -349,7 +360,7 @@ def show_about(corpus: Corpus, record: StudyRecord) -> None:
 
 
 def _downloads(corpus: Corpus, record: StudyRecord) -> None:
-    """The study's data with its codebook, made when asked for."""
+    """The study's data with its codebook, written when a person clicks."""
     st.markdown("**Download** the study's answers with a codebook")
     if show_frozen(corpus, record.study_id):
         return
@@ -359,7 +370,7 @@ def _downloads(corpus: Corpus, record: StudyRecord) -> None:
     )
     right.download_button(
         "Download",
-        lambda: data.study_archive(corpus.name, record.study_id, kind),
+        lambda: cached.study_archive(corpus.name, record.study_id, kind),
         f"{record.study_id}_{kind}.zip",
         "application/zip",
         key="download_study",
@@ -370,7 +381,7 @@ def _downloads(corpus: Corpus, record: StudyRecord) -> None:
 
 corpus, record = choose_study()
 header(corpus, record)
-plan = data.study_outline(corpus.name, record.study_id, data.stamp(corpus.name))
+plan = cached.study_outline(corpus.name, record.study_id, cached.stamp(corpus.name))
 view = st.segmented_control(
     "What to show",
     VIEWS,

@@ -6,9 +6,9 @@ from itertools import product
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.view.charts.layout import FONT, SMALL
 from pages.view.charts.palette import ink
 from pages.view.charts.plotly_text import plain_text, wrapped
+from pages.view.charts.template import template
 
 # Okabe and Ito (2008) without black; what comes after six is grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -20,7 +20,7 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 
 def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figure:
-    """Points with columns x, y, kind, title, group, corpus, kept, size, hover and place; a click tells its place.
+    """Points with columns x, y, kind, title, group, corpus, kept, size, hover and place; a click returns its place.
 
     The six most frequent groups have a colour each, the others are grey; points that are not `kept` are faint and
     cannot be clicked. Corpora have symbols of their own; of up to 20 studies those are named that have room.
@@ -42,67 +42,55 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
             showlegend=False,
             marker={"size": 5, "color": neutral.faint, "opacity": 0.25},
         )
-    told = kept["group"].where(kept["group"].isin(named), OTHER)
+    groups = kept["group"].where(kept["group"].isin(named), OTHER)
     labelled = len(kept) <= MOST_LABELS and (kept["kind"] == "study").all()
     labels = pd.Series([wrapped(title, 22, most=1) for title in kept["title"]], index=kept.index)
-    found = label_places(kept["x"].tolist(), kept["y"].tolist(), labels.tolist()) if labelled else []
-    places = pd.Series(found or [""] * len(kept), index=kept.index, dtype=object)
-    for name in [*named, *([OTHER] if (told == OTHER).any() else [])]:
-        own = kept[told == name]
+    positions = label_places(kept["x"].tolist(), kept["y"].tolist(), labels.tolist()) if labelled else []
+    places = pd.Series(positions or [""] * len(kept), index=kept.index, dtype=object)
+    for name in [*named, *([OTHER] if (groups == OTHER).any() else [])]:
+        of_group = kept[groups == name]
         colour = neutral.faint if name == OTHER else COLOURS[named.index(name)]
         figure.add_scatter(
-            x=own["x"],
-            y=own["y"],
+            x=of_group["x"],
+            y=of_group["y"],
             mode="markers+text" if labelled else "markers",
-            text=labels[own.index].where(places[own.index] != "", ""),
-            textposition=places[own.index].where(places[own.index] != "", "top center"),
+            text=labels[of_group.index].where(places[of_group.index] != "", ""),
+            textposition=places[of_group.index].where(places[of_group.index] != "", "top center"),
             textfont={"size": 11},
-            name=f"{wrapped(name, 34, most=1)} ({len(own):,})",
-            customdata=own[["place", "hover"]].to_numpy(),
+            name=f"{wrapped(name, 34, most=1)} ({len(of_group):,})",
+            customdata=of_group[["place", "hover"]].to_numpy(),
             hovertemplate="%{customdata[1]}<extra></extra>",
             marker={
-                "size": own["size"],
+                "size": of_group["size"],
                 "color": colour,
                 "opacity": 0.85,
-                "symbol": [symbol[corpus] for corpus in own["corpus"]],
+                "symbol": [symbol[corpus] for corpus in of_group["corpus"]],
                 "line": {"width": 0.6, "color": neutral.line},
             },
         )
-    quiet = {"visible": False, "range": [-1.1, 1.1]}
+    quiet = {"visible": False, "range": [-1.1, 1.1], "fixedrange": False}
     return figure.update_layout(
+        template=template(theme),
         xaxis=quiet,
         yaxis={**quiet, "scaleanchor": "x"},
         height=640,
-        margin={"l": 0, "r": 0, "t": 8, "b": 8},
-        font={"color": neutral.text, "family": FONT},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={
-            "orientation": "h",
-            "y": 0,
-            "yanchor": "top",
-            "x": 0,
-            "font": SMALL,
-            "itemsizing": "constant",
-        },
+        margin={"l": 0, "r": 0, "t": 8, "b": 8, "autoexpand": True},
+        legend={"y": 0},
         dragmode="pan",
-        hovermode="closest",
-        hoverlabel={"align": "left"},
         showlegend=True,
         clickmode="event+select",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": neutral.faint},
         meta=title,
     )
 
 
 def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) -> list[str]:
-    """Where the label of each point stands, as in "top center"; empty where it has no room.
+    """The position of each point's label, such as "top center"; empty if there is no room for it.
 
-    On a narrow screen no label covers another one or a point or leaves the map; a wider one only has more room.
+    On a narrow screen no label covers another label or a point, or leaves the map. A wide screen has more room.
     """
     points = [(UNIT * here, UNIT * there) for here, there in zip(x, y, strict=True)]
     taken = [(px - POINT, py - POINT, px + POINT, py + POINT) for px, py in points]
-    found = []
+    positions = []
     for (px, py), label in zip(points, labels, strict=True):
         width = LETTER * len(label)
         begins = {"center": px - width / 2, "right": px, "left": px - width}
@@ -122,12 +110,12 @@ def label_places(x: Sequence[float], y: Sequence[float], labels: Sequence[str]) 
         place = next(free, "")
         if place:
             taken.append(boxes[place])
-        found.append(place)
-    return found
+        positions.append(place)
+    return positions
 
 
 def hover(title: str, label: str, group: str) -> str:
-    """What a point tells: its study, the question where it is one, its group."""
+    """The hover text of a point: its study, its question if it is one, and its group."""
     lines = [f"<b>{wrapped(title, 46)}</b>"]
     if label != title:
         lines.append(wrapped(label, 46, most=5))

@@ -1,4 +1,4 @@
-"""The base model of a finetune: chosen or typed, with what stands against training it; no weights are fetched."""
+"""The base model of a finetune, chosen or typed. The page shows why a base cannot be used, and fetches no weights."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.models import finetune_form
 from pages.view import state
+from pages.view.fields.link import linked, unless_usual
 from socrates_core.errors import UserError
 from socrates_core.finetuning.estimate import count_parameters
 from socrates_core.finetuning.spec import TrainingSpec
@@ -19,10 +20,10 @@ RELEASED = frozenset(model.hub_id for model in HUB_MODELS)
 
 @dataclass(frozen=True)
 class Base:
-    """A base model, with how many parameters it has; None where that is not known.
+    """A base model and its number of parameters, None if that is unknown.
 
-    `lacking` is the hub model whose weights it needs and this machine lacks, `problem` why it cannot be looked at; each
-    is empty where there is none.
+    `lacking` is the hub model whose weights it needs and this machine lacks; `problem` is why it cannot be read.
+    Both are empty for a model that can be used.
     """
 
     name: str
@@ -32,31 +33,34 @@ class Base:
 
 
 def choose_base() -> Base:
-    """The model to begin from; what stands against it is said below its field."""
+    """Picks the base model and shows any reason why it cannot be used."""
     titles = {card.name: card.title for card in list_models() if card.kind in ("local", "hub")}
-    linked = state.parameter("base") or "starter"
-    options = [*dict.fromkeys([*titles, linked])]
-    state.follow_link("train:base", linked)
-    chosen = st.selectbox(
-        "Base model",
-        options,
-        format_func=lambda name: titles.get(name, name),
-        accept_new_options=True,
-        key="train:base",
-        help="Type a folder or a hub id such as org/name and press Enter to use another model.",
+    base = state.parameter("base") or "starter"
+    options = [*dict.fromkeys([*titles, base])]
+    chosen = linked(
+        lambda key: st.selectbox(
+            "Base model",
+            options,
+            format_func=lambda name: titles.get(name, name),
+            accept_new_options=True,
+            key=key,
+            help="Type a folder or a hub id such as org/name and press Enter to use another model.",
+        ),
+        "train:base",
+        base,
+        unless_usual("base", "starter"),
+        forget=finetune_form.OF_RECIPE,
     )
-    state.note_link("train:base", chosen)
-    finetune_form.link("base", chosen, "starter")
-    base = _look_up(str(chosen))
-    if base.problem:
-        finetune_form.say(base.problem)
-    elif base.lacking:
-        _say_lacking(base.lacking)
-    return base
+    chosen_base = _look_up(str(chosen))
+    if chosen_base.problem:
+        finetune_form.say(chosen_base.problem)
+    elif chosen_base.lacking:
+        _say_lacking(chosen_base.lacking)
+    return chosen_base
 
 
 def check(base: Base, spec: TrainingSpec) -> None:
-    """Raises UserError where the base cannot be looked at, or not be trained as `spec` says."""
+    """Raises UserError if the base cannot be read or cannot be trained as `spec` says."""
     if base.problem:
         raise UserError(base.problem)
     check_base(spec)
@@ -73,7 +77,7 @@ def _look_up(name: str) -> Base:
 
 @st.cache_data(ttl=REMEMBERED, show_spinner="Asking the hub")
 def _ask_hub(hub_id: str) -> str:
-    """Fetches tokenizer and settings of a hub model, to look at what it would read; why that failed, or ""."""
+    """Fetches the tokenizer and settings of a hub model. Returns the reason if that failed, else ""."""
     try:
         open_folder(hub_id, weights=False)
     except UserError as error:
@@ -82,9 +86,9 @@ def _ask_hub(hub_id: str) -> str:
 
 
 def _say_lacking(hub_id: str) -> None:
-    told = f"The weights of {hub_id!r} are not on this machine, and a finetune does not fetch them. "
+    problem = f"The weights of {hub_id!r} are not on this machine, and a finetune does not fetch them. "
     if hub_id in RELEASED:
-        finetune_form.say(f"{told}Fetch them first: Models says how large they are and asks.")
+        finetune_form.say(f"{problem}Fetch them first: Models says how large they are and asks.")
         st.page_link(
             state.PAGES.models,
             label="Fetch under Models",
@@ -92,4 +96,4 @@ def _say_lacking(hub_id: str) -> None:
             query_params={"model": hub_id},
         )
     else:
-        finetune_form.say(f"{told}Fetch them first: python -m socrates_core models fetch {hub_id}")
+        finetune_form.say(f"{problem}Fetch them first: python -m socrates_core models fetch {hub_id}")

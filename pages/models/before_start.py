@@ -8,8 +8,9 @@ import streamlit as st
 
 from pages.models import finetune_form, held_out_chart
 from pages.models.after_training import Plan
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import pages_of, show_chart, theme
+from pages.view.charts.show import show_chart, theme
+from pages.view.fields.table import pages_of
+from pages.view.words import counted, escape, visible
 from socrates_core.files import digest
 from socrates_core.finetuning.estimate import estimate_training
 from socrates_core.finetuning.insight import Insight, ShownExample, look_at
@@ -103,20 +104,16 @@ def show_insight(spec: TrainingSpec, rows: Rows, stamp: str) -> Insight:
     return insight
 
 
-def _show_examples(spec: TrainingSpec, shown: tuple[ShownExample, ...]) -> None:
+def _show_examples(spec: TrainingSpec, examples: tuple[ShownExample, ...]) -> None:
     st.markdown("**Examples, spread over all rows, as the model reads them**")
     st.caption("The loss falls on what is marked alone; everything else is only read.")
-    for at in pages_of(len(shown), 1, "example"):
+    for at in pages_of(len(examples), 1, "example"):
         with st.container(border=True):
-            st.markdown(f"{escape(shown[at].prompt_text)}", width=720)
-            for place, (text, share) in enumerate(shown[at].targets):
-                st.markdown(
-                    f"{_marked(text)}{_weighed(spec, place, share, len(shown[at].targets))}", width=720
-                )
-
-
-def _marked(text: str) -> str:
-    return "  \n".join(f":orange-background[{escape(line)}]" for line in text.split("\n") if line)
+            st.markdown(f"{escape(examples[at].prompt_text)}", width=720)
+            for place, (text, share) in enumerate(examples[at].targets):
+                lines = [f":orange-background[{escape(line)}]" for line in text.split("\n") if line]
+                weight = _weighed(spec, place, share, len(examples[at].targets))
+                st.markdown("  \n".join(lines) + weight, width=720)
 
 
 def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:

@@ -1,7 +1,8 @@
-"""The form of a finetune, all of it in the link: method, rows, recipe, hyper-parameters, name."""
+"""The form of a finetune: method, rows, recipe, hyperparameters, name. All of it is in the link."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain, count
 from typing import Annotated, Any, get_args
 
@@ -9,7 +10,8 @@ import streamlit as st
 from pydantic import TypeAdapter, ValidationError
 
 from pages.view import state
-from pages.view.text import escape
+from pages.view.fields.link import linked, linked_select, unless_usual
+from pages.view.words import escape
 from socrates_core.errors import UserError
 from socrates_core.finetuning.learning_curve import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names
@@ -42,30 +44,30 @@ VISIBLE = {
     "epochs": "epochs: {}",
     "max_steps": "at most {} steps",
 }
+# What the link says of one recipe alone; a change of base model, method or recipe removes it.
+OF_RECIPE = ("per_cell", *PLAN, *fields_of("expert"))
 
 
 def choose_method() -> Method:
-    linked = state.parameter("method")
-    state.follow_link("train:method", linked if linked in METHODS else "sft")
-    chosen: Method = (
-        st.segmented_control(
-            "Method", METHODS, required=True, format_func=TITLES.__getitem__, key="train:method"
-        )
-        or "sft"
+    named = state.parameter("method")
+    value: Method = next((method for method in METHODS if method == named), "sft")
+    chosen: Method = linked(
+        lambda key: (
+            st.segmented_control("Method", METHODS, required=True, format_func=TITLES.__getitem__, key=key)
+            or "sft"
+        ),
+        "train:method",
+        value,
+        unless_usual("method", "sft"),
+        forget=OF_RECIPE,
     )
-    state.note_link("train:method", chosen)
-    link("method", chosen, "sft")
     st.caption(WHY[chosen])
     return chosen
 
 
-def choose_settings(
-    base: str, size: int | None, method: Method, *, before: tuple[str | None, ...], rows: Any
-) -> dict[str, Any]:
+def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -> dict[str, Any]:
     """The recipe and every field that it gives a default to; the fields of the rows are drawn into `rows`."""
     recipe = _choose_recipe(base, size, method)
-    if before != chosen_so_far():  # the typed values were meant for another recipe
-        state.set_parameters(**dict.fromkeys(["per_cell", *PLAN, *fields_of("expert")]))
     scope = f"{base}:{method}:{recipe.name}"
     values = fields(ROWS, recipe.settings, scope, where=rows)
     summary = st.container()
@@ -82,14 +84,10 @@ def choose_settings(
 
 
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
-    """Published settings, or the project's own; they become the defaults of the fields."""
+    """Published settings, or the project's own. They are the defaults of the fields."""
     recipes = {recipe.name: recipe for recipe in recipes_for(size, method)}
-    linked = state.parameter("recipe")
-    key = f"train:recipe:{base}:{method}"
-    state.follow_link(key, linked if linked in recipes else next(iter(recipes)))
-    chosen = st.selectbox("Recipe", list(recipes), format_func=lambda name: recipes[name].title, key=key)
-    state.note_link(key, chosen)
-    link("recipe", chosen, next(iter(recipes)))
+    titles = {name: recipe.title for name, recipe in recipes.items()}
+    chosen = linked_select("Recipe", titles, "recipe", f"{base}:{method}", forget=OF_RECIPE)
     st.caption(escape(recipes[chosen].source))
     return recipes[chosen]
 
@@ -115,29 +113,31 @@ def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
     info = TrainingSpec.model_fields[name]
     label = info.title or name
     usual = _as_text(default)
-    linked = state.parameter(name)
-    current = usual if linked is None else linked
+    named = state.parameter(name)
+    held: Any = usual if named is None else named
     key = f"train:{name}:{scope}"
-    shared: dict[str, Any] = {"key": key, "help": info.description or None}
-    choices = _choices(name)
-    if choices:
-        state.follow_link(key, current if current in choices else usual)
-        chosen = where.selectbox(label, choices, **shared)
+    settings = {"help": info.description or None}
+    draw = partial(where.text_input, placeholder="no limit" if default is None else None)
+    if choices := _choices(name):
+        held = held if held in choices else usual
+        draw = partial(where.selectbox, options=choices)
     elif info.annotation is bool:
-        # A toggle keeps its state under its key, so it needs another key once its default changes with the tuning.
-        key = shared["key"] = f"{key}:{usual}"
-        state.follow_link(key, current == "true")
-        chosen = where.toggle(label, wrap=True, **shared)
-    else:
-        state.follow_link(key, current)
-        chosen = where.text_input(label, placeholder="no limit" if default is None else None, **shared)
-    state.note_link(key, chosen)
+        # A toggle keeps its state by its key, so one whose default changes with the tuning needs another key.
+        key = f"{key}:{usual}"
+        held = held == "true"
+        draw = partial(where.toggle, wrap=True)
+    leave_out = unless_usual(name, usual)
+    chosen = linked(
+        lambda key: draw(label, key=key, **settings),
+        key,
+        held,
+        lambda value: leave_out(_as_text(value).strip()),
+    )
     text = _as_text(chosen).strip()
-    link(name, text, usual)
     value = None if default is None and not text else text
-    fault = problem(name, value)
-    if fault:
-        say(fault, where)
+    wrong = problem(name, value)
+    if wrong:
+        say(wrong, where)
     return value
 
 
@@ -182,16 +182,6 @@ def is_free(name: str, shares: Sequence[float] = ()) -> bool:
     except UserError:
         return False
     return True
-
-
-def chosen_so_far() -> tuple[str | None, ...]:
-    """What the link says of base model, method and recipe."""
-    return tuple(state.parameter(name) for name in ("base", "method", "recipe"))
-
-
-def link(name: str, chosen: str, usual: str) -> None:
-    """Puts the chosen value into the page's link, or removes it if it is the usual one."""
-    state.set_parameters(**{name: None if chosen == usual else str(chosen)})
 
 
 def say(sentence: str, where: Any = st) -> None:

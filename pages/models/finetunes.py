@@ -1,4 +1,4 @@
-"""Finetunes as they learn: one or several, overlaid, with their figures, settings and logs."""
+"""Finetunes while they learn: one or several in the same charts, with figures, settings, and logs."""
 
 import streamlit as st
 
@@ -24,8 +24,8 @@ ids = parts.choose_finetunes(rows)
 if not ids:
     st.caption("Choose a finetune.")
     st.stop()
-found = parts.labelled(ids)
-parts.show_states(found)
+finetunes = parts.labelled(ids)
+parts.show_states(finetunes)
 view = st.segmented_control(
     "What to show",
     list(parts.VIEWS),
@@ -35,7 +35,7 @@ view = st.segmented_control(
     label_visibility="collapsed",
     bind="query-params",
 )
-if any(each.active for each in found.values()):
+if any(finetune.active for finetune in finetunes.values()):
     live(parts.show_view, "5s", view, *ids)
 else:
     parts.show_view(view, *ids)

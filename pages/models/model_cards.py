@@ -1,4 +1,4 @@
-"""What the page of models shows: all of them in a table, one with its card, what can be done with it, and the bin."""
+"""The parts of the page of models: the table, one model's card, its uses, and the bin."""
 
 from shlex import quote
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from pages.view import state
-from pages.view.text import counted, escape, show_error, show_text, visible
-from pages.view.widgets import choose_row
+from pages.view.fields.table import choose_row
+from pages.view.words import counted, escape, show_error, show_text, visible
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import list_evaluations
 from socrates_core.finetuning import library
@@ -26,11 +26,11 @@ HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for
 
 
 def show_table(models: list[LibraryModel]) -> None:
-    """Every model in a row; choosing one opens its card."""
-    row = choose_row(
+    """A table of all models. A click on a row opens its card."""
+    name = choose_row(
         [_row(model) for model in models],
+        [model.name for model in models],
         key="models_table",
-        identities=[model.name for model in models],
         height=min(620, 38 + 35 * len(models)),
         alt="Models",
         placeholder="–",
@@ -51,8 +51,8 @@ def show_table(models: list[LibraryModel]) -> None:
         "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
         "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
     )
-    if row is not None:
-        state.go_to(state.PAGES.models, model=models[row].name)
+    if name is not None:
+        state.go_to(state.PAGES.models, model=name)
 
 
 def _row(model: LibraryModel) -> dict[str, Any]:
@@ -71,14 +71,14 @@ def _row(model: LibraryModel) -> dict[str, Any]:
 
 
 def show_bin() -> None:
-    """The deleted models, to bring back or to delete for good."""
+    """The deleted models, each with buttons to restore it or to delete it for good."""
     names = library.binned()
     if not names:
         return
     with st.expander(f"Bin ({len(names)})", icon=":material/delete:", expanded=len(names) < 4):
         for name in names:
-            told, back, gone = st.columns([4, 2, 2], vertical_alignment="center")
-            told.text(visible(name))
+            label, back, gone = st.columns([4, 2, 2], vertical_alignment="center")
+            label.text(visible(name))
             if back.button("Bring back", key=f"restore_{name}", width="stretch"):
                 library.restore(name)
                 state.go_to(state.PAGES.models, model=name)
@@ -90,7 +90,7 @@ def show_bin() -> None:
 
 
 def show_uses(model: LibraryModel) -> None:
-    """What one does with a model: use, evaluate, compare, merge, take along, delete."""
+    """What a person can do with a model: use, evaluate, compare, merge, export, delete."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if model.card.installed:
             st.page_link(
@@ -169,7 +169,8 @@ def _export_button(model: LibraryModel) -> None:
 
 def _delete_button(model: LibraryModel) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        others, jobs = library.needed_by(model.name), library.jobs_using(model.name)
+        others = library.needed_by(model.name)
+        jobs = library.jobs_using(model.name)
         if others:
             st.warning(
                 escape(f"Without it these adapters cannot answer: {', '.join(others)}. Merge them first."),
@@ -188,7 +189,7 @@ def _delete_button(model: LibraryModel) -> None:
 
 @st.dialog("Fetch this model?", width="medium")
 def ask_fetch(hub_id: str) -> None:
-    """Says how large a model of the hub is, or that the hub cannot be reached; queues its download on a click."""
+    """Says how large a model of the hub is, or that the hub cannot be reached. A click queues the download."""
     st.markdown(escape(hub_id))
     st.caption(f"In bf16, {HUB_SIZES}; in 4 bits they take a quarter of that in memory.")
     try:
@@ -210,7 +211,7 @@ def _plan(hub_id: str) -> Download:
 
 
 def show_lineage(model: LibraryModel, known: set[str]) -> None:
-    """The chain from the first base to the model, each a link where it is listed here."""
+    """The chain from the first base to the model, with a link to each model in the list."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for name in model.lineage[:-1]:
             if name in known:
@@ -222,11 +223,11 @@ def show_lineage(model: LibraryModel, known: set[str]) -> None:
 
 
 def show_saw(model: LibraryModel) -> None:
-    """What exactly the model was trained on, in a sentence a training, with every study in a list."""
+    """What the model was trained on: a sentence for each training, and a list of all studies."""
     seen = library.seen_or_unknown(model.name)
     show_text(seen.note or "Its card does not say it in a sentence.")
-    for told in library.saw_counts(seen):
-        st.caption(escape(told))
+    for sentence in library.saw_counts(seen):
+        st.caption(escape(sentence))
     table = library.saw_table(seen)
     if len(table):
         with st.expander(counted(table["study_id"].nunique(), "study", "studies"), icon=":material/list:"):
@@ -248,7 +249,7 @@ def show_saw(model: LibraryModel) -> None:
 
 
 def show_metrics(trained: Trained) -> None:
-    """The measures on the rows kept back, before and after."""
+    """The measures on the rows that were kept back, before and after training."""
     if not trained.validation:
         st.caption("No rows were kept back to measure it on.")
         return
@@ -284,21 +285,21 @@ def show_metrics(trained: Trained) -> None:
 
 
 def show_training(trained: Trained) -> None:
-    """Settings, data and environment as the card tells them."""
-    told = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries", "doubts"})
+    """Settings, data, and environment from the card."""
+    facts = trained.model_dump(exclude={"spec", "validation", "base_validation", "libraries", "doubts"})
     settings, environment = st.columns(2)
     with settings:
         st.caption("Settings")
         _show_pairs(trained.spec, "model_settings")
     with environment:
         st.caption("Data and environment")
-        _show_pairs({**told, **trained.libraries}, "model_environment")
+        _show_pairs({**facts, **trained.libraries}, "model_environment")
 
 
-def _show_pairs(told: dict[str, Any], key: str) -> None:
+def _show_pairs(facts: dict[str, Any], key: str) -> None:
     rows = [
         {"name": visible(name), "value": visible(str(value))}
-        for name, value in told.items()
+        for name, value in facts.items()
         if value not in (None, "", [])
     ]
     st.dataframe(

@@ -1,20 +1,20 @@
-"""Every model: what it was made from and saw, how well it does; fetched, merged, exported, deleted with a way back."""
+"""Every model: where it comes from, what it saw, how good it is; fetch, merge, export, delete."""
 
 import streamlit as st
 
 from pages.models import model_cards
 from pages.view import state
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.finetuning.library import LibraryModel, library
 
 
-def show_list(found: list[LibraryModel]) -> None:
+def show_list(models: list[LibraryModel]) -> None:
     st.title("Models", anchor=False)
     st.caption(
         "What can answer: models and adapters on this machine, checkpoints of finetunes under way, and the released "
         "Socrates models, which are fetched from the hub on request."
     )
-    model_cards.show_table(found)
+    model_cards.show_table(models)
     model_cards.show_bin()
 
 
@@ -48,8 +48,8 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
     if model.trained is None:
         return
     if model.trained.leaks_accepted:
-        told = f"A leak was accepted: {model.trained.leaks_accepted} {' '.join(model.trained.leaks)}"
-        st.warning(escape(told), icon=":material/water_drop:")
+        sentence = f"A leak was accepted: {model.trained.leaks_accepted} {' '.join(model.trained.leaks)}"
+        st.warning(escape(sentence), icon=":material/water_drop:")
     if model.trained.doubts:
         st.warning(escape(" ".join(model.trained.doubts)), icon=":material/help:")
     st.subheader("How well it does", anchor=False)
@@ -61,8 +61,8 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
 flash = state.pop_flash()
 if flash:
     st.success(escape(flash), icon=":material/check:")
-found = library()
-by_name = {model.name: model for model in found}
+models = library()
+by_name = {model.name: model for model in models}
 linked = state.parameter("model")
 if linked and linked not in by_name:
     st.warning(escape(f"There is no model {linked!r} here; choose one."), icon=":material/help:")
@@ -71,4 +71,4 @@ if linked in by_name:
         state.go_to(state.PAGES.models)
     show_one(by_name[linked], set(by_name))
 else:
-    show_list(found)
+    show_list(models)

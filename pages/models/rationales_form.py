@@ -1,4 +1,4 @@
-"""Where the rationales of a finetune with reasoning come from, and the form that lets a model write some."""
+"""The source of a finetune's rationales, and the form that lets a model write new ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from pages.models import finetune_form
-from pages.view import data, state
-from pages.view.text import escape, show_error
+from pages.view import cached, state
+from pages.view.words import escape, show_error
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import load_split
 from socrates_core.corpus.store import open_corpus
@@ -20,7 +20,7 @@ COMMAND = "python -m socrates_core rationales NAME --config FILE.yaml --model ap
 
 
 def show_rationales(values: Mapping[str, Any]) -> None:
-    """The source of the rationales in the form's `values`, and below it how a model writes others."""
+    """The source of the rationales in the form's `values`, and the form below it."""
     st.markdown("**Rationales**")
     st.caption(escape(f"{_source(values)}{NOTE}"))
     with st.expander("Let a model write rationales", icon=":material/edit_note:"):
@@ -28,11 +28,11 @@ def show_rationales(values: Mapping[str, Any]) -> None:
 
 
 def _source(values: Mapping[str, Any]) -> str:
-    """Who wrote the chosen rationales, in a sentence; empty where they are not there, as is said before the start."""
+    """Who wrote the chosen rationales, in a sentence; empty if they are missing, which `checked` reports."""
     name = str(values["rationales"])
     try:
         corpus = load_split(values["split"]).corpus
-        writer = _writer(data.stamp(corpus), corpus, name)
+        writer = _writer(cached.stamp(corpus), corpus, name)
     except UserError:
         return ""
     return f"The rationales {writer}. " if name == OWN else f"The rationales “{name}” are by {writer}. "
@@ -44,7 +44,7 @@ def _writer(stamp: str, corpus: str, name: str) -> str:
 
 
 def _offer_writing(values: Mapping[str, Any]) -> None:
-    """A form for models of this machine, and the command for served ones, which need consent."""
+    """A form for local models. For served models, the command, which asks for consent."""
     models = [card.name for card in list_models() if card.kind in ("local", "hub") and card.installed]
     with st.form("rationales_form", border=False):
         left, right = st.columns(2)
@@ -55,13 +55,13 @@ def _offer_writing(values: Mapping[str, Any]) -> None:
             help="It stands under Rationales in the expert settings once they are written.",
         )
         model = right.selectbox("Model that writes them", models, key="rationales_model")
-        asked = st.form_submit_button("Write them", icon=":material/edit_note:", disabled=not models)
+        submitted = st.form_submit_button("Write them", icon=":material/edit_note:", disabled=not models)
     st.caption(
         "One for every row that this form chooses. A model of a server is asked by a command with a finetune’s file, "
         "which says what would leave this machine and asks for consent:"
     )
     st.code(COMMAND, language="bash", wrap_lines=True)
-    if asked and model:
+    if submitted and model:
         try:
             job = _submit(name.strip(), model, values)
         except UserError as error:

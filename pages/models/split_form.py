@@ -1,12 +1,12 @@
-"""The split of a finetune: chosen, or made in place."""
+"""The split of a finetune: choose one, or make one here."""
 
 from typing import Any
 
 import streamlit as st
 
 from pages.view import state
-from pages.view.text import escape
-from pages.view.widgets import linked_box
+from pages.view.fields.link import linked_box, linked_multiselect, listed
+from pages.view.words import escape
 from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
 from socrates_core.corpus.splits_make import make_split, official_kinds, read_official
 from socrates_core.corpus.store import corpora, open_corpus
@@ -22,13 +22,13 @@ OFFICIAL = "official "
 
 
 def choose_split() -> str | None:
-    """The split that is trained on; None where there is none yet. Under it one can be made."""
-    known, chosen = splits(), None
+    """The split that is trained on, or None if there is no split yet. Below it is the form that makes one."""
+    known = splits()
+    chosen = None
     if known:
-        chosen = linked_box(
-            "Split", {name: name for name in known}, state.parameter("split"), key="train:split"
-        )
-        state.set_parameters(split=chosen)
+        names = {name: name for name in known}
+        linked = state.parameter("split")
+        chosen = linked_box("Split", names, linked, lambda name: {"split": name}, key="train:split")
         _describe(chosen)
     else:
         st.info(
@@ -42,28 +42,26 @@ def choose_split() -> str | None:
 
 
 def choose_studies(split: str) -> list[str]:
-    """The studies of the split's training side that are learnt from; none chosen means all. Kept in the link."""
+    """The studies on the split's training side to learn from; none chosen means all. Kept in the link."""
     try:
-        found = load_split(split)
+        opened = load_split(split)
     except UserError:
         return []
-    held = set(found.held_out) if found.kind == "studies" else set()
-    known = [study for study in found.studies if study not in held]
-    linked = list(filter(None, (state.parameter("studies") or "").split(",")))
-    strange = [study for study in linked if study not in known]
+    held = set(opened.held_out) if opened.kind == "studies" else set()
+    known = [study for study in opened.studies if study not in held]
+    strange = [study for study in listed("studies") if study not in known]
     if strange:
         st.warning(
             escape(f"{', '.join(map(repr, strange))}: not on the training side of this split, so left out."),
             icon=":material/help:",
         )
-    key = f"train:studies:{split}"
-    state.follow_link(key, [study for study in linked if study in known])
-    chosen = st.multiselect(
-        "Only these studies", known, key=key, placeholder=f"All {len(known)} studies of the training side"
+    return linked_multiselect(
+        "Only these studies",
+        {study: study for study in known},
+        "studies",
+        key=f"train:studies:{split}",
+        placeholder=f"All {len(known)} studies of the training side",
     )
-    state.note_link(key, chosen)
-    state.set_parameters(studies=",".join(chosen) or None)
-    return chosen
 
 
 def _describe(name: str) -> None:
@@ -74,9 +72,9 @@ def _describe(name: str) -> None:
     st.caption(escape(f"Of {split.corpus}: {split.source}. Held out are {HELD_OUT[split.kind]}."))
 
 
-def _make(found: list[str]) -> None:
+def _make(known: list[str]) -> None:
     left, middle, right, last = st.columns(4)
-    corpus = left.selectbox("Corpus", found, key="split_corpus", bind="query-params")
+    corpus = left.selectbox("Corpus", known, key="split_corpus", bind="query-params")
     published = _published(corpus)
     kind = middle.selectbox(
         "Hold out",
@@ -101,20 +99,20 @@ def _make(found: list[str]) -> None:
                 raise UserError(f"There is a split {name!r} already. Choose another name.")
             opened = open_corpus(corpus)
             if fixed:
-                made = read_official(opened, kind.removeprefix(OFFICIAL), name=name)
+                split = read_official(opened, kind.removeprefix(OFFICIAL), name=name)
             else:
-                made = make_split(opened, kind, name=name, share=share, seed=seed)
+                split = make_split(opened, kind, name=name, share=share, seed=seed)
         except UserError as error:
             st.error(escape(str(error)), icon=":material/error:")
             return
-        save_split(made)
+        save_split(split)
         state.set_parameters(split=name)
         st.rerun()
 
 
 def _published(corpus: str) -> list[str]:
-    """What the authors' files that came with the corpus hold out; a damaged corpus is told of once it is split."""
+    """What the authors' own splits hold out, if their files came with the corpus; none for a damaged corpus."""
     try:
-        return [OFFICIAL + each for each in official_kinds(open_corpus(corpus))]
+        return [OFFICIAL + kind for kind in official_kinds(open_corpus(corpus))]
     except UserError:
         return []

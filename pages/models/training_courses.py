@@ -1,4 +1,4 @@
-"""What the page of finetunes shows: how each one stands, their courses overlaid, their settings and logs."""
+"""The parts of the page of finetunes: their states, their courses in the same charts, settings, and logs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ import streamlit as st
 from pages.models import training_charts as charts
 from pages.view import state
 from pages.view.charts.palette import BASELINES, PEOPLE
+from pages.view.charts.show import show_chart, theme
+from pages.view.fields.link import linked_multiselect, listed
 from pages.view.fields.live import ICONS, show_job, show_log
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import show_chart, theme
+from pages.view.words import counted, escape, visible
 from socrates_core.finetuning.generalisation import open_finetune, submit_missing
 from socrates_core.finetuning.overview import Finetune, load_finetune, what_it_took
 from socrates_core.finetuning.spec import TITLES, training_path
@@ -24,8 +25,8 @@ Labelled = Mapping[str, Finetune]
 
 
 @dataclass(frozen=True)
-class Shown:
-    """How a column of the history is charted: its question, its axis, how d3 writes it, whether it is smoothed."""
+class Quantity:
+    """How a column of the history is drawn: question, axis, number format (d3), and whether it is smoothed."""
 
     title: str
     axis: str
@@ -33,47 +34,47 @@ class Shown:
     smoothed: bool = False
 
 
-LOSS = {"loss": Shown("Does the loss on what it is trained on fall?", "Loss", ".3f", smoothed=True)}
+LOSS = {"loss": Quantity("Does the loss on what it is trained on fall?", "Loss", ".3f", smoothed=True)}
 MEASURES = {
-    "w_stated": Shown(
+    "w_stated": Quantity(
         "How far are its answers from people’s, on cells kept back?", "W, share of the stated scale", ".3f"
     ),
-    "valid_mass": Shown("How much of its probability is on valid answers?", "Valid mass", ".0%"),
-    "accuracy": Shown("How close is one drawn answer to each person’s?", "Accuracy, %", ".1f"),
-    "log_score": Shown("How probable does it hold the answers that people gave?", "Log score, nats", ".2f"),
-    "effect_r": Shown("Do its differences between conditions go with people’s?", "Correlation r", ".2f"),
+    "valid_mass": Quantity("How much of its probability is on valid answers?", "Valid mass", ".0%"),
+    "accuracy": Quantity("How close is one drawn answer to each person’s?", "Accuracy, %", ".1f"),
+    "log_score": Quantity(
+        "How probable does it hold the answers that people gave?", "Log score, nats", ".2f"
+    ),
+    "effect_r": Quantity("Do its differences between conditions go with people’s?", "Correlation r", ".2f"),
 }
 SPEED = {
-    "learning_rate": Shown("How large are its steps?", "Learning rate", ".1e"),
-    "tokens_per_second": Shown("How fast does it read?", "Tokens a second", ",.0f", smoothed=True),
-    "memory_mb": Shown("How much memory has it taken?", "Most so far, MB", ",.0f"),
-    "gradient_norm": Shown("How large are gradients before they are clipped?", "Norm", ".2f", smoothed=True),
+    "learning_rate": Quantity("How large are its steps?", "Learning rate", ".1e"),
+    "tokens_per_second": Quantity("How fast does it read?", "Tokens a second", ",.0f", smoothed=True),
+    "memory_mb": Quantity("How much memory has it taken?", "Most so far, MB", ",.0f"),
+    "gradient_norm": Quantity(
+        "How large are gradients before they are clipped?", "Norm", ".2f", smoothed=True
+    ),
 }
 
 
 def choose_finetunes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The ids of the link, or those chosen in the box; by default the newest."""
+    """The ids in the link, or those chosen in the box. The default is the newest finetune."""
     usable = {row["training_id"]: row for row in rows if row["state"] != "damaged"}
     damaged = {row["training_id"]: row["told"] for row in rows if row["state"] == "damaged"}
-    linked = [each for each in (state.parameter("trainings") or "").split(",") if each]
-    for lost in (each for each in linked if each not in usable):
-        told = damaged.get(lost, f"There is no finetune {lost!r}; choose one here.")
-        st.warning(escape(told), icon=":material/help:")
+    linked = listed("trainings")
+    for lost in (training_id for training_id in linked if training_id not in usable):
+        reason = damaged.get(lost, f"There is no finetune {lost!r}; choose one here.")
+        st.warning(escape(reason), icon=":material/help:")
     if not linked and damaged:
         st.caption(f"{counted(len(damaged), 'damaged finetune is', 'damaged finetunes are')} not offered.")
-    known = [each for each in linked if each in usable][:MOST]
-    state.follow_link("trainings_box", known or list(usable)[:1])
-    chosen = st.multiselect(
+    return linked_multiselect(
         "Finetunes",
-        list(usable),
+        {training_id: _name(row) for training_id, row in usable.items()},
+        "trainings",
         key="trainings_box",
-        max_selections=MOST,
-        format_func=lambda each: _name(usable.get(each, {})),
+        usual=list(usable)[:1],
+        most=MOST,
         placeholder="choose one or several to overlay",
     )
-    state.note_link("trainings_box", chosen)
-    state.set_parameters(trainings=",".join(chosen) or None)
-    return chosen
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -83,45 +84,47 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def labelled(ids: Sequence[str]) -> dict[str, Finetune]:
-    """The finetunes by the name in legends: their own, with the id where that does not tell them apart."""
-    found = [load_finetune(each) for each in ids]
-    names = [PEOPLE, *BASELINES, *(each.spec.name for each in found)]
-    return {
-        each.spec.name if names.count(each.spec.name) == 1 else f"{each.spec.name} · {each.id}": each
-        for each in found
-    }
+    """The finetunes by their name in the legend, which includes the id if two have the same name."""
+    finetunes = [load_finetune(training_id) for training_id in ids]
+    names = [PEOPLE, *BASELINES, *(finetune.spec.name for finetune in finetunes)]
+    labels = [
+        name if names.count(name) == 1 else f"{name} · {finetune.id}"
+        for finetune in finetunes
+        for name in [finetune.spec.name]
+    ]
+    return dict(zip(labels, finetunes, strict=True))
 
 
-def show_states(found: Labelled) -> None:
-    """What each finetune is, how far it is, and what can be done with it, two in a row."""
-    columns = st.columns(min(len(found), 2))
-    for at, (label, each) in enumerate(found.items()):
+def show_states(finetunes: Labelled) -> None:
+    """What each finetune is, how far it is, and what a person can do with it, two in a row."""
+    columns = st.columns(min(len(finetunes), 2))
+    for at, (label, finetune) in enumerate(finetunes.items()):
         with columns[at % 2]:
-            _show_state(label, each)
+            _show_state(label, finetune)
 
 
-def _show_state(label: str, found: Finetune) -> None:
-    spec = found.spec
+def _show_state(label: str, finetune: Finetune) -> None:
+    spec = finetune.spec
     with st.container(border=True):
         st.markdown(f"**{escape(label)}** · {escape(TITLES[spec.method])}")
-        told = f"{spec.base} · split {spec.split} · {spec.tuning} · seed {spec.seed} · {found.state}"
-        st.caption(f"{ICONS.get(found.state, ':material/terminal:')} {escape(told)}")
+        facts = f"{spec.base} · split {spec.split} · {spec.tuning} · seed {spec.seed} · {finetune.state}"
+        st.caption(f"{ICONS.get(finetune.state, ':material/terminal:')} {escape(facts)}")
         if spec.accept_leaks:
             st.warning(escape(f"A leak was accepted: {spec.accept_leaks}"), icon=":material/water_drop:")
-        if found.job:
-            show_job(found.job)
-        if found.card:
-            st.caption(escape(what_it_took(found.card, training_path(found.id))))
-            if outdated := wrong_training(found.card):
+        if finetune.job:
+            show_job(finetune.job)
+        if finetune.card:
+            st.caption(escape(what_it_took(finetune.card, training_path(finetune.id))))
+            if outdated := wrong_training(finetune.card):
                 st.warning(escape(f"{outdated} Train it again to be sure."), icon=":material/history:")
-            if doubts := found.card.get("doubts"):
+            if doubts := finetune.card.get("doubts"):
                 st.warning(escape(" ".join(doubts)), icon=":material/help:")
             with st.container(horizontal=True, vertical_alignment="center"):
-                _show_uses(found)
+                _show_uses(finetune)
 
 
-def _show_uses(found: Finetune) -> None:
-    name = {"model": found.spec.name}
+def _show_uses(finetune: Finetune) -> None:
+    name = {"model": finetune.spec.name}
     st.page_link(
         state.PAGES.draft,
         label="Use in a draft",
@@ -132,10 +135,10 @@ def _show_uses(found: Finetune) -> None:
     if st.button(
         "Evaluate on the held-out side",
         icon=":material/compare_arrows:",
-        key=f"evaluate_{found.id}",
+        key=f"evaluate_{finetune.id}",
         help="Asks it and its base what the split holds out, at most 32 people a cell, unless that is done.",
     ):
-        jobs = submit_missing(open_finetune(found.spec.name))
+        jobs = submit_missing(open_finetune(finetune.spec.name))
         if jobs:
             state.go_to(state.PAGES.compare, evaluations=",".join(job.id for job in jobs))
         state.go_to(state.PAGES.compare, compare_view="Finetunes")
@@ -145,35 +148,35 @@ def show_view(view: str, *ids: str) -> None:
     VIEWS[view](labelled(ids))
 
 
-def show_learning(found: Labelled) -> None:
-    """The loss, and the measures on the cells kept back, with their figures."""
-    if not any(len(each.history[0]) + len(each.history[1]) for each in found.values()):
+def show_learning(finetunes: Labelled) -> None:
+    """The loss and the measures on the cells kept back, with a table of figures."""
+    if not any(len(finetune.history[0]) + len(finetune.history[1]) for finetune in finetunes.values()):
         st.info(
             "Nothing is measured yet; the first step starts the charts.", icon=":material/hourglass_empty:"
         )
         return
-    drawn = _step_charts(found, LOSS) + _measure_charts(found)
+    drawn = _step_charts(finetunes, LOSS) + _measure_charts(finetunes)
     _show_grid(drawn)
     st.caption(
         "Loss: every step faint, its running mean over a 25th of the steps, at least 10, thick. W of the exact "
         "distributions, lower is better; accuracy of one draw a person, as published; log score and effect r, higher "
         "is better. Validations carry no interval."
     )
-    _show_figures(found)
+    _show_figures(finetunes)
 
 
-def show_speed(found: Labelled) -> None:
-    _show_grid(_step_charts(found, SPEED))
+def show_speed(finetunes: Labelled) -> None:
+    _show_grid(_step_charts(finetunes, SPEED))
 
 
-def show_settings(found: Labelled) -> None:
-    """The settings of one finetune, or those in which several differ."""
-    if len(found) == 1:
-        for each in found.values():
-            st.code(visible(each.spec.as_yaml()), language="yaml")
+def show_settings(finetunes: Labelled) -> None:
+    """The settings of one finetune, or the settings in which several differ."""
+    if len(finetunes) == 1:
+        for finetune in finetunes.values():
+            st.code(visible(finetune.spec.as_yaml()), language="yaml")
         st.caption("Saved as a file, this is what `python -m socrates_core train FILE.yaml` takes.")
         return
-    table = differences(found)
+    table = differences(finetunes)
     if table.empty:
         st.info("They were asked for the very same, their names apart.", icon=":material/info:")
         return
@@ -181,11 +184,11 @@ def show_settings(found: Labelled) -> None:
     st.caption("All other settings are the same.")
 
 
-def show_logs(found: Labelled) -> None:
-    for label, each in found.items():
+def show_logs(finetunes: Labelled) -> None:
+    for label, finetune in finetunes.items():
         st.markdown(f"**{escape(label)}**")
-        if each.job:
-            show_log(each.job)
+        if finetune.job:
+            show_log(finetune.job)
         else:
             st.caption("It was started by hand; its log is where it was started.")
 
@@ -193,18 +196,24 @@ def show_logs(found: Labelled) -> None:
 VIEWS = {"Learning": show_learning, "Speed": show_speed, "Settings": show_settings, "Log": show_logs}
 
 
-def differences(found: Labelled) -> pd.DataFrame:
-    """A row a setting in which the finetunes differ, a column a finetune; empty where they do not."""
-    told = {label: each.spec.model_dump(mode="json", exclude={"name"}) for label, each in found.items()}
+def differences(finetunes: Labelled) -> pd.DataFrame:
+    """A row for each setting in which the finetunes differ, a column for each finetune; empty without differences."""
+    settings = {
+        label: finetune.spec.model_dump(mode="json", exclude={"name"})
+        for label, finetune in finetunes.items()
+    }
     table = pd.DataFrame(
-        {visible(label): {name: str(value) for name, value in each.items()} for label, each in told.items()}
+        {
+            visible(label): {name: str(value) for name, value in finetune.items()}
+            for label, finetune in settings.items()
+        }
     )
     table = table[table.nunique(axis=1) > 1].map(visible)
     return table.rename_axis("Setting").reset_index()
 
 
-def _show_figures(found: Labelled) -> None:
-    table = figures(found)
+def _show_figures(finetunes: Labelled) -> None:
+    table = figures(finetunes)
     if table.empty:
         st.caption("Nothing is kept back to validate on, or the first validation is still to come.")
         return
@@ -237,70 +246,80 @@ def _show_figures(found: Labelled) -> None:
     )
 
 
-def figures(found: Labelled) -> pd.DataFrame:
-    """A row for each base model and each best step, with every measure and what it rests on."""
+def figures(finetunes: Labelled) -> pd.DataFrame:
+    """A row for each base model and each best step: all measures, and the number of answers behind them."""
     rows = []
-    for label, each in found.items():
-        base = each.validation(0)
-        for step in dict.fromkeys((0, each.best_step)):
-            told = each.validation(step)
-            if told is None:
+    for label, finetune in finetunes.items():
+        base = finetune.validation(0)
+        for step in dict.fromkeys((0, finetune.best_step)):
+            validation = finetune.validation(step)
+            if validation is None:
                 continue
-            stage = " and best" if step == each.best_step == 0 else ""
-            against = 100 * (told["w_stated"] / base["w_stated"] - 1) if step and base else None
+            stage = " and best" if step == finetune.best_step == 0 else ""
+            against = 100 * (validation["w_stated"] / base["w_stated"] - 1) if step and base else None
             rows.append(
                 {
                     "Finetune": visible(label),
                     "Model": f"best, step {step:,}" if step else f"base{stage}",
-                    "W stated": told["w_stated"],
+                    "W stated": validation["w_stated"],
                     "W against base": against,
-                    "Uniform": told["w_uniform"],
-                    "W observed": told["w_observed"],
-                    "Valid mass": 100 * told["valid_mass"],
-                    "Accuracy": told["accuracy"],
-                    "Log score": told["log_score"],
-                    "Effect r": told["effect_r"],
-                    "Answers": told["n_rows"],
-                    "Cells": told["n_cells"],
-                    "Studies": told["n_studies"],
+                    "Uniform": validation["w_uniform"],
+                    "W observed": validation["w_observed"],
+                    "Valid mass": 100 * validation["valid_mass"],
+                    "Accuracy": validation["accuracy"],
+                    "Log score": validation["log_score"],
+                    "Effect r": validation["effect_r"],
+                    "Answers": validation["n_rows"],
+                    "Cells": validation["n_cells"],
+                    "Studies": validation["n_studies"],
                 }
             )
     return pd.DataFrame(rows)
 
 
-def _over(found: Labelled) -> str:
-    """Along steps where a step is as large in all finetunes, else along the examples that were read."""
-    return "step" if len({each.spec.batch_size for each in found.values()}) == 1 else "examples"
+def _over(finetunes: Labelled) -> str:
+    """Steps as the horizontal axis if a step is the same size in all finetunes, else examples."""
+    return "step" if len({finetune.spec.batch_size for finetune in finetunes.values()}) == 1 else "examples"
 
 
-Drawn = list[tuple[Any, pd.DataFrame, str]]
+Charts = list[tuple[Any, pd.DataFrame, str]]
 
 
-def _step_charts(found: Labelled, columns: Mapping[str, Shown]) -> Drawn:
+def _step_charts(finetunes: Labelled, columns: Mapping[str, Quantity]) -> Charts:
     drawn = []
-    for name, shown in columns.items():
-        frame = step_frame(found, name, smoothed=shown.smoothed)
+    for name, column in columns.items():
+        frame = step_frame(finetunes, name, smoothed=column.smoothed)
         if len(frame):
             figure = charts.course(
-                frame, title=shown.title, axis=shown.axis, over=_over(found), form=shown.form, theme=theme()
+                frame,
+                title=column.title,
+                axis=column.axis,
+                over=_over(finetunes),
+                form=column.form,
+                theme=theme(),
             )
             drawn.append((figure, frame, name))
     return drawn
 
 
-def _measure_charts(found: Labelled) -> Drawn:
+def _measure_charts(finetunes: Labelled) -> Charts:
     drawn = []
-    for name, shown in MEASURES.items():
-        frame = measure_frame(found, name)
+    for name, column in MEASURES.items():
+        frame = measure_frame(finetunes, name)
         if frame["value"].notna().any():
             figure = charts.measure(
-                frame, title=shown.title, axis=shown.axis, over=_over(found), form=shown.form, theme=theme()
+                frame,
+                title=column.title,
+                axis=column.axis,
+                over=_over(finetunes),
+                form=column.form,
+                theme=theme(),
             )
             drawn.append((figure, frame, name))
     return drawn
 
 
-def _show_grid(drawn: Drawn) -> None:
+def _show_grid(drawn: Charts) -> None:
     for at in range(0, len(drawn), 2):
         for column, (figure, frame, name) in zip(
             st.columns(2, gap="large"), drawn[at : at + 2], strict=False
@@ -309,36 +328,40 @@ def _show_grid(drawn: Drawn) -> None:
                 show_chart(figure, frame, f"training_{name}")
 
 
-def step_frame(found: Labelled, column: str, *, smoothed: bool) -> pd.DataFrame:
-    """A column of every step as `charts.course` takes it; of more than 1,000 steps every second, third, ... one."""
+def step_frame(finetunes: Labelled, column: str, *, smoothed: bool) -> pd.DataFrame:
+    """A column of every step as rows for `charts.course`. More than 1,000 steps are thinned evenly."""
     parts = []
-    for label, each in found.items():
-        steps = each.history[0]
+    for label, finetune in finetunes.items():
+        steps = finetune.history[0]
         value = steps[column].astype(float)
         mean = value.ewm(span=max(10, len(steps) / 25)).mean() if smoothed else value
-        frame = _places(label, each, steps).assign(value=value, smoothed=mean)
+        frame = _places(label, finetune, steps).assign(value=value, smoothed=mean)
         parts.append(frame.iloc[:: -(-len(frame) // MOST_POINTS) or 1])
     return pd.concat(parts, ignore_index=True)
 
 
-def measure_frame(found: Labelled, column: str) -> pd.DataFrame:
-    """A measure of every validation as `charts.measure` takes it."""
+def measure_frame(finetunes: Labelled, column: str) -> pd.DataFrame:
+    """A measure at every validation as rows for `charts.measure`."""
     parts = []
-    for label, each in found.items():
-        told = each.history[1]
-        uniform = told["w_uniform"] if column == "w_stated" else np.nan
-        mark = np.select([told["step"] == each.best_step, told["step"] == 0], ["best", "base"], "")
+    for label, finetune in finetunes.items():
+        validations = finetune.history[1]
+        uniform = validations["w_uniform"] if column == "w_stated" else np.nan
+        mark = np.select(
+            [validations["step"] == finetune.best_step, validations["step"] == 0], ["best", "base"], ""
+        )
         parts.append(
-            _places(label, each, told).assign(value=told[column].astype(float), uniform=uniform, mark=mark)
+            _places(label, finetune, validations).assign(
+                value=validations[column].astype(float), uniform=uniform, mark=mark
+            )
         )
     return pd.concat(parts, ignore_index=True)
 
 
-def _places(label: str, found: Finetune, told: pd.DataFrame) -> pd.DataFrame:
+def _places(label: str, finetune: Finetune, history: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": label,
-            "step": told["step"].astype(int),
-            "examples": told["step"].astype(int) * found.spec.batch_size,
+            "step": history["step"].astype(int),
+            "examples": history["step"].astype(int) * finetune.spec.batch_size,
         }
     )

@@ -1,39 +1,35 @@
-"""A draft: conditions, outcomes, people and model; what it will ask and what that takes, before it starts."""
+"""A draft: conditions, outcomes, people, and models; its exact prompt and its cost before it starts."""
 
 import streamlit as st
 
 from pages.project import draft_fields, draft_form
 from pages.project.draft_lists import show_drafts, show_versions
-from pages.view import data, state
+from pages.view import cached, state
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
+from pages.view.fields.model import model_requests
 from pages.view.state import Editing
-from pages.view.text import counted, escape, shorten
-from pages.view.widgets import show_prompt
+from pages.view.words import counted, escape, shorten, show_prompt
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
-from socrates_core.models import is_served, prompt_template
+from socrates_core.models import prompt_template
 from socrates_core.personas import Person
 from socrates_core.populations.panel import profiles_sentence
 from socrates_core.projects import drafts
-from socrates_core.projects.benchmark_questions import known_drifts
 from socrates_core.projects.run_estimate import describe_estimate, estimate
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.prompts import TEMPLATE, render_prompt
-from socrates_core.records import Decoding, Precision
 from socrates_core.surveys.check import Problem, problems, warnings
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import texts_of
 from socrates_core.surveys.start import empty_draft
 
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "nf4")
-DECODINGS: tuple[Decoding, ...] = ("exact", "paper")
 MOST_ROWS = 300  # conditions and outcomes: a browser shows their fields within some seconds
 
 
 def current() -> Editing | None:
-    """The draft that the link names, as this session last left it; None where the link names none."""
+    """The draft in the link, as this session last left it; None if the link has none."""
     draft_id = state.parameter("draft")
     held = state.editing()
     if draft_id is None:
@@ -54,7 +50,7 @@ def show_list() -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Drafts", anchor=False)
     model = state.wished_model()
-    if model in data.model_titles():
+    if model in cached.model_titles():
         st.caption(f"{escape(model)} will answer: open a draft, or start one from a study.")
     if action.button("New draft", type="primary", icon=":material/add:", width="stretch"):
         state.go_to(state.PAGES.draft, draft=drafts.create(empty_draft()))
@@ -62,7 +58,7 @@ def show_list() -> None:
 
 
 def toolbar(editing: Editing) -> None:
-    """Undo, redo, versions, delete: what one does to a draft as a whole."""
+    """Actions on the whole draft: undo, redo, versions, delete."""
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Undo",
@@ -95,11 +91,11 @@ def toolbar(editing: Editing) -> None:
         editing.notice = ""
 
 
-def show_conditions(editing: Editing, found: list[Problem]) -> None:
+def show_conditions(editing: Editing, wrong: list[Problem]) -> None:
     st.subheader("Conditions", anchor=False)
-    draft_fields.show_problems(found, "conditions")
+    draft_fields.show_problems(wrong, "conditions")
     for index in range(len(editing.draft.conditions)):
-        draft_fields.condition_row(editing, index, found)
+        draft_fields.condition_row(editing, index, wrong)
     st.button(
         "Add a condition",
         icon=":material/add:",
@@ -116,14 +112,14 @@ def show_conditions(editing: Editing, found: list[Problem]) -> None:
             index=index,
             key=editing.key("reference"),
         )
-    draft_fields.show_problems(found, "reference")
+    draft_fields.show_problems(wrong, "reference")
 
 
-def show_outcomes(editing: Editing, found: list[Problem]) -> None:
+def show_outcomes(editing: Editing, wrong: list[Problem]) -> None:
     st.subheader("Outcomes", anchor=False)
-    draft_fields.show_problems(found, "outcomes")
+    draft_fields.show_problems(wrong, "outcomes")
     for index in range(len(editing.draft.outcomes)):
-        draft_fields.outcome_row(editing, index, found)
+        draft_fields.outcome_row(editing, index, wrong)
     st.button(
         "Add an outcome",
         icon=":material/add:",
@@ -131,51 +127,6 @@ def show_outcomes(editing: Editing, found: list[Problem]) -> None:
         on_click=draft_form.change,
         args=(editing, lambda draft: draft_form.added(draft, "outcomes")),
     )
-
-
-def choose_models() -> list[ModelRequest]:
-    """The models that should answer; nothing is loaded here."""
-    st.subheader("Model", anchor=False)
-    titles = data.model_titles()
-    wished = state.wished_model() or "starter"
-    chosen = st.multiselect(
-        "Models",
-        list(titles),
-        default=[wished] if wished in titles else None,
-        format_func=lambda name: titles.get(name, name),
-        accept_new_options=True,
-        key="draft_models",
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
-    )
-    served = any(is_served(name) for name in chosen)
-    service = consent.service_fields() if served else None
-    with st.expander("Precision and decoding"):
-        precision = st.segmented_control(
-            "Precision",
-            PRECISIONS,
-            default="auto",
-            required=True,
-            key="draft_precision",
-            help="auto: bf16 where the processor has it, 4-bit NF4 where the model does not fit otherwise.",
-        )
-        decoding = st.segmented_control(
-            "Decoding",
-            DECODINGS,
-            default="exact",
-            required=True,
-            key="draft_decoding",
-            help="exact: the model's own probabilities; paper: temperature 0.6 and top-p 0.9, as published.",
-        )
-        for row in known_drifts(chosen[0]) if chosen else []:
-            st.caption(
-                escape(
-                    f"{row['model']} in {row['precision']} against fp32 on {row['n_questions']} real questions here: "
-                    f"total variation {row['mean_tv']:.3f} on average, {row['max_tv']:.3f} at most."
-                )
-            )
-    if served and service is None:
-        return []
-    return [ModelRequest(name, precision, decoding, service=service) for name in chosen]
 
 
 def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
@@ -197,7 +148,7 @@ def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
 
 
 def _template(model: str) -> str:
-    """The wording that the model was finetuned with; that of a model which is not there yet is SocSci210's."""
+    """The prompt template that the model was finetuned with. A model that is not here yet gets SocSci210's."""
     try:
         return prompt_template(model)
     except UserError:
@@ -205,7 +156,7 @@ def _template(model: str) -> str:
 
 
 def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) -> bool:
-    """What each model will compute and how long it takes here; False where a model cannot be used."""
+    """What each model will compute and how long it takes. Returns False if a model cannot be used."""
     st.subheader("What will be computed", anchor=False)
     st.caption(
         f"{counted(len(people), 'person', 'people')} × {counted(len(draft.conditions), 'condition')} × "
@@ -223,11 +174,11 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
             st.error(escape(str(error)), icon=":material/error:")
             usable = False
             continue
-        told = (
+        sentence = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
             f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)}"
         )
-        st.markdown(escape(told))
+        st.markdown(escape(sentence))
         if cost.limit and cost.max_tokens > cost.limit:
             st.error(
                 escape(
@@ -241,9 +192,9 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
 
 
 def start(
-    draft: Draft, models: list[ModelRequest], draft_id: str, limit_usd: float | None, *, agreed: bool = False
+    draft: Draft, models: list[ModelRequest], draft_id: str, limit_usd: float | None, *, agreed: bool
 ) -> None:
-    """Keeps a version of what is run, queues one run a model and shows the first."""
+    """Keeps a version of the draft, queues a run for each model, and shows the first run."""
     drafts.keep_version(draft_id, draft, "run with " + ", ".join(model.name for model in models))
     jobs = [
         submit_simulation(draft, model, draft_id=draft_id, consent=agreed, limit_usd=limit_usd)
@@ -255,13 +206,13 @@ def start(
 def start_or_ask(
     draft: Draft, models: list[ModelRequest], draft_id: str, people: list[Person], limit_usd: float | None
 ) -> None:
-    """Starts the runs, after consent where questions would leave this machine."""
+    """Starts the runs, after consent if questions leave this machine."""
     n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
     sent = [what_is_sent(model.name, model.service, people, n_questions) for model in models]
-    leaving = [sending for sending in sent if sending is not None]
-    if not leaving:
-        return start(draft, models, draft_id, limit_usd)
-    consent.ask_consent(leaving, lambda: start(draft, models, draft_id, limit_usd, agreed=True))
+    consent.start_with_consent(
+        [sending for sending in sent if sending is not None],
+        lambda agreed: start(draft, models, draft_id, limit_usd, agreed=agreed),
+    )
 
 
 def show_editor(editing: Editing) -> None:
@@ -276,38 +227,40 @@ def show_editor(editing: Editing) -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.text_input("Title", editing.draft.title, key=editing.key("title"))
     toolbar(editing)
-    found = problems(editing.draft)
-    show_conditions(editing, found)
-    show_outcomes(editing, found)
+    wrong = problems(editing.draft)
+    show_conditions(editing, wrong)
+    show_outcomes(editing, wrong)
     for warning in warnings(editing.draft):
         st.warning(escape(warning.message), icon=":material/warning:")
     st.subheader("People", anchor=False)
-    draft_fields.panel_fields(editing, found)
+    draft_fields.panel_fields(editing, wrong)
     draft_fields.show_eligible(editing)
     draft = editing.draft
-    models = choose_models()
+    st.subheader("Model", anchor=False)
+    models = model_requests("draft")
     draft_badges(draft, [model.name for model in models])
-    limit_usd = consent.limit_field() if any(model.service for model in models) else None
-    usable, people = bool(models), []
+    limit_usd = consent.limit_field(models)
+    usable = bool(models)
+    people = []
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")
     try:
-        people = data.panel_of(draft.panel) if not found else []
+        people = cached.panel_of(draft.panel) if not wrong else []
     except UserError:
         usable = False  # said beside the panel's fields
-    if found:
+    if wrong:
         st.caption("The exact prompt and the cost are shown here once what is marked in red is mended.")
     if people and models:
         show_exact_prompt(draft, people, models[0].name)
         usable = show_cost(draft, people, models) and usable
-    ready = usable and not found
-    told = None if ready else f"{len(found)} things to mend first; they are marked in red." if found else None
+    ready = usable and not wrong
+    hint = f"{len(wrong)} things to mend first; they are marked in red." if wrong else None
     run = action.button(
         "Run simulation",
         type="primary",
         icon=":material/play_arrow:",
         disabled=not ready,
-        help=told,
+        help=hint,
         width="stretch",
         key="draft_run",
     )

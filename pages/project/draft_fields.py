@@ -1,12 +1,12 @@
-"""Fields of the draft form: condition rows, outcome rows with their scale builder, the panel."""
+"""Fields of the draft form: rows of conditions, rows of outcomes with their scale builder, and the panel."""
 
 import streamlit as st
 
 from pages.project import draft_form
 from pages.project.draft_form import Rows
-from pages.view import data
+from pages.view import cached
 from pages.view.state import Editing
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.personas import label
@@ -18,7 +18,7 @@ NUMERIC = ("age", "household_size")
 
 
 def show_problems(problems: list[Problem], *fields: str) -> None:
-    """The sentences that speak of these fields, in red beside them."""
+    """The problems of these fields, in red next to them."""
     for problem in problems:
         if problem.field in fields:
             st.markdown(f":red[:material/error: {escape(problem.message)}]")
@@ -39,11 +39,11 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
         ("remove", "delete", "Remove", False, lambda d: draft_form.removed(d, part, index)),
     )
     with st.container(horizontal=True, gap="small", horizontal_alignment="right"):
-        for name, icon, told, off, how in steps:
+        for name, icon, hint, off, how in steps:
             st.button(
                 "",
                 icon=f":material/{icon}:",
-                help=told,
+                help=hint,
                 key=editing.key(part, index, name),
                 type="tertiary",
                 disabled=off,
@@ -53,8 +53,9 @@ def row_actions(editing: Editing, part: Rows, index: int, n_rows: int) -> None:
 
 
 def _row_head(editing: Editing, part: Rows, index: int, problems: list[Problem]) -> None:
-    """The name of a condition or outcome, and what can be done with its row."""
-    noun, rows = part.removesuffix("s"), getattr(editing.draft, part)
+    """The name of a condition or outcome, with the actions on its row."""
+    noun = part.removesuffix("s")
+    rows = getattr(editing.draft, part)
     name, actions = st.columns([3, 2], vertical_alignment="bottom")
     name.text_input(
         f"{noun.capitalize()} {index + 1}: name", rows[index].name, key=editing.key(part, index, "name")
@@ -93,7 +94,7 @@ def outcome_row(editing: Editing, index: int, problems: list[Problem]) -> None:
 
 
 def scale_builder(editing: Editing, index: int) -> None:
-    """Chooses the answers of an outcome, shows the instruction they make and reads it back."""
+    """Chooses the answers of an outcome, and shows the instruction and how it is read."""
     scale = editing.draft.outcomes[index].scale
 
     def key(name: str) -> str:
@@ -114,12 +115,12 @@ def scale_builder(editing: Editing, index: int) -> None:
     if kind in ("Whole numbers", "0 to 100"):
         left, right = st.columns(2)
         ends = (0, 100) if kind == "0 to 100" else (scale.low, scale.high)
-        for column, name, end, told in (
+        for column, name, end, side in (
             (left, "low_label", ends[0], "lowest"),
             (right, "high_label", ends[1], "highest"),
         ):
             at_end = scale.labels.get(end, "") if end is not None else ""
-            column.text_input(f"Label of the {told} (optional)", at_end, key=key(name))
+            column.text_input(f"Label of the {side} (optional)", at_end, key=key(name))
     if kind == "Listed answers":
         st.text_area(
             "Answers, one a line", draft_form.listed_text(scale), height="content", key=key("options")
@@ -132,7 +133,7 @@ def _whole(value: float | None, default: int) -> int:
 
 
 def show_instruction(scale: Scale) -> None:
-    """The instruction that a scale renders, and whether it reads back as the same scale."""
+    """The instruction of a scale, and whether it is read as the same scale."""
     try:
         check_scale(scale)
     except UserError:
@@ -146,7 +147,7 @@ def show_instruction(scale: Scale) -> None:
 
 
 def panel_fields(editing: Editing, problems: list[Problem]) -> None:
-    """Who answers: sampled people or described ones, how many, which seed."""
+    """Who answers: sampled or described people, how many, and the seed."""
     panel = editing.draft.panel
     kinds = ["sample", "describe"]
     kind = st.segmented_control(
@@ -175,7 +176,8 @@ def panel_fields(editing: Editing, problems: list[Problem]) -> None:
 
 
 def _sample_fields(editing: Editing) -> None:
-    panel, known = editing.draft.panel, corpora()
+    panel = editing.draft.panel
+    known = corpora()
     if not known:
         st.info(
             "There is no corpus to sample from. Run `make setup`, or describe people.", icon=":material/info:"
@@ -184,7 +186,7 @@ def _sample_fields(editing: Editing) -> None:
     where, who = st.columns(2)
     index = known.index(panel.corpus) if panel.corpus in known else 0
     corpus = where.selectbox("Corpus", known, index=index, key=editing.key("panel", "corpus"))
-    studies = data.catalogue()
+    studies = cached.catalogue()
     titles = dict(zip(studies["study_id"], studies["title"], strict=True))
     ids = studies.loc[studies["corpus"] == corpus, "study_id"].tolist()
     who.multiselect(
@@ -195,7 +197,7 @@ def _sample_fields(editing: Editing) -> None:
         key=editing.key("panel", "studies"),
     )
     chosen = editing.draft.panel.studies
-    values = data.demographic_values(corpus, tuple(chosen), data.stamp(corpus))
+    values = cached.demographic_values(corpus, tuple(chosen), cached.stamp(corpus))
     fields = st.multiselect(
         "Filter by",
         [f for f in DEMOGRAPHICS if f in values],
@@ -204,7 +206,8 @@ def _sample_fields(editing: Editing) -> None:
         key=editing.key("panel", "fields"),
     )
     for field in fields:
-        key, now = editing.key("panel", f"filter:{field}"), panel.filters.get(field)
+        key = editing.key("panel", f"filter:{field}")
+        now = panel.filters.get(field)
         if field in NUMERIC:
             ends = (int(min(values[field])), int(max(values[field])))
             value = (max(now[0], ends[0]), min(now[1], ends[1])) if isinstance(now, tuple) else ends
@@ -235,21 +238,21 @@ def _describe_fields(editing: Editing) -> None:
 
 
 def show_eligible(editing: Editing) -> None:
-    """How many people there are to draw from, and what they are like."""
+    """How many people a sample is drawn from, and what they are like."""
     panel = editing.draft.panel
     if panel.kind != "sample":
         st.caption("Described people are drawn field by field, independently; joint patterns are not kept.")
         return
     try:
-        count = data.count_eligible(panel)
+        count = cached.count_eligible(panel)
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return
-    told = f"{count:,} participants pass the filters"
+    sentence = f"{count:,} participants pass the filters"
     if panel.n <= count:
-        st.caption(f"{told}; {panel.n:,} of them are drawn without replacement.")
+        st.caption(f"{sentence}; {panel.n:,} of them are drawn without replacement.")
     else:
         st.markdown(
-            f":red[:material/error: {told}, but the panel asks for {panel.n:,}. "
+            f":red[:material/error: {sentence}, but the panel asks for {panel.n:,}. "
             "Choose fewer people or widen the filters.]"
         )

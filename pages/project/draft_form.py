@@ -1,4 +1,4 @@
-"""The draft form without its drawing: from what the widgets hold to a draft, and the steps on its rows."""
+"""The draft form without its widgets: from the values in the widgets to a draft, and changes to its rows."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pages.view.state import Editing, set_editing, widget
 from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects import drafts
-from socrates_core.records import Number
+from socrates_core.records import Number, ScaleKind
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec
 
 Rows = Literal["conditions", "outcomes"]
@@ -17,14 +17,14 @@ YES_NO: dict[Number, str] = {1: "Yes", 2: "No"}
 
 
 def scale_type(scale: ScaleSpec) -> ScaleType:
-    """Which entry of the scale builder a scale belongs to."""
+    """The entry of the scale builder that a scale belongs to."""
     if scale.kind == "enum_labels":
         return "Yes / No" if sorted(scale.labels.values()) == ["No", "Yes"] else "Listed answers"
     return "0 to 100" if (scale.low, scale.high, scale.step) == (0, 100, 1) else "Whole numbers"
 
 
 def collect(editing: Editing) -> Draft:
-    """The draft as the widgets hold it now; what was not drawn keeps its value."""
+    """The draft with the values in the widgets. What was not drawn keeps its value."""
     draft = editing.draft
     return draft.model_copy(
         update={
@@ -38,7 +38,7 @@ def collect(editing: Editing) -> Draft:
 
 
 def _reference(editing: Editing, draft: Draft) -> str:
-    """The chosen reference; a draft that names none keeps so while its first condition is shown."""
+    """The chosen reference. A draft without one keeps none while its first condition is selected."""
     chosen = widget(editing.key("reference"), draft.reference) or ""
     old = [condition.name for condition in draft.conditions]
     if chosen in old:  # a renamed reference stays the reference
@@ -79,22 +79,17 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
         text = held("options", listed_text(scale))
         if text == listed_text(scale) and scale.kind == "enum_labels":
             return scale
-        lines, first = (
-            text.splitlines(),
-            int(min(scale.labels, default=1)) if scale.kind == "enum_labels" else 1,
-        )
+        lines = text.splitlines()
+        first = int(min(scale.labels, default=1)) if scale.kind == "enum_labels" else 1
         listed: dict[Number, str] = {number: line.strip() for number, line in enumerate(lines, first)}
         return ScaleSpec(kind="enum_labels", low=first, high=first + len(listed) - 1, labels=listed)
-    low: Number
-    low, high, step = (
-        (0, 100, 1)
-        if kind == "0 to 100"
-        else (
-            held("low", scale.low if scale.low is not None else 1),
-            held("high", scale.high if scale.high is not None else 7),
-            held("step", scale.step),
-        )
-    )
+    low: Number = 0
+    high: Number = 100
+    step: Number = 1
+    if kind != "0 to 100":
+        low = held("low", 1 if scale.low is None else scale.low)
+        high = held("high", 7 if scale.high is None else scale.high)
+        step = held("step", scale.step)
     inner = {v: text for v, text in scale.labels.items() if low < v < high and scale_type(scale) == kind}
     ends = {
         value: held(name, scale.labels.get(value, "")).strip()
@@ -103,13 +98,14 @@ def _scale(editing: Editing, i: int, scale: ScaleSpec) -> ScaleSpec:
     labels: dict[Number, str] = dict(
         sorted((inner | {value: text for value, text in ends.items() if text}).items())
     )
+    # A scale that is read from a study's instruction keeps its kind while its steps stay the same.
     same_steps = scale.kind in ("range", "if_upto", "multiple") and scale.step == step
-    told = scale.kind if same_steps else ("range" if step == 1 else "multiple")
-    return ScaleSpec(kind=told, low=low, high=high, step=step, labels=labels)
+    usual: ScaleKind = "range" if step == 1 else "multiple"
+    return ScaleSpec(kind=scale.kind if same_steps else usual, low=low, high=high, step=step, labels=labels)
 
 
 def listed_text(scale: ScaleSpec) -> str:
-    """The answers of a listed scale, one a line."""
+    """The answers of a listed scale, one on each line."""
     return "\n".join(scale.labels.values()) if scale.kind == "enum_labels" else ""
 
 
@@ -141,20 +137,21 @@ _BETWEEN_SHARES = re.compile(r"[;\n]|(?<=[\d%]),\s")  # no comma inside a value 
 
 
 def parse_shares(text: str) -> dict[str, float]:
-    """Shares by value out of "Female 0.5; Male 50%", also with commas or lines between them.
+    """The shares by value in "Female 0.5; Male 50%"; commas or lines may separate them too.
 
-    What has no number has the share 0, which `drafts.check` calls a problem.
+    A value without a number has the share 0, which `surveys.check` reports as a problem.
     """
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for part in _BETWEEN_SHARES.split(text):
         value, _, number = part.strip().rpartition(" ")
         try:
             share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
         except ValueError:
-            value, share = part.strip(), 0.0
+            value = part.strip()
+            share = 0.0
         if value.strip():
-            found[value.strip()] = share
-    return found
+            shares[value.strip()] = share
+    return shares
 
 
 def shares_text(shares: dict[str, float]) -> str:
@@ -162,7 +159,7 @@ def shares_text(shares: dict[str, float]) -> str:
 
 
 def commit(editing: Editing, draft: Draft) -> None:
-    """Saves a changed draft and remembers the step back; an unchanged one costs nothing."""
+    """Saves a changed draft and remembers the step back. An unchanged draft costs nothing."""
     if draft != editing.draft:
         _save(editing, draft)
         editing.undo.append(editing.draft)
@@ -183,7 +180,7 @@ def step(editing: Editing, back: bool) -> None:
 
 
 def change(editing: Editing, how: Callable[[Draft], Draft]) -> None:
-    """Applies a step to the draft as the widgets hold it, then builds the form anew."""
+    """Applies a step to the draft in the widgets, then builds the form again."""
     commit(editing, collect(editing))
     commit(editing, how(editing.draft))
     editing.generation += 1
@@ -215,7 +212,7 @@ def moved(draft: Draft, part: Rows, index: int, by: int) -> Draft:
 
 
 def open_for_editing(draft_id: str) -> Editing:
-    """The draft of the page's link, from this session or from disk."""
+    """The draft in the link, from this session or from disk."""
     fresh = Editing(draft_id, drafts.open_draft(draft_id), [], [])
     set_editing(fresh)
     return fresh

@@ -1,4 +1,4 @@
-"""Lists of drafts and of a draft's versions."""
+"""The list of drafts, and the list of a draft's versions."""
 
 import difflib
 
@@ -6,15 +6,15 @@ import streamlit as st
 
 from pages.project import draft_form
 from pages.view import state
+from pages.view.fields.table import choose_row
 from pages.view.state import Editing
-from pages.view.text import shorten, visible
-from pages.view.widgets import choose_row
+from pages.view.words import shorten, visible
 from socrates_core.projects import drafts
 from socrates_core.surveys.draft import render_draft
 
 
 def show_drafts() -> None:
-    """Every draft, to open; and the bin, to bring one back."""
+    """Every draft, to open; and the bin, to restore one."""
     rows = drafts.list_drafts()
     if not rows:
         st.info(
@@ -23,11 +23,11 @@ def show_drafts() -> None:
             icon=":material/edit_note:",
         )
     else:
-        row = choose_row(
+        chosen = choose_row(
             [{**row, "title": visible(row["title"])} for row in rows],
+            [str(row["draft_id"]) for row in rows],
             column_order=["title", "changed", "n_conditions", "n_outcomes", "n_versions"],
             key="drafts_table",
-            identities=[str(row["draft_id"]) for row in rows],
             column_config={
                 "title": st.column_config.TextColumn("Draft", width="large"),
                 "changed": st.column_config.DatetimeColumn("Changed", format="distance"),
@@ -37,8 +37,8 @@ def show_drafts() -> None:
             },
         )
         st.caption("Choose a row to open the draft.")
-        if row is not None:
-            state.go_to(state.PAGES.draft, draft=rows[row]["draft_id"])
+        if chosen is not None:
+            state.go_to(state.PAGES.draft, draft=chosen)
     binned = drafts.deleted()
     if binned:
         with st.expander(f"Bin ({len(binned)})", icon=":material/delete:", expanded=len(binned) < 4):
@@ -51,7 +51,7 @@ def show_drafts() -> None:
 
 
 def show_versions(editing: Editing) -> None:
-    """Keeps the draft as it is now as a version; compares and reopens the kept ones."""
+    """Keeps the current draft as a version; compares and reopens older versions."""
     note = st.text_input("Note for this version (optional)", key="version_note")
     if st.button("Keep this version", icon=":material/bookmark_add:", key="version_keep"):
         number = drafts.keep_version(editing.draft_id, editing.draft, note)
@@ -82,6 +82,6 @@ def show_versions(editing: Editing) -> None:
 
 
 def differences(before: str, after: str) -> str:
-    """The lines that differ between two drafts as YAML, or a sentence where none do."""
+    """The lines that differ between two drafts as YAML, or a sentence if none do."""
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "version", "now", n=1, lineterm="")
     return "\n".join(lines) or "Nothing."

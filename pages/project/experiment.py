@@ -5,12 +5,14 @@ import math
 import streamlit as st
 
 from pages.project import experiment_form, specification_chart
-from pages.view import data, state
+from pages.view import cached, state
+from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
+from pages.view.fields.link import linked_select
 from pages.view.fields.live import live
-from pages.view.text import counted, escape, interval_text, shorten, visible
-from pages.view.widgets import choose_row, linked_select, show_chart, theme
+from pages.view.fields.table import choose_row
+from pages.view.words import counted, escape, interval_text, shorten, visible
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import ACTIVE, RESUMABLE
@@ -32,14 +34,14 @@ def show_list() -> None:
     )
     rows = list_experiments()
     if rows:
-        row = choose_row(
+        chosen = choose_row(
             [
                 {key: visible(value) if isinstance(value, str) else value for key, value in row.items()}
                 for row in rows
             ],
+            [str(row["experiment_id"]) for row in rows],
             column_order=["title", "created", "n_specifications", "n_complete", "chosen"],
             key="experiments_table",
-            identities=[str(row["experiment_id"]) for row in rows],
             alt="Panel experiments",
             column_config={
                 "title": st.column_config.TextColumn("Experiment", width="large"),
@@ -50,8 +52,8 @@ def show_list() -> None:
             },
         )
         st.caption("Choose a row to open the experiment.")
-        if row is not None:
-            state.go_to(state.PAGES.experiment, experiment=rows[row]["experiment_id"])
+        if chosen is not None:
+            state.go_to(state.PAGES.experiment, experiment=chosen)
     titles = {row["draft_id"]: shorten(visible(row["title"])) for row in drafts.list_drafts()}
     if not titles:
         st.info(
@@ -71,8 +73,9 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
         st.page_link(state.PAGES.draft, label="Open the draft", query_params={"draft": draft_id})
         return
     planned = experiment_form.plan(draft, draft_id)
-    usable, people = bool(planned.specifications), data.panel_of(draft.panel)
-    limit_usd = consent.limit_field() if any(each.model.service for each in planned.specifications) else None
+    usable = bool(planned.specifications)
+    people = cached.panel_of(draft.panel)
+    limit_usd = consent.limit_field(specification.model for specification in planned.specifications)
     if usable:
         try:
             experiment_form.show_cost(draft, people, planned)
@@ -88,11 +91,10 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
         key="experiment_start",
     )
     if start:
-        sent = experiment_form.leaving(draft, people, planned.specifications)
-        if sent:
-            consent.ask_consent(sent, lambda: begin(draft, planned, draft_id, limit_usd, agreed=True))
-        else:
-            begin(draft, planned, draft_id, limit_usd)
+        consent.start_with_consent(
+            experiment_form.leaving(draft, people, planned.specifications),
+            lambda agreed: begin(draft, planned, draft_id, limit_usd, agreed=agreed),
+        )
 
 
 def begin(
@@ -101,10 +103,10 @@ def begin(
     draft_id: str,
     limit_usd: float | None,
     *,
-    agreed: bool = False,
+    agreed: bool,
 ) -> None:
-    """Keeps a version of the draft, queues every run and shows the experiment."""
-    made = submit_experiment(
+    """Keeps a version of the draft, queues every run, and shows the experiment."""
+    experiment = submit_experiment(
         draft,
         planned.specifications,
         chosen=planned.chosen,
@@ -113,18 +115,18 @@ def begin(
         consent=agreed,
         limit_usd=limit_usd,
     )
-    drafts.keep_version(draft_id, draft, f"experiment of {counted(len(made.run_ids), 'specification')}")
-    state.go_to(state.PAGES.experiment, experiment=made.experiment_id)
+    drafts.keep_version(draft_id, draft, f"experiment of {counted(len(experiment.run_ids), 'specification')}")
+    state.go_to(state.PAGES.experiment, experiment=experiment.experiment_id)
 
 
 @st.cache_data(show_spinner="Reading the runs", max_entries=8)
 def curves_of(experiment_id: str, states: list[str], stamp: str) -> list[EffectCurve]:
-    """The curves, kept until a run ends or people's answers are frozen, revealed or written anew."""
+    """The curves, cached until a run ends or people's answers are hidden, revealed, or written again."""
     return load_curves(load_experiment(experiment_id))
 
 
 def show_progress(experiment_id: str, known: str) -> None:
-    """How many runs are complete; draws the whole page anew when one more is."""
+    """How many runs are complete. Draws the whole page again when another one is."""
     states = run_states(load_experiment(experiment_id))
     n_complete = states.count("complete")
     if str(states) != known:
@@ -141,7 +143,7 @@ def show_state(experiment: Experiment, states: list[str]) -> None:
     if set(states) & set(ACTIVE):
         live(show_progress, "2s", experiment.experiment_id, str(states))
         return
-    ended = [each for each in states if each != "complete"]
+    ended = [ending for ending in states if ending != "complete"]
     if ended:
         how = ", ".join(sorted(set(ended)))
         st.warning(
@@ -160,35 +162,38 @@ def percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.1f}%"
 
 
-def show_numbers(told: EffectCurve) -> None:
-    """The curve in four figures."""
-    found, people = told.curve, told.people
-    figures = {"Chosen": found.chosen, "Median": found.median, "Lowest": found.low, "Highest": found.high}
-    shown = {name: percent(value) for name, value in figures.items()}
-    if found.n_like_chosen is not None:
-        shown["Same sign as chosen"] = f"{found.n_like_chosen} of {found.n_others} others"
+def show_numbers(effect: EffectCurve) -> None:
+    """The curve in a few figures."""
+    curve = effect.curve
+    people = effect.people
+    figures = {"Chosen": curve.chosen, "Median": curve.median, "Lowest": curve.low, "Highest": curve.high}
+    metrics = {name: percent(value) for name, value in figures.items()}
+    if curve.n_like_chosen is not None:
+        metrics["Same sign as chosen"] = f"{curve.n_like_chosen} of {curve.n_others} others"
     if people:
-        shown["People"] = percent(people.share)
-    if found.n_like_people is not None:
-        shown["Same sign as people"] = f"{found.n_like_people} of {found.n}"
+        metrics["People"] = percent(people.share)
+    if curve.n_like_people is not None:
+        metrics["Same sign as people"] = f"{curve.n_like_people} of {curve.n}"
     with st.container(horizontal=True):
-        for name, text in shown.items():
+        for name, text in metrics.items():
             st.metric(name, text, width="content")
 
 
-def show_curve(experiment: Experiment, told: EffectCurve) -> None:
-    if told.drawn.empty:
+def show_curve(experiment: Experiment, effect: EffectCurve) -> None:
+    if effect.drawn.empty:
         st.info(
             "No specification is complete yet; the first one starts the curve.",
             icon=":material/hourglass_empty:",
         )
         return
-    show_numbers(told)
-    title = (
-        f"How far does {told.condition} move “{told.outcome}” from {told.reference}, in every specification?"
+    show_numbers(effect)
+    title = f"How far does {effect.condition} move “{effect.outcome}” from {effect.reference}, in every specification?"
+    show_chart(
+        specification_chart.specification_curve(effect, title=title, theme=theme()),
+        effect.rows,
+        "specification_curve",
     )
-    show_chart(specification_chart.figure(told, title=title, theme=theme()), told.rows, "specification_curve")
-    people = told.people
+    people = effect.people
     if people:
         bounds = interval_text(100 * people.low, 100 * people.high, 1)
         st.caption(
@@ -197,8 +202,9 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
         )
     else:
         st.caption("Nobody's answers to these words are here. Predicted effects carry no interval.")
-    own = told.rows[told.rows["same_as"].isna() & (told.rows["state"] == "complete")]
-    silent, unsure = int(own["effect"].isna().sum()), int((told.drawn["valid_mass"] < LOW_MASS).sum())
+    complete = effect.rows[effect.rows["same_as"].isna() & (effect.rows["state"] == "complete")]
+    silent = int(complete["effect"].isna().sum())
+    unsure = int((effect.drawn["valid_mass"] < LOW_MASS).sum())
     if silent:
         st.caption(
             f"{counted(silent, 'specification')} without a valid answer in a condition: no effect to show."
@@ -208,7 +214,7 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
             f"In {counted(unsure, 'specification')} the model put less than {LOW_MASS:.0%} of its probability on valid "
             "answers, so the effect rests on a small part of what it would say."
         )
-    doubles = int(told.rows["same_as"].notna().sum())
+    doubles = int(effect.rows["same_as"].notna().sum())
     if doubles:
         st.caption(
             f"{counted(doubles, 'specification')} asked the very same as another here and "
@@ -216,13 +222,13 @@ def show_curve(experiment: Experiment, told: EffectCurve) -> None:
         )
 
 
-def show_table(told: EffectCurve) -> None:
-    """Every specification, to open its run."""
-    rows = told.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
-    row = choose_row(
+def show_table(effect: EffectCurve) -> None:
+    """A table of every specification. A click on a row opens its run."""
+    rows = effect.rows.map(lambda value: visible(value) if isinstance(value, str) else value)
+    run_id = choose_row(
         rows,
-        key="specifications_table",
-        identities=[told.outcome, told.condition, *map(str, rows["run_id"])],
+        rows["run_id"].map(str),
+        key=f"specifications_table:{effect.outcome}:{effect.condition}",
         alt="Specifications",
         placeholder="–",
         column_order=[
@@ -247,8 +253,8 @@ def show_table(told: EffectCurve) -> None:
         },
     )
     st.caption("Choose a row to open its run.")
-    if row is not None:
-        state.go_to(state.PAGES.results, run=str(rows["run_id"].iloc[row]))
+    if run_id is not None:
+        state.go_to(state.PAGES.results, run=run_id)
 
 
 def show_experiment(experiment: Experiment) -> None:
@@ -265,15 +271,17 @@ def show_experiment(experiment: Experiment) -> None:
     states = run_states(experiment)
     show_state(experiment, states)
     study = experiment.draft.study
-    stamp = data.stamp(study.corpus) if study and study.corpus in corpora() else ""
-    found = curves_of(experiment.experiment_id, states, stamp)
-    if not found:
+    stamp = cached.stamp(study.corpus) if study and study.corpus in corpora() else ""
+    effects = curves_of(experiment.experiment_id, states, stamp)
+    if not effects:
         st.info("Effects need two conditions, and an outcome that is not open.", icon=":material/info:")
         return
-    names = {str(at): shorten(f"{each.outcome}: {each.condition}", 90) for at, each in enumerate(found)}
-    told = found[int(linked_select("Effect", names, "effect", experiment.experiment_id))]
-    show_curve(experiment, told)
-    show_table(told)
+    names = {
+        str(at): shorten(f"{effect.outcome}: {effect.condition}", 90) for at, effect in enumerate(effects)
+    }
+    effect = effects[int(linked_select("Effect", names, "effect", experiment.experiment_id))]
+    show_curve(experiment, effect)
+    show_table(effect)
 
 
 linked = state.parameter("experiment")

@@ -7,14 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from pages.project.specification_chart import DIMENSIONS
-from pages.view import data
-from pages.view.fields import consent
-from pages.view.text import counted, escape, shorten, visible
+from pages.view.fields.model import DECODING_HELP, choose_models
+from pages.view.words import counted, escape, shorten, visible
 from socrates_core.asking.consent import Sending, what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.jobs.progress import describe_seconds
-from socrates_core.models import is_served
 from socrates_core.personas import Person
 from socrates_core.projects.answer_orders import Order
 from socrates_core.projects.experiments import MOST, Specification, cross, estimate_cost, one_order
@@ -25,7 +23,7 @@ from socrates_core.surveys.draft import Draft
 
 @dataclass(frozen=True)
 class Planned:
-    """What the form holds: the specifications that are kept, the position of the chosen one, the wordings."""
+    """The specifications to run, the position of the chosen one, and the other wordings."""
 
     specifications: list[Specification]
     chosen: int
@@ -34,17 +32,7 @@ class Planned:
 
 def plan(draft: Draft, scope: str) -> Planned:
     """Draws the form. `scope` keeps the widgets of different drafts apart."""
-    titles = data.model_titles()
-    models = st.multiselect(
-        "Models",
-        list(titles),
-        default=["starter"] if "starter" in titles else None,
-        accept_new_options=True,
-        format_func=lambda name: titles.get(name, name),
-        key="experiment_models",
-        help="Type a folder, a hub id such as org/name, or api:MODEL of a server and press Enter to use another model.",
-    )
-    service = consent.service_fields() if any(is_served(name) for name in models) else None
+    models = choose_models("experiment")
     with st.container(horizontal=True, gap="large"):
         precisions: list[Precision] = st.segmented_control(
             "Number formats",
@@ -60,25 +48,25 @@ def plan(draft: Draft, scope: str) -> Planned:
             selection_mode="multi",
             default=["exact"],
             key="experiment_decodings",
-            help="paper: temperature 0.6 and top-p 0.9, as published.",
+            help=DECODING_HELP,
         )
         orders = _choose_orders(draft)
     paraphrases = _choose_wordings(draft, scope)
-    usable = models if service or not any(is_served(name) for name in models) else []
-    found = cross(
-        usable,
+    specifications = cross(
+        models.names,
         precisions=precisions,
         decodings=decodings,
         orders=orders,
         paraphrases=paraphrases,
-        service=service,
+        service=models.service,
     )
-    if not 1 <= len(found) <= MOST:
+    if not 1 <= len(specifications) <= MOST:
         st.warning(
-            f"{counted(len(found), 'specification')}: choose from 1 to {MOST}.", icon=":material/help:"
+            f"{counted(len(specifications), 'specification')}: choose from 1 to {MOST}.",
+            icon=":material/help:",
         )
         return Planned([], 0, paraphrases)
-    return _choose_specifications(found, paraphrases)
+    return _choose_specifications(specifications, paraphrases)
 
 
 def _choose_orders(draft: Draft) -> list[Order]:
@@ -98,61 +86,66 @@ def _choose_orders(draft: Draft) -> list[Order]:
 
 
 def _choose_wordings(draft: Draft, scope: str) -> list[Paraphrase]:
-    """Other wordings that the person writes; one that changes nothing yet is not one."""
+    """The wordings that the person writes. A wording that changes nothing yet is left out."""
     n = int(st.number_input("Other wordings, written by you", 0, 10, key=f"wordings:{scope}"))
-    found = []
+    wordings = []
     for number in range(1, n + 1):
         with st.expander(f"Wording {number}", expanded=number == n):
-            told = _wording(draft, f"{scope}:{number}", f"wording {number}")
+            wording = _wording(draft, f"{scope}:{number}", f"wording {number}")
             try:
-                paraphrased(draft, told)
-                found.append(told)
+                paraphrased(draft, wording)
+                wordings.append(wording)
             except UserError as error:
                 st.caption(escape(str(error)))
-    return found
+    return wordings
 
 
 def _wording(draft: Draft, scope: str, name: str) -> Paraphrase:
-    """One wording: every text of the draft to be written anew; those left as they are do not count."""
+    """One wording: the texts of the draft that the person has changed."""
     called = st.text_input("Name", name, key=f"wording:{scope}")
     texts = {
-        each.name: st.text_area(
-            escape(f"Condition {each.name}"), each.text, key=f"wording:{scope}:c:{each.name}"
+        part.name: st.text_area(
+            escape(f"Condition {part.name}"), part.text, key=f"wording:{scope}:c:{part.name}"
         )
-        for each in draft.conditions
+        for part in draft.conditions
     }
     questions = {
-        each.name: st.text_area(
-            escape(f"Question {each.name}"), each.question, key=f"wording:{scope}:o:{each.name}"
+        part.name: st.text_area(
+            escape(f"Question {part.name}"), part.question, key=f"wording:{scope}:o:{part.name}"
         )
-        for each in draft.outcomes
+        for part in draft.outcomes
     }
     return Paraphrase(
         name=called,
         conditions={
-            each.name: texts[each.name] for each in draft.conditions if texts[each.name] != each.text
+            part.name: texts[part.name] for part in draft.conditions if texts[part.name] != part.text
         },
         outcomes={
-            each.name: questions[each.name]
-            for each in draft.outcomes
-            if questions[each.name] != each.question
+            part.name: questions[part.name]
+            for part in draft.outcomes
+            if questions[part.name] != part.question
         },
     )
 
 
-def _choose_specifications(found: list[Specification], paraphrases: list[Paraphrase]) -> Planned:
-    """All combinations, to untick some and to choose one."""
-    table = pd.DataFrame([{"run": True, **{k: visible(v) for k, v in each.levels.items()}} for each in found])
+def _choose_specifications(specifications: list[Specification], paraphrases: list[Paraphrase]) -> Planned:
+    """A table of all combinations, to leave some out and to choose one."""
+    table = pd.DataFrame(
+        [
+            {"run": True, **{k: visible(v) for k, v in specification.levels.items()}}
+            for specification in specifications
+        ]
+    )
     kept = st.data_editor(
         table,
         hide_index=True,
         disabled=list(DIMENSIONS),
         height=min(400, 38 + 35 * len(table)),
         alt="Specifications",
-        key=f"specifications:{digest([each.as_dict() for each in found])}",
+        key=f"specifications:{digest([specification.as_dict() for specification in specifications])}",
         column_config={"run": st.column_config.CheckboxColumn("Run", width="small"), **DIMENSIONS},
     )
-    chosen = [each for each, run in zip(found, kept["run"], strict=True) if run]
+    chosen = [specification for specification, run in zip(specifications, kept["run"], strict=True) if run]
     if not chosen:
         st.warning("Tick at least one specification.", icon=":material/help:")
         return Planned([], 0, paraphrases)
@@ -167,20 +160,16 @@ def _choose_specifications(found: list[Specification], paraphrases: list[Paraphr
 
 
 def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
-    """What all of it takes. Raises UserError where a model cannot be used."""
+    """The number of answers and the time. Raises UserError if a model cannot be used."""
     cost = estimate_cost(draft, people, planned.specifications)
     left = (
         describe_seconds(cost.seconds)
         if cost.seconds is not None
         else "not known before each model's first run here"
     )
-    dollars = (
-        f" About ${cost.usd:,.2f}."
-        if cost.usd
-        else ""
-        if cost.usd is not None
-        else " The price is not known."
-    )
+    dollars = " The price is not known." if cost.usd is None else ""
+    if cost.usd:
+        dollars = f" About ${cost.usd:,.2f}."
     st.markdown(
         escape(
             f"{counted(cost.n_runs, 'specification')} × {counted(len(people), 'person', 'people')} × "
@@ -192,11 +181,11 @@ def show_cost(draft: Draft, people: list[Person], planned: Planned) -> None:
 
 
 def leaving(draft: Draft, people: list[Person], specifications: list[Specification]) -> list[Sending]:
-    """What would be sent to other machines, a line a model."""
+    """What would be sent to other machines, one entry for each model."""
     n_questions = len(people) * len(draft.conditions) * len(draft.outcomes)
-    asked = [specification.model for specification in specifications]
+    models = [specification.model for specification in specifications]
     sent = [
-        what_is_sent(model.name, model.service, people, n_questions * asked.count(model))
-        for model in dict.fromkeys(asked)
+        what_is_sent(model.name, model.service, people, n_questions * models.count(model))
+        for model in dict.fromkeys(models)
     ]
-    return [each for each in sent if each is not None]
+    return [sending for sending in sent if sending is not None]

@@ -1,4 +1,4 @@
-"""How many people an experiment needs, for an effect that is not known: a run's calibrated one, or a guess."""
+"""How many people a study needs for an effect that is not known: a run's calibrated effect, or a guess."""
 
 import streamlit as st
 

@@ -1,6 +1,5 @@
-"""What the power page asks: whose effect, what is thought of it, what can be afforded. All of it is in the link."""
+"""The questions of the power page: which effect, what is known of it, and what can be afforded. All are in the link."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,71 +7,72 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.calibration_words import show_calibration
-from pages.view.text import escape, figure_text, interval_text, shorten
-from pages.view.widgets import linked_select
+from pages.view.fields.link import LARGEST, linked, linked_number, linked_select, number
+from pages.view.words import escape, figure_text, interval_text, shorten
 from socrates_core.analysis.power import MAX_N, TARGET
 from socrates_core.projects.power import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
 from socrates_core.projects.run_results import RunEffect, SimulationRun, list_runs, load_run
 
-LARGEST = 1e9
 UNITS = {"d": "standard deviations (Cohen's d)", "points": "scale points"}
 OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says of one effect alone
 
 
 @dataclass(frozen=True)
 class Design:
-    """What can be afforded: `n` people in each condition, and the power to aim at."""
+    """What can be afforded: `n` people in each condition, and the power to aim for."""
 
     n: int
     target: float
 
 
 def choose_run() -> SimulationRun | None:
-    """The run whose effect is planned for; None for a person's own guess."""
+    """The run whose effect is planned for, or None for a person's own guess."""
     runs = {"": "no run: my own guess"} | {
         row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
         for row in list_runs()
         if row.get("n_answered")
     }
-    linked = state.parameter("run")
-    if linked and linked not in runs:
+    in_link = state.parameter("run")
+    if in_link and in_link not in runs:
         st.warning(
-            escape(f"There is no run {linked!r} with answers; choose one here."), icon=":material/help:"
+            escape(f"There is no run {in_link!r} with answers; choose one here."), icon=":material/help:"
         )
-    chosen = _renewing("Run", runs, "run", "power")
+    chosen = linked_select("Run", runs, "run", "power", forget=OF_EFFECT)
     return load_run(chosen) if chosen else None
 
 
 def choose_effect(run: SimulationRun) -> RunEffect | None:
-    """The outcome and the condition of the run whose effect is planned for; None where it has no effect."""
+    """The outcome and condition of the effect that is planned for, or None if the run has no effect."""
     if not run.effects:
         st.info(
             "This run has no effect to plan for: that takes two conditions with answers.",
             icon=":material/info:",
         )
         return None
-    outcomes = list(dict.fromkeys(each.outcome for each in run.effects))
+    outcomes = list(dict.fromkeys(effect.outcome for effect in run.effects))
     left, right = st.columns(2, vertical_alignment="bottom")
     scope = run.spec.run_id
-    outcome = _renewing("Outcome", _numbered(outcomes), "outcome", scope, where=left)
-    own = [each for each in run.effects if each.outcome == outcomes[int(outcome)]]
-    label, conditions = (
-        f"Condition, against “{own[0].reference}”",
-        _numbered([each.condition for each in own]),
+    outcome = linked_select("Outcome", _numbered(outcomes), "outcome", scope, forget=OF_EFFECT, where=left)
+    effects = [effect for effect in run.effects if effect.outcome == outcomes[int(outcome)]]
+    label = f"Condition, against “{effects[0].reference}”"
+    conditions = _numbered([effect.condition for effect in effects])
+    place = linked_select(
+        escape(label), conditions, "condition", f"{scope}:{outcome}", forget=OF_EFFECT, where=right
     )
-    place = _renewing(escape(label), conditions, "condition", f"{scope}:{outcome}", where=right)
-    return own[int(place)]
+    return effects[int(place)]
 
 
 def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief | None:
-    """What matters and what is thought of the effect: calibrated where that is earned, else a person's own guess.
+    """The belief about the effect: calibrated if the run has earned that, else a person's own guess.
 
-    None until the smallest effect that would matter is there.
+    None until the person has typed the smallest effect of interest.
     """
     if run is None or effect is None:
-        return _own_belief()
+        unit = linked_select("Unit of the guess", UNITS, "unit", "power")
+        return _guessed(unit, None if unit == "d" else 1.0, "")
     scope = f"{run.spec.run_id}:{effect.outcome}:{effect.condition}"
-    found, earned = spread_of(run, effect.outcome), effect.calibrated
+    measured = spread_of(run, effect.outcome)
+    earned = effect.calibrated
     if earned is None:
         show_calibration(why_uncalibrated(run, effect))
         st.caption(
@@ -81,7 +81,7 @@ def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief
                 "nobody knows what that is worth, so plan with your own guess."
             )
         )
-        return _guessed(scope, found.value, found.sentence)
+        return _guessed(scope, measured.value, measured.sentence)
     st.caption(
         escape(
             f"Predicted {figure_text(effect.predicted.difference, 3)} scale points; calibrated "
@@ -90,26 +90,30 @@ def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief
     )
     left, right = st.columns(2, vertical_alignment="bottom")
     smallest = smallest_effect("scale points", scope, where=left)
-    spread = linked_number(_SPREAD, "spread", scope, found.value, low=0.0, where=right)
-    st.caption(escape(f"Standard deviation: {found.sentence} It can be changed."))
+    spread = linked_number(_SPREAD, "spread", scope, measured.value, low=0.0, where=right)
+    st.caption(escape(f"Standard deviation: {measured.sentence} It can be changed."))
     return None if smallest is None else calibrated_belief(run, effect, spread=spread, smallest=smallest)
 
 
 def smallest_effect(unit: str, scope: str, *, where: Any = st) -> float | None:
-    """The smallest effect that would matter, held by the link; None until somebody has typed one above 0."""
-    linked = _number(state.parameter("smallest"), 0.0)
-    chosen = where.number_input(
-        f"Smallest effect that would matter to you ({unit})",
-        0.0,
-        LARGEST,
-        linked if 0 < linked <= LARGEST else None,
-        step=0.01,
-        format="%.4g",
-        key=f"smallest:{scope}",
-        placeholder="Type a number",
-        help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
+    """The smallest effect of interest, kept in the link; None until a person types one above 0."""
+    value = number(state.parameter("smallest"), 0.0)
+    chosen = linked(
+        lambda key: where.number_input(
+            f"Smallest effect that would matter to you ({unit})",
+            0.0,
+            LARGEST,
+            None,
+            step=0.01,
+            format="%.4g",
+            key=key,
+            placeholder="Type a number",
+            help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
+        ),
+        f"smallest:{scope}",
+        value if 0 < value <= LARGEST else None,
+        lambda chosen: {"smallest": f"{chosen:.10g}" if chosen else None},
     )
-    state.set_parameters(smallest=f"{chosen:.10g}" if chosen else None)
     if not chosen:
         st.info(
             "Type the smallest effect that would matter to you. The sample size starts from it, and not from what a "
@@ -128,47 +132,11 @@ def choose_design() -> Design:
     return Design(int(n), target)
 
 
-def linked_number(
-    label: str,
-    name: str,
-    scope: str,
-    default: float,
-    *,
-    low: float = -LARGEST,
-    high: float = LARGEST,
-    help: str | None = None,
-    where: Any = st,
-) -> float:
-    """A number held by the link's parameter `name`, which is left out while it is the default."""
-    linked = _number(state.parameter(name), default)
-    whole = isinstance(default, int)
-    kind = int if whole else float
-    key = f"{name}:{scope}"
-    state.follow_link(key, kind(min(max(linked, low), high)))
-    chosen = where.number_input(
-        label,
-        kind(low),
-        kind(high),
-        step=None if whole else 0.01,
-        format="%d" if whole else "%.4g",
-        key=key,
-        help=help,
-    )
-    state.note_link(key, chosen)
-    state.set_parameters(**{name: None if chosen == default else f"{chosen:.10g}"})
-    return float(chosen)
-
-
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"
 
 
-def _own_belief() -> Belief | None:
-    unit = linked_select("Unit of the guess", UNITS, "unit", "power")
-    return _guessed(unit, None if unit == "d" else 1.0, "")
-
-
-def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
-    """An own guess in scale points, or in Cohen's d where there is no `spread` to begin with."""
+def _guessed(scope: str, spread: float | None, source: str) -> Belief | None:
+    """A person's own guess in scale points, or in Cohen's d without a `spread`."""
     unit, size = ("Cohen's d", 1.0) if spread is None else ("scale points", spread)
     smallest = smallest_effect(unit, scope)
     first, second, third = st.columns(3, vertical_alignment="bottom")
@@ -185,28 +153,10 @@ def _guessed(scope: str, spread: float | None, told: str) -> Belief | None:
     if spread is None:
         return None if smallest is None else Belief(mean, sd, 1.0, smallest, UNITS["d"])
     chosen = linked_number(_SPREAD, "spread", scope, spread, low=0.0, where=third)
-    if told:
-        st.caption(escape(f"Standard deviation: {told} It can be changed."))
+    if source:
+        st.caption(escape(f"Standard deviation: {source} It can be changed."))
     return None if smallest is None else Belief(mean, sd, chosen, smallest)
-
-
-def _renewing(label: str, options: dict[str, str], name: str, scope: str, *, where: Any = st) -> str:
-    """A linked box whose change makes the link forget what it said of another effect."""
-    before = state.parameter(name)
-    chosen = linked_select(label, options, name, scope, where=where)
-    if before in options and state.parameter(name) != before:
-        state.set_parameters(**dict.fromkeys(OF_EFFECT))
-    return chosen
 
 
 def _numbered(names: list[str]) -> dict[str, str]:
     return {str(place): shorten(name, 80) for place, name in enumerate(names)}
-
-
-def _number(text: str | None, default: float) -> float:
-    """The number in a link; the default where there is none."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return default
-    return number if math.isfinite(number) else default

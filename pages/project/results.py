@@ -1,18 +1,22 @@
-"""One run: predicted answers and effects beside people's, how sure the model was, and the files to take along."""
+"""One run: predicted answers and effects compared with people's, how sure the model was, and downloads."""
+
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
-from pages.view import data, run_charts, state
+from pages.view import run_charts, state
 from pages.view.calibration_words import show_calibration
-from pages.view.charts import answer_charts
+from pages.view.charts import answer_charts, frames
+from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import headline, run_badge
+from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.live import show_job
+from pages.view.fields.table import csv_button, pages_of
 from pages.view.outdated import show_outdated
 from pages.view.report_download import show_report
 from pages.view.seals import show_seal
-from pages.view.text import escape, figure_text, show_text, visible
-from pages.view.widgets import linked_box, linked_select, show_chart, theme
+from pages.view.words import escape, figure_text, show_text, visible
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -23,16 +27,16 @@ from socrates_core.projects.run_results import SimulationRun, list_runs, load_ru
 from socrates_core.projects.run_spec import load_spec, run_again
 from socrates_core.records import LOW_MASS
 from socrates_core.scales.order import is_ordered
-from socrates_core.spreadsheets import csv_text
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
+PAGE = 100  # rows
 CALIBRATED = (
     " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
 )
 
 
 def choose_run() -> str:
-    """The run of the link, or the one chosen in the box on top."""
+    """The run in the link, or the one chosen in the box at the top."""
     rows = list_runs()
     if not rows:
         st.title("Results", anchor=False)
@@ -49,13 +53,12 @@ def choose_run() -> str:
     linked = state.parameter("run")
     if linked and linked not in names:
         st.warning(escape(f"There is no run {linked!r}; choose one here."), icon=":material/help:")
-    chosen = linked_box("Run", names, linked, key="run_box")
-    state.set_parameters(run=chosen)
-    return chosen
+    return linked_box("Run", names, linked, lambda run_id: {"run": run_id}, key="run_box")
 
 
 def header(run: SimulationRun) -> None:
-    card, manifest = run.manifest["card"], run.manifest
+    card = run.manifest["card"]
+    manifest = run.manifest
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title(escape(run.title), anchor=False)
     if run.spec.draft_id and action.button("Open the draft", type="primary", width="stretch"):
@@ -80,14 +83,14 @@ def header(run: SimulationRun) -> None:
     if sentence := profiles_sentence(run.spec.people):
         st.caption(escape(sentence))
     show_seal(run)
-    if made := experiment_of(run.spec.run_id):
-        number = made.run_ids.index(run.spec.run_id) + 1
+    if experiment := experiment_of(run.spec.run_id):
+        number = experiment.run_ids.index(run.spec.run_id) + 1
         st.page_link(
             state.PAGES.experiment,
             icon=":material/stacked_line_chart:",
-            query_params={"experiment": made.experiment_id},
+            query_params={"experiment": experiment.experiment_id},
             label=escape(
-                f"Specification {number} of {len(made.run_ids)} of a panel experiment: {made.draft.title}"
+                f"Specification {number} of {len(experiment.run_ids)} of a panel experiment: {experiment.draft.title}"
             ),
         )
     if manifest["state"] == "partial":
@@ -135,7 +138,7 @@ def show_answers(run: SimulationRun) -> None:
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
     show_text(outcome.question)
-    shown = [cell for cell in run.cells if cell.outcome == o]
+    cells = [cell for cell in run.cells if cell.outcome == o]
     baselines = st.toggle(
         "Show the uniform and condition-blind baselines", key="results_baselines", bind="query-params"
     )
@@ -145,22 +148,22 @@ def show_answers(run: SimulationRun) -> None:
         return
     title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
-    asked = [cell for cell in shown if cell.counts is not None]
-    if asked:
-        n = ", ".join(f"{c.condition_name} {c.n_people:,}" for c in asked)
-        off = sum(c.n_off_scale for c in asked)
+    with_people = [cell for cell in cells if cell.counts is not None]
+    if with_people:
+        n = ", ".join(f"{cell.condition_name} {cell.n_people:,}" for cell in with_people)
+        off = sum(cell.n_off_scale for cell in with_people)
         st.caption(
             escape(
-                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} different "
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {cells[0].n:,} different "
                 f"profiles. {run.people_sentence}"
             )
         )
-    if draws := shown[0].n_samples:
+    if draws := cells[0].n_samples:
         st.caption(
             f"An open question has no list of answers to score: the prediction is {draws} draws a persona with a fixed "
             "seed, so it carries sampling noise. Draws that are no number count against the valid mass."
         )
-    if len(asked) < len(shown):
+    if len(with_people) < len(cells):
         st.caption("People's answers stand only where they were shown exactly this text and question.")
 
 
@@ -182,7 +185,7 @@ def show_effects(run: SimulationRun) -> None:
         return
     frame = run_charts.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-    drawn, unit = data.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame)
     if drawn.empty:
         st.info("No effect is known: the model gave no valid answer to compare.", icon=":material/info:")
     else:
@@ -229,9 +232,9 @@ def show_scores(run: SimulationRun) -> None:
     }
     means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
     names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
-    shown = table[list(names)].rename(columns=names)
+    scores = table[list(names)].rename(columns=names)
     st.dataframe(
-        shown,
+        scores,
         hide_index=True,
         placeholder="–",
         column_config={
@@ -239,11 +242,11 @@ def show_scores(run: SimulationRun) -> None:
             for name in (*w.values(), *means.values())
         },
     )
-    asked = shown[shown["People"].notna()]
-    scored = headline(run, shown).dropna(subset=["People"])
-    if len(scored) < len(asked):
+    with_people = scores[scores["People"].notna()]
+    scored = headline(run, scores).dropna(subset=["People"])
+    if len(scored) < len(with_people):
         st.caption(
-            f"{len(asked) - len(scored)} cells that the model saw in training are left out of what follows."
+            f"{len(with_people) - len(scored)} cells that the model saw in training are left out of what follows."
         )
     if scored.empty:
         return
@@ -265,9 +268,8 @@ def show_people(run: SimulationRun) -> None:
     st.caption(
         f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
     )
-    size = 100
-    page = st.pagination(max(1, -(-len(table) // size)), key="people_page", bind="query-params")
-    st.dataframe(table.iloc[(page - 1) * size : page * size], hide_index=True, key="people_table")
+    page = pages_of(len(table), PAGE, "people_page")
+    st.dataframe(table.iloc[page.start : page.stop], hide_index=True, key="people_table")
 
 
 def show_panel(run: SimulationRun) -> None:
@@ -288,18 +290,9 @@ def show_panel(run: SimulationRun) -> None:
 def show_export(run: SimulationRun) -> None:
     name = run.spec.run_id
     with st.container(horizontal=True):
-        for told, table in (
-            ("People", people_table),
-            ("Cells", cells_table),
-            ("Effects", effects_table),
-        ):
-            st.download_button(
-                f"{told} as CSV",
-                csv_text(table(run)).encode(),
-                f"{name}_{told.lower()}.csv",
-                "text/csv",
-                on_click="ignore",
-            )
+        for label, table in (("People", people_table), ("Cells", cells_table), ("Effects", effects_table)):
+            file = f"{name}_{label.lower()}"
+            csv_button(f"{label} as CSV", partial(table, run), file, key=f"export_{label.lower()}")
         st.download_button(
             "People as Parquet",
             (run.spec.path / "people.parquet").read_bytes(),

@@ -1,4 +1,4 @@
-"""A specification curve: one predicted effect in every specification, sorted, over a dashboard of what each one is."""
+"""A specification curve: the predicted effect in every specification, sorted, over a dashboard of their settings."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,20 +7,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pages.view.charts.layout import (
-    LABEL,
+from pages.view.charts.layout import ZERO_LINE, across, depth_axis, finish, hovered, label, span, upright
+from pages.view.charts.palette import PEOPLE, legend_of
+from pages.view.charts.plotly_text import (
     LABEL_WIDTH,
-    QUIET_AXIS,
-    SMALL,
-    cast,
-    finish,
     interval,
     legend_name,
     people_text,
+    plain_text,
     signed,
+    wrapped,
 )
-from pages.view.charts.palette import GRID, PEOPLE, ZERO
-from pages.view.charts.plotly_text import plain_text, wrapped
+from pages.view.charts.template import SMALL
 from socrates_core.projects.specification_curves import EffectCurve
 
 DIMENSIONS = {
@@ -33,119 +31,103 @@ DIMENSIONS = {
 TOP, GAP, HEAD, LABEL_LINE, LEVEL = 240, 26, 26, 24, 38
 
 
-def figure(told: EffectCurve, *, title: str, theme: str | None = None) -> go.Figure:
+def specification_curve(curve: EffectCurve, *, title: str, theme: str | None = None) -> go.Figure:
     """The curve over its dashboard, in percent of the outcome's scale.
 
-    The dashboard has the models, and what differs between specifications of one model. People's effect is a line with
-    its interval as a band; the chosen specification is a filled diamond, named, with a line down through the dashboard.
+    The dashboard shows the models, and the settings that differ between specifications of one model. People's effect is
+    a line with its interval as a band. The chosen specification is a filled diamond with its name and a line downwards.
     """
-    rows = told.drawn.reset_index(drop=True)
-    players = cast([*([PEOPLE] if told.people else []), *rows["model"]], theme)
+    rows = curve.drawn.reset_index(drop=True)
+    legend = legend_of([*([PEOPLE] if curve.people else []), *rows["model"]], theme)
     texts, places, depth = _dashboard(rows)
-    whole = TOP + GAP + depth
-    made = go.Figure()
-    if told.people:
-        made.add_trace(_people_line(told, len(rows), players.colours[PEOPLE]))
-    for model in players.who[bool(told.people) :]:
-        own = rows[rows["model"] == model]
-        made.add_trace(_effects(own, players.colours[model], symbol="circle-open", size=_size(len(rows))))
-    for model in rows["model"][rows["chosen"]]:
-        made.add_trace(_effects(rows[rows["chosen"]], players.colours[model], symbol="diamond", size=14))
-    made.add_trace(_dots(rows, places, players.ink.text))
-    shapes, marked = list(_guides(told, places, players.colours[PEOPLE])), rows[rows["chosen"]]
-    for at in marked.index:
-        shapes.append(_down(at, players.ink.text))
+    height = TOP + GAP + depth
+    people = [_people_line(curve, len(rows), legend.colours[PEOPLE])] if curve.people else []
+    chosen = rows[rows["chosen"]]
+    effects = [
+        _effects(rows[rows["model"] == model], legend.colours[model], "circle-open", _size(len(rows)))
+        for model in legend.who
+        if model != PEOPLE
+    ]
+    effects += [_effects(chosen, legend.colours[model], "diamond", 14) for model in chosen["model"]]
+    figure = go.Figure(data=[*people, *effects, _dots(rows, places, legend.ink.text)])
+    shapes = list(_guides(curve, places, legend.colours[PEOPLE]))
+    down = {"color": legend.ink.text, "width": 1, "dash": "dot"}
+    for at in chosen.index:
+        shapes.append({**upright(at + 1, 0, 1, down, yref="paper"), "opacity": 0.5})
         texts.append(_named(at, 100 * rows["effect"][at], len(rows)))
-    made.update_xaxes(
-        **QUIET_AXIS, showgrid=False, showticklabels=False, range=[0.3, len(rows) + 0.7], anchor="y2"
-    )
-    made.update_layout(
-        yaxis={
-            **QUIET_AXIS,
-            "domain": [1 - TOP / whole, 1],
-            "title_text": "% of the scale",
-            "nticks": 6,
-            "range": _span(told),
+    figure.update_layout(
+        xaxis={
+            "showgrid": False,
+            "showticklabels": False,
+            "range": [0.3, len(rows) + 0.7],
+            "anchor": "y2",
         },
-        yaxis2={"domain": [0, depth / whole], "range": [depth, 0], "visible": False, "fixedrange": True},
+        yaxis={
+            "domain": [1 - TOP / height, 1],
+            "title_text": "% of the scale",
+            "range": _range(curve),
+        },
+        yaxis2={"domain": [0, depth / height], **depth_axis(depth)},
     )
-    note = f"{len(rows)} specifications, from the lowest effect to the highest"
     return finish(
-        made,
-        players,
+        figure,
+        legend,
         title=title,
-        note=note,
-        height=whole + 12,
+        note=f"{len(rows)} specifications, from the lowest effect to the highest",
+        height=height,
         margin={"l": 52, "r": 14, "b": 12},
+        theme=theme,
         annotations=texts,
         shapes=shapes,
     )
 
 
 def _dashboard(rows: pd.DataFrame) -> tuple[list[dict[str, Any]], dict[tuple[str, str], float], int]:
-    """Labels of the dimensions and levels, the depth in pixels of each level's line of dots, and the whole depth."""
+    """The labels, the depth in pixels of each level's line of dots, and the depth of the whole dashboard."""
     texts: list[dict[str, Any]] = []
     places: dict[tuple[str, str], float] = {}
     depth = 0
-    for name, label in DIMENSIONS.items():
+    for name, title in DIMENSIONS.items():
         levels = list(dict.fromkeys(rows.sort_values("specification")[name]))
-        told_by_model = name != "model" and rows.groupby("model")[name].nunique().max() < 2
-        if len(levels) < 2 or told_by_model:
+        follows_model = name != "model" and rows.groupby("model")[name].nunique().max() < 2
+        if len(levels) < 2 or follows_model:
             continue
-        texts.append(_label(f"<b>{label}</b>", depth + 4))
+        texts.append(label(f"<b>{title}</b>", depth + 4, yref="y2"))
         depth += HEAD
         for level in levels:
-            texts.append(_label(wrapped(level, LABEL_WIDTH, most=1), depth))
+            texts.append(label(wrapped(level, LABEL_WIDTH, most=1), depth, yref="y2"))
             places[name, level] = depth + LABEL_LINE
             depth += LEVEL
     return texts, places, depth
 
 
-def _label(text: str, depth: float) -> dict[str, Any]:
-    return {
-        "text": text,
-        "x": 0,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": depth,
-        "yref": "y2",
-        "yanchor": "top",
-        "align": "left",
-        "showarrow": False,
-        "font": LABEL,
-        "borderpad": 0,
-    }
-
-
-def _effects(own: pd.DataFrame, colour: str, *, symbol: str, size: float) -> go.Scatter:
-    """The effects of one model, or the chosen one, which the legend does not name again."""
+def _effects(rows: pd.DataFrame, colour: str, symbol: str, size: float) -> go.Scatter:
+    """The effects of one model; or the chosen effect, which has no legend entry of its own."""
     return go.Scatter(
-        x=own.index + 1,
-        y=100 * own["effect"],
+        x=rows.index + 1,
+        y=100 * rows["effect"],
         mode="markers",
-        name=legend_name(own["model"].iloc[0]),
+        name=legend_name(rows["model"].iloc[0]),
         showlegend=symbol != "diamond",
-        legendgroup=own["model"].iloc[0],
+        legendgroup=rows["model"].iloc[0],
         marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 2, "color": colour}},
-        customdata=[_hover(row) for row in own.to_dict("records")],
-        hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
+        **hovered([_hover(row) for row in rows.to_dict("records")]),
     )
 
 
 def _hover(row: dict[Any, Any]) -> str:
-    told = [f"{label}: {row[name]}" for name, label in DIMENSIONS.items()]
-    effect = (
-        f"{signed(100 * row['effect'])}% of the scale{' (the chosen specification)' if row['chosen'] else ''}"
-    )
-    lines = [f"Specification {row['specification']}", *told, f"valid mass {row['valid_mass']:.0%}"]
+    levels = [f"{title}: {row[name]}" for name, title in DIMENSIONS.items()]
+    chosen = " (the chosen specification)" if row["chosen"] else ""
+    effect = f"{signed(100 * row['effect'])}% of the scale{chosen}"
+    lines = [f"Specification {row['specification']}", *levels, f"valid mass {row['valid_mass']:.0%}"]
     return "<br>".join(
         [plain_text(effect), *(wrapped(line, LABEL_WIDTH) for line in lines), people_text("", row["n"])]
     )
 
 
-def _people_line(told: EffectCurve, n: int, colour: str) -> go.Scatter:
-    people = told.people
+def _people_line(curve: EffectCurve, n: int, colour: str) -> go.Scatter:
+    people = curve.people
     assert people is not None
     text = (
         f"People: {signed(100 * people.share)}% of the scale{interval(100 * people.low, 100 * people.high)}"
@@ -179,21 +161,17 @@ def _dots(rows: pd.DataFrame, places: dict[tuple[str, str], float], colour: str)
     )
 
 
-def _guides(told: EffectCurve, places: dict[tuple[str, str], float], colour: str) -> Iterator[dict[str, Any]]:
+def _guides(
+    curve: EffectCurve, places: dict[tuple[str, str], float], colour: str
+) -> Iterator[dict[str, Any]]:
     """The zero line, people's interval as a band, and a hairline along each level's dots."""
-    across = {"xref": "paper", "x0": 0, "x1": 1, "layer": "below"}
-    yield {**across, "type": "line", "y0": 0, "y1": 0, "line": {"color": ZERO, "width": 1.5}}
-    people = told.people
+    yield across(0, ZERO_LINE)
+    people = curve.people
     if people and np.isfinite([people.low, people.high]).all():
-        band = {"y0": 100 * people.low, "y1": 100 * people.high, "fillcolor": colour, "opacity": 0.22}
-        yield {**across, "type": "rect", **band, "line": {"width": 0}}
+        band = {"type": "rect", "fillcolor": colour, "opacity": 0.22, "line": {"width": 0}}
+        yield {**across(0), **band, "y0": 100 * people.low, "y1": 100 * people.high}
     for y in places.values():
-        yield {**across, "type": "line", "yref": "y2", "y0": y, "y1": y, "line": {"color": GRID, "width": 1}}
-
-
-def _down(at: int, colour: str) -> dict[str, Any]:
-    whole = {"x0": at + 1, "x1": at + 1, "yref": "paper", "y0": 0, "y1": 1, "opacity": 0.5}
-    return {"type": "line", "layer": "below", **whole, "line": {"color": colour, "width": 1, "dash": "dot"}}
+        yield across(y, yref="y2")
 
 
 def _named(at: int, effect: float, n: int) -> dict[str, Any]:
@@ -206,19 +184,16 @@ def _named(at: int, effect: float, n: int) -> dict[str, Any]:
         "xanchor": side,
         "yshift": 9,
         "yanchor": "bottom",
-        "showarrow": False,
         "font": SMALL,
     }
 
 
 def _size(n: int) -> float:
-    """A marker that leaves its neighbours room on a narrow screen."""
+    """A marker size that leaves room between neighbors on a narrow screen."""
     return float(np.clip(300 / max(n, 1), 4, 10))
 
 
-def _span(told: EffectCurve) -> list[float]:
-    people = told.people
-    ends = [0.0, *told.drawn["effect"], *((people.share, people.low, people.high) if people else ())]
-    low, high = 100 * float(np.nanmin(ends)), 100 * float(np.nanmax(ends))
-    room = 0.1 * ((high - low) or 1.0)
-    return [low - room, high + room]
+def _range(curve: EffectCurve) -> list[float]:
+    people = curve.people
+    ends = [0.0, *curve.drawn["effect"], *((people.share, people.low, people.high) if people else ())]
+    return span([100 * end for end in ends], room=0.1)

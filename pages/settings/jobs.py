@@ -1,11 +1,11 @@
-"""Every job: its state, progress and log; cancel and resume."""
+"""Every job: its state, progress, and log; cancel and resume."""
 
 import streamlit as st
 
 from pages.view import state
+from pages.view.fields.link import linked_box
 from pages.view.fields.live import ICONS, live, machine_text, progress_text, show_job, show_log
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import linked_box
+from pages.view.words import counted, escape, visible
 from socrates_core.asking.cache import open_cache
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -52,8 +52,9 @@ def live_table() -> None:
 
 
 def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
-    """The page that shows what the job makes, with a label, an icon and a link; no page where there is nothing yet."""
-    pages, done = state.PAGES, job.state == "done"
+    """The page that shows the job's result, with a label, an icon, and link parameters; empty without such a page."""
+    pages = state.PAGES
+    done = job.state == "done"
     if job.kind == "simulate":
         return pages.results, "Open the results", "bar_chart", {"run": str(job.args["run_id"])}
     if job.kind == "train":
@@ -62,8 +63,8 @@ def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
         linked = {"evaluations": str(job.args["evaluation_id"])}
         return pages.compare, "Open the comparison", "compare_arrows", linked
     if job.kind == "import" and done and "upload_id" in job.args:
-        found = store.read_result(job)
-        linked = {"corpus": str(found["corpus"]), "study": str(found["study_id"])}
+        result = store.read_result(job)
+        linked = {"corpus": str(result["corpus"]), "study": str(result["study_id"])}
         return pages.study, "Open the study", "experiment", linked
     if job.kind in ("merge", "fetch") and done:
         return pages.models, "Open the models", "smart_toy", {}
@@ -73,8 +74,8 @@ def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
 def show_one(job: Job) -> None:
     st.subheader(escape(job.title), anchor=False)
     show_job(job)
-    told = f"{job.state} since {job.changed[:19].replace('T', ' ')} UTC · {job.id}"
-    st.caption(f"{ICONS[job.state]} {escape(told)}")
+    facts = f"{job.state} since {job.changed[:19].replace('T', ' ')} UTC · {job.id}"
+    st.caption(f"{ICONS[job.state]} {escape(facts)}")
     progress = read_progress(job)
     if progress and progress.total and not job.active:
         st.caption(escape(progress_text(progress, active=False)))
@@ -86,7 +87,7 @@ def show_one(job: Job) -> None:
 
 
 def show_cache(*, busy: bool) -> None:
-    """What is stored of each model, and room to be made."""
+    """The stored answers of each model, and a button that forgets some."""
     with open_cache() as cache:
         shelves = cache.by_model()
     if not shelves:
@@ -114,9 +115,9 @@ def show_cache(*, busy: bool) -> None:
         chosen = st.selectbox(
             "Forget the answers of", list(names), format_func=names.__getitem__, index=None, key="cache_prune"
         )
-        told = "Wait until no job is queued or running: it may need these answers." if busy else None
+        hint = "Wait until no job is queued or running: it may need these answers." if busy else None
         if (
-            st.button("Forget them", disabled=busy or chosen is None, help=told, key="cache_forget")
+            st.button("Forget them", disabled=busy or chosen is None, help=hint, key="cache_forget")
             and chosen
         ):
             with open_cache() as cache:
@@ -149,7 +150,6 @@ if linked and linked not in titles:
     st.warning(
         escape(str(UserError(f"There is no job {linked!r}; choose one here."))), icon=":material/help:"
     )
-chosen = linked_box("Job", titles, linked, key="job_box")
-state.set_parameters(job=chosen)
+chosen = linked_box("Job", titles, linked, lambda job_id: {"job": job_id}, key="job_box")
 show_one(store.read_job(chosen))
 show_cache(busy=active > 0)

@@ -1,19 +1,19 @@
-"""What is stored and how much room it takes: delete with a way back, archive a project, prove that all is whole."""
+"""What is stored and how large it is: delete and restore, archive a project, verify everything."""
 
 import streamlit as st
 
 from pages.settings import stored_things
 from pages.view import state
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.keeping.things import KINDS, sizes
 
 st.title("Storage", anchor=False)
 flash = state.pop_flash()
 if flash:
     st.success(escape(flash), icon=":material/check:")
-told = sizes()
-stored_things.show_sizes(told)
-names = {kind: stored_things.PLURALS[kind] for kind in KINDS if told[kind][0]}
+by_kind = sizes()
+stored_things.show_sizes(by_kind)
+names = {kind: stored_things.PLURALS[kind] for kind in KINDS if by_kind[kind][0]}
 if names:
     stored_things.show_things(names)
 else:

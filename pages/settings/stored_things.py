@@ -1,4 +1,4 @@
-"""The parts of the page Storage: sizes, things of a kind, the bin, archives, verdicts."""
+"""The parts of the page Storage: sizes, the things of each kind, the bin, archives, verification."""
 
 import shutil
 import tempfile
@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.view import state
-from pages.view.text import counted, escape, visible
-from pages.view.widgets import choose_row, linked_box
+from pages.view.fields.link import linked_box
+from pages.view.fields.table import choose_row
+from pages.view.words import counted, escape, visible
 from socrates_core.errors import UserError
 from socrates_core.keeping.archive import export_project, import_project, own_kinds
 from socrates_core.keeping.things import (
@@ -51,9 +52,9 @@ MOST_DOWNLOAD = 200 * 10**6  # bytes; a larger archive is left where it was writ
 _SIZE = st.column_config.NumberColumn("MB", format="%.2f", width="small")
 
 
-def show_sizes(told: dict[str, tuple[int, int]]) -> None:
-    """How much room each kind takes, the largest first, beside what is free."""
-    total = sum(n_bytes for _, n_bytes in told.values())
+def show_sizes(sizes: dict[str, tuple[int, int]]) -> None:
+    """The size of each kind, the largest first, and the free space."""
+    total = sum(n_bytes for _, n_bytes in sizes.values())
     free = shutil.disk_usage(folder()).free
     st.caption(
         escape(
@@ -68,7 +69,7 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
             "MB": n_bytes / 1e6,
             "Share": n_bytes / total if total else 0.0,
         }
-        for name, (n, n_bytes) in sorted(told.items(), key=lambda item: -item[1][1])
+        for name, (n, n_bytes) in sorted(sizes.items(), key=lambda item: -item[1][1])
         if n or n_bytes
     ]
     share = st.column_config.ProgressColumn("Share", format="percent")
@@ -77,24 +78,27 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
 
 def show_things(names: dict[str, str]) -> None:
     """The things of the chosen kind, one of which can be deleted."""
-    chosen = linked_box("Kind", names, state.parameter("kind"), key="kind_box")
-    state.set_parameters(kind=chosen)
+    linked = state.parameter("kind")
+    chosen = linked_box("Kind", names, linked, lambda name: {"kind": name}, key="kind_box")
     kind = KINDS[chosen]
-    found = sorted(things(kind), key=lambda each: -each.n_bytes)
-    row = choose_row(
-        [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
+    listed = sorted(things(kind), key=lambda thing: -thing.n_bytes)
+    name = choose_row(
+        [
+            {"Name": visible(thing.name), "MB": thing.n_bytes / 1e6, "Changed": thing.changed}
+            for thing in listed
+        ],
+        [thing.name for thing in listed],
         key=f"things_{chosen}",
-        identities=[each.name for each in found],
         column_config={
             "MB": _SIZE,
             "Changed": st.column_config.DatetimeColumn(format="distance"),
             "Name": st.column_config.TextColumn(width="large"),
         },
     )
-    if row is None:
+    if name is None:
         st.caption("Choose a row to delete it.")
         return
-    _ask_delete(kind, found[row].name)
+    _ask_delete(kind, name)
 
 
 def _ask_delete(kind: Kind, name: str) -> None:
@@ -117,31 +121,31 @@ def _ask_delete(kind: Kind, name: str) -> None:
 
 
 def show_bin() -> None:
-    """What was deleted, each with a way back; and room to be made for good."""
+    """What was deleted, each with a button to restore it; and a button that empties the bin."""
     binned = bin_things()
     if not binned:
         return
-    size = sum(each.n_bytes for each in binned)
+    size = sum(thing.n_bytes for thing in binned)
     with st.expander(f"Bin: {counted(len(binned), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"):
-        for each in binned[:50]:
+        for thing in binned[:50]:
             name, back = st.columns([4, 1], vertical_alignment="center")
-            name.text(visible(f"{each.kind.name} {each.name}, {each.n_bytes / 1e6:,.2f} MB"))
-            if back.button("Bring back", key=f"bin_restore_{each.kind.name}_{each.deleted}_{each.name}"):
-                restore(each.kind, each.name)
-                state.set_flash(f"{each.name} is back.")
+            name.text(visible(f"{thing.kind.name} {thing.name}, {thing.n_bytes / 1e6:,.2f} MB"))
+            if back.button("Bring back", key=f"bin_restore_{thing.kind.name}_{thing.deleted}_{thing.name}"):
+                restore(thing.kind, thing.name)
+                state.set_flash(f"{thing.name} is back.")
                 st.rerun()
         if len(binned) > 50:
             st.caption(f"And {len(binned) - 50} more: `python -m socrates_core storage --bin`")
         sure = st.checkbox("I want no way back", key="bin_sure")
         if st.button("Empty the bin", disabled=not sure, key="bin_empty"):
-            for each in binned:
-                discard(each)
+            for thing in binned:
+                discard(thing)
             state.set_flash(f"{counted(len(binned), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
             st.rerun()
 
 
 def show_archive() -> None:
-    """Writes a project to one file, and brings one in."""
+    """Writes a project to one file, or reads one."""
     st.markdown(
         "Drafts, runs, evaluations, finetunes, adapters and splits with a checksum each, for another machine or a "
         "colleague. Studies and base models are left out unless you choose them."
@@ -191,8 +195,8 @@ def _bring_in(given: IO[bytes]) -> None:
         except UserError as error:
             st.error(escape(str(error).replace(repr(file.name), "The file")), icon=":material/error:")
             return
-    told = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
-    st.success(escape(told), icon=":material/check:")
+    sentence = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."
+    st.success(escape(sentence), icon=":material/check:")
     for sentence in brought.cautions:
         st.info(escape(sentence), icon=":material/info:")
     for kind, name in brought.taken:
@@ -200,23 +204,25 @@ def _bring_in(given: IO[bytes]) -> None:
 
 
 def show_verify() -> None:
-    """Works everything out anew and lists what does not hold."""
+    """Recomputes everything and lists what does not match."""
     st.markdown("Digests, and the numbers of runs and evaluations, worked out anew from the stored rows.")
     if not st.button("Verify everything", icon=":material/verified:", key="verify"):
         return
-    found = []
+    verdicts = []
     with st.status("Verifying", expanded=False) as status:
-        for each in verify():
-            found.append(each)
-            status.update(label=f"Verifying: {len(found):,} looked at")
-    wrong = [each for each in found if not each.whole]
-    told = f"{counted(len(found), 'thing')} looked at, {len(found) - len(wrong)} whole, {len(wrong)} not."
+        for verdict in verify():
+            verdicts.append(verdict)
+            status.update(label=f"Verifying: {len(verdicts):,} looked at")
+    wrong = [verdict for verdict in verdicts if not verdict.whole]
+    sentence = (
+        f"{counted(len(verdicts), 'thing')} looked at, {len(verdicts) - len(wrong)} whole, {len(wrong)} not."
+    )
     if not wrong:
-        st.success(escape(told), icon=":material/verified:")
+        st.success(escape(sentence), icon=":material/verified:")
         return
-    st.error(escape(told), icon=":material/error:")
+    st.error(escape(sentence), icon=":material/error:")
     rows = [
-        {"Kind": each.kind, "Name": visible(each.name), "What is wrong": visible(each.problem)}
-        for each in wrong
+        {"Kind": verdict.kind, "Name": visible(verdict.name), "What is wrong": visible(verdict.problem)}
+        for verdict in wrong
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="verdicts")

@@ -1,10 +1,10 @@
-"""Says where a job has ended, on whatever page a person is, and sees to a worker where one is missing."""
+"""Notes on any page that a job has ended, and starts a worker if none is running."""
 
 import streamlit as st
 
 from pages.view import state
 from pages.view.fields.live import ICONS
-from pages.view.text import escape, shorten
+from pages.view.words import escape, shorten
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.store import Job
@@ -16,7 +16,7 @@ ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "lost": "
 
 @st.fragment(run_every=EVERY)
 def announce_jobs() -> None:
-    """A note for each job that was active when this session last looked, and has ended since."""
+    """A note for each job that was active when this session last looked and has ended since."""
     try:
         jobs = store.list_jobs()
         see_to_worker()
@@ -27,10 +27,10 @@ def announce_jobs() -> None:
 
 
 def _announce(job: Job) -> None:
-    told = f"{ENDED[job.state]}: {shorten(job.title)}."
+    ending = f"{ENDED[job.state]}: {shorten(job.title)}."
     cause = "" if job.state == "done" else f" {shorten(job.message, 160)}"
     st.toast(
-        f"**{escape(told)}**{escape(cause)} [Open the job](/jobs?job={job.id})",
+        f"**{escape(ending)}**{escape(cause)} [Open the job](/jobs?job={job.id})",
         icon=ICONS[job.state],
         duration="long",
     )

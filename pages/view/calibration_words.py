@@ -1,10 +1,10 @@
-"""What a model's effects are worth, said under a chart of them: how the calibration held, or why there is none."""
+"""What a model's effects are worth, in words under their chart: how the calibration held, or why there is none."""
 
 import pandas as pd
 import streamlit as st
 
 from pages.view import state
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.analysis.held_out import HeldOut
 from socrates_core.calibrations import ModelCalibration
 
@@ -16,10 +16,10 @@ WAYS = {
 }
 
 
-def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
-    """The calibration's own sentence with its table; or the reason why there is none and the way to earn one."""
-    if isinstance(found, str):
-        st.info(escape(f"No calibrated effects. {found}"), icon=":material/straighten:")
+def show_calibration(calibration: ModelCalibration | str, *, key: str = "") -> None:
+    """The calibration in sentences and a table; or the reason why there is none, and how to get one."""
+    if isinstance(calibration, str):
+        st.info(escape(f"No calibrated effects. {calibration}"), icon=":material/straighten:")
         st.page_link(
             state.PAGES.compare,
             label="Evaluate this model on other studies",
@@ -27,10 +27,10 @@ def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
             query_params={"new": "1"},
         )
         return
-    for sentence in found.sentences:
+    for sentence in calibration.sentences:
         st.caption(escape(sentence))
     with st.expander("How each way of predicting did on studies left out"):
-        st.dataframe(held_out_table(found.held_out), hide_index=True, key=f"held_out{key}")
+        st.dataframe(held_out_table(calibration.held_out), hide_index=True, key=f"held_out{key}")
         st.caption(
             "In shares of the scale, lower is better but for the first three: the share of people's effects that the "
             "50%, 80% and 90% intervals hold should be 0.5, 0.8 and 0.9. The score is the interval score, which "
@@ -39,7 +39,7 @@ def show_calibration(found: ModelCalibration | str, *, key: str = "") -> None:
 
 
 def held_out_table(held_out: HeldOut) -> pd.DataFrame:
-    """A row a way of predicting."""
+    """A row for each way of predicting."""
     return pd.DataFrame(
         {
             "Effects": WAYS[row.method],

@@ -1,4 +1,4 @@
-"""Badges that say whether a model was trained on what a page shows, with the reason as their help."""
+"""Badges that say whether a model was trained on what the page shows, with the reason as their help."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.view import data
-from pages.view.text import escape, shorten, visible
+from pages.view import cached
+from pages.view.words import escape, shorten, visible
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE, ExposureVerdict, is_socsci210, status
@@ -29,24 +29,27 @@ COLOURS: dict[str, Any] = {"unseen": "green", "seen": "red", "partly": "orange",
 
 
 def study_badges(corpus: Corpus, study_id: str) -> None:
-    """What the models on this machine, and of SocSci210 the published ones, have seen of a study."""
+    """Whether the models on this machine, and the published models of SocSci210, were trained on a study."""
     cards = [card for card in list_models() if card.kind == "local" or is_socsci210(corpus)]
     models = {card.name: card.title for card in cards if card.kind == "hub" or (card.installed and card.path)}
     _badges({models[name]: status(_seen(name), corpus, study_id) for name in models})
 
 
 def draft_badges(draft: Draft, models: list[str]) -> None:
-    """What the chosen models have seen of a draft's texts, with those that are nearly the same."""
-    titles = data.model_titles()
-    asked = [name for name in models if not is_stand_in(name)]
-    told = {name: _draft_verdict(draft, name) for name in asked}
+    """Whether the chosen models were trained on a draft's texts, with texts that are nearly the same."""
+    titles = cached.model_titles()
+    trained = [name for name in models if not is_stand_in(name)]
+    verdicts = {name: _draft_verdict(draft, name) for name in trained}
     _badges(
-        {titles.get(name, name): ExposureVerdict(each.status, each.reason) for name, each in told.items()}
+        {
+            titles.get(name, name): ExposureVerdict(verdict.status, verdict.reason)
+            for name, verdict in verdicts.items()
+        }
     )
     rows = [
         {**vars(near), "what": visible(near.what), "model": titles.get(name, name)}
-        for name, each in told.items()
-        for near in each.near
+        for name, verdict in verdicts.items()
+        for near in verdict.near
     ]
     if rows:
         st.caption("Texts of this draft that are nearly the same as one that a model was trained on:")
@@ -56,22 +59,22 @@ def draft_badges(draft: Draft, models: list[str]) -> None:
 
 
 def run_badge(run: SimulationRun) -> None:
-    """What the run's model has seen of what it was asked."""
+    """Whether the run's model was trained on what it was asked."""
     name = run.spec.model.name
     if not is_stand_in(name):
-        told = _draft_verdict(run.spec.draft, name)
-        _badges({run.model: ExposureVerdict(told.status, told.reason)})
+        verdict = _draft_verdict(run.spec.draft, name)
+        _badges({run.model: ExposureVerdict(verdict.status, verdict.reason)})
 
 
 def headline(run: SimulationRun, cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `cells_table` that may enter a score: those that the run's model has not seen in training."""
+    """The rows of `cells_table` that may enter a score: those that the run's model was not trained on."""
     seen = cells_seen(run.spec.draft, run.spec.shown, _seen(run.spec.model.name))
     keys = [(cell.condition, cell.outcome) for cell in run.cells]
     return cells[[seen.get(key, "unseen") in HEADLINE for key in keys]]
 
 
 def _seen(name: str) -> Seen:
-    """What a model saw; one whose card is damaged is told of as unknown."""
+    """Training exposure of a model; unknown if its card is damaged."""
     try:
         return seen_of(name)
     except UserError as error:
@@ -84,7 +87,7 @@ def _draft_verdict(draft: Draft, name: str) -> DraftVerdict:
 
 
 def _badges(verdicts: Mapping[str, ExposureVerdict]) -> None:
-    """One badge a status and reason, naming the models."""
+    """A badge for each status and reason, with the names of the models."""
     by_verdict: dict[ExposureVerdict, list[str]] = defaultdict(list)
     for title, verdict in verdicts.items():
         by_verdict[verdict].append(title)

@@ -1,11 +1,11 @@
-"""Answers that an earlier version of the scoring gave: what may be wrong with them, and the way to ask again."""
+"""Answers from an earlier version of the scoring: what may be wrong with them, and a button that asks again."""
 
 from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from pages.view.fields import consent
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.asking.consent import Sending
 from socrates_core.jobs.store import Job
 
@@ -26,7 +26,4 @@ def show_outdated(
     st.badge("older scoring", icon=":material/history:", color="orange")
     st.warning(escape(sentence), icon=":material/history:")
     if st.button(label, icon=":material/replay:", key=f"again_{label}"):
-        if sendings:
-            consent.ask_consent(sendings, lambda: then(again(True)))
-        else:
-            then(again(False))
+        consent.start_with_consent(sendings, lambda agreed: then(again(agreed)))

@@ -1,4 +1,4 @@
-"""A run's report to take along: a page to read, and a folder whose scripts compute its numbers again."""
+"""The report of a run or comparison as a download: a page, and a folder with scripts that recompute its numbers."""
 
 import tempfile
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.view import run_charts
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.projects.run_export import zip_folder
@@ -18,7 +18,7 @@ from socrates_core.reporting.folder import write_report
 
 @dataclass(frozen=True)
 class Packed:
-    """The report's page, the zipped folder, and why no browser drew the figures, empty where one did."""
+    """The report's page, the zipped folder, and why no browser drew the figures (empty if one did)."""
 
     page: bytes
     folder: bytes
@@ -26,7 +26,7 @@ class Packed:
 
 
 def show_report(run: SimulationRun) -> None:
-    """The button that makes the report, and what it made."""
+    """The button that makes the report, then the downloads."""
     st.markdown(
         "**Report**: one page that needs no network, and its folder: data long and wide, codebook, exact prompts, "
         "preregistration drafts, sources with licences, and scripts in Python and R that compute every number again."
@@ -64,7 +64,7 @@ def show_report(run: SimulationRun) -> None:
 
 
 def show_comparison_report(comparison: Comparison, field: str | None) -> None:
-    """The button that makes a comparison's report; with a demographic `field` its groups are in it."""
+    """The button that makes a comparison's report, with groups by the demographic `field` if there is one."""
     st.markdown(
         "**Report**: one page that needs no network, and its folder: every row that was asked, baselines, codebook, "
         "prompts, sources, and scripts in Python and R that compute every number again."
@@ -87,7 +87,8 @@ def show_comparison_report(comparison: Comparison, field: str | None) -> None:
 
 
 def _pack(run: SimulationRun, *, by_browser: bool) -> Packed:
-    figures, note = None, ""
+    figures = None
+    note = ""
     try:
         figures = run_charts.figures(run) if by_browser else None
     except UserError as error:

@@ -1,9 +1,8 @@
-"""A run as chart rows: predicted answers and effects, with people's where they are there."""
+"""A run as rows for charts: predicted answers and effects, with people's answers if there are any."""
 
 import pandas as pd
 
-from pages.view import data
-from pages.view.charts import answer_charts
+from pages.view.charts import answer_charts, frames
 from pages.view.charts.dots import CALIBRATED, INNER
 from pages.view.charts.figure_files import to_svg_png
 from socrates_core.analysis.baselines import uniform
@@ -20,15 +19,16 @@ def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.
     parts = []
     for cell in run.cells:
         if cell.outcome == outcome and len(cell.values):
-            told = {run.model: cell.predicted}
+            predicted = {run.model: cell.predicted}
             if baselines:
-                told["uniform"] = uniform(len(cell.values))
+                predicted["uniform"] = uniform(len(cell.values))
             if baselines and cell.condition_blind is not None:
-                told["condition-blind"] = cell.condition_blind
+                predicted["condition-blind"] = cell.condition_blind
             if cell.counts is not None:
-                parts.append(data.share_rows(cell.condition_name, "people", scale, cell.counts))
+                parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.counts))
             parts += [
-                data.predicted_rows(cell.condition_name, who, scale, p, cell.n) for who, p in told.items()
+                frames.predicted_rows(cell.condition_name, who, scale, p, cell.n)
+                for who, p in predicted.items()
             ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -42,37 +42,36 @@ def effects(run: SimulationRun) -> pd.DataFrame:
     spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
     rows = []
     for effect in run.effects:
-        told = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
+        row = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
         if effect.people is not None:
-            rows.append({**told, "who": "people", **vars(effect.people)})
-        rows.append({**told, "who": run.model, **vars(effect.predicted)})
+            rows.append({**row, "who": "people", **vars(effect.people)})
+        rows.append({**row, "who": run.model, **vars(effect.predicted)})
         if effect.calibrated is not None:
-            earned, n = effect.calibrated, effect.predicted.n
+            earned = effect.calibrated
+            n = effect.predicted.n
             ends = {
                 f"{end}_{name}": getattr(earned, end)[at]
                 for at, name in enumerate(INNER)
                 for end in ("low", "high")
             }
             widest = {"low": earned.low[-1], "high": earned.high[-1]}
-            rows.append(
-                {**told, "who": CALIBRATED, "difference": earned.difference, **widest, **ends, "n": n}
-            )
+            rows.append({**row, "who": CALIBRATED, "difference": earned.difference, **widest, **ends, "n": n})
     return pd.DataFrame(rows)
 
 
 def figures(run: SimulationRun) -> dict[str, bytes]:
     """Every chart of the run as SVG and PNG, by file name. Raises UserError without Chrome or Chromium."""
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     for number, outcome in enumerate(run.spec.draft.outcomes):
         frame = answers(run, number)
         if not frame.empty:
             figure = answer_charts.distribution(
                 frame, scale=outcome.scale.scale(), title=outcome.name, theme="light"
             )
-            found |= {f"outcome_{number + 1}.{kind}": each for kind, each in to_svg_png(figure).items()}
+            files |= {f"outcome_{number + 1}.{kind}": drawn for kind, drawn in to_svg_png(figure).items()}
     if run.effects:
         title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-        drawn, unit = data.in_one_unit(effects(run))
-        figure = answer_charts.effects_forest(drawn, title=title, unit=unit, theme="light")
-        found |= {f"effects.{kind}": each for kind, each in to_svg_png(figure).items()}
-    return found
+        frame, unit = frames.in_one_unit(effects(run))
+        figure = answer_charts.effects_forest(frame, title=title, unit=unit, theme="light")
+        files |= {f"effects.{kind}": drawn for kind, drawn in to_svg_png(figure).items()}
+    return files

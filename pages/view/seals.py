@@ -1,8 +1,8 @@
-"""Freezing a study's answers, sealing a run before they are seen, and revealing them: the buttons and what is told."""
+"""Hiding a study's answers, sealing a run before they are seen, and revealing them."""
 
 import streamlit as st
 
-from pages.view.text import escape
+from pages.view.words import escape
 from socrates_core.corpus.hidden_answers import frozen_studies, hidden_sentence
 from socrates_core.corpus.queries import Corpus
 from socrates_core.exposure import seals
@@ -11,7 +11,7 @@ from socrates_core.surveys.human_answers import study_behind
 
 
 def show_frozen(corpus: Corpus, study_id: str) -> bool:
-    """Says in the place of a frozen study's answers that they are hidden; False where they are not."""
+    """Says that a study's answers are hidden. Returns False if they are not."""
     since = frozen_studies(corpus.path).get(study_id)
     if since:
         st.info(escape(hidden_sentence(study_id, since)), icon=":material/visibility_off:")
@@ -35,7 +35,7 @@ def freeze_button(corpus: Corpus, study_id: str) -> None:
 
 
 def show_seal(run: SimulationRun) -> None:
-    """The run's seal with what could be seen before, or the button that seals it; and the way to the answers."""
+    """The run's seal, or the button that seals it; and the button that reveals the answers."""
     behind = study_behind(run.spec.draft, run.spec.shown)
     frozen = behind is not None and behind.study_id in frozen_studies(behind.corpus.path)
     sealed = seals.seal_of(run.spec.run_id)
@@ -45,8 +45,8 @@ def show_seal(run: SimulationRun) -> None:
         if frozen:
             st.badge("people's answers are hidden", icon=":material/visibility_off:", color="orange")
         if sealed is None and run.manifest["state"] == "complete":
-            told = "Records the digest of these predictions and the time, so that a later change shows."
-            if st.button("Seal these predictions", icon=":material/verified:", key="seal", help=told):
+            hint = "Records the digest of these predictions and the time, so that a later change shows."
+            if st.button("Seal these predictions", icon=":material/verified:", key="seal", help=hint):
                 seals.seal(run.spec.run_id)
                 st.rerun()
         if sealed is not None and frozen and behind is not None:
@@ -58,8 +58,8 @@ def _show_sealed(sealed: seals.Checked, record: seals.SealRecord) -> None:
         st.error(escape(f"Record {sealed.number} of the seals {sealed.problem}."), icon=":material/gpp_bad:")
         return
     st.badge("sealed", icon=":material/verified:", color="green")
-    told = seals.describe(record, seals.read_chain())
-    st.caption(escape(f"{told} Record {record.number}, digest {record.digest()[:16]}."))
+    sentence = seals.describe(record, seals.read_chain())
+    st.caption(escape(f"{sentence} Record {record.number}, digest {record.digest()[:16]}."))
 
 
 def _reveal_button(corpus: Corpus, study_id: str) -> None:

@@ -17,7 +17,7 @@ class Pages:
     """Page files by place, relative to app.py."""
 
     home: str = "pages/home/home.py"
-    studies: str = "pages/library/studies.py"
+    studies: str = "pages/library/library.py"
     study: str = "pages/library/study.py"
     map: str = "pages/library/map.py"
     import_: str = "pages/library/import_study.py"
@@ -25,8 +25,8 @@ class Pages:
     results: str = "pages/project/results.py"
     experiment: str = "pages/project/experiment.py"
     power: str = "pages/project/power.py"
-    compare: str = "pages/evidence/compare.py"
-    launch: str = "pages/models/launch.py"
+    compare: str = "pages/evidence/evidence.py"
+    launch: str = "pages/models/train.py"
     finetunes: str = "pages/models/finetunes.py"
     models: str = "pages/models/models.py"
     jobs: str = "pages/settings/jobs.py"
@@ -34,7 +34,9 @@ class Pages:
 
 
 PAGES = Pages()
-ADDRESSES = {  # the path of each page in the address of the window; "" is where the dashboard opens
+# The path of each page in the address of the window, which is the name of its file: Streamlit's AppTest opens a page by
+# its file before the pages are registered. The dashboard opens at "".
+ADDRESSES = {
     PAGES.home: "",
     PAGES.studies: "library",
     PAGES.study: "study",
@@ -60,13 +62,13 @@ OLD_ADDRESSES = {
 
 
 def parameter(name: str) -> str | None:
-    """A query parameter of the page's link."""
+    """A query parameter of the page's link; None if it is missing or empty."""
     value = st.query_params.get(name)
     return value or None
 
 
 def set_parameters(**values: str | None) -> None:
-    """Puts what the page shows into its link, as one step of the browser's history."""
+    """Writes what the page shows into its link, as one step of the browser's history."""
     for name, value in values.items():
         if value is None:
             st.query_params.pop(name, None)
@@ -82,10 +84,12 @@ def set_parameters(**values: str | None) -> None:
 def go_to(page: str, **parameters: str) -> None:
     """Opens a page with `parameters` in its link.
 
-    Streamlit 1.67 first puts the new parameters behind the old page's address, as a step of its own in the browser's
-    history. Back leads to that step, so what the page showed there is kept for `enter_page`.
+    Streamlit 1.67 first adds the new parameters to the old page's address, as a step of its own in the browser's
+    history. Back leads to that step, so the link that the page had there is kept for `enter_page`.
     """
-    left, opened, link = st.session_state.get("page"), ADDRESSES[page], _link()
+    left = st.session_state.get("page")
+    opened = ADDRESSES[page]
+    link = _link()
     step = {name: [value] for name, value in parameters.items()}
     if left not in (None, opened) and step != link:
         st.session_state.setdefault("steps", {})[_address(left, step)] = (link, opened)
@@ -93,11 +97,12 @@ def go_to(page: str, **parameters: str) -> None:
 
 
 def enter_page(page: str) -> None:
-    """Notes which page is shown; where Back led to a step that `go_to` left behind, the page's own link is restored.
+    """Remembers which page is shown. If Back led to a step that `go_to` left behind, restores the page's own link.
 
     A page without parameters is such a step only right after the page that `go_to` opened: the menu leads there too.
     """
-    before, st.session_state["page"] = st.session_state.get("page"), page
+    before = st.session_state.get("page")
+    st.session_state["page"] = page
     step = st.session_state.get("steps", {}).get(_address(page, _link()))
     if step is None or before == page:
         return
@@ -108,7 +113,7 @@ def enter_page(page: str) -> None:
 
 
 def redirect(page: str) -> Callable[[], None]:
-    """A page that opens `page` with the parameters of its own link, for addresses that earlier versions had."""
+    """A page that opens `page` with the parameters of its own link, for addresses of earlier versions."""
 
     def moved() -> None:
         st.switch_page(page, query_params=_link())
@@ -117,7 +122,7 @@ def redirect(page: str) -> Callable[[], None]:
 
 
 def open_old_link() -> None:
-    """Opens what a link to the start page meant when the list of studies was there: a study, or a search."""
+    """Opens what a link to the start page meant when it was the list of studies: a study or a search."""
     if "study" in st.query_params:
         st.switch_page(PAGES.study, query_params=_link())
     if st.query_params:
@@ -134,9 +139,9 @@ def _address(page: str, link: Mapping[str, list[str]]) -> str:
 
 @dataclass
 class Editing:
-    """The draft under the cursor: its id, what is saved, and the steps back and forth.
+    """The draft that is being edited: its id, what is saved, and the steps to undo and redo.
 
-    `generation` is part of every widget's key, so that undo and re-ordering build the form anew.
+    `generation` is part of every widget's key, so that undo and reordering build the form again.
     """
 
     draft_id: str
@@ -151,8 +156,8 @@ class Editing:
 
 
 def editing() -> Editing | None:
-    found: Any = st.session_state.get("editing")
-    return found if isinstance(found, Editing) else None
+    held: Any = st.session_state.get("editing")
+    return held if isinstance(held, Editing) else None
 
 
 def set_editing(value: Editing | None) -> None:
@@ -161,9 +166,9 @@ def set_editing(value: Editing | None) -> None:
 
 @dataclass
 class Importing:
-    """The upload whose mapping is being corrected: the mapping that its tables were built from.
+    """The upload whose mapping is being corrected, with the mapping that its tables were built from.
 
-    `generation` is part of every widget's key, so that a mapping from elsewhere builds the tables anew.
+    `generation` is part of every widget's key, so that another mapping builds the tables again.
     """
 
     upload_id: str
@@ -175,8 +180,8 @@ class Importing:
 
 
 def importing() -> Importing | None:
-    found: Any = st.session_state.get("importing")
-    return found if isinstance(found, Importing) else None
+    held: Any = st.session_state.get("importing")
+    return held if isinstance(held, Importing) else None
 
 
 def set_importing(value: Importing | None) -> None:
@@ -184,14 +189,14 @@ def set_importing(value: Importing | None) -> None:
 
 
 def widget(key: str, default: Any) -> Any:
-    """What a widget holds, or `default` before it was drawn."""
+    """The value of a widget, or `default` before it is drawn."""
     return st.session_state.get(key, default)
 
 
 def follow_link(key: str, linked: Any) -> None:
-    """Lets the widget `key` show `linked` where the link changed since the widget was last seen, as Back changes it.
+    """Sets the widget `key` to `linked` if the link has changed since the widget was last drawn, as Back changes it.
 
-    What a person has changed by hand in the meantime stays, as the browser may send that with the link before it.
+    A change by hand stays: the browser may send it together with the link from before the change.
     """
     before = st.session_state.get(f"{key}:link")
     if key not in st.session_state or (st.session_state[key] == before != linked):
@@ -199,41 +204,41 @@ def follow_link(key: str, linked: Any) -> None:
 
 
 def note_link(key: str, chosen: Any) -> None:
-    """Remembers what the widget `key` put into the link."""
+    """Remembers what the widget `key` wrote into the link."""
     st.session_state[f"{key}:link"] = chosen
 
 
 def wished_model() -> str | None:
-    """The model that the last link to the draft page named, for as long as the session lasts."""
+    """The model in the last link to a page with a model picker, for the rest of the session."""
     named = parameter("model")
     if named is not None:
         st.session_state["wished_model"] = named
-    found = st.session_state.get("wished_model")
-    return found if isinstance(found, str) else None
+    held = st.session_state.get("wished_model")
+    return held if isinstance(held, str) else None
 
 
 def newly_ended(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs that were active when this was last asked in the session, and have ended since."""
-    found = list(jobs)
+    """The jobs that were active at the last call in this session and have ended since."""
+    listed = list(jobs)
     before: set[str] = st.session_state.get("active_jobs", set())
-    going_on = {job.id for job in found if job.active or job.can_be_taken_over}
+    going_on = {job.id for job in listed if job.active or job.can_be_taken_over}
     st.session_state["active_jobs"] = going_on
-    return [job for job in found if job.id in before - going_on]
+    return [job for job in listed if job.id in before - going_on]
 
 
 def note_archive(path: str, n_things: int) -> None:
-    """Remembers the archive that was written last in this session."""
+    """Remembers the last archive written in this session."""
     st.session_state["archive"] = (path, n_things)
 
 
 def last_archive() -> tuple[str, int]:
-    """The file of the archive that was written last, "" where none was, and how many things it holds."""
+    """The file of the last archive ("" without one) and the number of things in it."""
     path, n_things = st.session_state.get("archive", ("", 0))
     return str(path), int(n_things)
 
 
 def set_flash(text: str) -> None:
-    """A sentence to show once, after the page has moved on."""
+    """Keeps a sentence that the next page shows once."""
     st.session_state["flash"] = text
 
 

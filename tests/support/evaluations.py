@@ -8,7 +8,7 @@ from socrates_core.evaluations.results import Evaluation
 from tests.support.jobs import evaluate_now
 from tests.support.pages import open_page
 
-PAGE = "pages/evidence/compare.py"
+PAGE = "pages/evidence/evidence.py"
 STUDIES = ("framing", "kakadu", "talor")
 
 

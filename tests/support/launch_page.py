@@ -8,7 +8,7 @@ from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 
-PAGE = "pages/models/launch.py"
+PAGE = "pages/models/train.py"
 
 
 def split(kind: str = "studies", name: str = "mine") -> str:

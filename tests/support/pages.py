@@ -8,7 +8,7 @@ from tests.support.waiting import PATIENCE
 
 APP = str(ROOT / "app.py")
 PAGES = [
-    "pages/library/studies.py",
+    "pages/library/library.py",
     "pages/library/study.py",
     "pages/project/draft.py",
     "pages/project/results.py",

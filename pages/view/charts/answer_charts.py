@@ -10,10 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.view.charts import bars, dots
-from pages.view.charts.layout import MOST_CONDITIONS
 from pages.view.charts.plotly_text import readable
 from socrates_core.records import Number, Scale
 
+MOST_CONDITIONS = 12
 MOST_ROWS = 36
 
 
@@ -31,19 +31,15 @@ def distribution(
     Columns of `frame`: condition, who ("people", a model's or a baseline's name), value, share in [0, 1],
     low and high (NaN without an interval), n. A scale of two options shows one share a condition, that of
     `answer` (by default the option called yes, else the higher one); one of more than 21 values is binned.
-    The first 12 conditions are shown, or those named in `conditions`; a cut is said under the title.
-    `theme` is the page's, "light" or "dark" (for files: "light"); without one neutrals suit either.
+    The first 12 conditions are shown, or those in `conditions`. If some are left out, a note under the title says so.
+    `theme` is the page's, "light" or "dark" (for files: "light"); without one, the neutrals can be seen on both.
     """
-    told = list(dict.fromkeys(frame["condition"]))
-    shown = (
-        [name for name in told if name in conditions] if conditions is not None else told[:MOST_CONDITIONS]
-    )
-    note = (
-        f"The first {len(shown)} of {len(told)} conditions"
-        if conditions is None and len(told) > len(shown)
-        else ""
-    )
-    rows = frame[frame["condition"].isin(shown)]
+    names = list(dict.fromkeys(frame["condition"]))
+    note = ""
+    if conditions is None and len(names) > MOST_CONDITIONS:
+        note = f"The first {MOST_CONDITIONS} of {len(names)} conditions"
+    drawn = names[:MOST_CONDITIONS] if conditions is None else conditions
+    rows = frame[frame["condition"].isin(drawn)]
     if len(scale.values) == 2:
         value = _answer(scale) if answer is None else answer
         name = readable(scale.label(value)) or f"{value:g}"
@@ -64,13 +60,13 @@ def effects_forest(
     """Differences of conditions against their reference, a line a condition, around a zero line.
 
     Columns of `frame`: outcome, condition, who, difference, low and high (NaN where no interval is earned),
-    n; all in `unit`. At most 36 rows of outcome and condition are shown; a cut is said under the title.
+    n; all in `unit`. At most 36 rows are shown; if some are left out, the chart says so under its title.
     """
     pairs = frame[["outcome", "condition"]].drop_duplicates()
-    shown = frame.merge(pairs.head(MOST_ROWS), on=["outcome", "condition"])
+    drawn = frame.merge(pairs.head(MOST_ROWS), on=["outcome", "condition"])
     note = f"The first {MOST_ROWS} of {len(pairs)} differences" if len(pairs) > MOST_ROWS else ""
     return dots.figure(
-        dots.effect_rows(shown), title=title, note=note, theme=theme, axis=f"Difference in means, {unit}"
+        dots.effect_rows(drawn), title=title, note=note, theme=theme, axis=f"Difference in means, {unit}"
     )
 
 

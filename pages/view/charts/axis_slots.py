@@ -1,4 +1,4 @@
-"""Where answers stand on a chart's axis: one slot a value, or bins on long scales."""
+"""The places of answers on a chart's axis: a slot for each value, or bins on long scales."""
 
 import math
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ ROOM = 42  # characters across a panel on a narrow screen
 
 @dataclass(frozen=True)
 class Slots:
-    """Where answers stand on the x axis: the place [b] and hover name [b] of each bar, one `width` apart.
+    """The places of answers on the x axis: the place [b] and hover name [b] of each bar, one `width` apart.
 
-    `of_value` gives the slot of a value; `ticks` are the places and texts under the lowest panel.
+    `of_value` is the slot of each value; `ticks` are the places and texts under the lowest panel.
     """
 
     places: Floats
@@ -32,9 +32,9 @@ class Slots:
         return len(self.of_value) > len(self.names)
 
 
-def find_slots(scale: Scale, found: list[Number]) -> Slots:
-    """A slot for every value of `scale` (of an open scale: for the values `found`), bins for more than 21."""
-    values: list[Number] = list(scale.values) or found
+def find_slots(scale: Scale, given: list[Number]) -> Slots:
+    """A slot for each value of `scale`, or for the `given` values of an open scale; bins for more than 21."""
+    values: list[Number] = list(scale.values) or given
     if len(values) > MOST_BARS:
         return _bins(values, scale)
     ends = (values[0], values[-1]) if values else ()
@@ -49,17 +49,17 @@ def find_slots(scale: Scale, found: list[Number]) -> Slots:
 
 
 def _bins(values: list[Number], scale: Scale) -> Slots:
-    """At most 20 bins of a round width; the highest value falls into the last."""
+    """At most 20 bins of a round width. The highest value goes into the last one."""
     low, high = float(values[0]), float(values[-1])
     widths = (lead * 10.0**power for power in range(-3, 10) for lead in (1, 2, 2.5, 5))
     width = next(width for width in widths if (high - low) / width <= 20 and width >= scale.step)
     n_bins = math.ceil((high - low) / width - 1e-9)
     of_value = {value: min(int((value - low) / width + 1e-9), n_bins - 1) for value in values}
-    members = [[value for value in values if of_value[value] == each] for each in range(n_bins)]
+    members = [[value for value in values if of_value[value] == slot] for slot in range(n_bins)]
     names = [f"{inside[0]:g} to {inside[-1]:g}" if inside else "none" for inside in members]
     at = [low + (high - low) * part / 4 for part in (range(5) if (high - low) % 4 == 0 else (0, 2, 4))]
     ticks = [_tick(value, scale.label(value), 11) for value in at]
-    places: Floats = np.array([low + width * (each + 0.5) for each in range(n_bins)])
+    places: Floats = np.array([low + width * (slot + 0.5) for slot in range(n_bins)])
     return Slots(places, tuple(names), of_value, (at, ticks), width, f"Answer, in bins of {width:g}")
 
 

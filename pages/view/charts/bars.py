@@ -1,4 +1,4 @@
-"""Ordered bars: how answers are spread over a scale, a panel a condition on shared axes."""
+"""Ordered bars: the spread of answers over a scale, a panel for each condition on shared axes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,21 +8,17 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from pages.view.charts.axis_slots import Slots, find_slots
-from pages.view.charts.layout import (
-    LABEL,
+from pages.view.charts.layout import error_bars, finish, hovered
+from pages.view.charts.palette import BASELINES, DASHES, PEOPLE, Legend, legend_of, who_label
+from pages.view.charts.plotly_text import (
     LABEL_WIDTH,
-    QUIET_AXIS,
-    Cast,
-    cast,
-    coloured,
-    finish,
     interval,
     legend_name,
     people_text,
     percent,
+    plain_text,
+    wrapped,
 )
-from pages.view.charts.palette import BASELINES, PEOPLE, Ink, who_label
-from pages.view.charts.plotly_text import plain_text, wrapped
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.records import Floats, Scale
 
@@ -42,20 +38,21 @@ class Series:
 
 
 def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: str | None) -> go.Figure:
-    """The panels of `charts.distribution`."""
+    """The panels of `answer_charts.distribution`."""
     slots = find_slots(scale, sorted(set(rows["value"])))
-    players = cast(list(rows["who"]), theme)
-    drawn = [_series(own, slots) for _, own in rows.groupby(["condition", "who"], sort=False)]
+    legend = legend_of(rows["who"], theme)
+    drawn = [_series(group, slots) for _, group in rows.groupby(["condition", "who"], sort=False)]
     panels = list(dict.fromkeys(series.condition for series in drawn))
     heading = 38 + 17 * any("<br>" in _heading(panel) for panel in panels)
     gap = heading + 24
     inner = len(panels) * (PANEL + gap) - gap
     named: set[str] = set()
     traces = []
-    for series in sorted(drawn, key=lambda series: players.who.index(series.who)):
+    # In the order of the legend, which takes a name from the first trace that has it.
+    for series in sorted(drawn, key=lambda series: legend.who.index(series.who)):
         number = _number(panels.index(series.condition))
         placed = {"xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": series.who not in named}
-        traces.append({**_trace(series, slots, players), **placed})
+        traces.append({**_trace(series, slots, legend), **placed})
         named.add(series.who)
     heads = [
         _panel_head(number, [series for series in drawn if series.condition == condition])
@@ -63,59 +60,53 @@ def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: st
     ]
     most = max(float(np.nanmax([series.share, np.nan_to_num(series.high)])) for series in drawn)
     lows = range(inner - PANEL, -1, -PANEL - gap)
-    axes = _axes(slots, [(low / inner, (low + PANEL) / inner) for low in lows], most, players.ink)
+    axes = _axes(slots, [(low / inner, (low + PANEL) / inner) for low in lows], most)
     bottom = 44 + 15 * max(text.count("<br>") + 1 for text in slots.ticks[1])
     margin = {"l": 52, "r": 36 if slots.binned else 12, "b": bottom}
     return finish(
         go.Figure(data=traces, layout=axes),
-        players,
+        legend,
         title=title,
         note=note,
-        height=inner + bottom,
+        height=inner,
         margin=margin,
+        theme=theme,
         above=heading,
         annotations=heads,
     )
 
 
-def _series(own: pd.DataFrame, slots: Slots) -> Series:
-    """One group of rows by slot; the intervals of bins are worked out again from people's counts."""
-    first, n = own.iloc[0], float(own["n"].max())
-    at = [slots.of_value[value] for value in own["value"]]
-    share = np.bincount(at, weights=own["share"], minlength=len(slots.names)).astype(np.float64)
+def _series(rows: pd.DataFrame, slots: Slots) -> Series:
+    """The rows of one `who` in one condition by slot; the intervals of bins come from people's counts."""
+    first = rows.iloc[0]
+    n = float(rows["n"].max())
+    at = [slots.of_value[value] for value in rows["value"]]
+    share = np.bincount(at, weights=rows["share"], minlength=len(slots.names)).astype(np.float64)
     low, high = np.full(share.shape, np.nan), np.full(share.shape, np.nan)
     if not slots.binned:
-        low[at], high[at] = own["low"], own["high"]
+        low[at], high[at] = rows["low"], rows["high"]
     elif first["who"] == PEOPLE:
-        found = shares_with_intervals(np.round(share * n))
-        low, high = found.low, found.high
+        binned = shares_with_intervals(np.round(share * n))
+        low, high = binned.low, binned.high
     return Series(str(first["condition"]), str(first["who"]), share, low, high, n)
 
 
-def _trace(series: Series, slots: Slots, players: Cast) -> dict[str, Any]:
+def _trace(series: Series, slots: Slots, legend: Legend) -> dict[str, Any]:
     """People as filled bars with intervals, predictions as hollow ones, baselines as a thin line."""
-    who, colour = series.who, players.colours[series.who]
+    who = series.who
+    colour = legend.colours[series.who]
     shared: dict[str, Any] = {
         "x": slots.places,
         "y": series.share,
-        "customdata": _hover(series, slots),
         "name": legend_name(who),
         "legendgroup": who,
-        "hovertemplate": "%{customdata}<extra></extra>",
+        **hovered(_hover(series, slots)),
     }
     if who in BASELINES:
-        dash = ("dot", "dash", "dashdot", "longdash")[list(BASELINES).index(who)]
-        line = {"color": colour, "width": 1.5, "dash": dash}
+        line = {"color": colour, "width": 1.5, "dash": DASHES[who]}
         return {"type": "scatter", **shared, "mode": "lines", "line": line}
     if who == PEOPLE:
-        error = {
-            "array": np.nan_to_num(series.high - series.share),
-            "symmetric": False,
-            "arrayminus": np.nan_to_num(series.share - series.low),
-            "color": players.ink.line,
-            "thickness": 1.4,
-            "width": 0,
-        }
+        error = error_bars(series.share, series.low, series.high, colour=legend.ink.line, thickness=1.4)
         whole = {"width": 0.9 * slots.width, "offset": -0.45 * slots.width} if slots.binned else {}
         marker = {"color": colour, "line": {"width": 0}}
         return {"type": "bar", **shared, **whole, "marker": marker, "error_y": error}
@@ -127,13 +118,13 @@ def _trace(series: Series, slots: Slots, players: Cast) -> dict[str, Any]:
 
 
 def _outline(shared: dict[str, Any], slots: Slots) -> dict[str, Any]:
-    """The same bins as the ends of steps, drawn out to the edges of the scale."""
+    """The same bins as the ends of steps, extended to the edges of the scale."""
     half = slots.width / 2
-    x, y, told = shared["x"], shared["y"], shared["customdata"]
+    x, y, texts = shared["x"], shared["y"], shared["customdata"]
     return shared | {
         "x": [x[0] - half, *x, x[-1] + half],
         "y": [y[0], *y, y[-1]],
-        "customdata": [told[0], *told, told[-1]],
+        "customdata": [texts[0], *texts, texts[-1]],
     }
 
 
@@ -156,7 +147,7 @@ def _number(panel: int) -> str:
 
 
 def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
-    """The condition over its panel, with how many people and how many personas answered."""
+    """The condition over its panel, with the numbers of people and of personas."""
     first = panel[0]
     counts = dict.fromkeys(
         people_text(series.who, series.n) for series in panel if series.who not in BASELINES
@@ -164,29 +155,24 @@ def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
     small = f'<span style="font-size:12px">{" · ".join(counts)}</span>'
     return {
         "text": f"<b>{_heading(first.condition)}</b><br>{small}",
-        "font": LABEL,
-        "showarrow": False,
-        "align": "left",
         "xref": "paper",
         "x": 0,
-        "xanchor": "left",
         "yref": f"y{_number(number)} domain",
         "y": 1,
         "yanchor": "bottom",
     }
 
 
-def _axes(slots: Slots, rows: list[tuple[float, float]], most: float, ink: Ink) -> dict[str, Any]:
-    """The axes of panels that stand in `rows`, the shares of the height from and to; the lowest names the ticks.
+def _axes(slots: Slots, rows: list[tuple[float, float]], most: float) -> dict[str, Any]:
+    """The axes of panels in `rows`, which are shares of the height from and to; the lowest names the ticks.
 
-    All of them are set at once, since plotly checks every axis anew for each change.
+    All of them are set at once, since plotly checks every axis again for each change.
     """
     places, texts = slots.ticks
     ends = [slots.places[0] - 0.55 * slots.width, slots.places[-1] + 0.55 * slots.width]
-    shared = coloured(QUIET_AXIS, ink)
-    across = shared | {
+    across = {
         "showgrid": False,
-        "showticklabels": True,
+        "showticklabels": True,  # else plotly hides those of all panels but one, as their axes match
         "tickmode": "array",
         "tickvals": places,
         "tickangle": 0,
@@ -195,7 +181,7 @@ def _axes(slots: Slots, rows: list[tuple[float, float]], most: float, ink: Ink) 
         "range": ends,
         "domain": [0, 1],
     }
-    up = shared | {"tickformat": ".0%", "nticks": 4, "range": [0, 1.05 * most]}
+    up = {"tickformat": ".0%", "nticks": 4, "range": [0, 1.05 * most]}
     axes: dict[str, Any] = {}
     for panel, row in enumerate(rows):
         number = _number(panel)
@@ -203,8 +189,8 @@ def _axes(slots: Slots, rows: list[tuple[float, float]], most: float, ink: Ink) 
         axes[f"yaxis{number}"] = up | {"anchor": f"x{number}", "domain": row}
     last, middle = f"xaxis{number}", f"yaxis{_number((len(rows) - 1) // 2)}"
     share = f"Share per {slots.width:g} points" if slots.binned else "Share of answers"
-    axes[last] |= {"matches": None, "ticktext": texts, "title": shared["title"] | {"text": slots.axis}}
-    axes[middle] |= {"title": shared["title"] | {"text": share}}
+    axes[last] |= {"matches": None, "ticktext": texts, "title": {"text": slots.axis}}
+    axes[middle] |= {"title": {"text": share}}
     return axes
 
 

@@ -13,15 +13,9 @@ FORMATS = ("svg", "png")
 def to_svg_png(figure: go.Figure, *, width: int = 900) -> dict[str, bytes]:
     """The figure as {"svg": ..., "png": ...} on white, `width` pixels wide (the PNG at twice that).
 
-    Nothing is fetched from the network. Raises UserError where no Chrome or Chromium is found or it fails.
+    Nothing is fetched from the network. Raises UserError if no Chrome or Chromium is found or it fails.
     """
-    printed = go.Figure(figure).update_layout(
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-        font_color="#14171C",
-        template="plotly_white",
-        width=width,
-    )
+    printed = go.Figure(figure).update_layout(paper_bgcolor="white", plot_bgcolor="white", width=width)
     # A thread of its own, because the caller's may already run an event loop.
     with ThreadPoolExecutor(max_workers=1) as one:
         return one.submit(asyncio.run, _drawn(printed)).result()

@@ -1,172 +1,133 @@
-"""What every chart shares: who is in it, a wrapped title, a legend below it, quiet axes, sizes in pixels."""
+"""How charts are laid out: a wrapped title over the legend over the panels, labelled rows, guides. Sizes in pixels."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
-from pages.view.charts.palette import BASELINES, GRID, PEOPLE, Ink, ink, model_colours, who_label
+from pages.view.charts.palette import ZERO, Legend, who_label
 from pages.view.charts.plotly_text import plain_text, readable, wrapped
+from pages.view.charts.template import SMALL, template
 
-MOST_CONDITIONS = 12
 NARROW = 390
-TITLE_WIDTH = 42
-LABEL_WIDTH = 46
-FONT = '"Source Sans", "Source Sans 3", "Open Sans", Arial, sans-serif'
-LABEL = {"size": 13}
-SMALL = {"size": 12}
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who is in a chart, in drawing order, each with a colour; people first and baselines last."""
-
-    who: tuple[str, ...]
-    colours: dict[str, str]
-    ink: Ink
-
-
-def cast(who: list[str], theme: str | None) -> Cast:
-    neutral = ink(theme)
-    models = [name for name in dict.fromkeys(who) if name != PEOPLE and name not in BASELINES]
-    baselines = [name for name in BASELINES if name in who]
-    colours = {PEOPLE: neutral.fill, **model_colours(models), **dict.fromkeys(baselines, neutral.faint)}
-    return Cast((*([PEOPLE] if PEOPLE in who else []), *models, *baselines), colours, neutral)
+TITLE_WIDTH = 42  # characters
+ZERO_LINE = {"color": ZERO, "width": 1.5}
 
 
 def finish(
     figure: go.Figure,
-    players: Cast,
+    legend: Legend,
     *,
     title: str,
-    note: str,
     height: int,
     margin: dict[str, int],
-    annotations: list[dict[str, Any]],
-    shapes: list[dict[str, Any]] | None = None,
+    theme: str | None,
+    note: str = "",
+    annotations: Iterable[dict[str, Any]] = (),
+    shapes: Iterable[dict[str, Any]] = (),
     above: int = 0,
 ) -> go.Figure:
-    """Puts title, note and legend over the panels, whose `height` in pixels grows by what they need.
+    """Gives the figure its look, and puts title, note and legend over the panels, which are `height` pixels high.
 
-    The title is an annotation, because those are placed to the pixel whatever the number of lines; its
-    words are in the figure's `meta` for a text alternative. `above` is room for the first panel's heading.
-    `annotations` and `shapes` are set once, since plotly checks all of them anew for each that is added.
+    The title is an annotation, because plotly places those to the pixel for any number of lines. The figure's `meta`
+    has its words, as a text alternative. `above` is room for the first panel's heading.
     """
     lines = wrapped(title, TITLE_WIDTH)
     title_height = 10 + 21 * (lines.count("<br>") + 1)
     note_height = 20 if note else 0
-    legend_height = 20 * _legend_rows(players, NARROW - margin["l"] - margin["r"]) + 10
+    legend_height = 20 * _legend_rows(legend, NARROW - margin["l"] - margin["r"]) + 14
     top = title_height + note_height + legend_height + above
-    head = [(lines, 16, top - 2), (plain_text(note), 12, top - title_height)]
-    texts = [*annotations, *(_in_corner(*each, 2 - margin["l"]) for each in head if each[0])]
-    plain = {"tickfont.color": None}
-    told = {"tickfont_color": players.ink.text, "title_font_color": players.ink.text}
-    figure.update_xaxes(selector=plain, **told).update_yaxes(selector=plain, **told)
-    inked = [{**each, "font": {**each["font"], "color": players.ink.text}} for each in texts]
-    whole = height + top
+    heads = [_in_corner(lines, 16, top - 2, -margin["l"])]
+    if note:
+        heads.append(_in_corner(plain_text(note), 12, top - title_height, -margin["l"]))
+    whole = top + height + margin["b"]
     return figure.update_layout(
-        annotations=inked,
-        shapes=shapes or [],
-        font={"color": players.ink.text, "family": FONT},
+        template=template(theme),
+        # All at once: plotly checks every annotation again for each that is added.
+        annotations=[*annotations, *heads],
+        shapes=list(shapes),
         height=whole,
-        margin={"t": top, "pad": 0, "autoexpand": False, **margin},
+        margin={"t": top, **margin},
         meta=readable(f"{title} {note}"),
+        showlegend=legend.visible,
         legend={
-            "orientation": "h",
-            "x": 0,
             "xref": "container",
-            "xanchor": "left",
             "y": 1 - (title_height + note_height) / whole,
             "yref": "container",
-            "yanchor": "top",
-            "font": SMALL,
-            "itemsizing": "constant",
-            "traceorder": "normal",
-            "title": {"text": ""},
         },
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        dragmode=False,
-        hovermode="closest",
-        showlegend=True,
-        hoverlabel={"align": "left"},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": players.ink.faint},
-        barmode="group",
-        bargap=0.22,
-        bargroupgap=0.06,
     )
 
 
 def _in_corner(text: str, size: int, up: int, right: int) -> dict[str, Any]:
-    """An annotation that begins `up` and `right` pixels off the plot's top left corner."""
-    return {
-        "text": text,
-        "font": {"size": size},
-        "xshift": right,
-        "yshift": up,
-        "showarrow": False,
-        "align": "left",
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": 1,
-        "xanchor": "left",
-        "yanchor": "top",
-    }
+    """A text that begins `up` and `right` pixels off the plot's top left corner."""
+    corner = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "yanchor": "top"}
+    return {**corner, "text": text, "font": {"size": size}, "xshift": right + 2, "yshift": up}
 
 
-def _legend_rows(players: Cast, room: int) -> int:
+def _legend_rows(legend: Legend, room: int) -> int:
     """How many rows plotly breaks the legend into, all its columns being as wide as the widest name."""
-    widest = max((42 + 5.3 * len(readable(who_label(who))[:40]) for who in players.who), default=0)
-    return -(-len(players.who) // max(int(room // max(widest, 1)), 1))
+    who = legend.who if legend.visible else ()
+    widest = max((42 + 5.3 * len(readable(who_label(name))[:40]) for name in who), default=0)
+    return -(-len(who) // max(int(room // max(widest, 1)), 1))
 
 
-def legend_name(who: str) -> str:
-    return wrapped(who_label(who), 40, most=1)
+def label(text: str, depth: float, *, yref: str = "y") -> dict[str, Any]:
+    """A text at the left edge, under `depth`."""
+    return {"text": text, "xref": "paper", "x": 0, "y": depth, "yref": yref, "yanchor": "top"}
 
 
-def percent(share: float) -> str:
-    return f"{_short(100 * share)}%"
+def at_right(text: str, y: float) -> dict[str, Any]:
+    """The figures of the row at `y`, in the column on the right."""
+    column = {"xref": "paper", "x": 1, "xshift": 8, "y": y, "yanchor": "middle"}
+    return {**column, "text": plain_text(text), "font": SMALL}
 
 
-def signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{_short(value)}"
+def across(y: float, line: Mapping[str, Any] | None = None, *, yref: str = "y") -> dict[str, Any]:
+    """A line across the whole chart, by default faint."""
+    return {"xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "yref": yref, **_styled(line)}
 
 
-def interval(low: float, high: float) -> str:
-    """The interval in brackets with a leading space, or nothing where there is none."""
-    return f" [{_short(low)}, {_short(high)}]" if math.isfinite(low) and math.isfinite(high) else ""
+def upright(
+    x: float, low: float, high: float, line: Mapping[str, Any] | None = None, *, yref: str = "y"
+) -> dict[str, Any]:
+    """A line at `x` from `low` to `high`, by default faint."""
+    return {"x0": x, "x1": x, "y0": low, "y1": high, "yref": yref, **_styled(line)}
 
 
-def _short(value: float) -> str:
-    """Two decimals below ten, one above, with a true minus; more where they are needed to show anything."""
-    digits = 1 if abs(value) >= 10 else 2
-    text = f"{value:.{digits}f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
-    return text.replace("-", "−")
+def _styled(line: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"line": dict(line)} if line else {}
 
 
-def people_text(who: str, n: float) -> str:
-    """How many stand behind a figure; personas are not people."""
-    return f"n = {n:,.0f} {'people' if who == PEOPLE else 'personas'}"
+def depth_axis(depth: float) -> dict[str, Any]:
+    """A vertical axis in pixels from the top, which is not drawn: rows are labelled by texts."""
+    return {"range": [depth, 0], "visible": False}
 
 
-QUIET_AXIS: dict[str, Any] = {
-    "showline": False,
-    "zeroline": False,
-    "gridcolor": GRID,
-    "ticks": "",
-    "fixedrange": True,
-    "tickfont": SMALL,
-    "title": {"font": SMALL, "standoff": 8},
-}
+def span(values: npt.ArrayLike, *, room: float = 0.08) -> list[float]:
+    """The range of an axis that holds all `values` but NaN, with a share of `room` at both ends."""
+    known = np.asarray(values, dtype=float)
+    low, high = float(np.nanmin(known)), float(np.nanmax(known))
+    reach = room * ((high - low) or 1.0)
+    return [low - reach, high + reach]
 
 
-def coloured(axis: dict[str, Any], ink: Ink) -> dict[str, Any]:
-    """An axis like QUIET_AXIS with its texts in the page's ink."""
-    title = axis["title"]
+def error_bars(
+    value: npt.ArrayLike, low: npt.ArrayLike, high: npt.ArrayLike, *, colour: str, thickness: float
+) -> dict[str, Any]:
+    """Intervals as lines through their bars or points; none where low and high are NaN."""
+    middle = np.asarray(value, dtype=float)
     return {
-        **axis,
-        "tickfont": {**axis["tickfont"], "color": ink.text},
-        "title": {**title, "font": {**title["font"], "color": ink.text}},
+        "array": np.nan_to_num(np.asarray(high, dtype=float) - middle),
+        "arrayminus": np.nan_to_num(middle - np.asarray(low, dtype=float)),
+        "symmetric": False,
+        "color": colour,
+        "thickness": thickness,
+        "width": 0,
     }
+
+
+def hovered(texts: Sequence[str]) -> dict[str, Any]:
+    """What a trace says under the cursor, a text a point; the texts are safe already."""
+    return {"customdata": list(texts), "hovertemplate": "%{customdata}<extra></extra>"}

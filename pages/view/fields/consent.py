@@ -1,12 +1,13 @@
-"""A served model on a page: where it is and how it is asked, what that costs, and consent before anything is sent."""
+"""A served model on a page: its server, its cost, and consent before anything is sent."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import get_args
 
 import streamlit as st
 
-from pages.view.text import escape, show_error
+from pages.view.words import escape, show_error
 from socrates_core.asking.consent import Sending
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
@@ -23,7 +24,7 @@ from socrates_core.models.served.server import (
 
 
 def service_fields() -> Service | None:
-    """Fields for the server of the chosen models; None, with the reason in red, where they cannot be used."""
+    """Fields for the server of the chosen models; None, with the reason in red, if the server cannot be used."""
     with st.container(border=True):
         url = st.text_input(
             "Server",
@@ -59,8 +60,10 @@ def service_fields() -> Service | None:
     return service
 
 
-def limit_field() -> float | None:
-    """The most dollars that each run of a served model may cost; None where nobody set a limit."""
+def limit_field(models: Iterable[ModelRequest]) -> float | None:
+    """The most dollars that each run of a served model may cost; None without a limit or a served model."""
+    if not any(model.service for model in models):
+        return None
     return st.number_input(
         "Spending limit in US dollars (optional)",
         min_value=0.01,
@@ -71,7 +74,7 @@ def limit_field() -> float | None:
 
 
 def cost_text(model: ModelRequest, usd: float | None) -> str:
-    """About what a served model's run costs, and from which price; empty for a model that costs nothing."""
+    """The cost of a served model's run and its price list; empty for a model that costs nothing."""
     if model.service is None or model.service.is_loopback:
         return ""
     price = find_price(model.service, served_model(model.name))
@@ -80,9 +83,17 @@ def cost_text(model: ModelRequest, usd: float | None) -> str:
     return f" About ${usd:,.2f}, at a token for every 4 characters (prices: {price.source})."
 
 
+def start_with_consent(sendings: Sequence[Sending], start: Callable[[bool], object]) -> None:
+    """Calls `start(False)` at once if nothing leaves this machine, else `start(True)` after the person agrees."""
+    if sendings:
+        ask_consent(sendings, partial(start, True))
+    else:
+        start(False)
+
+
 @st.dialog("Send this to another machine?", width="medium")
-def ask_consent(sendings: Sequence[Sending], agree: Callable[[], None]) -> None:
-    """Lists what would be sent and where; `agree` runs when the person says so, for this run alone."""
+def ask_consent(sendings: Sequence[Sending], agree: Callable[[], object]) -> None:
+    """Lists what would be sent and where. `agree` runs after the person agrees, for this run alone."""
     for sending in sendings:
         st.markdown(escape(sending.sentence))
     st.caption("This holds for this run alone. What that server keeps is between you and whoever runs it.")

@@ -1,11 +1,11 @@
-"""A job as it goes: progress with its time left, cancel, resume. Reads folders only."""
+"""A job while it runs: progress, time left, cancel, resume. Reads folders only."""
 
 from collections.abc import Callable
 
 import psutil
 import streamlit as st
 
-from pages.view.text import counted, escape, show_error, visible
+from pages.view.words import counted, escape, show_error, visible
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Progress, describe_seconds, read_progress
@@ -24,15 +24,15 @@ ICONS = {
 
 
 def show_job(job: Job) -> None:
-    """The job's state and what can be done about it; refreshes itself while the job is active."""
+    """The job's state and its buttons. Refreshes itself while the job is active."""
     if job.active:
         live(_show_active, "1s", job.id)
         return
     if job.state == "done":
         return
-    told = job.message or f"This job is {job.state}."
+    sentence = job.message or f"This job is {job.state}."
     show = st.error if job.state == "failed" else st.warning
-    show(escape(told), icon=ICONS[job.state])
+    show(escape(sentence), icon=ICONS[job.state])
     if job.state in RESUMABLE and st.button("Resume", icon=":material/play_arrow:", key=f"resume_{job.id}"):
         store.resume(job.id)
         ensure_worker()
@@ -91,21 +91,21 @@ def _waiting(job: Job) -> str:
 
 
 def show_log(job: Job) -> None:
-    """The end of the job's log, scrolled to its last lines, narrowed to a level and a text."""
+    """The end of the job's log, filtered by level and text."""
     left, right = st.columns([1, 3])
     level = left.selectbox("Level, at least", store.LEVELS, key=f"log_level:{job.id}")
     text = right.text_input("Search the log", key=f"log_search:{job.id}", placeholder="a word or an error")
     lines = store.read_log(job, level=level, text=text)
     if not lines:
-        found = store.read_log(job, last=1)
-        st.caption("No entry of the log is like this." if found else "Nothing is logged yet.")
+        any_entry = store.read_log(job, last=1)
+        st.caption("No entry of the log is like this." if any_entry else "Nothing is logged yet.")
         return
     with st.container(height=min(400, 60 + 22 * len(lines)), border=False, autoscroll=True):
         st.code(visible("\n".join(lines)), language=None)
 
 
 def machine_text() -> str:
-    """What is free on this machine."""
+    """The free memory and disk of this machine."""
     memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(home()))
     return (
         f"Free: {memory.available / 2**30:.1f} of {memory.total / 2**30:.0f} GB of memory, "
@@ -114,7 +114,7 @@ def machine_text() -> str:
 
 
 def progress_text(progress: Progress, *, active: bool = True) -> str:
-    """Counts and rate in one line, with the time left where the job is still active."""
+    """Counts and rate in one line, with the time left if the job is active."""
     parts = [f"{progress.phase}: {progress.done:,} of {progress.total:,}"]
     if progress.cached:
         parts.append(f"{progress.cached:,} of them there before")

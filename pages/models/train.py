@@ -1,4 +1,4 @@
-"""Launch: a finetune from its base model to its first step, with what it will learn from shown before it starts."""
+"""Start a finetune: choose its base model, data, and settings, and see what it will learn from."""
 
 from functools import cache
 from typing import Any
@@ -8,8 +8,8 @@ import streamlit as st
 from pages.models import after_training, base_model, before_start, finetune_form, rationales_form, split_form
 from pages.models.after_training import Plan
 from pages.models.base_model import Base
-from pages.view import data, state
-from pages.view.text import show_error
+from pages.view import cached, state
+from pages.view.words import show_error
 from socrates_core.corpus.splits import load_split, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
@@ -19,21 +19,20 @@ from socrates_core.finetuning.spec import TrainingSpec
 
 
 def show_form(action: st.delta_generator.DeltaGenerator) -> None:
-    """The fields from top to bottom; what they ask for is shown in their midst as soon as it is known."""
-    before = finetune_form.chosen_so_far()
+    """The fields from top to bottom. What they mean for the data appears among them as soon as it is known."""
     base = base_model.choose_base()
     method = finetune_form.choose_method()
     st.subheader("What is held out", anchor=False)
     split = split_form.choose_split()
     if split is None:
         return
-    picture = st.container()
+    picture = st.container()  # drawn later, when the rows are known, but shown here
     st.subheader("Rows", anchor=False)
     studies = split_form.choose_studies(split)
     rows = st.container()
     st.subheader("Training", anchor=False)
     values: dict[str, Any] = {"base": base.name, "method": method, "split": split, "studies": studies}
-    values |= finetune_form.choose_settings(base.name, base.n_parameters, method, before=before, rows=rows)
+    values |= finetune_form.choose_settings(base.name, base.n_parameters, method, rows=rows)
     named = st.container()
     plan = after_training.choose_plan()
     name = finetune_form.free_name(base.name, method, split, plan.shares)
@@ -65,7 +64,7 @@ def show_what_it_does(
     spec: TrainingSpec, base: Base, plan: Plan, picture: st.delta_generator.DeltaGenerator
 ) -> TrainingSpec | None:
     """Sides, leaks, examples, cost and file; returns the spec once it may start. Raises UserError if it cannot."""
-    stamp = f"{data.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
+    stamp = f"{cached.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
     rows = cache(lambda: choose_rows(spec))
     with picture:
         before_start.show_sides(spec, rows, stamp)

@@ -1,4 +1,4 @@
-"""Study text on a page: always shown as text, never run as Markdown, HTML, math or an icon."""
+"""Words on a page: study text, which is shown as text and never run as Markdown, HTML, math or an icon; and numbers."""
 
 import difflib
 import math
@@ -7,6 +7,8 @@ import re
 import streamlit as st
 
 from socrates_core.errors import UserError
+from socrates_core.models import context_limit, count_tokens
+from socrates_core.records import Prompt
 
 _HIDDEN = {
     **{code: f"⟨U+{code:04X}⟩" for code in (0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)},
@@ -21,13 +23,13 @@ def visible(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The text for a label or a Markdown body, where every character stands for itself."""
-    told = _PUNCTUATION.sub(r"\\\1", visible(text))
-    return re.sub(r"\r?\n", "  \n", told)
+    """The text for a label or Markdown, with every special character escaped."""
+    escaped = _PUNCTUATION.sub(r"\\\1", visible(text))
+    return re.sub(r"\r?\n", "  \n", escaped)
 
 
 def show_text(text: str) -> None:
-    """Study text in full, in a readable measure."""
+    """Study text in full, at a readable width."""
     st.text(visible(text), width=720)
 
 
@@ -46,6 +48,20 @@ def show_difference(text: str, reference: str) -> None:
     st.markdown("".join(parts), width=720)
 
 
+def show_prompt(prompt: Prompt, model: str) -> None:
+    """The exact messages and their length for `model`."""
+    st.caption("System")
+    st.code(visible(prompt.system), language=None, wrap_lines=True)
+    st.caption("User")
+    st.code(visible(prompt.user), language=None, wrap_lines=True)
+    try:
+        length, limit = count_tokens(model, prompt), context_limit(model)
+    except UserError:
+        return
+    most = f" of at most {limit:,}" if limit else ""
+    st.caption(f"{length:,} tokens{most} for {visible(model)}, chat template included.")
+
+
 def show_error(error: UserError) -> None:
     st.error(escape(str(error)), icon=":material/error:")
 
@@ -57,7 +73,7 @@ def shorten(text: str, width: int = 60) -> str:
 
 
 def figure_text(value: float | None, digits: int = 2) -> str:
-    """A number for a sentence; an en dash where there is none."""
+    """A number for a sentence, or an en dash if it is unknown."""
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -68,5 +84,5 @@ def interval_text(low: float | None, high: float | None, digits: int = 2) -> str
 
 
 def counted(n: int, noun: str, many: str = "") -> str:
-    """The number with its noun: "1 condition", "2 conditions"; `many` where an s does not do."""
+    """The number with its noun: "1 condition", "2 conditions". `many` is the plural if it is not formed with an s."""
     return f"{n:,} {noun if n == 1 else many or noun + 's'}"

@@ -1,10 +1,10 @@
-"""Every study at hand: search, narrow down, open."""
+"""All studies: search, filter, open."""
 
 import streamlit as st
 
 from pages.library import facets
 from pages.view import state
-from pages.view.widgets import choose_row
+from pages.view.fields.table import choose_row
 
 FIRST = ["title", "passage", "n_participants", "n_conditions", "n_outcomes", "scales"]
 LAST = ["topic", "source", "design", "split", "wording", "corpus"]
@@ -19,18 +19,18 @@ if studies.empty:
     )
     st.stop()
 
-found = facets.choose(studies)
-st.caption(f"{facets.count_line(found, studies)}. Choose a row to open the study.")
-if found.empty:
+matching = facets.choose(studies)
+st.caption(f"{facets.count_line(matching, studies)}. Choose a row to open the study.")
+if matching.empty:
     st.info("No study matches. Use fewer words or clear a filter.", icon=":material/search_off:")
     st.stop()
-told = [*FIRST, *(name for name in LAST if found[name].nunique() > 1)]
-row = choose_row(
-    found.assign(scales=[", ".join(each) for each in found["facet_scale"]]),
-    column_order=told if found["passage"].any() else [name for name in told if name != "passage"],
+columns = [*FIRST, *(name for name in LAST if matching[name].nunique() > 1)]
+chosen = choose_row(
+    matching.assign(scales=[", ".join(kinds) for kinds in matching["facet_scale"]]),
+    zip(matching["corpus"].map(str), matching["study_id"].map(str), strict=True),
+    column_order=columns if matching["passage"].any() else [name for name in columns if name != "passage"],
     key="studies_table",
-    identities=found["corpus"] + "/" + found["study_id"],
-    height=min(620, 38 + 35 * len(found)),
+    height=min(620, 38 + 35 * len(matching)),
     alt="Studies with title, topic, numbers of people, conditions and outcomes",
     column_config={
         "title": st.column_config.TextColumn("Study", width=330),
@@ -49,6 +49,6 @@ row = choose_row(
         "corpus": "Corpus",
     },
 )
-if row is not None:
-    study = found.iloc[row]
-    state.go_to(state.PAGES.study, corpus=str(study["corpus"]), study=str(study["study_id"]))
+if chosen is not None:
+    corpus, study_id = chosen
+    state.go_to(state.PAGES.study, corpus=corpus, study=study_id)

@@ -1,4 +1,4 @@
-"""Models beside people and baselines on the studies that they were evaluated on, and the form that starts one."""
+"""Models compared with people and baselines on whole studies, and the form that starts an evaluation."""
 
 import streamlit as st
 
@@ -25,7 +25,7 @@ VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Dow
 
 
 def header(*, form: bool) -> None:
-    """The title and the page's one action: to the form, or back from it."""
+    """The title and the page's one action: open the form, or go back from it."""
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Compare", anchor=False)
     if form and action.button("Back", width="stretch", key="compare_back"):
@@ -36,8 +36,8 @@ def header(*, form: bool) -> None:
         state.go_to(state.PAGES.compare, new="1")
 
 
-def show_view(found: list[Evaluation]) -> None:
-    """The chosen view of the evaluations; that of the finetunes needs none."""
+def show_view(evaluations: list[Evaluation]) -> None:
+    """The chosen view of the evaluations. The view of finetunes needs no evaluation."""
     view = st.segmented_control(
         "What to show",
         VIEWS,
@@ -49,21 +49,22 @@ def show_view(found: list[Evaluation]) -> None:
     )
     if view == "Finetunes":
         show_finetunes()
-    elif found:
-        for each in found:
-            show_outdated_evaluation(each)
-        show_comparison(comparison_rows.compare(found), view)
+    elif evaluations:
+        for evaluation in evaluations:
+            show_outdated_evaluation(evaluation)
+        show_comparison(comparison_rows.compare(evaluations), view)
     else:
         st.caption("Choose an evaluation that has answers, or start a new one.")
 
 
-def show_outdated_evaluation(found: Evaluation) -> None:
-    sentence, sent = found.outdated, sending(found.spec) if found.outdated else None
+def show_outdated_evaluation(evaluation: Evaluation) -> None:
+    sentence = evaluation.outdated
+    sent = sending(evaluation.spec) if evaluation.outdated else None
     show_outdated(
-        f"{found.model}: {sentence}" if sentence else "",
-        f"Evaluate {found.model} again",
+        f"{evaluation.model}: {sentence}" if sentence else "",
+        f"Evaluate {evaluation.model} again",
         [sent] if sent else [],
-        lambda agreed: evaluate_again(found.id, consent=agreed),
+        lambda agreed: evaluate_again(evaluation.id, consent=agreed),
         lambda job: state.go_to(state.PAGES.compare, evaluations=job.id),
     )
 
