@@ -18,13 +18,13 @@ from pages.models import training_courses as parts
 from pages.view.charts.palette import LIGHT, model_colours
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.evaluations.spec import evaluation_ids, load_spec
+from socrates_core.evaluations.spec import EVALUATIONS, load_spec
 from socrates_core.files import write_json, write_text
 from socrates_core.finetuning import history
 from socrates_core.finetuning.history import Step, Validation
 from socrates_core.finetuning.overview import load_finetune
 from socrates_core.finetuning.publish import publish
-from socrates_core.finetuning.spec import TrainingSpec, training_path, trainings_folder
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, training_path
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import State
@@ -51,7 +51,7 @@ def make_finetune(
 ) -> str:
     """A finetune of five steps a validation, of the given W; without a job where `state` is None."""
     spec = TrainingSpec(name=name, split="held", **settings)
-    path = trainings_folder() / f"20260101-1010{len(list(trainings_folder().glob('*'))):02}-{name}"
+    path = TRAININGS.root / f"20260101-1010{len(list(TRAININGS.root.glob('*'))):02}-{name}"
     path.mkdir()
     write_text(path / "spec.yaml", spec.as_yaml())
     n_steps = 5 * (len(w) - 1)
@@ -256,7 +256,7 @@ def test_a_finished_finetune_is_used_and_evaluated_beside_its_base(starter_home:
     assert [link.proto.query_string for link in app.get("page_link")] == ["model=tuned"] * 2
     app.button(key=f"evaluate_{training_id}").click().run()
     fine(app)
-    asked = [load_spec(each) for each in evaluation_ids()]
+    asked = [load_spec(each) for each in EVALUATIONS.ids()]
     assert {(spec.model.name, spec.split) for spec in asked} == {("tuned", "held"), ("starter", "held")}
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.text import escape
 from pages.view.widgets import linked_box
-from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
+from socrates_core.corpus.splits import KINDS, SPLITS, Kind, load_split, save_split
 from socrates_core.corpus.splits_make import make_split, official_kinds, read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
@@ -23,7 +23,7 @@ OFFICIAL = "official "
 
 def choose_split() -> str | None:
     """The split that is trained on; None where there is none yet. Under it one can be made."""
-    known, chosen = splits(), None
+    known, chosen = SPLITS.ids(), None
     if known:
         chosen = linked_box(
             "Split", {name: name for name in known}, state.parameter("split"), key="train:split"
@@ -97,7 +97,7 @@ def _make(found: list[str]) -> None:
     name = st.text_input("Name of the split", usual, key=f"split_name:{usual}")
     if st.button("Make this split", icon=":material/add:", key="split_make"):
         try:
-            if name in splits():
+            if name in SPLITS.ids():
                 raise UserError(f"There is a split {name!r} already. Choose another name.")
             opened = open_corpus(corpus)
             if fixed:

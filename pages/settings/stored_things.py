@@ -13,18 +13,8 @@ from pages.view import state
 from pages.view.text import counted, escape, visible
 from pages.view.widgets import choose_row, linked_box
 from socrates_core.errors import UserError
-from socrates_core.keeping.archive import export_project, import_project, own_kinds
-from socrates_core.keeping.things import (
-    KINDS,
-    Kind,
-    bin_things,
-    consequences,
-    delete,
-    discard,
-    restore,
-    things,
-    users,
-)
+from socrates_core.keeping.archive import NEVER_ARCHIVED, export_project, import_project, own_kinds
+from socrates_core.keeping.kinds import KINDS, consequences, delete, deleted_records, restore, users
 from socrates_core.keeping.verify import verify
 from socrates_core.settings import folder
 
@@ -77,14 +67,16 @@ def show_sizes(told: dict[str, tuple[int, int]]) -> None:
 
 def show_things(names: dict[str, str]) -> None:
     """The things of the chosen kind, one of which can be deleted."""
-    chosen = linked_box("Kind", names, state.parameter("kind"), key="kind_box")
-    state.set_parameters(kind=chosen)
-    kind = KINDS[chosen]
-    found = sorted(things(kind), key=lambda each: -each.n_bytes)
+    kind = linked_box("Kind", names, state.parameter("kind"), key="kind_box")
+    state.set_parameters(kind=kind)
+    records = sorted(KINDS[kind].stored(), key=lambda record: -record.n_bytes)
     row = choose_row(
-        [{"Name": visible(each.name), "MB": each.n_bytes / 1e6, "Changed": each.changed} for each in found],
-        key=f"things_{chosen}",
-        identities=[each.name for each in found],
+        [
+            {"Name": visible(record.name), "MB": record.n_bytes / 1e6, "Changed": record.changed}
+            for record in records
+        ],
+        key=f"things_{kind}",
+        identities=[record.name for record in records],
         column_config={
             "MB": _SIZE,
             "Changed": st.column_config.DatetimeColumn(format="distance"),
@@ -94,10 +86,10 @@ def show_things(names: dict[str, str]) -> None:
     if row is None:
         st.caption("Choose a row to delete it.")
         return
-    _ask_delete(kind, found[row].name)
+    _ask_delete(kind, records[row].name)
 
 
-def _ask_delete(kind: Kind, name: str) -> None:
+def _ask_delete(kind: str, name: str) -> None:
     for sentence in consequences(kind, name):
         st.warning(escape(sentence), icon=":material/warning:")
     jobs = users(kind, name)
@@ -109,7 +101,7 @@ def _ask_delete(kind: Kind, name: str) -> None:
         "Move to the bin",
         icon=":material/delete:",
         disabled=bool(jobs),
-        key=f"thing_delete_{kind.name}_{name}",
+        key=f"thing_delete_{kind}_{name}",
     ):
         delete(kind, name)
         state.set_flash(f"{name} is in the bin below, from which it comes back.")
@@ -118,25 +110,27 @@ def _ask_delete(kind: Kind, name: str) -> None:
 
 def show_bin() -> None:
     """What was deleted, each with a way back; and room to be made for good."""
-    binned = bin_things()
-    if not binned:
+    deleted = deleted_records()
+    if not deleted:
         return
-    size = sum(each.n_bytes for each in binned)
-    with st.expander(f"Bin: {counted(len(binned), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"):
-        for each in binned[:50]:
+    size = sum(record.n_bytes for record in deleted)
+    with st.expander(
+        f"Bin: {counted(len(deleted), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"
+    ):
+        for record in deleted[:50]:
             name, back = st.columns([4, 1], vertical_alignment="center")
-            name.text(visible(f"{each.kind.name} {each.name}, {each.n_bytes / 1e6:,.2f} MB"))
-            if back.button("Bring back", key=f"bin_restore_{each.kind.name}_{each.deleted}_{each.name}"):
-                restore(each.kind, each.name)
-                state.set_flash(f"{each.name} is back.")
+            name.text(visible(f"{record.kind} {record.name}, {record.n_bytes / 1e6:,.2f} MB"))
+            if back.button("Bring back", key=f"bin_restore_{record.kind}_{record.deleted_at}_{record.name}"):
+                restore(record.kind, record.name)
+                state.set_flash(f"{record.name} is back.")
                 st.rerun()
-        if len(binned) > 50:
-            st.caption(f"And {len(binned) - 50} more: `python -m socrates_core storage --bin`")
+        if len(deleted) > 50:
+            st.caption(f"And {len(deleted) - 50} more: `python -m socrates_core storage --bin`")
         sure = st.checkbox("I want no way back", key="bin_sure")
         if st.button("Empty the bin", disabled=not sure, key="bin_empty"):
-            for each in binned:
-                discard(each)
-            state.set_flash(f"{counted(len(binned), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
+            for record in deleted:
+                record.discard()
+            state.set_flash(f"{counted(len(deleted), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
             st.rerun()
 
 
@@ -148,15 +142,15 @@ def show_archive() -> None:
     )
     kinds = st.multiselect(
         "What goes in",
-        [name for name, kind in KINDS.items() if kind.archived and things(kind)],
+        [kind for kind, records in KINDS.items() if kind not in NEVER_ARCHIVED and records.stored()],
         key="archive_kinds",
-        default=[kind.name for kind in own_kinds() if things(kind)],
+        default=[kind for kind in own_kinds() if KINDS[kind].stored()],
         format_func=PLURALS.__getitem__,
     )
     if st.button("Write an archive", icon=":material/archive:", disabled=not kinds, key="archive_write"):
         path = folder("archives") / f"project-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip"
         with st.spinner("Packing"):
-            written = export_project(path, [KINDS[kind] for kind in kinds])
+            written = export_project(path, kinds)
         state.note_archive(str(path), len(written))
     _offer()
     given = st.file_uploader("Bring in an archive", type=["zip"], key="archive_file")

@@ -45,10 +45,11 @@ class Dashboard:
 def app(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
     host: Annotated[
-        str, typer.Option(help=f"Address to listen on; any but {LOCAL} needs an access token in {TOKEN}.")
+        str,
+        typer.Option(help=f"Address to listen on. Any other than {LOCAL} needs an access token in {TOKEN}."),
     ] = LOCAL,
 ) -> None:
-    """Serve the dashboard on localhost; if it already runs on this home, print its address."""
+    """Serve the dashboard on localhost, or print its address if it already runs on this home."""
     note = folder() / "dashboard.json"
     deadline = time.monotonic() + START_SECONDS
     while True:

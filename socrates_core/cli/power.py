@@ -1,11 +1,12 @@
-"""The command power: sample size, detectable effect and errors, from a run's calibrated effect or a guess."""
+"""The command that plans a sample size from a run's calibrated effect or from a guess: power."""
 
 from typing import Annotated, Any
 
 import typer
 
 from socrates_core.analysis.power import TARGET
-from socrates_core.cli.output import AsJson, print_json, print_table
+from socrates_core.cli.options import AsJson
+from socrates_core.cli.output import print_json, print_table
 from socrates_core.errors import UserError
 from socrates_core.projects.power import (
     AFFORDED,
@@ -24,44 +25,40 @@ from socrates_core.projects.run_results import load_run
 
 def power(
     run_id: Annotated[
-        str, typer.Argument(help="A run whose effect is planned for; none: --guess alone.")
+        str, typer.Argument(help="The run whose effect you plan for. Without one, give --guess.")
     ] = "",
-    outcome: Annotated[
-        str, typer.Option(help="The outcome by its name; the first where it is left out.")
-    ] = "",
-    condition: Annotated[
-        str, typer.Option(help="The condition by its name; the first where it is left out.")
-    ] = "",
+    outcome: Annotated[str, typer.Option(help="Name of the outcome. Default: the first.")] = "",
+    condition: Annotated[str, typer.Option(help="Name of the condition. Default: the first.")] = "",
     guess: Annotated[
         float | None,
-        typer.Option(help="Your own guess of the effect, in units of --spread; Cohen's d without a run."),
+        typer.Option(help="Your own guess of the effect, in units of --spread; without a run, Cohen's d."),
     ] = None,
     guess_sd: Annotated[
-        float, typer.Option(help="How uncertain that guess is, as a standard deviation.")
+        float, typer.Option(help="Uncertainty of that guess, as a standard deviation.")
     ] = 0.0,
     smallest: Annotated[
         float | None,
-        typer.Option(help="The smallest effect that would matter to you, in the same units; required."),
+        typer.Option(help="The smallest effect that would matter to you, in the same units. Required."),
     ] = None,
     spread: Annotated[
         float | None,
-        typer.Option(help="Standard deviation of answers inside a condition, instead of the run's."),
+        typer.Option(help="Standard deviation of answers within a condition, instead of the run's."),
     ] = None,
     n: Annotated[
-        int, typer.Option("-n", "--n", help="People in each condition that you can afford.")
+        int, typer.Option("-n", "--n", help="How many people per condition you can afford.")
     ] = AFFORDED,
     target: Annotated[float, typer.Option(help="The power to aim at.")] = TARGET,
     lower_is_better: Annotated[
-        bool, typer.Option("--lower-is-better", help="For the choice of conditions.")
+        bool, typer.Option("--lower-is-better", help="Prefer low values when choosing conditions.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Plan an experiment: people needed, smallest effect found, errors of sign and size, which conditions to field."""
+    """Plan an experiment: people needed, smallest detectable effect, sign and size errors, conditions to field."""
     told: dict[str, Any] = {}
     if smallest is None:
         raise UserError(
-            "Give --smallest: the smallest effect that would matter to you. The sample size starts from it, and not "
-            "from what a model predicts."
+            "Give --smallest: the smallest effect that would matter to you. The sample size starts from it, "
+            "not from what a model predicts."
         )
     if not run_id:
         if guess is None:

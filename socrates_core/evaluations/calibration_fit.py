@@ -24,7 +24,7 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.evaluations.effects import effects_table
 from socrates_core.evaluations.results import Evaluation, load_evaluation
-from socrates_core.evaluations.spec import evaluation_ids
+from socrates_core.evaluations.spec import EVALUATIONS
 from socrates_core.exposure.status import HEADLINE, Status, statuses
 from socrates_core.files import digest, write_json
 from socrates_core.jobs.store import now
@@ -39,7 +39,7 @@ def keep_calibration(fingerprint: str) -> str:
 
     Several evaluations add up; an effect that several have is taken from the one with the most people asked.
     """
-    parts = [part for each in evaluation_ids() if (part := _measured(each, fingerprint)) is not None]
+    parts = [part for each in EVALUATIONS.ids() if (part := _measured(each, fingerprint)) is not None]
     if not parts:
         return NEVER
     effects = pd.concat([part for part, _ in parts]).sort_values(

@@ -15,10 +15,10 @@ from socrates_core.finetuning.rows import Chosen, choose_rows
 from socrates_core.finetuning.spec import (
     RESERVED,
     TITLES,
+    TRAININGS,
     Method,
     TrainingSpec,
     load_spec_file,
-    trainings_folder,
 )
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
@@ -80,8 +80,8 @@ def _freeze(spec: TrainingSpec) -> str:
         )
     training_id = new_id(spec.name)
     estimate = estimate_training(spec, look_at(spec, chosen))
-    write_estimate(trainings_folder() / training_id, estimate)
-    write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
+    write_estimate(TRAININGS.root / training_id, estimate)
+    write_text(TRAININGS.root / training_id / "spec.yaml", spec.as_yaml())
     return training_id
 
 

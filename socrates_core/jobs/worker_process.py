@@ -23,8 +23,8 @@ def worker_lives() -> bool:
 
 
 def ensure_worker() -> None:
-    """Starts a worker where none lives; of two that start at the same time the second ends itself."""
-    if worker_lives():
+    """Starts a worker if a job can start and none lives. Of two that start at the same time, the second ends itself."""
+    if not store.can_start() or worker_lives():
         return
     with (store.jobs_folder() / "worker.log").open("ab") as log:
         subprocess.Popen(
@@ -34,9 +34,3 @@ def ensure_worker() -> None:
             stderr=log,
             start_new_session=True,
         )
-
-
-def see_to_worker() -> None:
-    """Starts a worker where one would find something to do and none lives."""
-    if store.can_start():
-        ensure_worker()

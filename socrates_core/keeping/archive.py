@@ -26,12 +26,15 @@ from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import file_digest, replacing
 from socrates_core.imported import note_imported
 from socrates_core.jobs.store import now, store_lock
-from socrates_core.keeping.things import KINDS, Kind, Thing, things, users
+from socrates_core.keeping.kinds import KINDS, records_of, users
+from socrates_core.record_folder import StoredRecord
 from socrates_core.settings import folder, home
 
 MANIFEST = "project.json"
 FORMAT = 1
 MADE_HERE = (("model", "starter"), ("corpus", "starter"))  # by setup, which proves what it makes them of
+NEVER_ARCHIVED = ("job",)  # a job acts for the person who submitted it, on the machine where they did
+NOT_OWN = ("upload", "corpus", "model", *NEVER_ARCHIVED)  # no work of this person: archived only if chosen
 ASIDE = ".importing-"  # begins the name of a folder that an archive is unpacked in
 DAY = 24 * 3600.0
 _CHUNK = 1 << 20
@@ -75,34 +78,34 @@ class Brought:
         return found
 
 
-def export_project(path: Path, kinds: Sequence[Kind], *, only: Sequence[str] = ()) -> list[Thing]:
+def export_project(path: Path, kinds: Sequence[str], *, only: Sequence[str] = ()) -> list[StoredRecord]:
     """Writes the things of some kinds (those named `only`, where given) to the zip file `path`; returns them.
 
     Raises UserError where there is nothing to write, a name is unknown, a job still works on one of them, or a kind
     does not go into archives.
     """
     for kind in kinds:
-        if not kind.archived:
-            raise UserError(f"An archive cannot hold things of the kind {kind.name!r}. Leave that kind out.")
-    chosen = [each for kind in kinds for each in things(kind) if not only or each.name in only]
-    missing = set(only) - {each.name for each in chosen}
+        if kind in NEVER_ARCHIVED:
+            raise UserError(f"An archive cannot hold things of the kind {kind!r}. Leave that kind out.")
+    chosen = [
+        record for kind in kinds for record in records_of(kind).stored() if not only or record.name in only
+    ]
+    missing = set(only) - {record.name for record in chosen}
     if missing:
-        raise UserError(
-            f"Nothing is called {quoted(min(missing))} among {', '.join(kind.name for kind in kinds)}."
-        )
+        raise UserError(f"Nothing is called {quoted(min(missing))} among {', '.join(kinds)}.")
     if not chosen:
         raise UserError("There is nothing to archive yet: no draft, run, evaluation or finetune.")
-    for each in chosen:
-        if each.kind.name in ("run", "evaluation", "finetune") and users(each.kind, each.name):
+    for record in chosen:
+        if record.kind in ("run", "evaluation", "finetune") and users(record.kind, record.name):
             raise UserError(
-                f"A job still works on the {each.kind.name} {each.name!r}. Wait for it, or cancel it."
+                f"A job still works on the {record.kind} {record.name!r}. Wait for it, or cancel it."
             )
     with replacing(path) as aside:
         _write(aside, chosen)
     return chosen
 
 
-def _write(path: Path, chosen: Sequence[Thing]) -> None:
+def _write(path: Path, chosen: Sequence[StoredRecord]) -> None:
     listed: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file, name in _named(chosen):
@@ -111,22 +114,22 @@ def _write(path: Path, chosen: Sequence[Thing]) -> None:
             with file.open("rb") as source, archive.open(info, "w", force_zip64=True) as packed:
                 n_bytes, sha256 = _copy(source, packed)
             listed[name] = {"sha256": sha256, "n_bytes": n_bytes}
-        named = [{"kind": each.kind.name, "name": each.name} for each in chosen]
+        named = [{"kind": record.kind, "name": record.name} for record in chosen]
         told = {"format": FORMAT, "made": now(), "things": named, "files": listed}
         archive.writestr(MANIFEST, json.dumps(told, ensure_ascii=False, indent=1))
 
 
-def _named(chosen: Sequence[Thing]) -> Iterator[tuple[Path, str]]:
+def _named(chosen: Sequence[StoredRecord]) -> Iterator[tuple[Path, str]]:
     """Each file with its name in the archive, which is its place below SOCRATES_HOME."""
-    for each in chosen:
-        for file in each.files():
+    for record in chosen:
+        for file in record.files():
             below = file.relative_to(home())
-            states = each.kind.name == "finetune" and below.parts[2].startswith(_OF_TRAINING)
+            states = record.kind == "finetune" and below.parts[2].startswith(_OF_TRAINING)
             if states or file.name == PERMISSION or file.name.endswith((".lock", ".part")):
                 continue
             if file.is_symlink():
                 raise UserError(
-                    f"{str(file)!r} is a link, so its content lies elsewhere. Leave {each.name!r} out."
+                    f"{str(file)!r} is a link, so its content lies elsewhere. Leave {record.name!r} out."
                 )
             yield file, below.as_posix()
 
@@ -144,17 +147,17 @@ def import_project(path: Path) -> Brought:
             told = _manifest(archive)
             _check_members(archive, told)
             with tempfile.TemporaryDirectory(dir=home(), prefix=ASIDE) as aside:
-                named = [(KINDS[each["kind"]], each["name"]) for each in told["things"]]
+                named = [(str(entry["kind"]), entry["name"]) for entry in told["things"]]
                 taken_in = [
                     (kind, name)
                     for kind, name in named
-                    if kind.archived and (kind.name, name) not in MADE_HERE
+                    if kind not in NEVER_ARCHIVED and (kind, name) not in MADE_HERE
                 ]
                 for name, listed in told["files"].items():
                     if _belongs(name, taken_in):
                         _extract(archive, name, listed, Path(aside) / name)
                 brought = _take_in(Path(aside), taken_in)
-                brought.refused += [(kind.name, name) for kind, name in named if (kind, name) not in taken_in]
+                brought.refused += [entry for entry in named if entry not in taken_in]
                 note_imported(brought.added)
                 return brought
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
@@ -189,7 +192,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
         for listed in told["files"].values():
             if not (isinstance(listed["n_bytes"], int) and re.fullmatch("[0-9a-f]{64}", listed["sha256"])):
                 raise ValueError("a file without its size or digest")
-        named = [(KINDS[each["kind"]], each["name"]) for each in told["things"]]
+        named = [(KINDS[entry["kind"]].kind, entry["name"]) for entry in told["things"]]
         stray = [name for name in told["files"] if not _belongs(name, named)]
     except (*EDITED, zipfile.BadZipFile) as error:
         raise UserError(
@@ -208,12 +211,12 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     return dict(told)
 
 
-def _belongs(name: str, listed: Sequence[tuple[Kind, str]]) -> bool:
+def _belongs(name: str, listed: Sequence[tuple[str, str]]) -> bool:
     """Whether a file's place is a plain one inside a thing that the archive says to hold."""
     parts = name.split("/")
     if len(parts) < 2 or not all(_SEGMENT.fullmatch(part) and not part.startswith(".") for part in parts):
         return False
-    kinds = [(kind, name) for kind, name in listed if kind.folder == parts[0]]
+    kinds = [(KINDS[kind], name) for kind, name in listed if KINDS[kind].folder == parts[0]]
     if len(parts) > 2:
         return any(name == parts[1] for kind, name in kinds if not kind.endings)
     file = PurePosixPath(parts[1])
@@ -264,28 +267,29 @@ def _copy(source: IO[bytes], target: IO[bytes], most: float = math.inf) -> tuple
     return n_bytes, found.hexdigest()
 
 
-def _take_in(aside: Path, named: Sequence[tuple[Kind, str]]) -> Brought:
+def _take_in(aside: Path, named: Sequence[tuple[str, str]]) -> Brought:
     brought = Brought()
     with store_lock():
         for kind, name in named:
-            here = {each.name: each for each in things(kind)}.get(name)
+            records = KINDS[kind]
+            here = {record.name: record for record in records.stored()}.get(name)
             if here is not None:
-                (brought.same if _same(here, aside) else brought.taken).append((kind.name, name))
+                (brought.same if _same(here, aside) else brought.taken).append((kind, name))
                 continue
-            for path in sorted((aside / kind.folder).glob("*")):
-                if path.name == name or (kind.endings and path.stem == name):
-                    os.replace(path, folder(kind.folder) / path.name)
-            brought.added.append((kind.name, name))
+            for path in sorted((aside / records.folder).glob("*")):
+                if path.name == name or (records.endings and path.stem == name):
+                    os.replace(path, records.root / path.name)
+            brought.added.append((kind, name))
     return brought
 
 
-def _same(here: Thing, aside: Path) -> bool:
+def _same(here: StoredRecord, aside: Path) -> bool:
     return all(
         (aside / name).is_file() and file_digest(aside / name) == file_digest(file)
         for file, name in _named([here])
     )
 
 
-def own_kinds() -> list[Kind]:
-    """The kinds that an archive holds unless others are asked for."""
-    return [kind for kind in KINDS.values() if kind.own]
+def own_kinds() -> list[str]:
+    """The kinds that an archive holds unless others are chosen."""
+    return [kind for kind in KINDS if kind not in NOT_OWN]

@@ -18,7 +18,7 @@ from socrates_core.finetuning.rationales import open_rationales
 from socrates_core.finetuning.spec import load_training
 from socrates_core.importing.uploads import open_upload
 from socrates_core.jobs.store import read_job
-from socrates_core.keeping.things import KINDS, things
+from socrates_core.keeping.kinds import KINDS
 from socrates_core.populations.margins import margin_files, read_margins
 from socrates_core.projects import drafts
 from socrates_core.projects.experiments import load_experiment
@@ -44,10 +44,9 @@ class Verdict:
 
 def verify() -> Iterator[Verdict]:
     """A verdict a thing, one after the other, and at the end one a seal."""
-    for kind in KINDS.values():
-        for each in things(kind):
-            if kind.name in _CHECKS:
-                yield Verdict(kind.name, each.name, _problem(_CHECKS[kind.name], each.name))
+    for kind, records in KINDS.items():
+        for record in records.stored():
+            yield Verdict(kind, record.name, _problem(_CHECKS[kind], record.name))
     try:
         for seal in seals.verify():
             yield Verdict("seal", str(seal.number), seal.problem)
@@ -142,7 +141,7 @@ def _opens(opening: Callable[[str], object]) -> Callable[[str], str]:
 
 def _check_draft(name: str) -> str:
     drafts.open_draft(name)
-    kept = len(list((drafts.drafts_folder() / name).glob("v[0-9]*.json")))
+    kept = len(list((drafts.DRAFTS.root / name).glob("v[0-9]*.json")))
     lost = kept - len(drafts.versions(name))
     return f"{lost} of its {kept} versions cannot be read." if lost else ""
 

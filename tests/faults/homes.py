@@ -45,7 +45,7 @@ def fill_home(home: Path) -> None:
         draft_id = drafts.create(draft.model_copy(update={"title": title}))
         drafts.keep_version(draft_id, draft, "kept")
     for title in ("Binned", "Binned too"):
-        drafts.delete(drafts.create(draft.model_copy(update={"title": title})))
+        drafts.DRAFTS.delete(drafts.create(draft.model_copy(update={"title": title})))
     save_split(make_split(corpus, "participants", name="other", share=0.5, seed=1))
     runs = [
         submit_simulation(draft.model_copy(update={"title": title}), ModelRequest("echo")).id
