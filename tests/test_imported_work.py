@@ -147,7 +147,7 @@ def test_an_archive_with_a_permission_is_refused_whole(
     )
     archive = packed(starter_home, tmp_path / "evil.zip")
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "victim"))
-    with pytest.raises(UserError, match=r"only you can give\. Nothing was imported"):
+    with pytest.raises(UserError, match=r"Only you can give that\. Nothing was imported"):
         import_project(archive)
     assert not list((tmp_path / "victim").glob("runs/*"))
 

@@ -54,7 +54,6 @@ def power(
     as_json: AsJson = False,
 ) -> None:
     """Plan an experiment: people needed, smallest detectable effect, sign and size errors, conditions to field."""
-    told: dict[str, Any] = {}
     if smallest is None:
         raise UserError(
             "Give --smallest: the smallest effect that would matter to you. The sample size starts from it, "
@@ -64,46 +63,50 @@ def power(
         if guess is None:
             raise UserError("Nothing to plan for: name a run, or give your own --guess of the effect.")
         unit = "standard deviations (Cohen's d)" if spread is None else "scale points"
-        return _show(
-            plan(Belief(guess, guess_sd, spread or 1.0, smallest, unit), n=n, target=target), told, as_json
-        )
+        belief = Belief(guess, guess_sd, spread or 1.0, smallest, unit)
+        return _print_plan(plan(belief, n=n, target=target), {}, as_json)
     run = load_run(run_id)
     effect = find_effect(run, outcome, condition)
-    found = spread_of(run, effect.outcome)
-    value = found.value if spread is None else spread
-    belief = calibrated_belief(run, effect, spread=value, smallest=smallest)
-    reason = why_uncalibrated(run, effect)
-    if guess is not None:
-        belief = Belief(guess, guess_sd, value, smallest)
-    if belief is None:
-        raise UserError(f"There is no calibrated effect to plan for. {reason} Or give your own --guess.")
+    run_spread = spread_of(run, effect.outcome)
+    value = run_spread.value if spread is None else spread
+    calibrated = calibrated_belief(run, effect, spread=value, smallest=smallest)
+    uncalibrated_reason = why_uncalibrated(run, effect)
+    if guess is None and calibrated is None:
+        raise UserError(
+            f"There is no calibrated effect to plan for. {uncalibrated_reason} Or give your own --guess."
+        )
+    belief = calibrated if guess is None else Belief(guess, guess_sd, value, smallest)
     arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)
-    arms = arms.iloc[:0] if why_doubted(run) else arms
-    told = {
+    if why_doubted(run):
+        arms = arms.iloc[:0]  # a choice of conditions from doubtful predictions would be worse than none
+    context = {
         "run_id": run_id,
         "outcome": effect.outcome,
         "condition": effect.condition,
         "reference": effect.reference,
-        "calibration": reason or str(run.calibration),
-        "spread": found.told if spread is None else f"{spread:.3g} is your own.",
+        "calibration": uncalibrated_reason or str(run.calibration),
+        "spread": run_spread.told if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
     }
-    _show(plan(belief, n=n, target=target), told, as_json)
+    _print_plan(plan(belief, n=n, target=target), context, as_json)
 
 
-def _show(found: Plan, told: dict[str, Any], as_json: bool) -> None:
+def _print_plan(planned: Plan, context: dict[str, Any], as_json: bool) -> None:
+    """Prints the plan. `context` describes the run that it starts from and is empty for a guess alone."""
     if as_json:
-        return print_json({**told, **found.as_dict(), "told": found.sentences()})
-    belief = found.belief
-    if told:
-        print(f"{told['outcome']}: {told['condition']} against {told['reference']}\n{told['calibration']}")
-        print(f"Standard deviation of answers: {told['spread']}")
+        return print_json({**context, **planned.as_dict(), "told": planned.sentences()})
+    belief = planned.belief
+    if context:
+        print(
+            f"{context['outcome']}: {context['condition']} compared with {context['reference']}\n"
+            f"{context['calibration']}\nStandard deviation of answers: {context['spread']}"
+        )
     if not belief.doubted:
         print(f"Expected effect {belief.mean:.3g}, give or take {belief.sd:.3g} {belief.unit}")
     print(f"Smallest effect that would matter: {belief.smallest:.3g} {belief.unit}\n")
-    for name, sentence in found.sentences().items():
+    for name, sentence in planned.sentences().items():
         print(f"{name}: {sentence}")
-    if told.get("arms"):
+    if context.get("arms"):
         print("\nWhich conditions to field next to the reference; regret in scale points")
-        rows = [{**row, "conditions": ", ".join(row["conditions"])} for row in told["arms"]]
+        rows = [{**row, "conditions": ", ".join(row["conditions"])} for row in context["arms"]]
         print_table(rows, list(rows[0]), "")

@@ -10,7 +10,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import EvaluatedCell, cells_of
 from socrates_core.evaluations.spec import EVALUATIONS, EvaluationSpec, load_spec
-from socrates_core.files import as_written, read_json, read_parquet
+from socrates_core.files import is_unchanged, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.scoring.versions import wrong_answers
 
@@ -65,7 +65,7 @@ def load_evaluation(evaluation_id: str) -> Evaluation:
             f"The evaluation {evaluation_id!r} has no answers yet; {_state_of_job(evaluation_id)}."
         )
     manifest = read_json(path)
-    if not as_written(spec.path, manifest, spec.content_digest(), TOLD):
+    if not is_unchanged(spec.path, manifest, spec.content_digest(), TOLD):
         raise UserError(
             f"The files of evaluation {evaluation_id!r} were changed or damaged after it was written, so its numbers "
             "are not shown. Evaluate again: answers come from the cache."

@@ -16,7 +16,7 @@ from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import moments, predicted_effect
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.errors import UserError
-from socrates_core.files import as_written, read_json, read_parquet
+from socrates_core.files import is_unchanged, read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
 from socrates_core.projects.answer_orders import reversed_texts
@@ -375,7 +375,7 @@ def load_run(run_id: str) -> Run:
         raise UserError(f"The run {run_id!r} has no answers yet; {state}.")
     for _ in range(READS):  # a run that goes on may be writing its tables anew
         manifest = read_json(path)
-        if as_written(spec.path, manifest, spec.content_digest(), TOLD):
+        if is_unchanged(spec.path, manifest, spec.content_digest(), TOLD):
             return Run(spec, manifest)
         time.sleep(0.1)
     raise UserError(
