@@ -22,7 +22,8 @@ def check_home() -> None:
         mode = path.stat().st_mode
         folders = [path, *path.glob("*/")]
     except PermissionError:  # a folder above the home is closed to us
-        mode, folders = 0, [path]
+        mode = 0
+        folders = [path]
     except OSError:  # it does not exist yet, or `folder` will raise the reason
         return
     if os.name == "posix" and mode & stat.S_IWOTH:

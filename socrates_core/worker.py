@@ -36,12 +36,14 @@ class Worker:
             raise UserError("Another worker already runs on this home. One is enough.") from error
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        n_run, idle_since = 0, time.monotonic()
+        n_run = 0
+        idle_since = time.monotonic()
         while not self.is_ending:
             job = store.claim_next()
             if job is not None:
                 self._run_job(job)
-                n_run, idle_since = n_run + 1, time.monotonic()
+                n_run += 1
+                idle_since = time.monotonic()
             elif time.monotonic() - idle_since < self.idle_seconds:
                 time.sleep(0.2)
             elif self._retire(lock):

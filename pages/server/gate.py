@@ -73,8 +73,10 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
-        name, mode = _name(host), headers.get("sec-fetch-mode")
+        host = headers.get("host", "")
+        origin = headers.get("origin")
+        name = _name(host)
+        mode = headers.get("sec-fetch-mode")
         opened = scope.get("method") == "GET" and mode == "navigate"
         if not self._is_known(name):
             if RANDOM_NAME.fullmatch(name) and scope.get("method") == "GET" and mode in (None, "navigate"):
@@ -247,8 +249,11 @@ def _refused(sentence: str, status: int) -> Response:
 
 def _to_localhost(scope: Scope) -> Response:
     """Redirects a link under the name of a session to the same page of plain localhost, where a person can sign in."""
-    path, query = quote(scope["path"]), scope["query_string"].decode("latin-1")
-    page = LEAVE if path == LEAVE else _own_path(f"{path}?{query}" if query else path)
+    path = quote(scope["path"])
+    query = scope["query_string"].decode("latin-1")
+    page = _own_path(f"{path}?{query}" if query else path)
+    if path == LEAVE:
+        page = LEAVE
     return RedirectResponse(f"http://localhost{_port(scope)}{page}", 303)
 
 

@@ -75,7 +75,8 @@ class Sessions:
 
     def ticket_for(self, session: Session) -> str:
         """A random text that opens the session once, within a minute."""
-        now, ticket = time.monotonic(), secrets.token_urlsafe(32)
+        now = time.monotonic()
+        ticket = secrets.token_urlsafe(32)
         self._tickets = {key: value for key, value in self._tickets.items() if now < value[1]}
         self._tickets[ticket] = (session, now + TICKET_SECONDS)
         return ticket

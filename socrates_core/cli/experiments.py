@@ -39,7 +39,8 @@ def experiment(
     as_json: AsJson = False,
 ) -> None:
     """Ask one panel in every combination of the lists. The first of each list is the chosen specification."""
-    loaded, wordings = load_draft(draft), load_paraphrases(paraphrases) if paraphrases else []
+    loaded = load_draft(draft)
+    wordings = load_paraphrases(paraphrases) if paraphrases else []
     specifications = cross(
         comma_list(models),
         precisions=_allowed_list(precisions, "precision", get_args(Precision)),

@@ -101,7 +101,8 @@ def _cells(rows: pd.DataFrame) -> list[DrawnCell]:
     ordered = rows.sort_values([*CELL, *PARTS])
     cells = []
     for _, group in ordered.groupby(CELL):
-        cell, parts = group.iloc[0], (group[name].to_numpy(dtype=float) for name in PARTS)
+        cell = group.iloc[0]
+        parts = (group[name].to_numpy(dtype=float) for name in PARTS)
         cells.append(DrawnCell(str(cell.study_id), int(cell.condition_num), int(cell.task_num), *parts))
     return cells
 
@@ -140,11 +141,9 @@ def _columns(file: Path) -> list[str]:
 def _numbers(table: pa.Table, name: str) -> pd.Series:
     if name not in table.column_names:
         return pd.Series(np.nan, index=range(table.num_rows))
-    column, types = table[name], pa.types
-    if not any(
-        is_kind(column.type)
-        for is_kind in (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
-    ):
+    column = table[name]
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    if not any(is_kind(column.type) for is_kind in numeric):
         first = column.drop_null()[0].as_py() if column.null_count < len(column) else None
         raise UserError(
             f"The column {name!r} holds {column.type}, such as {first!r}, not numbers. "

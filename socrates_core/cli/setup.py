@@ -16,7 +16,8 @@ def setup(as_json: AsJson = False) -> None:
         say(f"{share:4.0%}  {text}")
 
     folder()  # raises its sentence now, rather than after minutes of work, if the home cannot be written
-    corpus, model = prepare_starter_corpus(report), prepare_starter_model(report)
+    corpus = prepare_starter_corpus(report)
+    model = prepare_starter_model(report)
     say("      Measuring how fast the starter model answers here, unless that is known")
     measure_speed(ModelRequest("starter"))
     print_result(

@@ -89,7 +89,8 @@ def _row(name: str) -> dict[str, Any]:
 
 def _show(split: Split, as_json: bool, least: float) -> None:
     corpus = open_corpus(split.corpus)
-    sides, alike = measure_sides(corpus, split), near_duplicates(corpus, split, least)
+    sides = measure_sides(corpus, split)
+    alike = near_duplicates(corpus, split, least)
     if as_json:
         comparison = {"sides": vars(sides), "near_duplicates": alike.to_dict("records")}
         return print_json({**split.as_dict(), "digest": split.digest(), **comparison})

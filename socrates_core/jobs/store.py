@@ -30,8 +30,11 @@ MOST_ATTEMPTS = 2  # if a job kills its process twice, it would do so again
 
 
 @dataclass(frozen=True)
-class Owner:
-    """The process that runs a job. `started` is in seconds since the machine's start, which no clock change moves."""
+class ProcessIdentity:
+    """One process of this machine, distinguished from a later one with the same id by its start.
+
+    `started` is in seconds since the machine's start, which no change of the clock moves.
+    """
 
     pid: int
     started: float
@@ -47,14 +50,14 @@ class Owner:
         """The state of exactly this process; empty if it is gone."""
         try:
             status = str(psutil.Process(self.pid).status())
-            return status if abs(owner_of(self.pid).started - self.started) < 1 else ""
+            return status if abs(identify(self.pid).started - self.started) < 1 else ""
         except psutil.Error:
             return ""
 
 
-def owner_of(pid: int) -> Owner:
-    """The process as an owner. Raises psutil.Error if there is no such process."""
-    return Owner(pid, psutil.Process(pid).create_time() - psutil.boot_time())
+def identify(pid: int) -> ProcessIdentity:
+    """The process with this id. Raises psutil.Error if there is none."""
+    return ProcessIdentity(pid, psutil.Process(pid).create_time() - psutil.boot_time())
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Job:
     state: State
     message: str
     changed: str
-    owner: Owner | None
+    owner: ProcessIdentity | None
     after: tuple[str, ...] = ()
     priority: int = 0
     attempt: int = 0
@@ -170,10 +173,11 @@ JOBS = RecordFolder(kind="job", folder="jobs", marker="job.json", read=_read_now
 @lru_cache(maxsize=4096)
 def _read_files(path: Path, _stamps: tuple[tuple[int, int], ...]) -> Job:
     """The job in its files. The stamps are part of the cache's key, so a replaced file is read again."""
-    task, status = read_json(path / "job.json"), read_json(path / "status.json")
+    task = read_json(path / "job.json")
+    status = read_json(path / "status.json")
     owner = None
     if status["owner"]:
-        owner = Owner(int(status["owner"]["pid"]), float(status["owner"]["started"]))
+        owner = ProcessIdentity(int(status["owner"]["pid"]), float(status["owner"]["started"]))
     priority_path = path / "priority.json"
     job = Job(
         id=path.name,
@@ -227,7 +231,7 @@ def claim_next() -> Job | None:
                 )
                 _write_status(job.path, "failed", message)
             elif all(other.state == "done" for other in required):
-                _write_status(job.path, "running", owner=owner_of(os.getpid()), attempt=job.attempt + 1)
+                _write_status(job.path, "running", owner=identify(os.getpid()), attempt=job.attempt + 1)
                 return read_job(job.id)
     return None
 
@@ -321,11 +325,12 @@ def read_log(job: Job, *, last: int = 400, level: str = "DEBUG", text: str = "")
             entries.append([line])
         else:
             entries[-1].append(line)  # a line of a traceback
-    least, wanted = LEVELS.index(level), text.casefold()
+    lowest = LEVELS.index(level)
+    searched = text.casefold()
     kept = [
         line
         for entry in entries
-        if (_level(entry[0]) or 0) >= least and wanted in "\n".join(entry).casefold()
+        if (_level(entry[0]) or 0) >= lowest and searched in "\n".join(entry).casefold()
         for line in entry
     ]
     return kept[-last:]
@@ -347,7 +352,7 @@ def now() -> str:
 
 
 def _write_status(
-    path: Path, state: State, message: str = "", owner: Owner | None = None, attempt: int = 0
+    path: Path, state: State, message: str = "", owner: ProcessIdentity | None = None, attempt: int = 0
 ) -> None:
     status = {"state": state, "message": message, "changed": now(), "attempt": attempt}
     write_json(path / "status.json", {**status, "owner": asdict(owner) if owner else None})

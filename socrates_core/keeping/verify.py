@@ -78,7 +78,8 @@ def check_run(run_id: str) -> str:
     if set(groups) != {(row["condition"], row["outcome"]) for row in stored}:
         return "Its cells are not those of its answers."
     for row in stored:
-        group, values = groups[row["condition"], row["outcome"]], np.array(row["values"], dtype=float)
+        group = groups[row["condition"], row["outcome"]]
+        values = np.array(row["values"], dtype=float)
         answered_rows = group.loc[group["valid_mass"] > 0, "probabilities"]
         answers = [np.asarray(probabilities, dtype=float) for probabilities in answered_rows]
         shares = np.mean(answers, axis=0) if answers else np.full(len(values), np.nan)
@@ -143,14 +144,9 @@ def _opens(opening: Callable[[str], object]) -> Callable[[str], str]:
 
 def _check_draft(name: str) -> str:
     drafts.open_draft(name)
-    kept = len(list((drafts.DRAFTS.root / name).glob("v[0-9]*.json")))
-    lost = kept - len(drafts.versions(name))
-    return f"{lost} of its {kept} versions cannot be read." if lost else ""
-
-
-def _check_scales(name: str) -> str:
-    read_json(home() / KINDS["scales"].folder / f"{name}.json")
-    return ""
+    n_versions = len(list(drafts.DRAFTS.path(name).glob("v[0-9]*.json")))
+    n_damaged = n_versions - len(drafts.versions(name))
+    return f"{n_damaged} of its {n_versions} versions cannot be read." if n_damaged else ""
 
 
 _CHECKS: dict[str, Callable[[str], str]] = {
@@ -162,7 +158,7 @@ _CHECKS: dict[str, Callable[[str], str]] = {
     "adapter": lambda name: library.look_up(name).problem,
     "model": lambda name: library.look_up(name).problem,
     "split": _opens(load_split),
-    "scales": _check_scales,
+    "scales": _opens(lambda name: read_json(home() / KINDS["scales"].folder / f"{name}.json")),
     "corpus": _opens(open_corpus),
     "job": _opens(read_job),
     "upload": _opens(open_upload),
