@@ -16,7 +16,9 @@ from socrates_core.errors import UserError, disk_sentence
 from socrates_core.settings import check_home
 
 st.set_page_config(
-    page_title="Socrates", page_icon=str(Path(__file__).parent / "docs" / "icon.svg"), layout="wide"
+    page_title="Socrates",
+    page_icon=str(Path(__file__).parent / "pages" / "view" / "icon.svg"),
+    layout="wide",
 )
 
 

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import pooled, uniform
+from socrates_core.analysis.baselines import expected_half_sample, pooled, uniform
 from socrates_core.analysis.bootstrap import Measure, bootstrap, mean_over_studies, ratio
-from socrates_core.analysis.halves import expected_half_sample
 from socrates_core.analysis.metrics import exact_wasserstein
 from socrates_core.corpus.queries import Corpus
 from socrates_core.evaluations.rows import questions_of_rows, with_answers

@@ -12,11 +12,11 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from socrates_core.analysis.agreement import EffectPairs
-from socrates_core.analysis.bootstrap import Measure
+from socrates_core.analysis.bootstrap import SEED, Measure
 from socrates_core.analysis.calibration import (
     LEVELS,
     MIN_EFFECTS,
-    MIN_STUDIES,
+    MIN_STUDIES_TO_CALIBRATE,
     Calibration,
     NoCalibration,
     calibrate,
@@ -33,9 +33,6 @@ VERSION = (
 )
 
 
-SEED = 0
-
-
 UPPER = 0.5 + LEVELS[-1] / 2  # the share below the upper end of a 90% interval
 
 
@@ -47,7 +44,7 @@ OUTDATED = (
 
 NEVER = (
     "How wrong this model's effects are is not known: no evaluation of it on studies that it has not seen is complete. "
-    f"Evaluate it on at least {MIN_STUDIES} of them."
+    f"Evaluate it on at least {MIN_STUDIES_TO_CALIBRATE} of them."
 )
 
 
@@ -194,9 +191,9 @@ def _reason(found: NoCalibration, *, left_out: bool) -> str:
     told = found.reason
     if left_out:
         told += " The study that the draft asks about does not count, since nothing is calibrated on itself."
-    if found.n_studies >= MIN_STUDIES and found.n_effects >= MIN_EFFECTS:
+    if found.n_studies >= MIN_STUDIES_TO_CALIBRATE and found.n_effects >= MIN_EFFECTS:
         return told
-    more = max(MIN_STUDIES - found.n_studies, 1)
+    more = max(MIN_STUDIES_TO_CALIBRATE - found.n_studies, 1)
     return f"{told} Evaluate the model on {more} more {'study' if more == 1 else 'studies'} that it has not seen."
 
 

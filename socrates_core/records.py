@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
 Precision = Literal["auto", "fp32", "bf16", "nf4"]
 Decoding = Literal["exact", "paper"]
+PAPER_TEMPERATURE = 0.6  # the decoding "paper" (arXiv 2509.05830): this temperature, then this nucleus
+PAPER_TOP_P = 0.9
 
 DEMOGRAPHICS: tuple[str, ...] = (
     "age",
@@ -178,6 +180,9 @@ class Question:
     prompt: Prompt
     options: tuple[str, ...]
     scale: Scale | None = None
+
+
+LOW_MASS = 0.5  # a valid mass below it is pointed out wherever it is shown: most of the answer was no answer
 
 
 @dataclass(frozen=True)

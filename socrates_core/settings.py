@@ -1,13 +1,19 @@
-"""Where files are stored. The environment is read on every call, never at import, so that tests can change it."""
+"""Where files are stored and what is installed. The environment is read on every call, never at import."""
 
 import os
 import shlex
 import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from socrates_core.errors import UserError
 
 TOKEN = "SOCRATES_TOKEN"  # the environment variable that holds the dashboard's access token
+# The folder that holds app.py, pages, socrates_core and training: a checkout, or site-packages once installed. Our own
+# processes start in it: `python -m` looks in the working folder first, and a person may have a folder named `pages`.
+CODE = Path(__file__).parents[1]
 
 
 def home() -> Path:
@@ -56,3 +62,12 @@ def folder(*parts: str) -> Path:
             "Set SOCRATES_HOME to a folder that you can write to."
         ) from error
     return path
+
+
+def library_versions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those of these packages that are installed, by name: bitsandbytes may be missing."""
+    versions = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

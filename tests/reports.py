@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
 from socrates_core.jobs import store
@@ -48,7 +49,7 @@ def open_run() -> Run:
         answer = Answer(np.array([1 / 3, 2 / 3]), 1.0, 5, values, 3)
         nothing = Answer(np.array([]), 0.0, 5, np.array([]), 3)
         cells.append(AnsweredCell(asked, nothing if asked.person == 1 else answer, False))
-    write_run(spec, cells, Echo(), seconds=1.0)
+    write_run(spec, cells, OpenModel(spec.model, Echo(), None, 0.0), seconds=1.0)
     return load_run(spec.run_id)
 
 

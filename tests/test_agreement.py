@@ -14,8 +14,9 @@ from socrates_core.analysis.agreement import (
     sign_agreement,
 )
 from socrates_core.analysis.bootstrap import Measure, mean_over_studies
+from socrates_core.analysis.cells import PeopleCell
 from socrates_core.analysis.metrics import exact_wasserstein
-from socrates_core.analysis.parity import GroupedCell, parity
+from socrates_core.analysis.parity import parity
 from socrates_core.records import Floats
 
 
@@ -120,15 +121,20 @@ def test_a_comparison_by_study_is_tighter_than_two_intervals() -> None:
     assert mean_over_studies(hard, seed=1).high > mean_over_studies(hard + 0.01, seed=1).low
 
 
-def cell(study: str, groups: list[str], *, off: dict[str, float], seed: int, first: int = 0) -> GroupedCell:
+def cell(study: str, groups: list[str], *, off: dict[str, float], seed: int, first: int = 0) -> PeopleCell:
     """People answer 1 to 5 alike in all groups; the model gives every group's people the same, moved by `off` to 5."""
     rng = np.random.default_rng(seed)
     people = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
     moved = np.array([off.get(group, 0.0) for group in groups])[:, None]
     predicted = people * (1 - moved) + np.array([0, 0, 0, 0, 1.0]) * moved
     human = rng.choice(np.arange(1.0, 6), size=len(groups), p=people)
-    return GroupedCell(
-        study, np.arange(first, first + len(groups)), groups, human, predicted, np.arange(1.0, 6)
+    return PeopleCell(
+        study_id=study,
+        values=np.arange(1.0, 6),
+        participants=np.arange(first, first + len(groups)),
+        human=human,
+        probabilities=predicted,
+        groups=tuple(groups),
     )
 
 
@@ -191,8 +197,13 @@ def test_groups_of_unequal_size_earn_no_gap_by_their_size() -> None:
     found = []
     for run in range(10):
         cells = [
-            GroupedCell(
-                f"s{s}", np.arange(1030), groups, drawn.choice(values, 1030, p=shares), predicted, values
+            PeopleCell(
+                study_id=f"s{s}",
+                values=values,
+                participants=np.arange(1030),
+                human=drawn.choice(values, 1030, p=shares),
+                probabilities=predicted,
+                groups=tuple(groups),
             )
             for s in range(8)
             for _ in range(3)

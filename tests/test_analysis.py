@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from socrates_core.analysis.baselines import condition_blind, half_sample, pooled, uniform
-from socrates_core.analysis.effects import mean_difference, paired_difference
+from socrates_core.analysis.baselines import condition_blind, expected_half_sample, pooled, uniform
+from socrates_core.analysis.effects import mean_difference, paired_difference, predicted_effect
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.analysis.summary import mean_distribution, moments, predicted_effect
+from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.records import Effect
 
 RNG = np.random.default_rng(7)
@@ -111,23 +111,21 @@ def test_the_condition_blind_row_pools_the_people_of_the_other_conditions() -> N
 
 def test_the_half_sample_of_two_equal_halves_is_worked_out_by_hand() -> None:
     # four people, two at each end: halves are alike in 2 of 3 splits (W 0) and opposite in 1 of 3 (W 1)
-    found = half_sample(np.array([1.0, 1, 7, 7]), seed=1, repeats=3000)
-    assert found.wasserstein == pytest.approx(1 / 3, abs=4 * math.sqrt(2 / 9 / 3000))
-    assert (found.low, found.high, found.n_half) == (0, 1, 2)
+    assert expected_half_sample(np.array([2.0, 2.0]), np.array([1.0, 7.0])) == pytest.approx(1 / 3, abs=1e-14)
 
 
 def test_the_half_sample_shrinks_with_people_and_with_the_stated_range() -> None:
-    few, many = RNG.integers(3, 6, 40).astype(float), RNG.integers(3, 6, 4000).astype(float)
-    assert half_sample(many, seed=2).wasserstein < half_sample(few, seed=2).wasserstein
-    observed, stated = half_sample(few, seed=2), half_sample(few, seed=2, scale_range=6)
-    assert stated.wasserstein == pytest.approx(observed.wasserstein / 3)
-    assert observed == half_sample(few, seed=2)
+    values = np.array([3.0, 4.0, 5.0])
+    few, many = np.array([12.0, 13.0, 15.0]), np.array([1200.0, 1300.0, 1500.0])
+    observed = expected_half_sample(few, values)
+    assert expected_half_sample(many, values) < observed / 5
+    assert expected_half_sample(few, values, scale_range=6) == pytest.approx(observed / 3)
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("answers", [[], [1, 2, 3], [4, 4, 4, 4]])
-def test_a_cell_that_cannot_be_halved_has_no_half_sample(answers: list[float]) -> None:
-    assert math.isnan(half_sample(np.array(answers, dtype=float), seed=1).wasserstein)
+@pytest.mark.parametrize("counts", [[0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 4]])
+def test_a_cell_that_cannot_be_halved_has_no_half_sample(counts: list[float]) -> None:
+    assert math.isnan(expected_half_sample(np.array(counts, dtype=float), np.array([1.0, 2, 3, 4])))
 
 
 def test_moments_of_counts_are_those_of_the_answers() -> None:

@@ -95,7 +95,7 @@ def test_a_served_run_is_complete_and_says_who_answered_at_what_cost(home: Path,
     assert run.manifest["card"]["server"] == server.url and run.manifest["card"]["elicitation"].startswith(
         "auto"
     )
-    assert run.cells[0].probabilities == pytest.approx([0, 0.625, 0, 0, 0, 0.375, 0])
+    assert run.cells[0].predicted == pytest.approx([0, 0.625, 0, 0, 0, 0.375, 0])
     assert run.cells[0].valid_mass == pytest.approx(0.8)
 
 

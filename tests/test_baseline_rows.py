@@ -28,6 +28,7 @@ def cell(study: str, condition: int, human: list[float]) -> EvaluatedCell:
         condition=str(condition),
         outcome="o",
         scale=Scale("range", 1, 7),
+        values=SEVEN,
         participants=np.arange(n),
         response=given,
         human=given,
@@ -71,4 +72,5 @@ def test_a_run_pools_the_same_question_of_a_battery_alone(home: Path) -> None:
     people = people_of_draft(draft, texts_of(draft), [SEVEN] * len(draft.outcomes))
     assert people
     for found in people.values():
-        assert found.condition_blind == pytest.approx(found.counts / found.n)
+        assert found.counts is not None
+        assert found.condition_blind == pytest.approx(found.counts / found.n_people)

@@ -29,8 +29,7 @@ from socrates_core.populations import margins
 from socrates_core.projects import drafts
 from socrates_core.records import DEMOGRAPHICS, Scale
 from socrates_core.studies.answers import human_effects, read_outline
-from socrates_core.surveys.near import near_draft
-from socrates_core.surveys.start import draft_from_study
+from socrates_core.surveys.start import draft_from_study, near_draft
 from tests.test_margins import CSV
 from tests.test_pages import HOSTILE, PAGES, fine, no_worker, open_page  # noqa: F401
 

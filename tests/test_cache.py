@@ -14,7 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import read_job
 from socrates_core.models import open_responder
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import people_table
 from socrates_core.projects.run_results import load_run
@@ -100,9 +100,9 @@ def test_a_run_with_an_open_outcome_is_drawn_stored_and_said_to_be_drawn(home: P
     assert {name: cell.n_samples for (name, _), cell in cells.items()} == {"Worth": 20, "Support": 0}
     for (name, _), cell in cells.items():
         if name == "Worth" and cell.n:
-            assert cell.probabilities.sum() == pytest.approx(1)
-            assert cell.mean == pytest.approx(float(cell.probabilities @ cell.values))
-            assert cell.distance(cell.probabilities, "stated") is None
+            assert cell.predicted.sum() == pytest.approx(1)
+            assert cell.mean == pytest.approx(float(cell.predicted @ cell.values))
+            assert cell.distance(cell.predicted, "stated") is None
     assert len(people_table(run)) == 16
     assert json.loads(json.dumps(run.as_dict(), default=str))["cells"]
 

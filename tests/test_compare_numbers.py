@@ -136,10 +136,10 @@ def test_effects_stand_over_predictions_with_people_s_intervals_and_a_calibratio
 def test_groups_are_rows_models_are_columns_and_n_stands_in_the_cell() -> None:
     frame = pd.DataFrame(
         [
-            ("under 30", "a", 0.1, 40),
-            ("60 and over", "a", 0.2, 50),
-            ("under 30", "b", 0.3, 40),
-            ("60 and over", "b", 0.4, 50),
+            ("18-29", "a", 0.1, 40),
+            ("60+", "a", 0.2, 50),
+            ("18-29", "b", 0.3, 40),
+            ("60+", "b", 0.4, 50),
         ],
         columns=["group", "model", "value", "n"],
     )

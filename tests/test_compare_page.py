@@ -15,12 +15,11 @@ from socrates_core.corpus import open_corpus, write_corpus
 from socrates_core.corpus.splits import save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.evaluations.comparison import Comparison
-from socrates_core.evaluations.estimate import estimate_cost, estimate_seconds
 from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.evaluations.rows import asked_rows, questions_of
 from socrates_core.evaluations.run import run_evaluation
 from socrates_core.evaluations.spec import EVALUATIONS, load_spec, plan_evaluation
-from socrates_core.evaluations.submission import submit_evaluation
+from socrates_core.evaluations.submission import estimate_cost, estimate_seconds, submit_evaluation
 from socrates_core.exposure import seals
 from socrates_core.files import write_json
 from socrates_core.jobs import store

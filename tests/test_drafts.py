@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from socrates_core.errors import UserError
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects import drafts
 from socrates_core.surveys.check import problems, require_runnable
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, load_draft, render_draft

@@ -15,7 +15,7 @@ from socrates_core.corpus.splits import load_split, save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.evaluations.comparison import Comparison, grouped
+from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.results import Evaluation, list_evaluations, load_evaluation
 from socrates_core.evaluations.rows import asked_rows, questions_of
 from socrates_core.evaluations.run import run_evaluation
@@ -24,6 +24,7 @@ from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
 from socrates_core.models.seen import training_of
+from socrates_core.populations.bands import group
 from socrates_core.prompts import render_prompt
 
 STUDIES = ("framing", "kakadu", "talor")
@@ -234,9 +235,9 @@ def test_a_wrong_request_is_refused_in_a_sentence(
 
 
 def test_ages_are_compared_in_bands() -> None:
-    ages = pd.Series([19, 30, 59, 60, None], name="age")
-    assert grouped(ages) == ["under 30", "30 to 44", "45 to 59", "60 and over", ""]
-    assert grouped(pd.Series(["Ohio", None], name="location")) == ["Ohio", ""]
+    ages = pd.Series([17, 19, 30, 59, 60, None])
+    assert group(ages, "age").tolist() == ["0-17", "18-29", "30-44", "45-59", "60+", None]
+    assert group(pd.Series(["Ohio", None]), "location").tolist() == ["Ohio", None]
 
 
 def test_a_prompt_is_the_one_that_a_study_page_shows(starter_home: Path) -> None:

@@ -12,8 +12,7 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.populations.panel import draw_panel
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec, draw_panel
 from socrates_core.projects.answer_orders import Order
 from socrates_core.projects.experiments import (
     EXPERIMENTS,

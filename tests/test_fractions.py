@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from socrates_core.analysis.baselines import expected_half_sample, expected_oracle
 from socrates_core.analysis.fractions import memberships
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import wasserstein
 from socrates_core.analysis.pilot import predict_from_pilot
 from socrates_core.analysis.proper import score_distributions
-from socrates_core.analysis.respondent_equivalent import PredictedCell, cell_errors
+from socrates_core.analysis.respondent_equivalent import cell_errors
 from socrates_core.corpus import open_corpus
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.studies.answers import cells
@@ -53,7 +53,11 @@ def test_a_study_a_draft_and_an_evaluation_have_the_means_of_the_answers(home: P
     assert (tallies.groupby("condition_num")["total"].sum() / 30).tolist() == pytest.approx([3.5, 2.75])
     draft = draft_from_study(corpus, "one")
     people = people_of_draft(draft, texts_of(draft), [SEVEN])
-    means = {key: float(cell.counts @ SEVEN / cell.n) for key, cell in people.items()}
+    means = {
+        key: float(cell.counts @ SEVEN / cell.n_people)
+        for key, cell in people.items()
+        if cell.counts is not None
+    }
     assert means == pytest.approx({(0, 0): 3.5, (1, 0): 2.75})
     shares = pd.Series([np.full(7, 1 / 7)] * 60)
     rows = corpus.asked("one").assign(study_id="one", probabilities=shares, values=None)
@@ -81,7 +85,7 @@ def test_worth_of_fractions_is_that_of_drawing_people() -> None:
     human = drawn.choice(np.arange(1, 7.25, 0.25), size=40)
     below = np.cumsum(memberships(human, SEVEN), axis=1)[:, :-1]
     gaps = np.full(6, 1 / 6)
-    people, _ = cell_errors(PredictedCell(SEVEN, np.full(7, 1 / 7), human, np.arange(40)))
+    people, _ = cell_errors(SEVEN, np.full(7, 1 / 7), human)
     # of one person drawn from the 40: the mean squared distance to the mean of the other 39
     others = (below.sum(axis=0) - below) / 39
     missed = float((((below - others) ** 2) @ gaps).mean())

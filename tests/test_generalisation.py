@@ -12,7 +12,8 @@ import typer
 from scipy.stats import wasserstein_distance
 from typer.testing import CliRunner
 
-from socrates_core.analysis.parity import GroupedCell, parity, parity_change
+from socrates_core.analysis.cells import PeopleCell
+from socrates_core.analysis.parity import parity, parity_change
 from socrates_core.cli.generalise import generalise
 from socrates_core.corpus.splits import load_split, save_split, split_rows
 from socrates_core.corpus.splits_make import make_split
@@ -228,20 +229,20 @@ def test_a_learning_curve_joins_finetunes_that_differ_in_their_share_of_people_a
     assert learning_curves([pairs[0]]) == []
 
 
-def grouped(moved: dict[str, float], n: int = 80) -> list[GroupedCell]:
+def grouped(moved: dict[str, float], n: int = 80) -> list[PeopleCell]:
     """Two studies with `n` people a group who answer alike; each group's share `moved` is predicted to answer 1."""
     names, truth = list(moved), np.array([0.1, 0.2, 0.4, 0.2, 0.1])
     scale: Floats = np.arange(1.0, 6.0)
     groups = names * n
     predicted = np.array([(1 - moved[name]) * truth + moved[name] * np.eye(5)[0] for name in groups])
     return [
-        GroupedCell(
-            study,
-            np.arange(len(groups)),
-            groups,
-            np.random.default_rng(seed).choice(scale, p=truth, size=len(groups)),
-            predicted.copy(),
-            scale,
+        PeopleCell(
+            study_id=study,
+            values=scale,
+            participants=np.arange(len(groups)),
+            human=np.random.default_rng(seed).choice(scale, p=truth, size=len(groups)),
+            probabilities=predicted.copy(),
+            groups=tuple(groups),
         )
         for seed, study in enumerate(("a", "b"))
     ]

@@ -12,7 +12,7 @@ from pages.project.draft_form import collect
 from pages.view.state import Editing
 from pages.view.text import escape
 from socrates_core.asking.request import ModelRequest
-from socrates_core.corpus.starter_studies import STUDIES
+from socrates_core.corpus.starter_studies.record import study_files
 from socrates_core.corpus.store import find_study
 from socrates_core.jobs import store as jobs
 from socrates_core.jobs.progress import Reporter
@@ -278,7 +278,7 @@ def test_hostile_text_is_shown_as_text_on_every_page(home: Path, text: str) -> N
                 assert not getattr(element, "allow_html", False)
 
 
-@pytest.mark.parametrize("study_id", [study.study_id for study in STUDIES])
+@pytest.mark.parametrize("study_id", [path.stem for path in study_files()])
 def test_opening_a_draft_changes_nothing(starter_home: Path, study_id: str) -> None:
     draft = draft_from_study(find_study(study_id), study_id)
     assert collect(Editing("x", draft, [], [])) == draft

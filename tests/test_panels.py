@@ -7,8 +7,7 @@ import pytest
 
 from pages.project.draft_form import parse_shares
 from socrates_core.personas import Person
-from socrates_core.populations.panel import draw_panel, profiles, profiles_sentence, quotas
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec, draw_panel, profiles, profiles_sentence, quotas
 from socrates_core.surveys.check import problems
 from tests.test_drafts import make_draft
 

@@ -14,11 +14,11 @@ from scipy.special import expit
 from scipy.stats import energy_distance
 
 from socrates_core.analysis.baselines import majority
+from socrates_core.analysis.cells import PeopleCell
 from socrates_core.analysis.pilot import draw_pilot, predict_from_pilot
 from socrates_core.analysis.proper import score_distributions
 from socrates_core.analysis.respondent_equivalent import (
     GROUPS,
-    PredictedCell,
     cell_errors,
     worth_in_respondents,
 )
@@ -159,7 +159,7 @@ def test_a_cells_two_errors_are_those_of_every_possible_pilot(seed: int) -> None
     random = np.random.default_rng(seed)
     values = np.sort(random.choice(np.arange(20.0), 4, replace=False))
     human, predicted = random.choice(values, 6), random.dirichlet(np.ones(4))
-    one_person, model = cell_errors(PredictedCell(values, predicted, human, np.arange(6)))
+    one_person, model = cell_errors(values, predicted, human)
     for size in (1, 2, 4):
         gaps = []
         for pilot in itertools.combinations(range(6), size):
@@ -171,24 +171,32 @@ def test_a_cells_two_errors_are_those_of_every_possible_pilot(seed: int) -> None
         assert np.mean(gaps) == pytest.approx(one_person / size - model, abs=1e-7)
 
 
-def cells(
-    n_studies: int, n_cells: int, n: int, n_behind: int, seed: int
-) -> tuple[list[str], list[PredictedCell]]:
+def asked_cell(human: Floats, predicted: Floats, *, first: int = 0, study: str = "a") -> PeopleCell:
+    """A cell of five answers in which the same is predicted for everybody."""
+    return PeopleCell(
+        study_id=study,
+        values=FIVE,
+        participants=np.arange(human.size) + first,
+        human=human,
+        probabilities=np.tile(predicted, (human.size, 1)),
+    )
+
+
+def cells(n_studies: int, n_cells: int, n: int, n_behind: int, seed: int) -> list[PeopleCell]:
     """Cells whose prediction is the answers of `n_behind` more people of the same kind."""
     random = np.random.default_rng(seed)
-    studies, found = [], []
+    found = []
     for study, cell in itertools.product(range(n_studies), range(n_cells)):
         shares = random.dirichlet(np.ones(5))
         predicted = random.multinomial(n_behind, shares) / n_behind
         human = random.choice(FIVE, n, p=shares)
-        studies.append(str(study))
-        found.append(PredictedCell(FIVE, predicted, human, np.arange(n) + cell * n))
-    return studies, found
+        found.append(asked_cell(human, predicted, first=cell * n, study=str(study)))
+    return found
 
 
 @pytest.mark.parametrize("n_behind", [4, 20])
 def test_a_prediction_made_of_n_people_is_worth_n_people(n_behind: int) -> None:
-    found = worth_in_respondents(*cells(200, 3, 80, n_behind, seed=1), seed=1)
+    found = worth_in_respondents(cells(200, 3, 80, n_behind, seed=1), seed=1)
     assert found.low < n_behind < found.high
     assert found.respondents == pytest.approx(n_behind, rel=0.2)
     assert (found.interval_over, found.n_studies, found.n_cells, found.n_rows) == (
@@ -204,7 +212,7 @@ def test_a_prediction_made_of_n_people_is_worth_n_people(n_behind: int) -> None:
 def test_the_interval_covers_as_often_as_it_says(n_studies: int, n_cells: int, n: int) -> None:
     covered = 0
     for seed in range(60):
-        names, asked = cells(n_studies, n_cells, n, 10, seed=seed)
+        asked = cells(n_studies, n_cells, n, 10, seed=seed)
         random = np.random.default_rng(seed)
         if (
             n_studies == 1
@@ -212,40 +220,37 @@ def test_the_interval_covers_as_often_as_it_says(n_studies: int, n_cells: int, n
             shares = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
             predicted = np.array([0.2, 0.2, 0.3, 0.2, 0.1])
             asked = [
-                PredictedCell(FIVE, predicted, random.choice(FIVE, n, p=shares), c.participants)
+                asked_cell(random.choice(FIVE, n, p=shares), predicted, first=c.participants[0])
                 for c in asked
             ]
             true, said = np.cumsum(shares)[:-1], np.cumsum(predicted)[:-1]
             worth = (true * (1 - true)).sum() / ((true - said) ** 2).sum()
         else:
             worth = 10
-        found = worth_in_respondents(names, asked, seed=1)
+        found = worth_in_respondents(asked, seed=1)
         covered += found.low <= worth <= found.high
     # 95% of 60 is 57; 50 is four standard errors below
     assert covered >= 50
 
 
 def test_ends_are_told_and_not_extrapolated() -> None:
-    people, ids = np.repeat(FIVE, 20), np.arange(100)
-    wrong = worth_in_respondents(
-        ["a"], [PredictedCell(FIVE, np.array([1.0, 0, 0, 0, 0]), people, ids)], seed=1
-    )
+    people = np.repeat(FIVE, 20)
+    wrong = worth_in_respondents([asked_cell(people, np.array([1.0, 0, 0, 0, 0]))], seed=1)
     assert (wrong.respondents, wrong.high) == (2, 2)
     assert wrong.describe() == "less than 2 respondents a cell (95% interval less than 2)"
-    right = worth_in_respondents(["a"], [PredictedCell(FIVE, np.full(5, 0.2), people, ids)], seed=1)
+    right = worth_in_respondents([asked_cell(people, np.full(5, 0.2))], seed=1)
     assert right.respondents == right.high == right.most == 100
     assert right.describe().startswith("more than 100 respondents a cell (95% interval ")
 
 
 def test_what_cannot_be_scored_is_counted() -> None:
-    ids, no = np.arange(4), np.full(5, np.nan)
     answers = np.array([1.0, 2, 5, 99])
     asked = [
-        PredictedCell(FIVE, np.full(5, 0.2), answers, ids),
-        PredictedCell(FIVE, no, answers, ids),
-        PredictedCell(FIVE, np.full(5, 0.2), np.array([np.nan, 1]), ids[:2]),
+        asked_cell(answers, np.full(5, 0.2)),
+        asked_cell(answers, np.full(5, np.nan)),
+        asked_cell(np.array([np.nan, 1]), np.full(5, 0.2), study="b"),
     ]
-    found = worth_in_respondents(["a", "a", "b"], asked, seed=1)
+    found = worth_in_respondents(asked, seed=1)
     assert (found.n_studies, found.n_cells, found.n_skipped, found.n_rows, found.n_dropped) == (1, 1, 2, 3, 3)
     assert found.interval_over == "people" and GROUPS > 4
 
@@ -253,7 +258,7 @@ def test_what_cannot_be_scored_is_counted() -> None:
 def test_people_of_one_mind_have_no_worth_to_compare_with() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        alike = PredictedCell(FIVE, np.full(5, 0.2), np.full(9, 3.0), np.arange(9))
-        for found in (worth_in_respondents(["a"], [alike], seed=1), worth_in_respondents([], [], seed=1)):
+        alike = asked_cell(np.full(9, 3.0), np.full(5, 0.2))
+        for found in (worth_in_respondents([alike], seed=1), worth_in_respondents([], seed=1)):
             assert math.isnan(found.respondents) and math.isnan(found.low)
             assert found.describe() == "no known number of respondents"

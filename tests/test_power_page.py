@@ -92,7 +92,7 @@ def test_what_cannot_be_planned_with_is_a_sentence(wrong: Any, sentence: str) ->
 def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluated: Evaluation) -> None:
     run = run_now("weather")
     (outcome,) = {each.outcome for each in run.effects}
-    people = [(cell.values, cell.people.counts) for cell in run.cells if cell.people]
+    people = [(cell.values, cell.counts) for cell in run.cells if cell.counts is not None]
     means = [np.average(values, weights=counts) for values, counts in people]
     squares = sum(((v - mean) ** 2 @ n) for (v, n), mean in zip(people, means, strict=True))
     found = spread_of(run, outcome)

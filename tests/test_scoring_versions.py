@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from pages.view.state import PAGES as PATHS
-from socrates_core.asking.answers import open_warm
+from socrates_core.asking.answer import open_warm
 from socrates_core.asking.request import ModelRequest
 from socrates_core.evaluations.results import load_evaluation
 from socrates_core.evaluations.submission import evaluate_again, submit_evaluation
 from socrates_core.files import read_json, write_json
+from socrates_core.models.uniform import Uniform
 from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import run_again, submit_simulation
 from socrates_core.records import SCORING_VERSION, ResponderCard
@@ -59,7 +60,11 @@ def test_cards_of_version_one_say_what_was_wrong_then() -> None:
     assert "summed in 16 bits" in wrong_training({"id": "x"})
     for card in (local, served):
         assert wrong_answers(card | {"scoring": SCORING_VERSION}) == ""
-    assert wrong_training({"scoring": SCORING_VERSION}) == wrong_answers({"name": "uniform"}) == ""
+    assert (
+        wrong_training({"scoring": SCORING_VERSION})
+        == wrong_answers(Uniform().card.as_dict() | {"scoring": 1})
+        == ""
+    )
 
 
 def test_an_old_run_shows_a_badge_and_is_run_again_with_the_same_people_and_texts(home: Path) -> None:

@@ -50,7 +50,7 @@ def run_now(draft: Draft, model: ModelRequest = ECHO) -> str:
 
 
 def people_shown(run_id: str) -> list[int | None]:
-    return [cell.people.n if cell.people else None for cell in load_run(run_id).cells]
+    return [None if cell.counts is None else cell.n_people for cell in load_run(run_id).cells]
 
 
 def problems() -> list[str]:
@@ -116,7 +116,7 @@ def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_tex
         small(),
     )
     run = load_run(run_id)
-    assert [cell.people.counts.tolist() for cell in run.cells if cell.people] == [
+    assert [cell.counts.tolist() for cell in run.cells if cell.counts is not None] == [
         [0, 0, 0, 0, 0, 1, 1],
         [1, 1, 1, 0, 0, 0, 0],
     ]

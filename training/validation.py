@@ -9,11 +9,11 @@ import pandas as pd
 
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.evaluations.effects import effects_table
-from socrates_core.evaluations.population import cell_accuracies, cell_distances
 from socrates_core.evaluations.predictors import model_predictor
 from socrates_core.evaluations.rows import questions_of_rows
 from socrates_core.evaluations.run import answered_table
 from socrates_core.evaluations.scores import summarise
+from socrates_core.evaluations.whole_cells import cell_accuracies, cell_distances
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.rows import Chosen
 from socrates_core.models.chat import Chat

@@ -11,16 +11,15 @@ import streamlit as st
 
 from pages.view import data
 from pages.view.text import counted, figure_text, interval_text, visible
-from socrates_core.analysis.bootstrap import MIN_STUDIES, Measure
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import Parity
 from socrates_core.analysis.summary import mean_distribution
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
-from socrates_core.records import Scale
+from socrates_core.records import LOW_MASS, Scale
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
-LOW_MASS = 0.5
 CHARTED = (
     "wasserstein_observed",
     "wasserstein_exact_observed",
@@ -138,10 +137,10 @@ def remarks(comparison: Comparison) -> list[str]:
     if len({each.spec.sample_digest() for each in comparison.evaluations}) > 1:
         told.append("These evaluations asked different people; only rows that all of them have are compared.")
     n_studies = comparison.summaries[0].n_studies
-    if n_studies < MIN_STUDIES:
+    if n_studies < MIN_STUDIES_FOR_INTERVAL:
         told.append(
             f"No intervals: they come from drawing studies anew, and {counted(n_studies, 'study', 'studies')} cannot "
-            f"say how studies differ; it takes {MIN_STUDIES}."
+            f"say how studies differ; it takes {MIN_STUDIES_FOR_INTERVAL}."
         )
     return told
 

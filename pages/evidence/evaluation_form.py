@@ -13,12 +13,11 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import SPLITS, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
-from socrates_core.evaluations.estimate import estimate_cost, estimate_seconds
 from socrates_core.evaluations.rows import asked_rows
 from socrates_core.evaluations.spec import CAP, EvaluationSpec, plan_evaluation
-from socrates_core.evaluations.submission import sending, submit_evaluation
+from socrates_core.evaluations.submission import estimate_cost, estimate_seconds, sending, submit_evaluation
 from socrates_core.jobs.progress import describe_seconds
-from socrates_core.models import is_served
+from socrates_core.models import is_served, is_stand_in
 from socrates_core.records import Decoding, Precision
 
 KINDS = {"studies": "Studies of a corpus", "split": "The held-out side of a split"}
@@ -181,7 +180,7 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
     )
     try:
         for plan in plans:
-            if plan.model.name not in ("echo", "uniform"):
+            if not is_stand_in(plan.model.name):
                 st.markdown(escape(_cost_text(plan, rows)))
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")

@@ -12,7 +12,7 @@ from pages.view import data, state
 from pages.view.charts import dots
 from pages.view.text import counted, escape, show_error, visible
 from pages.view.widgets import linked_select, show_chart, theme
-from socrates_core.analysis.bootstrap import MIN_STUDIES, Measure
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import MINIMUM, ParityChange
 from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
@@ -103,8 +103,8 @@ def _show_table(pairs: Sequence[Pair]) -> None:
     st.caption(
         "Each model is measured on the split that it was trained for, on rows that its training did not see, beside "
         "its base on the same rows. Closer than the base: 1 minus W over the base’s W, exact distributions on the "
-        f"stated scale. 95% intervals draw studies anew; with fewer than {MIN_STUDIES} studies there are none. They do "
-        "not say how a finetune with another seed would do."
+        "stated scale. 95% intervals draw studies anew; with fewer than "
+        f"{MIN_STUDIES_FOR_INTERVAL} studies there are none. They do not say how a finetune with another seed would do."
     )
 
 

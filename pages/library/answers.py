@@ -13,7 +13,7 @@ from pages.view.text import counted, escape, shorten, show_text
 from pages.view.widgets import linked_select, show_chart, theme
 from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
-from socrates_core.populations.margins import order
+from socrates_core.populations.bands import in_order
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.studies.answers import Item, Outline
 
@@ -70,7 +70,7 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item, *,
     if condition:
         told = told[told["condition_num"] == int(condition)]
     sizes = told.dropna(subset=["value"]).groupby("group", sort=False)["n"].sum().sort_values(ascending=False)
-    names = order([str(name) for name, n in sizes.items() if n >= smallest], field)
+    names = in_order([str(name) for name, n in sizes.items() if n >= smallest], field)
     few = [f"{name} ({n:,})" for name, n in sizes.items() if n < smallest]
     for at, (text, own) in enumerate(told.groupby("scale", sort=False, dropna=False)):
         title = f"What did people answer by {label(field).lower()}? {item.name}"

@@ -13,7 +13,7 @@ from socrates_core.corpus.search import search
 from socrates_core.corpus.splits import sides_of_studies, splits_stamp
 from socrates_core.errors import UserError
 from socrates_core.projects import drafts
-from socrates_core.surveys.near import near_draft
+from socrates_core.surveys.start import near_draft
 
 KINDS = {
     "range": "numbers",

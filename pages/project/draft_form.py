@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from pages.view.state import Editing, set_editing, widget
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects import drafts
 from socrates_core.records import Number
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec

@@ -17,10 +17,9 @@ from socrates_core.jobs.store import ACTIVE, RESUMABLE
 from socrates_core.projects import drafts
 from socrates_core.projects.experiments import Experiment, load_experiment, resume, stop, submit_experiment
 from socrates_core.projects.specification_curves import EffectCurve, list_experiments, load_curves, run_states
+from socrates_core.records import LOW_MASS
 from socrates_core.surveys.check import problems
 from socrates_core.surveys.draft import Draft
-
-LOW_MASS = 0.5
 
 
 def show_list() -> None:

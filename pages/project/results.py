@@ -21,11 +21,11 @@ from socrates_core.projects.experiments import experiment_of
 from socrates_core.projects.run_export import cells_table, effects_table, people_table
 from socrates_core.projects.run_results import Run, list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, run_again
+from socrates_core.records import LOW_MASS
 from socrates_core.scales.order import is_ordered
 from socrates_core.spreadsheets import csv_text
 
 VIEWS = ["Answers", "Effects", "Scores", "People", "Panel and model", "Export"]
-LOW_MASS = 0.5
 CALIBRATED = (
     " Calibrated: what to expect of people's true effect, with 50%, 80% and 90% intervals, thick to thin."
 )
@@ -145,10 +145,10 @@ def show_answers(run: Run) -> None:
         return
     title = f"What does {run.model} predict, and what did people answer? {outcome.name}"
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "answers")
-    asked = [cell for cell in shown if cell.people is not None]
+    asked = [cell for cell in shown if cell.counts is not None]
     if asked:
-        n = ", ".join(f"{c.condition_name} {c.people.n:,}" for c in asked if c.people)
-        off = sum(c.people.n_off_scale for c in asked if c.people)
+        n = ", ".join(f"{c.condition_name} {c.n_people:,}" for c in asked)
+        off = sum(c.n_off_scale for c in asked)
         st.caption(
             escape(
                 f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {shown[0].n:,} different "

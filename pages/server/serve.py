@@ -6,7 +6,6 @@ Until app.py has run once, Streamlit uses a `pages` folder for its old kind of n
 
 import os
 import sys
-from pathlib import Path
 
 import streamlit as st
 import uvicorn
@@ -20,9 +19,9 @@ from pages.server.gate import Gate
 # Charts and results take a second to import: now rather than during the first visit.
 from pages.view.charts import answer_charts  # noqa: F401
 from socrates_core.projects import run_results  # noqa: F401
-from socrates_core.settings import TOKEN
+from socrates_core.settings import CODE, TOKEN
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = CODE / "app.py"
 
 
 def serve(host: str, port: int) -> None:

@@ -19,9 +19,9 @@ from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.models.catalog import list_models
 from socrates_core.personas import Person
-from socrates_core.populations.margins import Margins, group, margins_of
-from socrates_core.populations.panel import draw_panel, eligible
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.bands import group
+from socrates_core.populations.margins import Margins, margins_of
+from socrates_core.populations.panel import PanelSpec, draw_panel, eligible
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
 from socrates_core.studies.answers import Comparisons, Outline, compare_conditions, read_outline
 

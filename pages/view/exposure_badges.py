@@ -13,6 +13,7 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE, Verdict, is_socsci210, status
 from socrates_core.exposure.texts import DraftVerdict, cells_seen, draft_status
+from socrates_core.models import is_stand_in
 from socrates_core.models.catalog import list_models
 from socrates_core.models.seen import Seen, seen_of
 from socrates_core.projects.run_results import Run
@@ -37,7 +38,7 @@ def study_badges(corpus: Corpus, study_id: str) -> None:
 def draft_badges(draft: Draft, models: list[str]) -> None:
     """What the chosen models have seen of a draft's texts, with those that are nearly the same."""
     titles = data.model_titles()
-    asked = [name for name in models if name not in ("echo", "uniform")]
+    asked = [name for name in models if not is_stand_in(name)]
     told = {name: _draft_verdict(draft, name) for name in asked}
     _badges({titles.get(name, name): Verdict(each.status, each.reason) for name, each in told.items()})
     rows = [
@@ -55,7 +56,7 @@ def draft_badges(draft: Draft, models: list[str]) -> None:
 def run_badge(run: Run) -> None:
     """What the run's model has seen of what it was asked."""
     name = run.spec.model.name
-    if name not in ("echo", "uniform"):
+    if not is_stand_in(name):
         told = _draft_verdict(run.spec.draft, name)
         _badges({run.model: Verdict(told.status, told.reason)})
 

@@ -20,13 +20,13 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
     parts = []
     for cell in run.cells:
         if cell.outcome == outcome and len(cell.values):
-            told = {run.model: cell.probabilities}
+            told = {run.model: cell.predicted}
             if baselines:
                 told["uniform"] = uniform(len(cell.values))
-            if baselines and cell.people is not None and cell.people.condition_blind is not None:
-                told["condition-blind"] = cell.people.condition_blind
-            if cell.people is not None:
-                parts.append(data.share_rows(cell.condition_name, "people", scale, cell.people.counts))
+            if baselines and cell.condition_blind is not None:
+                told["condition-blind"] = cell.condition_blind
+            if cell.counts is not None:
+                parts.append(data.share_rows(cell.condition_name, "people", scale, cell.counts))
             parts += [
                 data.predicted_rows(cell.condition_name, who, scale, p, cell.n) for who, p in told.items()
             ]

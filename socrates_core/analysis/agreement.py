@@ -21,10 +21,8 @@ from socrates_core.analysis.bootstrap import (
     ratio,
     sums_by_study,
 )
-from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.analysis.effects import CONFIDENCE, ZERO
 from socrates_core.records import Floats
-
-ZERO = 1e-9  # an effect, or a spread of effects, smaller than this share of the scale is rounding
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,11 @@
 """The rows next to every model: no knowledge, no treatment, and people against people."""
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
+from scipy.special import gammaln
 
-from socrates_core.analysis.metrics import wasserstein
 from socrates_core.records import Floats
-
-
-@dataclass(frozen=True)
-class HalfSample:
-    """How far half of the people are from the other half, as W in [0, 1].
-
-    `wasserstein` is the mean over `repeats` halvings; 95% of the halvings lie between `low` and `high`.
-    `n_half` people are in each half. All NaN where a cell cannot be halved.
-    """
-
-    wasserstein: float
-    low: float
-    high: float
-    n_half: int
-    repeats: int
 
 
 def uniform(k: int) -> Floats:
@@ -58,28 +43,66 @@ def majority(counts_by_condition: Floats, condition: int) -> Floats:
     return commonest / commonest.sum() if commonest.any() else np.full(others.shape, np.nan)
 
 
-def half_sample(
-    values: Floats, *, seed: int, repeats: int = 200, scale_range: float | None = None
-) -> HalfSample:
-    """What people score against people: W between two random halves of a cell's answers [n].
+def expected_half_sample(counts: Floats, values: Floats, *, scale_range: float | None = None) -> float:
+    """What people score against people: the mean W over all ways to halve a cell's `counts` [k] over `values` [k].
 
-    Each of `repeats` halvings shuffles the people and compares the first floor(n/2) with the next
-    floor(n/2) (with an odd n one person sits out). W is in shares of `scale_range`, or, without one, of the
-    observed range of the whole cell. The interval is the 2.5th to the 97.5th percentile over halvings: luck
-    of the split among these people, not doubt about other people. A half is noisier than the whole, so a
-    predictor of the true distribution can score lower. NaN with fewer than four people or a single answer.
+    Exact, so that a replication script in any language agrees. W adds up, over the gaps between neighboring values,
+    the distance between the halves' shares below the gap, and how many of the people below it fall into one half is
+    hypergeometric. With an odd number one person, anyone, sits out. In shares of `scale_range`, or without one of the
+    observed range. Where answers between two values make the people below a gap no whole number, it is interpolated
+    between the two next to it. A half is noisier than the whole, so a predictor of the true distribution can score
+    lower. NaN with fewer than four people or one answer.
     """
-    answers = np.asarray(values, dtype=float)
-    answers = answers[np.isfinite(answers)]
-    half = answers.size // 2
-    span = scale_range or (float(np.ptp(answers)) if answers.size else 0.0)
-    if half < 2 or span <= 0:
-        return HalfSample(float("nan"), float("nan"), float("nan"), half, repeats)
-    generator = np.random.default_rng(seed)
-    scores = [_halving(generator.permutation(answers), half) / span for _ in range(repeats)]
-    low, high = np.percentile(scores, [2.5, 97.5])
-    return HalfSample(float(np.mean(scores)), float(low), float(high), half, repeats)
+    places = np.asarray(values, dtype=float)
+    people = np.asarray(counts, dtype=float)
+    n = round(float(people.sum()))
+    used = places[people > 0]
+    span = scale_range or (float(np.ptp(used)) if used.size else 0.0)
+    if n < 4 or span <= 0:
+        return math.nan
+    below = np.cumsum(people)[:-1]
+    whole = np.floor(below + 1e-9)
+    part = np.maximum(below - whole, 0.0)
+    apart = (1 - part) * _halves_apart(whole, n) + part * _halves_apart(np.minimum(whole + 1, n), n)
+    return float(np.diff(places) @ apart) / span
 
 
-def _halving(shuffled: Floats, half: int) -> float:
-    return wasserstein(shuffled[:half], shuffled[half : 2 * half])
+def expected_oracle(half_sample: float) -> float:
+    """The W of the true distribution to as many people as there are, given `expected_half_sample` of them.
+
+    It is half of it. A half is exactly twice as far from the other half as from everybody, since everybody is the
+    middle of the two. And a half of n people misses everybody by a share whose variance is F(1 - F)/(n - 1), which
+    estimates without bias the F(1 - F)/n by which n people miss the truth (Cochran 1977, Sampling Techniques, ch. 2).
+    Simulated, it is right to 2% for answers spread over the scale and 30 people or more; with fewer, or where nearly
+    everybody gives one answer, it is up to a tenth or two too low.
+    """
+    return half_sample / 2
+
+
+def _halves_apart(below: Floats, n: int) -> Floats:
+    """How far the shares of two halves of `n` people are apart on average where `below` [g] people are below a gap."""
+    half = n // 2
+    if n % 2 == 0:
+        return _even_halves_apart(below, half)
+    sits_out = below / n  # the chance that the one person left over is below the gap
+    one_fewer = _even_halves_apart(np.maximum(below - 1, 0), half)
+    return (1 - sits_out) * _even_halves_apart(np.minimum(below, n - 1), half) + sits_out * one_fewer
+
+
+def _even_halves_apart(below: Floats, half: int) -> Floats:
+    """As `_halves_apart`, of 2 * `half` people: the mean deviation of a hypergeometric number has a closed form.
+
+    E|X - mean| = 2 k (half - below + k) / (2 half) P(X = k) with k the first whole number above the mean (Diaconis &
+    Zabell 1991, Statistical Science 6: De Moivre's formula for the hypergeometric distribution).
+    """
+    k = np.floor(below / 2) + 1
+    possible = k <= np.minimum(below, half)  # else nobody, or everybody, is below the gap
+    inside, at = np.where(possible, below, 1.0), np.where(possible, k, 1.0)
+    ways = _log_choose(inside, at) + _log_choose(2 * half - inside, half - at)
+    chance = np.exp(ways - _log_choose(np.array(2.0 * half), np.array(float(half))))
+    return np.where(possible, 2 * at * (half - inside + at) / half**2 * chance, 0.0)
+
+
+def _log_choose(n: Floats, k: Floats) -> Floats:
+    logarithm: Floats = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return logarithm

@@ -10,7 +10,10 @@ from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.records import Floats
 
 DRAWS = 2000
-MIN_STUDIES = 5  # with S studies one alone fills a resample with chance S**(1 - S): 1.6% for 4, 0.2% for 5
+SEED = 0  # of every analysis that draws, so that the same data give the same numbers
+MIN_STUDIES_FOR_INTERVAL = (
+    5  # with S studies one alone fills a resample with chance S**(1 - S): 1.6% for 4, 0.2% for 5
+)
 Statistic = Callable[[Floats], Floats]
 
 
@@ -42,10 +45,10 @@ def bootstrap(sums: Floats, statistic: Statistic, *, seed: int) -> Measure:
 
     `statistic` turns totals [..., m] into numbers [...], NaN where there is none. Studies are drawn with
     replacement (Davison & Hinkley 1997, section 3.8: whole clusters, nothing redrawn inside them). No
-    interval with fewer than MIN_STUDIES studies, or where one resample in twenty has no number.
+    interval with fewer than MIN_STUDIES_FOR_INTERVAL studies, or where one resample in twenty has no number.
     """
     value = float(statistic(sums.sum(axis=0)))
-    if len(sums) < MIN_STUDIES:
+    if len(sums) < MIN_STUDIES_FOR_INTERVAL:
         return Measure(value, float("nan"), float("nan"))
     drawn = statistic(resamples(len(sums), seed=seed) @ sums)
     usable = drawn[np.isfinite(drawn)]

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from socrates_core.analysis.agreement import ZERO, EffectPairs
+from socrates_core.analysis.agreement import EffectPairs
+from socrates_core.analysis.effects import ZERO
 from socrates_core.analysis.nested import fit_nested
 from socrates_core.records import Floats
 
@@ -24,7 +25,7 @@ LEVELS = (0.5, 0.8, 0.9)
 # Fewer than six studies say next to nothing about how studies differ (the 95% interval of a standard
 # deviation from five is wider than fourfold), and leaving one out has to leave five. Twelve effects are two a study:
 # with one a study the two discrepancies cannot be told apart.
-MIN_STUDIES = 6
+MIN_STUDIES_TO_CALIBRATE = 6
 MIN_EFFECTS = 12
 
 
@@ -99,14 +100,14 @@ def calibrate(pairs: EffectPairs) -> Calibration | NoCalibration:
     """The calibration of predicted on human effects.
 
     The model must not have seen these studies: nothing here can know. No calibration with fewer than
-    MIN_STUDIES studies or MIN_EFFECTS effects, or where effects are predicted in fewer than two studies.
+    MIN_STUDIES_TO_CALIBRATE studies or MIN_EFFECTS effects, or where effects are predicted in fewer than two studies.
     """
     used = usable(pairs)
     n_studies, n_effects = np.unique(used.study).size, used.human.size
     reason = ""
-    if n_studies < MIN_STUDIES or n_effects < MIN_EFFECTS:
+    if n_studies < MIN_STUDIES_TO_CALIBRATE or n_effects < MIN_EFFECTS:
         reason = (
-            f"A calibrated effect needs at least {MIN_STUDIES} studies that the model has not seen, with "
+            f"A calibrated effect needs at least {MIN_STUDIES_TO_CALIBRATE} studies that the model has not seen, with "
             f"{MIN_EFFECTS} effects between them; here are {n_studies} with {n_effects}."
         )
     elif np.unique(used.study[np.abs(used.predicted) >= ZERO]).size < 2:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from socrates_core.analysis.agreement import Agreement, EffectPairs, agreement
-from socrates_core.analysis.baselines import half_sample
+from socrates_core.analysis.baselines import expected_half_sample
 from socrates_core.analysis.metrics import (
     CellScore,
     Score,
@@ -16,8 +16,6 @@ from socrates_core.analysis.metrics import (
     stated_wasserstein,
 )
 from socrates_core.records import Floats
-
-HALVINGS = 20  # a cell: a mean over hundreds of cells needs few
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def score_draws(cells: Sequence[DrawnCell], *, seed: int) -> DrawScores:
         sd_ratio=over(_sd_ratio),
         uniform=over(lambda cell: observed_wasserstein(cell.human, _uniform(cell, generator))),
         condition_blind=over(lambda cell: observed_wasserstein(cell.human, blind(cell))),
-        half_sample=over(lambda cell: _half_sample(cell, seed)),
+        half_sample=over(_half_sample),
         effects=_effects(outcomes, seed),
         share_valid=float(np.isfinite(predictions[answered]).mean()) if answered.any() else float("nan"),
         n_answers=int(answered.sum()),
@@ -119,9 +117,12 @@ def _redrawn(answers: Floats, n: int, generator: np.random.Generator) -> Floats:
     return generator.choice(people, n) if people.size else np.full(n, np.nan)
 
 
-def _half_sample(cell: DrawnCell, seed: int) -> CellScore:
-    found = half_sample(np.sort(cell.human), seed=seed, repeats=HALVINGS)
-    return CellScore(found.wasserstein, 2 * found.n_half, cell.human.size - 2 * found.n_half)
+def _half_sample(cell: DrawnCell) -> CellScore:
+    answers = cell.human[np.isfinite(cell.human)]
+    values, counts = np.unique(answers, return_counts=True)
+    return CellScore(
+        expected_half_sample(counts.astype(float), values), answers.size, cell.human.size - answers.size
+    )
 
 
 def _effects(outcomes: dict[tuple[str, int], list[DrawnCell]], seed: int) -> Agreement:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from socrates_core.analysis.bootstrap import Measure, resamples
+from socrates_core.analysis.cells import PeopleCell
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
@@ -27,22 +27,6 @@ DRAWS = 400
 SEEN_OF_NOISE = float(np.sqrt(2) - 1)
 SMALL = 0.25  # of the largest group's people: fewer, and a group's noise is over twice as large
 LEADING = 0.1  # of the draws in which two groups lie furthest apart, for these two to be reckoned with
-
-
-@dataclass(frozen=True)
-class GroupedCell:
-    """The people of one cell: who they are, what they answered, what was predicted for each.
-
-    `groups` [n] name each person's group of one demographic attribute, empty where it is unknown; `human`
-    [n] are answers among the scale's `values` [k], NaN where there is none on it; `probabilities` are [n, k].
-    """
-
-    study: str
-    participants: NDArray[np.int64]
-    groups: Sequence[str]
-    human: Floats
-    probabilities: Floats
-    values: Floats
 
 
 @dataclass(frozen=True)
@@ -90,8 +74,8 @@ class ParityChange:
     change: Measure
 
 
-def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -> Parity:
-    """The demographic parity difference of one attribute over `cells`, with its subgroups.
+def parity(cells: Sequence[PeopleCell], *, seed: int, minimum: int = MINIMUM) -> Parity:
+    """The demographic parity difference of one attribute over `cells`, which name people's groups, with its subgroups.
 
     A group is compared where it has `minimum` people in at least half of the cells, and then only cells
     count in which every compared group has them: groups are scored on the same questions. NaN with fewer than
@@ -107,7 +91,7 @@ def parity(cells: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM) -
 
 
 def parity_change(
-    before: Sequence[GroupedCell], after: Sequence[GroupedCell], *, seed: int, minimum: int = MINIMUM
+    before: Sequence[PeopleCell], after: Sequence[PeopleCell], *, seed: int, minimum: int = MINIMUM
 ) -> ParityChange:
     """How the parity gap changes from one model to another, both predicting the same cells in the same order.
 
@@ -122,16 +106,16 @@ def parity_change(
     return ParityChange(first, second, _change(of_before[..., 0], of_after[..., 0]))
 
 
-def _on_both(before: GroupedCell, after: GroupedCell) -> tuple[GroupedCell, GroupedCell]:
+def _on_both(before: PeopleCell, after: PeopleCell) -> tuple[PeopleCell, PeopleCell]:
     """The two cells without the answers of people whom either model did not predict."""
-    there = np.isfinite(before.probabilities).all(axis=1) & np.isfinite(after.probabilities).all(axis=1)
-    human = np.where(there, before.human, np.nan)
+    human = np.where(before.has_prediction & after.has_prediction, before.human, np.nan)
     return replace(before, human=human), replace(after, human=human)
 
 
-def _scored(cells: Sequence[GroupedCell], seed: int, minimum: int) -> tuple[Parity, Floats]:
+def _scored(cells: Sequence[PeopleCell], seed: int, minimum: int) -> tuple[Parity, Floats]:
     """The parity of `cells` with the scores [1 + DRAWS, g, 3] behind it."""
-    usable = [_usable(cell) for cell in cells]
+    # without people who lack an answer or a prediction
+    usable = [cell.where(np.isfinite(cell.human) & cell.has_prediction) for cell in cells]
     names = sorted({group for cell in usable for group in cell.groups if group})
     n_in = np.array([[cell.groups.count(name) for name in names] for cell in usable])
     enough = n_in.reshape(len(cells), len(names)) >= minimum
@@ -154,33 +138,22 @@ def _scored(cells: Sequence[GroupedCell], seed: int, minimum: int) -> tuple[Pari
     return found, scores
 
 
-def _usable(cell: GroupedCell) -> GroupedCell:
-    """The cell without people who lack an answer or a prediction."""
-    rows = np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)
-    return GroupedCell(
-        study=cell.study,
-        participants=cell.participants[rows],
-        groups=[group for group, is_used in zip(cell.groups, rows, strict=True) if is_used],
-        human=cell.human[rows],
-        probabilities=cell.probabilities[rows],
-        values=cell.values,
-    )
-
-
-def _n_people(cells: Sequence[GroupedCell]) -> Counter[str]:
+def _n_people(cells: Sequence[PeopleCell]) -> Counter[str]:
     """How many different people of each group are in any of the cells."""
     people = {
-        (cell.study, participant, group)
+        (cell.study_id, participant, group)
         for cell in cells
         for participant, group in zip(cell.participants.tolist(), cell.groups, strict=True)
     }
     return Counter(group for _, _, group in people)
 
 
-def _scores(cells: Sequence[GroupedCell], kept: Sequence[str], seed: int) -> Floats:
+def _scores(cells: Sequence[PeopleCell], kept: Sequence[str], seed: int) -> Floats:
     """Score, human mean and predicted mean [1 + DRAWS, g, 3] of each kept group; first as observed, then resampled."""
     studies = []
-    by_study = itertools.groupby(sorted(cells, key=lambda cell: cell.study), key=lambda cell: cell.study)
+    by_study = itertools.groupby(
+        sorted(cells, key=lambda cell: cell.study_id), key=lambda cell: cell.study_id
+    )
     for number, (_, of_study) in enumerate(by_study):
         together = list(of_study)
         people = np.unique(np.concatenate([cell.participants for cell in together]))
@@ -194,7 +167,7 @@ def _scores(cells: Sequence[GroupedCell], kept: Sequence[str], seed: int) -> Flo
     return np.mean(studies, axis=0) if studies else np.full((1 + DRAWS, len(kept), 3), np.nan)
 
 
-def _cell_scores(cell: GroupedCell, kept: Sequence[str], weights: Floats) -> Floats:
+def _cell_scores(cell: PeopleCell, kept: Sequence[str], weights: Floats) -> Floats:
     """Score, human mean and predicted mean [draws, g, 3] of one cell under people's `weights` [draws, n]."""
     places = (cell.values - cell.values.min()) / np.ptp(cell.values)
     gaps = np.diff(places)

@@ -14,31 +14,22 @@ luck of these N people. They are equal at n = A/B.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES, bootstrap, ratio
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, bootstrap, ratio
+from socrates_core.analysis.cells import PeopleCell
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
 
 LEAST = 2  # the smallest pilot that is told apart
 GROUPS = 20  # of people, left out in turn
-
-
-@dataclass(frozen=True)
-class PredictedCell:
-    """A cell's answers `human` [n] by `participants` [n] beside its predicted distribution [k] over `values` [k]."""
-
-    values: Floats
-    predicted: Floats
-    human: Floats
-    participants: NDArray[np.int64]
+_Scored = tuple[PeopleCell, Floats]  # with its predicted shares [k]
 
 
 @dataclass(frozen=True)
@@ -77,25 +68,29 @@ class Worth:
         return f"more than {self.most:,}" if people >= self.most else f"{people:,.0f}"
 
 
-def worth_in_respondents(studies: Sequence[str], cells: Sequence[PredictedCell], *, seed: int) -> Worth:
-    """The worth of the simulation that predicted `cells`, each of the study that `studies` names.
+def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
+    """The worth of the simulation that predicted `cells`.
 
     A cell with fewer than two answers on the scale, without a prediction or with a scale of one value is skipped;
     answers that are none of `values` are dropped. The interval is of B/A, whose divisor is never near 0: the study
-    bootstrap, or, with fewer than MIN_STUDIES, the t interval of a jackknife that leaves out GROUPS seeded groups
-    of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
+    bootstrap, or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS seeded
+    groups of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
     """
-    on_scale = [_on_scale(cell) for cell in cells]
-    by_study: dict[str, list[PredictedCell]] = {}
-    for study, cell in zip(studies, on_scale, strict=True):
-        if _can_be_scored(cell):
-            by_study.setdefault(study, []).append(cell)
-    sizes = [cell.human.size for of_study in by_study.values() for cell in of_study]
+    on_scale = [cell.where(memberships(cell.human, cell.values).sum(axis=1) > 0) for cell in cells]
+    by_study: dict[str, list[_Scored]] = {}
+    for cell, kept in zip(cells, on_scale, strict=True):
+        predicted = cell.predicted  # of everybody: it stays the same when people are left out
+        if kept.human.size >= 2 and kept.values.size >= 2 and predicted.sum() > 0:
+            by_study.setdefault(cell.study_id, []).append((kept, predicted))
+    sizes = [cell.human.size for scored in by_study.values() for cell, _ in scored]
     most = int(np.median(sizes)) if sizes else 0
-    over_studies = len(by_study) >= MIN_STUDIES
+    over_studies = len(by_study) >= MIN_STUDIES_FOR_INTERVAL
     share = bootstrap(_study_errors(by_study), ratio, seed=seed)
-    margin = math.nan if over_studies else _margin(ratio(_without_people(by_study, seed)))
-    low, high = (share.low, share.high) if over_studies else (share.value - margin, share.value + margin)
+    if over_studies:
+        low, high = share.low, share.high
+    else:
+        margin = _margin(ratio(_without_people(by_study, seed)))
+        low, high = share.value - margin, share.value + margin
     return Worth(
         respondents=_people(share.value, most),
         low=_people(high, most),
@@ -110,51 +105,47 @@ def worth_in_respondents(studies: Sequence[str], cells: Sequence[PredictedCell],
     )
 
 
-def cell_errors(cell: PredictedCell) -> tuple[float, float]:
-    """A and B, as this file begins, of one cell with two answers or more: a person's error and the model's."""
-    gaps = np.diff(cell.values) / np.ptp(cell.values)
-    n = cell.human.size
-    below = np.cumsum(memberships(cell.human, cell.values), axis=1)[:, :-1]
+def cell_errors(values: Floats, predicted: Floats, human: Floats) -> tuple[float, float]:
+    """A and B, as this file begins, of one cell: what a person's answer misses by, and what the model misses by.
+
+    `predicted` [k] are shares over `values` [k], `human` [n] two answers on them or more.
+    """
+    gaps = np.diff(values) / np.ptp(values)
+    n = human.size
+    below = np.cumsum(memberships(human, values), axis=1)[:, :-1]
     people = below.mean(axis=0)
-    predicted = np.cumsum(cell.predicted)[:-1] / cell.predicted.sum()
-    spread = float(
-        gaps @ (below**2).mean(axis=0) - gaps @ people**2
-    )  # F(1 - F) where nobody is between two values
-    return spread * n / (n - 1), float(gaps @ (predicted - people) ** 2) - spread / (n - 1)
+    model = np.cumsum(predicted)[:-1] / predicted.sum()
+    # F(1 - F), but for answers between two values
+    spread = float(gaps @ (below**2).mean(axis=0) - gaps @ people**2)
+    return spread * n / (n - 1), float(gaps @ (model - people) ** 2) - spread / (n - 1)
 
 
-def _on_scale(cell: PredictedCell) -> PredictedCell:
-    kept = memberships(cell.human, cell.values).sum(axis=1) > 0
-    return PredictedCell(cell.values, cell.predicted, cell.human[kept], cell.participants[kept])
-
-
-def _can_be_scored(cell: PredictedCell) -> bool:
-    return cell.human.size >= 2 and cell.values.size >= 2 and bool(cell.predicted.sum() > 0)
-
-
-def _study_errors(by_study: dict[str, list[PredictedCell]]) -> Floats:
+def _study_errors(by_study: Mapping[str, Sequence[_Scored]]) -> Floats:
     """Each study's mean of `cell_errors` [s, 2]."""
-    means = [np.mean([cell_errors(cell) for cell in cells], axis=0) for cells in by_study.values()]
+    means = [
+        np.mean([cell_errors(cell.values, predicted, cell.human) for cell, predicted in scored], axis=0)
+        for scored in by_study.values()
+    ]
     return np.array(means, dtype=float).reshape(-1, 2)
 
 
-def _without_people(by_study: dict[str, list[PredictedCell]], seed: int) -> Floats:
+def _without_people(by_study: Mapping[str, Sequence[_Scored]], seed: int) -> Floats:
     """The errors [g, 2] over studies without each group of every study's people."""
-    generator, groups = np.random.default_rng(seed), {}
-    for study, cells in by_study.items():
-        ids = np.unique(np.concatenate([cell.participants for cell in cells]))
+    generator = np.random.default_rng(seed)
+    groups = {}
+    for study, scored in by_study.items():
+        ids = np.unique(np.concatenate([cell.participants for cell, _ in scored]))
         groups[study] = np.array_split(generator.permutation(ids), GROUPS)
-    found = []
+    errors = []
     for turn in range(GROUPS):
-        rest = {study: _without(cells, groups[study][turn]) for study, cells in by_study.items()}
-        found.append(_study_errors({study: cells for study, cells in rest.items() if cells}).sum(axis=0))
-    return np.array(found)
-
-
-def _without(cells: Sequence[PredictedCell], people: NDArray[np.int64]) -> list[PredictedCell]:
-    kept = [(cell, ~np.isin(cell.participants, people)) for cell in cells]
-    rest = [PredictedCell(c.values, c.predicted, c.human[k], c.participants[k]) for c, k in kept]
-    return [cell for cell in rest if cell.human.size >= 2]
+        rest: dict[str, list[_Scored]] = {}
+        for study, scored in by_study.items():
+            for cell, predicted in scored:
+                kept = cell.where(~np.isin(cell.participants, groups[study][turn]))
+                if kept.human.size >= 2:
+                    rest.setdefault(study, []).append((kept, predicted))
+        errors.append(_study_errors(rest).sum(axis=0))
+    return np.array(errors)
 
 
 def _margin(left_out: Floats) -> float:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from socrates_core.analysis.effects import ZERO
 from socrates_core.records import Floats
-
-ZERO = 1e-9  # shares of the scale; what is smaller has no sign
 
 
 @dataclass(frozen=True)

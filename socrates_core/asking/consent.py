@@ -1,7 +1,7 @@
-"""What a run would send to a model's server, and the permission that a person on this machine gave for it.
+"""What work would send to a model's server, and the permission that a person on this machine gave for it.
 
-A permission lies beside what it is for and is marked with this home's key. It holds for one piece of work alone: who is
-asked, the server, the variable with the key, every question, and the spending limit. Archives carry none.
+A permission lies in the folder of its work and is marked with this home's key. It holds for one piece of work alone:
+who is asked, the server, the variable with the key, every question, and the spending limit. Archives carry none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from socrates_core.asking.request import ModelRequest
+from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json, write_json
 from socrates_core.home_key import is_marked, mark_of
 from socrates_core.jobs.store import now
-from socrates_core.models.served.server import Service
+from socrates_core.models.served.account import Account
+from socrates_core.models.served.prices import find_price
+from socrates_core.models.served.server import Service, served_model
 from socrates_core.personas import Person, label
+from socrates_core.records import DEMOGRAPHICS
 
 PERMISSION = "permission.json"
 
@@ -35,7 +42,7 @@ class Sending:
     texts: str = "the draft's texts"
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """All of it in one sentence."""
         described = self.n_people - self.n_participants
         people = [f"{self.n_participants:,} real participants"] if self.n_participants else []
@@ -61,27 +68,46 @@ def what_is_sent(
     return Sending(name, service.host, n_questions, len(people), n_participants, tuple(fields))
 
 
+def participants_sent(
+    model: ModelRequest, corpus: Corpus, rows: pd.DataFrame, texts: str = "the studies' texts"
+) -> Sending | None:
+    """What asking a question for each of `rows` sends to another machine; None where everything stays on this one.
+
+    `rows` have the columns study_id and participant of `corpus`; `texts` names what goes with their profiles.
+    """
+    service = model.service
+    if service is None or service.is_loopback:
+        return None
+    n_people = len(rows[["study_id", "participant"]].drop_duplicates())
+    people = corpus.participants(sorted(rows["study_id"].unique()))
+    fields = tuple(field for field in DEMOGRAPHICS if people[field].notna().any())
+    return Sending(model.name, service.host, len(rows), n_people, n_people, fields, texts)
+
+
 def permit(
     work_id: str,
     content: str,
-    service: Service | None,
+    model: ModelRequest,
     sending: Sending | None,
     *,
     consent: bool,
     limit_usd: float | None = None,
 ) -> dict[str, Any] | None:
-    """The permission to ask `service` what has the digest `content`, as a record; None where no server is asked.
+    """The permission to ask `model` what has the digest `content`, as a record; None where no server is asked.
 
     Call it only for what a person on this machine asks for now. Raises UserError where questions would leave this
-    machine without `consent`, or the named variable may not hold a server's key.
+    machine without `consent`, the named variable may not hold a server's key, or a limit has no price to go by.
     """
+    service = model.service
     if service is None:
         return None
     service.check_key_variable()
     if sending is not None and not consent:
         raise UserError(
-            f"{sending.told} Nothing was sent. If that is allowed, say so for this run: --consent"
+            f"{sending.sentence} Nothing was sent. If that is allowed, say so for this run: --consent"
         )
+    if limit_usd is not None:
+        Account(find_price(service, served_model(model.name)), limit_usd=limit_usd)
     record = {
         "given": now(),
         "host": service.host,

@@ -1,4 +1,4 @@
-"""How fast models answered on this machine."""
+"""How fast models answered on this machine, and how long more prompts take at that speed."""
 
 from statistics import median
 from typing import Any
@@ -8,14 +8,12 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.settings import folder
 
-SAMPLED = 40
-
-
+SAMPLED = 40  # prompts whose length is measured to estimate that of all
 REMEMBERED = 8  # runs
 
 
 def record_speed(model: ModelRequest, *, n_tokens: int, seconds: float) -> None:
-    """Remembers prompt tokens a second of the last runs; short ones say little and are passed over."""
+    """Remembers prompt tokens a second of the last runs. Short runs say little and are passed over."""
     if n_tokens >= 1000 and seconds > 0:
         kept = [*read_speeds(model), n_tokens / seconds][-REMEMBERED:]
         write_json(folder("models") / "speeds.json", {**_speeds(), _speed_key(model): kept})
@@ -23,15 +21,21 @@ def record_speed(model: ModelRequest, *, n_tokens: int, seconds: float) -> None:
 
 def read_speeds(model: ModelRequest) -> list[float]:
     """Prompt tokens a second of this model's last runs here, the oldest first."""
-    known = _speeds().get(_speed_key(model), [])
-    told = known if isinstance(known, list) else [known]  # one number is what an earlier version kept
-    return [float(each) for each in told if isinstance(each, int | float) and each > 0]
+    stored = _speeds().get(_speed_key(model), [])
+    speeds = stored if isinstance(stored, list) else [stored]  # an earlier version kept one number
+    return [float(speed) for speed in speeds if isinstance(speed, int | float) and speed > 0]
 
 
 def read_speed(model: ModelRequest) -> float | None:
-    """The median of the prompt tokens a second of this model's last runs here, or None."""
+    """The median of the prompt tokens a second of this model's last runs here; None before its first."""
     speeds = read_speeds(model)
     return median(speeds) if speeds else None
+
+
+def expected_seconds(model: ModelRequest, n_tokens: float) -> float | None:
+    """How long the model takes here to read `n_tokens` tokens of prompts; None before its first run."""
+    speed = read_speed(model)
+    return n_tokens / speed if speed else None
 
 
 def _speeds() -> dict[str, Any]:

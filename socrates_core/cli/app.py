@@ -21,9 +21,8 @@ from socrates_core.cli.output import say
 from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs.store import ProcessIdentity, identify
-from socrates_core.settings import TOKEN, folder
+from socrates_core.settings import CODE, TOKEN, folder
 
-ROOT = Path(__file__).parents[2]
 LOCAL = "localhost"
 LOOPBACK = (LOCAL, "127.0.0.1", "::1")
 SHORTEST_TOKEN = 16
@@ -78,7 +77,7 @@ def _serve(note: Path, host: str, port: int, lock: int) -> None:
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = [sys.executable, "-m", "pages.server.serve", host, str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, pass_fds=[lock])
+    server = subprocess.Popen(command, cwd=CODE, stdout=subprocess.DEVNULL, pass_fds=[lock])
     process = identify(server.pid)
     try:
         write_json(note, {"host": host, "port": port, **vars(process)})

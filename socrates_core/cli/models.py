@@ -17,6 +17,7 @@ from socrates_core.finetuning.model_jobs import plan_download
 from socrates_core.keeping import kinds
 from socrates_core.models.catalog import list_models
 from socrates_core.models.model_folder import HUB_ID, find_model
+from socrates_core.settings import CODE
 
 app = typer.Typer(
     add_completion=False, help="List the models that can answer, and manage those on this machine."
@@ -83,7 +84,7 @@ def merge(name: str, output: str) -> None:
     """Merge an adapter into its base. The result is a whole model that needs neither."""
     finished = subprocess.run(
         [sys.executable, "-m", "training.merge", name, output],
-        cwd=Path(__file__).parents[2],
+        cwd=CODE,
         capture_output=True,
         text=True,
         check=False,

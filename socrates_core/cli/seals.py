@@ -66,7 +66,7 @@ def _row(checked: chain_of_seals.Checked, chain: Sequence[chain_of_seals.Checked
         return {**row, "answers": None}
     row["told"] = chain_of_seals.describe(record, chain)
     if not checked.problem:
-        distances = [cell.distance(cell.probabilities, "observed") for cell in load_run(record.run_id).cells]
+        distances = [cell.distance(cell.predicted, "observed") for cell in load_run(record.run_id).cells]
         known = [distance for distance in distances if distance is not None]
         row |= {"n_cells": len(known), "w_observed": sum(known) / len(known) if known else None}
     return row

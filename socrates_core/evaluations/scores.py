@@ -1,5 +1,6 @@
 """Every measure of one predictor: cell by cell, then over cells within studies, then over studies."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.baselines import expected_oracle
 from socrates_core.analysis.bootstrap import Measure, mean_over_studies
+from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.fractions import memberships
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
 from socrates_core.analysis.metrics import (
     accuracy,
     exact_wasserstein,
@@ -166,12 +168,10 @@ _HALVED = ["wasserstein_exact_observed", "wasserstein_exact_stated"]
 
 
 def _halves(cell: EvaluatedCell) -> dict[str, Any]:
-    span = float(np.ptp(cell.values)) if len(cell.values) else 0.0
-    observed = expected_half_sample(cell.counts, cell.values) if cell.is_ordered else np.nan
-    listed = cell.is_ordered and not cell.is_drawn and span > 0
-    stated = expected_half_sample(cell.counts, cell.values, scale_range=span) if listed else np.nan
-    n = round(float(cell.counts.sum()))
-    return {"study_id": cell.study_id, "n": n, **dict(zip(_HALVED, (observed, stated), strict=True))}
+    counted = cell.counted()
+    halves = [counted.half_sample(convention) for convention in CONVENTIONS]
+    scores = [math.nan if half is None else half for half in halves]
+    return {"study_id": cell.study_id, "n": counted.n_people, **dict(zip(_HALVED, scores, strict=True))}
 
 
 def _people_summary(name: str, cells: Sequence[EvaluatedCell], table: pd.DataFrame, *, seed: int) -> Summary:

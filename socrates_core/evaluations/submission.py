@@ -1,23 +1,25 @@
-"""Queues evaluations, and says what one would send to another machine."""
+"""Queues evaluations, and says before what one sends to another machine, how long it takes and what it costs."""
 
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from socrates_core.asking.consent import Sending, permit, write_permission
+import pandas as pd
+
+from socrates_core.asking.consent import Sending, participants_sent, permit, write_permission
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.speed import SAMPLED, expected_seconds, read_speed
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import complete_specs
-from socrates_core.evaluations.rows import asked_rows
+from socrates_core.evaluations.rows import asked_rows, questions_of
 from socrates_core.evaluations.spec import CAP, EVALUATIONS, EvaluationSpec, load_spec, plan_evaluation
 from socrates_core.files import digest, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
-from socrates_core.models.served.account import Account
-from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.server import served_model
-from socrates_core.records import DEMOGRAPHICS
+from socrates_core.models import count_tokens
+from socrates_core.models.served.elicit import estimate_usd
+from socrates_core.records import Question
 
 
 def submit_evaluation(
@@ -43,15 +45,11 @@ def submit_evaluation(
     permission = permit(
         spec.evaluation_id,
         spec.content_digest(),
-        model.service,
+        model,
         sending(spec),
         consent=consent,
         limit_usd=limit_usd,
     )
-    if limit_usd is not None and model.service is not None:
-        Account(
-            find_price(model.service, served_model(model.name)), limit_usd=limit_usd
-        )  # refuses what has no price
     spec = replace(spec, permission=permission)
     _write(spec)
     job = store.submit(
@@ -126,12 +124,41 @@ def _write(spec: EvaluationSpec) -> None:
 
 def sending(spec: EvaluationSpec) -> Sending | None:
     """What an evaluation sends to another machine; None where everything stays on this one."""
-    service = spec.model.service
-    if service is None or service.is_loopback:
+    if spec.model.service is None or spec.model.service.is_loopback:
+        return None  # without reading the rows
+    return participants_sent(spec.model, open_corpus(spec.corpus), asked_rows(spec))
+
+
+def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
+    """At most how long the `rows` of `rows.asked_rows` take, by the length of some of them; None before a first run.
+
+    Equal questions are asked once, and answers that are known already are not asked again: these take less.
+    Raises UserError where the model is unknown.
+    """
+    if read_speed(spec.model) is None:
+        return None  # without measuring any prompt
+    lengths = [count_tokens(spec.model.name, question.prompt) for question in _sample(spec, rows)]
+    return expected_seconds(spec.model, len(rows) * sum(lengths) / len(lengths))
+
+
+def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
+    """At most about how many US dollars the `rows` of `rows.asked_rows` cost, by the length of some of them.
+
+    None where the price is not known, or the model is not a served one. Raises UserError where a question cannot be
+    asked in the way that the service is asked.
+    """
+    if spec.model.service is None:
         return None
-    rows = asked_rows(spec)
-    people = rows[["study_id", "participant"]].drop_duplicates()
-    told = open_corpus(spec.corpus).participants(sorted(rows["study_id"].unique()))
-    fields = tuple(field for field in DEMOGRAPHICS if told[field].notna().any())
-    n = len(people)
-    return Sending(spec.model.name, service.host, len(rows), n, n, fields, texts="the studies' texts")
+    sample = _sample(spec, rows)
+    usd = estimate_usd(spec.model.name, spec.model.service, spec.model.decoding, sample)
+    return None if usd is None else len(rows) * usd / len(sample)
+
+
+def _sample(spec: EvaluationSpec, rows: pd.DataFrame) -> list[Question]:
+    """About SAMPLED of the questions that `rows` ask, spread evenly over them."""
+    corpus, sample = open_corpus(spec.corpus), rows.iloc[:: max(1, len(rows) // SAMPLED)]
+    return [
+        question
+        for study, own in sample.groupby("study_id")
+        for question in questions_of(corpus, str(study), own, spec)
+    ]

@@ -12,7 +12,7 @@ from socrates_core.corpus.splits import corpus_digest
 from socrates_core.corpus.splits_make import OFFICIAL
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import read_json
-from socrates_core.models.seen import Seen, Training
+from socrates_core.models.seen import N_OFFICIAL, Seen, Training
 
 Status = Literal["unseen", "unknown", "partly", "seen"]
 STATUSES: tuple[Status, ...] = (
@@ -118,7 +118,10 @@ def _rate_named(seen: Seen, corpus: Corpus, study: str, n: int) -> _Rated:
         if sides is None or study not in sides["seen"] | sides["unseen"]:
             code, reason = UNKNOWN, "The corpus does not say which studies its authors trained on."
         elif study in sides["seen"]:
-            code, reason = SEEN, "It is one of the 170 studies of SocSci210 that the model was trained on."
+            code, reason = (
+                SEEN,
+                f"It is one of the {N_OFFICIAL} studies of SocSci210 that the model was trained on.",
+            )
     return np.full(n, code), {code: reason} if code != UNSEEN else {}
 
 

@@ -10,16 +10,15 @@ import pandas as pd
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
-from socrates_core.corpus.splits_check import MOST_TEXTS, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import NOT_TRAINED, Status, is_socsci210, official_sides, statuses
-from socrates_core.models.seen import Seen
+from socrates_core.models.seen import N_OFFICIAL, Seen
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.human_answers import study_behind
 from socrates_core.surveys.originals import CellKey
 
-N_OFFICIAL = 170
 Ids = tuple[int, ...] | None
 # A corpus with its digest and its trained studies, each with the conditions and outcomes (None: all).
 Wanted = tuple[str, str, tuple[tuple[str, Ids, Ids], ...]]
@@ -150,7 +149,7 @@ def _opened(name: str) -> Corpus | None:
 
 @lru_cache(maxsize=4)
 def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
-    """The (corpus, study_id) of every trained text with the texts' vectors, of a study MOST_TEXTS at most."""
+    """The (corpus, study_id) of every trained text with the texts' vectors, of a study MOST_COMPARED at most."""
     places, texts = list[tuple[str, str]](), list[str]()
     for name, _, studies in wanted:
         parts = {study: (conditions, tasks) for study, conditions, tasks in studies}
@@ -160,7 +159,7 @@ def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
             "FROM read_parquet($stimuli) WHERE list_contains($chosen, study_id)) WHERE trim(text) <> '' "
             "GROUP BY study_id, text QUALIFY row_number() OVER (PARTITION BY study_id ORDER BY md5(text)) <= $most",
             chosen=list(parts),
-            most=MOST_TEXTS,
+            most=MOST_COMPARED,
         )
         for row in rows.to_dict("records"):
             conditions, tasks = parts[row["study_id"]]

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from socrates_core.analysis.bootstrap import Measure, bootstrap, ratio
+from socrates_core.analysis.bootstrap import SEED, Measure, bootstrap, ratio
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import KINDS, Kind
 from socrates_core.errors import UserError
-from socrates_core.evaluations.comparison import SEED, Comparison
+from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.predictors import guesses, model_predictor
 from socrates_core.evaluations.results import Evaluation, complete_specs, load_evaluation
 from socrates_core.evaluations.scores import Summary, summarise, summarise_people

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.splits import UNITS, Kind, Split, split_rows
-from socrates_core.corpus.splits_check import MOST_TEXTS, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
 from socrates_core.exposure.status import statuses
 from socrates_core.finetuning.rows import Chosen
 from socrates_core.finetuning.spec import TrainingSpec
@@ -115,10 +115,10 @@ def _near_texts(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Leak]:
 
 
 def _without_instructions(shown: pd.DataFrame) -> pd.DataFrame:
-    """Each study's texts without response instructions: at most MOST_TEXTS, always the same ones."""
+    """Each study's texts without response instructions: at most MOST_COMPARED, always the same ones."""
     texts = [text[: instruction_start(text)].strip() for text in shown["stimulus"]]
     told = shown.assign(stimulus=texts).drop_duplicates(["study_id", "stimulus"])
-    told = told[told["stimulus"] != ""].sample(frac=1, random_state=0).groupby("study_id").head(MOST_TEXTS)
+    told = told[told["stimulus"] != ""].sample(frac=1, random_state=0).groupby("study_id").head(MOST_COMPARED)
     return told.sort_values(["study_id", "stimulus_id"], ignore_index=True)
 
 

@@ -15,11 +15,10 @@ from socrates_core.finetuning.spec import TRAININGS, load_training, training_pat
 from socrates_core.jobs.store import Job, list_jobs
 from socrates_core.models.catalog import ModelCard, folder_card, list_models
 from socrates_core.models.model_folder import ModelFolder, find_model, installed_names, is_folder
-from socrates_core.models.seen import Seen, seen_of
+from socrates_core.models.seen import N_OFFICIAL, Seen, seen_of
 from socrates_core.projects.run_spec import load_spec as load_run_spec
 
 Kind = Literal["model", "adapter", "checkpoint", "hub"]
-N_OFFICIAL = 170  # studies that SocSci210's authors call seen
 
 
 class Trained(BaseModel):

@@ -14,6 +14,7 @@ from socrates_core.files import digest
 from socrates_core.finetuning.run import end_process, let_go
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
+from socrates_core.settings import CODE
 
 MB = 10**6
 TIME_TO_END = 5.0  # seconds
@@ -92,7 +93,7 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
     ):
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
-            cwd=Path(__file__).parents[2],
+            cwd=CODE,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=wrong,

@@ -3,7 +3,6 @@
 import platform
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from socrates_core.jobs.store import now
 from socrates_core.models.model_folder import ModelFolder, open_folder, revision
 from socrates_core.models.seen import Seen, seen_of, training_of
 from socrates_core.records import SCORING_VERSION
-from socrates_core.settings import folder
+from socrates_core.settings import folder, library_versions
 
 BEST = "best-"
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers")
@@ -126,7 +125,7 @@ def _card(training_id: str, spec: TrainingSpec, chosen: Chosen, *, step: int) ->
             "leaks": [each.told for each in find_leaks(spec, chosen)] if spec.accept_leaks else [],
             "machine": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
-            "libraries": {name: version(name) for name in LIBRARIES},
+            "libraries": library_versions(LIBRARIES),
         },
     }
 

@@ -14,14 +14,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from socrates_core.asking.answers import open_warm
-from socrates_core.asking.consent import Sending, check_permission, permit
+from socrates_core.asking.answer import open_model
+from socrates_core.asking.consent import Sending, check_permission, participants_sent, permit
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluations.run import STAND_INS
 from socrates_core.files import digest, file_digest, read_json, read_parquet, write_json, write_parquet
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
@@ -30,14 +29,10 @@ from socrates_core.finetuning.writers import write_texts
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import new_id
-from socrates_core.models import Responder, model_revision, prompt_template
-from socrates_core.models.served.account import Account
+from socrates_core.models import Responder, is_stand_in, prompt_template
 from socrates_core.models.served.asking import Unanswered
-from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.responder import keep_account
-from socrates_core.models.served.server import served_model
 from socrates_core.populations.panel import present
-from socrates_core.records import DEMOGRAPHICS, Prompt
+from socrates_core.records import Prompt
 from socrates_core.settings import folder
 
 OWN = "corpus"  # the name of the data's own
@@ -107,17 +102,13 @@ def submit_rationales(
     used, or answers would leave this machine without `consent`.
     """
     _check_name(spec.rationales)
-    if model.name in STAND_INS:
+    if is_stand_in(model.name):
         raise UserError(f"{model.name!r} cannot write texts. Choose a language model.")
     prompt_template(model.name)  # refuses a model that is not there
     job_id = new_id(f"rationales {spec.rationales}")
-    if limit_usd is not None and model.service is not None:
-        Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
     model = replace(model, decoding="paper")
     content = _content(spec, model, choose_rows(spec).corpus)
-    permission = permit(
-        job_id, content, model.service, sending(model, spec), consent=consent, limit_usd=limit_usd
-    )
+    permission = permit(job_id, content, model, sending(model, spec), consent=consent, limit_usd=limit_usd)
     args = {"spec": spec.model_dump(mode="json"), "model": model.as_dict(), "permission": permission}
     title = f"Rationales {spec.rationales} · {model.name}"
     job = store.submit("rationales", title, args, key=content, job_id=job_id)
@@ -128,13 +119,10 @@ def submit_rationales(
 def sending(model: ModelRequest, spec: TrainingSpec) -> Sending | None:
     """What writing rationales sends to another machine; None where everything stays on this one."""
     if model.service is None or model.service.is_loopback:
-        return None
+        return None  # without choosing the rows
     chosen = choose_rows(spec)
-    people = len(chosen.train[["study_id", "participant"]].drop_duplicates())
-    told = chosen.corpus.participants(sorted(chosen.train["study_id"].unique()))
-    fields = tuple(field for field in DEMOGRAPHICS if told[field].notna().any())
     texts = "the studies' texts and each person's own answer"
-    return Sending(model.name, model.service.host, len(chosen.train), people, people, fields, texts)
+    return participants_sent(model, chosen.corpus, chosen.train, texts)
 
 
 def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
@@ -144,11 +132,10 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
     """
     spec, model = spec_from_dict(args["spec"], "The job"), ModelRequest(**args["model"])
     chosen = choose_rows(spec)
-    reporter.begin("opening the model", 1)
     content = _content(spec, model, chosen.corpus)
     limit_usd = check_permission(args.get("permission"), reporter.job.id, content, model.service)
-    responder = open_warm(model, model_revision(model.name), allowed=True)
-    account = keep_account(responder, reporter.job.path, limit_usd)
+    writer = open_model(model, reporter, folder=reporter.job.path, limit_usd=limit_usd)
+    responder = writer.responder
     path = _claim(spec.rationales, chosen.corpus, responder)
     _keep(path, {})  # what an attempt left that was killed
     known = pd.MultiIndex.from_frame(_read(path)[KEY])
@@ -168,7 +155,7 @@ def run_rationales(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any
                 unanswered = error
             reporter.next_part()
     finally:
-        spent = {"api": account.as_dict()} if account else {}
+        spent = {"api": writer.account.as_dict()} if writer.account else {}
         manifest = _keep(path, spent)
     if unanswered is not None:
         raise unanswered

@@ -4,16 +4,16 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import IO, Any
 
-from socrates_core.asking.answers import open_warm
+from socrates_core.asking.answer import open_warm
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
+from socrates_core.settings import CODE
 
 ENDED, STOPPED = 0, 3  # exit statuses of a trainer: done, or asked to stop
 WORKER = "SOCRATES_WORKER"  # tells a trainer its worker's process number, without which it stops
@@ -28,7 +28,7 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     n_before = len(read_history(training_id)[0])
     process = subprocess.Popen(
         [sys.executable, "-m", f"training.{spec.method}", "--training", training_id],
-        cwd=Path(__file__).parents[2],
+        cwd=CODE,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

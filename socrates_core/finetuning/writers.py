@@ -11,11 +11,11 @@ from socrates_core.models import Responder
 from socrates_core.models.reasoning import N_TOKENS
 from socrates_core.models.served.ask import N_TRIES, TIMEOUT, Connection, Reply
 from socrates_core.models.served.asking import Round, Sent
-from socrates_core.models.served.elicit import PAPER_TEMPERATURE, PAPER_TOP_P, Ask, Elicited, Elicitor
+from socrates_core.models.served.elicit import Ask, Elicited, Elicitor
 from socrates_core.models.served.prices import most_tokens
 from socrates_core.models.served.read import read_texts
 from socrates_core.models.served.responder import AT_ONCE, ApiResponder
-from socrates_core.records import Answer, Prompt, Question
+from socrates_core.records import PAPER_TEMPERATURE, PAPER_TOP_P, Answer, Prompt, Question
 
 _NO_ANSWER = Answer(np.empty(0), 0.0)
 

@@ -30,8 +30,8 @@ from socrates_core.importing.record import (
     number_cell,
     tidy,
 )
+from socrates_core.settings import CODE
 
-_ROOT = Path(__file__).parents[2]
 _SECONDS = 600
 _TYPED = 12  # more digits than a person types into a decimal number
 _ENCODINGS = (
@@ -62,7 +62,7 @@ def _run(command: list[str], pace: Pace, name: str) -> tuple[int, str]:
     """The exit code of a command and what it said on its error stream; ended with whatever ends the waiting."""
     ends = time.monotonic() + _SECONDS
     with subprocess.Popen(
-        command, cwd=_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=CODE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             while time.monotonic() < ends:

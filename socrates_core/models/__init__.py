@@ -8,6 +8,8 @@ from socrates_core.models.served.server import PREFIX, Service, served_model
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
 
+STAND_INS = ("echo", "uniform")
+
 
 class Responder(Protocol):
     """Answers questions with distributions over their options.
@@ -75,6 +77,11 @@ def open_responder(
     return LocalResponder(name, precision, decoding, deterministic=deterministic)
 
 
+def is_stand_in(name: str) -> bool:
+    """True for a name that stands for no language model: it answers by rule, for trying things out."""
+    return name in STAND_INS
+
+
 def is_served(name: str) -> bool:
     """True where the model is asked over HTTP."""
     return name.startswith(PREFIX)
@@ -86,7 +93,7 @@ def count_tokens(name: str, prompt: Prompt) -> int:
     Of a served model, whose tokenizer is not here, about how many. Loads no weights. Raises UserError where there is
     no such model.
     """
-    if name in ("echo", "uniform"):
+    if is_stand_in(name):
         return 0
     if is_served(name):
         from socrates_core.models.served.prices import rough_tokens
@@ -100,7 +107,7 @@ def count_tokens(name: str, prompt: Prompt) -> int:
 
 def context_limit(name: str) -> int | None:
     """The most tokens that the model takes; None without a limit, or where only its server knows. Raises UserError."""
-    if name in ("echo", "uniform") or (is_served(name) and served_model(name)):
+    if is_stand_in(name) or (is_served(name) and served_model(name)):
         return None
     from socrates_core.models.model_folder import context_length, open_folder, read_config
 
@@ -109,7 +116,7 @@ def context_limit(name: str) -> int | None:
 
 def model_revision(name: str) -> str:
     """A digest of what the model is made of, so that a folder that changed is opened anew. Raises UserError."""
-    if name in ("echo", "uniform") or is_served(name):
+    if is_stand_in(name) or is_served(name):
         return "1"
     from socrates_core.models.model_folder import open_folder, revision
 
@@ -118,7 +125,7 @@ def model_revision(name: str) -> str:
 
 def prompt_template(name: str) -> str:
     """The prompt template that the model wants; another than SocSci210's only where it was finetuned with it."""
-    if name in ("echo", "uniform") or is_served(name):
+    if is_stand_in(name) or is_served(name):
         return TEMPLATE
     from socrates_core.models.model_folder import open_folder
 

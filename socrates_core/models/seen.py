@@ -9,13 +9,16 @@ from pydantic import BaseModel, ConfigDict
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import UNITS, Kind, Split, corpus_digest
 from socrates_core.errors import UserError
+from socrates_core.models import is_stand_in
 from socrates_core.models.adapter_settings import read_adapter
 from socrates_core.models.model_folder import ModelFolder, find_model, installed_names, is_folder
 from socrates_core.models.served.server import PREFIX
 from socrates_core.yaml_files import validated
 
+N_OFFICIAL = 170  # studies of SocSci210 that its authors trained their published models on
 SAW_170 = (
-    "Saw all participants of the 170 seen studies of SocSci210; only its 40 unseen studies are new to it."
+    f"Saw all participants of the {N_OFFICIAL} seen studies of SocSci210; "
+    "only its 40 unseen studies are new to it."
 )
 UNTUNED_NOTE = "Finetuned on no study; whether one was in the text it was pretrained on is not known."
 SOCRATES = frozenset(
@@ -104,7 +107,7 @@ def seen_of(name: str, over: tuple[Path, ...] = ()) -> Seen:
     A served one is taken for what it is called. `over` are the adapters that were followed to it. Raises UserError
     where a card is damaged, or an adapter is its own base.
     """
-    if name in ("echo", "uniform"):
+    if is_stand_in(name):
         return Seen(note="Nothing.")
     released = name.removeprefix(PREFIX)
     if released in SOCRATES:

@@ -17,14 +17,12 @@ import pandas as pd
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import write_text
+from socrates_core.populations.bands import BANDS, group, in_order
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.settings import folder
 from socrates_core.yaml_files import parse_yaml
 
 Margins = dict[str, dict[str, float]]
-AGES = ("18-29", "30-44", "45-59", "60+")
-HOUSEHOLDS = ("1", "2", "3", "4", "5+")
-BANDS = {"age": AGES, "household_size": HOUSEHOLDS}
 MOST_BYTES = 1_000_000
 
 
@@ -43,39 +41,6 @@ class Comparison:
     distance: float
 
 
-def group(values: pd.Series, field: str, bands: tuple[str, ...] | None = None) -> pd.Series:
-    """Each person's category as text, whole numbers in bands; who did not say or is in no band has none."""
-    told = bands or BANDS.get(field)
-    if not told or not all(map(_ends, told)):
-        return (
-            values.astype(object)
-            .where(values.notna(), None)
-            .map(lambda value: value if value is None else str(value))
-        )
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    found = pd.Series([None] * len(values), index=values.index, dtype=object)
-    for band in told:
-        low, high = _ends(band) or (np.nan, np.nan)
-        found[(numbers >= low) & (numbers <= high)] = band
-    return found
-
-
-def _ends(band: str) -> tuple[float, float] | None:
-    """The lowest and highest whole number of "18-29", "60+" or "3"; None for another text."""
-    low, _, high = band.replace("–", "-").replace("+", "-inf").partition("-")
-    try:
-        return float(low), float(high or low)
-    except ValueError:
-        return None
-
-
-def order(categories: list[str], field: str) -> list[str]:
-    """Categories in the order of their numbers, else as they come."""
-    return (
-        sorted(categories, key=lambda band: (_ends(band) or (np.inf, 0))[0]) if field in BANDS else categories
-    )
-
-
 def margins_of(people: pd.DataFrame) -> Margins:
     """The shares of some people who told, field by field, the most frequent category first."""
     found = {
@@ -92,9 +57,9 @@ def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) ->
     """The people's shares beside the population's, in each field that both have."""
     found = []
     for field, population in margins.items():
-        told = group(people[field], field, tuple(population) if field in BANDS else None)
+        told = group(people[field], field, tuple(population) if field in BANDS else ())
         counts = told.dropna().value_counts()
-        names = order(list(dict.fromkeys([*population, *counts.index])), field)
+        names = in_order(list(dict.fromkeys([*population, *counts.index])), field)
         shares = shares_with_intervals(np.array([float(counts.get(name, 0)) for name in names]))
         if not shares.n:
             continue

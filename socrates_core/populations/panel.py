@@ -1,17 +1,31 @@
-"""Who answers: draws a panel's people, the same ones for the same spec and seed."""
+"""Who is asked: a panel as a record, and its people, the same ones for the same record and seed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.personas import Person
-from socrates_core.populations.spec import PanelSpec
 from socrates_core.records import DEMOGRAPHICS, Floats
+
+
+class PanelSpec(BaseModel):
+    """Who answers: people sampled from corpora, or people drawn from described shares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+    kind: Literal["sample", "describe"] = "sample"
+    corpus: str = "starter"
+    studies: tuple[str, ...] = ()
+    filters: dict[str, list[str] | tuple[int, int]] = Field(default_factory=dict)
+    describe: dict[str, dict[str, float]] = Field(default_factory=dict)
+    n: int = 50
+    seed: int = 0
 
 
 def draw_panel(spec: PanelSpec) -> list[Person]:

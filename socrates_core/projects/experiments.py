@@ -15,7 +15,7 @@ from socrates_core.errors import UserError, unknown
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import RESUMABLE, new_id, now
-from socrates_core.models import is_served
+from socrates_core.models import is_served, is_stand_in
 from socrates_core.models.served.server import Service
 from socrates_core.personas import Person
 from socrates_core.populations.panel import draw_panel
@@ -29,7 +29,6 @@ from socrates_core.surveys.draft import Draft, draft_from_dict
 from socrates_core.surveys.originals import texts_of
 
 MOST = 200
-STAND_INS = ("echo", "uniform")
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ def cross(
         Specification(ModelRequest(model, precision, decoding, service=service), order, wording)
         for model in models
         for precision, decoding, wording, order in product(
-            ("auto",) if is_served(model) or model in STAND_INS else precisions,
-            ("exact",) if model in STAND_INS else decodings,
+            ("auto",) if is_served(model) or is_stand_in(model) else precisions,
+            ("exact",) if is_stand_in(model) else decodings,
             wordings,
             orders,
         )

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from socrates_core.analysis.arms import fieldings
+from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.power import (
     MAX_N,
     TARGET,
@@ -26,7 +27,6 @@ from socrates_core.studies.answers import scale_range
 AFFORDED = 200
 POINTS = 80
 MOST_ARMS = 20  # how many are chosen at most, where a choice among more takes long
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,9 @@ def spread_of(run: Run, outcome: str) -> Spread:
     divided by how much less than people's they have varied in studies that the model has not seen, where that is known.
     """
     cells = [cell for cell in run.cells if cell.outcome_name == outcome]
-    asked = [(cell.people.n, moments(cell.people.counts, cell.values).sd) for cell in cells if cell.people]
+    asked = [
+        (cell.n_people, moments(cell.counts, cell.values).sd) for cell in cells if cell.counts is not None
+    ]
     told = [(n, sd) for n, sd in asked if n > 1]
     if told:
         squares, freedom = sum(n * sd**2 for n, sd in told), sum(n - 1 for n, _ in told)

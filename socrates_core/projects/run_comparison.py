@@ -28,19 +28,17 @@ def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
             )
     names = run_names(runs)
     rows = [
-        _row(cell, name, "model", cell.probabilities, n=cell.n, valid_mass=cell.valid_mass)
+        _row(cell, name, "model", cell.predicted, n=cell.n, valid_mass=cell.valid_mass)
         for name, run in zip(names, runs, strict=True)
         for cell in run.cells
     ]
     for cell in runs[0].cells:
-        if cell.people is None:
+        if cell.counts is None:
             continue
-        rows.append(
-            _row(cell, "people", "people", cell.people.counts / max(cell.people.n, 1), n=cell.people.n)
-        )
+        rows.append(_row(cell, "people", "people", cell.counts / max(cell.n_people, 1), n=cell.n_people))
         rows.append(_row(cell, "uniform", "baseline", uniform(len(cell.values))))
-        if cell.people.condition_blind is not None:
-            rows.append(_row(cell, "condition-blind", "baseline", cell.people.condition_blind))
+        if cell.condition_blind is not None:
+            rows.append(_row(cell, "condition-blind", "baseline", cell.condition_blind))
     return pd.DataFrame(rows).sort_values(["outcome_num", "condition_num"], kind="stable", ignore_index=True)
 
 

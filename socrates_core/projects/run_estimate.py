@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from socrates_core.asking.request import ModelRequest
-from socrates_core.asking.speed import SAMPLED, read_speeds
+from socrates_core.asking.speed import SAMPLED, expected_seconds, read_speeds
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.models import context_limit, count_tokens, prompt_template
 from socrates_core.models.served.elicit import estimate_usd
@@ -54,7 +53,7 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
         mean_tokens=mean,
         max_tokens=max(tokens, default=0),
         limit=context_limit(model.name),
-        seconds=n_tokens / median(speeds) if speeds else None,
+        seconds=expected_seconds(model, n_tokens),
         seconds_range=(n_tokens / max(speeds), n_tokens / min(speeds)) if len(speeds) > 1 else None,
         usd=estimate_usd(model.name, model.service, model.decoding, asked) if model.service else None,
     )

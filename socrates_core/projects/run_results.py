@@ -1,7 +1,6 @@
 """A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
 
 import math
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, get_args
@@ -9,14 +8,14 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
-from socrates_core.analysis.metrics import Convention, exact_wasserstein
-from socrates_core.analysis.summary import moments, predicted_effect
+from socrates_core.analysis.cells import Cell
+from socrates_core.analysis.effects import predicted_effect
+from socrates_core.analysis.summary import moments
+from socrates_core.asking.manifest import load_manifest
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.errors import UserError
-from socrates_core.files import is_unchanged, read_json, read_parquet
+from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
 from socrates_core.projects.answer_orders import reversed_texts
@@ -26,27 +25,24 @@ from socrates_core.scales.order import is_ordered
 from socrates_core.scoring.versions import wrong_answers
 from socrates_core.studies.answers import scale_range
 from socrates_core.surveys.human_answers import (
-    HumanCell,
     open_answers,
     people_effects,
     people_of_draft,
     people_sentence,
+    shown_study,
     study_behind,
 )
 from socrates_core.surveys.originals import texts_of
 
-TOLD = ("card", "n_people", "n_answered", "valid_mass")  # by a manifest
-READS = 5  # of a run's files, before they count as damaged
+FACTS = ("card", "n_people", "n_answered", "valid_mass")  # in every manifest
 
 
-@dataclass(frozen=True)
-class RunCell:
-    """One condition x outcome: the panel's predicted answers, and people's where they were asked the same.
+@dataclass(frozen=True, kw_only=True)
+class RunCell(Cell):
+    """One condition x outcome of a run, by their positions in the draft; with people where they were asked the same.
 
-    `probabilities` [k] over the scale's values is the mean over the panel's people, who have `n` different profiles. An
-    open outcome has the scale of all numbers that occurred, and `is_drawn` says so. Options without an order have no
-    `mean`, `sd` or distance: NaN and None. `n_samples` is how many draws a person the answers
-    rest on, 0 where they are exact.
+    `predicted` is the mean over the panel's people, who have `n` different profiles. Options without an order have no
+    `mean` and no `sd`: NaN. `n_samples` is how many draws a person the answers rest on, 0 where they are exact.
     """
 
     condition: int
@@ -54,60 +50,16 @@ class RunCell:
     condition_name: str
     outcome_name: str
     scale: Scale
+    predicted: Floats
     n: int
-    probabilities: Floats
     mean: float
     sd: float
     valid_mass: float
-    people: HumanCell | None
     n_samples: int = 0
-    is_drawn: bool = False
-
-    @property
-    def values(self) -> Floats:
-        return np.array(self.scale.values, dtype=float)
-
-    @property
-    def is_ordered(self) -> bool:
-        return is_ordered(self.scale)
-
-    def _measured(self, convention: Convention) -> bool:
-        """Whether the cell has a distance to people in this convention."""
-        return self.people is not None and self.is_ordered and not (convention == "stated" and self.is_drawn)
-
-    def distance(self, predicted: Floats, convention: Convention) -> float | None:
-        """W in [0, 1] of a distribution [k] to the people of this cell; None without people or without an order."""
-        if self.people is None or not self._measured(convention):
-            return None
-        return exact_wasserstein(self.values, predicted, self.people.counts, convention=convention)
-
-    def half_sample(self, convention: Convention) -> float | None:
-        """W between two halves of the people, the mean over all halvings; None as in `distance`."""
-        if self.people is None or not self._measured(convention):
-            return None
-        span = None if convention == "observed" else float(np.ptp(self.values))
-        return expected_half_sample(self.people.counts, self.values, scale_range=span)
-
-    def scores(self) -> dict[str, float | None]:
-        """W of the prediction and of every baseline, in both conventions."""
-        told: dict[str, float | None] = {}
-        for convention in ("observed", "stated"):
-            told[f"w_{convention}"] = self.distance(self.probabilities, convention)
-            told[f"w_{convention}_uniform"] = (
-                self.distance(uniform(len(self.values)), convention) if self.people else None
-            )
-            blind = self.people.condition_blind if self.people else None
-            told[f"w_{convention}_condition_blind"] = (
-                None if blind is None else self.distance(blind, convention)
-            )
-            half = self.half_sample(convention)
-            told[f"w_{convention}_half_sample"] = half
-            told[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
-        return told
 
     def as_dict(self) -> dict[str, Any]:
-        people = self.people
-        human = moments(people.counts, self.values) if people and self.is_ordered else None
+        answered = self.counts is not None
+        human = moments(self.counts, self.values) if self.counts is not None and self.is_ordered else None
         return {
             "condition_name": self.condition_name,
             "outcome_name": self.outcome_name,
@@ -118,10 +70,10 @@ class RunCell:
             "valid_mass": self.valid_mass,
             "n_samples": self.n_samples,
             "values": list(self.scale.values),
-            "probabilities": self.probabilities.tolist(),
-            "human_n": people.n if people else None,
-            "human_n_off_scale": people.n_off_scale if people else None,
-            "human_counts": people.counts.tolist() if people else None,
+            "probabilities": self.predicted.tolist(),
+            "human_n": self.n_people if answered else None,
+            "human_n_off_scale": self.n_off_scale if answered else None,
+            "human_counts": None if self.counts is None else self.counts.tolist(),
             "human_mean": human.mean if human else None,
             "human_sd": human.sd if human else None,
             **self.scores(),
@@ -230,24 +182,32 @@ class Run:
         there = people_of_draft(self.spec.draft, self.spec.shown, values)
         nothing = {"mean": math.nan, "sd": math.nan}  # of options without an order
         rows = [row if is_ordered(scales[row["outcome"]]) else row | nothing for row in rows]
-        return [
-            RunCell(
-                row["condition"],
-                row["outcome"],
-                row["condition_name"],
-                row["outcome_name"],
-                scales[row["outcome"]],
-                len(self._profiles(row["condition"], row["outcome"])),
-                _spread(row["probabilities"], row["values"], values[row["outcome"]]),
-                row["mean"],
-                row["sd"],
-                row["valid_mass"],
-                there.get((row["condition"], row["outcome"])),
-                row.get("n_samples", 0),
-                self.spec.draft.outcomes[row["outcome"]].scale.scale().is_drawn,
+        cells = []
+        for row in rows:
+            c, o = row["condition"], row["outcome"]
+            people = there.get((c, o))
+            cells.append(
+                RunCell(
+                    condition=c,
+                    outcome=o,
+                    condition_name=row["condition_name"],
+                    outcome_name=row["outcome_name"],
+                    scale=scales[o],
+                    values=values[o],
+                    counts=people.counts if people else None,
+                    n_off_scale=people.n_off_scale if people else 0,
+                    condition_blind=people.condition_blind if people else None,
+                    predicted=_spread(row["probabilities"], row["values"], values[o]),
+                    is_ordered=is_ordered(scales[o]),
+                    is_drawn=self.spec.draft.outcomes[o].scale.scale().is_drawn,
+                    n=len(self._profiles(c, o)),
+                    mean=row["mean"],
+                    sd=row["sd"],
+                    valid_mass=row["valid_mass"],
+                    n_samples=row.get("n_samples", 0),
+                )
             )
-            for row in rows
-        ]
+        return cells
 
     @cached_property
     def scales(self) -> list[Scale]:
@@ -311,6 +271,12 @@ class Run:
         return pd.Series(dtype=object) if rows is None else rows.set_index("person")["probabilities"].dropna()
 
     @cached_property
+    def people_study(self) -> str | None:
+        """The id of the study that the people's answers are from; None without any."""
+        shown = shown_study(self.spec.draft, self.spec.shown)
+        return shown.study_id if shown else None
+
+    @cached_property
     def people_sentence(self) -> str:
         """Which study the people's answers are from; empty without any."""
         return people_sentence(self.spec.draft, self.spec.shown)
@@ -366,22 +332,15 @@ def _state(run_id: str, manifest: dict[str, Any]) -> str:
 def load_run(run_id: str) -> Run:
     """A run that has answers. Raises UserError where it is unknown, damaged or has none yet."""
     spec = load_spec(run_id)
-    path = spec.path / "manifest.json"
-    if not path.exists():
-        try:
-            state = f"its job is {read_job(run_id).state}"
-        except UserError:
-            state = "its job is gone"
-        raise UserError(f"The run {run_id!r} has no answers yet; {state}.")
-    for _ in range(READS):  # a run that goes on may be writing its tables anew
-        manifest = read_json(path)
-        if is_unchanged(spec.path, manifest, spec.content_digest(), TOLD):
-            return Run(spec, manifest)
-        time.sleep(0.1)
-    raise UserError(
-        f"The files of run {spec.run_id!r} were changed or damaged after it was written, so its numbers are not "
-        "shown. Run its draft again: answers come from the cache."
+    manifest = load_manifest(
+        spec.path,
+        "run",
+        run_id,
+        content=spec.content_digest(),
+        facts=FACTS,
+        again="Run its draft again.",
     )
+    return Run(spec, manifest)
 
 
 def list_runs() -> list[dict[str, Any]]:

@@ -18,11 +18,8 @@ from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id, now
-from socrates_core.models import context_limit, count_tokens, prompt_template
-from socrates_core.models.served.account import Account
+from socrates_core.models import context_limit, count_tokens, is_stand_in, prompt_template
 from socrates_core.models.served.elicit import choose_elicitation
-from socrates_core.models.served.prices import find_price
-from socrates_core.models.served.server import served_model
 from socrates_core.personas import Person
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.answer_orders import Order, reversed_texts
@@ -130,7 +127,7 @@ def freeze_run(
     """
     require_runnable(draft)
     _check_open(draft, model)
-    _check_service(draft, model, limit_usd)
+    _check_service(draft, model)
     template = prompt_template(model.name)
     limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
     panel = tuple(draw_panel(draft.panel) if people is None else people)
@@ -142,7 +139,7 @@ def freeze_run(
         _check_length(spec, limit)
     sending = what_is_sent(model.name, model.service, panel, len(panel) * len(spec.shown))
     permission = permit(
-        spec.run_id, spec.content_digest(), model.service, sending, consent=consent, limit_usd=limit_usd
+        spec.run_id, spec.content_digest(), model, sending, consent=consent, limit_usd=limit_usd
     )
     return replace(spec, permission=permission)
 
@@ -186,17 +183,16 @@ def run_again(run_id: str, *, consent: bool = False) -> Job:
 def _check_open(draft: Draft, model: ModelRequest) -> None:
     """Raises UserError where an open outcome is asked of a stand-in, which has nothing to draw from."""
     opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_drawn]
-    if opened and model.name in ("echo", "uniform"):
+    if opened and is_stand_in(model.name):
         raise UserError(
             f"The outcome {opened[0]!r} has an open scale, which {model.name!r} cannot answer. "
             "Choose a real model, or give the scale a lowest and a highest value."
         )
 
 
-def _check_service(draft: Draft, model: ModelRequest, limit_usd: float | None) -> None:
-    """Raises UserError where a served model cannot be asked the outcomes, or a limit has no price to go by."""
+def _check_service(draft: Draft, model: ModelRequest) -> None:
+    """Raises UserError where a served model cannot be asked the outcomes."""
     if model.service is not None:
-        Account(find_price(model.service, served_model(model.name)), limit_usd=limit_usd)
         for scale in (outcome.scale.scale() for outcome in draft.outcomes):
             options = () if scale.is_drawn else scale.options
             choose_elicitation(model.service.elicitation, options, model.decoding)

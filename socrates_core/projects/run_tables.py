@@ -1,11 +1,9 @@
 """What a run leaves behind: people.parquet (a row a person x cell), cells.parquet and manifest.json."""
 
-import platform
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -13,14 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from socrates_core.analysis.summary import mean_distribution, moments
+from socrates_core.asking.answer import OpenModel
+from socrates_core.asking.manifest import describe_answers
 from socrates_core.files import file_digest, replacing, write_json
-from socrates_core.jobs.store import now
-from socrates_core.models import Responder
-from socrates_core.models.served.account import Account
 from socrates_core.projects.run_spec import Asked, RunSpec
 from socrates_core.records import Answer, Floats
-
-LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -33,49 +28,31 @@ class AnsweredCell:
 
 
 def write_run(
-    spec: RunSpec,
-    cells: Sequence[AnsweredCell],
-    responder: Responder,
-    *,
-    seconds: float,
-    account: Account | None = None,
+    spec: RunSpec, cells: Sequence[AnsweredCell], model: OpenModel, *, seconds: float
 ) -> dict[str, Any]:
-    """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial".
-
-    The `account` of a served model goes into the manifest.
-    """
+    """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial"."""
     values = _values(spec, cells)
     tables = {"people.parquet": _people(spec, cells, values), "cells.parquet": _cells(spec, cells, values)}
-    with (
-        ExitStack() as together
-    ):  # both take their places one after the other, and the manifest at once after them
+    with ExitStack() as together:
+        # Both tables take their places one after the other, and the manifest right after them.
         asides = {name: together.enter_context(replacing(spec.path / name)) for name in tables}
         for name, table in tables.items():
             pq.write_table(table, asides[name], compression="zstd")
         files = {name: file_digest(aside) for name, aside in asides.items()}
     answered = [cell for cell in cells if cell.answer is not None]
-    masses = [cell.answer.valid_mass for cell in cells if cell.answer is not None]
+    masses = np.array([cell.answer.valid_mass for cell in answered if cell.answer])
+    complete = len(answered) == len(cells)
     manifest = {
-        "format": 1,
+        **describe_answers(model, masses, content=spec.content_digest(), complete=complete),
         "run_id": spec.run_id,
-        "written": now(),
-        "state": "complete" if len(answered) == len(cells) else "partial",
-        "card": responder.card.as_dict(),
-        "fingerprint": responder.fingerprint,
-        "content": spec.content_digest(),
         "n_people": len(spec.people),
         "n_cells": len(cells),
         "n_answered": len(answered),
         "n_cached": sum(cell.cached for cell in answered),
         "n_tokens": sum(cell.answer.n_tokens for cell in answered if cell.answer and not cell.cached),
         "seconds": round(seconds, 3),
-        "valid_mass": float(np.mean(masses)) if masses else None,
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
         "files": files,
     }
-    if account is not None:
-        manifest["api"] = account.as_dict()
     write_json(spec.path / "manifest.json", manifest)
     return manifest
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES, resamples
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, SEED, resamples
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
-from socrates_core.evaluations.comparison import SEED, grouped
+from socrates_core.populations.bands import group
 from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
 from socrates_core.reporting.tables import Column, DataTable
 from socrates_core.studies.answers import PERSON_MEANS
@@ -372,16 +372,16 @@ def _groups(reported: Reported) -> pd.DataFrame:
     asked = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
     people = asked.merge(people, on=["study_id", "participant"], how="left")
     number = {name: place for place, name in enumerate(reported.groups)}
-    group = [number.get(name) for name in grouped(people[reported.field])]
+    numbers = group(people[reported.field], str(reported.field)).map(number)
     study = [reported.studies.index(each) for each in people["study_id"]]
-    table = pd.DataFrame({"study": study, "participant": people["participant"], "group": group})
+    table = pd.DataFrame({"study": study, "participant": people["participant"], "group": numbers})
     return table.astype({"group": "Int64"})
 
 
 def _resamples(reported: Reported) -> list[DataTable]:
     """How often each study is drawn in each resample, a table for every number of studies that a number rests on."""
     tables = []
-    for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES):
+    for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES_FOR_INTERVAL):
         drawn = pd.DataFrame(resamples(n, seed=SEED).astype(int), columns=[f"s_{i}" for i in range(1, n + 1)])
         about = Column(f"how often the study of this position among {n}, in order, is drawn", "times")
         columns = {"draw": Column("position of the resample"), "s_*": about}

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL
 from socrates_core.analysis.parity import MINIMUM
 from socrates_core.analysis.respondent_equivalent import LEAST
 from socrates_core.evaluations.published import published_beside
 from socrates_core.personas import label
+from socrates_core.records import LOW_MASS
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES, PAIRED, TABLES
 from socrates_core.reporting.comparison_numbers import AGREEMENT, ComparisonNumbers, Key, Reported
 from socrates_core.reporting.drawings import draw_measure, draw_scatter, round_reach
-from socrates_core.reporting.page import LOW_MASS, number_label, page_template, render_number
+from socrates_core.reporting.page import number_label, page_template, render_number
 from socrates_core.reporting.sources import Source
 
 WORST = 10  # cells a model, the rest is in numbers.csv
@@ -69,7 +70,7 @@ def render_comparison(
         groups=list(enumerate(reported.groups)),
         minimum=MINIMUM,
         least=LEAST,
-        min_studies=MIN_STUDIES,
+        min_studies=MIN_STUDIES_FOR_INTERVAL,
         published=published_beside(comparison).to_dict("records"),
         number_label=number_label,
         sources=sources,

@@ -21,8 +21,8 @@ def top_share(cells: Sequence[RunCell]) -> float:
     """The share at the top of the axis that all panels of an outcome have."""
     highest = 0.0
     for cell in cells:
-        told = [cell.probabilities] if cell.n else []
-        told += [shares_with_intervals(cell.people.counts).high] if cell.people and cell.people.n else []
+        told = [cell.predicted] if cell.n else []
+        told += [shares_with_intervals(cell.counts).high] if cell.counts is not None and cell.n_people else []
         highest = max([highest, *(float(np.max(shares, initial=0)) for shares in told)])
     return next((top for top in TOPS if top >= highest), 1.0)
 
@@ -31,8 +31,8 @@ def draw_shares(cell: RunCell, top: float) -> Markup:
     """Two bars an answer: people filled with their 95% intervals, the prediction outlined."""
     k = len(cell.values)
     slot, drawn = 100 / max(k, 1), Markup()
-    if cell.people and cell.people.n:
-        people = shares_with_intervals(cell.people.counts)
+    if cell.counts is not None and cell.n_people:
+        people = shares_with_intervals(cell.counts)
         for at, share in enumerate(people.share):
             drawn += _RECT.format(
                 "people", (at + 0.12) * slot, 100 * (1 - share / top), 0.36 * slot, 100 * share / top
@@ -40,7 +40,7 @@ def draw_shares(cell: RunCell, top: float) -> Markup:
             if k <= MOST_WHISKERS:
                 x, ends = (at + 0.3) * slot, 100 * (1 - np.array([people.low[at], people.high[at]]) / top)
                 drawn += _LINE.format("whisker", x, ends[0], x, ends[1])
-    for at, share in enumerate(cell.probabilities if cell.n else []):
+    for at, share in enumerate(cell.predicted if cell.n else []):
         drawn += _RECT.format(
             "model", (at + 0.52) * slot, 100 * (1 - share / top), 0.36 * slot, 100 * share / top
         )

@@ -5,7 +5,6 @@ import platform
 import shlex
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from socrates_core.reporting.preregistration import render_aspredicted, render_o
 from socrates_core.reporting.run_data import run_tables
 from socrates_core.reporting.sources import citations, render_sources, study_sources
 from socrates_core.reporting.tables import codebook, write_csv, write_tables
+from socrates_core.settings import library_versions
 from socrates_core.surveys.draft import render_draft
 
 RUN_FILES = ("spec.json", "manifest.json", "people.parquet", "cells.parquet")
@@ -96,7 +96,7 @@ def this_environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": library_versions(LIBRARIES),
     }
 
 

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
-from socrates_core.analysis.halves import expected_half_sample, expected_oracle
+from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.analysis.metrics import Convention
 from socrates_core.analysis.summary import moments
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE
@@ -20,10 +18,8 @@ from socrates_core.exposure.texts import cells_seen, draft_status
 from socrates_core.models.seen import seen_of
 from socrates_core.projects.run_results import Run, RunCell, RunEffect
 from socrates_core.studies.answers import scale_range
-from socrates_core.surveys.human_answers import HumanCell
 from socrates_core.surveys.originals import CellKey
 
-CONVENTIONS: tuple[Convention, ...] = ("observed", "stated")
 W_ROWS = {
     "": "the prediction",
     "_uniform": "every answer alike",
@@ -188,46 +184,31 @@ def calibration_row(run: Run) -> dict[str, float]:
 
 def _cell(cell: RunCell) -> Iterator[tuple[str, float]]:
     yield from {"n": cell.n, "mean": cell.mean, "sd": cell.sd, "valid_mass": cell.valid_mass}.items()
-    people = cell.people
-    if people is None:
+    if cell.counts is None:
         return
-    human = moments(people.counts if cell.is_ordered else np.zeros(len(cell.values)), cell.values)
+    human = moments(cell.counts if cell.is_ordered else np.zeros(len(cell.values)), cell.values)
     yield from {
-        "people_n": people.n,
-        "people_n_off_scale": people.n_off_scale,
+        "people_n": cell.n_people,
+        "people_n_off_scale": cell.n_off_scale,
         "people_mean": human.mean,
         "people_sd": human.sd,
     }.items()
-    for convention in CONVENTIONS if cell.is_ordered else ():
-        if convention == "observed" or not cell.n_samples:
-            yield from _distances(cell, people, convention)
-
-
-def _distances(cell: RunCell, people: HumanCell, convention: Convention) -> Iterator[tuple[str, float]]:
-    guesses = {
-        "": _predicted(cell),
-        "_uniform": uniform(len(cell.values)),
-        "_condition_blind": people.condition_blind,
-    }
-    for row, guess in guesses.items():
-        if guess is not None:
-            distance = cell.distance(guess, convention)
-            yield f"w_{convention}{row}", math.nan if distance is None else distance
-    span = float(np.ptp(cell.values)) if convention == "stated" else None
-    half = expected_half_sample(people.counts, cell.values, scale_range=span)
-    yield f"w_{convention}_half_sample", half
-    yield f"w_{convention}_oracle", expected_oracle(half)
+    distances = replace(cell, predicted=_predicted(cell)).scores()
+    for name, distance in distances.items() if cell.is_ordered else ():
+        blind_is_missing = name.endswith("_condition_blind") and cell.condition_blind is None
+        if not blind_is_missing and (name.startswith("w_observed") or not cell.n_samples):
+            yield name, math.nan if distance is None else distance
 
 
 def _predicted(cell: RunCell) -> np.ndarray:
     """The predicted shares [k]; NaN where nobody of the panel gave a valid answer."""
-    return cell.probabilities if cell.n else np.full(len(cell.values), np.nan)
+    return cell.predicted if cell.n else np.full(len(cell.values), np.nan)
 
 
 def _shares(cell: RunCell) -> dict[Key, float]:
     columns = {"share": _predicted(cell)}
-    if cell.people is not None:
-        told = shares_with_intervals(cell.people.counts)
+    if cell.counts is not None:
+        told = shares_with_intervals(cell.counts)
         columns |= {"people_share": told.share, "people_share_low": told.low, "people_share_high": told.high}
     return {
         Key(name, cell.outcome, cell.condition, value): float(share)

@@ -12,13 +12,13 @@ from markupsafe import Markup
 from socrates_core.populations.panel import profiles_sentence
 from socrates_core.projects.run_results import Run
 from socrates_core.projects.run_spec import asked_cells
+from socrates_core.records import LOW_MASS
 from socrates_core.reporting.drawings import draw_effect, draw_shares, reach_of, top_share
 from socrates_core.reporting.numbers import Key, Numbers, SeenInTraining
 from socrates_core.reporting.sources import citations, study_sources
 from socrates_core.scales import render_instruction
 from socrates_core.scales.rendering import number_text
 
-LOW_MASS = 0.5
 MOST_COLUMNS = 11
 
 
@@ -50,7 +50,7 @@ def render_page(
         drawn_by_browser=bool(figures),
         low_mass=numbers.get("valid_mass") < LOW_MASS,
         example=next(asked_cells(run.spec)).question.prompt,
-        people_beside=any(cell.people for cell in run.cells),
+        people_beside=any(cell.counts is not None for cell in run.cells),
         people_from=run.people_sentence,
         profiles=profiles_sentence(run.spec.people),
         seen=seen,

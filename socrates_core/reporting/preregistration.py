@@ -121,11 +121,11 @@ def _outcomes(run: Run) -> str:
 
 
 def _existing(run: Run) -> str:
-    asked = [cell.people.study_id for cell in run.cells if cell.people]
+    n_answered = sum(cell.counts is not None for cell in run.cells)
     told = "The answers in this folder are a language model's predictions, not data of people."
-    if asked:
+    if n_answered:
         told += (
-            f" People of the study {asked[0]!r} answered {len(asked)} of {len(run.cells)} cells "
+            f" People of the study {run.people_study!r} answered {n_answered} of {len(run.cells)} cells "
             "word for word; their answers stand in this folder, so those cells are not new."
         )
     return told

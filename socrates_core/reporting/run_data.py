@@ -254,14 +254,19 @@ def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
     columns = ["condition", "outcome", "condition_name", "outcome_name", "study_id", "seen_in_training"]
     rows = []
     for cell in run.cells:
-        people = cell.people
-        if people is not None:
+        if cell.counts is not None:
             place = cell.condition, cell.outcome
-            told = (*place, cell.condition_name, cell.outcome_name, people.study_id, int(place in seen.cells))
-            blind = [np.nan] * len(cell.values) if people.condition_blind is None else people.condition_blind
-            answers = zip(cell.values, people.counts, blind, strict=True)
+            told = (
+                *place,
+                cell.condition_name,
+                cell.outcome_name,
+                run.people_study,
+                int(place in seen.cells),
+            )
+            blind = [np.nan] * len(cell.values) if cell.condition_blind is None else cell.condition_blind
+            answers = zip(cell.values, cell.counts, blind, strict=True)
             rows += [(*told, float(value), plain(n), float(share)) for value, n, share in answers]
-            rows.append((*told, np.nan, people.n_off_scale, np.nan))
+            rows.append((*told, np.nan, cell.n_off_scale, np.nan))
     return pd.DataFrame(rows, columns=[*columns, "value", "n", "pooled_share"])
 
 

@@ -1,11 +1,10 @@
 """What a report rests on and has to name: the tool, the paper, the model, and the studies with their licences."""
 
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from socrates_core import __version__
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.projects.run_results import Run
@@ -38,7 +37,7 @@ def study_sources(run: Run) -> list[Source]:
     gave: dict[tuple[str, ...], list[str]] = defaultdict(list)
     if draft.study is not None:
         gave[draft.study.corpus, draft.study.study_id].append("texts")
-    if asked is not None and any(cell.people for cell in run.cells):
+    if asked is not None and any(cell.counts is not None for cell in run.cells):
         gave[asked.corpus.name, asked.study_id].append("people's answers, where they stand beside")
     for key, n in sorted(profiles.items()):
         gave[key].append(f"profiles of {n} personas")
@@ -63,15 +62,10 @@ def citations(*cards: Mapping[str, str]) -> dict[str, str]:
         for card in cards
     ]
     return {
-        "Tool": f"Socrates, version {_version()}: simulated survey experiments beside people's answers.",
+        "Tool": f"Socrates, version {__version__}: simulated survey experiments beside people's answers.",
         "Method and data set": PAPER,
         **{f"Model {n}" if len(models) > 1 else "Model": told for n, told in enumerate(models, 1)},
     }
-
-
-def _version() -> str:
-    settings = Path(__file__).parents[2] / "pyproject.toml"
-    return str(tomllib.loads(settings.read_text(encoding="utf-8"))["project"]["version"])
 
 
 def render_sources(named: Mapping[str, str], sources: Sequence[Source]) -> str:

@@ -9,8 +9,6 @@ from typing import Any
 
 from socrates_core.records import SCORING_VERSION
 
-STAND_INS = ("echo", "uniform")  # whose answers no version changes
-
 # version -> what was wrong until then, for (local models, served models, finetunes)
 _WRONG_UNTIL: Mapping[int, tuple[str, str, str]] = {
     2: (
@@ -26,7 +24,7 @@ _WRONG_UNTIL: Mapping[int, tuple[str, str, str]] = {
 
 def wrong_answers(card: Mapping[str, Any]) -> str:
     """What may be wrong with the answers of the responder that had this card; "" where nothing is known to be."""
-    if card.get("name") in STAND_INS:
+    if card.get("precision") == "none":  # a stand-in, whose answers no version changes
         return ""
     return _sentence(card.get("scoring", 1), 1 if card.get("server") else 0, "answered")
 

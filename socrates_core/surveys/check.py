@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from socrates_core.errors import UserError
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.scales import check_scale
 from socrates_core.surveys.draft import Draft

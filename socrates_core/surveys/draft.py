@@ -20,7 +20,7 @@ from pydantic import (
 
 from socrates_core.errors import UserError, quoted
 from socrates_core.files import digest
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.prompts import render_stimulus
 from socrates_core.records import Number, Scale, ScaleKind
 from socrates_core.scales import parse_scale, render_instruction

@@ -7,34 +7,16 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import pooled
+from socrates_core.analysis.cells import Cell
 from socrates_core.corpus.hidden import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
+from socrates_core.scales.order import is_ordered
 from socrates_core.studies.answers import human_effects
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import CellKey, study_of
-
-
-@dataclass(frozen=True)
-class HumanCell:
-    """What people answered in a cell: `counts` [k] over the scale's values, and how many were off it.
-
-    An answer between two values counts for both in proportion, so counts may be no whole numbers.
-
-    `condition_blind` [k] pools the people whom the study's other conditions asked the same question on the same scale;
-    it is None where there are none.
-    """
-
-    study_id: str
-    counts: Floats
-    n_off_scale: int
-    condition_blind: Floats | None
-
-    @property
-    def n(self) -> int:
-        return round(float(self.counts.sum()))
 
 
 @dataclass(frozen=True)
@@ -48,13 +30,13 @@ class StudyBehind:
 
 def people_of_draft(
     draft: Draft, texts: Mapping[CellKey, str], values: Sequence[Floats]
-) -> dict[CellKey, HumanCell]:
+) -> dict[CellKey, Cell]:
     """People's answers by (condition, outcome) position; empty without a study whose answers are shown.
 
     `texts` are what the cells showed. Counts are over `values`, those of each outcome's scale; of an open one
     `open_answers` has to be among them.
     """
-    asked = _shown_study(draft, texts)
+    asked = shown_study(draft, texts)
     if asked is None:
         return {}
     corpus, study_id, stimuli = asked.corpus, asked.study_id, asked.stimuli
@@ -74,13 +56,19 @@ def people_of_draft(
         blind = pooled(np.array([_counts(counts, s, own) for s in others])) if others else None
         blind = None if blind is None or np.isnan(blind).any() else blind
         n_off = int(off.get(stimulus.stimulus_id, 0))
-        found[key] = HumanCell(study_id, _counts(counts, stimulus, own), n_off, blind)
+        found[key] = Cell(
+            values=own,
+            counts=_counts(counts, stimulus, own),
+            n_off_scale=n_off,
+            condition_blind=blind,
+            is_ordered=stimulus.scale is None or is_ordered(stimulus.scale),
+        )
     return found
 
 
 def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Floats:
     """Every number that people gave to an open outcome of the draft's study, in order; empty without any."""
-    asked = _shown_study(draft, texts)
+    asked = shown_study(draft, texts)
     if asked is None:
         return np.zeros(0)
     tasks = {stimulus.task_num for (_, o), stimulus in asked.stimuli.items() if o == outcome}
@@ -91,7 +79,7 @@ def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Fl
 
 def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, Effect]:
     """People's effects against the draft's reference, where both cells are theirs word for word."""
-    asked = _shown_study(draft, texts)
+    asked = shown_study(draft, texts)
     if asked is None:
         return {}
     reference = draft.reference_index
@@ -128,7 +116,7 @@ def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | No
 
 def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
     """Whose answers are shown: the study and corpus by name, and whether the draft was made from it; else empty."""
-    shown = _shown_study(draft, texts)
+    shown = shown_study(draft, texts)
     if shown is None:
         return ""
     name = f"“{shown.corpus.study(shown.study_id).title}” ({shown.study_id}, corpus {shown.corpus.name})"
@@ -146,7 +134,7 @@ def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
     return f"People's answers are from another study that asked the same words: {name}.{made_from}"
 
 
-def _shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+def shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
     """The study behind the draft, unless its answers are frozen."""
     found = study_behind(draft, texts)
     return None if found is None or found.study_id in frozen_studies(found.corpus.path) else found

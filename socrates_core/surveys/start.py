@@ -1,9 +1,11 @@
-"""Where a draft begins: empty, or as a copy of a study's conditions and outcomes."""
+"""Where a draft begins: empty, as a copy of a study, or with a look at the studies that are most like it."""
 
 from collections import Counter
+from collections.abc import Sequence
 
+from socrates_core.corpus.near import Near, near_text
 from socrates_core.corpus.queries import Corpus
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.records import Stimulus
 from socrates_core.studies.answers import condition_names, outcome_names, reference_of
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, StudyRef
@@ -46,6 +48,14 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
         reference=conditions[reference_of(record, conditions)],
         panel=PanelSpec(corpus=corpus.name, studies=(study_id,), n=min(50, record.n_participants)),
     )
+
+
+def near_draft(draft: Draft, corpora: Sequence[str], most: int = 10) -> list[Near]:
+    """The studies most like what a draft says and asks, at most `most`."""
+    texts = [draft.title]
+    texts += [condition.text for condition in draft.conditions]
+    texts += [outcome.question for outcome in draft.outcomes]
+    return near_text(" ".join(texts), corpora, most)
 
 
 def _items(corpus: Corpus, stimuli: list[Stimulus]) -> list[tuple[str, Stimulus]]:

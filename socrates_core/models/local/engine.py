@@ -7,11 +7,9 @@ import torch
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from socrates_core.models.local.network import Network
-from socrates_core.records import Decoding
+from socrates_core.records import PAPER_TEMPERATURE, PAPER_TOP_P, Decoding
 from socrates_core.scoring.plan import Item, Layout, lay_out, lay_out_chains
 from socrates_core.scoring.tree import Distribution, NodeReadings, Vocabulary, read_distribution
-
-PAPER_TEMPERATURE, PAPER_TOP_P = 0.6, 0.9
 
 
 def filtered(logits: torch.Tensor, decoding: Decoding) -> torch.Tensor:

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,6 +141,11 @@ def give_back_memory() -> None:
 def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
     if precision != "nf4":
         return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16}
+    if find_spec("bitsandbytes") is None:
+        raise UserError(
+            "A model in 4 bits (precision 'nf4') needs bitsandbytes. Run: pip install bitsandbytes. "
+            "Or choose precision 'bf16' or 'fp32', if the model fits in memory."
+        )
     # It advises a faster kernel from the hub, which is code that we do not fetch.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     fast = torch.bfloat16 if has_bf16(device) else torch.float32

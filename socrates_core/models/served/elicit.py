@@ -25,7 +25,7 @@ from socrates_core.models.served.read import (
     verbalised_answer,
 )
 from socrates_core.models.served.server import Elicitation, Service, served_model
-from socrates_core.records import Answer, Decoding, Prompt, Question
+from socrates_core.records import PAPER_TEMPERATURE, PAPER_TOP_P, Answer, Decoding, Prompt, Question
 
 MOST_LISTED = 20  # first tokens that servers list
 THINKING = (
@@ -33,7 +33,6 @@ THINKING = (
 )
 DRAW_TOKENS = 16  # a draw: room for a number and for "My answer is"
 OPTION_TOKENS, OBJECT_TOKENS = 16, 64  # one entry of a told distribution, and what stands around it
-PAPER_TEMPERATURE, PAPER_TOP_P = 0.6, 0.9
 VERBALISED_TEMPLATE = "verbalised-v1"
 VERBALISED = """
 
