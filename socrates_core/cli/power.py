@@ -63,19 +63,19 @@ def power(
         if guess is None:
             raise UserError("Nothing to plan for: name a run, or give your own --guess of the effect.")
         unit = "standard deviations (Cohen's d)" if spread is None else "scale points"
-        belief = Belief(guess, guess_sd, spread or 1.0, smallest, unit)
-        return _print_plan(plan(belief, n=n, target=target), {}, as_json)
+        guessed = Belief(guess, guess_sd, spread or 1.0, smallest, unit)
+        return _print_plan(plan(guessed, n=n, target=target), {}, as_json)
     run = load_run(run_id)
     effect = find_effect(run, outcome, condition)
     run_spread = spread_of(run, effect.outcome)
     value = run_spread.value if spread is None else spread
     calibrated = calibrated_belief(run, effect, spread=value, smallest=smallest)
     uncalibrated_reason = why_uncalibrated(run, effect)
-    if guess is None and calibrated is None:
+    chosen = calibrated if guess is None else Belief(guess, guess_sd, value, smallest)
+    if chosen is None:
         raise UserError(
             f"There is no calibrated effect to plan for. {uncalibrated_reason} Or give your own --guess."
         )
-    belief = calibrated if guess is None else Belief(guess, guess_sd, value, smallest)
     arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)
     if why_doubted(run):
         arms = arms.iloc[:0]  # a choice of conditions from doubtful predictions would be worse than none
@@ -88,7 +88,7 @@ def power(
         "spread": run_spread.told if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
     }
-    _print_plan(plan(belief, n=n, target=target), context, as_json)
+    _print_plan(plan(chosen, n=n, target=target), context, as_json)
 
 
 def _print_plan(planned: Plan, context: dict[str, Any], as_json: bool) -> None:

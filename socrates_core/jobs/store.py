@@ -246,13 +246,13 @@ def can_start() -> bool:
     )
 
 
-def comes_after(job: Job) -> list[Job]:
+def waits_for(job: Job) -> list[Job]:
     """The jobs that this one waits for and that are not done."""
     known = {other.id: other for other in list_jobs()}
     return [known[other] for other in job.after if other in known and known[other].state != "done"]
 
 
-def others_before(job: Job) -> list[Job]:
+def jobs_ahead_of(job: Job) -> list[Job]:
     """The active jobs that run before this queued one."""
     place = (-job.priority, job.number)
     return [
