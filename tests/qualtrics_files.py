@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from socrates_core.importing.qualtrics.pair import Understood, read_responses, read_survey, understand
 from socrates_core.importing.qualtrics.responses import Responses
+from socrates_core.importing.qualtrics.suggest import (
+    SurveySuggestion,
+    read_responses,
+    read_survey,
+    suggest_survey,
+)
 
 Json = dict[str, Any]
 Columns = Mapping[str, tuple[str, Sequence[object]]]
@@ -83,5 +88,5 @@ class Files:
     def responses(self) -> Responses:
         return read_responses(self.csv, read_survey(self.qsf))
 
-    def understood(self) -> Understood:
-        return understand(read_survey(self.qsf), self.responses())
+    def understood(self) -> SurveySuggestion:
+        return suggest_survey(read_survey(self.qsf), self.responses())

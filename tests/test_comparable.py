@@ -175,7 +175,7 @@ def test_predicted_effects_are_places_on_the_scale_where_peoples_are(home: Path)
     small_corpus("mine", rows)
     corpus = open_corpus("mine")
     stimuli = {(s.condition_num, s.task_num): s.stimulus_id for s in corpus.stimuli("one")}
-    told = corpus.asked("one").assign(study_id="one", mean=4.0)
+    told = corpus.responses("one").assign(study_id="one", mean=4.0)
     told.loc[told["stimulus_id"] == stimuli[1, 0], "mean"] = 3.0
     (effect,) = effects_table(corpus, told).to_dict("records")
     assert (effect["task_num"], effect["basis"], effect["span"]) == (0, "positions", 1)

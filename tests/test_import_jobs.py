@@ -22,8 +22,8 @@ from socrates_core.importing.mapping import Mapping as StudyMapping
 from socrates_core.importing.mapping import load_mapping, parse_mapping, render_mapping, save_mapping
 from socrates_core.importing.opening import open_files
 from socrates_core.importing.propose import find_gaps, settled, with_proposals, write_proposals
-from socrates_core.importing.record import Pace
-from socrates_core.importing.table import read_table
+from socrates_core.importing.read_table import read_table
+from socrates_core.importing.table import Pace
 from socrates_core.importing.uploads import Upload, keep_files
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress

@@ -14,12 +14,12 @@ from socrates_core.corpus import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.importing import uploads
 from socrates_core.importing.mapping import Mapping, load_mapping, mapping_from_dict, save_mapping
-from socrates_core.importing.sheets import (
-    condition_sheet,
-    demographic_sheet,
-    from_sheets,
-    keep_sheet,
-    outcome_sheet,
+from socrates_core.importing.mapping_tables import (
+    condition_table,
+    demographic_table,
+    keep_table,
+    mapping_from_tables,
+    outcome_table,
     parse_pairs,
     render_pairs,
 )
@@ -54,10 +54,10 @@ def said(app: AppTest) -> str:
 
 def sheets_of(mapping: Mapping) -> dict[str, pd.DataFrame]:
     return {
-        "demographics": demographic_sheet(mapping),
-        "conditions": condition_sheet(mapping),
-        "outcomes": outcome_sheet(mapping),
-        "keep": keep_sheet(mapping),
+        "demographics": demographic_table(mapping),
+        "conditions": condition_table(mapping),
+        "outcomes": outcome_table(mapping),
+        "keep": keep_table(mapping),
     }
 
 
@@ -127,7 +127,7 @@ def test_a_corrected_mapping_is_kept_and_imported(home: Path) -> None:
     sheets["conditions"]["text"] = ["Text a.", "Text b."]
     upload.mapping_path.write_text("study: [", encoding="utf-8")
     assert "not valid YAML" in said(shown(upload.upload_id))
-    save_mapping(from_sheets(told_of(mapping), sheets), upload.mapping_path)
+    save_mapping(mapping_from_tables(told_of(mapping), sheets), upload.mapping_path)
     app = shown(upload.upload_id)
     assert "would become 40 people with 40 answers" in said(app)
     assert said(app).count("You are a survey respondent") == 3
@@ -188,13 +188,13 @@ MAPPING = {
 
 def test_a_mapping_becomes_tables_and_comes_back_the_same() -> None:
     mapping = mapping_from_dict(MAPPING, "the mapping")
-    assert from_sheets(told_of(mapping), sheets_of(mapping)) == mapping
+    assert mapping_from_tables(told_of(mapping), sheets_of(mapping)) == mapping
 
 
 def test_empty_rows_of_a_table_do_not_count() -> None:
     mapping = mapping_from_dict(MAPPING, "the mapping")
     sheets = {name: pd.concat([sheet, pd.DataFrame([{}])]) for name, sheet in sheets_of(mapping).items()}
-    assert from_sheets(told_of(mapping), sheets) == mapping
+    assert mapping_from_tables(told_of(mapping), sheets) == mapping
 
 
 @pytest.mark.parametrize("text", ["arm", "arm: [1", "}{", "a: 1, b", "{{}}: 1", "!!python/name:os.system: 1"])

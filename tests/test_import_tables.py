@@ -19,8 +19,9 @@ from socrates_core.importing.mapping import (
     render_mapping,
     save_mapping,
 )
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import Table, read_table
+from socrates_core.importing.table import Table
 from socrates_core.studies.answers import human_effects
 
 STUDIES = Path(__file__).parents[2] / "shared" / "data" / "studies"
@@ -177,7 +178,7 @@ def test_labelled_files_need_only_the_conditions_texts(kind: str, tmp_path: Path
     assert outcome.question == "Do you oppose or support the Patriot Act?"
     assert outcome.scale.labels == {1: "strongly oppose", 7: "strongly support"}
     seen = preview(found, mapping)
-    assert seen.problems == [] and any("same words" in remark for remark in seen.remarks)
+    assert seen.problems == [] and any("same text" in remark for remark in seen.remarks)
     name = import_study(found, mapping)
     rows = pd.read_parquet(STUDIES / "patriot_act_frames.parquet")[10:]
     answers = open_corpus(name).responses(mapping.study.study_id)
@@ -280,7 +281,7 @@ def test_cells_are_read_as_given_numbers_as_numbers_and_as_labels() -> None:
     seen = preview(found, small(outcomes=[outcome]))
     assert seen.frames["responses"]["response"].tolist() == [6, 3, 7, 1.5, 9]
     assert (seen.outcomes[0].n, seen.outcomes[0].n_off_scale) == (4, 1)
-    assert any("lie off its scale" in remark for remark in seen.remarks)
+    assert any("are off its scale" in remark for remark in seen.remarks)
 
 
 def test_arms_with_columns_of_their_own_become_one_outcome() -> None:
@@ -311,7 +312,7 @@ def test_people_in_two_conditions_of_a_between_study_are_left_out() -> None:
             "No question is known for 'q'",
         ),
         ({"study": {"study_id": "../up", "title": "x"}}, "study id '../up' cannot be used"),
-        ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answer is left to import (3 rows"),
+        ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answers are left to import (3 rows"),
         ({"outcomes": []}, "There is no outcome"),
     ],
 )
@@ -329,7 +330,7 @@ def test_an_import_replaces_its_own_kind_only(home: Path) -> None:
     found = table(id=["1", "2"], arm=["a", "b"], q=["1", "2"])
     assert import_study(found, small()) == import_study(found, small()) == "small"
     (home / "corpora" / "small" / "mapping.yaml").unlink()  # now it looks like any other corpus
-    with pytest.raises(UserError, match="belongs to a corpus that is no import"):
+    with pytest.raises(UserError, match="belongs to a corpus that is not an import"):
         import_study(found, small())
 
 

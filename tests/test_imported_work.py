@@ -12,7 +12,7 @@ import pytest
 
 from socrates_core.asking.consent import PERMISSION
 from socrates_core.asking.request import ModelRequest
-from socrates_core.corpus.overrides import set_scale
+from socrates_core.corpus.scale_overrides import set_scale
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.submission import submit_evaluation

@@ -391,4 +391,4 @@ def test_questions_about_consent_elsewhere_keep_their_answers(tmp_path: Path) ->
 def test_texts_that_stand_in_no_condition_are_named(tmp_path: Path) -> None:
     asked = [choice(11, "Cats?", "Yes", "No"), told(12, "Thank you.", DataExportTag="bye")]
     files = two_arms(tmp_path, asked, {"Q11": ("QID11", [1, 2, 1, 2])})
-    assert "Texts that stand in no condition: bye." in files.understood().warnings
+    assert "Texts that belong to no condition: bye." in files.understood().warnings

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from socrates_core.errors import UserError
 from socrates_core.importing.build import preview
-from socrates_core.importing.qualtrics.pair import read_survey, understand
 from socrates_core.importing.qualtrics.responses import Responses
+from socrates_core.importing.qualtrics.suggest import read_survey, suggest_survey
 from socrates_core.importing.qualtrics.text import fill_pipes, plain_text
 from tests.qualtrics_files import (
     Files,
@@ -203,7 +203,7 @@ def test_a_definition_with_anything_in_any_place_is_understood_or_refused(
             inner[place[-1]] = deepcopy(junk)
     (tmp_path / "survey.qsf").write_text(json.dumps(changed))
     try:
-        understood = understand(read_survey(tmp_path / "survey.qsf"), responses)
+        understood = suggest_survey(read_survey(tmp_path / "survey.qsf"), responses)
     except UserError:
         return
     preview(responses, understood.mapping)
@@ -211,7 +211,7 @@ def test_a_definition_with_anything_in_any_place_is_understood_or_refused(
 
 def test_the_unchanged_definition_is_understood(tmp_path: Path) -> None:
     files = Files(tmp_path, DEFINITION, COLUMNS)
-    mapping = understand(read_survey(files.qsf), files.responses()).mapping
+    mapping = suggest_survey(read_survey(files.qsf), files.responses()).mapping
     assert [outcome.column or "by condition" for outcome in mapping.outcomes] == [
         "Q2",
         "by condition",

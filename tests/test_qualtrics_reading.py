@@ -333,7 +333,7 @@ def test_a_question_met_twice_in_other_words_is_left_out_and_one_met_twice_alike
     files = Files(tmp_path, survey(asked, blocks, [*flow, step("Same")]), columns)
     found = files.understood()
     assert [outcome.column for outcome in found.mapping.outcomes] == ["Q12"]
-    assert found.left_out == {"Q11": "asked in several wordings, and nothing says who met which"}
+    assert found.left_out == {"Q11": "asked in several wordings, and the export does not say who saw which"}
 
 
 # traits

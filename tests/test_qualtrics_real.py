@@ -11,13 +11,13 @@ import pytest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.importing.build import import_study
 from socrates_core.importing.mapping import load_mapping, save_mapping
-from socrates_core.importing.qualtrics.pair import (
+from socrates_core.importing.qualtrics.suggest import (
     Responses,
     Survey,
-    Understood,
+    SurveySuggestion,
     read_responses,
     read_survey,
-    understand,
+    suggest_survey,
 )
 from socrates_core.records import Scale
 from socrates_core.studies.answers import cells
@@ -43,7 +43,7 @@ def ends(low: int, first: str, high: int, last: str) -> Scale:
 
 @dataclass(frozen=True)
 class Imported:
-    understood: Understood
+    understood: SurveySuggestion
     corpus: str
     raw: pd.DataFrame  # the export without its header rows, as pandas reads it
 
@@ -61,10 +61,10 @@ class Imported:
 
 
 @cache
-def read(name: str) -> tuple[Survey, Responses, Understood]:
+def read(name: str) -> tuple[Survey, Responses, SurveySuggestion]:
     survey = read_survey(DATA / f"{name}_survey.qsf")
     responses = read_responses(DATA / f"{name}_response.csv", survey)
-    return survey, responses, understand(survey, responses)
+    return survey, responses, suggest_survey(survey, responses)
 
 
 def imported(name: str) -> Imported:
@@ -171,7 +171,7 @@ def test_junk_fees(home: Path) -> None:
 
 def test_another_randomiser_can_be_the_experiment() -> None:
     survey, responses, _ = read("junk_fees")
-    found = understand(survey, responses, ["FL_38"])
+    found = suggest_survey(survey, responses, ["FL_38"])
     assert len(found.mapping.conditions) == 4
     assert found.mapping.outcomes[0].column == "Car.Surprised1"
     assert found.left_out["Hotel.Fair"] == "decided by another randomiser (FL_5)"

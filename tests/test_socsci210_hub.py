@@ -189,5 +189,5 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence(server: HubServer) -> None:
     server.server_close()
     code, _, err = run_to_end(server)
     assert code == 2
-    assert err.startswith("The hub could not be asked for 'socratesft/SocSci210'")
+    assert err.startswith("Could not reach Hugging Face for 'socratesft/SocSci210'")
     assert len(err.splitlines()) == 1

@@ -57,8 +57,8 @@ def test_a_published_mapping_may_name_studies_and_rows_that_the_corpus_lacks(
         ({"train": ["0"], "eval": [1]}, "sample_id '0'"),
         ({"train": [0.5], "eval": [1]}, "sample_id 0.5"),
         ({"train": [None], "eval": [1]}, "sample_id None"),
-        ({"train": 3, "eval": []}, "as SocSci210 has it"),
-        ({"train": [0]}, "as SocSci210 has it"),
+        ({"train": 3, "eval": []}, "like SocSci210"),
+        ({"train": [0]}, "like SocSci210"),
         ({"train": [900_001], "eval": [900_002]}, "nothing of what"),
     ],
 )

@@ -3,9 +3,8 @@
 import streamlit as st
 
 from pages.view.text import escape
-from socrates_core.corpus.overlay import read_overrides
-from socrates_core.corpus.overrides import clear_scales, set_by_hand, set_scales
 from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.scale_overrides import clear_scales, read_overrides, set_by_hand, set_scales
 from socrates_core.errors import UserError
 from socrates_core.records import Stimulus
 from socrates_core.scales import render_instruction

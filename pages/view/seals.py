@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.view.text import escape
-from socrates_core.corpus.hidden import frozen_studies, hidden
+from socrates_core.corpus.hidden_answers import frozen_studies, hidden_sentence
 from socrates_core.corpus.queries import Corpus
 from socrates_core.exposure import seals
 from socrates_core.projects.run_results import Run
@@ -14,7 +14,7 @@ def show_frozen(corpus: Corpus, study_id: str) -> bool:
     """Says in the place of a frozen study's answers that they are hidden; False where they are not."""
     since = frozen_studies(corpus.path).get(study_id)
     if since:
-        st.info(escape(hidden(study_id, since)), icon=":material/visibility_off:")
+        st.info(escape(hidden_sentence(study_id, since)), icon=":material/visibility_off:")
     return bool(since)
 
 

@@ -6,7 +6,7 @@ import typer
 
 from socrates_core.cli.options import AsJson, Corpus
 from socrates_core.cli.output import print_json, print_result, print_table, say
-from socrates_core.corpus.overrides import clear_scale, set_scale, unread
+from socrates_core.corpus.scale_overrides import clear_scale, set_scale
 from socrates_core.corpus.store import corpora, find_study, open_corpus
 from socrates_core.errors import UserError, unknown
 from socrates_core.prompts import render_prompt
@@ -150,8 +150,8 @@ def set_scale_by_hand(
         clear_scale(opened, study_id, stimulus)
     else:
         set_scale(opened, study_id, stimulus, instruction)
-    now = {each.stimulus_id: each for each in opened.stimuli(study_id)}[stimulus]
-    unread_ids = {each.stimulus_id for each in unread(opened, study_id)}
+    now = next(item for item in opened.stimuli(study_id) if item.stimulus_id == stimulus)
+    unread_ids = {item.stimulus_id for item in opened.unread(study_id)}
     if as_json:
         stored = None if stimulus in unread_ids else now.scale.as_dict()
         return print_json(

@@ -1,4 +1,4 @@
-"""What a reader of a study's answers should know, found in the answers themselves: keys and sentences."""
+"""Flags: what a reader should know about a study's answers, found in the answers themselves."""
 
 import numpy as np
 import pandas as pd
@@ -27,14 +27,14 @@ _PLACE = ["participant", "condition_num", "task_num"]
 
 
 def find_flags(stimuli: pd.DataFrame, responses: pd.DataFrame) -> dict[str, str]:
-    """The flags of one study, each with a sentence that says how much of the study it concerns.
+    """The flags of a study, each with a sentence that says how much of the study it concerns.
 
     `stimuli` has the columns of the table of that name; `responses` has participant, stimulus_id and value.
     """
     given = responses[["participant", "stimulus_id", "value"]].merge(
         stimuli[["stimulus_id", "condition_num", "task_num"]], on="stimulus_id"
     )
-    found = {
+    sentences = {
         "off_scale": _off_scale(given),
         "unread_scale": _unread(stimuli, given),
         "scale_differs": _scale_differs(stimuli),
@@ -43,12 +43,12 @@ def find_flags(stimuli: pd.DataFrame, responses: pd.DataFrame) -> dict[str, str]
         "own_texts": _own_texts(given),
         "placeholder": _placeholder(stimuli),
     }
-    return {flag: found[flag] for flag in FLAGS if found.get(flag)}
+    return {flag: sentences[flag] for flag in FLAGS if sentences.get(flag)}
 
 
 def find_design(stimuli: pd.DataFrame, responses: pd.DataFrame) -> str:
-    """ "within" where four people in five answered in every condition, "between" where at most one in twenty
-    answered in more than one, else "mixed"."""
+    """ "within" if four people in five answered in every condition, "between" if at most one in twenty answered in more
+    than one, or else "mixed"."""
     number = stimuli.set_index("stimulus_id")["condition_num"]
     seen = pd.DataFrame({"who": responses["participant"], "condition": responses["stimulus_id"].map(number)})
     n_seen = seen.drop_duplicates().groupby("who").size()
@@ -64,7 +64,7 @@ def _off_scale(given: pd.DataFrame) -> str:
         return ""
     return (
         f"{n:,} of {len(given):,} answers ({n / len(given):.1%}) are not on the scale that was asked, refusals "
-        "among them. They are kept in the data and left out of everything that is shown."
+        "included. They are kept in the data and left out of everything that is shown."
     )
 
 
@@ -82,7 +82,7 @@ def _scale_differs(stimuli: pd.DataFrame) -> str:
     n = stimuli.groupby("task_num")["scale"].nunique(dropna=False)
     several = n[n > 1]
     return (
-        f"In {_outcomes(len(several), len(n))} the scale is not the same in every text."
+        f"In {_outcomes(len(several), len(n))} the scale is not the same in all texts."
         if len(several)
         else ""
     )
@@ -95,8 +95,8 @@ def _shared_text(stimuli: pd.DataFrame) -> str:
     if not len(shared):
         return ""
     return (
-        f"In {_outcomes(len(shared), n_tasks)} people of several conditions have the same text: there the treatment "
-        "is invisible, to a model as well."
+        f"In {_outcomes(len(shared), n_tasks)} people in several conditions saw the same text, so the treatment "
+        "is invisible there, also to a model."
     )
 
 
@@ -113,32 +113,34 @@ def _several_answers(given: pd.DataFrame) -> dict[str, str]:
     several = sets.loc[sets["size"] > 1, "task_num"].nunique()
     ranked = sets[sets["size"] > 2].groupby("task_num")["all"].mean()
     rankings = int((ranked >= 0.95).sum())
-    told = {
+    flags = {
         "battery": f"In {_outcomes(several, n_tasks)} one person answered several questions under one number."
     }
     if repeated:
-        told["repeats"] = f"{repeated:,} answers repeat a question that the same person had answered before."
-    if rankings:
-        told["ranking"] = (
-            f"In {_outcomes(rankings, n_tasks)} the answers are ranks: each person gave each once."
+        flags["repeats"] = (
+            f"{repeated:,} answers repeat a question that the same person had already answered."
         )
-    return told
+    if rankings:
+        flags["ranking"] = (
+            f"In {_outcomes(rankings, n_tasks)} the answers are ranks: each person gave each rank once."
+        )
+    return flags
 
 
 def _own_texts(given: pd.DataFrame) -> str:
     cells = given.groupby(["condition_num", "task_num"])["stimulus_id"].agg(["size", "nunique"])
-    own = cells[(cells["nunique"] > 20) & (cells["size"] < 5 * cells["nunique"])]
+    personal = cells[(cells["nunique"] > 20) & (cells["size"] < 5 * cells["nunique"])]
     return (
-        f"Texts differ from person to person: {int(own['nunique'].sum()):,} texts for "
-        f"{int(own['size'].sum()):,} answers in {len(own)} of {len(cells)} cells."
-        if len(own)
+        f"Texts differ from person to person: {int(personal['nunique'].sum()):,} texts for "
+        f"{int(personal['size'].sum()):,} answers in {len(personal)} of {len(cells)} cells."
+        if len(personal)
         else ""
     )
 
 
 def _placeholder(stimuli: pd.DataFrame) -> str:
-    found = pc.match_substring_regex(pa.array(stimuli["stimulus"]), _PLACEHOLDER, ignore_case=True)
-    n = pc.sum(found).as_py()
+    matches = pc.match_substring_regex(pa.array(stimuli["stimulus"]), _PLACEHOLDER, ignore_case=True)
+    n = pc.sum(matches).as_py()
     return f"{n:,} of {len(stimuli):,} texts hold a placeholder where people saw something else." if n else ""
 
 

@@ -16,7 +16,7 @@ from socrates_core.analysis.calibration import (
 )
 from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.calibrations import NEVER, VERSION, _fit, _pairs, _path, _plain, calibration_for
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.corpus.store import open_corpus

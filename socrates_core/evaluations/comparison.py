@@ -19,7 +19,7 @@ from socrates_core.analysis.agreement import (
 from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.parity import Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.respondent_equivalent import Worth, worth_in_respondents
-from socrates_core.corpus.hidden import frozen_studies, hidden
+from socrates_core.corpus.hidden_answers import frozen_studies, hidden_sentence
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
@@ -216,7 +216,7 @@ def _shown(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
     shown = rows[~rows["study_id"].isin(list(frozen))].reset_index(drop=True)
     if shown.empty:
         study = str(rows["study_id"].iloc[0])
-        raise UserError(hidden(study, frozen[study]))
+        raise UserError(hidden_sentence(study, frozen[study]))
     return shown
 
 

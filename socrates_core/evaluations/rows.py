@@ -53,7 +53,7 @@ def with_answers(corpus: Corpus, asked: pd.DataFrame) -> pd.DataFrame:
     """The rows named by study_id and sample_id with all the columns of `asked_rows`, in its order."""
     parts = []
     for study, rows in asked.groupby("study_id"):
-        told = corpus.asked(str(study))
+        told = corpus.responses(str(study))
         parts.append(rows[["study_id", "sample_id"]].merge(told, on="sample_id"))
     rows = pd.concat(parts, ignore_index=True)
     return rows.sort_values([*CELL, "participant", "stimulus_id", "sample_id"], ignore_index=True)
@@ -130,7 +130,7 @@ def _answered_by_others(
     corpus: Corpus, study_id: str, asked: set[int], profiles: Mapping[int, dict[str, str | int]]
 ) -> dict[int, list[Answered]]:
     """What everybody else answered, by stimulus."""
-    told = corpus.asked(study_id)
+    told = corpus.responses(study_id)
     told = told[~told["participant"].isin(asked) & told["value"].notna()].drop_duplicates(
         ["stimulus_id", "participant"]
     )

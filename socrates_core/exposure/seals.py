@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from socrates_core.corpus.held import (
-    Held,
+from socrates_core.corpus.arrivals import (
+    Arrival,
     digest_of_text,
-    first_held,
-    last_noted,
-    remember_all,
+    first_arrival,
+    last_arrival,
+    note_all_arrivals,
     texts_of_studies,
 )
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, file_digest, read_json, write_json
@@ -112,8 +112,8 @@ def seal(run_id: str) -> Record:
         raise UserError(f"The run {run_id!r} is sealed since {known.record.time} already.")
     if run.manifest["state"] != "complete":
         raise UserError(f"The run {run_id!r} is not finished. Resume its job, then seal it.")
-    remember_all()
-    behind, held = _behind(run_id), first_held(_texts_shown(run_id))
+    note_all_arrivals()
+    behind, held = _behind(run_id), first_arrival(_texts_shown(run_id))
     since = frozen_studies(behind.corpus.path).get(behind.study_id, "") if behind else ""
     imported = [held.first] if held else []
     if behind:
@@ -131,7 +131,7 @@ def seal(run_id: str) -> Record:
     )
 
 
-def _answers(behind: StudyBehind | None, hidden_since: str, held: Held | None) -> Answers:
+def _answers(behind: StudyBehind | None, hidden_since: str, held: Arrival | None) -> Answers:
     if behind is None:
         return "absent" if held is None else "held"
     return "hidden" if hidden_since else "visible"
@@ -161,7 +161,7 @@ def _problem_of(record: Record) -> str:
 
 def _contradiction(record: Record) -> str:
     """What is known against a seal that calls people's answers absent; "" where nothing is."""
-    held = first_held(_texts_shown(record.run_id)) if record.kind == "seal" else None
+    held = first_arrival(_texts_shown(record.run_id)) if record.kind == "seal" else None
     if held is None or held.first >= record.time:
         return ""
     return (
@@ -188,7 +188,7 @@ def describe(seal: Record, chain: Sequence[Checked]) -> str:
 
 def _written_before(seal: Record) -> str:
     """A caution where a study with the sealed texts came into this home later, but was written before the seal."""
-    held = first_held(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
+    held = first_arrival(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
     if held is None or not held.created or held.created >= seal.time:
         return ""
     return (
@@ -277,7 +277,7 @@ def _append(**told: Any) -> Record:
             raise UserError(
                 f"The clock says {record.time}, but the last seal is of {last.time}. Set the clock right."
             )
-        if record.time < (noted := last_noted()):
+        if record.time < (noted := last_arrival()):
             raise UserError(
                 f"The clock says {record.time}, but a study came into this home at {noted}. Set the clock right."
             )

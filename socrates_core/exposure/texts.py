@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
-from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED
 from socrates_core.corpus.store import corpora, open_corpus
+from socrates_core.corpus.text_vectors import character_vectors
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import NOT_TRAINED, Status, is_socsci210, official_sides, statuses
 from socrates_core.models.seen import N_OFFICIAL, Seen
@@ -56,7 +56,7 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
     places, vectors = _trained(_wanted(seen)[0])
     if not mine or not places:
         return []
-    alike = (text_vectors(list(mine.values())) @ vectors.T).toarray().clip(0, 1)
+    alike = (character_vectors(list(mine.values())) @ vectors.T).toarray().clip(0, 1)
     best = alike.argmax(axis=1)
     found = [
         NearSeen(what, *places[int(at)], float(alike[row, at]))
@@ -166,7 +166,7 @@ def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
             if _among(row["conditions"], conditions) and _among(row["tasks"], tasks):
                 places.append((name, str(row["study_id"])))
                 texts.append(str(row["text"]).strip())
-    return places, text_vectors(texts).astype(np.float32) if texts else None
+    return places, character_vectors(texts) if texts else None
 
 
 def _among(numbers: Any, ids: Ids) -> bool:

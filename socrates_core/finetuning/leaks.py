@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.splits import UNITS, Kind, Split, split_rows
-from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED
+from socrates_core.corpus.text_vectors import most_alike
 from socrates_core.exposure.status import statuses
 from socrates_core.finetuning.rows import Chosen
 from socrates_core.finetuning.spec import TrainingSpec
@@ -16,8 +17,6 @@ from socrates_core.models.seen import seen_of
 from socrates_core.scales.instructions import instruction_start
 
 LIKENESS = 0.9
-_BLOCK = 500  # held-out texts that are compared at once
-_ROUGH, _MARGIN = 2**10, 0.15  # features, and by how much their likeness may be off
 _ONE = {"studies": "study", "conditions": "condition", "outcomes": "outcome", "participants": "participant"}
 
 
@@ -98,18 +97,22 @@ def _same_texts(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Leak]:
 def _near_texts(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Leak]:
     others = theirs[~theirs["same"].isin(ours["same"])]
     ours, theirs = _without_instructions(ours), _without_instructions(others)
-    if ours.empty or theirs.empty:
-        return
-    nearest, likeness = _nearest(ours, theirs)
-    found = np.flatnonzero(likeness >= LIKENESS)
+    alike = most_alike(
+        theirs["stimulus"].tolist(),
+        ours["stimulus"].tolist(),
+        LIKENESS,
+        groups=theirs["study_id"].tolist(),
+        other_groups=ours["study_id"].tolist(),
+    )
+    found = np.flatnonzero(alike.likeness >= LIKENESS)
     if len(found):
-        best = found[np.argmax(likeness[found])]
+        best = found[np.argmax(alike.likeness[found])]
         told = "text is" if len(found) == 1 else "texts are"
-        pair = f"{_place(theirs.iloc[best])} and {_place(ours.iloc[nearest[best]])}"
+        pair = f"{_place(theirs.iloc[best])} and {_place(ours.iloc[alike.positions[best]])}"
         yield Leak(
             "near",
             f"{len(found):,} held-out {told} nearly the same as one of another study that is trained on, most of all "
-            f"{pair} (likeness {likeness[best]:.2f}).",
+            f"{pair} (likeness {alike.likeness[best]:.2f}).",
             len(found),
         )
 
@@ -120,32 +123,6 @@ def _without_instructions(shown: pd.DataFrame) -> pd.DataFrame:
     told = shown.assign(stimulus=texts).drop_duplicates(["study_id", "stimulus"])
     told = told[told["stimulus"] != ""].sample(frac=1, random_state=0).groupby("study_id").head(MOST_COMPARED)
     return told.sort_values(["study_id", "stimulus_id"], ignore_index=True)
-
-
-def _nearest(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[Any, Any]:
-    """For each of `theirs` [n] the place of the most alike text of another study, with the likeness; 0 far below.
-
-    A rough likeness, with a standard deviation of 1/32, finds the pairs of which the exact one is told.
-    """
-    nearest, likeness = np.zeros(len(theirs), dtype=int), np.zeros(len(theirs))
-    exact, exact_ours = (text_vectors(each["stimulus"].tolist()) for each in (theirs, ours))
-    rough, rough_ours = _folded(exact), _folded(exact_ours)
-    for start in range(0, len(theirs), _BLOCK):
-        same = theirs["study_id"].to_numpy()[start : start + _BLOCK, None] == ours["study_id"].to_numpy()
-        candidates = (rough[start : start + _BLOCK] @ rough_ours.T >= LIKENESS - _MARGIN) & ~same
-        held, known = np.nonzero(candidates)
-        alike = np.asarray(exact[held + start].multiply(exact_ours[known]).sum(axis=1)).ravel()
-        for place in np.argsort(alike):  # the most alike is written last
-            nearest[held[place] + start], likeness[held[place] + start] = known[place], alike[place]
-    return nearest, likeness.clip(0, 1)
-
-
-def _folded(vectors: Any) -> Any:
-    """Vectors [n, _ROUGH], dense, in which features of sparse ones fall together."""
-    from scipy.sparse import csr_array
-
-    parts = vectors.data.astype(np.float32), vectors.indices % _ROUGH, vectors.indptr
-    return csr_array(parts, shape=(vectors.shape[0], _ROUGH)).toarray()
 
 
 def _seen_by_base(spec: TrainingSpec, chosen: Chosen, held: pd.DataFrame) -> Iterator[Leak]:

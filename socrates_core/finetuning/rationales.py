@@ -17,7 +17,7 @@ import pyarrow as pa
 from socrates_core.asking.answer import open_model
 from socrates_core.asking.consent import Sending, check_permission, participants_sent, permit
 from socrates_core.asking.request import ModelRequest
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.errors import UserError, unknown

@@ -246,7 +246,7 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
         for basis, column in PERSON_MEANS.items()
     }
     within = record.design == "within"
-    choices = cache(lambda: corpus.asked(study_id))
+    choices = cache(lambda: corpus.responses(study_id))
     effects, options, refused = list[HumanEffect](), list[OptionEffects](), list[NotCompared]()
     for number, name in plan.conditions.items():
         found = []

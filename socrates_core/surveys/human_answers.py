@@ -8,7 +8,7 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import pooled
 from socrates_core.analysis.cells import Cell
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError

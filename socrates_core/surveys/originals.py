@@ -3,8 +3,8 @@
 from collections import defaultdict
 from functools import lru_cache
 
-from socrates_core.corpus.overlay import overrides_stamp
 from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.scale_overrides import overrides_stamp
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.records import Stimulus

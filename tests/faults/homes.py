@@ -7,7 +7,7 @@ from pathlib import Path
 from socrates_core.asking.request import ModelRequest
 from socrates_core.asking.speed import record_speed
 from socrates_core.corpus import open_corpus
-from socrates_core.corpus.overrides import set_scale
+from socrates_core.corpus.scale_overrides import set_scale
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.topics import make_map

@@ -1,4 +1,4 @@
-"""A Qualtrics survey (QSF) with its responses (CSV) as a mapping: what was asked, of whom, under which condition."""
+"""Suggests a mapping for a Qualtrics survey (QSF) and its responses (CSV): questions, people and conditions."""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from socrates_core.errors import UserError, clipped
 from socrates_core.importing.mapping import ConditionSpec, Mapping, StudySpec
+from socrates_core.importing.qualtrics.columns import NotAnOutcome, column_meaning
 from socrates_core.importing.qualtrics.conditions import Arm, Experiment, find_experiment
-from socrates_core.importing.qualtrics.flow import Shown
+from socrates_core.importing.qualtrics.flow import ShownQuestion
 from socrates_core.importing.qualtrics.outcomes import (
     CONSENT,
     Entry,
@@ -27,34 +28,33 @@ from socrates_core.importing.qualtrics.responses import (
     ARM_OF,
     RECORD,
     Responses,
+    holds_texts,
     places,
     read_responses,
-    speaks,
 )
-from socrates_core.importing.qualtrics.scales import NotAsked, asked
 from socrates_core.importing.qualtrics.survey import Survey, read_survey
-from socrates_core.importing.record import Table, shortened
 from socrates_core.importing.suggest import study_id_of
+from socrates_core.importing.table import Table, shortened
 
 __all__ = [
     "Responses",
     "Survey",
-    "Understood",
+    "SurveySuggestion",
     "read_responses",
     "read_survey",
     "suggest_survey",
-    "understand",
 ]
 
 _CONTROL = re.compile(r"\b(control|placebo|baseline|no treatment|status quo)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Understood:
-    """A suggested mapping with all that it does not speak of.
+class SurveySuggestion:
+    """A suggested mapping and what it leaves out.
 
-    `warnings` are sentences about what was not understood or was left out, beside the responses' own;
-    `left_out`: column -> why. `randomisers`: key -> arms of each that could tell the conditions; `taken` are theirs.
+    `warnings` are sentences about what was not understood or was left out, in addition to the responses' own;
+    `left_out`: column -> why. `randomisers`: key -> arms of each randomizer that could define the conditions; the
+    mapping uses those in `taken`.
     """
 
     mapping: Mapping
@@ -64,40 +64,36 @@ class Understood:
     taken: tuple[str, ...]
 
 
-def suggest_survey(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> Mapping:
-    """The mapping alone of `understand`."""
-    return understand(survey, table, randomisers).mapping
+def suggest_survey(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> SurveySuggestion:
+    """The study in a survey and its responses: conditions, outcomes, demographics, rows to keep.
 
-
-def understand(survey: Survey, table: Table, randomisers: Sequence[str] = ()) -> Understood:
-    """The study that a survey and its responses are: conditions, outcomes, demographics, rows to keep.
-
-    `randomisers` are the flow ids of those whose arms are the conditions; without them the first that the
-    export tells apart. Raises UserError where the responses are not this survey's or hold no answers on a scale.
+    `randomisers` are the flow ids of the randomizers whose arms are the conditions; by default the first whose arms the
+    export tells apart. Raises UserError if the responses are not this survey's or hold no answers on a scale.
     """
     responses = table if isinstance(table, Responses) else Responses(**vars(table))
-    return _Reading(survey, responses, randomisers).understood()
+    return _Reading(survey, responses, randomisers).suggestion()
 
 
 class _Reading:
     def __init__(self, survey: Survey, responses: Responses, randomisers: Sequence[str]) -> None:
-        self.survey, self.responses, self.chosen = survey, responses, randomisers[:2]
+        self.survey = survey
+        self.responses = responses
+        self.chosen = randomisers[:2]
         self.where = places(survey, responses)
         if not self.where:
             raise UserError(
                 f"No column of the responses belongs to the survey {survey.title!r}. "
-                "Give the survey definition and the responses of one survey."
+                "Give the definition and the responses of the same survey."
             )
         self.experiment: Experiment = find_experiment(survey, responses, randomisers)
         self.demographics = find_demographics(survey, responses)
         self.keep = rows_to_keep(survey, responses)
-        self.taken = {each.column for each in self.keep} | {
-            each.column for each in self.demographics.values()
-        }
-        self.spoken = speaks(survey, responses)
+        self.taken = {keep.column for keep in self.keep}
+        self.taken |= {demographic.column for demographic in self.demographics.values()}
+        self.as_texts = holds_texts(survey, responses)
         self.reasons: dict[str, str] = {}  # column -> why it is left out, in a few words
 
-    def understood(self) -> Understood:
+    def suggestion(self) -> SurveySuggestion:
         arms, start = self.experiment.arms, self.experiment.start
         names = [arm.name for arm in arms]
         entries = [self._entries(arm, start or 0) for arm in arms]
@@ -110,7 +106,7 @@ class _Reading:
                 groups.append(group)
         if not groups:
             raise UserError(
-                f"The responses hold no answers on a scale that people of {self.survey.title!r} gave after the "
+                f"The responses to {self.survey.title!r} hold no answers on a scale that were given after the "
                 f"conditions differ. {clipped(' '.join(_sentences(self._left_out(set()))), 400)}"
             )
         apart, rest = paragraphs_apart(groups, len(arms))
@@ -150,37 +146,51 @@ class _Reading:
             keep=tuple(self.keep),
         )
         left = self._left_out(set(mapping.columns()))
-        told = (*self.survey.warnings, *self.experiment.warnings, *notes, *self._unread(read))
-        chosen = self.experiment
-        return Understood(mapping, (*told, *_sentences(left)), left, chosen.usable, chosen.taken)
+        return SurveySuggestion(
+            mapping=mapping,
+            warnings=(
+                *self.survey.warnings,
+                *self.experiment.warnings,
+                *notes,
+                *self._unread(read),
+                *_sentences(left),
+            ),
+            left_out=left,
+            randomisers=self.experiment.usable,
+            taken=self.experiment.taken,
+        )
 
     def _entries(self, arm: Arm, start: int) -> list[Entry]:
-        """The columns of the outcomes of an arm, in the order in which they were asked."""
+        """The columns of an arm's outcomes, in the order in which they were asked."""
         columns = dict[tuple[str, str], list[str]]()
         for column, place in self.where.items():
             if column not in self.taken:
                 columns.setdefault((place.loop, place.qid), []).append(column)
-        found = []
+        entries = []
         for position, shown in enumerate(arm.shown):
             for column in columns.get(shown.place, ()):
                 cells, suffix = self.responses.frame[column], self.where[column].suffix
                 try:
-                    what = asked(shown.question, suffix, shown.words, cells, spoken=self.spoken)
+                    meaning = column_meaning(
+                        shown.question, suffix, shown.words, cells, as_texts=self.as_texts
+                    )
                     if shown.other:
-                        raise NotAsked(f"decided by another randomiser ({shown.other})")
+                        raise NotAnOutcome(f"decided by another randomizer ({shown.other})")
                     if position < start:
-                        raise NotAsked("asked before the conditions differ")
-                    found.append(Entry(column, shown, what))
-                except NotAsked as reason:
+                        raise NotAnOutcome("asked before the conditions differ")
+                    entries.append(Entry(column, shown, meaning))
+                except NotAnOutcome as reason:
                     self.reasons[column] = str(reason)
         wordings = dict[str, set[str]]()
-        for entry in found:
+        for entry in entries:
             wordings.setdefault(entry.column, set()).add(entry.text)
         several = {column for column, texts in wordings.items() if len(texts) > 1}
-        self.reasons |= dict.fromkeys(several, "asked in several wordings, and nothing says who met which")
-        return [entry for entry in found if entry.column not in several]
+        self.reasons |= dict.fromkeys(
+            several, "asked in several wordings, and the export does not say who saw which"
+        )
+        return [entry for entry in entries if entry.column not in several]
 
-    def _texts(self, start: int | None, entries: Sequence[Sequence[Entry]]) -> list[list[Shown]]:
+    def _texts(self, start: int | None, entries: Sequence[Sequence[Entry]]) -> list[list[ShownQuestion]]:
         """What the conditions read before the outcomes."""
         arms = self.experiment.arms
         if start is None:
@@ -196,8 +206,8 @@ class _Reading:
         places_asked = [before | {entry.shown.place for entry in listed} for listed in entries]
         return condition_texts([arm.shown for arm in arms], start, places_asked)
 
-    def _unread(self, read: Sequence[Sequence[Shown]]) -> list[str]:
-        """A sentence about the texts that stand in no condition."""
+    def _unread(self, read: Sequence[Sequence[ShownQuestion]]) -> list[str]:
+        """A warning about texts that belong to no condition."""
         used = {s.text for listed in read for s in listed}
         texts = {
             s.question.tag: s.text for arm in self.experiment.arms for s in arm.shown if s.question.is_text
@@ -205,24 +215,24 @@ class _Reading:
         unused = [
             tag for tag, text in texts.items() if text and text not in used and not CONSENT.search(text)
         ]
-        return [f"Texts that stand in no condition: {shortened(unused)}."] if unused else []
+        return [f"Texts that belong to no condition: {shortened(unused)}."] if unused else []
 
     def _notes(self, unknown: set[str], *, moved: bool) -> list[str]:
         """What a reader of the study should know about its texts."""
         notes = []
         if unknown:
             pipes = shortened(sorted(unknown))
-            notes.append(f"Words that depended on the person stand in brackets in the texts: {pipes}.")
+            notes.append(f"Words that differ from person to person are in brackets in the texts: {pipes}.")
         if moved:
             notes.append("The paragraph that differs between conditions was moved in front of the questions.")
         if len(self.experiment.arms) > 1 and self.experiment.start is None:
             notes.append(
-                "Nothing in the survey's texts differs between the conditions; write what each one read."
+                "The survey's texts are the same in every condition. Write what people in each condition read."
             )
         return notes
 
     def _left_out(self, used: set[str]) -> dict[str, str]:
-        """Every column that the mapping does not speak of, with the reason in a few words."""
+        """Every column that the mapping does not use, with the reason in a few words."""
         columns = [column for column in map(str, self.responses.frame) if column not in used]
         return {column: self.reasons.get(column) or self._reason(column) for column in columns}
 
@@ -239,7 +249,7 @@ class _Reading:
 
 
 def _sentences(left_out: dict[str, str]) -> list[str]:
-    """A sentence a reason, naming the first columns that it left out."""
+    """A sentence for each reason, which names the first columns that it leaves out."""
     by_reason = dict[str, list[str]]()
     for column, reason in left_out.items():
         by_reason.setdefault(reason, []).append(column)

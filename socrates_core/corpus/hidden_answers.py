@@ -1,7 +1,8 @@
-"""Studies whose answers stay hidden until they are revealed, read from the chain of seals beside the corpora.
+"""Frozen studies: their answers stay hidden until they are revealed. Read from the chain of seals next to the corpora.
 
-Every question to a corpus passes here, so that pages, exports and commands hide the same. Who opens the Parquet files
-with another program sees everything: it keeps honest people honest. Freezing and revealing is in sealing.py.
+Every query to a corpus passes through here, so pages, exports and commands hide the same answers. Anybody who opens the
+Parquet files with another program sees everything: it keeps honest people honest. exposure/seals.py freezes and
+reveals.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from socrates_core.corpus.held import is_same_study, texts_of_studies
+from socrates_core.corpus.arrivals import is_same_study, texts_of_studies
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 
@@ -17,9 +18,9 @@ _SHOWN = "(SELECT * FROM read_parquet($responses) WHERE NOT list_contains($froze
 
 
 def frozen_studies(corpus: Path) -> dict[str, str]:
-    """Since when each frozen study of the corpus in the folder `corpus` is frozen, by study_id.
+    """Since when each frozen study of the corpus in the folder `corpus` has been frozen, by study_id.
 
-    A study is frozen by its texts, so that a copy under another name, or a part of it, is frozen too.
+    A study is frozen by its texts, so a copy under another name, or a part of it, is frozen too.
     """
     stamp = frozen_stamp(corpus)
     return _frozen_here(corpus, stamp) if stamp else {}
@@ -46,18 +47,18 @@ def frozen_stamp(corpus: Path) -> str:
 
 
 def without_frozen(corpus: Path, sql: str, bound: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """The query without the answers of frozen studies. Raises UserError where it asks for those of one by name."""
+    """The query without the answers of frozen studies. Raises UserError if it names a frozen study."""
     frozen = frozen_studies(corpus) if "$responses" in sql else {}
     if not frozen:
         return sql, bound
     if bound.get("study") in frozen:
-        raise UserError(hidden(str(bound["study"]), frozen[bound["study"]]))
+        raise UserError(hidden_sentence(str(bound["study"]), frozen[bound["study"]]))
     shown = sql.replace("read_parquet($responses)", _SHOWN)
     return shown, {**bound, "frozen": list(frozen)}
 
 
-def hidden(study_id: str, since: str) -> str:
-    """What to say in the place of a frozen study's answers."""
+def hidden_sentence(study_id: str, since: str) -> str:
+    """What to show instead of a frozen study's answers."""
     return (
         f"People's answers to {study_id!r} are hidden since {since}. Seal a run of it, then reveal them on its page or "
         f"with: python -m socrates_core reveal {study_id}"
@@ -72,20 +73,24 @@ def _seals(corpus: Path) -> Path:
 def _frozen(folder: Path, _stamp: str) -> dict[tuple[str, str], tuple[str, frozenset[str]]]:
     """Since when, and the digests of its texts, by corpus and study_id.
 
-    Revealing a study reveals its copies. A damaged record is passed over here; see sealing.read_chain.
+    Revealing a study reveals its copies. Damaged records are skipped here; exposure.seals.read_chain reports them.
     """
-    found: dict[tuple[str, str], tuple[str, frozenset[str]]] = {}
+    frozen: dict[tuple[str, str], tuple[str, frozenset[str]]] = {}
     for path in sorted(folder.glob("[0-9]*.json")):
         try:
             record = read_json(path)
-            kind, key, time = record["kind"], tuple(map(str, record["study"] or ())), str(record["time"])
+            kind = record["kind"]
+            key = tuple(map(str, record["study"] or ()))
+            time = str(record["time"])
             texts = frozenset(map(str, record.get("texts") or ()))
         except (UserError, KeyError, TypeError):
             continue
         if kind == "freeze" and len(key) == 2:
-            found[key[0], key[1]] = time, texts
+            frozen[key[0], key[1]] = time, texts
         elif kind == "reveal" and len(key) == 2:
-            shown = [each for each, (_, own) in found.items() if each == key or is_same_study(own, texts)]
-            for each in shown:
-                del found[each]
-    return found
+            copies = [
+                other for other, (_, known) in frozen.items() if other == key or is_same_study(known, texts)
+            ]
+            for other in copies:
+                del frozen[other]
+    return frozen

@@ -1,4 +1,4 @@
-"""A mapping as tables that a person can correct, and back. Pairs are written as in the YAML file: `arm: 1, wave: 2`."""
+"""A mapping as tables that a person edits on a page, and back. Pairs look as in the YAML file: `arm: 1, wave: 2`."""
 
 from collections.abc import Mapping as MappingOf
 from typing import Any
@@ -18,66 +18,69 @@ _BY_CONDITION = ("column_by_condition", "text_by_condition", "scale_by_condition
 
 
 class _PlainDumper(yaml.SafeDumper):
-    """Writes a cell `1` as it is, because the loader takes every scalar for text."""
+    """Writes a cell `1` without quotation marks, since the loader reads every scalar as text."""
 
 
 _PlainDumper.yaml_implicit_resolvers = TextLoader.yaml_implicit_resolvers
 
 
-def demographic_sheet(mapping: Mapping) -> pd.DataFrame:
-    """Columns field, column, words: what the cells are called."""
+def demographic_table(mapping: Mapping) -> pd.DataFrame:
+    """Columns field, column, words (what the cells are called)."""
     rows = [
-        (label(name), told.column, render_pairs(told.values)) for name, told in mapping.demographics.items()
+        (label(name), demographic.column, render_pairs(demographic.values))
+        for name, demographic in mapping.demographics.items()
     ]
     return pd.DataFrame(rows, columns=["field", "column", "words"], dtype="str")
 
 
-def condition_sheet(mapping: Mapping) -> pd.DataFrame:
-    """Columns name, text, rows: which rows were in the condition, and proposed: whether the text is a model's."""
-    rows = [(told.name, told.text, render_pairs(told.when)) for told in mapping.conditions]
-    sheet = pd.DataFrame(rows, columns=["name", "text", "rows"], dtype="str")
-    return sheet.assign(proposed=_ticks([told.proposed for told in mapping.conditions]))
+def condition_table(mapping: Mapping) -> pd.DataFrame:
+    """Columns name, text, rows (which were in the condition) and proposed (whether a model wrote the text)."""
+    rows = [
+        (condition.name, condition.text, render_pairs(condition.when)) for condition in mapping.conditions
+    ]
+    table = pd.DataFrame(rows, columns=["name", "text", "rows"], dtype="str")
+    return table.assign(proposed=_ticks([condition.proposed for condition in mapping.conditions]))
 
 
-def outcome_sheet(mapping: Mapping) -> pd.DataFrame:
-    """Columns name, question, instruction, column, numbers, missing, rows, by_condition; proposed as of conditions."""
+def outcome_table(mapping: Mapping) -> pd.DataFrame:
+    """Columns name, question, instruction, column, numbers, missing, rows, by_condition; proposed as for conditions."""
     rows = [
         (
-            told.name,
-            told.question,
-            render_instruction(told.scale.scale()),
-            told.column,
-            render_pairs(told.values),
-            _render_list(told.missing),
-            render_pairs(told.when),
-            _render_by_condition(told),
+            outcome.name,
+            outcome.question,
+            render_instruction(outcome.scale.scale()),
+            outcome.column,
+            render_pairs(outcome.values),
+            _render_list(outcome.missing),
+            render_pairs(outcome.when),
+            _render_by_condition(outcome),
         )
-        for told in mapping.outcomes
+        for outcome in mapping.outcomes
     ]
     columns = ["name", "question", "instruction", "column", "numbers", "missing", "rows", "by_condition"]
-    sheet = pd.DataFrame(rows, columns=columns, dtype="str")
-    return sheet.assign(proposed=_ticks([told.proposed for told in mapping.outcomes]))
+    table = pd.DataFrame(rows, columns=columns, dtype="str")
+    return table.assign(proposed=_ticks([outcome.proposed for outcome in mapping.outcomes]))
 
 
 def _ticks(proposed: list[bool]) -> pd.Series:
-    """A column of ticks, also where it has no rows: pandas takes an empty list for numbers."""
+    """A column of ticks, also without rows: pandas takes an empty list for numbers."""
     return pd.Series(proposed, dtype="bool")
 
 
-def keep_sheet(mapping: Mapping) -> pd.DataFrame:
+def keep_table(mapping: Mapping) -> pd.DataFrame:
     """Columns column, cells, reason."""
-    rows = [(told.column, _render_list(told.values), told.reason) for told in mapping.keep]
+    rows = [(keep.column, _render_list(keep.values), keep.reason) for keep in mapping.keep]
     return pd.DataFrame(rows, columns=["column", "cells", "reason"], dtype="str")
 
 
-def from_sheets(told: MappingOf[str, Any], sheets: MappingOf[str, pd.DataFrame]) -> Mapping:
-    """The mapping of four edited sheets, with `told`: study, layout and participant. Empty rows do not count.
+def mapping_from_tables(described: MappingOf[str, Any], tables: MappingOf[str, pd.DataFrame]) -> Mapping:
+    """The mapping of four edited tables and of `described`: study, layout and participant. Empty rows do not count.
 
-    Raises UserError naming the row and what is wrong with it.
+    Raises UserError that names the row and what is wrong with it.
     """
-    rows = {name: _rows(sheet) for name, sheet in sheets.items()}
+    rows = {name: _rows(table) for name, table in tables.items()}
     stored = {
-        **told,
+        **described,
         "demographics": {
             _FIELDS.get(row["field"], row["field"]): {
                 "column": row["column"],
@@ -123,11 +126,11 @@ def render_pairs(pairs: MappingOf[str, Any]) -> str:
 
 
 def parse_pairs(text: str) -> dict[str, Any]:
-    """What `render_pairs` writes. Raises UserError where the text is no list of pairs."""
-    found = _parse("{" + text + "}", text)
-    if not isinstance(found, dict) or any(value is None for value in found.values()):
+    """The pairs that `render_pairs` wrote. Raises UserError if the text is not a list of pairs."""
+    pairs = _parse("{" + text + "}", text)
+    if not isinstance(pairs, dict) or any(value is None for value in pairs.values()):
         raise _unreadable(text)
-    return {str(name): value for name, value in found.items()}
+    return {str(name): value for name, value in pairs.items()}
 
 
 def _render_list(cells: tuple[str, ...]) -> str:
@@ -139,18 +142,20 @@ def _parse_list(text: str) -> list[Any]:
 
 
 def _by_condition(text: str) -> dict[str, Any]:
-    found = parse_pairs(text)
-    if not set(found) <= set(_BY_CONDITION):
+    pairs = parse_pairs(text)
+    if not set(pairs) <= set(_BY_CONDITION):
         raise UserError(
-            f"{text!r} is not understood. What differs by condition is {', '.join(_BY_CONDITION)}."
+            f"{text!r} cannot be read. What may differ by condition is {', '.join(_BY_CONDITION)}."
         )
-    return found
+    return pairs
 
 
 def _render_by_condition(outcome: OutcomeSpec) -> str:
     scales = {name: render_instruction(scale.scale()) for name, scale in outcome.scale_by_condition.items()}
-    told = (outcome.column_by_condition, outcome.text_by_condition, scales)
-    return render_pairs({name: pairs for name, pairs in zip(_BY_CONDITION, told, strict=True) if pairs})
+    by_condition = (outcome.column_by_condition, outcome.text_by_condition, scales)
+    return render_pairs(
+        {name: pairs for name, pairs in zip(_BY_CONDITION, by_condition, strict=True) if pairs}
+    )
 
 
 def _alone(value: Any) -> Any:
@@ -164,11 +169,11 @@ def _flow(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_PlainDumper, width=2**20, **options)).strip()
 
 
-def _parse(text: str, told: str) -> Any:
+def _parse(text: str, cell: str) -> Any:
     try:
         return parse_yaml(text, "The cell", TextLoader)
     except UserError as error:
-        raise _unreadable(told) from error
+        raise _unreadable(cell) from error
 
 
 def _unreadable(text: str) -> UserError:
@@ -178,8 +183,8 @@ def _unreadable(text: str) -> UserError:
     )
 
 
-def _rows(sheet: pd.DataFrame) -> list[dict[str, str]]:
-    """The rows that say anything, their cells trimmed; a tick that is not set is empty."""
-    filled = sheet.astype("object").where(sheet.notna(), "")
+def _rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows that are not empty, their cells trimmed; a tick that is not set is empty."""
+    filled = table.astype("object").where(table.notna(), "")
     rows = [{str(k): str(v or "").strip() for k, v in row.items()} for row in filled.to_dict("records")]
     return [row for row in rows if any(row.values())]

@@ -1,4 +1,4 @@
-"""What one column of a Qualtrics export answers: its statement, its scale, what its cells mean."""
+"""What one column of a Qualtrics export means: its statement, its scale, what its cells say."""
 
 import math
 import re
@@ -18,9 +18,9 @@ from socrates_core.scales import check_scale
 MULTIPLE = ("MAVR", "MAHR", "MACOL", "MSB")
 TIMES = ("_FIRST_CLICK", "_LAST_CLICK", "_PAGE_SUBMIT", "_CLICK_COUNT")
 YES_NO = Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes")))
-BEST_WORST = "MaxDiff"  # a matrix with two ends, to each of which one statement is put
-UNSURE = "?"  # in the place of a row's id, where a column's number does not tell which row it is
-UNSEEN = "-99"  # Qualtrics' code for a question that was seen and left unanswered
+BEST_WORST = "MaxDiff"  # a matrix with two ends; people put one statement to each
+UNSURE = "?"  # instead of a row's id, if a column's number does not say which row it is
+UNSEEN = "-99"  # Qualtrics' code for a question that was seen but not answered
 _NO_SCALE = {
     "HeatMap": "clicks on a picture",
     "HotSpot": "clicks on a picture",
@@ -40,8 +40,8 @@ _DEGREE = re.compile(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One thing that was asked: the words after its question's text, its scale, what its cells mean."""
+class ColumnMeaning:
+    """What a column asks: the words after its question's text, its scale, what its cells mean."""
 
     statement: str
     scale: Scale
@@ -49,36 +49,36 @@ class Asked:
     missing: tuple[str, ...] = ()
 
 
-class NotAsked(Exception):
+class NotAnOutcome(Exception):
     """Why a column is no outcome, in a few words: "open text", "timing"."""
 
 
-def asked(
-    question: Question, suffix: str, words: Mapping[str, str], cells: pd.Series, *, spoken: bool
-) -> Asked:
-    """What the column with this suffix of the question's import id answers; `spoken` where cells are choice texts.
+def column_meaning(
+    question: Question, suffix: str, words: Mapping[str, str], cells: pd.Series, *, as_texts: bool
+) -> ColumnMeaning:
+    """What a column means whose import id is the question's with this suffix; `as_texts` if cells are choice texts.
 
-    `words` fill the pipes of choices. Raises NotAsked where the column holds no answer on a scale.
+    `words` fill the pipes of choices. Raises NotAnOutcome if the column holds no answers on a scale.
     """
     if "_DO" in suffix:
-        raise NotAsked("display order")
+        raise NotAnOutcome("display order")
     if suffix.endswith(TIMES) or question.kind == "Timing":
-        raise NotAsked("timing")
+        raise NotAnOutcome("timing")
     if question.kind in _NO_SCALE:
-        raise NotAsked(f"{_NO_SCALE[question.kind]}, no answer on a scale")
+        raise NotAnOutcome(f"{_NO_SCALE[question.kind]}, no answer on a scale")
     try:
-        found = _asked(question, suffix, words, cells, spoken)
-        check_scale(found.scale)
+        meaning = _meaning(question, suffix, words, cells, as_texts)
+        check_scale(meaning.scale)
     except UserError as error:
-        raise NotAsked(f"its scale cannot be asked: {error}") from error
-    if UNSEEN not in found.values and cells.eq(UNSEEN).any():
-        return Asked(found.statement, found.scale, found.values, (*found.missing, UNSEEN))
-    return found
+        raise NotAnOutcome(f"its scale cannot be asked: {error}") from error
+    if UNSEEN not in meaning.values and cells.eq(UNSEEN).any():
+        return replace(meaning, missing=(*meaning.missing, UNSEEN))
+    return meaning
 
 
-def _asked(
-    question: Question, suffix: str, words: Mapping[str, str], cells: pd.Series, spoken: bool
-) -> Asked:
+def _meaning(
+    question: Question, suffix: str, words: Mapping[str, str], cells: pd.Series, as_texts: bool
+) -> ColumnMeaning:
     first, second = [*suffix.split("_"), "", ""][1:3]
     row = next((c for c in question.choices if c.key == first), None)
     item = fill_pipes(row.text, words).text if row else ""  # a single slider's text is usually blank
@@ -86,73 +86,77 @@ def _asked(
     if question.kind == "TE" or (question.kind, question.selector) == ("Matrix", "TE"):
         return replace(_number(question, cells), statement=": ".join(filter(None, (item, answer))))
     if suffix.endswith("TEXT"):
-        raise NotAsked("open text")
+        raise NotAnOutcome("open text")
     match question.kind, question.selector:
         case "MC", selector if selector in MULTIPLE and item:
             return _ticked("", item)
         case "MC", selector if selector not in MULTIPLE and not suffix:
-            return _options("", question.choices, words, ordered=selector == "NPS", spoken=spoken)
+            return _options("", question.choices, words, ordered=selector == "NPS", as_texts=as_texts)
         case "Matrix", "Likert" if item and question.sub == "MultipleAnswer":
             return _ticked(item, answer)
         case "Matrix", "Likert" | "Profile" if row and not second:
-            return _options(item, _answers_of(question, first), words, ordered=True, spoken=spoken)
+            return _options(item, _answers_of(question, first), words, ordered=True, as_texts=as_texts)
         case "DD", _ if item:
-            told = item if len(question.choices) > 1 else ""
-            return _options(told, _level(question, first, cells), words, ordered=False, spoken=spoken)
+            statement = item if len(question.choices) > 1 else ""
+            return _options(
+                statement, _level(question, first, cells), words, ordered=False, as_texts=as_texts
+            )
         case (("Matrix" | "Slider" | "RO" | "CS"), _) if row:
             return _numbered(question, item)
         case (("Matrix" | "Slider" | "RO" | "CS"), _) if first == UNSURE:
-            raise NotAsked(
-                "its number may be the place or the id of a row; export it with the row of import ids to tell"
+            raise NotAnOutcome(
+                "its number may be the place or the id of a row; export the responses with the row of import ids"
             )
         case (("Matrix" | "Slider" | "RO" | "CS"), _) if first:
-            raise NotAsked("a row that the survey does not have")
+            raise NotAnOutcome("a row that the survey does not have")
     raise _unread(question)
 
 
-def _numbered(question: Question, item: str) -> Asked:
+def _numbered(question: Question, item: str) -> ColumnMeaning:
     """A bipolar row, a slider, a rank, a share of points, or best and worst: cells are numbers."""
     n = len(question.answers)
     match question.kind, question.selector:
         case "Matrix", "Bipolar" if ":" in item and n > 1:
             left, right = (side.strip() for side in item.split(":", 1))
-            return Asked(f"“{left}” or “{right}”?", Scale("range", 1, n, labels=((1, left), (n, right))))
+            return ColumnMeaning(
+                f"“{left}” or “{right}”?", Scale("range", 1, n, labels=((1, left), (n, right)))
+            )
         case "Matrix", selector if selector == BEST_WORST and n == 2 and item:
             return _best_worst(question, item)
         case "Slider", _:
-            return Asked(item, _slider(question))
+            return ColumnMeaning(item, _slider(question))
         case "RO", _ if item:
             ranks = Scale("range", 1, max(2, len(question.choices)), labels=((1, "first"),))
-            return Asked(f"Which rank do you give to “{item}”?", ranks)
+            return ColumnMeaning(f"Which rank do you give to “{item}”?", ranks)
         case "CS", _:
             statement = f"How many do you give to “{item}”?" if item else ""
-            return Asked(statement, Scale("open_integer"))
+            return ColumnMeaning(statement, Scale("open_integer"))
     if not item:
-        raise NotAsked("an item without a text")
+        raise NotAnOutcome("an item without a text")
     raise _unread(question)
 
 
 def _answers_of(question: Question, row: str) -> Sequence[Choice]:
-    """The answers of a matrix' row, which in a profile has its own."""
-    own = as_dict(as_dict(question.payload.get("Answers")).get(row))
-    if question.selector != "Profile" or "Display" in own:
+    """The answers of a matrix' row; in a profile each row has other answers."""
+    answers = as_dict(as_dict(question.payload.get("Answers")).get(row))
+    if question.selector != "Profile" or "Display" in answers:
         return question.answers
-    return [Choice(key, plain_text(as_dict(each).get("Display")), key) for key, each in own.items()]
+    return [Choice(key, plain_text(as_dict(answer).get("Display")), key) for key, answer in answers.items()]
 
 
-def _best_worst(question: Question, item: str) -> Asked:
-    """A statement was put to the better end (1), to the worse one (-1; the second where no word tells), or to none."""
+def _best_worst(question: Question, item: str) -> ColumnMeaning:
+    """A statement at the better end (1), the worse end (-1; the second one if no word says so), or neither (0)."""
     worst = next((end for end in question.answers if _WORST.search(end.text)), question.answers[1])
     best = next(end for end in question.answers if end is not worst)
     labels = ((-1, worst.text), (0, "neither"), (1, best.text))
     values: dict[str, Number] = {worst.text: -1, best.text: 1, worst.code: -1, best.code: 1}
-    return Asked(f"Where do you put “{item}”?", Scale("range", -1, 1, labels=labels), values)
+    return ColumnMeaning(f"Where do you put “{item}”?", Scale("range", -1, 1, labels=labels), values)
 
 
 def _level(question: Question, level: str, cells: pd.Series) -> Sequence[Choice]:
-    """The answers of a drill-down's level, told by those that they stand under.
+    """The answers at a drill-down's level, found by the answers above them.
 
-    Raises NotAsked where the cells hold others.
+    Raises NotAnOutcome if the cells hold others.
     """
     above = {key: _text(under) for key, under in as_dict(question.payload.get("AnswerMap")).items()}
 
@@ -164,8 +168,8 @@ def _level(question: Question, level: str, cells: pd.Series) -> Sequence[Choice]
 
     place = [choice.key for choice in question.choices].index(level)
     here = [answer for answer in question.answers if depth(answer.key) == place]
-    if not cells.dropna().isin([told for answer in here for told in (answer.code, answer.text)]).all():
-        raise NotAsked("a drill-down whose cells are not the survey's answers")
+    if not cells.dropna().isin([cell for answer in here for cell in (answer.code, answer.text)]).all():
+        raise NotAnOutcome("a drill-down whose cells are not the survey's answers")
     return here
 
 
@@ -173,34 +177,34 @@ def _text(value: Any) -> str:
     return str(value) if isinstance(value, str | int) else ""
 
 
-def _unread(question: Question) -> NotAsked:
-    return NotAsked(f"question type {question.kind} {question.selector}".rstrip() + ", which is not read")
+def _unread(question: Question) -> NotAnOutcome:
+    return NotAnOutcome(f"question type {question.kind} {question.selector}".rstrip() + ", which is not read")
 
 
 def is_ticked(question: Question) -> bool:
-    """Whether people tick any number of the question's answers, or one statement for each end."""
+    """Whether people tick any number of the question's answers, or a statement for each end."""
     several = question.selector == BEST_WORST or question.sub == "MultipleAnswer"
     return question.selector in MULTIPLE or (question.kind == "Matrix" and several)
 
 
-def _ticked(statement: str, answer: str) -> Asked:
+def _ticked(statement: str, answer: str) -> ColumnMeaning:
     if not answer:
-        raise NotAsked("an answer that the survey does not have")
-    told = f"{statement}\n" if statement else ""
-    # a cell "0" is no tick, also where the choice reads "0"
+        raise NotAnOutcome("an answer that the survey does not have")
+    start = f"{statement}\n" if statement else ""
+    # A cell "0" is no tick, even if the choice reads "0".
     values: dict[str, Number] = {} if answer == "0" else {answer: 1}
-    return Asked(f"{told}Is this among your answers: “{answer}”?", YES_NO, values)
+    return ColumnMeaning(f"{start}Is this among your answers: “{answer}”?", YES_NO, values)
 
 
 def _options(
-    statement: str, choices: Sequence[Choice], words: Mapping[str, str], *, ordered: bool, spoken: bool
-) -> Asked:
-    """A scale of listed answers: a range where they are degrees of one thing, else options."""
+    statement: str, choices: Sequence[Choice], words: Mapping[str, str], *, ordered: bool, as_texts: bool
+) -> ColumnMeaning:
+    """A scale of listed answers: a range if they are degrees of one thing, or else options."""
     texts = {choice.key: fill_pipes(choice.text, words).text for choice in choices}
     no_answer = no_answers({choice.key: texts[choice.key] for choice in choices if not choice.excluded})
     real = [choice for choice in choices if not choice.excluded and choice.key not in no_answer]
     if len(real) < 2:
-        raise NotAsked("fewer than two answers to choose from")
+        raise NotAnOutcome("fewer than two answers to choose from")
     led = _led_numbers([texts[choice.key] for choice in real])
     numbers = [number for number, _ in led] if led else _codes(real)
     labels = [label for _, label in led] if led else [texts[choice.key] for choice in real]
@@ -213,16 +217,16 @@ def _options(
     by_text: dict[str, Number] = {
         texts[choice.key]: number for choice, number in zip(real, numbers, strict=True)
     }
-    values = {**by_code, **by_text} if spoken else {**by_text, **by_code}
-    # A number is read before a label, so that a text that is one ("10", the second choice) has to be among the values
-    told = {
+    values = {**by_code, **by_text} if as_texts else {**by_text, **by_code}
+    # A number is read before a label, so a text that is a number ("10", the second choice) has to be among the values.
+    needed = {
         cell: n
         for cell, n in values.items()
         if cell and cell != str(n) and (cell != scale.label(n) or _is_number(cell))
     }
     left = [choice for choice in choices if choice not in real]
-    return Asked(
-        statement, scale, told, tuple(dict.fromkeys(t for c in left for t in (c.code, texts[c.key])))
+    return ColumnMeaning(
+        statement, scale, needed, tuple(dict.fromkeys(t for c in left for t in (c.code, texts[c.key])))
     )
 
 
@@ -234,17 +238,17 @@ def _is_number(text: str) -> bool:
 
 
 def _led_numbers(labels: Sequence[str]) -> list[tuple[int, str]]:
-    """The numbers that labels begin with ("1 = Never", "2", ..) and the rest; those without one by their place.
+    """The numbers that labels begin with ("1 = Never", "2", ..) and the rest; labels without one by their place.
 
-    Empty where no label has a number or the numbers do not rise or fall by one.
+    Empty if no label has a number or the numbers do not rise or fall by one.
     """
-    found = [_LED.fullmatch(label) for label in labels]
-    given = {place: int(match[1]) for place, match in enumerate(found) if match}
+    matches = [_LED.fullmatch(label) for label in labels]
+    given = {place: int(match[1]) for place, match in enumerate(matches) if match}
     for sign in (1, -1):
         offsets = {number - sign * place for place, number in given.items()}
         if len(offsets) == 1:
             start = offsets.pop()
-            rest = [match[2] or "" if match else labels[i] for i, match in enumerate(found)]
+            rest = [match[2] or "" if match else labels[i] for i, match in enumerate(matches)]
             return [(start + sign * place, _unbracketed(label)) for place, label in enumerate(rest)]
     return []
 
@@ -255,7 +259,7 @@ def _unbracketed(label: str) -> str:
 
 
 def _codes(choices: Sequence[Choice]) -> list[int]:
-    """The author's own codes; the places 1 to n where these are only ids that do not count from 0 or 1."""
+    """The author's codes, or the places 1 to n if the codes are only ids that do not count from 0 or 1."""
     codes = [
         whole(choice.code, -(10**9)) if re.fullmatch(r"-?\d{1,6}", choice.code) else None
         for choice in choices
@@ -267,20 +271,20 @@ def _codes(choices: Sequence[Choice]) -> list[int]:
     return known if usable and (recoded or known in (places, [place - 1 for place in places])) else places
 
 
-def _number(question: Question, cells: pd.Series) -> Asked:
-    """A number that people type: the question asks for one, or nearly every cell is one."""
+def _number(question: Question, cells: pd.Series) -> ColumnMeaning:
+    """A number that people typed: the question asks for one, or nearly every cell is one."""
     settings = as_dict(as_dict(question.payload.get("Validation")).get("Settings"))
     if re.search(r"\b(id|code|zip|phone)\b", f"{question.tag} {question.text}", re.IGNORECASE):
-        raise NotAsked("open text")
+        raise NotAnOutcome("open text")
     given = cells.dropna()
     numeric = pd.to_numeric(given, errors="coerce").notna()
     if settings.get("ContentType") != "ValidNumber" and not (len(given) and numeric.mean() >= 0.9):
-        raise NotAsked("open text")
+        raise NotAnOutcome("open text")
     limits = as_dict(settings.get("ValidNumber"))
     low, high = (_limit(limits.get(name)) for name in ("Min", "Max"))
     if low is not None and high is not None and 0 < high - low <= 1000:
-        return Asked("", Scale("range", low, high))
-    return Asked("", Scale("open_integer"))
+        return ColumnMeaning("", Scale("range", low, high))
+    return ColumnMeaning("", Scale("open_integer"))
 
 
 def _limit(value: Any) -> int | None:
@@ -294,7 +298,7 @@ def _slider(question: Question) -> Scale:
         return Scale("range", 0, max(1, whole(settings.get("StarCount"), 5)))
     low, high = whole(settings.get("CSSliderMin"), 0), whole(settings.get("CSSliderMax"), 100)
     if low >= high:
-        raise NotAsked("a slider without a range")
+        raise NotAnOutcome("a slider without a range")
     decimals = min(2, whole(settings.get("NumDecimals"), 0)) if high - low < 10 else 0
     step: Number = 10**-decimals if decimals > 0 else 1
     labels = [plain_text(as_dict(each).get("Display")) for each in entries(question.payload.get("Labels"))]

@@ -1,7 +1,7 @@
-"""Which studies this home has ever held, by the content of their texts: a small note for each corpus that was here.
+"""When each study first came into this home, by the content of its texts: a small note for each corpus.
 
-Notes lie in SOCRATES_HOME/held and stay when a corpus is deleted, renamed or replaced, so that a seal cannot call
-answers absent that are in the bin. The owner of the machine can delete notes: they keep honest people honest.
+Notes are in SOCRATES_HOME/held and stay when a corpus is deleted, renamed or replaced, so a seal cannot call answers
+absent that are in the bin. The owner of the machine can delete notes: they keep honest people honest.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -21,8 +21,8 @@ _N_HEX = 24  # of a text's SHA-256: enough that no two texts of anybody's studie
 
 
 @dataclass(frozen=True)
-class Held:
-    """A study that was in this home: since when at the latest, its corpus, and when that says it was written."""
+class Arrival:
+    """A study that was in this home: when it was first noted, and when its corpus says it was written (`created`)."""
 
     first: str
     corpus: str
@@ -31,14 +31,14 @@ class Held:
 
 
 def digest_of_text(text: str) -> str:
-    """What a study's text is known by here."""
+    """The start of a text's SHA-256, by which studies are compared."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_N_HEX]
 
 
 def texts_of_studies(corpus: Path) -> Mapping[str, frozenset[str]]:
     """The digests of every text of each study of the corpus in the folder `corpus`, by study_id.
 
-    Raises UserError where its table of texts cannot be read.
+    Raises UserError if its table of texts cannot be read.
     """
     file = corpus / "stimuli.parquet"
     try:
@@ -58,15 +58,15 @@ def _texts(file: Path, _changed: int, _inode: int) -> dict[str, frozenset[str]]:
 
 
 def is_same_study(texts: Collection[str], others: Collection[str]) -> bool:
-    """Whether one study's texts are all among the other's, as of a copy under another name or of some conditions."""
+    """Whether all texts of one study are among the other's: a copy under another name, or some of its conditions."""
     smaller, larger = sorted((set(texts), set(others)), key=len)
     return bool(smaller) and smaller <= larger
 
 
-def remember(corpus: Path, manifest: Mapping[str, Any]) -> None:
-    """Notes that the corpus in the folder `corpus` is in this home, unless that is known.
+def note_arrival(corpus: Path, manifest: Mapping[str, Any]) -> None:
+    """Notes that the corpus in the folder `corpus` is in this home, unless there is a note already.
 
-    A home that cannot be written keeps no note, and its studies can be read all the same.
+    Nothing is noted in a home that cannot be written, so its studies can still be read.
     """
     with suppress(UserError, *EDITED):
         content = digest(manifest["sha256"])
@@ -80,29 +80,29 @@ def remember(corpus: Path, manifest: Mapping[str, Any]) -> None:
         write_json(path, {"format": 1, "first": _now(), **noted})
 
 
-def remember_all() -> None:
-    """Notes every corpus of this home, those in the bin and those that were replaced included."""
+def note_all_arrivals() -> None:
+    """Notes every corpus of this home, including those in the bin and those that were replaced."""
     for manifest in sorted((home() / "corpora").rglob("manifest.json")):
         with suppress(UserError):
             stored = read_json(manifest)
             if isinstance(stored, dict):
-                remember(manifest.parent, stored)
+                note_arrival(manifest.parent, stored)
 
 
-def first_held(texts: Collection[str]) -> Held | None:
-    """The study with any of the digests `texts` that was in this home first; None where there never was one."""
+def first_arrival(texts: Collection[str]) -> Arrival | None:
+    """The first study in this home with any of the digests `texts`; None if there never was one."""
     wanted = set(texts)
-    found = [each for each, own in _notes() if wanted & own]
-    return min(found, key=lambda each: each.first, default=None)
+    arrivals = [arrival for arrival, known in _notes() if wanted & known]
+    return min(arrivals, key=lambda arrival: arrival.first, default=None)
 
 
-def last_noted() -> str:
-    """When the latest note was made; empty without any."""
-    return max((each.first for each, _ in _notes()), default="")
+def last_arrival() -> str:
+    """When the latest note was made; empty without notes."""
+    return max((arrival.first for arrival, _ in _notes()), default="")
 
 
-def _notes() -> Iterator[tuple[Held, set[str]]]:
-    """Each study that was here with its texts; a note that was damaged is passed over."""
+def _notes() -> Iterator[tuple[Arrival, set[str]]]:
+    """Each study that was here, with its texts; damaged notes are skipped."""
     for path in sorted((home() / "held").glob("*.json")):
         try:
             stored = read_json(path)
@@ -111,7 +111,7 @@ def _notes() -> Iterator[tuple[Held, set[str]]]:
         except (UserError, *EDITED):
             continue
         for study, texts in studies.items():
-            yield Held(first, corpus, study, created), texts
+            yield Arrival(first, corpus, study, created), texts
 
 
 def _now() -> str:
