@@ -153,8 +153,8 @@ class RecordFolder(BinnedFolder, Generic[Record]):
     hint: str = ""
 
     def ids(self) -> list[str]:
-        """The ids of all records, damaged ones included."""
-        root = settings.home() / self.folder
+        """The ids of all records, damaged ones included. Raises UserError if the folder cannot be made."""
+        root = self.root
         if self.endings:
             ids = [path.stem for path in root.glob(f"[!.]*{self.endings[0]}")]
         else:
