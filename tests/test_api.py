@@ -22,7 +22,7 @@ from socrates_core.models.served.responder import ApiResponder
 from socrates_core.models.served.server import Elicitation, Service
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Decoding, Prompt, Question, Scale
-from tests.api_server import ApiServer, FixedVoice, ModelVoice, Trouble, serving
+from tests.support.api_server import ApiServer, FixedVoice, ModelVoice, Trouble, serving
 
 SEVEN = tuple("1234567")
 WARM = "How warm do you feel towards dogs? Only return an integer from 1 to 7, nothing else."

@@ -22,7 +22,7 @@ from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.records import Answer, Prompt, Question, Scale
 from socrates_core.settings import folder
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec
-from tests.tiny_models import make_tiny_model
+from tests.support.tiny_models import make_tiny_model
 
 OLD = """
 create table answers (

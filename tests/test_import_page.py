@@ -7,9 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
-from streamlit.testing.v1 import AppTest
 
-from pages.view.state import PAGES
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.importing import uploads
@@ -23,33 +21,11 @@ from socrates_core.importing.mapping_tables import (
     parse_pairs,
     render_pairs,
 )
-from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload, safe_name
+from socrates_core.importing.uploads import keep_files, list_uploads, open_upload, safe_name
 from socrates_core.jobs.store import list_jobs
-from tests.conftest import PATIENCE, ROOT
-from tests.test_walk import browser, open_page, see
-from tests.test_walk import pytestmark as browser_marks
-
-__all__ = ["browser"]
-
-CSV = "id,arm,gender,How warm?\n" + "".join(
-    f"{n},{'ab'[n % 2]},{('Female', 'Male')[n % 3 == 0]},{n % 7 + 1}\n" for n in range(40)
-)
-
-
-def kept(text: str = CSV, name: str = "warm.csv") -> Upload:
-    return keep_files([(name, io.BytesIO(text.encode()))])
-
-
-def shown(upload_id: str = "") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    if upload_id:
-        app.query_params["upload"] = upload_id
-    return app.switch_page(PAGES.import_).run()
-
-
-def said(app: AppTest) -> str:
-    parts = [*app.markdown, *app.error, *app.warning, *app.info, *app.caption, *app.success, *app.code]
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+from tests.support.browser import in_browser, open_page, see
+from tests.support.import_page import CSV, kept, said, shown
+from tests.support.jobs import start_no_worker
 
 
 def sheets_of(mapping: Mapping) -> dict[str, pd.DataFrame]:
@@ -145,7 +121,7 @@ def test_what_cannot_be_read_or_is_gone_is_said_on_the_page(home: Path) -> None:
 
 
 def test_socsci210_is_started_as_a_job(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     app = shown()
     app.segmented_control(key="import_kind").set_value("SocSci210").run()
     assert not app.exception and "2.9 million answers" in said(app)
@@ -238,9 +214,7 @@ def test_an_upload_is_kept_whole_or_not_at_all(home: Path, monkeypatch: pytest.M
 # a real browser
 
 
-@pytest.mark.browser
-@browser_marks[1]
-@browser_marks[2]
+@in_browser
 def test_a_file_is_uploaded_corrected_in_the_table_and_imported(
     browser: Browser, served: int, home: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from socrates_core.importing.suggest import Suggestion, suggest, suggest_table
 from socrates_core.importing.table import Table
 from socrates_core.importing.traits import is_own_trait
 from socrates_core.records import Scale
-from tests.test_cli import said
+from tests.support.commands import said
 
 
 def table(labels: dict[str, dict[str, str]] | None = None, /, **columns: Sequence[object]) -> Table:

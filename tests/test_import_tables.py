@@ -13,7 +13,6 @@ from socrates_core.corpus import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study, preview
 from socrates_core.importing.mapping import (
-    Mapping,
     load_mapping,
     mapping_from_dict,
     render_mapping,
@@ -21,39 +20,18 @@ from socrates_core.importing.mapping import (
 )
 from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import Table
 from socrates_core.studies.answers import human_effects
+from tests.support.uploads import SEVEN, small, table
 
 STUDIES = Path(__file__).parents[2] / "shared" / "data" / "studies"
 with_data = pytest.mark.skipif(not STUDIES.is_dir(), reason=f"the real studies are not at {STUDIES}")
 WARM = "Only return an integer from 0 to 100, where 0 means very cold and 100 means very warm, nothing else."
-SEVEN = (
-    "Only return an integer from 1 to 7, where 1 means 'not at all' and 7 means 'very much', nothing else."
-)
 
 
 def written(folder: Path, content: bytes | str, name: str = "data.csv") -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
-
-
-def small(**changed: object) -> Mapping:
-    """A mapping of columns id, arm (a, b) and q (1-7)."""
-    stored = {
-        "study": {"study_id": "small", "title": "Small"},
-        "participant": "id",
-        "conditions": [
-            {"name": "A", "text": "Text a.", "when": {"arm": "a"}},
-            {"name": "B", "text": "Text b.", "when": {"arm": "b"}},
-        ],
-        "outcomes": [{"name": "q", "question": "How much?", "scale": SEVEN, "column": "q"}],
-    }
-    return mapping_from_dict({**stored, **changed}, "the mapping")
-
-
-def table(**columns: list[object]) -> Table:
-    return Table(pd.DataFrame({name: pd.Series(cells, dtype="str") for name, cells in columns.items()}))
 
 
 # the real wide file

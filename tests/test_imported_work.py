@@ -24,16 +24,15 @@ from socrates_core.keeping.archive import MANIFEST, export_project, import_proje
 from socrates_core.models.served.server import Service
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_spec import load_spec, submit_simulation
-from tests.api_server import ApiServer, FixedVoice, serving
-from tests.faults.trials import command, finish_jobs, start_worker
-from tests.test_drafts import make_draft
+from tests.support.api_server import ApiServer, FixedVoice, serving
+from tests.support.commands import command
+from tests.support.drafts import make_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import start_worker
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 HUB, DASHBOARD = "hf_victims-token-of-the-hub", "victims-dashboard-token"
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

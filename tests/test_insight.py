@@ -21,6 +21,7 @@ from socrates_core.finetuning.estimate import (
     activation_bytes,
     count_parameters,
     estimate_training,
+    free_on_gpu,
     n_steps_of,
     weight_bytes,
 )
@@ -71,6 +72,7 @@ def card_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
         driver.chmod(0o755)
         _ask_driver.cache_clear()
         monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # the tests hide a real one
 
     yield insert
     _ask_driver.cache_clear()
@@ -277,6 +279,15 @@ def make_hollow_model(path: Path, shape: dict[str, int]) -> str:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + end)  # a hole, which takes no room
     return path.name
+
+
+def test_a_gpu_that_is_hidden_from_programs_is_none(
+    card_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card_of(1000)
+    assert free_on_gpu() == 1000
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert free_on_gpu() is None
 
 
 def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:

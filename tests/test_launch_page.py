@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 from pages.models import held_out_chart
 from pages.view.text import escape
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.splits import SPLITS, corpus_digest, load_split, save_split, split_rows
-from socrates_core.corpus.splits_make import OFFICIAL, make_split
+from socrates_core.corpus.splits import SPLITS, corpus_digest, load_split, split_rows
+from socrates_core.corpus.splits_make import OFFICIAL
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest, write_json
@@ -26,21 +26,10 @@ from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
 from socrates_core.settings import folder
-from tests.test_pages import HOSTILE, fine, open_page
+from tests.support.launch_page import FOUR, PAGE, error, field, split
+from tests.support.pages import HOSTILE, fine, open_page
 
-PAGE = "pages/models/launch.py"
-FOUR = ["garcia", "kakadu", "talor", "weather"]
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
-
-
-def split(kind: str = "studies", name: str = "mine") -> str:
-    save_split(make_split(open_corpus("starter"), kind, name=name, studies=FOUR))
-    return name
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def shown_spec(app: AppTest) -> dict[str, object]:
@@ -48,16 +37,8 @@ def shown_spec(app: AppTest) -> dict[str, object]:
     return dict(yaml.safe_load(app.code[0].value))
 
 
-def field(app: AppTest, label: str) -> Any:
-    return next(each for each in app.text_input if each.label == label)
-
-
 def link(app: AppTest) -> dict[str, str]:
     return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
-
-
-def error(app: AppTest) -> str:
-    return app.error[0].value.replace("\\", "")
 
 
 def test_an_empty_home_says_where_studies_come_from(home: Path) -> None:

@@ -16,7 +16,7 @@ from socrates_core.finetuning.rows import Chosen, choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.models.seen import Seen, training_of
 from socrates_core.settings import folder
-from tests.test_splits import made_up
+from tests.support.splits import made_up
 
 LONG = (
     "A town plans to close its library on {} and to keep the reading room open for those who work in the daytime. "

@@ -21,14 +21,11 @@ from socrates_core.keeping import kinds
 from socrates_core.models import answer_all
 from socrates_core.models.catalog import list_models
 from socrates_core.models.seen import seen_of
-from tests.kept_models import SAW, make_base, make_mine, run_models
-from tests.test_adapters import make_adapter, spoil
-from tests.test_local import TOLERANCE, largest_difference, open_local, questions
+from tests.support.adapters import make_adapter, spoil
+from tests.support.kept_models import SAW, make_base, make_mine, run_models
+from tests.support.scoring import TOLERANCE, largest_difference, open_local, questions
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture

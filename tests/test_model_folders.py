@@ -16,8 +16,8 @@ from socrates_core.models.chat import Chat
 from socrates_core.models.local.load import load_model
 from socrates_core.models.model_folder import ModelFolder, context_length, revision
 from socrates_core.records import Prompt, Question
-from tests.model_families import make_family
-from tests.tiny_models import make_tiny_model, make_tokenizer
+from tests.support.model_families import make_family
+from tests.support.tiny_models import make_tiny_model, make_tokenizer
 
 PROMPT = Prompt("You answer surveys.", "How much do you agree? Only return an integer.")
 

@@ -23,8 +23,8 @@ from socrates_core.corpus.tables import on_scale
 from socrates_core.errors import UserError
 from socrates_core.records import Scale
 from socrates_core.studies.answers import study_overview
-from tests.test_cli import as_json, command
-from tests.test_corpus import SEVEN, change, tables
+from tests.support.commands import as_json, command
+from tests.support.corpus_tables import SEVEN, change, tables
 
 FIVE = "Only return an integer from 1 to 5, nothing else."
 

@@ -9,7 +9,7 @@ import pytest
 from socrates_core.importing.build import Preview, preview
 from socrates_core.importing.opening import Opened, open_files
 from socrates_core.importing.qualtrics.responses import ticked_in
-from tests.qualtrics_files import (
+from tests.support.qualtrics_files import (
     Columns,
     Files,
     Json,
@@ -24,7 +24,7 @@ from tests.qualtrics_files import (
     survey,
     told,
 )
-from tests.test_qualtrics import answers, seen, two_arms
+from tests.support.qualtrics_surveys import answers, seen, two_arms
 
 LETTERS = ("Letters", "Letters, by post", "Phone; text", "None")
 

@@ -21,7 +21,7 @@ from socrates_core.importing.qualtrics.suggest import (
 )
 from socrates_core.records import Scale
 from socrates_core.studies.answers import cells
-from tests.test_cli import as_json, command
+from tests.support.commands import as_json, command
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qualtrics"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the development data is not on this machine")

@@ -1,7 +1,6 @@
 """Rationales as training targets: the data's own, and those that a model writes after it was shown the true answer."""
 
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,10 +35,12 @@ from socrates_core.models.local.sampler import sample_texts
 from socrates_core.models.served.server import Service
 from socrates_core.records import Scale
 from socrates_core.worker import Worker
-from tests.api_server import ApiServer, FixedVoice, serving
-from tests.socsci210_rows import plain
-from tests.test_socsci210 import imported
-from tests.tiny_models import make_tiny_model
+from tests.support.api_server import ApiServer, FixedVoice, serving
+from tests.support.jobs import start_no_worker
+from tests.support.socsci210_rows import imported, plain
+from tests.support.tiny_models import make_tiny_model
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 GOOD = "I do this at times. It matters to me."
 SAID = {f"{GOOD} And then I": 0.6, "```json": 0.2, "People do so.": 0.2}
@@ -52,16 +53,6 @@ def corpus(home: Path, tmp_path: Path) -> Corpus:
     made = imported(tmp_path, [*plain("aaaaa", 24), *plain("bbbbb", 24)], reasoning=True)
     save_split(make_split(made, "participants", name="mine"))
     return made
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Jobs stay queued until the test runs them; signal handlers are given back."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -234,7 +225,7 @@ def test_a_name_belongs_to_one_writer_and_one_corpus(
 def test_a_command_explains_the_rows_of_a_finetunes_own_file(
     home: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     make_tiny_model(home / "models" / "tiny", "single-digit")
     file = tmp_path / "tuned.yaml"
     file.write_text(spec(per_cell=2, per_study=3, seed=5).as_yaml())

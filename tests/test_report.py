@@ -4,10 +4,7 @@ import hashlib
 import itertools
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +22,14 @@ from socrates_core.reporting.page import number_label
 from socrates_core.reporting.scripts import analysis
 from socrates_core.spreadsheets import guarded
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec, ScaleSpec
-from tests.conftest import PATIENCE
-from tests.reports import reported, run_now, run_of
-from tests.test_drafts import make_draft
+from tests.support.commands import as_json
+from tests.support.drafts import make_draft
+from tests.support.jobs import run_now
+from tests.support.report_pages import HOSTILE, Page
+from tests.support.reports import reported, run_of
+from tests.support.waiting import PATIENCE
 
-HOSTILE = '<script>alert(1)</script>" onload="x" =cmd|\'/C calc\'!A0 ``` {{ 7*7 }} \u202e'
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture(scope="module")
@@ -42,38 +37,6 @@ def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A report of a study with five outcomes on three kinds of scale, people's answers beside."""
     with reported("framing", prepared, tmp_path_factory.mktemp("report")) as told:
         yield told
-
-
-class Page(HTMLParser):
-    """The tags of a page with their attributes, its text, and its numbers as (key, value, what is shown)."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.numbers: list[tuple[str, float, str]] = []
-        self.inside: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        self.tags.append((tag, told))
-        self.inside.append(tag)
-        if tag == "data":
-            self.numbers.append((str(told["data-key"]), float(str(told["value"])), ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.inside and self.inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        self.text += data if "style" not in self.inside else ""
-        if "data" in self.inside:
-            key, value, shown = self.numbers[-1]
-            self.numbers[-1] = key, value, shown + data
-
-    def attributes(self, tag: str) -> list[dict[str, str | None]]:
-        return [told for name, told in self.tags if name == tag]
 
 
 def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: tuple[Run, Path]) -> None:
@@ -267,12 +230,7 @@ def test_a_folder_that_is_not_empty_is_a_sentence(written: tuple[Run, Path]) -> 
 
 def test_the_command_writes_the_report(home: Path, tmp_path: Path) -> None:
     run = run_now(make_draft())
-    command = [sys.executable, "-m", "socrates_core", "report", run.spec.run_id, "--json"]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert Path(json.loads(done.stdout)["report"]).exists()
+    assert Path(as_json("report", run.spec.run_id, "--output", str(tmp_path / "out"))["report"]).exists()
     page = Page(tmp_path / "out" / "report.html")
     assert "nobody has been asked these texts here" in " ".join(page.text.split())
 
@@ -284,7 +242,6 @@ def test_the_export_view_packs_the_report_and_says_why_no_browser_drew(
         raise UserError("Neither Chrome nor Chromium was found.")
 
     monkeypatch.setattr("pages.view.run_charts.figures", no_browser)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
     app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=PATIENCE)
     app.query_params["run"] = run_of("kakadu").spec.run_id
     app.switch_page("pages/project/results.py").run()

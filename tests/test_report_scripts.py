@@ -17,15 +17,13 @@ from socrates_core.projects.run_results import Run
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.numbers import SeenInTraining, run_numbers
 from socrates_core.reporting.scripts import analysis
-from tests.conftest import PATIENCE
-from tests.reports import open_run, reported, run_of
+from tests.support.report_pages import change
+from tests.support.reports import open_run, reported, run_of
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 RSCRIPT = shutil.which("Rscript")
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +39,7 @@ def recompute(folder: Path, script: str = "analysis.py") -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
+@pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(
     written: tuple[Run, Path],
 ) -> None:
@@ -89,14 +88,7 @@ def test_a_changed_cell_is_found(
     assert told in capsys.readouterr().out
 
 
-def change(path: Path, column: str) -> None:
-    """Adds one to the first number of a column, a thousandth to one that is not whole."""
-    table = pd.read_csv(path)
-    numbers = table[column].to_numpy(copy=True)
-    numbers[np.flatnonzero(~np.isnan(numbers))[0]] += 1 if numbers.dtype.kind == "i" else 0.001
-    table.assign(**{column: numbers}).to_csv(path, index=False)
-
-
+@pytest.mark.r
 @pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
 def test_the_r_script_agrees_and_finds_a_changed_cell(written: tuple[Run, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(written[1], tmp_path / "with a blank"))
@@ -107,6 +99,7 @@ def test_the_r_script_agrees_and_finds_a_changed_cell(written: tuple[Run, Path],
     assert done.returncode == 1 and "people_n/" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.r
 @pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
 @pytest.mark.parametrize("study", ["abortion", "apple", ""])
 def test_the_r_script_agrees_within_people_and_for_draws(

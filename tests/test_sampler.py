@@ -15,8 +15,8 @@ from socrates_core.models.chat import Chat
 from socrates_core.models.local.sampler import N_SAMPLES, sample_answers, sample_texts
 from socrates_core.prompts import ask
 from socrates_core.records import Floats, Prompt, Question, Scale
-from tests.test_local import MODELS, open_local
-from tests.tiny_models import make_tiny_model
+from tests.support.scoring import MODELS, open_local
+from tests.support.tiny_models import make_tiny_model
 
 N_DRAWS = 8_000
 PROMPT = Prompt("Answer the survey.", "How warm? Only return an integer from 0 to 30, nothing else.")

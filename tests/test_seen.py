@@ -18,10 +18,9 @@ from socrates_core.models.catalog import HUB_MODELS
 from socrates_core.models.seen import SOCRATES, Seen, seen_from_dict, seen_of, training_of
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec
 from socrates_core.surveys.start import draft_from_study
-from tests.socsci210_rows import asked, plain, study, write_rows
-from tests.test_drafts import make_draft
-from tests.test_socsci210 import Quiet
-from tests.test_splits import USUAL, made_up
+from tests.support.drafts import make_draft
+from tests.support.socsci210_rows import Quiet, asked, plain, study, write_rows
+from tests.support.splits import USUAL, made_up
 
 VIGNETTE = "The city council plans to close the old harbour road to cars from spring on, for one year."
 

@@ -9,9 +9,9 @@ import pytest
 from socrates_core.corpus import Corpus
 from socrates_core.corpus.splits_make import OFFICIAL, read_official
 from socrates_core.errors import UserError
-from tests.test_splits import USUAL, made_up, official, own_home, sides
+from tests.support.splits import USUAL, made_up, official, sides
 
-__all__ = ["own_home"]
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def listed(corpus: Corpus, column: str) -> dict[str, dict[str, list[int]]]:

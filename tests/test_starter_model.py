@@ -14,7 +14,7 @@ from socrates_core.models.drift import measure_drift
 from socrates_core.models.starter import prepare_starter_model
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
-from tests.reference_scorer import ReferenceScorer
+from tests.support.reference_scorer import ReferenceScorer
 
 pytestmark = pytest.mark.model
 PERSON: dict[str, str | int] = {

@@ -13,14 +13,11 @@ from socrates_core.errors import UserError
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training, training_path
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from tests.test_cli import command
-from tests.test_finetunes_page import make_finetune
-from tests.test_splits import made_up
+from tests.support.commands import command
+from tests.support.made_finetunes import make_finetune
+from tests.support.splits import made_up
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture

@@ -20,20 +20,13 @@ from socrates_core.finetuning.spec import training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.store import list_jobs
 from socrates_core.models.model_folder import find_model
-from tests.finetunes import (
-    _finetuning_home,
-    finetuning_home,
-    freeze,
-    losses,
-    spec_of,
-    train,
-)
+from tests.support.finetunes import freeze, losses, spec_of, train
+from tests.support.jobs import start_no_worker
 from training import sft
 from training.batches import Batch
 from training.loop import Run, finetune
 from training.model import Trainee
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
 
@@ -79,7 +72,7 @@ def test_want_of_memory_is_a_sentence(
 def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     made = submit_training(spec_of()).id
     assert Run(made, sft.loss, Accelerator()).train()
     publish(made)
@@ -101,7 +94,7 @@ def test_a_model_that_is_no_better_than_its_base_or_uniform_or_hardly_answers_is
 
 
 def test_a_base_that_was_asked_already_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     for seed, name in enumerate(("first", "second")):
         submit_training(spec_of(name=name, seed=seed), evaluate=True)
     plans = [job.args.get("plan", {"model": "the base"}) for job in list_jobs() if job.kind == "evaluate"]

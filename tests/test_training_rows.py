@@ -14,9 +14,8 @@ from socrates_core.finetuning.rows import choose_rows, learnt_from
 from socrates_core.finetuning.spec import Method
 from socrates_core.models.model_folder import find_model
 from socrates_core.models.seen import seen_from_dict
-from tests.finetunes import _finetuning_home, examples_for, finetuning_home, spec_of, train
+from tests.support.finetunes import examples_for, spec_of, train
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
 

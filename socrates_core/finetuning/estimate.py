@@ -1,5 +1,6 @@
 """How long a finetune takes here and how much memory, before it starts; reads headers of files, never weights."""
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -186,7 +187,9 @@ def activation_bytes(config: Mapping[str, Any], mean_length: float, *, checkpoin
 
 
 def free_on_gpu() -> float | None:
-    """The free memory of the first NVIDIA GPU in 2^20 bytes, as its driver tells; None where there is none."""
+    """The free memory of the first NVIDIA GPU in 2^20 bytes, by its driver; None without a GPU or with it hidden."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return None
     return _ask_driver(int(time.monotonic() // 15))
 
 

@@ -31,7 +31,7 @@ from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import render_draft
 from socrates_core.surveys.start import draft_from_study
-from tests.test_qualtrics_hostile import COLUMNS, DEFINITION
+from tests.support.qualtrics_surveys import COLUMNS, DEFINITION
 
 DATA = Path(__file__).parents[3] / "shared" / "data"  # real files, where they are; none of them is ours
 HEAD = 40_000  # bytes of a long real file

@@ -36,7 +36,7 @@ from socrates_core.records import Scale
 from socrates_core.scales import check_scale, parse_scale, read_answer
 from socrates_core.surveys.check import problems
 from socrates_core.surveys.draft import load_draft, render_draft
-from tests.test_socsci210 import Quiet
+from tests.support.socsci210_rows import Quiet
 
 SCALES = (
     Scale("range", 1, 7, labels=((1, "Strongly disagree"), (7, "Strongly agree"))),

@@ -7,6 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from socrates_core.corpus import open_corpus
+from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.socsci210 import Request, run_import
 from socrates_core.records import DEMOGRAPHICS
 
 SEVEN = "Only return an integer from 1 to 7, where 1 means Never and 7 means Always, nothing else."
@@ -58,3 +61,23 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     demographic = pa.array(frame["demographic"].tolist(), _STRUCT)
     pq.write_table(pa.table({**columns, "demographic": demographic}), path)
     return path
+
+
+class Quiet:
+    """Hears how an import goes; stops it where `stop` says so."""
+
+    def __init__(self, stop: tuple[str, int] | None = None) -> None:
+        self.stop, self.phase, self.begun = stop, "", list[tuple[str, int, int]]()
+
+    def begin(self, phase: str, total: int, cached: int = 0) -> None:
+        self.phase = phase
+        self.begun.append((phase, total, cached))
+
+    def advance(self, computed: int) -> None:
+        if self.stop and self.phase.startswith(self.stop[0]) and computed >= self.stop[1]:
+            raise KeyboardInterrupt
+
+
+def imported(tmp_path: Path, rows: list[dict[str, Any]], **asked_for: Any) -> Corpus:
+    path = write_rows(tmp_path / "rows.parquet", rows)
+    return open_corpus(run_import(Request(str(path), **asked_for), Quiet())["corpus"])

@@ -113,7 +113,6 @@ GOES_NOT = "does not go with the weights"
 CANNOT_LOAD = "cannot be loaded"
 DAMAGED = "weights .* are damaged"
 UNREADABLE = "tokenizer .* cannot be read"
-
 CONFIGURATIONS: dict[str, tuple[Damage, str]] = {
     "a billion layers": (config(num_hidden_layers=10**9), GOES_NOT),
     "more layers than digits of a float": (config(num_hidden_layers=10**400), GOES_NOT),

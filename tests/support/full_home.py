@@ -28,9 +28,9 @@ from socrates_core.projects.paraphrases import Paraphrase
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.start import draft_from_study
-from tests.api_server import FixedVoice, serving
-from tests.faults.trials import finish_jobs
-from tests.finetunes import spec_of, train
+from tests.support.api_server import FixedVoice, serving
+from tests.support.finetunes import spec_of, train
+from tests.support.jobs import finish_jobs
 
 STUDY = "kakadu"
 SHARES = b"field,category,share\ngender,Female,0.51\ngender,Male,0.49\n"

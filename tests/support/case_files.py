@@ -16,9 +16,9 @@ import pyreadstat
 import yaml
 
 from socrates_core.importing.mapping import TextLoader
-from tests.test_cli import said
+from tests.support.commands import said
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 WITHIN = 1e-6
 Check = Mapping[str, Any]
 

@@ -11,26 +11,16 @@ import pytest
 from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.store import find_study
-from socrates_core.jobs import store
-from socrates_core.jobs.progress import Reporter
 from socrates_core.models.echo import Echo
-from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_results import Run, load_run
 from socrates_core.projects.run_spec import asked_cells, load_spec, submit_simulation
 from socrates_core.projects.run_tables import AnsweredCell, write_run
 from socrates_core.records import Answer
 from socrates_core.reporting.folder import write_report
-from socrates_core.surveys.draft import Draft, OutcomeSpec, ScaleSpec
+from socrates_core.surveys.draft import OutcomeSpec, ScaleSpec
 from socrates_core.surveys.start import draft_from_study
-from tests.test_drafts import make_draft
-
-
-def run_now(draft: Draft, model: str = "echo") -> Run:
-    job = submit_simulation(draft, ModelRequest(model))
-    claimed = store.claim_next()
-    assert claimed is not None
-    store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
-    return load_run(job.id)
+from tests.support.drafts import make_draft
+from tests.support.jobs import run_now, start_no_worker
 
 
 def run_of(study: str, n: int = 6) -> Run:
@@ -59,6 +49,6 @@ def reported(study: str, prepared: Path, folder: Path) -> Iterator[tuple[Run, Pa
     shutil.copytree(prepared / "corpora", folder / "home" / "corpora")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(folder / "home"))
-        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+        start_no_worker(patch)
         run = run_of(study)
         yield run, write_report(run, folder / "out")

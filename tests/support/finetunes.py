@@ -1,6 +1,5 @@
 """A small corpus, a split of it and a tiny random base, and finetunes over them."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec
 from socrates_core.models.chat import open_chat
 from socrates_core.models.model_folder import open_folder
-from tests.socsci210_rows import asked, study, write_rows
-from tests.test_socsci210 import Quiet
-from tests.tiny_models import make_tiny_model
+from tests.support.socsci210_rows import Quiet, asked, study, write_rows
+from tests.support.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
 from training.batches import batches_of
 from training.loop import Loss, Run
@@ -58,23 +56,16 @@ def people_of(study_id: str, n: int = 16) -> list[dict[str, Any]]:
     return study(study_id, rows)
 
 
-@pytest.fixture(scope="session")
-def _finetuning_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("finetuning")
+def make_finetuning_home(path: Path) -> Path:
+    """Fills `path` with the corpus "made", its split "held" and the base model "tiny"."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(path))
-        rows = [row for each in ("aaaaa", "bbbbb", "ccccc") for row in people_of(each)]
+        rows = [row for study_id in ("aaaaa", "bbbbb", "ccccc") for row in people_of(study_id)]
         request = Request(str(write_rows(path / "rows.parquet", rows)), reasoning=True, name="made")
         corpus = open_corpus(run_import(request, Quiet())["corpus"])
         save_split(make_split(corpus, "participants", name="held", share=0.25, seed=1))
         make_tiny_model(path / "models" / "tiny", "single-digit", **TINY)
     return path
-
-
-@pytest.fixture
-def finetuning_home(_finetuning_home: Path, home: Path) -> Path:
-    """A new home with the corpus "made", its split "held" and the base model "tiny"."""
-    return Path(shutil.copytree(_finetuning_home, home))
 
 
 def spec_of(**changes: Any) -> TrainingSpec:

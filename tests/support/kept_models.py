@@ -8,8 +8,8 @@ from socrates_core.cli import models as commands
 from socrates_core.files import write_json
 from socrates_core.finetuning.spec import spec_from_dict
 from socrates_core.models.seen import Seen, StudyPart, Training
-from tests.test_adapters import make_adapter
-from tests.tiny_models import make_tiny_model
+from tests.support.adapters import make_adapter
+from tests.support.tiny_models import make_tiny_model
 
 SAW = Seen(
     note="Two studies.",
