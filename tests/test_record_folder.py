@@ -8,7 +8,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.projects import drafts
 from socrates_core.record_folder import BinnedFolder, RecordFolder
-from tests.test_drafts import make_draft
+from tests.support.drafts import make_draft
 
 NOTES = RecordFolder(
     kind="note", folder="notes", marker="note.json", read=lambda path: str(read_json(path)["text"])
