@@ -22,6 +22,8 @@ from socrates_core.errors import UserError
 from tests.support.commands import command
 from tests.support.splits import TAIL, USUAL, Shape, made_up, official, sides
 
+pytestmark = pytest.mark.usefixtures("home")  # a home of its own for every test
+
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
