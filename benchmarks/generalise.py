@@ -42,7 +42,7 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.export import export_corpus
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.splits import Split, corpus_digest, load_split, save_split, splits
+from socrates_core.corpus.splits import SPLITS, Split, corpus_digest, load_split, save_split
 from socrates_core.files import read_json, replacing, write_json, write_text
 from socrates_core.finetuning.rationales import submit_rationales
 from socrates_core.finetuning.spec import TrainingSpec
@@ -205,7 +205,7 @@ def run(module: str, *arguments: str) -> None:
 def split_of(corpus: Corpus, seed: int) -> Split:
     """The split that holds out part number `seed` of the studies, dealt out in an order drawn once."""
     name = f"part-{seed}"
-    if name in splits():
+    if name in SPLITS.ids():
         return load_split(name)
     studies = corpus.study_ids()
     held = sorted(np.random.default_rng(0).permutation(studies)[seed :: len(SEEDS)].tolist())

@@ -34,7 +34,7 @@ from socrates_core.files import write_text
 from socrates_core.finetuning.examples import Example, build_examples
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec
 from socrates_core.models.chat import open_chat
 from socrates_core.models.local.load import has_bf16
 from socrates_core.models.model_folder import find_model, open_folder
@@ -165,7 +165,7 @@ def train_ours(spec: TrainingSpec, way: str) -> Measured:
     from training.sft import loss
 
     training_id = f"{way}-{spec.seed}"
-    write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
+    write_text(TRAININGS.root / training_id / "spec.yaml", spec.as_yaml())
     Run(training_id, loss, Accelerator()).train()
     steps, _ = read_history(training_id)
     counted = steps.iloc[1:]
@@ -210,7 +210,7 @@ def train_plainly(
 
     told = SFTConfig(
         **{
-            "output_dir": str(trainings_folder() / "plain"),
+            "output_dir": str(TRAININGS.root / "plain"),
             "per_device_train_batch_size": AT_ONCE,
             "gradient_accumulation_steps": spec.batch_size // AT_ONCE,
             "max_steps": len(steps),

@@ -10,22 +10,22 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from socrates_core.cli.terminal import plain_output, shown
+from socrates_core.cli.terminal import escape_controls, plain_output
 from socrates_core.errors import UserError
 from socrates_core.settings import check_home
 
-COMMANDS = {  # what is typed: where in `commands` it is
-    "setup": "simulate.setup",
+COMMANDS = {  # the module and function in `cli` of each command
+    "setup": "setup.setup",
     "studies": "studies.studies",
     "study": "studies.study",
     "scale": "studies.scale",
     "read": "studies.read",
     "prompt": "studies.prompt",
-    "score": "simulate.score",
-    "simulate": "simulate.simulate",
-    "runs": "simulate.runs",
-    "run": "simulate.run",
-    "drift": "simulate.drift",
+    "score": "score.score",
+    "simulate": "runs.simulate",
+    "runs": "runs.runs",
+    "run": "runs.run",
+    "drift": "score.drift",
     "evaluate": "evaluate.evaluate",
     "evaluations": "evaluate.evaluations",
     "compare": "evaluate.compare",
@@ -35,7 +35,7 @@ COMMANDS = {  # what is typed: where in `commands` it is
     "power": "power.power",
     "generalise": "generalise.generalise",
     "report": "reports.report",
-    "cache": "cache.cache",
+    "cache": "storage.cache",
     "freeze": "seals.freeze",
     "seal": "seals.seal",
     "reveal": "seals.reveal",
@@ -48,14 +48,14 @@ COMMANDS = {  # what is typed: where in `commands` it is
     "split": "splits.app",
     "import": "imports.import_",
     "export": "exports.export",
-    "set-scale": "scales.set_scale_by_hand",
-    "storage": "keeping.storage",
-    "delete": "keeping.delete",
-    "restore": "keeping.restore",
-    "empty-bin": "keeping.empty_bin",
-    "archive": "keeping.archive",
-    "unarchive": "keeping.unarchive",
-    "verify": "keeping.verify",
+    "set-scale": "studies.set_scale_by_hand",
+    "storage": "storage.storage",
+    "delete": "storage.delete",
+    "restore": "storage.restore",
+    "empty-bin": "storage.empty_bin",
+    "archive": "storage.archive",
+    "unarchive": "storage.unarchive",
+    "verify": "storage.verify",
     "jobs": "jobs.jobs",
     "job": "jobs.job",
     "cancel": "jobs.cancel",
@@ -68,7 +68,7 @@ SETTINGS = {"read": {"ignore_unknown_options": True}}  # an answer may be "-1"
 
 
 class Commands(TyperGroup):
-    """Imports what a command needs once it is asked for, so that the others do not wait for it."""
+    """Imports a command's module only when that command runs, so that no command waits for the imports of others."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -77,18 +77,19 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name].split(".")
-        found = getattr(importlib.import_module(f"socrates_core.cli.{module}"), name)
-        if not isinstance(found, typer.Typer):
-            command, found = found, typer.Typer(add_completion=False)
-            found.command(cmd_name, context_settings=SETTINGS.get(cmd_name))(command)
-        made = typer.main.get_command(found)
-        made.name = cmd_name
-        return made
+        target = getattr(importlib.import_module(f"socrates_core.cli.{module}"), name)
+        if not isinstance(target, typer.Typer):
+            single_command = typer.Typer(add_completion=False)
+            single_command.command(cmd_name, context_settings=SETTINGS.get(cmd_name))(target)
+            target = single_command
+        command = typer.main.get_command(target)
+        command.name = cmd_name
+        return command
 
 
 app = typer.Typer(
     name="socrates_core",
-    help="Simulate social science experiments with language models, beside real people's answers.",
+    help="Simulate social science experiments with language models, compared with real people's answers.",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -104,19 +105,19 @@ def _group() -> None:
 def main() -> None:
     code: int | None = 0
     try:
-        os.umask(os.umask(0o077) | 0o077)  # what is written is its owner's alone, whatever the shell says
+        os.umask(os.umask(0o077) | 0o077)  # only the owner can read what we write, whatever the shell allows
         with plain_output():
             check_home()
             code = app(standalone_mode=False)
         sys.exit(code)
     except UserError as error:
         sentence = str(error)
-    except TyperException as error:  # the parser's own complaints, which print a box otherwise
+    except TyperException as error:  # wrong usage; typer would print a box instead of a sentence
         sentence = f"{error.format_message()} See: python -m socrates_core --help".strip()
     except typer.Abort:
         sentence = "Stopped."
     with suppress(OSError):
-        print(shown(sentence), file=sys.stderr)
+        print(escape_controls(sentence), file=sys.stderr)
     sys.exit(2)
 
 

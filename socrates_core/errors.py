@@ -1,20 +1,20 @@
-"""The one error that is meant for the person in front of the screen, and what keeps it a sentence."""
+"""The one error that is shown to the person at the screen, and functions that keep it one readable sentence."""
 
 import errno
 import reprlib
 from collections.abc import Iterable
 
 EDITED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What comes out of code that trusts a file whose content somebody changed."""
+"""What code raises when it reads a file whose content somebody changed."""
 
 _LONGEST = 120  # characters of a value in a sentence
-_LISTED = 300  # characters of what is allowed
+_LISTED = 300  # characters of the list of allowed values
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = _LONGEST
 
 
 class UserError(Exception):
-    """A sentence to show: what is wrong and what to do about it.
+    """A sentence to show to a person: what is wrong and what to do about it.
 
     Caught at the page frame and at the command line, nowhere else. Everything that is not a
     UserError is a bug and stays loud.
@@ -34,7 +34,7 @@ _OF_THE_DISK = {
 
 
 def disk_sentence(error: OSError) -> str:
-    """What to say where a disk, a right or a limit is at fault and not this program; "" for any other error."""
+    """A sentence for an error that the disk, a permission or a system limit caused; "" for any other error."""
     advice = _OF_THE_DISK.get(error.errno or 0)
     if not advice:
         return ""
@@ -42,27 +42,27 @@ def disk_sentence(error: OSError) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value as code writes it; the middle of a long one, and all but the first few of many, left out."""
+    """A value as Python code. Long values lose their middle, and long lists all but their first items."""
     try:
         return clipped(_short.repr(value), 2 * _LONGEST)
-    except ValueError:  # a whole number with more digits than Python writes
-        return "a number without end"
+    except ValueError:  # an integer with more digits than Python agrees to print
+        return "a very long number"
 
 
 def clipped(text: str, longest: int = _LONGEST) -> str:
-    """The text on one line, its end left out where it has more than `longest` characters."""
+    """The text on one line, cut at `longest` characters."""
     line = " ".join(text[: 10 * longest].split())
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
 
 
 def unknown(what: str, value: object, allowed: Iterable[object], hint: str = "") -> UserError:
-    """Says that `value` is no known `what` and lists at most twenty of the values that are."""
-    listed = [str(item) for item in allowed]
-    shown = list[str]()
-    for item in listed[:20]:
-        if shown and sum(map(len, shown)) + len(item) > _LISTED:
+    """The error for a `value` that is not a known `what`. Lists at most twenty of the `allowed` values."""
+    names = [str(item) for item in allowed]
+    listed = list[str]()
+    for name in names[:20]:
+        if listed and sum(map(len, listed)) + len(name) > _LISTED:
             break
-        shown.append(clipped(item))
-    more = f" and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
-    known = f"Known: {', '.join(shown)}{more}." if listed else "There are none yet."
-    return UserError(f"There is no {what} {quoted(str(value))}. {known}{' ' + hint if hint else ''}")
+        listed.append(clipped(name))
+    more = f" and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
+    known = f"Known: {', '.join(listed)}{more}." if names else "There are none yet."
+    return UserError(" ".join(filter(None, [f"There is no {what} {quoted(str(value))}.", known, hint])))

@@ -1,4 +1,4 @@
-"""Files that are never half there: written aside, flushed, renamed. Formats that anyone can read."""
+"""Files that are complete or absent: written under another name, flushed, then renamed. All in open formats."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 
 from socrates_core.errors import EDITED, UserError, clipped, quoted
 
-FORMAT = 1  # of the JSON files that say a number
+FORMAT = 1  # the newest format number of JSON files that this version reads
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; it takes `path`'s place only if the block succeeds."""
+    """Yields a path next to `path` to write to. That file replaces `path` only if the block succeeds."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_or_gone(folder: Path) -> Iterator[None]:
-    """Removes `folder`, which the block fills, where the block fails: on a full disk nothing half made is left."""
+    """Removes `folder`, which the block fills, if the block fails: a full disk leaves no half-written folder."""
     try:
         yield
     except BaseException:
@@ -60,36 +60,36 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_plain_bytes(path: Path, most: int | None = None) -> bytes:
-    """What a file of at most `most` bytes holds.
+    """The content of a file of at most `most` bytes.
 
-    Raises OSError or ValueError where it cannot be read, is longer, or is no plain file: opening a named pipe waits
-    for ever, and a device has no end.
+    Raises OSError or ValueError if it cannot be read, is longer, or is not a regular file.
     """
-    kept = path.stat()
-    if not stat.S_ISREG(kept.st_mode):
+    status = path.stat()
+    # Opening a named pipe waits forever, and a device has no end.
+    if not stat.S_ISREG(status.st_mode):
         raise OSError("it is no plain file")
-    if most is not None and kept.st_size > most:
-        raise ValueError(f"it has {kept.st_size:,} bytes, and {most:,} are the most")
+    if most is not None and status.st_size > most:
+        raise ValueError(f"it has {status.st_size:,} bytes, and {most:,} are the most")
     return path.read_bytes()
 
 
 def read_json(path: Path, *, most: int | None = None) -> Any:
     """The parsed content of `path`, which has at most `most` bytes.
 
-    Raises UserError where it is missing, longer, no plain file, damaged or of a later version's format.
+    Raises UserError if it is missing, longer, not a regular file, damaged or of a later version's format.
     """
     try:
         stored = json.loads(read_plain_bytes(path, most).decode("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"The file {str(path)!r} is missing.") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:
-        told = clipped(str(error))
-        raise UserError(f"The file {str(path)!r} is damaged and cannot be read as JSON ({told}).") from error
-    made = stored.get("format") if isinstance(stored, dict) else None
-    if isinstance(made, int) and made > FORMAT:
+        cause = clipped(str(error))
+        raise UserError(f"The file {str(path)!r} is damaged and cannot be read as JSON ({cause}).") from error
+    stored_format = stored.get("format") if isinstance(stored, dict) else None
+    if isinstance(stored_format, int) and stored_format > FORMAT:
         raise UserError(
-            f"{str(path)!r} has format {quoted(made)}, and this version knows formats up to {FORMAT}. A later version "
-            "wrote it: update the program."
+            f"{str(path)!r} has format {quoted(stored_format)}, and this version knows formats up to {FORMAT}. A later "
+            "version wrote it: update the program."
         )
     return stored
 
@@ -100,7 +100,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """The table in `path`. Raises UserError where it is missing, damaged, no Parquet or lacks a column."""
+    """The table in `path`. Raises UserError if it is missing, damaged, not Parquet, or lacks a column."""
     try:
         return pq.read_table(path, columns=columns)
     except FileNotFoundError as error:
@@ -110,17 +110,18 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise UserError(f"{str(path)!r} is not a Parquet file that can be read ({reason}).") from error
 
 
-def as_written(folder: Path, manifest: Any, content: str, told: Collection[str]) -> bool:
-    """Whether `manifest` tells all of `told` and belongs to `content`, and its files are as it says."""
+def is_unchanged(folder: Path, manifest: Any, content_digest: str, required: Collection[str]) -> bool:
+    """Whether the files in `folder` have the digests in `manifest`, which has all `required` keys and this content."""
     try:
-        files = {name: file_digest(folder / name) for name in manifest["files"]}
-        return set(told) <= set(manifest) and manifest["content"] == content and files == manifest["files"]
+        digests = {name: file_digest(folder / name) for name in manifest["files"]}
+        is_complete = set(required) <= set(manifest)
+        return is_complete and manifest["content"] == content_digest and digests == manifest["files"]
     except (OSError, *EDITED):
         return False
 
 
 def digest(value: object) -> str:
-    """SHA-256 in hex of a value's canonical JSON; the same on every machine and run."""
+    """SHA-256 in hex of a value's canonical JSON, the same on every machine and in every run."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -1,7 +1,7 @@
-"""Proof that something was said on this home: a mark that only the key in SOCRATES_HOME/key can make.
+"""Proof that a person on this home gave a permission: a mark that only the key in SOCRATES_HOME/key can make.
 
-The key is made on first use, is readable by its owner alone, and goes into no archive. A permission in a stranger's
-file carries no such mark, so it is not believed.
+The key is created on first use, only its owner can read it, and no archive contains it. A permission in a file from
+somebody else has no such mark and is ignored.
 """
 
 import hmac
@@ -17,12 +17,12 @@ _N_BYTES = 32
 
 
 def mark_of(value: object) -> str:
-    """The mark of a JSON value on this home, in hex. Raises UserError where the key cannot be read or made."""
+    """The mark of a JSON value on this home, in hex. Raises UserError if the key cannot be read or created."""
     return hmac.new(_key(), digest(value).encode(), "sha256").hexdigest()
 
 
 def is_marked(value: object, mark: object) -> bool:
-    """Whether `mark` was made of `value` on this home."""
+    """Whether `mark` is the mark of `value` on this home."""
     return isinstance(mark, str) and hmac.compare_digest(mark_of(value).encode(), mark.encode())
 
 
@@ -36,18 +36,18 @@ def _key() -> bytes:
                 file.write(secrets.token_bytes(_N_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was first: its key counts
+            with suppress(FileExistsError):  # another process was first, and its key counts
                 os.link(aside, path)
             aside.unlink()
         key = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"The key of this home, {str(path)!r}, cannot be read or made ({error.strerror or error}). "
+            f"The key of this home, {str(path)!r}, cannot be read or created ({error.strerror or error}). "
             "Check that the folder is yours and writable."
         ) from error
     if len(key) != _N_BYTES:
         raise UserError(
-            f"The key of this home, {str(path)!r}, is damaged. Delete the file: a new one is made, and what was "
-            "allowed before has to be allowed again."
+            f"The key of this home, {str(path)!r}, is damaged. Delete the file. A new key is created, and you "
+            "have to give your permissions again."
         )
     return key

@@ -1,4 +1,4 @@
-"""Who answers, as the lines of a profile."""
+"""The person whose answer is predicted, as the lines of a profile."""
 
 import math
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ from socrates_core.records import DEMOGRAPHICS
 
 
 def label(field: str) -> str:
-    """A demographic field as a reader sees it: "marital_status" is "Marital Status"."""
+    """The name of a demographic field for readers: "Marital Status" for "marital_status"."""
     return field.replace("_", " ").title()
 
 
 def render_profile(demographics: Mapping[str, str | int]) -> str:
-    """One line a field, "- Age: 34", in the order of DEMOGRAPHICS and then of the mapping; missing fields left out."""
+    """One line per field, "- Age: 34": DEMOGRAPHICS first, then the others in their order. Skips missing fields."""
     fields = [*(field for field in DEMOGRAPHICS if field in demographics), *demographics]
-    told = {label(field): _text(demographics[field]) for field in fields}
-    return "\n".join(f"- {name}: {text}" for name, text in told.items() if text)
+    texts = {label(field): _text(demographics[field]) for field in fields}
+    return "\n".join(f"- {name}: {text}" for name, text in texts.items() if text)
 
 
 def _text(value: object) -> str:
-    """A value as text; a missing one (None, NaN, blank) is empty, a whole number has no decimals."""
+    """A value as text: empty for a missing one (None, NaN, blank), without decimals for a whole number."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:g}"
     return "" if value is None else str(value).strip()

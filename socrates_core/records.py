@@ -1,4 +1,4 @@
-"""The values that everything else passes around. They import nothing and know nothing but their own shape."""
+"""The values that all other rooms pass around. They import nothing of this project."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LISTED = 100_000
-MAX_SCORED = 1_001  # values whose probabilities are worked out one by one
+MAX_SCORED = 1_001  # values of a scale whose probabilities a model computes one by one
 Number = int | float
 Floats = NDArray[np.float64]
 ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
@@ -44,9 +44,9 @@ class Scale:
 
     `low` and `high` are None only for open scales. `labels` are (value, text) pairs in order of value.
     `enum_labels` allows exactly its labelled values, `multiple` the multiples of `step` from low to high;
-    the others every `step` from low. `ordered` says whether higher values mean more of something; None where nobody
-    has said so (`scales.order.is_ordered` then decides). It is no part of what is asked, so scales that differ in it
-    alone are equal.
+    the others allow every `step` from low. `ordered` says whether higher values mean more of something; None if nobody
+    has set it (`scales.order.is_ordered` then decides). People are not shown it, so scales that differ only in
+    `ordered` are equal.
     """
 
     kind: ScaleKind
@@ -58,18 +58,20 @@ class Scale:
 
     @property
     def values(self) -> tuple[Number, ...]:
-        """Every value in order; empty for an open scale and for one with too many values to list."""
+        """Every value in order; empty for an open scale or more than MAX_LISTED values."""
         if self.kind == "enum_labels":
             return tuple(value for value, _ in self.labels)
         if self.low is None or self.high is None:
             return ()
-        low = math.ceil(self.low / self.step - 1e-9) * self.step if self.kind == "multiple" else self.low
+        low = self.low
+        if self.kind == "multiple":
+            low = math.ceil(self.low / self.step - 1e-9) * self.step
         count = int((self.high - low) / self.step + 1e-9) + 1
         return tuple(plain(low + index * self.step) for index in range(count)) if count <= MAX_LISTED else ()
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The values as the text a person would answer."""
+        """The values as the texts that a person would answer."""
         return tuple(str(value) for value in self.values)
 
     @property
@@ -78,7 +80,7 @@ class Scale:
 
     @property
     def is_drawn(self) -> bool:
-        """True where answers are drawn from a model, since the values are open or too many to score."""
+        """True if answers have to be drawn from a model: the scale is open or has too many values to score."""
         return not 1 <= len(self.values) <= MAX_SCORED
 
     def label(self, value: Number) -> str:
@@ -86,38 +88,44 @@ class Scale:
         return dict(self.labels).get(value, "")
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON; `ordered` is named only where somebody has set it, so that stored digests stay what they are."""
-        known = {} if self.ordered is None else {"ordered": self.ordered}
+        """As JSON. `ordered` is included only if somebody set it, so that digests of older scales stay the same."""
+        order = {} if self.ordered is None else {"ordered": self.ordered}
         return {
             "kind": self.kind,
             "low": self.low,
             "high": self.high,
             "step": self.step,
             "labels": {str(value): text for value, text in self.labels},
-            **known,
+            **order,
         }
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Scale":
         labels = sorted((parse_number(key), str(text)) for key, text in (stored.get("labels") or {}).items())
-        kind, low, high, step = stored["kind"], stored["low"], stored["high"], stored.get("step", 1)
-        return Scale(kind, low, high, step, tuple(labels), stored.get("ordered"))
+        return Scale(
+            stored["kind"],
+            stored["low"],
+            stored["high"],
+            stored.get("step", 1),
+            tuple(labels),
+            stored.get("ordered"),
+        )
 
 
 def parse_number(text: str | Number) -> Number:
-    """An int where the text is whole, else a float. Raises ValueError."""
+    """An int if the text is a whole number, else a float. Raises ValueError."""
     return plain(float(text)) if not isinstance(text, int) else text
 
 
 def plain(value: Number) -> Number:
-    """An int where the number is whole to nine decimals, else a float of nine decimals."""
+    """An int if the number is whole to nine decimals, else a float rounded to nine decimals."""
     rounded = round(value, 9)
     return int(rounded) if rounded == int(rounded) else rounded
 
 
 @dataclass(frozen=True)
 class Participant:
-    """One person: demographics by the names in DEMOGRAPHICS, missing ones left out."""
+    """One person: demographics by the names in DEMOGRAPHICS, without missing ones."""
 
     participant: int
     demographics: Mapping[str, str | int]
@@ -125,10 +133,10 @@ class Participant:
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One thing that people of one condition were shown and asked, word for word, with its scale.
+    """What people in one condition read and were asked, word for word, with its scale.
 
-    `condition_text` and `question` are the parts of `stimulus` where the text can be split; else
-    `condition_text` is the whole text and `question` is empty.
+    `condition_text` and `question` are the two parts of `stimulus`. If the text cannot be split, `condition_text` is
+    the whole text and `question` is empty.
     """
 
     stimulus_id: int
@@ -147,7 +155,7 @@ class Stimulus:
 class Prompt:
     """What a model is asked: the system text and the user text, before any chat template.
 
-    `shots` are turns before it: what others were asked and what they answered.
+    `shots` are earlier turns: questions to other people, each with the answer.
     """
 
     system: str
@@ -155,17 +163,18 @@ class Prompt:
     shots: tuple[tuple[str, str], ...] = ()
 
     def messages(self) -> list[dict[str, str]]:
-        said = [("system", self.system)]
-        for asked, answered in self.shots:
-            said += [("user", asked), ("assistant", answered)]
-        return [{"role": role, "content": text} for role, text in (*said, ("user", self.user))]
+        turns = [("system", self.system)]
+        for question, answer in self.shots:
+            turns += [("user", question), ("assistant", answer)]
+        turns.append(("user", self.user))
+        return [{"role": role, "content": text} for role, text in turns]
 
 
 @dataclass(frozen=True)
 class Question:
     """A prompt with the option texts that count as answers to it.
 
-    Without options it is open: numbers are drawn, and read as answers on `scale` where it is given.
+    Without options it is open: numbers are drawn, and read as answers on `scale` if there is one.
     """
 
     prompt: Prompt
@@ -180,10 +189,10 @@ LOW_MASS = 0.5  # a valid mass below it is pointed out wherever it is shown: mos
 class Answer:
     """A distribution over a question's options.
 
-    `probabilities` [k] sums to 1; `valid_mass` in [0, 1] is the probability the model put on any of
-    the options before it was normalised; `n_tokens` is the length of the prompt (0 without a tokenizer).
-    An answer from `n_samples` draws has shares as `probabilities` [k], NaN where no draw was an answer, and the share
-    of draws that are answers at all as `valid_mass`; that to an open question belongs to the `values` [k] drawn.
+    `probabilities` [k] sums to 1. `valid_mass` in [0, 1] is the probability that the model put on all options together
+    before normalization. `n_tokens` is the length of the prompt (0 without a tokenizer). For an answer from
+    `n_samples` draws, `probabilities` [k] are the shares of the draws, NaN if no draw could be read, and `valid_mass`
+    is the share of draws that could be read. For an open question, `probabilities` belong to the `values` [k] drawn.
     """
 
     probabilities: Floats
@@ -193,18 +202,17 @@ class Answer:
     n_samples: int = 0
 
 
-SCORING_VERSION = (
-    2  # raised with every change that can alter an answer; scoring/versions.py says what was wrong
-)
-_ADDED = ("deterministic", "server", "elicitation")  # to cards of an earlier version
+# Raised with every change that can alter an answer. scoring/versions.py says what was wrong before.
+SCORING_VERSION = 2
+_ADDED = ("deterministic", "server", "elicitation")  # fields that cards of earlier versions do not have
 
 
 @dataclass(frozen=True)
 class ResponderCard:
-    """What answered: enough to key the cache and to tell a reader which model spoke.
+    """What answered: enough to key the cache and to show a reader which model it was.
 
-    `server` and `elicitation` are where and how a served model was asked; empty for others. `scoring` is the version of
-    our own scoring; cards of version 1 do not name it.
+    `server` and `elicitation` say where and how a served model was asked; empty for others. `scoring` is the version
+    of our own scoring; cards of version 1 do not have it.
     """
 
     name: str
@@ -219,7 +227,7 @@ class ResponderCard:
     scoring: int = SCORING_VERSION
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON; the three of _ADDED are named only where they are set."""
+        """As JSON. The fields in _ADDED are included only if they are set, so that earlier digests stay the same."""
         return {name: value for name, value in vars(self).items() if value or name not in _ADDED}
 
 
@@ -227,9 +235,9 @@ class ResponderCard:
 class Effect:
     """A difference in means of one outcome, condition minus reference, with its 95% interval.
 
-    On the scale's own units; `share` is the difference over the scale's range; `d` is Cohen's d (NaN
-    without spread). `n` and `n_reference` people answered in the two conditions. `low`, `high`, `p` of the two-sided
-    test of no difference, and the standard error `se` are NaN where no interval is earned.
+    In the scale's own units. `share` is the difference divided by the scale's range, `d` is Cohen's d (NaN without
+    spread). `n` and `n_reference` people answered in the two conditions. `low`, `high`, `p` of the two-sided test of
+    no difference, and the standard error `se` are NaN if the data do not support an interval.
     """
 
     difference: float

@@ -1,4 +1,4 @@
-"""Where everything lives and what is installed. Roots are read from the environment on every call, never at import."""
+"""Where files are stored and what is installed. The environment is read on every call, never at import."""
 
 import os
 import shlex
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from socrates_core.errors import UserError
 
-TOKEN = "SOCRATES_TOKEN"  # the environment variable with the dashboard's access token
+TOKEN = "SOCRATES_TOKEN"  # the environment variable that holds the dashboard's access token
 # The folder that holds app.py, pages, socrates_core and training: a checkout, or site-packages once installed. Our own
 # processes start in it: `python -m` looks in the working folder first, and a person may have a folder named `pages`.
 CODE = Path(__file__).parents[1]
@@ -22,32 +22,33 @@ def home() -> Path:
 
 
 def check_home() -> None:
-    """Raises UserError where the home is another person's: it cannot be read, or others can write into it."""
+    """Raises UserError if the home is not safe to use: we cannot read it, or other users can write into it."""
     path = home()
     try:
         mode = path.stat().st_mode
         folders = [path, *path.glob("*/")]
-    except PermissionError:  # of a folder above it
-        mode, folders = 0, [path]
-    except OSError:  # not made yet, or `folder` says what is wrong with it
+    except PermissionError:  # a folder above the home is closed to us
+        mode = 0
+        folders = [path]
+    except OSError:  # it does not exist yet, or `folder` will raise the reason
         return
     if os.name == "posix" and mode & stat.S_IWOTH:
         raise UserError(
-            f"Every user of this machine can write into {str(path)!r}, and so make it run things as you. "
-            f"Take that right away: chmod o-w {shlex.quote(str(path))}"
+            f"Every user of this machine can write into {str(path)!r}, and could make it run programs as you. "
+            f"Remove that permission: chmod o-w {shlex.quote(str(path))}"
         )
-    for each in folders:
-        if not os.access(each, os.R_OK | os.X_OK):
+    for place in folders:
+        if not os.access(place, os.R_OK | os.X_OK):
             raise UserError(
-                f"The folder {str(each)!r} cannot be read. Each person needs a home of their own: set SOCRATES_HOME to "
-                "a folder of yours."
+                f"The folder {str(place)!r} cannot be read. Each person needs a separate home: set SOCRATES_HOME to a "
+                "folder of yours."
             )
 
 
 def folder(*parts: str) -> Path:
-    """A folder under the home, made if missing, readable by its owner alone.
+    """A folder under the home, created if missing, that only its owner can read.
 
-    Raises UserError where the home cannot be written.
+    Raises UserError if the home cannot be written.
     """
     path = home()
     try:
@@ -57,7 +58,7 @@ def folder(*parts: str) -> Path:
             path.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise UserError(
-            f"The folder {str(path)!r} cannot be made ({error.strerror}). "
+            f"The folder {str(path)!r} cannot be created ({error.strerror}). "
             "Set SOCRATES_HOME to a folder that you can write to."
         ) from error
     return path

@@ -1,4 +1,4 @@
-"""The one process that owns the accelerator: takes queued jobs in order and writes their endings.
+"""The one process that uses the accelerator: runs queued jobs in order and records how they ended.
 
 python -m socrates_core worker
 """
@@ -21,27 +21,29 @@ IDLE_SECONDS = 900.0
 
 
 class Worker:
-    """Runs jobs until it has been idle for `idle_seconds` or is asked to end."""
+    """Runs jobs until it has been idle for `idle_seconds` or receives a signal to end."""
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self.idle_seconds = idle_seconds
-        self.ending = False
+        self.is_ending = False
 
     def run(self) -> int:
-        """Works until idle; returns the number of jobs run. Raises UserError where another worker lives."""
-        lock = worker_lock(timeout=2)  # longer than the glance of worker_lives
+        """Works until idle; returns the number of jobs run. Raises UserError if another worker runs."""
+        lock = worker_lock(timeout=2)  # worker_lives holds the lock for a moment
         try:
             lock.acquire()
         except Timeout as error:
-            raise UserError("Another worker already runs on this home; one is enough.") from error
+            raise UserError("Another worker already runs on this home. One is enough.") from error
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        n_run, idle_since = 0, time.monotonic()
-        while not self.ending:
+        n_run = 0
+        idle_since = time.monotonic()
+        while not self.is_ending:
             job = store.claim_next()
             if job is not None:
                 self._run_job(job)
-                n_run, idle_since = n_run + 1, time.monotonic()
+                n_run += 1
+                idle_since = time.monotonic()
             elif time.monotonic() - idle_since < self.idle_seconds:
                 time.sleep(0.2)
             elif self._retire(lock):
@@ -49,7 +51,7 @@ class Worker:
         return n_run
 
     def _retire(self, lock: FileLock) -> bool:
-        """Gives the worker lock back unless a job was queued in the meantime."""
+        """Releases the worker lock unless a job was queued in the meantime."""
         with store.store_lock():
             if store.can_start():
                 return False
@@ -57,16 +59,16 @@ class Worker:
             return True
 
     def _end(self, _signal: int, _frame: FrameType | None) -> None:
-        self.ending = True
+        self.is_ending = True
 
     def _run_job(self, job: Job) -> None:
-        reporter = Reporter(job, lambda: self.ending)
+        reporter = Reporter(job, lambda: self.is_ending)
         handler = logging.FileHandler(job.path / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         reporter.log.setLevel(logging.INFO)
         reporter.log.addHandler(handler)
         if job.attempt > 1:
-            reporter.log.warning("the process that ran this job died; another one goes on with it")
+            reporter.log.warning("the process that ran this job died; this one continues it")
         try:
             result = _execute(job, reporter)
             store.finish(job, "done", result=result)
@@ -74,9 +76,9 @@ class Worker:
         except Cancelled:
             reporter.log.info("cancelled")
             kept = "The best model so far is" if job.kind == "train" else "Finished answers are"
-            store.finish(job, "cancelled", f"Cancelled. {kept} kept; resume continues where it was.")
+            store.finish(job, "cancelled", f"Cancelled. {kept} kept. Resume the job to continue.")
         except ShutDown:
-            reporter.log.info("the worker was asked to end; the job goes back to the queue")
+            reporter.log.info("the worker ends; the job goes back to the queue")
             store.finish(job, "queued")
         except UserError as error:
             reporter.log.error("%s", error)

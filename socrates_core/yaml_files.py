@@ -1,4 +1,4 @@
-"""YAML that somebody wrote, read with suspicion: bounded in size, depth and what its aliases unfold to; its records."""
+"""YAML from any source, read safely: with limits on size, depth and what aliases expand to, and as records."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from pydantic import BaseModel, ValidationError
 from socrates_core.errors import EDITED, UserError, clipped
 
 MOST_CHARACTERS = 2_000_000
-MOST_NODES = 200_000  # an alias counts as all that it stands for
+MOST_NODES = 200_000  # an alias counts as everything that it expands to
 LONGEST_NUMBER = 300  # characters
-Kind = TypeVar("Kind", bound=BaseModel)
+Record = TypeVar("Record", bound=BaseModel)
 
 
 def load_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
-    """What the YAML file at `path` says. Raises UserError where it cannot be read."""
+    """The value in the YAML file at `path`. Raises UserError if it cannot be read."""
     try:
         with path.open(encoding="utf-8") as opened:
             text = opened.read(MOST_CHARACTERS + 1)
@@ -28,7 +28,7 @@ def load_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
 
 
 def parse_yaml(text: str, where: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
-    """What YAML text says. Raises UserError, which says `where` it stands, where it cannot be read."""
+    """The value of a YAML text. Raises UserError if it cannot be read; `where` names the source in that sentence."""
     if len(text) > MOST_CHARACTERS:
         raise UserError(f"{where} is too large: at most {MOST_CHARACTERS:,} characters of YAML are read.")
     opened = None
@@ -48,30 +48,30 @@ def parse_yaml(text: str, where: str, loader: type[yaml.SafeLoader] = yaml.SafeL
             opened.dispose()
 
 
-def validated(kind: type[Kind], stored: object, told: str) -> Kind:
-    """What was read as a record of `kind`. Raises UserError, which begins as `told` and names up to five places."""
+def validated(kind: type[Record], stored: object, beginning: str) -> Record:
+    """A stored value as a record of `kind`. Raises UserError: `beginning`, then up to five faults."""
     try:
         return kind.model_validate(stored)
     except ValidationError as error:
         faults = [
-            f"{_place(each['loc'])}{each['msg'].removeprefix('Value error, ')}" for each in error.errors()[:5]
+            f"{_place(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()[:5]
         ]
-        raise UserError(f"{told}: {clipped('; '.join(faults), 400).rstrip('.')}.") from error
+        raise UserError(f"{beginning}: {clipped('; '.join(faults), 400).rstrip('.')}.") from error
 
 
 def _place(steps: Sequence[int | str]) -> str:
-    """Where a fault lies, counted from one: "outcomes 4 scale: "."""
-    return " ".join([*(str(step + 1) if isinstance(step, int) else step for step in steps)]) + ": " * bool(
-        steps
-    )
+    """Where a fault is, counted from one: "outcomes 4 scale: "."""
+    names = [str(step + 1) if isinstance(step, int) else step for step in steps]
+    return f"{' '.join(names)}: " if names else ""
 
 
 def _count(node: yaml.Node, known: dict[int, int], where: str) -> int:
-    """How many nodes `node` unfolds to. Raises UserError for more than MOST_NODES, and for what no file can keep."""
+    """How many nodes `node` expands to. Raises UserError for more than MOST_NODES or a forbidden scalar."""
     if id(node) in known:
         if not known[id(node)]:
             raise UserError(
-                f"{where} is not valid here: a part of it stands for itself (an alias inside its anchor)."
+                f"{where} is not valid here: a part of it contains itself (an alias inside its own anchor)."
             )
         return known[id(node)]
     known[id(node)] = 0
@@ -86,14 +86,16 @@ def _count(node: yaml.Node, known: dict[int, int], where: str) -> int:
     for part in inside:
         total += _count(part, known, where)
         if total > MOST_NODES:
-            raise UserError(f"{where} is too large: its aliases unfold to more than {MOST_NODES:,} values.")
+            raise UserError(f"{where} is too large: its aliases expand to more than {MOST_NODES:,} values.")
     known[id(node)] = total
     return total
 
 
 def _check_scalar(node: yaml.ScalarNode, where: str) -> None:
     if node.tag.endswith((":int", ":float")) and len(node.value) > LONGEST_NUMBER:
-        raise UserError(f"{where} holds a number of {len(node.value):,} characters; no number is that long.")
+        raise UserError(
+            f"{where} holds a number of {len(node.value):,} characters; at most {LONGEST_NUMBER} are allowed."
+        )
     if any("\ud800" <= letter <= "\udfff" for letter in node.value):
         raise UserError(
             f"{where} holds half a character (a lone surrogate), which no file can keep. Remove it."

@@ -40,6 +40,7 @@ ROOMS = (  # from the street door down to the ground: a room imports only rooms 
     "spreadsheets",
     "home_key",
     "imported",
+    "record_folder",
     "yaml_files",
     "files",
     "settings",

@@ -9,7 +9,7 @@ import pytest
 
 from socrates_core.asking.cache import answer_key, open_cache
 from socrates_core.asking.request import ModelRequest
-from socrates_core.cli.cache import cache as forget
+from socrates_core.cli.storage import cache as forget
 from socrates_core.errors import UserError
 from socrates_core.jobs.progress import Reporter
 from socrates_core.jobs.store import read_job

@@ -16,7 +16,7 @@ from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.evaluations.rows import asked_rows, questions_of
 from socrates_core.evaluations.run import run_evaluation
-from socrates_core.evaluations.spec import evaluation_ids, load_spec, plan_evaluation
+from socrates_core.evaluations.spec import EVALUATIONS, load_spec, plan_evaluation
 from socrates_core.evaluations.submission import estimate_cost, estimate_seconds, submit_evaluation
 from socrates_core.exposure import seals
 from socrates_core.files import write_json
@@ -60,8 +60,8 @@ def test_the_empty_page_offers_the_form_which_says_what_it_will_ask_and_starts_i
     app.button(key="evaluate_start").click().run()
     fine(app)
     assert {job.kind for job in store.list_jobs()} == {"evaluate"}
-    assert {load_spec(each).model.name for each in evaluation_ids()} == {"echo", "uniform"}
-    assert {load_spec(each).cap for each in evaluation_ids()} == {5}
+    assert {load_spec(each).model.name for each in EVALUATIONS.ids()} == {"echo", "uniform"}
+    assert {load_spec(each).cap for each in EVALUATIONS.ids()} == {5}
 
 
 def test_the_form_asks_the_held_out_side_of_a_split(starter_home: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_form_asks_the_held_out_side_of_a_split(starter_home: Path) -> None:
     app.number_input(key="evaluate_cap").set_value(2)
     app.number_input(key="evaluate_shots").set_value(1).run()
     app.button(key="evaluate_start").click().run()
-    assert [(load_spec(each).split, load_spec(each).shots) for each in evaluation_ids()] == [("held", 1)]
+    assert [(load_spec(each).split, load_spec(each).shots) for each in EVALUATIONS.ids()] == [("held", 1)]
 
 
 def test_nothing_is_sent_to_another_machine_before_a_person_has_seen_what(

@@ -122,17 +122,17 @@ def test_versions_are_kept_in_order_and_never_overwritten(home: Path) -> None:
 
 def test_a_deleted_draft_can_be_brought_back(home: Path) -> None:
     draft_id = drafts.create(make_draft())
-    drafts.delete(draft_id)
-    assert drafts.list_drafts() == [] and drafts.deleted() == {draft_id: "Try"}
+    drafts.DRAFTS.delete(draft_id)
+    assert drafts.list_drafts() == [] and drafts.deleted_titles() == {draft_id: "Try"}
     with pytest.raises(UserError, match="no draft"):
         drafts.open_draft(draft_id)
-    drafts.restore(draft_id)
+    drafts.DRAFTS.restore(draft_id)
     assert drafts.open_draft(draft_id) == make_draft()
 
 
 def test_a_damaged_working_copy_is_a_sentence_and_the_list_goes_on(home: Path) -> None:
     broken, fine = drafts.create(make_draft()), drafts.create(make_draft(title="Fine"))
-    (drafts.drafts_folder() / broken / "working.json").write_text("{")
+    (drafts.DRAFTS.root / broken / "working.json").write_text("{")
     assert [row["draft_id"] for row in drafts.list_drafts()] == [fine]
     with pytest.raises(UserError, match="damaged"):
         drafts.open_draft(broken)

@@ -10,7 +10,7 @@ from pages.project import specification_chart
 from pages.view.words import escape
 from socrates_core.jobs import store
 from socrates_core.projects import drafts
-from socrates_core.projects.experiments import cross, experiment_ids, load_experiment, stop, submit_experiment
+from socrates_core.projects.experiments import EXPERIMENTS, cross, load_experiment, stop, submit_experiment
 from socrates_core.projects.run_spec import load_spec
 from socrates_core.projects.specification_curves import load_curves
 from tests.support.drafts import kakadu, make_draft
@@ -42,7 +42,7 @@ def test_the_form_counts_what_it_will_ask_and_starts_it(home: Path) -> None:
     assert "8 specifications × 4 people × 2 conditions × 1 outcome \\= 64 answers" in fine(app)
     app.selectbox(key="chosen:8").set_value(2).run()
     app.button(key="experiment_start").click().run()
-    made = load_experiment(experiment_ids()[0])
+    made = load_experiment(EXPERIMENTS.ids()[0])
     assert made.specifications[made.chosen].wording == "wording 1" and made.draft_id == draft_id
     asked = [load_spec(run_id).draft.outcomes[0].question for run_id in made.run_ids]
     assert asked == ["How much?", "How much?", "Are you for it?", "Are you for it?"] * 2

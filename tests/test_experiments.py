@@ -13,11 +13,11 @@ from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.populations.panel import PanelSpec, draw_panel
 from socrates_core.projects.experiments import (
+    EXPERIMENTS,
     Experiment,
     Specification,
     cross,
     estimate_cost,
-    experiments_folder,
     load_experiment,
     one_order,
     resume,
@@ -259,7 +259,7 @@ def test_a_paraphrase_must_name_and_change_a_text_of_the_draft() -> None:
 def test_an_experiment_that_was_edited_ends_in_a_sentence(home: Path) -> None:
     made = submit_experiment(make_draft(), cross(["echo"]))
     assert load_experiment(made.experiment_id) == made
-    path = experiments_folder() / made.experiment_id / "experiment.json"
+    path = EXPERIMENTS.root / made.experiment_id / "experiment.json"
     path.write_text(path.read_text().replace('"chosen": 0', '"chosen": 1'))
     with pytest.raises(UserError, match="edited or damaged"):
         load_experiment(made.experiment_id)

@@ -17,7 +17,7 @@ from pages.models import training_courses as parts
 from pages.view.charts.palette import LIGHT, model_colours
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.evaluations.spec import evaluation_ids, load_spec
+from socrates_core.evaluations.spec import EVALUATIONS, load_spec
 from socrates_core.files import write_json
 from socrates_core.finetuning.overview import load_finetune
 from socrates_core.finetuning.publish import publish
@@ -211,7 +211,7 @@ def test_a_finished_finetune_is_used_and_evaluated_beside_its_base(starter_home:
     assert [link.proto.query_string for link in app.get("page_link")] == ["model=tuned"] * 2
     app.button(key=f"evaluate_{training_id}").click().run()
     fine(app)
-    asked = [load_spec(each) for each in evaluation_ids()]
+    asked = [load_spec(each) for each in EVALUATIONS.ids()]
     assert {(spec.model.name, spec.split) for spec in asked} == {("tuned", "held"), ("starter", "held")}
 
 

@@ -21,7 +21,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.evaluations.run import run_evaluation
-from socrates_core.evaluations.spec import evaluation_ids
+from socrates_core.evaluations.spec import EVALUATIONS
 from socrates_core.files import write_json
 from socrates_core.finetuning.generalisation import (
     Pair,
@@ -322,7 +322,7 @@ def test_the_page_shows_the_table_the_groups_and_the_learning_curve(table: pd.Da
     axis = charts[-1]["layout"]["xaxis"]["title"]["text"].replace("<br>", " ")
     assert axis == "Share of the people trained on, of at most 32 a cell (logarithmic)"
     app.selectbox(key="generalise").set_value("grown-100")
-    n = len(evaluation_ids())
+    n = len(EVALUATIONS.ids())
     app.button(key="generalise_start").click().run()
     fine(app)
-    assert len(evaluation_ids()) == n + 2  # the page's cap is another than the tests' own
+    assert len(EVALUATIONS.ids()) == n + 2  # the page's cap is another than the tests' own

@@ -67,7 +67,7 @@ def hostile_home(home: Path) -> list[str]:
     )
     ids = [drafts.create(draft) for draft in (own, made)]
     drafts.keep_version(ids[1], made, ALL)
-    drafts.delete(drafts.create(made))
+    drafts.DRAFTS.delete(drafts.create(made))
     pairs = zip((own, made), ids, strict=True)
     runs = [submit_simulation(draft, ModelRequest("echo"), draft_id=each).id for draft, each in pairs]
     words = [Paraphrase(name=XSS[0], outcomes={XSS[3]: f"{ALL} Again?"})]

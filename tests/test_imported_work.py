@@ -21,7 +21,6 @@ from socrates_core.imported import was_imported
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.keeping.archive import MANIFEST, export_project, import_project
-from socrates_core.keeping.things import KINDS
 from socrates_core.models.served.server import Service
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_spec import load_spec, submit_simulation
@@ -147,7 +146,7 @@ def test_an_archive_with_a_permission_is_refused_whole(
     )
     archive = packed(starter_home, tmp_path / "evil.zip")
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "victim"))
-    with pytest.raises(UserError, match=r"only you can give\. Nothing was imported"):
+    with pytest.raises(UserError, match=r"Only you can give that\. Nothing was imported"):
         import_project(archive)
     assert not list((tmp_path / "victim").glob("runs/*"))
 
@@ -227,8 +226,7 @@ def test_an_archive_brings_in_no_starter_and_says_what_changes_here(
     asked = submit_evaluation(ModelRequest("uniform"), studies=["kakadu"], cap=2)
     finish_jobs()
     set_scale(open_corpus("starter"), "kakadu", 0, "Only return 1 for 'No' or 2 for 'Yes', nothing else.")
-    kinds = [KINDS[name] for name in ("corpus", "scales", "evaluation")]
-    export_project(tmp_path / "a.zip", kinds)
+    export_project(tmp_path / "a.zip", ["corpus", "scales", "evaluation"])
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "victim"))
     brought = import_project(tmp_path / "a.zip")
     assert brought.refused == [("corpus", "starter")]

@@ -30,7 +30,7 @@ from socrates_core.finetuning.history import Step, Validation, add
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.recipes import recipes_for
 from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict, trainings_folder
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, spec_from_dict
 from socrates_core.models.chat import open_chat
 from socrates_core.models.model_folder import open_folder, read_config
 from socrates_core.models.weights import tensor_shapes
@@ -341,7 +341,7 @@ def test_the_time_follows_the_last_finetune_of_the_same_kind(spec: TrainingSpec)
 
 def ran(spec: TrainingSpec, training_id: str, *, tokens_per_second: float) -> None:
     """A finetune that took four steps of 1,000 tokens, the first of them slow, and 3 seconds to ask 30 people."""
-    path = trainings_folder() / training_id
+    path = TRAININGS.root / training_id
     path.mkdir()
     (path / "spec.yaml").write_text(spec.as_yaml(), encoding="utf-8")
     for step in range(1, 5):

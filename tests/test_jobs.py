@@ -14,7 +14,7 @@ import pytest
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter, describe_seconds, read_progress
-from socrates_core.jobs.store import Owner
+from socrates_core.jobs.store import ProcessIdentity
 from socrates_core.jobs.worker_process import worker_lives
 from socrates_core.worker import Worker
 from tests.support.waiting import PATIENCE, wait_until
@@ -63,14 +63,14 @@ def test_a_job_whose_process_was_killed_reads_as_lost_and_can_be_resumed(home: P
 
 
 def test_a_reused_process_id_is_not_the_job(home: Path) -> None:
-    own = store.owner_of(os.getpid())
-    assert own.alive() and not Owner(own.pid, own.started - 3600).alive()
+    own = store.identify(os.getpid())
+    assert own.alive() and not ProcessIdentity(own.pid, own.started - 3600).alive()
 
 
 def test_a_clock_that_is_set_anew_leaves_a_living_process_alive(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, earlier = store.owner_of(os.getpid()), psutil.boot_time() - 7200
+    own, earlier = store.identify(os.getpid()), psutil.boot_time() - 7200
     monkeypatch.setattr("psutil._pslinux.boot_time", lambda: earlier)  # the time of day, less the time since
     assert own.alive()
 

@@ -21,17 +21,7 @@ from socrates_core.exposure.seals import seal
 from socrates_core.files import file_digest, read_json, write_json
 from socrates_core.jobs import store
 from socrates_core.keeping.archive import MANIFEST, export_project, import_project, own_kinds
-from socrates_core.keeping.things import (
-    KINDS,
-    bin_things,
-    consequences,
-    delete,
-    discard,
-    in_bin,
-    restore,
-    sizes,
-    things,
-)
+from socrates_core.keeping.kinds import KINDS, consequences, delete, deleted_records, restore, sizes
 from socrates_core.keeping.verify import verify
 from socrates_core.projects import drafts
 from socrates_core.projects.run_results import list_runs, load_run
@@ -55,56 +45,60 @@ def filled(finetuning_home: Path, prepared: Path) -> Path:
     return finetuning_home
 
 
+def names_of(kind: str) -> list[str]:
+    return [record.name for record in KINDS[kind].stored()]
+
+
 def wrong() -> dict[str, str]:
     return {f"{each.kind} {each.name}": each.problem for each in verify() if not each.whole}
 
 
 def test_everything_a_person_makes_is_listed_deleted_and_brought_back(filled: Path) -> None:
-    before = {kind.name: [each.name for each in things(kind)] for kind in KINDS.values()}
+    before = {kind: names_of(kind) for kind in KINDS}
     assert all(before.values()), before
     whole = wrong()
-    for kind in KINDS.values():
-        for name in before[kind.name]:
+    for kind in KINDS:
+        for name in before[kind]:
             delete(kind, name)
-            assert name not in [each.name for each in things(kind)]
+            assert name not in names_of(kind)
             with pytest.raises(UserError, match="There is no"):
                 delete(kind, name)
-    assert not any(things(kind) for kind in KINDS.values()) and list_runs() == []
+    assert not any(map(names_of, KINDS)) and list_runs() == []
     assert command("runs") and command("studies") and command("jobs") and command("trainings")
-    for kind in KINDS.values():
-        for name in before[kind.name]:
+    for kind in KINDS:
+        for name in before[kind]:
             restore(kind, name)
-    assert {kind.name: [each.name for each in things(kind)] for kind in KINDS.values()} == before
+    assert {kind: names_of(kind) for kind in KINDS} == before
     assert wrong() == whole
-    assert not [each for each in bin_things() if each.name in before[each.kind.name]]
+    assert not [record for record in deleted_records() if record.name in before[record.kind]]
 
 
 def test_a_taken_name_is_not_overwritten_and_the_bin_is_emptied_for_good(home: Path) -> None:
     draft_id = drafts.create(make_draft(title="Mine"))
-    delete(KINDS["draft"], draft_id)
+    delete("draft", draft_id)
     path = folder("drafts", draft_id)
     (path / "working.json").write_text("{}")
     with pytest.raises(UserError, match="another draft"):
-        restore(KINDS["draft"], draft_id)
+        restore("draft", draft_id)
     assert (path / "working.json").read_text() == "{}"
-    discard(in_bin(KINDS["draft"], draft_id))
-    assert bin_things() == []
+    KINDS["draft"].last_deleted(draft_id).discard()
+    assert deleted_records() == []
     with pytest.raises(UserError, match="no deleted draft"):
-        in_bin(KINDS["draft"], draft_id)
+        KINDS["draft"].last_deleted(draft_id)
 
 
 def test_what_a_job_works_with_stays(home: Path) -> None:
     run = submit_simulation(make_draft(), ModelRequest("echo"))
     with pytest.raises(UserError, match=r"in use by .*queued or running"):
-        delete(KINDS["run"], run.id)
+        delete("run", run.id)
     with pytest.raises(UserError, match="in use"):
-        delete(KINDS["job"], run.id)
+        delete("job", run.id)
 
 
 def test_a_sealed_run_says_what_is_lost_with_it(home: Path) -> None:
     run_id = a_run()
     seal(run_id)
-    assert "sealed" in consequences(KINDS["run"], run_id)[0]
+    assert "sealed" in consequences("run", run_id)[0]
     assert "Nothing was deleted" in command("delete", "run", run_id, code=2)
     assert "is in the bin" in command("delete", "run", run_id, "--yes")
     assert any(key.startswith("seal") for key in wrong())
@@ -126,7 +120,7 @@ def test_a_project_comes_back_on_another_home(
 ) -> None:
     written = export_project(tmp_path / "project.zip", own_kinds())
     numbers = {row["run_id"]: load_run(row["run_id"]).as_dict()["cells"] for row in list_runs()}
-    assert {each.kind.name for each in written} == {kind.name for kind in own_kinds()} and numbers
+    assert {record.kind for record in written} == set(own_kinds()) and numbers
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "elsewhere"))
     brought = import_project(tmp_path / "project.zip")
     assert len(brought.added) == len(written) and not brought.same + brought.taken
@@ -138,7 +132,7 @@ def test_a_project_comes_back_on_another_home(
             cell["probabilities"] for cell in cells
         ]
     assert not [each for each in wrong() if each.startswith(("draft", "run", "experiment", "split"))]
-    draft_id = things(KINDS["draft"])[0].name
+    draft_id = names_of("draft")[0]
     kept = drafts.open_draft(draft_id)
     drafts.save(draft_id, make_draft(title="Changed"), based_on=kept.digest())
     assert import_project(tmp_path / "project.zip").taken == [("draft", draft_id)]
@@ -155,8 +149,8 @@ def test_the_commands_write_and_bring_in_an_archive(
     assert "1 things" in command("archive", str(tmp_path / "c.zip"), "--kind", "run", "--only", run_id)
     assert json.loads(command("storage", "--kind", "run", "--json"))[0]["name"] == run_id
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "elsewhere"))
-    assert "2 things brought in" in command("unarchive", str(tmp_path / "a.zip"))
-    assert "0 things brought in, 2 were here" in command("unarchive", str(tmp_path / "a.zip"))
+    assert "2 things imported" in command("unarchive", str(tmp_path / "a.zip"))
+    assert "0 things imported, 2 were here" in command("unarchive", str(tmp_path / "a.zip"))
     assert command("verify").endswith("whole, 0 not\n")
 
 

@@ -14,14 +14,14 @@ from streamlit.testing.v1 import AppTest
 from pages.models import held_out_chart
 from pages.view.words import escape
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.splits import corpus_digest, load_split, split_rows, splits
+from socrates_core.corpus.splits import SPLITS, corpus_digest, load_split, split_rows
 from socrates_core.corpus.splits_make import OFFICIAL
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest, write_json
 from socrates_core.finetuning.rationales import NOTE
 from socrates_core.finetuning.rows import SIDES, choose_rows, count_sides
-from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
 from socrates_core.settings import folder
@@ -54,7 +54,7 @@ def test_without_a_split_the_page_says_why_one_is_needed_and_makes_it(starter_ho
     assert made.kind == "participants" and link(app)["split"] == made.name
     assert shown_spec(app)["split"] == made.name and "new people" in fine(app)
     app.button(key="split_make").click().run()
-    assert "already" in app.error[0].value and splits() == [made.name]
+    assert "already" in app.error[0].value and SPLITS.ids() == [made.name]
 
 
 def test_the_authors_split_is_offered_where_its_file_came_with_the_corpus(starter_home: Path) -> None:
@@ -92,7 +92,7 @@ def test_reasoning_without_a_rationale_is_refused_before_it_is_queued(starter_ho
     others.to_parquet(rows.corpus.path / "reasoning.parquet")
     with pytest.raises(UserError, match=f"none for the {len(rows.train):,} rows"):
         submit_training(spec)
-    assert not store.list_jobs() and not training_ids()
+    assert not store.list_jobs() and not TRAININGS.ids()
 
 
 def test_the_file_holds_the_form_and_start_queues_it(starter_home: Path) -> None:
@@ -110,7 +110,7 @@ def test_the_file_holds_the_form_and_start_queues_it(starter_home: Path) -> None
     assert app.code[2].value == "python -m training.distribution first.yaml"
     app.button(key="train_start").click().run()
     job = store.list_jobs()[0]
-    assert (job.kind, job.id) == ("train", training_ids()[0]) and link(app)["trainings"] == job.id
+    assert (job.kind, job.id) == ("train", TRAININGS.ids()[0]) and link(app)["trainings"] == job.id
     assert load_training(job.id).model_dump(mode="json") == shown
 
 
@@ -177,7 +177,7 @@ def test_a_leak_stops_the_start_until_a_reason_is_given(starter_home: Path) -> N
     assert held in app.error[0].value
     field(app, "Why the leak is accepted").set_value("It was only a rehearsal.").run()
     app.button(key="train_start").click().run()
-    assert load_training(training_ids()[0]).accept_leaks == "It was only a rehearsal."
+    assert load_training(TRAININGS.ids()[0]).accept_leaks == "It was only a rehearsal."
 
 
 def test_a_curve_is_queued_a_finetune_a_share_and_its_command_does_the_same(starter_home: Path) -> None:

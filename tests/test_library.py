@@ -17,6 +17,7 @@ from socrates_core.finetuning.model_jobs import (
 from socrates_core.finetuning.spec import spec_from_dict
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
+from socrates_core.keeping import kinds
 from socrates_core.models import answer_all
 from socrates_core.models.catalog import list_models
 from socrates_core.models.seen import seen_of
@@ -102,37 +103,39 @@ def test_an_adapter_over_a_hub_model_that_is_not_here_is_listed_without_fetching
 
 def test_a_deleted_model_comes_back_as_it_was(adapter: Path) -> None:
     before = {path.name: path.read_bytes() for path in adapter.iterdir()}
-    library.delete("mine")
-    assert not adapter.exists() and list(library.binned()) == ["mine"]
+    kinds.delete("adapter", "mine")
+    assert not adapter.exists() and list(kinds.deleted_models()) == ["mine"]
     assert "mine" not in {model.name for model in library.library()}
-    library.restore("mine")
-    assert {path.name: path.read_bytes() for path in adapter.iterdir()} == before and not library.binned()
+    kinds.restore("adapter", "mine")
+    assert {
+        path.name: path.read_bytes() for path in adapter.iterdir()
+    } == before and not kinds.deleted_models()
 
 
 def test_the_bin_never_overwrites_and_empties_on_request(base: Path, adapter: Path) -> None:
-    library.delete("mine")
+    kinds.delete("adapter", "mine")
     make_adapter(base, adapter, 2)
-    with pytest.raises(UserError, match="another model 'mine' by now"):
-        library.restore("mine")
+    with pytest.raises(UserError, match="another adapter 'mine' by now"):
+        kinds.restore("adapter", "mine")
     assert (adapter / "adapter_config.json").exists()
-    library.discard("mine")
-    assert not library.binned() and adapter.exists()
+    kinds.deleted_model("mine").discard()
+    assert not kinds.deleted_models() and adapter.exists()
 
 
 @pytest.mark.parametrize("name", ["../home", "", ".deleted", "nobody", "/tmp"])
 def test_only_models_of_the_home_are_deleted(name: str, adapter: Path) -> None:
     with pytest.raises(UserError, match="no model"):
-        library.delete(name)
+        kinds.delete(kinds.kind_of_model(name), name)
 
 
 def test_a_model_that_a_job_uses_stays_and_so_does_its_base(adapter: Path) -> None:
     job = submit_merge("mine", "whole")
-    for name in ("mine", "base"):
+    for kind, name in (("adapter", "mine"), ("model", "base")):
         with pytest.raises(UserError, match="in use by 'Merge mine as whole'"):
-            library.delete(name)
+            kinds.delete(kind, name)
     store.cancel(job.id)
-    library.delete("mine")
-    library.delete("base")
+    kinds.delete("adapter", "mine")
+    kinds.delete("model", "base")
 
 
 def test_deleting_a_base_names_the_adapters_that_need_it(adapter: Path, home: Path) -> None:
@@ -140,7 +143,7 @@ def test_deleting_a_base_names_the_adapters_that_need_it(adapter: Path, home: Pa
     refused = run_models("delete", "base").exception
     assert isinstance(refused, UserError) and "cannot answer: mine" in str(refused)
     assert (home / "models" / "base").exists()
-    assert run_models("delete", "base", "--yes").exit_code == 0 and "base" in library.binned()
+    assert run_models("delete", "base", "--yes").exit_code == 0 and "base" in kinds.deleted_models()
 
 
 @pytest.mark.slow
@@ -155,7 +158,7 @@ def test_a_merge_job_makes_a_whole_model_that_answers_as_the_adapter(adapter: Pa
     whole = library.look_up("whole")
     assert (whole.kind, whole.lineage) == ("model", ("org/first", "base", "mine", "whole"))
     assert seen_of("whole") == seen_of("mine") and whole.trained is not None
-    library.delete("mine")
+    kinds.delete("adapter", "mine")
     assert library.look_up("whole").card.installed
 
 

@@ -98,7 +98,7 @@ def test_without_ends_of_the_scale_there_is_no_stated_distance(
 ) -> None:
     found = scored(written(tmp_path, low=None, high=None), capsys)
     assert found["wasserstein_stated"] is None and found["baselines"]["uniform"] is None
-    assert any("no low and high" in note for note in found["notes"])
+    assert any("Without low and high" in note for note in found["notes"])
     assert found["wasserstein_observed"] == pytest.approx((1 / 6 + 1 / 2) / 2)
     # on 1..4, which people used, the prediction 9 is a 4: no predicted difference, which counts one half
     assert found["effects"]["sign"]["value"] == 0.5
@@ -147,7 +147,7 @@ def test_one_wild_prediction_cannot_run_away_with_a_file(
         ({"low": [1, 1, 1, 1, 1, 5]}, "A scale from 5 to 5 has no range"),
         (
             {"sample_id": [1, 2, 3, 4, 4, 4]},
-            "2 rows of 'rows.parquet' repeat another, first study_id 'abcde', sample_id 4",
+            "2 rows of 'rows.parquet' repeat another, the first is study_id 'abcde', sample_id 4",
         ),
         (
             {"stimulus_id": [7] * 6, "participant": [1, 2, 1, 1, 2, 3]},

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from socrates_core.finetuning import library
 from socrates_core.finetuning.model_jobs import submit_merge
 from socrates_core.jobs import store
+from socrates_core.keeping import kinds
 from tests.support.kept_models import make_base, make_mine
 from tests.support.pages import HOSTILE, fine, fine_words, open_page, table_of
 
@@ -80,7 +81,7 @@ def test_deleting_a_base_warns_and_the_bin_brings_it_back(kept: Path) -> None:
     assert "is in the bin" in fine_words(app) and "Bin (1)" in [each.label for each in app.expander]
     assert "Base" not in table_of(app, "models_table")["model"].tolist()
     press(app, "restore_base")
-    assert not library.binned() and library.look_up("base").card.installed
+    assert not kinds.deleted_models() and library.look_up("base").card.installed
 
 
 def test_merging_queues_a_job_and_what_a_job_uses_cannot_be_deleted(kept: Path) -> None:

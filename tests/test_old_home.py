@@ -283,7 +283,7 @@ def test_everything_in_it_is_whole() -> None:
 
 def test_what_is_in_the_bin_comes_back() -> None:
     assert {thing["kind"]: thing["name"] for thing in as_json("storage", "--bin")} == BINNED
-    assert drafts.deleted() == {BINNED["draft"]: "An idea that was dropped"}
+    assert drafts.deleted_titles() == {BINNED["draft"]: "An idea that was dropped"}
     for kind in ("draft", "run", "finetune"):
         command("restore", kind, BINNED[kind])
     command("models", "restore", "second")

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from socrates_core.jobs.store import owner_of
+from socrates_core.jobs.store import identify
 from tests.support.processes import ROOT, app_command
 from tests.support.servers import answers, end, free_port, servers_of, serving
 from tests.support.waiting import PATIENCE, wait_until
@@ -164,7 +164,7 @@ def test_a_note_that_names_another_process_is_not_believed(
 ) -> None:
     """As after a restart of the machine: the process id in the note belongs to another program, which answers."""
     home.mkdir()
-    note = {"host": "localhost", "port": other_program.server_port, **vars(owner_of(os.getpid()))}
+    note = {"host": "localhost", "port": other_program.server_port, **vars(identify(os.getpid()))}
     (home / "dashboard.json").write_text(json.dumps(note))
     with serving() as (port, _):
         assert len(servers_of(home)) == 1
@@ -173,7 +173,7 @@ def test_a_note_that_names_another_process_is_not_believed(
 
 def test_a_note_is_removed_by_its_own_dashboard_alone(home: Path) -> None:
     with serving():
-        note = {"host": "localhost", "port": 1, **vars(owner_of(os.getpid()))}
+        note = {"host": "localhost", "port": 1, **vars(identify(os.getpid()))}
         (home / "dashboard.json").write_text(json.dumps(note))
     assert json.loads((home / "dashboard.json").read_text()) == note
 

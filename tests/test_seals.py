@@ -20,7 +20,7 @@ from socrates_core.importing.build import import_study
 from socrates_core.projects import drafts
 from socrates_core.projects.run_export import cells_table, effects_table
 from socrates_core.projects.run_results import SimulationRun, load_run
-from socrates_core.projects.run_spec import runs_folder
+from socrates_core.projects.run_spec import RUNS
 from socrates_core.reporting.folder import write_report
 from socrates_core.studies.answers import study_overview
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
@@ -319,7 +319,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(starter_home: Path) -> Non
     with pytest.raises(UserError, match="Import them first"):
         seals.reveal_for(nobody)
     partial = run_now(make_draft(title="Another")).spec.run_id
-    path = runs_folder() / partial / "manifest.json"
+    path = RUNS.root / partial / "manifest.json"
     write_json(path, json.loads(path.read_text()) | {"state": "partial"})
     with pytest.raises(UserError, match="not finished"):
         seals.seal(partial)

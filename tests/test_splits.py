@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from socrates_core.cli.splits import app
-from socrates_core.corpus.splits import KINDS, Split, load_split, save_split, split_rows, splits
+from socrates_core.corpus.splits import KINDS, SPLITS, Split, load_split, save_split, split_rows
 from socrates_core.corpus.splits_check import check_split, measure_sides, near_duplicates
 from socrates_core.corpus.splits_make import OFFICIAL, make_split, read_official
 from socrates_core.errors import UserError
 from tests.support.commands import command
 from tests.support.splits import TAIL, USUAL, Shape, made_up, official, sides
+
+pytestmark = pytest.mark.usefixtures("home")  # a home of its own for every test
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -105,7 +107,7 @@ def test_a_study_whose_conditions_all_read_the_same_is_not_held_out() -> None:
 def test_a_split_comes_back_as_it_was_saved(home: Path) -> None:
     split = make_split(made_up(USUAL), "participants", name="one")
     path = save_split(split)
-    assert splits() == ["one"] and load_split("one") == split and path.parent == home / "splits"
+    assert SPLITS.ids() == ["one"] and load_split("one") == split and path.parent == home / "splits"
     stored = json.loads(path.read_text())
     assert stored["version"] == 1 and stored["digest"] == split.digest()
     path.write_text(path.read_text().replace('"s0": [', '"s0": [77, ', 1))

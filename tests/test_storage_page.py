@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pages.view.state import PAGES
-from socrates_core.keeping.things import KINDS, bin_things, delete, things
+from socrates_core.keeping.kinds import KINDS, delete, deleted_records
 from socrates_core.projects import drafts
 from socrates_core.settings import folder
 from tests.support.drafts import make_draft
@@ -34,17 +34,21 @@ def test_what_is_stored_is_shown_by_kind_and_by_size(home: Path) -> None:
 
 def test_the_bin_brings_back_and_is_emptied_only_on_a_second_thought(home: Path) -> None:
     first, second = (drafts.create(make_draft(title=title)) for title in ("One", "Two"))
-    delete(KINDS["draft"], first)
-    delete(KINDS["draft"], second)
+    delete("draft", first)
+    delete("draft", second)
     app = open_page(PAGES.storage)
     next(button for button in app.button if button.label == "Bring back").click().run()
     fine(app)
-    assert len(things(KINDS["draft"])) == 1 and len(bin_things()) == 1 and "is back" in app.success[0].value
+    assert (
+        len(KINDS["draft"].stored()) == 1
+        and len(deleted_records()) == 1
+        and "is back" in app.success[0].value
+    )
     assert app.button(key="bin_empty").disabled
     app.checkbox(key="bin_sure").check().run()
     app.button(key="bin_empty").click().run()
     fine(app)
-    assert bin_things() == [] and "deleted for good" in app.success[0].value
+    assert deleted_records() == [] and "deleted for good" in app.success[0].value
 
 
 def test_an_archive_is_written_and_everything_verified(home: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from socrates_core.asking.request import ModelRequest
-from socrates_core.cli.terminal import shown
+from socrates_core.cli.terminal import escape_controls
 from socrates_core.projects import drafts
 from socrates_core.projects.run_spec import submit_simulation
 from tests.support.drafts import make_draft
@@ -53,7 +53,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(home: Path, monkeypatch: pytes
     ):
         done = process(*command)
         for said in (done.stdout.decode(), done.stderr.decode()):
-            assert said == shown(said), command
+            assert said == escape_controls(said), command
     (row,) = json.loads(process("jobs", "--json").stdout)
     assert HOSTILE in row["title"]  # JSON loses nothing
     assert "\\u001b" in process("jobs").stdout.decode()
@@ -61,7 +61,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(home: Path, monkeypatch: pytes
 
 def test_text_of_any_language_and_emoji_stay_as_they_are() -> None:
     text = "Größe, 日本語, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647, \U0001f468\u200d\U0001f469, a\tb\n"
-    assert shown(text) == text
+    assert escape_controls(text) == text
 
 
 @pytest.mark.parametrize(

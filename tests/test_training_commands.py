@@ -10,7 +10,7 @@ from socrates_core.cli import training as commands
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
-from socrates_core.finetuning.spec import TrainingSpec, fields_of, load_training, training_ids, training_path
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, fields_of, load_training, training_path
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from tests.support.commands import command
@@ -45,7 +45,7 @@ def end_while_followed(monkeypatch: pytest.MonkeyPatch, state: store.State, mess
         assert job is not None
         store.finish(job, state, message)
 
-    monkeypatch.setattr("socrates_core.cli.simulate.see_to_worker", work)
+    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", work)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -60,7 +60,7 @@ def test_the_commands_are_there_and_speak_in_sentences(home: Path) -> None:
 def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands.train(config, as_json=True)
     told = printed(capsys)
-    assert told == {"training_id": training_ids()[0], "state": "queued"}
+    assert told == {"training_id": TRAININGS.ids()[0], "state": "queued"}
     assert load_training(told["training_id"]).as_yaml() == config.read_text()
     assert store.read_job(told["training_id"]).args == {
         "training_id": told["training_id"],

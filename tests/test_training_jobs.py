@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from socrates_core.corpus.splits import load_split, split_rows
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import load_evaluation
-from socrates_core.evaluations.spec import evaluation_ids
+from socrates_core.evaluations.spec import EVALUATIONS
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
@@ -96,7 +96,7 @@ def test_a_command_trains_then_asks_the_base_and_the_new_model_the_held_out_side
     evaluations = [job for job in store.list_jobs() if job.kind == "evaluate"]
     assert [ended(job.id).state for job in evaluations] == ["done", "done"]
     base, tuned = sorted(
-        map(load_evaluation, evaluation_ids()), key=lambda each: each.spec.model.name == "tuned"
+        map(load_evaluation, EVALUATIONS.ids()), key=lambda each: each.spec.model.name == "tuned"
     )
     assert (base.spec.model.name, tuned.spec.model.name) == ("tiny", "tuned")
     held = split_rows(open_corpus("made"), load_split("held"), "eval")

@@ -10,7 +10,7 @@ from pages.view.fields import consent
 from pages.view.fields.model import model_requests
 from pages.view.words import counted, escape
 from socrates_core.asking.request import ModelRequest
-from socrates_core.corpus.splits import splits, splits_stamp
+from socrates_core.corpus.splits import SPLITS, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.evaluations.rows import asked_rows
@@ -60,7 +60,7 @@ def _start(
 
 def _choose_people() -> dict[str, Any]:
     """Who is asked, as arguments of `submit_evaluation`; empty while a field is missing."""
-    known = splits()
+    known = SPLITS.ids()
     kind = "studies"
     if known:
         kind = st.segmented_control(
@@ -115,7 +115,7 @@ def _choose_studies() -> dict[str, Any]:
         key="evaluate_studies",
         placeholder="choose at least one; intervals take 5",
     )
-    if not splits():
+    if not SPLITS.ids():
         st.caption("To hold studies out of training, make a split: `python -m socrates_core split make NAME`")
     return {"corpus": corpus, "studies": studies} if studies else {}
 

@@ -14,6 +14,7 @@ from socrates_core.finetuning import library
 from socrates_core.finetuning.exporting import MEASURES, zipped
 from socrates_core.finetuning.library import LibraryModel, Trained
 from socrates_core.finetuning.model_jobs import Download, plan_download, submit_fetch, submit_merge
+from socrates_core.keeping import kinds
 
 KINDS = {
     "model": "whole model",
@@ -72,20 +73,20 @@ def _row(model: LibraryModel) -> dict[str, Any]:
 
 def show_bin() -> None:
     """The deleted models, each with buttons to restore it or to delete it for good."""
-    names = library.binned()
-    if not names:
+    deleted = kinds.deleted_models()
+    if not deleted:
         return
-    with st.expander(f"Bin ({len(names)})", icon=":material/delete:", expanded=len(names) < 4):
-        for name in names:
+    with st.expander(f"Bin ({len(deleted)})", icon=":material/delete:", expanded=len(deleted) < 4):
+        for name, record in deleted.items():
             label, back, gone = st.columns([4, 2, 2], vertical_alignment="center")
             label.text(visible(name))
             if back.button("Bring back", key=f"restore_{name}", width="stretch"):
-                library.restore(name)
+                kinds.restore(record.kind, name)
                 state.go_to(state.PAGES.models, model=name)
             with gone.popover("Delete for good", width="stretch"):
                 st.markdown("This frees its space on the disk; nothing brings it back.")
                 if st.button(escape(f"Delete {name} for good"), key=f"discard_{name}"):
-                    library.discard(name)
+                    record.discard()
                     st.rerun()
 
 
@@ -182,7 +183,7 @@ def _delete_button(model: LibraryModel) -> None:
             )
         st.markdown("The bin below the list of models has it then, and brings it back.")
         if st.button("Move to the bin", disabled=bool(jobs), key="model_delete"):
-            library.delete(model.name)
+            kinds.delete(kinds.kind_of_model(model.name), model.name)
             state.set_flash(f"“{model.name}” is in the bin; bring it back below.")
             state.go_to(state.PAGES.models)
 

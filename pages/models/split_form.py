@@ -7,7 +7,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.fields.link import linked_box, linked_multiselect, listed
 from pages.view.words import escape
-from socrates_core.corpus.splits import KINDS, Kind, load_split, save_split, splits
+from socrates_core.corpus.splits import KINDS, SPLITS, Kind, load_split, save_split
 from socrates_core.corpus.splits_make import make_split, official_kinds, read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
@@ -23,7 +23,7 @@ OFFICIAL = "official "
 
 def choose_split() -> str | None:
     """The split that is trained on, or None if there is no split yet. Below it is the form that makes one."""
-    known = splits()
+    known = SPLITS.ids()
     chosen = None
     if known:
         names = {name: name for name in known}
@@ -95,7 +95,7 @@ def _make(known: list[str]) -> None:
     name = st.text_input("Name of the split", usual, key=f"split_name:{usual}")
     if st.button("Make this split", icon=":material/add:", key="split_make"):
         try:
-            if name in splits():
+            if name in SPLITS.ids():
                 raise UserError(f"There is a split {name!r} already. Choose another name.")
             opened = open_corpus(corpus)
             if fixed:

@@ -80,7 +80,7 @@ def toolbar(editing: Editing) -> None:
         with st.popover("Versions", icon=":material/history:"):
             show_versions(editing)
         if st.button("Delete", icon=":material/delete:", key="draft_delete"):
-            drafts.delete(editing.draft_id)
+            drafts.DRAFTS.delete(editing.draft_id)
             state.set_editing(None)
             state.set_flash(f"“{shorten(editing.draft.title)}” is in the bin; bring it back below.")
             state.go_to(state.PAGES.draft)

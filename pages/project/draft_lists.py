@@ -39,14 +39,14 @@ def show_drafts() -> None:
         st.caption("Choose a row to open the draft.")
         if chosen is not None:
             state.go_to(state.PAGES.draft, draft=chosen)
-    binned = drafts.deleted()
+    binned = drafts.deleted_titles()
     if binned:
         with st.expander(f"Bin ({len(binned)})", icon=":material/delete:", expanded=len(binned) < 4):
             for draft_id, title in binned.items():
                 name, back = st.columns([4, 1], vertical_alignment="center")
                 name.text(visible(title))
                 if back.button("Bring back", key=f"restore_{draft_id}"):
-                    drafts.restore(draft_id)
+                    drafts.DRAFTS.restore(draft_id)
                     st.rerun()
 
 

@@ -1,9 +1,9 @@
-"""Checks every request before it reaches the dashboard: who may ask, from which page, and under which name.
+"""Checks every request before it reaches the dashboard: who sends it, from which page, and to which host name.
 
-A web page that is open in the same browser can send requests to localhost, and a name that its owner points at
-127.0.0.1 makes them look like the page's own (DNS rebinding). So a request passes only under a name of this machine,
-from the dashboard's own pages, and with the access token or a session that was started with it, where there is a
-token. `docs/security.md` says more.
+Any web page that is open in the same browser can send requests to localhost, and a name that its owner points at
+127.0.0.1 makes them look like the dashboard's own (DNS rebinding). So a request passes only under a name of this
+machine and from the dashboard's own pages. If there is an access token, the request also needs the token or a session
+that was started with it. `docs/security.md` says more.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from pages.server.connections import LET_IN
 from pages.server.sessions import RANDOM_NAME, Session, Sessions
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN = "/_stcore/health"  # says that the server runs, and nothing else
+OPEN = "/_stcore/health"  # needs no token: it only says that the server runs
 ENTRY = "/access"
 LEAVE = "/access/leave"
-THIS_MACHINE = "this machine"  # the peer of every connection that begins here
+THIS_MACHINE = "this machine"  # the peer of every connection from this machine
 _MOST = 4096  # bytes of an entry form
 _HEADERS = {
     "content-security-policy": "frame-ancestors 'self'; object-src 'none'; base-uri 'self'",
@@ -47,7 +47,7 @@ Edge open it; Safari may not.</small></p>"""
 
 
 class Gate:
-    """An ASGI application that passes on what may pass; `token` is asked for unless it is empty."""
+    """An ASGI application that passes on allowed requests. It asks for `token` unless that is empty."""
 
     def __init__(self, inner: ASGIApp, host: str, port: int, token: str) -> None:
         self._inner, self._token = inner, token
@@ -73,12 +73,14 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
-        name, mode = _name(host), headers.get("sec-fetch-mode")
+        host = headers.get("host", "")
+        origin = headers.get("origin")
+        name = _name(host)
+        mode = headers.get("sec-fetch-mode")
         opened = scope.get("method") == "GET" and mode == "navigate"
         if not self._is_known(name):
             if RANDOM_NAME.fullmatch(name) and scope.get("method") == "GET" and mode in (None, "navigate"):
-                return _to_localhost(scope)  # an old link, whose session has ended
+                return _to_localhost(scope)  # a link of a session that has ended
             return _refused(f"This dashboard does not answer to the name {name!r}.", 421)
         if origin is not None and urlsplit(origin).netloc != host:
             return _refused("Only the dashboard's own pages may send this.", 403)
@@ -96,7 +98,7 @@ class Gate:
         return self._sessions.find(secret, _name_in(scope), _peer(scope))
 
     async def _entry(self, scope: Scope, receive: Receive, session: Session | None) -> Response | None:
-        """What signs a person in or out, or asks for the token; None for a request that may pass."""
+        """The answer that signs a person in or out, or asks for the token; None for a request that may pass."""
         path = scope["path"]
         if not self._token or path == OPEN:
             return None
@@ -117,7 +119,7 @@ class Gate:
         )
 
     async def _sign_in(self, request: Request) -> Response:
-        """Starts a session for the right token, under a random name where the browser is on this machine."""
+        """Starts a session for the right token, under a random name if the browser is on this machine."""
         fields = parse_qs((await _body(request)).decode("utf-8", "replace"))
         page = _own_path(fields.get("next", ["/"])[0])
         if not _same(fields.get("token", [""])[0], self._token):
@@ -130,7 +132,7 @@ class Gate:
         return self._with_cookie(RedirectResponse(page, 303), self._sessions.start(peer, name))
 
     def _redeem(self, request: Request) -> Response:
-        """Sets the cookie on a session's own name for a browser that brings its ticket."""
+        """Sets the cookie on a session's own name for a browser that has its ticket."""
         if request.method != "GET":
             return _refused("Sign in first.", 401)
         if request.url.path != ENTRY:
@@ -140,7 +142,7 @@ class Gate:
         session = self._sessions.redeem(ticket, _name_in(request.scope), _peer(request.scope))
         if session is None:
             return _to_localhost(request.scope)
-        # Not a redirect: this request began at another name, and on its redirects browsers send no strict cookie.
+        # Not a redirect: this request began at another name, and browsers send no strict cookie on its redirects.
         moving = f'<meta http-equiv="refresh" content="0; url={html.escape(page)}">'
         link = f'<p><a href="{html.escape(page)}">Open the dashboard</a></p>'
         return self._with_cookie(_page("You are signed in.", body=link, head=moving), session)
@@ -175,7 +177,7 @@ class Gate:
 
 
 def names_of(host: str) -> frozenset[str]:
-    """The names under which the server may be asked when it listens on `host`, in small letters."""
+    """The host names that the server answers to when it listens on `host`, in lower case."""
     names: Iterable[str] = [socket.gethostname(), socket.getfqdn()] if _is_everywhere(host) else [host]
     return frozenset(name.lower().rstrip(".") for name in names if name)
 
@@ -193,7 +195,7 @@ def _is_address(name: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without its port; empty where it or the port is no such thing."""
+    """The name in a Host header, without its port; empty if the header is not valid."""
     try:
         parts = urlsplit(f"//{host}")
         return (parts.hostname or "").rstrip(".") if parts.port != 0 else ""
@@ -206,13 +208,13 @@ def _name_in(scope: Scope) -> str:
 
 
 def _port(scope: Scope) -> str:
-    """The port by which the browser reaches this server, as in `:8501`: a tunnel may have another than ours."""
+    """The port at which the browser reaches this server, as in `:8501`. A tunnel may have another port than ours."""
     port = urlsplit(f"//{Headers(scope=scope).get('host', '')}").port
     return f":{port}" if port else ""
 
 
 def _peer(scope: Scope) -> str:
-    """The address of the program that asks; all addresses of this machine are one peer."""
+    """The address of the program that sends the request. All addresses of this machine are one peer."""
     address = str((scope.get("client") or ("",))[0])
     return THIS_MACHINE if _is_of_this_machine(address) else address
 
@@ -224,14 +226,15 @@ def _is_of_this_machine(address: str) -> bool:
         if parsed.is_loopback:
             return True
         with socket.socket(socket.AF_INET if parsed.version == 4 else socket.AF_INET6) as probe:
-            probe.bind((str(parsed), 0))  # succeeds for the machine's own addresses alone
+            probe.bind((str(parsed), 0))  # succeeds only for the machine's own addresses
             return True
     except (ValueError, OSError):
         return False
 
 
 def _own_path(page: str) -> str:
-    """A path of this server, no matter what a form says; a browser would drop a tab or line break and read on."""
+    """A path of this server, whatever a form says."""
+    # Quoting removes tabs and line breaks, which a browser would skip and so read "/\t/host" as "//host".
     quoted = quote(page, safe="/%?=&+,:;@!$'()*[]~")
     return quoted if page.startswith("/") and not page.startswith(("//", "/\\", ENTRY)) else "/"
 
@@ -245,9 +248,12 @@ def _refused(sentence: str, status: int) -> Response:
 
 
 def _to_localhost(scope: Scope) -> Response:
-    """Leads a link under the name of a session to the same page of plain localhost, where one can sign in."""
-    path, query = quote(scope["path"]), scope["query_string"].decode("latin-1")
-    page = LEAVE if path == LEAVE else _own_path(f"{path}?{query}" if query else path)
+    """Redirects a link under the name of a session to the same page of plain localhost, where a person can sign in."""
+    path = quote(scope["path"])
+    query = scope["query_string"].decode("latin-1")
+    page = _own_path(f"{path}?{query}" if query else path)
+    if path == LEAVE:
+        page = LEAVE
     return RedirectResponse(f"http://localhost{_port(scope)}{page}", 303)
 
 
@@ -274,7 +280,7 @@ async def _until_the_end(
         nonlocal closed
         await session.wait_for_end()
         closed = True
-        with suppress(OSError):  # the browser was faster
+        with suppress(OSError):  # the browser has closed it already
             await send({"type": "websocket.close", "code": 1008, "reason": "signed out"})
 
     async def receiving() -> Message:
@@ -282,7 +288,7 @@ async def _until_the_end(
         return message if session.is_live() else {"type": "websocket.disconnect", "code": 1008}
 
     async def sending(message: Message) -> None:
-        if not closed:  # the server takes nothing more after a close
+        if not closed:  # the server accepts nothing after a close
             await send(message)
 
     closing = asyncio.create_task(close())
@@ -293,7 +299,9 @@ async def _until_the_end(
 
 
 def _as_local(scope: Scope) -> Scope:
-    """Streamlit asks a server elsewhere for this machine's address before it believes an origin; ours is proven."""
+    """The request with a local origin. The gate has checked the real one, and for another than localhost Streamlit
+    would ask a server on the internet for this machine's address.
+    """
     headers = [
         (name, b"http://localhost" if name == b"origin" else value) for name, value in scope["headers"]
     ]

@@ -1,7 +1,7 @@
 """Starts the dashboard's server: python -m pages.server.serve HOST PORT, with the access token in SOCRATES_TOKEN.
 
-Streamlit takes a `pages` folder for its old kind of navigation until app.py has run once, and answers a deep
-link that comes first after a start with "Page not found"; so the old kind is switched off first.
+Until app.py has run once, Streamlit uses a `pages` folder for its old kind of navigation and answers a deep link with
+"Page not found". So the old kind is switched off first.
 """
 
 import os
@@ -13,10 +13,12 @@ from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web import bootstrap
 
-from pages.server import connections  # charts and results take a second to import: now
+from pages.server import connections
 from pages.server.gate import Gate
-from pages.view.charts import answer_charts  # noqa: F401  # charts and results take a second to import: now
-from socrates_core.projects import run_results  # noqa: F401  # and not in the first visit
+
+# Charts and results take a second to import: now rather than during the first visit.
+from pages.view.charts import answer_charts  # noqa: F401
+from socrates_core.projects import run_results  # noqa: F401
 from socrates_core.settings import CODE, TOKEN
 
 APP = CODE / "app.py"
@@ -30,8 +32,8 @@ def serve(host: str, port: int) -> None:
     sys.argv = [str(APP)]
     dashboard = st.App(APP, middleware=[gate])
     bootstrap.load_config_options({"server.address": host, "server.port": port})
-    # Not dashboard.run(): it passes neither our connections nor proxy_headers=False on to uvicorn, which otherwise
-    # believes any program on this machine that claims in X-Forwarded-For to be another address.
+    # Not dashboard.run(): it passes neither our connections nor proxy_headers=False to uvicorn. By default uvicorn
+    # believes any program on this machine that claims another address in X-Forwarded-For.
     config = uvicorn.Config(
         dashboard,
         http=connections.Connection,

@@ -1,8 +1,8 @@
-"""Who is signed in to the dashboard: sessions in the server's memory, each with a random id, a name and an end.
+"""Sessions of people who signed in, in the server's memory, each with a random secret, a host name and an end.
 
 A browser sends a cookie to every port of the name that set it, so a cookie on `localhost` would reach the servers of
-other people on the same machine. A session of a browser on this machine therefore gets a random name of its own,
-`socrates-….localhost`, which browsers look up on this machine and which only the person who signed in knows.
+other people on the same machine. A session of a browser on this machine therefore gets a random host name,
+`socrates-….localhost`, which browsers resolve to this machine and which only the person who signed in knows.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ RANDOM_NAME = re.compile(r"socrates-[0-9a-f]{32}\.localhost")
 class Session:
     """One sign-in: its `secret` is accepted under its `name` and from its `peer` until its end.
 
-    `ends` is in seconds of the clock on the wall, which goes on while the machine sleeps.
+    `ends` is in seconds of the wall clock, which continues while the machine sleeps.
     """
 
     secret: str
@@ -38,7 +38,7 @@ class Session:
 
     async def wait_for_end(self) -> None:
         while self.is_live():
-            try:  # in steps of a minute: a timer does not run while the machine sleeps
+            try:  # in steps of a minute, since a timer stops while the machine sleeps
                 await asyncio.wait_for(self.ended.wait(), min(60.0, max(0.0, self.ends - time.time())))
             except TimeoutError:
                 continue
@@ -52,10 +52,10 @@ class Sessions:
         self._tickets: dict[str, tuple[Session, float]] = {}
 
     def start(self, peer: str, name: str | None = None) -> Session:
-        """A new session under `name`, or under a random name where none is given."""
+        """A new session under `name`, or under a random name by default."""
         name = name or f"socrates-{secrets.token_hex(16)}.localhost"
         session = Session(secrets.token_urlsafe(32), name, peer, time.time() + SECONDS)
-        self._sessions = [each for each in self._sessions if each.is_live()] + [session]
+        self._sessions = [live for live in self._sessions if live.is_live()] + [session]
         return session
 
     def find(self, secret: str, name: str, peer: str) -> Session | None:
@@ -74,20 +74,21 @@ class Sessions:
         )
 
     def ticket_for(self, session: Session) -> str:
-        """A random text that is good for one entry to the session within a minute."""
-        now, ticket = time.monotonic(), secrets.token_urlsafe(32)
+        """A random text that opens the session once, within a minute."""
+        now = time.monotonic()
+        ticket = secrets.token_urlsafe(32)
         self._tickets = {key: value for key, value in self._tickets.items() if now < value[1]}
         self._tickets[ticket] = (session, now + TICKET_SECONDS)
         return ticket
 
     def redeem(self, ticket: str, name: str, peer: str) -> Session | None:
-        """The session of a ticket, once; None for one that is used, late or from elsewhere."""
+        """The session of a ticket, once; None for a ticket that is used, late or from another place."""
         session, until = self._tickets.pop(ticket, (None, 0.0))
         if session is None or time.monotonic() > until or not session.is_live():
             return None
         return session if (session.name, session.peer) == (name, peer) else None
 
     def end(self, session: Session) -> None:
-        """Ends a session; its open websockets close."""
+        """Ends a session and closes its open websockets."""
         session.ended.set()
         self._sessions.remove(session)

@@ -5,7 +5,7 @@ import streamlit as st
 from pages.settings import stored_things
 from pages.view import state
 from pages.view.words import escape
-from socrates_core.keeping.things import KINDS, sizes
+from socrates_core.keeping.kinds import KINDS, sizes
 
 st.title("Storage", anchor=False)
 flash = state.pop_flash()

@@ -14,18 +14,8 @@ from pages.view.fields.link import linked_box
 from pages.view.fields.table import choose_row
 from pages.view.words import counted, escape, visible
 from socrates_core.errors import UserError
-from socrates_core.keeping.archive import export_project, import_project, own_kinds
-from socrates_core.keeping.things import (
-    KINDS,
-    Kind,
-    bin_things,
-    consequences,
-    delete,
-    discard,
-    restore,
-    things,
-    users,
-)
+from socrates_core.keeping.archive import NEVER_ARCHIVED, export_project, import_project, own_kinds
+from socrates_core.keeping.kinds import KINDS, consequences, delete, deleted_records, restore, users
 from socrates_core.keeping.verify import verify
 from socrates_core.settings import folder
 
@@ -79,16 +69,15 @@ def show_sizes(sizes: dict[str, tuple[int, int]]) -> None:
 def show_things(names: dict[str, str]) -> None:
     """The things of the chosen kind, one of which can be deleted."""
     linked = state.parameter("kind")
-    chosen = linked_box("Kind", names, linked, lambda name: {"kind": name}, key="kind_box")
-    kind = KINDS[chosen]
-    listed = sorted(things(kind), key=lambda thing: -thing.n_bytes)
+    kind = linked_box("Kind", names, linked, lambda name: {"kind": name}, key="kind_box")
+    records = sorted(KINDS[kind].stored(), key=lambda record: -record.n_bytes)
     name = choose_row(
         [
-            {"Name": visible(thing.name), "MB": thing.n_bytes / 1e6, "Changed": thing.changed}
-            for thing in listed
+            {"Name": visible(record.name), "MB": record.n_bytes / 1e6, "Changed": record.changed}
+            for record in records
         ],
-        [thing.name for thing in listed],
-        key=f"things_{chosen}",
+        [record.name for record in records],
+        key=f"things_{kind}",
         column_config={
             "MB": _SIZE,
             "Changed": st.column_config.DatetimeColumn(format="distance"),
@@ -101,7 +90,7 @@ def show_things(names: dict[str, str]) -> None:
     _ask_delete(kind, name)
 
 
-def _ask_delete(kind: Kind, name: str) -> None:
+def _ask_delete(kind: str, name: str) -> None:
     for sentence in consequences(kind, name):
         st.warning(escape(sentence), icon=":material/warning:")
     jobs = users(kind, name)
@@ -113,7 +102,7 @@ def _ask_delete(kind: Kind, name: str) -> None:
         "Move to the bin",
         icon=":material/delete:",
         disabled=bool(jobs),
-        key=f"thing_delete_{kind.name}_{name}",
+        key=f"thing_delete_{kind}_{name}",
     ):
         delete(kind, name)
         state.set_flash(f"{name} is in the bin below, from which it comes back.")
@@ -122,25 +111,27 @@ def _ask_delete(kind: Kind, name: str) -> None:
 
 def show_bin() -> None:
     """What was deleted, each with a button to restore it; and a button that empties the bin."""
-    binned = bin_things()
-    if not binned:
+    deleted = deleted_records()
+    if not deleted:
         return
-    size = sum(thing.n_bytes for thing in binned)
-    with st.expander(f"Bin: {counted(len(binned), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"):
-        for thing in binned[:50]:
+    size = sum(record.n_bytes for record in deleted)
+    with st.expander(
+        f"Bin: {counted(len(deleted), 'thing')}, {size / 1e6:,.1f} MB", icon=":material/delete:"
+    ):
+        for record in deleted[:50]:
             name, back = st.columns([4, 1], vertical_alignment="center")
-            name.text(visible(f"{thing.kind.name} {thing.name}, {thing.n_bytes / 1e6:,.2f} MB"))
-            if back.button("Bring back", key=f"bin_restore_{thing.kind.name}_{thing.deleted}_{thing.name}"):
-                restore(thing.kind, thing.name)
-                state.set_flash(f"{thing.name} is back.")
+            name.text(visible(f"{record.kind} {record.name}, {record.n_bytes / 1e6:,.2f} MB"))
+            if back.button("Bring back", key=f"bin_restore_{record.kind}_{record.deleted_at}_{record.name}"):
+                restore(record.kind, record.name)
+                state.set_flash(f"{record.name} is back.")
                 st.rerun()
-        if len(binned) > 50:
-            st.caption(f"And {len(binned) - 50} more: `python -m socrates_core storage --bin`")
+        if len(deleted) > 50:
+            st.caption(f"And {len(deleted) - 50} more: `python -m socrates_core storage --bin`")
         sure = st.checkbox("I want no way back", key="bin_sure")
         if st.button("Empty the bin", disabled=not sure, key="bin_empty"):
-            for thing in binned:
-                discard(thing)
-            state.set_flash(f"{counted(len(binned), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
+            for record in deleted:
+                record.discard()
+            state.set_flash(f"{counted(len(deleted), 'thing')} deleted for good, {size / 1e6:,.1f} MB freed.")
             st.rerun()
 
 
@@ -152,15 +143,15 @@ def show_archive() -> None:
     )
     kinds = st.multiselect(
         "What goes in",
-        [name for name, kind in KINDS.items() if kind.archived and things(kind)],
+        [kind for kind, records in KINDS.items() if kind not in NEVER_ARCHIVED and records.stored()],
         key="archive_kinds",
-        default=[kind.name for kind in own_kinds() if things(kind)],
+        default=[kind for kind in own_kinds() if KINDS[kind].stored()],
         format_func=PLURALS.__getitem__,
     )
     if st.button("Write an archive", icon=":material/archive:", disabled=not kinds, key="archive_write"):
         path = folder("archives") / f"project-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip"
         with st.spinner("Packing"):
-            written = export_project(path, [KINDS[kind] for kind in kinds])
+            written = export_project(path, kinds)
         state.note_archive(str(path), len(written))
     _offer()
     given = st.file_uploader("Bring in an archive", type=["zip"], key="archive_file")

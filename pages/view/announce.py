@@ -6,9 +6,8 @@ from pages.view import state
 from pages.view.fields.live import ICONS
 from pages.view.words import escape, shorten
 from socrates_core.errors import UserError
-from socrates_core.jobs import store
+from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job
-from socrates_core.jobs.worker_process import see_to_worker
 
 EVERY = "3s"
 ENDED = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "lost": "Its process is gone"}
@@ -19,7 +18,7 @@ def announce_jobs() -> None:
     """A note for each job that was active when this session last looked and has ended since."""
     try:
         jobs = store.list_jobs()
-        see_to_worker()
+        worker_process.ensure_worker()
     except UserError:  # the page itself says what is wrong with the home
         return
     for job in state.newly_ended(jobs):

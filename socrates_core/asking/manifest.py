@@ -10,7 +10,7 @@ import numpy as np
 
 from socrates_core.asking.answer import OpenModel
 from socrates_core.errors import UserError
-from socrates_core.files import as_written, read_json
+from socrates_core.files import is_unchanged, read_json
 from socrates_core.jobs.store import now, read_job
 from socrates_core.records import Floats
 from socrates_core.settings import library_versions
@@ -51,7 +51,7 @@ def load_manifest(
         raise UserError(f"The {what} {work_id!r} has no answers yet; {job_state(work_id)}.")
     for _ in range(READS):  # work that goes on may be writing its tables right now
         manifest = read_json(path)
-        if as_written(folder, manifest, content, facts):
+        if is_unchanged(folder, manifest, content, facts):
             return dict(manifest)
         time.sleep(0.1)
     raise UserError(

@@ -1,4 +1,4 @@
-"""The command that serves the dashboard on localhost, once per home."""
+"""The command that serves the dashboard on localhost, once per home: app."""
 
 import fcntl
 import os
@@ -20,16 +20,16 @@ import typer
 from socrates_core.cli.output import say
 from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
-from socrates_core.jobs.store import Owner, owner_of
+from socrates_core.jobs.store import ProcessIdentity, identify
 from socrates_core.settings import CODE, TOKEN, folder
 
 LOCAL = "localhost"
 LOOPBACK = (LOCAL, "127.0.0.1", "::1")
 SHORTEST_TOKEN = 16
-START_SECONDS = 10.0  # that a second command waits for the first one to write its note
+START_SECONDS = 10.0  # a second command waits this long for the first one to write its note
 ANSWER_SECONDS = 3.0
-END_SECONDS = 15.0  # that a server has to end by itself
-# Never through a proxy of the environment: it would see what is asked of this machine, or answer in its place.
+END_SECONDS = 15.0  # a server has this long to end by itself
+# Never through a proxy from the environment: it would see our requests, or answer them instead of this machine.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -37,17 +37,18 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Dashboard:
     """A running server and the address at which a browser on this machine reaches it."""
 
-    owner: Owner
+    process: ProcessIdentity
     address: str
 
 
 def app(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
     host: Annotated[
-        str, typer.Option(help=f"Address to listen on; any but {LOCAL} needs an access token in {TOKEN}.")
+        str,
+        typer.Option(help=f"Address to listen on. Any other than {LOCAL} needs an access token in {TOKEN}."),
     ] = LOCAL,
 ) -> None:
-    """Serve the dashboard on localhost; if it already runs on this home, print its address."""
+    """Serve the dashboard on localhost, or print its address if it already runs on this home."""
     note = folder() / "dashboard.json"
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -55,7 +56,7 @@ def app(
             if lock is not None:
                 return _serve(note, host, port, lock)
         dashboard = read_note(note)
-        if dashboard is not None and dashboard.owner.alive():
+        if dashboard is not None and dashboard.process.alive():
             return _point_to(dashboard)
         if time.monotonic() > deadline:
             raise UserError(
@@ -65,7 +66,7 @@ def app(
 
 
 def _serve(note: Path, host: str, port: int, lock: int) -> None:
-    """Runs the server until it ends. It inherits the lock, so the lock is held while either of them lives."""
+    """Runs the server until it ends. The server inherits the lock, which is held while either process lives."""
     if not 1024 <= port <= 65535:
         raise UserError(f"The port {port!r} is not usable; choose one from 1024 to 65535.")
     _check_token(host)
@@ -78,17 +79,20 @@ def _serve(note: Path, host: str, port: int, lock: int) -> None:
         signal.signal(number, signal.default_int_handler)
     command = [sys.executable, "-m", "pages.server.serve", host, str(port)]
     server = subprocess.Popen(command, cwd=CODE, stdout=subprocess.DEVNULL, pass_fds=[lock])
-    owner = owner_of(server.pid)
+    process = identify(server.pid)
     try:
-        write_json(note, {"host": host, "port": port, **vars(owner)})
-        asks = ", which asks for the access token" if os.environ.get(TOKEN) else ""
-        print(f"Socrates is at {_address(host, port)}{asks} (Ctrl-C ends it; running jobs go on)", flush=True)
+        write_json(note, {"host": host, "port": port, **vars(process)})
+        token_note = ", which asks for the access token" if os.environ.get(TOKEN) else ""
+        print(
+            f"Socrates is at {_address(host, port)}{token_note} (Ctrl-C ends it; running jobs go on)",
+            flush=True,
+        )
         code = server.wait()
     except KeyboardInterrupt:
         code = 0
     finally:
         _end(server)
-        _remove_note(note, owner)
+        _remove_note(note, process)
     if code:
         raise UserError(f"The dashboard ended with code {code}; the lines above say why.")
 
@@ -97,7 +101,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
         server.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:  # a stopped process, for example, ends by nothing else
+    except subprocess.TimeoutExpired:  # for example, nothing else ends a paused process
         server.kill()
         server.wait()
 
@@ -134,7 +138,8 @@ def _not_usable(home: Path, error: OSError) -> UserError:
 
 def _point_to(dashboard: Dashboard) -> None:
     """Prints where the dashboard runs. Raises UserError if its process is stopped."""
-    address, pid = dashboard.address, dashboard.owner.pid
+    address = dashboard.address
+    pid = dashboard.process.pid
     if _answers(address):
         say("The dashboard already runs.")
     elif _is_stopped(pid):
@@ -168,7 +173,7 @@ def _check_token(host: str) -> None:
     token = os.environ.get(TOKEN, "")
     if not token and host not in LOOPBACK:
         raise UserError(
-            f"Listening on {host!r} lets other machines in, so an access token is needed. Set one and try again: "
+            f"Listening on {host!r} lets other machines connect, so an access token is needed. Set one and try again: "
             f"export {TOKEN}=$(python3 -c 'import secrets; print(secrets.token_urlsafe())')"
         )
     if token and len(token) < SHORTEST_TOKEN:
@@ -184,35 +189,35 @@ def _check_host(host: str) -> None:
             probe.bind(address)
     except (OSError, UnicodeError) as error:
         raise UserError(
-            f"{host!r} is no address of this machine. Use {LOCAL}, one of its addresses, or 0.0.0.0 for all of them."
+            f"{host!r} is not an address of this machine. Use {LOCAL}, one of its addresses, or 0.0.0.0 for all."
         ) from error
 
 
 def _address(host: str, port: int) -> str:
-    """The dashboard's link, for a browser on this machine where it listens on every address."""
+    """The dashboard's link. If it listens on every address, the link for a browser on this machine."""
     name = LOCAL if host in ("0.0.0.0", "::") else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def read_note(note: Path) -> Dashboard | None:
-    """The dashboard that the note names; None if there is no note or it is damaged."""
+    """The dashboard in the note; None if there is no note or it is damaged."""
     try:
         stored = read_json(note)
-        owner = Owner(int(stored["pid"]), float(stored["started"]))
-        return Dashboard(owner, _address(str(stored.get("host", LOCAL)), int(stored["port"])))
+        process = ProcessIdentity(int(stored["pid"]), float(stored["started"]))
+        return Dashboard(process, _address(str(stored.get("host", LOCAL)), int(stored["port"])))
     except (UserError, *EDITED):
         return None
 
 
-def _remove_note(note: Path, owner: Owner) -> None:
-    """Removes the note if it names this dashboard and no other."""
+def _remove_note(note: Path, process: ProcessIdentity) -> None:
+    """Removes the note if it is about this dashboard and not about another."""
     dashboard = read_note(note)
-    if dashboard is not None and dashboard.owner == owner:
+    if dashboard is not None and dashboard.process == process:
         note.unlink(missing_ok=True)
 
 
 def _busy(port: int) -> bool:
-    """True where anything listens on the port, on IPv4 or IPv6."""
+    """True if any program listens on the port, on IPv4 or IPv6."""
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.settimeout(1)

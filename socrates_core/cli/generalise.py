@@ -1,15 +1,15 @@
-"""The command generalise: what a finetuned model's training held out, answered by it and by its base."""
+"""The command that compares a finetuned model with its base on held-out answers: generalise."""
 
 from typing import Annotated
 
 import typer
 
-from socrates_core.cli.output import AsJson, print_json, print_table, say
-from socrates_core.cli.simulate import follow
-from socrates_core.errors import UserError
+from socrates_core.cli.following import follow_until_done
+from socrates_core.cli.options import AsJson
+from socrates_core.cli.output import print_json, print_table, say
 from socrates_core.evaluations.spec import CAP
 
-SHOWN = {
+COLUMNS = {  # of the table: the column's head by its name in the numbers
     "kind": "unseen",
     "who": "who",
     "wasserstein_exact_stated": "W stated",
@@ -31,15 +31,17 @@ SHOWN = {
 
 def generalise(
     model: Annotated[str, typer.Argument(help="A finetuned model.")],
-    cap: Annotated[int, typer.Option(min=0, help="At most so many people a cell; 0 asks everybody.")] = CAP,
+    cap: Annotated[
+        int, typer.Option(min=0, help="At most this many people per cell; 0 for everybody.")
+    ] = CAP,
     wait: Annotated[
         bool, typer.Option("--wait", help="Show progress until the evaluations are done.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a finetuned model with its base on what was held out of its training, evaluating what is missing.
+    """Compare a finetuned model with its base on what its training held out. Evaluates what is missing.
 
-    The table also has the finetunes of the same base and method whose training held out something else.
+    The table also has finetunes of the same base and method whose training held out something else.
     """
     from socrates_core.finetuning.generalisation import (
         find_pairs,
@@ -52,8 +54,8 @@ def generalise(
     jobs = submit_missing(finetune, cap=cap or None)
     for job in jobs:
         say(f"{job.id}: {job.title}")
-        if wait and (job := follow(job)).state != "done":
-            raise UserError(f"The evaluation {job.id} is {job.state}: {job.message}")
+        if wait:
+            follow_until_done(job, "evaluation")
     alike = [
         pair
         for pair in find_pairs()
@@ -62,11 +64,12 @@ def generalise(
     rows = generalisation_table(alike).to_dict("records")
     if as_json:
         return print_json({"model": model, "queued": [job.id for job in jobs], "rows": rows})
-    shown = [{told: row.get(name) for name, told in SHOWN.items()} for row in rows]
-    print_table(shown, list(SHOWN.values()), "Nothing to compare yet: the evaluations above are not done.")
-    if shown:
+    table = [{head: row.get(name) for name, head in COLUMNS.items()} for row in rows]
+    print_table(table, list(COLUMNS.values()), "Nothing to compare yet: the evaluations above are not done.")
+    if table:
         print(
-            "\nImproved by: 1 - W stated / the base's, with its 95% interval, studies drawn anew (from 5 on). W "
-            "stated: exact distributions on the scale's own range; W observed and accuracy: as published, one draw a "
-            "person; W exact: exact distributions on people's observed range. Rows that training saw are left out."
+            "\nImproved by: 1 - W stated / W stated of the base, with a 95% interval from resampled studies (5 or "
+            "more). W stated: exact distributions on the scale's own range. W observed and accuracy: one draw per "
+            "person, as published. W exact: exact distributions on the range that people used. Rows from training are "
+            "left out."
         )

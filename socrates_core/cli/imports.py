@@ -1,4 +1,4 @@
-"""The command that brings data in; what they are is decided by their content."""
+"""The command that imports data of every format, which it recognizes by content: import."""
 
 from pathlib import Path
 from time import monotonic
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from socrates_core.cli.output import AsJson, print_json, say
+from socrates_core.cli.options import AsJson, comma_list
+from socrates_core.cli.output import print_json, print_result, say
 from socrates_core.corpus.socsci210 import HUB, Request, has_columns, run_import
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
@@ -16,17 +17,18 @@ from socrates_core.importing.opening import Opened, open_files
 from socrates_core.importing.propose import find_gaps, with_proposals, write_proposals
 
 
-class Told:
-    """Says how an import goes, at most every two seconds."""
+class PrintedProgress:
+    """Prints the progress of an import, at most every two seconds."""
 
     def begin(self, phase: str, total: int, cached: int = 0) -> None:
-        self._phase, self._total, self._cached, self._said = phase, total, cached, 0.0
+        self._phase, self._total, self._cached = phase, total, cached
+        self._last_printed = 0.0
         self.advance(0)
 
     def advance(self, computed: int) -> None:
         done = self._cached + computed
-        if monotonic() - self._said >= 2 or done >= self._total:
-            self._said = monotonic()
+        if monotonic() - self._last_printed >= 2 or done >= self._total:
+            self._last_printed = monotonic()
             say(f"{self._phase}: {done:,} of {self._total:,}")
 
 
@@ -34,46 +36,53 @@ def import_(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...", help=f"Files or a folder, or the word {HUB}: the data set on the hub."
+            metavar="PATH...",
+            help=f"Files or a folder, or the word {HUB} for the data set on the Hugging Face hub.",
         ),
     ],
     studies: Annotated[
-        str, typer.Option(help="SocSci210 columns: only these studies, ids with commas.")
+        str, typer.Option(help="SocSci210 columns: only these study ids, separated by commas.")
     ] = "",
     reasoning: Annotated[
         bool,
-        typer.Option("--reasoning", help="SocSci210 columns: keep the reasoning too, for training alone."),
+        typer.Option(
+            "--reasoning", help="SocSci210 columns: also keep the reasoning, which is used only for training."
+        ),
     ] = False,
     mapping: Annotated[
         Path | None,
-        typer.Option(help="Own studies: what the columns mean, as YAML, instead of the suggestion."),
+        typer.Option(help="Your own studies: what the columns mean, as YAML, instead of the suggestion."),
     ] = None,
     randomiser: Annotated[
         list[str] | None,
-        typer.Option(help="Qualtrics: flow id of the randomiser whose arms are the conditions."),
+        typer.Option(help="Qualtrics: flow id of the randomizer whose branches are the conditions."),
     ] = None,
     propose: Annotated[
         str,
         typer.Option(
             metavar="MODEL",
-            help="Own studies: print the mapping with the texts it lacks proposed by this model on your machine.",
+            help="Your own studies: let this model on your machine propose the missing texts, and print the mapping.",
         ),
     ] = "",
-    name: Annotated[str, typer.Option(help="What to call the corpus.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the new corpus.")] = "",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Give up studies that the corpus of that name has.")
+        bool,
+        typer.Option(
+            "--replace",
+            help="Replace the existing corpus of that name, also if it has studies that are not imported now.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import SocSci210, data in its columns, or an own study: a Qualtrics survey with responses, or a table."""
+    """Import SocSci210, data in its columns, or your own study: a Qualtrics survey with responses, or a table."""
     if len(paths) == 1 and (paths[0] == HUB or has_columns(Path(paths[0]).expanduser())):
-        chosen = tuple(word.strip() for word in studies.split(",") if word.strip())
-        told = run_import(Request(paths[0], chosen, reasoning, name, replace), Told())
+        request = Request(paths[0], tuple(comma_list(studies)), reasoning, name, replace)
+        result = run_import(request, PrintedProgress())
         sentence = (
-            f"Ready: corpus {told['corpus']!r} with {told['studies']:,} studies, {told['participants']:,} people and "
-            f"{told['responses']:,} answers in {told['path']}"
+            f"Ready: corpus {result['corpus']!r} with {result['studies']:,} studies, {result['participants']:,} people "
+            f"and {result['responses']:,} answers in {result['path']}"
         )
-        return print_json(told) if as_json else print(sentence)
+        return print_result(result, sentence, as_json)
     missing = [path for path in paths if not Path(path).expanduser().exists()]
     if missing:
         raise UserError(
@@ -81,23 +90,18 @@ def import_(
             f"{HUB!r} for the data set on the hub."
         )
     opened = open_files([Path(path).expanduser() for path in paths], randomisers=randomiser or [])
-    meant = load_mapping(mapping) if mapping else opened.suggested
+    columns = load_mapping(mapping) if mapping else opened.suggested
     if propose:
-        meant = _with_proposals(opened, meant, propose)
+        gaps = find_gaps(columns, opened.table.labels)
+        proposals = write_proposals(propose, gaps, lambda done, total: say(f"{done} of {total} texts"))
+        columns = with_proposals(columns, proposals)
     if propose or (mapping is None and len(paths) == 1):
-        print(render_mapping(meant), end="")
-        _print_left_out(opened, meant)
+        print(render_mapping(columns), end="")
+        _print_left_out(opened, columns)
         say("\n".join((*opened.warnings, *opened.questions)))
         say("Save this as mapping.yaml, correct it, and import the file with --mapping mapping.yaml")
     else:
-        _import_own(opened, meant, name, as_json)
-
-
-def _with_proposals(opened: Opened, mapping: Mapping, model: str) -> Mapping:
-    """The mapping with what the model proposes for its missing texts, marked as proposed."""
-    gaps = find_gaps(mapping, opened.table.labels)
-    found = write_proposals(model, gaps, lambda done, total: say(f"{done} of {total} texts"))
-    return with_proposals(mapping, found)
+        _import_own(opened, columns, name, as_json)
 
 
 def _print_left_out(opened: Opened, mapping: Mapping) -> None:
@@ -111,19 +115,19 @@ def _print_left_out(opened: Opened, mapping: Mapping) -> None:
 
 def _import_own(opened: Opened, mapping: Mapping, name: str, as_json: bool) -> None:
     """Imports a survey with its responses, or a table, as its mapping says."""
-    seen = preview(opened.table, mapping)
-    dropped = [f"Dropped: {n:,} {reason}." for reason, n in seen.dropped]
+    expected = preview(opened.table, mapping)
+    dropped = [f"Dropped: {n:,} {reason}." for reason, n in expected.dropped]
     corpus = open_corpus(import_study(opened.table, mapping, name or None))
-    told = {
+    result = {
         "corpus": corpus.name,
         **corpus.manifest["rows"],
         "mapping": str(corpus.path / "mapping.yaml"),
-        "warnings": [*opened.warnings, *seen.remarks, *dropped],
+        "warnings": [*opened.warnings, *expected.remarks, *dropped],
     }
     if as_json:
-        return print_json(told)
-    say("\n".join(told["warnings"]))
+        return print_json(result)
+    say("\n".join(result["warnings"]))
     print(
-        f"Ready: corpus {told['corpus']!r} with {told['participants']:,} people and {told['responses']:,} answers; "
-        f"its mapping, to correct and to import again with --mapping, is {told['mapping']}"
+        f"Ready: corpus {result['corpus']!r} with {result['participants']:,} people and {result['responses']:,} "
+        f"answers. To change its mapping, edit {result['mapping']} and import again with --mapping."
     )

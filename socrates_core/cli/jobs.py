@@ -1,76 +1,79 @@
-"""Commands around jobs: jobs, job, cancel, resume, worker."""
+"""Commands about jobs: jobs, job, cancel, first, resume, worker."""
 
 from typing import Annotated, Any
 
 import typer
 
-from socrates_core.cli.output import AsJson, print_json, print_table
+from socrates_core.cli.options import AsJson
+from socrates_core.cli.output import print_json, print_result, print_rows
 from socrates_core.errors import UserError
-from socrates_core.jobs import store
+from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job
-from socrates_core.jobs.worker_process import ensure_worker
 from socrates_core.worker import IDLE_SECONDS, Worker
 
 
 def jobs(as_json: AsJson = False) -> None:
     """List the jobs in the order of submission."""
-    rows = [_row(job) for job in store.list_jobs()]
-    if as_json:
-        return print_json(rows)
-    columns = ["id", "kind", "state", "done", "total", "title", "message"]
-    print_table(rows, columns, "There are no jobs yet.")
+    print_rows(
+        [_row(job) for job in store.list_jobs()],
+        ["id", "kind", "state", "done", "total", "title", "message"],
+        "There are no jobs yet.",
+        as_json,
+    )
 
 
 def job(
     job_id: str,
-    level: Annotated[str, typer.Option(help="Show log entries of this level or above.")] = "DEBUG",
-    search: Annotated[str, typer.Option(help="Show log entries that hold this text.")] = "",
+    level: Annotated[str, typer.Option(help="Show only log entries of this level or above.")] = "DEBUG",
+    search: Annotated[str, typer.Option(help="Show only log entries that contain this text.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show one job: state, progress, result and the end of its log."""
+    """Show one job: its state, progress, result and the end of its log."""
     if level.upper() not in store.LEVELS:
         raise UserError(f"The level is {level!r}; allowed are {', '.join(store.LEVELS)}.")
-    found = store.read_job(job_id)
-    log = store.read_log(found, last=40, level=level.upper(), text=search)
-    row = {**_row(found), "result": store.read_result(found), "log": log}
+    current = store.read_job(job_id)
+    log = store.read_log(current, last=40, level=level.upper(), text=search)
+    row = {**_row(current), "result": store.read_result(current), "log": log}
     if as_json:
         return print_json(row)
-    print(f"{found.title}: {found.state}. {found.message}".rstrip())
-    if found.active and row["total"]:
+    print(f"{current.title}: {current.state}. {current.message}".rstrip())
+    if current.active and row["total"]:
         print(f"{row['done']} of {row['total']}, time left {describe_seconds(row['seconds_left'])}")
-    print("\n".join(row["log"]))
+    print("\n".join(log))
 
 
 def cancel(job_id: str, as_json: AsJson = False) -> None:
     """Cancel a queued job, or stop a running one within a batch."""
-    _tell(store.cancel(job_id), "was asked to stop", as_json)
+    _print_change(store.cancel(job_id), "was asked to stop", as_json)
 
 
 def first(job_id: str, as_json: AsJson = False) -> None:
-    """Put a queued job before all others that are queued."""
-    _tell(store.put_first(job_id), "goes first", as_json)
+    """Move a queued job to the front of the queue."""
+    _print_change(store.put_first(job_id), "goes first", as_json)
 
 
 def resume(job_id: str, as_json: AsJson = False) -> None:
-    """Queue a failed, cancelled or lost job again; finished answers are kept."""
-    found = store.resume(job_id)
-    ensure_worker()
-    _tell(found, "is queued again", as_json)
+    """Queue a failed, cancelled or lost job again. Finished answers are kept."""
+    resumed = store.resume(job_id)
+    worker_process.ensure_worker()
+    _print_change(resumed, "is queued again", as_json)
 
 
 def worker(
-    idle_seconds: Annotated[float, typer.Option(help="End after this long without work.")] = IDLE_SECONDS,
+    idle_seconds: Annotated[
+        float, typer.Option(help="End after this many seconds without work.")
+    ] = IDLE_SECONDS,
 ) -> None:
-    """Take queued jobs in order until there has been nothing to do for a while."""
+    """Run queued jobs in order, and end after a while without work."""
     print(f"{Worker(idle_seconds).run()} jobs run")
 
 
 def _row(job: Job) -> dict[str, Any]:
     progress = read_progress(job)
-    told = vars(progress) if progress else {"done": None, "total": None, "seconds_left": None, "rate": None}
-    return {**job.as_dict(), **told}
+    no_progress = {"done": None, "total": None, "seconds_left": None, "rate": None}
+    return {**job.as_dict(), **(vars(progress) if progress else no_progress)}
 
 
-def _tell(job: Job, what: str, as_json: bool) -> None:
-    print_json(_row(job)) if as_json else print(f"{job.id} {what}; it is {job.state}.")
+def _print_change(job: Job, change: str, as_json: bool) -> None:
+    print_result(_row(job), f"{job.id} {change}; it is {job.state}.", as_json)

@@ -1,4 +1,4 @@
-"""The command that scores a file of people's answers, each beside one drawn prediction."""
+"""The command that scores a file of people's answers with one drawn prediction for each: metrics."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import typer
 
 from socrates_core.analysis.draws import DrawnCell, DrawScores, score_draws
-from socrates_core.cli.output import AsJson, print_json, print_table
+from socrates_core.cli.options import AsJson
+from socrates_core.cli.output import print_json, print_table
 from socrates_core.errors import UserError
 from socrates_core.files import read_parquet
 
@@ -27,14 +28,14 @@ def metrics(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Score drawn predictions, one a person, as the paper does and on the stated scale."""
+    """Score drawn predictions, one per person, as the paper does and on the stated scale."""
     rows = _read(file)
     has_scale = bool(np.isfinite(rows.low).any())
-    told = _as_json(score_draws(_cells(rows), seed=SEED), has_scale)
+    scores = _as_json(score_draws(_cells(rows), seed=SEED), has_scale)
     if as_json:
-        return print_json(told)
-    print_table([{"score": name, "value": value} for name, value in _flat(told)], ["score", "value"], "")
-    print("\n" + "\n".join(told["notes"]))
+        return print_json(scores)
+    print_table([{"score": name, "value": value} for name, value in _flat(scores)], ["score", "value"], "")
+    print("\n" + "\n".join(scores["notes"]))
 
 
 def _as_json(scores: DrawScores, has_scale: bool) -> dict[str, Any]:
@@ -51,7 +52,9 @@ def _as_json(scores: DrawScores, has_scale: bool) -> dict[str, Any]:
             "condition_blind": scores.condition_blind.value,
             "half_sample": scores.half_sample.value,
         },
-        "effects": {name: vars(each) if hasattr(each, "value") else each for name, each in effects.items()},
+        "effects": {
+            name: vars(score) if hasattr(score, "value") else score for name, score in effects.items()
+        },
         "n_studies": scores.observed.n_studies,
         "n_cells": scores.observed.n_cells,
         "n_skipped": scores.observed.n_skipped,
@@ -69,22 +72,25 @@ def _notes(has_scale: bool) -> list[str]:
     scale = (
         "The uniform row draws whole steps from low to high."
         if has_scale
-        else "There are no low and high, so there is no W on the stated scale and no uniform row, and effects are in "
-        "shares of the range that people used."
+        else "Without low and high there is no W on the stated scale and no uniform row, and effects are shares of the "
+        "range that people used."
     )
     return [
         "Accuracies are shares of the observed range. Baselines are W on the observed range, drawn with a seed.",
-        "A cell is skipped where fewer than two people have both numbers or all people gave one answer.",
+        "A cell is skipped if fewer than two people have both numbers, or if all people gave the same answer.",
         scale,
     ]
 
 
-def _flat(told: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Names and numbers for a table; of a number with an interval, the number."""
+def _flat(scores: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Names and numbers for a table, without intervals and notes."""
     rows: list[tuple[str, Any]] = []
-    for name, value in told.items():
+    for name, value in scores.items():
         if isinstance(value, dict):
-            rows += [(f"{name}: {key}", v["value"] if isinstance(v, dict) else v) for key, v in value.items()]
+            rows += [
+                (f"{name}: {key}", score["value"] if isinstance(score, dict) else score)
+                for key, score in value.items()
+            ]
         elif name != "notes":
             rows.append((name, value))
     return rows
@@ -93,11 +99,12 @@ def _flat(told: dict[str, Any]) -> list[tuple[str, Any]]:
 def _cells(rows: pd.DataFrame) -> list[DrawnCell]:
     """The cells in order, their rows too, so that a shuffled file has the same scores."""
     ordered = rows.sort_values([*CELL, *PARTS])
-    found = []
+    cells = []
     for _, group in ordered.groupby(CELL):
-        cell, parts = group.iloc[0], (group[name].to_numpy(dtype=float) for name in PARTS)
-        found.append(DrawnCell(str(cell.study_id), int(cell.condition_num), int(cell.task_num), *parts))
-    return found
+        cell = group.iloc[0]
+        parts = (group[name].to_numpy(dtype=float) for name in PARTS)
+        cells.append(DrawnCell(str(cell.study_id), int(cell.condition_num), int(cell.task_num), *parts))
+    return cells
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -125,7 +132,7 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def _columns(file: Path) -> list[str]:
-    """The columns of `file`; none where its schema cannot be read, of which reading it tells the reason."""
+    """The columns of `file`, or none if its schema cannot be read; reading the file then raises the reason."""
     with suppress(pa.ArrowInvalid, OSError):
         return list(pq.read_schema(file).names)
     return []
@@ -134,15 +141,13 @@ def _columns(file: Path) -> list[str]:
 def _numbers(table: pa.Table, name: str) -> pd.Series:
     if name not in table.column_names:
         return pd.Series(np.nan, index=range(table.num_rows))
-    column, types = table[name], pa.types
-    if not any(
-        is_kind(column.type)
-        for is_kind in (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
-    ):
+    column = table[name]
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    if not any(is_kind(column.type) for is_kind in numeric):
         first = column.drop_null()[0].as_py() if column.null_count < len(column) else None
         raise UserError(
             f"The column {name!r} holds {column.type}, such as {first!r}, not numbers. "
-            "What a raw answer means on its scale tells: python -m socrates_core read ANSWER --instruction TEXT"
+            "To see what a raw answer means on its scale: python -m socrates_core read ANSWER --instruction TEXT"
         )
     return pd.Series(column.to_pandas().to_numpy(dtype=float, na_value=np.nan))
 
@@ -153,7 +158,7 @@ def _check_unique(table: pa.Table, name: str) -> None:
             again = table.select(key).to_pandas().duplicated()
             if again.any():
                 row = table.select(key).slice(int(again.idxmax()), 1).to_pylist()[0]
-                told = ", ".join(f"{column} {value!r}" for column, value in row.items())
+                values = ", ".join(f"{column} {value!r}" for column, value in row.items())
                 raise UserError(
-                    f"{int(again.sum())} rows of {name!r} repeat another, first {told}. Keep one of each."
+                    f"{int(again.sum())} rows of {name!r} repeat another, the first is {values}. Keep one of each."
                 )

@@ -4,43 +4,41 @@ import subprocess
 import sys
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from socrates_core.cli.output import AsJson, print_json, print_table, say
+from socrates_core.cli.options import AsJson, Yes, confirm
+from socrates_core.cli.output import print_json, print_rows, say
 from socrates_core.errors import UserError
 from socrates_core.finetuning import library
 from socrates_core.finetuning.exporting import contents, export_model, push, render_card, size
 from socrates_core.finetuning.model_jobs import plan_download
+from socrates_core.keeping import kinds
 from socrates_core.models.catalog import list_models
 from socrates_core.models.model_folder import HUB_ID, find_model
 from socrates_core.settings import CODE
 
 app = typer.Typer(
-    add_completion=False, help="List the models that can answer; look after those on this machine."
+    add_completion=False, help="List the models that can answer, and manage those on this machine."
 )
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the models that can answer; look after those on this machine."""
-    if context.invoked_subcommand is not None:
-        return
-    rows = [dict(vars(card)) for card in list_models()]
-    if as_json:
-        return print_json(rows)
-    print_table(rows, ["name", "title", "installed", "context_limit"], "No models.")
+    """List the models that can answer, and manage those on this machine."""
+    if context.invoked_subcommand is None:
+        cards = [dict(vars(card)) for card in list_models()]
+        print_rows(cards, ["name", "title", "installed", "context_limit"], "No models.", as_json)
 
 
 @app.command()
 def show(name: str, as_json: AsJson = False) -> None:
-    """Show a model's card: where it comes from, what it saw, how it was trained and how well it does."""
+    """Show a model's card: where it comes from, what it was trained on and how, and its scores."""
     model = library.look_up(name)
     if not as_json:
         return print(render_card(model) + (f"\n{model.problem}" if model.problem else ""))
-    told: dict[str, Any] = {
+    card: dict[str, Any] = {
         **vars(model.card),
         "kind": model.kind,
         "lineage": model.lineage,
@@ -49,106 +47,95 @@ def show(name: str, as_json: AsJson = False) -> None:
         "saw": library.seen_or_unknown(name).as_dict(),
         "training": model.trained.model_dump() if model.trained else None,
     }
-    print_json(told)
+    print_json(card)
 
 
 @app.command()
 def delete(name: str, yes: Yes = False) -> None:
     """Move a model to the bin."""
-    others = library.needed_by(name)
-    if others and not yes:
+    adapters = library.needed_by(name)
+    if adapters and not yes:
         raise UserError(
-            f"Without {name!r} these adapters cannot answer: {', '.join(others)}. Nothing was deleted. "
-            "Merge them first, or say --yes."
+            f"Without {name!r} these adapters cannot answer: {', '.join(adapters)}. Nothing was deleted. "
+            "Merge them first, or add --yes."
         )
-    library.delete(name)
+    kinds.delete(kinds.kind_of_model(name), name)
     print(f"{name} is in the bin. Bring it back: python -m socrates_core models restore {name}")
 
 
 @app.command()
 def restore(name: str) -> None:
     """Bring a model back from the bin."""
-    library.restore(name)
+    kinds.restore(kinds.deleted_model(name).kind, name)
     print(f"{name} is back")
 
 
 @app.command()
 def discard(name: str, yes: Yes = False) -> None:
     """Delete a model that is in the bin for good."""
-    if name in library.binned():
-        _ask(f"Delete {name} for good?", "Nothing was deleted.", yes)
-    library.discard(name)
+    model = kinds.deleted_model(name)
+    confirm(f"Delete {name} for good?", "Nothing was deleted.", yes)
+    model.discard()
     print(f"{name} is deleted for good")
 
 
 @app.command()
 def merge(name: str, output: str) -> None:
-    """Merge an adapter into its base: a whole model that needs neither."""
-    done = subprocess.run(
+    """Merge an adapter into its base. The result is a whole model that needs neither."""
+    finished = subprocess.run(
         [sys.executable, "-m", "training.merge", name, output],
         cwd=CODE,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode == 2 and done.stderr:
-        raise UserError(done.stderr.splitlines()[-1])
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    print(done.stdout.splitlines()[-1])
+    if finished.returncode == 2 and finished.stderr:
+        raise UserError(finished.stderr.splitlines()[-1])
+    if finished.returncode:
+        raise RuntimeError(finished.stderr)
+    print(finished.stdout.splitlines()[-1])
 
 
 @app.command("export")
 def export_(name: str, path: Path) -> None:
     """Write a model with its card and checksums to a folder, or to a file that ends in .zip."""
-    found = export_model(name, path)
-    print(f"{len(found)} files, {_amount(size(found))}: {path}")
+    files = export_model(name, path)
+    print(f"{len(files)} files, {_amount(size(files))}: {path}")
 
 
 @app.command("push")
 def push_(name: str, hub_id: str, yes: Yes = False) -> None:
-    """Upload a model to the hub, after showing what would leave this machine and where to."""
+    """Upload a model to the Hugging Face hub. First shows what would leave this machine."""
     from huggingface_hub.constants import ENDPOINT
 
     if not HUB_ID.fullmatch(hub_id):
-        raise UserError(f"{hub_id!r} is no hub id. Write it as in 'org/name'.")
-    found = contents(name)
+        raise UserError(f"{hub_id!r} is not a hub id. Write it like 'org/name'.")
+    files = contents(name)
     say(f"This leaves the machine for {ENDPOINT}/{hub_id}:")
-    for file, content in found.items():
+    for file, content in files.items():
         say(f"  {_amount(size({file: content})):>10}  {file}")
     say(
-        f"{_amount(size(found))} in all. card.json names every study that it was trained on, and conditions, outcomes "
-        "and participants' numbers where those were split. A new repository is private; one that is there keeps "
-        "who may see it."
+        f"{_amount(size(files))} in all. card.json names every study that the model was trained on, and the "
+        "conditions, outcomes and participant numbers if those were split. A new repository is private. An existing "
+        "one keeps its visibility."
     )
-    _ask("Upload this?", "Nothing was uploaded.", yes)
-    print(push(found, hub_id))
+    confirm("Upload this?", "Nothing was uploaded.", yes)
+    print(push(files, hub_id))
 
 
 @app.command()
 def fetch(hub_id: str, yes: Yes = False) -> None:
-    """Fetch a model from the hub, after saying how large it is; what was fetched is kept if it breaks off."""
+    """Fetch a model from the Hugging Face hub. First shows its size. An interrupted download can be continued."""
     if not yes:
         plan = plan_download(hub_id)
-        told = (
+        question = (
             f"{plan.n_files} files, {_amount(plan.n_bytes)}; {_amount(plan.n_free)} are free. Fetch {hub_id}?"
         )
-        _ask(told, "Nothing was fetched.", yes)
-    with redirect_stderr(
-        sys.__stderr__
-    ):  # several bars of progress move the cursor, which is shown text elsewhere
+        confirm(question, "Nothing was fetched.", yes)
+    # Several progress bars move the cursor, which cli/terminal.py would spell out as text.
+    with redirect_stderr(sys.__stderr__):
         path = find_model(hub_id)
     print(path)
-
-
-def _ask(question: str, refused: str, yes: bool) -> None:
-    """Goes on once a person agreed or `yes` did. Raises UserError with the sentence `refused`."""
-    try:
-        agreed = yes or typer.confirm(question, err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise UserError(f"{refused} To go on without being asked, add --yes.")
 
 
 def _amount(n_bytes: int) -> str:

@@ -4,11 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
-
-import typer
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value for machines.")]
+from typing import Any
 
 
 def print_json(value: object) -> None:
@@ -16,8 +12,24 @@ def print_json(value: object) -> None:
     print(json.dumps(_finite(value), ensure_ascii=False, indent=2))
 
 
+def print_result(value: object, text: str, as_json: bool) -> None:
+    """Prints `value` as JSON for machines or `text` for people."""
+    if as_json:
+        print_json(value)
+    else:
+        print(text)
+
+
+def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str, as_json: bool) -> None:
+    """Prints all of `rows` as JSON for machines or the named columns as a table for people."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, columns, empty)
+
+
 def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Prints the named columns of `rows`, or the sentence `empty` where there are none."""
+    """Prints the named columns of `rows`, or the sentence `empty` if there are none."""
     if not rows:
         print(empty)
         return
@@ -28,7 +40,7 @@ def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str], empty: s
 
 
 def say(text: str) -> None:
-    """Tells a person how it goes, on standard error, so that standard output stays the result."""
+    """Prints a remark for people on standard error, so that standard output holds only the result."""
     print(text, file=sys.stderr, flush=True)
 
 

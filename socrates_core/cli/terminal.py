@@ -1,4 +1,4 @@
-"""Standard output and error as a terminal should get them: text that is shown and never obeyed, in any encoding."""
+"""Safe standard output and error: a terminal shows every character and obeys none, in any encoding."""
 
 import os
 import re
@@ -9,9 +9,9 @@ from typing import Any, TextIO
 
 from socrates_core.errors import UserError, disk_sentence
 
-# Control characters but tab and line feed, and what is not seen or turns the direction of a text; joiners, which some
-# scripts and emoji need, stay.
-_OBEYED = re.compile(
+# Control characters except tab and line feed, invisible characters, and those that change the direction of text.
+# Joiners stay: some scripts and emoji need them.
+_CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000110bd\U000e0001-\U000e007f]"
 )
@@ -22,26 +22,26 @@ _NO_MEMORY = re.compile(
 )
 
 
-def shown(text: str) -> str:
-    r"""The text with every character that a terminal would obey or hide spelled as \uXXXX, as JSON spells it too."""
-    return _OBEYED.sub(lambda found: _spelled(found[0]), text)
+def escape_controls(text: str) -> str:
+    r"""The text with every character that a terminal would obey or hide written as \uXXXX, as in JSON."""
+    return _CONTROLS.sub(lambda match: _escaped(match[0]), text)
 
 
-def _spelled(character: str) -> str:
+def _escaped(character: str) -> str:
     units = character.encode("utf-16-be")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
-class ShownStream:
-    """A text stream on which every character is shown; all else is the stream's own."""
+class SafeStream:
+    """A text stream that writes control characters escaped. Everything else is passed on to the stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         try:
-            return self._stream.write(shown(text))
-        except BrokenPipeError:  # a reader that has seen enough, as `head` does
+            return self._stream.write(escape_controls(text))
+        except BrokenPipeError:  # the reader has ended, as `head` does
             _drop_output()
             return len(text)
 
@@ -55,13 +55,15 @@ class ShownStream:
 
 @contextmanager
 def plain_output() -> Iterator[None]:
-    """Standard output and error as shown text. Raises UserError where output cannot be written or memory ran out."""
+    """Makes standard output and error safe. Raises UserError if output cannot be written or memory runs out."""
     _check_memory()
     before = sys.stdout, sys.stderr
     for stream in before:
-        with suppress(AttributeError, ValueError):  # a stream of a test has no encoding, a closed one is None
+        with suppress(
+            AttributeError, ValueError
+        ):  # a test's stream has no encoding, and a closed one is None
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout, sys.stderr = (stream and ShownStream(stream) for stream in before)
+    sys.stdout, sys.stderr = (stream and SafeStream(stream) for stream in before)
     try:
         yield
         if before[0]:
@@ -72,7 +74,7 @@ def plain_output() -> Iterator[None]:
         sentence = disk_sentence(error)
         if not sentence:
             raise
-        if error.filename is None:  # no file of ours: the stream itself
+        if error.filename is None:  # not one of our files but the stream itself
             _drop_output()
             sentence = f"The output could not be written ({error.strerror}). Free some space."
         raise UserError(sentence) from error
@@ -80,7 +82,7 @@ def plain_output() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise UserError(
-            "There is not enough memory for this. Close other programs, or raise the limit that this shell has "
+            "There is not enough memory for this. Close other programs, or raise the memory limit of this shell "
             f"(ulimit -v). The cause: {' '.join(str(error).split())[:200] or type(error).__name__}"
         ) from error
     finally:
@@ -88,20 +90,20 @@ def plain_output() -> Iterator[None]:
 
 
 def _check_memory() -> None:
-    """Raises UserError where the shell allows less memory than the libraries need: some of them crash then."""
+    """Raises UserError if the shell allows less memory than the libraries need; some of them would crash."""
     with suppress(ModuleNotFoundError):  # not on Windows
         import resource
 
         allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
         if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
             raise UserError(
-                f"This shell allows a program {allowed / 1e6:,.0f} MB of memory, which is not enough memory for this: "
-                f"at least {LEAST_MEMORY / 1e6:,.0f} MB are needed. Raise the limit: ulimit -v unlimited"
+                f"This shell allows a program {allowed / 1e6:,.0f} MB of memory, which is not enough memory for this. "
+                f"At least {LEAST_MEMORY / 1e6:,.0f} MB are needed. Raise the limit: ulimit -v unlimited"
             )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, as Python or one of the libraries says it."""
+    """Whether an error of Python or of a library means that memory ran out."""
     named = isinstance(error, MemoryError) or type(error).__name__ in (
         "OutOfMemoryException",
         "OutOfMemoryError",
@@ -110,6 +112,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _drop_output() -> None:
-    """What is still held for standard output goes nowhere, so that Python does not complain of it at its end."""
+    """Discards what is still buffered for standard output, so that Python does not raise an error when it exits."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

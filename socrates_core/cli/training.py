@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from socrates_core.cli.output import AsJson, print_json, print_table, say
-from socrates_core.cli.simulate import follow
+from socrates_core.cli.following import follow, follow_until_done, print_submitted
+from socrates_core.cli.options import AsJson
+from socrates_core.cli.output import print_json, print_result, print_rows, print_table, say
 from socrates_core.errors import UserError
 from socrates_core.finetuning.learning_curve import parse_shares, submit_curve
 from socrates_core.finetuning.overview import list_finetunes, load_finetune
@@ -16,7 +17,7 @@ from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job
 
-SHOWN = {
+SCORES = {  # of the table of validations: the column's head by the score's name
     "w_stated": "W stated",
     "w_uniform": "uniform",
     "w_observed": "W observed",
@@ -39,28 +40,30 @@ def train(
     ] = False,
     shares: Annotated[
         str | None,
-        typer.Option(metavar="1,3,10", help="A learning curve: one finetune a percentage of the people."),
+        typer.Option(
+            metavar="1,3,10",
+            help="A learning curve: one finetune for each of these percentages of the people.",
+        ),
     ] = None,
     evaluate: Annotated[
-        bool, typer.Option("--evaluate", help="Then ask the base and the new model the held-out side.")
+        bool,
+        typer.Option("--evaluate", help="Then evaluate the base and the new model on the held-out side."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a finetune, or one per share of the people; prints the ids of what was queued."""
+    """Submit a finetune, or one for each share of the people. Prints the ids."""
     spec = load_spec_file(config)
     if shares is not None:
         jobs = submit_curve(spec, parse_shares(shares), evaluate=evaluate)
         ids = [job.id for job in jobs]
-        print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
+        print_result({"training_ids": ids}, "\n".join(ids), as_json)
         return _follow_all(jobs) if wait else None
     job = submit_training(spec, evaluate=evaluate)
-    if wait:
-        job = follow(job)
-        if job.state != "done":
-            raise UserError(f"The finetune {job.id} is {job.state}: {job.message}")
-        say(job.id)
-        return training(job.id, as_json)
-    print_json({"training_id": job.id, "state": job.state}) if as_json else print(job.id)
+    if not wait:
+        return print_submitted(job, "training_id", as_json)
+    follow_until_done(job, "finetune")
+    say(job.id)
+    training(job.id, as_json)
 
 
 def _fields_help(level: Level) -> str:
@@ -82,45 +85,46 @@ train.__doc__ = (
 
 
 def _follow_all(jobs: Sequence[Job]) -> None:
-    """Waits for every job. Raises UserError that names the ones that did not end as done."""
+    """Waits for every job. Raises UserError that names each job which was not done at its end."""
     ended = [follow(job) for job in jobs]
-    unfinished = [job for job in ended if job.state != "done"]
-    if unfinished:
+    not_done = [job for job in ended if job.state != "done"]
+    if not_done:
         states = " ".join(
-            f"{job.id} is {job.state}{f': {job.message}' if job.message else '.'}" for job in unfinished
+            f"{job.id} is {job.state}{f': {job.message}' if job.message else '.'}" for job in not_done
         )
-        raise UserError(f"{len(unfinished)} of {len(ended)} finetunes did not end as they should. {states}")
+        raise UserError(f"{len(not_done)} of {len(ended)} finetunes did not finish. {states}")
 
 
 def trainings(as_json: AsJson = False) -> None:
     """List the finetunes, the newest first."""
-    rows = list_finetunes()
-    if as_json:
-        return print_json(rows)
-    columns = ["training_id", "name", "method", "base", "split", "seed", "state"]
-    print_table(rows, columns, "There are no finetunes yet. Run: python -m socrates_core train CONFIG.yaml")
+    print_rows(
+        list_finetunes(),
+        ["training_id", "name", "method", "base", "split", "seed", "state"],
+        "There are no finetunes yet. Run: python -m socrates_core train CONFIG.yaml",
+        as_json,
+    )
 
 
 def training(training_id: str, as_json: AsJson = False) -> None:
-    """Show one finetune: state, progress, and how well it does on the rows kept back."""
+    """Show one finetune: its state, progress, and scores on the validation rows."""
     finetune = load_finetune(training_id)
     progress = read_progress(finetune.job) if finetune.job else None
     seconds_left = progress.seconds_left if progress and finetune.active else None
-    facts = {**finetune.as_dict(), "seconds_left": seconds_left}
+    values = {**finetune.as_dict(), "seconds_left": seconds_left}
     if as_json:
-        return print_json(facts)
-    print(f"{facts['name']}: {facts['state']}. {facts['message']}".rstrip())
-    of = f" of {facts['n_steps']:,}" if facts["n_steps"] else ""
-    left = f", time left {describe_seconds(seconds_left)}" if finetune.active else ""
-    print(f"{facts['step']:,}{of} steps{left}")
-    if facts["model"]:
+        return print_json(values)
+    print(f"{values['name']}: {values['state']}. {values['message']}".rstrip())
+    total = f" of {values['n_steps']:,}" if values["n_steps"] else ""
+    time_left = f", time left {describe_seconds(seconds_left)}" if finetune.active else ""
+    print(f"{values['step']:,}{total} steps{time_left}")
+    if values["model"]:
         print(
-            f"Its model is {facts['model']}. On the held-out side: python -m socrates_core evaluate "
-            f"--model {facts['model']} --split {facts['split']}"
+            f"Its model is {values['model']}. To evaluate it on the held-out side: python -m socrates_core evaluate "
+            f"--model {values['model']} --split {values['split']}"
         )
-    rows: list[dict[str, Any]] = []
-    for stage, name in STAGES.items():
-        if validation := facts[stage]:
-            measures = {short: validation[column] for column, short in SHOWN.items()}
-            rows.append({"": name, "step": validation["step"], **measures})
-    print_table(rows, ["", "step", *SHOWN.values()], "No validation yet.")
+    rows: list[dict[str, Any]] = [
+        {"": name, "step": validation["step"], **{head: validation[score] for score, head in SCORES.items()}}
+        for stage, name in STAGES.items()
+        if (validation := values[stage])
+    ]
+    print_table(rows, ["", "step", *SCORES.values()], "No validation yet.")

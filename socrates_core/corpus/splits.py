@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from socrates_core import settings
 from socrates_core.corpus.queries import Corpus
-from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json, write_text
+from socrates_core.record_folder import RecordFolder
 
 FORMAT = "socrates-split"
 VERSION = 1
@@ -60,39 +60,28 @@ def corpus_digest(corpus: Corpus) -> str:
     return digest(corpus.manifest["sha256"])
 
 
-def splits() -> list[str]:
-    """The names of the splits on this machine, in alphabetical order."""
-    return sorted(path.stem for path in (settings.home() / "splits").glob("[!.]*.json"))
-
-
 def splits_stamp() -> str:
     """Changes whenever a split is saved or removed."""
-    folder = settings.home() / "splits"
-    return " ".join(f"{name} {(folder / f'{name}.json').stat().st_mtime_ns}" for name in splits())
+    return " ".join(f"{name} {SPLITS.file(name).stat().st_mtime_ns}" for name in SPLITS.ids())
 
 
 def sides_of_studies(corpus: str) -> dict[str, list[str]]:
     """What the splits of a corpus do with each study: "mine: held out", "mine: some conditions held out", ...
 
-    A split that cannot be read is skipped.
+    Damaged splits are left out.
     """
     sides: dict[str, list[str]] = {}
-    for name in splits():
-        try:
-            split = load_split(name)
-        except UserError:
-            continue
-        held = "held out" if split.kind == "studies" else f"some {split.kind} held out"
+    for split in SPLITS.readable():
+        held_out = "held out" if split.kind == "studies" else f"some {split.kind} held out"
         for study in split.studies if split.corpus == corpus else ():
-            sides.setdefault(study, []).append(
-                f"{name}: {held if split.held_out.get(study) else 'trained on'}"
-            )
+            side = held_out if split.held_out.get(study) else "trained on"
+            sides.setdefault(study, []).append(f"{split.name}: {side}")
     return sides
 
 
 def save_split(split: Split) -> Path:
     """Saves a split under its name, in place of one of that name; returns its file."""
-    path = settings.folder("splits") / f"{check_name(split.name)}.json"
+    path = SPLITS.root / f"{check_name(split.name)}.json"
     write_text(path, json.dumps({**split.as_dict(), "digest": split.digest()}, ensure_ascii=False) + "\n")
     return path
 
@@ -107,26 +96,35 @@ def check_name(name: str) -> str:
 
 def load_split(name: str) -> Split:
     """The split called `name`. Raises UserError if there is none or its file was changed."""
-    if name not in splits():
-        raise unknown("split", name, splits(), "Make one with: python -m socrates_core split make NAME")
-    path = settings.home() / "splits" / f"{name}.json"
+    return SPLITS.load(name)
+
+
+def _read_split(path: Path) -> Split:
     stored = read_json(path)
     if not isinstance(stored, dict) or (stored.get("format"), stored.get("version")) != (FORMAT, VERSION):
         raise UserError(f"{str(path)!r} is not a split in this program's format, version {VERSION}.")
     fields = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
-    try:
-        ids = {
-            key: {study: tuple(listed) for study, listed in fields[key].items()}
-            for key in ("held_out", "left_out")
-        }
-        split = Split(**{**fields, **ids, "studies": tuple(fields["studies"])})
-    except EDITED as error:
-        raise UserError(f"{str(path)!r} is damaged ({quoted(error)}). Make the split again.") from error
+    ids = {
+        key: {study: tuple(numbers) for study, numbers in fields[key].items()}
+        for key in ("held_out", "left_out")
+    }
+    # The file's name is the split's name, also after somebody renamed the file.
+    split = Split(**{**fields, **ids, "name": path.stem, "studies": tuple(fields["studies"])})
     if split.digest() != stored.get("digest") or split.kind not in KINDS:
         raise UserError(
             f"{str(path)!r} was changed after it was written: its digest differs. Make the split again."
         )
     return split
+
+
+SPLITS = RecordFolder(
+    kind="split",
+    folder="splits",
+    endings=(".json",),
+    read=_read_split,
+    dated=False,
+    hint="Make one with: python -m socrates_core split make NAME",
+)
 
 
 def split_rows(corpus: Corpus, split: Split, side: Side) -> pd.DataFrame:

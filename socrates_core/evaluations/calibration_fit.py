@@ -32,7 +32,7 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.evaluations.effects import effects_table
 from socrates_core.evaluations.results import Evaluation, load_evaluation
-from socrates_core.evaluations.spec import evaluation_ids
+from socrates_core.evaluations.spec import EVALUATIONS
 from socrates_core.exposure.status import HEADLINE, Status, statuses
 from socrates_core.files import digest, write_json
 from socrates_core.jobs.store import now
@@ -49,7 +49,7 @@ def keep_calibration(fingerprint: str) -> str:
     """
     parts = [
         part
-        for evaluation_id in evaluation_ids()
+        for evaluation_id in EVALUATIONS.ids()
         if (part := _measured(evaluation_id, fingerprint)) is not None
     ]
     if not parts:

@@ -10,7 +10,7 @@ from socrates_core.asking.manifest import job_state, load_manifest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import EvaluatedCell, cells_of
-from socrates_core.evaluations.spec import EvaluationSpec, evaluation_ids, load_spec
+from socrates_core.evaluations.spec import EVALUATIONS, EvaluationSpec, load_spec
 from socrates_core.files import read_json, read_parquet
 from socrates_core.scoring.versions import wrong_answers
 
@@ -76,28 +76,32 @@ def complete_specs() -> list[EvaluationSpec]:
 
 
 def list_evaluations() -> list[dict[str, Any]]:
-    """Every evaluation, the newest first. A damaged one has the state "damaged"."""
-    rows: list[dict[str, Any]] = []
-    for evaluation_id in evaluation_ids():
-        try:
-            spec = load_spec(evaluation_id)
-            there = (spec.path / "manifest.json").exists()
-            manifest = read_json(spec.path / "manifest.json") if there else {}
-            state = manifest.get("state") or job_state(evaluation_id)
-        except (UserError, AttributeError) as error:
-            rows.append({"evaluation_id": evaluation_id, "state": "damaged", "model": "", "on": str(error)})
-            continue
-        rows.append(
-            {
-                "evaluation_id": evaluation_id,
-                "model": spec.model.name,
-                "corpus": spec.corpus,
-                "on": spec.split or ", ".join(spec.studies),
-                "cap": spec.cap,
-                "state": state,
-                "created": spec.created,
-                "sample": spec.sample_digest(),
-                **{name: manifest.get(name) for name in ("n_rows", "n_answered", "seconds")},
-            }
-        )
-    return rows
+    """Every evaluation, the newest first; a damaged one says so."""
+    return EVALUATIONS.rows(
+        _row_of,
+        lambda evaluation_id, problem: {
+            "evaluation_id": evaluation_id,
+            "state": "damaged",
+            "model": "",
+            "on": problem,
+        },
+    )
+
+
+def _row_of(evaluation_id: str) -> dict[str, Any]:
+    spec = load_spec(evaluation_id)
+    has_answers = (spec.path / "manifest.json").exists()
+    manifest = read_json(spec.path / "manifest.json") if has_answers else {}
+    if not isinstance(manifest, dict):
+        raise UserError(f"The manifest of evaluation {evaluation_id!r} is damaged.")
+    return {
+        "evaluation_id": evaluation_id,
+        "model": spec.model.name,
+        "corpus": spec.corpus,
+        "on": spec.split or ", ".join(spec.studies),
+        "cap": spec.cap,
+        "state": manifest.get("state") or job_state(evaluation_id),
+        "created": spec.created,
+        "sample": spec.sample_digest(),
+        **{name: manifest.get(name) for name in ("n_rows", "n_answered", "seconds")},
+    }

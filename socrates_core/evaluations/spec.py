@@ -1,6 +1,5 @@
 """An evaluation as it was requested: which model answers for which held-out people, frozen before it starts."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,11 @@ from socrates_core.asking.consent import check_permission, read_permission
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import corpus_digest, load_split
 from socrates_core.corpus.store import open_corpus
-from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.errors import UserError, unknown
 from socrates_core.files import digest, read_json
 from socrates_core.jobs.store import new_id, now
 from socrates_core.models import prompt_template
-from socrates_core.settings import folder
+from socrates_core.record_folder import RecordFolder
 
 NOT_READ = ("format", "consent", "limit_usd")  # the last two: of earlier versions, believed from nobody
 CAP = 32  # people a cell: about what a published score needs to settle, at a fortieth of the cost of all
@@ -46,7 +45,7 @@ class EvaluationSpec:
 
     @property
     def path(self) -> Path:
-        return evaluations_folder() / self.evaluation_id
+        return EVALUATIONS.root / self.evaluation_id
 
     def content(self) -> dict[str, Any]:
         """What two evaluations share if they ask the same."""
@@ -67,10 +66,6 @@ class EvaluationSpec:
         """What evaluations of different models share if they ask the same people the same questions."""
         names = ("corpus_digest", "split_digest", "studies", "cap", "seed")
         return digest([self.content()[name] for name in names])
-
-
-def evaluations_folder() -> Path:
-    return folder("evaluations")
 
 
 def plan_evaluation(
@@ -114,22 +109,16 @@ def plan_evaluation(
 
 
 def load_spec(evaluation_id: str) -> EvaluationSpec:
-    """The spec of an evaluation. Raises UserError where it is unknown or its file was damaged."""
-    path = evaluations_folder() / evaluation_id / "spec.json"
-    if not evaluation_id or Path(evaluation_id).name != evaluation_id or not os.path.exists(path):
-        raise unknown("evaluation", evaluation_id, evaluation_ids())
-    stored = read_json(path)
-    try:
-        fields = {key: value for key, value in stored.items() if key not in NOT_READ}
-        model = ModelRequest(**fields["model"])
-        studies = tuple(fields["studies"])
-        return EvaluationSpec(
-            **{**fields, "model": model, "studies": studies}, permission=read_permission(path.parent)
-        )
-    except EDITED as error:
-        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
+    """The spec of an evaluation. Raises UserError if it is unknown or its file was damaged."""
+    return EVALUATIONS.load(evaluation_id)
 
 
-def evaluation_ids() -> list[str]:
-    """Every evaluation on this machine, the newest first."""
-    return [path.parent.name for path in sorted(evaluations_folder().glob("[!.]*/spec.json"), reverse=True)]
+def _read_spec(path: Path) -> EvaluationSpec:
+    stored = {key: value for key, value in read_json(path).items() if key not in NOT_READ}
+    model, studies = ModelRequest(**stored["model"]), tuple(stored["studies"])
+    return EvaluationSpec(
+        **{**stored, "model": model, "studies": studies}, permission=read_permission(path.parent)
+    )
+
+
+EVALUATIONS = RecordFolder(kind="evaluation", folder="evaluations", marker="spec.json", read=_read_spec)

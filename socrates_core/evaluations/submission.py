@@ -13,7 +13,7 @@ from socrates_core.asking.speed import SAMPLED, expected_seconds, read_speed
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import complete_specs
 from socrates_core.evaluations.rows import asked_rows, questions_of
-from socrates_core.evaluations.spec import CAP, EvaluationSpec, evaluations_folder, load_spec, plan_evaluation
+from socrates_core.evaluations.spec import CAP, EVALUATIONS, EvaluationSpec, load_spec, plan_evaluation
 from socrates_core.files import digest, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
@@ -109,7 +109,7 @@ def is_evaluated(model: str, split: str, *, cap: int | None = CAP) -> bool:
 
 def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:
     """Freezes an evaluation that was planned before its model existed. Does nothing the second time."""
-    if (evaluations_folder() / evaluation_id / "spec.json").exists():
+    if (EVALUATIONS.root / evaluation_id / "spec.json").exists():
         return
     planned = plan_evaluation(ModelRequest(plan["model"]), split=plan["split"], cap=plan["cap"])
     _write(replace(planned, evaluation_id=evaluation_id))

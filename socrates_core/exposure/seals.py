@@ -26,7 +26,7 @@ from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.jobs.store import now
 from socrates_core.projects.run_results import load_run
-from socrates_core.projects.run_spec import load_spec, runs_folder
+from socrates_core.projects.run_spec import RUNS, load_spec
 from socrates_core.settings import folder, home
 from socrates_core.surveys.human_answers import StudyBehind, study_behind
 
@@ -294,8 +294,8 @@ def _append(**facts: Any) -> SealRecord:
 
 
 def _changed_files(record: SealRecord) -> str:
-    """What is wrong with a sealed run's files; "" where nothing is."""
-    path = runs_folder() / record.run_id
+    """What is wrong with a sealed run's files, "" where nothing is."""
+    path = RUNS.root / record.run_id
     for name, known in record.files.items():
         if not (path / name).exists():
             return f"is of a run whose {name} is gone"

@@ -18,7 +18,7 @@ from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
-from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.models.model_folder import open_folder, read_config
 from socrates_core.models.weights import count_numbers, model_shapes
@@ -217,7 +217,7 @@ def _has_bf16() -> bool:
 def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) -> list[float]:
     """The time in seconds at the speed of each of the newest similar finetunes that ran here, the newest first."""
     times: list[float] = []
-    for training_id in training_ids():
+    for training_id in TRAININGS.ids():
         try:
             earlier = load_training(training_id)
         except UserError:

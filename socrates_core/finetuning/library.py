@@ -1,8 +1,5 @@
-"""The models of this machine: what each was made from and trained on, what needs it, and a bin to restore it from."""
+"""The models of this machine: what each was made from and trained on, and what needs it."""
 
-import os
-import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +11,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from socrates_core.errors import UserError, unknown
 from socrates_core.evaluations.spec import load_spec as load_evaluation_spec
 from socrates_core.files import read_json
-from socrates_core.finetuning.spec import load_training, training_ids, training_path
-from socrates_core.jobs.store import Job, list_jobs, store_lock
+from socrates_core.finetuning.spec import TRAININGS, load_training, training_path
+from socrates_core.jobs.store import Job, list_jobs
 from socrates_core.models.catalog import ModelCard, folder_card, list_models
-from socrates_core.models.model_folder import KINDS, ModelFolder, find_model, installed_names, is_folder
+from socrates_core.models.model_folder import ModelFolder, find_model, installed_names, is_folder
 from socrates_core.models.seen import N_OFFICIAL, Seen, seen_of
 from socrates_core.projects.run_spec import load_spec as load_run_spec
-from socrates_core.settings import folder, home
 
 Kind = Literal["model", "adapter", "checkpoint", "hub"]
-BIN = ".deleted"
 
 
 class Trained(BaseModel):
@@ -178,7 +173,7 @@ def _here(name: str) -> Path | None:
 def _checkpoints() -> list[str]:
     """The paths of the best checkpoints of finetunes that have not made a model yet."""
     paths = []
-    for training_id in training_ids():
+    for training_id in TRAININGS.ids():
         try:
             is_published = load_training(training_id).name in installed_names()
         except UserError:
@@ -293,56 +288,6 @@ def _models_of(job: Job) -> list[str]:
     except UserError:
         return []
     return [str(args["model"])] if "model" in args else []
-
-
-def delete(name: str) -> None:
-    """Moves a model to the bin, from which `restore` brings it back.
-
-    Raises UserError if it is not in SOCRATES_HOME, or if a queued or running job uses it.
-    """
-    if name not in installed_names():
-        raise unknown("model", name, installed_names(), "Only models in SOCRATES_HOME can be deleted here.")
-    with store_lock():
-        if jobs := jobs_using(name):
-            raise UserError(
-                f"The model {name!r} is in use by {', '.join(repr(job.title) for job in jobs)} (queued or running). "
-                "Wait for that job, or cancel it first."
-            )
-        path = find_model(name)
-        os.replace(path, folder(path.parent.name, BIN, str(time.time_ns())) / name)
-
-
-def binned() -> dict[str, Path]:
-    """The folders in the bin by the model's name; of several that had the same name the one deleted last."""
-    found = [path for kind in KINDS for path in (home() / kind / BIN).glob("*/*")]
-    return {path.name: path for path in sorted(found, key=lambda path: path.parent.name)}
-
-
-def restore(name: str) -> None:
-    """Brings a model back from the bin. Raises UserError where it is not there, or another has taken its name."""
-    path = _binned(name)
-    target = path.parents[2] / name
-    if target.exists():
-        raise UserError(f"There is another model {name!r} by now. Delete or rename that one first.")
-    os.replace(path, target)
-    path.parent.rmdir()
-
-
-def discard(name: str) -> None:
-    """Deletes a model of the bin for good, which frees its space. Raises UserError where it is not there."""
-    path = _binned(name)
-    if path.is_symlink():
-        path.unlink()
-        path.parent.rmdir()
-    else:
-        shutil.rmtree(path.parent)
-
-
-def _binned(name: str) -> Path:
-    known = binned()
-    if name not in known:
-        raise unknown("deleted model", name, known)
-    return known[name]
 
 
 def seen_or_unknown(name: str) -> Seen:

@@ -13,7 +13,7 @@ from socrates_core.files import read_json
 from socrates_core.finetuning.estimate import read_estimate
 from socrates_core.finetuning.history import MASS_LOST, read_history
 from socrates_core.finetuning.publish import published_folder, published_training
-from socrates_core.finetuning.spec import TrainingSpec, describe, load_training, training_ids, training_path
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, describe, load_training, training_path
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.jobs.store import Job, read_job
 
@@ -127,10 +127,12 @@ def load_finetune(training_id: str) -> Finetune:
 
 def list_finetunes() -> list[dict[str, Any]]:
     """Every finetune, the newest first; a damaged one has the state "damaged"."""
-    rows: list[dict[str, Any]] = []
-    for training_id in training_ids():
-        try:
-            rows.append(load_finetune(training_id).row())
-        except UserError as error:
-            rows.append({"training_id": training_id, "state": "damaged", "name": "", "told": str(error)})
-    return rows
+    return TRAININGS.rows(
+        lambda training_id: load_finetune(training_id).row(),
+        lambda training_id, problem: {
+            "training_id": training_id,
+            "state": "damaged",
+            "name": "",
+            "told": problem,
+        },
+    )

@@ -1,6 +1,5 @@
 """The specification of a finetune: base model, method, rows and hyper-parameters, checked on construction."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
@@ -8,10 +7,10 @@ from typing import Any, Literal, Self, cast, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from socrates_core.errors import UserError, clipped, quoted, unknown
+from socrates_core.errors import UserError, clipped, quoted
 from socrates_core.files import digest
 from socrates_core.prompts import TEMPLATE, TEMPLATES
-from socrates_core.settings import folder
+from socrates_core.record_folder import RecordFolder
 from socrates_core.yaml_files import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
@@ -231,26 +230,17 @@ def load_spec_file(path: Path) -> TrainingSpec:
     return spec_from_dict(load_yaml(path), repr(str(path)))
 
 
-def trainings_folder() -> Path:
-    return folder("trainings")
-
-
-def training_ids() -> list[str]:
-    """The ids of all finetunes on this machine, the newest first."""
-    return [path.parent.name for path in sorted(trainings_folder().glob("[!.]*/spec.yaml"), reverse=True)]
+TRAININGS = RecordFolder(kind="finetune", folder="trainings", marker="spec.yaml", read=load_spec_file)
 
 
 def training_path(training_id: str) -> Path:
     """The folder of a finetune. Raises UserError if it is unknown."""
-    path = trainings_folder() / training_id
-    if not training_id or Path(training_id).name != training_id or not os.path.exists(path / "spec.yaml"):
-        raise unknown("finetune", training_id, training_ids())
-    return path
+    return TRAININGS.path(training_id)
 
 
 def load_training(training_id: str) -> TrainingSpec:
     """The spec of a finetune. Raises UserError if it is unknown or damaged."""
-    return load_spec_file(training_path(training_id) / "spec.yaml")
+    return TRAININGS.load(training_id)
 
 
 def describe(spec: TrainingSpec) -> dict[str, Any]:

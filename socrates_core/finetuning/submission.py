@@ -17,10 +17,10 @@ from socrates_core.finetuning.rows_record import RowsRecord, describe_rows, writ
 from socrates_core.finetuning.spec import (
     RESERVED,
     TITLES,
+    TRAININGS,
     Method,
     TrainingSpec,
     load_spec_file,
-    trainings_folder,
 )
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id
@@ -103,7 +103,7 @@ def queue_training(checked: CheckedTraining, *, evaluate: bool) -> Job:
 
 def _write_folder(checked: CheckedTraining) -> str:
     training_id = new_id(checked.spec.name)
-    path = trainings_folder() / training_id
+    path = TRAININGS.root / training_id
     write_estimate(path, checked.estimate)
     write_record(path, checked.record)
     write_text(path / "spec.yaml", checked.spec.as_yaml())  # last: a folder with a spec is a finetune

@@ -1,4 +1,4 @@
-"""How far a job is: counts, rate and time left, written by the worker and read by everyone."""
+"""The progress of a job: counts, rate and time left, written by the worker and read by everyone."""
 
 import json
 import logging
@@ -15,20 +15,20 @@ from socrates_core.jobs.store import Job, append_line, cancel_requested
 
 
 class Cancelled(Exception):
-    """Raised inside a job when a person asked to stop it."""
+    """Raised inside a job when a person cancels it."""
 
 
 class ShutDown(Exception):
-    """Raised inside a job when its worker was asked to end; the job goes back to the queue."""
+    """Raised inside a job when its worker has to end. The job goes back to the queue."""
 
 
 @dataclass(frozen=True)
 class Progress:
     """A job's progress at `time` (seconds since 1970).
 
-    `done` of `total` counts everything; `rate` is items per second of the work of this attempt alone,
-    so that what came from the cache does not flatter the time left. Rates and seconds are None until known.
-    `memory_mb` is what the job's processes hold, `accelerator_mb` what its own holds of a GPU, in 2^20 bytes.
+    `done` of `total` counts everything. `rate` is items per second that this attempt computed, so that cached answers
+    do not make the time left look short. Rates and seconds are None until known. `memory_mb` is the memory of the
+    job's processes, `accelerator_mb` the GPU memory of its main process, both in MiB.
     """
 
     time: float
@@ -49,72 +49,75 @@ class Reporter:
         self.job = job
         self.log = logging.getLogger(f"socrates.job.{job.id}")
         self._shutting_down = shutting_down
-        self._phase, self._total, self._cached, self._written = "starting", 0, 0, 0.0
-        self._before, self._computed = 0, 0
-        self._begun = time.monotonic()
+        self._phase = "starting"
+        self._total = 0
+        self._cached = 0
+        self._before = 0  # computed in earlier parts of this phase
+        self._computed = 0
+        self._written_at = 0.0
+        self._started_at = time.monotonic()
 
     def begin(self, phase: str, total: int, cached: int = 0) -> None:
-        """Starts the clock of a phase in which `cached` of `total` items are there already."""
-        self._phase, self._total, self._cached = phase, total, cached
-        self._before, self._computed = 0, 0
-        self._begun = time.monotonic()
+        """Starts the clock of a phase in which `cached` of `total` items exist already."""
+        self._phase = phase
+        self._total = total
+        self._cached = cached
+        self._before = 0
+        self._computed = 0
+        self._started_at = time.monotonic()
         self.log.info("%s: %d, of which %d are there already", phase, total, cached)
         self._write(0)
 
     def advance(self, computed: int) -> None:
-        """Says that `computed` items of this part of the phase were worked out in this attempt."""
+        """Reports that this attempt has computed `computed` items of this part of the phase."""
         self._computed = self._before + computed
-        if time.monotonic() - self._written >= 0.5 or self._cached + self._computed >= self._total:
+        if time.monotonic() - self._written_at >= 0.5 or self._cached + self._computed >= self._total:
             self._write(self._computed)
         self.check()
 
     def next_part(self) -> None:
-        """What was worked out so far stays counted; the next part of the phase counts from 0."""
+        """Keeps the count so far. The next part of the phase counts from 0 again."""
         self._before = self._computed
 
     def check(self) -> None:
-        """Raises Cancelled or ShutDown where the job should stop."""
+        """Raises Cancelled or ShutDown if the job should stop."""
         if cancel_requested(self.job):
             raise Cancelled
         if self._shutting_down():
             raise ShutDown
 
     def _write(self, computed: int) -> None:
-        self._written = time.monotonic()
-        elapsed = self._written - self._begun
+        self._written_at = time.monotonic()
+        elapsed = self._written_at - self._started_at
         rate = computed / elapsed if computed and elapsed > 0 else None
-        left = self._total - self._cached - computed
-        append_line(
-            self.job.path / "progress.jsonl",
-            asdict(
-                Progress(
-                    time.time(),
-                    self._phase,
-                    self._cached + computed,
-                    self._total,
-                    self._cached,
-                    rate,
-                    left / rate if rate else None,
-                    _memory_mb(),
-                    _accelerator_mb(),
-                )
-            ),
+        n_left = self._total - self._cached - computed
+        progress = Progress(
+            time=time.time(),
+            phase=self._phase,
+            done=self._cached + computed,
+            total=self._total,
+            cached=self._cached,
+            rate=rate,
+            seconds_left=n_left / rate if rate else None,
+            memory_mb=_memory_mb(),
+            accelerator_mb=_accelerator_mb(),
         )
+        append_line(self.job.path / "progress.jsonl", asdict(progress))
 
 
 def _memory_mb() -> float:
-    """What this process and those that it started hold, in 2^20 bytes."""
-    own = psutil.Process()
-    held = 0
-    for process in (own, *own.children(recursive=True)):
-        with suppress(psutil.Error):  # ended in between
-            held += process.memory_info().rss
-    return round(held / 2**20, 1)
+    """Memory of this process and of those that it started, in MiB."""
+    this_process = psutil.Process()
+    n_bytes = 0
+    for process in (this_process, *this_process.children(recursive=True)):
+        with suppress(psutil.Error):  # it ended in the meantime
+            n_bytes += process.memory_info().rss
+    return round(n_bytes / 2**20, 1)
 
 
 def _accelerator_mb() -> float | None:
-    """What this process holds of a GPU, in 2^20 bytes; None where it uses none."""
-    torch = sys.modules.get("torch")
+    """GPU memory of this process in MiB, or None if it uses no GPU."""
+    torch = sys.modules.get("torch")  # importing it here would take seconds for a job that does not need it
     if torch is None or not torch.cuda.is_available():
         return None
     return round(float(torch.cuda.memory_reserved()) / 2**20, 1)
@@ -127,7 +130,7 @@ def read_progress(job: Job) -> Progress | None:
         return None
     with path.open("rb") as opened:
         opened.seek(0, 2)
-        opened.seek(max(0, opened.tell() - 4096))
+        opened.seek(max(0, opened.tell() - 4096))  # the last lines are enough
         lines = opened.read().decode("utf-8", errors="replace").splitlines()
     for line in reversed(lines):
         try:

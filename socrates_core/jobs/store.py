@@ -1,8 +1,8 @@
-"""A job is a folder: job.json is the task, status.json its state, progress.jsonl and log.txt its course.
+"""A job is a folder: job.json is the task, status.json its state, progress.jsonl and log.txt its history.
 
-Anyone may read the folders; changes of state happen under one lock. A job whose process is gone
-reads as lost, by process id and start time together, since ids are reused and zombies keep theirs.
-The queue is in order of priority, then of submission; a job may wait for others to be done.
+Anyone may read the folders; the state changes only under one lock. A job whose process is gone counts as lost.
+Processes are compared by id and start time together, since ids are reused and zombies keep theirs. The queue is in
+order of priority, then of submission. A job may wait for other jobs to be done.
 """
 
 import json
@@ -18,20 +18,23 @@ from typing import Any, Literal, get_args
 import psutil
 from filelock import FileLock
 
-from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.errors import UserError
 from socrates_core.files import read_json, whole_or_gone, write_json
-from socrates_core.settings import folder
+from socrates_core.record_folder import RecordFolder
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 RESUMABLE: tuple[State, ...] = ("failed", "cancelled", "lost")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-MOST_ATTEMPTS = 2  # of a job whose process dies: what kills it twice would kill it again
+MOST_ATTEMPTS = 2  # if a job kills its process twice, it would do so again
 
 
 @dataclass(frozen=True)
-class Owner:
-    """The process that runs a job; `started` is its start in seconds since the machine's, which no clock moves."""
+class ProcessIdentity:
+    """One process of this machine, distinguished from a later one with the same id by its start.
+
+    `started` is in seconds since the machine's start, which no change of the clock moves.
+    """
 
     pid: int
     started: float
@@ -40,29 +43,29 @@ class Owner:
         return self._status() not in ("", psutil.STATUS_ZOMBIE)
 
     def stopped(self) -> bool:
-        """True while somebody has stopped the process with a signal, so that it lives and does nothing."""
+        """True while a signal has paused the process: it lives and does nothing."""
         return self._status() == psutil.STATUS_STOPPED
 
     def _status(self) -> str:
-        """What the system says of this very process; empty where it is gone."""
+        """The state of exactly this process; empty if it is gone."""
         try:
             status = str(psutil.Process(self.pid).status())
-            return status if abs(owner_of(self.pid).started - self.started) < 1 else ""
+            return status if abs(identify(self.pid).started - self.started) < 1 else ""
         except psutil.Error:
             return ""
 
 
-def owner_of(pid: int) -> Owner:
-    """The process as an owner. Raises psutil.Error where there is none."""
-    return Owner(pid, psutil.Process(pid).create_time() - psutil.boot_time())
+def identify(pid: int) -> ProcessIdentity:
+    """The process with this id. Raises psutil.Error if there is none."""
+    return ProcessIdentity(pid, psutil.Process(pid).create_time() - psutil.boot_time())
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job as it stands. `message` is the cause of a failure or empty; times are ISO 8601, UTC.
+    """One job at this moment. `message` is the cause of a failure, else empty; times are ISO 8601, UTC.
 
-    It starts once all jobs that it comes `after` are done; of those that can start, the highest `priority` goes first.
-    `attempt` counts how often it was started since a person last asked for it.
+    It starts once all the jobs in `after` are done. Of the jobs that can start, the highest `priority` goes first.
+    `attempt` counts how often it was started since a person last submitted or resumed it.
     """
 
     id: str
@@ -75,14 +78,14 @@ class Job:
     state: State
     message: str
     changed: str
-    owner: Owner | None
+    owner: ProcessIdentity | None
     after: tuple[str, ...] = ()
     priority: int = 0
     attempt: int = 0
 
     @property
     def path(self) -> Path:
-        return jobs_folder() / self.id
+        return JOBS.root / self.id
 
     @property
     def active(self) -> bool:
@@ -90,20 +93,16 @@ class Job:
 
     @property
     def can_be_taken_over(self) -> bool:
-        """True of a lost job that the next worker goes on with by itself."""
+        """True for a lost job that the next worker continues by itself."""
         return self.state == "lost" and self.attempt < MOST_ATTEMPTS
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def jobs_folder() -> Path:
-    return folder("jobs")
-
-
 def store_lock() -> FileLock:
     """Held while a job changes state."""
-    return FileLock(jobs_folder() / "store.lock", timeout=30)
+    return FileLock(JOBS.root / "store.lock", timeout=30)
 
 
 def submit(
@@ -115,9 +114,9 @@ def submit(
     job_id: str | None = None,
     after: Sequence[str] = (),
 ) -> Job:
-    """Queues a job, or returns the active one of the same kind and `key` (what the job amounts to).
+    """Queues a job, or returns the active job of the same kind and `key`, which identifies the work.
 
-    It waits for the jobs `after` which it comes. Raises UserError where one of them is unknown.
+    It waits for the jobs in `after`. Raises UserError if one of them is unknown.
     """
     with store_lock():
         known = list_jobs()
@@ -128,122 +127,117 @@ def submit(
             read_job(other)
         number = 1 + max((job.number for job in known), default=0)
         identity = job_id or new_id(kind)
-        path = jobs_folder() / identity
+        path = JOBS.root / identity
         path.mkdir(mode=0o700)
-        told = {"number": number, "kind": kind, "title": title, "args": dict(args), "key": key}
+        task = {"number": number, "kind": kind, "title": title, "args": dict(args), "key": key}
         with whole_or_gone(path):
+            # The status comes first: a folder counts as a job once it has job.json.
             _write_status(path, "queued")
-            write_json(path / "job.json", {"format": 1, **told, "created": now(), "after": list(after)})
+            write_json(path / "job.json", {"format": 1, **task, "created": now(), "after": list(after)})
     return read_job(identity)
 
 
 def new_id(name: str) -> str:
-    """A readable id that sorts by time: date, time, name, four random digits."""
-    slug = "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split())[
-        :32
-    ].strip("-")
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug or 'run'}-{secrets.token_hex(2)}"
+    """A readable id that sorts by time: date, time, name, four random hex digits."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split()
+    slug = "-".join(words)[:32].strip("-") or "run"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{slug}-{secrets.token_hex(2)}"
 
 
 def list_jobs() -> list[Job]:
-    """Every job in the order of submission. Folders that are damaged are left out here; see read_job."""
-    found = []
-    for path in jobs_folder().iterdir():
-        if (path / "job.json").exists():
-            try:
-                found.append(read_job(path.name))
-            except UserError:
-                continue
-    return sorted(found, key=lambda job: job.number)
+    """Every job in the order of submission, damaged ones left out."""
+    return sorted(JOBS.readable(), key=lambda job: job.number)
 
 
 def read_job(job_id: str) -> Job:
-    """The job as it stands now. Raises UserError where it is unknown or damaged."""
-    path = jobs_folder() / job_id
-    if not job_id or "/" in job_id or "\\" in job_id or not os.path.exists(path / "job.json"):
-        raise unknown("job", job_id, sorted(p.parent.name for p in jobs_folder().glob("*/job.json")))
-    job = _read(path, tuple(map(_stamp, (path / "job.json", path / "status.json", path / "priority.json"))))
+    """The job at this moment. Raises UserError if it is unknown or damaged."""
+    return JOBS.load(job_id)
+
+
+def _read_now(path: Path) -> Job:
+    place = path.parent
+    files = (path, place / "status.json", place / "priority.json")
+    job = _read_files(place, tuple(map(_stamp, files)))
     if job.state == "running" and not (job.owner and job.owner.alive()):
-        gone = "The process that ran this job is gone. Resume it: finished answers are kept."
-        return replace(job, state="lost", message=gone)
+        message = "The process that ran this job is gone. Resume it: finished answers are kept."
+        return replace(job, state="lost", message=message)
     if job.state == "running" and job.owner and job.owner.stopped():
-        told = f"Its process was stopped by a signal. Let it go on with: kill -CONT {job.owner.pid}"
-        return replace(job, message=told)
+        message = f"A signal paused its process. To continue: kill -CONT {job.owner.pid}"
+        return replace(job, message=message)
     return job
 
 
+JOBS = RecordFolder(kind="job", folder="jobs", marker="job.json", read=_read_now)
+
+
 @lru_cache(maxsize=4096)
-def _read(path: Path, _stamps: tuple[tuple[int, int], ...]) -> Job:
-    """The job as its files say; they are read again once one of them was replaced."""
-    told, status = read_json(path / "job.json"), read_json(path / "status.json")
-    try:
-        owner = (
-            Owner(int(status["owner"]["pid"]), float(status["owner"]["started"])) if status["owner"] else None
-        )
-        job = Job(
-            id=path.name,
-            number=int(told["number"]),
-            kind=told["kind"],
-            title=told["title"],
-            args=told["args"],
-            key=told["key"],
-            created=told["created"],
-            state=status["state"],
-            message=status["message"],
-            changed=status["changed"],
-            owner=owner,
-            after=tuple(told.get("after", ())),
-            priority=_priority(path),
-            attempt=int(status.get("attempt", 0)),
-        )
-        if job.state not in get_args(State):
-            raise ValueError(f"unknown state {job.state!r}")
-    except EDITED as error:
-        raise UserError(
-            f"The job folder {str(path)!r} was edited or damaged ({quoted(error)} is missing)."
-        ) from error
+def _read_files(path: Path, _stamps: tuple[tuple[int, int], ...]) -> Job:
+    """The job in its files. The stamps are part of the cache's key, so a replaced file is read again."""
+    task = read_json(path / "job.json")
+    status = read_json(path / "status.json")
+    owner = None
+    if status["owner"]:
+        owner = ProcessIdentity(int(status["owner"]["pid"]), float(status["owner"]["started"]))
+    priority_path = path / "priority.json"
+    job = Job(
+        id=path.name,
+        number=int(task["number"]),
+        kind=task["kind"],
+        title=task["title"],
+        args=task["args"],
+        key=task["key"],
+        created=task["created"],
+        state=status["state"],
+        message=status["message"],
+        changed=status["changed"],
+        owner=owner,
+        after=tuple(task.get("after", ())),
+        priority=int(read_json(priority_path)["priority"]) if priority_path.exists() else 0,
+        attempt=int(status.get("attempt", 0)),
+    )
+    if job.state not in get_args(State):
+        raise ValueError(f"unknown state {job.state!r}")
     return job
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when the file is replaced; zeros where there is none."""
+    """Two numbers that change when the file is replaced; zeros if it is missing."""
     try:
-        told = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return 0, 0
-    return told.st_mtime_ns, told.st_ino
-
-
-def _priority(path: Path) -> int:
-    file = path / "priority.json"
-    return int(read_json(file)["priority"]) if file.exists() else 0
+    return status.st_mtime_ns, status.st_ino
 
 
 def claim_next() -> Job | None:
     """Marks the next job that can start as running in this process and returns it.
 
-    One whose process died goes on where it was, once by itself. One fails that waits for a job which ended without
+    A job whose process died continues once without being asked. A job fails if it waits for one that ended without
     being done.
     """
     with store_lock():
         known = {job.id: job for job in list_jobs()}
         waiting = [job for job in known.values() if job.state == "queued" or job.can_be_taken_over]
-        for job in sorted(waiting, key=lambda each: (-each.priority, each.number)):
-            before = [known[other] for other in job.after if other in known]
-            ended = next(
-                (each for each in before if each.state in RESUMABLE and not each.can_be_taken_over), None
-            )
-            if ended:
-                told = f"It was to run after job {ended.number}, {ended.title}, which is {ended.state}. "
-                _write_status(job.path, "failed", f"{told}Resume that one first, then this one.")
-            elif all(each.state == "done" for each in before):
-                _write_status(job.path, "running", owner=owner_of(os.getpid()), attempt=job.attempt + 1)
+        for job in sorted(waiting, key=lambda job: (-job.priority, job.number)):
+            required = [known[other] for other in job.after if other in known]
+            not_done = [
+                other for other in required if other.state in RESUMABLE and not other.can_be_taken_over
+            ]
+            if not_done:
+                other = not_done[0]
+                message = (
+                    f"It should run after job {other.number}, {other.title}, which is {other.state}. "
+                    "Resume that one first, then this one."
+                )
+                _write_status(job.path, "failed", message)
+            elif all(other.state == "done" for other in required):
+                _write_status(job.path, "running", owner=identify(os.getpid()), attempt=job.attempt + 1)
                 return read_job(job.id)
     return None
 
 
 def can_start() -> bool:
-    """True where a worker would find something to do."""
+    """True if a worker would have something to do."""
     known = {job.id: job for job in list_jobs()}
     return any(
         (job.state == "queued" or job.can_be_taken_over)
@@ -252,14 +246,14 @@ def can_start() -> bool:
     )
 
 
-def comes_after(job: Job) -> list[Job]:
-    """The jobs that have to be done before this one and are not."""
+def waits_for(job: Job) -> list[Job]:
+    """The jobs that this one waits for and that are not done."""
     known = {other.id: other for other in list_jobs()}
     return [known[other] for other in job.after if other in known and known[other].state != "done"]
 
 
-def others_before(job: Job) -> list[Job]:
-    """The active jobs that are taken before this queued one."""
+def jobs_ahead_of(job: Job) -> list[Job]:
+    """The active jobs that run before this queued one."""
     place = (-job.priority, job.number)
     return [
         other
@@ -269,7 +263,7 @@ def others_before(job: Job) -> list[Job]:
 
 
 def put_first(job_id: str) -> Job:
-    """Puts a queued job before all others that are queued. Raises UserError where it is not queued."""
+    """Moves a queued job to the front of the queue. Raises UserError if it is not queued."""
     with store_lock():
         job = read_job(job_id)
         if job.state != "queued":
@@ -280,7 +274,7 @@ def put_first(job_id: str) -> Job:
 
 
 def finish(job: Job, state: State, message: str = "", result: object = None) -> None:
-    """Writes a job's ending; its result, if any, is there before its state says so."""
+    """Records how a job ended. A result is written before the state that announces it."""
     if result is not None:
         write_json(job.path / "result.json", result)
     with store_lock():
@@ -289,7 +283,7 @@ def finish(job: Job, state: State, message: str = "", result: object = None) -> 
 
 
 def cancel(job_id: str) -> Job:
-    """Cancels a queued job at once and asks a running one to stop within a batch."""
+    """Cancels a queued job at once, or asks a running one to stop within a batch."""
     with store_lock():
         job = read_job(job_id)
         if job.state == "queued":
@@ -304,7 +298,7 @@ def cancel(job_id: str) -> Job:
 
 
 def resume(job_id: str) -> Job:
-    """Queues a failed, cancelled or lost job again; what it had finished is kept."""
+    """Queues a failed, cancelled or lost job again. Its finished work is kept."""
     with store_lock():
         job = read_job(job_id)
         if job.state not in RESUMABLE:
@@ -321,7 +315,7 @@ def cancel_requested(job: Job) -> bool:
 
 
 def read_log(job: Job, *, last: int = 400, level: str = "DEBUG", text: str = "") -> list[str]:
-    """The last lines of the job's log: entries of `level` or above that hold `text`, in whatever case."""
+    """The last lines of the job's log: entries of `level` or above that contain `text`, ignoring case."""
     path = job.path / "log.txt"
     if not path.exists():
         return []
@@ -330,19 +324,20 @@ def read_log(job: Job, *, last: int = 400, level: str = "DEBUG", text: str = "")
         if _level(line) is not None or not entries:
             entries.append([line])
         else:
-            entries[-1].append(line)  # of a traceback
-    least, wanted = LEVELS.index(level), text.casefold()
+            entries[-1].append(line)  # a line of a traceback
+    lowest = LEVELS.index(level)
+    searched = text.casefold()
     kept = [
         line
         for entry in entries
-        if (_level(entry[0]) or 0) >= least and wanted in "\n".join(entry).casefold()
+        if (_level(entry[0]) or 0) >= lowest and searched in "\n".join(entry).casefold()
         for line in entry
     ]
     return kept[-last:]
 
 
 def _level(line: str) -> int | None:
-    """The place among LEVELS of the entry that a line begins; None where it begins none."""
+    """The position among LEVELS of the entry that starts in this line; None if no entry starts here."""
     parts = line.split(" ", 3)
     return LEVELS.index(parts[2]) if len(parts) > 2 and parts[2] in LEVELS else None
 
@@ -357,13 +352,13 @@ def now() -> str:
 
 
 def _write_status(
-    path: Path, state: State, message: str = "", owner: Owner | None = None, attempt: int = 0
+    path: Path, state: State, message: str = "", owner: ProcessIdentity | None = None, attempt: int = 0
 ) -> None:
-    told = {"state": state, "message": message, "changed": now(), "attempt": attempt}
-    write_json(path / "status.json", {**told, "owner": asdict(owner) if owner else None})
+    status = {"state": state, "message": message, "changed": now(), "attempt": attempt}
+    write_json(path / "status.json", {**status, "owner": asdict(owner) if owner else None})
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Appends one JSON line; a reader skips a last line that a power cut left half written."""
+    """Appends one JSON line. Readers skip a last line that a power cut left half written."""
     with path.open("a", encoding="utf-8") as opened:
         opened.write(json.dumps(record) + "\n")

@@ -1,4 +1,4 @@
-"""Whether a worker lives on this home, and how one is started."""
+"""Checks whether a worker runs on this home, and starts one."""
 
 import subprocess
 import sys
@@ -9,12 +9,12 @@ from socrates_core.jobs import store
 
 
 def worker_lock(timeout: float) -> FileLock:
-    """The lock that a worker holds for as long as it lives."""
-    return FileLock(store.jobs_folder() / "worker.lock", timeout=timeout)
+    """The lock that a worker holds while it runs."""
+    return FileLock(store.JOBS.root / "worker.lock", timeout=timeout)
 
 
 def worker_lives() -> bool:
-    """True while a worker holds this home's worker lock."""
+    """True if a worker runs on this home."""
     try:
         with worker_lock(timeout=0):
             return False
@@ -23,10 +23,10 @@ def worker_lives() -> bool:
 
 
 def ensure_worker() -> None:
-    """Starts a worker where none lives; of two that start at the same time the second ends itself."""
-    if worker_lives():
+    """Starts a worker if a job can start and none lives. Of two that start at the same time, the second ends itself."""
+    if not store.can_start() or worker_lives():
         return
-    with (store.jobs_folder() / "worker.log").open("ab") as log:
+    with (store.JOBS.root / "worker.log").open("ab") as log:
         subprocess.Popen(
             [sys.executable, "-m", "socrates_core", "worker"],
             stdin=subprocess.DEVNULL,
@@ -34,9 +34,3 @@ def ensure_worker() -> None:
             stderr=log,
             start_new_session=True,
         )
-
-
-def see_to_worker() -> None:
-    """Starts a worker where one would find something to do and none lives."""
-    if store.can_start():
-        ensure_worker()

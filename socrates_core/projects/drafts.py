@@ -4,17 +4,16 @@ Two windows that edit one draft never lose each other's words: before a save ove
 meantime, it keeps that copy as a version and says so.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from socrates_core.errors import UserError, unknown
+from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs.store import new_id, now
-from socrates_core.settings import folder
+from socrates_core.record_folder import RecordFolder
 from socrates_core.surveys.draft import Draft, draft_from_dict
 
 
@@ -37,51 +36,57 @@ class Saved:
     notice: str = ""
 
 
-def drafts_folder() -> Path:
-    return folder("drafts")
+@dataclass(frozen=True)
+class WorkingCopy:
+    """A draft as it was last saved; `changed` is ISO 8601, UTC."""
+
+    draft_id: str
+    changed: str
+    draft: Draft
+
+
+def _read_working_copy(path: Path) -> WorkingCopy:
+    stored = read_json(path)
+    draft = draft_from_dict(stored["draft"], repr(str(path)))
+    return WorkingCopy(path.parent.name, str(stored.get("changed", "")), draft)
+
+
+DRAFTS = RecordFolder(kind="draft", folder="drafts", marker="working.json", read=_read_working_copy)
 
 
 def create(draft: Draft) -> str:
     """Stores a new draft and returns its id."""
     draft_id = new_id(draft.title)
-    path = drafts_folder() / draft_id
+    path = DRAFTS.root / draft_id
     path.mkdir(mode=0o700)
     _write_working(path, draft)
     return draft_id
 
 
 def list_drafts() -> list[dict[str, Any]]:
-    """Every draft with its title, times and counts, the latest change first."""
-    rows = []
-    for path in drafts_folder().glob("[!.]*/working.json"):
-        try:
-            stored = read_json(path)
-            draft = draft_from_dict(stored["draft"], str(path))
-        except (UserError, KeyError, TypeError):
-            continue
-        rows.append(
-            {
-                "draft_id": path.parent.name,
-                "title": draft.title,
-                "changed": str(stored.get("changed", "")),
-                "n_conditions": len(draft.conditions),
-                "n_outcomes": len(draft.outcomes),
-                "n_versions": len(_version_paths(path.parent)),
-            }
-        )
+    """Every draft with its title, times and counts, the latest change first; damaged drafts are left out."""
+    rows = [
+        {
+            "draft_id": copy.draft_id,
+            "title": copy.draft.title,
+            "changed": copy.changed,
+            "n_conditions": len(copy.draft.conditions),
+            "n_outcomes": len(copy.draft.outcomes),
+            "n_versions": len(_version_paths(DRAFTS.path(copy.draft_id))),
+        }
+        for copy in DRAFTS.readable()
+    ]
     return sorted(rows, key=lambda row: (row["changed"], row["draft_id"]), reverse=True)
 
 
 def open_draft(draft_id: str) -> Draft:
-    """The working copy. Raises UserError where the draft is unknown or damaged."""
-    path = _path(draft_id) / "working.json"
-    stored = read_json(path)
-    return draft_from_dict(stored.get("draft") if isinstance(stored, dict) else None, repr(str(path)))
+    """The working copy. Raises UserError if the draft is unknown or damaged."""
+    return DRAFTS.load(draft_id).draft
 
 
 def save(draft_id: str, draft: Draft, *, based_on: str) -> Saved:
     """Writes the working copy. `based_on` is the digest of the copy that the edit started from."""
-    path = _path(draft_id)
+    path = DRAFTS.path(draft_id)
     with _lock(path):
         stored = open_draft(draft_id)
         notice = ""
@@ -94,7 +99,7 @@ def save(draft_id: str, draft: Draft, *, based_on: str) -> Saved:
 
 def keep_version(draft_id: str, draft: Draft, note: str = "") -> int:
     """Keeps `draft` as the next version and returns its number."""
-    path = _path(draft_id)
+    path = DRAFTS.path(draft_id)
     with _lock(path):
         return _write_version(path, draft, note)
 
@@ -102,7 +107,7 @@ def keep_version(draft_id: str, draft: Draft, note: str = "") -> int:
 def versions(draft_id: str) -> list[Version]:
     """Every kept version, the newest first."""
     kept = []
-    for path in sorted(_version_paths(_path(draft_id)), reverse=True):
+    for path in sorted(_version_paths(DRAFTS.path(draft_id)), reverse=True):
         try:
             stored = read_json(path)
             draft = draft_from_dict(stored["draft"], repr(str(path)))
@@ -112,37 +117,16 @@ def versions(draft_id: str) -> list[Version]:
     return kept
 
 
-def delete(draft_id: str) -> None:
-    """Moves a draft to the bin, from which `restore` brings it back."""
-    path = _path(draft_id)
-    folder("drafts", ".deleted")
-    os.replace(path, drafts_folder() / ".deleted" / draft_id)
-
-
-def deleted() -> dict[str, str]:
-    """The titles of the drafts in the bin, by id, the newest first. A damaged draft has its id as title."""
-    titles = {}
-    for path in sorted((drafts_folder() / ".deleted").glob("*/working.json"), reverse=True):
+def deleted_titles() -> dict[str, str]:
+    """The drafts in the bin: titles by id, the last deleted first; a damaged draft goes by its id."""
+    titles: dict[str, str] = {}
+    for record in DRAFTS.deleted():
         try:
-            title = str(read_json(path)["draft"]["title"])
+            title = str(read_json(record.paths[0] / DRAFTS.marker)["draft"]["title"])
         except (UserError, LookupError, TypeError):
             title = ""
-        titles[path.parent.name] = title or path.parent.name
+        titles.setdefault(record.name, title or record.name)
     return titles
-
-
-def restore(draft_id: str) -> None:
-    """Brings a draft back from the bin."""
-    if draft_id not in deleted():
-        raise unknown("deleted draft", draft_id, deleted())
-    os.replace(drafts_folder() / ".deleted" / draft_id, drafts_folder() / draft_id)
-
-
-def _path(draft_id: str) -> Path:
-    path = drafts_folder() / draft_id
-    if not draft_id or draft_id.startswith(".") or Path(draft_id).name != draft_id or not os.path.isdir(path):
-        raise unknown("draft", draft_id, [row["draft_id"] for row in list_drafts()])
-    return path
 
 
 def _lock(path: Path) -> FileLock:
@@ -162,4 +146,4 @@ def _write_version(path: Path, draft: Draft, note: str) -> int:
 
 
 def _write_working(path: Path, draft: Draft) -> None:
-    write_json(path / "working.json", {"format": 1, "changed": now(), "draft": draft.as_dict()})
+    write_json(path / DRAFTS.marker, {"format": 1, "changed": now(), "draft": draft.as_dict()})

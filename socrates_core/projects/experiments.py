@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from socrates_core.asking.request import ModelRequest
-from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.errors import UserError, unknown
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import RESUMABLE, new_id, now
@@ -23,8 +23,8 @@ from socrates_core.projects.answer_orders import Order, reverse_order, reversed_
 from socrates_core.projects.paraphrases import AS_WRITTEN, Paraphrase, paraphrased
 from socrates_core.projects.run_estimate import estimate
 from socrates_core.projects.run_spec import RunSpec, freeze_run, queue_run
+from socrates_core.record_folder import RecordFolder
 from socrates_core.records import Decoding, Precision
-from socrates_core.settings import folder
 from socrates_core.surveys.draft import Draft, draft_from_dict
 from socrates_core.surveys.originals import texts_of
 
@@ -196,8 +196,7 @@ def submit_experiment(
         run_ids,
     )
     write_json(
-        experiments_folder() / experiment.experiment_id / "experiment.json",
-        {"format": 1, **experiment.as_dict()},
+        EXPERIMENTS.root / experiment.experiment_id / "experiment.json", {"format": 1, **experiment.as_dict()}
     )
     return experiment
 
@@ -230,52 +229,41 @@ def _freeze(
     return freeze_run(draft, specification.model, people=people, texts=texts, run_id=run_id, **allowed)
 
 
-def experiments_folder() -> Path:
-    return folder("experiments")
-
-
-def experiment_ids() -> list[str]:
-    """Every experiment, the newest first."""
-    return sorted((path.parent.name for path in experiments_folder().glob("*/experiment.json")), reverse=True)
-
-
 def load_experiment(experiment_id: str) -> Experiment:
-    """The experiment. Raises UserError where it is unknown or its file was damaged."""
-    if experiment_id not in experiment_ids():
-        raise unknown("experiment", experiment_id, experiment_ids())
-    path = experiments_folder() / experiment_id / "experiment.json"
+    """The experiment. Raises UserError if it is unknown or its file was damaged."""
+    return EXPERIMENTS.load(experiment_id)
+
+
+def _read_experiment(path: Path) -> Experiment:
     stored = read_json(path)
-    try:
-        experiment = Experiment(
-            experiment_id,
-            stored["created"],
-            draft_from_dict(stored["draft"], repr(str(path))),
-            stored["draft_id"],
-            tuple(Paraphrase.model_validate(paraphrase) for paraphrase in stored["paraphrases"]),
-            tuple(
-                Specification(ModelRequest(**way["model"]), way["order"], way["wording"])
-                for way in stored["specifications"]
-            ),
-            int(stored["chosen"]),
-            tuple(stored["run_ids"]),
-        )
-        if not len(experiment.specifications) == len(experiment.run_ids) > experiment.chosen >= 0:
-            raise ValueError("specifications and runs do not belong together")
-    except EDITED as error:
-        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
+    experiment = Experiment(
+        path.parent.name,
+        stored["created"],
+        draft_from_dict(stored["draft"], repr(str(path))),
+        stored["draft_id"],
+        tuple(Paraphrase.model_validate(paraphrase) for paraphrase in stored["paraphrases"]),
+        tuple(
+            Specification(
+                ModelRequest(**specification["model"]), specification["order"], specification["wording"]
+            )
+            for specification in stored["specifications"]
+        ),
+        int(stored["chosen"]),
+        tuple(stored["run_ids"]),
+    )
+    if not len(experiment.specifications) == len(experiment.run_ids) > experiment.chosen >= 0:
+        raise ValueError("specifications and runs do not belong together")
     return experiment
 
 
+EXPERIMENTS = RecordFolder(
+    kind="experiment", folder="experiments", marker="experiment.json", read=_read_experiment
+)
+
+
 def experiment_of(run_id: str) -> Experiment | None:
-    """The newest experiment that a run belongs to. Damaged experiments are skipped."""
-    for experiment_id in experiment_ids():
-        try:
-            experiment = load_experiment(experiment_id)
-        except UserError:
-            continue
-        if run_id in experiment.run_ids:
-            return experiment
-    return None
+    """The newest experiment that the run is a specification of, damaged experiments left out."""
+    return next((experiment for experiment in EXPERIMENTS.readable() if run_id in experiment.run_ids), None)
 
 
 def stop(experiment: Experiment) -> None:

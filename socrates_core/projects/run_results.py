@@ -19,7 +19,7 @@ from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
 from socrates_core.projects.answer_orders import reversed_texts
-from socrates_core.projects.run_spec import RunSpec, load_spec, runs_folder
+from socrates_core.projects.run_spec import RUNS, RunSpec, load_spec
 from socrates_core.records import Effect, Floats, Precision, Scale
 from socrates_core.scales.order import is_ordered
 from socrates_core.scoring.versions import wrong_answers
@@ -351,31 +351,26 @@ def load_run(run_id: str) -> SimulationRun:
 
 
 def list_runs() -> list[dict[str, Any]]:
-    """Every run, the newest first; `state` is its job's until it has answers."""
-    rows: list[dict[str, Any]] = []
-    for path in sorted(runs_folder().glob("*/spec.json"), reverse=True):
-        run_id = path.parent.name
-        try:
-            spec = load_spec(run_id)
-            has_manifest = (spec.path / "manifest.json").exists()
-            manifest = read_json(spec.path / "manifest.json") if has_manifest else {}
-            if not isinstance(manifest, dict):
-                raise UserError(f"The manifest of run {run_id!r} is damaged.")
-            state = _state(run_id, manifest)
-        except UserError as error:
-            rows.append({"run_id": run_id, "title": str(error), "state": "damaged"})
-            continue
-        rows.append(
-            {
-                "run_id": run_id,
-                "title": spec.draft.title,
-                "created": spec.created,
-                "model": spec.model.name,
-                "draft_id": spec.draft_id,
-                "state": state,
-                "n_people": len(spec.people),
-                "n_cells": len(spec.people) * len(spec.draft.conditions) * len(spec.draft.outcomes),
-                **{name: manifest.get(name) for name in ("n_answered", "n_cached", "seconds", "valid_mass")},
-            }
-        )
-    return rows
+    """Every run, the newest first; `state` is its job's until it has answers, and "damaged" if it cannot be read."""
+    return RUNS.rows(
+        _row_of, lambda run_id, problem: {"run_id": run_id, "title": problem, "state": "damaged"}
+    )
+
+
+def _row_of(run_id: str) -> dict[str, Any]:
+    spec = load_spec(run_id)
+    has_answers = (spec.path / "manifest.json").exists()
+    manifest = read_json(spec.path / "manifest.json") if has_answers else {}
+    if not isinstance(manifest, dict):
+        raise UserError(f"The manifest of run {run_id!r} is damaged.")
+    return {
+        "run_id": run_id,
+        "title": spec.draft.title,
+        "created": spec.created,
+        "model": spec.model.name,
+        "draft_id": spec.draft_id,
+        "state": _state(run_id, manifest),
+        "n_people": len(spec.people),
+        "n_cells": len(spec.people) * len(spec.draft.conditions) * len(spec.draft.outcomes),
+        **{name: manifest.get(name) for name in ("n_answered", "n_cached", "seconds", "valid_mass")},
+    }

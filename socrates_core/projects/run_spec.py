@@ -1,6 +1,5 @@
 """A run as it was requested: draft, people and model, frozen in spec.json before anything starts."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from socrates_core.asking.consent import (
     write_permission,
 )
 from socrates_core.asking.request import ModelRequest
-from socrates_core.errors import EDITED, UserError, quoted, unknown
+from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.store import Job, new_id, now
@@ -25,8 +24,8 @@ from socrates_core.personas import Person
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.answer_orders import Order, reversed_texts
 from socrates_core.prompts import TEMPLATE, ask
+from socrates_core.record_folder import RecordFolder
 from socrates_core.records import Question
-from socrates_core.settings import folder
 from socrates_core.surveys.check import require_runnable
 from socrates_core.surveys.draft import Draft, draft_from_dict
 from socrates_core.surveys.originals import CellKey, texts_of
@@ -51,7 +50,7 @@ class RunSpec:
 
     @property
     def path(self) -> Path:
-        return runs_folder() / self.run_id
+        return RUNS.root / self.run_id
 
     def content(self) -> dict[str, Any]:
         """What two runs share if they ask the same."""
@@ -89,10 +88,6 @@ class PersonQuestion:
     condition: int
     outcome: int
     question: Question
-
-
-def runs_folder() -> Path:
-    return folder("runs")
 
 
 def submit_simulation(
@@ -219,26 +214,26 @@ def _check_length(spec: RunSpec, limit: int) -> None:
 
 
 def load_spec(run_id: str) -> RunSpec:
-    """The spec of a run. Raises UserError where the run is unknown or its file was damaged."""
-    path = runs_folder() / run_id / "spec.json"
-    if not run_id or Path(run_id).name != run_id or not os.path.exists(path):
-        raise unknown("run", run_id, [p.parent.name for p in sorted(runs_folder().glob("*/spec.json"))])
+    """The spec of a run. Raises UserError if the run is unknown or its file was damaged."""
+    return RUNS.load(run_id)
+
+
+def _read_spec(path: Path) -> RunSpec:
     stored = read_json(path)
-    try:
-        people = tuple(Person(**person) for person in stored["people"])
-        return RunSpec(
-            run_id,
-            stored["created"],
-            draft_from_dict(stored["draft"], repr(str(path))),
-            people,
-            ModelRequest(**stored["model"]),
-            stored["draft_id"],
-            stored["template"],
-            tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
-            read_permission(path.parent),
-        )
-    except EDITED as error:
-        raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
+    return RunSpec(
+        path.parent.name,
+        stored["created"],
+        draft_from_dict(stored["draft"], repr(str(path))),
+        tuple(Person(**person) for person in stored["people"]),
+        ModelRequest(**stored["model"]),
+        stored["draft_id"],
+        stored["template"],
+        tuple((int(c), int(o), str(text)) for c, o, text in stored.get("texts", [])),
+        read_permission(path.parent),
+    )
+
+
+RUNS = RecordFolder(kind="run", folder="runs", marker="spec.json", read=_read_spec)
 
 
 def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[PersonQuestion]:

@@ -10,7 +10,7 @@ import pandas as pd
 from socrates_core.analysis.specification_curve import Curve, describe_curve
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import read_job
-from socrates_core.projects.experiments import Experiment, experiment_ids, load_experiment
+from socrates_core.projects.experiments import EXPERIMENTS, Experiment, load_experiment
 from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.records import Effect
 from socrates_core.studies.answers import scale_range
@@ -64,25 +64,22 @@ class EffectCurve:
 
 
 def list_experiments() -> list[dict[str, Any]]:
-    """Every experiment, the newest first, with how many of its runs are complete. A damaged one says so."""
-    rows: list[dict[str, Any]] = []
-    for experiment_id in experiment_ids():
-        try:
-            experiment = load_experiment(experiment_id)
-        except UserError as error:
-            rows.append({"experiment_id": experiment_id, "title": str(error)})
-            continue
-        rows.append(
-            {
-                "experiment_id": experiment_id,
-                "title": experiment.draft.title,
-                "created": experiment.created,
-                "n_specifications": len(experiment.run_ids),
-                "n_complete": run_states(experiment).count("complete"),
-                "chosen": experiment.specifications[experiment.chosen].label,
-            }
-        )
-    return rows
+    """Every experiment, the newest first, with how many of its runs are complete; a damaged one says so."""
+    return EXPERIMENTS.rows(
+        _row_of, lambda experiment_id, problem: {"experiment_id": experiment_id, "title": problem}
+    )
+
+
+def _row_of(experiment_id: str) -> dict[str, Any]:
+    experiment = load_experiment(experiment_id)
+    return {
+        "experiment_id": experiment_id,
+        "title": experiment.draft.title,
+        "created": experiment.created,
+        "n_specifications": len(experiment.run_ids),
+        "n_complete": run_states(experiment).count("complete"),
+        "chosen": experiment.specifications[experiment.chosen].label,
+    }
 
 
 def run_states(experiment: Experiment) -> list[str]:

@@ -92,7 +92,7 @@ def _of_studies(home: Path) -> list[Kind]:
         "fingerprint"
     ]
     waiting = next(path.parent.name for path in (home / "jobs").glob("*/priority.json"))
-    binned = names_in(home / "drafts" / ".deleted")[0]
+    binned = min(path.name for path in (home / "drafts" / ".deleted").glob("*/*"))
     return [
         Kind(
             "draft",
@@ -106,8 +106,8 @@ def _of_studies(home: Path) -> list[Kind]:
         Kind(
             "draft in the bin",
             binned,
-            {"drafts/.deleted/OWN/working.json": "optional"},
-            lambda: list(drafts.deleted()),
+            {"drafts/.deleted/*/OWN/working.json": "optional"},
+            lambda: list(drafts.deleted_titles()),
             drafts.list_drafts,
             PAGES.draft,
         ),

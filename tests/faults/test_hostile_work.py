@@ -259,7 +259,7 @@ def test_another_user_on_this_home_gets_a_sentence(quiet_home: Path, tmp_path: P
             done = subprocess.run([*other, *words], cwd=ROOT, capture_output=True, text=True, check=False)
             assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done
     assert sorted(path for path in quiet_home.rglob("*")) == before
-    assert "Take that right away: chmod o-w" in process("runs", code=2)  # the owner is told, too
+    assert "Remove that permission: chmod o-w" in process("runs", code=2)
 
 
 @fault("umask 000 and 077", "every file is its owner's alone", 2)
@@ -280,7 +280,7 @@ def test_a_stopped_worker_is_named_and_goes_on(quiet_home: Path) -> None:
     worker = start_worker()
     wait_until(lambda: store.read_job(job.id).state == "running")
     worker.send_signal(signal.SIGSTOP)
-    wait_until(lambda: "stopped by a signal" in store.read_job(job.id).message)
+    wait_until(lambda: "A signal paused" in store.read_job(job.id).message)
     assert f"kill -CONT {worker.pid}" in process("job", job.id)
     assert store.read_job(job.id).state == "running" and not store.can_start()  # nobody else takes it
     worker.send_signal(signal.SIGCONT)

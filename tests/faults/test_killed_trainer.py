@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from socrates_core.finetuning.history import read_history
-from socrates_core.finetuning.spec import training_ids
+from socrates_core.finetuning.spec import TRAININGS
 from tests.faults.trials import FULL, TRIALS, fault
 from tests.support.finetunes import spec_of, train, write_spec
 from tests.support.processes import ROOT
@@ -20,7 +20,7 @@ KILLS = TRIALS if FULL else 1
 
 
 def n_steps() -> int:
-    return len(read_history(training_ids()[0])[0]) if training_ids() else 0
+    return len(read_history(TRAININGS.ids()[0])[0]) if TRAININGS.ids() else 0
 
 
 def kill_trainer(arguments: list[str], *, after: int, pause: float) -> None:
@@ -43,7 +43,7 @@ def test_a_finetune_killed_again_and_again_ends_as_if_it_had_not_been(finetuning
     arguments = [str(write_spec(spec))]
     for trial in range(KILLS):
         kill_trainer(arguments, after=2 + 4 * trial, pause=float(rng.uniform(0, 0.4)))
-        made = training_ids()
+        made = TRAININGS.ids()
         assert len(made) == 1
         arguments = ["--training", made[0]]
         steps = read_history(made[0])[0]["step"].tolist()

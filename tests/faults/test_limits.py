@@ -210,7 +210,7 @@ def test_a_job_whose_process_id_is_another_process_goes_on(quiet_home: Path) -> 
     job = submit_simulation(wide_draft(5), ModelRequest("echo"))
     with subprocess.Popen(["sleep", "300"]) as other:
         told = json.loads((job.path / "status.json").read_text())
-        owner = {"pid": other.pid, "started": store.owner_of(other.pid).started - 3600}
+        owner = {"pid": other.pid, "started": store.identify(other.pid).started - 3600}
         (job.path / "status.json").write_text(
             json.dumps({**told, "state": "running", "attempt": 1, "owner": owner})
         )

@@ -160,7 +160,7 @@ def _studies(seeds: Path, home: Path) -> None:
     _keep(
         seeds,
         "draft in the home",
-        (drafts.drafts_folder() / drafts.create(draft) / "working.json").read_bytes(),
+        (drafts.DRAFTS.root / drafts.create(draft) / "working.json").read_bytes(),
     )
     run = submit_simulation(draft, ModelRequest("echo"))
     _work()

@@ -16,7 +16,7 @@ from socrates_core.finetuning.examples import Example, build_examples
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec
 from socrates_core.models.chat import open_chat
 from socrates_core.models.model_folder import open_folder
 from tests.support.socsci210_rows import Quiet, asked, study, write_rows
@@ -91,14 +91,14 @@ def spec_of(**changes: Any) -> TrainingSpec:
 
 def write_spec(spec: TrainingSpec) -> Path:
     """The YAML file of a finetune in the home."""
-    path = trainings_folder().parent / f"{spec.name}.yaml"
+    path = TRAININGS.root.parent / f"{spec.name}.yaml"
     path.write_text(spec.as_yaml())
     return path
 
 
 def freeze(spec: TrainingSpec, training_id: str = "") -> str:
     """Puts a finetune where it is trained from; returns its id."""
-    path = trainings_folder() / (training_id or spec.name)
+    path = TRAININGS.root / (training_id or spec.name)
     path.mkdir(parents=True)
     (path / "spec.yaml").write_text(spec.as_yaml())
     return path.name

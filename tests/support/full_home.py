@@ -45,7 +45,7 @@ def fill_home(home: Path) -> None:
         draft_id = drafts.create(draft.model_copy(update={"title": title}))
         drafts.keep_version(draft_id, draft, "kept")
     for title in ("Binned", "Binned too"):
-        drafts.delete(drafts.create(draft.model_copy(update={"title": title})))
+        drafts.DRAFTS.delete(drafts.create(draft.model_copy(update={"title": title})))
     save_split(make_split(corpus, "participants", name="other", share=0.5, seed=1))
     runs = [
         submit_simulation(draft.model_copy(update={"title": title}), ModelRequest("echo")).id
@@ -66,7 +66,7 @@ def fill_home(home: Path) -> None:
     record_speed(ModelRequest("echo"), n_tokens=2000, seconds=1)
     measured = {"model": "tiny", "precision": "nf4", "n_questions": 1, "mean_tv": 0.1, "max_tv": 0.2}
     write_json(home / "models" / "drift.json", [measured])
-    write_json(home / "dashboard.json", {"port": 8501, **vars(store.owner_of(os.getpid()))})
+    write_json(home / "dashboard.json", {"port": 8501, **vars(store.identify(os.getpid()))})
     make_map(["made", "starter"])
     _finetunes()
     store.put_first(store.submit("simulate", "Waits", {"run_id": runs[0]}, key="waits").id)

@@ -9,7 +9,7 @@ import numpy as np
 from socrates_core.files import write_json, write_text
 from socrates_core.finetuning import history
 from socrates_core.finetuning.history import Step, Validation
-from socrates_core.finetuning.spec import TrainingSpec, trainings_folder
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec
 from socrates_core.jobs import store
 from socrates_core.jobs.store import State
 
@@ -26,7 +26,7 @@ def make_finetune(
 ) -> str:
     """A finetune of five steps a validation, of the given W; without a job where `state` is None."""
     spec = TrainingSpec(name=name, split="held", **settings)
-    path = trainings_folder() / f"20260101-1010{len(list(trainings_folder().glob('*'))):02}-{name}"
+    path = TRAININGS.root / f"20260101-1010{len(list(TRAININGS.root.glob('*'))):02}-{name}"
     path.mkdir()
     write_text(path / "spec.yaml", spec.as_yaml())
     n_steps = 5 * (len(w) - 1)

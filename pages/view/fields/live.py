@@ -58,7 +58,7 @@ def _show_active(job_id: str) -> None:
     progress = read_progress(job)
     if job.state == "queued":
         st.info(escape(_waiting(job)), icon=ICONS["queued"])
-        if any(other.state == "queued" for other in store.others_before(job)) and st.button(
+        if any(other.state == "queued" for other in store.jobs_ahead_of(job)) and st.button(
             "Run this one next", icon=":material/vertical_align_top:", key=f"first_{job_id}"
         ):
             store.put_first(job_id)
@@ -83,10 +83,10 @@ def _show_active(job_id: str) -> None:
 
 def _waiting(job: Job) -> str:
     """What a queued job waits for."""
-    before = store.comes_after(job)
+    before = store.waits_for(job)
     if before:
         return f"Waiting until job {before[0].number}, {before[0].title}, is done."
-    n = len(store.others_before(job))
+    n = len(store.jobs_ahead_of(job))
     return f"Waiting: {counted(n, 'job')} before this one." if n else "Waiting for the worker to take it."
 
 

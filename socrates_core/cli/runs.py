@@ -1,0 +1,100 @@
+"""Commands of runs: simulate, runs, run."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from socrates_core.cli.following import follow_until_done, print_submitted
+from socrates_core.cli.options import AsJson, ModelOptions, with_model_options
+from socrates_core.cli.output import print_json, print_rows, print_table, say
+from socrates_core.populations.panel import profiles_sentence
+from socrates_core.projects.answer_orders import Order
+from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_spec import run_again, submit_simulation
+from socrates_core.reporting.folder import write_report
+from socrates_core.surveys.draft import load_draft
+
+
+@with_model_options()
+def simulate(
+    draft: Annotated[Path, typer.Argument(help="A draft as YAML.")],
+    personas: Annotated[int | None, typer.Option(help="Panel size, instead of the draft's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the panel, instead of the draft's.")] = None,
+    order: Annotated[
+        Order, typer.Option(help="Order in which an outcome's answers are listed.")
+    ] = "as written",
+    *,
+    options: ModelOptions,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress and end with the run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a model answer as each person of a draft's panel; prints the run id."""
+    loaded = load_draft(draft)
+    changes = {key: value for key, value in {"n": personas, "seed": seed}.items() if value is not None}
+    panel = loaded.panel.model_copy(update=changes)
+    job = submit_simulation(
+        loaded.model_copy(update={"panel": panel}),
+        options.request(),
+        order=order,
+        consent=options.consent,
+        limit_usd=options.limit_usd,
+    )
+    print_submitted(follow_until_done(job, "run") if wait else job, "run_id", as_json)
+
+
+def runs(as_json: AsJson = False) -> None:
+    """List the runs, the newest first."""
+    print_rows(
+        list_runs(),
+        ["run_id", "title", "model", "state", "n_people", "n_cells", "valid_mass"],
+        "There are no runs yet. Run: python -m socrates_core simulate DRAFT.yaml --wait",
+        as_json,
+    )
+
+
+@with_model_options("consent")
+def run(
+    run_id: str,
+    export: Annotated[Path | None, typer.Option(help="Also write the run's report to this folder.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask the same again, with the current scoring.")
+    ] = False,
+    *,
+    options: ModelOptions,
+    as_json: AsJson = False,
+) -> None:
+    """Show one run: its cells and effects next to people's. With --again, queue the same run and print its id."""
+    if again:
+        job = run_again(run_id, consent=options.consent)
+        return print_submitted(job, "run_id", as_json)
+    loaded = load_run(run_id)
+    if export:
+        write_report(loaded, export)
+        say(f"Exported to {export}")
+    if as_json:
+        return print_json(loaded.as_dict())
+    print(f"{loaded.title} · {loaded.manifest['card']['name']} ({loaded.manifest['card']['precision']})")
+    if loaded.outdated:
+        print(f"{loaded.outdated} Run it again: python -m socrates_core run {run_id} --again")
+    if loaded.manifest["state"] == "partial":
+        print(
+            f"Not finished: {loaded.manifest['n_answered']} of {loaded.manifest['n_cells']} answers are there."
+        )
+    for sentence in (loaded.people_sentence, profiles_sentence(loaded.spec.people)):
+        if sentence:
+            print(sentence)
+    columns = ["outcome_name", "condition_name", "n", "mean", "sd", "valid_mass"]
+    columns += ["human_n", "human_mean", "w_observed"]
+    print_table([cell.as_dict() for cell in loaded.cells], columns, "The run has no answers yet.")
+    print(
+        "\nEffects against the reference; 95% intervals are people's, the calibrated effect has its own of 90%"
+    )
+    columns = ["outcome", "condition", "reference", "predicted", "predicted_n", "people", "low", "high", "n"]
+    columns += ["calibrated", "calibrated_low_90", "calibrated_high_90"]
+    print_table(
+        [effect.as_dict() for effect in loaded.effects], columns, "One condition: nothing to compare."
+    )
+    print(f"\n{loaded.calibration}")
+    print(f"\nReproduce: {shlex.join(loaded.command)}")
