@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -17,6 +18,9 @@ from tests.support.jobs import start_no_worker  # noqa: E402
 from tests.support.processes import end_worker  # noqa: E402
 from tests.support.servers import serving  # noqa: E402
 from tests.support.tiers import tier_of  # noqa: E402
+
+if TYPE_CHECKING:
+    from socrates_core.evaluation.results import Evaluation
 
 pytest_plugins = ["tests.support.leftovers"]
 os.environ["CUDA_VISIBLE_DEVICES"] = (
@@ -109,6 +113,21 @@ def _finetuning_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finetuning_home(_finetuning_home: Path, home: Path) -> Path:
     """A new home with the corpus "made", its split "held" and the base model "tiny"."""
     return Path(shutil.copytree(_finetuning_home, home))
+
+
+@pytest.fixture(scope="module")  # not the session's: what is remembered of an evaluation is kept by its id
+def _evaluated_home(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.support.evaluations import make_evaluated_home
+
+    return make_evaluated_home(prepared, tmp_path_factory.mktemp("evaluated"))
+
+
+@pytest.fixture
+def evaluated(_evaluated_home: Path, starter_home: Path) -> "Evaluation":
+    """The file's one evaluation, in a home of the test's own."""
+    from tests.support.evaluations import copy_evaluation
+
+    return copy_evaluation(_evaluated_home, starter_home)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.calibration_fit import keep_calibration
 from socrates_core.evaluations.comparison import Comparison
-from socrates_core.evaluations.results import Evaluation, load_evaluation
+from socrates_core.evaluations.results import Evaluation
 from socrates_core.evaluations.spec import load_spec
 from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json, write_json
@@ -29,35 +29,13 @@ from socrates_core.models.seen import training_of
 from socrates_core.projects.run_export import effects_table
 from socrates_core.reporting.folder import write_report
 from socrates_core.reporting.scripts import analysis
-from tests.support.jobs import evaluate_now, start_no_worker
+from tests.support.jobs import evaluate_now
 from tests.support.reports import run_of
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 
 ECHO = ModelRequest("echo")
-KEPT = ("evaluations", "calibrations", "cache", "jobs")
 ORDERED = 12  # studies of the starter corpus with effects: the options of healthcare's question have no order
-
-
-@pytest.fixture(scope="module")
-def template(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which the stand-in was evaluated on every starter study."""
-    home = tmp_path_factory.mktemp("evaluated")
-    shutil.copytree(prepared / "corpora", home / "corpora")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOCRATES_HOME", str(home))
-        start_no_worker(patch)
-        evaluate_now(studies=open_corpus("starter").study_ids(), cap=4)
-    return home
-
-
-@pytest.fixture
-def evaluated(template: Path, starter_home: Path) -> Evaluation:
-    """That evaluation in a home of the test's own."""
-    for name in KEPT:
-        shutil.copytree(template / name, starter_home / name)
-    (folder,) = (starter_home / "evaluations").iterdir()
-    return load_evaluation(folder.name)
 
 
 def fingerprint(evaluation: Evaluation) -> str:

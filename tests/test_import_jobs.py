@@ -25,8 +25,8 @@ from socrates_core.importing.table import Pace
 from socrates_core.importing.uploads import Upload, keep_files
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
-from socrates_core.worker import Worker
 from tests.support.import_page import kept, said, shown
+from tests.support.jobs import finish_jobs
 from tests.support.qualtrics_files import Files, block, choice, randomiser, step, survey, told
 from tests.support.qualtrics_surveys import SHOWN
 from tests.support.uploads import small, table
@@ -109,7 +109,7 @@ def test_a_large_file_is_shown_in_part_and_imported_whole_by_a_job(large: Upload
     assert (job.kind, job.state) == ("import", "queued") and page.query_params["job"] == job.id
     assert corpora() == []
     assert next(button for button in page.button if button.label == "Import study").disabled
-    Worker(idle_seconds=0).run()
+    finish_jobs()
     assert store.read_job(job.id).state == "done"
     assert open_corpus("warm").study("warm").n_participants == 40
     page.run()
@@ -144,7 +144,7 @@ def test_a_large_import_whose_mapping_has_a_fault_fails_with_a_sentence(large: U
     mapping = load_mapping(large.mapping_path).model_copy(update={"participant": "nobody"})
     job = submit_own_import(large, mapping)
     assert submit_own_import(large, mapping).id == job.id
-    Worker(idle_seconds=0).run()
+    finish_jobs()
     assert "no column 'nobody'" in store.read_job(job.id).message and corpora() == []
 
 

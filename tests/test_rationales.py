@@ -34,9 +34,8 @@ from socrates_core.models.local.responder import LocalResponder
 from socrates_core.models.local.sampler import sample_texts
 from socrates_core.models.served.server import Service
 from socrates_core.records import Scale
-from socrates_core.worker import Worker
 from tests.support.api_server import ApiServer, FixedVoice, serving
-from tests.support.jobs import start_no_worker
+from tests.support.jobs import finish_jobs, start_no_worker
 from tests.support.socsci210_rows import imported, plain
 from tests.support.tiny_models import make_tiny_model
 
@@ -261,7 +260,7 @@ def test_a_model_on_this_machine_writes_by_command_what_it_says_to_each_prompt_a
     ]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    Worker(idle_seconds=0).run()
+    finish_jobs()
     (job,) = store.list_jobs()
     assert (job.id, job.state) == (done.stdout.strip(), "done"), job.message
     kept = pq.read_table(_file("mine", "parquet")).to_pandas().fillna("")

@@ -24,6 +24,12 @@ from tests.support.tiny_models import make_tiny_model
 pytestmark = pytest.mark.usefixtures("no_worker")
 
 
+@pytest.fixture(autouse=True)
+def _no_open_model() -> None:
+    """No responder of another test's version is used again."""
+    open_warm.cache_clear()
+
+
 def age(path: Path) -> None:
     """Makes the manifest of a run or an evaluation that of version 1, whose cards named no version."""
     manifest = read_json(path / "manifest.json")
