@@ -60,32 +60,46 @@ def _scan_once() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new, empty SOCRATES_HOME."""
-    monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A new, empty SOCRATES_HOME, whose worker ends with the test."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("SOCRATES_HOME", str(path))
+    yield path
+    monkeypatch.setenv("SOCRATES_HOME", str(path))  # a test may have gone on elsewhere
+    end_worker()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of the person who runs the tests; a test that asks for no home works on an empty one, never on this."""
+    from socrates_core.settings import home
+
+    own = home()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOCRATES_HOME", str(tmp_path_factory.mktemp("nobody") / "home"))
+        yield own
 
 
 @pytest.fixture(scope="session")
-def prepared() -> Path:
+def prepared(_own_home: Path) -> Path:
     """The home that `make setup` prepared; what is missing is prepared now."""
     from socrates_core.corpus.starter import prepare_starter_corpus
     from socrates_core.models.starter import prepare_starter_model
-    from socrates_core.settings import home as real_home
 
-    prepare_starter_corpus(lambda text, share: None)
-    prepare_starter_model(lambda text, share: None)
-    return real_home()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOCRATES_HOME", str(_own_home))
+        prepare_starter_corpus(lambda text, share: None)
+        prepare_starter_model(lambda text, share: None)
+    return _own_home
 
 
 @pytest.fixture
-def starter_home(prepared: Path, home: Path) -> Iterator[Path]:
+def starter_home(prepared: Path, home: Path) -> Path:
     """A new home with the starter corpus and, by a link, the starter model."""
     shutil.copytree(prepared / "corpora", home / "corpora")  # 70 kB in a millisecond; tests write into it
     (home / "models").mkdir()
     (home / "models" / "starter").symlink_to(prepared / "models" / "starter")
-    yield home
-    end_worker()
+    return home
 
 
 @pytest.fixture
@@ -95,11 +109,10 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def quiet_home(home: Path, no_worker: None) -> Iterator[Path]:
-    """A new home on which only the processes run that a test starts; they end with it."""
+def quiet_home(home: Path, no_worker: None) -> Path:
+    """A new home on which only the processes run that a test starts."""
     home.mkdir()
-    yield home
-    end_worker()
+    return home
 
 
 @pytest.fixture(scope="session")

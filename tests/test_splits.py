@@ -22,7 +22,7 @@ from socrates_core.errors import UserError
 from tests.support.commands import command
 from tests.support.splits import TAIL, USUAL, Shape, made_up, official, sides
 
-pytestmark = pytest.mark.usefixtures("home")  # a home of its own for every test
+pytestmark = pytest.mark.usefixtures("home")  # never the home of the person who runs the tests
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
