@@ -20,7 +20,7 @@ from tests.support.servers import serving  # noqa: E402
 from tests.support.tiers import tier_of  # noqa: E402
 
 if TYPE_CHECKING:
-    from socrates_core.evaluation.results import Evaluation
+    from socrates_core.evaluations.results import Evaluation
 
 pytest_plugins = ["tests.support.leftovers"]
 os.environ["CUDA_VISIBLE_DEVICES"] = (
