@@ -14,7 +14,7 @@ from socrates_core.evaluations.run import run_evaluation
 from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.reporting.comparison_folder import write_comparison_report
+from socrates_core.reporting.comparison_report import write_comparison_report
 
 
 def evaluated(model: str, studies: Sequence[str], *, cap: int) -> Evaluation:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import analysis
 from pages.view import data, run_charts
 from pages.view.charts import answer_charts
 from socrates_core.analysis.agreement import EffectPairs
@@ -34,8 +35,7 @@ from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import effects_table
 from socrates_core.projects.run_results import Run, load_run
 from socrates_core.projects.run_spec import submit_simulation
-from socrates_core.reporting.folder import write_report
-from socrates_core.reporting.scripts import analysis
+from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.start import draft_from_study
 
 ECHO = ModelRequest("echo")

@@ -24,7 +24,7 @@ from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import cells_table, effects_table
 from socrates_core.projects.run_results import Run, load_run
 from socrates_core.projects.run_spec import runs_folder, submit_simulation
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import study_overview
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
 from tests.faults.trials import command

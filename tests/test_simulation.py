@@ -26,7 +26,7 @@ from socrates_core.projects.run_spec import load_spec, questions, submit_simulat
 from socrates_core.projects.run_tables import AnsweredCell, write_run
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.start import draft_from_study
 from tests.conftest import PATIENCE

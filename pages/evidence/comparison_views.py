@@ -33,7 +33,7 @@ def choose_measure(where: Any = st) -> str:
 
 def _told(measure: str) -> str:
     shown = MEASURES[measure]
-    return f"{shown.label}: {shown.told}. {BETTER[shown.better]}"
+    return f"{shown.label}: {shown.meaning}. {BETTER[shown.better]}"
 
 
 def show_scores(comparison: Comparison) -> None:
@@ -57,7 +57,7 @@ def show_scores(comparison: Comparison) -> None:
             "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
             "Seconds": st.column_config.NumberColumn(format="%.0f"),
             "US dollars": st.column_config.NumberColumn(format="dollar"),
-            **{each.label: st.column_config.TextColumn(help=each.told) for each in MEASURES.values()},
+            **{each.label: st.column_config.TextColumn(help=each.meaning) for each in MEASURES.values()},
         },
     )
     st.caption(

@@ -10,7 +10,7 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.results import load_evaluation
 from socrates_core.evaluations.spec import evaluation_ids
 from socrates_core.projects.run_results import load_run
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 
 
 def report(
@@ -27,7 +27,7 @@ def report(
 def _write(ids: list[str], output: Path, field: str | None) -> Path:
     if not set(evaluation_ids()).isdisjoint(ids):
         from socrates_core.evaluations.comparison import Comparison
-        from socrates_core.reporting.comparison_folder import write_comparison_report
+        from socrates_core.reporting.comparison_report import write_comparison_report
 
         compared = Comparison([load_evaluation(each) for each in ids])
         return write_comparison_report(compared, output, field=field)

@@ -24,7 +24,7 @@ from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import run_again, submit_simulation
 from socrates_core.prompts import SYSTEM
 from socrates_core.records import Decoding, Precision, Prompt, Question
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from socrates_core.scales import check_scale, parse_scale
 from socrates_core.settings import folder
 from socrates_core.surveys.draft import load_draft

@@ -1,7 +1,6 @@
 """A comparison's data as tables: answers, predictions long and wide, effects of people, and how studies are redrawn."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,19 @@ from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
 from socrates_core.populations.bands import group
-from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
-from socrates_core.reporting.tables import Column, DataTable
+from socrates_core.reporting.comparison_numbers import PLACES, Reported
+from socrates_core.reporting.tables import Column, DataTable, answer_pairs, counted_pairs
 from socrates_core.studies.answers import PERSON_MEANS
 
-ALIKE = (
-    "uniform",
-    "condition-blind",
-    "pooled",
-    "majority",
-)  # baselines that the scripts work out from people's answers
-_Given = dict[tuple[int, int, str], dict[int, float]]  # by condition, task and part: each person's answer
+# Baselines that the scripts work out from people's answers, so that data/ has no probabilities for them.
+FROM_PEOPLE = ("uniform", "condition-blind", "pooled", "majority")
 WHERE = {
     "study": Column("position of the study", "", "see studies"),
     "cell": Column("position of the cell", "", "see cells"),
     "row": Column("position of the answer", "", "see rows"),
     "effect": Column("position of the effect", "", "see effects"),
     "item": Column("the question of a study: an outcome, or one question of a battery", "", "see cells"),
-    "predictor": Column("position of the model or baseline", "", "see predictors"),
+    "predictor": PLACES["predictor"],
     "participant": Column("number of the participant within the study"),
     "condition_num": Column("number of the condition in the corpus"),
     "task_num": Column("number of the outcome in the corpus"),
@@ -42,22 +36,9 @@ WHERE = {
 }
 
 
-def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[DataTable]:
-    """Every table of a comparison's folder, `numbers` first."""
-    told = "; ".join(f"{name} = {about}" for name, about in QUANTITIES.items())
+def comparison_tables(reported: Reported) -> list[DataTable]:
+    """Every table of the data of a comparison's folder."""
     tables = [
-        DataTable(
-            "numbers",
-            "every number of report.html",
-            numbers.table(),
-            {
-                "key": Column("quantity/predictor/place"),
-                "quantity": Column("what it is", "", told),
-                "predictor": WHERE["predictor"],
-                "place": Column("position of what the quantity names"),
-                "number": Column("the number; empty where the data give none", "see quantity"),
-            },
-        ),
         DataTable(
             "studies",
             "the studies that the evaluations share",
@@ -200,8 +181,8 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
 
 
 def _studies(reported: Reported) -> pd.DataFrame:
-    told = reported.comparison.corpus.studies()
-    titles = dict(zip(told["study_id"], told["title"], strict=True))
+    corpus_studies = reported.comparison.corpus.studies()
+    titles = dict(zip(corpus_studies["study_id"], corpus_studies["title"], strict=True))
     return pd.DataFrame(
         {
             "study": place,
@@ -221,23 +202,24 @@ def _predictors(reported: Reported) -> pd.DataFrame:
 
 def _cells(reported: Reported) -> pd.DataFrame:
     cells = reported.comparison.cells[0]
+    items = _items(reported)
     pools = list(dict.fromkeys((*cell.item, cell.scale) for cell in cells))
-    number, items = {pool: place for place, pool in enumerate(pools)}, _items(reported)
+    pool_numbers = {pool: number for number, pool in enumerate(pools)}
     return pd.DataFrame(
         {
             "cell": place,
-            "study": reported.studies.index(each.study_id),
-            "condition_num": each.condition_num,
-            "task_num": each.task_num,
-            "item": items[each.item],
-            "part": each.part,
-            "condition": each.condition,
-            "outcome": each.outcome,
-            "pool": number[*each.item, each.scale],
-            "open": int(each.is_drawn),
-            "ordered": int(each.is_ordered),
+            "study": reported.studies.index(cell.study_id),
+            "condition_num": cell.condition_num,
+            "task_num": cell.task_num,
+            "item": items[cell.item],
+            "part": cell.part,
+            "condition": cell.condition,
+            "outcome": cell.outcome,
+            "pool": pool_numbers[*cell.item, cell.scale],
+            "open": int(cell.is_drawn),
+            "ordered": int(cell.is_ordered),
         }
-        for place, each in enumerate(cells)
+        for place, cell in enumerate(cells)
     )
 
 
@@ -286,36 +268,30 @@ def _wide(reported: Reported) -> pd.DataFrame:
 def _long(reported: Reported) -> pd.DataFrame:
     parts = []
     for p, (cells, predictor) in enumerate(reported.comparison.predictors):
-        if predictor.name in ALIKE:
+        if predictor.name in FROM_PEOPLE:
             continue
         for place, start in _numbered(cells):
             shares = predictor.probabilities[place]
             row, at = np.nonzero(np.nan_to_num(shares) > 0)
-            told = {"row": start + row, "value": cells[place].values[at], "probability": shares[row, at]}
-            parts.append(pd.DataFrame({"predictor": p, **told}))
+            columns = {"row": start + row, "value": cells[place].values[at], "probability": shares[row, at]}
+            parts.append(pd.DataFrame({"predictor": p, **columns}))
     return pd.concat(parts, ignore_index=True)
 
 
 def _effect_names(reported: Reported) -> pd.DataFrame:
-    names = [
-        "task_num",
-        "part",
-        "condition_num",
-        "reference_num",
-        "outcome",
-        "condition",
-        "reference",
-        "basis",
-        "span",
-    ]
-    items, keys = _items(reported), reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
-    study = [reported.studies.index(each) for each in reported.effects["study_id"]]
-    item = [items[study_id, task, part] for study_id, task, part in keys]
-    return reported.effects[names].assign(study=study, item=item).rename_axis("effect").reset_index()
+    names = ["task_num", "part", "condition_num", "reference_num"]
+    names += ["outcome", "condition", "reference", "basis", "span"]
+    items = _items(reported)
+    keys = reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
+    studies = [reported.studies.index(study_id) for study_id, _, _ in keys]
+    table = reported.effects[names].assign(study=studies, item=[items[tuple(key)] for key in keys])
+    return table.rename_axis("effect").reset_index()
 
 
 def _differences(reported: Reported) -> pd.DataFrame:
-    corpus, rows = reported.comparison.corpus, list[dict[str, Any]]()
+    """Everybody's answers behind each effect, counted: pairs within people, otherwise each side alone."""
+    corpus = reported.comparison.corpus
+    rows: list[tuple[Any, ...]] = []
     for study, effects in reported.effects.groupby("study_id"):
         means = corpus.person_means(str(study))
         keys = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
@@ -328,22 +304,12 @@ def _differences(reported: Reported) -> pd.DataFrame:
         }
         within = corpus.study(str(study)).design == "within"
         for place, effect in effects.to_dict("index").items():
-            rows += _counted(place, effect, given[effect["basis"]], within=within)
+            item = effect["task_num"], effect["part"]
+            numbers = effect["condition_num"], effect["reference_num"]
+            sides = [given[effect["basis"]].get((number, *item), {}) for number in numbers]
+            rows += [(place, *counted) for counted in counted_pairs(answer_pairs(*sides, within=within))]
     table = pd.DataFrame(rows, columns=["effect", "value", "value_reference", "n"])
     return table.astype({"effect": int, "value": float, "value_reference": float, "n": int})
-
-
-def _counted(
-    effect: Hashable, told: dict[Hashable, Any], given: _Given, *, within: bool
-) -> Iterator[dict[str, Any]]:
-    """The answers behind an effect: pairs within people, else each side alone."""
-    item = told["task_num"], told["part"]
-    ours, theirs = (given.get((told[name], *item), {}) for name in ("condition_num", "reference_num"))
-    pairs = [*((x, None) for x in ours.values()), *((None, x) for x in theirs.values())]
-    if within:
-        pairs = [(ours[who], theirs[who]) for who in ours if who in theirs]
-    for (value, reference), n in sorted(Counter(pairs).items(), key=str):
-        yield {"effect": effect, "value": value, "value_reference": reference, "n": n}
 
 
 def _jackknife(reported: Reported) -> pd.DataFrame:
@@ -362,18 +328,18 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
         for study, ids in people.items():
             groups = np.array_split(generator.permutation(np.unique(np.concatenate(ids))), GROUPS)
             turns = np.repeat(np.arange(GROUPS), [len(group) for group in groups])
-            told = {"participant": np.concatenate(groups), "turn": turns}
-            parts.append(pd.DataFrame({"predictor": p, "study": reported.studies.index(study), **told}))
+            columns = {"participant": np.concatenate(groups), "turn": turns}
+            parts.append(pd.DataFrame({"predictor": p, "study": reported.studies.index(study), **columns}))
     return pd.concat(parts, ignore_index=True).astype(int)
 
 
 def _groups(reported: Reported) -> pd.DataFrame:
     people = reported.comparison.corpus.participants(sorted(set(reported.comparison.rows[0]["study_id"])))
-    asked = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
-    people = asked.merge(people, on=["study_id", "participant"], how="left")
+    in_rows = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
+    people = in_rows.merge(people, on=["study_id", "participant"], how="left")
     number = {name: place for place, name in enumerate(reported.groups)}
     numbers = group(people[reported.field], str(reported.field)).map(number)
-    study = [reported.studies.index(each) for each in people["study_id"]]
+    study = [reported.studies.index(study_id) for study_id in people["study_id"]]
     table = pd.DataFrame({"study": study, "participant": people["participant"], "group": numbers})
     return table.astype({"group": "Int64"})
 
@@ -393,7 +359,7 @@ def _resamples(reported: Reported) -> list[DataTable]:
 def _sizes(reported: Reported) -> set[int]:
     """How many studies there are behind every number that has, or could have, an interval over studies."""
     comparison = reported.comparison
-    given = {each.name: each.by_study.notna() for each in comparison.summaries}
+    given = {summary.name: summary.by_study.notna() for summary in comparison.summaries}
     sizes = {int(n) for table in given.values() for n in table.sum()}
     for first, second in reported.pairs:
         sizes |= {int(n) for n in (given[first] & given[second]).sum()}

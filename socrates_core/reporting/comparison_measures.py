@@ -1,4 +1,4 @@
-"""What every measure of a comparison is called, what it says, and which of them may stand in one table."""
+"""What every measure of a comparison is called, what it means, and which of them may share a table."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +9,10 @@ WHOLE = "the exact distributions, answers off the scale left out"
 
 @dataclass(frozen=True)
 class Measured:
-    """How a measure is named, what it says, and which end of it is better ("" for neither)."""
+    """A measure's name, its meaning, and which end of it is better ("" for neither)."""
 
     label: str
-    told: str
+    meaning: str
     better: Literal["low", "high", ""]
 
 
@@ -63,7 +63,7 @@ MEASURES = {
     ),
     "valid_mass": Measured("Valid mass", "probability that the model gave to valid answers", "high"),
 }
-TABLES = {  # conventions that never mix: a table each
+TABLES = {  # conventions that must never be mixed, so each has its own table
     "As published: one draw a person, people’s observed range": tuple(MEASURES)[:3],
     "W of the exact distributions": (
         "wasserstein_exact_observed",

@@ -1,6 +1,7 @@
 """Tables for colleagues: every column described, as Parquet as it is and as CSV that no spreadsheet runs."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -40,24 +41,43 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     write_text(path, csv_text(table))
 
 
-def write_tables(folder: Path, tables: list[DataTable]) -> None:
+def write_tables(folder: Path, tables: Sequence[DataTable]) -> None:
     """Writes each table as CSV and Parquet into `folder`."""
-    for each in tables:
-        write_csv(folder / f"{each.name}.csv", each.table)
-        write_parquet(folder / f"{each.name}.parquet", pa.Table.from_pandas(each.table, preserve_index=False))
+    for data in tables:
+        write_csv(folder / f"{data.name}.csv", data.table)
+        write_parquet(folder / f"{data.name}.parquet", pa.Table.from_pandas(data.table, preserve_index=False))
 
 
-def codebook(tables: list[DataTable]) -> pd.DataFrame:
+def codebook(tables: Sequence[DataTable]) -> pd.DataFrame:
     """A row a column of every table: file, column, type, meaning, unit, values."""
     return pd.DataFrame(
         [
             {
-                "file": each.name,
+                "file": data.name,
                 "column": name,
-                "type": str(each.table[name].dtype),
-                **each.column(name)._asdict(),
+                "type": str(data.table[name].dtype),
+                **data.column(name)._asdict(),
             }
-            for each in tables
-            for name in each.table.columns
+            for data in tables
+            for name in data.table.columns
         ]
     )
+
+
+AnswerPair = tuple[float | None, float | None]  # a person's answer in a condition and in the reference
+
+
+def answer_pairs(
+    condition: Mapping[Hashable, float], reference: Mapping[Hashable, float], *, within: bool
+) -> list[AnswerPair]:
+    """The answers behind an effect, by person on either side: pairs within people, otherwise each side alone."""
+    if within:
+        return [(condition[who], reference[who]) for who in condition if who in reference]
+    ours: list[AnswerPair] = [(answer, None) for answer in condition.values()]
+    return ours + [(None, answer) for answer in reference.values()]
+
+
+def counted_pairs(pairs: Iterable[AnswerPair]) -> Iterator[tuple[float | None, float | None, int]]:
+    """Each different pair of answers and how many people gave it, always in the same order."""
+    for (condition, reference), n in sorted(Counter(pairs).items(), key=str):
+        yield condition, reference, n
