@@ -95,7 +95,7 @@ def _prompts(comparison: Comparison) -> Iterator[dict[str, Any]]:
                 if (row["study_id"], row.pop("sample_id")) in first:
                     yield {
                         "evaluation": evaluation.id,
-                        **row,
+                        **{str(name): value for name, value in row.items()},
                         "messages": question.prompt.messages(),
                         "options": question.options,
                     }
