@@ -1,4 +1,4 @@
-"""The command that writes reports: a page for readers, a folder that recomputes its numbers."""
+"""The command that writes reports: a page to read, and a folder whose scripts compute its numbers again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +14,17 @@ from socrates_core.reporting.run_report import write_report
 
 
 def report(
-    ids: Annotated[list[str], typer.Argument(help="A run, or one or more evaluations.")],
-    output: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
-    field: Annotated[str, typer.Option(help="Of evaluations: compare the people of its groups too.")] = "",
+    ids: Annotated[list[str], typer.Argument(help="The ID of a run, or of one or more evaluations.")],
+    output: Annotated[Path, typer.Option(help="The folder to write to; it must be new or empty.")],
+    field: Annotated[str, typer.Option(help="Compare its groups of people too (evaluations only).")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Write the report of a run or of evaluations: a page, data, prompts, and scripts that check its numbers."""
     page = _write(ids, output, field or None) / "report.html"
-    print_json({"folder": str(output), "report": str(page)}) if as_json else print(f"Written: {page}")
+    if as_json:
+        print_json({"folder": str(output), "report": str(page)})
+    else:
+        print(f"Written: {page}")
 
 
 def _write(ids: list[str], output: Path, field: str | None) -> Path:
@@ -29,8 +32,11 @@ def _write(ids: list[str], output: Path, field: str | None) -> Path:
         from socrates_core.evaluations.comparison import Comparison
         from socrates_core.reporting.comparison_report import write_comparison_report
 
-        compared = Comparison([load_evaluation(each) for each in ids])
-        return write_comparison_report(compared, output, field=field)
+        comparison = Comparison([load_evaluation(evaluation_id) for evaluation_id in ids])
+        return write_comparison_report(comparison, output, field=field)
     if len(ids) > 1 or field:
-        raise UserError("A report is of one run, or of evaluations; --field is for evaluations.")
+        raise UserError(
+            "A report is about one run, or about evaluations, and --field is for evaluations. "
+            f"None of these is an evaluation: {', '.join(map(repr, ids))}."
+        )
     return write_report(load_run(ids[0]), output)

@@ -1,4 +1,4 @@
-"""A comparison's data as tables: answers, predictions long and wide, effects of people, and how studies are redrawn."""
+"""A comparison's data as tables: answers, predictions, effects of people, and how studies are resampled."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ WHERE = {
     "participant": Column("number of the participant within the study"),
     "condition_num": Column("number of the condition in the corpus"),
     "task_num": Column("number of the outcome in the corpus"),
-    "part": Column("the question where the outcome is a battery, else empty"),
+    "part": Column("the question if the outcome is a battery, otherwise empty"),
     "condition": Column("name of the condition"),
     "outcome": Column("name of the outcome"),
     "value": Column("an answer on the scale", "scale"),
@@ -47,7 +47,7 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
                 **WHERE,
                 "study_id": Column("its id in the corpus"),
                 "title": Column("its title"),
-                "n_left_out": Column("rows left out, which a model saw in training", "rows"),
+                "n_left_out": Column("rows left out because a model saw them in training", "rows"),
             },
         ),
         DataTable(
@@ -58,20 +58,22 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
                 **WHERE,
                 "name": Column("its name"),
                 "kind": Column("model or baseline"),
-                "seconds": Column("time that its answers took", "seconds"),
+                "seconds": Column("time its answers took", "seconds"),
                 "cost_usd": Column("their price", "US dollars"),
             },
         ),
         DataTable(
             "cells",
-            "people of one condition who answered one question on one scale",
+            "people in one condition who answered one question on one scale",
             _cells(reported),
             {
                 **WHERE,
                 "pool": Column("cells that share it ask the same question on the same scale"),
                 "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
                 "ordered": Column(
-                    "whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"
+                    "whether the options have an order; otherwise no means or distances",
+                    "",
+                    "1 = yes, 0 = no",
                 ),
             },
         ),
@@ -81,7 +83,9 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
             _values(reported),
             {
                 **WHERE,
-                "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
+                "predictor": Column(
+                    "the model; an open cell has the numbers that the model drew and people gave"
+                ),
             },
         ),
         DataTable(
@@ -91,24 +95,24 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
             {
                 **WHERE,
                 "response": Column("the answer as observed", "scale"),
-                "value": Column("the same, empty where it is off the scale", "scale"),
+                "value": Column("the same, empty if it is off the scale", "scale"),
             },
         ),
         DataTable(
             "predicted_wide",
-            "a row a predictor x answer",
+            "one row per predictor x answer",
             _wide(reported),
             {
                 **WHERE,
-                "drawn": Column("one draw from the predicted distribution; empty without one", "scale"),
+                "drawn": Column("one draw from the predicted distribution; empty if there is none", "scale"),
                 "valid_mass": Column(
-                    "probability that the model put on any valid answer before normalising", "share"
+                    "probability that the model put on any valid answer before normalizing", "share"
                 ),
             },
         ),
         DataTable(
             "predicted_long",
-            "a row a predictor x answer x value",
+            "one row per predictor x answer x value",
             _long(reported),
             {
                 **WHERE,
@@ -119,7 +123,7 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
         ),
         DataTable(
             "effects",
-            "conditions against their study's reference",
+            "conditions compared with their study's reference",
             _effect_names(reported),
             {
                 **WHERE,
@@ -133,23 +137,25 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
         ),
         DataTable(
             "people_differences",
-            "everybody's answers behind every effect, counted",
+            "everybody's answers behind each effect, counted",
             _differences(reported),
             {
                 **WHERE,
-                "value": Column("a person's mean in the condition, as the effect's basis; empty: not in it"),
+                "value": Column(
+                    "a person's mean in the condition, in units of the effect's basis; empty: not in it"
+                ),
                 "value_reference": Column(
-                    "the same person's in the reference; both are filled within people", "scale"
+                    "the same person's mean in the reference; both are filled within people", "scale"
                 ),
             },
         ),
         DataTable(
             "people_left_out",
-            "whom the jackknife of a model's worth leaves out in turn",
+            "groups of people that the jackknife of a model's worth leaves out, one after the other",
             _jackknife(reported),
             {
                 **WHERE,
-                "turn": Column("when the person is left out"),
+                "turn": Column("number of the group that is left out with this person"),
             },
         ),
     ]
@@ -161,7 +167,7 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
                 _groups(reported),
                 {
                     **WHERE,
-                    "group": Column("position of the group, empty where it is unknown", "", "see groups"),
+                    "group": Column("position of the group, empty if it is unknown", "", "see groups"),
                 },
             )
         )
@@ -313,7 +319,7 @@ def _differences(reported: Reported) -> pd.DataFrame:
 
 
 def _jackknife(reported: Reported) -> pd.DataFrame:
-    """The groups of people that `worth_in_respondents` leaves out in turn, where its interval is over people."""
+    """The groups of people that `worth_in_respondents` leaves out in turn, if its interval is over people."""
     parts = [pd.DataFrame({"predictor": [], "study": [], "participant": [], "turn": []})]
     comparison = reported.comparison
     for p, name in enumerate(comparison.names):
@@ -345,7 +351,7 @@ def _groups(reported: Reported) -> pd.DataFrame:
 
 
 def _resamples(reported: Reported) -> list[DataTable]:
-    """How often each study is drawn in each resample, a table for every number of studies that a number rests on."""
+    """How often each study is drawn in each resample: a table for every number of studies that a number is based on."""
     tables = []
     for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES_FOR_INTERVAL):
         drawn = pd.DataFrame(resamples(n, seed=SEED).astype(int), columns=[f"s_{i}" for i in range(1, n + 1)])
@@ -357,7 +363,7 @@ def _resamples(reported: Reported) -> list[DataTable]:
 
 
 def _sizes(reported: Reported) -> set[int]:
-    """How many studies there are behind every number that has, or could have, an interval over studies."""
+    """The numbers of studies behind all numbers that have, or could have, an interval over studies."""
     comparison = reported.comparison
     given = {summary.name: summary.by_study.notna() for summary in comparison.summaries}
     sizes = {int(n) for table in given.values() for n in table.sum()}

@@ -30,7 +30,7 @@ COUNTS = {
     "n_skipped": "cells without a range, which cannot be scored",
     "n_rows": "rows in scored cells",
     "n_dropped": "rows without an answer or a prediction",
-    "n_off_scale": "answers off the scale, which count in the published measures alone",
+    "n_off_scale": "answers off the scale, which count only in the published measures",
 }
 OF_CELL = {
     **{name: measure.meaning for name, measure in MEASURES.items()},
@@ -63,8 +63,8 @@ QUANTITIES = (
         "predicted": "place is an effect: the predicted one",
         "n_predicted": "people asked behind it",
         "parity_n_cells": "cells in which groups are compared",
-        "parity_n_skipped": "cells where some group has too few people",
-        "parity_n_unknown": "people of no known group",
+        "parity_n_skipped": "cells in which a group has too few people",
+        "parity_n_unknown": "people whose group is unknown",
         "group_n": "place is a group: people behind it",
         "group_human_mean": "mean answer, shares of the scale",
         "group_predicted_mean": "mean predicted answer, shares of the scale",
@@ -79,7 +79,7 @@ QUANTITIES = (
         for end, bounds in ENDS.items()
     }
     | {f"effects_{name}": f"{name[2:]} behind the agreement" for name in N_EFFECTS}
-    | {f"worth{end}": f"respondents a cell that the model is worth{bounds}" for end, bounds in ENDS.items()}
+    | {f"worth{end}": f"respondents per cell that the model is worth{bounds}" for end, bounds in ENDS.items()}
     | {f"worth_{name}": f"{name} behind the worth" for name in N_WORTH}
     | {
         f"paired_{name}{end}": f"place is the second predictor: mean difference of {m.label}{bounds}"
@@ -94,7 +94,7 @@ QUANTITIES = (
         for n in N_PAIRED
     }
     | {
-        f"parity{end}": f"highest group's W minus the lowest's, freed of noise{bounds}"
+        f"parity{end}": f"highest group's W minus the lowest's, corrected for noise{bounds}"
         for end, bounds in ENDS.items()
     }
     | {f"group_score{end}": f"W of a group, exact, stated scale{bounds}" for end, bounds in ENDS.items()}

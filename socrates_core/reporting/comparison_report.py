@@ -66,7 +66,7 @@ def _document(reported: Reported) -> Document:
     field_option = ["--field", reported.field] if reported.field else []
     return Document(
         kind="comparison",
-        title=f"{', '.join(comparison.names)} beside people",
+        title=f"{', '.join(comparison.names)} compared with people",
         sections=_sections(reported, numbers),
         numbers=numbers,
         tables=comparison_tables(reported),

@@ -39,12 +39,12 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
     }
     named = {"condition_name": Column("its name"), "outcome_name": Column("its name")}
     n = Column("how many people", "people")
-    mass = Column("probability that the model put on any valid answer before normalising", "share", "0 to 1")
+    mass = Column("probability that the model put on any valid answer before normalizing", "share", "0 to 1")
     source = Column("participant behind the persona: corpus/study/participant, or described")
     return [
         DataTable(
             "predicted_wide",
-            "a row a persona x condition x outcome",
+            "one row per persona x condition x outcome",
             _wide(run),
             {
                 **where,
@@ -64,7 +64,7 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
         ),
         DataTable(
             "predicted_long",
-            "a row a persona x condition x outcome x answer",
+            "one row per persona x condition x outcome x answer",
             _long(run),
             {
                 **where,
@@ -78,7 +78,7 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
             {
                 **where,
                 **named,
-                "text": Column("what people of the condition read"),
+                "text": Column("what people in the condition read"),
                 "reference": Column("whether it is the reference of effects", "", "1 = yes, 0 = no"),
             },
         ),
@@ -89,13 +89,15 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
             {
                 **where,
                 **named,
-                "question": Column("what everyone is asked; empty: asked in the condition's text"),
+                "question": Column("what everyone is asked; empty: the condition's text asks it"),
                 "instruction": Column("the response instruction"),
                 "open": Column(
-                    "whether the scale has no range, its values being those that occurred", "", "1 = yes"
+                    "whether the scale has no range; its values are the numbers that occurred", "", "1 = yes"
                 ),
                 "ordered": Column(
-                    "whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"
+                    "whether the options have an order; otherwise no means or distances",
+                    "",
+                    "1 = yes, 0 = no",
                 ),
             },
         ),
@@ -106,8 +108,8 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
             {
                 **where,
                 "outcome_name": Column("its name"),
-                "label": Column("its label on the scale, where it has one"),
-                "column": Column("its column in predicted_wide; empty where it was never drawn"),
+                "label": Column("its label on the scale, if it has one"),
+                "column": Column("its column in predicted_wide; empty if it was never drawn"),
             },
         ),
         DataTable(
@@ -133,22 +135,22 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
                     "whether the cell is left out of means over cells", "", "1 = yes, 0 = no"
                 ),
                 "pooled_share": Column(
-                    "share among people of the other conditions that asked the same", "share", "0 to 1"
+                    "share among people in the other conditions that asked the same", "share", "0 to 1"
                 ),
             },
         ),
         DataTable(
             "people_differences",
-            "people behind every effect of people",
+            "the people behind each effect of people",
             _differences(run),
             {
                 **where,
                 "n": n,
                 "value": Column(
-                    "a person's answer in the condition, the mean of several; empty: not in it", "scale"
+                    "a person's answer in the condition, or the mean of several; empty: not in it", "scale"
                 ),
                 "value_reference": Column(
-                    "the same person's in the reference; both are filled within people", "scale"
+                    "the same person's answer in the reference; both are filled within people", "scale"
                 ),
             },
         ),
@@ -163,7 +165,7 @@ def _calibration(run: Run) -> list[DataTable]:
         return []
     table = pd.DataFrame([row])
     columns = {name: QUANTITIES[f"calibration_{name}"] for name in row}
-    return [DataTable("calibration", "what a predicted effect of the model is worth", table, columns)]
+    return [DataTable("calibration", "calibration of the model's predicted effects", table, columns)]
 
 
 def _wide(run: Run) -> pd.DataFrame:
@@ -232,7 +234,7 @@ def _values(run: Run) -> pd.DataFrame:
 def _panel(run: Run) -> pd.DataFrame:
     people = [{"person": p.person, "source": p.source, **p.demographics} for p in run.spec.people]
     frame = pd.DataFrame(people).convert_dtypes()
-    # A field may hold words and numbers, which one Parquet column cannot.
+    # A field may have words and numbers, but a Parquet column has one type.
     mixed = [name for name in DEMOGRAPHICS if name in frame and frame[name].dropna().map(type).nunique() > 1]
     texts = {name: frame[name].map(lambda x: number_text(x) if isinstance(x, int) else x) for name in mixed}
     return frame.assign(**texts)

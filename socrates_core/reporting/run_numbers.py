@@ -24,17 +24,19 @@ from socrates_core.surveys.originals import CellKey
 
 W_ROWS = {
     "": "the prediction",
-    "_uniform": "every answer alike",
-    "_condition_blind": "people whom the other conditions asked the same question",
-    "_half_sample": "one half of the people against the other half, mean over all halvings",
-    "_oracle": "what the true distribution would score to as many people",
+    "_uniform": "the same probability for every answer",
+    "_condition_blind": "people's answers to the same question in the other conditions",
+    "_half_sample": "half of the people against the other half, mean over all halvings",
+    "_oracle": "expected score of the true distribution at this sample size",
 }
 QUANTITIES = (
     {
         "n_people": Column("personas that were asked", "personas"),
         "n_answers": Column("answers of personas to cells", "answers"),
         "valid_mass": Column("mean probability that the model put on any valid answer", "share"),
-        "n": Column("different profiles of personas with a valid answer; equal ones count once", "profiles"),
+        "n": Column(
+            "different profiles of personas with a valid answer; equal profiles count once", "profiles"
+        ),
         "mean": Column("mean of the predicted answers", "scale"),
         "sd": Column("standard deviation of the predicted answers", "scale"),
         "people_n": Column("people with an answer on the scale", "people"),
@@ -58,15 +60,15 @@ QUANTITIES = (
         "people_effect_share_high": Column("upper end of its 95% interval", "share"),
         "people_effect_n": Column("people in the condition", "people"),
         "people_effect_n_reference": Column("people in the reference condition", "people"),
-        "calibrated": Column("people's true effect to expect, given the predicted one", "scale"),
-        "calibration_slope": Column("how many times a predicted effect is to be expected of people", "ratio"),
+        "calibrated": Column("true effect of people to expect, given the predicted one", "scale"),
+        "calibration_slope": Column("people's effect to expect per unit of predicted effect", "ratio"),
         "calibration_slope_se": Column("its standard error", "ratio"),
-        "calibration_study_sd": Column("standard deviation of what differs between studies", "share"),
+        "calibration_study_sd": Column("standard deviation of the differences between studies", "share"),
         "calibration_arm_sd": Column(
-            "standard deviation of what differs between conditions of a study", "share"
+            "standard deviation of the differences between conditions of a study", "share"
         ),
         "calibration_n_studies": Column(
-            "studies behind the calibration, none of them the draft's own", "studies"
+            "studies behind the calibration; the draft's study is not one of them", "studies"
         ),
         "calibration_n_effects": Column("effects behind the calibration", "effects"),
         "calibration_rmse": Column(

@@ -1,4 +1,4 @@
-"""Tables for colleagues: every column described, as Parquet as it is and as CSV that no spreadsheet runs."""
+"""Tables for colleagues, with every column described: as Parquet, and as CSV that is safe in a spreadsheet."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from socrates_core.spreadsheets import csv_text
 
 
 class Column(NamedTuple):
-    """What a column holds: its meaning, its unit and, where it is a code, what its values mean."""
+    """A column's meaning, its unit and, for codes, the meaning of its values."""
 
     meaning: str
     unit: str = ""
@@ -23,7 +23,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table of the folder; `columns` describes each of its columns, a name ending in * all that begin so."""
+    """A table of the folder. `columns` describes its columns; a name that ends in * describes all that begin so."""
 
     name: str
     about: str
@@ -31,13 +31,13 @@ class DataTable:
     columns: Mapping[str, Column]
 
     def column(self, name: str) -> Column:
-        """The description of a column. Raises KeyError where there is none."""
+        """The description of a column. Raises KeyError if it has none."""
         starred = (key for key in self.columns if key.endswith("*") and name.startswith(key[:-1]))
         return self.columns[name] if name in self.columns else self.columns[next(starred, name)]
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Writes the guarded table; missing cells are empty and numbers have all their digits."""
+    """Writes a table as CSV. Missing cells are empty, and numbers have all their digits."""
     write_text(path, csv_text(table))
 
 
@@ -49,7 +49,7 @@ def write_tables(folder: Path, tables: Sequence[DataTable]) -> None:
 
 
 def codebook(tables: Sequence[DataTable]) -> pd.DataFrame:
-    """A row a column of every table: file, column, type, meaning, unit, values."""
+    """One row for each column of every table: file, column, type, meaning, unit, values."""
     return pd.DataFrame(
         [
             {
