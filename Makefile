@@ -1,5 +1,6 @@
-# make app: everything from a fresh clone to the dashboard. make test: everything that CI runs.
-# make docs: the documentation as a site, in site/.
+# make app: everything from a fresh clone to the dashboard. make docs: the documentation as a site, in site/.
+# make test: style, types and every test that is quick. make test-slow: browsers, faults, R, LibreOffice, the starter model.
+# make proofs: long simulations, real files and real engines, by hand. CI runs the first two; every test is in one of the three.
 # make bench: how fast answers come, finetuning, and a corpus of full size (BENCH=--quick for some minutes).
 SHELL := /bin/bash
 PORT ?= 8501
@@ -8,8 +9,9 @@ PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
 RUN := .venv/bin/python -m
 PIP := $(RUN) pip install --disable-pip-version-check
 NOT_INSTALLED := echo "The requirements could not be installed; check the network and run the command again." >&2; exit 2
+TESTS := $(RUN) pytest -n 3 --dist loadgroup --max-worker-restart 0
 
-.PHONY: app setup test check docs bench clean
+.PHONY: app setup test test-quick test-slow proofs check docs bench clean
 
 app: setup
 	@$(RUN) socrates_core app --port $(PORT)
@@ -17,12 +19,21 @@ app: setup
 setup: .venv/installed
 	@$(RUN) socrates_core setup
 
-test: export PYTHONDONTWRITEBYTECODE = # some 100 processes would compile the project anew
+test test-quick test-slow proofs: export PYTHONDONTWRITEBYTECODE = # or each of some 100 processes compiles the project
 test: .venv/developed
-	@$(MAKE) --no-print-directory --jobs 2 check setup
+	@$(MAKE) --no-print-directory --jobs 2 check test-quick
+
+test-quick: .venv/developed setup
+	@tests/chromium.sh
+	@$(TESTS) -m quick
+
+test-slow: .venv/developed setup
 	@tests/chromium.sh
 	@tests/libreoffice.sh
-	@$(RUN) pytest -n 3 --dist loadgroup --max-worker-restart 0
+	@$(TESTS) -m slow
+
+proofs: .venv/developed setup
+	@SOCRATES_FAULT_TRIALS=$${SOCRATES_FAULT_TRIALS:-20} $(TESTS) -m proof
 
 check: .venv/developed
 	@$(RUN) ruff check .

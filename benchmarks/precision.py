@@ -14,7 +14,7 @@ import numpy as np
 from socrates_core.corpus import open_corpus
 from socrates_core.models import answer_all, open_responder
 from socrates_core.populations.panel import draw_panel
-from socrates_core.projects.run_spec import Asked, questions
+from socrates_core.projects.run_spec import PersonQuestion, questions
 from socrates_core.records import Answer, Floats, Precision
 from socrates_core.surveys.start import draft_from_study
 
@@ -57,7 +57,7 @@ def main() -> None:
         )
 
 
-def measure(asked: list[Asked], precision: Precision) -> Measured:
+def measure(asked: list[PersonQuestion], precision: Precision) -> Measured:
     responder = open_responder("starter", precision=precision)
     begun = time.perf_counter()
     answers = answer_all(responder, [each.question for each in asked])

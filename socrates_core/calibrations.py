@@ -1,4 +1,4 @@
-"""A model's calibration, read: how wrong its predicted effects were in studies that it has not seen."""
+"""Reads a model's calibration: how wrong its predicted effects were in studies that it has not seen."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -28,11 +28,8 @@ from socrates_core.imported import was_imported
 from socrates_core.records import Floats
 from socrates_core.settings import home
 
-VERSION = (
-    2  # 2: effects on comparable scales alone, unordered outcomes left out, "no effect" among the rivals
-)
-
-
+# 2: only effects on comparable scales, no unordered outcomes, and "no effect" among the rivals
+VERSION = 2
 UPPER = 0.5 + LEVELS[-1] / 2  # the share below the upper end of a 90% interval
 
 
@@ -50,7 +47,7 @@ NEVER = (
 
 @dataclass(frozen=True)
 class CalibratedEffect:
-    """The true effect to expect of people, on the scale's own units.
+    """The true effect to expect of people, in the scale's own units.
 
     `low` and `high` are the ends of the 50%, 80% and 90% intervals (LEVELS).
     """
@@ -67,10 +64,10 @@ class CalibratedEffect:
 
 @dataclass(frozen=True)
 class ModelCalibration:
-    """A model's calibration with how it did on left-out studies.
+    """A model's calibration and how well it did on left-out studies.
 
-    `sd_ratio` is the spread of its predicted answers over that of people's, the geometric mean over studies, NaN where
-    none can be told. `unknown` is true where some of the studies may have been seen.
+    `sd_ratio` is the spread of predicted answers over that of people's, the geometric mean over studies; NaN if no
+    study has one. `unknown` is true where the model may have seen some of the studies.
     """
 
     calibration: Calibration
@@ -82,9 +79,9 @@ class ModelCalibration:
 
     def effect(self, share: float, *, span: float) -> CalibratedEffect:
         """The calibrated effect for a predicted one in shares of the scale, whose range is `span`."""
-        found = self.calibration.calibrated(np.array([share]))
-        low, high = (tuple((span * ends[:, 0]).tolist()) for ends in (found.low, found.high))
-        return CalibratedEffect(span * float(found.effect[0]), low, high)
+        calibrated = self.calibration.calibrated(np.array([share]))
+        low, high = (tuple((span * ends[:, 0]).tolist()) for ends in (calibrated.low, calibrated.high))
+        return CalibratedEffect(span * float(calibrated.effect[0]), low, high)
 
     def covariance(self, shares: Floats) -> Floats:
         """The covariance [e, e] of the true effects of one study's conditions, predicted as `shares` [e] of the scale.
@@ -95,35 +92,36 @@ class ModelCalibration:
         return self.calibration.covariance(shares) * float(wider) ** 2
 
     def as_dict(self) -> dict[str, Any]:
-        told: dict[str, Any] = _plain(
+        plain: dict[str, Any] = as_json(
             {**vars(self), "told": str(self)}
             | {
                 "calibration": self.calibration.as_dict(),
                 "held_out": asdict(self.held_out),
             }
         )
-        return told
+        return plain
 
     def __str__(self) -> str:
         return " ".join(self.sentences)
 
     @property
     def sentences(self) -> tuple[str, str]:
-        """What it was fitted on and what was found; how that held on studies left out."""
+        """What the calibration was fitted on and says, and how well that held on left-out studies."""
         fit = self.calibration
-        seen = "may have seen" if self.unknown else "has not seen"
+        has_seen = "may have seen" if self.unknown else "has not seen"
         dropped = f" ({fit.n_dropped} more could not be used)" if fit.n_dropped else ""
-        n_imported = sum(was_imported("evaluation", each) for each in self.evaluations)
-        others = (
+        n_imported = sum(was_imported("evaluation", evaluation) for evaluation in self.evaluations)
+        from_archives = (
             f" {n_imported} of its {len(self.evaluations)} evaluations came from an archive."
             if n_imported
             else ""
         )
         fitted = (
-            f"Calibrated on {fit.n_effects} effects of {fit.n_studies} studies that the model {seen}{dropped}: people's"
-            f" effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, give or take "
-            f"{fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to condition."
-            f"{others}"
+            f"Calibrated on {fit.n_effects} effects of {fit.n_studies} studies that the model {has_seen}{dropped}: "
+            f"people's effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, "
+            f"give or take {fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to "
+            "condition."
+            f"{from_archives}"
         )
         width = self.held_out.rows[0].width[-1]
         return fitted, f"{self.held_out.sentence()} They are {width:.3f} of the scale wide on average."
@@ -132,10 +130,10 @@ class ModelCalibration:
 def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> ModelCalibration | str:
     """The calibration of the model with this fingerprint, or a sentence that says why there is none.
 
-    Fitted anew without the studies `excluding` ("corpus/study_id") where they are among its own: nothing is
-    calibrated on itself. A record that was edited or damaged counts as none.
+    It is fitted again without the studies `excluding` ("corpus/study_id") if it rests on them: nothing is calibrated
+    on itself. A record that was edited or damaged counts as none.
     """
-    path = _path(fingerprint)
+    path = calibration_path(fingerprint)
     if not fingerprint or not path.exists():
         return NEVER
     try:
@@ -144,57 +142,64 @@ def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> Mod
         return f"{error} Evaluate the model again: answers come from the cache."
 
 
-def _path(fingerprint: str) -> Path:
+def calibration_path(fingerprint: str) -> Path:
+    """Where the calibration of the model with this fingerprint is kept."""
     return home() / "calibrations" / f"{fingerprint[:16]}.json"
 
 
-def _fit(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
-    fit, held_out = calibrate(pairs), leave_one_study_out(pairs, seed=SEED)
-    if isinstance(fit, NoCalibration):
-        return fit
-    return held_out if isinstance(held_out, NoCalibration) else (fit, held_out)
+def fit_and_test(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
+    """The calibration on `pairs` and how it does on studies left out; or why there is none."""
+    calibration = calibrate(pairs)
+    held_out = leave_one_study_out(pairs, seed=SEED)
+    if isinstance(calibration, NoCalibration):
+        return calibration
+    return held_out if isinstance(held_out, NoCalibration) else (calibration, held_out)
 
 
-def _pairs(effects: pd.DataFrame) -> EffectPairs:
+def effect_pairs(effects: pd.DataFrame, study: str = "study") -> EffectPairs:
+    """A table of effects as arrays, from the columns human, human_se, predicted and the one that names the `study`."""
     human, error, predicted = (
         effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
     )
-    return EffectPairs(effects["study"].to_numpy(dtype=str), human, error, predicted)
+    return EffectPairs(effects[study].to_numpy(dtype=str), human, error, predicted)
 
 
 @lru_cache(maxsize=64)
 def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str]) -> ModelCalibration | str:
-    """What the record at `path` says without the studies `excluding`. Raises UserError where it is damaged."""
+    """The calibration at `path` without the studies `excluding`. Raises UserError if the record is damaged."""
     stored = read_json(path)
     try:
-        told = stored.pop("digest")
-        if (told, fingerprint) != (digest(stored), stored["fingerprint"]):
+        written_digest = stored.pop("digest")
+        if (written_digest, fingerprint) != (digest(stored), stored["fingerprint"]):
             raise ValueError("other numbers than were written")
         if stored["version"] != VERSION:
             raise UserError(OUTDATED)
         effects = pd.DataFrame(stored["effects"])
-        own = effects["study"].isin(excluding)
+        is_excluded = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]
-        found = _fit(_pairs(effects[~own])) if own.any() else _stored_fit(stored)
-        unknown, evaluations = bool(stored["unknown"]), tuple(map(str, stored["evaluations"]))
+        fit = fit_and_test(effect_pairs(effects[~is_excluded])) if is_excluded.any() else _stored_fit(stored)
+        unknown = bool(stored["unknown"])
+        evaluations = tuple(map(str, stored["evaluations"]))
         written = str(stored["written"])
     except EDITED as error:
         raise UserError(f"The calibration {str(path)!r} was edited or damaged ({quoted(error)}).") from error
-    if isinstance(found, NoCalibration):
-        return _reason(found, left_out=bool(own.any()))
+    if isinstance(fit, NoCalibration):
+        return _reason(fit, left_out=bool(is_excluded.any()))
     ratio = float(np.exp(np.mean(np.log(ratios)))) if ratios else math.nan
-    return ModelCalibration(*found, ratio, unknown, evaluations, written)
+    return ModelCalibration(*fit, ratio, unknown, evaluations, written)
 
 
-def _reason(found: NoCalibration, *, left_out: bool) -> str:
-    """Why there is no calibration, with what would earn one."""
-    told = found.reason
+def _reason(no_calibration: NoCalibration, *, left_out: bool) -> str:
+    """Why there is no calibration, and what it takes to get one."""
+    reason = no_calibration.reason
     if left_out:
-        told += " The study that the draft asks about does not count, since nothing is calibrated on itself."
-    if found.n_studies >= MIN_STUDIES_TO_CALIBRATE and found.n_effects >= MIN_EFFECTS:
-        return told
-    more = max(MIN_STUDIES_TO_CALIBRATE - found.n_studies, 1)
-    return f"{told} Evaluate the model on {more} more {'study' if more == 1 else 'studies'} that it has not seen."
+        reason += (
+            " The study that the draft asks about does not count, since nothing is calibrated on itself."
+        )
+    if no_calibration.n_studies >= MIN_STUDIES_TO_CALIBRATE and no_calibration.n_effects >= MIN_EFFECTS:
+        return reason
+    more = max(MIN_STUDIES_TO_CALIBRATE - no_calibration.n_studies, 1)
+    return f"{reason} Evaluate the model on {more} more {'study' if more == 1 else 'studies'} that it has not seen."
 
 
 def _stored_fit(stored: Mapping[str, Any]) -> tuple[Calibration, HeldOut] | NoCalibration:
@@ -213,8 +218,8 @@ def _held_out(stored: dict[str, Any]) -> HeldOut:
         for row in stored["rows"]
     )
     rivals = tuple(
-        Rivalry(each["rival"], *(_measure(each[name]) for name in ("squared_error", "score")))
-        for each in stored["rivals"]
+        Rivalry(rival["rival"], *(_measure(rival[name]) for name in ("squared_error", "score")))
+        for rival in stored["rivals"]
     )
     return HeldOut(rows, rivals, stored["n_studies"], stored["n_effects"])
 
@@ -226,12 +231,12 @@ def _measure(stored: dict[str, float | None]) -> Measure:
     return Measure(value, low, high)  # type: ignore[arg-type]
 
 
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """`value` as JSON holds it: lists for arrays and tuples, null for numbers that are not finite."""
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(each) for each in value]
+        return [as_json(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

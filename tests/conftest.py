@@ -3,28 +3,48 @@
 import functools
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-from socrates_core.cli.app import DIRECT
-from socrates_core.jobs.store import Job, read_job
+pytest.register_assert_rewrite("tests.support")
 
+from tests.support.browser import ARGS, CHROMIUM  # noqa: E402
+from tests.support.evidence import evidence  # noqa: E402
+from tests.support.jobs import start_no_worker  # noqa: E402
+from tests.support.processes import end_worker  # noqa: E402
+from tests.support.servers import serving  # noqa: E402
+from tests.support.tiers import tier_of  # noqa: E402
+
+pytest_plugins = ["tests.support.leftovers"]
+os.environ["CUDA_VISIBLE_DEVICES"] = (
+    ""  # numbers and speeds here are a processor's; child processes inherit it
+)
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"  # a core each: threads of two workers that wait for each other spin
-ROOT = Path(__file__).parents[1]
-PATIENCE = 300.0  # seconds; a busy machine takes half a minute to start a process
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses among the tiers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's tests, which are long and run one after the other, begin first."""
+    """Gives every test its tier. The browser's tests, which are long and run one after the other, begin first."""
+    for item in items:
+        tier = tier_of({mark.name for mark in item.iter_markers()})
+        if item.get_closest_marker(tier) is None:
+            item.add_marker(tier)
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows the page it was at and what its servers and jobs wrote."""
+    report = yield
+    if report.failed:
+        report.sections += evidence(item)
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,56 +77,78 @@ def prepared() -> Path:
 @pytest.fixture
 def starter_home(prepared: Path, home: Path) -> Iterator[Path]:
     """A new home with the starter corpus and, by a link, the starter model."""
-    shutil.copytree(prepared / "corpora", home / "corpora")
+    shutil.copytree(prepared / "corpora", home / "corpora")  # 70 kB in a millisecond; tests write into it
     (home / "models").mkdir()
     (home / "models" / "starter").symlink_to(prepared / "models" / "starter")
     yield home
     end_worker()
 
 
-def app_command(port: int) -> list[str]:
-    return [sys.executable, "-m", "socrates_core", "app", "--port", str(port)]
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs stay queued until the test itself runs them."""
+    start_no_worker(monkeypatch)
+
+
+@pytest.fixture
+def quiet_home(home: Path, no_worker: None) -> Iterator[Path]:
+    """A new home on which only the processes run that a test starts; they end with it."""
+    home.mkdir()
+    yield home
+    end_worker()
+
+
+@pytest.fixture(scope="session")
+def _finetuning_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.support.finetunes import make_finetuning_home
+
+    return make_finetuning_home(tmp_path_factory.mktemp("finetuning"))
+
+
+@pytest.fixture
+def finetuning_home(_finetuning_home: Path, home: Path) -> Path:
+    """A new home with the corpus "made", its split "held" and the base model "tiny"."""
+    return Path(shutil.copytree(_finetuning_home, home))
 
 
 @pytest.fixture
 def served(home: Path) -> Iterator[int]:
     """The port of a dashboard that the project's own command serves on an empty home."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE)
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            DIRECT.open(f"http://localhost:{port}/_stcore/health", timeout=1).read()
-            break
-        except OSError:
-            time.sleep(0.2)
-    yield port
-    server.send_signal(signal.SIGINT)
-    assert server.wait(PATIENCE) == 0
-    end_worker()
+    with serving() as (port, server):
+        yield port
+    assert server.returncode == 0
 
 
-def ended(job_id: str) -> Job:
-    """The job, once it is neither queued nor running."""
-    while (job := read_job(job_id)).active:
-        time.sleep(0.2)
-    return job
+@pytest.fixture(scope="module")
+def shared_home(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with the starter corpus on which all tests of a file work, none of them in another's way."""
+    path = tmp_path_factory.mktemp("shared") / "home"
+    shutil.copytree(prepared / "corpora", path / "corpora")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOCRATES_HOME", str(path))
+        yield path
+        end_worker()
 
 
-def end_worker() -> None:
-    """Ends a worker that a test left behind on its home."""
-    import psutil
+@pytest.fixture(scope="module")
+def shared_server(shared_home: Path) -> Iterator[int]:
+    """The port of one dashboard for all tests of a file."""
+    with serving() as (port, _):
+        yield port
 
-    target = os.environ.get("SOCRATES_HOME")
-    for process in psutil.process_iter(["cmdline"]):
-        try:
-            if (
-                "socrates_core" in (process.info["cmdline"] or [])
-                and process.environ().get("SOCRATES_HOME") == target
-            ):
-                process.kill()
-                process.wait(10)
-        except psutil.Error:
-            continue
+
+@pytest.fixture(scope="module")
+def _chromium() -> Iterator[Browser]:
+    """One browser for all tests of a file; not of a session, whose other tests could then run no event loop."""
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def browser(_chromium: Browser) -> Iterator[Browser]:
+    """A browser without pages, whose pages and cookies go with the test."""
+    yield _chromium
+    for context in _chromium.contexts:
+        context.close()

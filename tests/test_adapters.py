@@ -1,6 +1,5 @@
 """LoRA adapters over a base model that is loaded once: the right answers, switched back and forth, merged or not."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,9 @@ from socrates_core.models.local import adapters
 from socrates_core.models.local.network import open_network
 from socrates_core.models.local.responder import LocalResponder
 from socrates_core.records import Answer
-from tests.test_local import PROMPTS, TOLERANCE, largest_difference, open_local, questions
-from tests.tiny_models import make_tiny_model
+from tests.support.adapters import LAYERS, make_adapter, spoil
+from tests.support.scoring import PROMPTS, TOLERANCE, largest_difference, open_local, questions
+from tests.support.tiny_models import make_tiny_model
 
 WIDE: dict[str, Any] = {
     "hidden_size": 64,
@@ -26,23 +26,11 @@ WIDE: dict[str, Any] = {
     "num_key_value_heads": 4,
     "head_dim": 16,
 }  # as 4 bits need it
-LAYERS = ["q_proj", "v_proj", "down_proj"]
 
 
 @pytest.fixture
 def base(home: Path) -> Path:
     return make_tiny_model(home / "models" / "base", "single-digit")
-
-
-def make_adapter(base: Path, path: Path, seed: int) -> Path:
-    """A LoRA adapter with random weights in both of its matrices, so that it changes every answer."""
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=4, lora_alpha=8, target_modules=LAYERS, init_lora_weights=False, task_type="CAUSAL_LM"
-    )
-    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
-    tuned.save_pretrained(str(path))
-    return path
 
 
 def merged(base: Path, adapter: Path, path: Path) -> Path:
@@ -82,7 +70,7 @@ def test_adapters_are_switched_without_loading_the_base_again(base: Path, home: 
 
 
 @pytest.mark.parametrize("precision", ["bf16", "nf4"])
-def test_an_adapter_works_over_packed_and_over_4_bit_weights(precision: str, home: Path) -> None:
+def test_an_adapter_works_over_bf16_and_over_4_bit_weights(precision: str, home: Path) -> None:
     base = make_tiny_model(home / "models" / "wide", "single-digit", **WIDE)
     adapter = make_adapter(base, home / "adapters" / "first", 1)
     exact = answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))
@@ -104,11 +92,6 @@ def test_an_adapter_is_listed_counted_and_told_apart_from_its_base(base: Path, h
     assert (card.name, card.model) == ("first", "base")
     make_adapter(base, adapter, 2)
     assert model_revision("first") != before
-
-
-def spoil(adapter: Path, **settings: object) -> None:
-    path = adapter / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
 
 
 @pytest.mark.parametrize(

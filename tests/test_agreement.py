@@ -188,6 +188,7 @@ def test_people_without_answer_or_prediction_leave() -> None:
     assert parity([given], seed=0).subgroups[0].n == 38
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_groups_of_unequal_size_earn_no_gap_by_their_size() -> None:
     """Perfect predictions, true gap 0, 30 people next to 1,000, 8 studies of 3 cells: it was never inside before."""
@@ -222,6 +223,7 @@ def test_one_group_has_no_gap() -> None:
         assert math.isnan(parity(cells, seed=0).difference.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("off_y", "truth"), [(0.1, 0.0), (0.3, 0.1)])
 def test_the_interval_of_the_gap_covers_the_truth_for_groups_of_unequal_size(
     off_y: float, truth: float

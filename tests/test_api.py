@@ -22,7 +22,7 @@ from socrates_core.models.served.responder import ApiResponder
 from socrates_core.models.served.server import Elicitation, Service
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Decoding, Prompt, Question, Scale
-from tests.api_server import ApiServer, FixedVoice, ModelVoice, Trouble, serving
+from tests.support.api_server import ApiServer, FixedVoice, ModelVoice, Trouble, serving
 
 SEVEN = tuple("1234567")
 WARM = "How warm do you feel towards dogs? Only return an integer from 1 to 7, nothing else."
@@ -233,7 +233,7 @@ def test_a_pause_that_the_server_asks_for_is_kept(server: ApiServer, monkeypatch
         ("500", "status 500", "trouble"),
         ("hang", "timed out", ""),
         ("truncated", "connection to 127.0.0.1", ""),
-        ("malformed", "no JSON object", '{"choices": ['),
+        ("malformed", "not a JSON object", '{"choices": ['),
         ("drop", "connection to 127.0.0.1", ""),
         ("no-logprobs", "no log-probabilities", '"choices"'),
         ("400", "status 400", ""),

@@ -24,9 +24,10 @@ from socrates_core.models.served.prices import Price, most_tokens
 from socrates_core.models.served.responder import ApiResponder
 from socrates_core.models.served.server import Elicitation, Service
 from socrates_core.records import Prompt, Question
-from tests import hostile_server as bad
-from tests.conftest import PATIENCE, ROOT
-from tests.hostile_server import Behave, Caller, HostileServer, always, body, hostile, once, reply
+from tests.support import hostile_server as bad
+from tests.support.hostile_server import Behave, Caller, HostileServer, always, body, hostile, once, reply
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 REQUEST = {"model": "fixed", "messages": [{"role": "user", "content": "How warm?"}]}
 SLACK = (
@@ -290,7 +291,7 @@ def test_no_cookie_is_kept_and_no_redirect_is_followed() -> None:
     ],
 )
 def test_no_wish_for_a_pause_breaks_the_wait(asked_for: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "LONGEST_ASKED", 0.01)
+    monkeypatch.setattr(ask, "LONGEST_REQUESTED", 0.01)
     with hostile(always(reply(b"{}", f"Retry-After: {asked_for}", status="429 Too Many"))) as server:
         assert "status 429" in str(asked(server.url)) and len(server.requests) == 2
 
@@ -400,7 +401,7 @@ def test_replies_that_could_not_be_used_are_booked(content: bytes, tmp_path: Pat
 
 
 def test_a_server_that_is_frozen_in_the_middle_of_its_reply_is_given_up() -> None:
-    command = [sys.executable, "-m", "tests.hostile_server", "one_byte_a_second"]
+    command = [sys.executable, "-m", "tests.support.hostile_server", "one_byte_a_second"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -414,8 +415,8 @@ def test_a_server_that_is_frozen_in_the_middle_of_its_reply_is_given_up() -> Non
 
 _NAMELESS = """
 import sys, threading, time
-from socrates_core.responders.api.ask import Connection, Lost
-from socrates_core.responders.api.server import Service
+from socrates_core.models.served.ask import Connection, Lost
+from socrates_core.models.served.server import Service
 connection = Connection(Service("http://nowhere.example.test/v1"), n_tries=1, timeout=60)
 threading.Timer(0.5, connection.stop.set).start()
 begun = time.monotonic()

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,25 +26,23 @@ from socrates_core.models.served.shots import Answered, pick_shots, with_shots
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_estimate import estimate
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import load_spec, submit_simulation
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Prompt, Question, Scale
 from socrates_core.surveys.draft import Draft, render_draft
 from socrates_core.surveys.start import draft_from_study
-from tests.api_server import ApiServer, FixedVoice, serving
-from tests.conftest import PATIENCE
-from tests.test_drafts import make_draft
+from tests.support.api_server import ApiServer, FixedVoice, serving
+from tests.support.commands import as_json
+from tests.support.drafts import make_draft
+from tests.support.jobs import run_now
+from tests.support.waiting import PATIENCE, wait_until
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 REMOTE = "https://models.invalid/v1"
 SECRET = "sk-SECRET0123456789abcdef"
 WORKER = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "1"]
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests run the worker's code themselves, unless they start a real one."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture
@@ -56,18 +53,6 @@ def server() -> Iterator[ApiServer]:
 
 def model(server: ApiServer, elicitation: Elicitation = "auto", key_variable: str = "") -> ModelRequest:
     return ModelRequest("api:fixed", service=Service(server.url, key_variable, elicitation))
-
-
-def run_now(draft: Draft, request: ModelRequest, limit_usd: float | None = None) -> Run:
-    """A run from submission to its end, whether it ended well or not."""
-    job = submit_simulation(draft, request, limit_usd=limit_usd)
-    claimed = store.claim_next()
-    assert claimed is not None
-    try:
-        store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
-    except UserError as error:
-        store.finish(claimed, "failed", str(error))
-    return load_run(job.id)
 
 
 def people(n: int) -> Draft:
@@ -231,9 +216,7 @@ def test_a_killed_run_goes_on_without_asking_what_was_answered(home: Path, serve
     server.seconds = 0.02
     job = submit_simulation(people(150), model(server))
     worker = subprocess.Popen(WORKER)
-    deadline = time.monotonic() + PATIENCE
-    while len(server.asked) < 60 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(server.asked) >= 60)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert store.read_job(job.id).state == "lost"
@@ -269,7 +252,7 @@ def test_examples_are_never_of_the_person_asked_of_held_out_people_or_off_the_sc
             assert prompts[text].participant not in held_out | {n} and said == str(prompts[text].response)
             shown.add(prompts[text].participant)
     assert shown == {n for n in range(1, 40, 2) if n % 5}
-    with pytest.raises(UserError, match="are 16 other people"):
+    with pytest.raises(UserError, match="Only 16 other people"):
         pick_shots(EVERYBODY, "How?", SCALE, participant=0, held_out=held_out, k=17, seed=3)
 
 
@@ -305,11 +288,8 @@ def test_the_command_line_asks_a_service_by_its_own_arguments(
     line = {"id": 1, "prompt": "Warm?", "instruction": "Only return an integer from 1 to 7, nothing else."}
     (tmp_path / "in.jsonl").write_text(json.dumps(line))
     service = Service(server.url, elicitation="samples", n_samples=7)
-    files = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.parquet"), "--json"]
-    command = [sys.executable, "-m", "socrates_core", "score", "--model", "api:fixed", *service.arguments()]
-    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    card = json.loads(done.stdout)["card"]
+    files = ["--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out.parquet")]
+    card = as_json("score", "--model", "api:fixed", *service.arguments(), *files)["card"]
     assert card["server"] == server.url and card["elicitation"] == "samples, 7 samples"
     assert server.asked[0]["n"] == 7
     assert "--consent" not in [*Service(REMOTE).arguments(), *service.arguments()]  # it is asked for again

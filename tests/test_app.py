@@ -1,13 +1,18 @@
 """The command that serves the dashboard: once a home, on localhost alone, with sentences for what is in the way."""
 
-import socket
+import os
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import PATIENCE, ROOT, app_command
+from socrates_core.jobs.worker_process import worker_lives
+from tests.support.processes import ROOT, app_command, start
+from tests.support.servers import answers, free_port
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def test_a_second_call_says_where_it_runs_and_another_home_is_told_that_the_port_is_busy(
@@ -24,15 +29,45 @@ def test_a_second_call_says_where_it_runs_and_another_home_is_told_that_the_port
     assert third.returncode == 2 and f"Port {served} is busy" in third.stderr
 
 
-def test_a_command_that_is_ended_takes_its_server_with_it(home: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert command.stdout is not None and str(port) in command.stdout.readline()
+def ignore_interrupts() -> None:
+    """As a shell does for what it starts in the background, and as a child of that inherits."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def to_the_command(command: subprocess.Popen[str], number: signal.Signals) -> None:
+    command.send_signal(number)
+
+
+def to_the_group(command: subprocess.Popen[str], number: signal.Signals) -> None:
+    os.killpg(command.pid, number)
+
+
+@pytest.mark.parametrize(
+    ("before", "send", "number"),
+    [
+        (ignore_interrupts, to_the_command, signal.SIGTERM),
+        (ignore_interrupts, to_the_command, signal.SIGINT),
+        (None, to_the_group, signal.SIGINT),  # Ctrl-C in a terminal
+    ],
+)
+def test_a_command_that_is_ended_takes_its_server_with_it(
+    home: Path,
+    before: Callable[[], None] | None,
+    send: Callable[[subprocess.Popen[str], signal.Signals], None],
+    number: signal.Signals,
+) -> None:
+    command = start("app", "--port", str(port := free_port()), preexec_fn=before)
+    answers(port, command)
     (server,) = psutil.Process(command.pid).children()
-    command.terminate()
+    send(command, number)
     assert command.wait(PATIENCE) == 0 and not server.is_running() and not (home / "dashboard.json").exists()
+
+
+def test_a_worker_in_the_background_ends_when_it_is_asked_to(home: Path) -> None:
+    worker = start("worker", preexec_fn=ignore_interrupts)
+    wait_until(worker_lives)
+    worker.terminate()
+    assert worker.wait(PATIENCE) == 0 and not worker_lives()
 
 
 def test_it_listens_on_loopback_alone(served: int) -> None:

@@ -1,7 +1,6 @@
 """Links in a real browser: what Back, reload and another browser show, and the first click on a search result."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -11,8 +10,10 @@ from socrates_core.corpus.store import find_study
 from socrates_core.projects import drafts
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.start import draft_from_study
-from tests.conftest import ended
-from tests.test_walk import browser, open_page, pytestmark, see  # noqa: F401
+from tests.support.browser import IN_BROWSER, open_page, see
+from tests.support.jobs import ended
+
+pytestmark = IN_BROWSER
 
 SOON = 20_000  # milliseconds
 
@@ -46,12 +47,11 @@ def click_first_title(page: Page) -> None:
 
 @pytest.mark.parametrize("enter", [True, False])
 def test_the_first_click_on_a_search_result_opens_it(
-    starter_home: Path,
-    served: int,
-    browser: Browser,  # noqa: F811
+    shared_server: int,
+    browser: Browser,
     enter: bool,
 ) -> None:
-    page = open_page(browser, f"http://localhost:{served}/library")
+    page = open_page(browser, f"http://localhost:{shared_server}/library")
     search(page, "kakadu", enter=enter)
     click_first_title(page)
     page.wait_for_url("**/study?corpus=starter&study=kakadu", timeout=SOON)
@@ -62,12 +62,11 @@ def heading(page: Page, text: str) -> None:
 
 
 def test_back_from_a_draft_shows_the_run_that_was_open(
-    starter_home: Path,
-    served: int,
-    browser: Browser,  # noqa: F811
+    shared_server: int,
+    browser: Browser,
 ) -> None:
     old, new = finished_run("framing"), finished_run("kakadu")
-    page = open_page(browser, f"http://localhost:{served}/results?run={old}&results_view=Scores")
+    page = open_page(browser, f"http://localhost:{shared_server}/results?run={old}&results_view=Scores")
     heading(page, "Immigration news")
     page.get_by_role("button", name="Open the draft").click()
     page.wait_for_url("**/draft?draft=*", timeout=SOON)
@@ -81,11 +80,10 @@ def test_back_from_a_draft_shows_the_run_that_was_open(
 
 
 def test_back_from_a_study_and_a_pasted_link_show_the_same_search(
-    starter_home: Path,
-    served: int,
-    browser: Browser,  # noqa: F811
+    shared_server: int,
+    browser: Browser,
 ) -> None:
-    page = open_page(browser, f"http://localhost:{served}/library")
+    page = open_page(browser, f"http://localhost:{shared_server}/library")
     search(page, "kakadu", enter=True)
     click_first_title(page)
     page.wait_for_url("**/study?corpus=starter&study=kakadu", timeout=SOON)
@@ -99,11 +97,10 @@ def test_back_from_a_study_and_a_pasted_link_show_the_same_search(
 
 
 def test_back_undoes_a_choice_inside_a_study(
-    starter_home: Path,
-    served: int,
-    browser: Browser,  # noqa: F811
+    shared_server: int,
+    browser: Browser,
 ) -> None:
-    page = open_page(browser, f"http://localhost:{served}/study?corpus=starter&study=kakadu")
+    page = open_page(browser, f"http://localhost:{shared_server}/study?corpus=starter&study=kakadu")
     heading(page, "A mine in Kakadu")
     page.get_by_label("Outcome").first.click()
     page.get_by_role("option", name="All outcomes").click()
@@ -124,14 +121,13 @@ def test_back_undoes_a_choice_inside_a_study(
     ],
 )
 def test_addresses_of_earlier_versions_open_what_they_meant(
-    starter_home: Path,
-    served: int,
-    browser: Browser,  # noqa: F811
+    shared_server: int,
+    browser: Browser,
     *,
     old: str,
     new: str,
     title: str,
 ) -> None:
-    page = open_page(browser, f"http://localhost:{served}/{old}")
+    page = open_page(browser, f"http://localhost:{shared_server}/{old}")
     heading(page, title)
-    expect(page).to_have_url(f"http://localhost:{served}/{new}", timeout=SOON)
+    expect(page).to_have_url(f"http://localhost:{shared_server}/{new}", timeout=SOON)

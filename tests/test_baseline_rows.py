@@ -13,7 +13,7 @@ from socrates_core.records import Scale
 from socrates_core.surveys.human_answers import people_of_draft
 from socrates_core.surveys.originals import texts_of
 from socrates_core.surveys.start import draft_from_study
-from tests.test_browsing import answer, small_corpus
+from tests.support.small_corpora import answer, small_corpus
 
 SEVEN = np.arange(1.0, 8)
 

@@ -18,101 +18,22 @@ from scipy import stats
 from pages.library import facets
 from pages.view import data
 from socrates_core.analysis.effects import holm, mean_difference, paired_difference
-from socrates_core.corpus import open_corpus, write_corpus
+from socrates_core.corpus import open_corpus
 from socrates_core.corpus.near import near_study, near_text
 from socrates_core.corpus.search import search
 from socrates_core.corpus.splits import load_split, save_split, sides_of_studies
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.corpus.tables import scale_text
 from socrates_core.errors import UserError
 from socrates_core.populations import margins
 from socrates_core.projects import drafts
-from socrates_core.records import DEMOGRAPHICS, Scale
+from socrates_core.records import Scale
 from socrates_core.studies.answers import human_effects, read_outline
 from socrates_core.surveys.start import draft_from_study, near_draft
-from tests.test_margins import CSV
-from tests.test_pages import HOSTILE, PAGES, fine, no_worker, open_page  # noqa: F401
+from tests.support.margins import SHARES
+from tests.support.pages import HOSTILE, STUDIES_PAGE, STUDY_PAGE, fine, open_page
+from tests.support.small_corpora import SEVEN, answer, small_corpus, two_arms
 
-SEVEN, HUNDRED = Scale("range", 1, 7), Scale("range", 0, 100)
-STUDIES, STUDY = PAGES[0], PAGES[1]
-
-
-def small_corpus(name: str, rows: list[dict[str, Any]], **study: Any) -> None:
-    """A corpus of one study; a row an answer: participant, condition, task, text, question, scale, response."""
-    told = pd.DataFrame(rows)
-    keys = ["condition", "task", "text", "question", "scale"]
-    texts = (
-        told[keys]
-        .assign(scale=[scale_text(scale) for scale in told["scale"]])
-        .drop_duplicates(ignore_index=True)
-    )
-    number = {key: at for at, key in enumerate(texts.itertuples(index=False, name=None))}
-    described = {
-        "study_id": "one",
-        "title": "One study",
-        "topic": "testing",
-        "source": "us",
-        "url": "",
-        "licence": "own",
-        "wording": "instrument",
-        "design": "between",
-        "reference_condition": 0,
-        "notes": [],
-        **study,
-    }
-    people = [
-        {"study_id": "one", "participant": each, **dict.fromkeys(DEMOGRAPHICS)}
-        for each in told["participant"].unique()
-    ]
-    for at, person in enumerate(people):
-        person |= {"gender": "Female" if at % 4 else "Male", "age": 20 + at}
-    write_corpus(
-        name,
-        title=name,
-        source="made up",
-        studies=pd.DataFrame([described]),
-        participants=pd.DataFrame(people),
-        stimuli=pd.DataFrame(
-            [
-                {
-                    "study_id": "one",
-                    "stimulus_id": at,
-                    "condition_num": c,
-                    "task_num": t,
-                    "stimulus": f"{text} {question}",
-                    "condition_name": f"Arm {c}",
-                    "outcome_name": f"Outcome {t}",
-                    "condition_text": text,
-                    "question": question,
-                    "scale": scale,
-                }
-                for (c, t, text, question, scale), at in number.items()
-            ]
-        ),
-        responses=pd.DataFrame(
-            [
-                {
-                    "study_id": "one",
-                    "sample_id": at,
-                    "participant": row["participant"],
-                    "response": float(row["response"]),
-                    "stimulus_id": number[
-                        tuple(row[key] if key != "scale" else scale_text(row[key]) for key in keys)
-                    ],
-                }
-                for at, row in enumerate(rows)
-            ]
-        ),
-    )
-
-
-def answer(participant: int, condition: int, response: float, **changed: Any) -> dict[str, Any]:
-    row = {"task": 0, "text": f"Text {condition}.", "question": "How worried?", "scale": SEVEN}
-    return {**row, "participant": participant, "condition": condition, "response": response, **changed}
-
-
-def two_arms(n: int = 80) -> list[dict[str, Any]]:
-    return [answer(person, person % 2, 1 + person % 7) for person in range(n)]
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def found(words: str) -> list[str]:
@@ -235,7 +156,7 @@ def test_an_open_question_is_not_compared_with_a_scale(home: Path) -> None:
     corpus = open_corpus("mine")
     assert human_effects(corpus, "one") == [] and read_outline(corpus, "one").items[0].one_scale is None
     assert "No outcome was asked in two conditions in a way that can be compared" in fine(
-        open_page(STUDY, corpus="mine", study="one", study_view="Effects")
+        open_page(STUDY_PAGE, corpus="mine", study="one", study_view="Effects")
     )
 
 
@@ -251,21 +172,21 @@ def test_tallies_by_group_add_up_to_those_without(starter_home: Path) -> None:
 
 
 def test_a_link_holds_search_facets_and_order(starter_home: Path) -> None:
-    app = open_page(STUDIES, topic="Environment", order="most people")
+    app = open_page(STUDIES_PAGE, topic="Environment", order="most people")
     assert app.dataframe[0].value["study_id"].tolist() == ["kakadu", "natural_park"]
     assert "Environment" in fine(app)
-    app = open_page(STUDIES, q="park", conditions="2")
+    app = open_page(STUDIES_PAGE, q="park", conditions="2")
     assert app.dataframe[0].value["study_id"].tolist() == ["kakadu"]
     assert app.dataframe[0].value["passage"].str.contains("park").all()
 
 
 def test_a_link_with_categories_that_do_not_occur_shows_everything(starter_home: Path) -> None:
-    assert len(open_page(STUDIES, topic="<script>", order="nope").dataframe[0].value) == 13
+    assert len(open_page(STUDIES_PAGE, topic="<script>", order="nope").dataframe[0].value) == 13
 
 
 def test_studies_are_ordered_by_likeness_to_a_draft(starter_home: Path) -> None:
     draft_id = drafts.create(draft_from_study(open_corpus("starter"), "talor"))
-    app = open_page(STUDIES, near=draft_id)
+    app = open_page(STUDIES_PAGE, near=draft_id)
     assert app.dataframe[0].value["study_id"].iloc[0] == "talor" and "near the draft" in fine(app)
 
 
@@ -276,14 +197,14 @@ def forget() -> None:
 
 
 def test_the_official_split_is_a_facet_where_it_came_with_the_corpus(starter_home: Path) -> None:
-    assert "split" not in [box.key for box in open_page(STUDIES).multiselect]
+    assert "split" not in [box.key for box in open_page(STUDIES_PAGE).multiselect]
     known = open_corpus("starter").study_ids()
     folder = starter_home / "corpora" / "starter" / "metadata"
     folder.mkdir()
     sides = {"seen": known[2:], "unseen": known[:2]}
     (folder / "participant_mapping.json").write_text(json.dumps(sides))
     forget()
-    app = open_page(STUDIES, split="unseen")
+    app = open_page(STUDIES_PAGE, split="unseen")
     assert sorted(app.dataframe[0].value["study_id"]) == known[:2]
     forget()
 
@@ -295,26 +216,26 @@ def test_a_saved_split_is_a_facet_by_its_name(starter_home: Path) -> None:
     sides = sides_of_studies("starter")
     assert sides_of_studies("other") == {} and sides["framing"][-1] == "parts: some outcomes held out"
     ids = sorted(load_split("mine").held_out)
-    app = open_page(STUDIES, split="mine: held out")
+    app = open_page(STUDIES_PAGE, split="mine: held out")
     assert sorted(app.dataframe[0].value["study_id"]) == ids and "held out" in fine(app)
     held.write_text("[]")
-    options = next(box for box in open_page(STUDIES).multiselect if box.key == "split").options
+    options = next(box for box in open_page(STUDIES_PAGE).multiselect if box.key == "split").options
     assert options == ["parts: some outcomes held out", "parts: trained on"]
 
 
 def test_groups_below_the_smallest_are_named_and_not_drawn(home: Path) -> None:
     small_corpus("mine", two_arms(80))
-    told = fine(open_page(STUDY, corpus="mine", study="one", by="gender"))
+    told = fine(open_page(STUDY_PAGE, corpus="mine", study="one", by="gender"))
     assert "fewer than 30 answers" in told and "Male \\(20\\)" in told
-    told = fine(open_page(STUDY, corpus="mine", study="one", by="gender", min_n="20"))
+    told = fine(open_page(STUDY_PAGE, corpus="mine", study="one", by="gender", min_n="20"))
     assert "fewer than" not in told
-    told = fine(open_page(STUDY, corpus="mine", study="one", by="income"))
+    told = fine(open_page(STUDY_PAGE, corpus="mine", study="one", by="income"))
     assert "No group of income" in told and "did not say" in told
 
 
 @pytest.mark.parametrize("what", ["distributions", "means", "n"])
 def test_the_grid_holds_every_outcome_in_every_condition(starter_home: Path, what: str) -> None:
-    app = open_page(STUDY, corpus="starter", study="framing", outcome="all", grid=what)
+    app = open_page(STUDY_PAGE, corpus="starter", study="framing", outcome="all", grid=what)
     fine(app)
     table = app.dataframe[0].value
     assert table.shape == (5, 5)
@@ -326,15 +247,15 @@ def test_the_grid_holds_every_outcome_in_every_condition(starter_home: Path, wha
 
 
 def test_the_people_stand_beside_another_study_or_a_file(starter_home: Path) -> None:
-    margins.keep_margins("us.csv", CSV.encode())
+    margins.keep_margins("us.csv", SHARES.encode())
     for beside in ("study:starter/kakadu", "corpus:starter", "file:us"):
-        app = open_page(STUDY, corpus="starter", study="framing", study_view="People", beside=beside)
+        app = open_page(STUDY_PAGE, corpus="starter", study="framing", study_view="People", beside=beside)
         fine(app)
         table = app.dataframe[0].value
         assert table.loc[table["field"] == "Gender", "margin"].notna().all()
     fine(
         open_page(
-            STUDY, corpus="starter", study="framing", study_view="People", beside="file:us", field="age"
+            STUDY_PAGE, corpus="starter", study="framing", study_view="People", beside="file:us", field="age"
         )
     )
 
@@ -351,9 +272,9 @@ def test_hostile_study_text_is_shown_as_text(home: Path, text: str) -> None:
     small_corpus("mine", rows, title=text, topic=text, source=text, notes=[text])
     views = ("Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About")
     asked = [
-        *itertools.product([STUDY], [{"study_view": view} for view in views]),
-        (STUDIES, {}),
-        (STUDY, {"outcome": "all"}),
+        *itertools.product([STUDY_PAGE], [{"study_view": view} for view in views]),
+        (STUDIES_PAGE, {}),
+        (STUDY_PAGE, {"outcome": "all"}),
     ]
     for page, parameters in asked:
         app = open_page(page, corpus="mine", study="one", **parameters)

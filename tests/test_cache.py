@@ -22,7 +22,7 @@ from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.records import Answer, Prompt, Question, Scale
 from socrates_core.settings import folder
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec
-from tests.tiny_models import make_tiny_model
+from tests.support.tiny_models import make_tiny_model
 
 OLD = """
 create table answers (
@@ -43,13 +43,13 @@ def test_what_is_stored_is_told_for_each_responder_and_can_be_forgotten(home: Pa
                 for question in asked[:n]
             }
             cache.write(answers, responder.fingerprint)
-        assert [(shelf.model, shelf.n_answers) for shelf in cache.shelves()] == [
+        assert [(shelf.model, shelf.n_answers) for shelf in cache.by_model()] == [
             ("echo, none, exact", 5),
             ("uniform, none, exact", 2),
         ]
         assert cache.prune(before="2000-01-01") == 0
         assert cache.prune(echo.fingerprint) == 5
-        assert [shelf.model for shelf in cache.shelves()] == ["uniform, none, exact"]
+        assert [shelf.model for shelf in cache.by_model()] == ["uniform, none, exact"]
 
 
 def test_a_drawn_answer_comes_back_bit_for_bit(home: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_cache_of_the_version_before_keeps_its_answers(home: Path) -> None:
     connection.close()
     with open_cache() as cache:
         found = cache.read(["k"])["k"]
-        assert [shelf.model for shelf in cache.shelves()] == ["unknown"]
+        assert [shelf.model for shelf in cache.by_model()] == ["unknown"]
     assert found.probabilities.tobytes() == probabilities
     assert (found.values, found.n_samples) == (None, 0)
 

@@ -19,42 +19,24 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.calibrations import ModelCalibration, calibration_for
 from socrates_core.corpus.splits import split_rows
 from socrates_core.corpus.splits_make import make_split
-from socrates_core.corpus.store import find_study, open_corpus
+from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.calibration_fit import keep_calibration
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.results import Evaluation, load_evaluation
-from socrates_core.evaluations.run import run_evaluation
 from socrates_core.evaluations.spec import load_spec
-from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json, write_json
-from socrates_core.jobs import store
-from socrates_core.jobs.progress import Reporter
 from socrates_core.models.seen import training_of
-from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import effects_table
-from socrates_core.projects.run_results import Run, load_run
-from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.reporting.run_report import write_report
-from socrates_core.surveys.start import draft_from_study
+from tests.support.jobs import evaluate_now, start_no_worker
+from tests.support.reports import run_of
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 ECHO = ModelRequest("echo")
 KEPT = ("evaluations", "calibrations", "cache", "jobs")
 ORDERED = 12  # studies of the starter corpus with effects: the options of healthcare's question have no order
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests run the worker's code themselves."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-
-
-def evaluate(studies: Sequence[str], *, cap: int = 4) -> Evaluation:
-    job = submit_evaluation(ECHO, studies=studies, cap=cap)
-    claimed = store.claim_next()
-    assert claimed is not None
-    store.finish(claimed, "done", result=run_evaluation(job.id, Reporter(claimed)))
-    return load_evaluation(job.id)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +46,8 @@ def template(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(prepared / "corpora", home / "corpora")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-        evaluate(open_corpus("starter").study_ids())
+        start_no_worker(patch)
+        evaluate_now(studies=open_corpus("starter").study_ids(), cap=4)
     return home
 
 
@@ -104,16 +86,6 @@ def same(ours: Calibration, theirs: Calibration) -> None:
     assert ours.as_dict() == pytest.approx(theirs.as_dict(), rel=1e-4, abs=1e-7)
 
 
-def run_now(study: str, n: int = 4) -> Run:
-    draft = draft_from_study(find_study(study), study)
-    draft = draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": n})})
-    job = submit_simulation(draft, ECHO)
-    claimed = store.claim_next()
-    assert claimed is not None
-    store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
-    return load_run(job.id)
-
-
 def as_if(evaluation: Evaluation, *, model: str = "echo", shots: int = 0) -> None:
     """The evaluation as if another model had given its answers, or its prompts had shown answers of others."""
     path = evaluation.spec.path / "spec.json"
@@ -138,7 +110,7 @@ def test_an_evaluation_that_ends_leaves_what_the_analysis_finds(evaluated: Evalu
 
 
 def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Evaluation) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     rest = fitted(pairs_of(evaluated, without="weather"))
     assert rest.n_studies == ORDERED - 1 and rest.slope != pytest.approx(
         earned(evaluated).calibration.slope, rel=1e-3
@@ -159,7 +131,7 @@ def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Eva
 
 
 def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evaluated: Evaluation) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     drawn, unit = data.in_one_unit(run_charts.effects(run))
     figure = answer_charts.effects_forest(drawn, title="How far?", unit=unit, theme="light")
     names = [trace.name for trace in figure.data if trace.name]
@@ -188,7 +160,7 @@ def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evalu
 def test_a_report_holds_calibrated_effects_and_its_script_computes_them_again(
     evaluated: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     folder = write_report(run, tmp_path / "out")
     numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
     for c, effect in enumerate(run.effects, start=1):
@@ -206,15 +178,16 @@ def test_a_report_holds_calibrated_effects_and_its_script_computes_them_again(
 
 
 def test_an_open_scale_has_no_calibrated_effect(evaluated: Evaluation) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     assert run._calibrated(run.effects[0].predicted, None) is None
 
 
+@pytest.mark.slow
 def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> None:
-    first = evaluate(["framing", "garcia", "kakadu", "talor", "abortion"], cap=3)
+    first = evaluate_now(studies=["framing", "garcia", "kakadu", "talor", "abortion"], cap=3)
     told = calibration_for(fingerprint(first))
     assert isinstance(told, str) and "here are 5 with" in told and "on 1 more study" in told
-    second = evaluate(["weather", "talor", "opportunity"], cap=5)
+    second = evaluate_now(studies=["weather", "talor", "opportunity"], cap=5)
     found = earned(second)
     assert found.calibration.n_studies == 7 and set(found.evaluations) == {first.id, second.id}
     kept = pairs_of(first).where(pairs_of(first).study != "talor")
@@ -223,6 +196,7 @@ def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> No
     same(found.calibration, fitted(joined))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["studies", "participants"])
 def test_a_study_that_the_model_saw_any_part_of_stays_out(
     evaluated: Evaluation, starter_home: Path, kind: str
@@ -288,7 +262,7 @@ def test_a_record_holds_json_that_any_language_reads(evaluated: Evaluation, star
 
 
 def test_a_model_that_was_never_evaluated_has_a_reason(starter_home: Path) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     assert isinstance(run.calibration, str) and "Evaluate it on at least 6" in run.calibration
     assert all(each.calibrated is None for each in run.effects)
     assert effects_table(run)["calibrated_low_90"].isna().all()

@@ -135,6 +135,7 @@ def coverage(n_studies: int, per_study: int, study_sd: float, arm_sd: float) -> 
     return np.asarray(np.concatenate(inside, axis=1).mean(axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_studies", "per_study", "study_sd", "arm_sd"),
     [(6, 2, 0.04, 0.03), (6, 3, 0.05, 0.01), (14, 3, 0.04, 0.0)],

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.case_files import CASES, Walk, case_names
+from tests.support.case_files import CASES, Walk, case_names
+
+pytestmark = pytest.mark.slow
 
 KINDS = ("qsf_", "sav_", "dta_", "csv_", "xlsx_", "sas_", "table_", "scale_", "export_")
 NAMES = [*case_names(*KINDS), *case_names("stat_codes", "stat_empty", "stat_negative")]

@@ -215,6 +215,7 @@ def test_long_text_is_cut_with_an_ellipsis() -> None:
     assert readable("a\u200b b\n c") == "a b c"
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(not BROWSER, reason="neither Chrome nor Chromium is on this machine")
 def test_figures_are_saved_by_the_systems_browser() -> None:
     figure = answer_charts.distribution(both(HOSTILE[1]), scale=SEVEN, title="What?", theme="light")

@@ -1,63 +1,17 @@
 """The command line as a person and a script use it: exit codes, JSON, sentences on standard error."""
 
-import contextlib
-import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from socrates_core.__main__ import COMMANDS, main
+from socrates_core.__main__ import COMMANDS
 from socrates_core.surveys.draft import render_draft
-from tests.conftest import PATIENCE
-from tests.test_drafts import make_draft
-
-
-def command(*args: str, code: int = 0) -> str:
-    """What a command says on standard output, or on standard error where it ends with 2; run in this process."""
-    return judged(*said(*args), code)
-
-
-def said(*args: str) -> tuple[str, str, object]:
-    """What a command that is run in this process says on standard output and error, and its exit code."""
-    told, complaint = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(told),
-        contextlib.redirect_stderr(complaint),
-    ):
-        patch.setattr(sys, "argv", ["socrates_core", *args])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return told.getvalue(), complaint.getvalue(), ended.value.code or 0
-
-
-def process(*args: str, code: int = 0) -> str:
-    """The same by a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "socrates_core", *args],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    return judged(done.stdout, done.stderr, done.returncode, code)
-
-
-def judged(told: str, complaint: str, ended: object, code: int) -> str:
-    assert ended == code, told + complaint
-    if code == 2:
-        assert "Traceback" not in complaint and len(complaint.strip().splitlines()) == 1
-    return complaint if code else told
-
-
-def as_json(*args: str) -> Any:
-    return json.loads(command(*args, "--json"))
+from tests.support.commands import as_json, command, process
+from tests.support.drafts import make_draft
 
 
 def test_help_lists_every_command_and_what_it_does() -> None:
@@ -190,7 +144,13 @@ def test_unknown_names_end_in_a_sentence(home: Path, args: tuple[str, ...]) -> N
     ],
 )
 def test_a_mistyped_command_is_one_sentence(home: Path, args: tuple[str, ...], told: str) -> None:
-    assert told in process(*args, code=2)
+    assert told in command(*args, code=2)
+
+
+def test_a_process_ends_with_the_code_of_its_command(home: Path) -> None:
+    """All other commands of this file run in this process."""
+    assert json.loads(process("jobs", "--json")) == []
+    assert "No such command 'sing'" in process("sing", code=2)
 
 
 def test_an_unknown_model_fails_the_run_with_a_sentence(home: Path, tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from socrates_core.scales.alike import compare_scales
 from socrates_core.scales.order import is_ordered
 from socrates_core.studies.answers import compare_conditions, human_effects, study_overview
 from socrates_core.surveys.draft import ScaleSpec
-from tests.test_browsing import HUNDRED, SEVEN, STUDY, answer, small_corpus
-from tests.test_pages import fine, no_worker, open_page  # noqa: F401
+from tests.support.pages import STUDY_PAGE, fine, open_page
+from tests.support.small_corpora import HUNDRED, SEVEN, answer, small_corpus
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def labelled(low: int, high: int, first: str, last: str) -> Scale:
@@ -67,7 +69,7 @@ def test_the_same_attitude_on_two_scales_is_no_effect_and_that_is_said(home: Pat
     (effect,) = human_effects(open_corpus("mine1"), "one")
     assert effect.effect.difference == pytest.approx(0, abs=1e-12) and effect.basis == "positions"
     assert effect.span == 1 and "0 to 6 and 1 to 7" in effect.note
-    page = fine(open_page(STUDY, corpus="mine1", study="one", study_view="Effects"))
+    page = fine(open_page(STUDY_PAGE, corpus="mine1", study="one", study_view="Effects"))
     assert "of the place on the scale" in page
 
 
@@ -91,7 +93,7 @@ def test_scales_turned_round_are_not_compared_and_the_reason_is_shown(home: Path
     )
     found = compare_conditions(open_corpus("mine2"), "one")
     assert not found.effects and "opposite directions" in found.refused[0].reason
-    page = fine(open_page(STUDY, corpus="mine2", study="one", study_view="Effects"))
+    page = fine(open_page(STUDY_PAGE, corpus="mine2", study="one", study_view="Effects"))
     assert "opposite directions" in page and "1 comparison not made" in page
 
 
@@ -142,7 +144,7 @@ def test_options_without_an_order_are_compared_one_by_one_in_percentage_points(h
     assert effect["chi_square"] == pytest.approx(chi_square.statistic) == pytest.approx(45)
     assert effect["p"] == pytest.approx(chi_square.pvalue) and effect["freedom"] == 2
     assert effect["total_variation"] == pytest.approx(2 / 3)  # half of 1/3 + 2/3 + 1/3
-    page = fine(open_page(STUDY, corpus="mine3", study="one", study_view="Effects"))
+    page = fine(open_page(STUDY_PAGE, corpus="mine3", study="one", study_view="Effects"))
     assert "have no order" in page and "have no mean" in page
 
 
@@ -175,7 +177,7 @@ def test_predicted_effects_are_places_on_the_scale_where_peoples_are(home: Path)
     small_corpus("mine", rows)
     corpus = open_corpus("mine")
     stimuli = {(s.condition_num, s.task_num): s.stimulus_id for s in corpus.stimuli("one")}
-    told = corpus.asked("one").assign(study_id="one", mean=4.0)
+    told = corpus.responses("one").assign(study_id="one", mean=4.0)
     told.loc[told["stimulus_id"] == stimuli[1, 0], "mean"] = 3.0
     (effect,) = effects_table(corpus, told).to_dict("records")
     assert (effect["task_num"], effect["basis"], effect["span"]) == (0, "positions", 1)

@@ -17,11 +17,11 @@ from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.files import write_json
 from socrates_core.reporting.comparison_measures import MEASURES
-from tests.test_compare_page import evaluate, no_worker, open_compare
-from tests.test_pages import fine
-from tests.test_splits import made_up
+from tests.support.evaluations import evaluate, open_compare
+from tests.support.pages import fine
+from tests.support.splits import made_up
 
-__all__ = ["no_worker"]
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def test_the_table_holds_the_comparisons_numbers_and_no_valid_mass_of_a_baseline(starter_home: Path) -> None:
@@ -79,6 +79,7 @@ def test_conditions_of_one_name_are_told_apart(home: Path) -> None:
     assert (frame.groupby(["condition", "who"])["share"].sum().round(9) == 1).all()
 
 
+@pytest.mark.slow
 def test_published_rows_stand_beside_the_whole_official_split_alone(home: Path) -> None:
     corpus = made_up([(2, 1, 4, False)] * 42)
     ids = sorted(corpus.study_ids())

@@ -2,12 +2,10 @@
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from socrates_core.asking.request import ModelRequest
 from socrates_core.asking.speed import record_speed
@@ -28,18 +26,13 @@ from socrates_core.models import count_tokens
 from socrates_core.models.seen import training_of
 from socrates_core.models.served.prices import find_price, rough_tokens
 from socrates_core.models.served.server import OFFICIAL, Service
-from tests.test_pages import HOSTILE, fine, open_page
-from tests.test_splits import made_up
+from tests.support.evaluations import PAGE, STUDIES, evaluate, open_compare
+from tests.support.pages import HOSTILE, fine, open_page
+from tests.support.splits import made_up
 
-PAGE, JOBS = "pages/evidence/compare.py", "pages/settings/jobs.py"
-STUDIES = ("framing", "kakadu", "talor")
+pytestmark = pytest.mark.usefixtures("no_worker")
+
 VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Downloads")
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 class Stopping(Reporter):
@@ -49,26 +42,6 @@ class Stopping(Reporter):
         super().advance(computed)
         if computed >= 10:
             raise Cancelled
-
-
-def evaluate(
-    model: str = "echo",
-    *,
-    studies: Sequence[str] = STUDIES,
-    cap: int | None = 6,
-    corpus: str = "starter",
-    split: str | None = None,
-) -> Evaluation:
-    job = submit_evaluation(ModelRequest(model), corpus=corpus, studies=studies, cap=cap, split=split)
-    claimed = store.claim_next()
-    assert claimed is not None
-    store.finish(claimed, "done", result=run_evaluation(job.id, Reporter(claimed)))
-    return load_evaluation(job.id)
-
-
-def open_compare(*evaluations: Evaluation | str, **parameters: str) -> AppTest:
-    ids = [each if isinstance(each, str) else each.id for each in evaluations]
-    return open_page(PAGE, evaluations=",".join(ids), **parameters)
 
 
 def test_without_a_study_the_page_says_how_to_get_some(home: Path) -> None:
@@ -302,7 +275,7 @@ def test_a_frozen_study_is_left_out_of_a_comparison_and_alone_it_is_a_sentence(s
 
 def test_a_job_leads_to_its_comparison(starter_home: Path) -> None:
     found = evaluate(studies=["kakadu"])
-    links = open_page(JOBS, job=found.id).get("page_link")
+    links = open_page("pages/settings/jobs.py", job=found.id).get("page_link")
     assert [link.proto.query_string for link in links] == [f"evaluations={found.id}"]
 
 

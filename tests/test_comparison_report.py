@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,20 +24,18 @@ from socrates_core.records import Scale
 from socrates_core.reporting.comparison_measures import MEASURES, PAIRED, TABLES
 from socrates_core.reporting.comparison_report import write_comparison_report
 from socrates_core.reporting.page import number_label
-from tests.comparisons import compared, evaluated
-from tests.conftest import PATIENCE
-from tests.test_report import HOSTILE, Page
-from tests.test_report_scripts import change
+from tests.support.commands import as_json, command
+from tests.support.comparisons import compared
+from tests.support.jobs import evaluate_now
+from tests.support.report_pages import HOSTILE, Page, change
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 STUDIES = ("framing", "garcia", "kakadu", "talor", "weather")
 RSCRIPT = shutil.which("Rscript")
 needs_r = pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so comparison.R is not run")
 Written = tuple[Comparison, Path]
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +55,7 @@ def copied(folder: Path, target: Path) -> Path:
     return Path(shutil.copytree(folder, target))
 
 
+@pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(written: Written) -> None:
     done = recompute(written[1])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -115,6 +114,7 @@ def test_a_changed_cell_is_found(
     assert told in capsys.readouterr().out
 
 
+@pytest.mark.r
 @needs_r
 def test_the_r_script_agrees_and_finds_a_changed_cell(written: Written, tmp_path: Path) -> None:
     folder = copied(written[1], tmp_path / "with a blank")
@@ -125,19 +125,25 @@ def test_the_r_script_agrees_and_finds_a_changed_cell(written: Written, tmp_path
     assert done.returncode == 1 and "wasserstein_exact_observed/0" in done.stdout, done.stdout + done.stderr
 
 
-def agrees(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both scripts, where R is there, agree with the numbers."""
-    assert script.main(folder) == 0, capsys.readouterr().out
-    if RSCRIPT:
-        done = recompute(folder, "comparison.R")
-        assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(params=["comparison.py", pytest.param("comparison.R", marks=[pytest.mark.r, needs_r])])
+def agrees(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], None]:
+    """Asserts that one of the two scripts agrees with the numbers of a folder."""
+
+    def recomputed(folder: Path) -> None:
+        if request.param == "comparison.py":
+            assert script.main(folder) == 0, capsys.readouterr().out
+        else:
+            done = recompute(folder, request.param)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+    return recomputed
 
 
 def test_the_scripts_agree_where_people_left_out_in_turn_give_the_interval_and_answers_are_missing(
-    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    starter_home: Path, tmp_path: Path, agrees: Callable[[Path], None]
 ) -> None:
     """Within people, off the scale, batteries; every fourth answer of the model is missing."""
-    found = evaluated("echo", ["abortion", "apple", "garcia"], cap=4)
+    found = evaluate_now("echo", studies=["abortion", "apple", "garcia"], cap=4)
     rows = found.rows.copy()
     missing = rows.index % 4 == 1
     rows.loc[missing, ["mean", "drawn", "valid_mass"]] = np.nan
@@ -146,37 +152,45 @@ def test_the_scripts_agree_where_people_left_out_in_turn_give_the_interval_and_a
     comparison = Comparison([found])
     assert comparison.worths["echo (stand-in)"].interval_over == "people"
     assert comparison.summaries[0].n_dropped == missing.sum() > 20
-    agrees(write_comparison_report(comparison, tmp_path / "out"), capsys)
+    agrees(write_comparison_report(comparison, tmp_path / "out"))
 
 
 def test_the_scripts_agree_where_answers_are_drawn_and_each_model_has_its_own_numbers(
-    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    starter_home: Path, tmp_path: Path, agrees: Callable[[Path], None]
 ) -> None:
-    comparison = Comparison([evaluated(model, ["kakadu", "talor"], cap=6) for model in ("echo", "uniform")])
+    comparison = Comparison(
+        [evaluate_now(model, studies=["kakadu", "talor"], cap=6) for model in ("echo", "uniform")]
+    )
     for model, cells in enumerate(comparison.cells):
         for place, cell in enumerate(cells):
             if cell.study_id == "talor":
                 values = sorted({*cell.values, *([99.5] if model else [])})
                 shares = np.pad(cell.probabilities, ((0, 0), (0, len(values) - len(cell.values))))
                 scale = Scale("enum_labels", labels=tuple((value, "") for value in values))
-                cells[place] = replace(cell, is_drawn=True, scale=scale, probabilities=shares)
+                cells[place] = replace(
+                    cell,
+                    is_drawn=True,
+                    scale=scale,
+                    values=np.array(scale.values, float),
+                    probabilities=shares,
+                )
     folder = write_comparison_report(comparison, tmp_path / "out")
     scores = comparison.scores.query("study_id == 'talor'")
     assert (
         scores["wasserstein_exact_stated"].isna().all() and scores["wasserstein_exact_observed"].notna().any()
     )
-    agrees(folder, capsys)
+    agrees(folder)
 
 
 def test_groups_are_compared_where_a_field_is_asked_for(
-    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    starter_home: Path, tmp_path: Path, agrees: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    comparison = Comparison([evaluated("echo", ["kakadu"], cap=100)])
+    comparison = Comparison([evaluate_now("echo", studies=["kakadu"], cap=100)])
     folder = write_comparison_report(comparison, tmp_path / "out", field="gender")
     numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
     assert numbers["parity/0"] == comparison.parity("echo (stand-in)", "gender").difference.value > 0
     assert numbers["parity_high/0"] > 0 and "parity gap" in Page(folder / "report.html").text
-    agrees(folder, capsys)
+    agrees(folder)
     for name, column, told in (
         ("people_left_out", "turn", "worth_low"),
         ("people_groups", "group", "group_score"),
@@ -186,11 +200,11 @@ def test_groups_are_compared_where_a_field_is_asked_for(
 
 
 def test_what_a_model_saw_is_left_out_and_counted(
-    starter_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    starter_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agrees: Callable[[Path], None]
 ) -> None:
     seen = {"tuned": Seen(studies=("talor",)), "all": Seen(studies=("kakadu", "talor"))}
     monkeypatch.setattr("socrates_core.evaluations.comparison.seen_of", seen.__getitem__)
-    found = evaluated("echo", ["kakadu", "talor"], cap=4)
+    found = evaluate_now("echo", studies=["kakadu", "talor"], cap=4)
 
     def saw(name: str) -> Comparison:
         tuned = Evaluation(replace(found.spec, model=ModelRequest(name)), found.manifest)
@@ -207,7 +221,7 @@ def test_what_a_model_saw_is_left_out_and_counted(
     assert {each["study_id"] for each in prompts} == {"kakadu"} and len(prompts) == 2
     told = " ".join(Page(folder / "report.html").text.split())
     assert f"{studies['n_left_out'].sum()} of {len(found.rows)} rows were in the training" in told
-    agrees(folder, capsys)
+    agrees(folder)
     with pytest.raises(UserError, match="nothing to report"):
         write_comparison_report(saw("all"), tmp_path / "none")
 
@@ -249,7 +263,7 @@ def test_the_page_loads_nothing_and_says_its_conventions_and_limits_where_the_nu
         assert "Screening, not a replacement for people" in html[start : start + 800]
     for told in (
         *TABLES,
-        *(measured.meaning for measured in MEASURES.values()),
+        *(measure.meaning for measure in MEASURES.values()),
         "carry no interval",
         "arXiv:2509.05830",
     ):
@@ -271,7 +285,7 @@ def test_published_rows_are_shown_where_they_may_be_and_are_no_numbers_of_the_fo
 
 
 def test_hostile_text_stays_text_everywhere(starter_home: Path, tmp_path: Path) -> None:
-    found = evaluated("echo", ["talor"], cap=4)
+    found = evaluate_now("echo", studies=["talor"], cap=4)
     card = {**found.manifest["card"], "name": f"m {HOSTILE}", "revision": f"r {HOSTILE}"}
     hostile = Evaluation(found.spec, {**found.manifest, "card": card})
     comparison = Comparison([hostile])
@@ -308,14 +322,9 @@ def test_the_codebook_describes_every_column_and_the_same_comparison_gives_the_s
 
 
 def test_the_command_takes_evaluations(starter_home: Path, tmp_path: Path) -> None:
-    ids = [evaluated(model, ["kakadu"], cap=4).id for model in ("echo", "uniform")]
+    ids = [evaluate_now(model, studies=["kakadu"], cap=4).id for model in ("echo", "uniform")]
 
-    def report(*asked: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "socrates_core", "report", *asked, "--output", str(tmp_path / "out")]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    mixed = report(ids[0], "20260101-000000-none-0000")
-    assert mixed.returncode != 0 and "There is no evaluation" in mixed.stderr
-    done = report(*ids, "--json")
-    assert done.returncode == 0, done.stderr
-    assert Path(json.loads(done.stdout)["report"]).exists()
+    output = ("--output", str(tmp_path / "out"))
+    refusal = command("report", ids[0], "20260101-000000-none-0000", *output, code=2)
+    assert "There is no evaluation" in refusal
+    assert Path(as_json("report", *ids, *output)["report"]).exists()

@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from tests.conftest import PATIENCE
-from tests.test_gate import SECRET, serving, sign_in, visit
-from tests.test_sign_in import websocket
+from tests.support.servers import HALF, SECRET, seconds_to_health, serving, sign_in, visit, websocket
+from tests.support.waiting import PATIENCE
 
-HALF = b"GET /jobs HTTP/1.1\r\nHost: localhost\r\nX-Half: "
+pytestmark = pytest.mark.slow
+
 FEW_FILES = ("bash", "-c", 'ulimit -n 1024; exec "$@"', "bash")
 
 # Opens connections to a port, sends half a request on each, says so, and holds them until its input ends.
@@ -57,12 +57,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         patch.setenv("SOCRATES_HOME", str(tmp_path_factory.mktemp("guarded")))
         with serving(prefix=FEW_FILES, SOCRATES_TOKEN=SECRET) as (port, _):
             yield port
-
-
-def seconds_to_health(port: int) -> float:
-    begun = time.monotonic()
-    assert visit(port, "/_stcore/health").text == "ok"
-    return time.monotonic() - begun
 
 
 def first_bytes(line: socket.socket) -> bytes:

@@ -1,7 +1,6 @@
 """Consent on the page: nothing is sent before a person has seen what and where, and said so for that run."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 from socrates_core.jobs import store
 from socrates_core.projects import drafts
 from socrates_core.projects.run_spec import load_spec
-from tests.conftest import PATIENCE
-from tests.test_drafts import make_draft
-from tests.test_walk import browser, fill, open_page, pytestmark, see  # noqa: F401
+from tests.support.browser import fill, in_browser, open_page, see
+from tests.support.drafts import make_draft
+from tests.support.waiting import PATIENCE, wait_until
 
 PAGE = str(Path(__file__).parents[1] / "app.py")
 
@@ -43,7 +42,8 @@ def test_the_page_says_what_a_served_run_costs_and_sends_before_it_queues_anythi
     assert store.list_jobs() == []
 
 
-def test_one_click_agrees_to_one_run_and_another_refuses(served: int, browser: Browser) -> None:  # noqa: F811
+@in_browser
+def test_one_click_agrees_to_one_run_and_another_refuses(served: int, browser: Browser) -> None:
     draft_id = drafts.create(make_draft())
     page = open_page(browser, f"http://localhost:{served}/draft?draft={draft_id}")
     models = page.get_by_role("combobox", name="Models")
@@ -60,9 +60,8 @@ def test_one_click_agrees_to_one_run_and_another_refuses(served: int, browser: B
         page.get_by_role("button", name=answer).click()
         expect(page.get_by_role("dialog")).to_have_count(0)
     page.wait_for_url("**/results?run=*")
-    deadline = time.monotonic() + PATIENCE
-    while not (jobs := store.list_jobs()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(store.list_jobs)
+    jobs = store.list_jobs()
     spec = load_spec(jobs[0].id)
     assert spec.permission is not None and spec.permission["host"] == "models.invalid"
     assert spec.allowed_usd() is None and "permission" not in json.dumps(spec.content())

@@ -9,19 +9,7 @@ from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects import drafts
 from socrates_core.surveys.check import problems, require_runnable
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, load_draft, render_draft
-
-
-def make_draft(**changes: object) -> Draft:
-    draft = Draft(
-        title="Try",
-        conditions=(
-            ConditionSpec(name="Control", text="A plain text."),
-            ConditionSpec(name="New", text="Another."),
-        ),
-        outcomes=(OutcomeSpec(name="Support", question="How much?"),),
-        panel=PanelSpec(kind="describe", describe={"gender": {"Female": 0.5, "Male": 0.5}}, n=4),
-    )
-    return draft.model_copy(update=changes)
+from tests.support.drafts import make_draft
 
 
 def messages(draft: Draft) -> str:

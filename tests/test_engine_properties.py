@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from socrates_core.models import answer_all
 from socrates_core.records import Prompt, Question
-from tests.reference_scorer import ReferenceScorer
-from tests.test_local import TOLERANCE, largest_difference, open_local, set_budget
-from tests.tiny_models import SPECIAL, Kind, make_tiny_model
+from tests.support.reference_scorer import ReferenceScorer
+from tests.support.scoring import TOLERANCE, largest_difference, open_local, set_budget
+from tests.support.tiny_models import SPECIAL, Kind, make_tiny_model
+
+pytestmark = pytest.mark.slow
 
 WORDS = [
     "Agree",

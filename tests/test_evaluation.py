@@ -26,25 +26,18 @@ from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
 from socrates_core.models.seen import training_of
 from socrates_core.populations.bands import group
 from socrates_core.prompts import render_prompt
+from tests.support.jobs import evaluate_now
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 STUDIES = ("framing", "kakadu", "talor")
 ECHO, UNIFORM = ModelRequest("echo"), ModelRequest("uniform")
 
 
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests run the worker's code themselves."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-
-
-def evaluate_now(
+def evaluated(
     model: ModelRequest, *, cap: int | None = 6, seed: int = 0, split: str | None = None
 ) -> Evaluation:
-    job = submit_evaluation(model, split=split, studies=() if split else STUDIES, cap=cap, seed=seed)
-    claimed = store.claim_next()
-    assert claimed is not None
-    store.finish(claimed, "done", result=run_evaluation(job.id, Reporter(claimed)))
-    return load_evaluation(job.id)
+    return evaluate_now(model, split=split, studies=() if split else STUDIES, cap=cap, seed=seed)
 
 
 def test_everyone_is_asked_in_the_cell_that_they_were_in(starter_home: Path) -> None:
@@ -85,7 +78,7 @@ def test_a_split_asks_its_held_out_side_alone(starter_home: Path) -> None:
 
 
 def test_an_evaluation_repeated_comes_from_the_cache_bit_for_bit(starter_home: Path) -> None:
-    first, second = evaluate_now(ECHO), evaluate_now(ECHO)
+    first, second = evaluated(ECHO), evaluated(ECHO)
     assert first.id != second.id and second.manifest["n_tokens"] == 0
     pd.testing.assert_frame_equal(first.rows, second.rows)
 
@@ -115,7 +108,7 @@ def test_a_cancelled_evaluation_keeps_its_answers_and_says_that_it_is_partial(st
 
 
 def test_the_published_measures_are_scipy_s_and_popfidelity_s(starter_home: Path) -> None:
-    found = evaluate_now(ECHO)
+    found = evaluated(ECHO)
     cells = []
     for (study, *_), cell in found.rows.groupby(["study_id", "condition_num", "task_num"]):
         human, drawn = cell["response"].to_numpy(dtype=float), cell["drawn"].to_numpy(dtype=float)
@@ -139,7 +132,7 @@ def test_the_published_measures_are_scipy_s_and_popfidelity_s(starter_home: Path
 
 
 def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) -> None:
-    both = Comparison([evaluate_now(ECHO), evaluate_now(UNIFORM, cap=9)])
+    both = Comparison([evaluated(ECHO), evaluated(UNIFORM, cap=9)])
     table = both.table().set_index("name")
     names = [
         "echo (stand-in)",
@@ -169,14 +162,15 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
 
 
 def test_effects_are_differences_of_the_means_beside_everybody_s(starter_home: Path) -> None:
-    found = evaluate_now(ECHO)
+    found = evaluated(ECHO)
     effects = Comparison([found]).effects
     one = effects[effects["study_id"] == "talor"].iloc[0]
     rows = found.rows[(found.rows["study_id"] == "talor") & (found.rows["task_num"] == one["task_num"])]
     mean = rows.groupby("condition_num")["mean"].mean()
     span = one["span"]
     assert one["predicted"] == pytest.approx((mean[one["condition_num"]] - mean[one["reference_num"]]) / span)
-    everybody = open_corpus("starter").responses("talor", int(one["task_num"])).dropna()
+    everybody = open_corpus("starter").responses("talor")
+    everybody = everybody[everybody["task_num"] == one["task_num"]].dropna()
     people = everybody.groupby("condition_num")["response"].agg(["mean", "var", "size"])
     treated, base = people.loc[one["condition_num"]], people.loc[one["reference_num"]]
     assert one["human"] == pytest.approx((treated["mean"] - base["mean"]) / span)
@@ -197,7 +191,7 @@ def test_rows_that_a_model_saw_never_enter_the_headline(starter_home: Path) -> N
     card = json.loads((starter_home / "models" / "starter" / "card.json").read_text())
     saw = {"trainings": [training.model_dump(mode="json")]}
     (base / "card.json").write_text(json.dumps({**card, "saw": saw}))
-    found = evaluate_now(ECHO)
+    found = evaluated(ECHO)
     tuned = Evaluation(
         found.spec.__class__(**{**vars(found.spec), "model": ModelRequest("tuned")}), found.manifest
     )
@@ -209,7 +203,7 @@ def test_rows_that_a_model_saw_never_enter_the_headline(starter_home: Path) -> N
 
 
 def test_an_edited_evaluation_is_not_believed(starter_home: Path) -> None:
-    found = evaluate_now(ECHO)
+    found = evaluated(ECHO)
     path = found.spec.path / "spec.json"
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
     with pytest.raises(UserError, match="changed or damaged"):
@@ -254,7 +248,7 @@ def test_examples_are_answers_of_people_who_are_not_asked(starter_home: Path) ->
     corpus = open_corpus("starter")
     spec = plan_evaluation(ECHO, studies=["kakadu"], cap=4, shots=3)
     rows = asked_rows(spec)
-    told = corpus.asked("kakadu")
+    told = corpus.responses("kakadu")
     others = told[~told["participant"].isin(rows["participant"])]
     for question, row in zip(
         questions_of(corpus, "kakadu", rows, spec), rows.to_dict("records"), strict=True

@@ -13,18 +13,13 @@ from socrates_core.projects import drafts
 from socrates_core.projects.experiments import cross, experiment_ids, load_experiment, stop, submit_experiment
 from socrates_core.projects.run_spec import load_spec
 from socrates_core.projects.specification_curves import load_curves
-from tests.test_drafts import make_draft
-from tests.test_experiments import BOTH, worded, work
-from tests.test_pages import HOSTILE, fine, open_page, table_of
-from tests.test_simulation import kakadu
+from tests.support.drafts import kakadu, make_draft
+from tests.support.experiments import BOTH, worded, work
+from tests.support.pages import HOSTILE, fine, open_page, table_of
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 PAGE = "pages/project/experiment.py"
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
 
 
 def metrics(app: AppTest) -> dict[str, str]:

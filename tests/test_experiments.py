@@ -11,11 +11,8 @@ from socrates_core.analysis.specification_curve import describe_curve
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from socrates_core.jobs.progress import Reporter
 from socrates_core.populations.panel import PanelSpec, draw_panel
-from socrates_core.projects.answer_orders import Order
 from socrates_core.projects.experiments import (
-    MOST,
     Experiment,
     Specification,
     cross,
@@ -27,41 +24,20 @@ from socrates_core.projects.experiments import (
     stop,
     submit_experiment,
 )
-from socrates_core.projects.paraphrases import Paraphrase, load_paraphrases, paraphrased
-from socrates_core.projects.run import run_simulation
+from socrates_core.projects.paraphrases import load_paraphrases, paraphrased
 from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import asked_cells, load_spec, submit_simulation
 from socrates_core.projects.specification_curves import EffectCurve, list_experiments, load_curves, run_states
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, render_draft
 from socrates_core.surveys.originals import texts_of
-from tests.conftest import end_worker, ended
-from tests.test_cli import as_json, command
-from tests.test_drafts import make_draft
-from tests.test_originals import ASKED, draft_of
-from tests.test_simulation import kakadu
-from tests.tiny_models import make_tiny_model
+from tests.support.commands import as_json, command
+from tests.support.drafts import ASKED, draft_of, kakadu, make_draft
+from tests.support.experiments import BOTH, worded, work
+from tests.support.jobs import ended
+from tests.support.processes import end_worker
+from tests.support.tiny_models import make_tiny_model
 
-BOTH: tuple[Order, ...] = ("as written", "reversed")
 AGREE = ScaleSpec(low=1, high=7, labels={1: "Never", 7: "Always"})
-
-
-@pytest.fixture
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests that ask for it run the worker's code themselves."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-
-
-def work(n: int = MOST) -> None:
-    """Runs at most `n` queued jobs here."""
-    for _ in range(n):
-        job = store.claim_next()
-        if job is None:
-            return
-        store.finish(job, "done", result=run_simulation(job.id, Reporter(job)))
-
-
-def worded(name: str, **texts: dict[str, str]) -> Paraphrase:
-    return Paraphrase(name=name, **texts)
 
 
 def two_outcomes(**changes: Any) -> Draft:

@@ -15,10 +15,10 @@ from socrates_core.corpus.labelled import read_responses
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study
 from socrates_core.importing.mapping import mapping_from_dict
-from socrates_core.importing.record import Table
+from socrates_core.importing.table import Table
 from socrates_core.prompts import render_prompt
 from socrates_core.spreadsheets import csv_text
-from tests.test_browsing import small_corpus, two_arms
+from tests.support.small_corpora import small_corpus, two_arms
 
 COLUMNS = [
     "sample_id",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -19,63 +18,19 @@ from pages.view.charts.palette import LIGHT, model_colours
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.evaluations.spec import evaluation_ids, load_spec
-from socrates_core.files import write_json, write_text
-from socrates_core.finetuning import history
-from socrates_core.finetuning.history import Step, Validation
+from socrates_core.files import write_json
 from socrates_core.finetuning.overview import load_finetune
 from socrates_core.finetuning.publish import publish
-from socrates_core.finetuning.spec import TrainingSpec, training_path, trainings_folder
+from socrates_core.finetuning.spec import training_path
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from socrates_core.jobs.store import State
-from tests.test_pages import HOSTILE, fine, open_page
-from tests.test_splits import made_up
+from tests.support.made_finetunes import VALIDATION, make_finetune
+from tests.support.pages import HOSTILE, fine, open_page
+from tests.support.splits import made_up
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 PAGE, JOBS = "pages/models/finetunes.py", "pages/settings/jobs.py"
-VALIDATION = Validation(0, 0.27, 0.34, 0.13, 58.0, -2.3, math.nan, 0.12, 240, 12, 3, 1.0)
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
-
-
-def make_finetune(
-    name: str = "tuned",
-    *,
-    state: State | None = "done",
-    w: tuple[float, ...] = (0.27, 0.12, 0.1, 0.15),
-    validation: Validation = VALIDATION,
-    **settings: Any,
-) -> str:
-    """A finetune of five steps a validation, of the given W; without a job where `state` is None."""
-    spec = TrainingSpec(name=name, split="held", **settings)
-    path = trainings_folder() / f"20260101-1010{len(list(trainings_folder().glob('*'))):02}-{name}"
-    path.mkdir()
-    write_text(path / "spec.yaml", spec.as_yaml())
-    n_steps = 5 * (len(w) - 1)
-    write_json(path / "plan.json", {"n_examples": 640, "n_steps": n_steps, "n_trained": 1000})
-    rng = np.random.default_rng(len(name))
-    for step in range(n_steps + 1):
-        if step:
-            loss = 1 + 2 / step + rng.normal(0, 0.1)
-            history.add(
-                path, Step(step, loss, 1e-4 / step, 1.1, 9_000, 800 + rng.normal(0, 50), 1_500, 3.0 * step)
-            )
-        if step % 5 == 0:
-            r = 0.2 if step else math.nan
-            history.add(path, dataclasses.replace(validation, step=step, w_stated=w[step // 5], effect_r=r))
-    if state:
-        store.submit(
-            "train", f"{name} of {spec.base}", {"training_id": path.name}, key=path.name, job_id=path.name
-        )
-    if state and state != "queued":
-        claimed = store.claim_next()
-        assert claimed is not None and claimed.id == path.name
-        if state != "running":
-            store.finish(claimed, state, "Stopped; the best is kept." if state == "cancelled" else "")
-    return path.name
 
 
 def publish_tuned(training_id: str, step: int) -> None:
@@ -252,7 +207,7 @@ def test_a_finished_finetune_is_used_and_evaluated_beside_its_base(starter_home:
     publish_tuned(training_id, 5)  # not the lowest W: the card is what counts
     assert load_finetune(training_id).best_step == 5
     app = open_finetunes(training_id)
-    assert "It took" in fine(app) and "nothing was estimated before" in fine(app)
+    assert "It took" in fine(app) and "there was no estimate" in fine(app)
     assert [link.proto.query_string for link in app.get("page_link")] == ["model=tuned"] * 2
     app.button(key=f"evaluate_{training_id}").click().run()
     fine(app)

@@ -9,20 +9,10 @@ from transformers import AutoModelForCausalLM
 
 from socrates_core.errors import UserError
 from socrates_core.models import answer_all
-from tests.finetunes import (
-    _finetuning_home,
-    examples_for,
-    finetuning_home,
-    loss_of,
-    losses,
-    spec_of,
-    train,
-)
-from tests.test_local import largest_difference, open_local, questions
+from tests.support.finetunes import examples_for, loss_of, losses, spec_of, train
+from tests.support.scoring import largest_difference, open_local, questions
 from training import sft
 from training.model import GRADIENT_TOLERANCE, Trainee, open_trainee, prove_four_bit
-
-__all__ = ["_finetuning_home", "finetuning_home"]
 
 
 def make_layer(n_in: int, n_out: int) -> Any:

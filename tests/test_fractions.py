@@ -20,7 +20,7 @@ from socrates_core.studies.answers import cells
 from socrates_core.surveys.human_answers import people_of_draft
 from socrates_core.surveys.originals import texts_of
 from socrates_core.surveys.start import draft_from_study
-from tests.test_browsing import answer, small_corpus
+from tests.support.small_corpora import answer, small_corpus
 
 SEVEN = np.arange(1.0, 8)
 
@@ -60,7 +60,7 @@ def test_a_study_a_draft_and_an_evaluation_have_the_means_of_the_answers(home: P
     }
     assert means == pytest.approx({(0, 0): 3.5, (1, 0): 2.75})
     shares = pd.Series([np.full(7, 1 / 7)] * 60)
-    rows = corpus.asked("one").assign(study_id="one", probabilities=shares, values=None)
+    rows = corpus.responses("one").assign(study_id="one", probabilities=shares, values=None)
     evaluated = cells_of(corpus, rows.assign(drawn=4.0, valid_mass=1.0))
     assert [float(cell.human.mean()) for cell in evaluated] == pytest.approx([3.5, 2.75])
     assert [float(cell.counts @ SEVEN / 30) for cell in evaluated] == pytest.approx([3.5, 2.75])

@@ -23,6 +23,9 @@ from tests.fuzz.mutations import JUNK, TOKENS, mutate
 from tests.fuzz.seeds import make_home
 from tests.fuzz.targets import Target, targets
 from tests.fuzz.trying import Apart, Tried, attempt, fault_of
+from tests.support.jobs import start_no_worker
+
+pytestmark = pytest.mark.slow
 
 SLOW = {
     "CSV and TSV": 4,
@@ -96,7 +99,7 @@ def filled(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("fuzz") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+        start_no_worker(patch)
         make_home(home, prepared / "corpora")
         yield home
 

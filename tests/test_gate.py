@@ -3,178 +3,56 @@
 import http.client
 import http.server
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from email.message import Message
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Response, expect
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-from websockets.typing import Subprotocol
 
 from pages.server.sessions import RANDOM_NAME
 from socrates_core.cli.app import DIRECT
-from tests.conftest import PATIENCE, ROOT, app_command, end_worker
-from tests.test_walk import CHROMIUM, browser
-
-__all__ = ["browser"]
-SECRET = "a-planted-token-of-some-length"
-STREAM = "/_stcore/stream"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def ask(url: str, *, method: str = "GET", data: bytes | None = None, **headers: str) -> tuple[int, str]:
-    """The status and the text of an answer; redirections are followed."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, data, named, method=method)
-    try:
-        with DIRECT.open(request, timeout=PATIENCE) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, refusal.read().decode()
+from tests.support.browser import in_browser
+from tests.support.commands import command
+from tests.support.servers import (
+    SECRET,
+    ask,
+    free_port,
+    server_log,
+    serving,
+    stream,
+    visit,
+)
+from tests.support.waiting import PATIENCE
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer as it came, no redirect followed."""
-
-    status: int
-    headers: Message
-    text: str
-
-    @property
-    def cookie(self) -> str:
-        """What a browser would send back of the cookie of the gate; empty where none is set."""
-        named = [each for each in self.headers.get_all("set-cookie", []) if each.startswith("socrates_")]
-        return named[0].split(";")[0] if named else ""
-
-
-def visit(
-    port: int,
-    path: str,
-    host: str = "",
-    *,
-    data: str = "",
-    method: str = "",
-    address: str = "127.0.0.1",
-    source: str | None = None,
-    **headers: str,
-) -> Answer:
-    """Asks the server at `address` under the name `host`, from the address `source`, and follows nothing."""
-    line = http.client.HTTPConnection(
-        address, port, timeout=PATIENCE, source_address=(source, 0) if source else None
-    )
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    line.request(
-        method or ("POST" if data else "GET"),
-        path,
-        data.encode() or None,
-        {"Host": f"{host or 'localhost'}:{port}"} | named,
-    )
-    answer = line.getresponse()
-    read = Answer(answer.status, answer.headers, answer.read().decode("utf-8", "replace"))
-    line.close()
-    return read
-
-
-def sign_in(port: int, host: str = "localhost", **options: str) -> tuple[str, str]:
-    """The name and the cookie of a session that was started at the form and, for a random name, its ticket."""
-    entered = visit(port, "/access", host, data=f"token={SECRET}", **options)
-    assert entered.status == 303, entered
-    if entered.cookie:
-        return host, entered.cookie
-    moved = urlsplit(entered.headers["location"])
-    assert moved.hostname and moved.port == port
-    arrived = visit(port, f"{moved.path}?{moved.query}", moved.hostname, **options)
-    assert arrived.status == 200 and arrived.cookie, arrived
-    return moved.hostname, arrived.cookie
-
-
-def stream(port: int, **headers: str) -> int:
-    """The status with which a websocket is refused; 101 where it opens."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    try:
-        with connect(
-            f"ws://127.0.0.1:{port}{STREAM}",
-            additional_headers=named,
-            subprotocols=[Subprotocol("streamlit")],
-            open_timeout=PATIENCE,
-            proxy=None,
-        ):
-            return 101
-    except InvalidStatus as refusal:
-        return refusal.response.status_code
-
-
-def answers(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Waits until the dashboard answers, or its process has ended."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            DIRECT.open(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()
-            return
-        except OSError:
-            time.sleep(0.2)
-
-
-@contextmanager
-def serving(
-    *arguments: str, prefix: Sequence[str] = (), **environment: str
-) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A dashboard that the project's own command serves; `prefix` is what runs the command."""
-    port = free_port()
-    server = subprocess.Popen(
-        [*prefix, *app_command(port), *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | environment,
-    )
-    answers(port, server)
-    try:
-        yield port, server
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(PATIENCE)
-        end_worker()
-
-
-def test_only_names_of_this_machine_and_own_pages_are_answered(served: int) -> None:
-    home = f"http://127.0.0.1:{served}"
+def test_only_names_of_this_machine_and_own_pages_are_answered(shared_server: int) -> None:
+    home = f"http://127.0.0.1:{shared_server}"
     assert ask(f"{home}/")[0] == 200
-    assert ask(f"{home}/", Host=f"localhost:{served}")[0] == 200
+    assert ask(f"{home}/", Host=f"localhost:{shared_server}")[0] == 200
     assert ask(f"{home}/", Host="localhost:9000")[0] == 200  # through a tunnel
-    for name in ("evil.example", f"evil.example:{served}", "localhost.evil.example", "10.0.0.7", "[", ""):
+    for name in (
+        "evil.example",
+        f"evil.example:{shared_server}",
+        "localhost.evil.example",
+        "10.0.0.7",
+        "[",
+        "",
+    ):
         status, told = ask(f"{home}/", Host=name)
         assert status == 421 and "does not answer" in told, name
     for origin in (
         "http://evil.example",
         "null",
-        f"https://localhost:{served}.evil.example",
+        f"https://localhost:{shared_server}.evil.example",
         "http://localhost:1",
     ):
-        assert ask(f"{home}/", Host=f"localhost:{served}", Origin=origin)[0] == 403, origin
-        assert stream(served, Origin=origin) == 403, origin
-    assert stream(served, Origin=f"http://127.0.0.1:{served}") == 101
+        assert ask(f"{home}/", Host=f"localhost:{shared_server}", Origin=origin)[0] == 403, origin
+        assert stream(shared_server, Origin=origin) == 403, origin
+    assert stream(shared_server, Origin=f"http://127.0.0.1:{shared_server}") == 101
     assert ask(f"{home}/_stcore/host-config", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")[0] == 403
     upload = f"{home}/_stcore/upload_file/x/y"
     assert ask(upload, method="PUT", data=b"x", Origin="http://evil.example")[0] == 403
@@ -183,10 +61,10 @@ def test_only_names_of_this_machine_and_own_pages_are_answered(served: int) -> N
     )  # without Streamlit's own mark against forged requests
 
 
-def test_a_page_elsewhere_opens_a_link_but_no_frame(served: int) -> None:
+def test_a_page_elsewhere_opens_a_link_but_no_frame(shared_server: int) -> None:
     with DIRECT.open(
         urllib.request.Request(
-            f"http://localhost:{served}/",
+            f"http://localhost:{shared_server}/",
             headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
         )
     ) as answer:
@@ -195,7 +73,7 @@ def test_a_page_elsewhere_opens_a_link_but_no_frame(served: int) -> None:
 
 
 def test_without_the_token_nothing_is_answered(home: Path) -> None:
-    with serving("--host", "0.0.0.0", SOCRATES_TOKEN=SECRET) as (port, server):
+    with serving("--host", "0.0.0.0", SOCRATES_TOKEN=SECRET) as (port, _):
         address = f"http://127.0.0.1:{port}"
         for path in ("/", "/jobs?job=1", "/_stcore/host-config", "/static/js", "/media/x.csv"):
             status, told = ask(address + path)
@@ -221,8 +99,8 @@ def test_without_the_token_nothing_is_answered(home: Path) -> None:
             assert parse_qs(urlsplit(entered.headers["location"]).query)["next"] == [lands]
         assert stream(port, Authorization=f"Bearer {SECRET}") == 101
         assert SECRET not in (home / "dashboard.json").read_text()
-        server.send_signal(signal.SIGINT)
-        assert server.stdout is not None and SECRET not in server.stdout.read().decode()
+    written = server_log().read_text()
+    assert f"http://localhost:{port}" in written and SECRET not in written
 
 
 @pytest.mark.parametrize(
@@ -235,23 +113,13 @@ def test_without_the_token_nothing_is_answered(home: Path) -> None:
     ],
 )
 def test_an_address_that_lets_others_in_needs_a_token(
-    home: Path, arguments: tuple[str, ...], token: str, told: str
+    home: Path, arguments: tuple[str, ...], token: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "socrates_core", "app", "--port", str(free_port()), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-        env=os.environ | {"SOCRATES_TOKEN": token},
-    )
-    assert done.returncode == 2 and told in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.setenv("SOCRATES_TOKEN", token)
+    assert told in command("app", "--port", str(free_port()), *arguments, code=2)
 
 
-@pytest.mark.browser
-@pytest.mark.xdist_group("walk")
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@in_browser
 def test_a_person_enters_with_the_token_and_lands_where_the_link_pointed(
     home: Path, browser: Browser
 ) -> None:
@@ -289,9 +157,7 @@ const tries = {
 </script>"""
 
 
-@pytest.mark.browser
-@pytest.mark.xdist_group("walk")
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@in_browser
 def test_a_hostile_page_in_the_same_browser_reads_and_writes_nothing(
     served: int, tmp_path: Path, browser: Browser
 ) -> None:

@@ -37,10 +37,13 @@ from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.models.seen import Seen, training_of
 from socrates_core.records import Floats
-from tests.test_adapters import make_adapter
-from tests.test_pages import fine, open_page
-from tests.test_splits import made_up
-from tests.tiny_models import make_tiny_model
+from tests.support.adapters import make_adapter
+from tests.support.jobs import start_no_worker
+from tests.support.pages import fine, open_page
+from tests.support.splits import made_up
+from tests.support.tiny_models import make_tiny_model
+
+pytestmark = pytest.mark.slow
 
 STATED = "wasserstein_exact_stated"
 SHARES = (0.1, 1.0)
@@ -52,8 +55,7 @@ def tuned_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOCRATES_HOME", str(home))
-        patch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-        patch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
+        start_no_worker(patch)
         corpus = made_up([(2, 1, 8, False)] * 12)
         for kind in ("studies", "participants"):
             save_split(make_split(corpus, kind, name=kind, share=0.5, seed=1))
@@ -204,12 +206,12 @@ def test_the_command_queues_both_models_and_its_table_has_each_kind_of_split(tun
 
 
 def test_a_model_without_a_training_and_a_split_made_anew_are_sentences(tuned_home: Path) -> None:
-    with pytest.raises(UserError, match="tells of no finetuning"):
+    with pytest.raises(UserError, match="does not describe a finetuning"):
         open_finetune("base")
     split = load_split("studies")
     try:
         save_split(make_split(open_corpus("made"), "studies", name="studies", share=0.5, seed=2))
-        with pytest.raises(UserError, match="made anew since 'grown-100'"):
+        with pytest.raises(UserError, match="made again after 'grown-100'"):
             submit_missing(open_finetune("grown-100"))
     finally:
         save_split(split)
@@ -297,8 +299,8 @@ def test_a_person_whom_one_model_did_not_predict_counts_for_neither() -> None:
 def test_the_page_says_what_would_stand_there_before_any_finetune(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    from tests.test_compare_page import evaluate
+    start_no_worker(monkeypatch)
+    from tests.support.evaluations import evaluate
 
     made_up([(2, 1, 8, False)])
     evaluate(studies=["s0"], corpus="made")

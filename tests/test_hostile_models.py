@@ -27,22 +27,16 @@ from socrates_core.models.local.load import load_model
 from socrates_core.models.model_folder import check_folder
 from socrates_core.models.rendering import ChatTemplate
 from socrates_core.records import Prompt
-from tests.conftest import PATIENCE, ROOT
-from tests.hostile_folders import (
-    ADAPTERS,
-    CONFIGURATIONS,
-    FILES,
-    HEADERS,
-    TOKENIZERS,
-    edit,
-    split,
-)
-from tests.model_families import FAMILIES, make_family
-from tests.test_adapters import make_adapter
-from tests.test_local import PROMPTS, TOLERANCE, largest_difference, questions
-from tests.test_models_page import MODELS
-from tests.test_pages import fine, no_worker, open_page, table_of  # noqa: F401
-from tests.tiny_models import CHATML, GEMMA, LLAMA3, make_tiny_model
+from tests.support.adapters import make_adapter
+from tests.support.hostile_folders import ADAPTERS, CONFIGURATIONS, FILES, HEADERS, TOKENIZERS, edit, split
+from tests.support.model_families import FAMILIES, make_family
+from tests.support.pages import fine, open_page, table_of
+from tests.support.processes import ROOT
+from tests.support.scoring import PROMPTS, TOLERANCE, largest_difference, questions
+from tests.support.tiny_models import CHATML, GEMMA, LLAMA3, make_tiny_model
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 FOLDERS = CONFIGURATIONS | HEADERS | FILES | TOKENIZERS
 LARGE = {"300,000 tensors", "50 MB of metadata", "65 MB", "50 MB before each text", "17 MB"}
@@ -163,8 +157,8 @@ def test_a_hostile_template_ends_in_a_sentence(template: str, copy: Path) -> Non
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (7, "is 7, which is no text"),
-        ({"a": 1}, "no text"),
+        (7, "is 7, which is not a text"),
+        ({"a": 1}, "not a text"),
         ([{"nome": "default"}], "name"),
         ([1], "subscript"),
     ],
@@ -177,6 +171,7 @@ def test_a_template_that_is_no_text_ends_in_a_sentence(value: object, sentence: 
         Chat(copy)
 
 
+@pytest.mark.slow
 def test_a_template_that_hangs_on_one_text_alone_is_stopped_and_others_are_rendered_after(copy: Path) -> None:
     file = copy / "chat_template.jinja"
     file.write_text(f"{{% if 'trap' in messages[-1].content %}}{LOOP}{{% endif %}}{file.read_text()}")
@@ -218,7 +213,7 @@ def test_the_process_that_renders_does_not_outlive_a_killed_program(interrupted:
         (child,) = psutil.Process(parent.pid).children()
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        assert child.wait(60) is None
+        assert child.wait(PATIENCE) is None
 
 
 def test_a_request_that_is_interrupted_leaves_no_reply_for_the_next() -> None:
@@ -367,10 +362,10 @@ def test_the_page_of_models_shows_hostile_folders_as_not_usable(tiny: Path, home
     ]
     for attack in attacks:
         FOLDERS[attack][0](Path(shutil.copytree(tiny, home / "models" / attack)))
-    table = table_of(open_page(MODELS), "models_table").set_index("model")
+    table = table_of(open_page("pages/models/models.py"), "models_table").set_index("model")
     assert set(table.loc[attacks]["kind"]) == {"cannot be used"}
     for attack in attacks:
-        fine(open_page(MODELS, model=attack))
+        fine(open_page("pages/models/models.py", model=attack))
 
 
 def small() -> None:

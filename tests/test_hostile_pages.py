@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-import pytest
 from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
 from socrates_core.asking.request import ModelRequest
@@ -19,20 +18,15 @@ from socrates_core.projects.paraphrases import Paraphrase
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec
 from socrates_core.surveys.start import draft_from_study
-from tests.conftest import PATIENCE
-from tests.faults.conftest import quiet_home
-from tests.faults.test_killed_dashboard import free_port, serve
-from tests.faults.trials import command, finish_jobs
-from tests.test_browsing import small_corpus, two_arms
-from tests.test_drafts import make_draft
-from tests.test_walk import CHROMIUM, browser
+from tests.support.browser import IN_BROWSER
+from tests.support.commands import command
+from tests.support.drafts import make_draft
+from tests.support.jobs import finish_jobs
+from tests.support.servers import free_port, serve
+from tests.support.small_corpora import small_corpus, two_arms
+from tests.support.waiting import PATIENCE
 
-__all__ = ["browser", "quiet_home"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("walk"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
-]
+pytestmark = IN_BROWSER
 ELSEWHERE = "http://evil.invalid"
 XSS = [
     "<script>alert('a')</script>",

@@ -9,11 +9,11 @@ import pyreadstat
 import pytest
 
 from socrates_core.errors import UserError
-from socrates_core.importing import record
 from socrates_core.importing.build import preview
 from socrates_core.importing.mapping import render_mapping
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import read_table
+from socrates_core.importing.table import MAX_BYTES
 
 
 def written(folder: Path, content: bytes | str, name: str = "data.csv") -> Path:
@@ -108,7 +108,7 @@ def test_a_cell_at_the_far_end_of_a_sheet_costs_a_sentence(tmp_path: Path) -> No
         (b"PAR1", "Parquet"),
         (b"%PDF-1.7", "PDF"),
         (b"r\x01\x01\x00", "damaged"),
-        (b"PK\x05\x06" + b"\0" * 18, "no Excel workbook"),
+        (b"PK\x05\x06" + b"\0" * 18, "not an Excel workbook"),
         (b"a" * 1_200_000, "longer than a million"),
         (b",".join(b"c%d" % n for n in range(6000)) + b"\n1\n", "6,000 columns"),
         (b",".join(b"c%d" % n for n in range(4000)) + b"\n1" * 30_000, "At most 100,000,000 cells"),
@@ -125,7 +125,7 @@ def test_a_file_beyond_500_mb_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     with path.open("wb") as file:
         file.write(b"a,b\n")
-        file.truncate(record.MAX_BYTES + 1)
+        file.truncate(MAX_BYTES + 1)
     assert "At most 500 MB" in refused(path)
 
 
@@ -167,4 +167,4 @@ def test_a_column_of_different_texts_is_neither_listed_nor_read_as_answers(tmp_p
     assert len(render_mapping(suggested)) < 3_000 and suggested.participant == "id"
     outcome = suggested.outcomes[0].model_copy(update={"question": "?", "column": "words"})
     seen = preview(found, suggested.model_copy(update={"outcomes": (outcome,)}))
-    assert "No answer is left" in seen.problems[0]
+    assert "No answers are left" in seen.problems[0]

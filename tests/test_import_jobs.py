@@ -1,8 +1,6 @@
 """Imports that are work for a job: large files, read in part by the page; texts proposed by a model, never unmarked."""
 
 import io
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +20,18 @@ from socrates_core.importing.mapping import Mapping as StudyMapping
 from socrates_core.importing.mapping import load_mapping, parse_mapping, render_mapping, save_mapping
 from socrates_core.importing.opening import open_files
 from socrates_core.importing.propose import find_gaps, settled, with_proposals, write_proposals
-from socrates_core.importing.record import Pace
-from socrates_core.importing.table import read_table
+from socrates_core.importing.read_table import read_table
+from socrates_core.importing.table import Pace
 from socrates_core.importing.uploads import Upload, keep_files
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
 from socrates_core.worker import Worker
-from tests.qualtrics_files import Files, block, choice, randomiser, step, survey, told
-from tests.test_import_page import kept, said, shown
-from tests.test_import_tables import small, table
-from tests.test_qualtrics import SHOWN
+from tests.support.import_page import kept, said, shown
+from tests.support.qualtrics_files import Files, block, choice, randomiser, step, survey, told
+from tests.support.qualtrics_surveys import SHOWN
+from tests.support.uploads import small, table
 
 FOUND = {"model": "made", "outcomes": {"q": "How much?"}, "conditions": {"A": "Read a."}}
-
-
-@pytest.fixture
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Jobs stay queued until the test runs them; signal handlers are given back."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def textless(**changed: Any) -> StudyMapping:

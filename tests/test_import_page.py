@@ -7,57 +7,33 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
-from streamlit.testing.v1 import AppTest
 
-from pages.view.state import PAGES
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.importing import uploads
 from socrates_core.importing.mapping import Mapping, load_mapping, mapping_from_dict, save_mapping
-from socrates_core.importing.sheets import (
-    condition_sheet,
-    demographic_sheet,
-    from_sheets,
-    keep_sheet,
-    outcome_sheet,
+from socrates_core.importing.mapping_tables import (
+    condition_table,
+    demographic_table,
+    keep_table,
+    mapping_from_tables,
+    outcome_table,
     parse_pairs,
     render_pairs,
 )
-from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload, safe_name
+from socrates_core.importing.uploads import keep_files, list_uploads, open_upload, safe_name
 from socrates_core.jobs.store import list_jobs
-from tests.conftest import PATIENCE, ROOT
-from tests.test_walk import browser, open_page, see
-from tests.test_walk import pytestmark as browser_marks
-
-__all__ = ["browser"]
-
-CSV = "id,arm,gender,How warm?\n" + "".join(
-    f"{n},{'ab'[n % 2]},{('Female', 'Male')[n % 3 == 0]},{n % 7 + 1}\n" for n in range(40)
-)
-
-
-def kept(text: str = CSV, name: str = "warm.csv") -> Upload:
-    return keep_files([(name, io.BytesIO(text.encode()))])
-
-
-def shown(upload_id: str = "") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE)
-    if upload_id:
-        app.query_params["upload"] = upload_id
-    return app.switch_page(PAGES.import_).run()
-
-
-def said(app: AppTest) -> str:
-    parts = [*app.markdown, *app.error, *app.warning, *app.info, *app.caption, *app.success, *app.code]
-    return "\n".join(str(part.value) for part in parts).replace("\\", "")
+from tests.support.browser import in_browser, open_page, see
+from tests.support.import_page import CSV, kept, said, shown
+from tests.support.jobs import start_no_worker
 
 
 def sheets_of(mapping: Mapping) -> dict[str, pd.DataFrame]:
     return {
-        "demographics": demographic_sheet(mapping),
-        "conditions": condition_sheet(mapping),
-        "outcomes": outcome_sheet(mapping),
-        "keep": keep_sheet(mapping),
+        "demographics": demographic_table(mapping),
+        "conditions": condition_table(mapping),
+        "outcomes": outcome_table(mapping),
+        "keep": keep_table(mapping),
     }
 
 
@@ -127,7 +103,7 @@ def test_a_corrected_mapping_is_kept_and_imported(home: Path) -> None:
     sheets["conditions"]["text"] = ["Text a.", "Text b."]
     upload.mapping_path.write_text("study: [", encoding="utf-8")
     assert "not valid YAML" in said(shown(upload.upload_id))
-    save_mapping(from_sheets(told_of(mapping), sheets), upload.mapping_path)
+    save_mapping(mapping_from_tables(told_of(mapping), sheets), upload.mapping_path)
     app = shown(upload.upload_id)
     assert "would become 40 people with 40 answers" in said(app)
     assert said(app).count("You are a survey respondent") == 3
@@ -145,7 +121,7 @@ def test_what_cannot_be_read_or_is_gone_is_said_on_the_page(home: Path) -> None:
 
 
 def test_socsci210_is_started_as_a_job(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     app = shown()
     app.segmented_control(key="import_kind").set_value("SocSci210").run()
     assert not app.exception and "2.9 million answers" in said(app)
@@ -188,13 +164,13 @@ MAPPING = {
 
 def test_a_mapping_becomes_tables_and_comes_back_the_same() -> None:
     mapping = mapping_from_dict(MAPPING, "the mapping")
-    assert from_sheets(told_of(mapping), sheets_of(mapping)) == mapping
+    assert mapping_from_tables(told_of(mapping), sheets_of(mapping)) == mapping
 
 
 def test_empty_rows_of_a_table_do_not_count() -> None:
     mapping = mapping_from_dict(MAPPING, "the mapping")
     sheets = {name: pd.concat([sheet, pd.DataFrame([{}])]) for name, sheet in sheets_of(mapping).items()}
-    assert from_sheets(told_of(mapping), sheets) == mapping
+    assert mapping_from_tables(told_of(mapping), sheets) == mapping
 
 
 @pytest.mark.parametrize("text", ["arm", "arm: [1", "}{", "a: 1, b", "{{}}: 1", "!!python/name:os.system: 1"])
@@ -238,9 +214,7 @@ def test_an_upload_is_kept_whole_or_not_at_all(home: Path, monkeypatch: pytest.M
 # a real browser
 
 
-@pytest.mark.browser
-@browser_marks[1]
-@browser_marks[2]
+@in_browser
 def test_a_file_is_uploaded_corrected_in_the_table_and_imported(
     browser: Browser, served: int, home: Path, tmp_path: Path
 ) -> None:

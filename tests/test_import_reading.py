@@ -10,8 +10,8 @@ import pyreadstat
 import pytest
 
 from socrates_core.errors import UserError
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import read_table
 
 
 def workbook(path: Path, sheets: dict[str, list[list[object]]], hidden: tuple[str, ...] = ()) -> Path:

@@ -14,7 +14,7 @@ from socrates_core.importing.suggest import Suggestion, suggest, suggest_table
 from socrates_core.importing.table import Table
 from socrates_core.importing.traits import is_own_trait
 from socrates_core.records import Scale
-from tests.test_cli import said
+from tests.support.commands import said
 
 
 def table(labels: dict[str, dict[str, str]] | None = None, /, **columns: Sequence[object]) -> Table:
@@ -126,7 +126,7 @@ def test_a_code_that_lies_apart_is_asked_about_and_kept_off_a_usual_scale(home: 
     assert any("Do -8 in r mean" in question for question in found.questions)
     answers = table(q=[1, 2, 3, 4, 5, 6, 7, 99, 99], r=[1, 2, 3, -8, 4, 5, 5, 1, 2])
     seen = preview(answers, found.mapping)
-    assert any("2 of 9 answers to 'q' lie off its scale" in remark for remark in seen.remarks)
+    assert any("2 of 9 answers to 'q' are off its scale" in remark for remark in seen.remarks)
     assert not seen.dropped
 
 
@@ -385,5 +385,5 @@ def test_the_command_line_says_what_the_window_remarks_on(home: Path, tmp_path: 
     save_mapping(mapping_from_dict(mapping, "the mapping"), tmp_path / "mapping.yaml")
     arguments = ("import", str(tmp_path / "data.csv"), "--mapping", str(tmp_path / "mapping.yaml"), "--json")
     warnings = " ".join(json.loads(said(*arguments)[0])["warnings"])
-    assert "1 of 4 answers to 'q' lie off its scale" in warnings
+    assert "1 of 4 answers to 'q' are off its scale" in warnings
     assert "The condition 'c' has no answers." in warnings

@@ -13,46 +13,25 @@ from socrates_core.corpus import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.importing.build import import_study, preview
 from socrates_core.importing.mapping import (
-    Mapping,
     load_mapping,
     mapping_from_dict,
     render_mapping,
     save_mapping,
 )
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import Table, read_table
 from socrates_core.studies.answers import human_effects
+from tests.support.uploads import SEVEN, small, table
 
 STUDIES = Path(__file__).parents[2] / "shared" / "data" / "studies"
 with_data = pytest.mark.skipif(not STUDIES.is_dir(), reason=f"the real studies are not at {STUDIES}")
 WARM = "Only return an integer from 0 to 100, where 0 means very cold and 100 means very warm, nothing else."
-SEVEN = (
-    "Only return an integer from 1 to 7, where 1 means 'not at all' and 7 means 'very much', nothing else."
-)
 
 
 def written(folder: Path, content: bytes | str, name: str = "data.csv") -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
-
-
-def small(**changed: object) -> Mapping:
-    """A mapping of columns id, arm (a, b) and q (1-7)."""
-    stored = {
-        "study": {"study_id": "small", "title": "Small"},
-        "participant": "id",
-        "conditions": [
-            {"name": "A", "text": "Text a.", "when": {"arm": "a"}},
-            {"name": "B", "text": "Text b.", "when": {"arm": "b"}},
-        ],
-        "outcomes": [{"name": "q", "question": "How much?", "scale": SEVEN, "column": "q"}],
-    }
-    return mapping_from_dict({**stored, **changed}, "the mapping")
-
-
-def table(**columns: list[object]) -> Table:
-    return Table(pd.DataFrame({name: pd.Series(cells, dtype="str") for name, cells in columns.items()}))
 
 
 # the real wide file
@@ -177,7 +156,7 @@ def test_labelled_files_need_only_the_conditions_texts(kind: str, tmp_path: Path
     assert outcome.question == "Do you oppose or support the Patriot Act?"
     assert outcome.scale.labels == {1: "strongly oppose", 7: "strongly support"}
     seen = preview(found, mapping)
-    assert seen.problems == [] and any("same words" in remark for remark in seen.remarks)
+    assert seen.problems == [] and any("same text" in remark for remark in seen.remarks)
     name = import_study(found, mapping)
     rows = pd.read_parquet(STUDIES / "patriot_act_frames.parquet")[10:]
     answers = open_corpus(name).responses(mapping.study.study_id)
@@ -280,7 +259,7 @@ def test_cells_are_read_as_given_numbers_as_numbers_and_as_labels() -> None:
     seen = preview(found, small(outcomes=[outcome]))
     assert seen.frames["responses"]["response"].tolist() == [6, 3, 7, 1.5, 9]
     assert (seen.outcomes[0].n, seen.outcomes[0].n_off_scale) == (4, 1)
-    assert any("lie off its scale" in remark for remark in seen.remarks)
+    assert any("are off its scale" in remark for remark in seen.remarks)
 
 
 def test_arms_with_columns_of_their_own_become_one_outcome() -> None:
@@ -311,7 +290,7 @@ def test_people_in_two_conditions_of_a_between_study_are_left_out() -> None:
             "No question is known for 'q'",
         ),
         ({"study": {"study_id": "../up", "title": "x"}}, "study id '../up' cannot be used"),
-        ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answer is left to import (3 rows"),
+        ({"conditions": [{"name": "A", "when": {"arm": "z"}}]}, "No answers are left to import (3 rows"),
         ({"outcomes": []}, "There is no outcome"),
     ],
 )
@@ -329,7 +308,7 @@ def test_an_import_replaces_its_own_kind_only(home: Path) -> None:
     found = table(id=["1", "2"], arm=["a", "b"], q=["1", "2"])
     assert import_study(found, small()) == import_study(found, small()) == "small"
     (home / "corpora" / "small" / "mapping.yaml").unlink()  # now it looks like any other corpus
-    with pytest.raises(UserError, match="belongs to a corpus that is no import"):
+    with pytest.raises(UserError, match="belongs to a corpus that is not an import"):
         import_study(found, small())
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from socrates_core.asking.consent import PERMISSION
 from socrates_core.asking.request import ModelRequest
-from socrates_core.corpus.overrides import set_scale
+from socrates_core.corpus.scale_overrides import set_scale
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.submission import submit_evaluation
@@ -25,16 +25,15 @@ from socrates_core.keeping.things import KINDS
 from socrates_core.models.served.server import Service
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_spec import load_spec, submit_simulation
-from tests.api_server import ApiServer, FixedVoice, serving
-from tests.faults.trials import command, finish_jobs, start_worker
-from tests.test_drafts import make_draft
+from tests.support.api_server import ApiServer, FixedVoice, serving
+from tests.support.commands import command
+from tests.support.drafts import make_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import start_worker
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 HUB, DASHBOARD = "hf_victims-token-of-the-hub", "victims-dashboard-token"
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
 
 
 @pytest.fixture

@@ -21,12 +21,13 @@ from socrates_core.finetuning.estimate import (
     activation_bytes,
     count_parameters,
     estimate_training,
+    free_on_gpu,
     n_steps_of,
     weight_bytes,
 )
 from socrates_core.finetuning.examples import build_examples
 from socrates_core.finetuning.history import Step, Validation, add
-from socrates_core.finetuning.insight import Insight, look_at
+from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.recipes import recipes_for
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict, trainings_folder
@@ -71,6 +72,7 @@ def card_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
         driver.chmod(0o755)
         _ask_driver.cache_clear()
         monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # the tests hide a real one
 
     yield insert
     _ask_driver.cache_clear()
@@ -82,13 +84,17 @@ def spec(starter_home: Path) -> TrainingSpec:
     return spec_from_dict({"name": "new", "split": "mine", "per_cell": 2}, "the test")
 
 
+def look(spec: TrainingSpec) -> Insight:
+    return insight.look_at(spec, choose_rows(spec))
+
+
 def changed(spec: TrainingSpec, **fields: Any) -> TrainingSpec:
     return spec_from_dict(spec.model_dump() | fields, "the test")
 
 
 def test_an_example_decodes_to_what_the_model_is_asked_and_the_persons_answer(spec: TrainingSpec) -> None:
     chosen, chat = choose_rows(spec), open_chat(open_folder("starter"))
-    row, shown = chosen.train.iloc[0], look_at(spec).first[0]
+    row, shown = chosen.train.iloc[0], look(spec).first[0]
     person = present(chosen.corpus.participant(row["study_id"], int(row["participant"])).demographics)
     stimulus = chosen.corpus.stimulus(row["study_id"], int(row["stimulus_id"]))
     assert shown.prompt_text == chat.render(render_prompt(person, stimulus.stimulus, spec.template))
@@ -97,13 +103,13 @@ def test_an_example_decodes_to_what_the_model_is_asked_and_the_persons_answer(sp
 
 
 def test_of_dpo_the_persons_answer_is_told_before_another(spec: TrainingSpec) -> None:
-    for shown in look_at(changed(spec, method="dpo")).first:
+    for shown in look(changed(spec, method="dpo")).first:
         (ours, _), (other, _) = shown.targets
         assert ours != other and ours.endswith(END) and other.endswith(END)
 
 
 def test_of_a_distribution_every_answer_is_told_with_its_share(spec: TrainingSpec) -> None:
-    told, chosen = look_at(changed(spec, method="distribution")), choose_rows(spec)
+    told, chosen = look(changed(spec, method="distribution")), choose_rows(spec)
     row = chosen.train.iloc[0]
     same = chosen.answered[["study_id", "stimulus_id"]].eq(row[["study_id", "stimulus_id"]]).all(axis=1)
     shares = chosen.answered[same]["value"].value_counts(normalize=True)
@@ -116,7 +122,7 @@ def test_lengths_are_of_the_examples_that_train(spec: TrainingSpec) -> None:
     chosen = choose_rows(spec)
     examples = build_examples(spec, chosen, chosen.train, open_chat(open_folder("starter")))
     lengths = sorted(len(each.prompt) + len(each.answers[0]) for each in examples)
-    told = look_at(spec)
+    told = look(spec)
     assert told.n_examples == told.n_rows == told.lengths.n == len(lengths)
     assert (told.lengths.p50, told.lengths.max) == (lengths[len(lengths) // 2], lengths[-1])
     assert told.lengths.mean == pytest.approx(np.mean(lengths))
@@ -124,7 +130,7 @@ def test_lengths_are_of_the_examples_that_train(spec: TrainingSpec) -> None:
 
 
 def test_rows_people_and_cells_of_every_study_are_counted(spec: TrainingSpec) -> None:
-    told, rows = look_at(spec), choose_rows(spec).train
+    told, rows = look(spec), choose_rows(spec).train
     for study in told.per_study.itertuples():
         own = rows[rows["study_id"] == study.study_id]
         cells = {(row.condition_num, row.task_num) for row in own.itertuples()}
@@ -135,13 +141,13 @@ def test_rows_people_and_cells_of_every_study_are_counted(spec: TrainingSpec) ->
 def test_of_many_rows_a_sample_is_measured_and_that_is_said(
     spec: TrainingSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = look_at(spec)
+    whole = look(spec)
     monkeypatch.setattr(insight, "SAMPLED", 50)
-    told = look_at(spec)
+    told = look(spec)
     assert (told.lengths.n, told.n_examples) == (50, whole.n_examples)
     assert told.lengths.mean == pytest.approx(whole.lengths.mean, rel=0.1)
-    assert "sample of 50" in told.told and "all" in whole.told
-    assert look_at(spec).first == told.first
+    assert "sample of 50" in told.sentence and "all" in whole.sentence
+    assert look(spec).first == told.first
 
 
 def test_examples_beyond_the_models_context_are_counted(spec: TrainingSpec, starter_home: Path) -> None:
@@ -154,7 +160,7 @@ def test_examples_beyond_the_models_context_are_counted(spec: TrainingSpec, star
     (short / "config.json").write_text(json.dumps(config), encoding="utf-8")
     chosen = choose_rows(spec)
     examples = build_examples(spec, chosen, chosen.train, open_chat(open_folder("starter")))
-    told = look_at(changed(spec, base="short"))
+    told = look(changed(spec, base="short"))
     assert told.limit == 220
     assert 0 < told.n_too_long == sum(each.n_tokens > 220 for each in examples) < len(examples)
 
@@ -193,7 +199,7 @@ def test_activations_are_what_torch_keeps_for_a_token(starter_home: Path) -> Non
 
 
 def test_memory_grows_with_the_tokens_at_a_time(spec: TrainingSpec) -> None:
-    told = look_at(spec)
+    told = look(spec)
     small, large, kept_less, small_fp32, large_fp32 = (
         estimate_training(changed(spec, **{"precision": "bf16"} | fields), told).memory_mb or 0
         for fields in (
@@ -223,7 +229,7 @@ def test_the_default_for_large_models_starts_on_a_card_of_24_gigabytes(
     """`counted`, in 10^9 bytes: over tensors of these shapes with checkpointing, and without, which the project tells
     a tenth too low: it counts attention in tiles of 128 tokens, which have 1,024 on a GPU.
     """
-    seen = look_at(spec)
+    seen = look(spec)
     told = replace(seen, lengths=replace(seen.lengths, mean=302.0))  # as in SocSci210
     large = make_hollow_model(home() / "models" / "large", shape)
     assert count_parameters(large) == n_numbers
@@ -233,7 +239,10 @@ def test_the_default_for_large_models_starts_on_a_card_of_24_gigabytes(
     without = estimate_training(spec_from_dict({**asked, "checkpointing": False}, "the test"), told)
     assert usual.fits and usual.memory_mb == pytest.approx(counted[0] * 1e9 / 2**20, rel=0.03)
     assert not without.fits and without.memory_mb == pytest.approx(counted[1] * 1e9 / 2**20, rel=0.12)
-    assert "Choose gradient checkpointing, fewer 'micro_tokens' at a time or a smaller model." in without.told
+    assert (
+        "Choose gradient checkpointing, fewer 'micro_tokens' at a time or a smaller model."
+        in without.sentence
+    )
 
 
 def make_hollow_model(path: Path, shape: dict[str, int]) -> str:
@@ -279,14 +288,23 @@ def make_hollow_model(path: Path, shape: dict[str, int]) -> str:
     return path.name
 
 
+def test_a_gpu_that_is_hidden_from_programs_is_none(
+    card_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card_of(1000)
+    assert free_on_gpu() == 1000
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert free_on_gpu() is None
+
+
 def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:
-    told = look_at(spec)
+    told = look(spec)
     assert estimate_training(spec, told).fits
     huge = estimate_training(changed(spec, micro_tokens=10**9, batch_size=10**9), told)
-    assert not huge.fits and "will not fit" in huge.told
+    assert not huge.fits and "will not fit" in huge.sentence
     assert (
         "Choose QLoRA, gradient checkpointing, fewer 'micro_tokens' at a time or a smaller model."
-        in huge.told
+        in huge.sentence
     )
 
 
@@ -296,19 +314,19 @@ def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
     monkeypatch.setenv("PATH", "/nowhere")
     _ask_driver.cache_clear()
     monkeypatch.setattr("socrates_core.finetuning.estimate._products_per_second", lambda: 1e11)
-    told = look_at(spec)
+    told = look(spec)
     found = estimate_training(spec, told)
     n_parameters = count_parameters("starter")
-    assert n_parameters is not None and "roughly" in found.told
+    assert n_parameters is not None and "roughly" in found.sentence
     assert found.seconds == pytest.approx(4 * n_parameters * found.n_tokens / (REACHED * 1e11))
     card_of(2048)
     found = estimate_training(spec, told)
-    assert found.seconds is None and "not known before its first steps" in found.told
-    assert not found.fits and "only 2.0 GB are free: it will not fit in the GPU's memory" in found.told
+    assert found.seconds is None and "not known before its first steps" in found.sentence
+    assert not found.fits and "only 2.0 GB are free: it will not fit in the GPU's memory" in found.sentence
 
 
 def test_the_time_follows_the_last_finetune_of_the_same_kind(spec: TrainingSpec) -> None:
-    told = look_at(spec)
+    told = look(spec)
     ran(spec, "20260101-000000-alike", tokens_per_second=100)
     ran(changed(spec, tuning="full"), "20260102-000000-other", tokens_per_second=7)
     ran(changed(spec, method="dpo"), "20260103-000000-dpo", tokens_per_second=50)

@@ -17,7 +17,7 @@ from socrates_core.jobs.progress import Reporter, describe_seconds, read_progres
 from socrates_core.jobs.store import Owner
 from socrates_core.jobs.worker_process import worker_lives
 from socrates_core.worker import Worker
-from tests.conftest import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def submit(key: str = "a") -> store.Job:
@@ -55,9 +55,7 @@ def test_a_job_whose_process_was_killed_reads_as_lost_and_can_be_resumed(home: P
     assert process.stdout is not None and process.stdout.readline() == b"on\n"
     assert store.read_job(job.id).state == "running"
     process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE
-    while store.read_job(job.id).state == "running" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: store.read_job(job.id).state != "running")
     assert store.read_job(job.id).state == "lost"  # not waited for yet, so this process is a zombie
     process.wait()
     assert store.read_job(job.id).state == "lost"
@@ -117,9 +115,7 @@ def test_durations_are_words() -> None:
 def test_a_second_worker_refuses_and_an_idle_one_ends(home: Path) -> None:
     command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds"]
     first = subprocess.Popen([*command, "600"], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + PATIENCE
-    while not worker_lives() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(worker_lives)
     second = subprocess.run([*command, "600"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert second.returncode == 2 and "Another worker" in second.stderr
     first.terminate()

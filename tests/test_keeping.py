@@ -37,19 +37,13 @@ from socrates_core.projects import drafts
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.settings import folder
-from tests.faults.conftest import quiet_home
-from tests.faults.homes import fill_home
-from tests.faults.test_limits import small_disk
-from tests.faults.trials import command, finish_jobs
-from tests.finetunes import _finetuning_home, finetuning_home
-from tests.test_drafts import make_draft
+from tests.support.commands import command
+from tests.support.disks import small_disk
+from tests.support.drafts import make_draft
+from tests.support.full_home import fill_home
+from tests.support.jobs import a_run, finish_jobs
 
-__all__ = ["_finetuning_home", "finetuning_home", "quiet_home"]
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture
@@ -59,14 +53,6 @@ def filled(finetuning_home: Path, prepared: Path) -> Path:
     fill_home(finetuning_home)
     store.cancel(next(job.id for job in store.list_jobs() if job.active))
     return finetuning_home
-
-
-def a_run(title: str = "Try") -> str:
-    """The id of a finished run of a kept draft."""
-    draft = make_draft(title=title)
-    run = submit_simulation(draft, ModelRequest("echo"), draft_id=drafts.create(draft))
-    finish_jobs()
-    return run.id
 
 
 def wrong() -> dict[str, str]:
@@ -134,6 +120,7 @@ def test_sizes_add_up_to_what_the_disk_holds(home: Path) -> None:
     assert told["run"][0] == 1 and told["draft"][0] == 1 and told["job"][0] == 1
 
 
+@pytest.mark.slow
 def test_a_project_comes_back_on_another_home(
     filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,11 +12,11 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.finetuning.submission import submit_training
-from tests.test_adapters import make_adapter
-from tests.test_launch_page import PAGE, error, field, split
-from tests.test_models_hub import Hub, HubAnswers
-from tests.test_pages import fine, open_page
-from tests.tiny_models import make_tiny_model
+from tests.support.adapters import make_adapter
+from tests.support.hub import Hub, HubAnswers
+from tests.support.launch_page import PAGE, error, field, split
+from tests.support.pages import fine, open_page
+from tests.support.tiny_models import make_tiny_model
 
 RELEASED = "socratesft/socrates-llama3-8b-sft"
 
@@ -25,7 +25,7 @@ def test_an_adapter_is_not_offered_to_be_trained_whole(starter_home: Path) -> No
     base = make_tiny_model(starter_home / "models" / "base", "single-digit")
     make_adapter(base, starter_home / "adapters" / "tuned", 1)
     app = open_page(PAGE, split=split(), base="tuned", tuning="full")
-    assert app.button(key="train_start").disabled and "is an adapter, whose base" in error(app)
+    assert app.button(key="train_start").disabled and "is an adapter, and tuning" in error(app)
 
 
 class HubThatCounts(HubAnswers):

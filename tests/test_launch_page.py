@@ -14,33 +14,21 @@ from streamlit.testing.v1 import AppTest
 from pages.models import held_out_chart
 from pages.view.text import escape
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.splits import corpus_digest, load_split, save_split, split_rows, splits
-from socrates_core.corpus.splits_make import OFFICIAL, make_split
+from socrates_core.corpus.splits import corpus_digest, load_split, split_rows, splits
+from socrates_core.corpus.splits_make import OFFICIAL
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.files import file_digest, write_json
 from socrates_core.finetuning.rationales import NOTE
-from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.sides import SIDES, count_sides
+from socrates_core.finetuning.rows import SIDES, choose_rows, count_sides
 from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
 from socrates_core.settings import folder
-from tests.test_pages import HOSTILE, fine, open_page
+from tests.support.launch_page import FOUR, PAGE, error, field, split
+from tests.support.pages import HOSTILE, fine, open_page
 
-PAGE = "pages/models/launch.py"
-FOUR = ["garcia", "kakadu", "talor", "weather"]
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
-
-
-def split(kind: str = "studies", name: str = "mine") -> str:
-    save_split(make_split(open_corpus("starter"), kind, name=name, studies=FOUR))
-    return name
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def shown_spec(app: AppTest) -> dict[str, object]:
@@ -48,16 +36,8 @@ def shown_spec(app: AppTest) -> dict[str, object]:
     return dict(yaml.safe_load(app.code[0].value))
 
 
-def field(app: AppTest, label: str) -> Any:
-    return next(each for each in app.text_input if each.label == label)
-
-
 def link(app: AppTest) -> dict[str, str]:
     return {name: value if isinstance(value, str) else value[0] for name, value in app.query_params.items()}
-
-
-def error(app: AppTest) -> str:
-    return app.error[0].value.replace("\\", "")
 
 
 def test_an_empty_home_says_where_studies_come_from(home: Path) -> None:
@@ -171,7 +151,7 @@ def test_checkpointing_follows_the_tuning_until_it_is_chosen(starter_home: Path)
         ({"learning_rate": "fast"}, "Learning rate is 'fast'"),
         ({"validation_share": "1.5"}, "Share for validation is '1.5'"),
         ({"name": "Not a name!"}, "Name of the model it makes is 'Not a name!'. Lower-case letters"),
-        ({"name": "starter", "tuning": "full"}, "'starter' is what something else is called here"),
+        ({"name": "starter", "tuning": "full"}, "'starter' is reserved for something else"),
         ({"method": "dpo", "tuning": "full"}, "DPO compares with its own start"),
         ({"base": "./no_such"}, "There is no model folder at './no_such'"),
         ({"method": "reasoning"}, "rationale"),
@@ -273,7 +253,7 @@ def test_a_name_that_rationales_cannot_have_is_a_sentence(starter_home: Path) ->
     app = open_page(PAGE, split=split(), method="reasoning")
     app.text_input(key="rationales_name").set_value("Not a name!")
     next(each for each in app.button if each.label == "Write them").click().run()
-    assert "cannot name rationales" in error(app) and not store.list_jobs()
+    assert "Rationales cannot be called" in error(app) and not store.list_jobs()
 
 
 @pytest.mark.parametrize("kind", ["studies", "conditions", "outcomes", "participants"])

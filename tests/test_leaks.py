@@ -12,11 +12,11 @@ from socrates_core.corpus.splits import KINDS, Kind, Split, save_split, split_ro
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.evaluations.rows import with_answers
 from socrates_core.finetuning.leaks import Leak, find_leaks
-from socrates_core.finetuning.rows import Chosen, choose_rows
+from socrates_core.finetuning.rows import TrainingRows, choose_rows
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.models.seen import Seen, training_of
 from socrates_core.settings import folder
-from tests.test_splits import made_up
+from tests.support.splits import made_up
 
 LONG = (
     "A town plans to close its library on {} and to keep the reading room open for those who work in the daytime. "
@@ -31,7 +31,7 @@ OTHERS = [
 ]
 
 
-def chosen_by(split: Split, base: str = "echo") -> tuple[TrainingSpec, Chosen]:
+def chosen_by(split: Split, base: str = "echo") -> tuple[TrainingSpec, TrainingRows]:
     save_split(split)
     spec = spec_from_dict({"name": "mine", "base": base, "split": split.name, "per_cell": 4}, "the test")
     return spec, choose_rows(spec)
@@ -48,7 +48,7 @@ def two_studies(texts: list[str]) -> Split:
     return replace(split, held_out={"s1": (0,)}, apart=False)
 
 
-def held_out_row(chosen: Chosen) -> pd.DataFrame:
+def held_out_row(chosen: TrainingRows) -> pd.DataFrame:
     return with_answers(chosen.corpus, split_rows(chosen.corpus, chosen.split, "eval").head(1))
 
 
@@ -69,7 +69,7 @@ def test_one_held_out_row_is_found_wherever_it_stands(starter_home: Path, kind: 
     leaking = replace(chosen, **{place: pd.concat([getattr(chosen, place), row])})
     first = find_leaks(spec, leaking)[0]
     assert (first.kind, first.n) == (kind, 1)
-    assert repr(row["study_id"].iloc[0]) in first.told
+    assert repr(row["study_id"].iloc[0]) in first.sentence
 
 
 def test_a_row_that_says_it_is_of_another_condition_is_found_by_its_number(starter_home: Path) -> None:
@@ -90,14 +90,14 @@ def test_a_text_on_both_sides_is_found_whatever_its_case_and_spaces(home: Path) 
     split = two_studies([OTHERS[0], OTHERS[1], OTHERS[0].upper() + " ", OTHERS[2]])
     (leak,) = find_leaks(*chosen_by(split))
     assert (leak.kind, leak.n) == ("texts", 1)
-    assert "'s0'" in leak.told and "'s1'" in leak.told
+    assert "'s0'" in leak.sentence and "'s1'" in leak.sentence
 
 
 def test_a_nearly_equal_text_of_another_study_is_found(home: Path) -> None:
     split = two_studies([LONG.format("Sundays"), OTHERS[1], LONG.format("Mondays"), OTHERS[2]])
     (leak,) = find_leaks(*chosen_by(split))
     assert (leak.kind, leak.n) == ("near", 1)
-    assert "0.9" in leak.told
+    assert "0.9" in leak.sentence
 
 
 def test_a_near_text_that_is_not_chosen_is_no_leak(home: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_base_model_that_saw_the_held_out_side_is_found(starter_home: Path, ki
     split = starter_split(kind)
     finetuned_on("mine", split, split_rows(open_corpus("starter"), split, "eval"))
     (leak,) = find_leaks(*chosen_by(split, base="mine"))
-    assert leak.kind == "base" and "'mine'" in leak.told
+    assert leak.kind == "base" and "'mine'" in leak.sentence
 
 
 def test_a_base_model_that_saw_the_training_side_alone_is_clean(starter_home: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_base_model_trained_by_another_split_leaks_only_what_it_saw(starter_ho
     finetuned_on("mine", other, split_rows(corpus, other, "train"))
     (leak,) = find_leaks(*chosen_by(split, base="mine"))
     assert (leak.kind, leak.n) == ("base", len(held) - 1)
-    assert repr(held[0]) not in leak.told
+    assert repr(held[0]) not in leak.sentence
 
 
 def finetuned_on(name: str, split: Split, rows: pd.DataFrame) -> None:

@@ -11,18 +11,19 @@ from socrates_core.cli.training import train
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import SHARES, parse_shares, render_shares, submit_curve
+from socrates_core.finetuning.learning_curve import SHARES, parse_shares, render_shares, submit_curve
 from socrates_core.finetuning.spec import TrainingSpec, load_training
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store
-from tests.test_splits import made_up
-from tests.tiny_models import make_tiny_model
+from tests.support.jobs import start_no_worker
+from tests.support.splits import made_up
+from tests.support.tiny_models import make_tiny_model
 
 
 @pytest.fixture
 def asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingSpec:
     """A finetune of a tiny model that can be submitted."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     save_split(make_split(made_up([(2, 1, 20, False)] * 4), "studies", name="held", share=0.25, seed=0))
     make_tiny_model(home / "models" / "base", "single-digit")
     return TrainingSpec(name="mine", base="base", split="held", rank=4)
@@ -89,5 +90,5 @@ def test_the_usual_shares_are_written_as_the_command_reads_them() -> None:
 
 @pytest.mark.parametrize("text", ["", "0,10", "10,200", "all", "nan"])
 def test_shares_that_are_no_percentages_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match="no percentages of people"):
+    with pytest.raises(UserError, match="not percentages of people"):
         parse_shares(text)

@@ -20,14 +20,11 @@ from socrates_core.jobs.progress import Reporter
 from socrates_core.models import answer_all
 from socrates_core.models.catalog import list_models
 from socrates_core.models.seen import seen_of
-from tests.kept_models import SAW, make_base, make_mine, run_models
-from tests.test_adapters import make_adapter, spoil
-from tests.test_local import TOLERANCE, largest_difference, open_local, questions
+from tests.support.adapters import make_adapter, spoil
+from tests.support.kept_models import SAW, make_base, make_mine, run_models
+from tests.support.scoring import TOLERANCE, largest_difference, open_local, questions
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture
@@ -146,6 +143,7 @@ def test_deleting_a_base_names_the_adapters_that_need_it(adapter: Path, home: Pa
     assert run_models("delete", "base", "--yes").exit_code == 0 and "base" in library.binned()
 
 
+@pytest.mark.slow
 def test_a_merge_job_makes_a_whole_model_that_answers_as_the_adapter(adapter: Path) -> None:
     job = submit_merge("mine", "whole")
     claimed = store.claim_next()
@@ -164,9 +162,9 @@ def test_a_merge_job_makes_a_whole_model_that_answers_as_the_adapter(adapter: Pa
 @pytest.mark.parametrize(
     ("name", "output", "sentence"),
     [
-        ("base", "whole", "whole already"),
+        ("base", "whole", "is not an adapter"),
         ("mine", "base", "already"),
-        ("mine", "../out", "no name"),
+        ("mine", "../out", "cannot be called"),
     ],
 )
 def test_what_cannot_be_merged_is_a_sentence(name: str, output: str, sentence: str, adapter: Path) -> None:
@@ -199,7 +197,7 @@ def test_an_export_can_be_checked_and_used_elsewhere(
     monkeypatch.setenv("SOCRATES_HOME", str(tmp_path / "elsewhere"))
     found = answer_all(open_local(tmp_path / "out", precision="fp32"), questions())
     assert largest_difference(found, expected) < TOLERANCE
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="already exists"):
         export_model("base", tmp_path / "out")
 
 

@@ -12,9 +12,11 @@ from socrates_core.evaluations.run import run_evaluation
 from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from tests.conftest import PATIENCE
-from tests.test_compare_page import evaluate
-from tests.test_pages import fine, no_worker, open_page  # noqa: F401
+from tests.support.evaluations import evaluate
+from tests.support.pages import fine, open_page
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 ROOT = Path(__file__).parents[1]
 

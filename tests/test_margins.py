@@ -8,14 +8,14 @@ import pytest
 from socrates_core.errors import UserError
 from socrates_core.populations import margins
 from socrates_core.records import DEMOGRAPHICS
+from tests.support.margins import SHARES
 
-CSV = "field,category,share\ngender,Female,51%\ngender,Male,49%\nage,18-34,0.3\nage,35+,0.7\n"
 YAML = "gender: {Female: 0.51, Male: 0.49}\nage: {18-34: 30, 35+: 70}\n"
 
 
 def test_a_population_is_the_same_from_csv_and_yaml(home: Path) -> None:
     kept = [
-        margins.keep_margins("us csv.csv", CSV.encode()),
+        margins.keep_margins("us csv.csv", SHARES.encode()),
         margins.keep_margins("us yaml.yml", YAML.encode()),
     ]
     told = [margins.read_margins(margins.margin_files()[name]) for name in kept]
@@ -41,7 +41,7 @@ def test_a_population_that_cannot_be_is_refused_with_a_sentence(home: Path, text
 
 
 def test_a_populations_name_stays_in_its_folder(home: Path) -> None:
-    assert margins.keep_margins("../../<b>evil.csv", CSV.encode()) not in ("", ".", "..")
+    assert margins.keep_margins("../../<b>evil.csv", SHARES.encode()) not in ("", ".", "..")
     (file,) = margins.margin_files().values()
     assert file.parent == home / "margins"
 

@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 
 from socrates_core.cli.metrics import metrics
 from socrates_core.errors import UserError
-from tests.test_cli import command
+from tests.support.commands import command
 
 # Two cells of one outcome on 1..5. Cell 0: people 2, 4, 4; predictions 2, 3, 9. Cell 1: people 1, 3; predictions 3, 3.
 ROWS = {

@@ -16,8 +16,8 @@ from socrates_core.models.chat import Chat
 from socrates_core.models.local.load import load_model
 from socrates_core.models.model_folder import ModelFolder, context_length, revision
 from socrates_core.records import Prompt, Question
-from tests.model_families import make_family
-from tests.tiny_models import make_tiny_model, make_tokenizer
+from tests.support.model_families import make_family
+from tests.support.tiny_models import make_tiny_model, make_tokenizer
 
 PROMPT = Prompt("You answer surveys.", "How much do you agree? Only return an integer.")
 
@@ -185,7 +185,7 @@ def torn_template(path: Path) -> None:
         (torn_tokenizer, "tokenizer in .* cannot be read"),
         (pickled_weights, "stored as pickle"),
         (no_weights, "has no weights"),
-        (quantised_weights, "quantised already"),
+        (quantised_weights, "already quantised"),
         (torn_weights, "damaged"),
         (fewer_weights, "incomplete"),
         (other_shapes, "cannot be loaded"),

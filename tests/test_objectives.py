@@ -13,26 +13,14 @@ from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.records import Floats
 from socrates_core.scoring.plan import Layout
-from tests.finetunes import (
-    LOSSES,
-    TINY,
-    _finetuning_home,
-    examples_for,
-    finetuning_home,
-    loss_of,
-    losses,
-    open_noisy,
-    spec_of,
-    train,
-)
-from tests.tiny_models import make_tiny_model
+from tests.support.finetunes import LOSSES, TINY, examples_for, loss_of, losses, open_noisy, spec_of, train
+from tests.support.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
 from training.batches import Batch, answer_sums, batches_of, examples_of_step, steps_of
 from training.loop import Loss, loss_size
 from training.model import Trainee, autocast, open_trainee
 from training.objectives import ranked_probability
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 TOLERANCE = 1e-5  # relative; fp32 rounding over a few hundred tokens
 ROUNDING = 1e-6  # relative; fp32 against fp64 from the same logits, where bf16 is off by 1e-3

@@ -20,9 +20,11 @@ from socrates_core.models.seen import seen_of
 from socrates_core.populations.margins import margin_files, read_margins
 from socrates_core.projects import drafts
 from socrates_core.projects.run_results import load_run
-from tests.socsci210_rows import SEVEN
-from tests.test_cli import as_json, command
-from tests.test_pages import fine, no_worker, open_page, table_of  # noqa: F401
+from tests.support.commands import as_json, command
+from tests.support.pages import fine, open_page, table_of
+from tests.support.socsci210_rows import SEVEN
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 OLD_HOME = Path(__file__).parent / "fixtures" / "home_0_1" / "home.zip"
 

@@ -18,8 +18,11 @@ import psutil
 import pytest
 
 from socrates_core.jobs.store import owner_of
-from tests.conftest import PATIENCE, ROOT, app_command, end_worker
-from tests.test_gate import answers, free_port, serving
+from tests.support.processes import ROOT, app_command
+from tests.support.servers import answers, end, free_port, servers_of, serving
+from tests.support.waiting import PATIENCE, wait_until
+
+pytestmark = pytest.mark.slow
 
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -36,26 +39,6 @@ def start_app(port: int, prefix: Sequence[str] = (), **environment: str) -> subp
         check=False,
         env=os.environ | environment,
     )
-
-
-def end(*commands: subprocess.Popen[bytes]) -> None:
-    for command in commands:
-        command.terminate()
-    for command in commands:
-        command.wait(PATIENCE)
-    end_worker()
-
-
-def servers_of(home: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        try:
-            ours = process.environ().get("SOCRATES_HOME") == str(home)
-        except psutil.Error:
-            continue
-        if ours and "pages.server.serve" in (process.info["cmdline"] or []):
-            found.append(process)
-    return found
 
 
 @pytest.fixture
@@ -149,9 +132,7 @@ def test_a_proxy_of_the_environment_sees_nothing_of_a_hub_on_this_machine(
 def test_of_two_starts_at_the_same_moment_one_serves_and_one_points_to_it(home: Path) -> None:
     ports = free_port(), free_port()
     both = [subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE) for port in ports]
-    deadline = time.monotonic() + PATIENCE
-    while all(each.poll() is None for each in both) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: any(each.poll() is not None for each in both))
     ended = [each for each in both if each.poll() is not None]
     (stays,) = [each for each in both if each not in ended]
     answers(ports[both.index(stays)], stays)

@@ -11,9 +11,10 @@ from socrates_core.projects.run_results import load_run
 from socrates_core.records import Scale
 from socrates_core.scales import parse_scale, render_instruction
 from socrates_core.surveys.draft import render_draft
-from tests.conftest import end_worker, ended
-from tests.test_cli import as_json
-from tests.test_simulation import kakadu
+from tests.support.commands import as_json
+from tests.support.drafts import kakadu
+from tests.support.jobs import ended
+from tests.support.processes import end_worker
 
 PHRASES = Path(__file__).parents[1].parent / "shared" / "data" / "scale_phrases.jsonl"
 ONLY = "Only return {}, nothing else."

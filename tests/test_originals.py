@@ -1,92 +1,21 @@
 """Cells of a draft that were left as they are show the study's own text, word for word."""
 
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
-from socrates_core.corpus import open_corpus, write_corpus
-from socrates_core.corpus.tables import scale_text
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.run_spec import questions
-from socrates_core.records import DEMOGRAPHICS, Scale
 from socrates_core.surveys.check import problems, warnings
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.human_answers import people_effects
 from socrates_core.surveys.originals import original_cells, texts_of
-from socrates_core.surveys.start import draft_from_study
-
-SEVEN = Scale("range", 1, 7)
-ENDING = "Only return an integer from 1 to 7, nothing else."
-
-
-def shown(condition: int, task: int, text: str, question: str) -> dict[str, Any]:
-    """A stimulus in a frame that is not ours, whose question may differ from condition to condition."""
-    return {
-        "condition_num": condition,
-        "task_num": task,
-        "condition_name": f"c{condition}",
-        "outcome_name": f"o{task}",
-        "condition_text": text,
-        "question": question,
-        "scale": scale_text(SEVEN),
-        "stimulus": f'Please look at this: {text} Now tell us, "{question}" {ENDING}',
-    }
-
-
-ASKED = [
-    shown(0, 0, "Nothing.", "How fair is the fee?"),
-    shown(1, 0, "A fee.", "How fair is the shown fee?"),
-    shown(0, 1, "Nothing.", "Trust banks?"),
-    shown(0, 1, "Nothing.", "Trust courts?"),
-    shown(1, 1, "A fee.", "Trust banks?"),
-    shown(1, 1, "A fee.", "Trust courts?"),
-]
+from tests.support.drafts import ASKED, draft_of, shown
 
 
 @pytest.fixture
 def draft(home: Path) -> Draft:
     return draft_of("fees", ASKED)
-
-
-def draft_of(name: str, asked: list[dict[str, Any]]) -> Draft:
-    """The draft of a study that asked so, alone in a corpus of that name."""
-    study = {
-        "study_id": "fees",
-        "title": "Fees",
-        "topic": "",
-        "source": "",
-        "url": "",
-        "licence": "",
-        "wording": "instrument",
-        "design": "between",
-        "reference_condition": 0,
-        "notes": [],
-    }
-    stimuli = [{"study_id": "fees", "stimulus_id": n, **each} for n, each in enumerate(asked)]
-    people = range(8)
-    rows = [
-        {"participant": person, "stimulus_id": n, "response": 1.0 + (person + n) % 7}
-        for person in people
-        for n, each in enumerate(asked)
-        if each["condition_num"] == person % 2
-    ]
-    write_corpus(
-        name,
-        title="Fees",
-        source="made up",
-        studies=pd.DataFrame([study]),
-        stimuli=pd.DataFrame(stimuli),
-        participants=pd.DataFrame(
-            [
-                {"study_id": "fees", "participant": n, **dict.fromkeys(DEMOGRAPHICS), "age": 20 + n}
-                for n in people
-            ]
-        ),
-        responses=pd.DataFrame([{"study_id": "fees", "sample_id": n, **row} for n, row in enumerate(rows)]),
-    )
-    return draft_from_study(open_corpus(name), "fees")
 
 
 def test_every_cell_of_an_unchanged_draft_is_the_study_s_own(draft: Draft) -> None:

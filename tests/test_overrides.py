@@ -11,21 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from socrates_core.corpus import Corpus, open_corpus, write_corpus
-from socrates_core.corpus.overlay import overrides_path
-from socrates_core.corpus.overrides import (
+from socrates_core.corpus.scale_overrides import (
     clear_scale,
     clear_scales,
+    overrides_path,
     set_by_hand,
     set_scale,
     set_scales,
-    unread,
 )
 from socrates_core.corpus.tables import on_scale
 from socrates_core.errors import UserError
 from socrates_core.records import Scale
 from socrates_core.studies.answers import study_overview
-from tests.test_cli import as_json, command
-from tests.test_corpus import SEVEN, change, tables
+from tests.support.commands import as_json, command
+from tests.support.corpus_tables import SEVEN, change, tables
 
 FIVE = "Only return an integer from 1 to 5, nothing else."
 
@@ -47,7 +46,7 @@ def values(corpus: Corpus) -> list[float | None]:
 
 def test_what_cannot_be_read_is_listed_and_answers_count_as_open() -> None:
     corpus = unread_corpus()
-    assert [each.stimulus_id for each in unread(corpus, "news")] == [0, 1]
+    assert [each.stimulus_id for each in corpus.unread("news")] == [0, 1]
     assert values(corpus) == [2.5, 7, 9]
     told = study_overview(corpus, "news")["unread_scales"]
     assert told[1] == {"stimulus_id": 1, "condition_num": 1, "task_num": 0, "stimulus": "s1"}
@@ -56,7 +55,7 @@ def test_what_cannot_be_read_is_listed_and_answers_count_as_open() -> None:
 def test_a_scale_set_by_hand_is_that_of_the_stimulus_and_of_its_answers() -> None:
     corpus = unread_corpus()
     assert set_scale(corpus, "news", 1, "Only return an integer from 1 to 7.") == Scale("range", 1, 7)
-    assert [each.stimulus_id for each in unread(corpus, "news")] == [0]
+    assert [each.stimulus_id for each in corpus.unread("news")] == [0]
     assert corpus.stimuli("news")[1].scale == Scale("range", 1, 7)
     assert values(corpus) == [2.5, 7, None]
     assert corpus.off_scale("news").to_dict("records") == [{"stimulus_id": 1, "n": 1}]
@@ -99,13 +98,13 @@ def test_a_scale_that_was_read_can_be_corrected_and_given_back() -> None:
 def test_a_scale_set_by_hand_holds_for_every_stimulus_with_that_text() -> None:
     corpus = unread_corpus(stimulus="the same")
     set_scale(corpus, "news", 0, FIVE)
-    assert unread(corpus, "news") == [] and values(corpus) == [3, None, None]
+    assert corpus.unread("news") == [] and values(corpus) == [3, None, None]
 
 
 def test_a_scale_set_by_hand_outlives_a_new_import() -> None:
     set_scale(unread_corpus(), "news", 1, FIVE)
     corpus = unread_corpus(stimulus_id=[1, 0])  # numbered the other way round
-    assert [(each.stimulus_id, each.stimulus) for each in unread(corpus, "news")] == [(1, "s0")]
+    assert [(each.stimulus_id, each.stimulus) for each in corpus.unread("news")] == [(1, "s0")]
 
 
 def test_an_open_scale_set_by_hand_takes_every_answer() -> None:

@@ -22,7 +22,8 @@ from socrates_core.models.local.load import load_model
 from socrates_core.reporting.sources import PAPER
 from socrates_core.settings import library_versions
 from tests.audit import LOCK, pins
-from tests.conftest import PATIENCE, ROOT
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -119,6 +120,7 @@ def elsewhere(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
+@pytest.mark.slow
 def test_the_installed_project_works_in_any_folder(
     installed: Path, elsewhere: Path, starter_home: Path
 ) -> None:
@@ -146,6 +148,7 @@ def test_the_installed_project_works_in_any_folder(
     assert "damaged.sav" in run("import", "damaged.sav", status=2).stderr
 
 
+@pytest.mark.slow
 def test_the_installed_dashboard_answers(installed: Path, elsewhere: Path, home: Path) -> None:
     [packages] = installed.parent.glob("lib/python*/site-packages")
     for name in (".streamlit/config.toml", "app.py", "pages/view/icon.svg", "socrates_core/py.typed"):

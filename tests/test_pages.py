@@ -4,7 +4,6 @@ import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -22,62 +21,10 @@ from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.check import problems
 from socrates_core.surveys.draft import ConditionSpec
 from socrates_core.surveys.start import draft_from_study
-from tests.conftest import PATIENCE
-from tests.test_drafts import make_draft
+from tests.support.drafts import make_draft
+from tests.support.pages import HOSTILE, PAGES, fine, open_page
 
-APP = str(Path(__file__).parents[1] / "app.py")
-PAGES = [
-    "pages/library/studies.py",
-    "pages/library/study.py",
-    "pages/project/draft.py",
-    "pages/project/results.py",
-    "pages/settings/jobs.py",
-]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "**bold** _it_ # head\n- list",
-    "$\\frac{1}{2}$ and :material/delete: :smile: [a](javascript:alert(1))",
-    "\u202eright to left\u202c zero\u200bwidth",
-    "`code` ~~~ | table | <!-- x --> &lt; \\",
-]
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
-
-
-def open_page(page: str, **parameters: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=PATIENCE)
-    app.query_params.update(parameters)
-    app.switch_page(page).run()
-    return app
-
-
-def table_of(app: AppTest, key: str) -> pd.DataFrame:
-    """The table that `choose_row` drew under `key`."""
-    (found,) = (each.value for each in app.dataframe if str(each.key).startswith(f"{key}:"))
-    return found
-
-
-def fine(app: AppTest) -> str:
-    """All that the page shows as text, once it is known to hold neither a bug nor an error."""
-    assert not app.exception and not app.error
-    kinds = (
-        "title",
-        "header",
-        "subheader",
-        "markdown",
-        "caption",
-        "text",
-        "info",
-        "warning",
-        "success",
-        "code",
-    )
-    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind))
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def finished_run(draft_id: str | None = None) -> str:

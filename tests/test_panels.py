@@ -9,7 +9,7 @@ from pages.project.draft_form import parse_shares
 from socrates_core.personas import Person
 from socrates_core.populations.panel import PanelSpec, draw_panel, profiles, profiles_sentence, quotas
 from socrates_core.surveys.check import problems
-from tests.test_drafts import make_draft
+from tests.support.drafts import make_draft
 
 
 def described(n: int, seed: int = 0, **shares: dict[str, float]) -> list[Person]:

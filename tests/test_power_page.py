@@ -11,7 +11,6 @@ from statsmodels.stats.power import TTestIndPower
 from streamlit.testing.v1 import AppTest
 
 from pages.project.power_results import power_curve
-from socrates_core.__main__ import main
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.held_out import HeldOut
 from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
@@ -19,11 +18,17 @@ from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
-from socrates_core.projects.run_results import Run, load_run
-from tests.test_calibrating import evaluated, no_worker, run_now, template
-from tests.test_pages import fine, open_page
+from socrates_core.projects.run_results import SimulationRun, load_run
+from tests import test_calibrating
+from tests.support.commands import command
+from tests.support.pages import fine, open_page
+from tests.support.reports import run_of
 
-__all__ = ["evaluated", "no_worker", "template"]
+pytestmark = pytest.mark.usefixtures("no_worker")
+
+evaluated = test_calibrating.evaluated  # fixtures that both files use
+template = test_calibrating.template
+
 PAGE, RESULTS = "pages/project/power.py", "pages/project/results.py"
 
 
@@ -90,27 +95,27 @@ def test_what_cannot_be_planned_with_is_a_sentence(wrong: Any, sentence: str) ->
 
 
 def test_people_spread_as_their_answers_do_and_predictions_are_corrected(evaluated: Evaluation) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     (outcome,) = {each.outcome for each in run.effects}
     people = [(cell.values, cell.counts) for cell in run.cells if cell.counts is not None]
     means = [np.average(values, weights=counts) for values, counts in people]
     squares = sum(((v - mean) ** 2 @ n) for (v, n), mean in zip(people, means, strict=True))
     found = spread_of(run, outcome)
     assert found.value == pytest.approx(math.sqrt(squares / (sum(n.sum() for _, n in people) - 4)))
-    assert "people's own, over 4 conditions" in found.told
+    assert "people's own, over 4 conditions" in found.sentence
     for cell in run.cells:
-        object.__setattr__(cell, "people", None)
+        object.__setattr__(cell, "counts", None)
     assert isinstance(run.calibration, ModelCalibration)
     predicted = math.sqrt(np.mean([cell.sd**2 for cell in run.cells]))
     assert spread_of(run, outcome).value == pytest.approx(predicted / run.calibration.sd_ratio)
     vars(run)["calibration"] = "There is none."
     found = spread_of(run, outcome)
-    assert found.value == pytest.approx(predicted) and "is not known" in found.told
+    assert found.value == pytest.approx(predicted) and "is not known" in found.sentence
 
 
 @pytest.mark.parametrize("turn", [1, -1])
 def test_conditions_to_field_are_the_ones_with_least_regret(evaluated: Evaluation, turn: int) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     assert isinstance(run.calibration, ModelCalibration)
     share = np.array([each.predicted.share for each in run.effects])
     covariance = run.calibration.covariance(share)
@@ -160,7 +165,7 @@ def test_a_guess_in_scale_points_needs_a_spread_above_zero(home: Path) -> None:
     assert not app.exception and "spread of answers is 0" in app.error[0].value
 
 
-def filled_page(run: Run, **link: str) -> AppTest:
+def filled_page(run: SimulationRun, **link: str) -> AppTest:
     return open_page(PAGE, run=run.spec.run_id, **link)
 
 
@@ -170,7 +175,7 @@ def believed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_that_does_not_beat_no_effect_gets_no_headline(evaluated: Evaluation) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     effect = run.effects[1]
     spread = spread_of(run, effect.outcome).value
     assert isinstance(run.calibration, ModelCalibration) and not run.calibration.held_out.beats_no_effect
@@ -185,7 +190,7 @@ def test_a_run_is_planned_for_from_its_calibrated_effect(
     evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     believed(monkeypatch)
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     effect = run.effects[1]
     app = filled_page(run, condition="1", smallest="5")
     told = fine(app)
@@ -208,7 +213,7 @@ def test_a_run_is_planned_for_from_its_calibrated_effect(
 
 
 def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home: Path) -> None:
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     app = filled_page(run, smallest="4")
     told = fine(app)
     assert "No calibrated effects" in told and "Evaluate it on at least 6" in told
@@ -223,7 +228,7 @@ def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home:
 
 
 def test_the_results_page_says_how_the_calibration_held(evaluated: Evaluation) -> None:
-    run = run_now("talor")
+    run = run_of("talor", n=4)
     app = open_page(RESULTS, run=run.spec.run_id)
     app.segmented_control(key="results_view").set_value("Effects").run()
     told = fine(app).replace("\\", "")
@@ -243,24 +248,12 @@ def test_the_curve_marks_the_target_and_what_can_be_afforded(plain: Belief) -> N
     assert {shape.x0 for shape in figure.layout.shapes} >= {60}
 
 
-def command(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["socrates", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    out, err = capsys.readouterr()
-    return out if not ended.value.code else err
-
-
-def test_the_command_gives_the_same_numbers(
-    evaluated: Evaluation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_gives_the_same_numbers(evaluated: Evaluation, monkeypatch: pytest.MonkeyPatch) -> None:
     believed(monkeypatch)
-    run = run_now("weather")
+    run = run_of("weather", n=4)
     names = run.effects[1].outcome, run.effects[1].condition
     told = json.loads(
         command(
-            capsys,
             "power",
             run.spec.run_id,
             "--outcome",
@@ -284,30 +277,26 @@ def test_the_command_gives_the_same_numbers(
     )
     assert told["needed"] == expected.needed and told["detectable"] == pytest.approx(expected.detectable)
     assert [row["n_conditions"] for row in told["arms"]] == [1, 2, 3]
-    assert "Type M error" in command(capsys, "power", run.spec.run_id, "--lower-is-better", "--smallest", "5")
-    shown = json.loads(command(capsys, "run", run.spec.run_id, "--json"))
+    assert "Type M error" in command("power", run.spec.run_id, "--lower-is-better", "--smallest", "5")
+    shown = json.loads(command("run", run.spec.run_id, "--json"))
     assert shown["effects"][1]["calibrated_high_90"] == pytest.approx(effect.calibrated.high[2])
     # 13 studies, but not healthcare, whose options have no order, nor the draft's own
-    assert "11 studies" in shown["calibration"]["told"] and "11 studies" in command(
-        capsys, "run", run.spec.run_id
-    )
+    assert "11 studies" in shown["calibration"]["told"] and "11 studies" in command("run", run.spec.run_id)
 
 
 def test_the_command_takes_a_guess_and_says_what_is_missing(
-    starter_home: Path, capsys: pytest.CaptureFixture[str]
+    starter_home: Path,
 ) -> None:
-    told = json.loads(
-        command(capsys, "power", "--guess", "0.2", "--guess-sd", "0.1", "--smallest", "0.3", "--json")
-    )
+    told = json.loads(command("power", "--guess", "0.2", "--guess-sd", "0.1", "--smallest", "0.3", "--json"))
     assert (told["needed"], told["needed_smallest"]) == (sample_size(mean=0.2, sd=0.1), sample_size(mean=0.3))
-    assert "Give --smallest" in command(capsys, "power", "--guess", "0.2")
-    assert "give your own --guess" in command(capsys, "power", "--smallest", "0.3")
-    run = run_now("weather")
-    assert "Evaluate it on at least 6" in command(capsys, "power", run.spec.run_id, "--smallest", "1")
+    assert "Give --smallest" in command("power", "--guess", "0.2", code=2)
+    assert "give your own --guess" in command("power", "--smallest", "0.3", code=2)
+    run = run_of("weather", n=4)
+    assert "Evaluate it on at least 6" in command("power", run.spec.run_id, "--smallest", "1", code=2)
     assert "There is no outcome 'x'" in command(
-        capsys, "power", run.spec.run_id, "--outcome", "x", "--guess", "1", "--smallest", "1"
+        "power", run.spec.run_id, "--outcome", "x", "--guess", "1", "--smallest", "1", code=2
     )
-    planned = command(capsys, "power", run.spec.run_id, "--guess", "2", "--smallest", "0.3")
+    planned = command("power", run.spec.run_id, "--guess", "2", "--smallest", "0.3")
     assert (
         "people's own" in planned
         and f"{sample_size(mean=0.3, spread=spread_of(run, run.effects[0].outcome).value):,}" in planned

@@ -11,9 +11,11 @@ from socrates_core.models.local.network import PACKED
 from socrates_core.models.local.responder import LocalResponder
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
-from tests.reference_scorer import ReferenceScorer
-from tests.test_local import MODELS, SCALES, TOLERANCE, largest_difference, set_budget
-from tests.tiny_models import SPECIAL, Kind, make_tiny_model
+from tests.support.reference_scorer import ReferenceScorer
+from tests.support.scoring import MODELS, SCALES, TOLERANCE, largest_difference, set_budget
+from tests.support.tiny_models import SPECIAL, Kind, make_tiny_model
+
+pytestmark = pytest.mark.slow
 
 WINDOW = 16
 PEOPLE: list[dict[str, str | int]] = [

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import energy_distance
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 from socrates_core.analysis.metrics import accuracy
@@ -16,7 +15,6 @@ from socrates_core.analysis.proper import (
     MEASURES,
     DistributionScore,
     median_answers,
-    reliability,
     score_distributions,
 )
 from socrates_core.records import Floats
@@ -162,36 +160,8 @@ def test_a_cell_without_people_or_range_has_no_score_that_needs_them(human: list
 def test_a_scale_of_one_value_has_no_rank() -> None:
     found = score(np.array([3.0]), np.ones((2, 1)), np.array([3.0, 3]))
     assert found.log_score == found.brier == 0 and math.isnan(found.ranked_probability)
-    assert math.isnan(reliability(np.array([3.0]), np.ones((2, 1)), np.array([3.0, 3])).error)
 
 
 def test_distributions_over_other_values_are_refused() -> None:
     with pytest.raises(ValueError, match="over 7 values a person"):
         score(np.arange(1.0, 8), np.ones((2, 5)), np.ones(2))
-
-
-@settings(max_examples=30, deadline=None)
-@given(SEEDS, SCALES)
-def test_reliability_is_scikit_learns_calibration_curve_of_cumulative_probabilities(
-    seed: int, values: Floats
-) -> None:
-    probabilities, human = people(seed, values)
-    found = reliability(values, probabilities, human, n_bins=5)
-    said = np.clip(np.cumsum(probabilities, axis=1)[:, :-1], 0, 1).ravel()
-    happened = (human[:, None] <= values[:-1]).ravel()
-    theirs_happened, theirs_said = calibration_curve(happened, said, n_bins=5)
-    used = found.n > 0
-    assert found.said[used] == pytest.approx(theirs_said) and found.happened[used] == pytest.approx(
-        theirs_happened
-    )
-    assert found.n.sum() == pytest.approx(40) and 0 <= found.error <= 1
-
-
-def test_honest_forecasts_are_reliable_and_sure_ones_are_not() -> None:
-    random, values = np.random.default_rng(4), np.arange(1.0, 6)
-    honest = random.dirichlet(np.ones(5), 4000)
-    human = np.array([random.choice(values, p=p) for p in honest])
-    sure = honest**3 / (honest**3).sum(axis=1, keepdims=True)
-    assert reliability(values, honest, human).error < 0.02
-    assert reliability(values, sure, human).error > 0.05
-    assert (reliability(values, sure, human).happened[:2] > reliability(values, sure, human).said[:2]).all()

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from socrates_core.errors import UserError
-from socrates_core.importing.build import Preview, preview
 from socrates_core.records import Scale
-from tests.qualtrics_files import (
+from tests.support.qualtrics_files import (
     LIKERT,
     Columns,
     Files,
@@ -24,34 +23,9 @@ from tests.qualtrics_files import (
     survey,
     told,
 )
+from tests.support.qualtrics_surveys import ARMS, SHOWN, TEXTS, YES_NO, answers, seen, two_arms
 
-ARMS = randomiser("FL_2", step("Control"), step("Treated"))
-TEXTS = [told(1, "<p>You see <b>nothing</b>.</p>"), told(2, "<p>You see a cat.</p>")]
-SHOWN: dict[str, tuple[str, list[object]]] = {
-    "FL_2_DO_Control": ("FL_2_DO|Control", [1, 1, "", ""]),
-    "FL_2_DO_Treated": ("FL_2_DO|Treated", ["", "", 1, 1]),
-}
 AGREE = Scale("range", 1, 5, labels=tuple(enumerate(LIKERT, start=1)))
-YES_NO = Scale("enum_labels", 0, 1, labels=((0, "No"), (1, "Yes")))
-
-
-def two_arms(folder: Path, asked: list[Json], columns: Columns, **options: object) -> Files:
-    """Four people: two were told nothing, two of a cat, all were asked the questions 11, 12, .."""
-    numbers = [int(str(payload["QuestionID"])[3:]) for payload in asked]
-    blocks = [block("Control", 1), block("Treated", 2), block("Main", *numbers, **options)]
-    return Files(folder, survey([*TEXTS, *asked], blocks, [ARMS, step("Main")]), {**SHOWN, **columns})
-
-
-def answers(seen: Preview, outcome: int, condition: int) -> list[float]:
-    rows = seen.frames["responses"].merge(seen.frames["stimuli"], on=["study_id", "stimulus_id"])
-    chosen = rows[(rows["task_num"] == outcome) & (rows["condition_num"] == condition)]
-    return [float(value) for value in chosen.sort_values("participant")["response"]]
-
-
-def seen(files: Files) -> Preview:
-    found = preview(files.responses(), files.understood().mapping)
-    assert found.problems == []
-    return found
 
 
 def test_texts_of_randomised_blocks_are_the_conditions(tmp_path: Path) -> None:
@@ -391,4 +365,4 @@ def test_questions_about_consent_elsewhere_keep_their_answers(tmp_path: Path) ->
 def test_texts_that_stand_in_no_condition_are_named(tmp_path: Path) -> None:
     asked = [choice(11, "Cats?", "Yes", "No"), told(12, "Thank you.", DataExportTag="bye")]
     files = two_arms(tmp_path, asked, {"Q11": ("QID11", [1, 2, 1, 2])})
-    assert "Texts that stand in no condition: bye." in files.understood().warnings
+    assert "Texts that belong to no condition: bye." in files.understood().warnings

@@ -12,77 +12,18 @@ from hypothesis import strategies as st
 
 from socrates_core.errors import UserError
 from socrates_core.importing.build import preview
-from socrates_core.importing.qualtrics.pair import read_survey, understand
 from socrates_core.importing.qualtrics.responses import Responses
+from socrates_core.importing.qualtrics.suggest import read_survey, suggest_survey
 from socrates_core.importing.qualtrics.text import fill_pipes, plain_text
-from tests.qualtrics_files import (
+from tests.support.qualtrics_files import (
     Files,
     Json,
     block,
-    choice,
-    matrix,
-    question,
-    randomiser,
     sets,
     step,
     survey,
-    told,
 )
-
-FLOW = [
-    sets("FL_9", greeting="Hello"),
-    randomiser("FL_2", sets("FL_3", mood="sad"), sets("FL_4", mood="glad")),
-    step("Main"),
-]
-QUESTIONS = [
-    told(1, "${e://Field/greeting}! They felt ${e://Field/mood}."),
-    choice(2, "Are you ${e://Field/mood} too?", "Yes", "No", RecodeValues={"1": "1", "2": "0"}),
-    matrix(
-        3,
-        "Agree?",
-        "Cats.",
-        DisplayLogic={
-            "0": {
-                "0": {
-                    "LogicType": "EmbeddedField",
-                    "LeftOperand": "mood",
-                    "Operator": "EqualTo",
-                    "RightOperand": "sad",
-                },
-                "Type": "If",
-            }
-        },
-    ),
-    question(
-        4,
-        "Slider",
-        "How warm?",
-        "HSLIDER",
-        Choices={"1": {"Display": "Cats"}},
-        Labels={"1": {"Display": "Cold"}, "2": {"Display": "Warm"}},
-        Configuration={"CSSliderMin": 0, "CSSliderMax": 100},
-    ),
-    question(
-        5,
-        "TE",
-        "How many?",
-        "SL",
-        Validation={"Settings": {"ContentType": "ValidNumber", "ValidNumber": {"Min": "0", "Max": "9"}}},
-    ),
-]
-LOOP = {"Looping": "Static", "LoopingOptions": {"Static": {"1": {"1": "a"}, "2": {"1": "b"}}}}
-DEFINITION = survey(
-    QUESTIONS, [block("Main", 1, 2, 3, 4, 5), block("Loop", 2, **LOOP)], [*FLOW, step("Loop")]
-)
-COLUMNS: dict[str, tuple[str, list[object]]] = {
-    "mood": ("mood", ["sad", "glad"]),
-    "Q2": ("QID2", [1, 0]),
-    "Q3_1": ("QID3_1", [1, ""]),
-    "Q4_1": ("QID4_1", [5, 70]),
-    "Q5": ("QID5_TEXT", [1, 2]),
-    "1_Q2": ("1_QID2", [1, 0]),
-    "Finished": ("finished", [1, 1]),
-}
+from tests.support.qualtrics_surveys import COLUMNS, DEFINITION, QUESTIONS
 
 BROKEN = {
     "not JSON": "SurveyEntry",
@@ -118,7 +59,7 @@ def test_a_flow_nested_without_end_is_refused(tmp_path: Path) -> None:
     for n in range(200):
         inner = {"Type": "Group", "FlowID": f"FL_{n}", "Flow": [inner]}
     files = Files(tmp_path, survey(QUESTIONS, [block("Main", 1, 2)], [inner]), COLUMNS)
-    with pytest.raises(UserError, match="nested more than 40 deep"):
+    with pytest.raises(UserError, match="nested more than 40 levels deep"):
         read_survey(files.qsf)
 
 
@@ -203,7 +144,7 @@ def test_a_definition_with_anything_in_any_place_is_understood_or_refused(
             inner[place[-1]] = deepcopy(junk)
     (tmp_path / "survey.qsf").write_text(json.dumps(changed))
     try:
-        understood = understand(read_survey(tmp_path / "survey.qsf"), responses)
+        understood = suggest_survey(read_survey(tmp_path / "survey.qsf"), responses)
     except UserError:
         return
     preview(responses, understood.mapping)
@@ -211,7 +152,7 @@ def test_a_definition_with_anything_in_any_place_is_understood_or_refused(
 
 def test_the_unchanged_definition_is_understood(tmp_path: Path) -> None:
     files = Files(tmp_path, DEFINITION, COLUMNS)
-    mapping = understand(read_survey(files.qsf), files.responses()).mapping
+    mapping = suggest_survey(read_survey(files.qsf), files.responses()).mapping
     assert [outcome.column or "by condition" for outcome in mapping.outcomes] == [
         "Q2",
         "by condition",

@@ -7,7 +7,7 @@ import pytest
 from socrates_core.importing.build import preview
 from socrates_core.importing.opening import open_files
 from socrates_core.records import Scale
-from tests.qualtrics_files import (
+from tests.support.qualtrics_files import (
     Columns,
     Files,
     Json,
@@ -20,7 +20,7 @@ from tests.qualtrics_files import (
     survey,
     told,
 )
-from tests.test_qualtrics import SHOWN, YES_NO, answers, seen, two_arms
+from tests.support.qualtrics_surveys import SHOWN, YES_NO, answers, seen, two_arms
 
 FREQUENCY = ("Never", "Sometimes", "Always")
 

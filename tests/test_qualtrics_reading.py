@@ -9,7 +9,7 @@ import pytest
 from socrates_core.importing.build import Preview, preview
 from socrates_core.importing.opening import Opened, open_files
 from socrates_core.importing.qualtrics.responses import ticked_in
-from tests.qualtrics_files import (
+from tests.support.qualtrics_files import (
     Columns,
     Files,
     Json,
@@ -24,7 +24,7 @@ from tests.qualtrics_files import (
     survey,
     told,
 )
-from tests.test_qualtrics import answers, seen, two_arms
+from tests.support.qualtrics_surveys import answers, seen, two_arms
 
 LETTERS = ("Letters", "Letters, by post", "Phone; text", "None")
 
@@ -333,7 +333,7 @@ def test_a_question_met_twice_in_other_words_is_left_out_and_one_met_twice_alike
     files = Files(tmp_path, survey(asked, blocks, [*flow, step("Same")]), columns)
     found = files.understood()
     assert [outcome.column for outcome in found.mapping.outcomes] == ["Q12"]
-    assert found.left_out == {"Q11": "asked in several wordings, and nothing says who met which"}
+    assert found.left_out == {"Q11": "asked in several wordings, and the export does not say who saw which"}
 
 
 # traits

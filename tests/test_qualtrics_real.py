@@ -11,17 +11,17 @@ import pytest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.importing.build import import_study
 from socrates_core.importing.mapping import load_mapping, save_mapping
-from socrates_core.importing.qualtrics.pair import (
+from socrates_core.importing.qualtrics.suggest import (
     Responses,
     Survey,
-    Understood,
+    SurveySuggestion,
     read_responses,
     read_survey,
-    understand,
+    suggest_survey,
 )
 from socrates_core.records import Scale
 from socrates_core.studies.answers import cells
-from tests.test_cli import as_json, command
+from tests.support.commands import as_json, command
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qualtrics"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the development data is not on this machine")
@@ -43,7 +43,7 @@ def ends(low: int, first: str, high: int, last: str) -> Scale:
 
 @dataclass(frozen=True)
 class Imported:
-    understood: Understood
+    understood: SurveySuggestion
     corpus: str
     raw: pd.DataFrame  # the export without its header rows, as pandas reads it
 
@@ -61,10 +61,10 @@ class Imported:
 
 
 @cache
-def read(name: str) -> tuple[Survey, Responses, Understood]:
+def read(name: str) -> tuple[Survey, Responses, SurveySuggestion]:
     survey = read_survey(DATA / f"{name}_survey.qsf")
     responses = read_responses(DATA / f"{name}_response.csv", survey)
-    return survey, responses, understand(survey, responses)
+    return survey, responses, suggest_survey(survey, responses)
 
 
 def imported(name: str) -> Imported:
@@ -171,10 +171,10 @@ def test_junk_fees(home: Path) -> None:
 
 def test_another_randomiser_can_be_the_experiment() -> None:
     survey, responses, _ = read("junk_fees")
-    found = understand(survey, responses, ["FL_38"])
+    found = suggest_survey(survey, responses, ["FL_38"])
     assert len(found.mapping.conditions) == 4
     assert found.mapping.outcomes[0].column == "Car.Surprised1"
-    assert found.left_out["Hotel.Fair"] == "decided by another randomiser (FL_5)"
+    assert found.left_out["Hotel.Fair"] == "decided by another randomizer (FL_5)"
     assert found.mapping.study.study_id.endswith("-fl-38")
 
 
@@ -207,5 +207,5 @@ def test_the_command_imports_a_survey_and_replays_its_mapping(home: Path, tmp_pa
     assert as_json("import", *files, "--mapping", str(kept))["corpus"] == told["corpus"]
     assert open_corpus(told["corpus"]).manifest["sha256"] == before
     assert command("import", *files, "--randomiser", "FL_0", code=2).startswith(
-        "There is no randomiser 'FL_0'."
+        "There is no randomizer 'FL_0'."
     )

@@ -1,7 +1,6 @@
 """Rationales as training targets: the data's own, and those that a model writes after it was shown the true answer."""
 
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json
+from socrates_core.finetuning.rationale_writing import read_rationale, render_request
 from socrates_core.finetuning.rationales import (
     load_rationales,
     rationale_names,
@@ -28,7 +28,6 @@ from socrates_core.finetuning.rationales import (
 )
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec
-from socrates_core.finetuning.wording import read_rationale, render_request
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter, ShutDown
 from socrates_core.models.local.responder import LocalResponder
@@ -36,10 +35,12 @@ from socrates_core.models.local.sampler import sample_texts
 from socrates_core.models.served.server import Service
 from socrates_core.records import Scale
 from socrates_core.worker import Worker
-from tests.api_server import ApiServer, FixedVoice, serving
-from tests.socsci210_rows import plain
-from tests.test_socsci210 import imported
-from tests.tiny_models import make_tiny_model
+from tests.support.api_server import ApiServer, FixedVoice, serving
+from tests.support.jobs import start_no_worker
+from tests.support.socsci210_rows import imported, plain
+from tests.support.tiny_models import make_tiny_model
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 GOOD = "I do this at times. It matters to me."
 SAID = {f"{GOOD} And then I": 0.6, "```json": 0.2, "People do so.": 0.2}
@@ -52,16 +53,6 @@ def corpus(home: Path, tmp_path: Path) -> Corpus:
     made = imported(tmp_path, [*plain("aaaaa", 24), *plain("bbbbb", 24)], reasoning=True)
     save_split(make_split(made, "participants", name="mine"))
     return made
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Jobs stay queued until the test runs them; signal handlers are given back."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -203,8 +194,8 @@ def test_answers_leave_this_machine_only_with_consent(home: Path) -> None:
     [
         ("echo", {}, "cannot write texts"),
         ("nobody", {}, "no model 'nobody'"),
-        ("api:fixed", {"rationales": "corpus"}, "cannot name rationales"),
-        ("api:fixed", {"rationales": "../a"}, "cannot name rationales"),
+        ("api:fixed", {"rationales": "corpus"}, "Rationales cannot be called"),
+        ("api:fixed", {"rationales": "../a"}, "Rationales cannot be called"),
         ("api:fixed", {"split": "none"}, "no split"),
     ],
 )
@@ -227,14 +218,14 @@ def test_a_name_belongs_to_one_writer_and_one_corpus(
     with pytest.raises(UserError, match="written for the corpus 'socsci210'"):
         load_rationales(bare, "written")
     pq.write_table(pq.read_table(_file("written", "parquet")).slice(1), _file("written", "parquet"))
-    with pytest.raises(UserError, match="not as it was written"):
+    with pytest.raises(UserError, match="changed since it was written"):
         load_rationales(corpus, "written")
 
 
 def test_a_command_explains_the_rows_of_a_finetunes_own_file(
     home: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     make_tiny_model(home / "models" / "tiny", "single-digit")
     file = tmp_path / "tuned.yaml"
     file.write_text(spec(per_cell=2, per_study=3, seed=5).as_yaml())

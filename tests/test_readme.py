@@ -14,7 +14,8 @@ import yaml
 
 from socrates_core.__main__ import COMMANDS, app, main
 from socrates_core.finetuning.spec import spec_from_dict
-from tests.conftest import PATIENCE, ROOT
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 GENERATED = ("notebooks/screen_your_first_study.md", "reference/commands.md")  # by docs/hooks.py
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -17,9 +17,9 @@ from socrates_core.models.local import sampler
 from socrates_core.models.local.reasoned import mixture
 from socrates_core.models.reasoning import MARKER, Reasoned, ReasonedChat, render_reasoned
 from socrates_core.records import Answer, Floats, Prompt, Question, Scale
-from tests.reference_scorer import ReferenceScorer, Scored
-from tests.test_local import TOLERANCE, largest_difference, numbers, open_local
-from tests.tiny_models import SPECIAL, Kind, make_tiny_model
+from tests.support.reference_scorer import ReferenceScorer, Scored
+from tests.support.scoring import TOLERANCE, largest_difference, numbers, open_local
+from tests.support.tiny_models import SPECIAL, Kind, make_tiny_model
 
 SAID = {"You agree strongly.": 7, "Not at all.": 12, "Neither": 3, "A great deal, as all the survey.": -4}
 PROMPTS = [

@@ -4,10 +4,7 @@ import hashlib
 import itertools
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -18,65 +15,33 @@ from streamlit.testing.v1 import AppTest
 
 import analysis
 from socrates_core.errors import UserError
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import asked_cells
 from socrates_core.reporting.page import number_label
 from socrates_core.reporting.run_numbers import NOT_KNOWN, SeenInTraining, run_numbers
 from socrates_core.reporting.run_report import write_report
 from socrates_core.spreadsheets import guarded
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec, ScaleSpec
-from tests.conftest import PATIENCE
-from tests.reports import reported, run_now, run_of
-from tests.test_drafts import make_draft
+from tests.support.commands import as_json
+from tests.support.drafts import make_draft
+from tests.support.jobs import run_now
+from tests.support.report_pages import HOSTILE, Page
+from tests.support.reports import reported, run_of
+from tests.support.waiting import PATIENCE
 
-HOSTILE = '<script>alert(1)</script>" onload="x" =cmd|\'/C calc\'!A0 ``` {{ 7*7 }} \u202e'
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture(scope="module")
-def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Path]]:
+def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimulationRun, Path]]:
     """A report of a study with five outcomes on three kinds of scale, people's answers beside."""
     with reported("framing", prepared, tmp_path_factory.mktemp("report")) as told:
         yield told
 
 
-class Page(HTMLParser):
-    """The tags of a page with their attributes, its text, and its numbers as (key, value, what is shown)."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.numbers: list[tuple[str, float, str]] = []
-        self.inside: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        self.tags.append((tag, told))
-        self.inside.append(tag)
-        if tag == "data":
-            self.numbers.append((str(told["data-key"]), float(str(told["value"])), ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.inside and self.inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        self.text += data if "style" not in self.inside else ""
-        if "data" in self.inside:
-            key, value, shown = self.numbers[-1]
-            self.numbers[-1] = key, value, shown + data
-
-    def attributes(self, tag: str) -> list[dict[str, str | None]]:
-        return [told for name, told in self.tags if name == tag]
-
-
-def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: tuple[Run, Path]) -> None:
+def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(
+    written: tuple[SimulationRun, Path],
+) -> None:
     page, table = Page(written[1] / "report.html"), pd.read_csv(written[1] / "numbers.csv")
     known = dict(zip(table["key"], table["number"], strict=True))
     assert len(page.numbers) > 200
@@ -102,7 +67,7 @@ def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: tu
     }
 
 
-def test_the_numbers_are_the_runs_own(written: tuple[Run, Path]) -> None:
+def test_the_numbers_are_the_runs_own(written: tuple[SimulationRun, Path]) -> None:
     run, numbers = written[0], run_numbers(written[0], NOT_KNOWN)
     for cell in run.cells:
         place, scores = (cell.outcome, cell.condition), cell.scores()
@@ -119,7 +84,7 @@ def test_the_numbers_are_the_runs_own(written: tuple[Run, Path]) -> None:
         numbers.get("no_such_number")
 
 
-def test_the_page_loads_nothing_and_forbids_it(written: tuple[Run, Path]) -> None:
+def test_the_page_loads_nothing_and_forbids_it(written: tuple[SimulationRun, Path]) -> None:
     html, page = (written[1] / "report.html").read_text(), Page(written[1] / "report.html")
     assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.tags}
     for tag, told in page.tags:
@@ -173,7 +138,9 @@ def test_csv_cells_that_a_spreadsheet_would_run_are_guarded_and_numbers_are_not(
     assert pq.read_table(folder / "data/conditions.parquet")["condition_name"].to_pylist() == ["=1+1", "-B"]
 
 
-def test_figures_are_all_there_drawn_here_or_by_a_browser(written: tuple[Run, Path], tmp_path: Path) -> None:
+def test_figures_are_all_there_drawn_here_or_by_a_browser(
+    written: tuple[SimulationRun, Path], tmp_path: Path
+) -> None:
     run, folder = written
     page = Page(folder / "report.html")
     assert len(page.attributes("svg")) == len(run.cells) + len(run.effects)
@@ -189,7 +156,7 @@ def test_figures_are_all_there_drawn_here_or_by_a_browser(written: tuple[Run, Pa
     assert (tmp_path / "out" / "figures" / "effects.png").exists() and "without a browser" not in drawn.text
 
 
-def test_the_page_says_what_it_is_worth_where_the_numbers_are(written: tuple[Run, Path]) -> None:
+def test_the_page_says_what_it_is_worth_where_the_numbers_are(written: tuple[SimulationRun, Path]) -> None:
     html, text = (written[1] / "report.html").read_text(), Page(written[1] / "report.html").text
     for section in ("Distributions", "Effects", "Scores against people"):
         start = html.index(f"<h2>{section}</h2>")
@@ -207,7 +174,7 @@ def test_the_page_says_what_it_is_worth_where_the_numbers_are(written: tuple[Run
 
 
 def test_the_codebook_describes_every_column_and_the_sums_cover_every_file(
-    written: tuple[Run, Path],
+    written: tuple[SimulationRun, Path],
 ) -> None:
     folder = written[1]
     codebook = pd.read_csv(folder / "codebook.csv", keep_default_na=False)
@@ -225,7 +192,7 @@ def test_the_codebook_describes_every_column_and_the_sums_cover_every_file(
         assert hashlib.sha256(files[name].read_bytes()).hexdigest() == digest
 
 
-def test_long_wide_and_prompts_hold_the_run(written: tuple[Run, Path]) -> None:
+def test_long_wide_and_prompts_hold_the_run(written: tuple[SimulationRun, Path]) -> None:
     run, folder = written
     long = pd.read_parquet(folder / "data" / "predicted_long.parquet")
     sums = long.groupby(["person", "condition", "outcome"])["probability"].sum()
@@ -236,13 +203,13 @@ def test_long_wide_and_prompts_hold_the_run(written: tuple[Run, Path]) -> None:
     assert [tuple(row["options"]) for row in prompts] == [each.question.options for each in asked]
 
 
-def test_the_same_run_gives_the_same_files(written: tuple[Run, Path], tmp_path: Path) -> None:
+def test_the_same_run_gives_the_same_files(written: tuple[SimulationRun, Path], tmp_path: Path) -> None:
     again = write_report(load_run(written[0].spec.run_id), tmp_path / "again")
     assert (again / "SHA256SUMS").read_text() == (written[1] / "SHA256SUMS").read_text()
 
 
 def test_preregistration_drafts_fill_what_is_known_and_leave_decisions_to_the_person(
-    written: tuple[Run, Path],
+    written: tuple[SimulationRun, Path],
 ) -> None:
     run, folder = written
     osf = (folder / "preregistration_osf.md").read_text()
@@ -258,7 +225,7 @@ def test_preregistration_drafts_fill_what_is_known_and_leave_decisions_to_the_pe
     assert [f"## {number})" in asked for number in range(1, 10)] == [True] * 9
 
 
-def test_a_folder_that_is_not_empty_is_a_sentence(written: tuple[Run, Path]) -> None:
+def test_a_folder_that_is_not_empty_is_a_sentence(written: tuple[SimulationRun, Path]) -> None:
     with pytest.raises(UserError, match="not empty"):
         write_report(written[0], written[1])
     with pytest.raises(UserError, match="not empty"):
@@ -267,12 +234,7 @@ def test_a_folder_that_is_not_empty_is_a_sentence(written: tuple[Run, Path]) -> 
 
 def test_the_command_writes_the_report(home: Path, tmp_path: Path) -> None:
     run = run_now(make_draft())
-    command = [sys.executable, "-m", "socrates_core", "report", run.spec.run_id, "--json"]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert Path(json.loads(done.stdout)["report"]).exists()
+    assert Path(as_json("report", run.spec.run_id, "--output", str(tmp_path / "out"))["report"]).exists()
     page = Page(tmp_path / "out" / "report.html")
     assert "nobody has been asked these texts here" in " ".join(page.text.split())
 
@@ -280,11 +242,10 @@ def test_the_command_writes_the_report(home: Path, tmp_path: Path) -> None:
 def test_the_export_view_packs_the_report_and_says_why_no_browser_drew(
     starter_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_browser(run: Run) -> dict[str, bytes]:
+    def no_browser(run: SimulationRun) -> dict[str, bytes]:
         raise UserError("Neither Chrome nor Chromium was found.")
 
     monkeypatch.setattr("pages.view.run_charts.figures", no_browser)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
     app = AppTest.from_file(str(Path(__file__).parents[1] / "app.py"), default_timeout=PATIENCE)
     app.query_params["run"] = run_of("kakadu").spec.run_id
     app.switch_page("pages/project/results.py").run()

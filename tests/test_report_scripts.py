@@ -14,22 +14,20 @@ import pytest
 import analysis
 from socrates_core.analysis.baselines import expected_half_sample
 from socrates_core.analysis.metrics import wasserstein
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.reporting.run_numbers import SeenInTraining, run_numbers
 from socrates_core.reporting.run_report import write_report
-from tests.conftest import PATIENCE
-from tests.reports import open_run, reported, run_of
+from tests.support.report_pages import change
+from tests.support.reports import open_run, reported, run_of
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 RSCRIPT = shutil.which("Rscript")
 
 
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-
-
 @pytest.fixture(scope="module")
-def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Path]]:
+def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SimulationRun, Path]]:
     """A report of a study with five outcomes on three kinds of scale, people's answers beside."""
     with reported("framing", prepared, tmp_path_factory.mktemp("report")) as told:
         yield told
@@ -41,8 +39,9 @@ def recompute(folder: Path, script: str = "analysis.py") -> subprocess.Completed
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
+@pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(
-    written: tuple[Run, Path],
+    written: tuple[SimulationRun, Path],
 ) -> None:
     run, folder = written
     done = recompute(folder)
@@ -80,7 +79,11 @@ def test_the_script_agrees_where_answers_are_drawn_and_some_are_missing(
     ],
 )
 def test_a_changed_cell_is_found(
-    written: tuple[Run, Path], tmp_path: Path, place: str, told: str, capsys: pytest.CaptureFixture[str]
+    written: tuple[SimulationRun, Path],
+    tmp_path: Path,
+    place: str,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = Path(shutil.copytree(written[1], tmp_path / "out"))
     name, column = place.split()
@@ -89,16 +92,11 @@ def test_a_changed_cell_is_found(
     assert told in capsys.readouterr().out
 
 
-def change(path: Path, column: str) -> None:
-    """Adds one to the first number of a column, a thousandth to one that is not whole."""
-    table = pd.read_csv(path)
-    numbers = table[column].to_numpy(copy=True)
-    numbers[np.flatnonzero(~np.isnan(numbers))[0]] += 1 if numbers.dtype.kind == "i" else 0.001
-    table.assign(**{column: numbers}).to_csv(path, index=False)
-
-
+@pytest.mark.r
 @pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
-def test_the_r_script_agrees_and_finds_a_changed_cell(written: tuple[Run, Path], tmp_path: Path) -> None:
+def test_the_r_script_agrees_and_finds_a_changed_cell(
+    written: tuple[SimulationRun, Path], tmp_path: Path
+) -> None:
     folder = Path(shutil.copytree(written[1], tmp_path / "with a blank"))
     done = recompute(folder, "analysis.R")
     assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr
@@ -107,6 +105,7 @@ def test_the_r_script_agrees_and_finds_a_changed_cell(written: tuple[Run, Path],
     assert done.returncode == 1 and "people_n/" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.r
 @pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
 @pytest.mark.parametrize("study", ["abortion", "apple", ""])
 def test_the_r_script_agrees_within_people_and_for_draws(

@@ -13,8 +13,8 @@ from socrates_core.models import Responder, context_limit, count_tokens, open_re
 from socrates_core.models.catalog import list_models
 from socrates_core.models.served.server import Service
 from socrates_core.records import Answer, Decoding, Prompt, Question
-from tests.api_server import ApiServer, ModelVoice, serving
-from tests.tiny_models import make_tiny_model
+from tests.support.api_server import ApiServer, ModelVoice, serving
+from tests.support.tiny_models import make_tiny_model
 
 STRANGE = "<script>alert(1)</script> **bold** $\\latex$ \u202eright to left\u202c zero\u200bwidth \ud800 🙂"
 QUESTIONS = [

@@ -15,8 +15,8 @@ from socrates_core.models.chat import Chat
 from socrates_core.models.local.sampler import N_SAMPLES, sample_answers, sample_texts
 from socrates_core.prompts import ask
 from socrates_core.records import Floats, Prompt, Question, Scale
-from tests.test_local import MODELS, open_local
-from tests.tiny_models import make_tiny_model
+from tests.support.scoring import MODELS, open_local
+from tests.support.tiny_models import make_tiny_model
 
 N_DRAWS = 8_000
 PROMPT = Prompt("Answer the survey.", "How warm? Only return an integer from 0 to 30, nothing else.")
@@ -80,6 +80,7 @@ def distance(drawn: np.ndarray, expected: Floats) -> float:
     return float(np.abs(counts / len(drawn) - expected).sum() / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoding", ["exact", "paper"])
 def test_real_generation_converges_to_the_decoding_at_one_over_root_n(decoding: str, flat: Path) -> None:
     (answer,) = answer_all(open_local(flat, precision="fp32", decoding=decoding), [Question(PROMPT, OPTIONS)])

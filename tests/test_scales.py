@@ -292,19 +292,19 @@ REFUSED = {
     "fewer than two multiples of 100": Scale("multiple", 1, 150, 100),
     "label of 1 is empty": Scale("range", 1, 7, labels=((1, "\u2003"),)),
     "begins or ends with a space": options("Yes ", "No"),
-    "stands at both 1 and 2": options("Yes", "yes"),
+    "is used for both 1 and 2": options("Yes", "yes"),
     "The value 1 is listed twice": Scale("enum_labels", 1, 1, labels=((1, "a"), (1, "b"))),
-    "stands at 8, which is no value": Scale("range", 1, 7, labels=((8, "a"),)),
+    "is for 8, which is not a value": Scale("range", 1, 7, labels=((8, "a"),)),
     "at least two options; this one has 1": options("Yes"),
     "options run from 1 to 2, the scale from 1 to 7": Scale("enum_labels", 1, 7, labels=((1, "a"), (2, "b"))),
     "no lowest and highest": Scale("open_integer", 0, 5),
     "has no labels": Scale("open_integer", labels=((1, "a"),)),
-    "no value for a scale": range_of(0, float("inf")),
+    "cannot be a value of a scale": range_of(0, float("inf")),
     "more than nine decimals": range_of(0, 1 / 3),
     "both need a label": Scale("if_upto", 1, 5, labels=((1, "a"),)),
     "at most 4,000 can be read": options(*(f"{number} {'x' * 400}" for number in range(10))),
     "has 501 characters. Use at most 500": options("x" * 501, "y"),
-    "cannot be told from the instruction": options("Only return this", "b"),
+    "cannot be told apart from the instruction": options("Only return this", "b"),
 }
 
 

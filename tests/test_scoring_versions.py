@@ -10,21 +10,18 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.evaluations.results import load_evaluation
 from socrates_core.evaluations.submission import evaluate_again, submit_evaluation
 from socrates_core.files import read_json, write_json
-from socrates_core.models.uniform import Uniform
+from socrates_core.models.stand_ins import Uniform
 from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import run_again, submit_simulation
 from socrates_core.records import SCORING_VERSION, ResponderCard
 from socrates_core.scoring.versions import wrong_answers, wrong_training
-from tests.faults.trials import command, finish_jobs
-from tests.test_drafts import make_draft
-from tests.test_pages import PAGES, fine, open_page
-from tests.tiny_models import make_tiny_model
+from tests.support.commands import command
+from tests.support.drafts import make_draft
+from tests.support.jobs import finish_jobs
+from tests.support.pages import PAGES, fine, open_page
+from tests.support.tiny_models import make_tiny_model
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    open_warm.cache_clear()  # no responder of another test's version
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def age(path: Path) -> None:

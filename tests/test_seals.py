@@ -17,36 +17,21 @@ from socrates_core.errors import UserError
 from socrates_core.exposure import seals
 from socrates_core.files import file_digest, write_json
 from socrates_core.importing.build import import_study
-from socrates_core.jobs import store as jobs
-from socrates_core.jobs.progress import Reporter
 from socrates_core.projects import drafts
-from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_export import cells_table, effects_table
-from socrates_core.projects.run_results import Run, load_run
-from socrates_core.projects.run_spec import runs_folder, submit_simulation
+from socrates_core.projects.run_results import SimulationRun, load_run
+from socrates_core.projects.run_spec import runs_folder
 from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import study_overview
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
-from tests.faults.trials import command
-from tests.test_drafts import make_draft
-from tests.test_import_tables import SEVEN, small, table
-from tests.test_pages import PAGES, fine, open_page
-from tests.test_simulation import ECHO, kakadu
-from tests.tiny_models import make_tiny_model
+from tests.support.commands import command
+from tests.support.drafts import kakadu, make_draft
+from tests.support.jobs import run_now
+from tests.support.pages import PAGES, fine, open_page
+from tests.support.tiny_models import make_tiny_model
+from tests.support.uploads import SEVEN, small, table
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
-
-
-def run_now(draft: Draft, model: ModelRequest = ECHO) -> str:
-    job = submit_simulation(draft, model)
-    claimed = jobs.claim_next()
-    assert claimed is not None
-    jobs.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
-    return job.id
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def people_shown(run_id: str) -> list[int | None]:
@@ -60,7 +45,7 @@ def problems() -> list[str]:
 def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
     starter_home: Path, tmp_path: Path
 ) -> None:
-    run_id, corpus = run_now(kakadu()), find_study("kakadu")
+    run_id, corpus = run_now(kakadu()).spec.run_id, find_study("kakadu")
     before = people_shown(run_id)
     assert set(before) == {909, 918}
     seals.freeze(corpus, "kakadu")
@@ -87,11 +72,11 @@ def test_the_answers_of_a_frozen_study_are_nowhere_until_they_are_revealed(
 
 
 def test_a_seal_says_when_it_was_made_and_what_could_be_seen_before(starter_home: Path) -> None:
-    first, corpus = run_now(kakadu()), find_study("kakadu")
+    first, corpus = run_now(kakadu()).spec.run_id, find_study("kakadu")
     seen = seals.seal(first)
     assert "could be seen here before" in seals.describe(seen, seals.verify())
     frozen = seals.freeze(corpus, "kakadu")
-    second = seals.seal(run_now(kakadu(4)))
+    second = seals.seal(run_now(kakadu(4)).spec.run_id)
     told = seals.describe(second, seals.verify())
     assert f"hidden here from {frozen.time} on" in told and "revealed" not in told
     assert corpus.manifest["created"] in told
@@ -108,7 +93,7 @@ def own_draft() -> Draft:
 
 
 def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_texts(home: Path) -> None:
-    run_id = run_now(own_draft())
+    run_id = run_now(own_draft()).spec.run_id
     record = seals.seal(run_id)
     assert record.study is None and people_shown(run_id) == [None, None]
     import_study(
@@ -128,7 +113,7 @@ def test_a_study_fielded_after_its_prediction_was_sealed_is_picked_up_by_its_tex
 
 def test_answers_in_the_bin_or_deleted_for_good_are_not_called_absent(starter_home: Path) -> None:
     created = find_study("kakadu").manifest["created"]
-    first, second, third = (run_now(kakadu(n)) for n in (2, 3, 4))
+    first, second, third = (run_now(kakadu(n)).spec.run_id for n in (2, 3, 4))
     command("delete", "corpus", "starter", "--yes")
     record = json.loads(command("seal", first, "--json"))
     assert record["answers"] == "held" and "never held" not in record["told"]
@@ -145,7 +130,7 @@ def test_answers_in_the_bin_or_deleted_for_good_are_not_called_absent(starter_ho
 
 
 def test_a_corpus_that_nobody_opened_is_remembered_from_the_bin(starter_home: Path) -> None:
-    run_id = run_now(kakadu(2))
+    run_id = run_now(kakadu(2)).spec.run_id
     shutil.rmtree(starter_home / "held")  # as of an earlier version, which kept no notes
     binned = starter_home / "corpora" / ".deleted" / "1"
     binned.mkdir(parents=True)
@@ -156,7 +141,7 @@ def test_a_corpus_that_nobody_opened_is_remembered_from_the_bin(starter_home: Pa
 def test_a_seal_that_calls_answers_absent_is_checked_again(
     starter_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id, corpus = run_now(kakadu(2)), starter_home / "corpora" / "starter"
+    run_id, corpus = run_now(kakadu(2)).spec.run_id, starter_home / "corpora" / "starter"
     aside = corpus.rename(starter_home / "starter")
     shutil.rmtree(starter_home / "held")
     record = seals.seal(run_id)
@@ -180,7 +165,7 @@ def test_a_seal_that_calls_answers_absent_is_checked_again(
 def test_a_clock_set_back_against_what_came_in_is_refused(
     starter_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = run_now(kakadu(2))
+    run_id = run_now(kakadu(2)).spec.run_id
     find_study("kakadu")
     monkeypatch.setattr(seals, "now", lambda: "2020-01-01T00:00:00+00:00")
     with pytest.raises(UserError, match=r"a study came into this home at .*Set the clock right"):
@@ -217,7 +202,7 @@ def test_a_part_of_a_frozen_study_under_another_id_is_frozen_too(home: Path) -> 
 
 
 def test_peoples_answers_of_another_study_are_never_shown_without_its_name(home: Path) -> None:
-    run_id = run_now(own_draft())  # a draft of no study
+    run_id = run_now(own_draft()).spec.run_id  # a draft of no study
     assert load_run(run_id).people_sentence == ""
     import_study(table(id=["1", "2"], arm=["a", "b"], q=["7", "6"]), small())
     sentence = load_run(run_id).people_sentence
@@ -236,11 +221,11 @@ def test_other_words_are_other_questions(home: Path) -> None:
     import_study(table(id=["1", "2"], arm=["a", "b"], q=["7", "6"]), small())
     draft = own_draft()
     changed = draft.conditions[1].model_copy(update={"text": "Text b!"})
-    run_id = run_now(draft.model_copy(update={"conditions": (draft.conditions[0], changed)}))
+    run_id = run_now(draft.model_copy(update={"conditions": (draft.conditions[0], changed)})).spec.run_id
     assert people_shown(run_id) == [1, None]
 
 
-def change_table(home: Path, run: Run) -> None:
+def change_table(home: Path, run: SimulationRun) -> None:
     """Better predictions afterwards, with a manifest that fits them, so that the run itself looks whole."""
     cells = pd.read_parquet(run.spec.path / "cells.parquet")
     cells.assign(mean=0.0).to_parquet(run.spec.path / "cells.parquet")
@@ -249,21 +234,21 @@ def change_table(home: Path, run: Run) -> None:
     load_run(run.spec.run_id)
 
 
-def edit(at: int, *, honest: bool = False, **changes: Any) -> Callable[[Path, Run], None]:
+def edit(at: int, *, honest: bool = False, **changes: Any) -> Callable[[Path, SimulationRun], None]:
     """Changes a record; `honest` leaves its digest, else it is computed anew."""
 
-    def change(home: Path, run: Run) -> None:
+    def change(home: Path, run: SimulationRun) -> None:
         path = home / "seals" / f"{at:06d}.json"
         stored = json.loads(path.read_text()) | changes
         told = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
         if not honest:
-            stored["digest"] = seals.Record(**told).digest()
+            stored["digest"] = seals.SealRecord(**told).digest()
         path.write_text(json.dumps(stored))
 
     return change
 
 
-def remove(name: str) -> Callable[[Path, Run], None]:
+def remove(name: str) -> Callable[[Path, SimulationRun], None]:
     return lambda home, run: (home / "seals" / name).unlink()
 
 
@@ -286,9 +271,9 @@ def remove(name: str) -> Callable[[Path, Run], None]:
     ],
 )
 def test_whatever_is_changed_after_sealing_shows(
-    starter_home: Path, tamper: Callable[[Path, Run], None], at: int, problem: str
+    starter_home: Path, tamper: Callable[[Path, SimulationRun], None], at: int, problem: str
 ) -> None:
-    run, corpus = load_run(run_now(kakadu(2))), find_study("kakadu")
+    run, corpus = run_now(kakadu(2)), find_study("kakadu")
     seals.seal(run.spec.run_id)
     seals.freeze(corpus, "kakadu")
     seals.reveal(corpus, "kakadu")
@@ -301,7 +286,7 @@ def test_whatever_is_changed_after_sealing_shows(
 def test_nothing_is_added_to_a_chain_that_was_cut(starter_home: Path) -> None:
     seals.freeze(find_study("kakadu"), "kakadu")
     seals.freeze(find_study("abortion"), "abortion")
-    remove("000002.json")(starter_home, load_run(run_now(make_draft())))
+    remove("000002.json")(starter_home, run_now(make_draft()))
     with pytest.raises(UserError, match=r"Record 2 of the chain of seals was removed.*Move the folder"):
         seals.freeze(find_study("abortion"), "abortion")
     (starter_home / "seals" / "head.json").write_text('{"n": "many"}')
@@ -319,7 +304,7 @@ def test_a_clock_that_runs_behind_the_last_seal_is_refused(
 
 
 def test_what_makes_no_sense_is_refused_in_a_sentence(starter_home: Path) -> None:
-    run_id, corpus = run_now(kakadu(2)), find_study("kakadu")
+    run_id, corpus = run_now(kakadu(2)).spec.run_id, find_study("kakadu")
     with pytest.raises(UserError, match="is not sealed"):
         seals.reveal_for(run_id)
     with pytest.raises(UserError, match="nothing to reveal"):
@@ -330,10 +315,10 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(starter_home: Path) -> Non
     seals.seal(run_id)
     with pytest.raises(UserError, match="is sealed since"):
         seals.seal(run_id)
-    nobody = seals.seal(run_now(make_draft())).run_id
+    nobody = seals.seal(run_now(make_draft()).spec.run_id).run_id
     with pytest.raises(UserError, match="Import them first"):
         seals.reveal_for(nobody)
-    partial = run_now(make_draft(title="Another"))
+    partial = run_now(make_draft(title="Another")).spec.run_id
     path = runs_folder() / partial / "manifest.json"
     write_json(path, json.loads(path.read_text()) | {"state": "partial"})
     with pytest.raises(UserError, match="not finished"):
@@ -351,7 +336,7 @@ def test_the_command_line_freezes_seals_lists_and_reveals(
         told = capsys.readouterr()
         return told.err if code else told.out
 
-    run_id = run_now(kakadu(2))
+    run_id = run_now(kakadu(2)).spec.run_id
     assert "are hidden from now on" in say("freeze", "kakadu")
     assert "are hidden since" in say("study", "kakadu", code=2)
     assert json.loads(say("seal", run_id, "--json"))["answers"] == "hidden"
@@ -373,7 +358,7 @@ def test_the_command_line_freezes_seals_lists_and_reveals(
 
 
 def test_the_pages_hide_seal_and_reveal(starter_home: Path) -> None:
-    run_id = run_now(kakadu(2))
+    run_id = run_now(kakadu(2)).spec.run_id
     study = open_page(PAGES[1], corpus="starter", study="kakadu")
     assert "answers, " in fine(study)  # how many answers the charts rest on, from the page's cache
     study.button(key="freeze").click().run()
@@ -401,7 +386,7 @@ def test_the_pages_say_what_the_models_saw_and_score_without_it(starter_home: Pa
     draft.multiselect(key="draft_models").set_value(["mine", "starter"]).run()
     assert "seen in training by Mine" in fine(draft) and "unseen by SmolLM2" in fine(draft)
     assert set(draft.dataframe[0].value["likeness"].round(6)) == {1.0}
-    results = open_page(PAGES[3], run=run_now(kakadu(2), ModelRequest("mine")))
+    results = open_page(PAGES[3], run=run_now(kakadu(2), ModelRequest("mine")).spec.run_id)
     results.segmented_control(key="results_view").set_value("Scores").run()
     assert "2 cells that the model saw in training are left out" in fine(results)
     assert "mean over" not in fine(results)

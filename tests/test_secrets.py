@@ -11,10 +11,10 @@ import pytest
 
 from socrates_core.jobs import store
 from socrates_core.surveys.draft import ConditionSpec, render_draft
-from tests.api_server import FixedVoice, serving
-from tests.conftest import end_worker
-from tests.test_cli import said
-from tests.test_drafts import make_draft
+from tests.support.api_server import FixedVoice, serving
+from tests.support.commands import said
+from tests.support.drafts import make_draft
+from tests.support.processes import end_worker
 
 KEY, TOKEN, HUB = "sk-planted-0123456789abcdef", "planted-dashboard-token", "hf_plantedplantedplanted"
 SECRETS = [each.encode() for each in (KEY, TOKEN, HUB)]

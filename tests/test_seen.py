@@ -18,10 +18,9 @@ from socrates_core.models.catalog import HUB_MODELS
 from socrates_core.models.seen import SOCRATES, Seen, seen_from_dict, seen_of, training_of
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec
 from socrates_core.surveys.start import draft_from_study
-from tests.socsci210_rows import asked, plain, study, write_rows
-from tests.test_drafts import make_draft
-from tests.test_socsci210 import Quiet
-from tests.test_splits import USUAL, made_up
+from tests.support.drafts import make_draft
+from tests.support.socsci210_rows import Quiet, asked, plain, study, write_rows
+from tests.support.splits import USUAL, made_up
 
 VIGNETTE = "The city council plans to close the old harbour road to cars from spring on, for one year."
 
@@ -73,7 +72,7 @@ def trained(corpus: Corpus, kind: Kind) -> Seen:
 
 
 def test_the_published_models_saw_what_the_authors_list_calls_seen(tmp_path: Path) -> None:
-    assert {each[0] for each in HUB_MODELS} == SOCRATES
+    assert {model.hub_id for model in HUB_MODELS} == SOCRATES
     corpus = official(tmp_path, {"seen": ["aaaaa"], "unseen": ["bbbbb"]})
     for name in SOCRATES:
         told = statuses(seen_of(name), corpus, pd.DataFrame({"study_id": ["aaaaa", "bbbbb", "ccccc"]}))

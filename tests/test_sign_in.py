@@ -8,22 +8,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.sync.client import ClientConnection
 
 from pages.server.sessions import RANDOM_NAME
-from tests.conftest import PATIENCE, ROOT, end_worker
-from tests.test_gate import SECRET, STREAM, answers, browser, free_port, serving, sign_in, visit
-from tests.test_walk import CHROMIUM
-
-__all__ = ["browser"]
+from tests.support.browser import in_browser
+from tests.support.processes import ROOT, end_worker
+from tests.support.servers import SECRET, answers, free_port, serving, sign_in, visit, websocket
+from tests.support.waiting import PATIENCE
 
 
 class Listener(http.server.ThreadingHTTPServer):
@@ -47,19 +44,6 @@ class Listener(http.server.ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", 0), Keeping)
         threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-@contextmanager
-def websocket(port: int, name: str, cookie: str) -> Iterator[ClientConnection]:
-    with connect(
-        f"ws://{name}:{port}{STREAM}",
-        sock=socket.create_connection(("127.0.0.1", port)),
-        additional_headers={"Cookie": cookie},
-        subprotocols=[Subprotocol("streamlit")],
-        open_timeout=PATIENCE,
-        proxy=None,
-    ) as opened:
-        yield opened
 
 
 def refusal(port: int, name: str, cookie: str) -> int:
@@ -101,9 +85,7 @@ def address() -> str:
 
 
 @pytest.mark.parametrize("entry", ["localhost", "127.0.0.1"])
-@pytest.mark.browser
-@pytest.mark.xdist_group("walk")
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@in_browser
 def test_another_server_on_this_machine_gets_nothing_from_a_browser_that_signed_in(
     guarded: int, browser: Browser, entry: str
 ) -> None:
@@ -237,9 +219,7 @@ def test_a_session_ends_by_itself(home: Path) -> None:
         end_worker()
 
 
-@pytest.mark.browser
-@pytest.mark.xdist_group("walk")
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@in_browser
 def test_a_person_signs_out_by_the_link_in_the_sidebar(guarded: int, browser: Browser) -> None:
     context = browser.new_context()
     context.set_default_timeout(PATIENCE * 1000)

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,48 +13,28 @@ import pytest
 from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.cache import answer_key, open_cache
 from socrates_core.asking.request import ModelRequest
-from socrates_core.corpus.store import find_study
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter
-from socrates_core.models.echo import Echo
+from socrates_core.models.stand_ins import Echo
 from socrates_core.populations.panel import draw_panel
 from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, questions, submit_simulation
-from socrates_core.projects.run_tables import AnsweredCell, write_run
+from socrates_core.projects.run_tables import PersonAnswer, write_run
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
 from socrates_core.reporting.run_report import write_report
-from socrates_core.surveys.draft import Draft
-from socrates_core.surveys.start import draft_from_study
-from tests.conftest import PATIENCE
-from tests.test_drafts import make_draft
+from tests.support.commands import process
+from tests.support.drafts import ECHO, kakadu, make_draft
+from tests.support.jobs import run_now
+from tests.support.waiting import PATIENCE, wait_until
 
-ECHO = ModelRequest("echo")
-
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests run the worker's code themselves, unless they start a real one."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-
-
-def run_now(draft: Draft) -> str:
-    job = submit_simulation(draft, ECHO)
-    claimed = store.claim_next()
-    assert claimed is not None
-    store.finish(claimed, "done", result=run_simulation(job.id, Reporter(claimed)))
-    return job.id
-
-
-def kakadu(n: int = 6) -> Draft:
-    draft = draft_from_study(find_study("kakadu"), "kakadu")
-    return draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": n})})
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def test_a_run_answers_every_person_condition_and_outcome_once(home: Path) -> None:
-    run = load_run(run_now(make_draft()))
+    run = run_now(make_draft())
     people = run.people
     assert len(people) == 4 * 2 * 1 and not people.duplicated(["person", "condition", "outcome"]).any()
     assert np.allclose([p.sum() for p in people["probabilities"]], 1)
@@ -63,7 +42,7 @@ def test_a_run_answers_every_person_condition_and_outcome_once(home: Path) -> No
 
 
 def test_a_second_identical_run_comes_from_the_cache_bit_for_bit(home: Path) -> None:
-    first, second = load_run(run_now(make_draft())), load_run(run_now(make_draft()))
+    first, second = run_now(make_draft()), run_now(make_draft())
     assert first.spec.run_id != second.spec.run_id
     assert second.manifest["n_cached"] == 8 and second.manifest["n_tokens"] == 0
     for ours, theirs in zip(first.people["probabilities"], second.people["probabilities"], strict=True):
@@ -74,19 +53,19 @@ def test_changing_one_condition_scores_only_its_cells(home: Path) -> None:
     draft = make_draft()
     run_now(draft)
     changed = draft.conditions[1].model_copy(update={"text": "Another word."})
-    run = load_run(run_now(draft.model_copy(update={"conditions": (draft.conditions[0], changed)})))
+    run = run_now(draft.model_copy(update={"conditions": (draft.conditions[0], changed)}))
     cached = run.people.groupby("condition")["cached"].all()
     assert cached.tolist() == [True, False]
 
 
 def test_people_stand_beside_the_prediction_only_where_the_text_is_theirs(starter_home: Path) -> None:
     draft = kakadu()
-    same = load_run(run_now(draft))
+    same = run_now(draft)
     assert all(cell.counts is not None for cell in same.cells)
     counts = {cell.condition_name: cell.n_people for cell in same.cells}
     assert sorted(counts.values()) == [909, 918]
     edited = draft.conditions[0].model_copy(update={"text": draft.conditions[0].text + " Really."})
-    changed = load_run(run_now(draft.model_copy(update={"conditions": (edited, *draft.conditions[1:])})))
+    changed = run_now(draft.model_copy(update={"conditions": (edited, *draft.conditions[1:])}))
     assert [cell.counts is not None for cell in changed.cells] == [False, True]
     kept = changed.cells[1]
     assert kept.counts is not None and kept.condition_blind is not None
@@ -96,14 +75,14 @@ def test_people_stand_beside_the_prediction_only_where_the_text_is_theirs(starte
 
 
 def test_human_effects_in_a_run_are_the_studys_own(starter_home: Path) -> None:
-    effect = load_run(run_now(kakadu())).effects[0]
+    effect = run_now(kakadu()).effects[0]
     assert effect.people is not None
     assert abs(effect.people.difference) == pytest.approx(0.18, abs=0.005)
     assert np.isnan(effect.predicted.low)
 
 
 def test_scores_name_both_conventions_and_every_baseline(starter_home: Path) -> None:
-    scores = load_run(run_now(kakadu())).cells[0].scores()
+    scores = run_now(kakadu()).cells[0].scores()
     for convention in ("observed", "stated"):
         for row in ("", "_uniform", "_condition_blind", "_half_sample"):
             value = scores[f"w_{convention}{row}"]
@@ -142,11 +121,7 @@ def test_a_run_killed_with_minus_nine_is_lost_then_resumed_without_repeating_ans
     command = [sys.executable, "-m", "socrates_core", "worker", "--idle-seconds", "1"]
     worker = subprocess.Popen(command)
     progress = job.path / "progress.jsonl"
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if progress.exists() and '"answering", "done": ' in progress.read_text():
-            break
-        time.sleep(0.01)
+    wait_until(lambda: progress.exists() and '"answering", "done": ' in progress.read_text())
     worker.send_signal(signal.SIGKILL)
     worker.wait()
     assert store.read_job(job.id).state == "lost"
@@ -188,7 +163,7 @@ def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Pat
     asked = list(questions(draft, spec.people))
     nothing = Answer(np.full(7, np.nan), 0.0, 5)
     known = Answer(np.full(7, 1 / 7), 1.0, 5)
-    cells = [AnsweredCell(each, nothing if each.person == 0 else known, False) for each in asked]
+    cells = [PersonAnswer(each, nothing if each.person == 0 else known, False) for each in asked]
     write_run(spec, cells, OpenModel(spec.model, Echo(), None, 0.0), seconds=1.0)
     run = load_run(spec.run_id)
     assert [(cell.n, cell.valid_mass) for cell in run.cells] == [
@@ -202,7 +177,7 @@ def test_an_answer_without_any_valid_option_is_missing_and_not_a_guess(home: Pat
 
 @pytest.mark.parametrize("content", ["[]", "null", "{}", "{", '{"card": 1}'])
 def test_one_damaged_manifest_is_a_sentence_and_hides_no_other_run(home: Path, content: str) -> None:
-    broken, fine = run_now(make_draft()), run_now(make_draft(title="Fine"))
+    broken, fine = run_now(make_draft()).spec.run_id, run_now(make_draft(title="Fine")).spec.run_id
     (load_spec(broken).path / "manifest.json").write_text(content)
     assert {row["run_id"] for row in list_runs()} == {broken, fine}
     with pytest.raises(UserError):
@@ -210,7 +185,7 @@ def test_one_damaged_manifest_is_a_sentence_and_hides_no_other_run(home: Path, c
 
 
 def test_an_edited_spec_is_not_shown_with_the_old_numbers(home: Path) -> None:
-    run_id = run_now(make_draft())
+    run_id = run_now(make_draft()).spec.run_id
     path = load_spec(run_id).path / "spec.json"
     spec = json.loads(path.read_text())
     spec["draft"]["conditions"].reverse()
@@ -237,16 +212,11 @@ def test_the_key_tells_prompts_options_and_models_apart() -> None:
 
 
 def test_the_draft_in_a_report_reproduces_the_run(home: Path, tmp_path: Path) -> None:
-    run = load_run(run_now(make_draft()))
+    run = run_now(make_draft())
     path = str(write_report(run, tmp_path / "out") / "draft.yaml")
-    again = subprocess.run(
-        [sys.executable, *(path if part == "draft.yaml" else part for part in run.command[1:]), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.returncode == 0, again.stderr
-    repeated = load_run(json.loads(again.stdout)["run_id"])
+    words = [path if part == "draft.yaml" else part for part in run.command]
+    assert words[:3] == ["python", "-m", "socrates_core"]
+    repeated = load_run(json.loads(process(*words[3:], "--json"))["run_id"])
     assert repeated.people.drop(columns="cached").equals(run.people.drop(columns="cached"))
 
 
@@ -284,7 +254,7 @@ def test_questions_are_the_exact_prompts_of_the_panel(home: Path) -> None:
 
 
 def test_a_foreign_parquet_file_in_a_run_is_a_sentence(home: Path) -> None:
-    run_id = run_now(make_draft())
+    run_id = run_now(make_draft()).spec.run_id
     path = load_spec(run_id).path / "people.parquet"
     path.write_bytes(b"PAR1 but not really")
     with pytest.raises(UserError, match="changed or damaged"):

@@ -11,41 +11,21 @@ import pytest
 
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.corpus.describe import known_problems
-from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.socsci210 import Request, has_columns, run_import, submit_import
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from tests.conftest import end_worker, ended
-from tests.socsci210_rows import AMOUNT, FIVE, asked, plain, study, write_rows
+from tests.support.jobs import ended
+from tests.support.processes import end_worker
+from tests.support.socsci210_rows import AMOUNT, FIVE, Quiet, asked, imported, plain, study, write_rows
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SAMPLE = DATA / "socsci210_sample.parquet"
 real = pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not on this machine")
 
 
-class Quiet:
-    """Hears how an import goes; stops it where `stop` says so."""
-
-    def __init__(self, stop: tuple[str, int] | None = None) -> None:
-        self.stop, self.phase, self.begun = stop, "", list[tuple[str, int, int]]()
-
-    def begin(self, phase: str, total: int, cached: int = 0) -> None:
-        self.phase = phase
-        self.begun.append((phase, total, cached))
-
-    def advance(self, computed: int) -> None:
-        if self.stop and self.phase.startswith(self.stop[0]) and computed >= self.stop[1]:
-            raise KeyboardInterrupt
-
-
 @pytest.fixture(autouse=True)
 def own_home(home: Path) -> Path:
     return home
-
-
-def imported(tmp_path: Path, rows: list[dict[str, Any]], **asked_for: Any) -> Corpus:
-    path = write_rows(tmp_path / "rows.parquet", rows)
-    return open_corpus(run_import(Request(str(path), **asked_for), Quiet())["corpus"])
 
 
 def test_a_row_is_kept_under_its_study_and_sample_number(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,8 +15,9 @@ import pytest
 
 from socrates_core.corpus import corpora, open_corpus
 from socrates_core.corpus.hub import REPOSITORY, REVISION
-from tests.conftest import PATIENCE, ROOT
-from tests.socsci210_rows import plain, write_rows
+from tests.support.processes import ROOT
+from tests.support.socsci210_rows import plain, write_rows
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class HubServer(ThreadingHTTPServer):
@@ -157,9 +157,7 @@ def test_every_shard_is_fetched_once_verified_and_not_kept(server: HubServer, ho
 def test_an_import_that_was_killed_goes_on_after_its_last_whole_shard(server: HubServer) -> None:
     server.held.clear()
     process = start_import(server)
-    deadline = time.monotonic() + PATIENCE
-    while "data/train-1.parquet" not in server.fetched and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: "data/train-1.parquet" in server.fetched)
     process.kill()
     process.communicate()
     assert corpora() == []
@@ -181,7 +179,7 @@ def test_a_shard_that_stays_damaged_is_a_sentence_and_no_corpus(server: HubServe
     server.damaged["data/train-1.parquet"] = 9
     code, _, err = run_to_end(server)
     assert code == 2
-    assert "'data/train-1.parquet' twice arrived damaged" in err.splitlines()[-1]
+    assert "'data/train-1.parquet' arrived damaged twice" in err.splitlines()[-1]
     assert corpora() == []
 
 
@@ -189,5 +187,5 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence(server: HubServer) -> None:
     server.server_close()
     code, _, err = run_to_end(server)
     assert code == 2
-    assert err.startswith("The hub could not be asked for 'socratesft/SocSci210'")
+    assert err.startswith("Could not reach Hugging Face for 'socratesft/SocSci210'")
     assert len(err.splitlines()) == 1

@@ -9,9 +9,9 @@ import pytest
 from socrates_core.corpus import Corpus
 from socrates_core.corpus.splits_make import OFFICIAL, read_official
 from socrates_core.errors import UserError
-from tests.test_splits import USUAL, made_up, official, own_home, sides
+from tests.support.splits import USUAL, made_up, official, sides
 
-__all__ = ["own_home"]
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def listed(corpus: Corpus, column: str) -> dict[str, dict[str, list[int]]]:
@@ -57,8 +57,8 @@ def test_a_published_mapping_may_name_studies_and_rows_that_the_corpus_lacks(
         ({"train": ["0"], "eval": [1]}, "sample_id '0'"),
         ({"train": [0.5], "eval": [1]}, "sample_id 0.5"),
         ({"train": [None], "eval": [1]}, "sample_id None"),
-        ({"train": 3, "eval": []}, "as SocSci210 has it"),
-        ({"train": [0]}, "as SocSci210 has it"),
+        ({"train": 3, "eval": []}, "like SocSci210"),
+        ({"train": [0]}, "like SocSci210"),
         ({"train": [900_001], "eval": [900_002]}, "nothing of what"),
     ],
 )

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from socrates_core.spreadsheets import csv_text, guarded
-from tests.conftest import PATIENCE
+from tests.support.waiting import PATIENCE
 
 SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
 FORMULAS = [
@@ -89,6 +89,7 @@ def test_two_columns_of_one_name_names_of_several_levels_lists_and_numbers() -> 
     assert csv_text(pd.DataFrame()) == "\n" or csv_text(pd.DataFrame()) == '""\n'
 
 
+@pytest.mark.office
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_libreoffice_finds_no_formula_in_a_table_whatever_its_list_separator(
     tmp_path: Path, separator: str

@@ -56,8 +56,9 @@ def corpus(home: Path) -> Corpus:
 
 def answers(corpus: Corpus, study_id: str, task_num: int, condition_num: int) -> Floats:
     """What people of a condition answered, as observed."""
-    rows = corpus.responses(study_id, task_num)
-    chosen: Floats = rows.loc[rows["condition_num"] == condition_num, "response"].to_numpy(dtype=float)
+    rows = corpus.responses(study_id)
+    cell = (rows["task_num"] == task_num) & (rows["condition_num"] == condition_num)
+    chosen: Floats = rows.loc[cell, "response"].to_numpy(dtype=float)
     return chosen
 
 
@@ -212,13 +213,15 @@ def test_framing_conditions_are_tone_and_ethnicity(corpus: Corpus) -> None:
     names = {s.condition_num: s.condition_name for s in corpus.stimuli("framing")}
     assert names[0] == "Benefits, European immigrant"
     assert names[3] == "Costs, Latino immigrant"
-    sizes = corpus.responses("framing", 0).groupby("condition_num").size()
+    rows = corpus.responses("framing")
+    sizes = rows[rows["task_num"] == 0].groupby("condition_num").size()
     assert sizes.to_dict() == {0: 63, 1: 67, 2: 67, 3: 68}
 
 
 def test_item_means_and_fractions_are_kept_as_observed(corpus: Corpus) -> None:
     for study_id, task_num in (("talor", 1), ("garcia", 1), ("apple", 0), ("jobs", 0)):
-        rows = corpus.responses(study_id, task_num)
+        rows = corpus.responses(study_id)
+        rows = rows[rows["task_num"] == task_num]
         assert (rows["response"] % 1 != 0).any()
         assert (rows["value"].dropna() % 1 == 0).all()
 

@@ -10,11 +10,11 @@ from socrates_core.errors import UserError
 from socrates_core.files import file_digest
 from socrates_core.models import answer_all, count_tokens, open_responder, starter
 from socrates_core.models.catalog import list_models
-from socrates_core.models.drift import measure_drift
 from socrates_core.models.starter import prepare_starter_model
+from socrates_core.projects.benchmark_questions import measure_drift
 from socrates_core.prompts import SYSTEM, render_prompt
 from socrates_core.records import Prompt, Question
-from tests.reference_scorer import ReferenceScorer
+from tests.support.reference_scorer import ReferenceScorer
 
 pytestmark = pytest.mark.model
 PERSON: dict[str, str | int] = {

@@ -9,15 +9,11 @@ from pages.view.state import PAGES
 from socrates_core.keeping.things import KINDS, bin_things, delete, things
 from socrates_core.projects import drafts
 from socrates_core.settings import folder
-from tests.test_drafts import make_draft
-from tests.test_keeping import a_run
-from tests.test_pages import fine, open_page
+from tests.support.drafts import make_draft
+from tests.support.jobs import a_run
+from tests.support.pages import fine, open_page
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    monkeypatch.setattr("pages.view.fields.live.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 def test_an_empty_home_says_what_to_do_first(home: Path) -> None:

@@ -14,9 +14,10 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.cli.terminal import shown
 from socrates_core.projects import drafts
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.trials import finish_jobs
-from tests.test_drafts import make_draft
+from tests.support.drafts import make_draft
+from tests.support.jobs import finish_jobs, start_no_worker
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 HOSTILE = "\x1b]0;PWNED\x07\x1b[2J\x9b31m\rover\u202eetirw\u200b\U000e0041 title"
 STUDY = ("study", "kakadu")  # its notes are not ASCII
@@ -38,7 +39,7 @@ def sentence(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def test_nothing_that_a_terminal_obeys_is_printed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     draft = make_draft(title=HOSTILE)
     job = submit_simulation(draft, ModelRequest("echo"), draft_id=drafts.create(draft))
     finish_jobs()

@@ -1,6 +1,6 @@
 """Topics made from the words of studies whose source names none."""
 
-from socrates_core.corpus.themes import LEAST, name_themes
+from socrates_core.corpus.topics import LEAST_STUDIES, name_topics
 
 THEMES = {
     "police": "The officer stopped the car. Police said the crime was a robbery near the station.",
@@ -12,15 +12,15 @@ THEMES = {
 
 def test_studies_that_share_words_share_a_topic_named_by_them() -> None:
     texts = {f"{theme}-{n}": f"{text} Case {n}." for theme, text in THEMES.items() for n in range(8)}
-    found = name_themes(texts)
+    found = name_topics(texts)
     assert len(set(found.values())) == len(THEMES)
     for name, topic in found.items():
         theme = name.split("-")[0]
         assert topic == found[f"{theme}-0"]
         assert set(topic.split(", ")) <= set(THEMES[theme].lower().replace(".", "").split())
-    assert name_themes(texts) == found
+    assert name_topics(texts) == found
 
 
 def test_few_studies_or_texts_without_words_in_common_get_none() -> None:
-    assert name_themes({f"s{n}": THEMES["police"] for n in range(LEAST - 1)}) == {}
-    assert name_themes({f"s{n}": "" for n in range(LEAST)}) == {}
+    assert name_topics({f"s{n}": THEMES["police"] for n in range(LEAST_STUDIES - 1)}) == {}
+    assert name_topics({f"s{n}": "" for n in range(LEAST_STUDIES)}) == {}

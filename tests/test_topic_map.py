@@ -1,6 +1,5 @@
 """The topic map: what is near what, how many points, when it is drawn anew, what the page shows."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,11 @@ from pages.library import topic_chart
 from socrates_core.corpus import topics
 from socrates_core.corpus.topics import layout, make_map, map_path, read_map, start_map
 from socrates_core.errors import UserError
-from tests.conftest import PATIENCE
-from tests.test_browsing import small_corpus, two_arms
-from tests.test_pages import fine, no_worker, open_page  # noqa: F401
+from tests.support.pages import fine, open_page
+from tests.support.small_corpora import small_corpus, two_arms
+from tests.support.waiting import PATIENCE, wait_until
+
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 MAP = "pages/library/map.py"
 TOPICS = ("river fish water swim boat", "court judge law trial jury", "bread cake oven flour sugar")
@@ -99,9 +100,7 @@ def shown(app: AppTest) -> dict[str, int]:
 def test_the_page_draws_the_map_and_fades_what_does_not_match(starter_home: Path) -> None:
     app = open_page(MAP)
     assert "being drawn" in fine(app)
-    deadline = time.monotonic() + PATIENCE
-    while read_map(["starter"]) is None and time.monotonic() < deadline:
-        time.sleep(0.2)
+    wait_until(lambda: read_map(["starter"]) is not None)
     legend = shown(open_page(MAP))
     assert sum(legend.values()) == 13 and "Politics (3)" in legend
     assert shown(open_page(MAP, q="park")) == {"Environment (2)": 2}

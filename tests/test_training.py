@@ -25,26 +25,16 @@ from socrates_core.finetuning.submission import submit_training
 from socrates_core.models import answer_all
 from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Question
-from tests.finetunes import (
-    LOSSES,
-    TINY,
-    _finetuning_home,
-    finetuning_home,
-    freeze,
-    losses,
-    spec_of,
-    train,
-    write_spec,
-)
-from tests.test_local import largest_difference, open_local
-from tests.tiny_models import make_tiny_model
+from tests.support.finetunes import LOSSES, TINY, freeze, losses, spec_of, train, write_spec
+from tests.support.jobs import start_no_worker
+from tests.support.scoring import largest_difference, open_local
+from tests.support.tiny_models import make_tiny_model
 from training import sft
 from training.batches import Batch
 from training.loop import Loss, Run, finetune
 from training.model import Trainee
 from training.validation import prepare
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 SAME_ROWS: dict[str, Any] = {  # in every step
     "per_study": 3,
@@ -198,9 +188,9 @@ def test_a_damaged_checkpoint_is_a_sentence(name: str) -> None:
 def test_what_could_not_be_published_is_refused_before_it_is_trained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     train(spec_of(name="first", max_steps=1))
-    with pytest.raises(UserError, match="a model called 'first' already"):
+    with pytest.raises(UserError, match="already a model called 'first'"):
         submit_training(spec_of(name="first"))
     with pytest.raises(UserError, match=r"'first' is an adapter.*Merge it first"):
         submit_training(spec_of(base="first", tuning="full"))

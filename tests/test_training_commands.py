@@ -10,17 +10,14 @@ from socrates_core.cli import training as commands
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
-from socrates_core.finetuning.spec import TrainingSpec, load_training, training_ids, training_path
+from socrates_core.finetuning.spec import TrainingSpec, fields_of, load_training, training_ids, training_path
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
-from tests.test_cli import command
-from tests.test_finetunes_page import make_finetune
-from tests.test_splits import made_up
+from tests.support.commands import command
+from tests.support.made_finetunes import make_finetune
+from tests.support.splits import made_up
 
-
-@pytest.fixture(autouse=True)
-def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+pytestmark = pytest.mark.usefixtures("no_worker")
 
 
 @pytest.fixture
@@ -30,6 +27,14 @@ def config(starter_home: Path) -> Path:
     path = starter_home / "tuned.yaml"
     path.write_text(TrainingSpec(name="tuned", split="held", max_steps=7).as_yaml())
     return path
+
+
+def test_every_field_of_the_file_is_described_once_for_the_page_and_the_commands_help() -> None:
+    simple, expert = fields_of("simple"), fields_of("expert")
+    assert sorted([*simple, *expert]) == sorted(TrainingSpec.model_fields)
+    for name, field in TrainingSpec.model_fields.items():
+        assert field.title and f"\n{name}" in str(commands.train.__doc__)
+    assert "beta" in fields_of("expert", "dpo") and "beta" not in fields_of("expert", "sft")
 
 
 def end_while_followed(monkeypatch: pytest.MonkeyPatch, state: store.State, message: str = "") -> None:

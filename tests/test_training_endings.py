@@ -20,20 +20,13 @@ from socrates_core.finetuning.spec import training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.store import list_jobs
 from socrates_core.models.model_folder import find_model
-from tests.finetunes import (
-    _finetuning_home,
-    finetuning_home,
-    freeze,
-    losses,
-    spec_of,
-    train,
-)
+from tests.support.finetunes import freeze, losses, spec_of, train
+from tests.support.jobs import start_no_worker
 from training import sft
 from training.batches import Batch
 from training.loop import Run, finetune
 from training.model import Trainee
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
 
@@ -79,16 +72,16 @@ def test_want_of_memory_is_a_sentence(
 def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     made = submit_training(spec_of()).id
     assert Run(made, sft.loss, Accelerator()).train()
     publish(made)
     card = read_json(find_model("tuned") / "card.json")["training"]
     took, doubts = what_it_took(card, training_path(made)), card["doubts"]
-    assert re.search(r"It took .* for 4 steps and .* GB; estimated before were .* for at most 4 steps", took)
+    assert re.search(r"It took .* for 4 steps and .* GB; the estimate was .* for at most 4 steps", took)
     assert card["estimate"]["n_steps"] == 4 and card["precision"] == "fp32" and card["processor"]
     assert doubts == [
-        "No rows were kept back, so nothing tells whether it predicts better than its base model."
+        "No rows were kept back, so it is not known whether it predicts better than its base model."
     ]
 
 
@@ -101,7 +94,7 @@ def test_a_model_that_is_no_better_than_its_base_or_uniform_or_hardly_answers_is
 
 
 def test_a_base_that_was_asked_already_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     for seed, name in enumerate(("first", "second")):
         submit_training(spec_of(name=name, seed=seed), evaluate=True)
     plans = [job.args.get("plan", {"model": "the base"}) for job in list_jobs() if job.kind == "evaluate"]
@@ -110,7 +103,7 @@ def test_a_base_that_was_asked_already_is_not_asked_again(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["uniform", "starter", "half-sample"])
 def test_a_name_that_stands_beside_models_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match=f"{name!r} is what something else is called"):
+    with pytest.raises(UserError, match=f"{name!r} is reserved for something else"):
         submit_training(spec_of(name=name))
 
 

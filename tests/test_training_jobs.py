@@ -22,11 +22,13 @@ from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs import store, worker_process
-from tests.conftest import ROOT, end_worker, ended
-from tests.faults.trials import command, wait_until
-from tests.finetunes import _finetuning_home, finetuning_home, losses, spec_of, train, write_spec
+from tests.support.commands import command
+from tests.support.finetunes import losses, spec_of, train, write_spec
+from tests.support.jobs import ended
+from tests.support.processes import ROOT, end_worker
+from tests.support.waiting import wait_until
 
-__all__ = ["_finetuning_home", "finetuning_home"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

@@ -1,71 +1,23 @@
 """The whole way in a real browser: a home without studies, the real starter model and worker, an exported folder."""
 
 import io
-import os
-import shutil
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import PATIENCE, ROOT
+from tests.support.browser import IN_BROWSER, fill, open_page, see
+from tests.support.processes import ROOT
 
-CHROMIUM = os.environ.get("SOCRATES_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-expect.set_options(timeout=PATIENCE * 1000)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("walk"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium: run tests/chromium.sh or set SOCRATES_CHROMIUM"
-    ),
-]
+pytestmark = IN_BROWSER
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield opened
-        opened.close()
-
-
-def open_page(browser: Browser, url: str) -> Page:
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(PATIENCE * 1000)
-    page.on("pageerror", lambda error: pytest.fail(f"error in the page: {error}"))
-    page.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
-    page.goto(url)
-    return page
-
-
-def see(page: Page, text: str) -> None:
-    expect(page.get_by_text(text).first).to_be_visible()
-
-
-def fill(page: Page, label: str, text: str) -> None:
-    field = page.get_by_label(label, exact=True)
-    field.fill(text)
-    field.press("Tab")
-
-
+@pytest.mark.quick  # the one walk of `make test`
 def test_from_a_home_without_studies_to_exported_results(
     home: Path, prepared: Path, served: int, browser: Browser
 ) -> None:

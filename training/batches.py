@@ -1,4 +1,4 @@
-"""What every step reads: which examples, in which order, and how they lie in rows of tokens."""
+"""What every step reads: which examples, in which order, and their layout in rows of tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,40 +28,39 @@ class Batch:
 
 
 def examples_of_step(examples: Sequence[Example], step: int, spec: TrainingSpec) -> list[Example]:
-    """The examples of step number `step`, from 1: the same whenever it is asked for, so that nothing must be kept."""
-    wanted = np.arange((step - 1) * spec.batch_size, step * spec.batch_size)
-    found = []
-    for epoch in np.unique(wanted // len(examples)):
+    """The examples of step number `step`, from 1; they follow from the number, so that no order must be stored."""
+    places = np.arange((step - 1) * spec.batch_size, step * spec.batch_size)
+    epochs = places // len(examples)
+    chosen = []
+    for epoch in np.unique(epochs):
         order = _order(examples, int(epoch), spec)
-        found += [
-            examples[order[place % len(examples)]] for place in wanted[wanted // len(examples) == epoch]
-        ]
-    return found
+        chosen += [examples[order[place % len(examples)]] for place in places[epochs == epoch]]
+    return chosen
 
 
 def _order(examples: Sequence[Example], epoch: int, spec: TrainingSpec) -> Ints:
-    """A seeded order of all examples; with `share_people` those of one person are neighbours."""
+    """A seeded order of all examples; with `share_people`, examples of one person are neighbours."""
     rng = np.random.default_rng([spec.seed, 5, epoch])
     if not spec.share_people:
         return rng.permutation(len(examples))
-    people = np.array([each.person for each in examples])
+    people = np.array([example.person for example in examples])
     return np.lexsort((rng.random(len(examples)), rng.permutation(people.max() + 1)[people]))
 
 
 def batches_of(examples: Sequence[Example], network: Network, spec: TrainingSpec) -> list[Batch]:
-    """The examples of a step in batches of `micro_tokens` tokens, common beginnings read once."""
-    items = [Item(each.prompt, tree_of(each), (place,)) for place, each in enumerate(examples)]
+    """The examples of a step in batches of `micro_tokens` tokens, in which common beginnings are read once."""
+    items = [Item(example.prompt, tree_of(example), (place,)) for place, example in enumerate(examples)]
     planned = plan_batches(items, token_budget=spec.micro_tokens, shared=spec.share_people and network.packed)
     return [Batch(batch, [examples[item.positions[0]] for item in batch]) for batch in planned]
 
 
 def tree_of(example: Example) -> AnswerTree:
-    """The trie of an example's answers; its inner nodes are where a next token is predicted."""
+    """The trie of an example's answers; a next token is predicted at its inner nodes."""
     return build_tree([str(place) for place in range(len(example.answers))], example.answers)
 
 
 def steps_of(network: Network, batch: Batch, *, shared: bool) -> torch.Tensor:
-    """Log-probabilities [S] of every step down every tree of the batch, in order of the trees' nodes but the roots."""
+    """Log-probabilities [S] of the steps to every node but the roots of the batch's trees, in the nodes' order."""
     layout = lay_out(batch.items, shared=shared) if network.packed else lay_out_chains(batch.items)
     log_probabilities = torch.log_softmax(network.logits(layout), dim=-1)
     starts = np.cumsum([0] + [len(tree.inner) for tree in batch.trees])
@@ -73,7 +72,7 @@ def steps_of(network: Network, batch: Batch, *, shared: bool) -> torch.Tensor:
 
 
 def node_shares(tree: AnswerTree, shares: Floats) -> Floats:
-    """The share [T - 1] of the answers that pass each node but the root."""
+    """The share [T - 1] of the answers whose path passes each node, without the root."""
     mass = np.zeros(len(tree.parent))
     np.add.at(mass, tree.option_node, shares)
     for node in range(len(mass) - 1, 0, -1):  # a node's descendants have higher numbers
@@ -83,28 +82,24 @@ def node_shares(tree: AnswerTree, shares: Floats) -> Floats:
 
 def shares_of(batch: Batch) -> torch.Tensor:
     """The weighted share [S] of the answers that pass each step of the batch, in the order of `steps_of`."""
-    return torch.from_numpy(
-        np.concatenate(
-            [
-                node_shares(tree, each.shares) * each.weight
-                for tree, each in zip(batch.trees, batch.examples, strict=True)
-            ]
-        )
-    ).float()
+    shares = [
+        node_shares(tree, example.shares) * example.weight
+        for tree, example in zip(batch.trees, batch.examples, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(shares)).float()
 
 
 def answer_sums(network: Network, batch: Batch, steps: torch.Tensor) -> list[torch.Tensor]:
-    """Each example's log-probabilities [k] of its whole answers: the sums of `steps` [S] along their paths.
-
-    Never as a product, which autocast computes in bf16, and on a GPU its gradient too: -9.53 would become -9.56, and
-    what DPO trains on is the difference of two such sums.
-    """
-    found, done = [], 0
+    """For each example, the log-probabilities [k] of its whole answers: the sums of `steps` [S] along their paths."""
+    sums = []
+    done = 0
     for tree in batch.trees:
-        own = steps[done : done + len(tree.token) - 1]
-        done += len(own)
-        found.append(torch.where(network.tensor(_paths(tree)), own, 0.0).sum(-1))
-    return found
+        tree_steps = steps[done : done + len(tree.token) - 1]
+        done += len(tree_steps)
+        # Not as a matrix product: autocast computes it in bf16, on a GPU its gradient too. -9.53 would become -9.56,
+        # and DPO trains on the difference of two such sums.
+        sums.append(torch.where(network.tensor(_paths(tree)), tree_steps, 0.0).sum(-1))
+    return sums
 
 
 def _paths(tree: AnswerTree) -> Any:

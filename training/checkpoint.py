@@ -1,6 +1,6 @@
-"""What training needs to go on after a kill as if nothing had been: weights, optimiser and step, without pickle.
+"""What training needs to continue after a kill as if nothing had happened: weights, optimizer and step, without pickle.
 
-A checkpoint is a folder that is written aside and renamed, so that one that is there is whole.
+A checkpoint is a folder that is written aside and renamed, so one that exists is complete.
 """
 
 import shutil
@@ -17,16 +17,17 @@ from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.publish import BEST
 from training.model import Trainee
 
-PREFIX, FILES = "checkpoint-", ("weights.safetensors", "optimizer.safetensors")
+PREFIX = "checkpoint-"
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 
 
 @dataclass(frozen=True)
 class State:
-    """Where training stands: steps done, the best validation's step and W so far, validations since without a better.
+    """The state of training: steps done, step and W of the best validation, and the validations since that.
 
-    `best_step` is None before the first validation. `least_mass` is the valid mass that a checkpoint must have to be
-    kept for its W: a model that stops answering may have a good W among what it still answers. `key` says what is
-    trained on what, so that nothing else goes on from here.
+    `best_step` is None before the first validation. `least_mass` is the valid mass that a checkpoint needs to be kept
+    for its W: a model that stops answering may have a good W on what it still answers. `key` is a digest of rows,
+    settings and weights, so that no other finetune continues from here.
     """
 
     step: int
@@ -38,66 +39,68 @@ class State:
 
 
 def save_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Writes a checkpoint into the finetune's folder `path`, then removes older ones."""
+    """Writes a checkpoint into the finetune's folder `path`, then removes the older ones."""
     whole = path / f"{PREFIX}{state.step}"
     aside = path / f".{whole.name}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    save_file(_tensors(trainee.parameters), aside / FILES[0])
+    save_file(_tensors(trainee.parameters), aside / WEIGHTS)
     names = list(trainee.parameters)
     moments = {
         f"{names[place]}/{key}": value.cpu().contiguous()
-        for place, own in optimizer.state_dict()["state"].items()
-        for key, value in own.items()
+        for place, state_of in optimizer.state_dict()["state"].items()
+        for key, value in state_of.items()
     }
-    save_file(moments, aside / FILES[1])
+    save_file(moments, aside / OPTIMIZER)
     write_json(aside / "state.json", asdict(state))
     _replace(aside, whole)
     drop_others(path, state)
 
 
 def drop_others(path: Path, state: State) -> None:
-    """Removes every checkpoint and kept model but those of `state`."""
+    """Removes every checkpoint and kept model except those of `state`."""
     for old in (*path.glob(f"{PREFIX}*"), *path.glob(f"{BEST}*")):
         if old.name not in (f"{PREFIX}{state.step}", f"{BEST}{state.best_step}"):
             shutil.rmtree(old)
 
 
 def load_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimizer, key: str) -> State:
-    """Takes up the last checkpoint in the finetune's folder; the beginning where there is none.
+    """Loads the last checkpoint in the finetune's folder; without one, returns the state before the first step.
 
-    Raises UserError where it belongs to another finetune or is damaged.
+    Raises UserError if the checkpoint belongs to another finetune or is damaged.
     """
-    found = sorted(path.glob(f"{PREFIX}*/state.json"), key=lambda file: int(file.parent.name[len(PREFIX) :]))
-    if not found:
+    states = sorted(path.glob(f"{PREFIX}*/state.json"), key=lambda file: int(file.parent.name[len(PREFIX) :]))
+    if not states:
         return State(0, key)
+    folder = states[-1].parent
+    device = str(trainee.network.device)
     try:
-        state = State(**read_json(found[-1]))
-        stored = [load_file(found[-1].parent / name, device=str(trainee.network.device)) for name in FILES]
+        state = State(**read_json(states[-1]))
+        weights = load_file(folder / WEIGHTS, device=device)
+        stored = load_file(folder / OPTIMIZER, device=device)
     except (TypeError, OSError, SafetensorError) as error:
         raise UserError(
-            f"The checkpoint in {str(found[-1].parent)!r} is damaged ({error}). Start a new finetune; the best model "
-            "kept so far is in the folder beside it."
+            f"The checkpoint in {str(folder)!r} is damaged ({error}). Start a new finetune; the best model kept so far "
+            "is in the folder next to it."
         ) from error
     if state.key != key:
         raise UserError(
-            f"The checkpoint in {str(found[-1].parent)!r} belongs to other rows, settings or weights: they changed "
-            "since it was written. Start a new finetune."
+            f"The checkpoint in {str(folder)!r} belongs to other rows, settings or weights: they changed since it was "
+            "written. Start a new finetune."
         )
-    weights, kept = stored
     trainee.load(weights)
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for place, name in enumerate(trainee.parameters):
-        if f"{name}/step" in kept:  # a weight that no example reached has no moments
-            own = {part: kept[f"{name}/{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
-            moments[place] = own | {"step": own["step"].cpu()}
-    told = optimizer.state_dict()
-    optimizer.load_state_dict({"state": moments, "param_groups": told["param_groups"]})
+        if f"{name}/step" in stored:  # a weight that no example reached has no moments
+            parts = {part: stored[f"{name}/{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
+            moments[place] = parts | {"step": parts["step"].cpu()}  # AdamW expects it on the processor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
     return state
 
 
 def save_best(path: Path, trainee: Trainee, step: int) -> None:
-    """Keeps the model as it is after `step` steps beside the checkpoint."""
+    """Keeps the model as it is after `step` steps, next to the checkpoint."""
     aside = path / f".{BEST}{step}"
     shutil.rmtree(aside, ignore_errors=True)
     trainee.save(aside)
@@ -110,4 +113,4 @@ def _replace(aside: Path, whole: Path) -> None:
 
 
 def _tensors(parameters: Mapping[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
-    return {name: each.detach().cpu().contiguous() for name, each in parameters.items()}
+    return {name: weight.detach().cpu().contiguous() for name, weight in parameters.items()}

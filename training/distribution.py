@@ -2,8 +2,8 @@
 
 python -m training.distribution CONFIG.yaml
 
-Soft targets over the answers' tokens alone would leave all other tokens, and the end, without pressure: the model then
-stops answering (valid mass falls to nothing). With `rps_weight` answers far from people's cost more than near ones.
+Soft targets over the answers' tokens alone would put no pressure on all other tokens and on the end: the model would
+stop answering (its valid mass falls to zero). With `rps_weight`, answers far from people's cost more than near ones.
 """
 
 import torch
@@ -15,14 +15,14 @@ from training.objectives import cross_entropy, ranked_probability
 
 
 def loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
-    """The summed loss of a batch, weighted."""
+    """The weighted sum of the loss over a batch."""
     network, spec = trainee.network, trainee.spec
     steps = steps_of(network, batch, shared=spec.share_people)
     total = cross_entropy(steps, shares_of(batch).to(steps.device))
     if spec.rps_weight:
-        for logs, each in zip(answer_sums(network, batch, steps), batch.examples, strict=True):
-            observed = torch.from_numpy(each.shares).to(logs)
-            total = total + spec.rps_weight * each.weight * ranked_probability(logs, observed)
+        for logs, example in zip(answer_sums(network, batch, steps), batch.examples, strict=True):
+            observed = torch.from_numpy(example.shares).to(logs)
+            total = total + spec.rps_weight * example.weight * ranked_probability(logs, observed)
     return total
 
 

@@ -14,12 +14,12 @@ from training.objectives import preference
 
 
 def loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
-    """The summed loss of a batch, weighted."""
+    """The weighted sum of the loss over a batch."""
     network, shared = trainee.network, trainee.spec.share_people
     with torch.no_grad(), trainee.as_reference():
         reference = answer_sums(network, batch, steps_of(network, batch, shared=shared))
     policy = answer_sums(network, batch, steps_of(network, batch, shared=shared))
-    weights = torch.tensor([each.weight for each in batch.examples], device=policy[0].device)
+    weights = torch.tensor([example.weight for example in batch.examples], device=policy[0].device)
     return (weights * preference(policy, reference, trainee.spec.beta)).sum()
 
 

@@ -35,7 +35,7 @@ from socrates_core.finetuning.examples import Example, build_examples, n_target_
 from socrates_core.finetuning.overview import load_finetune, what_it_took
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rationales import rationales_origin
-from socrates_core.finetuning.rows import choose_rows, data_digest
+from socrates_core.finetuning.rows_record import load_rows
 from socrates_core.finetuning.run import ENDED, PATIENCE, STOPPED, WORKER
 from socrates_core.finetuning.spec import Method, TrainingSpec, load_training, training_path
 from socrates_core.finetuning.submission import register
@@ -132,7 +132,7 @@ class Run:
             )
         folder = open_folder(spec.base)
         self._chat = open_chat(folder)
-        chosen = choose_rows(spec)
+        chosen = load_rows(training_id)
         self._examples = build_examples(spec, chosen, chosen.train, self._chat)
         _check_lengths(self._examples, context_length(check_folder(folder.base)), spec)
         self._examination = prepare(chosen, spec.template)
@@ -142,7 +142,7 @@ class Run:
             self._trainee.parameters.values(), lr=spec.learning_rate, weight_decay=spec.weight_decay
         )
         origin = rationales_origin(chosen.corpus, spec.rationales) if spec.method == "reasoning" else None
-        told = [spec.digest(), revision(folder), data_digest(chosen)]
+        told = [spec.digest(), revision(folder), chosen.digest]
         key = digest([*told, origin["sha256"]] if origin else told)
         self._state = checkpoint.load_checkpoint(self._path, self._trainee, self._optimizer, key)
         self._trainee.network.model = self._accelerator.prepare_model(self._trainee.network.model)

@@ -34,24 +34,25 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def merge(name: str, output: str) -> Path:
-    """The folder of the whole model `output`, made of the adapter `name` and its base in the base's number format.
+    """Makes the whole model `output` from the adapter `name` and its base, in the base's number format.
 
-    Raises UserError where `name` is no adapter, does not fit its base, or `output` is taken or no name.
+    Returns its folder. Raises UserError if `name` is not an adapter or does not fit its base, or if `output` is taken
+    or not a valid name.
     """
     source = open_folder(name)
     if source.adapter is None:
         raise UserError(
-            f"The model {name!r} is whole already, so there is nothing to merge. Export it as it is."
+            f"The model {name!r} is not an adapter, so there is nothing to merge. Export it as it is."
         )
     if not NAME.fullmatch(output) or output in RESERVED:
         raise UserError(
-            f"{output!r} is no name for a model: use up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first, "
-            "and not what stands beside models here."
+            f"A model cannot be called {output!r}. Use up to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit "
+            "first, and no reserved name."
         )
     models = folder("models")
     with FileLock(models / f".{output}.lock"):
         if output in installed_names():
-            raise UserError(f"There is a model {output!r} already. Choose another name.")
+            raise UserError(f"There is already a model called {output!r}. Choose another name.")
         aside = models / f".{output}.part"
         shutil.rmtree(aside, ignore_errors=True)
         try:
@@ -72,7 +73,7 @@ def _write_weights(source: ModelFolder, target: Path) -> None:
     model = open_weights(source.base, dtype="auto")
     try:
         whole = attach(model, source.own).merge_and_unload(safe_merge=True)
-    except UNUSABLE as error:  # numbers that are not finite
+    except UNUSABLE as error:  # also for weights that are not finite
         raise UserError(
             f"The adapter in {str(source.adapter)!r} does not fit its base model ({first_line(error)})."
         ) from error
@@ -83,9 +84,9 @@ def _write_weights(source: ModelFolder, target: Path) -> None:
 
 
 def _card(source: ModelFolder, name: str, output: str) -> dict[str, Any]:
-    """The adapter's card as the whole model's, with what its base saw, and what it was merged from."""
-    before = ModelFolder(source.base).card
-    kept = {key: before[key] for key in ("licence",) if key in before} | source.card
+    """The whole model's card: the adapter's, with its base's licence and exposure, and what was merged."""
+    base = ModelFolder(source.base).card
+    kept = ({"licence": base["licence"]} if "licence" in base else {}) | source.card
     return {
         **kept,
         "title": f"{source.card.get('title') or name}, merged",
@@ -101,9 +102,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Merges an adapter into its base as a whole model folder.")
     parser.add_argument("name")
     parser.add_argument("output")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        print(merge(asked.name, asked.output))
+        print(merge(arguments.name, arguments.output))
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What is trained: a base model with a fresh or further adapter, in 4 bits or not, or all of its weights."""
+"""What is trained: a new or continued adapter over a base model, in 4 bits or not, or all of the model's weights."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,12 +30,12 @@ class Trainee:
 
     @property
     def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """What changes, by name."""
-        return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        """The weights that are trained, by name."""
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     @contextmanager
     def as_reference(self) -> Iterator[None]:
-        """The model as it was before training, without dropout: with no adapter, or the one that it started from."""
+        """The model as it was before training, without dropout: with no adapter, or with the one it started from."""
         self.model.eval()
         if self.folder.adapter is None:
             with self.model.disable_adapter():
@@ -59,21 +59,21 @@ class Trainee:
             )
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Puts trained weights back by their names."""
+        """Restores trained weights by their names."""
         with torch.no_grad():
-            for name, each in self.parameters.items():
-                each.copy_(tensors[name])
+            for name, weight in self.parameters.items():
+                weight.copy_(tensors[name])
 
 
 def open_trainee(spec: TrainingSpec) -> Trainee:
     """The base model of `spec`, ready to be trained.
 
-    Raises UserError where it is missing, does not fit, or cannot be trained right in 4 bits on this machine.
+    Raises UserError if it is missing, does not fit, or cannot be trained correctly in 4 bits on this machine.
     """
     folder = open_folder(spec.base)
     check_folder(folder.base)
-    asked = {"qlora": "nf4", "full": "fp32"}.get(spec.tuning, spec.precision)
-    loaded = load_model(folder.base, asked, trainable=True)  # type: ignore[arg-type]
+    precision = {"qlora": "nf4", "full": "fp32"}.get(spec.tuning, spec.precision)
+    loaded = load_model(folder.base, precision)  # type: ignore[arg-type]
     if loaded.precision == "nf4" and spec.tuning == "lora":
         raise UserError(
             f"The model {spec.base!r} does not fit in this machine's memory in 16 bits. Choose tuning 'qlora'."
@@ -117,21 +117,21 @@ def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
 
 
 def _train_only_default(model: Any) -> None:
-    for name, each in model.named_parameters():
-        each.requires_grad_("lora_" in name and ".default." in name)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_("lora_" in name and ".default." in name)
 
 
 def prove_four_bit(model: Any) -> None:
-    """Compares output and gradient of one 4-bit layer of every shape with those of its weights taken apart here.
+    """Compares output and gradient of one 4-bit layer of every shape with those of its dequantised weights.
 
     Raises UserError for a shape whose kernels are wrong on this machine, or whose gradient is not finite.
     """
     import bitsandbytes as bnb
 
-    layers = {n: each for n, each in model.named_modules() if isinstance(each, bnb.nn.Linear4bit)}
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, bnb.nn.Linear4bit)}
     for layer in layers.values():
-        # Else the first answer without a gradient, as in validation, packs the weights for good into a layout
-        # through which no gradient comes back, and training goes on without it.
+        # Otherwise the first answer without a gradient, as in validation, packs the weights into a layout through
+        # which no gradient flows, and training would continue without it.
         layer.support_avx512bf16_for_cpu = False
     proved = set()
     for name, layer in layers.items():
@@ -142,36 +142,38 @@ def prove_four_bit(model: Any) -> None:
             error = _gradient_error(layer, n_tokens)
             if not error <= GRADIENT_TOLERANCE:
                 raise UserError(
-                    f"Training in 4 bits is wrong on this machine for layers of {layer.in_features} x "
+                    f"Training in 4 bits gives wrong results on this machine for layers of {layer.in_features} x "
                     f"{layer.out_features} such as {name!r}: the gradient of {n_tokens} tokens is off by {error:.1%}. "
                     "Choose tuning 'lora', or train on a GPU."
                 )
 
 
 def _gradient_error(layer: Any, n_tokens: int) -> float:
-    """The largest relative error of output and input gradient, NaN included, after an answer without a gradient."""
+    """The largest relative error (or NaN) of output and input gradient, after an answer without a gradient."""
     generator = torch.Generator().manual_seed(0)
     weight = _dequantised(layer)
-    device, dtype = weight.device, layer.compute_dtype or torch.float32
-    given, pulled = (
-        torch.randn(1, n_tokens, width, generator=generator).to(device, dtype)
-        for width in (layer.in_features, layer.out_features)
-    )
+    dtype = layer.compute_dtype or torch.float32
+
+    def draw(width: int) -> torch.Tensor:
+        return torch.randn(1, n_tokens, width, generator=generator).to(weight.device, dtype)
+
+    inputs = draw(layer.in_features)
+    pull = draw(layer.out_features)  # the gradient that comes from above
     bias = 0 if layer.bias is None else layer.bias.float()
-    expected = given.float() @ weight.T + bias
+    expected = inputs.float() @ weight.T + bias
     with torch.no_grad():
-        answered = layer(given)
-    given.requires_grad_(True)
+        answered = layer(inputs)
+    inputs.requires_grad_(True)
     with torch.enable_grad():
-        found = layer(given)
-        found.backward(pulled.to(found.dtype))
-    gradient = torch.full_like(given, torch.nan) if given.grad is None else given.grad
-    pairs = ((answered, expected), (found.detach(), expected), (gradient, pulled.float() @ weight))
+        outputs = layer(inputs)
+        outputs.backward(pull.to(outputs.dtype))
+    gradient = torch.full_like(inputs, torch.nan) if inputs.grad is None else inputs.grad
+    pairs = ((answered, expected), (outputs.detach(), expected), (gradient, pull.float() @ weight))
     return float(torch.stack([(one.float() - other).norm() / other.norm() for one, other in pairs]).max())
 
 
 def _dequantised(layer: Any) -> torch.Tensor:
-    """The weights [out, in] in fp32: two codes a byte, the first in its upper half, times the scale of their block."""
+    """The weights [out, in] in fp32: two codes per byte, the upper half first, times the scale of their block."""
     state = layer.weight.quant_state
     packed = layer.weight.data.view(torch.uint8).flatten()
     codes = torch.stack((packed >> 4, packed & 15), dim=1).flatten()[: state.shape.numel()].long()
@@ -181,9 +183,9 @@ def _dequantised(layer: Any) -> torch.Tensor:
 
 @contextmanager
 def autocast(trainee: Trainee) -> Iterator[None]:
-    """Products in bf16 where the base is in bf16, or all weights are trained in fp32 on a machine that computes in it.
+    """Products in bf16 if the base is in bf16, or if all weights are trained in fp32 on a machine that computes in it.
 
-    What is trained stays in fp32; without this every adapter would take its input through fp32 and back.
+    Trained weights stay in fp32. Without this, every adapter would convert its input to fp32 and back.
     """
     from peft.helpers import disable_input_dtype_casting
 

@@ -10,9 +10,9 @@ def cross_entropy(steps: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """The sum of -share x log-probability over the steps [S] down the answer trees.
 
     With one answer a tree this is the usual loss of SFT on the answer and the end of the turn. With several it is the
-    cross-entropy of whole answers against their shares: by the chain rule -sum_o q(o) log P(o) is the sum over a
-    trie's steps of the share that passes them. Every step is one of the full vocabulary, so probability that leaks to
-    other tokens, or past the end of the turn, costs.
+    cross-entropy of whole answers against their shares: by the chain rule, -sum_o q(o) log P(o) is the sum over a
+    trie's steps of the share that passes them. Every step is a choice from the full vocabulary, so probability that
+    goes to other tokens, or past the end of the turn, costs.
     """
     return -(steps * shares).sum()
 

@@ -13,7 +13,7 @@ from training.objectives import cross_entropy
 
 
 def loss(trainee: Trainee, batch: Batch) -> torch.Tensor:
-    """The summed loss of a batch, weighted."""
+    """The weighted sum of the loss over a batch."""
     steps = steps_of(trainee.network, batch, shared=trainee.spec.share_people)
     return cross_entropy(steps, shares_of(batch).to(steps.device))
 

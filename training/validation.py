@@ -1,7 +1,8 @@
-"""How well the model in training predicts people whom it does not train on: exact distributions, the usual measures."""
+"""How well the model predicts people it is not trained on, by exact distributions and the usual measures."""
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,36 +16,36 @@ from socrates_core.evaluations.run import answered_table
 from socrates_core.evaluations.scores import summarise
 from socrates_core.evaluations.whole_cells import cell_accuracies, cell_distances
 from socrates_core.finetuning.history import Validation
-from socrates_core.finetuning.rows import Chosen
+from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.models.chat import Chat
 from socrates_core.models.local.engine import Engine
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
 from socrates_core.models.reasoning import ReasonedChat
-from socrates_core.records import Answer, Question
+from socrates_core.records import Answer, Floats, Question
 from socrates_core.scoring.plan import Item, plan_batches
 from training.model import Trainee, autocast
 
-LEAST_EFFECTS = 3
+LEAST_EFFECTS = 3  # condition differences below which their correlation is not reported
 AT_ONCE = 8  # prompts whose rationales are drawn together
 
 
 @dataclass(frozen=True, eq=False)
 class Examination:
-    """The rows that are asked again and again, with their questions."""
+    """The rows that are asked in every validation, with their questions."""
 
-    chosen: Chosen
+    chosen: TrainingRows
     rows: pd.DataFrame
     questions: list[Question]
 
 
-def prepare(chosen: Chosen, template: str) -> Examination | None:
-    """The validation rows with listed answers and their questions; None without any."""
-    rows, questions = [], []
-    for study, own in chosen.validation.groupby("study_id", sort=True):
-        asked = list(questions_of_rows(chosen.corpus, str(study), own, template))
-        listed = [bool(each.options) for each in asked]
-        rows.append(own[listed])
-        questions += [each for each in asked if each.options]
+def prepare(chosen: TrainingRows, template: str) -> Examination | None:
+    """The validation rows whose answers come from a list of options, with their questions; None without any."""
+    rows: list[pd.DataFrame] = []
+    questions: list[Question] = []
+    for study, study_rows in chosen.validation.groupby("study_id", sort=True):
+        study_questions = list(questions_of_rows(chosen.corpus, str(study), study_rows, template))
+        rows.append(study_rows[[bool(question.options) for question in study_questions]])
+        questions += [question for question in study_questions if question.options]
     return Examination(chosen, pd.concat(rows, ignore_index=True), questions) if questions else None
 
 
@@ -53,33 +54,27 @@ def validate(
 ) -> Validation:
     """The measures after `step` steps; `begun` is when this process started to train."""
     answers = _ask(trainee, chat, examination.questions)
-    corpus, seed = examination.chosen.corpus, trainee.spec.seed
+    corpus = examination.chosen.corpus
+    seed = trainee.spec.seed
     table = answered_table(corpus, examination.rows, answers, seed).to_pandas()
     cells = cells_of(corpus, table)
-    value = {
-        name: each.value
-        for name, each in summarise(cells, model_predictor("", cells), seed=seed).measures.items()
-    }
+    log_score = summarise(cells, model_predictor("", cells), seed=seed).measures["log_score"].value
     effects = effects_table(corpus, table).dropna(subset=["human", "predicted"])
     enough = len(effects) >= LEAST_EFFECTS and effects["predicted"].std() > 0
-    flat = [np.full(len(each.options), 1 / len(each.options)) for each in examination.questions]
-    said = [each.probabilities if each.valid_mass > 0 else None for each in answers]
-    model, uniform = (
-        cell_distances(corpus, examination.rows, each, examination.chosen.kept_back)
-        .groupby("study_id")[["w_stated", "w_observed"]]
-        .mean()
-        .mean()
-        for each in (said, flat)
+    n_options = [len(question.options) for question in examination.questions]
+    model = _mean_distances(
+        examination, [answer.probabilities if answer.valid_mass > 0 else None for answer in answers]
     )
+    uniform = _mean_distances(examination, [np.full(n, 1 / n) for n in n_options])
     accuracies = cell_accuracies(table, examination.chosen.kept_back)
-    accurate = accuracies.groupby("study_id")["accuracy"].mean().mean()
+    accuracy = accuracies.groupby("study_id")["accuracy"].mean().mean()
     return Validation(
         step=step,
         w_stated=float(model["w_stated"]),
         w_observed=float(model["w_observed"]),
         w_uniform=float(uniform["w_stated"]),
-        accuracy=100 * float(accurate),
-        log_score=value["log_score"],
+        accuracy=100 * float(accuracy),
+        log_score=log_score,
         effect_r=float(np.corrcoef(effects["human"], effects["predicted"])[0, 1]) if enough else math.nan,
         valid_mass=float(table["valid_mass"].mean()),
         n_rows=len(table),
@@ -89,43 +84,54 @@ def validate(
     )
 
 
+def _mean_distances(examination: Examination, predicted: Sequence[Floats | None]) -> pd.Series:
+    """The mean over studies of w_stated and w_observed, for a prediction per row."""
+    distances = cell_distances(
+        examination.chosen.corpus, examination.rows, predicted, examination.chosen.kept_back
+    )
+    return distances.groupby("study_id")[["w_stated", "w_observed"]].mean().mean()
+
+
 def _ask(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:
+    ask = _reason if trainee.spec.method == "reasoning" else _read
     trainee.network.model.eval()
     with autocast(trainee):
-        told = (
-            _reason(trainee, chat, questions)
-            if trainee.spec.method == "reasoning"
-            else _read(trainee, chat, questions)
-        )
+        answers = ask(trainee, chat, questions)
     trainee.network.model.train()
-    return told
+    return answers
 
 
 def _reason(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:
-    """The answers behind drawn rationales, put together for each question."""
-    behind = ReasonedChat(trainee.folder.chat, trainee.folder.base)
-    found = []
+    """The answer to each question, combined over drawn rationales."""
+    reasoned_chat = ReasonedChat(trainee.folder.chat, trainee.folder.base)
+
+    def ask(reasoned: Sequence[Question]) -> Iterator[dict[int, Answer]]:
+        yield dict(enumerate(_read(trainee, reasoned_chat, reasoned)))
+
+    combined = []
     for start in range(0, len(questions), AT_ONCE):
-        asked = questions[start : start + AT_ONCE]
-        prompts = list(chat.encode([each.prompt for each in asked]))
-        drawn = draw_rationales(trainee.network, chat, asked, prompts, "exact")
-        answers = answer_behind(
-            lambda each: iter([dict(enumerate(_read(trainee, behind, list(each))))]), asked, drawn
-        )
-        found += [mixture(own, len(prompt)) for own, prompt in zip(answers, prompts, strict=True)]
-    return found
+        batch = questions[start : start + AT_ONCE]
+        prompts = list(chat.encode([question.prompt for question in batch]))
+        rationales = draw_rationales(trainee.network, chat, batch, prompts, "exact")
+        answers_of = answer_behind(ask, batch, rationales)
+        combined += [
+            mixture(answers, len(prompt)) for answers, prompt in zip(answers_of, prompts, strict=True)
+        ]
+    return combined
 
 
-def _read(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:
+def _read(trainee: Trainee, chat: Chat, questions: Sequence[Question]) -> list[Answer]:
     network = trainee.network
-    prompts = chat.encode([each.prompt for each in questions])
+    prompts = chat.encode([question.prompt for question in questions])
     items = [
-        Item(prompt, chat.tree(each.options), (place,))
-        for place, (prompt, each) in enumerate(zip(prompts, questions, strict=True))
+        Item(prompt, chat.tree(question.options), (place,))
+        for place, (prompt, question) in enumerate(zip(prompts, questions, strict=True))
     ]
     engine = Engine(network, chat.vocabulary, "exact", shared=True)
     answers: dict[int, Answer] = {}
     for batch in plan_batches(items, token_budget=trainee.spec.micro_tokens, shared=network.packed):
-        for item, each in zip(batch, engine.distributions(batch), strict=True):
-            answers[item.positions[0]] = Answer(each.probabilities, each.valid_mass, len(item.prompt))
+        for item, distribution in zip(batch, engine.distributions(batch), strict=True):
+            answers[item.positions[0]] = Answer(
+                distribution.probabilities, distribution.valid_mass, len(item.prompt)
+            )
     return [answers[place] for place in range(len(questions))]

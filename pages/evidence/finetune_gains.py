@@ -24,8 +24,13 @@ from socrates_core.finetuning.generalisation import (
     score_pair,
     submit_missing,
 )
-from socrates_core.finetuning.growing_shares import SHARES, render_shares
-from socrates_core.finetuning.learning_curve import LearningCurve, curve_table, learning_curves
+from socrates_core.finetuning.learning_curve import (
+    SHARES,
+    LearningCurve,
+    curve_table,
+    learning_curves,
+    render_shares,
+)
 from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 

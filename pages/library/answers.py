@@ -15,7 +15,7 @@ from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
 from socrates_core.populations.bands import in_order
 from socrates_core.records import DEMOGRAPHICS
-from socrates_core.studies.answers import Item, Outline
+from socrates_core.studies.answers import Outline, StudyItem
 
 SMALLEST = 30
 GRID = {"distributions": "Distributions", "means": "Means", "n": "Numbers of answers"}
@@ -42,11 +42,11 @@ def show_answers(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         _by_condition(corpus, record, plan, item)
 
 
-def _of(item: Item, tallies: pd.DataFrame) -> pd.DataFrame:
+def _of(item: StudyItem, tallies: pd.DataFrame) -> pd.DataFrame:
     return tallies[(tallies["task_num"] == item.task_num) & (tallies["part"] == item.part)]
 
 
-def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item) -> None:
+def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyItem) -> None:
     told = _of(item, data.study_tallies(corpus.name, record.study_id, None, data.stamp(corpus.name)))
     names = _distinct({number: plan.conditions[number] for number in item.scales})
     for at, (text, own) in enumerate(told.groupby("scale", sort=False, dropna=False)):
@@ -56,7 +56,7 @@ def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item
     _caption(told)
 
 
-def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: Item, *, field: str) -> None:
+def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyItem, *, field: str) -> None:
     told = _of(item, data.study_tallies(corpus.name, record.study_id, field, data.stamp(corpus.name)))
     left, right = st.columns([3, 2])
     scope = f"{corpus.name}/{record.study_id}/{item.key}"

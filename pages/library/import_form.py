@@ -13,14 +13,13 @@ from socrates_core.corpus.socsci210 import HUB, Request, submit_import
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.importing.build import Preview, preview
-from socrates_core.importing.guesses import Facts, describe_columns
 from socrates_core.importing.jobs import submit_own_import, submit_proposals
 from socrates_core.importing.mapping import Mapping, load_mapping, parse_mapping, save_mapping
+from socrates_core.importing.mapping_tables import mapping_from_tables
 from socrates_core.importing.opening import Opened, open_files
 from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
-from socrates_core.importing.record import MAX_BYTES
-from socrates_core.importing.sheets import from_sheets
-from socrates_core.importing.suggest import find_questions, outcome_of
+from socrates_core.importing.suggest import ColumnFacts, describe_columns, find_questions, outcome_of
+from socrates_core.importing.table import MAX_BYTES
 from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
 from socrates_core.jobs import store
 
@@ -46,7 +45,7 @@ def seen(upload_id: str, mapping: str) -> Preview:
 
 
 @st.cache_resource(show_spinner=False, max_entries=3)
-def _facts(upload_id: str) -> list[Facts]:
+def _facts(upload_id: str) -> list[ColumnFacts]:
     return describe_columns(read_upload(upload_id).table)
 
 
@@ -147,7 +146,7 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     told = {"study": {**study, "reference": reference}, **people}
     told |= editing.mapping.model_dump(include={"cluster", "weight"})
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
-    mapping = from_sheets(told, edited)
+    mapping = mapping_from_tables(told, edited)
     accepted = settled(mapping, editing.mapping)
     if accepted != mapping:
         _begin_again(editing, accepted)

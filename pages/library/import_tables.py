@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.view.state import Importing
 from socrates_core.corpus.tables import DESIGNS, WORDINGS
-from socrates_core.importing.sheets import condition_sheet, demographic_sheet, keep_sheet, outcome_sheet
+from socrates_core.importing import mapping_tables
 from socrates_core.personas import label
 from socrates_core.records import DEMOGRAPHICS
 
@@ -91,7 +91,7 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
 
 def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     return st.data_editor(
-        demographic_sheet(editing.mapping),
+        mapping_tables.demographic_table(editing.mapping),
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("demographics"),
@@ -105,7 +105,7 @@ def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
 
 
 def conditions_table(editing: Importing) -> pd.DataFrame:
-    sheet = condition_sheet(editing.mapping)
+    sheet = mapping_tables.condition_table(editing.mapping)
     return st.data_editor(
         sheet,
         num_rows="dynamic",
@@ -143,7 +143,7 @@ def reference_field(editing: Importing, conditions: pd.DataFrame) -> str:
 
 
 def outcomes_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
-    sheet = outcome_sheet(editing.mapping)
+    sheet = mapping_tables.outcome_table(editing.mapping)
     shown = ["name", "column", "question", *_marked(sheet), "instruction", "missing", "numbers"]
     shown += [
         name
@@ -184,7 +184,7 @@ def _marked(sheet: pd.DataFrame) -> list[str]:
 
 def keep_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
     return st.data_editor(
-        keep_sheet(editing.mapping),
+        mapping_tables.keep_table(editing.mapping),
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("keep"),

@@ -11,7 +11,7 @@ from pages.view.widgets import linked_select, show_chart, theme
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.personas import label
 from socrates_core.populations.margins import (
-    Comparison,
+    FieldComparison,
     Margins,
     compare,
     keep_margins,
@@ -89,7 +89,7 @@ def _bring_file() -> None:
             )
 
 
-def _show_table(compared: list[Comparison], *, beside: bool) -> None:
+def _show_table(compared: list[FieldComparison], *, beside: bool) -> None:
     """Every field's categories with the people's shares and the population's."""
     table = pd.concat([each.rows.assign(field=label(each.field)) for each in compared], ignore_index=True)
     bounds = zip(100 * table["low"], 100 * table["high"], strict=True)
@@ -119,7 +119,7 @@ def _show_table(compared: list[Comparison], *, beside: bool) -> None:
     )
 
 
-def _show_field(told: Comparison, *, beside: bool) -> None:
+def _show_field(told: FieldComparison, *, beside: bool) -> None:
     rows = told.rows.head(MOST_CATEGORIES)
     met = beside and (rows["margin"].gt(0) & rows["n"].gt(0)).any()
     if beside and not met:

@@ -3,16 +3,15 @@
 import streamlit as st
 
 from pages.view.text import escape
-from socrates_core.corpus.overlay import read_overrides
-from socrates_core.corpus.overrides import clear_scales, set_by_hand, set_scales
 from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.scale_overrides import clear_scales, read_overrides, set_by_hand, set_scales
 from socrates_core.errors import UserError
 from socrates_core.records import Stimulus
 from socrates_core.scales import render_instruction
-from socrates_core.studies.answers import Item
+from socrates_core.studies.answers import StudyItem
 
 
-def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
+def show_scale_by_hand(corpus: Corpus, study_id: str, item: StudyItem) -> None:
     """A field for the instruction, which holds for every text of the item; and the way back."""
     key = f"by_hand:{corpus.name}:{study_id}:{item.task_num}:{item.part}"
     with st.expander("Set the scale by hand", expanded=item.unread):
@@ -38,7 +37,7 @@ def show_scale_by_hand(corpus: Corpus, study_id: str, item: Item) -> None:
             st.rerun()
 
 
-def _stimuli(corpus: Corpus, study_id: str, item: Item) -> list[Stimulus]:
+def _stimuli(corpus: Corpus, study_id: str, item: StudyItem) -> list[Stimulus]:
     """Everything that was shown for an item."""
     return [
         each

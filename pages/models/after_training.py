@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.models import finetune_form
 from pages.view import state
-from socrates_core.finetuning.growing_shares import SHARES, render_shares, submit_curve
+from socrates_core.finetuning.learning_curve import SHARES, render_shares, submit_curve
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.store import Job

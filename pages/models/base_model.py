@@ -14,7 +14,7 @@ from socrates_core.models.catalog import HUB_MODELS, lacking_weights, list_model
 from socrates_core.models.model_folder import open_folder
 
 REMEMBERED = 300  # seconds for which the hub is not asked again
-RELEASED = frozenset(each[0] for each in HUB_MODELS)
+RELEASED = frozenset(model.hub_id for model in HUB_MODELS)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""What a finetune will read and take, before it starts: its sides, leaks, examples, cost, file and command."""
+"""What is shown before a finetune starts: held-out sides, leaks, examples, cost, file and command."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,8 +14,7 @@ from socrates_core.files import digest
 from socrates_core.finetuning.estimate import estimate_training
 from socrates_core.finetuning.insight import Insight, ShownExample, look_at
 from socrates_core.finetuning.leaks import Leak, find_leaks
-from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.sides import SIDES, count_sides, unit_of
+from socrates_core.finetuning.rows import SIDES, TrainingRows, count_sides, unit_of
 from socrates_core.finetuning.spec import TrainingSpec
 
 NEVER_READ = frozenset(
@@ -41,27 +41,29 @@ NEVER_READ = frozenset(
         "accept_leaks",
     }
 )
+Rows = Callable[[], TrainingRows]  # chooses them when first called: nothing is chosen where all is cached
 
 
-def show_sides(spec: TrainingSpec, stamp: str) -> None:
-    """The picture of what is held out, with its numbers in a sentence."""
-    told = _drawn(_key(spec), stamp, spec)
+def show_sides(spec: TrainingSpec, rows: Rows, stamp: str) -> None:
+    """The chart of what is held out, with its totals in a sentence."""
+    drawn = _drawn(_key(spec), stamp, spec, rows)
     totals = ", ".join(
         f"{n:,} {held_out_chart.NAMES[str(side)].lower()}"
-        for side, n in told.sides[list(SIDES)].sum().items()
+        for side, n in drawn.sides[list(SIDES)].sum().items()
         if n
     )
-    st.caption(f"{told.unit.capitalize()}: {totals}.")
-    show_chart(held_out_chart.figure(told.sides, unit=told.unit, theme=theme()), told.sides, "training_sides")
+    st.caption(f"{drawn.unit.capitalize()}: {totals}.")
+    chart = held_out_chart.figure(drawn.sides, unit=drawn.unit, theme=theme())
+    show_chart(chart, drawn.sides, "training_sides")
 
 
-def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
-    """What held-out material the training would see; the spec with the reason why it may, None without one."""
-    leaks = _drawn(_key(spec), stamp, spec).leaks
+def show_leaks(spec: TrainingSpec, rows: Rows, stamp: str) -> TrainingSpec | None:
+    """The held-out material that would be trained on; returns the spec with the reason why it may, None without one."""
+    leaks = _drawn(_key(spec), stamp, spec, rows).leaks
     if not leaks:
         st.markdown(":green[:material/verified_user:] Nothing that is held out is trained on.")
         return spec
-    st.error("\n".join(f"- {escape(leak.told)}" for leak in leaks), icon=":material/policy_alert:")
+    st.error("\n".join(f"- {escape(leak.sentence)}" for leak in leaks), icon=":material/policy_alert:")
     reason = finetune_form.field("accept_leaks", "", "launch")
     if not reason:
         st.caption("It does not start with a leak, unless you say here why this one does not matter.")
@@ -69,36 +71,36 @@ def show_leaks(spec: TrainingSpec, stamp: str) -> TrainingSpec | None:
     return spec.model_copy(update={"accept_leaks": reason})
 
 
-def show_insight(spec: TrainingSpec, stamp: str) -> Insight:
-    """What is learnt from: how much, how long, and some examples."""
-    found = _looked_at(_key(spec), stamp, spec)
-    told = {
-        "Examples": found.n_examples,
-        "Studies": found.n_studies,
-        "Kept back": found.n_validation,
-        "Tokens, median": found.lengths.p50,
-        "Tokens, 95%": found.lengths.p95,
-        "Tokens, longest": found.lengths.max,
+def show_insight(spec: TrainingSpec, rows: Rows, stamp: str) -> Insight:
+    """What the model would train on: how much, how long, and some examples."""
+    insight = _looked_at(_key(spec), stamp, spec, rows)
+    counts = {
+        "Examples": insight.n_examples,
+        "Studies": insight.n_studies,
+        "Kept back": insight.n_validation,
+        "Tokens, median": insight.lengths.p50,
+        "Tokens, 95%": insight.lengths.p95,
+        "Tokens, longest": insight.lengths.max,
     }
     with st.container(horizontal=True):
-        for name, n in told.items():
+        for name, n in counts.items():
             st.metric(name, f"{n:,}", width="content")
-    st.caption(escape(found.told))
-    if found.n_too_long:
+    st.caption(escape(insight.sentence))
+    if insight.n_too_long:
         st.error(
-            f"{counted(found.n_too_long, 'example')} of more than {found.limit:,} tokens, which is all that this model "
-            "reads. Leave out the studies with the longest texts, or choose a model that reads more.",
+            f"{counted(insight.n_too_long, 'example')} of more than {insight.limit:,} tokens, which is all that this "
+            "model reads. Leave out the studies with the longest texts, or choose a model that reads more.",
             icon=":material/error:",
         )
     with st.expander("Rows of each study"):
         st.dataframe(
-            found.per_study.map(lambda value: visible(value) if isinstance(value, str) else value),
+            insight.per_study.map(lambda value: visible(value) if isinstance(value, str) else value),
             hide_index=True,
             alt="Rows of each study",
             column_config={"study_id": "Study", "rows": "Rows", "people": "People", "cells": "Cells"},
         )
-    _show_examples(spec, found.first)
-    return found
+    _show_examples(spec, insight.first)
+    return insight
 
 
 def _show_examples(spec: TrainingSpec, shown: tuple[ShownExample, ...]) -> None:
@@ -124,7 +126,7 @@ def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
 
 
 def show_cost(spec: TrainingSpec, insight: Insight, plan: Plan) -> None:
-    st.markdown(escape(estimate_training(spec, insight).told))
+    st.markdown(escape(estimate_training(spec, insight).sentence))
     if plan.shares:
         st.caption(
             f"That is the one on everybody; the {len(plan.shares) - 1} on fewer people, of at most as many steps each, "
@@ -154,7 +156,7 @@ def show_file(spec: TrainingSpec, plan: Plan) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The rows of a finetune by study and side, in `unit`, with what they leak."""
+    """The sides of each study in a finetune, counted in `unit`, with the leaks."""
 
     sides: pd.DataFrame
     unit: str
@@ -162,14 +164,14 @@ class Drawn:
 
 
 @st.cache_data(show_spinner="Drawing the rows", max_entries=8)
-def _drawn(key: str, stamp: str, _spec: TrainingSpec) -> Drawn:
-    chosen = choose_rows(_spec)
-    return Drawn(count_sides(chosen), unit_of(chosen.split), find_leaks(_spec, chosen))
+def _drawn(key: str, stamp: str, _spec: TrainingSpec, _rows: Rows) -> Drawn:
+    rows = _rows()
+    return Drawn(count_sides(rows), unit_of(rows.split), find_leaks(_spec, rows))
 
 
 @st.cache_data(show_spinner="Reading the examples", max_entries=8)
-def _looked_at(key: str, stamp: str, _spec: TrainingSpec) -> Insight:
-    return look_at(_spec)
+def _looked_at(key: str, stamp: str, _spec: TrainingSpec, _rows: Rows) -> Insight:
+    return look_at(_spec, _rows())
 
 
 def _key(spec: TrainingSpec) -> str:

@@ -11,10 +11,18 @@ from pydantic import TypeAdapter, ValidationError
 from pages.view import state
 from pages.view.text import escape
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import check_names
+from socrates_core.finetuning.learning_curve import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names
 from socrates_core.finetuning.recipes import Recipe, recipes_for
-from socrates_core.finetuning.spec import METHODS, TITLES, Method, TrainingSpec, default_of, spec_from_dict
+from socrates_core.finetuning.spec import (
+    METHODS,
+    TITLES,
+    Method,
+    TrainingSpec,
+    default_of,
+    fields_of,
+    spec_from_dict,
+)
 from socrates_core.prompts import TEMPLATES
 
 WHY: Mapping[Method, str] = {
@@ -33,86 +41,6 @@ VISIBLE = {
     "batch_size": "{} examples a step",
     "epochs": "epochs: {}",
     "max_steps": "at most {} steps",
-}
-OF_METHOD: Mapping[Method, tuple[str, ...]] = {
-    "sft": (),
-    "reasoning": ("rationales",),
-    "dpo": ("beta",),
-    "distribution": ("rps_weight", "shrinkage"),
-}
-EXPERT = (
-    "tuning",
-    "rank",
-    "alpha",
-    "dropout",
-    "learning_rate",
-    "schedule",
-    "warmup",
-    "weight_decay",
-    "clip",
-    "batch_size",
-    "epochs",
-    "max_steps",
-    "people_share",
-    "balance",
-    "validation_cap",
-    "template",
-    "precision",
-    "micro_tokens",
-    "checkpointing",
-    "share_people",
-)
-FIELDS = {
-    "name": (
-        "Name of the model it makes",
-        "Lower-case letters, digits, dots, dashes and underscores, at most 64.",
-    ),
-    "per_cell": (
-        "People a cell, at most",
-        "A cell is one outcome in one condition; a small sample is enough.",
-    ),
-    "per_study": ("Rows a study, at most", "Empty: no limit."),
-    "validation_share": (
-        "Share for validation",
-        "Kept back from training, by what the split holds out by: it chooses the checkpoint.",
-    ),
-    "seed": ("Seed", "Which people are drawn, what is kept back, and the order of the rows."),
-    "evaluate_every": (
-        "Steps between validations",
-        "Each measures the model on the rows that were kept back.",
-    ),
-    "patience": (
-        "Patience",
-        "It stops after so many validations without gain; the best checkpoint so far is kept.",
-    ),
-    "accept_leaks": ("Why the leak is accepted", "The card of the model that comes out will repeat it."),
-    "rationales": ("Rationales", "corpus: the data's own; or the name of rationales that a model wrote."),
-    "beta": ("Beta", "How strongly DPO holds the model to its start."),
-    "rps_weight": ("Weight of the ranked-probability term", "0: soft cross-entropy alone."),
-    "shrinkage": (
-        "Answers borrowed from other conditions",
-        "So many answers to the same outcome in any condition are added to a cell's own.",
-    ),
-    "tuning": ("What is tuned", "lora: an adapter; qlora: over the base in 4-bit NF4; full: every weight."),
-    "rank": ("LoRA rank", ""),
-    "alpha": ("LoRA alpha", ""),
-    "dropout": ("LoRA dropout", ""),
-    "learning_rate": ("Learning rate", "The highest, after the warm-up."),
-    "schedule": ("Schedule", ""),
-    "warmup": ("Warm-up", "Share of the steps."),
-    "weight_decay": ("Weight decay", ""),
-    "clip": ("Longest gradient", "Longer ones are cut to this norm."),
-    "batch_size": ("Examples a step", ""),
-    "epochs": ("Epochs", "How often each row is read; may be less than 1."),
-    "max_steps": ("Steps, at most", "Empty: no limit."),
-    "people_share": ("Share of the people", "Of every study; 1 takes all. For learning curves."),
-    "balance": ("What counts alike", "Rows, cells or studies, however many answers each has."),
-    "validation_cap": ("Validation people a cell", "At most so many are asked in each validation."),
-    "template": ("Prompt template", ""),
-    "precision": ("Precision", "auto: bf16 where the processor has it."),
-    "micro_tokens": ("Tokens read at a time", "Fewer take less memory; the result is the same."),
-    "checkpointing": ("Gradient checkpointing", "Less memory, more time; the result is the same."),
-    "share_people": ("Read profiles once", "One person's, for all of the answers in a step."),
 }
 
 
@@ -134,19 +62,17 @@ def choose_method() -> Method:
 def choose_settings(
     base: str, size: int | None, method: Method, *, before: tuple[str | None, ...], rows: Any
 ) -> dict[str, Any]:
-    """The recipe and every field that it gives a default to; those of the rows are drawn into `rows`."""
+    """The recipe and every field that it gives a default to; the fields of the rows are drawn into `rows`."""
     recipe = _choose_recipe(base, size, method)
-    if before != chosen_so_far():  # what was typed was meant for another recipe
-        state.set_parameters(
-            **dict.fromkeys(["per_cell", *PLAN, *EXPERT, *chain.from_iterable(OF_METHOD.values())])
-        )
+    if before != chosen_so_far():  # the typed values were meant for another recipe
+        state.set_parameters(**dict.fromkeys(["per_cell", *PLAN, *fields_of("expert")]))
     scope = f"{base}:{method}:{recipe.name}"
     values = fields(ROWS, recipe.settings, scope, where=rows)
-    told = st.container()
+    summary = st.container()
     with st.expander("Expert settings", icon=":material/tune:"):
-        values |= fields([*OF_METHOD[method], *EXPERT], recipe.settings, scope)
-    held = {name: _told(values[name]) for name in VISIBLE}
-    told.caption(escape(" · ".join(VISIBLE[name].format(value) for name, value in held.items() if value)))
+        values |= fields(fields_of("expert", method), recipe.settings, scope)
+    texts = {name: _as_text(values[name]) for name in VISIBLE}
+    summary.caption(escape(" · ".join(VISIBLE[name].format(text) for name, text in texts.items() if text)))
     st.markdown("**Evaluation plan**")
     st.caption(
         "On the rows kept back, before the first step and then at intervals: W beside the uniform row’s, accuracy, "
@@ -156,8 +82,8 @@ def choose_settings(
 
 
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
-    """Published settings, or the project's own, which are the defaults of the fields."""
-    recipes = {each.name: each for each in recipes_for(size, method)}
+    """Published settings, or the project's own; they become the defaults of the fields."""
+    recipes = {recipe.name: recipe for recipe in recipes_for(size, method)}
     linked = state.parameter("recipe")
     key = f"train:recipe:{base}:{method}"
     state.follow_link(key, linked if linked in recipes else next(iter(recipes)))
@@ -171,81 +97,86 @@ def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:
 def fields(
     names: Iterable[str], defaults: Mapping[str, Any], scope: str, *, where: Any = st
 ) -> dict[str, Any]:
-    """The fields side by side, in rows of four; each begins as its default, which the link leaves out.
+    """Draws the fields in rows of four; each starts with its default, which the link leaves out.
 
-    A value that the spec refuses is said beside its field and handed back as it was typed.
+    A value that the spec refuses is reported below its field and returned as it was typed.
     """
-    wanted, found = list(names), dict[str, Any]()
-    for start in range(0, len(wanted), 4):
-        for name, column in zip(wanted[start : start + 4], where.columns(4), strict=False):
-            found[name] = field(name, _usual(name, defaults, found), scope, where=column)
-    return found
+    listed = list(names)
+    values: dict[str, Any] = {}
+    for start in range(0, len(listed), 4):
+        for name, column in zip(listed[start : start + 4], where.columns(4), strict=False):
+            default = defaults[name] if name in defaults else default_of(name, values.get("tuning"))
+            values[name] = field(name, default, scope, where=column)
+    return values
 
 
 def field(name: str, default: Any, scope: str, *, where: Any = st) -> Any:
-    """One field of the spec; see `fields`."""
-    (label, note), info = FIELDS[name], TrainingSpec.model_fields[name]
-    usual, linked = _told(default), state.parameter(name)
-    held = usual if linked is None else linked
+    """One field of the spec, as in `fields`."""
+    info = TrainingSpec.model_fields[name]
+    label = info.title or name
+    usual = _as_text(default)
+    linked = state.parameter(name)
+    current = usual if linked is None else linked
     key = f"train:{name}:{scope}"
-    shared: dict[str, Any] = {"key": key, "help": note or None}
+    shared: dict[str, Any] = {"key": key, "help": info.description or None}
     choices = _choices(name)
     if choices:
-        state.follow_link(key, held if held in choices else usual)
+        state.follow_link(key, current if current in choices else usual)
         chosen = where.selectbox(label, choices, **shared)
     elif info.annotation is bool:
-        # A toggle keeps its state by its key, so one whose default changes with the tuning needs another key.
+        # A toggle keeps its state under its key, so it needs another key once its default changes with the tuning.
         key = shared["key"] = f"{key}:{usual}"
-        state.follow_link(key, held == "true")
+        state.follow_link(key, current == "true")
         chosen = where.toggle(label, wrap=True, **shared)
     else:
-        state.follow_link(key, held)
+        state.follow_link(key, current)
         chosen = where.text_input(label, placeholder="no limit" if default is None else None, **shared)
     state.note_link(key, chosen)
-    told = _told(chosen).strip()
-    link(name, told, usual)
-    value = None if default is None and not told else told
-    wrong = problem(name, value)
-    if wrong:
-        say(wrong, where)
+    text = _as_text(chosen).strip()
+    link(name, text, usual)
+    value = None if default is None and not text else text
+    fault = problem(name, value)
+    if fault:
+        say(fault, where)
     return value
 
 
 def problem(name: str, value: Any) -> str | None:
-    """Why the spec refuses the value of this one field, in a sentence; None where it does not."""
+    """Why the spec refuses this value of the field, in a sentence; None if it accepts it."""
     info = TrainingSpec.model_fields[name]
     try:
         TypeAdapter(Annotated[info.annotation, info]).validate_python(value)  # type: ignore[arg-type]
     except ValidationError as error:
-        label, note = FIELDS[name]
         first = error.errors()[0]
-        return f"{label} is {value!r}. {note if 'pattern' in first['type'] else first['msg'] + '.'}"
+        reason = info.description if "pattern" in first["type"] else f"{first['msg']}."
+        return f"{info.title} is {value!r}. {reason}"
     return None
 
 
 def _choices(name: str) -> list[str]:
-    """What the field can be, where that is one of a few."""
+    """The values that the field can take if they are few, else none."""
     listed = {"template": list(TEMPLATES), "rationales": [OWN, *rationale_names()]}
-    told = get_args(TrainingSpec.model_fields[name].annotation)
-    return listed.get(name) or [each for each in told if isinstance(each, str)]
+    literals = get_args(TrainingSpec.model_fields[name].annotation)
+    return listed.get(name) or [value for value in literals if isinstance(value, str)]
 
 
 def checked(values: Mapping[str, Any]) -> TrainingSpec:
-    """The spec that the form holds. Raises UserError where a field is wrong, or two do not go together."""
-    if any(problem(name, value) for name, value in values.items() if name in FIELDS):
+    """The spec that the form holds. Raises UserError if a field is wrong, or two do not go together."""
+    if any(problem(name, value) for name, value in values.items()):
         raise UserError("It can start once what is marked in red above is mended.")
     return spec_from_dict(values, "These settings do not go together")
 
 
 def free_name(base: str, method: str, split: str, shares: Sequence[float] = ()) -> str:
-    """A name that no model has yet or is about to get, nor a finetune of its curve over `shares`."""
+    """A name that is free for the model, and free for every finetune of its curve over `shares`."""
     whole = re.sub(r"[^a-z0-9._-]+", "-", f"{base.rstrip('/').rpartition('/')[2]}-{method}-{split}".lower())
     name = whole.strip("._-")[:58].rstrip("._-") or method
-    return next(each for each in chain([name], (f"{name}-{n}" for n in count(2))) if is_free(each, shares))
+    candidates = chain([name], (f"{name}-{n}" for n in count(2)))
+    return next(candidate for candidate in candidates if is_free(candidate, shares))
 
 
 def is_free(name: str, shares: Sequence[float] = ()) -> bool:
-    """Whether a finetune may be called so, or those of its curve over `shares`."""
+    """Whether no model has this name, or one of the names of its curve over `shares`."""
     try:
         check_names(name, shares)
     except UserError:
@@ -259,21 +190,16 @@ def chosen_so_far() -> tuple[str | None, ...]:
 
 
 def link(name: str, chosen: str, usual: str) -> None:
-    """Puts what was chosen into the page's link, which leaves the usual out."""
+    """Puts the chosen value into the page's link, or removes it if it is the usual one."""
     state.set_parameters(**{name: None if chosen == usual else str(chosen)})
 
 
 def say(sentence: str, where: Any = st) -> None:
-    """What stands against a start, in red beside its field."""
+    """Shows what prevents the start, in red below its field."""
     where.markdown(f":red[:material/error: {escape(sentence)}]")
 
 
-def _usual(name: str, settings: Mapping[str, Any], chosen: Mapping[str, Any]) -> Any:
-    """What a field begins as: by the recipe's `settings`, else by the spec, given what was `chosen` before it."""
-    return settings[name] if name in settings else default_of(name, chosen.get("tuning"))
-
-
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from pages.view.charts.layout import QUIET_AXIS, Cast, finish
 from pages.view.charts.palette import ink
 from pages.view.charts.plotly_text import plain_text, wrapped
-from socrates_core.finetuning.sides import SIDES
+from socrates_core.finetuning.rows import SIDES
 
 NAMES = {
     "trained": "Trained on",

@@ -1,5 +1,6 @@
 """Launch: a finetune from its base model to its first step, with what it will learn from shown before it starts."""
 
+from functools import cache
 from typing import Any
 
 import streamlit as st
@@ -12,7 +13,8 @@ from pages.view.text import show_error
 from socrates_core.corpus.splits import load_split, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import check_names
+from socrates_core.finetuning.learning_curve import check_names
+from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec
 
 
@@ -62,13 +64,14 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
 def show_what_it_does(
     spec: TrainingSpec, base: Base, plan: Plan, picture: st.delta_generator.DeltaGenerator
 ) -> TrainingSpec | None:
-    """Sides, leaks, examples, cost and file; the spec once it may start. Raises UserError where it cannot."""
+    """Sides, leaks, examples, cost and file; returns the spec once it may start. Raises UserError if it cannot."""
     stamp = f"{data.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
+    rows = cache(lambda: choose_rows(spec))
     with picture:
-        before_start.show_sides(spec, stamp)
+        before_start.show_sides(spec, rows, stamp)
     base_model.check(base, spec)
-    accepted = before_start.show_leaks(spec, stamp)
-    insight = before_start.show_insight(spec, stamp)
+    accepted = before_start.show_leaks(spec, rows, stamp)
+    insight = before_start.show_insight(spec, rows, stamp)
     before_start.show_cost(spec, insight, plan)
     before_start.show_file(accepted or spec, plan)
     check_names(spec.name, plan.shares)

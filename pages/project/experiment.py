@@ -260,7 +260,7 @@ def show_experiment(experiment: Experiment) -> None:
     with st.container(horizontal=True, gap="small"):
         st.badge(f"{len(experiment.run_ids)} specifications", color="gray")
         st.badge(f"{experiment.draft.panel.n:,} people", color="gray")
-        st.badge(escape(f"chosen: no. {experiment.chosen + 1}, {chosen.told}"), icon=":material/flag:")
+        st.badge(escape(f"chosen: no. {experiment.chosen + 1}, {chosen.label}"), icon=":material/flag:")
         draft_badges(experiment.draft, list(dict.fromkeys(s.model.name for s in experiment.specifications)))
     states = run_states(experiment)
     show_state(experiment, states)

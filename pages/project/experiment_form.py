@@ -159,7 +159,7 @@ def _choose_specifications(found: list[Specification], paraphrases: list[Paraphr
     at = st.selectbox(
         "The chosen specification",
         range(len(chosen)),
-        format_func=lambda i: shorten(chosen[i].told, 120),
+        format_func=lambda i: shorten(chosen[i].label, 120),
         key=f"chosen:{len(chosen)}",
         help="The one that you would report: it is named before anything is answered.",
     )

@@ -12,7 +12,7 @@ from pages.view.text import escape, figure_text, interval_text, shorten
 from pages.view.widgets import linked_select
 from socrates_core.analysis.power import MAX_N, TARGET
 from socrates_core.projects.power import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
-from socrates_core.projects.run_results import Run, RunEffect, list_runs, load_run
+from socrates_core.projects.run_results import RunEffect, SimulationRun, list_runs, load_run
 
 LARGEST = 1e9
 UNITS = {"d": "standard deviations (Cohen's d)", "points": "scale points"}
@@ -27,7 +27,7 @@ class Design:
     target: float
 
 
-def choose_run() -> Run | None:
+def choose_run() -> SimulationRun | None:
     """The run whose effect is planned for; None for a person's own guess."""
     runs = {"": "no run: my own guess"} | {
         row["run_id"]: f"{row['title']} · {row.get('model', '')} · {row['run_id'][:15]} {row['run_id'][-4:]}"
@@ -43,7 +43,7 @@ def choose_run() -> Run | None:
     return load_run(chosen) if chosen else None
 
 
-def choose_effect(run: Run) -> RunEffect | None:
+def choose_effect(run: SimulationRun) -> RunEffect | None:
     """The outcome and the condition of the run whose effect is planned for; None where it has no effect."""
     if not run.effects:
         st.info(
@@ -64,7 +64,7 @@ def choose_effect(run: Run) -> RunEffect | None:
     return own[int(place)]
 
 
-def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
+def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief | None:
     """What matters and what is thought of the effect: calibrated where that is earned, else a person's own guess.
 
     None until the smallest effect that would matter is there.
@@ -81,7 +81,7 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
                 "nobody knows what that is worth, so plan with your own guess."
             )
         )
-        return _guessed(scope, found.value, found.told)
+        return _guessed(scope, found.value, found.sentence)
     st.caption(
         escape(
             f"Predicted {figure_text(effect.predicted.difference, 3)} scale points; calibrated "
@@ -91,7 +91,7 @@ def choose_belief(run: Run | None, effect: RunEffect | None) -> Belief | None:
     left, right = st.columns(2, vertical_alignment="bottom")
     smallest = smallest_effect("scale points", scope, where=left)
     spread = linked_number(_SPREAD, "spread", scope, found.value, low=0.0, where=right)
-    st.caption(escape(f"Standard deviation: {found.told} It can be changed."))
+    st.caption(escape(f"Standard deviation: {found.sentence} It can be changed."))
     return None if smallest is None else calibrated_belief(run, effect, spread=spread, smallest=smallest)
 
 

@@ -11,8 +11,8 @@ from pages.view.charts.layout import QUIET_AXIS, SMALL, Cast, finish
 from pages.view.charts.palette import GRID, ZERO, ink, model_colours
 from pages.view.text import counted, escape, figure_text, visible
 from pages.view.widgets import linked_select, show_chart, theme
-from socrates_core.projects.power import MOST_ARMS, Plan, arms_to_field, why_doubted
-from socrates_core.projects.run_results import Run, RunEffect, load_run
+from socrates_core.projects.power import MOST_ARMS, SamplePlan, arms_to_field, why_doubted
+from socrates_core.projects.run_results import RunEffect, SimulationRun, load_run
 from socrates_core.spreadsheets import csv_text
 
 BETTER = {"higher": "higher answers are better", "lower": "lower answers are better"}
@@ -22,7 +22,7 @@ COLUMNS = {
 }
 
 
-def show_plan(found: Plan, model: str) -> None:
+def show_plan(found: SamplePlan, model: str) -> None:
     """The plan's main numbers, its curve, and what every number means."""
     if found.belief.doubted:
         st.warning(escape(found.belief.doubted), icon=":material/block:")
@@ -47,7 +47,7 @@ def show_plan(found: Plan, model: str) -> None:
         st.markdown(f"**{name}.** {escape(sentence)}", width=720)
 
 
-def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
+def power_curve(found: SamplePlan, *, model: str, theme: str | None) -> go.Figure:
     """The chance of a significant result in the expected direction over the people in each condition.
 
     For the smallest effect that would matter and, unless it is doubted, the expected effect with its uncertainty; the
@@ -118,7 +118,7 @@ def power_curve(found: Plan, *, model: str, theme: str | None) -> go.Figure:
     )
 
 
-def show_arms(run: Run, effect: RunEffect) -> None:
+def show_arms(run: SimulationRun, effect: RunEffect) -> None:
     """Which conditions of the outcome to field beside the reference, for every number of them."""
     if isinstance(run.calibration, str) or effect.calibrated is None or why_doubted(run):
         return

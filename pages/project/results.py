@@ -19,7 +19,7 @@ from socrates_core.jobs import store
 from socrates_core.populations.panel import profiles_sentence
 from socrates_core.projects.experiments import experiment_of
 from socrates_core.projects.run_export import cells_table, effects_table, people_table
-from socrates_core.projects.run_results import Run, list_runs, load_run
+from socrates_core.projects.run_results import SimulationRun, list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, run_again
 from socrates_core.records import LOW_MASS
 from socrates_core.scales.order import is_ordered
@@ -54,7 +54,7 @@ def choose_run() -> str:
     return chosen
 
 
-def header(run: Run) -> None:
+def header(run: SimulationRun) -> None:
     card, manifest = run.manifest["card"], run.manifest
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title(escape(run.title), anchor=False)
@@ -106,7 +106,7 @@ def header(run: Run) -> None:
         )
 
 
-def show_outdated_run(run: Run) -> None:
+def show_outdated_run(run: SimulationRun) -> None:
     spec = run.spec
     sending = what_is_sent(spec.model.name, spec.model.service, spec.people, run.manifest["n_cells"])
     show_outdated(
@@ -118,19 +118,19 @@ def show_outdated_run(run: Run) -> None:
     )
 
 
-def still_runs(run: Run) -> bool:
+def still_runs(run: SimulationRun) -> bool:
     try:
         return store.read_job(run.spec.run_id).active
     except UserError:
         return False
 
 
-def choose_outcome(run: Run) -> int:
+def choose_outcome(run: SimulationRun) -> int:
     names = {str(at): outcome.name for at, outcome in enumerate(run.spec.draft.outcomes)}
     return int(linked_select("Outcome", names, "outcome", run.spec.run_id))
 
 
-def show_answers(run: Run) -> None:
+def show_answers(run: SimulationRun) -> None:
     o = choose_outcome(run)
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
@@ -164,7 +164,7 @@ def show_answers(run: Run) -> None:
         st.caption("People's answers stand only where they were shown exactly this text and question.")
 
 
-def show_effects(run: Run) -> None:
+def show_effects(run: SimulationRun) -> None:
     unordered = [
         o.name for o, scale in zip(run.spec.draft.outcomes, run.scales, strict=True) if not is_ordered(scale)
     ]
@@ -207,7 +207,7 @@ def show_effects(run: Run) -> None:
     )
 
 
-def show_scores(run: Run) -> None:
+def show_scores(run: SimulationRun) -> None:
     table = cells_table(run)
     if table["human_n"].isna().all():
         st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
@@ -260,7 +260,7 @@ def show_scores(run: Run) -> None:
     )
 
 
-def show_people(run: Run) -> None:
+def show_people(run: SimulationRun) -> None:
     table = people_table(run)
     st.caption(
         f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
@@ -270,7 +270,7 @@ def show_people(run: Run) -> None:
     st.dataframe(table.iloc[(page - 1) * size : page * size], hide_index=True, key="people_table")
 
 
-def show_panel(run: Run) -> None:
+def show_panel(run: SimulationRun) -> None:
     st.markdown("**Model**")
     st.dataframe(
         [{"what": k, "is": visible(str(v))} for k, v in run.manifest["card"].items()],
@@ -285,7 +285,7 @@ def show_panel(run: Run) -> None:
     st.caption("draft.yaml is part of the export.")
 
 
-def show_export(run: Run) -> None:
+def show_export(run: SimulationRun) -> None:
     name = run.spec.run_id
     with st.container(horizontal=True):
         for told, table in (

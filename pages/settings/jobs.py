@@ -88,7 +88,7 @@ def show_one(job: Job) -> None:
 def show_cache(*, busy: bool) -> None:
     """What is stored of each model, and room to be made."""
     with open_cache() as cache:
-        shelves = cache.shelves()
+        shelves = cache.by_model()
     if not shelves:
         return
     total = sum(shelf.n_answers for shelf in shelves)

@@ -12,8 +12,8 @@ import streamlit as st
 from pages.view.text import show_error
 from socrates_core.analysis.intervals import shares_with_intervals
 from socrates_core.corpus.export import export_study
-from socrates_core.corpus.hidden import frozen_stamp
-from socrates_core.corpus.overlay import overrides_stamp
+from socrates_core.corpus.hidden_answers import frozen_stamp
+from socrates_core.corpus.scale_overrides import overrides_stamp
 from socrates_core.corpus.splits_make import read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError

@@ -11,12 +11,12 @@ from pages.view import data
 from pages.view.text import escape, shorten, visible
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
-from socrates_core.exposure.status import HEADLINE, Verdict, is_socsci210, status
+from socrates_core.exposure.status import HEADLINE, ExposureVerdict, is_socsci210, status
 from socrates_core.exposure.texts import DraftVerdict, cells_seen, draft_status
 from socrates_core.models import is_stand_in
 from socrates_core.models.catalog import list_models
 from socrates_core.models.seen import Seen, seen_of
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.surveys.draft import Draft
 
 LABELS = {
@@ -40,7 +40,9 @@ def draft_badges(draft: Draft, models: list[str]) -> None:
     titles = data.model_titles()
     asked = [name for name in models if not is_stand_in(name)]
     told = {name: _draft_verdict(draft, name) for name in asked}
-    _badges({titles.get(name, name): Verdict(each.status, each.reason) for name, each in told.items()})
+    _badges(
+        {titles.get(name, name): ExposureVerdict(each.status, each.reason) for name, each in told.items()}
+    )
     rows = [
         {**vars(near), "what": visible(near.what), "model": titles.get(name, name)}
         for name, each in told.items()
@@ -53,15 +55,15 @@ def draft_badges(draft: Draft, models: list[str]) -> None:
         )
 
 
-def run_badge(run: Run) -> None:
+def run_badge(run: SimulationRun) -> None:
     """What the run's model has seen of what it was asked."""
     name = run.spec.model.name
     if not is_stand_in(name):
         told = _draft_verdict(run.spec.draft, name)
-        _badges({run.model: Verdict(told.status, told.reason)})
+        _badges({run.model: ExposureVerdict(told.status, told.reason)})
 
 
-def headline(run: Run, cells: pd.DataFrame) -> pd.DataFrame:
+def headline(run: SimulationRun, cells: pd.DataFrame) -> pd.DataFrame:
     """The rows of `cells_table` that may enter a score: those that the run's model has not seen in training."""
     seen = cells_seen(run.spec.draft, run.spec.shown, _seen(run.spec.model.name))
     keys = [(cell.condition, cell.outcome) for cell in run.cells]
@@ -81,9 +83,9 @@ def _draft_verdict(draft: Draft, name: str) -> DraftVerdict:
         return draft_status(draft, _seen(name))
 
 
-def _badges(verdicts: Mapping[str, Verdict]) -> None:
+def _badges(verdicts: Mapping[str, ExposureVerdict]) -> None:
     """One badge a status and reason, naming the models."""
-    by_verdict: dict[Verdict, list[str]] = defaultdict(list)
+    by_verdict: dict[ExposureVerdict, list[str]] = defaultdict(list)
     for title, verdict in verdicts.items():
         by_verdict[verdict].append(title)
     for verdict, titles in by_verdict.items():

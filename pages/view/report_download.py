@@ -11,7 +11,7 @@ from pages.view.text import escape
 from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.projects.run_export import zip_folder
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.reporting.comparison_report import write_comparison_report
 from socrates_core.reporting.run_report import write_report
 
@@ -25,7 +25,7 @@ class Packed:
     note: str
 
 
-def show_report(run: Run) -> None:
+def show_report(run: SimulationRun) -> None:
     """The button that makes the report, and what it made."""
     st.markdown(
         "**Report**: one page that needs no network, and its folder: data long and wide, codebook, exact prompts, "
@@ -86,7 +86,7 @@ def show_comparison_report(comparison: Comparison, field: str | None) -> None:
     )
 
 
-def _pack(run: Run, *, by_browser: bool) -> Packed:
+def _pack(run: SimulationRun, *, by_browser: bool) -> Packed:
     figures, note = None, ""
     try:
         figures = run_charts.figures(run) if by_browser else None

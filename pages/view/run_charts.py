@@ -7,11 +7,11 @@ from pages.view.charts import answer_charts
 from pages.view.charts.dots import CALIBRATED, INNER
 from pages.view.charts.figure_files import to_svg_png
 from socrates_core.analysis.baselines import uniform
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.studies.answers import scale_range
 
 
-def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
+def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
     """One outcome's shares: a row a condition x who x value; empty before any answer.
 
     `baselines` adds the uniform guess and, where people answered, the condition-blind one.
@@ -33,7 +33,7 @@ def answers(run: Run, outcome: int, *, baselines: bool = False) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def effects(run: Run) -> pd.DataFrame:
+def effects(run: SimulationRun) -> pd.DataFrame:
     """Differences against the reference: a row an outcome x condition x who.
 
     A calibrated effect has its 90% interval as low and high, and the ends of the inner ones in columns low_50,
@@ -60,7 +60,7 @@ def effects(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def figures(run: Run) -> dict[str, bytes]:
+def figures(run: SimulationRun) -> dict[str, bytes]:
     """Every chart of the run as SVG and PNG, by file name. Raises UserError without Chrome or Chromium."""
     found: dict[str, bytes] = {}
     for number, outcome in enumerate(run.spec.draft.outcomes):

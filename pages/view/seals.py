@@ -3,10 +3,10 @@
 import streamlit as st
 
 from pages.view.text import escape
-from socrates_core.corpus.hidden import frozen_studies, hidden
+from socrates_core.corpus.hidden_answers import frozen_studies, hidden_sentence
 from socrates_core.corpus.queries import Corpus
 from socrates_core.exposure import seals
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.surveys.human_answers import study_behind
 
 
@@ -14,7 +14,7 @@ def show_frozen(corpus: Corpus, study_id: str) -> bool:
     """Says in the place of a frozen study's answers that they are hidden; False where they are not."""
     since = frozen_studies(corpus.path).get(study_id)
     if since:
-        st.info(escape(hidden(study_id, since)), icon=":material/visibility_off:")
+        st.info(escape(hidden_sentence(study_id, since)), icon=":material/visibility_off:")
     return bool(since)
 
 
@@ -34,7 +34,7 @@ def freeze_button(corpus: Corpus, study_id: str) -> None:
             st.rerun()
 
 
-def show_seal(run: Run) -> None:
+def show_seal(run: SimulationRun) -> None:
     """The run's seal with what could be seen before, or the button that seals it; and the way to the answers."""
     behind = study_behind(run.spec.draft, run.spec.shown)
     frozen = behind is not None and behind.study_id in frozen_studies(behind.corpus.path)
@@ -53,7 +53,7 @@ def show_seal(run: Run) -> None:
             _reveal_button(behind.corpus, behind.study_id)
 
 
-def _show_sealed(sealed: seals.Checked, record: seals.Record) -> None:
+def _show_sealed(sealed: seals.Checked, record: seals.SealRecord) -> None:
     if sealed.problem:
         st.error(escape(f"Record {sealed.number} of the seals {sealed.problem}."), icon=":material/gpp_bad:")
         return

@@ -1,4 +1,4 @@
-"""Do predicted effects agree with people's: effect by effect over studies, and model against model.
+"""Whether predicted effects agree with people's, effect by effect over studies, and whether one model agrees better.
 
 An effect is the difference of a condition from its reference on one outcome, in shares of the scale's
 range. All effects weigh alike; intervals are of the study bootstrap, since effects of one study share their
@@ -27,7 +27,7 @@ from socrates_core.records import Floats
 
 @dataclass(frozen=True)
 class EffectPairs:
-    """People's effects beside predicted ones, all [e] in shares of the scale, and the study of each.
+    """People's effects and the predicted ones, all [e] in shares of the scale, and the study of each.
 
     An entry is one outcome's difference between a condition and its reference; `human_se` is the standard
     error of the human one. NaN is missing.
@@ -95,8 +95,8 @@ def agreement(pairs: EffectPairs, *, seed: int) -> Agreement:
 def sign_agreement(human: Floats, predicted: Floats) -> Floats:
     """1 for each pair of effects [e] with the same sign, 0 for opposite ones, NaN where one is missing.
 
-    A zero effect, human or predicted, has no sign and counts one half, as a coin in its place would: a
-    predictor that is blind to conditions scores 0.5. Zero is anything under ZERO of the scale.
+    A zero effect, human or predicted, has no sign and counts one half, like a coin toss: a predictor that is blind to
+    conditions scores 0.5. Zero is anything under ZERO of the scale.
     """
     return (1 + _sign(human) * _sign(predicted)) / 2
 
@@ -105,7 +105,7 @@ def sign_agreement(human: Floats, predicted: Floats) -> Floats:
 class PairedByStudy:
     """The mean difference of two models' scores, first minus second, over the studies that both have.
 
-    `n_dropped` studies have a score of one model alone. Studies on which the two score alike are neither's.
+    `n_dropped` studies have a score of one model alone. Studies on which the two score the same count for neither.
     """
 
     difference: Measure

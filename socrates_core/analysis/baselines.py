@@ -1,4 +1,4 @@
-"""The rows next to every model: no knowledge, no treatment, and people against people."""
+"""What every model is compared with: guesses without knowledge or treatment, and people against people."""
 
 import math
 
@@ -9,15 +9,15 @@ from socrates_core.records import Floats
 
 
 def uniform(k: int) -> Floats:
-    """The distribution [k] of someone who knows nothing: every option alike."""
+    """The distribution [k] of someone who knows nothing: the same share for every option."""
     return np.full(k, 1 / k)
 
 
 def pooled(counts_by_condition: Floats) -> Floats:
     """The distribution [k] of all people of an outcome, pooled over its conditions [c, k]: the published row.
 
-    Every person weighs alike, and the people of the condition that is to be predicted are among them, so that a
-    condition on its own is predicted by its own answers. NaN without people.
+    Every person counts the same. The people of the predicted condition are among them, so a single condition is
+    predicted by its own answers. NaN without people.
     """
     people: Floats = np.asarray(counts_by_condition, dtype=float).sum(axis=0)
     return people / people.sum() if people.sum() > 0 else np.full(people.shape, np.nan)
@@ -26,7 +26,7 @@ def pooled(counts_by_condition: Floats) -> Floats:
 def condition_blind(counts_by_condition: Floats, condition: int) -> Floats:
     """The distribution [k] of the people of an outcome's other conditions, pooled, every person alike.
 
-    `counts_by_condition` [c, k]; the people of row `condition`, who are to be predicted, have no say. NaN where
+    `counts_by_condition` [c, k]; the people of row `condition`, who are to be predicted, are left out. NaN where
     nobody answered in another condition.
     """
     return pooled(np.delete(np.asarray(counts_by_condition, dtype=float), condition, axis=0))
@@ -35,7 +35,7 @@ def condition_blind(counts_by_condition: Floats, condition: int) -> Floats:
 def majority(counts_by_condition: Floats, condition: int) -> Floats:
     """The distribution [k] of always giving the commonest answer of the outcome's other conditions.
 
-    `counts_by_condition` [c, k]; the people of row `condition`, who are to be predicted, have no say. Answers
+    `counts_by_condition` [c, k]; the people of row `condition`, who are to be predicted, are left out. Answers
     that are equally common share the probability. NaN where nobody answered in another condition.
     """
     others = np.delete(np.asarray(counts_by_condition, dtype=float), condition, axis=0).sum(axis=0)

@@ -1,4 +1,4 @@
-"""How sure a number over studies is: whole studies drawn anew, with everything inside them kept together."""
+"""How certain a number over studies is: whole studies are resampled, with everything inside them kept together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def bootstrap(sums: Floats, statistic: Statistic, *, seed: int) -> Measure:
 
 
 def mean_over_studies(scores: Floats, *, seed: int) -> Measure:
-    """The unweighted mean of one score a study [s]; a study without a score (NaN) leaves."""
+    """The unweighted mean of one score a study [s], without studies that have none (NaN)."""
     given = np.asarray(scores, dtype=float)
     given = given[np.isfinite(given)]
     return bootstrap(np.stack([np.ones_like(given), given], axis=1), ratio, seed=seed)

@@ -1,12 +1,12 @@
-"""What a predicted effect is worth: calibrated on people's effects in studies that the model has not seen.
+"""Calibrates predicted effects on people's effects in studies that the model has not seen.
 
     human effect = slope * predicted effect + study discrepancy + arm discrepancy + sampling error
 
-Effects are in shares of the scale's range. The two discrepancies are normal with mean zero, one a study and
-one an effect; the variances of the sampling errors are known (squared standard errors). Through the origin: which
-of two conditions is called the reference is a convention, turning it round turns the sign of both effects, and
-only a line through the origin stays the same. It is a meta-regression with effects nested in studies
-(Konstantopoulos 2011, Research Synthesis Methods 2), fitted by restricted maximum likelihood (Harville 1977, JASA 72).
+Effects are in shares of the scale's range. The two discrepancies are normal with mean zero, one a study and one an
+effect; the variances of the sampling errors are known (squared standard errors). The line goes through the origin:
+which of two conditions is called the reference is a convention, the other choice turns the sign of both effects, and
+only such a line stays the same. It is a meta-regression with effects nested in studies (Konstantopoulos 2011,
+Research Synthesis Methods 2), fitted by restricted maximum likelihood (Harville 1977, JASA 72).
 """
 
 from collections.abc import Mapping
@@ -68,7 +68,8 @@ class Calibration:
         """
         given = np.asarray(predicted, dtype=float)
         variance = np.diagonal(self.covariance(given)) + np.asarray(human_se, dtype=float) ** 2
-        effect, sd = self.slope * given, np.sqrt(variance)
+        effect = self.slope * given
+        sd = np.sqrt(variance)
         reach = stdtrit(self.n_studies - 2, 0.5 + np.array(LEVELS) / 2)[:, None] * sd
         return CalibratedEffects(effect, sd, effect - reach, effect + reach)
 

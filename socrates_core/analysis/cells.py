@@ -23,9 +23,9 @@ class Cell:
     """People's `counts` [k] and the `predicted` shares [k] over the rising `values` [k] of a scale; None without any.
 
     An answer between two values counts for both in proportion, so counts may be no whole numbers. `n_off_scale` more
-    people gave an answer that is not on the scale. `condition_blind` [k] is what people in the other conditions of the
-    study answered to the same question on the same scale; None without such conditions. Options without an order have
-    no mean and no distance. Where answers are drawn, the values are all numbers that occurred: `is_drawn`.
+    people gave an answer that is not on the scale. `condition_blind` [k] is what people in the other conditions of
+    the study answered to the same question on the same scale; None without such conditions. Options without an order
+    have no mean and no distance. Where answers are drawn, the values are all numbers that occurred: `is_drawn`.
     """
 
     values: Floats
@@ -57,10 +57,11 @@ class Cell:
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""
         scores: dict[str, float | None] = {}
+        guess = uniform(len(self.values)) if self.values.size else None  # an open cell may have no answer yet
         for convention in CONVENTIONS:
             half = self.half_sample(convention)
             scores[f"w_{convention}"] = self.distance(self.predicted, convention)
-            scores[f"w_{convention}_uniform"] = self.distance(uniform(len(self.values)), convention)
+            scores[f"w_{convention}_uniform"] = self.distance(guess, convention)
             scores[f"w_{convention}_condition_blind"] = self.distance(self.condition_blind, convention)
             scores[f"w_{convention}_half_sample"] = half
             scores[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
@@ -75,9 +76,10 @@ class Cell:
 class PeopleCell:
     """The people of one cell of a study, one by one, each with a prediction.
 
-    `participants` [n] are their ids, `human` [n] their answers on the scale's `values` [k] (NaN off it; a mean of items
-    lies between two values), `probabilities` [n, k] what was predicted for each, NaN without a prediction. `groups` [n]
-    names each person's group of one demographic field, empty where it is unknown; without groups it is empty.
+    `participants` [n] are their ids, `human` [n] their answers on the scale's `values` [k] (NaN off it; a mean of
+    items lies between two values), `probabilities` [n, k] what was predicted for each, NaN without a prediction.
+    `groups` [n] names each person's group of one demographic field, empty where it is unknown; without groups it is
+    empty.
     """
 
     PERSON_BY_PERSON: ClassVar[tuple[str, ...]] = ("participants", "human", "probabilities")

@@ -1,4 +1,8 @@
-"""Every score of one drawn prediction a person: what a file of people's answers and predictions can tell."""
+"""Every score of a file with one drawn prediction for each person's answer.
+
+It knows no corpus: no list of answers, no probabilities, a scale (or none) for each row. So its baselines are drawn
+and its effects come from the same people, unlike those of evaluations.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,10 +92,10 @@ def score_draws(cells: Sequence[DrawnCell], *, seed: int) -> DrawScores:
 
 
 def _outcomes(cells: Sequence[DrawnCell]) -> dict[tuple[str, int], list[DrawnCell]]:
-    found: dict[tuple[str, int], list[DrawnCell]] = {}
+    outcomes: dict[tuple[str, int], list[DrawnCell]] = {}
     for cell in sorted(cells, key=lambda cell: cell.condition_num):
-        found.setdefault((cell.study_id, cell.task_num), []).append(cell)
-    return found
+        outcomes.setdefault((cell.study_id, cell.task_num), []).append(cell)
+    return outcomes
 
 
 def _on_unit(cell: DrawnCell) -> tuple[Floats, Floats]:
@@ -128,12 +132,12 @@ def _half_sample(cell: DrawnCell) -> CellScore:
 def _effects(outcomes: dict[tuple[str, int], list[DrawnCell]], seed: int) -> Agreement:
     stated = any(np.isfinite(cell.low).any() for cells in outcomes.values() for cell in cells)
     study: list[str] = []
-    found: list[tuple[float, float, float]] = []
+    effects: list[tuple[float, float, float]] = []
     for (name, _), cells in outcomes.items():
         first, *others = [_means(*each) for each in (map(_on_unit, cells) if stated else _on_range(cells))]
-        found += [(h - first[0], (v + first[1]) ** 0.5, m - first[2]) for h, v, m in others]
+        effects += [(h - first[0], (v + first[1]) ** 0.5, m - first[2]) for h, v, m in others]
         study += [name] * len(others)
-    human, error, predicted = np.array(found, dtype=float).reshape(-1, 3).T
+    human, error, predicted = np.array(effects, dtype=float).reshape(-1, 3).T
     return agreement(EffectPairs(np.array(study, dtype=str), human, error, predicted), seed=seed)
 
 

@@ -46,8 +46,8 @@ def paired_difference(treated: Floats, reference: Floats, *, scale_range: float 
 def predicted_difference(treated: Floats, reference: Floats, *, scale_range: float | None = None) -> Effect:
     """The difference in means of predicted answers, `treated` [n] and `reference` [m], without an interval.
 
-    `low`, `high`, `p` and `se` are NaN: more simulated people do not make a model less wrong, so an interval needs the
-    model's errors on studies that it has not seen.
+    `low`, `high`, `p` and `se` are NaN: more simulated people do not make a model less wrong, so an interval needs
+    the model's errors on studies that it has not seen.
     """
     return _effect(_present(treated), _present(reference), scale_range)
 
@@ -55,7 +55,8 @@ def predicted_difference(treated: Floats, reference: Floats, *, scale_range: flo
 def predicted_effect(prob_treated: Floats, prob_reference: Floats, values: Floats) -> Effect:
     """As `predicted_difference`, of distributions: `prob_treated` [n, k] and `prob_reference` [m, k] over `values` [k].
 
-    `share` is of the range of `values`, which are in order; `d` divides by the pooled spread of the predicted answers.
+    `share` is of the range of `values`, which are in order; `d` divides by the pooled spread of the predicted
+    answers.
     """
     places = np.asarray(values, dtype=float)
     ours = moments(mean_distribution(prob_treated), places)

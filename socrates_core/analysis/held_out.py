@@ -35,9 +35,9 @@ class Predicted:
 class HeldOutRow:
     """How one way of predicting did on left-out studies, in shares of the scale.
 
-    `rmse` is against the observed effects, so their sampling error is in it. For the 50%, 80% and 90%
-    intervals (LEVELS), all [3]: `coverage` is the share of observed effects inside, `width` the mean width, `score` the
-    mean interval score, lower is better (Gneiting & Raftery 2007, JASA 102, equation 43).
+    `rmse` is against the observed effects, so their sampling error is in it. For the 50%, 80% and 90% intervals
+    (LEVELS), all [3]: `coverage` is the share of observed effects inside, `width` the mean width, `score` the mean
+    interval score, lower is better (Gneiting & Raftery 2007, JASA 102, equation 43).
     """
 
     method: Method
@@ -75,14 +75,14 @@ class HeldOut:
     @property
     def beats_no_effect(self) -> bool:
         """Whether calibrated effects miss by less than expecting none, by more than chance over studies."""
-        return any(each.rival == "zero" and each.squared_error.high < 0 for each in self.rivals)
+        return any(rivalry.rival == "zero" and rivalry.squared_error.high < 0 for rivalry in self.rivals)
 
     def verdicts(self) -> str:
         """Which rivals it beats, a sentence each."""
         return " ".join(
-            f"Calibration {_verdict(each.squared_error)} {_NAMES[each.rival]} in size, and "
-            f"its 90% intervals {_verdict(each.score, plural=True)} those of sampling error alone around them."
-            for each in self.rivals
+            f"Calibration {_verdict(rivalry.squared_error)} {_NAMES[rivalry.rival]} in size, and "
+            f"its 90% intervals {_verdict(rivalry.score, plural=True)} those of sampling error alone around them."
+            for rivalry in self.rivals
         )
 
     def sentence(self) -> str:
@@ -164,8 +164,8 @@ def _calibrated(pairs: EffectPairs) -> Predicted:
     for study in np.unique(pairs.study):
         out = pairs.study == study
         fitted: Calibration = fit_calibration(pairs.where(~out))
-        found = fitted.calibrated(pairs.predicted[out], human_se=pairs.human_se[out])
-        effect[out], low[:, out], high[:, out] = found.effect, found.low, found.high
+        calibrated = fitted.calibrated(pairs.predicted[out], human_se=pairs.human_se[out])
+        effect[out], low[:, out], high[:, out] = calibrated.effect, calibrated.low, calibrated.high
     return Predicted(effect, low, high)
 
 

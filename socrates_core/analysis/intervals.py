@@ -1,4 +1,4 @@
-"""How sure a share is: an interval for every answer that people could have given."""
+"""How certain shares are: an interval for every answer that people could have given."""
 
 from dataclasses import dataclass
 

@@ -2,8 +2,8 @@
 
 Observed range: the paper's (arXiv 2509.05830). A cell's range is the lowest to the highest answer that
 its people gave, predictions are clipped into it, and every person has one drawn answer. Stated scale: the
-range is the scale's own, whoever used it. The same predictions score lower on the stated scale, so a
-number of one convention says nothing beside a number of the other.
+range is the scale's own, whoever used it. The same predictions score lower on the stated scale, so
+numbers of the two conventions cannot be compared.
 """
 
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ def _sorted(values: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
 
 
 def observed_wasserstein(human: Floats, predicted: Floats) -> CellScore:
-    """The paper's W of one cell, in [0, 1]: answers [n] beside one drawn prediction [n] a person.
+    """The paper's W of one cell, in [0, 1]: answers [n] and one drawn prediction [n] for each person.
 
     People without an answer or with an unreadable prediction (NaN) leave. NaN for fewer than two people or
     where all of them gave one answer.
@@ -103,7 +103,7 @@ def observed_wasserstein(human: Floats, predicted: Floats) -> CellScore:
 def stated_wasserstein(human: Floats, predicted: Floats, *, low: float, high: float) -> CellScore:
     """W of one cell in shares of the scale from `low` to `high`, in [0, 1].
 
-    Answers [n] outside the scale leave with their predictions [n]; predictions outside it are clipped.
+    Answers [n] outside the scale are dropped with their predictions [n]; predictions outside it are clipped.
     NaN for fewer than two people or without a range.
     """
     h, m, n_dropped = _paired(human, predicted)
@@ -122,7 +122,8 @@ def exact_wasserstein(
     It has no sampling noise, so it scores lower than one draw a person: never put the two in one column.
     NaN under the same rules as `observed_wasserstein` and `stated_wasserstein`.
     """
-    places, people = np.asarray(values, dtype=float), np.asarray(counts, dtype=float)
+    places = np.asarray(values, dtype=float)
+    people = np.asarray(counts, dtype=float)
     used = places[people > 0] if convention == "observed" else places
     if people.sum() < 2 or used.size < 2:
         return float("nan")
@@ -170,7 +171,7 @@ def mean_score(studies: Sequence[str], cells: Sequence[CellScore]) -> Score:
 
 
 def _paired(human: Floats, predicted: Floats) -> tuple[Floats, Floats, int]:
-    """The answers and predictions of people who have both, and how many have not."""
+    """The answers and predictions of people who have both, and how many people lack one."""
     h, m = np.asarray(human, dtype=float), np.asarray(predicted, dtype=float)
     if h.shape != m.shape:
         raise ValueError(f"one prediction a person is needed: {h.shape} answers and {m.shape} predictions")

@@ -15,8 +15,8 @@ from socrates_core.records import Floats
 class ShareDifferences:
     """The shares [k] of two groups of people and their differences [k] with 95% intervals, first minus second.
 
-    `total_variation` is half the sum of the absolute differences, the share of people who would have to choose
-    something else. `chi_square` with `freedom` degrees and `p` is Pearson's test of no difference at all; NaN and 0
+    `total_variation` is half the sum of the absolute differences: the share of people who would have to choose
+    another option. `chi_square` with `freedom` degrees and `p` is Pearson's test of no difference at all; NaN and 0
     where one person gave several answers or the same people are in both groups.
     """
 
@@ -44,26 +44,28 @@ def compare_shares(treated: Floats, reference: Floats, *, paired: bool = False) 
     share, share_reference = (
         side.mean(axis=0) if len(side) else np.full(side.shape[1], math.nan) for side in (ours, theirs)
     )
-    apart = share - share_reference
-    chi_square, freedom, p = math.nan, 0, math.nan
+    differences = share - share_reference
+    chi_square = math.nan
+    freedom = 0
+    p = math.nan
     if paired or not np.isin(np.vstack([ours, theirs]), (0, 1)).all():
         compare = paired_difference if paired else mean_difference
         effects = [compare(ours[:, k], theirs[:, k]) for k in range(ours.shape[1])]
         low, high = np.array([each.low for each in effects]), np.array([each.high for each in effects])
     else:
         first, second = (shares_with_intervals(each.sum(axis=0)) for each in (ours, theirs))
-        low = apart - np.hypot(first.share - first.low, second.high - second.share)
-        high = apart + np.hypot(first.high - first.share, second.share - second.low)
+        low = differences - np.hypot(first.share - first.low, second.high - second.share)
+        high = differences + np.hypot(first.high - first.share, second.share - second.low)
         chi_square, freedom, p = _pearson(ours.sum(axis=0), theirs.sum(axis=0))
     return ShareDifferences(
         share=share,
         share_reference=share_reference,
-        difference=apart,
+        difference=differences,
         low=low,
         high=high,
         n=len(ours),
         n_reference=len(theirs),
-        total_variation=float(np.abs(apart).sum() / 2),
+        total_variation=float(np.abs(differences).sum() / 2),
         chi_square=chi_square,
         freedom=freedom,
         p=p,

@@ -1,10 +1,9 @@
 """Does a model predict some people worse than others: scores by group, and the gap between groups.
 
-The paper (arXiv 2509.05830) reports a demographic parity difference without its formula. Ours: in each
-cell, W on the stated scale between the answers of a group's people and the mean of the exact distributions
-predicted for these same people; the mean over cells within studies, then over studies; the highest
-group's minus the lowest group's. The stated scale, because the observed range of a small group is narrower
-than that of a large one.
+The paper (arXiv 2509.05830) reports a demographic parity difference without its formula. Ours: in each cell, W on the
+stated scale between the answers of a group's people and the mean of the exact distributions predicted for these same
+people; then the mean over cells within studies, and over studies; then the highest group's score minus the lowest
+group's. On the stated scale, because the observed range of a small group is narrower than that of a large one.
 """
 
 import itertools
@@ -22,11 +21,11 @@ from socrates_core.records import Floats
 
 MINIMUM = 30
 DRAWS = 400
-# Of the noise in the W of perfect predictions the bootstrap sees this part: resampling adds as much variance again, and
-# a mean distance grows with its root.
+# The part of the noise in the W of perfect predictions that the bootstrap shows: resampling adds the same variance once
+# more, and a mean distance grows with the root of the variance.
 SEEN_OF_NOISE = float(np.sqrt(2) - 1)
-SMALL = 0.25  # of the largest group's people: fewer, and a group's noise is over twice as large
-LEADING = 0.1  # of the draws in which two groups lie furthest apart, for these two to be reckoned with
+SMALL = 0.25  # of the largest group's people: with fewer, a group's noise is more than twice as large
+LEADING = 0.1  # two groups count if they are the furthest apart in this share of the draws
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class Parity:
     @property
     def small(self) -> tuple[Subgroup, ...]:
         """The compared groups with less than SMALL of the largest one's people: their W is mostly larger by noise."""
-        most = max((each.n for each in self.subgroups), default=0)
-        return tuple(each for each in self.subgroups if each.n < SMALL * most)
+        most = max((subgroup.n for subgroup in self.subgroups), default=0)
+        return tuple(subgroup for subgroup in self.subgroups if subgroup.n < SMALL * most)
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,12 @@ class ParityChange:
 def parity(cells: Sequence[PeopleCell], *, seed: int, minimum: int = MINIMUM) -> Parity:
     """The demographic parity difference of one attribute over `cells`, which name people's groups, with its subgroups.
 
-    A group is compared where it has `minimum` people in at least half of the cells, and then only cells
-    count in which every compared group has them: groups are scored on the same questions. NaN with fewer than
-    two groups. Intervals are bootstraps over people within studies, one person's answers kept together, studies taken
-    as they are. A small group's W is larger by its noise, so that the raw gap lies above any true one: the gap is that
-    of scores freed of their bootstrap bias, and lies inside its interval. The interval is simultaneous over all pairs
-    of groups. It reaches down to the gap that is left when all of the noise of perfect predictions is taken off, of
+    A group is compared where it has `minimum` people in at least half of the cells, and then only cells count in
+    which every compared group has them: groups are scored on the same questions. NaN with fewer than two groups.
+    Intervals are bootstraps over people within studies, one person's answers kept together, studies taken as they
+    are. A small group's W is larger by its noise, so that the raw gap lies above any true one: the gap is that of
+    scores freed of their bootstrap bias, and lies inside its interval. The interval is simultaneous over all pairs of
+    groups. It reaches down to the gap that is left when all of the noise of perfect predictions is taken off, of
     which the bootstrap sees a part alone. In simulations of no gap and groups of 30 to 1,000 people it held 75% to
     100% of the time, and the gap still shown was .02 to .03 where predictions are perfect and groups of 30 are
     compared with hundreds: `Parity.small` names such groups.
@@ -124,7 +123,7 @@ def _scored(cells: Sequence[PeopleCell], seed: int, minimum: int) -> tuple[Parit
     compared = [cell for cell, row in zip(usable, enough, strict=True) if kept and bool(row[columns].all())]
     everyone, counted = _n_people(usable), _n_people(compared)
     scores = _scores(compared, kept, seed)
-    found = Parity(
+    result = Parity(
         difference=_gap(scores[..., 0]),
         subgroups=tuple(
             Subgroup(name, counted.get(name, 0), _basic(scores[:, i, 0]), *map(float, scores[0, i, 1:]))
@@ -135,7 +134,7 @@ def _scored(cells: Sequence[PeopleCell], seed: int, minimum: int) -> tuple[Parit
         n_cells=len(compared),
         n_skipped=len(cells) - len(compared),
     )
-    return found, scores
+    return result, scores
 
 
 def _n_people(cells: Sequence[PeopleCell]) -> Counter[str]:
@@ -172,16 +171,16 @@ def _cell_scores(cell: PeopleCell, kept: Sequence[str], weights: Floats) -> Floa
     places = (cell.values - cell.values.min()) / np.ptp(cell.values)
     gaps = np.diff(places)
     answered = memberships(cell.human, cell.values)
-    found = np.full((len(weights), len(kept), 3), np.nan)
+    scores = np.full((len(weights), len(kept), 3), np.nan)
     for i, name in enumerate(kept):
         rows = np.array([group == name for group in cell.groups])
         mass = weights[:, rows].sum(axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
             human = weights[:, rows] @ answered[rows] / mass
             predicted = weights[:, rows] @ cell.probabilities[rows] / mass
-        found[:, i, 0] = np.abs(np.cumsum(human - predicted, axis=1)[:, :-1]) @ gaps
-        found[:, i, 1], found[:, i, 2] = human @ places, predicted @ places
-    return found
+        scores[:, i, 0] = np.abs(np.cumsum(human - predicted, axis=1)[:, :-1]) @ gaps
+        scores[:, i, 1], scores[:, i, 2] = human @ places, predicted @ places
+    return scores
 
 
 def _gap(scores: Floats) -> Measure:
@@ -214,7 +213,8 @@ def _change(before: Floats, after: Floats) -> Measure:
 def _leading(scores: Floats) -> tuple[float, Floats]:
     """The gap of scores [1 + draws, g] freed of bias, and by how much the pairs that may have it move [draws, p]."""
     expected = scores[1:].mean(axis=0)
-    centre, moved = _between(2 * scores[0] - expected), _between(scores[1:] - expected)
+    centre = _between(2 * scores[0] - expected)
+    moved = _between(scores[1:] - expected)
     leads = np.bincount((centre + moved).argmax(axis=1), minlength=centre.size) >= LEADING * len(moved)
     leads[centre.argmax()] = True
     return float(centre.max()), moved[:, leads]
@@ -232,7 +232,8 @@ def _basic(values: Floats) -> Measure:
     2 x value - percentiles (Davison & Hinkley 1997, section 2.4): resampling adds noise to a distance,
     which would push a percentile interval above it.
     """
-    value, drawn = float(values[0]), values[1:]
+    value = float(values[0])
+    drawn = values[1:]
     if not np.isfinite(values).all():
         return Measure(value, float("nan"), float("nan"))
     low, high = np.clip(2 * value - np.quantile(drawn, [(1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2]), 0, 1)

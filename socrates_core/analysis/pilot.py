@@ -36,7 +36,7 @@ class _Classes:
 
 
 def draw_pilot(participants: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int64]:
-    """The ids [n] of a pilot drawn from `participants`, where a person may stand several times; all where fewer."""
+    """The ids [n] of a pilot drawn from `participants`, who may be listed several times; all if fewer."""
     people = np.unique(participants)
     return np.sort(np.random.default_rng(seed).permutation(people)[:n])
 
@@ -53,7 +53,7 @@ def predict_from_pilot(
 
     Row i is one answer to one outcome: the demographics `people[i]`, what the person was shown, `conditions[i]`,
     `answers[i]` and whether it is the pilot's, `in_pilot[i]`; the other answers are never looked at. Words are
-    categories, numbers such as age are standardised; what is missing, or was not in the pilot, adds nothing.
+    categories, numbers such as age are standardised; what is missing, or does not occur in the pilot, adds nothing.
     Up to MOST_CLASSES different answers are classes of their own; more are cut at the pilot's quantiles and spread
     within a group as the pilot's were. An answer that nobody in the pilot gave stays possible: one more person is
     added whose answer is anywhere on the scale, so that a pilot without answers predicts the uniform distribution.
@@ -62,28 +62,29 @@ def predict_from_pilot(
     places = np.asarray(values, dtype=float)
     given = memberships(answers, places)
     fitted = np.flatnonzero(in_pilot & (given.sum(axis=1) > 0))
-    asked = np.flatnonzero(~np.asarray(in_pilot))
+    others = np.flatnonzero(~np.asarray(in_pilot))
     predictions = np.full((len(people), places.size), np.nan)
-    predicted = np.full((asked.size, places.size), 1 / places.size)
-    if fitted.size and asked.size:
+    predicted = np.full((others.size, places.size), 1 / places.size)
+    if fitted.size and others.size:
         classes = _classes(given[fitted], places)
         rows = _features(people, conditions, fitted)
-        shares = _class_shares([rows[i] for i in fitted], classes, [rows[i] for i in asked])
+        shares = _class_shares([rows[i] for i in fitted], classes, [rows[i] for i in others])
         predicted = (fitted.size * shares @ classes.spread + predicted) / (fitted.size + 1)
-    predictions[asked] = predicted
+    predictions[others] = predicted
     return predictions
 
 
 def _classes(given: Floats, values: Floats) -> _Classes:
     """The classes of answers that count for the values as `given` [p, k]."""
-    person, at = np.nonzero(given)
-    weight, answers = given[person, at], values[at]
+    person, option = np.nonzero(given)
+    weight = given[person, option]
+    answers = values[option]
     _, label = np.unique(answers, return_inverse=True)
     if label.max() >= MOST_CLASSES:
         edges = np.quantile(answers, np.linspace(0, 1, MOST_CLASSES + 1)[1:-1])
         _, label = np.unique(np.searchsorted(edges, answers), return_inverse=True)
     spread = np.zeros((label.max() + 1, values.size))
-    np.add.at(spread, (label, at), weight)
+    np.add.at(spread, (label, option), weight)
     return _Classes(label, spread / spread.sum(axis=1, keepdims=True), person, weight)
 
 
@@ -107,14 +108,14 @@ def _class_shares(
 def _features(
     people: Sequence[Mapping[str, str | Number]], conditions: Sequence[str], fitted: NDArray[np.int64]
 ) -> list[dict[str, str | float]]:
-    """What the regression knows of each person, numbers on the pilot's scale: 0 at its mean, 1 a deviation above."""
+    """What the regression knows about each person. Numbers are standardized by the pilot's mean and deviation."""
     numbers: dict[str, list[float]] = {}
     for i in fitted:
         for name, value in people[i].items():
             if _is_number(value):
                 numbers.setdefault(name, []).append(float(value))
     scale = {name: (float(np.mean(seen)), float(np.std(seen)) or 1.0) for name, seen in numbers.items()}
-    told: list[dict[str, str | float]] = []
+    features: list[dict[str, str | float]] = []
     for person, condition in zip(people, conditions, strict=True):
         row: dict[str, str | float] = {f"condition {condition}": CONDITION_WEIGHT}
         for name, value in person.items():
@@ -123,8 +124,8 @@ def _features(
             elif _is_number(value) and name in scale:
                 mean, sd = scale[name]
                 row[f"person {name}"] = (float(value) - mean) / sd
-        told.append(row)
-    return told
+        features.append(row)
+    return features
 
 
 def _is_number(value: object) -> bool:

@@ -25,14 +25,16 @@ def power(
 ) -> Floats:
     """The chance [n] of a significant result with `n` people (at least 2) in each condition.
 
-    For a fixed effect the power of the t test (Cohen 1988, chapter 2); for a normal effect the mean of that power, the
-    assurance (O'Hagan, Stevens & Campbell 2005, Pharmaceutical Statistics 4). Both are exact: with a
-    normal effect the t statistic over sqrt(1 + (sd / error)**2) is noncentral t.
+    For a fixed effect the power of the t test (Cohen 1988, chapter 2); for a normal effect the mean of that power,
+    the assurance (O'Hagan, Stevens & Campbell 2005, Pharmaceutical Statistics 4). Both are exact: with a normal
+    effect the t statistic over sqrt(1 + (sd / error)**2) is noncentral t.
     """
     people = np.asarray(n, dtype=float)
-    freedom, error = 2 * people - 2, spread * np.sqrt(2 / people)
+    freedom = 2 * people - 2
+    error = spread * np.sqrt(2 / people)
     widened = np.hypot(error, sd)
-    limit, shift = stdtrit(freedom, 1 - alpha / 2) * error / widened, np.abs(mean) / widened
+    limit = stdtrit(freedom, 1 - alpha / 2) * error / widened
+    shift = np.abs(mean) / widened
     wrong_side = np.where(shift < 6, nctdtr(freedom, np.minimum(shift, 6), -limit), 0.0)  # NaN below 1e-30
     return np.asarray(nctdtr(freedom, -shift, -limit) + wrong_side)
 
@@ -42,14 +44,16 @@ def assurance(
 ) -> Floats:
     """The chance [n] of a significant result in the direction of `mean`, upward where that is 0.
 
-    As `power`, without the results that are significant on the other side: a prediction that a wide range of effects is
-    possible must not count as success whatever comes out (Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason 2021,
-    The American Statistician 75).
+    As `power`, without the results that are significant on the other side: a prediction that a wide range of effects
+    is possible must not count as success whatever comes out (Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason
+    2021, The American Statistician 75).
     """
     people = np.asarray(n, dtype=float)
-    freedom, error = 2 * people - 2, spread * np.sqrt(2 / people)
+    freedom = 2 * people - 2
+    error = spread * np.sqrt(2 / people)
     widened = np.hypot(error, sd)
-    limit, shift = stdtrit(freedom, 1 - alpha / 2) * error / widened, np.abs(mean) / widened
+    limit = stdtrit(freedom, 1 - alpha / 2) * error / widened
+    shift = np.abs(mean) / widened
     return np.asarray(nctdtr(freedom, -shift, -limit))
 
 

@@ -1,7 +1,7 @@
 """How good one distribution a person is as a forecast of that person's answer.
 
-The proper scores (Gneiting and Raftery 2007, JASA 102) are best, on average, for whoever tells the honest
-distribution. The accuracies are not proper: they reward naming one answer, so each says which it names.
+The proper scores (Gneiting and Raftery 2007, JASA 102) are best, on average, for an honest distribution. The
+accuracies are not proper: they reward naming one answer, so each says which answer it takes.
 """
 
 import math
@@ -30,7 +30,7 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class DistributionScore:
-    """One cell's forecasts beside its answers: means over `n_rows` people, NaN where they have no meaning.
+    """The scores of one cell's forecasts: means over `n_rows` people, NaN where they have no meaning.
 
     `n_dropped` people lack an answer on the scale or a forecast. `log_score` is the log of the probability of
     the answer given, in nats, 0 at best; a probability below FLOOR counts as FLOOR, `n_floored` times.
@@ -57,26 +57,8 @@ class DistributionScore:
 
 
 @dataclass(frozen=True)
-class Reliability:
-    """How often what was said with a probability came true, in bins [b] of that probability.
-
-    What is said is "the answer is at most v", for every v but the scale's last. A person weighs 1, spread
-    evenly over these: `n` [b] adds up to `n_rows`. `said` and `happened` [b] are means, NaN in an empty bin.
-    `error` is the expected calibration error (Naeini and others 2015, AAAI 29): the mean distance of the two,
-    weighed by `n`, in [0, 1]. Few people make it larger: their share is off by chance. NaN without any.
-    """
-
-    said: Floats
-    happened: Floats
-    n: Floats
-    error: float
-    n_rows: int
-    n_dropped: int
-
-
-@dataclass(frozen=True)
 class _Matched:
-    """People with an answer and a forecast: rows [m, k] that sum to 1, answers `human` [m] and what they count for.
+    """People with an answer and a forecast: `rows` [m, k] that sum to 1, and answers `human` [m].
 
     `given` [m, k] is 1 for the answer's value; an answer between two values counts for both (`fractions`).
     """
@@ -91,27 +73,27 @@ class _Matched:
 def score_distributions(
     values: Floats, probabilities: Floats, human: Floats, *, valid_mass: Floats
 ) -> DistributionScore:
-    """The scores of one cell's `probabilities` [n, k] over `values` [k], rising, beside answers `human` [n].
+    """The scores of one cell's `probabilities` [n, k] over rising `values` [k], given the answers `human` [n].
 
     `valid_mass` [n] is the probability that the model gave to any answer of the scale. An answer outside the values
     is off the scale and leaves; one between two of them has the scores of both, weighed as it counts for them.
     """
-    found = _match(values, probabilities, human)
-    squares = (found.rows**2).sum(axis=1) - 2 * (found.given * found.rows).sum(axis=1) + 1
-    medians = median_answers(found.rows, found.values)
+    matched = _match(values, probabilities, human)
+    squares = (matched.rows**2).sum(axis=1) - 2 * (matched.given * matched.rows).sum(axis=1) + 1
+    medians = median_answers(matched.rows, matched.values)
     return DistributionScore(
-        log_score=_mean((found.given * np.log(np.maximum(found.rows, FLOOR))).sum(axis=1)),
-        ranked_probability=_mean(_ranked_probability(found)),
+        log_score=_mean((matched.given * np.log(np.maximum(matched.rows, FLOOR))).sum(axis=1)),
+        ranked_probability=_mean(_ranked_probability(matched)),
         brier=_mean(squares),
-        accuracy_median=accuracy(found.human, medians, clipped=False).value,
-        accuracy_median_clipped=accuracy(found.human, medians, clipped=True).value,
-        accuracy_expected=_expected_accuracy(found, clipped=False),
-        accuracy_expected_clipped=_expected_accuracy(found, clipped=True),
-        sd_ratio=_sd_ratio(found),
+        accuracy_median=accuracy(matched.human, medians, clipped=False).value,
+        accuracy_median_clipped=accuracy(matched.human, medians, clipped=True).value,
+        accuracy_expected=_expected_accuracy(matched, clipped=False),
+        accuracy_expected_clipped=_expected_accuracy(matched, clipped=True),
+        sd_ratio=_sd_ratio(matched),
         valid_mass=_mean(valid_mass[np.isfinite(valid_mass)]),
-        n_floored=int(((found.given > 0) & (found.rows < FLOOR)).any(axis=1).sum()),
-        n_rows=len(found.rows),
-        n_dropped=found.n_dropped,
+        n_floored=int(((matched.given > 0) & (matched.rows < FLOOR)).any(axis=1).sum()),
+        n_rows=len(matched.rows),
+        n_dropped=matched.n_dropped,
     )
 
 
@@ -126,33 +108,9 @@ def median_answers(probabilities: Floats, values: Floats) -> Floats:
     return np.where(reached[:, -1] > 0, medians, np.nan)
 
 
-def reliability(values: Floats, probabilities: Floats, human: Floats, *, n_bins: int = 10) -> Reliability:
-    """The reliability of one cell's forecasts, in `n_bins` equally wide bins; arguments as `score_distributions`.
-
-    Threshold calibration (Gneiting and Resin 2023, Electron J Stat 17): nothing is drawn, so that discrete
-    answers need no randomised probability integral transform.
-    """
-    found = _match(values, probabilities, human)
-    said = np.minimum(np.cumsum(found.rows, axis=1)[:, :-1], 1).ravel()
-    happened = np.cumsum(found.given, axis=1)[:, :-1].ravel()
-    weight = np.full(said.size, 1 / max(found.values.size - 1, 1))
-    place = np.minimum((said * n_bins).astype(int), n_bins - 1)
-
-    def total(part: Floats) -> Floats:
-        return np.bincount(place, part, minlength=n_bins).astype(float)
-
-    sums = total(weight * said), total(weight * happened), total(weight)
-    return _reliability(*sums, n_rows=len(found.rows), n_dropped=found.n_dropped)
-
-
-def _reliability(said: Floats, happened: Floats, n: Floats, *, n_rows: int, n_dropped: int) -> Reliability:
-    weight = np.where(n > 0, n, np.nan)
-    error = float(np.abs(said - happened).sum() / n.sum()) if n.sum() > 0 else math.nan
-    return Reliability(said / weight, happened / weight, n, error, n_rows, n_dropped)
-
-
 def _match(values: Floats, probabilities: Floats, human: Floats) -> _Matched:
-    places, rows = np.asarray(values, dtype=float), np.asarray(probabilities, dtype=float)
+    places = np.asarray(values, dtype=float)
+    rows = np.asarray(probabilities, dtype=float)
     answers = np.asarray(human, dtype=float)
     if rows.shape != (answers.size, places.size):
         raise ValueError(f"a distribution over {places.size} values a person is needed: {rows.shape}")
@@ -167,28 +125,28 @@ def _mean(parts: Floats) -> float:
     return float(parts.mean()) if parts.size else math.nan
 
 
-def _ranked_probability(found: _Matched) -> Floats:
-    gaps = np.diff(found.values)
+def _ranked_probability(matched: _Matched) -> Floats:
+    gaps = np.diff(matched.values)
     if not gaps.size:
         return np.zeros(0)
-    below = np.cumsum(found.given, axis=1)[:, :-1]
-    missed = np.cumsum(found.rows, axis=1)[:, :-1] - below
+    below = np.cumsum(matched.given, axis=1)[:, :-1]
+    missed = np.cumsum(matched.rows, axis=1)[:, :-1] - below
     # The mean of (forecast - 1)^2 and (forecast - 0)^2, weighed by how much of the answer is below: 0 or 1 but for
     # answers between two values, for which the last term is not 0.
     return np.asarray((missed**2 + below * (1 - below)) @ gaps / gaps.sum(), dtype=float)
 
 
-def _expected_accuracy(found: _Matched, *, clipped: bool) -> float:
-    people = found.human
+def _expected_accuracy(matched: _Matched, *, clipped: bool) -> float:
+    people = matched.human
     if people.size < 2 or people.max() == people.min():
         return math.nan
     low, high = people.min(), people.max()
-    drawn = np.clip(found.values, low, high) if clipped else found.values
+    drawn = np.clip(matched.values, low, high) if clipped else matched.values
     distance = np.abs(drawn - people[:, None])
-    return 1 - float((found.rows * distance).sum(axis=1).mean() / (high - low))
+    return 1 - float((matched.rows * distance).sum(axis=1).mean() / (high - low))
 
 
-def _sd_ratio(found: _Matched) -> float:
-    if not len(found.rows) or found.human.min() == found.human.max():
+def _sd_ratio(matched: _Matched) -> float:
+    if not len(matched.rows) or matched.human.min() == matched.human.max():
         return math.nan
-    return moments(mean_distribution(found.rows), found.values).sd / float(found.human.std())
+    return moments(mean_distribution(matched.rows), matched.values).sd / float(matched.human.std())

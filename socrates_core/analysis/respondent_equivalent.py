@@ -4,9 +4,9 @@ A simulation is worth n people where its distribution predicts a cell as well as
 that cell do. Both are scored on the rest of the cell by the ranked probability score of the cell's distribution: the
 squared distance of cumulative shares, over the scale in shares of its range.
 
-That needs no drawing. Let F be the cumulative shares of all N people, M the simulation's, and let V and E sum
-F(1 - F) and (M - F)^2 over the scale (F(1 - F) is the variance of one person's cumulative share; where answers lie
-between two values and count for both, that variance takes its place). Averaged over every way to draw n of the N people
+That needs no drawing. Let F be the cumulative shares of all N people, M the simulation's, and let V and E sum F(1 -
+F) and (M - F)^2 over the scale (F(1 - F) is the variance of one person's cumulative share; where answers lie between
+two values and count for both, that variance takes its place). Averaged over every way to draw n of the N people
 without replacement, the drawn people miss the rest by V(N/n)(N/(N-n))/(N-1), the simulation by E + V(n/(N-n))/(N-1)
 (the variance of a mean drawn from a finite set; Cochran 1977, Sampling Techniques, ch. 2). The difference is A/n - B
 with A = V N/(N-1), what one person's answer misses by, and B = E - V/(N-1), what the simulation misses by without the
@@ -27,7 +27,7 @@ from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
 
-LEAST = 2  # the smallest pilot that is told apart
+LEAST = 2  # people in the smallest pilot that is reported
 GROUPS = 20  # of people, left out in turn
 _Scored = tuple[PeopleCell, Floats]  # with its predicted shares [k]
 
@@ -56,13 +56,15 @@ class Worth:
         """As "about 12 respondents a cell (95% interval 8 to 20)"."""
         if math.isnan(self.respondents):
             return "no known number of respondents"
-        about = self._told(self.respondents)
+        about = self._in_words(self.respondents)
         about = about if about.startswith(("less", "more")) else f"about {about}"
-        ends = dict.fromkeys((self._told(self.low), self._told(self.high)))  # once where both are told alike
+        ends = dict.fromkeys(
+            (self._in_words(self.low), self._in_words(self.high))
+        )  # one end where both read the same
         interval = f" (95% interval {' to '.join(ends)})"
         return f"{about} respondents a cell{'' if math.isnan(self.low) else interval}"
 
-    def _told(self, people: float) -> str:
+    def _in_words(self, people: float) -> str:
         if people <= LEAST:
             return f"less than {LEAST}"
         return f"more than {self.most:,}" if people >= self.most else f"{people:,.0f}"
@@ -73,8 +75,8 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
 
     A cell with fewer than two answers on the scale, without a prediction or with a scale of one value is skipped;
     answers that are none of `values` are dropped. The interval is of B/A, whose divisor is never near 0: the study
-    bootstrap, or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS seeded
-    groups of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
+    bootstrap, or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS
+    seeded groups of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
     """
     on_scale = [cell.where(memberships(cell.human, cell.values).sum(axis=1) > 0) for cell in cells]
     by_study: dict[str, list[_Scored]] = {}

@@ -1,7 +1,7 @@
-"""A specification curve in numbers: one effect under every reasonable way to ask for it.
+"""A specification curve in numbers: one effect under every reasonable way to ask.
 
-After Simonsohn, Simmons and Nelson (2020), Specification curve analysis, Nature Human Behaviour 4. Only the description
-is here: their joint test resamples people, and predicted effects have no such noise.
+After Simonsohn, Simmons and Nelson (2020), Specification curve analysis, Nature Human Behaviour 4. This is only their
+description: their joint test resamples people, and predicted effects have no such noise.
 """
 
 import math
@@ -37,26 +37,26 @@ def describe_curve(effects: Floats, *, chosen: int, people: float = math.nan) ->
 
     An effect of zero has the sign of none.
     """
-    told = np.asarray(effects, dtype=float)
-    given = told[np.isfinite(told)]
-    own = float(told[chosen])
-    others = np.delete(told, chosen)
+    every = np.asarray(effects, dtype=float)
+    given = every[np.isfinite(every)]
+    of_chosen = float(every[chosen])
+    others = np.delete(every, chosen)
     others = others[np.isfinite(others)]
     return Curve(
         n=given.size,
-        n_dropped=told.size - given.size,
+        n_dropped=every.size - given.size,
         median=float(np.median(given)) if given.size else math.nan,
         low=float(given.min()) if given.size else math.nan,
         high=float(given.max()) if given.size else math.nan,
-        chosen=own,
+        chosen=of_chosen,
         n_others=others.size,
-        n_like_chosen=_n_like(others, own),
+        n_like_chosen=_n_like(others, of_chosen),
         n_like_people=_n_like(given, people),
     )
 
 
 def _n_like(effects: Floats, other: float) -> int | None:
-    """How many have the sign of `other`; None where it has none."""
+    """How many have the sign of `other`; None where `other` has no sign."""
     if math.isnan(other) or abs(other) < ZERO:
         return None
     return int(((np.abs(effects) >= ZERO) & (np.sign(effects) == np.sign(other))).sum())

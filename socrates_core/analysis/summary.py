@@ -25,7 +25,8 @@ def mean_distribution(probabilities: Floats) -> Floats:
 
 def moments(weights: Floats, values: Floats) -> Moments:
     """The mean and spread of one distribution, or of counts, `weights` [k] over `values` [k]."""
-    mass, places = np.asarray(weights, dtype=float), np.asarray(values, dtype=float)
+    mass = np.asarray(weights, dtype=float)
+    places = np.asarray(values, dtype=float)
     if not mass.sum() > 0:
         return Moments(math.nan, math.nan)
     share = mass / mass.sum()

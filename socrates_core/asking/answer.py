@@ -80,6 +80,7 @@ def answer_missing(
     """
     with open_cache() as cache:
         cache.introduce(model.responder)
+        # Known before the work begins: what it answers itself must not count as cached.
         cached = cache.known(keys)
         reporter.begin("answering", len(keys), len(cached))
         n_tokens = 0
@@ -99,7 +100,7 @@ def answer_missing(
                     unanswered = error
                 reporter.next_part()
             record_speed(model.request, n_tokens=n_tokens, seconds=time.monotonic() - model.opened)
-        finally:
+        finally:  # also when the work is cancelled or fails: what is answered is written
             written = write_answers()
     if unanswered is not None:
         raise unanswered

@@ -1,4 +1,4 @@
-"""Answers that were worked out once, kept for every later run: one SQLite file, safe under two writers."""
+"""Answers that were computed once, kept for all later work: one SQLite file, safe for several writers."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,15 +25,16 @@ _ADDED = ("drawn blob", "n_samples integer not null default 0")  # to a cache of
 
 
 def answer_key(fingerprint: str, question: Question) -> str:
-    """SHA-256 over what can change an answer: who answers, the exact prompt, the options or the open scale."""
-    prompt, scale = question.prompt, [question.scale.as_dict()] if question.scale else []
+    """SHA-256 of everything that can change an answer: who answers, the exact prompt, the options or the open scale."""
+    prompt = question.prompt
+    scale = [question.scale.as_dict()] if question.scale else []
     shots = [{"shots": [list(shot) for shot in prompt.shots]}] if prompt.shots else []
     return digest([fingerprint, prompt.system, prompt.user, list(question.options), *scale, *shots])
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The answers of one responder, by its fingerprint: how many, about how many bytes, from when to when."""
+class ModelAnswers:
+    """How many answers of one responder (by its fingerprint) are stored, in about how many bytes, from when to when."""
 
     fingerprint: str
     model: str
@@ -44,15 +45,16 @@ class Shelf:
 
 
 class AnswerCache:
-    """Stored answers by key; what is read is bit for bit what was written."""
+    """Stored answers by key. What is read is bit for bit what was written."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def read(self, keys: Iterable[str]) -> dict[str, Answer]:
         """The stored answers among `keys`."""
-        wanted, found = list(keys), {}
-        for start in range(0, len(wanted), 500):
+        wanted = list(keys)
+        answers = {}
+        for start in range(0, len(wanted), 500):  # SQLite takes a limited number of values in one query
             part = wanted[start : start + 500]
             marks = ",".join("?" * len(part))
             query = (
@@ -61,20 +63,21 @@ class AnswerCache:
             )
             for key, blob, valid_mass, n_tokens, drawn, n_samples in self._connection.execute(query, part):
                 values = None if drawn is None else _numbers(drawn)
-                found[key] = Answer(_numbers(blob), valid_mass, n_tokens, values, n_samples)
-        return found
+                answers[key] = Answer(_numbers(blob), valid_mass, n_tokens, values, n_samples)
+        return answers
 
     def known(self, keys: Iterable[str]) -> set[str]:
         """Those of `keys` that have a stored answer."""
-        wanted, found = list(keys), set[str]()
+        wanted = list(keys)
+        stored = set[str]()
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             query = f"select key from answers where key in ({','.join('?' * len(part))})"
-            found.update(key for (key,) in self._connection.execute(query, part))
-        return found
+            stored.update(key for (key,) in self._connection.execute(query, part))
+        return stored
 
     def write(self, answers: Mapping[str, Answer], fingerprint: str) -> None:
-        """Stores a batch of answers durably, all or none; the first of two writers of a key wins."""
+        """Stores a batch of answers durably, all or none. If two writers store one key, the first wins."""
         rows = [
             (
                 key,
@@ -97,7 +100,7 @@ class AnswerCache:
             )
 
     def introduce(self, responder: Responder) -> None:
-        """Remembers what a fingerprint stands for, for people to read."""
+        """Remembers a readable name for a fingerprint."""
         card = responder.card
         name = f"{card.name}, {card.precision}, {card.decoding}{', deterministic' * card.deterministic}"
         self._connection.execute(
@@ -107,24 +110,23 @@ class AnswerCache:
     def count(self) -> int:
         return int(self._connection.execute("select count(*) from answers").fetchone()[0])
 
-    def shelves(self) -> list[Shelf]:
-        """What is stored of each responder, the largest first."""
+    def by_model(self) -> list[ModelAnswers]:
+        """What is stored for each responder, the most answers first."""
         query = (
             "select fingerprint, coalesce(name, 'unknown'), count(*), "
             "sum(length(probabilities) + length(key) + 100), min(created), max(created) "
             "from answers left join responders using (fingerprint) group by fingerprint order by 3 desc"
         )
-        return [Shelf(*row) for row in self._connection.execute(query)]
+        return [ModelAnswers(*row) for row in self._connection.execute(query)]
 
     def prune(self, fingerprint: str | None = None, *, before: str | None = None) -> int:
-        """Forgets the answers of one responder, or those stored before a date "2026-11-23"; returns how many."""
+        """Deletes the answers of one responder, or those stored before a date "2026-11-23"; returns how many."""
         removed = self._connection.execute(
             "delete from answers where (?1 is null or fingerprint = ?1) and (?2 is null or created < ?2)",
             (fingerprint, before),
         ).rowcount
-        with suppress(
-            sqlite3.OperationalError
-        ):  # another process is writing: the room is used again, if not returned
+        # While another process writes, the space cannot be given back; later answers fill it.
+        with suppress(sqlite3.OperationalError):
             self._connection.execute("vacuum")
         return removed
 
@@ -139,16 +141,16 @@ def _bytes(numbers: Floats) -> bytes:
 
 @contextmanager
 def open_cache() -> Iterator[AnswerCache]:
-    """The home's answer cache. Raises UserError where its file is damaged."""
+    """The home's answer cache. Raises UserError if its file is damaged or locked."""
     path = folder("cache") / "answers.sqlite"
     try:
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
             connection.executescript(_SCHEMA)
-            there = {column[1] for column in connection.execute("pragma table_info(answers)")}
+            columns = {column[1] for column in connection.execute("pragma table_info(answers)")}
             for column in _ADDED:
-                if column.split()[0] not in there:
+                if column.split()[0] not in columns:
                     with suppress(sqlite3.OperationalError):  # another process was quicker
                         connection.execute(f"alter table answers add column {column}")
             yield AnswerCache(connection)
@@ -160,5 +162,5 @@ def open_cache() -> Iterator[AnswerCache]:
             ) from error
         raise UserError(
             f"The answer cache {str(path)!r} cannot be used ({error}). "
-            "Free some disk space, or move the file away: answers will then be worked out again."
+            "Free some disk space, or move the file away: answers will then be computed again."
         ) from error

@@ -30,7 +30,8 @@ PERMISSION = "permission.json"
 class Sending:
     """The `n_questions` that go to `host`, and whose profiles are in them.
 
-    `n_participants` of the people are real ones, whose `fields` are sent; the others were described.
+    `n_participants` of the `n_people` are real participants, the others are described. `fields` are those of
+    profiles.
     """
 
     model: str
@@ -43,7 +44,7 @@ class Sending:
 
     @property
     def sentence(self) -> str:
-        """All of it in one sentence."""
+        """What is sent where, in one sentence."""
         described = self.n_people - self.n_participants
         people = [f"{self.n_participants:,} real participants"] if self.n_participants else []
         people += [f"{described:,} described people"] if described else []
@@ -59,7 +60,7 @@ def what_is_sent(
 ) -> Sending | None:
     """What a run sends to another machine; None where everything stays on this one.
 
-    A panel of described people needs consent as well: no participant's row is in it, but unpublished texts are.
+    A panel of described people needs consent too: it holds no participant's row, but the texts may be unpublished.
     """
     if service is None or service.is_loopback:
         return None
@@ -121,9 +122,9 @@ def permit(
 def check_permission(
     record: Mapping[str, Any] | None, work_id: str, content: str, service: Service | None
 ) -> float | None:
-    """The spending limit in dollars of a permission that holds for exactly this; None without one, or without a server.
+    """The spending limit in dollars of a permission for exactly this work; None without a limit, or without a server.
 
-    Raises UserError where nobody allowed it on this machine, as for work that was imported or changed since.
+    Raises UserError if nobody on this machine allowed the work: it was imported, or changed since.
     """
     if service is None:
         return None
@@ -138,13 +139,13 @@ def check_permission(
 
 
 def write_permission(folder: Path, record: Mapping[str, Any] | None) -> None:
-    """Keeps a permission beside the work that it is for."""
+    """Keeps a permission in the folder of its work."""
     if record is not None:
         write_json(folder / PERMISSION, record)
 
 
 def read_permission(folder: Path) -> dict[str, Any] | None:
-    """The permission beside some work; None where there is none that can be read."""
+    """The permission in the folder of some work; None without a readable one."""
     try:
         stored = read_json(folder / PERMISSION)
     except UserError:

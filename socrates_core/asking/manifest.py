@@ -43,8 +43,8 @@ def load_manifest(
 ) -> dict[str, Any]:
     """The manifest in the folder of `what`, a run or an evaluation, that holds all of `facts`.
 
-    `content` is the digest of what was asked. Raises UserError where there are no answers yet, or where the files were
-    changed since they were written; that sentence ends with `again`, what to do then.
+    `content` is the digest of what was asked. Raises UserError where there are no answers yet, or where the files
+    were changed since they were written; that sentence ends with `again`, what to do then.
     """
     path = folder / "manifest.json"
     if not path.exists():

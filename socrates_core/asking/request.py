@@ -10,7 +10,7 @@ from socrates_core.records import Decoding, Precision
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which model should answer and how; `service` says where and how a served model is asked, else it is None."""
+    """Which model answers and how. `service` is where and how a served model is asked; None for other models."""
 
     name: str
     precision: Precision = "auto"
@@ -19,12 +19,13 @@ class ModelRequest:
     service: Service | None = None
 
     def __post_init__(self) -> None:
-        """Takes the service as it is stored too. Raises UserError where it is unusable."""
+        """Accepts the service as a stored mapping too. Raises UserError if it cannot be used."""
         given = Service(**self.service) if isinstance(self.service, dict) else self.service
         service = (given or Service()) if is_served(self.name) else None
         object.__setattr__(self, "service", service)
 
     def as_dict(self) -> dict[str, Any]:
-        told = {name: value for name, value in vars(self).items() if name != "deterministic" or value}
-        service = told.pop("service")
-        return {**told, **({"service": service.as_dict()} if service else {})}
+        """As JSON. What is off or empty is left out, so that digests of earlier requests stay what they are."""
+        written = {name: value for name, value in vars(self).items() if name != "deterministic" or value}
+        service = written.pop("service")
+        return {**written, **({"service": service.as_dict()} if service else {})}

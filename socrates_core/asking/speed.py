@@ -48,5 +48,5 @@ def _speeds() -> dict[str, Any]:
 
 
 def _speed_key(model: ModelRequest) -> str:
-    served = f" {model.service.url} {model.service.told}" if model.service else ""
+    served = f" {model.service.url} {model.service.elicitation_details}" if model.service else ""
     return f"{model.name} {model.precision} {model.decoding}{' deterministic' * model.deterministic}{served}"

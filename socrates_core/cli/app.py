@@ -74,7 +74,8 @@ def _serve(note: Path, host: str, port: int, lock: int) -> None:
         raise UserError(
             f"Port {port} is busy with another program. Choose another, for example: make app PORT={port + 1}"
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a command in the background inherits an ignored SIGINT
+        signal.signal(number, signal.default_int_handler)
     command = [sys.executable, "-m", "pages.server.serve", host, str(port)]
     server = subprocess.Popen(command, cwd=CODE, stdout=subprocess.DEVNULL, pass_fds=[lock])
     owner = owner_of(server.pid)

@@ -28,14 +28,14 @@ def cache(
                 raise UserError(
                     "A job is queued or running and may need these answers. Wait for it, or cancel it first."
                 )
-            known = [shelf.fingerprint for shelf in opened.shelves()]
+            known = [shelf.fingerprint for shelf in opened.by_model()]
             chosen = [each for each in known if prune and each.startswith(prune)]
             if prune and len(chosen) != 1:
                 raise UserError(
                     f"{prune!r} begins {len(chosen)} fingerprints. Known: {', '.join(known) or 'none'}."
                 )
             say(f"{opened.prune(chosen[0] if prune else None, before=before):,} answers forgotten")
-        rows = [dict(vars(shelf)) for shelf in opened.shelves()]
+        rows = [dict(vars(shelf)) for shelf in opened.by_model()]
     if as_json:
         return print_json(rows)
     columns = ["fingerprint", "model", "n_answers", "n_bytes", "first", "last"]

@@ -93,7 +93,7 @@ def _show(found: Experiment, as_json: bool) -> None:
         return print_json({**found.as_dict(), "curves": [each.as_dict() for each in curves]})
     n_complete = run_states(found).count("complete")
     print(f"{found.draft.title}: {n_complete} of {len(found.run_ids)} specifications are complete")
-    print(f"Chosen: {found.chosen + 1}, {found.specifications[found.chosen].told}")
+    print(f"Chosen: {found.chosen + 1}, {found.specifications[found.chosen].label}")
     for each in curves:
         _print_curve(each)
     if not curves:

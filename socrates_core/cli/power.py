@@ -10,7 +10,7 @@ from socrates_core.errors import UserError
 from socrates_core.projects.power import (
     AFFORDED,
     Belief,
-    Plan,
+    SamplePlan,
     arms_to_field,
     calibrated_belief,
     find_effect,
@@ -88,13 +88,13 @@ def power(
         "condition": effect.condition,
         "reference": effect.reference,
         "calibration": reason or str(run.calibration),
-        "spread": found.told if spread is None else f"{spread:.3g} is your own.",
+        "spread": found.sentence if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
     }
     _show(plan(belief, n=n, target=target), told, as_json)
 
 
-def _show(found: Plan, told: dict[str, Any], as_json: bool) -> None:
+def _show(found: SamplePlan, told: dict[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json({**told, **found.as_dict(), "told": found.sentences()})
     belief = found.belief

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from socrates_core.cli.output import AsJson, print_json
-from socrates_core.corpus.overrides import clear_scale, set_scale, unread
+from socrates_core.corpus.scale_overrides import clear_scale, set_scale
 from socrates_core.corpus.store import find_study
 from socrates_core.errors import UserError
 from socrates_core.scales import render_instruction
@@ -32,7 +32,7 @@ def set_scale_by_hand(
     else:
         set_scale(found, study_id, stimulus, instruction)
     now = {each.stimulus_id: each for each in found.stimuli(study_id)}[stimulus]
-    open_now = {each.stimulus_id for each in unread(found, study_id)}
+    open_now = {each.stimulus_id for each in found.unread(study_id)}
     if as_json:
         scale = None if stimulus in open_now else now.scale.as_dict()
         return print_json(

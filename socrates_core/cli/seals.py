@@ -81,14 +81,14 @@ def _row(checked: chain_of_seals.Checked, chain: Sequence[chain_of_seals.Checked
     return row
 
 
-def _tell(record: chain_of_seals.Record, as_json: bool) -> None:
+def _tell(record: chain_of_seals.SealRecord, as_json: bool) -> None:
     told = chain_of_seals.describe(record, []) if record.kind == "seal" else _changed(record)
     if as_json:
         return print_json({**vars(record), "digest": record.digest(), "told": told})
     print(f"{told}\nRecord {record.number}, digest {record.digest()}: give it to somebody to prove the time.")
 
 
-def _changed(record: chain_of_seals.Record) -> str:
+def _changed(record: chain_of_seals.SealRecord) -> str:
     name = "/".join(record.study or ())
     done = "are hidden from now on" if record.kind == "freeze" else "are shown again"
     return f"People's answers to {name} {done} ({record.time})."

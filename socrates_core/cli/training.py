@@ -9,9 +9,9 @@ import typer
 from socrates_core.cli.output import AsJson, print_json, print_table, say
 from socrates_core.cli.simulate import follow
 from socrates_core.errors import UserError
-from socrates_core.finetuning.growing_shares import parse_shares, submit_curve
+from socrates_core.finetuning.learning_curve import parse_shares, submit_curve
 from socrates_core.finetuning.overview import list_finetunes, load_finetune
-from socrates_core.finetuning.spec import load_spec_file
+from socrates_core.finetuning.spec import Level, TrainingSpec, fields_of, load_spec_file
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job
@@ -46,11 +46,11 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a finetune, or one a share of the people; prints what was queued."""
+    """Submit a finetune, or one per share of the people; prints the ids of what was queued."""
     spec = load_spec_file(config)
     if shares is not None:
         jobs = submit_curve(spec, parse_shares(shares), evaluate=evaluate)
-        ids = [each.id for each in jobs]
+        ids = [job.id for job in jobs]
         print_json({"training_ids": ids}) if as_json else print("\n".join(ids))
         return _follow_all(jobs) if wait else None
     job = submit_training(spec, evaluate=evaluate)
@@ -63,15 +63,33 @@ def train(
     print_json({"training_id": job.id, "state": job.state}) if as_json else print(job.id)
 
 
+def _fields_help(level: Level) -> str:
+    """The fields of a finetune's file, a line each, as the page Launch describes them."""
+    lines = []
+    for name in fields_of(level):
+        field = TrainingSpec.model_fields[name]
+        default = "" if field.is_required() else f" [{field.default!r}]"
+        description = f". {field.description}" if field.description else ""
+        lines.append(f"{name}{default}: {field.title}{description}")
+    return "\n".join(lines)
+
+
+# A \b keeps the lines of a paragraph of the help apart.
+train.__doc__ = (
+    f"{train.__doc__}\n\n\b\nFields of the file, with their defaults:\n{_fields_help('simple')}"
+    f"\n\n\b\nExpert fields:\n{_fields_help('expert')}"
+)
+
+
 def _follow_all(jobs: Sequence[Job]) -> None:
-    """Waits for every job. Raises UserError naming each that did not end as done."""
-    ended = [follow(each) for each in jobs]
-    wrong = [job for job in ended if job.state != "done"]
-    if wrong:
-        told = " ".join(
-            f"{job.id} is {job.state}{f': {job.message}' if job.message else '.'}" for job in wrong
+    """Waits for every job. Raises UserError that names the ones that did not end as done."""
+    ended = [follow(job) for job in jobs]
+    unfinished = [job for job in ended if job.state != "done"]
+    if unfinished:
+        states = " ".join(
+            f"{job.id} is {job.state}{f': {job.message}' if job.message else '.'}" for job in unfinished
         )
-        raise UserError(f"{len(wrong)} of {len(ended)} finetunes did not end as they should. {told}")
+        raise UserError(f"{len(unfinished)} of {len(ended)} finetunes did not end as they should. {states}")
 
 
 def trainings(as_json: AsJson = False) -> None:
@@ -85,23 +103,24 @@ def trainings(as_json: AsJson = False) -> None:
 
 def training(training_id: str, as_json: AsJson = False) -> None:
     """Show one finetune: state, progress, and how well it does on the rows kept back."""
-    found = load_finetune(training_id)
-    progress = read_progress(found.job) if found.job else None
-    left = progress.seconds_left if progress and found.active else None
-    told = {**found.as_dict(), "seconds_left": left}
+    finetune = load_finetune(training_id)
+    progress = read_progress(finetune.job) if finetune.job else None
+    seconds_left = progress.seconds_left if progress and finetune.active else None
+    facts = {**finetune.as_dict(), "seconds_left": seconds_left}
     if as_json:
-        return print_json(told)
-    print(f"{told['name']}: {told['state']}. {told['message']}".rstrip())
-    of = f" of {told['n_steps']:,}" if told["n_steps"] else ""
-    print(f"{told['step']:,}{of} steps" + (f", time left {describe_seconds(left)}" if found.active else ""))
-    if told["model"]:
+        return print_json(facts)
+    print(f"{facts['name']}: {facts['state']}. {facts['message']}".rstrip())
+    of = f" of {facts['n_steps']:,}" if facts["n_steps"] else ""
+    left = f", time left {describe_seconds(seconds_left)}" if finetune.active else ""
+    print(f"{facts['step']:,}{of} steps{left}")
+    if facts["model"]:
         print(
-            f"Its model is {told['model']}. On the held-out side: python -m socrates_core evaluate "
-            f"--model {told['model']} --split {told['split']}"
+            f"Its model is {facts['model']}. On the held-out side: python -m socrates_core evaluate "
+            f"--model {facts['model']} --split {facts['split']}"
         )
-    rows: list[dict[str, Any]] = [
-        {"": name, "step": own["step"], **{short: own[column] for column, short in SHOWN.items()}}
-        for stage, name in STAGES.items()
-        if (own := told[stage])
-    ]
+    rows: list[dict[str, Any]] = []
+    for stage, name in STAGES.items():
+        if validation := facts[stage]:
+            measures = {short: validation[column] for column, short in SHOWN.items()}
+            rows.append({"": name, "step": validation["step"], **measures})
     print_table(rows, ["", "step", *SHOWN.values()], "No validation yet.")

@@ -1,4 +1,4 @@
-"""What the columns of an exported file mean, as Markdown: the source, texts, scales, codes and counts."""
+"""Writes the codebook of an exported file as Markdown: source, texts, scales, codes and counts."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from socrates_core.records import Scale, Stimulus
 from socrates_core.scales.rendering import number_text
 
 _COLUMNS = """\
-One row an answer, in SocSci210's columns (arXiv 2509.05830).
+One row for each answer, in SocSci210's columns (arXiv 2509.05830).
 
 - `study_id`, `sample_id`: together the key of a row
 - `participant`: a person within the study
@@ -19,17 +19,17 @@ One row an answer, in SocSci210's columns (arXiv 2509.05830).
 - `prompt`: what a model is asked for this person; `reasoning`: empty
 """
 _WIDE = f"""\
-One row a person and condition.
+One row for each person and condition.
 
 - `participant`: a person; `condition`: the condition, its codes are listed below
 - the demographic fields that are known, in words
-- one variable an outcome, the answer as observed; where somebody answered the same stimulus twice, the first
-  answer; in an SPSS file values off the scale are missing codes where there are at most {MOST_CODES} of them
+- one variable for each outcome, the answer as observed; if somebody answered the same stimulus twice, the first
+  answer; in an SPSS file values off the scale are missing codes if there are at most {MOST_CODES} of them
 """
 
 
 def render_codebook(corpus: Corpus, study_ids: Sequence[str], *, wide: bool) -> str:
-    """The codebook of a file of these studies; `wide` for a row a person, else for a row an answer."""
+    """The codebook of a file of these studies; `wide` for a row for each person, or else for each answer."""
     lines = ["# Codebook", "", _WIDE if wide else _COLUMNS]
     for study_id in study_ids:
         lines += _study(corpus, study_id, wide=wide)
@@ -39,7 +39,7 @@ def render_codebook(corpus: Corpus, study_ids: Sequence[str], *, wide: bool) -> 
 def _study(corpus: Corpus, study_id: str, *, wide: bool) -> Iterator[str]:
     study = corpus.study(study_id)
     yield f"## {study_id}: {_line(study.title)}\n"
-    told = {
+    described = {
         "Source": study.source,
         "Link": study.url,
         "Licence": study.licence,
@@ -50,7 +50,7 @@ def _study(corpus: Corpus, study_id: str, *, wide: bool) -> Iterator[str]:
         "People": f"{study.n_participants:,}",
         "Answers": f"{study.n_responses:,}",
     }
-    yield from (f"- {name}: {_line(text)}" for name, text in told.items() if text)
+    yield from (f"- {name}: {_line(text)}" for name, text in described.items() if text)
     yield from (f"- Note: {_line(note)}" for note in study.notes)
     yield "\n### Conditions\n"
     stimuli = corpus.stimuli(study_id)
@@ -78,10 +78,10 @@ def _outcome(variable: Variable, *, wide: bool) -> Iterator[str]:
 
 
 def _by_scale(stimuli: Sequence[Stimulus]) -> dict[Scale, list[int]]:
-    found = dict[Scale, list[int]]()
+    conditions = dict[Scale, list[int]]()
     for stimulus in stimuli:
-        found.setdefault(stimulus.scale, []).append(stimulus.condition_num)
-    return found
+        conditions.setdefault(stimulus.scale, []).append(stimulus.condition_num)
+    return conditions
 
 
 def _scale(scale: Scale) -> str:

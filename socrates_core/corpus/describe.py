@@ -1,4 +1,4 @@
-"""From one study's raw answers to its rows in the four tables: texts split, scales read, design and codes found."""
+"""Turns a study's raw answers into its rows in the four tables: splits texts, reads scales, finds design and codes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from socrates_core.scales.instructions import instruction_start
 
 @dataclass(frozen=True)
 class KnownProblems:
-    """What is known about one study from elsewhere: sentences, each with its source, and codes that are no answers."""
+    """What others found out about a study: sentences, each with its source, and codes that are not answers."""
 
     notes: tuple[str, ...] = ()
     refusals: tuple[int, ...] = ()
@@ -26,7 +26,7 @@ class KnownProblems:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What every study of an import has in common, and what is known about single ones."""
+    """What all studies of an import have in common, and what is known about single ones."""
 
     source: str
     url: str
@@ -38,15 +38,15 @@ class Provenance:
 @lru_cache(maxsize=1)
 def known_problems() -> Mapping[str, KnownProblems]:
     """The problems of single SocSci210 studies that this project knows of, by study_id."""
-    told = yaml.safe_load((Path(__file__).parent / "known_problems.yaml").read_text(encoding="utf-8"))
-    found: dict[str, KnownProblems] = {}
-    for problem in told["problems"]:
-        note = f"{problem['note']} (Source: {told['sources'][problem['source']]})"
+    stored = yaml.safe_load((Path(__file__).parent / "known_problems.yaml").read_text(encoding="utf-8"))
+    known: dict[str, KnownProblems] = {}
+    for problem in stored["problems"]:
+        note = f"{problem['note']} (Source: {stored['sources'][problem['source']]})"
         for study in problem["studies"]:
-            before = found.get(study, KnownProblems())
+            before = known.get(study, KnownProblems())
             refusals = (*before.refusals, *problem.get("refusals", ()))
-            found[study] = KnownProblems((*before.notes, note), refusals)
-    return found
+            known[study] = KnownProblems((*before.notes, note), refusals)
+    return known
 
 
 def describe_study(
@@ -61,7 +61,7 @@ def describe_study(
     """The study's four tables, ready for a corpus.
 
     `texts` has stimulus_id, condition_num, task_num, stimulus; `people` participant and the demographics; `rows`
-    sample_id, participant, stimulus_id, response. Conditions are named by their number, since the data name none.
+    sample_id, participant, stimulus_id, response. Conditions are named by number, since the data do not name them.
     """
     known = provenance.known.get(study_id, KnownProblems())
     stimuli = _stimuli(texts)
@@ -98,15 +98,15 @@ def describe_study(
 
 @lru_cache(maxsize=50_000)
 def _scale_of(instruction: str) -> str | None:
-    found = parse_scale(instruction)
-    return scale_text(found) if found else None
+    scale = parse_scale(instruction)
+    return scale_text(scale) if scale else None
 
 
 def _stimuli(texts: pd.DataFrame) -> pd.DataFrame:
-    shown: list[str] = texts["stimulus"].tolist()
-    parts = split_stimuli(list(zip(texts["condition_num"], texts["task_num"], shown, strict=True)))
+    stimuli: list[str] = texts["stimulus"].tolist()
+    parts = split_stimuli(list(zip(texts["condition_num"], texts["task_num"], stimuli, strict=True)))
     # A scale depends on the instruction alone, and many texts share one.
-    scales = [_scale_of(text[instruction_start(text) or 0 :]) for text in shown]
+    scales = [_scale_of(text[instruction_start(text) or 0 :]) for text in stimuli]
     described = texts.assign(
         condition_text=[condition for condition, _ in parts],
         question=[question for _, question in parts],
@@ -114,20 +114,20 @@ def _stimuli(texts: pd.DataFrame) -> pd.DataFrame:
         condition_name="Condition " + texts["condition_num"].astype(str),
     )
     names = {
-        task: _outcome_name(task, asked.tolist()) for task, asked in described.groupby("task_num")["question"]
+        task: _outcome_name(task, questions.tolist())
+        for task, questions in described.groupby("task_num")["question"]
     }
     return described.assign(outcome_name=described["task_num"].map(names))
 
 
 def _outcome_name(task: Any, questions: Sequence[str]) -> str:
-    """The question where the outcome has one; else its number."""
-    asked = set(questions)
-    only = asked.pop() if len(asked) == 1 else ""
+    """The question if the outcome has a single one, or else its number."""
+    only = questions[0] if len(set(questions)) == 1 else ""
     return _shortened(only, 90) or f"Outcome {task}"
 
 
 def _title(study_id: str, stimuli: pd.DataFrame) -> str:
-    """The first question, since the data hold no titles."""
+    """The first question, since the data have no titles."""
     first = stimuli.iloc[0]
     return f"{_shortened(first['question'] or first['stimulus'], 90)} ({study_id})"
 

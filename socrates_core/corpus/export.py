@@ -1,6 +1,6 @@
-"""A study or a corpus for colleagues: SocSci210's columns as Parquet or CSV, or a labelled SPSS or Stata file.
+"""Exports a study or a corpus for colleagues: SocSci210's columns as Parquet or CSV, or a labelled SPSS or Stata file.
 
-Beside every file stands its codebook, `<name>.codebook.md`.
+Every file comes with its codebook, `<name>.codebook.md`.
 """
 
 import json
@@ -28,9 +28,9 @@ PERSON = pa.struct([(name, pa.int64() if name in WHOLE_NUMBERS else pa.string())
 
 
 def export_study(corpus: Corpus, study_id: str, kind: str, path: Path) -> Path:
-    """Writes one study to `path` and its codebook beside it; returns the codebook's path.
+    """Writes a study to `path` and its codebook next to it; returns the codebook's path.
 
-    Raises UserError for an unknown study or kind, or where the files cannot be written.
+    Raises UserError for an unknown study or kind, or if the files cannot be written.
     """
     if kind in ("sav", "dta"):
         write_labelled(corpus, study_id, kind, path)
@@ -41,8 +41,8 @@ def export_study(corpus: Corpus, study_id: str, kind: str, path: Path) -> Path:
 def export_corpus(corpus: Corpus, kind: str, path: Path, study_ids: Sequence[str] | None = None) -> Path:
     """Writes some studies (all by default) to `path`, with one codebook; returns the codebook's path.
 
-    For the kinds sav and dta `path` is a folder, which gets a file and a codebook a study, as their variables
-    differ; it is returned. Raises UserError for an unknown study or kind, or where the files cannot be written.
+    For the kinds sav and dta, `path` is a folder that gets a file and a codebook for each study, since their variables
+    differ; it is returned. Raises UserError for an unknown study or kind, or if the files cannot be written.
     """
     if kind not in KINDS:
         raise unknown("file kind", kind, KINDS)
@@ -58,15 +58,15 @@ def export_corpus(corpus: Corpus, kind: str, path: Path, study_ids: Sequence[str
 
 
 def study_rows(corpus: Corpus, study_id: str) -> pd.DataFrame:
-    """A study in SocSci210's columns, a row an answer as observed; `demographic` is a dict, None where unknown.
+    """A study in SocSci210's columns, a row for each answer as observed; `demographic` is a dict with None if unknown.
 
     `prompt` is the user text that a model gets; `reasoning` is missing.
     """
-    told = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
+    stimuli = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
     people = _people(corpus, study_id)
     rows = read_responses(corpus, study_id)
     profiles = rows["participant"].map(people)
-    texts = [told[number].stimulus for number in rows["stimulus_id"]]
+    texts = [stimuli[number].stimulus for number in rows["stimulus_id"]]
     prompts = [
         render_prompt({key: value for key, value in person.items() if value is not None}, text).user
         for person, text in zip(profiles, texts, strict=True)
@@ -78,8 +78,8 @@ def study_rows(corpus: Corpus, study_id: str) -> pd.DataFrame:
             "demographic": profiles,
             "stimuli": texts,
             "response": rows["response"],
-            "condition_num": [told[number].condition_num for number in rows["stimulus_id"]],
-            "task_num": [told[number].task_num for number in rows["stimulus_id"]],
+            "condition_num": [stimuli[number].condition_num for number in rows["stimulus_id"]],
+            "task_num": [stimuli[number].task_num for number in rows["stimulus_id"]],
             "prompt": prompts,
             "reasoning": None,
             "study_id": study_id,
@@ -123,7 +123,7 @@ def _write_parquet(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> 
 
 
 def _write_csv(path: Path, studies: Iterator[pd.DataFrame], whole: bool) -> None:
-    """`demographic` is JSON text in a CSV file; texts that a spreadsheet would run get an apostrophe."""
+    """In a CSV file `demographic` is JSON text, and texts that a spreadsheet would run get an apostrophe."""
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, rows in enumerate(studies):
             people = rows["demographic"].map(lambda person: json.dumps(person, ensure_ascii=False))

@@ -11,7 +11,7 @@ Filters = Mapping[str, Sequence[Any]]
 
 
 def as_condition(field: str, allowed: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """A filter as SQL with its bound values; only a name out of DEMOGRAPHICS enters the text.
+    """A filter as SQL with its bound values; only names from DEMOGRAPHICS enter the SQL text.
 
     Raises UserError for an unknown field or a value that cannot match.
     """

@@ -1,4 +1,8 @@
-"""What a reader of a study's answers should know, found in the answers themselves: keys and sentences."""
+"""Flags: what a reader should know about a study's answers, found in the answers themselves.
+
+The sentences are stored among a study's notes. Other words would change the digest of a corpus that is made again, and
+splits of it would no longer fit.
+"""
 
 import numpy as np
 import pandas as pd
@@ -27,14 +31,14 @@ _PLACE = ["participant", "condition_num", "task_num"]
 
 
 def find_flags(stimuli: pd.DataFrame, responses: pd.DataFrame) -> dict[str, str]:
-    """The flags of one study, each with a sentence that says how much of the study it concerns.
+    """The flags of a study, each with a sentence that says how much of the study it concerns.
 
     `stimuli` has the columns of the table of that name; `responses` has participant, stimulus_id and value.
     """
     given = responses[["participant", "stimulus_id", "value"]].merge(
         stimuli[["stimulus_id", "condition_num", "task_num"]], on="stimulus_id"
     )
-    found = {
+    sentences = {
         "off_scale": _off_scale(given),
         "unread_scale": _unread(stimuli, given),
         "scale_differs": _scale_differs(stimuli),
@@ -43,12 +47,12 @@ def find_flags(stimuli: pd.DataFrame, responses: pd.DataFrame) -> dict[str, str]
         "own_texts": _own_texts(given),
         "placeholder": _placeholder(stimuli),
     }
-    return {flag: found[flag] for flag in FLAGS if found.get(flag)}
+    return {flag: sentences[flag] for flag in FLAGS if sentences.get(flag)}
 
 
 def find_design(stimuli: pd.DataFrame, responses: pd.DataFrame) -> str:
-    """ "within" where four people in five answered in every condition, "between" where at most one in twenty
-    answered in more than one, else "mixed"."""
+    """ "within" if four people in five answered in every condition, "between" if at most one in twenty answered in more
+    than one, or else "mixed"."""
     number = stimuli.set_index("stimulus_id")["condition_num"]
     seen = pd.DataFrame({"who": responses["participant"], "condition": responses["stimulus_id"].map(number)})
     n_seen = seen.drop_duplicates().groupby("who").size()
@@ -113,32 +117,32 @@ def _several_answers(given: pd.DataFrame) -> dict[str, str]:
     several = sets.loc[sets["size"] > 1, "task_num"].nunique()
     ranked = sets[sets["size"] > 2].groupby("task_num")["all"].mean()
     rankings = int((ranked >= 0.95).sum())
-    told = {
+    flags = {
         "battery": f"In {_outcomes(several, n_tasks)} one person answered several questions under one number."
     }
     if repeated:
-        told["repeats"] = f"{repeated:,} answers repeat a question that the same person had answered before."
+        flags["repeats"] = f"{repeated:,} answers repeat a question that the same person had answered before."
     if rankings:
-        told["ranking"] = (
+        flags["ranking"] = (
             f"In {_outcomes(rankings, n_tasks)} the answers are ranks: each person gave each once."
         )
-    return told
+    return flags
 
 
 def _own_texts(given: pd.DataFrame) -> str:
     cells = given.groupby(["condition_num", "task_num"])["stimulus_id"].agg(["size", "nunique"])
-    own = cells[(cells["nunique"] > 20) & (cells["size"] < 5 * cells["nunique"])]
+    personal = cells[(cells["nunique"] > 20) & (cells["size"] < 5 * cells["nunique"])]
     return (
-        f"Texts differ from person to person: {int(own['nunique'].sum()):,} texts for "
-        f"{int(own['size'].sum()):,} answers in {len(own)} of {len(cells)} cells."
-        if len(own)
+        f"Texts differ from person to person: {int(personal['nunique'].sum()):,} texts for "
+        f"{int(personal['size'].sum()):,} answers in {len(personal)} of {len(cells)} cells."
+        if len(personal)
         else ""
     )
 
 
 def _placeholder(stimuli: pd.DataFrame) -> str:
-    found = pc.match_substring_regex(pa.array(stimuli["stimulus"]), _PLACEHOLDER, ignore_case=True)
-    n = pc.sum(found).as_py()
+    matches = pc.match_substring_regex(pa.array(stimuli["stimulus"]), _PLACEHOLDER, ignore_case=True)
+    n = pc.sum(matches).as_py()
     return f"{n:,} of {len(stimuli):,} texts hold a placeholder where people saw something else." if n else ""
 
 

@@ -1,4 +1,4 @@
-"""SocSci210 on the Hugging Face hub: which files there are at the pinned revision, each fetched and verified."""
+"""SocSci210 on the Hugging Face hub: lists the files at the pinned revision, fetches and verifies them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from socrates_core.files import file_digest
 REPOSITORY = "socratesft/SocSci210"
 REVISION = "048481111a4425ed83dc0eacf15f8431f252b21a"
 TIMEOUT = 30.0  # seconds without a byte; without it, huggingface_hub waits forever here
-_AGAIN = "Check the network and run the import again: what was fetched is kept."
+_AGAIN = "Check the network and run the import again; what was fetched is kept."
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class HubFile:
     checksum: str
 
     def is_whole(self, path: Path) -> bool:
-        """True where the file at `path` has the checksum that the hub names."""
+        """Whether the file at `path` has the checksum that the hub names."""
         if len(self.checksum) == 64:
             return file_digest(path) == self.checksum
         content = path.read_bytes()
@@ -31,29 +31,28 @@ class HubFile:
 
 
 def list_files() -> list[HubFile]:
-    """The data set's Parquet shards and split mappings. Raises UserError where the hub cannot be asked."""
+    """The data set's Parquet shards and split mappings. Raises UserError if the hub cannot be reached."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
 
     try:
-        asked = HfApi().dataset_info(REPOSITORY, revision=REVISION, files_metadata=True, timeout=TIMEOUT)
-        found = asked.siblings or []
+        info = HfApi().dataset_info(REPOSITORY, revision=REVISION, files_metadata=True, timeout=TIMEOUT)
+        files = info.siblings or []
     except (HTTPError, OSError) as error:
         raise UserError(
-            f"The hub could not be asked for {REPOSITORY!r} ({_first(error)}). {_AGAIN}"
+            f"Could not reach Hugging Face for {REPOSITORY!r} ({_first(error)}). {_AGAIN}"
         ) from error
     return [
-        HubFile(each.rfilename, int(each.size or 0), str(each.lfs.sha256 if each.lfs else each.blob_id))
-        for each in found
-        if each.rfilename.endswith(".parquet") or each.rfilename.endswith("_mapping.json")
+        HubFile(file.rfilename, int(file.size or 0), str(file.lfs.sha256 if file.lfs else file.blob_id))
+        for file in files
+        if file.rfilename.endswith((".parquet", "_mapping.json"))
     ]
 
 
 def fetch(file: HubFile, folder: Path) -> Path:
-    """The file in `folder`, downloaded where it is not there, its checksum verified.
+    """The file in `folder`, downloaded if it is not there yet, its checksum verified.
 
-    A download that broke off goes on where it was. Raises UserError where the file cannot be fetched or twice
-    arrives with another checksum.
+    A broken download continues. Raises UserError if the file cannot be fetched or twice has another checksum.
     """
     from httpx2 import HTTPError
     from huggingface_hub import hf_hub_download
@@ -61,19 +60,19 @@ def fetch(file: HubFile, folder: Path) -> Path:
 
     for _ in range(2):
         try:
-            got = Path(
+            path = Path(
                 hf_hub_download(
                     REPOSITORY, file.name, repo_type="dataset", revision=REVISION, local_dir=folder
                 )
             )
         except (HTTPError, XetDownloadError, OSError) as error:
             raise UserError(
-                f"{file.name!r} could not be fetched from the hub ({_first(error)}). {_AGAIN}"
+                f"Could not fetch {file.name!r} from Hugging Face ({_first(error)}). {_AGAIN}"
             ) from error
-        if file.is_whole(got):
-            return got
-        got.unlink()
-    raise UserError(f"{file.name!r} twice arrived damaged: its checksum is not the hub's. Try again later.")
+        if file.is_whole(path):
+            return path
+        path.unlink()
+    raise UserError(f"{file.name!r} arrived damaged twice: its checksum differs. Try again later.")
 
 
 def _first(error: Exception) -> str:

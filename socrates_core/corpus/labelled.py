@@ -1,4 +1,4 @@
-"""A study as an SPSS or Stata file: a row a person and condition, a labelled variable an outcome."""
+"""Writes a study as an SPSS or Stata file: a row for each person and condition, a variable for each outcome."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from socrates_core.files import replacing
 from socrates_core.personas import label
 from socrates_core.records import DEMOGRAPHICS, Number, Stimulus
 
-MOST_CODES = 3  # that SPSS takes as missing
+MOST_CODES = 3  # SPSS takes no more missing codes
 _LABEL = {"sav": 250, "dta": 80}  # bytes of a variable's label
 _VALUE_LABEL = 120
 
@@ -29,10 +29,10 @@ _RESERVED = {
 
 @dataclass(frozen=True)
 class Variable:
-    """An outcome as a variable; a battery's items are variables of their own.
+    """An outcome, or an item of a battery, as a variable.
 
-    `values` labels the scale's values where the conditions agree on them. `off_scale` are the values that were
-    answered but are not on the scale. `stimuli` are the stimuli it holds the answers to, at most one a condition.
+    `values` labels the scale's values if the conditions agree on them. `off_scale` are answers that are not on the
+    scale. `stimuli` are the stimuli whose answers it holds, at most one for each condition.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Variable:
 
 def read_responses(corpus: Corpus, study_id: str) -> pd.DataFrame:
     """Every response of a study in order of sample_id: the columns of the table `responses`."""
-    asked = "SELECT * FROM read_parquet($responses) WHERE study_id = $study ORDER BY sample_id"
-    return corpus.ask(asked, study=study_id)
+    sql = "SELECT * FROM read_parquet($responses) WHERE study_id = $study ORDER BY sample_id"
+    return corpus.ask(sql, study=study_id)
 
 
 def variables(corpus: Corpus, study_id: str) -> list[Variable]:
@@ -58,7 +58,7 @@ def variables(corpus: Corpus, study_id: str) -> list[Variable]:
         groups.setdefault((stimulus.task_num, items[cell]), []).append(stimulus)
     rows = read_responses(corpus, study_id)
     off = rows[rows["value"].isna()].groupby("stimulus_id")["response"].unique()
-    named = dict.fromkeys(("participant", "condition", *DEMOGRAPHICS), 1)  # columns that the file has anyway
+    named = dict.fromkeys(("participant", "condition", *DEMOGRAPHICS), 1)  # columns of every file
     return [_variable(groups[key], key[1], off, named) for key in sorted(groups)]
 
 
@@ -77,46 +77,50 @@ def _variable(stimuli: list[Stimulus], item: int, off: pd.Series, named: dict[st
 
 
 def write_labelled(corpus: Corpus, study_id: str, kind: str, path: Path) -> None:
-    """Writes the study to a .sav or .dta file. Raises UserError where it does not fit.
+    """Writes the study to a .sav or .dta file. Raises UserError if it does not fit.
 
-    Where a person answered one stimulus more than once the first answer counts. Values off the scale are
-    missing codes in SPSS where there are at most MOST_CODES of them.
+    If a person answered a stimulus more than once, the first answer counts. Values off the scale become missing codes
+    in SPSS if there are at most MOST_CODES of them.
     """
     import pyreadstat
 
-    found = variables(corpus, study_id)
+    file_variables = variables(corpus, study_id)
     labels = {"participant": "Participant", "condition": "Condition"} | {f: label(f) for f in DEMOGRAPHICS}
-    labels |= {variable.name: variable.label for variable in found}
+    labels |= {variable.name: variable.label for variable in file_variables}
     conditions: dict[Number, str] = {s.condition_num: s.condition_name for s in corpus.stimuli(study_id)}
     values: dict[str, Mapping[Number, str]] = {"condition": conditions}
-    values |= {variable.name: variable.values for variable in found if variable.values}
+    values |= {variable.name: variable.values for variable in file_variables if variable.values}
     common: dict[str, Any] = {
         "file_label": _cut(corpus.study(study_id).title, 60),
         "column_labels": {name: _cut(text, _LABEL[kind]) for name, text in labels.items()},
         "variable_value_labels": {
-            name: {value: _cut(text, _VALUE_LABEL) for value, text in told.items()}
-            for name, told in values.items()
-            if kind == "sav" or all(isinstance(value, int) for value in told)
+            name: {value: _cut(text, _VALUE_LABEL) for value, text in value_labels.items()}
+            for name, value_labels in values.items()
+            if kind == "sav" or all(isinstance(value, int) for value in value_labels)
         },
     }
-    codes: dict[str, Any] = {v.name: list(v.off_scale) for v in found if 0 < len(v.off_scale) <= MOST_CODES}
+    codes: dict[str, Any] = {
+        v.name: list(v.off_scale) for v in file_variables if 0 < len(v.off_scale) <= MOST_CODES
+    }
     with replacing(path) as aside:
         try:
             if kind == "sav":
-                pyreadstat.write_sav(_wide(corpus, study_id, found), aside, missing_ranges=codes, **common)
+                pyreadstat.write_sav(
+                    _wide(corpus, study_id, file_variables), aside, missing_ranges=codes, **common
+                )
             else:
-                pyreadstat.write_dta(_wide(corpus, study_id, found), aside, **common)
+                pyreadstat.write_dta(_wide(corpus, study_id, file_variables), aside, **common)
         except (pyreadstat.PyreadstatError, pyreadstat.ReadstatError) as error:
             raise UserError(f"The study {study_id!r} does not fit into a .{kind} file ({error}).") from error
 
 
-def _wide(corpus: Corpus, study_id: str, found: list[Variable]) -> pd.DataFrame:
-    place = {s.stimulus_id: (s.condition_num, v.name) for v in found for s in v.stimuli}
+def _wide(corpus: Corpus, study_id: str, file_variables: list[Variable]) -> pd.DataFrame:
+    place = {s.stimulus_id: (s.condition_num, v.name) for v in file_variables for s in v.stimuli}
     rows = read_responses(corpus, study_id).drop_duplicates(["participant", "stimulus_id"])
     spots = rows["stimulus_id"].map(place)
     rows = rows.assign(condition=spots.str[0], variable=spots.str[1])
     wide = rows.pivot(index=["participant", "condition"], columns="variable", values="response")
-    wide = wide.reindex(columns=[variable.name for variable in found]).reset_index()
+    wide = wide.reindex(columns=[variable.name for variable in file_variables]).reset_index()
     people = corpus.participants([study_id]).drop(columns="study_id").dropna(axis=1, how="all")
     for name in set(people) & set(WHOLE_NUMBERS):
         people[name] = people[name].astype(float)

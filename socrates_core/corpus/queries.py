@@ -1,4 +1,4 @@
-"""Questions to one corpus, answered by DuckDB from its Parquet files in place."""
+"""Queries to one corpus, which DuckDB answers from its Parquet files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from socrates_core.analysis.fractions import memberships
 from socrates_core.corpus.filters import Filters, as_condition
-from socrates_core.corpus.hidden import frozen_stamp, without_frozen
-from socrates_core.corpus.overlay import by_hand, lay_over
+from socrates_core.corpus.hidden_answers import frozen_stamp, without_frozen
+from socrates_core.corpus.scale_overrides import by_hand, lay_over
 from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS, judged
 from socrates_core.errors import UserError, unknown
 from socrates_core.records import DEMOGRAPHICS, Floats, Participant, Scale, Stimulus
@@ -24,33 +24,33 @@ Ints = NDArray[np.int64]
 
 OPEN = Scale("open_integer")
 _JUDGED = ("notes", "flags", "n_off_scale", "scale_kinds")
-# An answer on its scale as it was given, empty off the scale. `value` is the nearest value of the scale: the same, but
-# for fractions of whole numbers and for rounding in the ninth decimal, which is no fraction.
+# An answer on its scale as it was given, NULL off the scale. `value` is the nearest value of the scale, which differs
+# for fractions of whole numbers, and by rounding in the ninth decimal, which is not a fraction.
 ANSWER = "CASE WHEN abs(response - value) > 1e-8 THEN response ELSE value END"
 MOST_PARTS = 30
 MOST_TEXTS = 200
-# `asked` is a study's stimuli with the `part` of the outcome that each asks about: its question where the outcome is a
-# battery of up to MOST_PARTS, else nothing.
+# `asked` is a study's stimuli with the `part` of the outcome that they ask about: the question if the outcome is a
+# battery of up to MOST_PARTS, or else nothing.
 _ASKED = f"""
-WITH told AS (SELECT * FROM read_parquet($stimuli) WHERE study_id = $study),
+WITH shown AS (SELECT * FROM read_parquet($stimuli) WHERE study_id = $study),
 width AS (
     SELECT task_num, max(n) AS n FROM (
-        SELECT task_num, count(DISTINCT question) AS n FROM told GROUP BY task_num, condition_num
+        SELECT task_num, count(DISTINCT question) AS n FROM shown GROUP BY task_num, condition_num
     ) GROUP BY task_num
 ),
 asked AS (
-    SELECT told.*, CASE WHEN width.n BETWEEN 2 AND {MOST_PARTS} THEN question ELSE '' END AS part
-    FROM told JOIN width USING (task_num)
+    SELECT shown.*, CASE WHEN width.n BETWEEN 2 AND {MOST_PARTS} THEN question ELSE '' END AS part
+    FROM shown JOIN width USING (task_num)
 )
 """
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """One study as its row in the corpus describes it.
+    """A study as its row in the corpus describes it.
 
-    `reference_condition` is None where the source names none; the counts are of what was answered; `flags` are
-    keys of what was found in the answers (see flags.py), with their sentences among the notes.
+    `reference_condition` is None if the source names none; the counts are of answers. `flags` are keys of flags.py;
+    their sentences are among the notes.
     """
 
     study_id: str
@@ -73,7 +73,7 @@ class StudyRecord:
 
 
 class Corpus:
-    """A corpus on disk. Holds no data; every call reads the files, from any thread."""
+    """A corpus on disk. It holds no data: every call reads the files, from any thread."""
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
         self.path = path
@@ -81,15 +81,15 @@ class Corpus:
         self.manifest = manifest
 
     def studies(self) -> pd.DataFrame:
-        """One row a study, in order of study_id; what is counted and found follows scales set by hand."""
-        found = self._ask("SELECT * FROM read_parquet($studies) ORDER BY study_id")
+        """A row for each study, in order of study_id; counts and flags follow scales set by hand."""
+        studies = self.ask("SELECT * FROM read_parquet($studies) ORDER BY study_id")
         if not by_hand(self.path):
-            return found
-        rows = [self._judged(row) for row in found.to_dict("records")]
-        return found.assign(**{name: [row[name] for row in rows] for name in _JUDGED})
+            return studies
+        rows = [self._judged(row) for row in studies.to_dict("records")]
+        return studies.assign(**{name: [row[name] for row in rows] for name in _JUDGED})
 
     def study(self, study_id: str) -> StudyRecord:
-        """The study's row. Raises UserError where the corpus has no such study."""
+        """The study's row. Raises UserError if the corpus has no such study."""
         rows = self._rows("SELECT * FROM read_parquet($studies) WHERE study_id = $study", study=study_id)
         if not rows:
             raise unknown("study", study_id, self.study_ids(), f"This is the corpus {self.name!r}.")
@@ -98,21 +98,21 @@ class Corpus:
         return StudyRecord(**{**{field.name: row[field.name] for field in fields(StudyRecord)}, **lists})
 
     def _judged(self, row: dict[Any, Any]) -> dict[Any, Any]:
-        """A study's row, judged by its scales set by hand where it has some."""
+        """A study's row; counts and flags follow its scales set by hand, if it has any."""
         scales = by_hand(self.path).get(row["study_id"])
         if scales is None:
             return row
-        written, frozen = self.manifest.get("created", ""), frozen_stamp(self.path)
-        return {**row, **_judged_by(self.path, f"{written} {frozen}", row["study_id"], scales)}
+        stamp = f"{self.manifest.get('created', '')} {frozen_stamp(self.path)}"
+        return {**row, **_judged_by(self.path, stamp, row["study_id"], scales)}
 
     def study_ids(self) -> list[str]:
         rows = self._rows("SELECT study_id FROM read_parquet($studies) ORDER BY study_id")
         return [str(row["study_id"]) for row in rows]
 
     def stimuli(self, study_id: str) -> list[Stimulus]:
-        """Everything that was shown and asked, in order of condition, outcome and stimulus.
+        """Everything that people were shown and asked, in order of condition, outcome and stimulus.
 
-        A stimulus whose scale could not be parsed has an open one.
+        A stimulus whose scale could not be parsed has an open scale.
         """
         rows = self._rows(
             "SELECT * FROM read_parquet($stimuli) WHERE study_id = $study "
@@ -122,7 +122,7 @@ class Corpus:
         return [Stimulus(**{**row, "scale": read_scale(row["scale"])}) for row in rows]
 
     def stimulus(self, study_id: str, stimulus_id: int) -> Stimulus:
-        """One stimulus. Raises UserError where the study has no such one."""
+        """One stimulus. Raises UserError if the study has no such stimulus."""
         rows = self._rows(
             "SELECT * FROM read_parquet($stimuli) WHERE study_id = $study AND stimulus_id = $stimulus",
             study=study_id,
@@ -133,7 +133,7 @@ class Corpus:
         return Stimulus(**{**rows[0], "scale": read_scale(rows[0]["scale"])})
 
     def unread(self, study_id: str) -> list[Stimulus]:
-        """The stimuli whose scale could not be parsed."""
+        """The stimuli whose scale could not be parsed and was not set by hand; they count as open."""
         rows = self._rows(
             "SELECT * FROM read_parquet($stimuli) WHERE study_id = $study AND scale IS NULL ORDER BY stimulus_id",
             study=self.study(study_id).study_id,
@@ -143,9 +143,9 @@ class Corpus:
     def counts(self, study_id: str) -> pd.DataFrame:
         """How many people gave each on-scale answer: stimulus_id, value, n.
 
-        An answer between two values counts for both in proportion, so `n` may be no whole number.
+        An answer between two values counts for both in proportion, so `n` may be a fraction.
         """
-        counted = self._ask(
+        counted = self.ask(
             f"SELECT stimulus_id, scale, {ANSWER} AS value, count(*)::INTEGER AS n FROM read_parquet($responses) r "
             "JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) "
             "WHERE study_id = $study AND value IS NOT NULL GROUP BY ALL ORDER BY ALL",
@@ -154,35 +154,20 @@ class Corpus:
         return _split(counted)[["stimulus_id", "value", "n"]]
 
     def off_scale(self, study_id: str) -> pd.DataFrame:
-        """How many responses lie off their scale: stimulus_id, n; a row only where there are some."""
-        return self._ask(
+        """How many responses are off their scale: stimulus_id, n; a row only if there are any."""
+        return self.ask(
             "SELECT stimulus_id, count(*)::INTEGER AS n FROM read_parquet($responses) "
             "WHERE study_id = $study AND value IS NULL GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
 
-    def responses(self, study_id: str, task_num: int | None = None) -> pd.DataFrame:
-        """Every response to a study, or to one outcome of it, with its cell.
-
-        Columns participant, condition_num, task_num, stimulus_id, response (as observed), value (NaN where
-        off the scale).
-        """
-        chosen = "" if task_num is None else "AND task_num = $task "
-        return self._ask(
-            "SELECT participant, condition_num, task_num, stimulus_id, response, value "
-            "FROM read_parquet($responses) r JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) "
-            f"WHERE study_id = $study {chosen}ORDER BY sample_id",
-            study=self.study(study_id).study_id,
-            **({} if task_num is None else {"task": task_num}),
-        )
-
-    def asked(self, study_id: str) -> pd.DataFrame:
+    def responses(self, study_id: str) -> pd.DataFrame:
         """Every response to a study with what it answers, in order of sample_id.
 
-        Columns sample_id, participant, condition_num, task_num, part (the question where a task is a battery, else
+        Columns sample_id, participant, condition_num, task_num, part (the question if a task is a battery, or else
         empty), stimulus_id, response (as observed) and value (NaN where off the scale).
         """
-        return self._ask(
+        return self.ask(
             f"{_ASKED} SELECT sample_id, participant, condition_num, task_num, part, stimulus_id, response, value "
             "FROM read_parquet($responses) r JOIN asked USING (stimulus_id) WHERE r.study_id = $study "
             "ORDER BY sample_id",
@@ -190,13 +175,13 @@ class Corpus:
         )
 
     def outline(self, study_id: str) -> pd.DataFrame:
-        """What was asked, a row for each condition, task, part and scale.
+        """What people were asked, a row for each condition, task, part and scale.
 
-        Columns condition_num, task_num, part (the question where a task is a battery, else empty), scale, and of
-        the first such stimulus its id, condition_name, outcome_name, condition_text and question; n_texts counts
-        the different texts.
+        Columns condition_num, task_num, part (the question if a task is a battery, or else empty), scale, and of the
+        first such stimulus stimulus_id, condition_name, outcome_name, condition_text and question; n_texts counts the
+        different texts.
         """
-        return self._ask(
+        return self.ask(
             f"{_ASKED} SELECT condition_num, task_num, part, scale, min(stimulus_id) AS stimulus_id, "
             "arg_min(condition_name, stimulus_id) AS condition_name, "
             "arg_min(outcome_name, stimulus_id) AS outcome_name, "
@@ -207,7 +192,7 @@ class Corpus:
         )
 
     def parts(self, study_id: str) -> dict[int, str]:
-        """By stimulus the question of a battery that it asks, empty where its task is one question."""
+        """Stimulus -> its question in a battery, empty if its task is a single question."""
         rows = self._rows(
             f"{_ASKED} SELECT stimulus_id, part FROM asked", study=self.study(study_id).study_id
         )
@@ -216,7 +201,7 @@ class Corpus:
     def passages(self) -> list[tuple[str, str, str]]:
         """Every different text of every study: study_id, what it is ("condition", "text", ...), the text.
 
-        Of texts that differ from person to person, the first MOST_TEXTS of a study are told.
+        Of texts that differ from person to person, only the first MOST_TEXTS of a study.
         """
         kinds = {
             "condition_name": "condition",
@@ -224,7 +209,7 @@ class Corpus:
             "condition_text": "text",
             "question": "question",
         }
-        told = self._execute(
+        passages = self._execute(
             "SELECT study_id, kind, text FROM ("
             "SELECT study_id, kind, text, min(stimulus_id) AS first FROM ("
             f"SELECT study_id, stimulus_id, {', '.join(kinds)} FROM read_parquet($stimuli)) "
@@ -233,21 +218,21 @@ class Corpus:
             "ORDER BY study_id, first, kind",
             {},
         )
-        return [(str(study), kinds[str(kind)], str(text)) for study, kind, text in told.fetchall()]
+        return [(str(study), kinds[str(kind)], str(text)) for study, kind, text in passages.fetchall()]
 
     def tallies(self, study_id: str, field: str | None = None) -> pd.DataFrame:
         """How many gave each answer: condition_num, task_num, part, scale, value (NaN off the scale), n.
 
-        An answer between two values counts for both in proportion. With a demographic `field` also `group`, the
-        field's value (missing where a person did not say). Raises UserError for an unknown field.
+        An answer between two values counts for both in proportion. With a demographic `field` there is also `group`,
+        the field's value (missing if a person did not say). Raises UserError for an unknown field.
         """
         if field is not None and field not in DEMOGRAPHICS:
             raise unknown("demographic field", field, DEMOGRAPHICS)
         group = "" if field is None else f'{field} AS "group", '
-        told = "" if field is None else '"group", '
+        grouped = "" if field is None else '"group", '
         people = "" if field is None else "JOIN read_parquet($participants) p USING (study_id, participant) "
-        counted = self._ask(
-            f"{_ASKED} SELECT condition_num, task_num, part, scale, {told}value, sum(n)::INTEGER AS n FROM ("
+        counted = self.ask(
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, {grouped}value, sum(n)::INTEGER AS n FROM ("
             f"SELECT stimulus_id, {group}{ANSWER} AS value, count(*) AS n FROM read_parquet($responses) r {people}"
             "WHERE r.study_id = $study GROUP BY ALL) JOIN asked USING (stimulus_id) GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
@@ -255,11 +240,11 @@ class Corpus:
         return _split(counted)
 
     def person_means(self, study_id: str) -> pd.DataFrame:
-        """One answer a person for each condition, task and part: the mean of their answers on the scale.
+        """One answer of each person for each condition, task and part: the mean of their answers on the scale.
 
         Columns condition_num, task_num, part, participants [n] in order, responses [n] (as observed) and positions
-        [n]: the mean place of the same answers on their own scales, 0 the lowest value and 1 the highest, NaN where a
-        scale has no ends.
+        [n]: the mean place of these answers on their scales, from 0 (lowest value) to 1 (highest), NaN if a scale has
+        no ends.
         """
         rows = self._rows(
             f"{_ASKED} SELECT condition_num, task_num, part, scale, list(participant ORDER BY participant) AS people, "
@@ -280,10 +265,11 @@ class Corpus:
     ) -> pd.DataFrame:
         """The people of some studies (all by default) who pass every filter.
 
-        A filter is a list of allowed values, or a tuple of two numbers: an inclusive range. Who did not
-        say is left out by it. Raises UserError for an unknown field or a value that cannot match.
+        A filter is a list of allowed values, or a tuple of two numbers: an inclusive range. It leaves out people who
+        did not say. Raises UserError for an unknown field or a value that cannot match.
         """
-        conditions, bound = ["TRUE"], dict[str, Any]()
+        conditions = ["TRUE"]
+        bound = dict[str, Any]()
         if study_ids is not None:
             conditions.append("list_contains($chosen, study_id)")
             bound["chosen"] = list(study_ids)
@@ -291,12 +277,12 @@ class Corpus:
             condition, values = as_condition(field, allowed)
             conditions.append(condition)
             bound |= values
-        found = self._ask(
+        people = self.ask(
             f"SELECT * FROM read_parquet($participants) WHERE {' AND '.join(conditions)} "
             "ORDER BY study_id, participant",
             **bound,
         )
-        return found.astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
+        return people.astype(dict.fromkeys(WHOLE_NUMBERS, "Int64"))
 
     def participant_ids(self, study_id: str) -> list[int]:
         """The numbers of a study's participants, in order."""
@@ -304,7 +290,7 @@ class Corpus:
         return [row["participant"] for row in self._rows(sql, study=study_id)]
 
     def participant(self, study_id: str, participant: int) -> Participant:
-        """One person, missing fields left out. Raises UserError where the study has no such person."""
+        """One person, without missing fields. Raises UserError if the study has no such person."""
         rows = self._rows(
             "SELECT * FROM read_parquet($participants) WHERE study_id = $study AND participant = $person",
             study=self.study(study_id).study_id,
@@ -320,12 +306,9 @@ class Corpus:
         )
 
     def ask(self, sql: str, **bound: Any) -> pd.DataFrame:
-        """What a query over read_parquet($studies), read_parquet($responses) ... finds."""
-        return self._ask(sql, **bound)
-
-    def _ask(self, sql: str, **bound: Any) -> pd.DataFrame:
-        found: pd.DataFrame = self._execute(sql, bound).df()
-        return found
+        """The result of a query over read_parquet($studies), read_parquet($responses) ..."""
+        rows: pd.DataFrame = self._execute(sql, bound).df()
+        return rows
 
     def _rows(self, sql: str, **bound: Any) -> list[dict[str, Any]]:
         result = self._execute(sql, bound)
@@ -333,9 +316,9 @@ class Corpus:
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
     def _execute(self, sql: str, bound: Mapping[str, Any]) -> Any:
-        """Runs `sql` on its own cursor; $studies, $stimuli ... stand for the files, scales set by hand included.
+        """Runs `sql` on a new cursor; $studies, $stimuli ... are the files, with scales set by hand laid over.
 
-        Answers to frozen studies are not among them. Raises UserError where the study asked for is frozen.
+        Answers to frozen studies are left out. Raises UserError if the query names a frozen study.
         """
         sql, bound = without_frozen(self.path, *lay_over(self.path, sql, bound))
         files = {name: str(self.path / f"{name}.parquet") for name in SCHEMAS if f"(${name})" in sql}
@@ -347,7 +330,8 @@ class Corpus:
 
 def _split(counted: pd.DataFrame) -> pd.DataFrame:
     """Counted answers (columns scale, value, n and any others) with fractions split between neighbouring values."""
-    parts, whole = [], np.ones(len(counted), dtype=bool)
+    parts = []
+    whole = np.ones(len(counted), dtype=bool)
     for text, places in counted.groupby("scale").indices.items():
         at = np.asarray(places, dtype=np.int64)
         values = np.asarray(read_scale(str(text)).values, dtype=float)
@@ -355,9 +339,8 @@ def _split(counted: pd.DataFrame) -> pd.DataFrame:
         between = at[np.isfinite(given) & ~np.isin(given, values)] if values.size else at[:0]
         if between.size:
             whole[between] = False
-            rows, column = np.nonzero(
-                shares := memberships(counted["value"].to_numpy(dtype=float)[between], values)
-            )
+            shares = memberships(counted["value"].to_numpy(dtype=float)[between], values)
+            rows, column = np.nonzero(shares)
             split = counted.iloc[between[rows]]
             parts.append(split.assign(value=values[column], n=split["n"] * shares[rows, column]))
     if not parts:
@@ -368,14 +351,15 @@ def _split(counted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _means(rows: list[dict[str, Any]]) -> tuple[Ints, Floats, Floats]:
-    """The people of one item, in order, with the means of their answers and of the places of these, over scales."""
+    """The people of one item, in order, with the means of their answers and of the answers' places on their scales."""
     n, totals = (
         np.concatenate([np.asarray(row[name], dtype=float) for row in rows]) for name in ("n", "totals")
     )
     places = []
     for row in rows:
         values = read_scale(row["scale"]).values
-        low, span = (float(values[0]), float(values[-1] - values[0])) if len(values) > 1 else (np.nan, np.nan)
+        low = float(values[0]) if len(values) > 1 else np.nan
+        span = float(values[-1] - values[0]) if len(values) > 1 else np.nan
         places.append(
             (np.asarray(row["totals"], dtype=float) - low * np.asarray(row["n"], dtype=float)) / span
         )
@@ -389,8 +373,9 @@ def _means(rows: list[dict[str, Any]]) -> tuple[Ints, Floats, Floats]:
 def _judged_by(
     path: Path, _stamp: str, study_id: str, _scales: tuple[tuple[str, Scale], ...]
 ) -> Mapping[str, Any]:
-    """The columns of a study that depend on its scales; none of them while its answers are hidden."""
-    corpus, here = Corpus(path, {}), "WHERE list_contains($chosen, study_id)"
+    """The columns of a study that depend on its scales; empty while its answers are hidden."""
+    corpus = Corpus(path, {})
+    here = "WHERE list_contains($chosen, study_id)"
     texts = corpus.ask(f"SELECT * FROM read_parquet($stimuli) {here} ORDER BY stimulus_id", chosen=[study_id])
     given = corpus.ask(
         f"SELECT participant, stimulus_id, value FROM read_parquet($responses) {here}", chosen=[study_id]
@@ -398,12 +383,12 @@ def _judged_by(
     if given.empty:
         return {}
     (row,) = corpus._rows(f"SELECT notes, flags FROM read_parquet($studies) {here}", chosen=[study_id])
-    own = row["notes"][: len(row["notes"]) - len(row["flags"])]  # the findings' sentences come last
-    return judged(own, texts, given)
+    notes = row["notes"][: len(row["notes"]) - len(row["flags"])]  # the flags' sentences come last
+    return judged(notes, texts, given)
 
 
 def damaged(name: str, reason: str) -> UserError:
-    """What to say about a corpus that cannot be read."""
+    """The error for a corpus that cannot be read."""
     return UserError(
         f"The corpus {name!r} is damaged: {reason.rstrip('.')}. "
         "Run 'python -m socrates_core setup' to rebuild the starter corpus; import any other corpus again."
@@ -417,5 +402,5 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 @lru_cache(maxsize=4096)
 def read_scale(text: str | None) -> Scale:
-    """The scale of a stimulus as the corpus stores it; an open one where none could be parsed."""
+    """The scale of a stimulus as the corpus stores it; an open scale if none could be parsed."""
     return Scale.from_dict(json.loads(text)) if text else OPEN

@@ -1,18 +1,19 @@
-"""Full-text search over titles, conditions and questions: a small index in memory, no extension to download.
+"""Full-text search over titles, conditions and questions, with a small index in memory.
 
-The 210 studies of a full SocSci210 take about a second to read and some milliseconds to search.
+DuckDB's full-text search would have to download an extension. The 210 studies of SocSci210 take about a second to read
+and some milliseconds to search.
 """
 
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
+from socrates_core.corpus.text_vectors import fold
 
 WEIGHTS = {
     "study_id": 9.0,
@@ -24,12 +25,12 @@ WEIGHTS = {
     "question": 2.0,
     "text": 1.0,
 }
-ROOM = 90  # characters of a passage that are shown around what was found
+ROOM = 90  # characters of a passage that are shown on each side of a hit
 
 
 @dataclass(frozen=True)
-class Found:
-    """A study that holds every word of a search: how well it fits, and the passage that fits best with its place."""
+class SearchHit:
+    """A study that holds every word of a search: how well it fits, and its best passage with the passage's place."""
 
     corpus: str
     study_id: str
@@ -50,54 +51,49 @@ class Passage:
 Index = dict[tuple[str, str], tuple[Passage, ...]]
 
 
-def search(words: str, corpora: Sequence[str]) -> list[Found]:
-    """The studies that hold every word, the best first; a word also finds longer ones that it begins.
+def search(words: str, corpora: Sequence[str]) -> list[SearchHit]:
+    """The studies that hold every word, best first; a word also finds longer words that begin with it.
 
-    "Several words" in quotes are one. Upper case and accents make no difference. A study counts for more where
-    rare words stand in its title than where common ones stand in its texts. Nothing is found without words.
+    "Several words" in quotes are one. Case and accents make no difference. Rare words in a title count for more than
+    common words in texts. No words find nothing.
     """
-    asked = _asked(words)
-    if not asked:
+    terms = _terms(words)
+    if not terms:
         return []
     indexes: Index = {}
     for name in corpora:
         corpus = open_corpus(name)
         indexes |= read_passages(corpus)
-    patterns = [re.compile(r"(?<!\w)" + re.escape(word)) for word in asked]
-    hits = {key: _hits(passages, patterns, asked) for key, passages in indexes.items()}
+    patterns = [re.compile(r"(?<!\w)" + re.escape(term)) for term in terms]
+    hits = {key: _hits(passages, patterns, terms) for key, passages in indexes.items()}
     rarity = [
-        math.log(1 + len(hits) / max(sum(bool(found[at]) for found in hits.values()), 1))
-        for at in range(len(asked))
+        math.log(1 + len(hits) / max(sum(bool(by_term[at]) for by_term in hits.values()), 1))
+        for at in range(len(terms))
     ]
-    found = [_best(key, each, rarity, asked) for key, each in hits.items() if all(each)]
-    return sorted(found, key=lambda each: (-each.score, each.corpus, each.study_id))
+    studies = [_best(key, by_term, rarity, terms) for key, by_term in hits.items() if all(by_term)]
+    return sorted(studies, key=lambda hit: (-hit.score, hit.corpus, hit.study_id))
 
 
-def _asked(words: str) -> list[str]:
+def _terms(words: str) -> list[str]:
     """The words and quoted phrases of a search, folded."""
     return [
         fold(phrase or word) for phrase, word in re.findall(r'"([^"]+)"|(\S+)', words) if fold(phrase or word)
     ]
 
 
-def fold(text: str) -> str:
-    """The text in lower case without accents, on one line, quotes left out."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    kept = "".join(char for char in plain if not unicodedata.combining(char) and char not in '"“”„')
-    return " ".join(kept.split())
-
-
 def _hits(
-    passages: Sequence[Passage], patterns: Sequence[re.Pattern[str]], asked: Sequence[str]
+    passages: Sequence[Passage], patterns: Sequence[re.Pattern[str]], terms: Sequence[str]
 ) -> list[list[Passage]]:
-    """For each word the passages that hold it."""
+    """For each term the passages that hold it."""
     return [
-        [each for each in passages if word in each.folded and pattern.search(each.folded)]
-        for word, pattern in zip(asked, patterns, strict=True)
+        [passage for passage in passages if term in passage.folded and pattern.search(passage.folded)]
+        for term, pattern in zip(terms, patterns, strict=True)
     ]
 
 
-def _best(key: tuple[str, str], hits: list[list[Passage]], rarity: list[float], asked: list[str]) -> Found:
+def _best(
+    key: tuple[str, str], hits: list[list[Passage]], rarity: list[float], terms: list[str]
+) -> SearchHit:
     scores: dict[int, float] = {}
     held: dict[int, Passage] = {}
     for weight, passages in zip(rarity, hits, strict=True):
@@ -106,17 +102,18 @@ def _best(key: tuple[str, str], hits: list[list[Passage]], rarity: list[float], 
             scores[id(passage)] = scores.get(id(passage), 0.0) + weight * WEIGHTS[passage.place]
     top = max(scores, key=scores.__getitem__)
     whole = sum(
-        rare * max(WEIGHTS[each.place] for each in found) for rare, found in zip(rarity, hits, strict=True)
+        weight * max(WEIGHTS[passage.place] for passage in passages)
+        for weight, passages in zip(rarity, hits, strict=True)
     )
-    return Found(*key, whole + 0.1 * scores[top], held[top].place, _around(held[top], asked))
+    return SearchHit(*key, whole + 0.1 * scores[top], held[top].place, _around(held[top], terms))
 
 
-def _around(passage: Passage, asked: list[str]) -> str:
-    """The passage, or where it is long the part around the first word found."""
+def _around(passage: Passage, terms: list[str]) -> str:
+    """The passage; of a long one, the part around the first term."""
     text = " ".join(passage.text.split())
     if len(text) <= 2 * ROOM:
         return text
-    at = min(place for word in asked if (place := passage.folded.find(word)) >= 0)
+    at = min(place for term in terms if (place := passage.folded.find(term)) >= 0)
     start = max(at - ROOM // 2, 0)
     start = text.rfind(" ", 0, start) + 1 if start else 0
     cut = text[start : start + 2 * ROOM].rsplit(" ", 1)[0]
@@ -131,14 +128,14 @@ def read_passages(corpus: Corpus) -> Index:
 @lru_cache(maxsize=16)
 def _read(name: str, digests: str) -> Index:
     corpus = open_corpus(name)
-    told = [
+    texts = [
         (row["study_id"], place, str(row[place]))
         for row in corpus.studies().to_dict("records")
         for place in ("title", "topic", "source", "study_id")
     ]
-    told += corpus.passages()
+    texts += corpus.passages()
     grouped: dict[tuple[str, str], dict[tuple[str, str], Passage]] = {}
-    for study_id, place, text in told:
+    for study_id, place, text in texts:
         if text:
             grouped.setdefault((name, study_id), {})[place, text] = Passage(place, text, fold(text))
     return {key: tuple(passages.values()) for key, passages in grouped.items()}

@@ -1,12 +1,12 @@
 """Imports SocSci210, or any data in its columns, from the hub, a folder or one Parquet file.
 
-Shards are taken apart one by one into a staging folder; then study after study is described and written. Who stops it
-in between loses nothing: the next import of the same goes on after the last whole shard.
+Shards are taken apart one by one into a staging folder; then the studies are described and written one by one. An
+import that was stopped loses nothing: the next import of the same source continues after the last whole shard.
 """
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,20 +21,19 @@ from socrates_core.corpus.describe import Provenance, describe_study, known_prob
 from socrates_core.corpus.queries import MOST_TEXTS
 from socrates_core.corpus.staging import COLUMNS, VERSION, Staging
 from socrates_core.corpus.store import GrowingCorpus, corpora, open_corpus, writing_corpus
-from socrates_core.corpus.themes import name_themes
+from socrates_core.corpus.topics import name_topics
 from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.jobs import store, worker_process
-from socrates_core.scales.instructions import instruction_start
 from socrates_core.settings import folder
 
 NAME = "socsci210"
-HUB = "socsci210"  # what a person writes for the data set on the hub
+HUB = "socsci210"  # what a person types for the data set on the hub
 _OFFICIAL = re.compile(r"[2-9a-hjkmnp-z]{5}")  # an identifier of the Open Science Framework
 
 
 class Progress(Protocol):
-    """Who is told how an import goes: a job's reporter, or a command line."""
+    """Receives the progress of an import: a job's reporter, or a command line."""
 
     def begin(self, phase: str, total: int, cached: int = 0) -> None: ...
 
@@ -44,7 +43,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be imported: `source` is HUB or a path; no `studies` means all; `name` is the corpus to write."""
+    """What to import: `source` is HUB or a path; no `studies` means all; `name` is the corpus to write."""
 
     source: str
     studies: tuple[str, ...] = ()
@@ -62,7 +61,7 @@ class Request:
 
 @dataclass(frozen=True)
 class _Source:
-    """One file of the source; `opened` gives its path, which for the hub means to fetch it."""
+    """One file of the source; `opened` returns its path, for the hub after fetching it."""
 
     name: str
     size: int
@@ -72,7 +71,7 @@ class _Source:
 
 
 def has_columns(path: Path) -> bool:
-    """True where a Parquet file, or the first one in a folder, has the columns of SocSci210."""
+    """Whether a Parquet file, or the first one in a folder, has the columns of SocSci210."""
     files = _parquet(path) if path.is_dir() else [path]
     try:
         return bool(files) and set(COLUMNS) <= set(pq.read_schema(files[0]).names)
@@ -81,7 +80,7 @@ def has_columns(path: Path) -> bool:
 
 
 def submit_import(request: Request) -> store.Job:
-    """Queues an import; joins the same one where it is still active."""
+    """Queues an import; joins the same import if it is still active."""
     title = "SocSci210 from the hub" if request.source == HUB else f"Import of {Path(request.source).name}"
     job = store.submit("import", title, request.as_dict(), key=digest(request.as_dict()))
     worker_process.ensure_worker()
@@ -89,29 +88,29 @@ def submit_import(request: Request) -> store.Job:
 
 
 def run_import(request: Request, progress: Progress) -> dict[str, Any]:
-    """Makes the corpus; returns its name and counts. What is there already, made of the same, is left as it is.
+    """Writes the corpus; returns its name and counts. A corpus made from the same source is left as it is.
 
-    Raises UserError where the source cannot be read, a study named is not in it, or a corpus of that name has
-    studies that would be lost.
+    Raises UserError if the source cannot be read, lacks a named study, or would replace a corpus with studies that it
+    does not bring.
     """
     staging_root = folder("cache", "imports")
     downloads = staging_root / (request.name or NAME)
     files = _files(request, downloads / "raw")
     shards = [file for file in files if not file.name.endswith(".json")]
-    asked = [[(file.name, file.checksum) for file in files], request.studies, request.reasoning, VERSION]
-    recipe = digest([asked, _code()])
-    with _staging(downloads, digest(asked)) as staging:
+    contents = [[(file.name, file.checksum) for file in files], request.studies, request.reasoning, VERSION]
+    recipe = digest([contents, _code()])
+    with _staging(downloads, digest(contents)) as staging:
         _take(shards, request, staging, progress)
         studies = staging.studies()
         missing = [study for study in request.studies if study not in studies]
         if missing:
-            raise UserError(f"There is no study {missing[0]!r} in {request.source!r}. Check --studies.")
+            raise UserError(f"{request.source!r} has no study {missing[0]!r}. Check --studies.")
         if not studies:
             raise UserError(f"{request.source!r} holds no rows.")
         official = all(_OFFICIAL.fullmatch(study) for study in studies)
         name = request.name or (NAME if official else _slug(request.source))
         if _is_current(name, recipe):
-            return _told(name)
+            return _summary(name)
         if not request.replace:
             _refuse_loss(name, studies)
         provenance = _provenance(request, official)
@@ -122,13 +121,13 @@ def run_import(request: Request, progress: Progress) -> dict[str, Any]:
                 (corpus.folder / "metadata").mkdir(exist_ok=True)
                 shutil.copy(mapping.opened(), corpus.folder / "metadata")
     shutil.rmtree(downloads, ignore_errors=True)
-    return _told(name)
+    return _summary(name)
 
 
 def _files(request: Request, downloads: Path) -> list[_Source]:
-    """The shards of the source and, where it has them, the split mappings in its folder `metadata`."""
+    """The shards of the source and the split mappings in its folder `metadata`, if it has any."""
     if request.source == HUB:
-        found = [
+        files = [
             _Source(file.name, file.size, file.checksum, partial(hub.fetch, file, downloads), fetched=True)
             for file in hub.list_files()
         ]
@@ -140,12 +139,12 @@ def _files(request: Request, downloads: Path) -> list[_Source]:
                 f"word {HUB!r} for the data set on the hub."
             )
         here = [*_parquet(path), *sorted(path.glob("metadata/*_mapping.json"))] if path.is_dir() else [path]
-        found = [
+        files = [
             _Source(str(file), file.stat().st_size, file_digest(file), partial(Path, file)) for file in here
         ]
-    if all(file.name.endswith(".json") for file in found):
+    if all(file.name.endswith(".json") for file in files):
         raise UserError(f"{request.source!r} holds no Parquet files.")
-    return found
+    return files
 
 
 def _parquet(path: Path) -> list[Path]:
@@ -153,20 +152,20 @@ def _parquet(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _staging(path: Path, asked: str) -> Iterator[Staging]:
-    """The staging folder of one import, emptied where another import left it; refused to a second process."""
+def _staging(path: Path, contents: str) -> Iterator[Staging]:
+    """The staging folder of one import, emptied if another import left it; refused to a second process."""
     lock = FileLock(path.with_suffix(".lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise UserError(
-            f"{path.name!r} is being imported already; wait for it or cancel that job."
+            f"{path.name!r} is already being imported. Wait for that job or cancel it."
         ) from error
     try:
         note = path / "asked.json"
-        if path.exists() and not (note.exists() and read_json(note) == asked):
+        if path.exists() and not (note.exists() and read_json(note) == contents):
             shutil.rmtree(path)
-        write_json(note, asked)
+        write_json(note, contents)
         staging = Staging(path)
         try:
             yield staging
@@ -196,7 +195,7 @@ def _write(
     corpus: GrowingCorpus, staging: Staging, provenance: Provenance, progress: Progress, *, reasoning: bool
 ) -> None:
     studies = staging.studies()
-    themes = name_themes(
+    topics = name_topics(
         {study: " ".join(staging.texts(study)["stimulus"][:MOST_TEXTS]) for study in studies}
     )
     progress.begin("writing studies", len(studies))
@@ -204,11 +203,12 @@ def _write(
     try:
         for done, study in enumerate(studies):
             progress.advance(done)
-            texts, answers = staging.texts(study), staging.answers(study)
+            texts = staging.texts(study)
+            answers = staging.answers(study)
             rows = answers.merge(texts[["text_id", "stimulus_id"]], on="text_id")
             corpus.add(
                 describe_study(
-                    study, texts, staging.people(study), rows, provenance, topic=themes.get(study, "")
+                    study, texts, staging.people(study), rows, provenance, topic=topics.get(study, "")
                 )
             )
             if reasoning:
@@ -221,11 +221,6 @@ def _write(
         if reasons is not None:
             reasons.close()
     progress.advance(len(studies))
-
-
-def _words(stimuli: Iterable[str]) -> str:
-    """What the stimuli say, without their response instructions."""
-    return " ".join(text[: instruction_start(text)] for text in stimuli)
 
 
 def _provenance(request: Request, official: bool) -> Provenance:
@@ -241,7 +236,7 @@ def _provenance(request: Request, official: bool) -> Provenance:
 
 
 def _code() -> list[str]:
-    """Digests of all that decides what is written: an import anew after an update writes anew."""
+    """Digests of all code that decides what is written, so an import after an update writes the corpus again."""
     here = Path(__file__).parent
     names = (
         "describe.py",
@@ -250,7 +245,8 @@ def _code() -> list[str]:
         "staging.py",
         "store.py",
         "tables.py",
-        "themes.py",
+        "text_vectors.py",
+        "topics.py",
     )
     read = [
         *(here / name for name in names),
@@ -268,7 +264,7 @@ def _is_current(name: str, recipe: str) -> bool:
 
 
 def _refuse_loss(name: str, studies: Sequence[str]) -> None:
-    """Raises UserError where the corpus of that name has studies that this import does not bring."""
+    """Raises UserError if the corpus of that name has studies that this import does not bring."""
     try:
         lost = sorted(set(open_corpus(name).study_ids()) - set(studies)) if name in corpora() else []
     except UserError:
@@ -276,11 +272,11 @@ def _refuse_loss(name: str, studies: Sequence[str]) -> None:
     if lost:
         raise UserError(
             f"The corpus {name!r} has {len(lost)} studies that this import does not bring, such as {lost[0]!r}. "
-            "Keep both with --name, or give them up with --replace."
+            "Keep both with --name, or drop those studies with --replace."
         )
 
 
-def _told(name: str) -> dict[str, Any]:
+def _summary(name: str) -> dict[str, Any]:
     corpus = open_corpus(name)
     return {"corpus": name, "path": str(corpus.path), **corpus.manifest["rows"]}
 

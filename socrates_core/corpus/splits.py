@@ -1,7 +1,7 @@
-"""Splits: what of a corpus a model may learn from and what it is measured on. Records with digests, kept as JSON.
+"""Splits: which part of a corpus a model may learn from and which part measures it. Records with digests, in JSON.
 
 A split names what it holds out (studies, conditions, outcomes or participants); its rows are selected from the corpus
-when they are asked for. Made in splits_make.py, examined in splits_check.py.
+when needed. splits_make.py makes splits, splits_check.py compares their sides.
 """
 
 import json
@@ -32,8 +32,8 @@ class Split:
     """What is held out of a corpus for evaluation; the rest of `studies` is for training.
 
     `held_out` has by study the condition_nums, task_nums or participants; for whole studies it is {study_id: (0,)}.
-    `left_out` has by study the sample_ids on neither side. Where `apart`, a held-out stimulus with a text that is
-    trained on as well is on neither side. `seed` is None for a split that others published, which `source` names.
+    `left_out` has by study the sample_ids on neither side. If `apart`, a held-out stimulus whose text is also trained
+    on is on neither side. `seed` is None for a split that others published, which `source` names.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Split:
         return {"format": FORMAT, "version": VERSION, **vars(self)}
 
     def digest(self) -> str:
-        """SHA-256 in hex of all that the split says but its name."""
+        """SHA-256 in hex of everything in the split but its name."""
         return digest(replace(self, name="").as_dict())
 
 
@@ -66,7 +66,7 @@ def splits() -> list[str]:
 
 
 def splits_stamp() -> str:
-    """Changes whenever a split is kept or removed."""
+    """Changes whenever a split is saved or removed."""
     folder = settings.home() / "splits"
     return " ".join(f"{name} {(folder / f'{name}.json').stat().st_mtime_ns}" for name in splits())
 
@@ -74,9 +74,9 @@ def splits_stamp() -> str:
 def sides_of_studies(corpus: str) -> dict[str, list[str]]:
     """What the splits of a corpus do with each study: "mine: held out", "mine: some conditions held out", ...
 
-    A split that cannot be read is passed over.
+    A split that cannot be read is skipped.
     """
-    found: dict[str, list[str]] = {}
+    sides: dict[str, list[str]] = {}
     for name in splits():
         try:
             split = load_split(name)
@@ -84,14 +84,14 @@ def sides_of_studies(corpus: str) -> dict[str, list[str]]:
             continue
         held = "held out" if split.kind == "studies" else f"some {split.kind} held out"
         for study in split.studies if split.corpus == corpus else ():
-            found.setdefault(study, []).append(
+            sides.setdefault(study, []).append(
                 f"{name}: {held if split.held_out.get(study) else 'trained on'}"
             )
-    return found
+    return sides
 
 
 def save_split(split: Split) -> Path:
-    """Keeps a split under its name, replacing one of that name; returns its file."""
+    """Saves a split under its name, in place of one of that name; returns its file."""
     path = settings.folder("splits") / f"{check_name(split.name)}.json"
     write_text(path, json.dumps({**split.as_dict(), "digest": split.digest()}, ensure_ascii=False) + "\n")
     return path
@@ -106,30 +106,33 @@ def check_name(name: str) -> str:
 
 
 def load_split(name: str) -> Split:
-    """The split called `name`. Raises UserError where there is none or where its file was changed."""
+    """The split called `name`. Raises UserError if there is none or its file was changed."""
     if name not in splits():
         raise unknown("split", name, splits(), "Make one with: python -m socrates_core split make NAME")
     path = settings.home() / "splits" / f"{name}.json"
     stored = read_json(path)
     if not isinstance(stored, dict) or (stored.get("format"), stored.get("version")) != (FORMAT, VERSION):
-        raise UserError(f"{str(path)!r} is no split in this program's format, version {VERSION}.")
-    told = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
+        raise UserError(f"{str(path)!r} is not a split in this program's format, version {VERSION}.")
+    fields = {key: value for key, value in stored.items() if key not in ("format", "version", "digest")}
     try:
         ids = {
-            key: {study: tuple(each) for study, each in told[key].items()} for key in ("held_out", "left_out")
+            key: {study: tuple(listed) for study, listed in fields[key].items()}
+            for key in ("held_out", "left_out")
         }
-        split = Split(**{**told, **ids, "studies": tuple(told["studies"])})
+        split = Split(**{**fields, **ids, "studies": tuple(fields["studies"])})
     except EDITED as error:
         raise UserError(f"{str(path)!r} is damaged ({quoted(error)}). Make the split again.") from error
     if split.digest() != stored.get("digest") or split.kind not in KINDS:
-        raise UserError(f"{str(path)!r} is not as it was written: its digest differs. Make the split again.")
+        raise UserError(
+            f"{str(path)!r} was changed after it was written: its digest differs. Make the split again."
+        )
     return split
 
 
 def split_rows(corpus: Corpus, split: Split, side: Side) -> pd.DataFrame:
     """The responses on one side: study_id, sample_id, participant, stimulus_id, in order.
 
-    Raises UserError where the corpus is not the one that was split.
+    Raises UserError if the corpus is not the one that was split.
     """
     return select(
         corpus,
@@ -139,30 +142,31 @@ def split_rows(corpus: Corpus, split: Split, side: Side) -> pd.DataFrame:
 
 
 def select(corpus: Corpus, split: Split, sql: str, **bound: Any) -> pd.DataFrame:
-    """What a query over `placed` finds: study_id, sample_id, participant, stimulus_id, side ("train", "eval" or NULL).
+    """Runs a query over `placed`: study_id, sample_id, participant, stimulus_id, side ("train", "eval" or NULL).
 
-    The query may also name `texts` with study_id, stimulus_id, stimulus. Raises UserError where the corpus is not the
-    one that was split.
+    The query may also use `texts` with study_id, stimulus_id, stimulus. Raises UserError if the corpus is not the one
+    that was split.
     """
     if corpus_digest(corpus) != split.corpus_digest:
         raise UserError(
-            f"The corpus {corpus.name!r} is not the one that {split.name!r} splits: it was written anew since. "
+            f"The corpus {corpus.name!r} is not the one that {split.name!r} splits: it was written again since. "
             "Make the split again, then train and evaluate with the new one."
         )
-    held, left = _listed(split.held_out), _listed(split.left_out)
+    held_studies, held_ids = _listed(split.held_out)
+    left_studies, left_ids = _listed(split.left_out)
     return corpus.ask(
         f"{_PLACED.format(unit=UNITS[split.kind])} {sql}",
         studies=list(split.studies),
-        held_study=held[0],
-        held_id=held[1],
-        left_study=left[0],
-        left_id=left[1],
+        held_study=held_studies,
+        held_id=held_ids,
+        left_study=left_studies,
+        left_id=left_ids,
         apart=split.apart,
         **bound,
     )
 
 
-# `apart` compares texts, so it is decided for every stimulus before the responses are looked at.
+# `apart` compares texts, so it is decided for every stimulus before the responses are read.
 _PLACED = """
 WITH held AS (SELECT unnest($held_study::VARCHAR[]) AS study_id, unnest($held_id::BIGINT[]) AS id),
 left_out AS (SELECT unnest($left_study::VARCHAR[]) AS study_id, unnest($left_id::BIGINT[]) AS sample_id),
@@ -190,5 +194,5 @@ placed AS (
 
 
 def _listed(ids: Ids) -> tuple[list[str], list[int]]:
-    pairs = [(study, each) for study, listed in ids.items() for each in listed]
-    return [study for study, _ in pairs], [each for _, each in pairs]
+    pairs = [(study, unit) for study, units in ids.items() for unit in units]
+    return [study for study, _ in pairs], [unit for _, unit in pairs]

@@ -1,4 +1,4 @@
-"""Makes splits: a seeded share of any corpus, or what the authors of SocSci210 published."""
+"""Makes splits: a seeded share of any corpus, or those that the authors of SocSci210 published."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,14 +32,12 @@ def make_split(
     """Holds out a share of the studies, or of every study's conditions, outcomes or participants.
 
     The same seed gives the same split of the same corpus. Studies are drawn evenly over designs, topics and sizes,
-    participants evenly over studies and conditions. A study's reference condition, its last outcome and what has no
-    text of its own are never held out. Raises UserError where there is too little to split.
+    participants evenly over studies and conditions. A study's reference condition, its last outcome, and conditions
+    or outcomes without a text of their own are never held out. Raises UserError if there is too little to split.
     """
     chosen_kind = _kind(kind)
     if not 0 < share < 1:
-        raise UserError(
-            f"The share is {share!r}. Give the part that is held out as a number between 0 and 1."
-        )
+        raise UserError(f"The share is {share!r}. Give the held-out share as a number between 0 and 1.")
     chosen = sorted({corpus.study(study).study_id for study in studies or corpus.study_ids()})
     rng = np.random.default_rng(seed)
     if kind == "studies":
@@ -103,7 +101,7 @@ def _hold_participants(corpus: Corpus, chosen: list[str], share: float, rng: np.
 def _hold_cells(corpus: Corpus, chosen: list[str], kind: str, share: float, rng: np.random.Generator) -> Ids:
     unit = UNITS[kind]
     texts = corpus.ask(
-        f"SELECT study_id, {unit} AS id, bool_or(n = 1) AS own FROM ("
+        f"SELECT study_id, {unit} AS id, bool_or(n = 1) AS has_own_text FROM ("
         f"SELECT study_id, {unit}, count(DISTINCT {unit}) OVER (PARTITION BY study_id, stimulus) AS n "
         "FROM read_parquet($stimuli) WHERE list_contains($studies, study_id)) GROUP BY ALL ORDER BY ALL",
         studies=chosen,
@@ -113,29 +111,29 @@ def _hold_cells(corpus: Corpus, chosen: list[str], kind: str, share: float, rng:
         ids = rows["id"].to_numpy()
         reference = corpus.study(str(study)).reference_condition if kind == "conditions" else ids[-1]
         kept = ids[0] if reference is None else reference
-        free = ids[rows["own"].to_numpy() & (ids != kept)]
+        free = ids[rows["has_own_text"].to_numpy() & (ids != kept)]
         n = min(max(round(share * len(ids)), 1), len(free))
         if n:
-            held[str(study)] = tuple(sorted(int(each) for each in rng.permutation(free)[:n]))
+            held[str(study)] = tuple(sorted(int(unit) for unit in rng.permutation(free)[:n]))
     return held
 
 
 def _evenly(n: int, share: float, rng: np.random.Generator) -> Any:
-    """Positions [k] in equal distances over n ordered things from a random start: at least one, never all."""
+    """Positions [k] at equal distances among n from a random start: at least one, never all."""
     k = min(max(round(share * n), 1), n - 1)
     return np.floor((np.arange(k) + rng.random()) * n / k).astype(int)
 
 
 def _by_study(rows: pd.DataFrame, column: str) -> Ids:
-    return {str(study): tuple(sorted(map(int, own[column]))) for study, own in rows.groupby("study_id")}
+    return {str(study): tuple(sorted(map(int, units[column]))) for study, units in rows.groupby("study_id")}
 
 
 def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = None) -> Split:
-    """The split that SocSci210's authors published: that came with the corpus, or in a file or folder `path`.
+    """The split that SocSci210's authors published, which came with the corpus or is in a file or folder `path`.
 
-    Studies and rows that the corpus lacks are passed over, rows with a word in `source`. Whole conditions or outcomes
-    must lie on one side, as the authors say; rows on neither side stay out. Raises UserError where there is no such
-    file or it does not fit.
+    Studies and rows that the corpus lacks are skipped; `source` says how many rows. Every condition or outcome has to
+    be on one side, as the authors say; rows on neither side stay out. Raises UserError if there is no such file or it
+    does not fit.
     """
     if kind not in OFFICIAL:
         raise unknown("kind of official split", kind, OFFICIAL)
@@ -152,7 +150,7 @@ def read_official(corpus: Corpus, kind: str, *, name: str, path: Path | None = N
             held, left, n_absent = _hold_listed(corpus, listed, kind)
     except EDITED as error:
         raise UserError(
-            f"{str(file)!r} is no {OFFICIAL[kind]!r} as SocSci210 has it ({quoted(error)})."
+            f"{str(file)!r} is not a {OFFICIAL[kind]!r} like SocSci210's ({quoted(error)})."
         ) from error
     if not any(held.values()):
         raise UserError(f"The corpus {corpus.name!r} has nothing of what {str(file)!r} holds out.")
@@ -179,18 +177,18 @@ def official_kinds(corpus: Corpus) -> list[str]:
 
 
 def _places(path: Path, file_name: str) -> tuple[Path, Path]:
-    """Where a folder may hold the file: in itself or in its `metadata`."""
+    """Where a folder may hold the file: directly or in its `metadata`."""
     return path / file_name, path / "metadata" / file_name
 
 
 def _official_file(path: Path, file_name: str) -> Path:
-    """The file `path` itself, or that of the name in the folder or its `metadata`."""
+    """The file `path`, or the file of that name in the folder or its `metadata`."""
     for file in (path, *_places(path, file_name)):
         if file.is_file():
             return file
     raise UserError(
-        f"There is no file {file_name!r} in {str(path)!r}. It is in the folder 'metadata' of SocSci210; say where "
-        "you keep it with --mapping."
+        f"There is no file {file_name!r} in {str(path)!r}. SocSci210 has it in its folder 'metadata'; say where "
+        "it is with --mapping."
     )
 
 
@@ -207,12 +205,13 @@ def _hold_unseen(corpus: Corpus, seen: Sequence[str], unseen: Sequence[str]) -> 
 def _hold_listed(
     corpus: Corpus, listed: dict[str, tuple[list[int], list[int]]], kind: str
 ) -> tuple[Ids, Ids, int]:
-    """What is held out by sample_ids (train, eval), the sample_ids on neither side, and how many the corpus lacks.
+    """What is held out, given sample_ids (train, eval); the sample_ids on neither side; how many the corpus lacks.
 
-    Raises TypeError for a sample_id that is no whole number.
+    Raises TypeError for a sample_id that is not a whole number.
     """
-    unit, n_absent = UNITS[kind], 0
-    wrong = [each for sides in listed.values() for side in sides for each in side if type(each) is not int]
+    unit = UNITS[kind]
+    n_absent = 0
+    wrong = [row for sides in listed.values() for side in sides for row in side if type(row) is not int]
     if wrong:
         raise TypeError(f"sample_id {wrong[0]!r}")
     rows = corpus.ask(
@@ -222,14 +221,18 @@ def _hold_listed(
     )
     held: dict[str, tuple[int, ...]] = {}
     left: dict[str, tuple[int, ...]] = {}
-    for study, own in rows.groupby("study_id"):
-        n_absent += len(set[int]().union(*listed[str(study)]) - set(own["sample_id"]))
-        train, evaluated = (own["sample_id"].isin(ids) for ids in listed[str(study)])
-        both = (train & evaluated).any() or set(own.loc[train, "id"]) & set(own.loc[evaluated, "id"])
+    for study, rows_of_study in rows.groupby("study_id"):
+        n_absent += len(set[int]().union(*listed[str(study)]) - set(rows_of_study["sample_id"]))
+        train, evaluated = (rows_of_study["sample_id"].isin(ids) for ids in listed[str(study)])
+        both = (train & evaluated).any() or set(rows_of_study.loc[train, "id"]) & set(
+            rows_of_study.loc[evaluated, "id"]
+        )
         if both:
             raise UserError(
                 f"The file has rows of one {kind[:-1]} of {study!r} on both sides; it cannot be a split by {kind}."
             )
-        held[str(study)] = tuple(sorted({int(each) for each in own.loc[evaluated, "id"]}))
-        left[str(study)] = tuple(sorted(int(each) for each in own.loc[~train & ~evaluated, "sample_id"]))
+        held[str(study)] = tuple(sorted({int(unit) for unit in rows_of_study.loc[evaluated, "id"]}))
+        left[str(study)] = tuple(
+            sorted(int(row) for row in rows_of_study.loc[~train & ~evaluated, "sample_id"])
+        )
     return held, {study: ids for study, ids in left.items() if ids}, n_absent

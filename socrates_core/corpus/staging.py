@@ -1,6 +1,6 @@
-"""Raw shards taken apart one by one, so that a text or a person is held once and an import can stop and go on.
+"""Takes raw shards apart one by one, so each text and person is stored once and an import can stop and continue.
 
-A DuckDB file beside the corpus that is being made; it is deleted when the corpus is there.
+The tables are in a DuckDB file next to the corpus that is being written; it is deleted once the corpus is there.
 """
 
 import re
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS shards (name VARCHAR PRIMARY KEY);
 
 
 class Staging:
-    """Texts, people and answers of the shards taken so far. One process at a time."""
+    """Texts, people and answers of the shards taken so far, for one process at a time."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,13 +67,13 @@ class Staging:
         self._database.close()
 
     def taken(self) -> set[str]:
-        """The names of the shards that are wholly here."""
+        """The names of the shards that were taken whole."""
         return {name for (name,) in self._database.execute("SELECT name FROM shards").fetchall()}
 
     def take(self, name: str, path: Path, *, studies: Sequence[str] = (), reasoning: bool = False) -> None:
-        """Adds the rows of one Parquet file, those of some `studies` where any are named; all or nothing.
+        """Adds the rows of one Parquet file, only of `studies` if any are named; all or nothing.
 
-        Raises UserError where the file is no Parquet, lacks a column or holds values that fit no column.
+        Raises UserError if the file is not Parquet, lacks a column or holds values that do not fit.
         """
         try:
             self._database.execute("BEGIN")
@@ -118,15 +118,15 @@ class Staging:
 
     def _columns(self, path: Path, reasoning: bool) -> dict[str, str]:
         """Each column of a shard as an expression over the file's columns."""
-        told = self._database.execute(
+        described = self._database.execute(
             "DESCRIBE SELECT * FROM read_parquet($path)", {"path": str(path)}
         ).fetchall()
-        types = {str(row[0]): str(row[1]) for row in told}
+        types = {str(row[0]): str(row[1]) for row in described}
         missing = [name for name in (*COLUMNS, *(["reasoning"] if reasoning else [])) if name not in types]
         if missing:
             raise UserError(
                 f"{path.name!r} lacks the columns {', '.join(missing)}. It has {', '.join(types)}. "
-                "A study in another form is imported with a mapping."
+                "Import a study in another form with a mapping."
             )
         columns = {
             "study_id": "study_id::VARCHAR",
@@ -158,27 +158,27 @@ class Staging:
         )
 
     def people(self, study_id: str) -> pd.DataFrame:
-        """participant and the demographics, a row a person."""
+        """participant and the demographics, a row for each person."""
         return self._ask(f"SELECT participant, {_FIELDS} FROM people WHERE study_id = ?", study_id)
 
     def answers(self, study_id: str) -> pd.DataFrame:
-        """sample_id, participant, text_id, response; a row an answer."""
+        """sample_id, participant, text_id, response; a row for each answer."""
         return self._ask(
             "SELECT sample_id, participant, text_id, response FROM answers WHERE study_id = ?", study_id
         )
 
     def reasons(self, study_id: str) -> Any:
         """study_id, sample_id and reasoning of a study as an Arrow table, in order of sample_id."""
-        asked = "SELECT * FROM reasons WHERE study_id = ? ORDER BY sample_id"
-        return self._database.sql(asked, params=[study_id]).to_arrow_table()
+        sql = "SELECT * FROM reasons WHERE study_id = ? ORDER BY sample_id"
+        return self._database.sql(sql, params=[study_id]).to_arrow_table()
 
     def _ask(self, sql: str, study_id: str) -> pd.DataFrame:
-        found: pd.DataFrame = self._database.execute(sql, [study_id]).df()
-        return found
+        rows: pd.DataFrame = self._database.execute(sql, [study_id]).df()
+        return rows
 
 
 def _number(name: str, types: dict[str, str]) -> str:
-    """A whole number, or the one that a text ends with ("study:17" is 17)."""
+    """A whole number, or the number at the end of a text ("study:17" is 17)."""
     return (
         f"{name}::BIGINT" if types[name] != "VARCHAR" else f"regexp_extract({name}, '([0-9]+)$', 1)::BIGINT"
     )
@@ -187,7 +187,7 @@ def _number(name: str, types: dict[str, str]) -> str:
 def _demographic(name: str, column_type: str) -> str:
     """A field of the demographics, which are a struct or JSON text."""
     if column_type.startswith("STRUCT"):
-        found = f'demographic."{name}"' if re.search(rf'\b{name}"? ', column_type) else "NULL"
+        value = f'demographic."{name}"' if re.search(rf'\b{name}"? ', column_type) else "NULL"
     else:
-        found = f"json_extract_string(demographic, '$.{name}')"
-    return f"TRY_CAST({found} AS {_type(name)})"
+        value = f"json_extract_string(demographic, '$.{name}')"
+    return f"TRY_CAST({value} AS {_type(name)})"

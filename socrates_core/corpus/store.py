@@ -1,4 +1,4 @@
-"""Corpora on disk: four Parquet files with a manifest, written all or nothing, checked when opened."""
+"""Corpora on disk: four Parquet files and a manifest, written all or nothing and checked when opened."""
 
 import os
 import re
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from socrates_core import settings
-from socrates_core.corpus.held import remember
+from socrates_core.corpus.arrivals import note_arrival
 from socrates_core.corpus.queries import Corpus, damaged
 from socrates_core.corpus.tables import SCHEMAS, build_tables
 from socrates_core.errors import UserError, quoted, unknown
@@ -27,7 +27,7 @@ __all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus", "wr
 
 FORMAT = "socrates-corpus"
 VERSION = 2
-ROWS_IN_GROUP = 60_000  # a study's answers lie in one or two row groups, so that a question to it reads few
+ROWS_IN_GROUP = 60_000  # a study's answers fill one or two row groups, so a query reads few
 
 
 def corpora() -> list[str]:
@@ -37,9 +37,9 @@ def corpora() -> list[str]:
 
 
 def open_corpus(name: str) -> Corpus:
-    """The corpus called `name`, its files proven to be the ones that were written.
+    """The corpus called `name`, after checking that its files are those that were written.
 
-    Raises UserError where there is none, where a file is missing or changed, or where the format is not ours.
+    Raises UserError if there is no such corpus, a file is missing or changed, or the format is another.
     """
     if name not in corpora():
         raise unknown(
@@ -54,26 +54,26 @@ def open_corpus(name: str) -> Corpus:
         state = file.stat()
         if _digest(file, state.st_size, state.st_mtime_ns, state.st_ino) != digest:
             raise damaged(name, f"the file {file.name!r} is not the one that was written")
-    remember(path, manifest)
+    note_arrival(path, manifest)
     return Corpus(path, manifest)
 
 
 def find_study(study_id: str, corpus: str | None = None) -> Corpus:
-    """The first corpus that has the study; only `corpus` is searched where it is given.
+    """The first corpus that has the study; if `corpus` is given, only that one is searched.
 
-    A damaged corpus is passed over if another one has the study. Raises UserError naming the known studies.
+    A damaged corpus is skipped if another one has the study. Raises UserError that names the known studies.
     """
     known: list[str] = []
     broken: UserError | None = None
     for name in corpora() if corpus is None else [corpus]:
         try:
-            found = open_corpus(name)
-            studies = found.study_ids()
+            opened = open_corpus(name)
+            studies = opened.study_ids()
         except UserError as error:
             broken = broken or error
             continue
         if study_id in studies:
-            return found
+            return opened
         known += studies
     raise broken or unknown("study", study_id, known, "" if known else "Run 'python -m socrates_core setup'.")
 
@@ -90,10 +90,9 @@ def write_corpus(
     recipe: str = "",
     texts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Writes a corpus, replacing one of that name, all or nothing; returns its folder.
+    """Writes a corpus, all or nothing, in place of one of that name; returns its folder.
 
-    `texts` (file name -> content) are kept beside the tables. See `writing_corpus`, which takes a large corpus
-    study by study.
+    `texts` (file name -> content) are kept next to the tables. `writing_corpus` writes a large corpus study by study.
     """
     with writing_corpus(name, title=title, source=source, recipe=recipe) as corpus:
         corpus.add(
@@ -105,26 +104,26 @@ def write_corpus(
 
 
 class GrowingCorpus:
-    """A corpus that is being written. Files put into its `folder` are kept beside the tables."""
+    """A corpus that is being written. Files put into its `folder` are kept next to the tables."""
 
     def __init__(self, folder: Path, tables: Mapping[str, "_GrowingTable"]) -> None:
         self.folder = folder
         self._tables = tables
 
     def add(self, frames: dict[str, pd.DataFrame]) -> None:
-        """Takes the four tables of some whole studies. Raises UserError where they do not fit."""
+        """Adds the four tables of some whole studies. Raises UserError if they do not fit."""
         for table, content in build_tables(frames).items():
             self._tables[table].add(content)
 
 
 @contextmanager
 def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> Iterator[GrowingCorpus]:
-    """Yields a corpus to add whole studies to, in order of study_id; it takes its place when the block has ended.
+    """Yields a corpus to add whole studies to, in order of study_id; it is put in place when the block ends.
 
-    Nothing changes on an error. Memory holds about ROWS_IN_GROUP rows at a time. The counts and flags of
-    `studies` and the `value` of `responses` are computed here: `value` is the response as an answer on its
-    stimulus' scale, missing where it lies off the scale or where an optional column `refused` says so. `recipe`
-    says how the corpus was made, so that its maker can tell whether it is up to date.
+    Nothing changes on an error. Memory holds about ROWS_IN_GROUP rows at a time. The counts and flags of `studies` and
+    the `value` of `responses` are computed here: `value` is the response as an answer on its stimulus' scale, missing
+    if it is off the scale or an optional column `refused` says so. `recipe` says how the corpus was made, so a later
+    import can see whether it is up to date.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise UserError(
@@ -139,7 +138,7 @@ def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> I
         manifest = _manifest(title, source, recipe, tables, aside)
         write_json(aside / "manifest.json", manifest)
         _replace(root / name, aside)
-        remember(root / name, manifest)
+        note_arrival(root / name, manifest)
     except OSError as error:
         raise UserError(
             f"The corpus {name!r} could not be written to {str(root)!r} ({error.strerror or error}). "
@@ -150,7 +149,7 @@ def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> I
 
 
 class _GrowingTable:
-    """One table's Parquet file. Whole studies are held until they fill a row group of about ROWS_IN_GROUP rows."""
+    """One table's Parquet file. Whole studies are buffered until they fill a row group of about ROWS_IN_GROUP rows."""
 
     def __init__(self, folder: Path, table: str) -> None:
         schema = SCHEMAS[table]
@@ -163,20 +162,21 @@ class _GrowingTable:
             use_dictionary=[name for name in schema.names if name not in packed],
             column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
         )
-        self._held: list[pa.Table] = []
-        self._n_held = self.num_rows = 0
+        self._buffered: list[pa.Table] = []
+        self._n_buffered = self.num_rows = 0
 
     def add(self, content: pa.Table) -> None:
-        self._held.append(content)
-        self._n_held += content.num_rows
+        self._buffered.append(content)
+        self._n_buffered += content.num_rows
         self.num_rows += content.num_rows
-        if self._n_held >= ROWS_IN_GROUP:
+        if self._n_buffered >= ROWS_IN_GROUP:
             self._write()
 
     def _write(self) -> None:
-        if self._held:
-            self._file.write_table(pa.concat_tables(self._held), row_group_size=2 * ROWS_IN_GROUP)
-        self._held, self._n_held = [], 0
+        if self._buffered:
+            self._file.write_table(pa.concat_tables(self._buffered), row_group_size=2 * ROWS_IN_GROUP)
+        self._buffered = []
+        self._n_buffered = 0
 
     def __enter__(self) -> "_GrowingTable":
         return self
@@ -200,7 +200,7 @@ def _manifest(title: str, source: str, recipe: str, tables: dict[str, Any], path
 
 
 def _replace(path: Path, aside: Path) -> None:
-    """Puts `aside` in the place of `path`; the old folder comes back where that fails."""
+    """Puts `aside` in place of `path`; the old folder comes back if that fails."""
     with FileLock(path.parent / ".lock"):
         old = path.parent / f".{path.name}.old"
         if path.exists():
@@ -225,7 +225,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if manifest.get("version") != VERSION:
         raise UserError(
             f"The corpus {path.name!r} has format version {quoted(manifest.get('version'))}, not {VERSION}. "
-            "Update the program, or make the corpus again with this one."
+            "Update the program, or import the corpus again with this one."
         )
     if not isinstance(manifest.get("sha256"), dict) or set(manifest["sha256"]) != set(SCHEMAS):
         raise damaged(path.name, "its manifest does not list the four tables")

@@ -1,4 +1,4 @@
-"""The four tables of a corpus: their columns, what must hold between them, what is counted from them."""
+"""The four tables of a corpus: their columns, how they belong together, and what is counted from them."""
 
 import json
 from collections.abc import Sequence
@@ -99,11 +99,11 @@ def scale_text(scale: Scale) -> str:
 
 
 def on_scale(responses: Floats, scale: Scale) -> Floats:
-    """The value of the scale that each response [n] is nearest to; NaN where it lies off the scale.
+    """The value of the scale that each response [n] is nearest to; NaN if it is off the scale.
 
-    On an ordered scale of whole numbers a fraction (an item mean) is near the next whole number, halves upwards; an
-    open scale takes every response as it is. Whatever is counted or averaged uses the responses themselves
-    (`analysis.fractions`), since rounding shifts means.
+    On an ordered scale of whole numbers a fraction (an item mean) is rounded, halves upwards; an open scale takes every
+    response as it is. Counts and means use the responses themselves (`analysis.fractions`), since rounding shifts
+    means.
     """
     allowed = np.asarray(scale.values, dtype=float)
     if not allowed.size:
@@ -117,8 +117,8 @@ def on_scale(responses: Floats, scale: Scale) -> Floats:
 def build_tables(frames: dict[str, pd.DataFrame]) -> dict[str, pa.Table]:
     """Arrow tables by name, checked, with the counted columns and every response's `value` filled in.
 
-    Raises UserError where a column is missing, a key repeats, a response has no stimulus or no
-    participant, or a study has no responses.
+    Raises UserError if a column is missing, a key repeats, a response has no stimulus or no participant, or a study
+    has no responses.
     """
     for name, frame in frames.items():
         _check_columns(name, frame)
@@ -142,7 +142,7 @@ def _check_columns(name: str, frame: pd.DataFrame) -> None:
     repeated = frame.loc[frame.duplicated(key), key]
     if len(repeated):
         first = ", ".join(f"{column} {value!r}" for column, value in repeated.iloc[0].to_dict().items())
-        raise UserError(f"The table {name!r} has more than one row for {first}. Each must be there once.")
+        raise UserError(f"The table {name!r} has more than one row for {first}. Keep one.")
 
 
 def _check_studies(studies: pd.DataFrame) -> None:
@@ -154,7 +154,8 @@ def _check_studies(studies: pd.DataFrame) -> None:
 
 def _check_links(frames: dict[str, pd.DataFrame]) -> None:
     """Every stimulus and participant has its study, every response has both, and no study is empty."""
-    studies, responses = frames["studies"], frames["responses"]
+    studies = frames["studies"]
+    responses = frames["responses"]
     for name in ("stimuli", "participants"):
         _refuse_unlinked(name, "study", frames[name], studies, ["study_id"])
     _refuse_unlinked("responses", "stimulus", responses, frames["stimuli"], ["study_id", "stimulus_id"])
@@ -163,7 +164,7 @@ def _check_links(frames: dict[str, pd.DataFrame]) -> None:
     )
     unanswered = sorted(set(studies["study_id"].unique()) - set(responses["study_id"].unique()))
     if unanswered:
-        raise UserError(f"The study {unanswered[0]!r} has no responses. Leave it out or add its responses.")
+        raise UserError(f"The study {unanswered[0]!r} has no responses. Remove it or add its responses.")
 
 
 def _refuse_unlinked(
@@ -189,11 +190,13 @@ def _with_values(responses: pd.DataFrame, stimuli: pd.DataFrame) -> pd.DataFrame
 
 
 def _with_counts(studies: pd.DataFrame, stimuli: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
-    """The studies with what is counted and found in their answers; the findings' sentences join the notes."""
-    asked, answered = dict(iter(stimuli.groupby("study_id"))), dict(iter(responses.groupby("study_id")))
+    """The studies with counts and flags of their answers; the flags' sentences are added to the notes."""
+    stimuli_of = dict(iter(stimuli.groupby("study_id")))
+    responses_of = dict(iter(responses.groupby("study_id")))
     rows = []
     for row in studies.to_dict("records"):
-        texts, given = asked[row["study_id"]], answered[row["study_id"]]
+        texts = stimuli_of[row["study_id"]]
+        given = responses_of[row["study_id"]]
         rows.append(
             {
                 **row,
@@ -208,7 +211,7 @@ def _with_counts(studies: pd.DataFrame, stimuli: pd.DataFrame, responses: pd.Dat
 
 
 def judged(notes: Sequence[str], texts: pd.DataFrame, given: pd.DataFrame) -> dict[Any, Any]:
-    """What depends on a study's scales: notes (with the findings' sentences), flags, n_off_scale, scale_kinds."""
+    """What depends on a study's scales: notes (with the flags' sentences), flags, n_off_scale, scale_kinds."""
     flags = find_flags(texts, given)
     return {
         "notes": [*notes, *flags.values()],

@@ -1,16 +1,18 @@
-"""The topic map: studies and questions as points, near each other where they share telling words.
+"""Topics by shared words: names for studies whose source names no topic, and the topic map of studies and questions.
 
     python -m socrates_core.corpus.topics CORPUS...
 
-TF-IDF, reduced by a truncated SVD and laid out by t-SNE, as the paper's Figure 2 lays out its embeddings. Nothing is
-downloaded. It takes some seconds, so a process of its own draws the map once for each content of the corpora.
+Both reduce TF-IDF vectors by a truncated SVD. The map is laid out by t-SNE, as the paper's Figure 2 lays out its
+embeddings; nothing is downloaded. Drawing takes seconds, so a separate process does it once for each content of the
+corpora.
 """
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from filelock import FileLock
 
 from socrates_core.corpus.search import read_passages
 from socrates_core.corpus.store import open_corpus
+from socrates_core.corpus.text_vectors import word_vectors
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_parquet, write_parquet
 from socrates_core.records import Floats
@@ -29,11 +32,14 @@ MOST_QUESTIONS = 2000
 DIMENSIONS = 50
 PERPLEXITY = 30
 SEED = 0
+LEAST_STUDIES = 12  # fewer make no groups worth a name
+STUDIES_IN_GROUP = 8  # on average
+WORDS_IN_NAME = 3
 
 
 @dataclass(frozen=True)
-class Text:
-    """What one point stands for: a "study" with all its texts, or one "question"; `label` is shown."""
+class MapText:
+    """The text behind a point of the map: a "study" with all its texts, or one "question"; `label` is shown."""
 
     corpus: str
     study_id: str
@@ -42,11 +48,34 @@ class Text:
     text: str
 
 
+def name_topics(texts: Mapping[str, str]) -> dict[str, str]:
+    """A topic such as "police, crime, officers" by study_id; `texts` holds all that each study shows.
+
+    {} for fewer than LEAST_STUDIES. Studies are grouped by k-means (seeded); a group is named by the words that weigh
+    most in it against all studies.
+    """
+    if len(texts) < LEAST_STUDIES:
+        return {}
+    from sklearn.cluster import KMeans
+
+    words = word_vectors(list(texts.values()), least=2, most=0.3, n_letters=3)
+    if words is None:
+        return {}
+    n_groups = max(2, round(len(texts) / STUDIES_IN_GROUP))
+    groups = KMeans(n_groups, n_init=4, random_state=SEED).fit_predict(_reduced(words.vectors))
+    mean_weights = words.vectors.mean(axis=0)
+    names = {}
+    for group in set(groups.tolist()):
+        telling = (words.vectors[groups == group].mean(axis=0) - mean_weights).A1
+        names[group] = ", ".join(words.words[telling.argsort()[::-1][:WORDS_IN_NAME]])
+    return {study: names[group] for study, group in zip(texts, groups.tolist(), strict=True)}
+
+
 def map_path(corpora: Sequence[str]) -> Path:
-    """Where the map of these corpora as they are now is kept."""
+    """The file with the map of these corpora in their present state."""
     state = {name: open_corpus(name).manifest["sha256"] for name in sorted(corpora)}
-    told = {name: [tables["studies"], tables["stimuli"]] for name, tables in state.items()}
-    return folder("cache", "topics") / f"{digest([VERSION, told])[:32]}.parquet"
+    digests = {name: [tables["studies"], tables["stimuli"]] for name, tables in state.items()}
+    return folder("cache", "topics") / f"{digest([VERSION, digests])[:32]}.parquet"
 
 
 def read_map(corpora: Sequence[str]) -> pd.DataFrame | None:
@@ -56,7 +85,7 @@ def read_map(corpora: Sequence[str]) -> pd.DataFrame | None:
 
 
 def start_map(corpora: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Draws the map in a process of its own, whose errors can be read from it."""
+    """Draws the map in a separate process, whose errors can be read from it."""
     command = [sys.executable, "-m", "socrates_core.corpus.topics", *corpora]
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -64,7 +93,7 @@ def start_map(corpora: Sequence[str]) -> "subprocess.Popen[bytes]":
 
 
 def make_map(corpora: Sequence[str]) -> Path:
-    """Draws the map unless it is there, one process at a time; returns its file. Raises UserError without studies."""
+    """Draws the map unless it exists, one process at a time; returns its file. Raises UserError without studies."""
     path = map_path(corpora)
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
@@ -73,30 +102,32 @@ def make_map(corpora: Sequence[str]) -> Path:
 
 
 def _draw(corpora: Sequence[str]) -> pa.Table:
-    told = list(_texts(corpora))
-    if not told:
+    texts = list(_texts(corpora))
+    if not texts:
         raise UserError("There is nothing to draw: the corpora hold no studies.")
     frames = []
     for kind in ("study", "question"):
-        points = [each for each in told if each.kind == kind]
-        places = layout([each.text for each in points])
-        frame = pd.DataFrame([vars(each) for each in points], columns=["corpus", "study_id", "kind", "label"])
+        points = [text for text in texts if text.kind == kind]
+        places = layout([point.text for point in points])
+        frame = pd.DataFrame(
+            [vars(point) for point in points], columns=["corpus", "study_id", "kind", "label"]
+        )
         frames.append(frame.assign(x=places[:, 0], y=places[:, 1]))
     return pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
 
 
-def _texts(corpora: Sequence[str]) -> Iterator[Text]:
+def _texts(corpora: Sequence[str]) -> Iterator[MapText]:
     """Every study, and as many of the first questions of each as fit into MOST_QUESTIONS."""
     questions: dict[tuple[str, str], list[str]] = {}
     for name in sorted(corpora):
         for (corpus, study_id), passages in read_passages(open_corpus(name)).items():
-            title = next((each.text for each in passages if each.place == "title"), study_id)
-            yield Text(corpus, study_id, "study", title, " ".join(each.text for each in passages))
-            questions[corpus, study_id] = [each.text for each in passages if each.place == "question"]
-    share = _share([len(asked) for asked in questions.values()], MOST_QUESTIONS)
-    for (corpus, study_id), asked in questions.items():
-        for text in asked[:share]:
-            yield Text(corpus, study_id, "question", text[:300], text)
+            title = next((passage.text for passage in passages if passage.place == "title"), study_id)
+            yield MapText(corpus, study_id, "study", title, " ".join(passage.text for passage in passages))
+            questions[corpus, study_id] = [p.text for p in passages if p.place == "question"]
+    share = _share([len(texts) for texts in questions.values()], MOST_QUESTIONS)
+    for (corpus, study_id), texts in questions.items():
+        for text in texts[:share]:
+            yield MapText(corpus, study_id, "question", text[:300], text)
 
 
 def _share(counts: list[int], most: int) -> int:
@@ -109,35 +140,31 @@ def _share(counts: list[int], most: int) -> int:
 
 def layout(texts: Sequence[str]) -> Floats:
     """Places [n, 2] of texts in a square from -1 to 1, alike ones together; the same for the same texts."""
-    from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.manifold import TSNE
-    from sklearn.preprocessing import normalize
 
     n = len(texts)
     if n < 4:
         return np.column_stack([np.linspace(-1, 1, n) if n > 1 else np.zeros(n), np.zeros(n)])
-    read = TfidfVectorizer(
-        sublinear_tf=True,
-        stop_words="english",
-        strip_accents="unicode",
-        min_df=1 if n < 50 else 2,
-        token_pattern=r"(?u)\b[^\W\d_]{2,}\b",
-    )
-    try:
-        words = read.fit_transform(texts)
-    except ValueError:  # no word is left
+    # A word of one text brings nothing together, but a few texts may share none.
+    words = word_vectors(texts, least=1 if n < 50 else 2)
+    if words is None or words.vectors.shape[1] < 3:
         return np.zeros((n, 2))
-    if words.shape[1] < 3:
-        return np.zeros((n, 2))
-    reduce = TruncatedSVD(max(2, min(DIMENSIONS, n - 1, words.shape[1] - 1)), random_state=SEED)
-    vectors = normalize(reduce.fit_transform(words))
+    vectors = _reduced(words.vectors)
     perplexity = min(PERPLEXITY, max(2, (n - 1) / 3))
     places = TSNE(2, perplexity=perplexity, init="pca", random_state=SEED, max_iter=750).fit_transform(
         vectors
     )
     centred: Floats = np.asarray(places - places.mean(axis=0), dtype=np.float64)
     return centred / (np.abs(centred).max() or 1.0)
+
+
+def _reduced(vectors: Any) -> Any:
+    """Unit vectors [n, k] of at most DIMENSIONS that keep most of what differs between sparse ones."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.preprocessing import normalize
+
+    n_dimensions = max(2, min(DIMENSIONS, vectors.shape[0] - 1, vectors.shape[1] - 1))
+    return normalize(TruncatedSVD(n_dimensions, random_state=SEED).fit_transform(vectors))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Whole splits: every held-out person asked in the cell that they were really in, scored beside baselines."""
+"""Whole splits: the model answers for every held-out person in that person's own cell, and is scored with baselines."""

@@ -1,7 +1,7 @@
-"""What each model's predicted effects are worth: its calibration, kept as JSON whenever one of its evaluations ends.
+"""Fits each model's calibration whenever one of its evaluations ends, and keeps it as JSON.
 
-Fitted on all studies of the model's complete evaluations that it has not seen. A study of which it saw any
-part, if only other conditions or other participants, stays out whole.
+It is fitted on the studies of the model's complete evaluations that the model has not seen. A study of which it saw
+any part, even if only other conditions or other participants, is left out as a whole.
 """
 
 import math
@@ -15,8 +15,16 @@ from socrates_core.analysis.calibration import (
     NoCalibration,
 )
 from socrates_core.analysis.summary import mean_distribution, moments
-from socrates_core.calibrations import NEVER, VERSION, _fit, _pairs, _path, _plain, calibration_for
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.calibrations import (
+    NEVER,
+    VERSION,
+    as_json,
+    calibration_for,
+    calibration_path,
+    effect_pairs,
+    fit_and_test,
+)
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
 from socrates_core.corpus.store import open_corpus
@@ -35,20 +43,25 @@ KEPT = ["study", "task_num", "condition_num", "n_predicted", "human", "human_se"
 
 
 def keep_calibration(fingerprint: str) -> str:
-    """Fits and keeps the calibration of the model with this fingerprint; a sentence about what came of it.
+    """Fits and keeps the calibration of the model with this fingerprint; returns the result as a sentence.
 
-    Several evaluations add up; an effect that several have is taken from the one with the most people asked.
+    Several evaluations add up. An effect that several have is taken from the one that asked the most people.
     """
-    parts = [part for each in evaluation_ids() if (part := _measured(each, fingerprint)) is not None]
+    parts = [
+        part
+        for evaluation_id in evaluation_ids()
+        if (part := _measured(evaluation_id, fingerprint)) is not None
+    ]
     if not parts:
         return NEVER
     effects = pd.concat([part for part, _ in parts]).sort_values(
         "n_predicted", ascending=False, kind="stable"
     )
+    # The evaluation that asked the most people comes first, so its effect is the one that is kept.
     effects = effects.drop_duplicates(EFFECT).sort_values(EFFECT, ignore_index=True)
-    found = _fit(_pairs(effects))
-    fit, held_out = (found, None) if isinstance(found, NoCalibration) else found
-    told = {
+    outcome = fit_and_test(effect_pairs(effects))
+    fit, held_out = (outcome, None) if isinstance(outcome, NoCalibration) else outcome
+    record = {
         "format": "socrates-calibration",
         "version": VERSION,
         "fingerprint": fingerprint,
@@ -58,18 +71,18 @@ def keep_calibration(fingerprint: str) -> str:
         "calibration": asdict(fit),
         "held_out": asdict(held_out) if held_out else None,
         "effects": effects[KEPT].to_dict("list"),
-        "sd_ratios": {study: ratio for _, own in reversed(parts) for study, ratio in own.items()},
+        "sd_ratios": {study: ratio for _, ratios in reversed(parts) for study, ratio in ratios.items()},
     }
-    plain = _plain(told)
-    write_json(_path(fingerprint), {**plain, "digest": digest(plain)})
+    plain = as_json(record)
+    write_json(calibration_path(fingerprint), {**plain, "digest": digest(plain)})
     return str(calibration_for(fingerprint))
 
 
 def _measured(evaluation_id: str, fingerprint: str) -> tuple[pd.DataFrame, dict[str, float]] | None:
     """An evaluation's effects in studies that its model has not seen, with the SD ratio of each study.
 
-    None where there are none, it is another model's or unfinished, its prompts show other people's answers (those of
-    drafts do not), or it or its corpus is damaged, gone or another one by now.
+    None without such studies, for another model's or an unfinished evaluation, where its prompts show other people's
+    answers (those of drafts do not), and where it or its corpus is damaged, gone or has changed.
     """
     try:
         evaluation = load_evaluation(evaluation_id)
@@ -93,27 +106,33 @@ def _measured(evaluation_id: str, fingerprint: str) -> tuple[pd.DataFrame, dict[
 
 
 def _unseen(corpus: Corpus, evaluation: Evaluation) -> dict[str, Status]:
-    """The evaluation's studies that may count, with their status; frozen ones may not."""
-    shown = sorted(set(evaluation.rows["study_id"]) - frozen_studies(corpus.path).keys())
-    told = statuses(seen_of(evaluation.spec.model.name), corpus, pd.DataFrame({"study_id": shown}))["status"]
-    return {study: verdict for study, verdict in zip(shown, told, strict=True) if verdict in HEADLINE}
+    """The status of each of the evaluation's studies that may count. Frozen studies may not."""
+    studies = sorted(set(evaluation.rows["study_id"]) - frozen_studies(corpus.path).keys())
+    status_by_study = statuses(
+        seen_of(evaluation.spec.model.name), corpus, pd.DataFrame({"study_id": studies})
+    )["status"]
+    return {
+        study: status for study, status in zip(studies, status_by_study, strict=True) if status in HEADLINE
+    }
 
 
 def _sd_ratios(corpus: Corpus, rows: pd.DataFrame) -> dict[str, float]:
-    """By study, how many times as far as people's the predicted answers spread: the root of the ratio of variances.
+    """For each study, the spread of predicted answers over that of people's: the root of the ratio of variances.
 
-    Variances inside cells, in shares of each scale, are added up over a study's cells before they are divided, so that
-    cells of a few people do not count for more than they know.
+    Variances inside cells, in shares of each scale, are added up over a study's cells before they are divided, so
+    that a cell of a few people counts little.
     """
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    variances_by_study: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for cell in cells_of(corpus, rows):
         answered = cell.human[np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)]
         if cell.is_ordered and not cell.is_drawn and answered.size > 1:
             predicted = moments(mean_distribution(cell.probabilities), cell.values).sd
             spans = float(np.ptp(cell.values)) ** 2 or math.nan
             variances = predicted**2 / spans, float(answered.var(ddof=1)) / spans
-            found[f"{corpus.name}/{cell.study_id}"].append(variances)
-    sums = {study: np.nansum(pairs, axis=0) for study, pairs in found.items()}
+            variances_by_study[f"{corpus.name}/{cell.study_id}"].append(variances)
+    sums = {study: np.nansum(pairs, axis=0) for study, pairs in variances_by_study.items()}
     return {
-        study: float(np.sqrt(ours / theirs)) for study, (ours, theirs) in sums.items() if theirs > 0 < ours
+        study: float(np.sqrt(predicted_sum / human_sum))
+        for study, (predicted_sum, human_sum) in sums.items()
+        if human_sum > 0 < predicted_sum
     }

@@ -20,8 +20,8 @@ class EvaluatedCell(PeopleCell):
     """The people of one condition who answered one item on one `scale`, as an evaluation has them.
 
     `part` is the item's question where the outcome is a battery. `response` [n] are answers as observed, on the scale
-    or not; `drawn` [n] is one draw from each person's prediction, NaN without one, and `valid_mass` [n] its valid mass.
-    Where answers are drawn, the scale lists every number that was drawn or given, and `is_drawn` says so.
+    or not; `drawn` [n] is one draw from each person's prediction, NaN without one, and `valid_mass` [n] its valid
+    mass. Where answers are drawn, the scale lists every number that was drawn or given, and `is_drawn` says so.
     """
 
     PERSON_BY_PERSON = (*PeopleCell.PERSON_BY_PERSON, "response", "drawn", "valid_mass")
@@ -69,34 +69,36 @@ class EvaluatedCell(PeopleCell):
 
 def cells_of(corpus: Corpus, rows: pd.DataFrame) -> list[EvaluatedCell]:
     """The cells of an evaluation's rows, in order; rows of one cell with different scales are cells of their own."""
-    found = []
-    for study, own in rows.groupby("study_id", sort=True):
-        stimuli = {each.stimulus_id: each for each in corpus.stimuli(str(study))}
-        scales = own["stimulus_id"].map({number: each.scale for number, each in stimuli.items()})
-        for _, cell in own.groupby([*CELL[1:], "part", scales.rename("scale")], sort=False):
-            found.append(_cell(stimuli[cell["stimulus_id"].iloc[0]], cell))
-    return sorted(found, key=lambda cell: cell.key)
+    cells = []
+    for study, of_study in rows.groupby("study_id", sort=True):
+        stimuli = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(str(study))}
+        scales = of_study["stimulus_id"].map({number: stimulus.scale for number, stimulus in stimuli.items()})
+        for _, cell in of_study.groupby([*CELL[1:], "part", scales.rename("scale")], sort=False):
+            cells.append(_cell(stimuli[cell["stimulus_id"].iloc[0]], cell))
+    return sorted(cells, key=lambda cell: cell.key)
 
 
 def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
     first = rows.iloc[0]
-    scale, drawn = stimulus.scale, stimulus.scale.is_drawn
-    if drawn:
+    scale = stimulus.scale
+    is_drawn = stimulus.scale.is_drawn
+    if is_drawn:
         numbers = [
             *answers_on_scale(rows).dropna(),
             *(value for row in rows["values"].dropna() for value in row),
         ]
         scale = Scale("enum_labels", labels=tuple((float(value), "") for value in np.unique(numbers)))
     values = np.array(scale.values, dtype=float)
-    named, part = stimulus.outcome_name, str(first["part"])
-    named = f"{named}: {part}" if part not in named else named
+    name = stimulus.outcome_name
+    part = str(first["part"])
+    name = f"{name}: {part}" if part not in name else name
     return EvaluatedCell(
         study_id=str(first["study_id"]),
         condition_num=int(first["condition_num"]),
         task_num=int(first["task_num"]),
         part=part,
         condition=stimulus.condition_name,
-        outcome=named,
+        outcome=name,
         scale=scale,
         values=values,
         participants=rows["participant"].to_numpy(dtype=np.int64),
@@ -105,7 +107,7 @@ def _cell(stimulus: Stimulus, rows: pd.DataFrame) -> EvaluatedCell:
         probabilities=_spread(rows, values),
         drawn=rows["drawn"].to_numpy(dtype=float),
         valid_mass=rows["valid_mass"].to_numpy(dtype=float),
-        is_drawn=drawn,
+        is_drawn=is_drawn,
     )
 
 
@@ -119,10 +121,10 @@ def answers_on_scale(rows: pd.DataFrame) -> "pd.Series[float]":
 def _spread(rows: pd.DataFrame, values: Floats) -> Floats:
     """The probabilities [n, k] of rows over all `values` [k]; NaN without a prediction."""
     spread = np.full((len(rows), len(values)), np.nan)
-    for place, (shares, own) in enumerate(zip(rows["probabilities"], rows["values"], strict=True)):
-        if shares is not None and own is None:
+    for place, (shares, drawn) in enumerate(zip(rows["probabilities"], rows["values"], strict=True)):
+        if shares is not None and drawn is None:
             spread[place] = shares
         elif shares is not None:  # draws, of which each person has other values
             spread[place] = 0
-            spread[place, np.searchsorted(values, own)] = shares
+            spread[place, np.searchsorted(values, drawn)] = shares
     return spread

@@ -1,4 +1,4 @@
-"""Models beside each other on exactly the same rows, with people and baselines; what a model saw stays out."""
+"""Models compared on exactly the same rows, with people and baselines, without what any of them saw in training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,8 @@ from socrates_core.analysis.agreement import (
 from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.parity import Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.respondent_equivalent import Worth, worth_in_respondents
-from socrates_core.corpus.hidden import frozen_studies, hidden
+from socrates_core.calibrations import effect_pairs
+from socrates_core.corpus.hidden_answers import frozen_studies, hidden_sentence
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
@@ -36,16 +37,16 @@ ROW = ["study_id", "sample_id"]
 
 
 class Comparison:
-    """One or more evaluations of one corpus on the rows that they share, those of frozen studies left out.
+    """One or more evaluations of one corpus on the rows that they share, without those of frozen studies.
 
-    Rows that any of the models saw in training are left out of everything here, for all models alike;
-    `n_left_out` counts them, and `seen_only` is true where nothing else is there.
+    Rows that any of the models saw in training are left out for all models; `n_left_out` counts them, and `seen_only`
+    is true where nothing is left.
     """
 
     def __init__(self, evaluations: Sequence[Evaluation]) -> None:
-        """Raises UserError where the evaluations are of different corpora or share no row."""
-        corpora = sorted({each.spec.corpus for each in evaluations})
-        digests = {each.spec.corpus_digest for each in evaluations}
+        """Raises UserError if the evaluations are of different corpora or share no row."""
+        corpora = sorted({evaluation.spec.corpus for evaluation in evaluations})
+        digests = {evaluation.spec.corpus_digest for evaluation in evaluations}
         if len(corpora) > 1 or len(digests) > 1:
             raise UserError(
                 f"These evaluations are of different corpora or versions of one ({', '.join(corpora)}). "
@@ -56,16 +57,25 @@ class Comparison:
         self.names = _names(evaluations)
         shared = _shown(self.corpus, _shared_rows(evaluations))
         verdicts = {
-            name: _verdicts(self.corpus, each, shared)
-            for name, each in zip(self.names, evaluations, strict=True)
+            name: _verdicts(self.corpus, evaluation, shared)
+            for name, evaluation in zip(self.names, evaluations, strict=True)
         }
-        clean: NDArray[np.bool_] = np.all([found.isin(HEADLINE) for found in verdicts.values()], axis=0)
-        self.n_rows, self.n_left_out = len(shared), int((~clean).sum())
+        # A row counts only if no model has seen it: all models are scored on the same rows.
+        clean: NDArray[np.bool_] = np.all(
+            [statuses_of_model.isin(HEADLINE) for statuses_of_model in verdicts.values()], axis=0
+        )
+        self.n_rows = len(shared)
+        self.n_left_out = int((~clean).sum())
         self.seen_only = not clean.any()
-        self.unknown = [name for name, found in verdicts.items() if (found[clean] == "unknown").any()]
+        self.unknown = [
+            name
+            for name, statuses_of_model in verdicts.items()
+            if (statuses_of_model[clean] == "unknown").any()
+        ]
         kept = shared.loc[clean, ROW]
         self.rows = [
-            each.rows.merge(kept, on=ROW).sort_values(ROW, ignore_index=True) for each in evaluations
+            evaluation.rows.merge(kept, on=ROW).sort_values(ROW, ignore_index=True)
+            for evaluation in evaluations
         ]
 
     @cached_property
@@ -75,22 +85,22 @@ class Comparison:
 
     @cached_property
     def predictors(self) -> list[tuple[list[EvaluatedCell], Predictor]]:
-        """The models, then the baselines, each with the cells that it is scored on."""
+        """The models, then the baselines, each with the cells on which it is scored."""
         models = [
             (cells, model_predictor(name, cells)) for name, cells in zip(self.names, self.cells, strict=True)
         ]
         first = self.cells[0]
-        return [*models, *((first, each) for each in baselines(self.corpus, first, seed=SEED))]
+        return [*models, *((first, baseline) for baseline in baselines(self.corpus, first, seed=SEED))]
 
     @cached_property
     def summaries(self) -> list[Summary]:
-        """Every measure of every model, baseline, of people's halves and of the oracle, in that order."""
-        found = [summarise(cells, predictor, seed=SEED) for cells, predictor in self.predictors]
-        return [*found, *summarise_people(self.cells[0], seed=SEED)]
+        """Every measure of the models, the baselines, people's halves and the oracle, in that order."""
+        predicted = [summarise(cells, predictor, seed=SEED) for cells, predictor in self.predictors]
+        return [*predicted, *summarise_people(self.cells[0], seed=SEED)]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """A row a predictor and cell with every measure, for looking closer."""
+        """A row for each predictor and cell with every measure."""
         parts = [
             score_cells(cells, predictor).assign(predictor=predictor.name, kind=predictor.kind)
             for cells, predictor in self.predictors
@@ -99,7 +109,7 @@ class Comparison:
 
     @cached_property
     def effects(self) -> pd.DataFrame:
-        """A row a model, item and condition against the reference; see `effects.effects_table`."""
+        """A row for each model, item and condition against the reference; see `effects.effects_table`."""
         parts = [
             effects_table(self.corpus, rows).assign(predictor=name)
             for name, rows in zip(self.names, self.rows, strict=True)
@@ -107,8 +117,8 @@ class Comparison:
         return pd.concat(parts, ignore_index=True)
 
     def pairs(self, name: str) -> EffectPairs:
-        """One model's effects beside people's."""
-        return effect_pairs(self.effects[self.effects["predictor"] == name])
+        """One model's effects, paired with people's."""
+        return effect_pairs(self.effects[self.effects["predictor"] == name], "study_id")
 
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
@@ -127,12 +137,12 @@ class Comparison:
 
     def paired(self, measure: str, first: str, second: str, *, lower_is_better: bool) -> PairedByStudy:
         """Two predictors compared on one measure, study by study."""
-        tables = {each.name: each.by_study for each in self.summaries}
-        ours, theirs = (
+        tables = {summary.name: summary.by_study for summary in self.summaries}
+        of_first, of_second = (
             dict(zip(table.index.astype(str), table[measure].tolist(), strict=True))
             for table in (tables[first], tables[second])
         )
-        return compare_by_study(ours, theirs, lower_is_better=lower_is_better, seed=SEED)
+        return compare_by_study(of_first, of_second, lower_is_better=lower_is_better, seed=SEED)
 
     def parity(self, name: str, field: str) -> Parity:
         """The demographic parity difference of one model over the groups of a demographic field."""
@@ -164,35 +174,36 @@ class Comparison:
             "table": self.table().to_dict("records"),
             "effects": {
                 name: {
-                    key: vars(value) if hasattr(value, "low") else value for key, value in vars(found).items()
+                    key: vars(value) if hasattr(value, "low") else value
+                    for key, value in vars(result).items()
                 }
-                for name, found in self.agreements.items()
+                for name, result in self.agreements.items()
             },
-            "worth_in_respondents": {name: dict(vars(found)) for name, found in self.worths.items()},
+            "worth_in_respondents": {name: dict(vars(result)) for name, result in self.worths.items()},
         }
 
     def table(self) -> pd.DataFrame:
-        """The headline table: a row a predictor, with each measure, the ends of its interval, and counts."""
+        """The headline table: a row for each predictor, with every measure, the ends of its interval, and counts."""
         rows = []
-        for each in self.summaries:
-            told: dict[str, Any] = {"name": each.name, "kind": each.kind}
-            for measure, found in each.measures.items():
-                told |= {measure: found.value, f"{measure}_low": found.low, f"{measure}_high": found.high}
+        for summary in self.summaries:
+            row: dict[str, Any] = {"name": summary.name, "kind": summary.kind}
+            for measure, score in summary.measures.items():
+                row |= {measure: score.value, f"{measure}_low": score.low, f"{measure}_high": score.high}
             counts = ("n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped", "n_off_scale")
-            rows.append(told | {name: getattr(each, name) for name in counts} | self._worked(each.name))
+            rows.append(row | {name: getattr(summary, name) for name in counts} | self._worked(summary.name))
         return pd.DataFrame(rows)
 
     def _worked(self, name: str) -> dict[str, Any]:
-        """What a model's answers took: seconds of this evaluation, and money where it was paid for."""
-        manifest = dict(zip(self.names, (each.manifest for each in self.evaluations), strict=True)).get(
-            name, {}
-        )
+        """What a model's answers took: the seconds of its evaluation, and dollars if a server billed them."""
+        manifest = dict(
+            zip(self.names, (evaluation.manifest for evaluation in self.evaluations), strict=True)
+        ).get(name, {})
         return {"seconds": manifest.get("seconds"), "cost_usd": manifest.get("cost_usd")}
 
 
 def _names(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """The models' names, told apart where two are alike."""
-    plain = [each.model for each in evaluations]
+    """The models' names, numbered where several are the same."""
+    plain = [evaluation.model for evaluation in evaluations]
     return tuple(
         name if plain.count(name) == 1 else f"{name} {plain[: place + 1].count(name)}"
         for place, name in enumerate(plain)
@@ -201,8 +212,8 @@ def _names(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
 
 def _shared_rows(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     shared = evaluations[0].rows[[*ROW, "condition_num", "task_num", "participant"]]
-    for each in evaluations[1:]:
-        shared = shared.merge(each.rows[ROW], on=ROW)
+    for evaluation in evaluations[1:]:
+        shared = shared.merge(evaluation.rows[ROW], on=ROW)
     if shared.empty:
         raise UserError(
             "These evaluations share no row. Compare evaluations of the same split, cap and seed."
@@ -211,23 +222,15 @@ def _shared_rows(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 
 
 def _shown(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows without those of frozen studies. Raises UserError where nothing else is there."""
+    """The rows without those of frozen studies. Raises UserError if none is left."""
     frozen = frozen_studies(corpus.path)
-    shown = rows[~rows["study_id"].isin(list(frozen))].reset_index(drop=True)
-    if shown.empty:
+    kept = rows[~rows["study_id"].isin(list(frozen))].reset_index(drop=True)
+    if kept.empty:
         study = str(rows["study_id"].iloc[0])
-        raise UserError(hidden(study, frozen[study]))
-    return shown
+        raise UserError(hidden_sentence(study, frozen[study]))
+    return kept
 
 
 def _verdicts(corpus: Corpus, evaluation: Evaluation, rows: pd.DataFrame) -> "pd.Series[str]":
-    found: pd.Series[str] = statuses(seen_of(evaluation.spec.model.name), corpus, rows)["status"]
-    return found
-
-
-def effect_pairs(effects: pd.DataFrame) -> EffectPairs:
-    """A table of effects as the arrays that are analysed."""
-    human, error, predicted = (
-        effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
-    )
-    return EffectPairs(effects["study_id"].to_numpy(dtype=str), human, error, predicted)
+    status: pd.Series[str] = statuses(seen_of(evaluation.spec.model.name), corpus, rows)["status"]
+    return status

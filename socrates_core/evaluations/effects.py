@@ -31,9 +31,9 @@ def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
     """A row an item and condition against the study's reference, where both conditions were answered.
 
     `human` is the difference in means of everybody in the corpus and `human_se` its standard error, `predicted` the
-    difference of the mean predicted answers of the people asked; all are shares of the item's range. `basis` is that of
-    `studies.HumanEffect`, and `span` the range of the answers compared: 1 where they are places on their scales. An
-    item without an order has no means and no row, nor has one whose scales differ where answers were drawn.
+    difference of the mean predicted answers of the people asked; all are shares of the item's range. `basis` is that
+    of `studies.HumanEffect`, and `span` the range of the answers compared: 1 where they are places on their scales.
+    An item without an order has no means and no row, nor has one whose scales differ where answers were drawn.
     """
     answered = rows.dropna(subset=["mean"])
     parts = [row for study, own in answered.groupby("study_id") for row in _of_study(corpus, str(study), own)]
@@ -43,6 +43,7 @@ def effects_table(corpus: Corpus, rows: pd.DataFrame) -> pd.DataFrame:
 def _of_study(corpus: Corpus, study: str, answered: pd.DataFrame) -> list[dict[str, Any]]:
     scales = {stimulus.stimulus_id: stimulus.scale for stimulus in corpus.stimuli(study)}
     listed = {number: scale.values for number, scale in scales.items() if len(scale.values) > 1}
+    # The same mean answer on its own units and as a place on its scale, for conditions whose scales differ.
     low = answered["stimulus_id"].map({number: values[0] for number, values in listed.items()})
     high = answered["stimulus_id"].map({number: values[-1] for number, values in listed.items()})
     placed = answered.assign(place=(answered["mean"] - low) / (high - low))

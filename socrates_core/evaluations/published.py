@@ -14,15 +14,15 @@ from socrates_core.exposure.status import is_socsci210
 
 def read_published() -> tuple[pd.DataFrame, int]:
     """A row a published model with name, source and the measures of PAPER (NaN: not reported), and how many studies."""
-    told = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
-    rows = pd.DataFrame(told["rows"], columns=["name", "source", *PAPER])
-    return rows.assign(source=rows["source"].map(told["sources"])), int(told["n_studies"])
+    stored = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
+    rows = pd.DataFrame(stored["rows"], columns=["name", "source", *PAPER])
+    return rows.assign(source=rows["source"].map(stored["sources"])), int(stored["n_studies"])
 
 
 def published_beside(comparison: Comparison) -> pd.DataFrame:
-    """The published rows where every evaluation is of the authors' split by studies and all 40 are scored; else none.
+    """The published rows, if every evaluation is of the authors' split by studies and all 40 are scored; else none.
 
-    Only the measures of PAPER may stand beside them: any other is of another convention.
+    Only the measures of PAPER can be compared with them: all others follow another convention.
     """
     rows, n_studies = read_published()
     scored = {cell.study_id for cell in comparison.cells[0]}
@@ -32,5 +32,5 @@ def published_beside(comparison: Comparison) -> pd.DataFrame:
         official = read_official(comparison.corpus, "studies", name="official")
     except UserError:  # the authors' list did not come along
         return rows.iloc[:0]
-    same = all(each.spec.split_digest == official.digest() for each in comparison.evaluations)
+    same = all(evaluation.spec.split_digest == official.digest() for evaluation in comparison.evaluations)
     return rows if same and scored == set(official.held_out) else rows.iloc[:0]

@@ -1,4 +1,4 @@
-"""A finished evaluation, read from its folder."""
+"""An evaluation that has answers, read from its folder."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ FACTS = ("card", "n_rows", "n_answered", "state", "seconds")  # in every manifes
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation as it lies on disk. Tables are read when they are first asked for."""
+    """An evaluation on disk. Its table is read when it is first needed."""
 
     spec: EvaluationSpec
     manifest: dict[str, Any]
@@ -30,7 +30,7 @@ class Evaluation:
 
     @property
     def model(self) -> str:
-        """The model's name with whatever else decided its answers; tells the stand-in uniform from the baseline."""
+        """The model's name with what else decided its answers, so that the stand-in "uniform" is no baseline."""
         card = self.manifest["card"]
         decoding = f", {card['decoding']} decoding" if card["decoding"] != "exact" else ""
         kind = "stand-in" if card["precision"] == "none" else card["precision"]
@@ -47,7 +47,7 @@ class Evaluation:
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """A row a person and stimulus; see `rows.asked_rows`, with values, probabilities, mean, valid_mass, drawn."""
+        """The rows of `rows.asked_rows` with values, probabilities, mean, valid_mass and drawn."""
         table: pd.DataFrame = read_parquet(self.spec.path / "rows.parquet").to_pandas()
         return table
 
@@ -57,7 +57,7 @@ class Evaluation:
 
 
 def load_evaluation(evaluation_id: str) -> Evaluation:
-    """An evaluation that has answers. Raises UserError where it is unknown, damaged or has none yet."""
+    """An evaluation that has answers. Raises UserError if it is unknown, damaged or has none yet."""
     spec = load_spec(evaluation_id)
     manifest = load_manifest(
         spec.path,
@@ -71,12 +71,12 @@ def load_evaluation(evaluation_id: str) -> Evaluation:
 
 
 def complete_specs() -> list[EvaluationSpec]:
-    """What was asked in the evaluations that are complete, the newest first."""
+    """The specs of complete evaluations, the newest first."""
     return [load_spec(row["evaluation_id"]) for row in list_evaluations() if row["state"] == "complete"]
 
 
 def list_evaluations() -> list[dict[str, Any]]:
-    """Every evaluation, the newest first; one that is damaged says so."""
+    """Every evaluation, the newest first. A damaged one has the state "damaged"."""
     rows: list[dict[str, Any]] = []
     for evaluation_id in evaluation_ids():
         try:

@@ -1,4 +1,4 @@
-"""Who is asked what: the held-out people of a split, each with the stimuli that they really answered."""
+"""Who is asked what: the held-out people of a split, each with the stimuli that they answered themselves."""
 
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _COLUMNS = "study_id, sample_id, participant, stimulus_id"
 
 
 def asked_rows(spec: EvaluationSpec) -> pd.DataFrame:
-    """A row a person and stimulus, in order of study, condition, outcome and person.
+    """A row for each person and stimulus, in order of study, condition, outcome and person.
 
     Columns study_id, condition_num, task_num, part, stimulus_id, sample_id, participant, response (as observed) and
     value (NaN off the scale). Raises UserError where nothing is held out, or the corpus is another one by now.
@@ -29,10 +29,10 @@ def asked_rows(spec: EvaluationSpec) -> pd.DataFrame:
     corpus = open_corpus(spec.corpus)
     if corpus_digest(corpus) != spec.corpus_digest:
         raise UserError(
-            f"The studies of {spec.corpus!r} have changed since this evaluation was asked for. Evaluate again."
+            f"The studies of {spec.corpus!r} have changed since this evaluation was requested. Evaluate again."
         )
     if spec.split is None:
-        asked = corpus.ask(
+        held_out = corpus.ask(
             f"SELECT {_COLUMNS} FROM read_parquet($responses) WHERE list_contains($chosen, study_id)",
             chosen=list(spec.studies),
         )
@@ -40,27 +40,27 @@ def asked_rows(spec: EvaluationSpec) -> pd.DataFrame:
         split = load_split(spec.split)
         if split.digest() != spec.split_digest:
             raise UserError(
-                f"The split {spec.split!r} was made anew since this evaluation was asked for. Evaluate again."
+                f"The split {spec.split!r} was made again since this evaluation was requested. Evaluate again."
             )
-        asked = split_rows(corpus, split, "eval")
-        asked = asked[asked["study_id"].isin(spec.studies)] if spec.studies else asked
-    if asked.empty:
+        held_out = split_rows(corpus, split, "eval")
+        held_out = held_out[held_out["study_id"].isin(spec.studies)] if spec.studies else held_out
+    if held_out.empty:
         raise UserError("No answer is held out there, so there is nothing to evaluate on.")
-    return capped(with_answers(corpus, asked), spec.cap, spec.seed)
+    return capped(with_answers(corpus, held_out), spec.cap, spec.seed)
 
 
-def with_answers(corpus: Corpus, asked: pd.DataFrame) -> pd.DataFrame:
-    """The rows named by study_id and sample_id with all the columns of `asked_rows`, in its order."""
+def with_answers(corpus: Corpus, wanted: pd.DataFrame) -> pd.DataFrame:
+    """The rows with these study_id and sample_id, with all columns of `asked_rows` and in its order."""
     parts = []
-    for study, rows in asked.groupby("study_id"):
-        told = corpus.asked(str(study))
-        parts.append(rows[["study_id", "sample_id"]].merge(told, on="sample_id"))
+    for study, rows in wanted.groupby("study_id"):
+        answers = corpus.responses(str(study))
+        parts.append(rows[["study_id", "sample_id"]].merge(answers, on="sample_id"))
     rows = pd.concat(parts, ignore_index=True)
     return rows.sort_values([*CELL, "participant", "stimulus_id", "sample_id"], ignore_index=True)
 
 
 def capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
-    """At most `cap` people of every cell, the first of its own seeded order, so that a larger cap keeps them all.
+    """At most `cap` people of every cell, the first in a seeded order, so that a larger cap keeps them all.
 
     `rows` has the columns of CELL and participant.
     """
@@ -76,29 +76,28 @@ def capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
 
 
 def questions_of_rows(corpus: Corpus, study_id: str, rows: pd.DataFrame, template: str) -> Iterator[Question]:
-    """What each of a study's `rows` asks, in order."""
-    stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
+    """The question of each of a study's `rows`, in order."""
+    by_id = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
     profiles = _profiles(corpus, study_id, rows["participant"])
     for participant, stimulus_id in zip(rows["participant"], rows["stimulus_id"], strict=True):
-        stimulus = stimuli[stimulus_id]
+        stimulus = by_id[stimulus_id]
         yield ask(profiles[participant], stimulus.stimulus, stimulus.scale, template)
 
 
 def questions_of(
     corpus: Corpus, study_id: str, rows: pd.DataFrame, spec: EvaluationSpec
 ) -> Iterator[Question]:
-    """What each of a study's `rows` asks in an evaluation, in order.
+    """The question of each of a study's `rows` in an evaluation, in order, with its few-shot examples.
 
-    Few-shot examples are answers to the same stimulus by people whom the evaluation does not ask. Raises UserError
-    where there are too few of these.
+    Examples are answers to the same stimulus by people who are not evaluated. Raises UserError if there are too few.
     """
     questions = questions_of_rows(corpus, study_id, rows, spec.template)
     if not spec.shots:
         yield from questions
         return
-    stimuli = {each.stimulus_id: each for each in corpus.stimuli(study_id)}
-    asked = set(rows["participant"].tolist())
-    others = _answered_by_others(corpus, study_id, asked, _profiles(corpus, study_id))
+    stimuli = {stimulus.stimulus_id: stimulus for stimulus in corpus.stimuli(study_id)}
+    evaluated = set(rows["participant"].tolist())
+    others = _answered_by_others(corpus, study_id, evaluated, _profiles(corpus, study_id))
     for question, participant, stimulus_id in zip(
         questions, rows["participant"], rows["stimulus_id"], strict=True
     ):
@@ -108,7 +107,7 @@ def questions_of(
             stimulus.stimulus,
             stimulus.scale,
             participant=int(participant),
-            held_out=asked,
+            held_out=evaluated,
             k=spec.shots,
             seed=spec.seed,
             template=spec.template,
@@ -127,18 +126,18 @@ def _profiles(
 
 
 def _answered_by_others(
-    corpus: Corpus, study_id: str, asked: set[int], profiles: Mapping[int, dict[str, str | int]]
+    corpus: Corpus, study_id: str, evaluated: set[int], profiles: Mapping[int, dict[str, str | int]]
 ) -> dict[int, list[Answered]]:
-    """What everybody else answered, by stimulus."""
-    told = corpus.asked(study_id)
-    told = told[~told["participant"].isin(asked) & told["value"].notna()].drop_duplicates(
+    """The answers of people who are not evaluated, by stimulus."""
+    answers = corpus.responses(study_id)
+    answers = answers[~answers["participant"].isin(evaluated) & answers["value"].notna()].drop_duplicates(
         ["stimulus_id", "participant"]
     )
-    found: dict[int, list[Answered]] = {}
+    by_stimulus: dict[int, list[Answered]] = {}
     for stimulus_id, number, value in zip(
-        told["stimulus_id"], told["participant"], told["value"], strict=True
+        answers["stimulus_id"], answers["participant"], answers["value"], strict=True
     ):
-        found.setdefault(int(stimulus_id), []).append(
+        by_stimulus.setdefault(int(stimulus_id), []).append(
             Answered(int(number), profiles[number], parse_number(float(value)))
         )
-    return found
+    return by_stimulus

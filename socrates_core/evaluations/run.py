@@ -97,8 +97,8 @@ def answered_table(
     places = zip(rows["study_id"], rows["stimulus_id"], rows["sample_id"], answers, strict=True)
     for study, stimulus, sample, answer in places:
         values = listed[study, stimulus] if answer is None or answer.values is None else answer.values
-        said = answer is not None and answer.valid_mass > 0
-        shares = answer.probabilities if answer is not None and said else None
+        is_valid = answer is not None and answer.valid_mass > 0
+        shares = answer.probabilities if answer is not None and is_valid else None
         row_seed = zlib.crc32(f"{seed}/{study}/{sample}".encode())
         parts["values"].append(None if answer is None or answer.values is None else values.tolist())
         parts["probabilities"].append(None if shares is None else shares.tolist())

@@ -1,4 +1,4 @@
-"""Every measure of one predictor: cell by cell, then over cells within studies, then over studies."""
+"""Every measure of one predictor: by cell, then averaged over cells within studies, then over studies."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ PAPER = (
 )  # one draw a person, whole outcomes
 EXACT = ("wasserstein_stated", "wasserstein_exact_observed", "wasserstein_exact_stated", *MEASURES)
 KEY = ["study_id", "condition_num", "task_num"]
-# What means something only where values have an order. PAPER takes part cell by cell; over whole outcomes the published
-# measures keep every answer as a number, since that is what they are compared with.
+# Measures that need an order. PAPER is among them only for single cells: over whole outcomes the published measures
+# treat every answer as a number, and so must those that are compared with them.
 OF_ORDER = (
     *PAPER,
     *(name for name in EXACT if name not in ("log_score", "brier", "valid_mass")),
@@ -44,11 +44,11 @@ OF_ORDER = (
 
 @dataclass(frozen=True)
 class Summary:
-    """A predictor's measures over studies, with the study bootstrap's intervals, and what they rest on.
+    """A predictor's measures over studies with intervals of the study bootstrap, and the counts behind them.
 
-    `by_study` has one row a study, `n_studies` counts those with a W. `n_cells` are those of the published convention
-    (study, condition, outcome); `n_dropped` rows lack an answer or a prediction, `n_off_scale` were answered off their
-    scale: these count in the published measures and in no other.
+    `by_study` has one row a study; `n_studies` counts those with a W. `n_cells` are those of the published convention
+    (study, condition, outcome). `n_dropped` rows lack an answer or a prediction. `n_off_scale` rows were answered off
+    their scale: they count in the published measures and in no other.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Summary:
 
 
 def score_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.DataFrame:
-    """A row a cell with every measure of EXACT, what PAPER measures of the item alone, n and the two means."""
+    """A row a cell: every measure of EXACT, those of PAPER for the item alone, n and the two means."""
     rows = [
         _score_cell(cell, probabilities, drawn)
         for cell, probabilities, drawn in zip(cells, predictor.probabilities, predictor.drawn, strict=True)
@@ -76,7 +76,8 @@ def score_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.Data
 
 
 def _score_cell(cell: EvaluatedCell, probabilities: Floats, drawn: Floats) -> dict[str, Any]:
-    values, human = cell.values, cell.human
+    values = cell.values
+    human = cell.human
     answered = np.isfinite(human) & np.isfinite(probabilities).all(axis=1)
     counts = memberships(human[answered], values).sum(axis=0)
     shares = mean_distribution(probabilities[answered])
@@ -111,18 +112,18 @@ def paper_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.Data
     rows = []
     whole = zip(cells, predictor.drawn, strict=True)
     for key, group in groupby(whole, key=lambda pair: pair[0].key[:3]):
-        own = list(group)
-        response = np.concatenate([cell.response for cell, _ in own])
-        drawn = np.concatenate([draws for _, draws in own])
-        found = observed_wasserstein(response, drawn)
+        of_outcome = list(group)
+        response = np.concatenate([cell.response for cell, _ in of_outcome])
+        drawn = np.concatenate([draws for _, draws in of_outcome])
+        distance = observed_wasserstein(response, drawn)
         rows.append(
             {
                 **dict(zip(KEY, key, strict=True)),
-                "wasserstein_observed": found.value,
+                "wasserstein_observed": distance.value,
                 "accuracy_draw": accuracy(response, drawn, clipped=False).value,
                 "accuracy_draw_clipped": accuracy(response, drawn, clipped=True).value,
-                "n_rows": found.n_rows,
-                "n_dropped": found.n_dropped,
+                "n_rows": distance.n_rows,
+                "n_dropped": distance.n_dropped,
             }
         )
     return pd.DataFrame(rows)
@@ -152,9 +153,9 @@ def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor, *, seed: int
 def summarise_people(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Summary]:
     """What people's own answers score: half of a cell against the other half, and the oracle.
 
-    The first is the mean W over all halvings of every cell. The oracle is what the true distribution would score to as
-    many people as answered: no prediction has a lower W on average, and how much of a model's W is the luck of few
-    people can be read from it.
+    The first is the mean W over all halvings of every cell. The oracle is the W of the true distribution to as many
+    people as answered. No prediction has a lower W on average, so it shows how much of a model's W is only the noise
+    of a small sample.
     """
     table = pd.DataFrame([_halves(cell) for cell in cells])
     oracle = table.assign(**{name: table[name].map(expected_oracle) for name in _HALVED})

@@ -1,4 +1,4 @@
-"""An evaluation as it was asked for: which model answers as which held-out people, frozen before anything starts."""
+"""An evaluation as it was requested: which model answers for which held-out people, frozen before it starts."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ CAP = 32  # people a cell: about what a published score needs to settle, at a fo
 
 @dataclass(frozen=True)
 class EvaluationSpec:
-    """Everything that decides an evaluation's result, apart from the model's own weights.
+    """Everything that decides an evaluation's result, except for the model's own weights.
 
-    `split` is None where `studies` were chosen by hand, else `studies` narrows it (all where empty). At most `cap`
-    people a cell answer, drawn with `seed`; None means all. `split_digest` and `corpus_digest` say what was split.
-    Every prompt shows `shots` answers of people who are not asked themselves. `permission` says what a person on this
-    machine allowed a served model to be asked, for this evaluation alone.
+    `split` is None where `studies` were chosen by hand; else `studies` narrows the split (all studies if empty). At
+    most `cap` people a cell answer, drawn with `seed`; None means all. The two digests pin down what was split. Every
+    prompt shows `shots` answers of people who are not evaluated. `permission` is what a person on this machine
+    allowed a served model to be asked, for this evaluation alone.
     """
 
     evaluation_id: str
@@ -49,22 +49,22 @@ class EvaluationSpec:
         return evaluations_folder() / self.evaluation_id
 
     def content(self) -> dict[str, Any]:
-        """What two identical evaluations share."""
+        """What two evaluations share if they ask the same."""
         apart = ("evaluation_id", "created", "permission", *(() if self.shots else ("shots",)))
-        told = {key: value for key, value in vars(self).items() if key not in apart}
-        return {**told, "model": self.model.as_dict(), "studies": list(self.studies)}
+        decisive = {key: value for key, value in vars(self).items() if key not in apart}
+        return {**decisive, "model": self.model.as_dict(), "studies": list(self.studies)}
 
     def content_digest(self) -> str:
         return digest(self.content())
 
     def allowed_usd(self) -> float | None:
-        """What it may cost in dollars, None without a limit. Raises UserError where nobody here allowed it."""
+        """The spending limit in dollars, None without one. Raises UserError if nobody on this machine allowed it."""
         return check_permission(
             self.permission, self.evaluation_id, self.content_digest(), self.model.service
         )
 
     def sample_digest(self) -> str:
-        """What evaluations of different models share where they ask the same people the same."""
+        """What evaluations of different models share if they ask the same people the same questions."""
         names = ("corpus_digest", "split_digest", "studies", "cap", "seed")
         return digest([self.content()[name] for name in names])
 
@@ -90,10 +90,10 @@ def plan_evaluation(
     if cap is not None and cap < 2:
         raise UserError(f"The cap is {cap!r} people a cell. Give at least 2, or none to ask everybody.")
     chosen = load_split(split) if split else None
-    found = open_corpus(chosen.corpus if chosen else corpus or "starter")
+    opened = open_corpus(chosen.corpus if chosen else corpus or "starter")
     if chosen is None and not studies:
         raise UserError("Nothing is asked: name a split with --split, or studies with --studies.")
-    known = chosen.held_out if chosen else found.study_ids()
+    known = chosen.held_out if chosen else opened.study_ids()
     for study in studies:
         if study not in known:
             raise unknown("held-out study" if chosen else "study", study, known)
@@ -101,8 +101,8 @@ def plan_evaluation(
         evaluation_id=new_id(f"{split or studies[0]} {model.name}"),
         created=now(),
         model=model,
-        corpus=found.name,
-        corpus_digest=corpus_digest(found),
+        corpus=opened.name,
+        corpus_digest=corpus_digest(opened),
         split=split,
         split_digest=chosen.digest() if chosen else None,
         studies=tuple(sorted(set(studies))),
@@ -120,10 +120,11 @@ def load_spec(evaluation_id: str) -> EvaluationSpec:
         raise unknown("evaluation", evaluation_id, evaluation_ids())
     stored = read_json(path)
     try:
-        told = {key: value for key, value in stored.items() if key not in NOT_READ}
-        model, studies = ModelRequest(**told["model"]), tuple(told["studies"])
+        fields = {key: value for key, value in stored.items() if key not in NOT_READ}
+        model = ModelRequest(**fields["model"])
+        studies = tuple(fields["studies"])
         return EvaluationSpec(
-            **{**told, "model": model, "studies": studies}, permission=read_permission(path.parent)
+            **{**fields, "model": model, "studies": studies}, permission=read_permission(path.parent)
         )
     except EDITED as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error

@@ -34,7 +34,7 @@ def submit_evaluation(
     consent: bool = False,
     limit_usd: float | None = None,
 ) -> Job:
-    """Freezes an evaluation, queues it and sees to a worker; joins an identical one that is still active.
+    """Freezes the evaluation, queues it, and starts a worker if none is running. Joins an identical active one.
 
     Raises UserError where the model, split, corpus or a study is unknown, nothing is asked, or the questions would
     leave this machine without `consent`.
@@ -85,7 +85,7 @@ def evaluate_again(evaluation_id: str, *, consent: bool = False) -> Job:
 
 
 def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | None = CAP) -> Job:
-    """Queues the evaluation of a model of this machine that the job `before` will have made by then."""
+    """Queues the evaluation of a model that the job `before` will have made on this machine."""
     evaluation_id = new_id(f"{split} {model}")
     args = {"evaluation_id": evaluation_id, "plan": {"model": model, "split": split, "cap": cap}}
     return store.submit(
@@ -99,16 +99,16 @@ def submit_evaluation_after(before: Job, model: str, split: str, *, cap: int | N
 
 
 def is_evaluated(model: str, split: str, *, cap: int | None = CAP) -> bool:
-    """Whether a model of this machine was asked all of a split's held-out side as it is now.
+    """Whether a model on this machine has a complete evaluation on a split as it is now.
 
     Raises UserError where the model or the split is unknown.
     """
     key = plan_evaluation(ModelRequest(model), split=split, cap=cap).content_digest()
-    return any(each.content_digest() == key for each in complete_specs())
+    return any(spec.content_digest() == key for spec in complete_specs())
 
 
 def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:
-    """Freezes an evaluation that was planned before its model was there; nothing where that was done before."""
+    """Freezes an evaluation that was planned before its model existed. Does nothing the second time."""
     if (evaluations_folder() / evaluation_id / "spec.json").exists():
         return
     planned = plan_evaluation(ModelRequest(plan["model"]), split=plan["split"], cap=plan["cap"])
@@ -116,10 +116,10 @@ def freeze_planned(evaluation_id: str, plan: Mapping[str, Any]) -> None:
 
 
 def _write(spec: EvaluationSpec) -> None:
-    told = {"evaluation_id": spec.evaluation_id, "created": spec.created}
+    header = {"evaluation_id": spec.evaluation_id, "created": spec.created}
     with whole_or_gone(spec.path):
         write_permission(spec.path, spec.permission)
-        write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+        write_json(spec.path / "spec.json", {"format": 1, **header, **spec.content()})
 
 
 def sending(spec: EvaluationSpec) -> Sending | None:
@@ -130,9 +130,9 @@ def sending(spec: EvaluationSpec) -> Sending | None:
 
 
 def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
-    """At most how long the `rows` of `rows.asked_rows` take, by the length of some of them; None before a first run.
+    """At most how long the `rows` of `asked_rows` take, judged by the length of some; None before a first run.
 
-    Equal questions are asked once, and answers that are known already are not asked again: these take less.
+    Equal questions are asked once and known answers not again, so it may take less.
     Raises UserError where the model is unknown.
     """
     if read_speed(spec.model) is None:
@@ -142,10 +142,9 @@ def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
 
 
 def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
-    """At most about how many US dollars the `rows` of `rows.asked_rows` cost, by the length of some of them.
+    """Roughly how many US dollars the `rows` of `asked_rows` cost at most, judged by the length of some of them.
 
-    None where the price is not known, or the model is not a served one. Raises UserError where a question cannot be
-    asked in the way that the service is asked.
+    None without a known price or a served model. Raises UserError if the service cannot be asked such a question.
     """
     if spec.model.service is None:
         return None
@@ -156,9 +155,10 @@ def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
 
 def _sample(spec: EvaluationSpec, rows: pd.DataFrame) -> list[Question]:
     """About SAMPLED of the questions that `rows` ask, spread evenly over them."""
-    corpus, sample = open_corpus(spec.corpus), rows.iloc[:: max(1, len(rows) // SAMPLED)]
+    corpus = open_corpus(spec.corpus)
+    sample = rows.iloc[:: max(1, len(rows) // SAMPLED)]
     return [
         question
-        for study, own in sample.groupby("study_id")
-        for question in questions_of(corpus, str(study), own, spec)
+        for study, of_study in sample.groupby("study_id")
+        for question in questions_of(corpus, str(study), of_study, spec)
     ]

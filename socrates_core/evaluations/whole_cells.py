@@ -1,4 +1,4 @@
-"""Predicted answers of a few people of a cell against the answers of everybody who was in it."""
+"""The predicted answers of a few people of a cell, compared with the answers of everybody in it."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -24,33 +24,35 @@ def cell_distances(
     scale and of the observed range; NaN where the people of a cell all answered the same.
     """
     values = {
-        (str(study), each.stimulus_id): np.array(each.scale.values, dtype=float)
+        (str(study), stimulus.stimulus_id): np.array(stimulus.scale.values, dtype=float)
         for study in asked["study_id"].unique()
-        for each in corpus.stimuli(str(study))
+        for stimulus in corpus.stimuli(str(study))
     }
     given = everybody.groupby(CELL)["value"]
     rows = asked[CELL].assign(place=np.arange(len(asked)))
-    found = []
-    for key, own in rows.groupby(CELL, sort=False):
+    distances = []
+    for key, of_cell in rows.groupby(CELL, sort=False):
         study, stimulus = cast(tuple[str, int], key)
-        said = [probabilities[place] for place in own["place"] if probabilities[place] is not None]
+        predictions = [probabilities[place] for place in of_cell["place"] if probabilities[place] is not None]
         answers: Floats = given.get_group((study, stimulus)).to_numpy()
         scale = values[study, stimulus]
         counts = memberships(answers, scale).sum(axis=0)
-        shares = np.mean(said, axis=0) if said else np.full(len(scale), np.nan)
-        found.append(
+        shares = np.mean(predictions, axis=0) if predictions else np.full(len(scale), np.nan)
+        distances.append(
             {
                 "study_id": study,
                 "stimulus_id": stimulus,
-                "n_asked": len(said),
+                "n_asked": len(predictions),
                 "n_people": len(answers),
-                "w_stated": exact_wasserstein(scale, shares, counts, convention="stated") if said else np.nan,
+                "w_stated": exact_wasserstein(scale, shares, counts, convention="stated")
+                if predictions
+                else np.nan,
                 "w_observed": exact_wasserstein(scale, shares, counts, convention="observed")
-                if said
+                if predictions
                 else np.nan,
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(distances)
 
 
 def cell_accuracies(asked: pd.DataFrame, everybody: pd.DataFrame) -> pd.DataFrame:
@@ -59,13 +61,15 @@ def cell_accuracies(asked: pd.DataFrame, everybody: pd.DataFrame) -> pd.DataFram
     `asked` has value and drawn; the range is that of `everybody` in the cell. NaN as in `cell_distances`.
     """
     given = everybody.groupby(CELL)["value"]
-    found = []
-    for key, own in asked.groupby(CELL, sort=False):
-        told = accuracy(
-            own["value"].to_numpy(float),
-            own["drawn"].to_numpy(float),
+    accuracies = []
+    for key, of_cell in asked.groupby(CELL, sort=False):
+        score = accuracy(
+            of_cell["value"].to_numpy(float),
+            of_cell["drawn"].to_numpy(float),
             clipped=False,
             everybody=given.get_group(key).to_numpy(float),
         )
-        found.append({**dict(zip(CELL, cast(tuple[str, int], key), strict=True)), "accuracy": told.value})
-    return pd.DataFrame(found)
+        accuracies.append(
+            {**dict(zip(CELL, cast(tuple[str, int], key), strict=True)), "accuracy": score.value}
+        )
+    return pd.DataFrame(accuracies)

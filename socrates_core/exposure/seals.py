@@ -1,8 +1,8 @@
 """Predictions sealed before people's answers are seen: a chain of records in SOCRATES_HOME/seals.
 
-Each record (a study frozen, a run sealed, a study revealed) holds the digest of the one before it, and head.json counts
-them, so that a change, a removal or another date shows. Who owns the machine could write the whole chain anew: only the
-digest of a seal that was given away (to a colleague, in a preregistration) proves its time to others.
+Each record (a study frozen, a run sealed, a study revealed) holds the digest of the record before it, and head.json
+counts them, so a change, a removal or another date shows. The owner of the machine could still rewrite the whole
+chain: only a digest that was given away (to a colleague, in a preregistration) proves to others when it was sealed.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from socrates_core.corpus.held import (
-    Held,
+from socrates_core.corpus.arrivals import (
+    Arrival,
     digest_of_text,
-    first_held,
-    last_noted,
-    remember_all,
+    first_arrival,
+    last_arrival,
+    note_all_arrivals,
     texts_of_studies,
 )
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, file_digest, read_json, write_json
@@ -37,12 +37,12 @@ Answers = Literal["absent", "held", "hidden", "visible"]
 
 
 @dataclass(frozen=True)
-class Record:
-    """One link of the chain. `study` is (corpus, study_id); times are UTC; `previous` is the digest of the one before.
+class SealRecord:
+    """One link of the chain. `study` is (corpus, study_id); times are UTC; `previous` is the digest of the link before.
 
-    Of a sealed run: the SHA-256 of its `files`, and whether this home had never held people's `answers` ("absent"), had
-    held them but did not have them open ("held": in the bin, or deleted), or had them hidden since `hidden_since` or
-    visible; `imported` is since when this home held them. Of a study: the digests of its `texts`, which freeze it.
+    A sealed run has the SHA-256 of its `files`, and says where people's `answers` were at the time: never in this
+    home ("absent"), in the bin or deleted ("held"), hidden since `hidden_since`, or visible. `imported` is when this
+    home first held them. A frozen or revealed study has the digests of its `texts`.
     """
 
     number: int
@@ -66,36 +66,36 @@ class Record:
 
 @dataclass(frozen=True)
 class Checked:
-    """A place of the chain with what is wrong with it, "" where nothing is; `record` is None where it is gone."""
+    """A link of the chain with its problem, "" without one; `record` is None where it is gone or cannot be read."""
 
     number: int
-    record: Record | None
+    record: SealRecord | None
     problem: str
 
 
-def freeze(corpus: Corpus, study_id: str) -> Record:
-    """Hides people's answers to a study until it is revealed. Raises UserError where they are hidden already."""
+def freeze(corpus: Corpus, study_id: str) -> SealRecord:
+    """Hides people's answers to a study until it is revealed. Raises UserError if they are hidden already."""
     since = frozen_studies(corpus.path).get(corpus.study(study_id).study_id)
     if since:
         raise UserError(f"People's answers to {study_id!r} are hidden since {since} already.")
     return _append(kind="freeze", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
 
 
-def reveal(corpus: Corpus, study_id: str) -> Record:
-    """Shows a frozen study's answers from now on. Raises UserError where they are not hidden."""
+def reveal(corpus: Corpus, study_id: str) -> SealRecord:
+    """Shows a frozen study's answers from now on. Raises UserError if they are not hidden."""
     if study_id not in frozen_studies(corpus.path):
         raise UserError(f"People's answers to {study_id!r} are not hidden, so there is nothing to reveal.")
     return _append(kind="reveal", study=(corpus.name, study_id), texts=_texts_of(corpus, study_id))
 
 
-def reveal_for(run_id: str) -> Record:
+def reveal_for(run_id: str) -> SealRecord:
     """Shows the answers of people who were asked what a sealed run asks.
 
     Raises UserError where the run is not sealed, or where no such answers are hidden.
     """
     if seal_of(run_id) is None:
         raise UserError(
-            f"The run {run_id!r} is not sealed. Seal it first, so that it can be told from one made afterwards."
+            f"The run {run_id!r} is not sealed. Seal it first, to show that it was made before the answers were seen."
         )
     behind = _behind(run_id)
     if behind is None:
@@ -105,15 +105,17 @@ def reveal_for(run_id: str) -> Record:
     return reveal(behind.corpus, behind.study_id)
 
 
-def seal(run_id: str) -> Record:
-    """Seals a finished run as it is now. Raises UserError where it is unfinished, damaged or sealed already."""
-    run, known = load_run(run_id), seal_of(run_id)
-    if known is not None and known.record is not None:
-        raise UserError(f"The run {run_id!r} is sealed since {known.record.time} already.")
+def seal(run_id: str) -> SealRecord:
+    """Seals a finished run as it is now. Raises UserError if it is unfinished, damaged or sealed already."""
+    run = load_run(run_id)
+    earlier = seal_of(run_id)
+    if earlier is not None and earlier.record is not None:
+        raise UserError(f"The run {run_id!r} is sealed since {earlier.record.time} already.")
     if run.manifest["state"] != "complete":
         raise UserError(f"The run {run_id!r} is not finished. Resume its job, then seal it.")
-    remember_all()
-    behind, held = _behind(run_id), first_held(_texts_shown(run_id))
+    note_all_arrivals()
+    behind = _behind(run_id)
+    held = first_arrival(_texts_shown(run_id))
     since = frozen_studies(behind.corpus.path).get(behind.study_id, "") if behind else ""
     imported = [held.first] if held else []
     if behind:
@@ -131,37 +133,37 @@ def seal(run_id: str) -> Record:
     )
 
 
-def _answers(behind: StudyBehind | None, hidden_since: str, held: Held | None) -> Answers:
+def _answers(behind: StudyBehind | None, hidden_since: str, held: Arrival | None) -> Answers:
     if behind is None:
         return "absent" if held is None else "held"
     return "hidden" if hidden_since else "visible"
 
 
 def seal_of(run_id: str) -> Checked | None:
-    """The seal of a run with what is wrong with it; None where the run is not sealed."""
-    found = [each for each in verify() if each.record and each.record.kind == "seal"]
-    return next((each for each in found if each.record and each.record.run_id == run_id), None)
+    """The seal of a run with its problem, if any; None where the run is not sealed."""
+    sealed = [link for link in verify() if link.record and link.record.kind == "seal"]
+    return next((link for link in sealed if link.record and link.record.run_id == run_id), None)
 
 
 def verify() -> list[Checked]:
-    """Every record in order, proven to be as it was written, and the files of every sealed run to be the sealed ones.
+    """Every record in order, checked to be as it was written, and the files of each sealed run to be the sealed ones.
 
-    What a seal says of people's answers is held against what this home is known to have held. Raises UserError where
+    What a seal says about people's answers is compared with what this home is known to have held. Raises UserError if
     head.json is damaged.
     """
     return [
-        Checked(each.number, each.record, each.problem or (_problem_of(each.record) if each.record else ""))
-        for each in read_chain()
+        Checked(link.number, link.record, link.problem or (_problem_of(link.record) if link.record else ""))
+        for link in read_chain()
     ]
 
 
-def _problem_of(record: Record) -> str:
+def _problem_of(record: SealRecord) -> str:
     return _changed_files(record) or (_contradiction(record) if record.answers == "absent" else "")
 
 
-def _contradiction(record: Record) -> str:
-    """What is known against a seal that calls people's answers absent; "" where nothing is."""
-    held = first_held(_texts_shown(record.run_id)) if record.kind == "seal" else None
+def _contradiction(record: SealRecord) -> str:
+    """Why a seal that calls people's answers absent is wrong; "" where nothing contradicts it."""
+    held = first_arrival(_texts_shown(record.run_id)) if record.kind == "seal" else None
     if held is None or held.first >= record.time:
         return ""
     return (
@@ -170,9 +172,9 @@ def _contradiction(record: Record) -> str:
     )
 
 
-def describe(seal: Record, chain: Sequence[Checked]) -> str:
-    """When a run was sealed, what could be seen of people's answers in this dashboard before, and their reveal."""
-    told = {
+def describe(seal: SealRecord, chain: Sequence[Checked]) -> str:
+    """When a run was sealed, whether people's answers could be seen here before, and when they were revealed."""
+    by_answers = {
         "absent": f"This home had never held a study with these texts{_written_before(seal)}",
         "held": f"This home had held people's answers since {seal.imported}; they were in the bin or deleted when the "
         "run was sealed",
@@ -180,15 +182,15 @@ def describe(seal: Record, chain: Sequence[Checked]) -> str:
         f"({seal.imported}) and then they could be seen",
         "visible": f"People's answers could be seen here before, since their import ({seal.imported})",
     }
-    later = [each.record for each in chain[seal.number :] if each.record and each.record.kind == "reveal"]
-    revealed = [record.time for record in later if record.study == seal.study]
-    shown = f" They were revealed {revealed[0]}." if revealed else ""
-    return f"Sealed {seal.time}. {told[seal.answers]}.{shown}"
+    reveals = [link.record for link in chain[seal.number :] if link.record and link.record.kind == "reveal"]
+    revealed = [record.time for record in reveals if record.study == seal.study]
+    revealed_since = f" They were revealed {revealed[0]}." if revealed else ""
+    return f"Sealed {seal.time}. {by_answers[seal.answers]}.{revealed_since}"
 
 
-def _written_before(seal: Record) -> str:
-    """A caution where a study with the sealed texts came into this home later, but was written before the seal."""
-    held = first_held(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
+def _written_before(seal: SealRecord) -> str:
+    """A warning if a study with the sealed texts came into this home later, but was written before the seal."""
+    held = first_arrival(_texts_shown(seal.run_id)) if seal.answers == "absent" else None
     if held is None or not held.created or held.created >= seal.time:
         return ""
     return (
@@ -210,11 +212,11 @@ def _texts_of(corpus: Corpus, study_id: str) -> tuple[str, ...]:
 
 
 def read_chain() -> list[Checked]:
-    """Every record in order, checked against itself, its neighbours and the head, but not against its run."""
+    """Every record in order, checked against itself, its neighbors and the head, but not against its run."""
     root = home() / "seals"
     paths = {int(path.stem): path for path in root.glob("[0-9]*.json") if path.stem.isdigit()}
     n, last = _read_head(root / "head.json")
-    found: list[Checked] = []
+    chain: list[Checked] = []
     previous: tuple[str, str] | None = ("", "")  # digest and time of the one before; None where it is gone
     for number in range(1, max([n, *paths], default=0) + 1):
         record, stored = _read(paths.get(number))
@@ -224,25 +226,28 @@ def read_chain() -> list[Checked]:
         elif record.digest() != stored or record.number != number:
             problem = "was changed after it was written"
         elif previous is not None and (record.previous != previous[0] or str(record.time) < previous[1]):
-            problem = "does not follow the one before, which was written anew"
+            problem = "does not follow the one before, which was rewritten"
         elif number > n or (number == n and stored != last):
             problem = "is not the one that head.json names"
-        found.append(Checked(number, record, problem))
+        chain.append(Checked(number, record, problem))
         previous = None if record is None or problem else (stored, record.time)
-    return found
+    return chain
 
 
-def _read(path: Path | None) -> tuple[Record | None, str]:
-    """A record and the digest that is stored with it; None where there is none that can be read."""
+def _read(path: Path | None) -> tuple[SealRecord | None, str]:
+    """A record and the digest that is stored with it; None without a readable record."""
     if path is None:
         return None, ""
     try:
         stored = read_json(path)
         if (stored.pop("format"), stored.pop("version")) != (FORMAT, VERSION):
             return None, ""
-        told = str(stored.pop("digest"))
-        study, texts = stored["study"], stored.get("texts", ())
-        return Record(**{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}), told
+        written_digest = str(stored.pop("digest"))
+        study = stored["study"]
+        texts = stored.get("texts", ())
+        return SealRecord(
+            **{**stored, "study": tuple(study) if study else None, "texts": tuple(texts)}
+        ), written_digest
     except (UserError, *EDITED):
         return None, ""
 
@@ -260,24 +265,25 @@ def _read_head(path: Path) -> tuple[int, str]:
         ) from error
 
 
-def _append(**told: Any) -> Record:
-    """Adds a record. Raises UserError where the chain is not as it was written, or the clock runs behind it."""
+def _append(**facts: Any) -> SealRecord:
+    """Adds a record. Raises UserError if the chain was changed, or the clock is behind its last record."""
     root = folder("seals")
     with FileLock(root / ".lock"):
         chain = read_chain()
-        wrong = [each for each in chain if each.problem]
-        if wrong:
+        broken = [link for link in chain if link.problem]
+        if broken:
             raise UserError(
-                f"Record {wrong[0].number} of the chain of seals {wrong[0].problem}, so nothing can be added to it. "
-                f"Move the folder {str(root)!r} away to begin anew."
+                f"Record {broken[0].number} of the chain of seals {broken[0].problem}, so nothing can be added to it. "
+                f"Move the folder {str(root)!r} away to start a new chain."
             )
         last = chain[-1].record if chain else None
-        record = Record(len(chain) + 1, time=now(), previous=last.digest() if last else "", **told)
+        # Times must rise along the chain, or a clock that was set back could date a seal before an import.
+        record = SealRecord(len(chain) + 1, time=now(), previous=last.digest() if last else "", **facts)
         if last is not None and record.time < last.time:
             raise UserError(
                 f"The clock says {record.time}, but the last seal is of {last.time}. Set the clock right."
             )
-        if record.time < (noted := last_noted()):
+        if record.time < (noted := last_arrival()):
             raise UserError(
                 f"The clock says {record.time}, but a study came into this home at {noted}. Set the clock right."
             )
@@ -287,8 +293,8 @@ def _append(**told: Any) -> Record:
     return record
 
 
-def _changed_files(record: Record) -> str:
-    """What is wrong with a sealed run's files, "" where nothing is."""
+def _changed_files(record: SealRecord) -> str:
+    """What is wrong with a sealed run's files; "" where nothing is."""
     path = runs_folder() / record.run_id
     for name, known in record.files.items():
         if not (path / name).exists():

@@ -1,4 +1,4 @@
-"""Whether a model has seen a study, a condition, an outcome or a participant in training: for one, or for a table."""
+"""Whether a model has seen a study, or a condition, outcome or participant of it, in training."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,11 +27,11 @@ NOT_TRAINED = "It was not trained on."
 PRETRAINED = "Whether it was in the text that the model was pretrained on is not known."
 _ASKED = {"condition_num": "conditions", "task_num": "tasks", "participant": "participants"}
 
-_Rated = tuple[NDArray[np.int64], dict[int, str]]  # a status a row, with the reason of each
+_Rated = tuple[NDArray[np.int64], dict[int, str]]  # the status of each row, and the reason for each status
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExposureVerdict:
     """A status with its reason, a sentence."""
 
     status: Status
@@ -46,20 +46,20 @@ def status(
     condition_num: int | None = None,
     task_num: int | None = None,
     participant: int | None = None,
-) -> Verdict:
+) -> ExposureVerdict:
     """Whether a model saw a study, or the part of it that the other arguments name."""
-    asked = {"condition_num": condition_num, "task_num": task_num, "participant": participant}
-    row = {"study_id": study_id, **{name: value for name, value in asked.items() if value is not None}}
-    told = statuses(seen, corpus, pd.DataFrame([row])).iloc[0]
-    return Verdict(told["status"], told["reason"])
+    parts = {"condition_num": condition_num, "task_num": task_num, "participant": participant}
+    row = {"study_id": study_id, **{name: value for name, value in parts.items() if value is not None}}
+    rated = statuses(seen, corpus, pd.DataFrame([row])).iloc[0]
+    return ExposureVerdict(rated["status"], rated["reason"])
 
 
 def statuses(seen: Seen, corpus: Corpus, cells: pd.DataFrame) -> pd.DataFrame:
     """Columns status and reason for every row of `cells`, which has study_id and may have condition_num, task_num,
     participant.
 
-    "seen": all that the row names was trained on; "partly": a part of it, which the columns at hand do not tell
-    apart; "unseen": no training row is among it. A participant who was held out is "unseen", even where others'
+    "seen": everything that the row names was trained on; "partly": a part of it, but the columns at hand cannot say
+    which; "unseen": no training row is among it. A participant who was held out is "unseen", even where others'
     answers to the same cell were trained on; without the column participant that cell is "partly".
     """
     codes, reasons = (
@@ -67,36 +67,39 @@ def statuses(seen: Seen, corpus: Corpus, cells: pd.DataFrame) -> pd.DataFrame:
         np.full(len(cells), f"{NOT_TRAINED} {PRETRAINED}", dtype=object),
     )
     for study, rows in cells.groupby("study_id").indices.items():
-        own = cells.iloc[rows]
-        rated = [_rate(each, corpus, str(study), own) for each in seen.trainings]
-        rated += [_rate_named(seen, corpus, str(study), len(own))]
-        for code, told in rated:
+        of_study = cells.iloc[rows]
+        rated = [_rate(training, corpus, str(study), of_study) for training in seen.trainings]
+        rated += [_rate_named(seen, corpus, str(study), len(of_study))]
+        for code, reason_by_code in rated:
             higher = code > codes[rows]
             codes[rows[higher]] = code[higher]
-            reasons[rows[higher]] = [told[each] for each in code[higher]]
-            held = (code == UNSEEN) & (codes[rows] == UNSEEN) & (UNSEEN in told)
-            reasons[rows[held]] = told.get(UNSEEN, "")
+            reasons[rows[higher]] = [reason_by_code[training] for training in code[higher]]
+            held = (code == UNSEEN) & (codes[rows] == UNSEEN) & (UNSEEN in reason_by_code)
+            reasons[rows[held]] = reason_by_code.get(UNSEEN, "")
     names = np.array(STATUSES, dtype=object)[codes]
     return pd.DataFrame({"status": names, "reason": reasons}, index=cells.index)
 
 
-def _rate(training: Training, corpus: Corpus, study: str, own: pd.DataFrame) -> _Rated:
-    """What one training says of the rows of a study."""
+def _rate(training: Training, corpus: Corpus, study: str, rows: pd.DataFrame) -> _Rated:
+    """What one training says about the rows of a study."""
     part = training.studies.get(study)
     source = f"{training.corpus}, split {training.split}"
     same = training.corpus_digest == corpus_digest(corpus)
     if not same and training.corpus != corpus.name:
-        alike = f"A study of this name in the corpus {training.corpus} was trained on; it may be the same."
-        return np.full(len(own), UNSEEN if part is None else UNKNOWN), {UNKNOWN: alike}
-    renewed = f"The corpus {corpus.name} was written anew since the model was trained; its numbers may have changed."
+        same_name = (
+            f"A study of this name in the corpus {training.corpus} was trained on; it may be the same."
+        )
+        return np.full(len(rows), UNSEEN if part is None else UNKNOWN), {UNKNOWN: same_name}
+    renewed = f"The corpus {corpus.name} was written again since the model was trained; its numbers may have changed."
     out = UNSEEN if same or is_socsci210(corpus) else UNKNOWN
     if part is None:
-        return np.full(len(own), out), {UNKNOWN: renewed}
-    inside, whole = np.ones(len(own), dtype=bool), True
+        return np.full(len(rows), out), {UNKNOWN: renewed}
+    inside = np.ones(len(rows), dtype=bool)
+    whole = True
     for column, name in _ASKED.items():
         ids = getattr(part, name)
-        if ids is not None and column in own:
-            inside &= own[column].isin(ids).to_numpy()
+        if ids is not None and column in rows:
+            inside &= rows[column].isin(ids).to_numpy()
         elif ids is not None:
             whole = False
     code = np.where(inside, SEEN if whole else PARTLY, out)
@@ -109,7 +112,7 @@ def _rate(training: Training, corpus: Corpus, study: str, own: pd.DataFrame) -> 
 
 
 def _rate_named(seen: Seen, corpus: Corpus, study: str, n: int) -> _Rated:
-    """What is said of whole studies: by name, as SocSci210's authors split them, or nothing at all."""
+    """What is known about a whole study: by its name, by the split of SocSci210's authors, or nothing."""
     code, reason = UNSEEN if seen.known else UNKNOWN, seen.note or "The model's card does not say."
     if study in seen.studies:
         code, reason = SEEN, "The model's card names it among the studies that it was trained on."

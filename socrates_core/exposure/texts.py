@@ -1,17 +1,17 @@
-"""Whether a model has seen what a draft says: its texts against every text that the model was trained on."""
+"""Whether a model has seen what a draft says: the draft's texts compared with all texts it was trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
-from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED
 from socrates_core.corpus.store import corpora, open_corpus
+from socrates_core.corpus.text_vectors import character_vectors
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import NOT_TRAINED, Status, is_socsci210, official_sides, statuses
 from socrates_core.models.seen import N_OFFICIAL, Seen
@@ -26,7 +26,7 @@ Wanted = tuple[str, str, tuple[tuple[str, Ids, Ids], ...]]
 
 @dataclass(frozen=True)
 class NearSeen:
-    """A text of a draft (`what`) with the most alike text that was trained on; `likeness` in [0, 1]."""
+    """A text of a draft (`what`) and the study with the most similar text that was trained on; `likeness` in [0, 1]."""
 
     what: str
     corpus: str
@@ -36,9 +36,9 @@ class NearSeen:
 
 @dataclass(frozen=True)
 class DraftVerdict:
-    """Whether the texts of a draft were seen, with the reason and those that were, the most alike first.
+    """Whether the texts of a draft were seen, with the reason and the texts that were, the most similar first.
 
-    "partly" where some texts were, "unknown" where none was found but not everything could be compared.
+    "partly": some texts were seen. "unknown": none was found, but not everything could be compared.
     """
 
     status: Status
@@ -56,30 +56,31 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
     places, vectors = _trained(_wanted(seen)[0])
     if not mine or not places:
         return []
-    alike = (text_vectors(list(mine.values())) @ vectors.T).toarray().clip(0, 1)
+    alike = (character_vectors(list(mine.values())) @ vectors.T).toarray().clip(0, 1)
     best = alike.argmax(axis=1)
-    found = [
+    near = [
         NearSeen(what, *places[int(at)], float(alike[row, at]))
         for row, (what, at) in enumerate(zip(mine, best, strict=True))
         if alike[row, at] >= least - 1e-9
     ]
-    return sorted(found, key=lambda each: -each.likeness)
+    return sorted(near, key=lambda text: -text.likeness)
 
 
 def draft_status(draft: Draft, seen: Seen, least: float = 0.9) -> DraftVerdict:
     """Whether a model has seen what a draft says, by the texts that are nearly the same."""
-    near, n = tuple(near_seen(draft, seen, least)), len(_texts_of(draft))
+    near = tuple(near_seen(draft, seen, least))
+    n = len(_texts_of(draft))
     if near:
-        told = f"{len(near)} of {n} texts of the draft are nearly the same as one that was trained on."
-        return DraftVerdict("seen" if len(near) == n else "partly", told, near)
+        reason = f"{len(near)} of {n} texts of the draft are nearly the same as one that was trained on."
+        return DraftVerdict("seen" if len(near) == n else "partly", reason, near)
     missing = _wanted(seen)[1]
     if not seen.known:
         return DraftVerdict("unknown", seen.note or "The model's card does not say what it was trained on.")
     if missing:
-        told = (
+        reason = (
             f"The texts of {missing} studies that it was trained on are not on this machine to be compared."
         )
-        return DraftVerdict("unknown", told)
+        return DraftVerdict("unknown", reason)
     trained = seen.trainings or seen.studies or seen.official
     return DraftVerdict(
         "unseen",
@@ -100,41 +101,47 @@ def cells_seen(draft: Draft, texts: Mapping[CellKey, str], seen: Seen) -> dict[C
 
 
 def _texts_of(draft: Draft) -> dict[str, str]:
-    """The texts of a draft by what they are; the empty ones are left out."""
-    told = {f"condition {each.name!r}": each.text for each in draft.conditions}
-    told |= {f"outcome {each.name!r}": each.question for each in draft.outcomes}
-    return {what: text.strip() for what, text in told.items() if text.strip()}
+    """The texts of a draft, each under its name, without the empty ones."""
+    texts = {f"condition {part.name!r}": part.text for part in draft.conditions}
+    texts |= {f"outcome {part.name!r}": part.question for part in draft.outcomes}
+    return {what: text.strip() for what, text in texts.items() if text.strip()}
 
 
 def _wanted(seen: Seen) -> tuple[tuple[Wanted, ...], int]:
-    """What was trained on of the corpora on this machine, and how many studies of it are on none."""
+    """What the model was trained on in the corpora on this machine, and how many of its studies are in none."""
     here = (
         {name: corpus for name in corpora() if (corpus := _opened(name)) is not None} if seen.trained else {}
     )
     there = {name: set(corpus.study_ids()) for name, corpus in here.items()}
     sides = {name: official_sides(corpus) for name, corpus in here.items() if is_socsci210(corpus)}
-    official = {name: told["seen"] & there[name] for name, told in sides.items() if told and seen.official}
-    asked: list[tuple[str, str, tuple[Ids, Ids]]] = [
-        (each.corpus, study, (part.conditions, part.tasks))
-        for each in seen.trainings
-        for study, part in each.studies.items()
+    official = {
+        name: of_authors["seen"] & there[name]
+        for name, of_authors in sides.items()
+        if of_authors and seen.official
+    }
+    trained: list[tuple[str, str, tuple[Ids, Ids]]] = [
+        (training.corpus, study, (part.conditions, part.tasks))
+        for training in seen.trainings
+        for study, part in training.studies.items()
     ]
-    asked += [(name, study, (None, None)) for name in there for study in seen.studies]
+    trained += [(name, study, (None, None)) for name in there for study in seen.studies]
     missing = sum(
-        study not in there.get(each.corpus, ()) for each in seen.trainings for study in each.studies
+        study not in there.get(training.corpus, ())
+        for training in seen.trainings
+        for study in training.studies
     )
-    missing += sum(not any(study in own for own in there.values()) for study in seen.studies)
+    missing += sum(not any(study in studies for studies in there.values()) for study in seen.studies)
     missing += N_OFFICIAL - max(map(len, official.values()), default=0) if seen.official else 0
-    asked += [(name, study, (None, None)) for name, studies in official.items() for study in studies]
+    trained += [(name, study, (None, None)) for name, studies in official.items() for study in studies]
     parts: dict[str, dict[str, tuple[Ids, Ids]]] = {name: {} for name in there}
-    for name, study, part in asked:
+    for name, study, part in trained:
         if study in there.get(name, ()):
             same = parts[name].get(study, part) == part
             parts[name][study] = part if same else (None, None)
     wanted = tuple(
-        (name, corpus_digest(here[name]), tuple((study, *part) for study, part in sorted(own.items())))
-        for name, own in parts.items()
-        if own
+        (name, corpus_digest(here[name]), tuple((study, *part) for study, part in sorted(of_corpus.items())))
+        for name, of_corpus in parts.items()
+        if of_corpus
     )
     return wanted, missing
 
@@ -150,7 +157,8 @@ def _opened(name: str) -> Corpus | None:
 @lru_cache(maxsize=4)
 def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
     """The (corpus, study_id) of every trained text with the texts' vectors, of a study MOST_COMPARED at most."""
-    places, texts = list[tuple[str, str]](), list[str]()
+    places = list[tuple[str, str]]()
+    texts = list[str]()
     for name, _, studies in wanted:
         parts = {study: (conditions, tasks) for study, conditions, tasks in studies}
         rows = open_corpus(name).ask(
@@ -166,7 +174,7 @@ def _trained(wanted: tuple[Wanted, ...]) -> tuple[list[tuple[str, str]], Any]:
             if _among(row["conditions"], conditions) and _among(row["tasks"], tasks):
                 places.append((name, str(row["study_id"])))
                 texts.append(str(row["text"]).strip())
-    return places, text_vectors(texts).astype(np.float32) if texts else None
+    return places, character_vectors(texts) if texts else None
 
 
 def _among(numbers: Any, ids: Ids) -> bool:

@@ -1,7 +1,8 @@
-"""What a model learns from: a prompt's tokens and the answers behind it with their shares, for every method.
+"""What a model learns from: a prompt's tokens and the answers that follow it, with their shares, for every method.
 
-A row of SFT has one answer, its person's; of SFT with reasoning a rationale before it; of distribution training all
-answers of the cell; of DPO the person's answer, then another person's. Every answer ends with the end of the turn.
+With SFT a row has one answer, its person's; with reasoning, a rationale before that answer; with distribution training,
+all answers of the cell; with DPO, the person's answer, then another person's. Every answer ends with the end of the
+turn.
 """
 
 import zlib
@@ -17,9 +18,9 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.rows import CELL
 from socrates_core.finetuning.rationales import load_rationales
-from socrates_core.finetuning.rows import Chosen
+from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.finetuning.spec import TrainingSpec
-from socrates_core.finetuning.tokens import prompt_tokens
+from socrates_core.finetuning.token_cache import prompt_tokens
 from socrates_core.models.chat import Chat
 from socrates_core.models.reasoning import render_reasoned
 from socrates_core.populations.panel import present
@@ -33,7 +34,7 @@ Target = tuple[tuple[str, ...], tuple[float, ...]]  # the answers' texts and the
 class Example:
     """A prompt's tokens [n] with its answers' tokens, end of turn included, and their shares.
 
-    `row` is its place among the rows; `person` the number of its person among all, for those that go together.
+    `row` is its place among the rows; `person` numbers the people, so that one person's examples can be read together.
     """
 
     prompt: NDArray[np.int32]
@@ -45,18 +46,18 @@ class Example:
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens it takes to read it alone."""
+        """The number of tokens that it takes to read this example alone."""
         return len(self.prompt) + sum(map(len, self.answers))
 
 
-def build_examples(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame, chat: Chat) -> list[Example]:
-    """The examples that `spec` makes of `rows` of `chosen`; rows from which it can learn nothing give none.
+def build_examples(spec: TrainingSpec, chosen: TrainingRows, rows: pd.DataFrame, chat: Chat) -> list[Example]:
+    """The examples that `spec` makes of `rows`, a part of the `chosen` ones; a row without a target gives none.
 
-    Raises UserError where the model has no token that ends a turn, or rationales are missing.
+    Raises UserError if the model has no token that ends a turn, rationales are missing, or no row gives an example.
     """
     if chat.end is None:
         raise UserError(
-            f"The model {spec.base!r} names no token that ends a turn, so it could not learn to stop. "
+            f"The model {spec.base!r} names no token that ends a turn, so it cannot learn to stop. "
             "Give its tokenizer_config.json an 'eos_token'."
         )
     rows = rows.reset_index(drop=True)
@@ -64,15 +65,15 @@ def build_examples(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame, chat:
     texts = sorted({text for target in targets if target for text in target[0]})
     end = chat.end
     tokens = dict(zip(texts, ((*ids, end) for ids in chat.answer_tokens(texts)), strict=True))
-    wanted = [place for place, target in enumerate(targets) if target]
-    asked = rows.iloc[wanted]
+    places = [place for place, target in enumerate(targets) if target]
+    with_target = rows.iloc[places]
     prompts = prompt_tokens(
-        chosen.corpus, asked, spec.template, chat, lambda: list(_prompts(spec, chosen.corpus, asked))
+        chosen.corpus, with_target, spec.template, chat, lambda: _prompts(spec, chosen.corpus, with_target)
     )
     people = rows.groupby(["study_id", "participant"]).ngroup().to_numpy()
-    weights = _weights(asked, spec)
+    weights = _weights(with_target, spec)
     examples = []
-    for place, prompt, weight in zip(wanted, prompts, weights, strict=True):
+    for place, prompt, weight in zip(places, prompts, weights, strict=True):
         answers, shares = targets[place] or ((), ())
         answer_ids = tuple(tokens[text] for text in answers)
         examples.append(
@@ -80,26 +81,28 @@ def build_examples(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame, chat:
         )
     if not examples:
         raise UserError(
-            "None of the rows gives an example: people of a cell all answered the same, or no rationale is there."
+            "None of the rows gives an example: everyone in a cell gave the same answer, or no rationale is there."
         )
     return examples
 
 
-def _prompts(spec: TrainingSpec, corpus: Corpus, rows: pd.DataFrame) -> Iterator[Prompt]:
-    told = {}
-    for study, own in rows.groupby("study_id", sort=False):
-        stimuli = {each.stimulus_id: each.stimulus for each in corpus.stimuli(str(study))}
+def _prompts(spec: TrainingSpec, corpus: Corpus, rows: pd.DataFrame) -> list[Prompt]:
+    """The prompt of each row, in their order."""
+    prompts = {}
+    for study, study_rows in rows.groupby("study_id", sort=False):
+        texts = {stimulus.stimulus_id: stimulus.stimulus for stimulus in corpus.stimuli(str(study))}
         people = corpus.participants([str(study)]).set_index("participant")
-        people = people.loc[people.index.isin(own["participant"])]
+        people = people.loc[people.index.isin(study_rows["participant"])]
         profiles = {n: present(row) for n, row in zip(people.index, people.to_dict("records"), strict=True)}
-        for place, person, stimulus in zip(own.index, own["participant"], own["stimulus_id"], strict=True):
-            told[place] = render_prompt(profiles[person], stimuli[stimulus], spec.template)
-    return (told[place] for place in rows.index)
+        keys = zip(study_rows.index, study_rows["participant"], study_rows["stimulus_id"], strict=True)
+        for place, person, stimulus_id in keys:
+            prompts[place] = render_prompt(profiles[person], texts[stimulus_id], spec.template)
+    return [prompts[place] for place in rows.index]
 
 
-def _targets(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator[Target | None]:
-    """What each row teaches, or None."""
-    makers: dict[str, Callable[[TrainingSpec, Chosen, pd.DataFrame], Iterator[Target | None]]] = {
+def _targets(spec: TrainingSpec, chosen: TrainingRows, rows: pd.DataFrame) -> Iterator[Target | None]:
+    """What each row teaches; None if it teaches nothing."""
+    makers: dict[str, Callable[[TrainingSpec, TrainingRows, pd.DataFrame], Iterator[Target | None]]] = {
         "sft": _own_answers,
         "reasoning": _reasoned,
         "dpo": _pairs,
@@ -108,21 +111,22 @@ def _targets(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator
     return makers[spec.method](spec, chosen, rows)
 
 
-def _own_answers(_spec: TrainingSpec, _chosen: Chosen, rows: pd.DataFrame) -> Iterator[Target | None]:
+def _own_answers(_spec: TrainingSpec, _chosen: TrainingRows, rows: pd.DataFrame) -> Iterator[Target | None]:
     for value in rows["value"]:
         yield (_text(value),), (1.0,)
 
 
-def _reasoned(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator[Target | None]:
-    told = load_rationales(chosen.corpus, spec.rationales)
-    known = dict(zip(zip(told["study_id"], told["sample_id"], strict=True), told["reasoning"], strict=True))
+def _reasoned(spec: TrainingSpec, chosen: TrainingRows, rows: pd.DataFrame) -> Iterator[Target | None]:
+    table = load_rationales(chosen.corpus, spec.rationales)
+    keys = zip(table["study_id"], table["sample_id"], strict=True)
+    rationales = dict(zip(keys, table["reasoning"], strict=True))
     for study, sample, value in zip(rows["study_id"], rows["sample_id"], rows["value"], strict=True):
-        rationale = known.get((study, sample))
+        rationale = rationales.get((study, sample))
         yield ((render_reasoned(rationale) + _text(value),), (1.0,)) if rationale else None
 
 
-def _pairs(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator[Target | None]:
-    """The person's answer and another one that somebody else gave in the same cell, drawn with the seed."""
+def _pairs(spec: TrainingSpec, chosen: TrainingRows, rows: pd.DataFrame) -> Iterator[Target | None]:
+    """The person's answer and a different one that somebody else gave in the same cell, drawn with the seed."""
     answers = _answers(chosen)
     for study, sample, stimulus, value in zip(
         rows["study_id"], rows["sample_id"], rows["stimulus_id"], rows["value"], strict=True
@@ -136,58 +140,57 @@ def _pairs(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator[T
         yield (_text(value), _text(rng.choice(others))), (1.0, 0.0)
 
 
-def _shares_of_cells(spec: TrainingSpec, chosen: Chosen, rows: pd.DataFrame) -> Iterator[Target | None]:
-    """The shares of the answers to the same stimulus, towards those of the outcome in all conditions."""
-    answers, scales = _answers(chosen), _scales(chosen.corpus, chosen.answered)
+def _shares_of_cells(spec: TrainingSpec, chosen: TrainingRows, rows: pd.DataFrame) -> Iterator[Target | None]:
+    """The shares of the answers to the same stimulus, shrunk towards those of the outcome in all conditions."""
+    answers = _answers(chosen)
+    scales = {
+        (str(study), stimulus.stimulus_id): stimulus.scale
+        for study in chosen.answered["study_id"].unique()
+        for stimulus in chosen.corpus.stimuli(str(study))
+    }
     pooled = _pooled(chosen.answered, scales)
-    made: dict[tuple[str, int], Target] = {}
+    targets: dict[tuple[str, int], Target] = {}
     for study, task, part, stimulus in zip(
         rows["study_id"], rows["task_num"], rows["part"], rows["stimulus_id"], strict=True
     ):
         key = (study, stimulus)
-        if key not in made:
+        if key not in targets:
             scale = scales[key]
-            alike = np.concatenate(pooled[study, task, part, scale])
-            made[key] = _shares(answers[key], alike, scale, spec)
-        yield made[key]
+            all_conditions = np.concatenate(pooled[study, task, part, scale])
+            targets[key] = _shares(answers[key], all_conditions, scale, spec)
+        yield targets[key]
 
 
-def _shares(own: Floats, pooled: Floats, scale: Scale, spec: TrainingSpec) -> Target:
-    values = np.union1d(own, pooled) if spec.shrinkage else np.unique(own)
-    if spec.rps_weight and not scale.is_drawn:
+def _shares(answers: Floats, pooled: Floats, scale: Scale, spec: TrainingSpec) -> Target:
+    """The shares of `answers`, with `shrinkage` more answers spread as the `pooled` ones are."""
+    values = np.union1d(answers, pooled) if spec.shrinkage else np.unique(answers)
+    if spec.rps_weight and not scale.is_drawn:  # the ranked probability score needs every step of the scale
         values = np.array(scale.values, dtype=float)
-    counts, prior = ((each[:, None] == values).sum(axis=0) for each in (own, pooled))
-    shares = (counts + spec.shrinkage * prior / prior.sum()) / (len(own) + spec.shrinkage)
+    counts = (answers[:, None] == values).sum(axis=0)
+    prior = (pooled[:, None] == values).sum(axis=0)
+    shares = (counts + spec.shrinkage * prior / prior.sum()) / (len(answers) + spec.shrinkage)
     return tuple(_text(value) for value in values), tuple(shares.tolist())
 
 
-def _answers(chosen: Chosen) -> dict[tuple[str, int], Floats]:
+def _answers(chosen: TrainingRows) -> dict[tuple[str, int], Floats]:
     """All answers of the training side to each stimulus."""
     groups = chosen.answered.groupby(["study_id", "stimulus_id"])["value"]
-    return {key: own.to_numpy() for key, own in groups}  # type: ignore[misc]
-
-
-def _scales(corpus: Corpus, rows: pd.DataFrame) -> dict[tuple[str, int], Scale]:
-    return {
-        (str(study), stimulus.stimulus_id): stimulus.scale
-        for study in rows["study_id"].unique()
-        for stimulus in corpus.stimuli(str(study))
-    }
+    return {key: values.to_numpy() for key, values in groups}  # type: ignore[misc]
 
 
 def _pooled(
     answered: pd.DataFrame, scales: dict[tuple[str, int], Scale]
 ) -> dict[tuple[str, int, str, Scale], list[Floats]]:
-    """All answers to one item on one scale, in whatever condition."""
-    found: dict[tuple[str, int, str, Scale], list[Floats]] = {}
-    for key, own in answered.groupby(["study_id", "task_num", "part", "stimulus_id"])["value"]:
+    """All answers to one item on one scale, from all conditions."""
+    pooled: dict[tuple[str, int, str, Scale], list[Floats]] = {}
+    for key, values in answered.groupby(["study_id", "task_num", "part", "stimulus_id"])["value"]:
         study, task, part, stimulus = cast(tuple[str, int, str, int], key)
-        found.setdefault((study, task, part, scales[study, stimulus]), []).append(own.to_numpy())
-    return found
+        pooled.setdefault((study, task, part, scales[study, stimulus]), []).append(values.to_numpy())
+    return pooled
 
 
 def _weights(rows: pd.DataFrame, spec: TrainingSpec) -> Floats:
-    """The weight of each row [n], 1 on average: alike, or such that cells or studies count alike."""
+    """The weight of each row [n], 1 on average: equal, or such that cells or studies count equally."""
     if spec.balance == "rows":
         return np.ones(len(rows))
     columns = CELL if spec.balance == "cells" else ["study_id"]
@@ -200,11 +203,11 @@ def _text(value: float) -> str:
 
 
 def n_target_tokens(examples: Sequence[Example]) -> float:
-    """How many tokens the loss falls on, expected where an example has several answers."""
+    """The number of tokens that the loss falls on; a mean over its answers if an example has several."""
     return float(
         sum(
             share * len(answer)
-            for each in examples
-            for share, answer in zip(each.shares, each.answers, strict=True)
+            for example in examples
+            for share, answer in zip(example.shares, example.answers, strict=True)
         )
     )

@@ -1,4 +1,4 @@
-"""A model to take along: its safetensors with a card to read and checksums, as a folder, a zip file, or on the hub."""
+"""Exports a model: its safetensors with a readable card and checksums, as a folder, a zip file, or on the hub."""
 
 import hashlib
 import io
@@ -44,16 +44,16 @@ Contents = Mapping[str, Path | bytes]
 
 
 def contents(name: str) -> Contents:
-    """What is taken along of a model, by file name: files as they lie in its folder, and texts written for the way.
+    """What is exported of a model, by file name: files of its folder, and contents written for the export.
 
-    These are the README.md, the checksums, and an adapter's settings, which name its base instead of a folder here.
-    Raises UserError where the model is not on this machine or a file of its folder leads elsewhere.
+    The latter are the README.md, the checksums, and an adapter's settings with the name of its base instead of a folder
+    on this machine. Raises UserError if the model is not on this machine, or a file of its folder is a link out of it.
     """
     model = look_up(name)
     if model.kind == "hub" or not model.card.path:
         raise UserError(f"The model {name!r} is not in SOCRATES_HOME, so there is nothing to export.")
     path = find_model(name).resolve()
-    found: dict[str, Path | bytes] = {
+    files: dict[str, Path | bytes] = {
         file.name: _inside(file, path)
         for pattern in FILES
         for file in sorted(path.glob(pattern))
@@ -63,10 +63,10 @@ def contents(name: str) -> Contents:
         settings = read_json(path / "adapter_config.json")
         base = short_name(str(settings["base_model_name_or_path"]))
         settings["base_model_name_or_path"] = Path(base).name if Path(base).is_dir() else base
-        found["adapter_config.json"] = json.dumps(settings, indent=2).encode()
-    found["README.md"] = render_card(model).encode()
-    sums = [f"{_digest(content)}  {file}\n" for file, content in sorted(found.items())]
-    return found | {"SHA256SUMS": "".join(sums).encode()}
+        files["adapter_config.json"] = json.dumps(settings, indent=2).encode()
+    files["README.md"] = render_card(model).encode()
+    sums = [f"{_digest(content)}  {name}\n" for name, content in sorted(files.items())]
+    return files | {"SHA256SUMS": "".join(sums).encode()}
 
 
 def _inside(file: Path, folder: Path) -> Path:
@@ -82,27 +82,29 @@ def _digest(content: Path | bytes) -> str:
     return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else file_digest(content)
 
 
-def size(found: Contents) -> int:
+def size(files: Contents) -> int:
     """The bytes of all files together."""
-    return sum(len(each) if isinstance(each, bytes) else each.stat().st_size for each in found.values())
+    return sum(
+        len(content) if isinstance(content, bytes) else content.stat().st_size for content in files.values()
+    )
 
 
 def export_model(name: str, target: Path) -> Contents:
-    """Writes a model to the new folder `target`, or to one file where that ends in .zip; what was written.
+    """Writes a model to the new folder `target`, or to a zip file if it ends in .zip; returns what was written.
 
-    Raises UserError where the target is there already or cannot be written.
+    Raises UserError if the target exists or cannot be written.
     """
     if target.exists():
-        raise UserError(f"{str(target)!r} is there already. Choose another place.")
-    found = contents(name)
+        raise UserError(f"{str(target)!r} already exists. Choose another place.")
+    files = contents(name)
     if target.suffix == ".zip":
         with replacing(target) as aside:
-            _write_zip(found, aside)
-        return found
+            _write_zip(files, aside)
+        return files
     aside = target.with_name(f".{target.name}.part")
     try:
         aside.mkdir(parents=True)
-        for file, content in found.items():
+        for file, content in files.items():
             if isinstance(content, bytes):
                 (aside / file).write_bytes(content)
             else:
@@ -115,35 +117,35 @@ def export_model(name: str, target: Path) -> Contents:
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return found
+    return files
 
 
 def zipped(name: str) -> bytes:
     """A small model as a zip file, for a download."""
-    held = io.BytesIO()
-    _write_zip(contents(name), held)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    _write_zip(contents(name), buffer)
+    return buffer.getvalue()
 
 
-def _write_zip(found: Contents, target: Path | IO[bytes]) -> None:
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as opened:
-        for file, content in found.items():
+def _write_zip(files: Contents, target: Path | IO[bytes]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as opened:  # weights hardly compress
+        for file, content in files.items():
             if isinstance(content, bytes):
                 opened.writestr(file, content)
             else:
                 opened.write(content, file)
 
 
-def push(found: Contents, hub_id: str) -> str:
-    """Uploads what `contents` gave to the hub in one commit; the commit's address. A new repository is private.
+def push(files: Contents, hub_id: str) -> str:
+    """Uploads the files of `contents` to the hub in one commit; returns its address. A new repository is private.
 
-    Raises UserError where the hub refuses it or cannot be reached.
+    Raises UserError if the hub refuses it or cannot be reached.
     """
     from httpx2 import HTTPError
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    adds = [CommitOperationAdd(file, content) for file, content in found.items()]
+    adds = [CommitOperationAdd(file, content) for file, content in files.items()]
     api = HfApi()
     try:
         api.create_repo(hub_id, private=True, exist_ok=True)
@@ -158,11 +160,12 @@ def push(found: Contents, hub_id: str) -> str:
 
 def render_card(model: LibraryModel) -> str:
     """The model's card as Markdown with the head that the hub reads."""
-    seen, trained = seen_or_unknown(model.name), model.trained
+    seen = seen_or_unknown(model.name)
+    trained = model.trained
     head: dict[str, Any] = {
         "library_name": "peft" if model.kind in ("adapter", "checkpoint") else "transformers"
     }
-    bases = [each for each in model.lineage[:-1] if HUB_ID.fullmatch(each)]
+    bases = [ancestor for ancestor in model.lineage[:-1] if HUB_ID.fullmatch(ancestor)]
     licence = ModelFolder(find_model(model.name)).card.get("licence")
     head |= {"base_model": bases[-1]} if bases else {}
     head |= {"license": licence.lower()} if isinstance(licence, str) else {}
@@ -178,10 +181,10 @@ def render_card(model: LibraryModel) -> str:
     ]
     if trained is not None:
         parts += ["## Training\n", _block(trained.spec), *_metrics(model)]
-        told = trained.model_dump(
+        environment = trained.model_dump(
             include={"data_digest", "n_examples", "step", "leaks_accepted", "libraries", "seconds"}
         )
-        parts += ["## Environment and data\n", _block(told)]
+        parts += ["## Environment and data\n", _block(environment)]
     return "\n".join(parts)
 
 
@@ -203,9 +206,9 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _block(told: object) -> str:
-    """A value as YAML in an indented block, out of which no text of it can break."""
-    lines = yaml.safe_dump(told, sort_keys=False, allow_unicode=True).splitlines()
+def _block(value: object) -> str:
+    """A value as YAML in an indented block, which keeps its texts from being read as Markdown."""
+    lines = yaml.safe_dump(value, sort_keys=False, allow_unicode=True).splitlines()
     return "\n".join(f"    {line}" for line in lines) + "\n"
 
 

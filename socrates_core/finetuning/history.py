@@ -1,4 +1,4 @@
-"""How a finetune went: a line a step and a line a validation, kept for ever in history.jsonl."""
+"""How a finetune went: one line per step and per validation, kept forever in history.jsonl."""
 
 import json
 from contextlib import suppress
@@ -12,14 +12,17 @@ from socrates_core.finetuning.spec import training_path
 from socrates_core.jobs.store import append_line
 
 FILE = "history.jsonl"
-MASS_LOST = 0.05  # of the base model's valid mass, at most, by a checkpoint that is kept for its W
+MASS_LOST = (
+    0.05  # how far the valid mass of a checkpoint that is kept for its W may be below the base model's
+)
 
 
 @dataclass(frozen=True)
 class Step:
     """One step: mean loss of its examples, learning rate, gradient norm before clipping, tokens read, speed.
 
-    `memory_mb` is the most memory that the process (or the accelerator) held so far; `seconds` since this start.
+    `memory_mb` is the most memory that the process (or the accelerator) has held so far; `seconds` count from this
+    start of the process.
     """
 
     step: int
@@ -34,13 +37,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Validation:
-    """How well the model does after `step` steps on rows that it does not train on; 0 is the base model.
+    """How well the model does after `step` steps on rows that it does not train on; step 0 is the base model.
 
-    W is of the mean exact distribution of the people asked against everybody kept back in the cell, mean over studies,
-    in shares of the stated scale and of the observed range; `w_uniform` is the uniform row's, stated. `accuracy` is the
-    paper's, of one draw a person, in percent of the range of everybody kept back. `log_score` is the mean log-
-    probability of people's answers among valid ones; `effect_r` the correlation of condition differences, NaN with too
-    few. `valid_mass` is the mean.
+    W compares the mean exact distribution of the people asked with everybody kept back in the cell, averaged over
+    studies, as a share of the stated scale and of the observed range; `w_uniform` is the uniform row's on the stated
+    scale. `accuracy` is the paper's: one draw per person, in percent of the range of everybody kept back. `log_score`
+    is the mean log-probability of people's answers among valid ones; `effect_r` is the correlation of condition
+    differences, NaN with too few of them; `valid_mass` is a mean.
     """
 
     step: int
@@ -63,7 +66,7 @@ def add(path: Path, record: Step | Validation) -> None:
 
 
 def truncate(path: Path, last_step: int) -> None:
-    """Drops what was written after `last_step`, from which a finetune goes on."""
+    """Drops what was written after `last_step`, from which a finetune continues."""
     kept = [line for line in _lines(path) if int(line["step"]) <= last_step]
     write_text(path / FILE, "".join(json.dumps(line) + "\n" for line in kept))
 
@@ -79,20 +82,20 @@ def read_history(training_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def seconds_taken(steps: pd.DataFrame, validations: pd.DataFrame) -> tuple[float, float]:
-    """The seconds of all `steps` and of all `validations`, which come between them."""
+    """The seconds that all `steps` took, and those that all `validations` took."""
     ends = steps.set_index("step")["seconds"]
-    between = validations["seconds"] - validations["step"].map(ends).fillna(0)
-    return float((steps["n_tokens"] / steps["tokens_per_second"]).sum()), float(between.sum())
+    validating = validations["seconds"] - validations["step"].map(ends).fillna(0)
+    return float((steps["n_tokens"] / steps["tokens_per_second"]).sum()), float(validating.sum())
 
 
 def _lines(path: Path) -> list[dict[str, float | str]]:
-    """The history's lines; one that is damaged, as the last may be after a power cut, is passed over."""
+    """The history's lines; a damaged one, as the last may be after a power cut, is skipped."""
     if not (path / FILE).exists():
         return []
-    found = []
+    lines = []
     for text in (path / FILE).read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValueError, RecursionError):
             line = json.loads(text)
             if isinstance(line, dict) and "kind" in line and isinstance(line.get("step"), int):
-                found.append(line)
-    return found
+                lines.append(line)
+    return lines

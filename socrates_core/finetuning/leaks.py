@@ -1,92 +1,97 @@
-"""Whether anything that a finetune is to be measured on stands among what it learns from, by the rows themselves."""
+"""Whether a finetune trains on anything that it will be measured on, checked row by row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.splits import UNITS, Kind, Split, split_rows
-from socrates_core.corpus.splits_check import MOST_COMPARED, text_vectors
+from socrates_core.corpus.splits_check import MOST_COMPARED
+from socrates_core.corpus.text_vectors import most_alike
 from socrates_core.exposure.status import statuses
-from socrates_core.finetuning.rows import Chosen
+from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.seen import seen_of
 from socrates_core.scales.instructions import instruction_start
 
 LIKENESS = 0.9
-_BLOCK = 500  # held-out texts that are compared at once
-_ROUGH, _MARGIN = 2**10, 0.15  # features, and by how much their likeness may be off
 _ONE = {"studies": "study", "conditions": "condition", "outcomes": "outcome", "participants": "participant"}
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One way in which the held-out side is known before it is measured on: `told` names the first of `n` cases.
+    """One way in which held-out material is trained on: `n` cases, of which `sentence` names the first.
 
-    `kind` is what was held out and stands among the chosen rows; "texts" for stimuli that both sides show, case and
-    spaces aside; "near" for texts of other studies that are nearly the same; "base" for what the base model was
-    trained on.
+    `kind` is the kind of held-out unit that is among the chosen rows; "texts" for stimuli that both sides show, apart
+    from case and spaces; "near" for nearly identical texts of other studies; "base" for what the base model was trained
+    on.
     """
 
     kind: Kind | Literal["texts", "near", "base"]
-    told: str
+    sentence: str
     n: int
 
 
-def find_leaks(spec: TrainingSpec, chosen: Chosen) -> list[Leak]:
-    """What of the held-out side of the split is among the chosen rows, those kept back included, or in the base model.
+def find_leaks(spec: TrainingSpec, rows: TrainingRows) -> list[Leak]:
+    """The held-out material of the split that is among the chosen rows, kept-back rows included, or in the base model.
 
     Texts are not compared in a split by participants, whose sides show the same ones. Conditions and outcomes of one
-    study are alike by design, so that near duplicates count between studies alone; response instructions never count.
+    study are alike by design, so near duplicates count only between studies; response instructions never count.
     """
-    rows = pd.concat([chosen.train, chosen.validation, chosen.answered], ignore_index=True)
-    rows = rows.drop_duplicates(["study_id", "sample_id"])
-    held = split_rows(chosen.corpus, chosen.split, "eval")
-    found = [*_held_out(chosen.split, rows, held)]
-    if chosen.split.kind != "participants":
-        ours, theirs = (_shown(chosen, each) for each in (rows, held))
-        found += [*_same_texts(ours, theirs), *_near_texts(ours, theirs)]
-    return [*found, *_seen_by_base(spec, chosen, held)]
+    chosen = pd.concat([rows.train, rows.validation, rows.answered], ignore_index=True)
+    chosen = chosen.drop_duplicates(["study_id", "sample_id"])
+    held_out = split_rows(rows.corpus, rows.split, "eval")
+    leaks = [*_held_out_units(rows.split, chosen, held_out)]
+    if rows.split.kind != "participants":
+        trained_texts = _texts_shown(rows, chosen)
+        held_texts = _texts_shown(rows, held_out)
+        leaks += _same_texts(trained_texts, held_texts)
+        leaks += _near_texts(trained_texts, held_texts)
+    return [*leaks, *_seen_by_base(spec, rows, held_out)]
 
 
-def _held_out(split: Split, rows: pd.DataFrame, held: pd.DataFrame) -> Iterator[Leak]:
-    """Rows of a unit that is held out, by their own account or by that of the split."""
-    pairs = [(study, unit) for study, units in split.held_out.items() for unit in units]
-    units = rows[_unit(split)] if _unit(split) else pd.Series(0, index=rows.index)
-    inside = pd.MultiIndex.from_arrays([rows["study_id"], units]).isin(pairs)
+def _held_out_units(split: Split, rows: pd.DataFrame, held_out: pd.DataFrame) -> Iterator[Leak]:
+    """Rows of held-out units, found by the unit's number and by the rows that the split gives to evaluation."""
+    column = _unit_column(split)
+    units = rows[column] if column else pd.Series(0, index=rows.index)
+    pairs = [(study, unit) for study, numbers in split.held_out.items() for unit in numbers]
     keys = ["study_id", "sample_id"]
-    inside |= pd.MultiIndex.from_frame(rows[keys]).isin(pd.MultiIndex.from_frame(held[keys]))
-    if inside.any():
-        own = rows[inside].assign(unit=units[inside])
-        n, first = len(own[["study_id", "unit"]].drop_duplicates()), own.iloc[0]
-        named = f"{_unit(split)} {first['unit']} of " if _unit(split) else ""
-        told = f"{_count(n, split.kind)} among the rows to train on, the first {named}study {first['study_id']!r}"
-        yield Leak(split.kind, f"{told} ({len(own):,} {'row' if len(own) == 1 else 'rows'} in all).", n)
+    is_held_out = pd.MultiIndex.from_arrays([rows["study_id"], units]).isin(pairs)
+    is_held_out |= pd.MultiIndex.from_frame(rows[keys]).isin(pd.MultiIndex.from_frame(held_out[keys]))
+    if not is_held_out.any():
+        return
+    leaked = rows[is_held_out].assign(unit=units[is_held_out])
+    first = leaked.iloc[0]
+    n = len(leaked[["study_id", "unit"]].drop_duplicates())
+    count = f"1 held-out {_ONE[split.kind]} is" if n == 1 else f"{n:,} held-out {split.kind} are"
+    place = f"{column} {first['unit']} of " if column else ""
+    n_rows = f"{len(leaked):,} {'row' if len(leaked) == 1 else 'rows'}"
+    yield Leak(
+        split.kind,
+        f"{count} among the rows to train on, the first {place}study {first['study_id']!r} ({n_rows} in all).",
+        n,
+    )
 
 
-def _unit(split: Split) -> str:
-    """The column of what the split holds out; empty for whole studies."""
+def _unit_column(split: Split) -> str:
+    """The column with the number of what the split holds out; empty for whole studies."""
     return "" if split.kind == "studies" else UNITS[split.kind]
 
 
-def _count(n: int, kind: Kind) -> str:
-    return f"1 held-out {_ONE[kind]} stands" if n == 1 else f"{n:,} held-out {kind} stand"
-
-
-def _shown(chosen: Chosen, rows: pd.DataFrame) -> pd.DataFrame:
-    """The stimuli that rows show: study_id, stimulus_id, stimulus and `same`, equal for texts that are the same."""
-    texts = chosen.corpus.ask("SELECT study_id, stimulus_id, stimulus FROM read_parquet($stimuli)")
-    shown = rows[["study_id", "stimulus_id"]].drop_duplicates().merge(texts)
+def _texts_shown(rows: TrainingRows, frame: pd.DataFrame) -> pd.DataFrame:
+    """The stimuli that the rows of `frame` show: study_id, stimulus_id, stimulus, and `same`, equal for equal texts."""
+    texts = rows.corpus.ask("SELECT study_id, stimulus_id, stimulus FROM read_parquet($stimuli)")
+    shown = frame[["study_id", "stimulus_id"]].drop_duplicates().merge(texts)
     return shown.assign(same=[" ".join(text.casefold().split()) for text in shown["stimulus"]])
 
 
-def _same_texts(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Leak]:
-    shared = theirs[theirs["same"].isin(ours["same"])].drop_duplicates("same")
+def _same_texts(trained: pd.DataFrame, held: pd.DataFrame) -> Iterator[Leak]:
+    shared = held[held["same"].isin(trained["same"])].drop_duplicates("same")
     if len(shared):
         first = shared.iloc[0]
-        other = ours[ours["same"] == first["same"]].iloc[0]
+        other = trained[trained["same"] == first["same"]].iloc[0]
         yield Leak(
             "texts",
             f"{len(shared):,} held-out {'text is' if len(shared) == 1 else 'texts are'} trained on word for word, the "
@@ -95,76 +100,54 @@ def _same_texts(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Leak]:
         )
 
 
-def _near_texts(ours: pd.DataFrame, theirs: pd.DataFrame) -> Iterator[Leak]:
-    others = theirs[~theirs["same"].isin(ours["same"])]
-    ours, theirs = _without_instructions(ours), _without_instructions(others)
-    if ours.empty or theirs.empty:
-        return
-    nearest, likeness = _nearest(ours, theirs)
-    found = np.flatnonzero(likeness >= LIKENESS)
-    if len(found):
-        best = found[np.argmax(likeness[found])]
-        told = "text is" if len(found) == 1 else "texts are"
-        pair = f"{_place(theirs.iloc[best])} and {_place(ours.iloc[nearest[best]])}"
+def _near_texts(trained: pd.DataFrame, held: pd.DataFrame) -> Iterator[Leak]:
+    held = _without_instructions(held[~held["same"].isin(trained["same"])])
+    trained = _without_instructions(trained)
+    alike = most_alike(
+        held["stimulus"].tolist(),
+        trained["stimulus"].tolist(),
+        LIKENESS,
+        groups=held["study_id"].tolist(),
+        other_groups=trained["study_id"].tolist(),
+    )
+    near = np.flatnonzero(alike.likeness >= LIKENESS)
+    if len(near):
+        best = near[np.argmax(alike.likeness[near])]
         yield Leak(
             "near",
-            f"{len(found):,} held-out {told} nearly the same as one of another study that is trained on, most of all "
-            f"{pair} (likeness {likeness[best]:.2f}).",
-            len(found),
+            f"{len(near):,} held-out {'text is' if len(near) == 1 else 'texts are'} nearly the same as one of another "
+            f"study that is trained on. The closest are {_place(held.iloc[best])} and "
+            f"{_place(trained.iloc[alike.positions[best]])} (likeness {alike.likeness[best]:.2f}).",
+            len(near),
         )
 
 
 def _without_instructions(shown: pd.DataFrame) -> pd.DataFrame:
     """Each study's texts without response instructions: at most MOST_COMPARED, always the same ones."""
     texts = [text[: instruction_start(text)].strip() for text in shown["stimulus"]]
-    told = shown.assign(stimulus=texts).drop_duplicates(["study_id", "stimulus"])
-    told = told[told["stimulus"] != ""].sample(frac=1, random_state=0).groupby("study_id").head(MOST_COMPARED)
-    return told.sort_values(["study_id", "stimulus_id"], ignore_index=True)
+    distinct = shown.assign(stimulus=texts).drop_duplicates(["study_id", "stimulus"])
+    distinct = distinct[distinct["stimulus"] != ""].sample(frac=1, random_state=0)
+    first = distinct.groupby("study_id").head(MOST_COMPARED)
+    return first.sort_values(["study_id", "stimulus_id"], ignore_index=True)
 
 
-def _nearest(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[Any, Any]:
-    """For each of `theirs` [n] the place of the most alike text of another study, with the likeness; 0 far below.
-
-    A rough likeness, with a standard deviation of 1/32, finds the pairs of which the exact one is told.
-    """
-    nearest, likeness = np.zeros(len(theirs), dtype=int), np.zeros(len(theirs))
-    exact, exact_ours = (text_vectors(each["stimulus"].tolist()) for each in (theirs, ours))
-    rough, rough_ours = _folded(exact), _folded(exact_ours)
-    for start in range(0, len(theirs), _BLOCK):
-        same = theirs["study_id"].to_numpy()[start : start + _BLOCK, None] == ours["study_id"].to_numpy()
-        candidates = (rough[start : start + _BLOCK] @ rough_ours.T >= LIKENESS - _MARGIN) & ~same
-        held, known = np.nonzero(candidates)
-        alike = np.asarray(exact[held + start].multiply(exact_ours[known]).sum(axis=1)).ravel()
-        for place in np.argsort(alike):  # the most alike is written last
-            nearest[held[place] + start], likeness[held[place] + start] = known[place], alike[place]
-    return nearest, likeness.clip(0, 1)
-
-
-def _folded(vectors: Any) -> Any:
-    """Vectors [n, _ROUGH], dense, in which features of sparse ones fall together."""
-    from scipy.sparse import csr_array
-
-    parts = vectors.data.astype(np.float32), vectors.indices % _ROUGH, vectors.indptr
-    return csr_array(parts, shape=(vectors.shape[0], _ROUGH)).toarray()
-
-
-def _seen_by_base(spec: TrainingSpec, chosen: Chosen, held: pd.DataFrame) -> Iterator[Leak]:
-    """Held-out units of which the base model was trained on a part or all."""
-    column = _unit(chosen.split)
+def _seen_by_base(spec: TrainingSpec, rows: TrainingRows, held_out: pd.DataFrame) -> Iterator[Leak]:
+    """Held-out units that the base model was trained on, wholly or in part."""
+    column = _unit_column(rows.split)
     if column and column != "participant":
-        places = chosen.corpus.ask(f"SELECT study_id, stimulus_id, {column} FROM read_parquet($stimuli)")
-        held = held[["study_id", "stimulus_id"]].drop_duplicates().merge(places)
-    units = held[["study_id", column] if column else ["study_id"]].drop_duplicates(ignore_index=True)
-    told = statuses(seen_of(spec.base), chosen.corpus, units)
-    known = told["status"].isin(["seen", "partly"])
-    if known.any():
-        first = units[known].iloc[0]
-        named = f"{column} {first[column]} of " if column else ""
-        n = int(known.sum())
+        places = rows.corpus.ask(f"SELECT study_id, stimulus_id, {column} FROM read_parquet($stimuli)")
+        held_out = held_out[["study_id", "stimulus_id"]].drop_duplicates().merge(places)
+    units = held_out[["study_id", column] if column else ["study_id"]].drop_duplicates(ignore_index=True)
+    exposure = statuses(seen_of(spec.base), rows.corpus, units)
+    is_seen = exposure["status"].isin(["seen", "partly"])
+    if is_seen.any():
+        first = units[is_seen].iloc[0]
+        place = f"{column} {first[column]} of " if column else ""
+        n = int(is_seen.sum())
         yield Leak(
             "base",
-            f"The base model {spec.base!r} has seen {n:,} of the {len(units):,} held-out {chosen.split.kind}, the "
-            f"first {named}study {first['study_id']!r}: {told['reason'][known].iloc[0]}",
+            f"The base model {spec.base!r} has seen {n:,} of the {len(units):,} held-out {rows.split.kind}, the "
+            f"first {place}study {first['study_id']!r}: {exposure['reason'][is_seen].iloc[0]}",
             n,
         )
 

@@ -1,4 +1,4 @@
-"""Models as things to look after: what each was made from and saw, which others need it, a bin with a way back."""
+"""The models of this machine: what each was made from and trained on, what needs it, and a bin to restore it from."""
 
 import os
 import shutil
@@ -27,10 +27,10 @@ BIN = ".deleted"
 
 
 class Trained(BaseModel):
-    """The part `training` of a card: how the model came about, as far as the card says it.
+    """The part `training` of a card: how the model was made, as far as the card says it.
 
-    `validation` and `base_validation` have the fields of `history.Validation`, of the model and of what it began from.
-    `doubts` are reasons to think that the model is no gain.
+    `validation` and `base_validation` have the fields of `history.Validation`, for the model and for its base. `doubts`
+    are reasons to think that the model is no gain.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -64,16 +64,16 @@ class Trained(BaseModel):
     seconds: float | None = None
 
     def measured(self, name: str, *, base: bool = False) -> float | None:
-        """A measure on the rows kept back for validation, of the model or of its base; None where it is not known."""
+        """A measure of the model or of its base on the rows kept back for validation; None if it is not known."""
         return ((self.base_validation if base else self.validation) or {}).get(name)
 
 
 @dataclass(frozen=True)
 class LibraryModel:
-    """One model with where it comes from.
+    """One model and where it comes from.
 
-    `lineage` are names from the first base to the model itself. `trained` is None where its card tells of no
-    training; `problem` says what is wrong with the card or the model, or what to do to have it here.
+    `lineage` has the names from the first base to the model itself. `trained` is None if its card has no training;
+    `problem` says what is wrong with the card or the model, or how to get it.
     """
 
     card: ModelCard
@@ -88,19 +88,20 @@ class LibraryModel:
 
     @property
     def base(self) -> str:
-        """What it was made from; empty where nothing says it."""
+        """The model it was made from; empty if that is not known."""
         return self.lineage[-2] if len(self.lineage) > 1 else ""
 
 
 def library() -> list[LibraryModel]:
     """The models and adapters of this machine, the checkpoints of finetunes under way, then the Socrates models."""
     cards = [card for card in list_models() if card.kind in ("local", "hub")]
-    own = [_describe(card) for card in cards if card.kind == "local"]
-    return [*own, *map(look_up, _checkpoints()), *(_describe(card) for card in cards if card.kind == "hub")]
+    local = [_describe(card) for card in cards if card.kind == "local"]
+    hub = [_describe(card) for card in cards if card.kind == "hub"]
+    return [*local, *map(look_up, _checkpoints()), *hub]
 
 
 def look_up(name: str) -> LibraryModel:
-    """One model by its name; nothing is fetched. Raises UserError where it is neither here nor a released one."""
+    """One model by its name; nothing is fetched. Raises UserError if it is neither on this machine nor released."""
     listed = {card.name: card for card in list_models() if card.kind in ("local", "hub")}
     if name not in listed and name not in _checkpoints():
         raise unknown("model", name, listed)
@@ -115,13 +116,15 @@ def _describe(card: ModelCard) -> LibraryModel:
     path = Path(card.path)
     kind: Kind = "adapter" if is_adapter(path) else "model"
     if card.name not in installed_names():
-        kind, card = "checkpoint", replace(card, title=f"{path.parent.name}: best so far")
-    trained, problem = None, "" if card.installed else card.advice
+        kind = "checkpoint"
+        card = replace(card, title=f"{path.parent.name}: best so far")
+    trained = None
+    problem = "" if card.installed else card.advice
     try:
         stored = ModelFolder(path).card.get("training")
         trained = None if stored is None else Trained.model_validate(stored)
     except (UserError, ValidationError) as error:
-        problem = problem or f"Its card does not say how it was trained as this program writes it: {error}"
+        problem = problem or f"The part 'training' of its card is not as this program writes it: {error}"
     return LibraryModel(card, kind, lineage(card.name), trained, " ".join(problem.split()))
 
 
@@ -130,93 +133,92 @@ def is_adapter(path: Path) -> bool:
 
 
 def lineage(name: str) -> tuple[str, ...]:
-    """The names from the first base to `name`, by its card, or else by what each folder names as its base."""
+    """The names from the first base to `name`, from its card, or else from the base that each folder names."""
     path = _here(name)
     try:
         stored = ModelFolder(path).card.get("lineage") if path else None
     except UserError:
         stored = None
-    told = isinstance(stored, list) and all(isinstance(each, str) for each in stored)
-    chain = [*stored[:-1], name] if stored and told else [name]
+    chain = [name]
+    if isinstance(stored, list) and all(isinstance(ancestor, str) for ancestor in stored):
+        chain = [*stored[:-1], name]  # its last name is the one under which the model was trained
     while (base := _base_of(chain[0])) and base not in chain:
         chain.insert(0, base)
     return tuple(chain)
 
 
 def _base_of(name: str) -> str:
-    """What an adapter's settings, or a model's card, name as its base; empty where neither does."""
+    """The base that an adapter's settings, or a model's card, name; empty without one."""
     path = _here(name)
     if path is None:
         return ""
     try:
-        settings = read_json(path / "adapter_config.json") if is_adapter(path) else None
-        base = (
-            settings["base_model_name_or_path"]
-            if settings is not None
-            else ModelFolder(path).card.get("base")
-        )
+        if is_adapter(path):
+            base = read_json(path / "adapter_config.json")["base_model_name_or_path"]
+        else:
+            base = ModelFolder(path).card.get("base")
     except (UserError, KeyError, TypeError):
         return ""
     return short_name(base) if isinstance(base, str) else ""
 
 
 def short_name(name: str) -> str:
-    """The name that a model of this machine goes by, where `name` is its folder's path; else `name`."""
+    """The name of an installed model if `name` is the path of its folder; else `name`."""
     path = _here(name)
-    return next((each for each in installed_names() if path and _here(each) == path), name)
+    return next((installed for installed in installed_names() if path and _here(installed) == path), name)
 
 
 def _here(name: str) -> Path | None:
-    """The folder that a name opens, links followed; None where it is not on this machine. Nothing is fetched."""
+    """The folder that a name opens, links resolved; None if it is not on this machine. Nothing is fetched."""
     if name in installed_names() or is_folder(name):
         return find_model(name).resolve()
     return None
 
 
 def _checkpoints() -> list[str]:
-    """The paths of the best checkpoints of finetunes that are no model yet."""
-    found = []
-    for each in training_ids():
+    """The paths of the best checkpoints of finetunes that have not made a model yet."""
+    paths = []
+    for training_id in training_ids():
         try:
-            published = load_training(each).name in installed_names()
+            is_published = load_training(training_id).name in installed_names()
         except UserError:
             continue
-        kept = sorted(training_path(each).glob("best-[0-9]*"), key=lambda path: int(path.name[5:]))
-        if kept and not published:
-            found.append(str(kept[-1]))
-    return found
+        kept = sorted(training_path(training_id).glob("best-[0-9]*"), key=lambda path: int(path.name[5:]))
+        if kept and not is_published:
+            paths.append(str(kept[-1]))
+    return paths
 
 
 def saw_table(seen: Seen) -> pd.DataFrame:
-    """What a model was trained on: a row a training and study.
+    """What a model was trained on, one row per training and study.
 
-    Columns training (its number, from 1), corpus, split, study_id, and conditions, outcomes, participants as a text
+    Columns training (its number, from 1), corpus, split, study_id, and conditions, outcomes and participants as a text
     that counts and lists them, or "all".
     """
     rows = [
         {
             "training": str(number),
-            "corpus": each.corpus,
-            "split": f"{each.split} ({each.kind})",
+            "corpus": training.corpus,
+            "split": f"{training.split} ({training.kind})",
             "study_id": study_id,
             "conditions": _listed(part.conditions),
             "outcomes": _listed(part.tasks),
             "participants": _listed(part.participants),
         }
-        for number, each in enumerate(seen.trainings, 1)
-        for study_id, part in each.studies.items()
+        for number, training in enumerate(seen.trainings, 1)
+        for study_id, part in training.studies.items()
     ]
     named = [
         {
             "training": "by its card",
             "corpus": "",
             "split": "",
-            "study_id": each,
+            "study_id": study_id,
             "conditions": "all",
             "outcomes": "all",
             "participants": "all",
         }
-        for each in seen.studies
+        for study_id in seen.studies
     ]
     columns = ["training", "corpus", "split", "study_id", "conditions", "outcomes", "participants"]
     return pd.DataFrame([*rows, *named], columns=columns)
@@ -227,49 +229,53 @@ def _listed(numbers: tuple[int, ...] | None) -> str:
 
 
 def saw_counts(seen: Seen) -> list[str]:
-    """A sentence a training: how many studies, and of those that are split how many conditions, outcomes or people."""
-    told = []
-    for each in seen.trainings:
-        parts = [f"{len(each.studies):,} studies of {each.corpus}"]
+    """A sentence per training: how many studies, and how many conditions, outcomes or people of split studies."""
+    sentences = []
+    for training in seen.trainings:
+        parts = [f"{len(training.studies):,} studies of {training.corpus}"]
         for field, noun in (("conditions", "conditions"), ("tasks", "outcomes"), ("participants", "people")):
-            named = [len(ids) for part in each.studies.values() if (ids := getattr(part, field)) is not None]
-            if named:
-                parts.append(f"in {len(named):,} of them only {sum(named):,} {noun}")
-        told.append(f"{', '.join(parts)}: the training side of the split {each.split}.")
-    return told
+            listed = [ids for part in training.studies.values() if (ids := getattr(part, field)) is not None]
+            if listed:
+                parts.append(f"in {len(listed):,} of them only {sum(map(len, listed)):,} {noun}")
+        sentences.append(f"{', '.join(parts)}: the training side of the split {training.split}.")
+    return sentences
 
 
 def saw_briefly(seen: Seen) -> str:
     """How many studies a model was trained on, as far as is known."""
-    studies = {(each.corpus, study) for each in seen.trainings for study in each.studies}
+    studies = {(training.corpus, study) for training in seen.trainings for study in training.studies}
     n = len(studies | {("", study) for study in seen.studies}) + (N_OFFICIAL if seen.official else 0)
     if not seen.known:
         return f"at least {n:,} studies" if n else "not known"
-    return "no study" if n == 0 else "1 study" if n == 1 else f"{n:,} studies"
+    if n == 0:
+        return "no study"
+    return "1 study" if n == 1 else f"{n:,} studies"
 
 
 def needed_by(name: str) -> list[str]:
-    """The adapters of this machine that do not answer without the model."""
+    """The adapters of this machine that need the model to answer."""
     path = _here(name)
     others = [*installed_names(), *_checkpoints()]
-    return [each for each in others if each != name and path and _here(_adapted(each)) == path]
+    return [other for other in others if other != name and path and _here(_adapted(other)) == path]
 
 
 def _adapted(name: str) -> str:
+    """The base of an adapter; empty for a whole model."""
     path = _here(name)
     return _base_of(name) if path and is_adapter(path) else ""
 
 
 def jobs_using(name: str) -> list[Job]:
-    """The queued and running jobs that the model answers, is trained or is merged in, its adapters' jobs included."""
+    """The queued and running jobs in which the model, or an adapter over it, answers, is trained or is merged."""
     path = _here(name)
-    return [
-        job
-        for job in list_jobs()
-        if path
-        and job.active
-        and any(_here(each) == path for used in _models_of(job) for each in (used, _adapted(used)))
-    ]
+    if path is None:
+        return []
+    jobs = []
+    for job in list_jobs():
+        models = [model for used in _models_of(job) for model in (used, _adapted(used))] if job.active else []
+        if any(_here(model) == path for model in models):
+            jobs.append(job)
+    return jobs
 
 
 def _models_of(job: Job) -> list[str]:
@@ -292,7 +298,7 @@ def _models_of(job: Job) -> list[str]:
 def delete(name: str) -> None:
     """Moves a model to the bin, from which `restore` brings it back.
 
-    Raises UserError where it is none of SOCRATES_HOME's, or a queued or running job uses it.
+    Raises UserError if it is not in SOCRATES_HOME, or if a queued or running job uses it.
     """
     if name not in installed_names():
         raise unknown("model", name, installed_names(), "Only models in SOCRATES_HOME can be deleted here.")
@@ -340,7 +346,7 @@ def _binned(name: str) -> Path:
 
 
 def seen_or_unknown(name: str) -> Seen:
-    """What a model saw; one whose card is damaged is told of as unknown."""
+    """Training exposure of a model; unknown if its card is damaged."""
     try:
         return seen_of(name)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What takes too long for a page: fetching a model from the hub, and merging an adapter, each its own interpreter."""
+"""Fetching a model from the hub and merging an adapter: jobs that run in their own process."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
 from socrates_core.settings import CODE
 
 MB = 10**6
-TIME_TO_END = 5.0  # seconds
+TIME_TO_END = 5.0  # seconds that a cancelled process has before it is killed
 
 
 @dataclass(frozen=True)
 class Download:
-    """What fetching a model would bring: its files' bytes, those that are here already, and those free on the disk."""
+    """The size of a model on the hub: its files, their bytes, and the bytes that are free on the disk."""
 
     hub_id: str
     n_files: int
@@ -31,54 +31,54 @@ class Download:
 
 
 def plan_download(hub_id: str) -> Download:
-    """Asks the hub how large a model is. Raises UserError where it cannot be asked or knows no such model."""
+    """Asks the hub how large a model is. Raises UserError if it cannot be reached or has no such model."""
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        found = HfApi().model_info(hub_id, files_metadata=True, timeout=10).siblings or []
+        files = HfApi().model_info(hub_id, files_metadata=True, timeout=10).siblings or []
     except (HTTPError, HfHubHTTPError, HFValidationError, OSError) as error:
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"The hub could not be asked for {hub_id!r} ({cause}). Check the connection and the name, or download the "
-            "model elsewhere and put its folder into SOCRATES_HOME/models."
+            f"Could not reach Hugging Face for {hub_id!r} ({cause}). Check the connection and the name, or download "
+            "the model elsewhere and put its folder into SOCRATES_HOME/models."
         ) from error
-    wanted = [each for each in found if each.rfilename.endswith((".json", ".jinja", ".safetensors"))]
+    wanted = [file for file in files if file.rfilename.endswith((".json", ".jinja", ".safetensors"))]
     free = shutil.disk_usage(_cache(hub_id).parent).free
-    return Download(hub_id, len(wanted), sum(int(each.size or 0) for each in wanted), free)
+    return Download(hub_id, len(wanted), sum(int(file.size or 0) for file in wanted), free)
 
 
 def submit_fetch(plan: Download) -> store.Job:
-    """Queues the download of a model; joins the same one where it is still active."""
+    """Queues the download of a model; returns the same download if it is still active."""
     return _submit("fetch", f"Fetch {plan.hub_id}", {"hub_id": plan.hub_id, "n_bytes": plan.n_bytes})
 
 
 def submit_merge(name: str, output: str) -> store.Job:
-    """Queues the merge of an adapter into its base; joins the same one where it is still active."""
+    """Queues the merge of an adapter into its base; returns the same merge if it is still active."""
     return _submit("merge", f"Merge {name} as {output}", {"model": name, "output": output})
 
 
 def run_fetch(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Fetches a model; what was fetched before a stop is kept. Raises UserError where the hub does not send it."""
-    hub_id, n_bytes = str(args["hub_id"]), int(args["n_bytes"])
+    """Fetches a model; a stopped download is continued. Raises UserError if the hub does not send it."""
+    hub_id = str(args["hub_id"])
+    n_bytes = int(args["n_bytes"])
     blobs = _cache(hub_id) / "blobs"
 
-    def so_far() -> int:
-        return (
-            min(sum(each.stat().st_size for each in blobs.glob("*")), n_bytes) // MB if blobs.is_dir() else 0
-        )
+    def fetched_mb() -> int:
+        if not blobs.is_dir():
+            return 0
+        return min(sum(file.stat().st_size for file in blobs.glob("*")), n_bytes) // MB
 
-    reporter.begin("fetching, MB", max(n_bytes // MB, 1), so_far())
-    begun = so_far()
-    path = _run_apart(
-        ["socrates_core", "models", "fetch", hub_id, "--yes"], reporter, lambda: so_far() - begun
-    )
+    at_start = fetched_mb()
+    reporter.begin("fetching, MB", max(n_bytes // MB, 1), at_start)
+    command = ["socrates_core", "models", "fetch", hub_id, "--yes"]
+    path = _run_apart(command, reporter, lambda: fetched_mb() - at_start)
     return {"model": hub_id, "path": path}
 
 
 def run_merge(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
-    """Merges an adapter into its base. Raises UserError where they do not fit or the name is taken."""
+    """Merges an adapter into its base. Raises UserError if they do not fit or the name is taken."""
     let_go()
     reporter.begin("merging", 1)
     path = _run_apart(["training.merge", args["model"], args["output"]], reporter, lambda: 0)
@@ -86,17 +86,20 @@ def run_merge(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
 
 
 def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], int]) -> str:
-    """The last line that a module says on its way out; it is ended where the job should stop."""
-    with (
-        (reporter.job.path / "said.txt").open("w+") as said,
-        (reporter.job.path / "wrong.txt").open("w+") as wrong,
+    """Runs a module in its own process and returns the last line it prints; ends it if the job should stop.
+
+    Raises UserError if it fails.
+    """
+    with (  # files rather than pipes: nobody reads while it runs, and a full pipe would stop it
+        (reporter.job.path / "said.txt").open("w+") as output,
+        (reporter.job.path / "wrong.txt").open("w+") as errors,
     ):
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=CODE,
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=wrong,
+            stdout=output,
+            stderr=errors,
             env={**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"},
         )
         while True:
@@ -109,15 +112,15 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
                 except (Cancelled, ShutDown):
                     end_process(process, TIME_TO_END)
                     raise
-        said.seek(0)
-        wrong.seek(0)
-        told, cause = said.read().splitlines(), wrong.read().splitlines()
+        output.seek(0)
+        errors.seek(0)
+        lines, causes = output.read().splitlines(), errors.read().splitlines()
     if status:
-        reporter.log.info("%s", "\n".join(cause))
-        raise UserError(
-            cause[-1] if status == 2 and cause else f"It ended with status {status}. The log has the details."
-        )
-    return told[-1] if told else ""
+        reporter.log.info("%s", "\n".join(causes))
+        if status == 2 and causes:  # the module's own sentence
+            raise UserError(causes[-1])
+        raise UserError(f"The process ended with status {status}. The log has the details.")
+    return lines[-1] if lines else ""
 
 
 def _cache(hub_id: str) -> Path:

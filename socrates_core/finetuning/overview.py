@@ -1,4 +1,4 @@
-"""Finetunes as they stand: what was asked for, the job, how far it is, and the model that came out."""
+"""Finetunes and their progress: the spec, the job, the steps so far, and the model that came out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,20 @@ import pandas as pd
 
 from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json
-from socrates_core.finetuning.estimate import told_against
+from socrates_core.finetuning.estimate import read_estimate
 from socrates_core.finetuning.history import MASS_LOST, read_history
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.spec import TrainingSpec, describe, load_training, training_ids, training_path
+from socrates_core.jobs.progress import describe_seconds
 from socrates_core.jobs.store import Job, read_job
 
 
 @dataclass(frozen=True)
 class Finetune:
-    """A finetune as it lies on disk; its history is read when it is first asked for.
+    """A finetune as it is stored; its history is read when it is first used.
 
-    `job` is None for one that was started by hand. `card` is what its model's card says of this training, None before
-    there is a model.
+    `job` is None for a finetune that was started by hand. `card` is the part `training` of its model's card, None
+    before there is a model.
     """
 
     id: str
@@ -32,8 +33,10 @@ class Finetune:
 
     @property
     def state(self) -> str:
-        """The job's; of one without a job whether its model is there."""
-        return self.job.state if self.job else "done" if self.card else "started by hand"
+        """The state of its job; without a job, "done" once there is a model."""
+        if self.job:
+            return self.job.state
+        return "done" if self.card else "started by hand"
 
     @property
     def active(self) -> bool:
@@ -41,37 +44,38 @@ class Finetune:
 
     @cached_property
     def history(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Its steps and validations; see `read_history`."""
+        """Its steps and validations, as `read_history` gives them."""
         return read_history(self.id)
 
     @property
     def best_step(self) -> int | None:
-        """The step that is kept: its model's, or that of the lowest W so far that still answers; else None."""
+        """The step of its model, or so far the step with the lowest W that still answers; None before either."""
         if self.card:
             return int(self.card["step"])
         base = self.validation(0)
-        least = base["valid_mass"] - MASS_LOST if base else 0.0
-        told = self.history[1].dropna(subset=["w_stated"])
-        judged = told[(told["step"] > 0) & (told["valid_mass"] >= least)]
-        return next((int(step) for step in judged.sort_values("w_stated", kind="stable")["step"]), None)
+        least_mass = base["valid_mass"] - MASS_LOST if base else 0.0
+        validations = self.history[1].dropna(subset=["w_stated"])
+        answering = validations[(validations["step"] > 0) & (validations["valid_mass"] >= least_mass)]
+        return next((int(step) for step in answering.sort_values("w_stated", kind="stable")["step"]), None)
 
     def validation(self, step: int | None) -> dict[str, Any] | None:
-        """The validation after `step` steps; None where there is none."""
-        found = self.history[1][self.history[1]["step"] == step]
-        return {str(name): value for name, value in found.iloc[-1].items()} if len(found) else None
+        """The validation after `step` steps; None if there is none."""
+        _, validations = self.history
+        rows = validations[validations["step"] == step]
+        return {str(name): value for name, value in rows.iloc[-1].items()} if len(rows) else None
 
     @property
     def n_steps(self) -> int | None:
-        """How many steps it takes at most; None before they are counted."""
+        """The most steps it may take; None before they are counted."""
         try:
             return int(read_json(training_path(self.id) / "plan.json")["n_steps"])
         except (UserError, *EDITED):
             return None
 
     def as_dict(self) -> dict[str, Any]:
-        """Where it stands: the step of all `n_steps` (None before they are counted), and how well it does.
+        """Its progress: the step, `n_steps` (None before they are counted), and how well it does.
 
-        The validations are of the base model, of the best step and of the last.
+        The validations are those of the base model, of the best step and of the last one.
         """
         steps, validations = self.history
         return {
@@ -87,21 +91,31 @@ class Finetune:
         }
 
     def row(self) -> dict[str, Any]:
-        """What it is in few words, for lists."""
+        """A short description, for lists."""
         created = self.job.created if self.job else ""
         return {"training_id": self.id, **describe(self.spec), "state": self.state, "created": created}
 
 
 def what_it_took(card: Mapping[str, Any], path: Path) -> str:
-    """What the finetune in `path` took beside its estimate, by its card; "" where an older card does not tell."""
+    """Time and memory of the finetune in `path`, by its card, compared with its estimate; "" for a card of before."""
     if "n_steps_taken" not in card:
         return ""
-    seconds, memory_mb, n_steps = (card[name] for name in ("seconds", "memory_mb", "n_steps_taken"))
-    return told_against(path, seconds=seconds, memory_mb=memory_mb, n_steps=n_steps)
+    took = (
+        f"It took {describe_seconds(card['seconds'])} for {card['n_steps_taken']:,} steps and "
+        f"{card['memory_mb'] / 1024:.1f} GB"
+    )
+    estimate = read_estimate(path)
+    if estimate is None:
+        return f"{took}; there was no estimate."
+    seconds, memory_mb = estimate.get("seconds"), estimate.get("memory_mb")
+    time = "an unknown time" if seconds is None else describe_seconds(seconds)
+    memory = "unknown memory" if memory_mb is None else f"{memory_mb / 1024:.1f} GB"
+    n_steps = estimate.get("n_steps", 0)
+    return f"{took}; the estimate was {time} for at most {n_steps:,} steps and {memory}."
 
 
 def load_finetune(training_id: str) -> Finetune:
-    """A finetune as it stands now. Raises UserError where it is unknown or damaged."""
+    """A finetune and its progress. Raises UserError if it is unknown or damaged."""
     spec = load_training(training_id)
     path = published_folder(spec.name, spec.tuning)
     card = read_json(path / "card.json")["training"] if published_training(path) == training_id else None
@@ -112,7 +126,7 @@ def load_finetune(training_id: str) -> Finetune:
 
 
 def list_finetunes() -> list[dict[str, Any]]:
-    """Every finetune, the newest first; one that is damaged says so."""
+    """Every finetune, the newest first; a damaged one has the state "damaged"."""
     rows: list[dict[str, Any]] = []
     for training_id in training_ids():
         try:

@@ -1,4 +1,4 @@
-"""Published settings to start from, and the project's own for small models, each with where it comes from."""
+"""Settings to start from, each with its source: published ones, and the project's own for small models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from socrates_core.finetuning.spec import Method
 
-SMALL = 1_000_000_000
+SMALL = 1_000_000_000  # parameters below which a model gets the project's own recipe
 NO_LIMIT = 1_000_000
 _PAPER = "Kolluri et al. 2025 (arXiv 2509.05830)"
 _OF_SFT = {
@@ -19,7 +19,7 @@ _OF_SFT = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a TrainingSpec by field, with their `source`; fields that are not named keep their defaults."""
+    """Settings of a TrainingSpec by field, with their `source`; fields not listed keep their defaults."""
 
     name: str
     title: str
@@ -28,18 +28,17 @@ class Recipe:
 
 
 def recipes_for(n_parameters: int | None, method: Method) -> tuple[Recipe, ...]:
-    """The recipes for a base model of so many parameters, the default first; None where the number is not known."""
+    """The recipes for a base model with `n_parameters` (None: not known), the default first."""
     published = (_qlora(method), _paper(method))
     return (_small(method), *published) if n_parameters is not None and n_parameters < SMALL else published
 
 
 def _small(method: Method) -> Recipe:
-    rate, told = 5e-4, _OF_SFT[method].replace("Published", "Tried")
+    rate = 5e-4
+    remark = _OF_SFT[method].replace("Published", "Tried")
     if method == "dpo":
-        rate, told = (
-            5e-6,
-            " DPO at a hundredth of the learning rate of SFT, as in the published pair; not tried.",
-        )
+        rate = 5e-6
+        remark = " DPO at a hundredth of the learning rate of SFT, as in the published pair; not tried."
     settings: dict[str, Any] = {
         "tuning": "lora",
         "rank": 16,
@@ -52,13 +51,13 @@ def _small(method: Method) -> Recipe:
     }
     if method == "distribution":
         settings |= {"rps_weight": 20.0, "shrinkage": 20.0}
-        told = (
+        remark = (
             " A strong ranked-probability term and shares borrowed from the outcome's other conditions: on 20 held-out "
             "studies people's answers were .19 nats more probable than after SFT, interval .03 to .35; W was the same."
         )
     source = (
         "This project's own experiments on a processor with a model of 135 million parameters: best after about 16 "
-        f"steps on studies that it did not see, worse again after 40, so it is evaluated often.{told}"
+        f"steps on studies that it did not see, worse again after 40, so it is evaluated often.{remark}"
     )
     return Recipe("small", "Small model: LoRA, a few dozen steps", source, settings)
 

@@ -1,19 +1,21 @@
-"""The rows of a finetune: drawn from a split's training side, some kept back to choose the checkpoint by."""
+"""The rows of a finetune: drawn from a split's training side, some kept back to choose the checkpoint with."""
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from socrates_core.corpus.queries import Corpus
-from socrates_core.corpus.splits import Split, corpus_digest, load_split, split_rows
+from socrates_core.corpus.splits import Split, corpus_digest, load_split, select, split_rows
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError, unknown
 from socrates_core.evaluations.rows import capped, with_answers
 from socrates_core.files import digest
-from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.finetuning.spec import Method, TrainingSpec
 
+SIDES = ("trained", "validation", "held_out", "unused")
 _UNITS = {
     "studies": ["study_id"],
     "conditions": ["study_id", "condition_num"],
@@ -22,13 +24,13 @@ _UNITS = {
 }
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The rows that are trained on and those kept back, a row a person and stimulus with an answer on the scale.
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """The rows of a finetune, one per person and stimulus with an answer on the scale.
 
-    Columns study_id, condition_num, task_num, part, stimulus_id, sample_id, participant, response and value.
-    `answered` are all rows of the training side that are not kept back, `kept_back` all that are, capped or not:
-    people's answers in their cells.
+    `train` are trained on, and `validation` chooses the checkpoint; both are capped. `answered` are all rows of the
+    training side that are not kept back, and `kept_back` all that are: people's answers in their cells. Columns
+    study_id, condition_num, task_num, part, stimulus_id, sample_id, participant, response and value.
     """
 
     corpus: Corpus
@@ -38,12 +40,38 @@ class Chosen:
     answered: pd.DataFrame
     kept_back: pd.DataFrame
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hex of the corpus and of which of its rows are trained on and validated with."""
+        keys = [
+            frame[["study_id", "sample_id"]].to_csv(index=False) for frame in (self.train, self.validation)
+        ]
+        return digest([corpus_digest(self.corpus), *keys])
 
-def choose_rows(spec: TrainingSpec) -> Chosen:
+    def learned_from(self, method: Method) -> pd.DataFrame:
+        """Every row whose answer influences the model: as an example, in a target, or in choosing the checkpoint.
+
+        Columns study_id, condition_num, task_num, stimulus_id, sample_id and participant.
+        """
+        frames = [self.train, self.validation]
+        if len(self.validation):  # W is measured against everybody kept back, not only those who are asked
+            frames.append(self.kept_back)
+        if method in (
+            "dpo",
+            "distribution",
+        ):  # their targets hold other people's answers to the same outcomes
+            outcomes = self.train[["study_id", "task_num"]].drop_duplicates()
+            frames.append(self.answered.merge(outcomes))
+        columns = ["study_id", "condition_num", "task_num", "stimulus_id", "sample_id", "participant"]
+        rows = pd.concat([frame[columns] for frame in frames if len(frame)])
+        return rows.drop_duplicates(["study_id", "sample_id"], ignore_index=True)
+
+
+def choose_rows(spec: TrainingSpec) -> TrainingRows:
     """The rows that `spec` trains on, always the same for the same seed.
 
-    A smaller `people_share` or `per_cell` takes a part of what a larger one takes. Raises UserError where the split
-    or a study is unknown, or nothing is left to train on.
+    The rows of a smaller `people_share` or `per_cell` are a subset of those of a larger one. Raises UserError if the
+    split or a study is unknown, or if nothing is left to train on.
     """
     split = load_split(spec.split)
     corpus = open_corpus(split.corpus)
@@ -53,27 +81,34 @@ def choose_rows(spec: TrainingSpec) -> Chosen:
             raise unknown("study of the split", study, split.studies)
     rows = with_answers(corpus, rows[rows["study_id"].isin(spec.studies)] if spec.studies else rows)
     rows = rows[rows["value"].notna()]
-    apart = _kept_back(corpus, split, rows, spec)
-    answered, kept_back = _part_of_people(rows[~apart], spec), rows[apart]
+    is_kept_back = _draw_kept_back(corpus, split, rows, spec)
+    answered = _part_of_people(rows[~is_kept_back], spec)
     train = answered
-    if len(answered):  # capped before people leave, so that a smaller share of them is a part of a larger one
-        train = capped(rows[~apart], spec.per_cell, spec.seed)
-        train = _per_study(train.merge(answered[["study_id", "sample_id"]]), spec)
+    if len(answered):
+        # The cap comes before people leave: a smaller share of people is then a subset of a larger one.
+        train = capped(rows[~is_kept_back], spec.per_cell, spec.seed)
+        train = _cap_studies(train.merge(answered[["study_id", "sample_id"]]), spec)
     if train.empty:
         raise UserError(_why_empty(spec, answered))
+    kept_back = rows[is_kept_back]
     validation = kept_back
     if len(validation):
-        validation = _per_study(capped(validation, spec.validation_cap, spec.seed), spec)
-    return Chosen(
-        corpus, split, *(frame.reset_index(drop=True) for frame in (train, validation, answered, kept_back))
+        validation = _cap_studies(capped(validation, spec.validation_cap, spec.seed), spec)
+    return TrainingRows(
+        corpus=corpus,
+        split=split,
+        train=train.reset_index(drop=True),
+        validation=validation.reset_index(drop=True),
+        answered=answered.reset_index(drop=True),
+        kept_back=kept_back.reset_index(drop=True),
     )
 
 
 def _why_empty(spec: TrainingSpec, answered: pd.DataFrame) -> str:
     if len(answered):
         return (
-            f"Of {spec.people_share:.2%} of the people none is among the {spec.per_cell} of each cell that are "
-            f"trained on. Give a larger 'people_share' than {spec.people_share!r}, or a larger 'per_cell'."
+            f"With {spec.people_share:.2%} of the people and at most {spec.per_cell} people per cell, no row is left "
+            f"to train on. Give a larger 'people_share' than {spec.people_share!r}, or a larger 'per_cell'."
         )
     return (
         f"The split {spec.split!r} leaves no answer on its scale to train on. "
@@ -81,31 +116,38 @@ def _why_empty(spec: TrainingSpec, answered: pd.DataFrame) -> str:
     )
 
 
-def learnt_from(spec: TrainingSpec, chosen: Chosen) -> pd.DataFrame:
-    """Every row whose answer has a part in what comes out: trained on, a part of a target, or chosen by.
+def unit_of(split: Split) -> str:
+    """What `count_sides` counts: people if the split holds people out, else cells."""
+    return "people" if split.kind == "participants" else "cells"
 
-    DPO and distribution training take other people's answers to the same outcomes too; W on the kept-back side is
-    measured against everybody there. Columns study_id, condition_num, task_num, stimulus_id, sample_id and participant.
+
+def count_sides(rows: TrainingRows) -> pd.DataFrame:
+    """How a finetune uses each study of the split: study_id, title, and the number of units (`unit_of`) on each side.
+
+    `trained` units are trained on, `validation` chooses the checkpoint, `held_out` is for evaluation only, and
+    `unused` is the rest, such as what the caps leave out. A cell that is partly trained on counts as trained on.
     """
-    frames = [chosen.train, chosen.validation, chosen.kept_back if len(chosen.validation) else None]
-    if spec.method in ("dpo", "distribution"):
-        outcomes = chosen.train[["study_id", "task_num"]].drop_duplicates()
-        frames.append(chosen.answered.merge(outcomes))
-    columns = ["study_id", "condition_num", "task_num", "stimulus_id", "sample_id", "participant"]
-    rows = pd.concat([each[columns] for each in frames if each is not None and len(each)])
-    return rows.drop_duplicates(["study_id", "sample_id"], ignore_index=True)
+    is_people = unit_of(rows.split) == "people"
+    unit = "participant" if is_people else "(condition_num, task_num)"
+    totals = select(
+        rows.corpus,
+        rows.split,
+        f"SELECT study_id, count(DISTINCT {unit}) AS n, count(DISTINCT {unit}) FILTER (side = 'eval') AS held_out "
+        "FROM placed JOIN texts USING (study_id, stimulus_id) GROUP BY study_id ORDER BY study_id",
+    )
+    columns = ["study_id", *(["participant"] if is_people else ["condition_num", "task_num"])]
+    trained = rows.train[columns].drop_duplicates().assign(side="trained")
+    validation = rows.validation[columns].drop_duplicates().assign(side="validation")
+    units = pd.concat([trained, validation]).drop_duplicates(columns)
+    counts = units.groupby(["study_id", "side"]).size().unstack(fill_value=0)
+    table = totals.set_index("study_id").join(counts).reindex(columns=["n", *SIDES]).fillna(0).astype(int)
+    table["unused"] = table["n"] - table["trained"] - table["validation"] - table["held_out"]
+    titles = rows.corpus.studies().set_index("study_id")["title"]
+    return table.assign(title=titles).reset_index()[["study_id", "title", *SIDES]]
 
 
-def data_digest(chosen: Chosen) -> str:
-    """SHA-256 in hex of which rows are trained on and kept back, of which corpus."""
-    rows = [
-        frame[["study_id", "sample_id"]].to_csv(index=False) for frame in (chosen.train, chosen.validation)
-    ]
-    return digest([corpus_digest(chosen.corpus), *rows])
-
-
-def _kept_back(corpus: Corpus, split: Split, rows: pd.DataFrame, spec: TrainingSpec) -> pd.Series:
-    """Which rows belong to units kept back; where it counts, no text is on both sides. Every study keeps a unit."""
+def _draw_kept_back(corpus: Corpus, split: Split, rows: pd.DataFrame, spec: TrainingSpec) -> pd.Series:
+    """Which rows are kept back: whole units of what the split holds out. Every study keeps a unit to train on."""
     columns = _UNITS[split.kind]
     units = rows[columns].drop_duplicates().reset_index(drop=True)
     n = round(spec.validation_share * len(units))
@@ -114,39 +156,42 @@ def _kept_back(corpus: Corpus, split: Split, rows: pd.DataFrame, spec: TrainingS
     order = units.iloc[np.random.default_rng([spec.seed, 1]).permutation(len(units))]
     if split.kind != "studies":
         order = order[order.duplicated("study_id", keep="last")]  # the last of each study stays
-    held = order.head(min(n, len(units) - 1))
+    drawn = order.head(min(n, len(units) - 1))
     index = pd.MultiIndex.from_frame(rows[columns])
-    kept = pd.Series(index.isin(pd.MultiIndex.from_frame(held)), index=rows.index)
-    if split.kind == "participants" or not kept.any():
-        return kept
+    kept_back = pd.Series(index.isin(pd.MultiIndex.from_frame(drawn)), index=rows.index)
+    if split.kind == "participants" or not kept_back.any():
+        return kept_back
+    # A text must not be on both sides, so rows of other units that show a kept-back text are kept back too.
     texts = rows[["study_id", "stimulus_id"]].merge(
         corpus.ask("SELECT study_id, stimulus_id, stimulus FROM read_parquet($stimuli)"), how="left"
     )["stimulus"]
     texts.index = rows.index
-    return kept | texts.isin(texts[kept])
+    return kept_back | texts.isin(texts[kept_back])
 
 
 def _part_of_people(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
     """`people_share` of every study's people, the first of a seeded order; at least two."""
     if spec.people_share == 1:
         return rows
-    kept = []
-    for study, own in rows.groupby("study_id"):
-        people = np.sort(own["participant"].unique())
+    parts = []
+    for study, study_rows in rows.groupby("study_id"):
+        people = np.sort(study_rows["participant"].unique())
         order = np.random.default_rng([spec.seed, 2, zlib.crc32(str(study).encode())]).permutation(people)
-        kept.append(own[own["participant"].isin(order[: max(round(spec.people_share * len(people)), 2)])])
-    return pd.concat(kept)
+        n = max(round(spec.people_share * len(people)), 2)
+        parts.append(study_rows[study_rows["participant"].isin(order[:n])])
+    return pd.concat(parts)
 
 
-def _per_study(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
-    """At most `per_study` rows of every study, drawn with the seed from its conditions in turn."""
+def _cap_studies(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
+    """At most `per_study` rows of every study, drawn with the seed from each of its conditions in turn."""
     if spec.per_study is None:
         return rows
-    kept = []
-    for study, own in rows.groupby("study_id"):
+    parts = []
+    for study, study_rows in rows.groupby("study_id"):
         rng = np.random.default_rng([spec.seed, 3, zlib.crc32(str(study).encode())])
-        order = rng.permutation(len(own))
-        turn = own["condition_num"].iloc[order].groupby(own["condition_num"].iloc[order]).cumcount()
+        order = rng.permutation(len(study_rows))
+        conditions = study_rows["condition_num"].iloc[order]
+        turn = conditions.groupby(conditions).cumcount()
         in_turn = order[np.argsort(turn.to_numpy(), kind="stable")]
-        kept.append(own.iloc[np.sort(in_turn[: spec.per_study])])
-    return pd.concat(kept)
+        parts.append(study_rows.iloc[np.sort(in_turn[: spec.per_study])])
+    return pd.concat(parts)

@@ -1,4 +1,4 @@
-"""Runs a finetune as a job: an interpreter of its own, whose history is the progress and whose words are the log."""
+"""Runs a finetune as a job: in its own process, whose history is the progress and whose output is the log."""
 
 import os
 import subprocess
@@ -15,13 +15,14 @@ from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.settings import CODE
 
-ENDED, STOPPED = 0, 3  # exit statuses of a trainer: done, or asked to stop
-WORKER = "SOCRATES_WORKER"  # tells a trainer its worker's process number, without which it stops
-PATIENCE = 120.0  # seconds that a step may take to end after a stop was asked for
+# Exit statuses of a trainer: done, or asked to stop.
+ENDED, STOPPED = 0, 3
+WORKER = "SOCRATES_WORKER"  # holds the worker's process id; a trainer whose worker is gone stops
+PATIENCE = 120.0  # seconds that a trainer may take to stop: it finishes its step first
 
 
 def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
-    """Trains until the end and publishes the best checkpoint; a cancelled finetune publishes what it kept."""
+    """Trains to the end and publishes the best checkpoint; a cancelled finetune publishes what it kept."""
     spec = load_training(training_id)
     let_go()
     reporter.begin("reading the rows and the model", 1)
@@ -36,8 +37,8 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
         errors="replace",
         env={**os.environ, WORKER: str(os.getpid())},
     )
-    said: list[str] = []
-    listening = threading.Thread(target=_listen, args=(process.stdout, reporter, said), daemon=True)
+    output: list[str] = []
+    listening = threading.Thread(target=_listen, args=(process.stdout, reporter, output), daemon=True)
     listening.start()
     try:
         status = _watch(process, training_id, n_before, reporter)
@@ -46,19 +47,19 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
         listening.join(5)
         _publish_what_there_is(training_id, reporter)
         raise
-    finally:  # whatever ended this job, its trainer does not go on alone
+    finally:  # however this job ends, its trainer must not go on alone
         if process.poll() is None:
             end_process(process, PATIENCE)
     listening.join(5)
     if status != ENDED:
-        raise UserError(_cause(status, said, training_id))
+        raise UserError(_cause(status, output, training_id))
     _, validations = read_history(training_id)
     last = validations.iloc[-1].to_dict() if len(validations) else {}
     return {"training_id": training_id, "model": spec.name, "validation": last}
 
 
 def let_go() -> None:
-    """Frees the model that the worker keeps warm: what follows needs the memory."""
+    """Frees the model that the worker keeps in memory; training needs the room."""
     open_warm.cache_clear()
     if "socrates_core.models.local.network" in sys.modules:
         from socrates_core.models.local.network import close_network
@@ -66,17 +67,18 @@ def let_go() -> None:
         close_network()
 
 
-def _listen(stream: IO[str] | None, reporter: Reporter, said: list[str]) -> None:
+def _listen(stream: IO[str] | None, reporter: Reporter, output: list[str]) -> None:
     for line in stream or ():
         if line.strip():
-            said.append(line.rstrip())
+            output.append(line.rstrip())
             reporter.log.info("%s", line.rstrip())
 
 
 def _watch(process: subprocess.Popen[str], training_id: str, n_before: int, reporter: Reporter) -> int:
-    """Tells the progress until the process ends; returns its exit status."""
-    plan, begun = training_path(training_id) / "plan.json", False
+    """Reports the progress until the process ends; returns its exit status."""
+    plan = training_path(training_id) / "plan.json"
     plan.unlink(missing_ok=True)  # an earlier attempt's
+    begun = False
     n_start = 0
     while True:
         try:
@@ -93,7 +95,7 @@ def _watch(process: subprocess.Popen[str], training_id: str, n_before: int, repo
 
 
 def end_process(process: subprocess.Popen[Any], patience: float) -> None:
-    """Asks the process to end, and ends it where it has not after `patience` seconds: one that waits may not listen."""
+    """Asks the process to end, and kills it if it has not ended after `patience` seconds."""
     process.terminate()
     try:
         process.wait(timeout=patience)
@@ -109,15 +111,13 @@ def _publish_what_there_is(training_id: str, reporter: Reporter) -> None:
         reporter.log.info("%s", error)
 
 
-def _cause(status: int, said: list[str], training_id: str) -> str:
-    if status == 2 and said:
-        return said[-1]
+def _cause(status: int, output: list[str], training_id: str) -> str:
+    if status == 2 and output:
+        return output[-1]
     if status in (-9, 137):
         return (
-            "The training process was killed, perhaps for want of memory. Resume goes on from its last checkpoint; "
-            "a lower 'micro_tokens' needs less memory."
+            "The training process was killed, perhaps because memory ran out. Resume goes on from its last "
+            "checkpoint; a lower 'micro_tokens' needs less memory."
         )
-    told = f": {said[-1]}" if said else ""
-    return (
-        f"The training process of {training_id!r} ended with status {status}{told}. The log has the details."
-    )
+    last_line = f": {output[-1]}" if output else ""
+    return f"The training process of {training_id!r} ended with status {status}{last_line}. The log has the details."

@@ -1,9 +1,9 @@
-"""A finetune as it was asked for: base model, method, rows and hyper-parameters, checked on construction."""
+"""The specification of a finetune: base model, method, rows and hyper-parameters, checked on construction."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,8 +16,9 @@ from socrates_core.yaml_files import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]
+Level = Literal["simple", "expert"]
 RESERVED = frozenset(
-    {  # what stands beside models under a name of its own
+    {  # names of rows that are listed next to models
         "starter",
         "echo",
         "uniform",
@@ -37,60 +38,133 @@ TITLES: Mapping[Method, str] = {
 }
 
 
+def _simple(default: Any, title: str, description: str = "", **limits: Any) -> Any:
+    return Field(
+        default, title=title, description=description, json_schema_extra={"level": "simple"}, **limits
+    )
+
+
+def _expert(
+    default: Any, title: str, description: str = "", method: Method | None = None, **limits: Any
+) -> Any:
+    """A field that beginners can leave alone; `method` is the only one that uses it, None for all."""
+    extra: dict[str, Any] = {"level": "expert", "method": method}
+    return Field(default, title=title, description=description, json_schema_extra=extra, **limits)
+
+
 class TrainingSpec(BaseModel):
     """Everything that decides a finetune's result, apart from the base model's weights and the rows themselves.
 
-    Rows are those of the training side of `split`, of `studies` alone where any are named, of `people_share` of the
-    people, of at most `per_cell` people a cell and `per_study` rows a study; `balance` says what counts alike, rows,
-    cells or studies. `validation_share` of what the split holds out by (studies, conditions, outcomes or participants)
-    is kept back from them to choose the checkpoint by, `validation_cap` people a cell. A step takes `batch_size`
-    examples, read `micro_tokens` at a time; with `share_people` one person's answers come in the same step and the
-    profile is read once. `checkpointing`, which takes less memory and more time, is on by default with tuning "qlora"
-    alone. Training stops after `epochs` or `max_steps`, or once `patience` validations, `evaluate_every`
-    steps apart, brought nothing. `alpha` is LoRA's scaling times its `rank`; over an adapter, its own go on. `beta`
-    belongs to DPO. `rps_weight` and `shrinkage` belong to distribution training: the weight of the ranked-probability
-    term, and how many answers of the same outcome in any condition are added to a cell's own. `rationales` belongs to
-    reasoning: "corpus" for the data's own, or the name of written ones. `accept_leaks` says why a leak is accepted.
+    The rows are those of the training side of `split`, only of `studies` if any are named. The page Launch and the
+    command line show the fields in this order, with their titles, descriptions and levels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    base: str = "starter"
-    method: Method = "sft"
-    split: str
-    studies: tuple[str, ...] = ()
-    per_cell: int = Field(default=32, ge=1)
-    per_study: int | None = Field(default=None, ge=1)
-    people_share: float = Field(default=1.0, gt=0, le=1)
-    balance: Literal["rows", "cells", "studies"] = "rows"
-    validation_share: float = Field(default=0.1, ge=0, lt=1)
-    validation_cap: int = Field(default=8, ge=2)
-    seed: int = Field(default=0, ge=0)
-    template: str = TEMPLATE
-    tuning: Tuning = "lora"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    rank: int = Field(default=16, ge=1, le=1024)
-    alpha: float = Field(default=32, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    learning_rate: float = Field(default=1e-4, gt=0, le=1)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = Field(default=0.05, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    clip: float = Field(default=1.0, gt=0)
-    batch_size: int = Field(default=64, ge=1)
-    epochs: float = Field(default=1.0, gt=0)
-    max_steps: int | None = Field(default=None, ge=1)
-    micro_tokens: int = Field(default=2048, ge=64)
-    checkpointing: bool = False
-    share_people: bool = True
-    evaluate_every: int = Field(default=25, ge=1)
-    patience: int = Field(default=5, ge=1)
-    beta: float = Field(default=0.1, gt=0)
-    rps_weight: float = Field(default=0.0, ge=0)
-    shrinkage: float = Field(default=0.0, ge=0)
-    rationales: str = "corpus"
-    accept_leaks: str = ""
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$",
+        title="Name of the model it makes",
+        description="Lower-case letters, digits, dots, dashes and underscores, at most 64.",
+        json_schema_extra={"level": "simple"},
+    )
+    base: str = _simple("starter", "Base model", "Its name, a folder, or a hub id such as org/name.")
+    method: Method = _simple("sft", "Method", "sft, reasoning, dpo or distribution.")
+    split: str = Field(
+        title="Split",
+        description="The model trains on its training side.",
+        json_schema_extra={"level": "simple"},
+    )
+    studies: tuple[str, ...] = _simple((), "Studies", "Empty: all of the training side.")
+    per_cell: int = _simple(
+        32,
+        "People a cell, at most",
+        "A cell is one outcome in one condition; a small sample is enough.",
+        ge=1,
+    )
+    per_study: int | None = _simple(None, "Rows a study, at most", "Empty: no limit.", ge=1)
+    validation_share: float = _simple(
+        0.1,
+        "Share for validation",
+        "Kept back from training, by what the split holds out by: it chooses the checkpoint.",
+        ge=0,
+        lt=1,
+    )
+    seed: int = _simple(
+        0, "Seed", "Which people are drawn, what is kept back, and the order of the rows.", ge=0
+    )
+    rationales: str = _expert(
+        "corpus",
+        "Rationales",
+        "corpus: the data's own; or the name of rationales that a model wrote.",
+        method="reasoning",
+    )
+    beta: float = _expert(0.1, "Beta", "How strongly DPO holds the model to its start.", method="dpo", gt=0)
+    rps_weight: float = _expert(
+        0.0,
+        "Weight of the ranked-probability term",
+        "0: soft cross-entropy alone.",
+        method="distribution",
+        ge=0,
+    )
+    shrinkage: float = _expert(
+        0.0,
+        "Answers borrowed from other conditions",
+        "So many answers to the same outcome in any condition are added to a cell's own.",
+        method="distribution",
+        ge=0,
+    )
+    tuning: Tuning = _expert(
+        "lora",
+        "What is tuned",
+        "lora: an adapter; qlora: over the base in 4-bit NF4; full: every weight.",
+    )
+    rank: int = _expert(16, "LoRA rank", ge=1, le=1024)
+    alpha: float = _expert(
+        32, "LoRA alpha", gt=0
+    )  # scales by alpha / rank; over an adapter, the adapter's stays
+    dropout: float = _expert(0.0, "LoRA dropout", ge=0, lt=1)
+    learning_rate: float = _expert(1e-4, "Learning rate", "The highest, after the warm-up.", gt=0, le=1)
+    schedule: Literal["cosine", "linear", "constant"] = _expert("cosine", "Schedule")
+    warmup: float = _expert(0.05, "Warm-up", "Share of the steps.", ge=0, lt=1)
+    weight_decay: float = _expert(0.0, "Weight decay", ge=0)
+    clip: float = _expert(1.0, "Longest gradient", "Longer ones are cut to this norm.", gt=0)
+    batch_size: int = _expert(64, "Examples a step", ge=1)
+    epochs: float = _expert(1.0, "Epochs", "How often each row is read; may be less than 1.", gt=0)
+    max_steps: int | None = _expert(None, "Steps, at most", "Empty: no limit.", ge=1)
+    people_share: float = _expert(
+        1.0, "Share of the people", "Of every study; 1 takes all. For learning curves.", gt=0, le=1
+    )
+    balance: Literal["rows", "cells", "studies"] = _expert(
+        "rows", "What counts alike", "Rows, cells or studies, however many answers each has."
+    )
+    validation_cap: int = _expert(
+        8, "Validation people a cell", "At most so many are asked in each validation.", ge=2
+    )
+    template: str = _expert(TEMPLATE, "Prompt template")
+    precision: Literal["auto", "fp32", "bf16"] = _expert(
+        "auto", "Precision", "auto: bf16 where the processor has it."
+    )
+    micro_tokens: int = _expert(
+        2048, "Tokens read at a time", "Fewer take less memory; the result is the same.", ge=64
+    )
+    checkpointing: bool = _expert(
+        False, "Gradient checkpointing", "Less memory, more time; the result is the same."
+    )
+    share_people: bool = _expert(
+        True, "Read profiles once", "One person's, for all of the answers in a step."
+    )
+    evaluate_every: int = _simple(
+        25, "Steps between validations", "Each measures the model on the rows that were kept back.", ge=1
+    )
+    patience: int = _simple(
+        5,
+        "Patience",
+        "It stops after so many validations without gain; the best checkpoint so far is kept.",
+        ge=1,
+    )
+    accept_leaks: str = _simple(
+        "", "Why the leak is accepted", "The card of the model that comes out will repeat it."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -114,37 +188,46 @@ class TrainingSpec(BaseModel):
         return digest(self.model_dump(mode="json", exclude={"name"}))
 
     def as_yaml(self) -> str:
-        """The spec as a file that a person can edit and `train` takes."""
+        """The spec as a YAML file that a person can edit and that `train` takes."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def default_of(name: str, tuning: object) -> Any:
-    """The value of the field `name` in a finetune with this `tuning` whose file leaves it out.
+    """The value that the field `name` takes in a finetune with this `tuning` if its file leaves it out."""
+    if name == "checkpointing":
+        # QLoRA is chosen when memory is short, and 4-bit weights alone do not save enough: by the project's estimate
+        # an 8B model takes 36 GB without checkpointing and 9 GB with it.
+        return tuning == "qlora"
+    return TrainingSpec.model_fields[name].default
 
-    QLoRA is chosen where memory is short, and 4-bit weights alone do not save enough: an 8B model takes 36 GB without
-    checkpointing, by the project's estimate, and 9 GB with it.
-    """
-    return tuning == "qlora" if name == "checkpointing" else TrainingSpec.model_fields[name].default
+
+def fields_of(level: Level, method: Method | None = None) -> list[str]:
+    """The names of the fields of one level, in order; with `method`, without those that only others use."""
+    names = []
+    for name, field in TrainingSpec.model_fields.items():
+        extra = cast(dict[str, Any], field.json_schema_extra)
+        if extra["level"] == level and (method is None or extra.get("method") in (None, method)):
+            names.append(name)
+    return names
 
 
 def spec_from_dict(stored: object, where: str) -> TrainingSpec:
-    """A spec from a file's content. Raises UserError naming the field, its value and `where` it stands."""
+    """The spec in a file's content. Raises UserError with the first wrong field, its value and `where` it is."""
     try:
         return TrainingSpec.model_validate(stored)
     except ValidationError as error:
         first = error.errors()[0]
         place = clipped(".".join(map(str, first["loc"])))
-        known = (
-            "" if first["type"] != "extra_forbidden" else f" Known: {', '.join(TrainingSpec.model_fields)}."
-        )
-        value = f" It is {quoted(first['input'])}." if place and not known else ""
-        raise UserError(
-            f"{where}: {place or 'the finetune'}: {clipped(first['msg'])}.{value}{known}"
-        ) from error
+        hint = ""
+        if first["type"] == "extra_forbidden":
+            hint = f" Known: {', '.join(TrainingSpec.model_fields)}."
+        elif place:
+            hint = f" It is {quoted(first['input'])}."
+        raise UserError(f"{where}: {place or 'the finetune'}: {clipped(first['msg'])}.{hint}") from error
 
 
 def load_spec_file(path: Path) -> TrainingSpec:
-    """The spec in a YAML file. Raises UserError where it cannot be read or says something unknown."""
+    """The spec in a YAML file. Raises UserError if it cannot be read or has a wrong or unknown field."""
     return spec_from_dict(load_yaml(path), repr(str(path)))
 
 
@@ -153,12 +236,12 @@ def trainings_folder() -> Path:
 
 
 def training_ids() -> list[str]:
-    """Every finetune on this machine, the newest first."""
+    """The ids of all finetunes on this machine, the newest first."""
     return [path.parent.name for path in sorted(trainings_folder().glob("[!.]*/spec.yaml"), reverse=True)]
 
 
 def training_path(training_id: str) -> Path:
-    """The folder of a finetune. Raises UserError where it is unknown."""
+    """The folder of a finetune. Raises UserError if it is unknown."""
     path = trainings_folder() / training_id
     if not training_id or Path(training_id).name != training_id or not os.path.exists(path / "spec.yaml"):
         raise unknown("finetune", training_id, training_ids())
@@ -166,12 +249,12 @@ def training_path(training_id: str) -> Path:
 
 
 def load_training(training_id: str) -> TrainingSpec:
-    """The spec of a finetune. Raises UserError where it is unknown or damaged."""
+    """The spec of a finetune. Raises UserError if it is unknown or damaged."""
     return load_spec_file(training_path(training_id) / "spec.yaml")
 
 
 def describe(spec: TrainingSpec) -> dict[str, Any]:
-    """The spec in few words, for lists."""
+    """A short description of the spec, for lists."""
     return {
         "name": spec.name,
         "base": spec.base,

@@ -1,17 +1,19 @@
-"""Queues finetunes, or registers one that runs in the foreground."""
+"""Checks finetunes, then queues them or registers one that runs in the foreground."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.evaluations.submission import is_evaluated, submit_evaluation, submit_evaluation_after
 from socrates_core.files import write_text
-from socrates_core.finetuning.estimate import estimate_training, write_estimate
+from socrates_core.finetuning.estimate import TrainingEstimate, estimate_training, write_estimate
 from socrates_core.finetuning.insight import look_at
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
 from socrates_core.finetuning.rationales import load_rationales
-from socrates_core.finetuning.rows import Chosen, choose_rows
+from socrates_core.finetuning.rows import TrainingRows, choose_rows
+from socrates_core.finetuning.rows_record import RowsRecord, describe_rows, write_record
 from socrates_core.finetuning.spec import (
     RESERVED,
     TITLES,
@@ -26,18 +28,64 @@ from socrates_core.models.catalog import lacking_weights
 from socrates_core.models.model_folder import open_folder
 
 
-def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
-    """Freezes a finetune, queues it and sees to a worker; joins an identical one that is still active.
+@dataclass(frozen=True)
+class CheckedTraining:
+    """A finetune that may start, with a record of its rows and what it is estimated to take."""
 
-    With `evaluate`, its base and the model that it makes are asked the held-out side of its split afterwards. Raises
-    UserError where base, split or rows are missing, the name is taken, or something held out would be learnt.
+    spec: TrainingSpec
+    record: RowsRecord
+    estimate: TrainingEstimate
+
+
+def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
+    """Queues a finetune and starts a worker if none is running; returns an identical one that is still active.
+
+    With `evaluate`, its base and the model that it makes answer the held-out side of its split afterwards. Raises
+    UserError if base, split or rows are missing, the name is taken, or held-out material would be trained on.
     """
     for job in store.list_jobs():
         if job.active and (job.kind, job.key) == ("train", spec.digest()):
             return job
+    return queue_training(check_training(spec), evaluate=evaluate)
+
+
+def register(file: Path, method: Method) -> str:
+    """Writes the folder of the finetune in a YAML file, for the foreground; returns its id.
+
+    Raises UserError as `submit_training` does, and if the file is for another method's script.
+    """
+    spec = load_spec_file(file)
+    if spec.method != method:
+        raise UserError(
+            f"{str(file)!r} is for the method {spec.method!r}. Run: python -m training.{spec.method} {file}"
+        )
+    return _write_folder(check_training(spec))
+
+
+def check_training(spec: TrainingSpec) -> CheckedTraining:
+    """Chooses the rows of a finetune and checks all that could stop it. Raises UserError with the first fault."""
     check_weights(spec.base)
-    asks_base = evaluate and not is_evaluated(spec.base, spec.split)  # complains before anything is queued
-    training_id = _freeze(spec)
+    check_base(spec)
+    check_name(spec.name)
+    rows = choose_rows(spec)
+    check_rationales(spec, rows)
+    leaks = find_leaks(spec, rows)
+    if leaks and not spec.accept_leaks.strip():
+        raise UserError(
+            f"{leaks[0].sentence} Nothing was started. Change the split, or say in 'accept_leaks' why it does not "
+            "matter; the model's card will repeat it."
+        )
+    estimate = estimate_training(spec, look_at(spec, rows))
+    return CheckedTraining(spec, describe_rows(spec, rows, leaks), estimate)
+
+
+def queue_training(checked: CheckedTraining, *, evaluate: bool) -> Job:
+    """Queues a checked finetune, with `evaluate` also its evaluations, and starts a worker if none is running."""
+    spec = checked.spec
+    asks_base = evaluate and not is_evaluated(
+        spec.base, spec.split
+    )  # may complain, so before anything is queued
+    training_id = _write_folder(checked)
     job = store.submit(
         "train",
         f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
@@ -46,47 +94,24 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
         job_id=training_id,
     )
     if asks_base:
-        submit_evaluation(ModelRequest(spec.base), split=spec.split)  # joins one that is queued
+        submit_evaluation(ModelRequest(spec.base), split=spec.split)  # returns one that is queued already
     if evaluate:
         submit_evaluation_after(job, spec.name, spec.split)
     worker_process.ensure_worker()
     return job
 
 
-def register(file: Path, method: Method) -> str:
-    """Freezes the finetune in a YAML file for the foreground; returns its id.
-
-    Raises UserError as `submit_training` does, and where it is for another method's script.
-    """
-    spec = load_spec_file(file)
-    if spec.method != method:
-        raise UserError(
-            f"{str(file)!r} is for the method {spec.method!r}. Run: python -m training.{spec.method} {file}"
-        )
-    return _freeze(spec)
-
-
-def _freeze(spec: TrainingSpec) -> str:
-    check_weights(spec.base)
-    check_base(spec)
-    check_name(spec.name)
-    chosen = choose_rows(spec)
-    check_rationales(spec, chosen)
-    leaks = find_leaks(spec, chosen)
-    if leaks and not spec.accept_leaks.strip():
-        raise UserError(
-            f"{leaks[0].told} Nothing was started. Change the split, or say in 'accept_leaks' why it does not matter; "
-            "the model's card will repeat it."
-        )
-    training_id = new_id(spec.name)
-    estimate = estimate_training(spec, look_at(spec, chosen))
-    write_estimate(trainings_folder() / training_id, estimate)
-    write_text(trainings_folder() / training_id / "spec.yaml", spec.as_yaml())
+def _write_folder(checked: CheckedTraining) -> str:
+    training_id = new_id(checked.spec.name)
+    path = trainings_folder() / training_id
+    write_estimate(path, checked.estimate)
+    write_record(path, checked.record)
+    write_text(path / "spec.yaml", checked.spec.as_yaml())  # last: a folder with a spec is a finetune
     return training_id
 
 
 def check_weights(base: str) -> None:
-    """Raises UserError where a hub model's weights, which may be tens of gigabytes, would have to be fetched first."""
+    """Raises UserError if a hub model's weights, which may be tens of gigabytes, would have to be fetched first."""
     lacking = lacking_weights(base)
     if lacking:
         raise UserError(
@@ -96,31 +121,31 @@ def check_weights(base: str) -> None:
 
 
 def check_base(spec: TrainingSpec) -> None:
-    """Raises UserError where the base model is not there, or cannot be trained in the way that is asked for."""
+    """Raises UserError if the base model is missing or cannot be trained with this tuning."""
     if open_folder(spec.base, weights=False).adapter is not None and spec.tuning == "full":
         raise UserError(
-            f"{spec.base!r} is an adapter, whose base would be trained without it. Merge it first, or choose tuning "
-            "'lora'."
+            f"{spec.base!r} is an adapter, and tuning 'full' would train its base without it. Merge it first, or "
+            "choose tuning 'lora'."
         )
 
 
-def check_rationales(spec: TrainingSpec, chosen: Chosen) -> None:
-    """Raises UserError where a finetune with rationales has none for the rows that it would learn from."""
+def check_rationales(spec: TrainingSpec, rows: TrainingRows) -> None:
+    """Raises UserError if a finetune with rationales has none for the rows that it trains on."""
     if spec.method != "reasoning":
         return
-    told = load_rationales(chosen.corpus, spec.rationales)
-    if chosen.train.merge(told, on=["study_id", "sample_id"]).empty:
+    rationales = load_rationales(rows.corpus, spec.rationales)
+    if rows.train.merge(rationales, on=["study_id", "sample_id"]).empty:
         raise UserError(
-            f"The rationales {spec.rationales!r} have none for the {len(chosen.train):,} rows that would be learnt "
-            "from. Choose others, or let a model write some: python -m socrates_core rationales NAME "
+            f"The rationales {spec.rationales!r} have none for the {len(rows.train):,} rows to train on. Choose "
+            "others, or let a model write some: python -m socrates_core rationales NAME "
             f"--split {spec.split} --model MODEL"
         )
 
 
 def check_name(name: str) -> None:
-    """Raises UserError where a model has that name already, is about to get it, or something else is called so."""
+    """Raises UserError if the name is reserved, or a model has it or is about to get it."""
     if name in RESERVED:
-        raise UserError(f"{name!r} is what something else is called here. Choose another name for the model.")
+        raise UserError(f"{name!r} is reserved for something else. Choose another name for the model.")
     for job in store.list_jobs():
         if job.active and job.kind == "train" and job.args.get("name") == name:
             raise UserError(
@@ -129,7 +154,6 @@ def check_name(name: str) -> None:
     for tuning in ("lora", "full"):
         path = published_folder(name, tuning)
         if path.exists():
-            made = published_training(path)
-            raise UserError(
-                f"There is a model called {name!r} already{f', made by {made}' if made else ''}. Choose another name."
-            )
+            training_id = published_training(path)
+            origin = f", made by {training_id}" if training_id else ""
+            raise UserError(f"There is already a model called {name!r}{origin}. Choose another name.")

@@ -1,5 +1,6 @@
-"""A table and its mapping become a corpus: everything is tried, counted and shown before anything is written."""
+"""Turns a table and its mapping into a corpus; a preview counts and checks everything before anything is written."""
 
+import math
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
@@ -14,15 +15,14 @@ from socrates_core.errors import UserError
 from socrates_core.importing.check import find_problems
 from socrates_core.importing.mapping import Mapping, When, render_mapping
 from socrates_core.importing.no_answer import is_no_answer
-from socrates_core.importing.record import Table, shortened
-from socrates_core.importing.values import as_numbers
+from socrates_core.importing.table import Table, shortened
 from socrates_core.prompts import render_prompt, render_stimulus
-from socrates_core.records import DEMOGRAPHICS, Prompt, Scale
-from socrates_core.scales import render_instruction
+from socrates_core.records import DEMOGRAPHICS, Number, Prompt, Scale
+from socrates_core.scales import read_answer, render_instruction
 from socrates_core.settings import home
 
 _MOST = {"age": 120, "household_size": 100}  # 1983 is a year of birth
-# A person's own weight may be called so too, which a reader of the sentence can tell
+# Body weight may have such a name too; the warning names the column, so a person can tell.
 _WEIGHT = re.compile(
     r"(?:.*[_ .-])?(?:weights?|wts?|wgt|p(?:ost)?weight|iweight|gewicht|peso|ponderation)(?:[_ .-]\w{0,12}|\d{0,3})"
     r"|wtss\w*",
@@ -33,6 +33,7 @@ _CLUSTER = re.compile(
     r"|district|site|store|teacher)(?:[_ .-]?(?:id|no|nr|num|number|code))?",
     re.IGNORECASE,
 )
+MAX_LABELS = 1_000  # different texts that are read as labels; a column with more holds free text
 MAPPING = "mapping.yaml"  # the file in a corpus that says how it was imported
 
 
@@ -51,9 +52,9 @@ class ParsedOutcome:
 class Preview:
     """What an import would do.
 
-    `frames` are the four tables of the corpus, empty where there are `problems`, each of which stops the
-    import. `dropped` are reasons with the number of rows or answers that they cost; `remarks` are sentences
-    about what a person should know but need not change. `prompts` are up to three that a model would get.
+    `frames` are the four tables of the corpus, empty if there are `problems`, each of which stops the import.
+    `dropped` are reasons with the number of rows or answers that they cost; `remarks` are sentences about what a
+    person should know but need not change. `prompts` are up to three examples of what a model would get.
     """
 
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Preview:
 def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | None = None) -> Preview:
     """Everything that `import_study` would write, drop or refuse. Writes nothing.
 
-    `tell` hears how many outcomes are worked out, of how many, and may raise to stop.
+    `tell` gets how many outcomes are done, of how many, and may raise to stop.
     """
     seen = Preview(problems=find_problems(table, mapping))
     if seen.problems:
@@ -82,7 +83,7 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
         answers = _in_one_condition(answers, seen)
     if answers.empty:
         lost = "; ".join(f"{n:,} {reason}" for reason, n in seen.dropped)
-        seen.problems.append(f"No answer is left to import ({lost or 'the outcome columns are empty'}).")
+        seen.problems.append(f"No answers are left to import ({lost or 'the outcome columns are empty'}).")
         return seen
     people = _people(rows, answers, mapping, seen)
     seen.frames = _frames(mapping, answers, people, seen)
@@ -97,19 +98,21 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
 def import_study(
     table: Table, mapping: Mapping, name: str | None = None, tell: Callable[[int, int], None] | None = None
 ) -> str:
-    """Writes the study as a corpus of its own, named `name` or like the study, and returns that name.
+    """Writes the study as a separate corpus, called `name` or by its study id, and returns that name.
 
-    The mapping is kept in the corpus as mapping.yaml. An earlier import of that name is replaced; nothing is
-    written where anything is wrong. Raises UserError with the first problem, or where the name is taken by
-    another kind of corpus.
+    The mapping is kept in the corpus as mapping.yaml. An earlier import of that name is replaced; nothing is written
+    if anything is wrong. Raises UserError with the first problems, or if another kind of corpus has the name.
     """
     name = name or mapping.study.study_id
     seen = preview(table, mapping, tell)
     if seen.problems:
         raise UserError(" ".join(seen.problems[:3]))
     if name in corpora() and not is_own_study(name):
-        raise UserError(f"The name {name!r} belongs to a corpus that is no import. Choose another study id.")
-    study, frames = mapping.study, seen.frames
+        raise UserError(
+            f"The name {name!r} belongs to a corpus that is not an import of a file. Choose another study id."
+        )
+    study = mapping.study
+    frames = seen.frames
     write_corpus(
         name,
         title=study.title,
@@ -136,7 +139,7 @@ def _holds(rows: pd.DataFrame, when: When) -> pd.Series:
 
 
 def _kept_rows(frame: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
-    """The rows that count, indexed by the number of their person."""
+    """The rows that count, indexed by participant number."""
     rows = frame
     for keep in mapping.keep:
         fits = rows[keep.column].isin(keep.values)
@@ -156,7 +159,7 @@ def _kept_rows(frame: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataF
 
 
 def _numbered(names: pd.Series) -> pd.Index:
-    """The participants' own numbers where they have some, else their order of appearance."""
+    """The participants' own numbers if they are whole, or else their order of appearance."""
     numbers = pd.to_numeric(names, errors="coerce")
     whole = names.str.fullmatch(r"\d{1,18}").all() and numbers.nunique() == names.nunique()
     return pd.Index(names.astype("int64") if whole else pd.factorize(names)[0])
@@ -165,22 +168,24 @@ def _numbered(names: pd.Series) -> pd.Index:
 def _answers(
     rows: pd.DataFrame, mapping: Mapping, seen: Preview, tell: Callable[[int, int], None] | None
 ) -> pd.DataFrame:
-    """One row an answer: participant, condition_num, task_num, response."""
-    parts, unread, absent = [], dict[str, int](), 0
+    """A row for each answer: participant, condition_num, task_num, response."""
+    parts = []
+    unread = dict[str, int]()
+    absent = 0
     in_condition = [_holds(rows, condition.when) for condition in mapping.conditions]
     nowhere = ~pd.concat(in_condition, axis=1).any(axis=1)
     seen.drop("rows: in none of the conditions", nowhere.sum())
     for task_num, outcome in enumerate(mapping.outcomes):
         if tell:
             tell(task_num, len(mapping.outcomes))
-        asked = _holds(rows, outcome.when)
+        applies = _holds(rows, outcome.when)
         for condition_num, condition in enumerate(mapping.conditions):
             column = outcome.column_in(condition.name)
             if not column:
                 continue
-            cells = rows.loc[asked & in_condition[condition_num], column]
+            cells = rows.loc[applies & in_condition[condition_num], column]
             given = cells[cells.notna() & ~cells.isin(outcome.missing)]
-            response = as_numbers(given, outcome.values, outcome.scale_in(condition.name))
+            response = _as_numbers(given, outcome.values, outcome.scale_in(condition.name))
             absent += len(cells) - len(given)
             unread[outcome.name] = unread.get(outcome.name, 0) + int(response.isna().sum())
             parts.append(_part(response.dropna(), condition_num, task_num))
@@ -188,6 +193,24 @@ def _answers(
     for name, n in unread.items():
         seen.drop(f"answers: neither a number nor a label of the scale of {name!r}", n)
     return pd.concat(parts, ignore_index=True)
+
+
+def _as_numbers(cells: pd.Series, values: MappingOf[str, Number], scale: Scale) -> pd.Series:
+    """Each cell [n] as a number; NaN if it cannot be read.
+
+    A cell is read by `values`, or else as a number, or else as a label of the scale ("Agree", "7 - Agree").
+    """
+    numbers = pd.to_numeric(cells, errors="coerce").astype(float)
+    numbers = numbers.where(numbers.abs() < math.inf)
+    by_values = cells.map({cell: float(value) for cell, value in values.items()})
+    numbers = by_values.astype(float).fillna(numbers)
+    texts = cells[numbers.isna()].unique()
+    if scale.labels and 0 < len(texts) <= MAX_LABELS:
+        read = {text: read_answer(str(text), scale).value for text in texts}
+        numbers = numbers.fillna(
+            cells.map({text: value for text, value in read.items() if value is not None})
+        )
+    return numbers
 
 
 def _part(response: pd.Series, condition_num: int, task_num: int) -> pd.DataFrame:
@@ -209,7 +232,7 @@ def _in_one_condition(answers: pd.DataFrame, seen: Preview) -> pd.DataFrame:
 
 
 def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
-    """A row a person who answered: participant and the 16 demographic fields, missing where nothing was said."""
+    """A row for each person who answered: participant and the 16 demographic fields, missing if unknown."""
     first = rows.groupby(level=0).first() if not rows.index.is_unique else rows
     first = first.loc[answers["participant"].unique()]
     people = pd.DataFrame({"participant": first.index.to_numpy()}).reindex(
@@ -224,8 +247,8 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
             numbers = numbers.where(numbers.between(1, _MOST[name])).round()
             if lost := int((words.notna() & numbers.isna()).sum()):
                 seen.remarks.append(
-                    f"{lost:,} cells of {demographic.column!r} are no numbers from 1 to {_MOST[name]}; {name} is left "
-                    "out there."
+                    f"{lost:,} cells of {demographic.column!r} are not numbers from 1 to {_MOST[name]}, so {name} is "
+                    "missing there."
                 )
             words = numbers
         people[name] = words.astype(object).where(words.notna(), None)
@@ -235,7 +258,8 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
 def _frames(
     mapping: Mapping, answers: pd.DataFrame, people: pd.DataFrame, seen: Preview
 ) -> dict[str, pd.DataFrame]:
-    study, n_outcomes = mapping.study, len(mapping.outcomes)
+    study = mapping.study
+    n_outcomes = len(mapping.outcomes)
     names = [condition.name for condition in mapping.conditions]
     notes = [*study.notes, *(f"Left out at import: {n:,} {reason}." for reason, n in seen.dropped)]
     row = study.model_dump(exclude={"reference", "notes"})
@@ -254,14 +278,15 @@ def _frames(
 
 
 def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
-    found = []
+    stimuli = []
     for condition_num, condition in enumerate(mapping.conditions):
         for task_num, outcome in enumerate(mapping.outcomes):
             stimulus_id = condition_num * len(mapping.outcomes) + task_num
             if stimulus_id not in answered:
                 continue
-            scale, question = outcome.scale_in(condition.name), outcome.question_in(condition.name)
-            found.append(
+            scale = outcome.scale_in(condition.name)
+            question = outcome.question_in(condition.name)
+            stimuli.append(
                 {
                     "stimulus_id": stimulus_id,
                     "condition_num": condition_num,
@@ -274,17 +299,17 @@ def _stimuli(mapping: Mapping, answered: set[int]) -> list[dict[str, object]]:
                     "scale": scale_text(scale),
                 }
             )
-    return found
+    return stimuli
 
 
 def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
-    """Fills in the parsed outcomes and says what is odd about the answers and the texts."""
+    """Fills in the parsed outcomes, and remarks on what is odd about the answers and the texts."""
     for task_num, outcome in enumerate(mapping.outcomes):
         given = answers[answers["task_num"] == task_num]
         off = 0
-        for condition_num, told in given.groupby("condition_num")["response"]:
+        for condition_num, responses in given.groupby("condition_num")["response"]:
             scale = outcome.scale_in(mapping.conditions[int(str(condition_num))].name)
-            off += int(np.isnan(on_scale(told.to_numpy(dtype=float), scale)).sum())
+            off += int(np.isnan(on_scale(responses.to_numpy(dtype=float), scale)).sum())
         scale = outcome.scale.scale()
         seen.outcomes.append(
             ParsedOutcome(outcome.name, render_instruction(scale), scale, len(given) - off, off)
@@ -293,21 +318,21 @@ def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
             seen.remarks.append(f"The outcome {outcome.name!r} has no answers.")
         if off:
             seen.remarks.append(
-                f"{off:,} of {len(given):,} answers to {outcome.name!r} lie off its scale; "
-                "they are kept and counted, and left out of what is shown."
+                f"{off:,} of {len(given):,} answers to {outcome.name!r} are off its scale. "
+                "They are kept and counted, but left out of what is shown."
             )
     empty = set(range(len(mapping.conditions))) - set(answers["condition_num"])
     seen.remarks += [f"The condition {mapping.conditions[n].name!r} has no answers." for n in sorted(empty)]
     texts = seen.frames["stimuli"].groupby("stimulus")["condition_num"].nunique()
     if (texts > 1).any():
         seen.remarks.append(
-            "Some conditions read the same words, so that a model cannot tell them apart. "
-            "Write what each condition read."
+            "Some conditions have the same text, so a model cannot tell them apart. "
+            "Write what people in each condition read."
         )
 
 
 def _unused_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
-    """Sentences about weights and groups of people, which no mean, share or effect takes into account yet."""
+    """Warnings about weights and groups of people, which no mean, share or effect uses yet."""
     free = [str(name) for name in rows if name not in set(mapping.columns())]
     weights = [mapping.weight] if mapping.weight else [name for name in free if _WEIGHT.fullmatch(name)]
     groups = [mapping.cluster] if mapping.cluster else []
@@ -326,13 +351,13 @@ def _unused_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
     if groups:
         remarks.append(
             f"Groups of people that were assigned together ({shortened(groups)}) are not used yet: intervals and p "
-            "values treat people as assigned one by one, and are too narrow where whole groups were."
+            "values treat people as assigned one by one, so they are too narrow if whole groups were."
         )
     return remarks
 
 
 def _assigned_together(groups: pd.Series, rows: pd.DataFrame, mapping: Mapping) -> bool:
-    """Whether all people of a group are in one condition, for more groups than conditions."""
+    """Whether everybody in a group is in one condition, for more groups than conditions."""
     arms = pd.concat([_holds(rows, condition.when) for condition in mapping.conditions], axis=1)
     number = arms.to_numpy().argmax(axis=1)
     met = (
@@ -344,16 +369,17 @@ def _assigned_together(groups: pd.Series, rows: pd.DataFrame, mapping: Mapping) 
 
 
 def _prompts(frames: MappingOf[str, pd.DataFrame]) -> list[Prompt]:
-    """Up to three prompts, each of another person, from stimuli spread over the study."""
-    stimuli, people = frames["stimuli"], frames["participants"].set_index("participant")
+    """Up to three prompts for different people, from stimuli spread over the study."""
+    stimuli = frames["stimuli"]
+    people = frames["participants"].set_index("participant")
     answered = frames["responses"].groupby("stimulus_id")["participant"]
     prompts = dict[int, Prompt]()
     for place in (0, len(stimuli) // 3 or 1, 2 * len(stimuli) // 3 or 2):
         stimulus = stimuli.iloc[place % len(stimuli)]
-        mine = answered.get_group(stimulus["stimulus_id"])
-        person = int(next((one for one in mine if one not in prompts), mine.iloc[0]))
-        told = people.loc[person, list(DEMOGRAPHICS)].dropna().to_dict()
+        who = answered.get_group(stimulus["stimulus_id"])
+        person = int(next((one for one in who if one not in prompts), who.iloc[0]))
+        profile = people.loc[person, list(DEMOGRAPHICS)].dropna().to_dict()
         prompts[person] = render_prompt(
-            {str(key): value for key, value in told.items()}, stimulus["stimulus"]
+            {str(key): value for key, value in profile.items()}, stimulus["stimulus"]
         )
     return list(prompts.values())

@@ -1,18 +1,18 @@
-"""What stops a mapping from being used on a table, each in a sentence."""
+"""What keeps a mapping from being used on a table, each problem in a sentence."""
 
 import re
 from collections.abc import Iterator
 
 from socrates_core.errors import UserError, unknown
 from socrates_core.importing.mapping import Mapping, OutcomeSpec
-from socrates_core.importing.record import Table
+from socrates_core.importing.table import Table
 from socrates_core.scales import check_scale
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def find_problems(table: Table, mapping: Mapping) -> list[str]:
-    """Every fault that keeps the mapping from being used; empty where there is none."""
+    """Every fault that keeps the mapping from being used; empty if there are none."""
     problems = []
     if not NAME.fullmatch(mapping.study.study_id):
         problems.append(
@@ -24,9 +24,11 @@ def find_problems(table: Table, mapping: Mapping) -> list[str]:
     known = list(table.frame.columns)
     problems += [str(unknown("column", name, known)) for name in mapping.columns() if name not in known]
     if not mapping.conditions:
-        problems.append("There is no condition. A survey without an experiment has one, for everyone.")
+        problems.append(
+            "There is no condition. Add one; a survey without an experiment has a single one, for everyone."
+        )
     if not mapping.outcomes:
-        problems.append("There is no outcome. Say which column holds answers, and to what question.")
+        problems.append("There is no outcome. Add one: which column holds the answers, and to what question.")
     for outcome in mapping.outcomes:
         problems += _outcome_problems(outcome)
     return [*problems, *_unasked(mapping), *_unaccepted(mapping)]
@@ -34,7 +36,7 @@ def find_problems(table: Table, mapping: Mapping) -> list[str]:
 
 def _outcome_problems(outcome: OutcomeSpec) -> Iterator[str]:
     if not outcome.column and not outcome.column_by_condition:
-        yield f"The outcome {outcome.name!r} names no column with its answers."
+        yield f"The outcome {outcome.name!r} names no column with its answers. Choose one."
     for scale in (outcome.scale, *outcome.scale_by_condition.values()):
         try:
             check_scale(scale.scale())
@@ -43,11 +45,14 @@ def _outcome_problems(outcome: OutcomeSpec) -> Iterator[str]:
 
 
 def _unasked(mapping: Mapping) -> list[str]:
-    """One sentence for all the outcomes of which nobody could say what was asked."""
+    """One sentence about all outcomes without a question."""
     names = [
         outcome.name
         for outcome in mapping.outcomes
-        if any(not (outcome.question_in(told.name) + told.text).strip() for told in mapping.conditions)
+        if any(
+            not (outcome.question_in(condition.name) + condition.text).strip()
+            for condition in mapping.conditions
+        )
     ]
     if not names:
         return []
@@ -57,14 +62,14 @@ def _unasked(mapping: Mapping) -> list[str]:
 
 
 def _unaccepted(mapping: Mapping) -> list[str]:
-    """One sentence for all the texts of a model that nobody has accepted."""
-    names = [told.name for told in mapping.conditions if told.proposed]
-    names += [told.name for told in mapping.outcomes if told.proposed]
+    """One sentence about all texts of a model that nobody has accepted."""
+    names = [condition.name for condition in mapping.conditions if condition.proposed]
+    names += [outcome.name for outcome in mapping.outcomes if outcome.proposed]
     if not names:
         return []
     return [
-        f"The texts of {_listed(names)} are a model's proposals. Read each against the instrument; then write your "
-        "own, or accept it: take its tick off in the table, or 'proposed' out of the file."
+        f"The texts of {_listed(names)} are a model's proposals. Compare each with your instrument. Then rewrite it "
+        "or accept it: clear its tick in the table, or remove 'proposed' from the file."
     ]
 
 

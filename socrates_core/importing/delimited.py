@@ -1,4 +1,4 @@
-"""CSV and TSV files in whatever encoding and with whatever separator they come."""
+"""Reads CSV and TSV files in any common encoding, with any common separator."""
 
 import codecs
 import csv
@@ -11,7 +11,7 @@ from typing import TypeVar
 import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.record import WHOLE, Pace, Table, check_size, lost_digits, tidy
+from socrates_core.importing.table import WHOLE, Pace, Table, check_size, lost_digits, tidy
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 SEPARATORS = (",", "\t", ";", "|")
@@ -20,7 +20,7 @@ _NAMED = re.compile(
     r"\ufeff?\"?sep=([,\t;|])\"?[ ,\t;|]*\r?\n", re.IGNORECASE
 )  # a first line for Excel alone
 _CUT = r"-?\d(?:[.,]\d+)?E\+1[5-9]$"  # 1.23457E+16, as a spreadsheet program writes long numbers into text
-_ROWS = 50_000  # rows between two words on how far the reading is
+_ROWS = 50_000  # rows between two reports of progress
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -36,9 +36,9 @@ class _Scan:
 
 
 def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
-    """The table in a text file, decimal commas as they are.
+    """The table in a text file; decimal commas stay.
 
-    Raises UserError where it is no text, has ragged rows or is too large.
+    Raises UserError if the file is not text, has ragged rows or is too large.
     """
     scan = _scan(path)
     with path.open(encoding=scan.encoding, errors="replace", newline="") as opened:
@@ -48,7 +48,8 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
     if named:  # the header is the next line
         width = len(next(csv.reader(head[named.end() :].splitlines()[:1], delimiter=separator), []))
     check_size(scan.lines, width)
-    parts, done = list[pd.DataFrame](), 0
+    parts = list[pd.DataFrame]()
+    done = 0
     try:
         with pd.read_csv(
             path,
@@ -69,7 +70,7 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
         reason = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split())
         raise UserError(
             f"{path.name!r} cannot be read as a table: {reason[:200].rstrip('.')}. "
-            "Every line needs as many cells as the first one, and every quotation mark its partner."
+            "Every row needs as many cells as the first one, and every opening quotation mark a closing one."
         ) from error
     cells = pd.concat(parts)
     frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
@@ -78,16 +79,16 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
 
 
 def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTable:
-    """The table with "2,5" as "2.5" where its file has decimal commas.
+    """The table with "2,5" as "2.5" if its file has decimal commas.
 
-    A column of `lists`, and one with a cell such as "1,2,3", holds lists of codes: its commas stay.
+    Commas stay in the columns `lists`, and in a column with a cell such as "1,2,3": these hold lists of codes.
     """
     if not table.decimal_commas:
         return table
 
     def pointed(column: pd.Series) -> pd.Series:
-        several = column.str.fullmatch(r"-?\d+(?:,-?\d+){2,}").astype("boolean").any()
-        if column.name in lists or several:
+        holds_lists = column.str.fullmatch(r"-?\d+(?:,-?\d+){2,}").astype("boolean").any()
+        if column.name in lists or holds_lists:
             return column
         return column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
 
@@ -101,7 +102,7 @@ def _scan(path: Path) -> _Scan:
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if encoding is None and b"\0" in start:
         even, odd = start[::2].count(0), start[1::2].count(0)
-        # of a text in UTF-16 every second byte is zero, and hardly one of the others; other files are no text
+        # Text in UTF-16 has a zero in every second byte and hardly any elsewhere; other files with zeros are not text.
         if min(even, odd) <= 0.02 * max(even, odd) and max(even, odd) >= 0.1 * len(start):
             encoding = "utf-16-le" if odd > even else "utf-16-be"
     encoding = encoding or "utf-8"
@@ -116,14 +117,19 @@ def _scan(path: Path) -> _Scan:
             "Use CSV, TSV, Excel (.xlsx), SPSS (.sav) or Stata (.dta)."
         )
     encoding = "cp1252" if _decodes(path, "cp1252")[0] else "latin-1"
-    told = "The file is not in UTF-8; it is read as Western European text (Windows-1252). Check letters such as é."
-    return _Scan(encoding, lines, (told,))
+    warning = (
+        "The file is not UTF-8. It was read as Western European text (Windows-1252); check letters such as é."
+    )
+    return _Scan(encoding, lines, (warning,))
 
 
 def _decodes(path: Path, encoding: str) -> tuple[bool, int, bool]:
     """Whether the file is valid in `encoding`; its lines; whether it holds zero bytes."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    fits, feeds, returns, zeros = True, 0, 0, False
+    fits = True
+    feeds = 0
+    returns = 0
+    zeros = False
     with path.open("rb") as opened:
         while part := opened.read(1 << 22):
             feeds, returns = feeds + part.count(b"\n"), returns + part.count(b"\r")
@@ -140,7 +146,7 @@ def _decodes(path: Path, encoding: str) -> tuple[bool, int, bool]:
 
 
 def _separator(name: str, head: str) -> tuple[str, int]:
-    """The separator with which the most of the first lines have the header's width, and that width."""
+    """The separator that gives most of the first lines the header's width, and that width."""
     best = (0.0, 1, ",")
     for separator in SEPARATORS:
         try:
@@ -154,5 +160,7 @@ def _separator(name: str, head: str) -> tuple[str, int]:
         if width > 1:
             best = max(best, (round(even, 1), width, separator))
     if best[1] == 1 and "\n" not in head and "\r" not in head and len(head) == _HEAD:
-        raise UserError(f"The first line of {name!r} is longer than a million characters; it is no header.")
+        raise UserError(
+            f"The first line of {name!r} is longer than a million characters, so it cannot be a header."
+        )
     return best[2], best[1]

@@ -1,4 +1,4 @@
-"""What takes too long for a page, done by the worker: importing a large file, and letting a model propose texts."""
+"""Import work that takes too long for a page: importing a large file, and letting a model propose texts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from socrates_core.importing.mapping import Mapping as StudyMapping
 from socrates_core.importing.mapping import load_mapping, parse_mapping, render_mapping
 from socrates_core.importing.opening import open_files
 from socrates_core.importing.propose import find_gaps, write_proposals
-from socrates_core.importing.record import Pace
+from socrates_core.importing.table import Pace
 from socrates_core.importing.uploads import Upload, open_upload
 from socrates_core.jobs import store, worker_process
 
 
 def submit_own_import(upload: Upload, mapping: StudyMapping) -> store.Job:
-    """Queues the import of an upload as its mapping is now; joins the same one where it is still active."""
+    """Queues the import of an upload with its present mapping; joins the same import if it is still active."""
     args = {"upload_id": upload.upload_id, "mapping": render_mapping(mapping)}
     return _submit("import", f"Import of {upload.title}", args)
 
@@ -31,7 +31,7 @@ def submit_proposals(upload: Upload, model: str) -> store.Job:
 def run_own_import(args: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Imports the whole upload; returns the corpus, the study and what was left out.
 
-    Nothing is to be seen before everything is written. Raises UserError where the file or mapping has a fault.
+    Nothing is visible before everything is written. Raises UserError if the file or the mapping has a fault.
     """
     mapping = parse_mapping(args["mapping"], "The mapping")
     opened = open_files(
@@ -48,7 +48,7 @@ def run_own_import(args: Mapping[str, Any], progress: Progress) -> dict[str, Any
 
 
 def run_proposals(args: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """What the model proposes, as `write_proposals` returns it. Raises UserError where no text is missing."""
+    """The model's proposals, as `write_proposals` returns them. Raises UserError if no text is missing."""
     upload = open_upload(args["upload_id"])
     opened = open_files(upload.paths, pace=upload.pace)
     mapping = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested
@@ -65,7 +65,7 @@ def _submit(kind: str, title: str, args: Mapping[str, str]) -> store.Job:
 
 
 def _telling(progress: Progress, phase: str) -> Callable[[int, int], None]:
-    """Tells a job's progress of how many are done of how many; may raise where the job should stop."""
+    """A function that reports (done, total) as a job's progress; it raises if the job should stop."""
     begun = False
 
     def tell(done: int, total: int) -> None:

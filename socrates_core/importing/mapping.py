@@ -1,4 +1,4 @@
-"""What the columns of a data file mean: demographics, conditions, outcomes. A YAML file that can be replayed."""
+"""What the columns of a data file mean: demographics, conditions, outcomes. Kept as YAML, to import the same again."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ class _Spec(BaseModel):
 
 
 class StudySpec(_Spec):
-    """What is said about the study; `reference` names the condition that effects are measured against."""
+    """The study's description; `reference` names the condition that effects are measured against."""
 
     study_id: str
     title: str
@@ -57,7 +57,7 @@ class DemographicSpec(_Spec):
 
 
 class ConditionSpec(_Spec):
-    """What one group read, and the rows that were in it (all where `when` is empty).
+    """What one group read, and the rows that were in it (all rows if `when` is empty).
 
     A text that a model `proposed` waits for a person to accept it.
     """
@@ -71,9 +71,9 @@ class ConditionSpec(_Spec):
 class OutcomeSpec(_Spec):
     """A question, its scale and the column with the answers.
 
-    `column_by_condition`, `text_by_condition` and `scale_by_condition` go before `column`, `question` and
-    `scale` in the conditions that they name. `when` chooses rows, for files with a row an answer. `values` turns
-    cells into numbers; other cells are read as numbers or as labels of the scale. Cells in `missing` are none.
+    `column_by_condition`, `text_by_condition` and `scale_by_condition` replace `column`, `question` and `scale` in
+    the conditions that they name. `when` chooses rows, for files with a row for each answer. `values` turns cells
+    into numbers; other cells are read as numbers or as labels of the scale. Cells in `missing` are not answers.
     A question that a model `proposed` waits for a person to accept it.
     """
 
@@ -108,11 +108,10 @@ class KeepSpec(_Spec):
 
 
 class Mapping(_Spec):
-    """A data file's meaning. `layout` is wide (a row a person) or long (several rows a person).
+    """What a data file means. `layout` is wide (a row for each person) or long (several rows for each person).
 
-    `participant` is the column that tells people apart; without one every row is a person. `cluster` and `weight`
-    name the columns of the groups that were assigned together and of people's weights; neither is used yet, and an
-    import says so.
+    `participant` is the column that tells people apart; without it, every row is a person. `cluster` and `weight` name
+    the columns of groups that were assigned together and of people's weights. Neither is used yet; an import says so.
     """
 
     study: StudySpec
@@ -131,8 +130,8 @@ class Mapping(_Spec):
             if name not in DEMOGRAPHICS:
                 raise ValueError(str(unknown("demographic field", name, DEMOGRAPHICS)))
         known = [condition.name for condition in self.conditions]
-        asked = [outcome.name for outcome in self.outcomes]
-        for names, what in ((known, "condition"), (asked, "outcome")):
+        outcomes = [outcome.name for outcome in self.outcomes]
+        for names, what in ((known, "condition"), (outcomes, "outcome")):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"two {what}s are called {twice!r}; names must differ")
@@ -147,19 +146,21 @@ class Mapping(_Spec):
         if self.study.reference and self.study.reference not in known:
             raise ValueError(str(unknown("reference condition", self.study.reference, known)))
         if self.layout == "long" and self.participant is None:
-            raise ValueError("a file with several rows a person needs the column that tells people apart")
+            raise ValueError(
+                "a file with several rows for each person needs the column that tells people apart"
+            )
         return self
 
     def columns(self) -> list[str]:
-        """Every column that the mapping speaks of, each once."""
-        found = [name for name in (self.participant, self.cluster, self.weight) if name]
-        found += [demographic.column for demographic in self.demographics.values()]
+        """Every column that the mapping names, each once."""
+        columns = [name for name in (self.participant, self.cluster, self.weight) if name]
+        columns += [demographic.column for demographic in self.demographics.values()]
         for condition in self.conditions:
-            found += condition.when
+            columns += condition.when
         for outcome in self.outcomes:
-            found += [outcome.column, *outcome.column_by_condition.values(), *outcome.when]
-        found += [keep.column for keep in self.keep]
-        return list(dict.fromkeys(column for column in found if column))
+            columns += [outcome.column, *outcome.column_by_condition.values(), *outcome.when]
+        columns += [keep.column for keep in self.keep]
+        return list(dict.fromkeys(column for column in columns if column))
 
 
 class TextLoader(yaml.SafeLoader):
@@ -167,30 +168,30 @@ class TextLoader(yaml.SafeLoader):
 
 
 TextLoader.yaml_implicit_resolvers = {
-    first: [pair for pair in found if pair[0].endswith(":null")]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    first: [pair for pair in resolvers if pair[0].endswith(":null")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
 def mapping_from_dict(stored: object, where: str) -> Mapping:
-    """A mapping from parsed YAML. Raises UserError naming the field and `where` it stands."""
+    """A mapping from parsed YAML. Raises UserError that names the field and `where` it is."""
     if not isinstance(stored, dict):
-        raise UserError(f"{where} holds no mapping: study, conditions and outcomes are needed.")
+        raise UserError(f"{where} holds no mapping. It needs study, conditions and outcomes.")
     return validated(Mapping, stored, f"{where} is not a mapping that can be read")
 
 
 def parse_mapping(text: str, where: str) -> Mapping:
-    """The mapping in YAML text. Raises UserError where it cannot be read."""
+    """The mapping in YAML text. Raises UserError if it cannot be read."""
     return mapping_from_dict(parse_yaml(text, where, TextLoader), where)
 
 
 def load_mapping(path: Path) -> Mapping:
-    """The mapping in a YAML file. Raises UserError where it cannot be read."""
+    """The mapping in a YAML file. Raises UserError if it cannot be read."""
     return mapping_from_dict(load_yaml(path, TextLoader), repr(str(path)))
 
 
 def render_mapping(mapping: Mapping) -> str:
-    """The mapping as YAML that `load_mapping` reads back; what is empty is left out."""
+    """The mapping as YAML that `load_mapping` reads back; empty fields are left out."""
     stored = mapping.model_dump(mode="json", exclude_defaults=True)
     for written, outcome in zip(stored.get("outcomes", []), mapping.outcomes, strict=True):
         written["scale"] = outcome.scale.model_dump(mode="json")

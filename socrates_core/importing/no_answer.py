@@ -1,7 +1,7 @@
-"""Labels that as a whole say that there is no answer: "Refused", "97. Don't know", "keine Angabe".
+"""Labels that as a whole mean no answer: "Refused", "97. Don't know", "keine Angabe".
 
-A word inside a label says nothing: "Refuse the offer" is an answer. So are "Refuse" and "Not sure", and words that
-another language uses on its scales ("trifft nicht zu").
+A word inside a label is not enough: "Refuse the offer" is an answer. So are "Refuse" and "Not sure", and words that
+some languages use on scales ("trifft nicht zu").
 """
 
 import re
@@ -148,23 +148,25 @@ _PARTS = re.compile(r"\s*(?:/|;|,|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bo\b|\
 
 
 def is_no_answer(label: str) -> bool:
-    """Whether the whole label says that there is no answer, in one of the languages that are known here."""
+    """Whether the whole label means no answer, in one of the languages above."""
     text = " ".join(label.replace("’", "'").replace("‘", "'").casefold().split())
     pieces = [piece.strip(_EDGES) for piece in re.split(r"[()\[\]{}]", _LED.sub("", text))]
-    said = [_says(piece) for piece in pieces if piece and piece not in _WITH_OTHERS]  # "Refused (VOL.)"
-    return len(said) > 0 and all(said)
+    no_answer = [
+        _means_none(piece) for piece in pieces if piece and piece not in _WITH_OTHERS
+    ]  # "Refused (VOL.)"
+    return len(no_answer) > 0 and all(no_answer)
 
 
-def _says(text: str) -> bool:
+def _means_none(text: str) -> bool:
     if _NO_ANSWER.fullmatch(text):
         return True
     parts = [part.strip(_EDGES) for part in _PARTS.split(text)]  # "Don't know / not sure"
-    said = [bool(_NO_ANSWER.fullmatch(part)) for part in parts if part and part not in _WITH_OTHERS]
-    return len(parts) > 1 and len(said) > 0 and all(said)
+    no_answer = [bool(_NO_ANSWER.fullmatch(part)) for part in parts if part and part not in _WITH_OTHERS]
+    return len(parts) > 1 and len(no_answer) > 0 and all(no_answer)
 
 
 def no_answers(labels: Mapping[str, str]) -> tuple[str, ...]:
-    """The cells whose label says that there is no answer; none where fewer than two answers would be left.
+    """The cells whose label means no answer; none if fewer than two answers would be left.
 
     "Accepted" and "Refused" are two answers.
     """

@@ -1,4 +1,4 @@
-"""Files that somebody brings: which of them holds the data, which the survey, and a first mapping for both."""
+"""Opens the files that a person brings: which one is the data, which the survey, and a first mapping of both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from socrates_core.errors import UserError
 from socrates_core.importing.mapping import Mapping
-from socrates_core.importing.qualtrics.pair import read_responses, read_survey, understand
 from socrates_core.importing.qualtrics.responses import has_nameless_first_row, has_question_line
-from socrates_core.importing.record import WHOLE, Pace, Table
+from socrates_core.importing.qualtrics.suggest import read_responses, read_survey, suggest_survey
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest_table
-from socrates_core.importing.table import read_table
+from socrates_core.importing.table import WHOLE, Pace, Table
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A table with the mapping that its files suggest; `warnings` are about both, `left_out`: column -> why.
+    """A table with the mapping that its files suggest, and `warnings` about both; `left_out`: column -> why.
 
-    `questions` are what the suggestion leaves to a person. `randomisers`: key -> arms of each randomiser of a survey
-    that could tell the conditions, those `taken` among them.
+    `questions` are for a person to answer. `randomisers`: key -> arms of each randomizer of a survey that could define
+    the conditions; the suggestion uses those in `taken`.
     """
 
     table: Table
@@ -33,28 +33,34 @@ class Opened:
 def open_files(
     paths: Sequence[Path], title: str = "", randomisers: Sequence[str] = (), *, pace: Pace = WHOLE
 ) -> Opened:
-    """What a data file, or a Qualtrics survey with its responses, holds.
+    """The table and suggested mapping of a data file, or of a Qualtrics survey with its responses.
 
-    `randomisers` are those of the survey whose arms are the conditions, where the first is not meant. Raises
-    UserError where a file cannot be read.
+    `randomisers` are the survey's randomizers whose arms are the conditions; by default the first usable one. Raises
+    UserError if a file cannot be read.
     """
     surveys = [path for path in paths if _is_survey(path)]
     data = [path for path in paths if path not in surveys]
     if len(data) != 1 or len(surveys) > 1:
-        told = ", ".join(repr(path.name) for path in paths)
+        names = ", ".join(repr(path.name) for path in paths)
         raise UserError(
-            f"Give one data file, or one Qualtrics survey (.qsf) with its responses (.csv); these are {told}."
+            f"Give one data file, or one Qualtrics survey (.qsf) with its responses (.csv). You gave {names}."
         )
     if surveys:
         survey = read_survey(surveys[0])
         responses = read_responses(data[0], survey, pace)
-        found = understand(survey, responses, randomisers)
-        warnings = (*responses.warnings, *found.warnings)
-        return Opened(responses, found.mapping, warnings, found.left_out, found.randomisers, found.taken)
+        suggested = suggest_survey(survey, responses, randomisers)
+        return Opened(
+            responses,
+            suggested.mapping,
+            (*responses.warnings, *suggested.warnings),
+            suggested.left_out,
+            suggested.randomisers,
+            suggested.taken,
+        )
     table = read_table(data[0], pace)
     head = table.frame.head(3)
-    ids = head.apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any()
-    if ids or has_question_line(table) or has_nameless_first_row(table):
+    has_import_ids = head.apply(lambda row: row.str.contains('"ImportId"', regex=False).any(), axis=1).any()
+    if has_import_ids or has_question_line(table) or has_nameless_first_row(table):
         table = read_responses(data[0], pace=pace)
     suggestion = suggest_table(table, title or data[0].stem)
     return Opened(

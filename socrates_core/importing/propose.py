@@ -1,4 +1,4 @@
-"""Texts that a data file does not hold, proposed by a model on this machine. None counts until a person accepts it."""
+"""Texts that a data file lacks, proposed by a model on this machine. None counts until a person accepts it."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,12 @@ SYSTEM = "You help to document a survey. You write survey wording in plain Engli
 N_TOKENS = 80  # of a proposal
 LONGEST = 400  # characters
 
-Told = Callable[[int, int], None]
+Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A text that is missing: the question of an outcome, or what a condition read."""
+    """A missing text: the question of an outcome, or what a condition read."""
 
     part: str
     name: str
@@ -32,78 +32,81 @@ class Gap:
 
 
 def local_models() -> dict[str, str]:
-    """The models on this machine that could write, by name, with a title to choose from."""
+    """The models on this machine that can write texts: name -> title."""
     return {card.name: card.title for card in list_models() if card.installed and card.kind == "local"}
 
 
 def find_gaps(mapping: StudyMapping, labels: Mapping[str, str]) -> list[Gap]:
-    """What a model would be asked to write, and all that it would be told: names, `labels` of columns, answer scales.
+    """The prompts for the missing texts: they hold names, `labels` of columns and answer scales, but no answers.
 
-    A single condition needs no text. Nothing of what people answered is told.
+    A single condition needs no text.
     """
-    title, names = mapping.study.title, [condition.name for condition in mapping.conditions]
+    title = mapping.study.title
+    names = [condition.name for condition in mapping.conditions]
     gaps = [
         Gap(
             "outcomes",
-            each.name,
-            _asked(
-                f"Experiment: {title}\nColumn: {each.column or each.name}\n"
-                f"{_labelled(labels.get(each.column, ''))}{render_instruction(each.scale.scale())}\n\n"
+            outcome.name,
+            _prompt(
+                f"Experiment: {title}\nColumn: {outcome.column or outcome.name}\n"
+                f"{_labelled(labels.get(outcome.column, ''))}{render_instruction(outcome.scale.scale())}\n\n"
                 "Write the survey question that this column answers: one sentence that ends with a question mark."
             ),
         )
-        for each in mapping.outcomes
-        if not each.question.strip() and not each.text_by_condition
+        for outcome in mapping.outcomes
+        if not outcome.question.strip() and not outcome.text_by_condition
     ]
     return gaps + [
         Gap(
             "conditions",
-            each.name,
-            _asked(
+            condition.name,
+            _prompt(
                 f"Experiment: {title}\nGroups: {', '.join(names)}\n\n"
-                f'Write the text that people of the group "{each.name}" read, in one or two sentences.'
+                f'Write the text that people of the group "{condition.name}" read, in one or two sentences.'
             ),
         )
-        for each in mapping.conditions
-        if len(names) > 1 and not each.text.strip()
+        for condition in mapping.conditions
+        if len(names) > 1 and not condition.text.strip()
     ]
 
 
-def write_proposals(model: str, gaps: Sequence[Gap], told: Told) -> dict[str, Any]:
+def write_proposals(model: str, gaps: Sequence[Gap], report: Report) -> dict[str, Any]:
     """What the model writes: {"model", "outcomes": {name: question}, "conditions": {name: text}}.
 
-    The same for the same model and gaps. `told` hears how many are written, of how many, and may raise to stop.
-    Raises UserError where there is no such model on this machine.
+    The same for the same model and gaps. `report` gets how many are written, of how many, and may raise to stop.
+    Raises UserError if this machine has no such model.
     """
-    found: dict[str, Any] = {"model": model, "outcomes": {}, "conditions": {}}
+    proposals: dict[str, Any] = {"model": model, "outcomes": {}, "conditions": {}}
     write = open_writer(model)
     for done, gap in enumerate(gaps):
-        told(done, len(gaps))
+        report(done, len(gaps))
         text = _tidied(write(gap.prompt), gap.part)
         if text:
-            found[gap.part][gap.name] = text
-    told(len(gaps), len(gaps))
-    return found
+            proposals[gap.part][gap.name] = text
+    report(len(gaps), len(gaps))
+    return proposals
 
 
-def with_proposals(mapping: StudyMapping, found: Mapping[str, Any]) -> StudyMapping:
-    """The mapping with proposals, marked, where its texts are still empty; its notes say whose words they are."""
-    outcomes, conditions = found["outcomes"], found["conditions"]
+def with_proposals(mapping: StudyMapping, proposals: Mapping[str, Any]) -> StudyMapping:
+    """The mapping with proposals, marked as such, in place of empty texts; a note names the model."""
+    outcomes, conditions = proposals["outcomes"], proposals["conditions"]
     filled = {
         "outcomes": tuple(
-            each.model_copy(update={"question": outcomes[each.name], "proposed": True})
-            if each.name in outcomes and not each.question.strip()
-            else each
-            for each in mapping.outcomes
+            outcome.model_copy(update={"question": outcomes[outcome.name], "proposed": True})
+            if outcome.name in outcomes and not outcome.question.strip()
+            else outcome
+            for outcome in mapping.outcomes
         ),
         "conditions": tuple(
-            each.model_copy(update={"text": conditions[each.name], "proposed": True})
-            if each.name in conditions and not each.text.strip()
-            else each
-            for each in mapping.conditions
+            condition.model_copy(update={"text": conditions[condition.name], "proposed": True})
+            if condition.name in conditions and not condition.text.strip()
+            else condition
+            for condition in mapping.conditions
         ),
     }
-    note = f"Some texts began as proposals of the model {found['model']} that a person accepted or rewrote."
+    note = (
+        f"Some texts began as proposals of the model {proposals['model']} that a person accepted or rewrote."
+    )
     study = mapping.study
     if (outcomes or conditions) and note not in study.notes:
         study = study.model_copy(update={"wording": "rebuilt", "notes": (*study.notes, note)})
@@ -111,25 +114,25 @@ def with_proposals(mapping: StudyMapping, found: Mapping[str, Any]) -> StudyMapp
 
 
 def settled(mapping: StudyMapping, before: StudyMapping) -> StudyMapping:
-    """The mapping, where a text that no longer is a proposal of `before` counts as a person's own."""
-    proposals = {each.text for each in before.conditions if each.proposed}
-    proposals |= {each.question for each in before.outcomes if each.proposed}
+    """The mapping, in which a text that differs from the proposals in `before` no longer counts as proposed."""
+    proposals = {condition.text for condition in before.conditions if condition.proposed}
+    proposals |= {outcome.question for outcome in before.outcomes if outcome.proposed}
     return mapping.model_copy(
         update={
             "conditions": tuple(
-                each.model_copy(update={"proposed": each.proposed and each.text in proposals})
-                for each in mapping.conditions
+                condition.model_copy(update={"proposed": condition.proposed and condition.text in proposals})
+                for condition in mapping.conditions
             ),
             "outcomes": tuple(
-                each.model_copy(update={"proposed": each.proposed and each.question in proposals})
-                for each in mapping.outcomes
+                outcome.model_copy(update={"proposed": outcome.proposed and outcome.question in proposals})
+                for outcome in mapping.outcomes
             ),
         }
     )
 
 
 def open_writer(model: str) -> Callable[[Prompt], str]:
-    """What the local model goes on to say after a prompt: one seeded draw. Raises UserError where there is none."""
+    """Writes what the local model continues a prompt with: one seeded draw. Raises UserError for an unknown model."""
     if model not in local_models():
         raise unknown("model on this machine", model, local_models())
     from socrates_core.models.chat import Chat
@@ -138,7 +141,8 @@ def open_writer(model: str) -> Callable[[Prompt], str]:
     from socrates_core.models.model_folder import ModelFolder, open_folder, revision
 
     folder = open_folder(model)
-    chat, base = Chat(folder.chat, folder.base), revision(ModelFolder(folder.base))
+    chat = Chat(folder.chat, folder.base)
+    base = revision(ModelFolder(folder.base))
     adapter = (folder.adapter, revision(folder)) if folder.adapter else None
 
     def write(prompt: Prompt) -> str:
@@ -151,7 +155,7 @@ def open_writer(model: str) -> Callable[[Prompt], str]:
     return write
 
 
-def _asked(text: str) -> Prompt:
+def _prompt(text: str) -> Prompt:
     return Prompt(SYSTEM, text)
 
 
@@ -160,10 +164,11 @@ def _labelled(label: str) -> str:
 
 
 def _tidied(text: str, part: str) -> str:
-    """The first paragraph of what a model wrote, of a question up to its mark; empty where there is nothing of use."""
-    line = next(filter(None, (each.strip("\"'“”‘’*# ") for each in plain_text(text).split("\n"))), "")
+    """The first paragraph that a model wrote, a question up to its question mark; empty if nothing is usable."""
+    lines = (line.strip("\"'“”‘’*# ") for line in plain_text(text).split("\n"))
+    line = next(filter(None, lines), "")
     line = re.sub(r"^(question|answer|text)\s*:\s*", "", line, flags=re.IGNORECASE)
     if part == "outcomes":
         line = line[: line.find("?") + 1]
-    whole = re.match(r".*[.!?]", line[:LONGEST])  # what the last token broke off is left out
+    whole = re.match(r".*[.!?]", line[:LONGEST])  # without a sentence that the last token cut off
     return (whole[0] if whole else line[:LONGEST]).strip()

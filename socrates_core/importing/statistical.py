@@ -1,9 +1,9 @@
-"""SPSS and Stata files with their variable labels and value labels.
+"""Reads SPSS and Stata files with their variable labels and value labels.
 
 python -m socrates_core.importing.statistical FILE FOLDER [ROWS]
 
-The library that reads them is written in C, and a damaged file can end its process. It therefore runs in an
-interpreter of its own, which leaves what it read in a folder.
+The library that reads them is written in C, and a damaged file can end its process. So it runs in a separate
+interpreter, which writes what it read into a folder.
 """
 
 import subprocess
@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from socrates_core.errors import UserError
 from socrates_core.files import read_json, read_parquet, write_json, write_parquet
-from socrates_core.importing.record import (
+from socrates_core.importing.table import (
+    LONG_NUMBER,
     MAX_CELLS,
     WHOLE,
     Pace,
@@ -33,33 +34,33 @@ from socrates_core.importing.record import (
 from socrates_core.settings import CODE
 
 _SECONDS = 600
-_TYPED = 12  # more digits than a person types into a decimal number
-_ENCODINGS = (
-    None,
-    "WINDOWS-1252",
-    "ISO-8859-1",
-)  # None: the declared one, which old versions of SPSS get wrong
+_TYPED = 12  # digits; a person types fewer into a decimal number
+# None is the encoding that the file declares, which old versions of SPSS get wrong.
+_ENCODINGS = (None, "WINDOWS-1252", "ISO-8859-1")
 
 
 def read_statistical(path: Path, pace: Pace = WHOLE) -> Table:
     """The table of a .sav, .zsav or .dta file; cells that the file declares missing are missing.
 
-    Raises UserError where the file is damaged or beyond the limits.
+    Raises UserError if the file is damaged or too large.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", __name__, str(path.absolute()), folder, str(pace.rows or 0)]
-        code, said = _run(command, pace, path.name)
+        code, message = _run(command, pace, path.name)
         if code == 2:
-            raise UserError(said.strip().splitlines()[-1])
+            raise UserError(message.strip().splitlines()[-1])
         if code:
-            raise UserError(f"{path.name!r} is damaged: its reader ended with code {code}.")
+            raise UserError(
+                f"{path.name!r} is damaged: its reader ended with code {code}. "
+                "Open it in the program that wrote it and save it again."
+            )
         frame = read_parquet(Path(folder) / "frame.parquet").to_pandas()
-        told = read_json(Path(folder) / "labels.json")
-    return Table(frame, told["labels"], told["value_labels"], tuple(told["warnings"]))
+        labels = read_json(Path(folder) / "labels.json")
+    return Table(frame, labels["labels"], labels["value_labels"], tuple(labels["warnings"]))
 
 
 def _run(command: list[str], pace: Pace, name: str) -> tuple[int, str]:
-    """The exit code of a command and what it said on its error stream; ended with whatever ends the waiting."""
+    """The exit code of a command and its error stream. The command is killed if `pace` raises or the time is over."""
     ends = time.monotonic() + _SECONDS
     with subprocess.Popen(
         command, cwd=CODE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -73,11 +74,11 @@ def _run(command: list[str], pace: Pace, name: str) -> tuple[int, str]:
                     continue
         finally:
             process.kill()
-    raise UserError(f"{name!r} took longer than {_SECONDS // 60} minutes to read.")
+    raise UserError(f"{name!r} took longer than {_SECONDS // 60} minutes to read. Save it as CSV.")
 
 
 def read_here(path: Path, rows: int = 0) -> Table:
-    """The same in this process, which a damaged file may end; only the first `rows` where that is not 0."""
+    """The same in this process, which a damaged file may end. 0 `rows` are all."""
     import pyreadstat
 
     with path.open("rb") as opened:
@@ -98,7 +99,8 @@ def read_here(path: Path, rows: int = 0) -> Table:
     tidied, warnings = tidy(texts, names)
     warnings += lost_digits([tidied.columns[n] for n in range(len(names)) if _is_long(frame.iloc[:, n])])
     places = dict(zip(names, tidied.columns, strict=True))
-    named, listed = about.column_names_to_labels, about.variable_value_labels
+    named = about.column_names_to_labels
+    listed = about.variable_value_labels
     labels = {place: named[name] for name, place in places.items() if named.get(name)}
     values = {
         place: _labels(listed[name], declared.get(name, ()))
@@ -107,8 +109,8 @@ def read_here(path: Path, rows: int = 0) -> Table:
     }
     if encoding:
         warnings.append(
-            "The texts of the file are in another encoding than it declares; they are read as Western European text "
-            "(Windows-1252). Check letters such as é."
+            "The texts of the file are in another encoding than it declares. They were read as Western European text "
+            "(Windows-1252); check letters such as é."
         )
     return Table(tidied, labels, values, tuple(warnings))
 
@@ -116,7 +118,7 @@ def read_here(path: Path, rows: int = 0) -> Table:
 def _read_all(
     read: Any, path: Path, rows: int, encoding: str | None
 ) -> tuple[pd.DataFrame, Any, dict[str, Any]]:
-    """The cells, what the file says of itself, and the ranges that it declares missing."""
+    """The cells, the file's description of itself, and the ranges that it declares missing."""
     _, about = read(path, metadataonly=True, user_missing=True, encoding=encoding)
     check_size(about.number_rows or 0, about.number_columns or 0)
     limit = MAX_CELLS // max(1, about.number_columns or 1)
@@ -130,7 +132,7 @@ def _read_all(
 def _declared_missing(about: Any) -> dict[str, list[tuple[Any, Any]]]:
     """Column -> the ranges (from, to) of cells that the file declares missing."""
     ranges = {
-        str(name): [(each["lo"], each["hi"]) for each in listed]
+        str(name): [(limits["lo"], limits["hi"]) for limits in listed]
         for name, listed in about.missing_ranges.items()
     }
     for name, codes in about.missing_user_values.items():
@@ -139,11 +141,11 @@ def _declared_missing(about: Any) -> dict[str, list[tuple[Any, Any]]]:
 
 
 def _is_long(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and bool((column.abs() >= 1e15).any())
+    return pd.api.types.is_numeric_dtype(column) and bool((column.abs() >= LONG_NUMBER).any())
 
 
 def _texts(column: pd.Series) -> pd.Series:
-    """The column's cells as text, every different number written once."""
+    """The column's cells as text; each different number is converted once."""
     values = column.dropna().unique()
     write = _single if _is_single(values) else _cell
     numbers = {value: write(value) for value in values}
@@ -151,10 +153,10 @@ def _texts(column: pd.Series) -> pd.Series:
 
 
 def _is_single(values: Any) -> bool:
-    """Whether a column holds single-precision numbers, the usual type in Stata, read into double ones.
+    """Whether a column of doubles holds single-precision numbers, the usual type in Stata.
 
-    0.1 is 0.10000000149011612 then. Every value is exactly a single-precision one and some need more digits than
-    anybody types; a program that converted the file no longer says which type it was.
+    0.1 is then read as 0.10000000149011612. All values are exact single-precision numbers, and some need more digits
+    than anybody types; a file that was converted no longer says which type it had.
     """
     if values.dtype != np.float64 or not np.isfinite(values).all():
         return False
@@ -164,7 +166,7 @@ def _is_single(values: Any) -> bool:
 
 
 def _single(value: float) -> str:
-    """A single-precision number in the fewest digits that name it: "0.1"; whole numbers as ever."""
+    """A single-precision number in the fewest digits that name it: "0.1"; whole numbers as elsewhere."""
     return _cell(value) if value.is_integer() else np.format_float_positional(np.float32(value), trim="-")
 
 
@@ -173,7 +175,7 @@ def _cell(value: object) -> str:
 
 
 def _labels(listed: Mapping[Any, str], missing: Sequence[tuple[Any, Any]]) -> dict[str, str]:
-    """Cell -> its label, without the codes that the file declares missing: no person can have given them."""
+    """Cell -> its label, without codes that the file declares missing: they are nobody's answer."""
     return {
         _cell(value): str(label).strip()
         for value, label in listed.items()
@@ -194,8 +196,8 @@ def _main(file: str, folder: str, rows: str = "0") -> None:
         print(" ".join(str(error).split()), file=sys.stderr)
         sys.exit(2)
     write_parquet(Path(folder) / "frame.parquet", pa.Table.from_pandas(table.frame, preserve_index=False))
-    told = {"labels": table.labels, "value_labels": table.value_labels, "warnings": table.warnings}
-    write_json(Path(folder) / "labels.json", told)
+    labels = {"labels": table.labels, "value_labels": table.value_labels, "warnings": table.warnings}
+    write_json(Path(folder) / "labels.json", labels)
 
 
 if __name__ == "__main__":

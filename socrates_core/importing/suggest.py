@@ -1,22 +1,14 @@
-"""A first mapping for a table, by rules alone: a person corrects it."""
+"""Suggests a first mapping for a table from the names, labels and values of its columns; a person corrects it."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.guesses import (
-    Facts,
-    describe_columns,
-    doubtful_codes,
-    guess_demographic,
-    guess_scale,
-    is_age_named,
-    is_assignment,
-    is_person,
-    is_technical,
-)
 from socrates_core.importing.mapping import (
     ConditionSpec,
     DemographicSpec,
@@ -26,8 +18,9 @@ from socrates_core.importing.mapping import (
     StudySpec,
 )
 from socrates_core.importing.no_answer import is_no_answer, no_answers
-from socrates_core.importing.record import Table, shortened
-from socrates_core.records import Scale
+from socrates_core.importing.table import Table, shortened
+from socrates_core.importing.traits import is_age, is_own_trait
+from socrates_core.records import Number, Scale, parse_number
 from socrates_core.scales import check_scale
 from socrates_core.surveys.draft import ScaleSpec
 
@@ -42,11 +35,84 @@ _YES = (
 )
 _TRIALS = ("survey preview", "survey test", "spam", "offline preview", "preview", "test")
 _CONTROL = re.compile(r"\b(?:control|placebo|baseline|neutral|none|status quo)\b", re.IGNORECASE)
+SHOWN = 101  # values of a column that are looked at, most frequent first
+_MOST_OPTIONS = 20  # texts that may be the options of one question
+_PERSON = re.compile(
+    r"(?:(?:participant|respondent|response|subject|person|case|worker|user|prolific)[ _.-]*(?:id|number|no|nr)?|p?id|"
+    r"prolific_pid|uuid|ssid|subj)",
+    re.IGNORECASE,
+)
+_TECHNICAL = re.compile(
+    r"(?:start|end|recorded)_?date|.*(?:duration|latitude|longitude|ip_?address|timestamp|browser|captcha|"
+    r"finished|progress|consent|canvasser|weight).*|status|.*(?:_id|_do|_ind)|"
+    r".*(?:first|last)[ _]?click.*|.*(?:click[ _]?count|page[ _]?submit).*|user_?(?:language|agent)|"
+    r"distribution_?channel|recipient\w*|external_?(?:data_?)?reference|.*(?:resolution|operating[ _]?system)",
+    re.IGNORECASE,
+)
+_ASSIGNED = ("treat", "condition", "cond", "arm", "assign", "experiment", "vignette", "manipulation", "group")
+_FIELDS = {
+    "age": ("age",),
+    "gender": ("gender", "sex", "female", "male"),
+    "ethnicity": ("ethnic", "race", "racename"),
+    "education": ("educ",),
+    "employment": ("employ", "occupation"),
+    "marital_status": ("marital", "married"),
+    "income": ("income",),
+    "household_size": ("hhsize", "householdsize"),
+    "party_id": ("party", "partyid"),
+    "ideology": ("ideol", "ideo"),
+    "location": ("state", "region", "country", "location"),
+}
+_EXACT = ("age", "sex", "male", "female", "race", "state", "ideo", "cond", "arm", "group", "party")
+_ORDERS = (
+    "strongly disagree|disagree|moderately disagree|somewhat disagree|slightly disagree|"
+    "neither agree nor disagree|neutral|slightly agree|somewhat agree|moderately agree|agree|strongly agree",
+    "strongly oppose|oppose|somewhat oppose|neither support nor oppose|neither|somewhat support|support|"
+    "strongly support",
+    "extremely unlikely|very unlikely|unlikely|somewhat unlikely|neither likely nor unlikely|somewhat likely|likely|"
+    "very likely|extremely likely",
+    "not at all|a little|slightly|somewhat|a moderate amount|moderately|very|a lot|very much|a great deal|extremely",
+    "never|rarely|sometimes|often|most of the time|always",
+    "very dissatisfied|dissatisfied|somewhat dissatisfied|neither satisfied nor dissatisfied|somewhat satisfied|"
+    "satisfied|very satisfied",
+    "no|yes",
+    "false|true",
+)
+_RANGES = ((0, 1), (1, 4), (1, 5), (1, 6), (1, 7), (1, 9), (0, 10), (1, 10), (-2, 2), (-3, 3), (0, 100))
+_CODES = {97, 98, 99, 997, 998, 999, -1, -7, -8, -9, -77, -88, -99, -999}
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What is known of a column: `n` cells are not missing; `values` are the most frequent, at most SHOWN."""
+
+    name: str
+    label: str
+    n: int
+    n_missing: int
+    n_distinct: int
+    values: tuple[str, ...]
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
+
+    @property
+    def looks_answered(self) -> bool:
+        """Whether the values are whole numbers or words of a known order."""
+        return self.whole or bool(_ordered(self.values))
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A demographic field with words for a column's values; empty if the values are words already."""
+
+    name: str
+    values: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A first mapping; `left_out`: column -> why it is not in it; `questions`: what only a person can say."""
+    """A first mapping; `left_out`: column -> why; `questions` are what only a person can say."""
 
     mapping: Mapping
     left_out: dict[str, str]
@@ -59,7 +125,7 @@ def suggest(table: Table, title: str) -> Mapping:
 
 
 def suggest_table(table: Table, title: str) -> Suggestion:
-    """What the columns seem to mean, by names, labels and values. Texts that the file does not hold stay empty."""
+    """What the columns seem to mean. Texts that the file does not hold stay empty."""
     columns = describe_columns(table)
     people = [column for column in columns if is_person(column)]
     person = max(people, key=lambda column: column.n_distinct, default=None)
@@ -75,7 +141,7 @@ def suggest_table(table: Table, title: str) -> Suggestion:
     names = [condition.name for condition in conditions]
     control = next((name for name in names if _CONTROL.search(name)), names[0])
     repeated = person is not None and person.n_distinct < person.n
-    asked, reasons = _answers(left, table)
+    answers, reasons = _answers(left, table)
     mapping = Mapping(
         study=StudySpec(
             study_id=study_id_of(title), title=title, reference=control if len(names) > 1 else ""
@@ -84,25 +150,25 @@ def suggest_table(table: Table, title: str) -> Suggestion:
         participant=person.name if person else None,
         demographics=demographics,
         conditions=tuple(conditions),
-        outcomes=tuple(outcome_of(column, table) for column in asked),
+        outcomes=tuple(outcome_of(column, table) for column in answers),
         keep=tuple(_keep(columns, table)),
     )
     used = set(mapping.columns())
     reasons |= {
         column.name: "recorded by the platform, not an answer" for column in columns if is_technical(column)
     }
-    reasons |= {column.name: "tells people apart, as another column does" for column in people}
+    reasons |= {column.name: "tells people apart, like another column" for column in people}
     left_out = {c.name: reasons.get(c.name, "not used") for c in columns if c.name not in used}
     return Suggestion(mapping, left_out, tuple(find_questions(columns, mapping, table)))
 
 
 def study_id_of(title: str) -> str:
-    """A name for files and links: lower-case letters, digits and '-'."""
+    """A study id from a title: lower-case letters, digits and '-'."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40].strip("-") or "study"
 
 
-def outcome_of(column: Facts, table: Table) -> OutcomeSpec:
-    """An outcome of that column; its scale is guessed, and open where nothing else fits."""
+def outcome_of(column: ColumnFacts, table: Table) -> OutcomeSpec:
+    """The column as an outcome; its scale is guessed, and open if nothing else fits."""
     labels = table.value_labels.get(column.name, {})
     missing = no_answers(labels) or tuple(
         cell for cell in column.values if column.low is None and is_no_answer(cell)
@@ -119,7 +185,7 @@ def outcome_of(column: Facts, table: Table) -> OutcomeSpec:
 
 
 def _askable(scale: Scale) -> Scale:
-    """The scale where a model can be asked on it, else without the labels that prevent it."""
+    """The scale if a model can be asked on it, or else without the labels that prevent that."""
     for tried in (scale, replace(scale, kind="range", labels=())):
         try:
             check_scale(tried)
@@ -129,38 +195,40 @@ def _askable(scale: Scale) -> Scale:
     return Scale("open_integer")
 
 
-def _answers(columns: Sequence[Facts], table: Table) -> tuple[list[Facts], dict[str, str]]:
+def _answers(columns: Sequence[ColumnFacts], table: Table) -> tuple[list[ColumnFacts], dict[str, str]]:
     """The columns that look like answers, and why the others do not: column -> reason.
 
-    Those with a question if there are some, else no mere indicators.
+    Columns with a question if there are any, or else all but mere indicators.
     """
     reasons = {column.name: reason for column in columns if (reason := _no_answers(column, table))}
     likely = [column for column in columns if column.name not in reasons]
-    asked = [column for column in likely if column.name in table.labels]
-    if asked:
-        reasons |= {c.name: "the file has no question for it" for c in likely if c not in asked}
+    answers = [column for column in likely if column.name in table.labels]
+    if answers:
+        reasons |= {c.name: "the file has no question for it" for c in likely if c not in answers}
     else:
-        asked = [column for column in likely if set(column.values) != {"0", "1"}] or likely
-        reasons |= {c.name: "only 0 and 1, as indicators have" for c in likely if c not in asked}
-    reasons |= {c.name: f"the suggestion ends after {MOST_OUTCOMES} outcomes" for c in asked[MOST_OUTCOMES:]}
-    return asked[:MOST_OUTCOMES], reasons
+        answers = [column for column in likely if set(column.values) != {"0", "1"}] or likely
+        reasons |= {c.name: "only 0 and 1, like an indicator" for c in likely if c not in answers}
+    reasons |= {
+        c.name: f"the suggestion ends after {MOST_OUTCOMES} outcomes" for c in answers[MOST_OUTCOMES:]
+    }
+    return answers[:MOST_OUTCOMES], reasons
 
 
-def _no_answers(column: Facts, table: Table) -> str:
-    """Why the column does not look like answers on a scale; empty where it does."""
+def _no_answers(column: ColumnFacts, table: Table) -> str:
+    """Why the column does not look like answers on a scale; empty if it does."""
     if column.n_distinct < 2:
         return "empty" if column.n_distinct == 0 else "the same in every row"
     if column.n_distinct > MOST_VALUES:
         return f"more than {MOST_VALUES} different values"
     if is_age_named(column):
-        return "an age, but no number of years: a persona has none"
+        return "an age, but not in years, as a persona needs it"
     if column.looks_answered or table.value_labels.get(column.name):
         return ""
     return "numbers with decimals" if column.low is not None else "texts whose order is not known"
 
 
-def find_questions(columns: Sequence[Facts], mapping: Mapping, table: Table) -> Iterator[str]:
-    """What nothing in the file nor in the mapping says, and a person has to."""
+def find_questions(columns: Sequence[ColumnFacts], mapping: Mapping, table: Table) -> Iterator[str]:
+    """What neither the file nor the mapping says, so a person has to."""
     known_columns = {column.name: column for column in columns}
     by_codes = dict[tuple[str, str], list[str]]()
     for outcome in mapping.outcomes:
@@ -171,24 +239,24 @@ def find_questions(columns: Sequence[Facts], mapping: Mapping, table: Table) -> 
             pair = _named(codes, labels), _named([cell for cell in outcome.missing if cell in labels], labels)
             by_codes.setdefault(pair, []).append(outcome.column)
     for (doubtful, already), names in by_codes.items():
-        more = f" Their labels already say so of {already}." if already else ""
+        more = f" By their labels, {already} already mean no answer." if already else ""
         yield (
-            f"Do {doubtful} in {shortened(names)} mean that there is no answer? Nothing in the file says so, and "
-            f"they count as answers. If they do, add them to the missing codes of these outcomes.{more}"
+            f"Do {doubtful} in {shortened(names)} mean that there is no answer? The file does not say, so they count "
+            f"as answers. If they do, add them to the missing codes of these outcomes.{more}"
         )
     kept = {keep.column for keep in mapping.keep}
     for column in columns:
         if column.name.lower() in _FINISHED and column.n_distinct > 1 and column.name not in kept:
             labels = table.value_labels.get(column.name, {})
             cells = " or ".join(repr(labels.get(cell, cell)) for cell in column.values)
-            yield f"Which rows are finished? The cells of {column.name!r} are {cells}; all rows are kept."
+            yield f"Which rows are finished? The cells of {column.name!r} are {cells}, so all rows are kept."
 
 
 def _named(cells: Sequence[str], labels: MappingOf[str, str]) -> str:
     return ", ".join(f"{cell} ({labels[cell]!r})" if cell in labels else cell for cell in cells)
 
 
-def _demographics(columns: Sequence[Facts], table: Table) -> dict[str, DemographicSpec]:
+def _demographics(columns: Sequence[ColumnFacts], table: Table) -> dict[str, DemographicSpec]:
     fields = dict[str, DemographicSpec]()
     for column in columns:
         labels = table.value_labels.get(column.name, {})
@@ -198,8 +266,8 @@ def _demographics(columns: Sequence[Facts], table: Table) -> dict[str, Demograph
     return fields
 
 
-def conditions_of(column: Facts, table: Table) -> list[ConditionSpec]:
-    """One condition a value of the column, named by the value's label; what people read is not known."""
+def conditions_of(column: ColumnFacts, table: Table) -> list[ConditionSpec]:
+    """A condition for each value of the column, named by the value's label; what people read is not known."""
     labels = table.value_labels.get(column.name, {})
     names = dict[str, str]()
     for cell in sorted(column.values, key=lambda cell: (len(cell), cell) if cell.isdigit() else (99, cell)):
@@ -208,12 +276,12 @@ def conditions_of(column: Facts, table: Table) -> list[ConditionSpec]:
     return [ConditionSpec(name=name, when={column.name: (cell,)}) for cell, name in names.items()]
 
 
-def _conditions(column: Facts | None, table: Table) -> list[ConditionSpec]:
+def _conditions(column: ColumnFacts | None, table: Table) -> list[ConditionSpec]:
     return conditions_of(column, table) if column else [ConditionSpec(name=EVERYONE)]
 
 
-def _keep(columns: Sequence[Facts], table: Table) -> list[KeepSpec]:
-    """Real and finished rows only, where columns tell."""
+def _keep(columns: Sequence[ColumnFacts], table: Table) -> list[KeepSpec]:
+    """Keeps only real and finished rows, if columns say which these are."""
     keep = []
     for column in columns:
         labels = table.value_labels.get(column.name, {})
@@ -227,7 +295,176 @@ def _keep(columns: Sequence[Facts], table: Table) -> list[KeepSpec]:
 
 
 def finished_cells(cells: Sequence[str], labels: MappingOf[str, str]) -> tuple[str, ...]:
-    """The cells that say that a row is finished, by their labels where they have some: 2 may be 'True'."""
+    """The cells that mean a finished row, by their labels if they have any: 2 may be 'True'."""
     if not labels and not set(cells) <= {"0", "1"} and all(cell.isdigit() for cell in cells):
-        return ()  # of 1 and 2, either may be yes
+        return ()  # 1 or 2 may mean yes
     return tuple(cell for cell in cells if labels.get(cell, cell).strip().casefold() in _YES)
+
+
+def describe_columns(table: Table) -> list[ColumnFacts]:
+    """What is known of every column of the table, in order."""
+    return [_describe(table, str(name)) for name in table.frame.columns]
+
+
+def _describe(table: Table, name: str) -> ColumnFacts:
+    column = table.frame[name]
+    counts = column.value_counts()
+    numbers = pd.to_numeric(counts.index.to_series(), errors="coerce").astype(float)
+    numeric = len(counts) > 0 and bool((numbers.abs() < math.inf).all())
+    return ColumnFacts(
+        name=name,
+        label=table.labels.get(name, ""),
+        n=int(column.notna().sum()),
+        n_missing=int(column.isna().sum()),
+        n_distinct=len(counts),
+        values=tuple(map(str, counts.index[:SHOWN])),
+        low=float(numbers.min()) if numeric else None,
+        high=float(numbers.max()) if numeric else None,
+        whole=numeric and bool((numbers == numbers.round()).all()),
+    )
+
+
+def _words(name: str) -> list[str]:
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.findall(r"[a-z]+", spaced.lower())
+
+
+def _is_named(name: str, stems: Sequence[str]) -> bool:
+    return any(
+        word == stem or (stem not in _EXACT and word.startswith(stem))
+        for word in _words(name)
+        for stem in stems
+    )
+
+
+def is_person(column: ColumnFacts) -> bool:
+    return bool(_PERSON.fullmatch(column.name)) and column.n_missing == 0 and column.n_distinct > 1
+
+
+def is_technical(column: ColumnFacts) -> bool:
+    return bool(_TECHNICAL.fullmatch(column.name))
+
+
+def is_assignment(column: ColumnFacts) -> bool:
+    """Whether the column may say which condition a row was in."""
+    return 2 <= column.n_distinct <= 24 and _is_named(column.name, _ASSIGNED)
+
+
+def is_age_named(column: ColumnFacts) -> bool:
+    """Whether the column's name says age, whatever it holds."""
+    return len(_words(column.name)) <= 2 and _is_named(column.name, _FIELDS["age"])
+
+
+def guess_demographic(column: ColumnFacts, labels: MappingOf[str, str] | None = None) -> Guess | None:
+    """The demographic field that the column seems to hold, given the `labels` of its cells; None if it holds none."""
+    labels = labels or {}
+    if is_technical(column) or len(_words(column.name)) > 3 or not 2 <= column.n_distinct <= 200:
+        return None
+    name = next((name for name, stems in _FIELDS.items() if _is_named(column.name, stems)), None)
+    if name is None:
+        return None
+    words = [labels.get(cell, cell) for cell in column.values]
+    if name in ("age", "household_size"):
+        if labels:  # "18 to 24" gives a persona no number, and 2002 is a year of birth
+            fits = sum(map(is_age, words)) > len(words) / 2
+        else:
+            fits = column.whole and 0 < (column.high or 0) <= 120 and column.n_distinct > 2
+        return Guess(name) if fits else None
+    one, zero = ("Male", "Female") if "male" in _words(column.name) else ("Female", "Male")
+    coded = set(column.values) == {"0", "1"} and not labels
+    if name == "gender" and coded and {"male", "female"} & set(_words(column.name)):
+        return Guess(name, {"1": one, "0": zero})
+    # "Location: 40" says nothing to a model, but an income may be an amount of money.
+    worded = name == "income" or column.low is None or any(cell in labels for cell in column.values)
+    return Guess(name) if worded and not coded and is_own_trait(name, column.label, words) else None
+
+
+def guess_scale(
+    column: ColumnFacts, labels: MappingOf[str, str], missing: Sequence[str]
+) -> tuple[Scale, dict[str, Number]]:
+    """The scale that fits a column's values and labels, and what its cells mean as numbers.
+
+    A code without a label (99 in 1 to 7) stays a value: it is off the scale if the others fill a usual scale.
+    """
+    cells = [cell for cell in column.values if cell not in missing]
+    if ordered := _ordered(cells):
+        values: dict[str, Number] = {cell: n for n, cell in enumerate(ordered, start=1)}
+        return _options({n: cell for cell, n in values.items()}), values
+    if column.low is None and 2 <= len(cells) <= _MOST_OPTIONS:
+        # Only if a person says that these texts are answers: their order is not known.
+        values = {cell: n for n, cell in enumerate(sorted(cells), start=1)}
+        return _options({n: cell for cell, n in values.items()}), values
+    if not column.whole:
+        return Scale("open_integer"), {}
+    numbers = sorted(parse_number(cell) for cell in cells)
+    codes = set(_far(numbers))
+    labelled = _apart(
+        {parse_number(cell): text for cell, text in labels.items() if re.fullmatch(r"-?\d+", cell)}
+    )
+    rest = [n for n in numbers if n not in codes or n in labelled]
+    if len(labelled) > 1 and set(rest) <= set(labelled):
+        return _options(labelled), {}
+    if not labelled and _fill_a_scale(rest):
+        numbers = rest
+    elif labelled:
+        numbers = [*rest, *labelled]
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    low, high = next(((a, b) for a, b in _RANGES if a <= low and high <= b and not labelled), (low, high))
+    if low == high or high - low > 1000:
+        return Scale("open_integer"), {}
+    return Scale("range", low, high, labels=tuple(sorted(labelled.items()))), {}
+
+
+def doubtful_codes(column: ColumnFacts, labels: MappingOf[str, str], missing: Sequence[str]) -> list[str]:
+    """Cells that may mean no answer, though nothing says so: 99 next to 1 to 7, or -8 with an unknown label.
+
+    A person has to say what they mean.
+    """
+    if not column.whole:
+        return []
+    numbers = sorted({parse_number(cell) for cell in column.values if cell not in missing})
+    far = _far(numbers)
+    odd = {n for n in far if str(n) not in labels or n > 0}
+    labelled = sorted(
+        parse_number(cell) for cell in labels if re.fullmatch(r"-?\d+", cell) and cell not in missing
+    )
+    usual = [n for n in labelled if n >= 0]
+    negative = [n for n in labelled if n < 0]
+    # -8 to -10 are apart from 1 to 5; -2 and -1 next to 0 to 2 are one scale
+    if usual and negative and (max(negative) < min(usual) - 1 or min(negative) < -max(usual) - 1):
+        odd |= set(negative)
+    return [str(n) for n in sorted(odd)]
+
+
+def _far(numbers: Sequence[Number]) -> list[Number]:
+    """The usual missing codes that are far from the other values: 99 next to 1 to 7, but not next to 0 to 100."""
+    others = [number for number in numbers if number not in _CODES]
+    apart = {n for n in _CODES if others and (n > max(others) + 10 or (n < 0 <= min(others)))}
+    return [n for n in numbers if n in apart]
+
+
+def _fill_a_scale(numbers: Sequence[Number]) -> bool:
+    """Whether these numbers are all or nearly all points of one usual scale of at most eleven."""
+    if not numbers or len(set(numbers)) < 2:
+        return False
+    low, high = min(numbers), max(numbers)
+    return high - low <= 10 and low >= -5 and high <= 11 and len(set(numbers)) >= 0.7 * (high - low + 1)
+
+
+def _apart(labels: MappingOf[Number, str]) -> dict[Number, str]:
+    """The labels; those of several numbers get the number appended, since two options need two names."""
+    texts = [text.casefold() for text in labels.values()]
+    return {n: f"{text} ({n})" if texts.count(text.casefold()) > 1 else text for n, text in labels.items()}
+
+
+def _options(labels: MappingOf[Number, str]) -> Scale:
+    return Scale("enum_labels", min(labels), max(labels), labels=tuple(sorted(labels.items())))
+
+
+def _ordered(cells: Sequence[str]) -> list[str]:
+    """The cells in the order of a known list of answers; empty if they are not all in one list."""
+    for order in _ORDERS:
+        places = {word: place for place, word in enumerate(order.split("|"))}
+        if len(cells) > 1 and all(cell.casefold() in places for cell in cells):
+            return sorted(cells, key=lambda cell: places[cell.casefold()])
+    return []

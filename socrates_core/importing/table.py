@@ -1,89 +1,127 @@
-"""A researcher's data file as a table of text, whatever the program that wrote it and whatever its name."""
+"""The table that reading a data file gives, and the limits within which files are read."""
 
-import zipfile
-import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.delimited import read_delimited, with_decimal_points
-from socrates_core.importing.record import MAX_BYTES, WHOLE, Pace, Table
-from socrates_core.importing.statistical import read_statistical
-from socrates_core.importing.workbook import read_workbook
 
-__all__ = ["Table", "read_cells", "read_table"]
-
-_DAMAGED = (  # what readers raise on damaged files
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-_SAVE = "save it as CSV, .sav or .dta in the program that wrote it"
-_OTHERS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
-    (b"\xd0\xcf\x11\xe0", "an old Excel or another Office file; save it as .xlsx or CSV"),
-    (b"PAR1", "a Parquet file; only SocSci210's columns are read from Parquet"),
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "packed with gzip; unpack it first"),
-    (b"**COMPRESSED** **COMPRESSED**", f"a SAS transport file; {_SAVE}"),
-    (b"HEADER RECORD*******LIB", f"a SAS transport file; {_SAVE}"),
-    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", f"a SAS data set; {_SAVE}"),
-    (b"ASCII SPSS PORT FILE", f"an SPSS portable file; {_SAVE}"),
-    ((b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n"), f"an R file; {_SAVE}"),
-    (b"SQLite format 3", f"an SQLite database; {_SAVE}"),
-    (b"ARROW1", f"a Feather file; {_SAVE}"),
-)
+MAX_BYTES = 500_000_000
+MAX_EXPANDED = 500_000_000  # what a workbook may unpack to
+MAX_COLUMNS = 5_000
+MAX_CELLS = 100_000_000
+MAX_CELL = 100_000  # characters
+# The largest whole number that spreadsheets keep exactly has 15 digits.
+LONG_NUMBER = 1e15
+ABSENT = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "#NULL!", ".")
 
 
-def read_table(path: Path, pace: Pace = WHOLE) -> Table:
-    """As `read_cells`, with decimal commas as points: "2,5" in a file with semicolons is 2.5."""
-    return with_decimal_points(read_cells(path, pace))
+@dataclass(frozen=True)
+class Table:
+    """A data file as it was read.
 
-
-def read_cells(path: Path, pace: Pace = WHOLE) -> Table:
-    """The table in a CSV, TSV, Excel (.xlsx), SPSS (.sav, .zsav) or Stata (.dta) file, told by its content.
-
-    Empty cells and those that say NA are missing, and so are the missing codes that SPSS and Stata files
-    declare. Raises UserError where the file is none of these, damaged, empty or beyond the limits.
+    `frame`: every cell as text, whole numbers without decimals, missing cells as NA; column names are unique.
+    `labels`: column -> its question or label in the file. `value_labels`: column -> {cell -> its label}.
+    `warnings`: sentences about what a person should check. `decimal_commas`: whether "2,5" may still mean 2.5.
     """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as opened:
-            start = opened.read(512)
-    except OSError as error:
-        raise UserError(f"The file {str(path)!r} cannot be read ({error.strerror}).") from error
-    if size > MAX_BYTES:
+
+    frame: pd.DataFrame
+    labels: dict[str, str] = field(default_factory=dict)
+    value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    decimal_commas: bool = False
+
+
+def _silent(done: int, total: int) -> None:
+    """Reports to nobody."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much of a file is read: its first `rows`, or all if None. `tell` gets the rows done and may raise to stop."""
+
+    rows: int | None = None
+    tell: Callable[[int, int], None] = _silent
+
+
+WHOLE = Pace()
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Raises UserError for a table that is larger than can be read."""
+    if columns > MAX_COLUMNS:
         raise UserError(
-            f"{path.name!r} has {size / 1e6:,.0f} MB. At most {MAX_BYTES / 1e6:,.0f} MB are read."
+            f"The file has {columns:,} columns. At most {MAX_COLUMNS:,} can be read; leave some out."
         )
-    if not start.strip():
-        raise UserError(f"{path.name!r} is empty.")
-    try:
-        table = _reader(path.name, start)(path, pace)
-    except _DAMAGED as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise UserError(f"{path.name!r} is damaged or not what it seems ({reason}).") from error
-    if table.frame.empty:
-        raise UserError(f"{path.name!r} has column names but no rows.")
-    return table
+    if rows * columns > MAX_CELLS:
+        raise UserError(
+            f"The file has {rows:,} rows and {columns:,} columns. At most {MAX_CELLS:,} cells can be read; "
+            "leave out columns or split the file."
+        )
 
 
-def _reader(name: str, start: bytes) -> Callable[[Path, Pace], Table]:
-    if start.startswith(b"PK"):
-        return read_workbook
-    stata = 0x66 <= start[0] <= 0x73 and start[1:2] in (b"\1", b"\2") and start[2:3] == b"\1"
-    if stata or start.startswith((b"$FL2", b"$FL3", b"<stata_dta>")):
-        return read_statistical
-    for mark, what in _OTHERS:
-        if start.startswith(mark):
-            raise UserError(f"{name!r} is {what}.")
-    return read_delimited
+def number_cell(value: float) -> str:
+    """A number as the text of a cell: "5", "-3", "0.25"; a whole number keeps all its digits."""
+    if isinstance(value, int):
+        return str(value)
+    # Beyond 1e22 a double no longer names one whole number, and all its digits would be made up.
+    return str(int(value)) if abs(value) < 1e22 and value.is_integer() else f"{value:.15g}"
+
+
+def lost_digits(columns: Sequence[str]) -> list[str]:
+    """A warning about columns whose long numbers may have lost digits before the file was read; none if no columns."""
+    if not columns:
+        return []
+    names = ", ".join(repr(name[:60]) for name in columns[:3])
+    return [
+        f"Numbers of more than 15 digits in {names}: spreadsheet programs keep only the first 15, so different people "
+        "may have got the same number. Check that no two people share one, or export these numbers as text."
+    ]
+
+
+def shortened(names: list[str], most: int = 8) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def tidy(frame: pd.DataFrame, names: Sequence[Hashable]) -> tuple[pd.DataFrame, list[str]]:
+    """The text cells trimmed, missing as NA, under unique `names`; with warnings about names that were changed."""
+    unique, warnings = _unique([" ".join(str(name).split()) for name in names])
+    tidied = {}
+    for name, (_, column) in zip(unique, frame.items(), strict=True):
+        text = column.astype("str").str.strip()
+        text = text.mask(text.isin(ABSENT))
+        if (longest := text.str.len().max()) > MAX_CELL:
+            raise UserError(
+                f"A cell of the column {name[:60]!r} has {int(longest):,} characters. At most {MAX_CELL:,} can "
+                "be read; a quotation mark that is never closed may be the cause."
+            )
+        tidied[name] = text.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
+    return pd.DataFrame(tidied).dropna(how="all").reset_index(drop=True), warnings
+
+
+def _unique(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    taken = set(names)
+    unique = list[str]()
+    repeated = list[str]()
+    nameless = 0
+    seen = set[str]()
+    for position, name in enumerate(names, start=1):
+        chosen = name if name and name != "nan" else f"column {position}"
+        nameless += chosen != name
+        if chosen in seen:
+            repeated.append(chosen)
+            number = 2
+            while (other := f"{chosen} ({number})") in taken or other in seen:
+                number += 1
+            chosen = other
+        seen.add(chosen)
+        unique.append(chosen)
+    warnings = []
+    if nameless:
+        warnings.append(f"Columns without a name ({nameless}) are named by their position.")
+    if repeated:
+        shown_names = ", ".join(repr(name[:60]) for name in dict.fromkeys(repeated[:3]))
+        warnings.append(f"Some column names occur more than once ({shown_names}); later ones were numbered.")
+    return unique, warnings

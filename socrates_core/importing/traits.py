@@ -1,4 +1,4 @@
-"""Whether a column that seems to hold a trait of the person does: not a judgement of others, not a scale of answers."""
+"""Whether a column holds a trait of the person, and not a judgment of others or a scale of answers."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _SELF = _any(
     r"you|your|yourself|i|my|myself|du|dein\w*|sie|ihr\w*|usted|tu|te|su|sus|vous|votre|vos|você|seu|sua",
     r"jij|je|jouw|u|uw|din|ditt|dina|lei|suo|pan\w*",
 )
-_OWN_VIEWS = _any(  # what people say of their own party or views; "do you think that he .." is none
+_OWN_VIEWS = _any(  # what people say about their own party or views; "do you think that he .." is not
     r"yourself|your (?:own |current |personal )?(?:party|partisan|political|politics|ideolog\w*|views)",
     r"(?:do|would) you (?:generally |usually |most |mostly |personally )*(?:identify|lean|affiliate|belong)",
     r"are you (?:an?|registered|affiliated|politically|generally|closer|more (?:liberal|conservative))",
@@ -44,17 +44,19 @@ _WORDS = {
 
 
 def is_own_trait(field: str, question: str, answers: Iterable[str]) -> bool:
-    """Whether people say a trait of their own with these answers: not an opinion, not a guess about somebody else.
+    """Whether these answers state a trait of the person: not an opinion, nor a guess about somebody else.
 
-    `question` may be a column's label, or empty where the file has none.
+    `question` may be a column's label, or empty if the file has none.
     """
     answers = [answer for answer in answers if answer.strip()]
     graded = sum(bool(_GRADED.search(answer)) for answer in answers)
     if 2 * graded > len(answers) or (answers and graded >= 2):
         return False
     if field in ("party_id", "ideology"):
-        own = _NAMED.fullmatch(question) or (_OWN_VIEWS.search(question) and not _OTHERS.search(question))
-        if question.strip() and not own:
+        about_self = _NAMED.fullmatch(question) or (
+            _OWN_VIEWS.search(question) and not _OTHERS.search(question)
+        )
+        if question.strip() and not about_self:
             return False
     elif "?" in question and not _SELF.search(question):
         return False
@@ -65,5 +67,5 @@ def is_own_trait(field: str, question: str, answers: Iterable[str]) -> bool:
 
 
 def is_age(answer: str) -> bool:
-    """Whether a text is an age in years, as a persona holds it: a number up to 120."""
+    """Whether a text is an age in years, as a persona needs it: a number up to 120."""
     return bool(re.fullmatch(r"\d{1,3}", answer.strip())) and 0 < int(answer) <= 120

@@ -1,4 +1,4 @@
-"""The first sheet of an Excel workbook, row by row, its formulas as text."""
+"""Reads the first sheet of an Excel workbook, row by row; formulas stay text."""
 
 import zipfile
 from dataclasses import dataclass, field
@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.record import (
+from socrates_core.importing.table import (
+    LONG_NUMBER,
     MAX_COLUMNS,
     MAX_EXPANDED,
     WHOLE,
@@ -21,12 +22,12 @@ from socrates_core.importing.record import (
     tidy,
 )
 
-MOST_ROWS = 1_048_576  # of a sheet, by the format; a row's number can claim far more
+MOST_ROWS = 1_048_576  # of a sheet in the format; the number of a row may claim far more
 
 
 @dataclass
 class _Rows:
-    """The rows of a sheet that are not empty, as text; its formulas; the places of columns with long numbers."""
+    """The rows of a sheet that are not empty, as text; its formulas; the positions of columns with long numbers."""
 
     rows: list[list[str | None]] = field(default_factory=list)
     formulas: int = 0
@@ -34,35 +35,35 @@ class _Rows:
 
 
 def read_workbook(path: Path, pace: Pace = WHOLE) -> Table:
-    """The first sheet that is visible and has rows, else the first hidden one that has.
+    """The first visible sheet with rows, or else the first hidden one with rows.
 
-    Raises UserError where the workbook unpacks to too much or has no table.
+    Raises UserError if the workbook unpacks to too much or has no table.
     """
     _check_archive(path)
     from openpyxl import load_workbook
 
     workbook = load_workbook(path, read_only=True, data_only=False, keep_links=False)
     try:
-        # Survey tools keep what they need for themselves on hidden sheets, often in front.
+        # Survey tools keep their own notes on hidden sheets, often in front.
         for sheet in sorted(workbook.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
-            found = _rows(sheet, pace)
-            rows, formulas = found.rows, found.formulas
-            if rows:
+            content = _rows(sheet, pace)
+            if content.rows:
                 break
         else:
             raise UserError(f"No sheet of {path.name!r} has rows.")
         others = [name for name in workbook.sheetnames if name != sheet.title]
     finally:
         workbook.close()
-    width = max(map(len, rows))
-    cells = pd.DataFrame([row + [None] * (width - len(row)) for row in rows], dtype=object)
+    width = max(map(len, content.rows))
+    cells = pd.DataFrame([row + [None] * (width - len(row)) for row in content.rows], dtype=object)
     frame, warnings = tidy(cells.iloc[1:], [name or "" for name in cells.iloc[0]])
-    warnings += lost_digits([frame.columns[place] for place in sorted(found.long)])
+    warnings += lost_digits([frame.columns[place] for place in sorted(content.long)])
     if others:
         warnings.append(f"Only the sheet {sheet.title!r} is read; the workbook has {len(others)} more.")
-    if formulas:
+    if content.formulas:
         warnings.append(
-            f"{formulas:,} cells hold formulas; they are kept as text. To use their results, paste them as values."
+            f"{content.formulas:,} cells hold formulas; they are kept as text. "
+            "To use their results, paste them as values."
         )
     return Table(frame, warnings=tuple(warnings))
 
@@ -73,11 +74,11 @@ def _check_archive(path: Path) -> None:
         names = archive.namelist()
     if "xl/workbook.xml" not in names:
         raise UserError(
-            f"{path.name!r} is a zip archive but no Excel workbook. Unpack it and choose one file."
+            f"{path.name!r} is a zip archive but not an Excel workbook. Unpack it and choose one file."
         )
     if expanded > MAX_EXPANDED:
         raise UserError(
-            f"{path.name!r} unpacks to {expanded / 1e6:,.0f} MB. At most {MAX_EXPANDED / 1e6:,.0f} MB are read; "
+            f"{path.name!r} unpacks to {expanded / 1e6:,.0f} MB. At most {MAX_EXPANDED / 1e6:,.0f} MB can be read; "
             "save the sheet as CSV."
         )
 
@@ -86,7 +87,8 @@ def _rows(sheet: Any, pace: Pace) -> _Rows:
     most = None if pace.rows is None else pace.rows + 1
     if hasattr(sheet, "reset_dimensions"):
         sheet.reset_dimensions()  # the stated size may be wrong
-    read, widest = _Rows(), 0
+    read = _Rows()
+    widest = 0
     for seen, values in enumerate(sheet.iter_rows(values_only=True, max_row=most), start=1):
         if seen > MOST_ROWS:
             raise UserError(
@@ -96,7 +98,7 @@ def _rows(sheet: Any, pace: Pace) -> _Rows:
         widest = max(widest, len(values))
         if seen % 1000 == 0 or widest > MAX_COLUMNS:
             check_size(seen, widest)
-            pace.tell(0, 0)  # how many there are is not known
+            pace.tell(0, 0)  # the number of rows is not known
         if any(value is not None for value in values):
             row = [_text(value) for value in values]
             read.formulas += sum(text is not None and text.startswith("=") for text in row)
@@ -106,7 +108,7 @@ def _rows(sheet: Any, pace: Pace) -> _Rows:
 
 
 def _is_long(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) >= 1e15
+    return isinstance(value, int | float) and abs(value) >= LONG_NUMBER
 
 
 def _text(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Whatever answers: one protocol, opened by name."""
+"""Everything that answers questions, behind one protocol and opened by name."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -23,15 +23,17 @@ class Responder(Protocol):
     def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         """Yields the answers of each batch as it finishes, by position in `questions`, each position once.
 
-        The caller may stop at any time; what was yielded stands.
+        The caller may stop at any time; answers that were yielded stay valid.
         """
         ...
 
 
 def answer_all(responder: Responder, questions: Sequence[Question]) -> list[Answer]:
     """Every answer, in the order of `questions`."""
-    found = {position: answer for batch in responder.answer(questions) for position, answer in batch.items()}
-    return [found[position] for position in range(len(questions))]
+    answers: dict[int, Answer] = {}
+    for batch in responder.answer(questions):
+        answers |= batch
+    return [answers[position] for position in range(len(questions))]
 
 
 def open_responder(
@@ -44,29 +46,26 @@ def open_responder(
     consent: bool = False,
 ) -> Responder:
     """The responder of that name: "echo", "uniform", "starter", a model or adapter folder, a hub id "org/name", or
-    "api:MODEL" for a model that an OpenAI-compatible `service` has (by default the real OpenAI API).
+    "api:MODEL" for a model of an OpenAI-compatible `service` (by default the real OpenAI API).
 
-    With `deterministic` an answer never depends on what else is asked, to the last bit, for more time. Without
-    `consent` nothing is asked of a server on another machine.
+    With `deterministic` an answer is the same to the last bit whatever else is asked, but takes longer. Without
+    `consent` nothing is sent to a server on another machine.
 
-    Raises UserError where there is none, or its model cannot be used.
+    Raises UserError if there is no such responder, or if its model cannot be used.
     """
     if is_served(name):
         from socrates_core.models.served.responder import ApiResponder
 
         if deterministic:
             raise UserError(
-                f"Nobody can promise that {name!r} answers the same to the last bit. Leave that out."
+                f"{name!r} is a served model, which cannot be made to answer the same to the last bit. Leave out "
+                "--deterministic."
             )
         return ApiResponder(name, service or Service(), decoding, consent=consent)
-    if name == "echo":
-        from socrates_core.models.echo import Echo
+    if is_stand_in(name):
+        from socrates_core.models.stand_ins import Echo, Uniform
 
-        return Echo(decoding)
-    if name == "uniform":
-        from socrates_core.models.uniform import Uniform
-
-        return Uniform(decoding)
+        return Echo(decoding) if name == "echo" else Uniform(decoding)
     try:
         from socrates_core.models.local.responder import LocalResponder
     except ModuleNotFoundError as error:
@@ -78,20 +77,20 @@ def open_responder(
 
 
 def is_stand_in(name: str) -> bool:
-    """True for a name that stands for no language model: it answers by rule, for trying things out."""
+    """Whether the name is not a language model's but that of a stand-in, which answers by a rule."""
     return name in STAND_INS
 
 
 def is_served(name: str) -> bool:
-    """True where the model is asked over HTTP."""
+    """Whether the model is asked over HTTP."""
     return name.startswith(PREFIX)
 
 
 def count_tokens(name: str, prompt: Prompt) -> int:
-    """How many tokens the model reads for `prompt`, chat template included; 0 for one without a tokenizer.
+    """How many tokens the model reads for `prompt`, chat template included; 0 for a stand-in.
 
-    Of a served model, whose tokenizer is not here, about how many. Loads no weights. Raises UserError where there is
-    no such model.
+    For a served model, whose tokenizer is not on this machine, it is an estimate. Loads no weights. Raises UserError if
+    there is no such model.
     """
     if is_stand_in(name):
         return 0
@@ -106,7 +105,7 @@ def count_tokens(name: str, prompt: Prompt) -> int:
 
 
 def context_limit(name: str) -> int | None:
-    """The most tokens that the model takes; None without a limit, or where only its server knows. Raises UserError."""
+    """The most tokens that the model takes; None without a limit, or if only its server knows. Raises UserError."""
     if is_stand_in(name) or (is_served(name) and served_model(name)):
         return None
     from socrates_core.models.model_folder import context_length, open_folder, read_config
@@ -115,7 +114,7 @@ def context_limit(name: str) -> int | None:
 
 
 def model_revision(name: str) -> str:
-    """A digest of what the model is made of, so that a folder that changed is opened anew. Raises UserError."""
+    """A digest of what the model is made of, so that a changed folder is opened again. Raises UserError."""
     if is_stand_in(name) or is_served(name):
         return "1"
     from socrates_core.models.model_folder import open_folder, revision
@@ -124,7 +123,7 @@ def model_revision(name: str) -> str:
 
 
 def prompt_template(name: str) -> str:
-    """The prompt template that the model wants; another than SocSci210's only where it was finetuned with it."""
+    """The prompt template to use with the model: SocSci210's, unless it was finetuned with another."""
     if is_stand_in(name) or is_served(name):
         return TEMPLATE
     from socrates_core.models.model_folder import open_folder

@@ -1,7 +1,7 @@
-"""The settings of a LoRA adapter, held against its weights before peft is asked: what is refused, and why.
+"""The settings of a LoRA adapter, checked against its weights before peft sees them.
 
-peft believes the settings: it allocates any rank, runs any regular expression over the names of all layers, and copies
-layers as often as it is asked to.
+peft trusts the settings: it allocates any rank, runs any regular expression over the names of all layers, and copies
+layers as often as they say.
 """
 
 import math
@@ -16,7 +16,7 @@ from socrates_core.models.weights import Shapes, check_plain, tensor_shapes
 
 WEIGHTS = "adapter_model.safetensors"
 LONGEST = 4 << 20  # bytes of the settings
-MOST_NAMES = 20_000  # in a list of layers; one name a layer is at most some thousand
+MOST_NAMES = 20_000  # in a list of layers; a model has at most some thousand
 NOT_PLAIN = (
     "modules_to_save",
     "use_dora",
@@ -30,7 +30,7 @@ NOT_PLAIN = (
     "use_bdlora",
 )
 STARTS = re.compile(r"gaussian|eva|orthogonal")
-# These begin by taking a part out of the base's own weights, which would then miss it for every other job.
+# These start by subtracting a part from the base's own weights, which every other job would then miss.
 CHANGES_BASE = re.compile(r"olora|pissa(_niter_\d{1,2})?|corda|loftq|lora_ga")
 NAME = re.compile(r"[\w.^$\\-]{1,300}")  # a layer's name, also with its points escaped: nothing that repeats
 PREFIX = "base_model.model."
@@ -39,11 +39,12 @@ LOW_RANK = re.compile(r".+\.lora_(A|B|embedding_A|embedding_B)(\.(weight|bias))?
 
 
 def check_adapter(path: Path) -> dict[str, Any]:
-    """The settings of the LoRA adapter in `path`, which go with its weights.
+    """The settings of the LoRA adapter in `path`, after checking that they fit its weights.
 
-    Raises UserError where they or the weights cannot be used.
+    Raises UserError if the settings or the weights cannot be used.
     """
-    settings, shapes = read_adapter(path), tensor_shapes(path)
+    settings = read_adapter(path)
+    shapes = tensor_shapes(path)
     if isinstance(start := settings.get("init_lora_weights"), str) and CHANGES_BASE.fullmatch(start):
         raise UserError(
             f"The adapter in {str(path)!r} belongs to a base model that its training changed ({start!r}). Convert it "
@@ -66,7 +67,7 @@ def check_adapter(path: Path) -> dict[str, Any]:
 
 
 def read_adapter(path: Path) -> dict[str, Any]:
-    """The settings of the adapter in `path`, its weights unread. Raises UserError where it is no plain LoRA adapter."""
+    """The settings of the adapter in `path`, not yet checked. Raises UserError if it is not a plain LoRA adapter."""
     check_plain(path)
     file = path / "adapter_config.json"
     settings = read_json(file, most=LONGEST)
@@ -92,41 +93,42 @@ def layers_of(path: Path) -> list[str]:
 
 def _problems(settings: dict[str, Any], shapes: Shapes) -> Iterator[tuple[str, str]]:
     """The keys that cannot be used, each with the reason as a clause."""
-    rank, largest = settings.get("r", 8), _largest_rank(shapes)
+    rank = settings.get("r", 8)
+    largest = _largest_rank(shapes)
     if not _is_whole(rank) or not 1 <= rank <= largest:
         yield "r", f"its weights have rank {largest:,}"
     for key, largest_value in (("rank_pattern", largest), ("alpha_pattern", None)):
         patterns = settings.get(key) or {}
         if not isinstance(patterns, dict) or len(patterns) > MOST_NAMES:
-            yield key, "it is no table of layers"
+            yield key, "it is not a table of layers"
         elif not all(NAME.fullmatch(name) for name in patterns):
             yield key, "it does not name layers plainly"
         elif largest_value and not all(
-            _is_whole(each) and 1 <= each <= largest_value for each in patterns.values()
+            _is_whole(value) and 1 <= value <= largest_value for value in patterns.values()
         ):
             yield key, f"its weights have rank {largest:,}"
-        elif not all(_is_finite(each) for each in patterns.values()):
-            yield key, "it is no finite number"
+        elif not all(map(_is_finite, patterns.values())):
+            yield key, "it is not a finite number"
     if not _is_finite(settings.get("lora_alpha", 8)):
-        yield "lora_alpha", "it is no finite number"
+        yield "lora_alpha", "it is not a finite number"
     start = settings.get("init_lora_weights", True)
     if not isinstance(start, bool) and not (isinstance(start, str) and STARTS.fullmatch(start)):
-        yield "init_lora_weights", "it is no known way to start"
+        yield "init_lora_weights", "it is not a known way to start"
     for key in ("target_modules", "exclude_modules", "target_parameters"):
         named = settings.get(key)
         if not (named is None or isinstance(named, str) or _is_list(named, str)):
-            yield key, f"it is no list of at most {MOST_NAMES:,} names"
+            yield key, f"it is not a list of at most {MOST_NAMES:,} names"
     places = settings.get("layers_to_transform")
     if not (places is None or isinstance(places, int) or _is_list(places, int)):
-        yield "layers_to_transform", f"it is no list of at most {MOST_NAMES:,} numbers"
+        yield "layers_to_transform", f"it is not a list of at most {MOST_NAMES:,} numbers"
     pattern = settings.get("layers_pattern") or []
     patterns = [pattern] if isinstance(pattern, str) else pattern
-    if not _is_list(patterns, str) or not all(NAME.fullmatch(each) for each in patterns):
+    if not _is_list(patterns, str) or not all(map(NAME.fullmatch, patterns)):
         yield "layers_pattern", "it does not name layers plainly"
 
 
 def _largest_rank(shapes: Shapes) -> int:
-    """The most rows of a first matrix; of one over all of a layer's experts these are rank times experts."""
+    """The most rows of a first matrix; in a matrix for all of a layer's experts, that is rank times experts."""
     return max(
         (
             min(shape) if "embedding" in name else shape[0]
@@ -150,5 +152,5 @@ def _is_finite(value: object) -> bool:
 
 def _is_list(value: object, kind: type) -> bool:
     return (
-        isinstance(value, list) and len(value) <= MOST_NAMES and all(isinstance(each, kind) for each in value)
+        isinstance(value, list) and len(value) <= MOST_NAMES and all(isinstance(item, kind) for item in value)
     )

@@ -1,6 +1,5 @@
-"""Everything that could answer: what is installed, what can be fetched, and what each model has seen."""
+"""All models that can answer: what is installed, what can be fetched, and what each model has seen."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,73 +23,100 @@ ModelKind = Literal["stand-in", "baseline", "local", "hub", "api"]
 
 DISTRIBUTIONS = "SFT: for distributions (its authors' advice)."
 INDIVIDUALS = "DPO: for individuals (its authors' advice)."
-HUB_MODELS = (  # hub id, title, context limit, advice
-    ("socratesft/socrates-llama3-8b-sft", "Socrates Llama 3 8B SFT", 8192, DISTRIBUTIONS),
-    ("socratesft/socrates-llama3-8b-dpo", "Socrates Llama 3 8B DPO", 8192, INDIVIDUALS),
-    ("socratesft/socrates-qwen2.5-14b-sft", "Socrates Qwen2.5 14B SFT", 32768, DISTRIBUTIONS),
-    ("socratesft/socrates-qwen2.5-14b-dpo", "Socrates Qwen2.5 14B DPO", 32768, INDIVIDUALS),
-)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """One model to choose from.
 
-    `name` opens it; `path` is empty where nothing is on this machine yet; `size_bytes` is 0 where unknown;
-    `context_limit` is None without a limit; `seen` says what it was trained on, as far as is known.
+    `name` opens it; `path` is empty if nothing is on this machine yet; `size_bytes` is 0 if unknown; `context_limit` is
+    None without a limit; `seen` says what it was trained on, as far as is known.
     """
 
     name: str
     title: str
     kind: ModelKind
-    path: str
-    size_bytes: int
-    installed: bool
-    context_limit: int | None
     seen: str
+    path: str = ""
+    size_bytes: int = 0
+    installed: bool = True
+    context_limit: int | None = None
     advice: str = ""
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model that SocSci210's authors released."""
+
+    hub_id: str
+    title: str
+    context_limit: int
+    advice: str
+
+
+HUB_MODELS = (
+    HubModel("socratesft/socrates-llama3-8b-sft", "Socrates Llama 3 8B SFT", 8192, DISTRIBUTIONS),
+    HubModel("socratesft/socrates-llama3-8b-dpo", "Socrates Llama 3 8B DPO", 8192, INDIVIDUALS),
+    HubModel("socratesft/socrates-qwen2.5-14b-sft", "Socrates Qwen2.5 14B SFT", 32768, DISTRIBUTIONS),
+    HubModel("socratesft/socrates-qwen2.5-14b-dpo", "Socrates Qwen2.5 14B DPO", 32768, INDIVIDUALS),
+)
+UNIFORM = ModelCard(
+    name="uniform", title="Uniform guess", kind="baseline", seen="Nothing.", advice="A model must beat it."
+)
+ECHO = ModelCard(
+    name="echo", title="Echo", kind="stand-in", seen="Nothing.", advice="Made-up answers, to try a run."
+)
+GPT_4O = ModelCard(
+    name="api:gpt-4o",
+    title="GPT-4o at the OpenAI API",
+    kind="api",
+    seen="Unknown: OpenAI does not say.",
+    advice="Any OpenAI-compatible server: api:MODEL with --server URL; it needs consent for each run.",
+)
 
 
 def list_models() -> list[ModelCard]:
     """The starter model, other model folders, the stand-ins, the Socrates models on the hub, then served ones."""
-    return [
-        _starter(),
-        *_folders(),
-        ModelCard(
-            "uniform", "Uniform guess", "baseline", "", 0, True, None, "Nothing.", "A model must beat it."
-        ),
-        ModelCard(
-            "echo", "Echo", "stand-in", "", 0, True, None, "Nothing.", "Made-up answers, to try a run."
-        ),
-        *(_hub_model(*each) for each in HUB_MODELS),
-        ModelCard(
-            "api:gpt-4o",
-            "GPT-4o at the OpenAI API",
-            "api",
-            "",
-            0,
-            True,
-            None,
-            "Unknown: OpenAI does not say.",
-            "Any OpenAI-compatible server: api:MODEL with --server URL; it needs consent for each run.",
-        ),
-    ]
+    folders = [folder_card(name) for name in installed_names() if name != "starter"]
+    return [_starter(), *folders, UNIFORM, ECHO, *map(_hub_card, HUB_MODELS), GPT_4O]
 
 
 def folder_card(name: str) -> ModelCard:
-    """What the model or adapter folder called `name` says of itself, and nothing is fetched for it.
+    """The card of the model or adapter folder called `name`; nothing is fetched for it.
 
-    One that cannot be read is not installed, with the cause as its advice.
+    A folder that cannot be read counts as not installed, with the cause as advice.
     """
     path = find_model(name)
     size = folder_size(path)
     try:
         _require_base(path)
         folder = open_folder(name, weights=False)
-        limit, title = context_length(check_folder(folder.base)), str(folder.card.get("title") or name)
+        limit = context_length(check_folder(folder.base))
+        title = str(folder.card.get("title") or name)
     except UserError as error:
-        return ModelCard(name, name, "local", str(path), size, False, None, "Unknown.", str(error))
-    return ModelCard(name, title, "local", str(path), size, True, limit, _note(name))
+        return ModelCard(
+            name=name,
+            title=name,
+            kind="local",
+            seen="Unknown.",
+            path=str(path),
+            size_bytes=size,
+            installed=False,
+            advice=str(error),
+        )
+    try:
+        seen = seen_of(name).note
+    except UserError as error:  # a damaged card does not keep the model from being used
+        seen = str(error)
+    return ModelCard(
+        name=name,
+        title=title,
+        kind="local",
+        seen=seen,
+        path=str(path),
+        size_bytes=size,
+        context_limit=limit,
+    )
 
 
 def folder_size(path: Path) -> int:
@@ -99,19 +125,19 @@ def folder_size(path: Path) -> int:
 
 
 def fetched(hub_id: str) -> Path | None:
-    """The folder of a hub model whose weights are all on this machine; None before they are."""
+    """The folder of a hub model if all of its weights are on this machine, else None."""
     index = _cached(hub_id, INDEX)
     if index:
         check_index(index.parent)
     files = set(read_json(index)["weight_map"].values()) if index else {"model.safetensors"}
-    found = [_cached(hub_id, file) for file in files]
-    return found[0].parent if found and found[0] and all(found) else None
+    paths = [_cached(hub_id, file) for file in files]
+    return paths[0].parent if paths and paths[0] and all(paths) else None
 
 
 def lacking_weights(name: str) -> str:
-    """The hub model whose weights the model `name` needs and this machine lacks; "" where there is none.
+    """The hub model whose weights the model `name` needs but this machine lacks, else "".
 
-    Asks no hub. Raises UserError where an adapter is damaged.
+    Works offline. Raises UserError if an adapter is damaged.
     """
     needed = name if _is_of_hub(name) else _base_of(name)
     return needed if _is_of_hub(needed) and fetched(needed) is None else ""
@@ -122,7 +148,7 @@ def _is_of_hub(name: str) -> bool:
 
 
 def _base_of(name: str) -> str:
-    """What the adapter called `name` is over; of a whole model its own name. Raises UserError where it is not there."""
+    """The base of an adapter, or `name` itself for a whole model. Raises UserError if there is no such model."""
     path = find_model(name)
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return name
@@ -134,14 +160,14 @@ def _cached(hub_id: str, file: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(hub_id, file)
+        path = try_to_load_from_cache(hub_id, file)
     except HFValidationError:
         return None
-    return Path(found) if isinstance(found, str) else None
+    return Path(path) if isinstance(path, str) else None  # not a string: the hub is known to lack it
 
 
 def _require_base(path: Path) -> None:
-    """Raises UserError where the folder is an adapter over a hub model that is not on this machine."""
+    """Raises UserError if the folder is an adapter over a hub model that is not on this machine."""
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return
     base = str(read_adapter(path)["base_model_name_or_path"])
@@ -152,28 +178,30 @@ def _require_base(path: Path) -> None:
         )
 
 
-def _note(name: str) -> str:
-    """What a model saw in a sentence; a card that is damaged says so."""
-    try:
-        return seen_of(name).note
-    except UserError as error:
-        return str(error)
-
-
 def _starter() -> ModelCard:
     if "starter" in installed_names():
         return folder_card("starter")
-    missing = "Run: python -m socrates_core setup"
-    return ModelCard("starter", "SmolLM2 135M Instruct", "local", "", 0, False, 8192, "No study.", missing)
+    return ModelCard(
+        name="starter",
+        title="SmolLM2 135M Instruct",
+        kind="local",
+        seen="No study.",
+        installed=False,
+        context_limit=8192,
+        advice="Run: python -m socrates_core setup",
+    )
 
 
-def _hub_model(hub_id: str, title: str, limit: int, advice: str) -> ModelCard:
-    path = fetched(hub_id)
-    size = folder_size(path) if path else 0
-    return ModelCard(hub_id, title, "hub", str(path or ""), size, bool(path), limit, SAW_170, advice)
-
-
-def _folders() -> Iterator[ModelCard]:
-    for name in installed_names():
-        if name != "starter":
-            yield folder_card(name)
+def _hub_card(model: HubModel) -> ModelCard:
+    path = fetched(model.hub_id)
+    return ModelCard(
+        name=model.hub_id,
+        title=model.title,
+        kind="hub",
+        seen=SAW_170,
+        path=str(path or ""),
+        size_bytes=folder_size(path) if path else 0,
+        installed=path is not None,
+        context_limit=model.context_limit,
+        advice=model.advice,
+    )

@@ -1,7 +1,6 @@
-"""The words a model is given and the tokens they become: chat template, options, and what ends a turn.
+"""How a prompt becomes the text and tokens that a model reads: chat template, options, and the end of a turn.
 
-Reads tokenizer.json and the chat template as published: quick enough for a page, since neither torch nor
-transformers is loaded.
+Reads tokenizer.json and the chat template as published, without torch or transformers, so a page can use it.
 """
 
 import re
@@ -29,7 +28,7 @@ CHUNK = 256
 MOST_ENDS = 1000
 NO_WIDTH = "\u200b"
 NOTHING = re.compile(r"(?!)")
-SPOKEN = "Fine"  # an answer by which it is found what a template writes around one
+SPOKEN = "Fine"  # a sample answer, to find out what a template writes around one
 _THOUGHT = r"[^<>\[\]/\s]*(?:think|thought|reason)[^<>\[\]/\s]*"
 OPEN_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>|\[{_THOUGHT}\])(?P<gap>\n?)\s*\Z", re.I)
 CLOSED_THOUGHT = re.compile(rf"(?:</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>)\s*\Z", re.I)
@@ -38,18 +37,18 @@ CLOSED_THOUGHT = re.compile(rf"(?:</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>)
 class Chat:
     """One model's tokenizer and chat template.
 
-    A template without a system role gets the system text in front of the user's; a model without a template
-    gets both as plain paragraphs. `difference` says which of the two it is, for the responder's card. `end` is the
-    token that the template puts after an answer; None where neither it nor the tokenizer's settings name one. `path` is
-    the tokenizer's folder. `lead` is the blank that the template writes before an answer: it belongs to the options,
-    since tokenizers melt it into what follows. What else it writes there, such as the end of a thought that it opens,
-    ends every prompt.
+    With a template that has no system role, the system text goes in front of the user's; without a template, both are
+    plain paragraphs. `difference` describes such cases for the responder's card. `end` is the token that the template
+    puts after an answer; None if neither the template nor the tokenizer's settings name one. `path` is the tokenizer's
+    folder. `lead` is the blank that the template writes before an answer: it belongs to the options, since tokenizers
+    merge it with what follows. Anything else that the template writes there, such as the end of a thought that it
+    opens, ends every prompt.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
-        """The tokenizer in `path`, of the model in `base` where that is another folder.
+        """Opens the tokenizer in `path`, for the model in `base` (by default the same folder).
 
-        Raises UserError where the tokenizer or its template cannot be read.
+        Raises UserError if the tokenizer or its template cannot be read.
         """
         self.path = path
         self.end: int | None = None
@@ -62,27 +61,31 @@ class Chat:
         self._control = NOTHING
         self._template = _open_template(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
-        self._closing = self.lead = ""
-        self._closing, self.lead = self._between() if self._template is not None else ("", "")
+        self._closing = self.lead = ""  # `_between` renders, so both must exist
+        if self._template is not None:
+            self._closing, self.lead = self._between()
         self._control = self._control_tokens()
-        merged = " system-in-user" * self._merge_system + " thought-closed" * bool(self._closing)
-        self.difference = (
-            " plain" if self._template is None else merged + " answer-after-blank" * bool(self.lead)
-        )
+        self.difference = " plain"
+        if self._template is not None:
+            self.difference = (
+                " system-in-user" * self._merge_system
+                + " thought-closed" * bool(self._closing)
+                + " answer-after-blank" * bool(self.lead)
+            )
         digits = self._known(_digit_tokens(self._tokenizer))
         self.vocabulary = Vocabulary(digits, self._end_tokens(base or path))
-        self._encode([self.render(PROBE)])  # what cannot be used is found out now
+        self._encode([self.render(PROBE)])  # raises now, not in the middle of a run, if it cannot be used
 
     def render(self, prompt: Prompt) -> str:
         """The whole text that the model continues, up to where its answer begins.
 
-        A control token that the prompt's own text spells out is broken by a space without width, so that no study can
-        end a turn or begin another. Raises UserError where the template cannot be used.
+        A control token that the prompt's own text spells out is broken by a zero-width space, so that no study can end
+        a turn or begin another. Raises UserError if the template cannot be used.
         """
         return self.render_all([prompt])[0]
 
     def render_all(self, prompts: Sequence[Prompt]) -> list[str]:
-        """What `render` gives for each prompt, in much less time."""
+        """The text of `render` for each prompt, much faster than one by one."""
         harmless = [self._harmless(prompt) for prompt in prompts]
         if self._template is None:
             return [_as_paragraphs(prompt) for prompt in harmless]
@@ -98,8 +101,8 @@ class Chat:
     def tree(self, options: tuple[str, ...]) -> AnswerTree:
         """The answer tree of `options` as the template writes an answer after a prompt.
 
-        Tokenised together with a prompt's end, as in training. A tokenizer that would melt an option into that
-        end gets the option alone: the model then starts from the prompt's own last token.
+        Options are tokenised together with a prompt's end, as in training. If the tokenizer would merge an option with
+        that end, the option is tokenised alone: the model then starts from the prompt's own last token.
         """
         return build_tree(options, self.answer_tokens(options))
 
@@ -133,16 +136,16 @@ class Chat:
             return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
     def _between(self) -> tuple[str, str]:
-        """What stands between the text that asks for an answer and the answer: what ends the prompt, and a blank.
+        """What the template writes between a question and its answer: what ends the prompt, and a blank.
 
-        Read off a conversation with a spoken answer, as the template writes it. Raises UserError where the template
-        opens a thought that nothing here can close.
+        Found by comparing a prompt with the same conversation including an answer. Raises UserError if the template
+        opens a thought and it is not known how it ends.
         """
         assert self._template is not None
-        asked = self._messages(PROBE)
-        (before,) = self._apply([asked], answer_next=True)
+        question = self._messages(PROBE)
+        (before,) = self._apply([question], answer_next=True)
         try:
-            (whole,) = self._apply([[*asked, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
+            (whole,) = self._apply([[*question, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
         except PromptRefused:
             whole = ""
         n_alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, whole, strict=False)))
@@ -150,7 +153,7 @@ class Chat:
         written = rest.partition(SPOKEN)[0] if SPOKEN in rest else ""
         thought = OPEN_THOUGHT.search(before)
         if thought is None:
-            if tail and not CLOSED_THOUGHT.search(tail):
+            if tail and not CLOSED_THOUGHT.search(tail):  # the two texts differ for another reason
                 return "", ""
             return (written, "") if written.strip() else ("", written)
         closing = _closing_of(thought["tag"])
@@ -159,44 +162,44 @@ class Chat:
         if self._tokenizer.token_to_id(closing) is None and closing not in self._template.source:
             raise UserError(
                 f"The chat template in {str(self.path)!r} makes the model think before it answers ({thought['tag']}), "
-                "and how a thought ends there is not known, so its answers cannot be read. Use a model that answers at "
-                "once."
+                "and it is not known how a thought ends there, so its answers cannot be read. Use a model that answers "
+                "at once."
             )
         gap = thought["gap"]
         return f"{gap}{closing}{2 * gap}{written if written.strip() else ''}", ""
 
     def _control_tokens(self) -> re.Pattern[str]:
-        """The tokenizer's special tokens and whatever else the template marks turns with."""
+        """A pattern for the tokenizer's special tokens and other tokens with which the template marks turns."""
         used = self.render(PROBE)
         added = self._tokenizer.get_added_tokens_decoder().values()
-        named = [each.content for each in added if each.special or each.content in used]
-        longest_first = sorted((text for text in named if len(text.strip()) > 1), key=len, reverse=True)
+        texts = [token.content for token in added if token.special or token.content in used]
+        longest_first = sorted((text for text in texts if len(text.strip()) > 1), key=len, reverse=True)
         return re.compile("|".join(map(re.escape, longest_first))) if longest_first else NOTHING
 
     def _harmless(self, prompt: Prompt) -> Prompt:
         """The prompt with its control tokens broken."""
-        shots = tuple((self.broken(asked), self.broken(answered)) for asked, answered in prompt.shots)
+        shots = tuple((self.broken(question), self.broken(answer)) for question, answer in prompt.shots)
         return Prompt(self.broken(prompt.system), self.broken(prompt.user), shots)
 
     def broken(self, text: str) -> str:
-        """`text` with a space without width behind the first letter of every control token."""
-        return self._control.sub(lambda found: f"{found[0][0]}{NO_WIDTH}{found[0][1:]}", text)
+        """`text` with a zero-width space after the first letter of every control token."""
+        return self._control.sub(lambda match: f"{match[0][0]}{NO_WIDTH}{match[0][1:]}", text)
 
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
         with sentences(self._tokenizer_file):
             encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
-        found = [np.array(self._one_start(encoding.ids), dtype=np.int32) for encoding in encodings]
-        largest = max((int(ids.max()) for ids in found if len(ids)), default=0)
+        tokens = [np.array(self._one_start(encoding.ids), dtype=np.int32) for encoding in encodings]
+        largest = max((int(ids.max()) for ids in tokens if len(ids)), default=0)
         if self._n_tokens is not None and largest >= self._n_tokens:
             raise UserError(
-                f"The tokenizer in {str(self._tokenizer_file)!r} gives token {largest:,}, and its model knows "
-                f"{self._n_tokens:,}. Copy the tokenizer that belongs to the model there."
+                f"The tokenizer in {str(self._tokenizer_file)!r} gives token {largest:,}, but its model knows only "
+                f"{self._n_tokens:,} tokens. Copy the tokenizer that belongs to the model there."
             )
-        return found
+        return tokens
 
     def _one_start(self, tokens: list[int]) -> list[int]:
-        """The tokens with one start token at most, and without an end that the tokenizer puts behind plain text."""
+        """The tokens with at most one start token, and without an end token that the tokenizer adds to plain text."""
         while len(tokens) > 1 and tokens[0] == tokens[1] == self._start:
             tokens = tokens[1:]
         ends = self._template is None and self.end is not None and tokens[-1:] == [self.end]
@@ -211,7 +214,7 @@ class Chat:
         return [{"role": "user", "content": merged}, *others]
 
     def _apply(self, conversations: Sequence[Conversation], *, answer_next: bool) -> list[str]:
-        """The chat template's texts, with thinking switched off where the template knows it."""
+        """The chat template's texts, with thinking switched off if the template has such a switch."""
         assert self._template is not None
         return self._template.render(
             conversations, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
@@ -224,29 +227,30 @@ class Chat:
             return False
 
     def _token_called(self, name: str) -> int | None:
-        """The number of a special token by its name in the tokenizer's settings; None where none is set."""
+        """The id of a special token by its name in the tokenizer's settings; None if it is not set."""
         text = self._settings.get(name)
         return self._tokenizer.token_to_id(text) if isinstance(text, str) else None
 
     def _end_tokens(self, path: Path) -> NDArray[np.int64]:
-        """Every token that ends a turn: those the model's files name, and what the template puts after an answer."""
+        """Every token that ends a turn: those that the model's files name, and the one that follows an answer."""
         generation = path / "generation_config.json"
-        named: set[int] = set()
+        ends: set[int] = set()
         for source in (read_config(path), read_settings(generation) if generation.exists() else {}):
-            named |= _end_ids(source.get("eos_token_id"), path)
-        named |= {self.end} if self.end is not None else set()
+            ends |= _end_ids(source.get("eos_token_id"), path)
+        if self.end is not None:
+            ends.add(self.end)
         if self._template is not None:
             user = {"role": "user", "content": PROBE.user}
-            (text,) = self._apply([[user, {"role": "assistant", "content": "Fine"}]], answer_next=False)
+            (text,) = self._apply([[user, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
             with sentences(self._tokenizer_file):
-                after = self._tokenizer.encode(text.rpartition("Fine")[2].lstrip(), add_special_tokens=False)
+                after = self._tokenizer.encode(text.rpartition(SPOKEN)[2].lstrip(), add_special_tokens=False)
             if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
                 self.end = after.ids[0]
-                named.add(self.end)
-        return self._known(named)
+                ends.add(self.end)
+        return self._known(ends)
 
     def _known(self, tokens: Iterable[int]) -> NDArray[np.int64]:
-        """The tokens in order, without those that the model has no number for."""
+        """The tokens in order, without those beyond the model's vocabulary."""
         known = [token for token in tokens if self._n_tokens is None or token < self._n_tokens]
         return np.array(sorted(known), dtype=np.int64)
 
@@ -258,14 +262,14 @@ def open_chat(folder: ModelFolder) -> Chat:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """tokenizer_config.json over special_tokens_map.json, special tokens as text."""
-    found: dict[str, Any] = {}
+    """The settings of special_tokens_map.json, then tokenizer_config.json; special tokens as text."""
+    settings: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (path / name).exists():
-            found |= read_settings(path / name)
+            settings |= read_settings(path / name)
     return {
         key: value.get("content") if key.endswith("_token") and isinstance(value, dict) else value
-        for key, value in found.items()
+        for key, value in settings.items()
     }
 
 
@@ -279,12 +283,12 @@ def _closing_of(tag: str) -> str:
 
 def _as_paragraphs(prompt: Prompt) -> str:
     """The text for a model without a template."""
-    answered = [f"{question}\n\nAnswer:\n{answer}" for question, answer in prompt.shots]
-    return "\n\n".join(part for part in (prompt.system, *answered, prompt.user) if part) + "\n\nAnswer:\n"
+    shots = [f"{question}\n\nAnswer:\n{answer}" for question, answer in prompt.shots]
+    return "\n\n".join(part for part in (prompt.system, *shots, prompt.user) if part) + "\n\nAnswer:\n"
 
 
 def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
-    """The model's chat template, or None where it has none. Raises UserError where it cannot be read."""
+    """The model's chat template, or None if it has none. Raises UserError if it cannot be read."""
     file = path / "chat_template.jinja"
     where = repr(str(file if file.exists() else path / "tokenizer_config.json"))
     source = settings.get("chat_template")
@@ -292,12 +296,12 @@ def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
         if file.exists():
             source = read_plain_bytes(file, LONGEST_SOURCE).decode("utf-8")
         elif isinstance(source, list):
-            source = {each["name"]: each["template"] for each in source}.get("default")
+            source = {named["name"]: named["template"] for named in source}.get("default")
         if source is not None and not isinstance(source, str):
-            raise TypeError(f"it is {quoted(source)}, which is no text")
+            raise TypeError(f"it is {quoted(source)}, which is not a text")
     except (OSError, *EDITED) as error:
         raise UserError(f"The chat template in {where} cannot be read ({clipped(str(error))}).") from error
-    # One that is null is not set, and prints nothing; as in transformers, only texts are special tokens.
+    # A null token counts as not set and prints nothing; as in transformers, only texts are special tokens.
     special = {
         key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)
     }
@@ -310,23 +314,26 @@ def _digit_tokens(tokenizer: Tokenizer) -> list[int]:
 
 
 def _end_ids(stored: object, path: Path) -> set[int]:
-    """The token ids in an 'eos_token_id'. Raises UserError where it is no id and no short list of ids."""
+    """The token ids in an 'eos_token_id'. Raises UserError if it is neither an id nor a short list of ids."""
     if stored is None:
         return set()
     ids: list[Any] = stored if isinstance(stored, list) else [stored]
-    if len(ids) > MOST_ENDS or not all(isinstance(each, int) and not isinstance(each, bool) for each in ids):
+    if len(ids) > MOST_ENDS or not all(
+        isinstance(token, int) and not isinstance(token, bool) for token in ids
+    ):
         raise UserError(
-            f"The model in {str(path)!r} names {quoted(stored)} as its 'eos_token_id', which is no token's number and "
-            f"no list of at most {MOST_ENDS} of them. Copy its config.json and generation_config.json there again."
+            f"The model in {str(path)!r} names {quoted(stored)} as its 'eos_token_id', which is neither a token's "
+            f"number nor a list of at most {MOST_ENDS} of them. Copy its config.json and generation_config.json there "
+            "again."
         )
-    return {each for each in ids if each >= 0}
+    return {token for token in ids if token >= 0}
 
 
 def _n_tokens(config: dict[str, Any]) -> int | None:
-    """How many tokens a model knows, by its configuration; None where that does not say it."""
+    """The size of a model's vocabulary, by its configuration; None if that does not say it."""
     text = config.get("text_config")
     for source in (text if isinstance(text, dict) else {}, config):
-        found = source.get("vocab_size")
-        if isinstance(found, int) and not isinstance(found, bool) and found > 0:
-            return found
+        size = source.get("vocab_size")
+        if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+            return size
     return None

@@ -1,4 +1,4 @@
-"""Model folders: found by name, checked before anything heavy is loaded, and told apart by their content."""
+"""Model folders: found by name, checked before anything heavy is loaded, and identified by their content."""
 
 import os
 import re
@@ -18,8 +18,8 @@ HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 KINDS = ("models", "adapters")
 LONGEST_SETTINGS = 16 << 20  # bytes; the longest published tokenizer_config.json has about one million
 LONGEST_CARD = 64 << 20  # bytes; a card may list every participant whose answers were learned from
-# What families call their limit. The first that is there holds: GPT-2 reads n_positions alone, and what other families
-# read comes before names that are only repeated for older programs.
+# The names of the context limit in different families of models. The first one present counts: GPT-2 reads only
+# n_positions, and the names that families read come before those that are only repeated for older programs.
 LIMITS = ("n_positions", "max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx", "seq_length")
 MOST_POSITIONS = 1 << 31
 HUB_TEXT_FILES = ["*.json", "*.jinja"]
@@ -37,7 +37,7 @@ CONTENT = (
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Where a model lies: its whole weights in `base`, and the LoRA adapter over them if there is one."""
+    """The folders of a model: its whole weights in `base`, and the LoRA adapter over them if there is one."""
 
     base: Path
     adapter: Path | None = None
@@ -49,12 +49,12 @@ class ModelFolder:
 
     @property
     def chat(self) -> Path:
-        """The folder with the tokenizer: the adapter's own where it brings one."""
+        """The folder with the tokenizer: the adapter's if it has one, else the base's."""
         return self.adapter if self.adapter and (self.adapter / "tokenizer.json").exists() else self.base
 
     @property
     def card(self) -> dict[str, Any]:
-        """What the model's own card says; empty without one. Raises UserError where it was damaged."""
+        """The content of the model's card.json; empty without one. Raises UserError if it is damaged."""
         path = self.own / "card.json"
         stored = read_json(path, most=LONGEST_CARD) if path.exists() else {}
         if not isinstance(stored, dict):
@@ -63,14 +63,14 @@ class ModelFolder:
 
     @property
     def template(self) -> str:
-        """The prompt template that the model was finetuned with, by its card; without one SocSci210's."""
+        """The prompt template that the model was finetuned with, by its card; by default SocSci210's."""
         return str(self.card.get("template", TEMPLATE))
 
 
 def open_folder(name: str, *, weights: bool = True) -> ModelFolder:
-    """The folder of the model called `name`, and its base model's where it is an adapter.
+    """The folder of the model called `name`, with its base model's folder if it is an adapter.
 
-    Raises UserError where either is missing, or the adapter is of a kind that cannot be opened.
+    Raises UserError if either is missing, or if the adapter is of a kind that cannot be opened.
     """
     path = find_model(name, weights=weights)
     if not (path / "adapter_config.json").exists() or (path / "config.json").exists():
@@ -79,7 +79,7 @@ def open_folder(name: str, *, weights: bool = True) -> ModelFolder:
     base = find_model(str(settings["base_model_name_or_path"]), weights=weights)
     if not (base / "config.json").exists():
         raise UserError(
-            f"The base model of the adapter {str(path)!r} is {str(base)!r}, which is no whole model."
+            f"The base model of the adapter {str(path)!r} is {str(base)!r}, which is not a whole model."
         )
     return ModelFolder(base, path)
 
@@ -87,8 +87,8 @@ def open_folder(name: str, *, weights: bool = True) -> ModelFolder:
 def find_model(name: str, *, weights: bool = True) -> Path:
     """The folder of a model: `starter`, a folder of SOCRATES_HOME/models or /adapters, any folder's path, or a hub id.
 
-    A hub id is fetched if it is not on this machine yet, without `weights` only its tokenizer and settings.
-    Raises UserError where there is no such model.
+    A hub id is fetched if it is not on this machine yet; without `weights`, only its tokenizer and settings are.
+    Raises UserError if there is no such model.
     """
     if name and "/" not in name and not name.startswith("."):
         for kind in KINDS:
@@ -106,14 +106,14 @@ def find_model(name: str, *, weights: bool = True) -> Path:
 
 
 def is_folder(name: str) -> bool:
-    """Whether `name` is the path of a folder; False for what can be no path."""
+    """Whether `name` is the path of a folder; False if it cannot be a path."""
     return bool(name) and "\0" not in name and os.path.isdir(os.path.expanduser(name))
 
 
 def installed_names() -> list[str]:
     """The names of the folders in SOCRATES_HOME/models and SOCRATES_HOME/adapters, in order."""
-    found = {path.name for kind in KINDS for path in (home() / kind).glob("[!.]*") if path.is_dir()}
-    return sorted(found)
+    names = {path.name for kind in KINDS for path in (home() / kind).glob("[!.]*") if path.is_dir()}
+    return sorted(names)
 
 
 def _fetch(hub_id: str, weights: bool) -> Path:
@@ -135,10 +135,10 @@ def _fetch(hub_id: str, weights: bool) -> Path:
 
 
 def check_folder(path: Path) -> dict[str, Any]:
-    """The model's configuration, once the folder is known to hold a causal language model that is safe to load.
+    """The model's configuration, after checking that the folder holds a causal language model that is safe to load.
 
-    Raises UserError without configuration or safetensors weights, for weights stored as pickle or quantised,
-    for code that the model brings along, and for models that do not predict the next token.
+    Raises UserError if the configuration or the safetensors weights are missing, the weights are stored as pickle or
+    quantised, the model comes with code of its own, or it does not predict the next token.
     """
     check_plain(path)
     config = read_config(path)
@@ -150,25 +150,29 @@ def check_folder(path: Path) -> dict[str, Any]:
         )
     if config.get("quantization_config"):
         raise UserError(
-            f"The weights in {str(path)!r} are quantised already. "
+            f"The weights in {str(path)!r} are already quantised. "
             "Give the model in its full precision and choose precision 'nf4'."
         )
     if not any(path.glob("*.safetensors")):
-        pickled = sorted(each.name for pattern in ("*.bin", "*.pt", "*.pth") for each in path.glob(pattern))
+        pickled = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in path.glob(pattern))
+        if pickled:
+            raise UserError(
+                f"The weights in {str(path)!r} are stored as pickle ({pickled[0]!r}), which can run code when opened. "
+                "Convert them to safetensors."
+            )
         raise UserError(
-            f"The weights in {str(path)!r} are stored as pickle ({pickled[0]!r}), which can run code when opened. "
-            "Convert them to safetensors."
-            if pickled
-            else f"The model folder {str(path)!r} has no weights. A file that ends in .safetensors is needed."
+            f"The model folder {str(path)!r} has no weights. A file that ends in .safetensors is needed."
         )
     architectures = config.get("architectures") or []
-    named = [str(each) for each in architectures] if isinstance(architectures, list) else [str(architectures)]
-    if named and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in named):
+    if not isinstance(architectures, list):
+        architectures = [architectures]
+    names = list(map(str, architectures))
+    if names and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
         raise UserError(
-            f"The model in {str(path)!r} is a {quoted(named[0])}, which does not predict the next word. "
+            f"The model in {str(path)!r} is a {quoted(names[0])}, which does not predict the next word. "
             "Use a causal language model (its architecture ends in 'ForCausalLM')."
         )
-    if (path / "adapter_config.json").exists():  # transformers would open the model that this names
+    if (path / "adapter_config.json").exists():  # transformers would open the model that this file names
         raise UserError(
             f"{str(path)!r} holds a whole model and the settings of an adapter. Keep the adapter in its own folder."
         )
@@ -178,15 +182,15 @@ def check_folder(path: Path) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The content of a model's JSON file. Raises UserError where it is damaged, no mapping, or far too long."""
+    """The content of a model's JSON file. Raises UserError if it is damaged, not a mapping, or far too long."""
     stored = read_json(path, most=LONGEST_SETTINGS)
     if not isinstance(stored, dict):
-        raise UserError(f"{str(path)!r} holds no mapping. Copy the model's file there again.")
+        raise UserError(f"{str(path)!r} is not a mapping. Copy the model's file there again.")
     return stored
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The content of config.json. Raises UserError where it is missing, damaged or names no architecture."""
+    """The content of config.json. Raises UserError if it is missing, damaged or names no architecture."""
     if not (path / "config.json").exists():
         raise UserError(f"The folder {str(path)!r} has no config.json, so it is not a model folder.")
     config = read_settings(path / "config.json")
@@ -198,13 +202,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def context_length(config: dict[str, Any]) -> int | None:
-    """The most tokens that the model takes, or None where its configuration sets no limit. Raises UserError."""
-    text = config.get("text_config") or config
-    told = text if isinstance(text, dict) else {}
-    name = next((each for each in LIMITS if told.get(each) is not None), None)
+    """The most tokens that the model takes, or None if its configuration sets no limit. Raises UserError."""
+    settings = config.get("text_config") or config
+    if not isinstance(settings, dict):
+        return None
+    name = next((name for name in LIMITS if settings.get(name) is not None), None)
     if name is None:
         return None
-    limit = told[name]
+    limit = settings[name]
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit < MOST_POSITIONS:
         raise UserError(f"The model's {name!r} is {quoted(limit)}, which is not a possible number of tokens.")
     return limit or None
@@ -225,18 +230,18 @@ def revision(folder: ModelFolder) -> str:
 
 
 def _cached_digest(file: Path) -> str:
-    """The file's SHA-256, computed anew only when its size or time of change differ from last time."""
+    """The file's SHA-256, computed again only if its size or time of change differ from last time."""
     store = folder("cache") / "file_digests.json"
     try:
-        known = read_json(store)
+        stored = read_json(store)
     except UserError:
-        known = {}
-    known = known if isinstance(known, dict) else {}
+        stored = {}
+    digests = stored if isinstance(stored, dict) else {}
     stat = file.stat()
-    seen = [stat.st_size, stat.st_mtime_ns]
-    entry = known.get(str(file.resolve()))
-    if isinstance(entry, list) and len(entry) == 3 and entry[:2] == seen:
+    state = [stat.st_size, stat.st_mtime_ns]
+    entry = digests.get(str(file.resolve()))
+    if isinstance(entry, list) and len(entry) == 3 and entry[:2] == state:
         return str(entry[2])
     computed = file_digest(file)
-    write_json(store, known | {str(file.resolve()): [*seen, computed]})
+    write_json(store, digests | {str(file.resolve()): [*state, computed]})
     return computed

@@ -1,4 +1,4 @@
-"""A rationale before the answer: how the two stand in one text. Training writes it, the local responder reads it."""
+"""A rationale before the answer: how both form one text, which training writes and the local responder reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,32 +8,32 @@ from socrates_core.records import Prompt
 
 GAP = " "
 MARKER = "\n\nAnswer:" + GAP
-N_RATIONALES = 4  # draws a prompt
-N_TOKENS = 96  # a rationale, at most: two or three sentences
-DIFFERENCE = f" reasoning-{N_RATIONALES}x{N_TOKENS}"  # what the responder's card says of it
+N_RATIONALES = 4  # drawn per prompt
+N_TOKENS = 96  # the most tokens of a rationale: two or three sentences
+DIFFERENCE = f" reasoning-{N_RATIONALES}x{N_TOKENS}"  # is part of the responder's card
 
 
 def render_reasoned(rationale: str) -> str:
-    """All that stands before the answer: the rationale, up to a marker that it may have already, then the marker."""
+    """Everything before the answer: the rationale, cut at a marker that it may already contain, then the marker."""
     return rationale.partition(MARKER.rstrip())[0].strip() + MARKER
 
 
 @dataclass(frozen=True)
 class Reasoned(Prompt):
-    """A prompt with the rationale that its answer stands behind."""
+    """A prompt with the rationale that comes before its answer."""
 
     rationale: str = ""
 
 
 class ReasonedChat(Chat):
-    """The chat of a model that gives a rationale first, to read what it answers behind one.
+    """The chat of a model that gives a rationale first, to read its answer after one.
 
-    The marker's gap belongs to the answer, since many tokenizers melt a space into what follows it. So the tokens are
+    The marker's gap belongs to the answer, since many tokenizers merge a space with what follows it. So the tokens are
     those of the whole text, as in training.
     """
 
     def render_all(self, prompts: Sequence[Prompt]) -> list[str]:
-        """The whole text that the model continues, up to where its answer begins, of each prompt."""
+        """For each prompt, the whole text that the model continues, up to where its answer begins."""
         rationales = [prompt.rationale if isinstance(prompt, Reasoned) else "" for prompt in prompts]
         return [
             text + self.lead + self.broken(render_reasoned(rationale)).removesuffix(GAP)

@@ -1,7 +1,7 @@
-"""Chat templates, which come with a model and so from a stranger: rendered by another process, under limits.
+"""Chat templates come with a model, and so from a stranger: another process renders them, under limits.
 
 The limits are those of `template_process.py`. One such process serves all models of this program. It starts with the
-first text, and again after a template has ended it; it ends with this program.
+first text and starts again after a template has ended it; it ends with this program.
 """
 
 import json
@@ -20,7 +20,7 @@ from socrates_core.errors import UserError, clipped
 from socrates_core.models.template_process import SECONDS
 
 PROGRAM = Path(__file__).with_name("template_process.py")
-PATIENCE = 120.0  # seconds by the clock, where the machine is busy or keeps no limit of processor time
+PATIENCE = 120.0  # seconds by the clock, for a busy machine or a system without limits of processor time
 AT_ONCE = 256
 CHARACTERS_AT_ONCE = 4_000_000  # a request, its texts and their JSON fit in the process's memory many times
 LONGEST_SOURCE = 1 << 20  # the longest published template that we know has 20 kB
@@ -29,14 +29,14 @@ Conversation = list[dict[str, str]]
 
 
 class PromptRefused(UserError):
-    """The template raises an error for these messages, as some do for a system text; others may pass."""
+    """The template raises an error for these messages, as some do for a system text; it may accept others."""
 
 
 class ChatTemplate:
-    """A chat template by its text; `where` names it in a sentence, and `values` are its variables."""
+    """A chat template; `where` names it in error sentences, and `values` are its variables."""
 
     def __init__(self, source: str, where: str, values: dict[str, Any]) -> None:
-        """Raises UserError where the template is too long or no template."""
+        """Raises UserError if the template is too long or cannot be compiled."""
         self._source, self._where, self._values = source, where, values
         if len(source) > LONGEST_SOURCE:
             raise UserError(
@@ -52,8 +52,8 @@ class ChatTemplate:
     def render(self, conversations: Sequence[Conversation], **flags: bool) -> list[str]:
         """The text of each conversation.
 
-        Raises PromptRefused where the template raises an error of its own, and UserError where it computes what cannot
-        be computed, takes too long, needs too much memory or writes too much.
+        Raises PromptRefused if the template raises an error of its own, and UserError if it fails otherwise, takes too
+        long, needs too much memory or writes too much.
         """
         texts: list[str] = []
         waiting: list[Conversation] = []
@@ -71,7 +71,7 @@ class ChatTemplate:
         request = {"source": self._source, "conversations": conversations, "values": values}
         try:
             reply = _renderer.ask(request)
-        except (RecursionError, ValueError) as error:  # special tokens that are lists of lists of lists
+        except (RecursionError, ValueError) as error:  # special tokens may be lists of lists of lists
             raise UserError(
                 f"The special tokens for {self._where} cannot be used ({clipped(str(error))})."
             ) from error
@@ -103,7 +103,7 @@ class _Renderer:
         self._close: Callable[[], object] = lambda: None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The process's reply. Raises _Ended where there is none."""
+        """The process's reply. Raises _Ended if there is none."""
         line = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         with self._lock:
             process = self._running()
@@ -112,7 +112,7 @@ class _Renderer:
             overdue.start()
             try:
                 reply = self._exchange(process, line)
-            except BaseException:  # Ctrl-C too: what this request still gets must not answer the next
+            except BaseException:  # Ctrl-C too: the reply to this request must not answer the next one
                 self._process = None
                 self._close()
                 raise
@@ -121,10 +121,10 @@ class _Renderer:
         return reply
 
     def _running(self) -> subprocess.Popen[bytes]:
-        """The process, started where there is none, where it has ended, and in a fork of the program."""
+        """The process; starts one if there is none, if it has ended, or in a fork of the program."""
         process = self._process
         if process is None or process.poll() is not None or self._owner != os.getpid():
-            # By its path and isolated: neither the packages above it nor the user's own settings are imported.
+            # Started by its path and isolated, so that it imports neither this package nor the user's settings.
             process = subprocess.Popen(
                 [sys.executable, "-I", str(PROGRAM)],
                 stdin=subprocess.PIPE,
@@ -132,7 +132,7 @@ class _Renderer:
                 stderr=subprocess.DEVNULL,
             )
             self._process, self._owner = process, os.getpid()
-            self._close = weakref.finalize(self, _close, process)  # at the program's end too
+            self._close = weakref.finalize(self, _close, process)  # also runs when the program ends
         return process
 
     def _exchange(self, process: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:

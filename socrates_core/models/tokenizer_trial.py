@@ -1,7 +1,7 @@
 """Tries a tokenizer.json in a process of its own, under limits. `tokenizing.py` starts this file.
 
-The file comes on standard input. Exit code 0 means that it passed; else the reason is on standard output. What runs out
-of memory in the tokenizers library ends its process without an exception, so only another process can find out.
+The file comes on standard input. Exit code 0 means that it passed; else the reason is on standard output. If the
+tokenizers library runs out of memory, its process ends without an exception, so only another process can find out.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 SECONDS = 20  # of processor time; the largest published tokenizers take about two
 MEMORY = 3 << 30  # bytes of address space
 MOST_ADDED = 10_000  # tokens beyond the vocabulary; Gemma 3 has 6,415
-MOST_GROWTH = 64.0  # how many times as long all replacements together make a text
+MOST_GROWTH = 64.0  # how many times longer all replacements together may make a text
 MOST_PIECES = 100  # that a template puts around a text
 ENGLISH = "How much do you agree or disagree with this statement? You are 45 years old; you live in Ohio.\n"
 TEXTS = (
@@ -34,7 +34,7 @@ def main() -> None:
     stored = sys.stdin.buffer.read()
     try:
         problem = problem_of(json.loads(stored)) or trial(stored)
-    except BaseException as error:  # noqa: BLE001  # a panic of Rust code is no Exception
+    except BaseException as error:  # noqa: BLE001  # a panic of Rust code is not an Exception
         problem = str(error)[:500] or type(error).__name__
     if problem:
         sys.stdout.buffer.write(problem.encode("utf-8", "replace"))
@@ -44,17 +44,17 @@ def main() -> None:
 def limit() -> None:
     try:
         import resource
-    except ModuleNotFoundError:  # Windows: the program that started this one looks at the clock
+    except ModuleNotFoundError:  # Windows; the program that started this one watches the clock
         return
     limits = (resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)
     for kind, value in limits:
         most = resource.getrlimit(kind)[1]
-        with suppress(ValueError, OSError):  # macOS keeps no limit of address space
+        with suppress(ValueError, OSError):  # macOS cannot limit address space
             resource.setrlimit(kind, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
 
 def problem_of(stored: dict[str, Any]) -> str:
-    """What would make a text grow without bounds, or a search of it take for ever; "" for nothing."""
+    """What would make a text grow without bounds, or a search in it take forever; else ""."""
     if len(stored.get("added_tokens") or []) > MOST_ADDED:
         return f"it has more than {MOST_ADDED:,} added tokens"
     for name in ("normalizer", "pre_tokenizer", "decoder"):
@@ -70,10 +70,10 @@ def problem_of(stored: dict[str, Any]) -> str:
 
 
 def parts(stored: object) -> Iterator[dict[str, Any]]:
-    """A part of a tokenizer, and the parts that it is a sequence of."""
+    """A part of a tokenizer, and all parts inside it if it is a sequence."""
     if isinstance(stored, list):
-        for each in stored:
-            yield from parts(each)
+        for part in stored:
+            yield from parts(part)
     elif isinstance(stored, dict):
         yield stored
         for key in ("normalizers", "pretokenizers", "decoders", "processors"):
@@ -81,7 +81,7 @@ def parts(stored: object) -> Iterator[dict[str, Any]]:
 
 
 def growth_of(part: dict[str, Any]) -> float:
-    """How many times as long a text may become by one replacement."""
+    """How many times longer one part may make a text."""
     if part.get("type") == "Prepend":
         return max(1.0, len(part.get("prepend") or "") / 8)
     if part.get("type") != "Replace":
@@ -92,7 +92,7 @@ def growth_of(part: dict[str, Any]) -> float:
 
 
 def trial(stored: bytes) -> str:
-    """Opens the tokenizer, and takes texts apart and puts them together again."""
+    """Opens the tokenizer and encodes and decodes TEXTS; returns what is wrong, else ""."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_buffer(stored)

@@ -1,7 +1,7 @@
-"""Tokenizers, which come with a model and so from a stranger: tried by another process before one is used here.
+"""Tokenizers come with a model, and so from a stranger: another process tries them before they are used here.
 
-The trial is that of `tokenizer_trial.py`. What passed is remembered in SOCRATES_HOME/cache by its content. Afterwards
-the tokenizer runs in this program, where all processors work on a batch; an error of it is a sentence.
+The trial is that of `tokenizer_trial.py`. A tokenizer that passed is remembered in SOCRATES_HOME/cache by its content.
+It then runs in this program, where all processors work on a batch, and its errors become sentences.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from socrates_core.settings import home
 
 PROGRAM = Path(__file__).with_name("tokenizer_trial.py")
 LONGEST = 64 << 20  # bytes; Gemma's has 33 million
-PATIENCE = 300  # seconds by the clock, where the machine is busy or keeps no limit of processor time
+PATIENCE = 300  # seconds by the clock, for a busy machine or a system without limits of processor time
 
 
 def open_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer in the folder `path`, which pads and cuts nothing.
+    """The tokenizer in the folder `path`, without padding or truncation.
 
-    Raises UserError where there is none, it cannot be read, or it takes too long or too much memory.
+    Raises UserError if it is missing, cannot be read, or takes too long or too much memory.
     """
     file = path / "tokenizer.json"
     if not file.exists():
@@ -46,12 +46,12 @@ def open_tokenizer(path: Path) -> Tokenizer:
 
 @contextmanager
 def sentences(file: Path) -> Iterator[None]:
-    """Makes every error of the tokenizer in `file` a UserError, a panic of its Rust code too."""
+    """Turns every error of the tokenizer in `file`, panics of its Rust code included, into a UserError."""
     try:
         yield
     except UserError:
         raise
-    except BaseException as error:  # tokenizers raises nothing more precise, and its panics are no Exception
+    except BaseException as error:  # tokenizers raises nothing more precise, and a panic is not an Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise UserError(
@@ -60,11 +60,11 @@ def sentences(file: Path) -> Iterator[None]:
 
 
 def _try(stored: bytes) -> None:
-    """Raises ValueError with a clause where the tokenizer does not pass; a passed one is not tried again."""
+    """Raises ValueError with a clause if the tokenizer does not pass; one that passed is not tried again."""
     passed = home() / "cache" / "tokenizers" / hashlib.sha256(stored + PROGRAM.read_bytes()).hexdigest()
     if passed.exists():
         return
-    # One thread: every further one would reserve address space, which is limited.
+    # With one thread only: every further one would reserve address space, which is limited.
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
     command = [sys.executable, "-I", str(PROGRAM)]
     try:
@@ -77,5 +77,5 @@ def _try(stored: bytes) -> None:
         raise ValueError(done.stdout.decode("utf-8", "replace"))
     if done.returncode:
         raise ValueError(f"trying it took more than {SECONDS} seconds or 3 GB of memory")
-    with suppress(UserError):  # a home that is read-only: the trial costs its time again
+    with suppress(UserError):  # in a read-only home the trial is repeated next time
         write_text(passed, "")

@@ -1,7 +1,8 @@
-"""What the headers of safetensors files say, and whether a configuration goes with them; no number is read.
+"""The shapes in the headers of safetensors files, and whether a configuration fits them; no weights are read.
 
-A model's files come from a stranger. transformers builds a model as its configuration asks before it looks at the
-weights, and peft an adapter: a billion layers, or a rank of a billion, would be built for hours or fill the memory.
+A model's files come from a stranger. transformers builds a model as its configuration says before it looks at the
+weights, and peft does the same with an adapter: a billion layers, or a rank of a billion, would take hours or fill the
+memory.
 """
 
 import math
@@ -17,15 +18,15 @@ from socrates_core.files import read_json
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-WHOLE = "model.safetensors"  # before the list of parts, where a folder has both
+WHOLE = "model.safetensors"  # is used rather than the list of parts if a folder has both
 INDEX = "model.safetensors.index.json"
 LONGEST_HEADER = 32 << 20  # bytes of one file; 100,000 tensors take about 12 MB
 MOST_TENSORS = 250_000  # in all files; the largest published models have some 100,000
 MOST_VALUES = 100_000  # in a configuration
 LARGEST_EMPTY = 1 << 31
-USUAL = 64  # a count up to this is built in no time, whatever the weights hold
-PER_PART = 4  # counts above it: at most so many for each numbered part of the weights
-MOST = 4096  # and never more; 4,096 layers are laid out in six seconds
+USUAL = 64  # a count up to this is built quickly, whatever the weights hold
+PER_PART = 4  # how many times the number of numbered parts of the weights a larger count may be
+MOST = 4096  # the largest count; 4,096 layers are laid out in six seconds
 COUNTS = re.compile(
     r"layer|block|depth|stage|stack|level|group|expert|codebook|quantizer|repeat|nextn|mtp|ngram|n_codes|num_inputs"
 )
@@ -41,8 +42,8 @@ NUMBER = re.compile(r"(?<![^.])\d{1,9}(?![^.])")  # a part of a tensor's name be
 def model_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor that transformers loads for the whole model in `path`, by name.
 
-    Publishers put a second copy of the weights next to them (consolidated.safetensors), which is never loaded and
-    must not count. Raises UserError as `tensor_shapes` does, or where the list of the weights is damaged.
+    Publishers often add a second copy of the weights (consolidated.safetensors), which is never loaded and must not
+    count. Raises UserError as `tensor_shapes` does, or if the list of the weights is damaged.
     """
     if (path / WHOLE).exists():
         return _shapes_in([path / WHOLE])
@@ -53,7 +54,7 @@ def model_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor in the safetensors files of `path`, by name.
 
-    Raises UserError where a file is damaged, is no plain file, or its header is longer than any model's.
+    Raises UserError if a file is damaged, is not a plain file, or has a header longer than any model's.
     """
     return _shapes_in(sorted(path.glob("*.safetensors")))
 
@@ -76,14 +77,14 @@ def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
 
 
 def count_numbers(shapes: Shapes) -> int:
-    """How many numbers these tensors have together."""
+    """How many numbers these tensors have in total."""
     return sum(math.prod(shape) for shape in shapes.values())
 
 
 def _check_header_length(file: Path) -> None:
-    """Refuses what safetensors would wait for, or unpack into gigabytes, before it opens the file."""
+    """Raises UserError for a pipe, on which safetensors would wait, and for a header that would fill the memory."""
     if not file.is_file():
-        raise _damaged(file, "it is no plain file")
+        raise _damaged(file, "it is not a plain file")
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
@@ -100,17 +101,17 @@ def _damaged(file: Path, cause: str) -> UserError:
 
 
 def check_plain(path: Path) -> None:
-    """Raises UserError where a file of the model in `path` is a pipe, a device, a folder or a link that leads nowhere.
+    """Raises UserError if a file of the model in `path` is a pipe, a device, a folder or a broken link.
 
     Links to files are followed, since the hub's cache consists of them.
     """
     for file in sorted(path.iterdir()):
         if file.suffix in (".json", ".jinja", ".safetensors", ".model") and not file.is_file():
-            raise UserError(f"{str(file)!r} is no plain file. Copy the model's file there again.")
+            raise UserError(f"{str(file)!r} is not a plain file. Copy the model's file there again.")
 
 
 def check_index(path: Path) -> None:
-    """Raises UserError where the list of a model's weights names anything but safetensors files of its folder."""
+    """Raises UserError if the list of a model's weights names anything but safetensors files of its folder."""
     _listed(path)
 
 
@@ -123,20 +124,20 @@ def _listed(path: Path) -> list[str]:
     files = stored.get("weight_map") if isinstance(stored, dict) else None
     if not isinstance(files, dict) or not all(map(is_name_of_weights, files.values())):
         raise UserError(
-            f"{str(index)!r} is no list of the safetensors files next to it. Copy it there again."
+            f"{str(index)!r} is not a list of the safetensors files next to it. Copy it there again."
         )
     return sorted(set(files.values()))
 
 
 def is_name_of_weights(name: object) -> bool:
-    """Whether it is the name of a safetensors file, and no path."""
+    """Whether it is the name of a safetensors file, without a path."""
     return isinstance(name, str) and name.endswith(".safetensors") and not set(name) & set("/\\\0")
 
 
 def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
-    """Raises UserError where the configuration of the model in `path` counts more parts than its weights can hold.
+    """Raises UserError if the configuration of the model in `path` counts more parts than its weights can hold.
 
-    `shapes` are those of the weights. Sizes are compared once the model is laid out, which costs nothing for a size.
+    `shapes` are those of the weights. Sizes, unlike counts, cost nothing to lay out and are compared later.
     """
     parts = {number for name in shapes for number in NUMBER.findall(name)}
     most = min(max(USUAL, PER_PART * (1 + len(parts))), MOST)
@@ -153,16 +154,16 @@ def check_counts(path: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
             )
         if not isinstance(count, int) or count <= most or not COUNTS.search(name) or SIZES.search(name):
             continue
-        if "expert" in name and count in extents:  # in one tensor for all of a layer's experts
+        if "expert" in name and count in extents:  # all experts of a layer may share one tensor
             continue
         raise UserError(
-            f"{str(path / 'config.json')!r} does not go with the weights next to it: {key!r} is {quoted(count)}, and "
+            f"{str(path / 'config.json')!r} does not fit the weights next to it: {key!r} is {quoted(count)}, and "
             f"the weights have {len(parts):,} numbered parts. Copy the model's files there again."
         )
 
 
 def _values(stored: object, key: str = "") -> Iterator[tuple[str, object]]:
-    """Every value in what a JSON file holds, with the keys that lead to it; those of a list have its key."""
+    """Every value in the content of a JSON file, with the keys that lead to it; items of a list have its key."""
     if isinstance(stored, dict):
         for name, value in stored.items():
             yield from _values(value, f"{key}.{name}" if key else str(name))

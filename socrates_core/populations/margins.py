@@ -1,7 +1,7 @@
-"""Who took part against whom they should stand for: shares of demographic groups beside a population's.
+"""Who took part, compared with a population: the shares of demographic groups in both.
 
 A population is another study or corpus, or a file that the user brings: CSV with the columns field, category and
-share, or YAML {field: {category: share}}. This project ships none, since a margin is a claim about a place and year.
+share, or YAML {field: {category: share}}. This project ships none: shares are a claim about a place and a year.
 """
 
 import csv
@@ -27,11 +27,11 @@ MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FieldComparison:
     """One field: a row a category with n, share, low, high (Wilson's 95%) of the people, and the population's share.
 
     `rows` has columns category, n, share, low, high, margin (NaN where the population has no such category);
-    `distance` is the share of people who would have to be somebody else, the total variation distance.
+    `distance` is the share of people who would have to be replaced to match it (the total variation distance).
     """
 
     field: str
@@ -42,23 +42,23 @@ class Comparison:
 
 
 def margins_of(people: pd.DataFrame) -> Margins:
-    """The shares of some people who told, field by field, the most frequent category first."""
-    found = {
+    """The shares of the groups among people who answered, field by field, the largest group first."""
+    groups = {
         field: group(people[field], field).dropna().value_counts(normalize=True) for field in DEMOGRAPHICS
     }
     return {
-        field: {str(name): float(share) for name, share in told.items()}
-        for field, told in found.items()
-        if len(told)
+        field: {str(name): float(share) for name, share in people_in.items()}
+        for field, people_in in groups.items()
+        if len(people_in)
     }
 
 
-def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) -> list[Comparison]:
-    """The people's shares beside the population's, in each field that both have."""
-    found = []
+def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) -> list[FieldComparison]:
+    """The people's shares and the population's, in each field that both have."""
+    compared = []
     for field, population in margins.items():
-        told = group(people[field], field, tuple(population) if field in BANDS else ())
-        counts = told.dropna().value_counts()
+        groups = group(people[field], field, tuple(population) if field in BANDS else ())
+        counts = groups.dropna().value_counts()
         names = in_order(list(dict.fromkeys([*population, *counts.index])), field)
         shares = shares_with_intervals(np.array([float(counts.get(name, 0)) for name in names]))
         if not shares.n:
@@ -75,8 +75,8 @@ def compare(people: pd.DataFrame, margins: Mapping[str, Mapping[str, float]]) ->
             }
         )
         distance = float(np.abs(shares.share - np.nan_to_num(margin)).sum() / 2)
-        found.append(Comparison(field, rows, shares.n, int(told.isna().sum()), distance))
-    return found
+        compared.append(FieldComparison(field, rows, shares.n, int(groups.isna().sum()), distance))
+    return compared
 
 
 def margin_files() -> dict[str, Path]:
@@ -123,16 +123,16 @@ def _text(content: bytes) -> str:
 
 def _parse(text: str, suffix: str) -> Margins:
     try:
-        told = _from_csv(text) if suffix == ".csv" else _from_yaml(text)
+        margins = _from_csv(text) if suffix == ".csv" else _from_yaml(text)
     except csv.Error as error:
         raise UserError(
             f"The population file is not CSV that can be read ({error}). Save it as CSV again."
         ) from error
-    if not told:
+    if not margins:
         raise UserError(
             "The population file has no rows. It needs the columns 'field', 'category' and 'share'."
         )
-    for field, shares in told.items():
+    for field, shares in margins.items():
         if field not in DEMOGRAPHICS:
             raise unknown("demographic field", field, DEMOGRAPHICS)
         if not all(np.isfinite(share) and share >= 0 for share in shares.values()):
@@ -142,12 +142,12 @@ def _parse(text: str, suffix: str) -> Margins:
             raise UserError(
                 f"The shares of {field!r} sum to {whole:g}. They have to sum to 1, or to 100 as percentages."
             )
-        told[field] = {category: share / whole for category, share in shares.items()}
-    return told
+        margins[field] = {category: share / whole for category, share in shares.items()}
+    return margins
 
 
 def _from_csv(text: str) -> Margins:
-    found: Margins = {}
+    margins: Margins = {}
     rows = csv.DictReader(io.StringIO(text))
     missing = [name for name in ("field", "category", "share") if name not in (rows.fieldnames or [])]
     if missing:
@@ -155,17 +155,19 @@ def _from_csv(text: str) -> Margins:
             f"The population file lacks the column {missing[0]!r}. It needs 'field', 'category' and 'share'."
         )
     for row in rows:
-        found.setdefault(str(row["field"]).strip(), {})[str(row["category"]).strip()] = _number(row["share"])
-    return found
+        margins.setdefault(str(row["field"]).strip(), {})[str(row["category"]).strip()] = _number(
+            row["share"]
+        )
+    return margins
 
 
 def _from_yaml(text: str) -> Margins:
-    told: Any = parse_yaml(text, "The population file")
-    if not isinstance(told, dict) or not all(isinstance(shares, dict) for shares in told.values()):
-        raise UserError("The population file is YAML, but says no shares. Write {field: {category: share}}.")
+    stored: Any = parse_yaml(text, "The population file")
+    if not isinstance(stored, dict) or not all(isinstance(shares, dict) for shares in stored.values()):
+        raise UserError("The population file is YAML without shares. Write {field: {category: share}}.")
     return {
         str(field): {str(category): _number(share) for category, share in shares.items()}
-        for field, shares in told.items()
+        for field, shares in stored.items()
     }
 
 

@@ -29,7 +29,7 @@ class PanelSpec(BaseModel):
 
 
 def draw_panel(spec: PanelSpec) -> list[Person]:
-    """The panel's people in order. Raises UserError where there are too few to draw from."""
+    """The panel's people in order. Raises UserError if there are too few to draw from."""
     if spec.kind == "describe":
         return _described(spec)
     pool = eligible(spec)
@@ -58,7 +58,7 @@ def eligible(spec: PanelSpec) -> pd.DataFrame:
 
 
 def _described(spec: PanelSpec) -> list[Person]:
-    """People with the described shares, not draws from them; fields are combined at random, each on its own."""
+    """People in exactly the described shares. Fields are combined at random, independently of each other."""
     generator = np.random.default_rng(spec.seed)
     columns: dict[str, list[str]] = {}
     for field, shares in spec.describe.items():
@@ -79,7 +79,7 @@ def quotas(shares: Floats, n: int, generator: np.random.Generator) -> NDArray[np
     wanted = n * np.asarray(shares, dtype=float) / np.sum(shares)
     counts = np.floor(wanted + 1e-9).astype(np.int64)
     order = generator.permutation(len(counts))
-    remainders = np.round(wanted - counts, 9)[order]
+    remainders = np.round(wanted - counts, 9)[order]  # rounded, so that equal remainders are equal
     last = order[np.argsort(-remainders, kind="stable")]
     counts[last[: n - int(counts.sum())]] += 1
     return counts
@@ -91,11 +91,11 @@ def profiles(people: Sequence[Person]) -> list[int]:
     A model is asked the same about them and answers the same, so that they are one simulated person.
     """
     known: dict[tuple[tuple[str, str | int], ...], int] = {}
-    return [known.setdefault(tuple(sorted(each.demographics.items())), len(known)) for each in people]
+    return [known.setdefault(tuple(sorted(person.demographics.items())), len(known)) for person in people]
 
 
 def profiles_sentence(people: Sequence[Person]) -> str:
-    """What to know where people of a panel have equal profiles; empty where none have."""
+    """A sentence for a panel in which people have equal profiles; empty if none have."""
     n = len(set(profiles(people)))
     if n == len(people):
         return ""
@@ -107,12 +107,12 @@ def profiles_sentence(people: Sequence[Person]) -> str:
 
 def present(row: Mapping[Any, Any]) -> dict[str, str | int]:
     """The demographics that a row of participants has, missing ones left out."""
-    found: dict[str, str | int] = {}
+    demographics: dict[str, str | int] = {}
     for field in DEMOGRAPHICS:
         value = row.get(field)
         if value is not None and not pd.isna(value):
-            found[field] = value if isinstance(value, str) else int(value)
-    return found
+            demographics[field] = value if isinstance(value, str) else int(value)
+    return demographics
 
 
 def _whole(text: str) -> str | int:
@@ -120,10 +120,10 @@ def _whole(text: str) -> str | int:
 
 
 def _render_filters(spec: PanelSpec) -> str:
-    told = [
+    filters = [
         f"{field} from {allowed[0]} to {allowed[1]}"
         if isinstance(allowed, tuple)
         else f"{field} in {allowed}"
         for field, allowed in spec.filters.items()
     ]
-    return "; ".join(told) or "(none)"
+    return "; ".join(filters) or "(none)"

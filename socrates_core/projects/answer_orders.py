@@ -1,4 +1,4 @@
-"""Answers listed the other way round: what a person reads changes, what a value means does not."""
+"""Answers listed in reverse order: what a person reads changes, what a value means does not."""
 
 import re
 from typing import Literal
@@ -15,9 +15,9 @@ Order = Literal["as written", "reversed"]
 
 
 def reversed_texts(draft: Draft) -> dict[CellKey, str]:
-    """What every cell shows with its answers listed the other way round, where that can be said.
+    """What every cell shows with its answers in reverse order, where the text allows it.
 
-    Raises UserError where it can be said of no outcome.
+    Raises UserError where no outcome's text allows it.
     """
     texts = texts_of(draft)
     turned = {
@@ -33,9 +33,9 @@ def reverse_order(stimulus: str, scale: Scale) -> str | None:
     """The stimulus with the ends of its range, and its labelled values, named in reverse order.
 
     "from 1 to 7, where 1 means Never and 7 means Always" becomes "from 7 to 1, where 7 means Always and 1 means
-    Never"; "1 for Yes or 2 for No" becomes "2 for No or 1 for Yes". Every other word stays. None where that cannot be
-    said: an open number has no order, "1 if ..., up to 5 if ..." has only one, and whatever would no longer be read
-    as `scale` is not shown.
+    Never"; "1 for Yes or 2 for No" becomes "2 for No or 1 for Yes". Every other word stays. None where the text has
+    no reverse: an open number has no order, "1 if ..., up to 5 if ..." has only one, and a text that would no longer
+    be read as `scale` is not shown.
     """
     start = instruction_start(stimulus)
     if start is None or scale.is_open or scale.kind == "if_upto":

@@ -1,7 +1,7 @@
 """Drafts on disk: a working copy that follows every edit, and versions that are never overwritten.
 
-Two windows that edit one draft never lose each other's words: a save on top of a copy that somebody
-else changed keeps theirs as a version first, and says so.
+Two windows that edit one draft never lose each other's words: before a save overwrites a copy that changed in the
+meantime, it keeps that copy as a version and says so.
 """
 
 import os
@@ -30,7 +30,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Saved:
-    """A draft's working copy after a save; `notice` tells when somebody else's changes were kept aside."""
+    """A draft's working copy after a save; `notice` says if changes of another window were kept as a version."""
 
     draft_id: str
     draft: Draft
@@ -83,10 +83,10 @@ def save(draft_id: str, draft: Draft, *, based_on: str) -> Saved:
     """Writes the working copy. `based_on` is the digest of the copy that the edit started from."""
     path = _path(draft_id)
     with _lock(path):
-        there = open_draft(draft_id)
+        stored = open_draft(draft_id)
         notice = ""
-        if there.digest() not in (based_on, draft.digest()):
-            number = _write_version(path, there, "changed in another window")
+        if stored.digest() not in (based_on, draft.digest()):
+            number = _write_version(path, stored, "changed in another window")
             notice = f"This draft was changed in another window too; that copy is kept as version {number}."
         _write_working(path, draft)
     return Saved(draft_id, draft, notice)
@@ -101,15 +101,15 @@ def keep_version(draft_id: str, draft: Draft, note: str = "") -> int:
 
 def versions(draft_id: str) -> list[Version]:
     """Every kept version, the newest first."""
-    found = []
+    kept = []
     for path in sorted(_version_paths(_path(draft_id)), reverse=True):
         try:
             stored = read_json(path)
             draft = draft_from_dict(stored["draft"], repr(str(path)))
-            found.append(Version(int(path.stem[1:]), str(stored["saved"]), str(stored["note"]), draft))
+            kept.append(Version(int(path.stem[1:]), str(stored["saved"]), str(stored["note"]), draft))
         except (UserError, KeyError, TypeError):
             continue  # one damaged version hides neither the draft nor its other versions
-    return found
+    return kept
 
 
 def delete(draft_id: str) -> None:
@@ -120,15 +120,15 @@ def delete(draft_id: str) -> None:
 
 
 def deleted() -> dict[str, str]:
-    """The drafts in the bin: titles by id, the newest first; one that is damaged goes by its id."""
-    found = {}
+    """The titles of the drafts in the bin, by id, the newest first. A damaged draft has its id as title."""
+    titles = {}
     for path in sorted((drafts_folder() / ".deleted").glob("*/working.json"), reverse=True):
         try:
             title = str(read_json(path)["draft"]["title"])
         except (UserError, LookupError, TypeError):
             title = ""
-        found[path.parent.name] = title or path.parent.name
-    return found
+        titles[path.parent.name] = title or path.parent.name
+    return titles
 
 
 def restore(draft_id: str) -> None:

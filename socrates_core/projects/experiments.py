@@ -44,21 +44,24 @@ class Specification:
 
     @property
     def levels(self) -> dict[str, str]:
-        """What it is in every dimension."""
-        asked = {"model": self.model.name, "precision": self.model.precision, "decoding": self.model.decoding}
-        return {**asked, "order": self.order, "wording": self.wording}
+        """Its level in every dimension."""
+        answering = {
+            "model": self.model.name,
+            "precision": self.model.precision,
+            "decoding": self.model.decoding,
+        }
+        return {**answering, "order": self.order, "wording": self.wording}
 
     @property
-    def told(self) -> str:
-        return " · ".join(
-            f"{level} order" if name == "order" else f"worded {level}" if name == "wording" else level
-            for name, level in self.levels.items()
-        )
+    def label(self) -> str:
+        """All levels in one line."""
+        named = {**self.levels, "order": f"{self.order} order", "wording": f"worded {self.wording}"}
+        return " · ".join(named.values())
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment as it was frozen: `chosen` is the position of the specification that was named in advance.
+    """An experiment as it was frozen; `chosen` is the position of the specification that was named in advance.
 
     `run_ids` are the runs of the `specifications`, in order; each holds the same people.
     """
@@ -78,8 +81,8 @@ class Experiment:
             "created": self.created,
             "draft": self.draft.as_dict(),
             "draft_id": self.draft_id,
-            "paraphrases": [each.model_dump() for each in self.paraphrases],
-            "specifications": [each.as_dict() for each in self.specifications],
+            "paraphrases": [paraphrase.model_dump() for paraphrase in self.paraphrases],
+            "specifications": [specification.as_dict() for specification in self.specifications],
             "chosen": self.chosen,
             "run_ids": list(self.run_ids),
         }
@@ -87,9 +90,9 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an experiment takes without cached answers; `seconds` is None until every model was timed here.
+    """What an experiment takes without cached answers. `seconds` is None until every model has been timed here.
 
-    `usd` is about what served models bill, None where a price is not known.
+    `usd` is roughly what served models bill, None where a price is not known.
     """
 
     n_runs: int
@@ -99,11 +102,11 @@ class Cost:
 
 
 def one_order(draft: Draft) -> list[str]:
-    """The names of the outcomes whose answers cannot be listed the other way round in any condition."""
+    """The names of the outcomes whose answers cannot be listed in reverse order in any condition."""
     turned = {
         o for (_, o), text in texts_of(draft).items() if reverse_order(text, draft.outcomes[o].scale.scale())
     }
-    return [each.name for o, each in enumerate(draft.outcomes) if o not in turned]
+    return [outcome.name for o, outcome in enumerate(draft.outcomes) if o not in turned]
 
 
 def cross(
@@ -115,13 +118,13 @@ def cross(
     paraphrases: Sequence[Paraphrase] = (),
     service: Service | None = None,
 ) -> list[Specification]:
-    """Every combination, the first of each dimension together at its head.
+    """Every combination of the levels, starting with the first level of each dimension.
 
-    Number formats are varied only for models whose weights are on this machine, decodings not for stand-ins, which
-    know none. `service` is that of served models.
+    Number formats vary only for models whose weights are on this machine, and decodings only for real models: a
+    stand-in has neither. `service` says how served models are asked.
     """
-    wordings = [AS_WRITTEN, *(each.name for each in paraphrases)]
-    found = [
+    wordings = [AS_WRITTEN, *(paraphrase.name for paraphrase in paraphrases)]
+    specifications = [
         Specification(ModelRequest(model, precision, decoding, service=service), order, wording)
         for model in models
         for precision, decoding, wording, order in product(
@@ -131,22 +134,22 @@ def cross(
             orders,
         )
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(specifications))
 
 
 def estimate_cost(draft: Draft, people: Sequence[Person], specifications: Sequence[Specification]) -> Cost:
-    """What they take together; a wording or an order is taken to be as long as the draft's. Raises UserError."""
+    """What all specifications take together, as if every wording were as long as the draft's. Raises UserError."""
     costs = {
         request: estimate(draft, people, request)
         for request in dict.fromkeys(s.model for s in specifications)
     }
-    each = [costs[specification.model] for specification in specifications]
-    seconds = [0.0 if cost.mean_tokens == 0 else cost.seconds for cost in each]
+    by_run = [costs[specification.model] for specification in specifications]
+    seconds = [0.0 if cost.mean_tokens == 0 else cost.seconds for cost in by_run]
     dollars = [
         cost.usd if s.model.service and not s.model.service.is_loopback else 0.0
-        for s, cost in zip(specifications, each, strict=True)
+        for s, cost in zip(specifications, by_run, strict=True)
     ]
-    return Cost(len(each), sum(cost.n_cells for cost in each), _sum(seconds), _sum(dollars))
+    return Cost(len(by_run), sum(cost.n_cells for cost in by_run), _sum(seconds), _sum(dollars))
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:
@@ -164,9 +167,9 @@ def submit_experiment(
     consent: bool = False,
     limit_usd: float | None = None,
 ) -> Experiment:
-    """Freezes the panel and every specification, queues a run each, and keeps which one was `chosen`.
+    """Freezes the panel and every specification, queues a run for each, and records which one was `chosen`.
 
-    `limit_usd` holds for each run. Nothing is queued unless everything can be: raises UserError as
+    `limit_usd` holds for each run. Nothing is queued unless every run can be queued. Raises UserError as
     `submit_simulation` does, and where there are too many specifications or an order or wording cannot be shown.
     """
     if not 1 <= len(specifications) <= MOST:
@@ -176,11 +179,13 @@ def submit_experiment(
     worded = _worded(draft, paraphrases)
     people = tuple(draw_panel(draft.panel))
     frozen = [
-        _freeze(each, worded, people, number, draft_id=draft_id, consent=consent, limit_usd=limit_usd)
-        for number, each in enumerate(specifications, start=1)
+        _freeze(
+            specification, worded, people, number, draft_id=draft_id, consent=consent, limit_usd=limit_usd
+        )
+        for number, specification in enumerate(specifications, start=1)
     ]
     run_ids = tuple(queue_run(spec).id for spec in frozen)
-    made = Experiment(
+    experiment = Experiment(
         new_id(draft.title),
         now(),
         draft,
@@ -190,19 +195,22 @@ def submit_experiment(
         chosen,
         run_ids,
     )
-    write_json(experiments_folder() / made.experiment_id / "experiment.json", {"format": 1, **made.as_dict()})
-    return made
+    write_json(
+        experiments_folder() / experiment.experiment_id / "experiment.json",
+        {"format": 1, **experiment.as_dict()},
+    )
+    return experiment
 
 
 def _worded(draft: Draft, paraphrases: Sequence[Paraphrase]) -> dict[str, Draft]:
-    """The draft in each wording by its name. Raises UserError where two share a name."""
+    """The draft in each wording, by the wording's name. Raises UserError where two share a name."""
     worded = {AS_WRITTEN: draft}
-    for each in paraphrases:
-        if not each.name.strip() or each.name in worded:
+    for paraphrase in paraphrases:
+        if not paraphrase.name.strip() or paraphrase.name in worded:
             raise UserError(
-                f"The wording {each.name!r} needs a name of its own, other than {', '.join(worded)}."
+                f"The wording {paraphrase.name!r} needs a name of its own, other than {', '.join(worded)}."
             )
-        worded[each.name] = paraphrased(draft, each)
+        worded[paraphrase.name] = paraphrased(draft, paraphrase)
     return worded
 
 
@@ -238,47 +246,47 @@ def load_experiment(experiment_id: str) -> Experiment:
     path = experiments_folder() / experiment_id / "experiment.json"
     stored = read_json(path)
     try:
-        found = Experiment(
+        experiment = Experiment(
             experiment_id,
             stored["created"],
             draft_from_dict(stored["draft"], repr(str(path))),
             stored["draft_id"],
-            tuple(Paraphrase.model_validate(each) for each in stored["paraphrases"]),
+            tuple(Paraphrase.model_validate(paraphrase) for paraphrase in stored["paraphrases"]),
             tuple(
-                Specification(ModelRequest(**each["model"]), each["order"], each["wording"])
-                for each in stored["specifications"]
+                Specification(ModelRequest(**way["model"]), way["order"], way["wording"])
+                for way in stored["specifications"]
             ),
             int(stored["chosen"]),
             tuple(stored["run_ids"]),
         )
-        if not len(found.specifications) == len(found.run_ids) > found.chosen >= 0:
+        if not len(experiment.specifications) == len(experiment.run_ids) > experiment.chosen >= 0:
             raise ValueError("specifications and runs do not belong together")
     except EDITED as error:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
-    return found
+    return experiment
 
 
 def experiment_of(run_id: str) -> Experiment | None:
-    """The newest experiment that the run is a specification of; one that was damaged is passed over."""
+    """The newest experiment that a run belongs to. Damaged experiments are skipped."""
     for experiment_id in experiment_ids():
         try:
-            found = load_experiment(experiment_id)
+            experiment = load_experiment(experiment_id)
         except UserError:
             continue
-        if run_id in found.run_ids:
-            return found
+        if run_id in experiment.run_ids:
+            return experiment
     return None
 
 
 def stop(experiment: Experiment) -> None:
-    """Cancels the runs that are queued or running; what they answered is kept."""
+    """Cancels the runs that are queued or running. Their answers are kept."""
     for job in _jobs(experiment):
         if job.active:
             store.cancel(job.id)
 
 
 def resume(experiment: Experiment) -> None:
-    """Queues the runs again that failed, were cancelled or were lost."""
+    """Queues again the runs that failed, were cancelled or were lost."""
     for job in _jobs(experiment):
         if job.state in RESUMABLE:
             store.resume(job.id)

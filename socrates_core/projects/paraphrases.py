@@ -1,4 +1,4 @@
-"""Other words for what a draft says: given by a person, kept with the experiment that tries them."""
+"""Other words for what a draft says, written by a person and kept with the experiment that tries them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ AS_WRITTEN = "as written"
 
 
 class Paraphrase(BaseModel):
-    """Other words for some conditions and questions of a draft, by the names that these have there."""
+    """Other words for some conditions and questions of a draft, by their names in the draft."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,27 +25,29 @@ def load_paraphrases(path: Path) -> list[Paraphrase]:
     """The paraphrases in a YAML file: a list of name, conditions and outcomes. Raises UserError."""
     stored = load_yaml(path)
     if not isinstance(stored, list):
-        raise UserError(f"{str(path)!r} holds no list of paraphrases, each with a name and new texts.")
-    told = f"A paraphrase in {str(path)!r} cannot be read"
-    return [validated(Paraphrase, each, told) for each in stored]
+        raise UserError(
+            f"{str(path)!r} holds no list of paraphrases. Write a list of entries with a name and new texts."
+        )
+    fault = f"A paraphrase in {str(path)!r} cannot be read"
+    return [validated(Paraphrase, paraphrase, fault) for paraphrase in stored]
 
 
 def paraphrased(draft: Draft, paraphrase: Paraphrase) -> Draft:
-    """The draft in other words. Raises UserError where it names nothing of the draft, or changes nothing."""
+    """The draft in other words. Raises UserError if the paraphrase names something else, or changes nothing."""
     for part, given in (("conditions", paraphrase.conditions), ("outcomes", paraphrase.outcomes)):
-        known = [each.name for each in getattr(draft, part)]
+        known = [named.name for named in getattr(draft, part)]
         for name, text in given.items():
             if name not in known:
                 raise unknown(f"{part.rstrip('s')} of the draft named", name, known)
             if not text.strip():
                 raise UserError(f"The wording {paraphrase.name!r} leaves {name!r} empty. Write its text.")
     conditions = tuple(
-        each.model_copy(update={"text": paraphrase.conditions.get(each.name, each.text)})
-        for each in draft.conditions
+        condition.model_copy(update={"text": paraphrase.conditions.get(condition.name, condition.text)})
+        for condition in draft.conditions
     )
     outcomes = tuple(
-        each.model_copy(update={"question": paraphrase.outcomes.get(each.name, each.question)})
-        for each in draft.outcomes
+        outcome.model_copy(update={"question": paraphrase.outcomes.get(outcome.name, outcome.question)})
+        for outcome in draft.outcomes
     )
     worded = draft.model_copy(update={"conditions": conditions, "outcomes": outcomes})
     if worded == draft:

@@ -1,4 +1,4 @@
-"""How many people an experiment needs: planned from a run's calibrated effect, or from a person's own guess."""
+"""How many people an experiment needs, planned from a run's calibrated effect or from a person's own guess."""
 
 import math
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from socrates_core.analysis.power import (
 )
 from socrates_core.analysis.summary import moments
 from socrates_core.errors import UserError, unknown
-from socrates_core.projects.run_results import Run, RunEffect
+from socrates_core.projects.run_results import RunEffect, SimulationRun
 from socrates_core.studies.answers import scale_range
 
 AFFORDED = 200
@@ -31,11 +31,11 @@ MOST_ARMS = 20  # how many are chosen at most, where a choice among more takes l
 
 @dataclass(frozen=True)
 class Belief:
-    """What is thought of a true effect before it is measured: normal with `mean` and standard deviation `sd`.
+    """What is believed about a true effect before it is measured: normal with `mean` and standard deviation `sd`.
 
-    `smallest` is the smallest effect that would matter, which the sample size starts from. These and `spread`, the
-    standard deviation of answers inside a condition, are in `unit`. `doubted` says why `mean` and `sd`, a model's, are
-    not planned with; empty where they are.
+    `smallest` is the smallest effect that would matter; the sample size starts from it. These and `spread`, the
+    standard deviation of answers inside a condition, are in `unit`. `doubted` says why a model's `mean` and `sd` are
+    not used for planning; empty where they are used.
     """
 
     mean: float
@@ -68,22 +68,21 @@ class Belief:
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard deviation of answers inside a condition, in scale points, with a sentence on where it is from."""
+    """The standard deviation of answers inside a condition, in scale points, and a sentence on where it is from."""
 
     value: float
-    told: str
+    sentence: str
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """A two-group experiment with `n` people in each condition and the power to aim at, `target`.
 
     `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
     belief with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only
-    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is the
-    smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign and
-    size at `n`.
-    `curve` has columns n, assurance and power_of_smallest.
+    results in the expected direction count. `power` and `power_smallest` are the chances with `n`. `detectable` is
+    the smallest effect that `n` finds with the target power. `errors` [1] and `errors_smallest` [1] are those of sign
+    and size at `n`. `curve` has columns n, assurance and power_of_smallest.
     """
 
     belief: Belief
@@ -99,22 +98,24 @@ class Plan:
     curve: pd.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
-        plain = ("n", "target", "needed_smallest", "needed", "power", "power_smallest", "detectable")
+        numbers = ("n", "target", "needed_smallest", "needed", "power", "power_smallest", "detectable")
         errors = {"": self.errors, "_smallest": self.errors_smallest}
         return {
             "belief": dict(vars(self.belief)),
-            **{name: getattr(self, name) for name in plain},
-            **{f"type_s{which}": float(each.sign[0]) for which, each in errors.items()},
-            **{f"type_m{which}": float(each.size[0]) for which, each in errors.items()},
+            **{name: getattr(self, name) for name in numbers},
+            **{f"type_s{which}": float(error.sign[0]) for which, error in errors.items()},
+            **{f"type_m{which}": float(error.size[0]) for which, error in errors.items()},
             "curve": self.curve.to_dict("records"),
         }
 
     def sentences(self) -> dict[str, str]:
-        """What the numbers say, by what they are about; the belief is left out where it is doubted."""
-        unit, smallest, doubted = self.belief.unit, abs(self.belief.smallest), bool(self.belief.doubted)
+        """What the numbers say, a sentence for each, by topic. A doubted belief is left out."""
+        unit = self.belief.unit
+        smallest = abs(self.belief.smallest)
+        doubted = bool(self.belief.doubted)
         size, size_smallest = float(self.errors.size[0]), float(self.errors_smallest.size[0])
         expected = f" For the expected effect of {self.belief.mean:.3g}, give or take {self.belief.sd:.3g}"
-        told = {
+        sentences = {
             "Sample size": f"{_people(self.needed_smallest)} in each condition give a chance of {self.target:.0%} to "
             f"find the smallest effect that would matter to you, {smallest:.3g} {unit} (two-sided t test, 5%).",
             "Power": f"With {self.n:,} in each condition the chance is {self.power_smallest:.0%}."
@@ -129,8 +130,8 @@ class Plan:
             + ("" if doubted else f"{expected}, {_times(size)}."),
         }
         if doubted:
-            return {"Not planned from the prediction": self.belief.doubted, **told}
-        return told | {"Assurance": self._assurance()}
+            return {"Not planned from the prediction": self.belief.doubted, **sentences}
+        return sentences | {"Assurance": self._assurance()}
 
     def _assurance(self) -> str:
         chance = (
@@ -147,17 +148,23 @@ class Plan:
     @property
     def chance_of_direction(self) -> float:
         """The chance that the true effect has the sign of the expected one."""
-        mean, sd = abs(self.belief.mean), self.belief.sd
-        return float(ndtr(mean / sd)) if sd > 0 else (1.0 if mean else 0.5)
+        mean = abs(self.belief.mean)
+        sd = self.belief.sd
+        if sd > 0:
+            return float(ndtr(mean / sd))
+        return 1.0 if mean else 0.5  # an effect of exactly 0 has either sign
 
 
-def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
+def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> SamplePlan:
     """The plan for a belief. Raises UserError where `n` or `target` cannot be planned with."""
     if not 2 <= n <= MAX_N:
         raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
     if not 0.06 <= target <= 0.99:
         raise UserError(f"The target power is {target!r}; give a share from 0.06 to 0.99.")
-    mean, sd, smallest, spread = belief.mean, belief.sd, belief.smallest, belief.spread
+    mean = belief.mean
+    sd = belief.sd
+    smallest = belief.smallest
+    spread = belief.spread
     needed = None if belief.doubted else sample_size(mean=mean, sd=sd, spread=spread, target=target)
     needed_smallest = sample_size(mean=smallest, spread=spread, target=target)
     top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
@@ -170,7 +177,7 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
         }
     )
     here = np.array([float(n)])
-    return Plan(
+    return SamplePlan(
         belief=belief,
         n=n,
         target=target,
@@ -185,62 +192,67 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Plan:
     )
 
 
-def find_effect(run: Run, outcome: str, condition: str) -> RunEffect:
-    """The run's effect of this name, the first one where a name is empty. Raises UserError where there is none."""
+def find_effect(run: SimulationRun, outcome: str, condition: str) -> RunEffect:
+    """The run's effect on an outcome and condition, the first where a name is empty. Raises UserError if missing."""
     if not run.effects:
         raise UserError(f"The run {run.spec.run_id!r} has no effect: that takes two conditions with answers.")
-    outcomes = list(dict.fromkeys(each.outcome for each in run.effects))
+    outcomes = list(dict.fromkeys(effect.outcome for effect in run.effects))
     if outcome and outcome not in outcomes:
         raise unknown("outcome", outcome, outcomes)
-    own = [each for each in run.effects if each.outcome == (outcome or outcomes[0])]
-    found = [each for each in own if condition in ("", each.condition)]
-    if not found:
-        raise unknown("condition with an effect", condition, [each.condition for each in own])
-    return found[0]
+    of_outcome = [effect for effect in run.effects if effect.outcome == (outcome or outcomes[0])]
+    matching = [effect for effect in of_outcome if condition in ("", effect.condition)]
+    if not matching:
+        raise unknown("condition with an effect", condition, [effect.condition for effect in of_outcome])
+    return matching[0]
 
 
-def spread_of(run: Run, outcome: str) -> Spread:
-    """How far apart answers to an outcome are: people's where they stand beside, else the predicted ones'.
+def spread_of(run: SimulationRun, outcome: str) -> Spread:
+    """How far apart answers to an outcome are: people's where there are any, else the predicted ones.
 
-    People's are pooled over the conditions that they were asked in. Predicted ones are the panel's answers mixed,
-    divided by how much less than people's they have varied in studies that the model has not seen, where that is known.
+    People's spread is pooled over conditions. The predicted spread is that of the whole panel, divided by the ratio
+    of predicted to human spread in studies that the model has not seen, where that is known.
     """
     cells = [cell for cell in run.cells if cell.outcome_name == outcome]
-    asked = [
+    answered = [
         (cell.n_people, moments(cell.counts, cell.values).sd) for cell in cells if cell.counts is not None
     ]
-    told = [(n, sd) for n, sd in asked if n > 1]
-    if told:
-        squares, freedom = sum(n * sd**2 for n, sd in told), sum(n - 1 for n, _ in told)
+    spreads = [(n, sd) for n, sd in answered if n > 1]
+    if spreads:
+        squares = sum(n * sd**2 for n, sd in spreads)
+        freedom = sum(n - 1 for n, _ in spreads)
         value = math.sqrt(squares / freedom)
-        return Spread(value, f"{value:.3g} is people's own, over {len(told)} conditions of the study.")
+        return Spread(value, f"{value:.3g} is people's own, over {len(spreads)} conditions of the study.")
     predicted = math.sqrt(float(np.mean([cell.sd**2 for cell in cells])))
-    earned = run.calibration
-    if isinstance(earned, str) or not earned.sd_ratio > 0:
+    calibration = run.calibration
+    if isinstance(calibration, str) or not calibration.sd_ratio > 0:
         return Spread(
             predicted,
             f"{predicted:.3g} is that of the predicted answers; whether people differ more is not known.",
         )
-    value = predicted / earned.sd_ratio
+    value = predicted / calibration.sd_ratio
     return Spread(
         value,
         f"Predicted answers have {predicted:.3g}; on studies that it has not seen this model's answers spread "
-        f"{earned.sd_ratio:.2f} times as far as people's, so {value:.3g} is taken.",
+        f"{calibration.sd_ratio:.2f} times as far as people's, so {value:.3g} is taken.",
     )
 
 
-def why_uncalibrated(run: Run, effect: RunEffect) -> str:
-    """Why an effect has no calibrated one beside it; empty where it has."""
+def why_uncalibrated(run: SimulationRun, effect: RunEffect) -> str:
+    """Why an effect has no calibrated one; empty where it has."""
     if effect.calibrated is not None:
         return ""
-    told = run.calibration
-    return told if isinstance(told, str) else "Effects on an open scale have no range to be calibrated in."
+    calibration = run.calibration
+    return (
+        calibration
+        if isinstance(calibration, str)
+        else "Effects on an open scale have no range to be calibrated in."
+    )
 
 
-def why_doubted(run: Run) -> str:
-    """Why a model's calibrated effects are not planned with; empty where they have beaten "no effect".
+def why_doubted(run: SimulationRun) -> str:
+    """Why a model's calibrated effects are not used for planning; empty where they have beaten "no effect".
 
-    They have where, on studies left out, their squared errors are smaller than those of expecting no effect, by more
+    They beat it where their squared errors on left-out studies are smaller than those of expecting no effect, by more
     than chance over studies.
     """
     if isinstance(run.calibration, str):
@@ -257,50 +269,48 @@ def why_doubted(run: Run) -> str:
     )
 
 
-def calibrated_belief(run: Run, effect: RunEffect, *, spread: float, smallest: float) -> Belief | None:
-    """The belief that a calibrated effect amounts to; None without one."""
-    earned = effect.calibrated
-    if earned is None:
+def calibrated_belief(
+    run: SimulationRun, effect: RunEffect, *, spread: float, smallest: float
+) -> Belief | None:
+    """The belief that follows from a calibrated effect; None without one."""
+    calibrated = effect.calibrated
+    if calibrated is None:
         return None
-    return Belief(earned.difference, earned.sd, spread, smallest, doubted=why_doubted(run))
+    return Belief(calibrated.difference, calibrated.sd, spread, smallest, doubted=why_doubted(run))
 
 
-def arms_to_field(run: Run, outcome: str, *, higher_is_better: bool) -> pd.DataFrame:
-    """A row a number of conditions fielded beside the reference: which are best chosen, and what leaving out costs.
+def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -> pd.DataFrame:
+    """Which conditions to field next to the reference, a row for each number of them, and what the others would add.
 
     `regret` is by how much, in scale points, the best true effect of all conditions is expected to exceed the best
     of the chosen, `regret_se` the error of simulating it, and `holds_best` the chance that the best is among them. Up
     to MOST_ARMS are chosen. Empty without calibrated effects of two conditions.
     """
-    own = [each for each in run.effects if each.outcome == outcome and each.calibrated is not None]
-    scales = {each.name: each.scale.scale() for each in run.spec.draft.outcomes}
+    calibrated = [
+        effect for effect in run.effects if effect.outcome == outcome and effect.calibrated is not None
+    ]
+    scales = {effect.name: effect.scale.scale() for effect in run.spec.draft.outcomes}
     span = scale_range(scales[outcome])
     columns = ["n_conditions", "conditions", "regret", "regret_se", "holds_best"]
-    if isinstance(run.calibration, str) or len(own) < 2 or not span:
+    if isinstance(run.calibration, str) or len(calibrated) < 2 or not span:
         return pd.DataFrame(columns=columns)
-    turn = 1 if higher_is_better else -1
-    shares = np.array([each.predicted.difference / span for each in own])
-    mean = turn * np.array([each.calibrated.difference for each in own if each.calibrated])
+    sign = 1 if higher_is_better else -1
+    shares = np.array([effect.predicted.difference / span for effect in calibrated])
+    mean = sign * np.array([effect.calibrated.difference for effect in calibrated if effect.calibrated])
     covariance = run.calibration.covariance(shares) * span**2
     rows = []
-    for size in range(1, min(len(own), MOST_ARMS) + 1):
+    for size in range(1, min(len(calibrated), MOST_ARMS) + 1):
         best = fieldings(mean, covariance, size=size, seed=SEED)[0]
-        names = [own[place].condition for place in best.arms]
+        names = [calibrated[place].condition for place in best.arms]
         rows.append((size, names, best.regret, best.regret_se, best.holds_best))
     return pd.DataFrame(rows, columns=columns)
 
 
-def _people(n: int | None, *, short: bool = False) -> str:
-    if n is None:
-        return f"more than {MAX_N:,}" if short else f"More than {MAX_N:,} people"
-    return f"{n:,}" if short else f"{n:,} people"
+def _people(n: int | None) -> str:
+    return f"More than {MAX_N:,} people" if n is None else f"{n:,} people"
 
 
 def _times(ratio: float) -> str:
-    return (
-        "any number of times"
-        if math.isnan(ratio)
-        else f"{ratio:.2f} times"
-        if ratio < 100
-        else "over 100 times"
-    )
+    if math.isnan(ratio):
+        return "any number of times"
+    return f"{ratio:.2f} times" if ratio < 100 else "over 100 times"

@@ -6,7 +6,7 @@ from socrates_core.asking.answer import AnswersSoFar, answer_missing, open_model
 from socrates_core.asking.cache import answer_key
 from socrates_core.jobs.progress import Reporter
 from socrates_core.projects.run_spec import asked_cells, load_spec
-from socrates_core.projects.run_tables import AnsweredCell, write_run
+from socrates_core.projects.run_tables import PersonAnswer, write_run
 
 
 def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def run_simulation(run_id: str, reporter: Reporter) -> dict[str, Any]:
 
     def write(so_far: AnswersSoFar) -> dict[str, Any]:
         answered = [
-            AnsweredCell(cell, so_far.answers.get(key), key in so_far.cached)
+            PersonAnswer(cell, so_far.answers.get(key), key in so_far.cached)
             for cell, key in zip(cells, keys, strict=True)
         ]
         return write_run(spec, answered, model, seconds=so_far.seconds)

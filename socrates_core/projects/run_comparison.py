@@ -1,4 +1,4 @@
-"""Runs of one draft beside each other, with people and baselines, cell by cell."""
+"""Runs of one draft compared cell by cell, with people and baselines."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,20 +8,20 @@ import pandas as pd
 from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.summary import moments
 from socrates_core.errors import UserError
-from socrates_core.projects.run_results import Run, RunCell, load_run
+from socrates_core.projects.run_results import RunCell, SimulationRun, load_run
 from socrates_core.records import Floats
 
 
 def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
-    """A row a cell and predictor: runs by their names, then people and the baselines.
+    """A row for each cell and predictor: the runs by name, then people and the baselines.
 
     Columns outcome, condition, predictor, kind ("model", "people", "baseline"), n, mean, sd, valid_mass, w_observed,
     w_stated, values and probabilities. Raises UserError where the runs do not ask the same.
     """
     runs = [load_run(each) for each in ids]
-    asked = [(run.spec.shown, [o.scale.scale() for o in run.spec.draft.outcomes]) for run in runs]
-    for run, each in zip(runs[1:], asked[1:], strict=True):
-        if each != asked[0]:
+    requests = [(run.spec.shown, [o.scale.scale() for o in run.spec.draft.outcomes]) for run in runs]
+    for run, each in zip(runs[1:], requests[1:], strict=True):
+        if each != requests[0]:
             raise UserError(
                 f"The runs {ids[0]!r} and {run.spec.run_id!r} ask different things, so they cannot be compared. "
                 "Compare runs of one draft."
@@ -42,8 +42,8 @@ def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["outcome_num", "condition_num"], kind="stable", ignore_index=True)
 
 
-def run_names(runs: Sequence[Run]) -> list[str]:
-    """Each run's model and precision, told apart by the run's id where they are alike."""
+def run_names(runs: Sequence[SimulationRun]) -> list[str]:
+    """Each run's model and precision, with the run's id where several have the same."""
     plain = [f"{run.model} ({run.manifest['card']['precision']})" for run in runs]
     return [
         name if plain.count(name) == 1 else f"{name} {run.spec.run_id}"
@@ -60,8 +60,8 @@ def _row(
     n: int | None = None,
     valid_mass: float | None = None,
 ) -> dict[str, Any]:
-    told = moments(shares, cell.values)
-    own = kind == "people"
+    spread = moments(shares, cell.values)
+    is_people = kind == "people"
     return {
         "outcome_num": cell.outcome,
         "condition_num": cell.condition,
@@ -70,11 +70,11 @@ def _row(
         "predictor": predictor,
         "kind": kind,
         "n": n,
-        "mean": told.mean,
-        "sd": told.sd,
+        "mean": spread.mean,
+        "sd": spread.sd,
         "valid_mass": valid_mass,
-        "w_observed": None if own else cell.distance(shares, "observed"),
-        "w_stated": None if own else cell.distance(shares, "stated"),
+        "w_observed": None if is_people else cell.distance(shares, "observed"),
+        "w_stated": None if is_people else cell.distance(shares, "stated"),
         "values": cell.values.tolist(),
         "probabilities": shares.tolist(),
     }

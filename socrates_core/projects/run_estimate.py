@@ -1,4 +1,4 @@
-"""How much a run will compute and how long that takes here, from what this machine did before."""
+"""How much a run computes and how long that takes, judged by earlier runs on this machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from socrates_core.surveys.draft import Draft
 class Estimate:
     """`n_cells` answers to `n_distinct` different prompts of about `mean_tokens` tokens.
 
-    `max_tokens` is the longest prompt's length, `limit` the model's context or None. `seconds`, with the shortest and
-    the longest that its last runs here would have taken, is None until this machine has run the model once; `usd` is
-    about what a served model bills, None where its price is not known or it is none. Answers that are cached already
-    take less.
+    `max_tokens` is the length of the longest prompt, `limit` the model's context, None without one. `seconds`, and
+    the shortest and longest time at the speeds of its last runs here, are None until this machine has run the model
+    once. `usd` is roughly what a served model bills, None for other models and without a price. Cached answers take
+    less.
     """
 
     n_people: int
@@ -39,30 +39,31 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
 
     Raises UserError where the model is unknown.
     """
-    asked = {each.question: None for each in questions(draft, tuple(people), prompt_template(model.name))}
+    distinct = {cell.question: None for cell in questions(draft, tuple(people), prompt_template(model.name))}
     n_cells = len(people) * len(draft.conditions) * len(draft.outcomes)
-    longest = sorted(asked, key=lambda question: len(question.prompt.user))
+    longest = sorted(distinct, key=lambda question: len(question.prompt.user))
     step = max(1, len(longest) // SAMPLED)
     tokens = [count_tokens(model.name, question.prompt) for question in [*longest[::step], *longest[-1:]]]
     mean = sum(tokens) / len(tokens) if tokens else 0.0
-    speeds, n_tokens = read_speeds(model), len(asked) * mean
+    speeds = read_speeds(model)
+    n_tokens = len(distinct) * mean
     return Estimate(
         n_people=len(people),
         n_cells=n_cells,
-        n_distinct=len(asked),
+        n_distinct=len(distinct),
         mean_tokens=mean,
         max_tokens=max(tokens, default=0),
         limit=context_limit(model.name),
         seconds=expected_seconds(model, n_tokens),
         seconds_range=(n_tokens / max(speeds), n_tokens / min(speeds)) if len(speeds) > 1 else None,
-        usd=estimate_usd(model.name, model.service, model.decoding, asked) if model.service else None,
+        usd=estimate_usd(model.name, model.service, model.decoding, distinct) if model.service else None,
     )
 
 
 def describe_estimate(cost: Estimate) -> str:
-    """How long it takes, with how far the last runs here lie apart."""
+    """How long it takes, with the range over the last runs here."""
     if cost.seconds is None:
         return "not known before its first run here"
     shortest, longest = cost.seconds_range or (cost.seconds, cost.seconds)
-    told, low, high = map(describe_seconds, (cost.seconds, shortest, longest))
-    return told if low == high else f"{told} ({low} to {high}, as fast as its last runs here)"
+    usual, low, high = map(describe_seconds, (cost.seconds, shortest, longest))
+    return usual if low == high else f"{usual} ({low} to {high}, as fast as its last runs here)"

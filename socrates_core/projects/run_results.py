@@ -1,4 +1,4 @@
-"""A finished run beside people: its cells, scores, effects and baselines, read from the run's folder."""
+"""A run that has answers, next to people's: its cells, scores, effects and baselines, read from its folder."""
 
 import math
 from dataclasses import dataclass, replace
@@ -82,9 +82,9 @@ class RunCell(Cell):
 
 @dataclass(frozen=True)
 class RunEffect:
-    """A condition against the reference: the predicted difference and, where there is one, people's.
+    """A condition against the reference: the predicted difference and, if people were asked the same, theirs.
 
-    `calibrated` is what people's is expected to be, None without a calibration or a range of the scale.
+    `calibrated` is the effect to expect of people; None without a calibration, or without a range of the scale.
     """
 
     outcome: str
@@ -95,7 +95,8 @@ class RunEffect:
     calibrated: CalibratedEffect | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        human, earned = self.people, self.calibrated
+        people = self.people
+        calibrated = self.calibrated
         return {
             "outcome": self.outcome,
             "condition": self.condition,
@@ -103,14 +104,14 @@ class RunEffect:
             "predicted": self.predicted.difference,
             "predicted_share": self.predicted.share,
             "predicted_n": self.predicted.n,
-            "people": human.difference if human else None,
-            "low": human.low if human else None,
-            "high": human.high if human else None,
-            "n": human.n if human else None,
-            "n_reference": human.n_reference if human else None,
-            "calibrated": earned.difference if earned else None,
+            "people": people.difference if people else None,
+            "low": people.low if people else None,
+            "high": people.high if people else None,
+            "n": people.n if people else None,
+            "n_reference": people.n_reference if people else None,
+            "calibrated": calibrated.difference if calibrated else None,
             **{
-                f"calibrated_{end}_{100 * level:.0f}": getattr(earned, end)[place] if earned else None
+                f"calibrated_{end}_{100 * level:.0f}": getattr(calibrated, end)[place] if calibrated else None
                 for place, level in enumerate(LEVELS)
                 for end in ("low", "high")
             },
@@ -118,8 +119,8 @@ class RunEffect:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run as it lies on disk. Tables are read when they are first asked for."""
+class SimulationRun:
+    """A run on disk. Its tables are read when they are first needed."""
 
     spec: RunSpec
     manifest: dict[str, Any]
@@ -162,7 +163,8 @@ class Run:
 
     @property
     def _is_reversed(self) -> bool:
-        draft, shown = self.spec.draft, self.spec.shown
+        draft = self.spec.draft
+        shown = self.spec.shown
         try:
             return shown != texts_of(draft) and shown == reversed_texts(draft)
         except UserError:
@@ -170,7 +172,7 @@ class Run:
 
     @cached_property
     def people(self) -> pd.DataFrame:
-        """A row a person x cell: ids, names, mean, valid mass, prompt tokens, probabilities."""
+        """A row for each person and cell: ids, names, mean, valid mass, prompt tokens, probabilities."""
         table: pd.DataFrame = read_parquet(self.spec.path / "people.parquet").to_pandas()
         return table
 
@@ -179,13 +181,13 @@ class Run:
         rows = read_parquet(self.spec.path / "cells.parquet").to_pylist()
         scales = self.scales
         values = [np.array(scale.values, dtype=float) for scale in scales]
-        there = people_of_draft(self.spec.draft, self.spec.shown, values)
+        people_by_cell = people_of_draft(self.spec.draft, self.spec.shown, values)
         nothing = {"mean": math.nan, "sd": math.nan}  # of options without an order
         rows = [row if is_ordered(scales[row["outcome"]]) else row | nothing for row in rows]
         cells = []
         for row in rows:
             c, o = row["condition"], row["outcome"]
-            people = there.get((c, o))
+            people = people_by_cell.get((c, o))
             cells.append(
                 RunCell(
                     condition=c,
@@ -211,15 +213,15 @@ class Run:
 
     @cached_property
     def scales(self) -> list[Scale]:
-        """Each outcome's scale; where answers are drawn, the list of all numbers that were drawn or people gave."""
-        found = []
+        """Each outcome's scale. Where answers are drawn it lists every number that was drawn or that people gave."""
+        scales = []
         for o, outcome in enumerate(self.spec.draft.outcomes):
             scale = outcome.scale.scale()
             if scale.is_drawn:
                 known = np.union1d(self.drawn_values(o), open_answers(self.spec.draft, self.spec.shown, o))
                 scale = Scale("enum_labels", labels=tuple((float(value), "") for value in known))
-            found.append(scale)
-        return found
+            scales.append(scale)
+        return scales
 
     def drawn_values(self, outcome: int) -> Floats:
         """The values that the stored probabilities of an outcome belong to."""
@@ -228,13 +230,14 @@ class Run:
 
     @cached_property
     def effects(self) -> list[RunEffect]:
-        """Every condition against the draft's reference, outcome by outcome; none where options have no order.
+        """Every condition against the draft's reference, outcome by outcome. Unordered options have no effects.
 
-        `n` of a predicted effect counts profiles: people with the same one are one simulated person.
+        `n` of a predicted effect counts profiles: people with the same profile are one simulated person.
         """
-        draft, human = self.spec.draft, people_effects(self.spec.draft, self.spec.shown)
+        draft = self.spec.draft
+        human = people_effects(self.spec.draft, self.spec.shown)
         reference = draft.reference_index
-        found = []
+        effects = []
         for o, outcome in enumerate(draft.outcomes):
             if not is_ordered(self.scales[o]):
                 continue
@@ -242,23 +245,25 @@ class Run:
             base = self._answers(reference, o)
             for c, condition in enumerate(draft.conditions):
                 treated = self._answers(c, o)
+                # A stopped run may have asked some people in one condition only; they say nothing of a difference.
                 both = base.index.intersection(treated.index)
                 if c != reference and len(both) and len(values):
-                    ours, theirs = (np.stack(part.loc[both].tolist()) for part in (treated, base))
+                    of_treated, of_base = (np.stack(part.loc[both].tolist()) for part in (treated, base))
                     n = len(self._profiles(c, o, both))
-                    predicted = replace(predicted_effect(ours, theirs, values), n=n, n_reference=n)
+                    predicted = replace(predicted_effect(of_treated, of_base, values), n=n, n_reference=n)
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
-                    earned = self._calibrated(predicted, scale_range(outcome.scale.scale()))
-                    found.append(RunEffect(*names, predicted, human.get((c, o)), earned))
-        return found
+                    calibrated = self._calibrated(predicted, scale_range(outcome.scale.scale()))
+                    effects.append(RunEffect(*names, predicted, human.get((c, o)), calibrated))
+        return effects
 
     @cached_property
     def calibration(self) -> ModelCalibration | str:
-        """What the model's effects are worth in other studies than the draft's; a sentence where that is not known."""
-        draft, behind = self.spec.draft, study_behind(self.spec.draft, self.spec.shown)
-        own = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
-        own |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
-        return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=own)
+        """The model's calibration on other studies than the draft's, or a sentence that says why there is none."""
+        draft = self.spec.draft
+        behind = study_behind(self.spec.draft, self.spec.shown)
+        excluded = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
+        excluded |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
+        return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=excluded)
 
     def _calibrated(self, predicted: Effect, span: float | None) -> CalibratedEffect | None:
         if isinstance(self.calibration, str) or not span or math.isnan(predicted.difference):
@@ -266,7 +271,7 @@ class Run:
         return self.calibration.effect(predicted.difference / span, span=span)
 
     def _answers(self, condition: int, outcome: int) -> "pd.Series[Any]":
-        """The distributions of a cell by person; those that a stopped run has not reached are missing."""
+        """The distributions of a cell by person, without the people that a stopped run has not reached."""
         rows = self._by_cell.get((condition, outcome))
         return pd.Series(dtype=object) if rows is None else rows.set_index("person")["probabilities"].dropna()
 
@@ -282,7 +287,7 @@ class Run:
         return people_sentence(self.spec.draft, self.spec.shown)
 
     def _profiles(self, condition: int, outcome: int, among: "pd.Index[Any] | None" = None) -> set[int]:
-        """The profiles with a valid answer in a cell, of all its people or `among` some."""
+        """The profiles with a valid answer in a cell, of all its people or of those in `among`."""
         rows = self._by_cell.get((condition, outcome))
         if rows is None:
             return set()
@@ -308,7 +313,9 @@ class Run:
             "n_profiles": len(set(self.profiles)),
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects],
-            "calibration": told if isinstance(told := self.calibration, str) else told.as_dict(),
+            "calibration": self.calibration
+            if isinstance(self.calibration, str)
+            else self.calibration.as_dict(),
             "reproduce": self.command,
         }
 
@@ -321,7 +328,7 @@ def _spread(shares: list[float], drawn: list[float], values: Floats) -> Floats:
 
 
 def _state(run_id: str, manifest: dict[str, Any]) -> str:
-    """The state of an active job, else of what was written, else of the job."""
+    """The state of the job while it is active, else that of what was written, else that of the job."""
     try:
         job = read_job(run_id)
     except UserError:
@@ -329,8 +336,8 @@ def _state(run_id: str, manifest: dict[str, Any]) -> str:
     return job.state if job.active else str(manifest.get("state") or job.state)
 
 
-def load_run(run_id: str) -> Run:
-    """A run that has answers. Raises UserError where it is unknown, damaged or has none yet."""
+def load_run(run_id: str) -> SimulationRun:
+    """A run that has answers. Raises UserError if it is unknown, damaged or has none yet."""
     spec = load_spec(run_id)
     manifest = load_manifest(
         spec.path,
@@ -340,7 +347,7 @@ def load_run(run_id: str) -> Run:
         facts=FACTS,
         again="Run its draft again.",
     )
-    return Run(spec, manifest)
+    return SimulationRun(spec, manifest)
 
 
 def list_runs() -> list[dict[str, Any]]:
@@ -350,8 +357,8 @@ def list_runs() -> list[dict[str, Any]]:
         run_id = path.parent.name
         try:
             spec = load_spec(run_id)
-            there = (spec.path / "manifest.json").exists()
-            manifest = read_json(spec.path / "manifest.json") if there else {}
+            has_manifest = (spec.path / "manifest.json").exists()
+            manifest = read_json(spec.path / "manifest.json") if has_manifest else {}
             if not isinstance(manifest, dict):
                 raise UserError(f"The manifest of run {run_id!r} is damaged.")
             state = _state(run_id, manifest)

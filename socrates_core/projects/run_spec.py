@@ -1,4 +1,4 @@
-"""A run as it was asked for: draft, people and model, frozen in spec.json before anything starts."""
+"""A run as it was requested: draft, people and model, frozen in spec.json before anything starts."""
 
 import os
 import shutil
@@ -34,9 +34,9 @@ from socrates_core.surveys.originals import CellKey, texts_of
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that decides a run's result, apart from the model's own weights.
+    """Everything that decides a run's result, except for the model's own weights.
 
-    `permission` says what a person on this machine allowed a served model to be asked, for this run alone.
+    `permission` is what a person on this machine allowed a served model to be asked, for this run alone.
     """
 
     run_id: str
@@ -54,13 +54,13 @@ class RunSpec:
         return runs_folder() / self.run_id
 
     def content(self) -> dict[str, Any]:
-        """What two identical runs share."""
+        """What two runs share if they ask the same."""
         return {
             "draft": self.draft.as_dict(),
             "people": [dict(vars(person)) for person in self.people],
             "model": self.model.as_dict(),
             "template": self.template,
-            **({"texts": [list(each) for each in self.texts]} if self.texts else {}),
+            **({"texts": [list(text) for text in self.texts]} if self.texts else {}),
         }
 
     @property
@@ -77,12 +77,12 @@ class RunSpec:
         return digest(self.content())
 
     def allowed_usd(self) -> float | None:
-        """What the run may cost in dollars, None without a limit. Raises UserError where nobody here allowed it."""
+        """The spending limit in dollars, None without one. Raises UserError if nobody on this machine allowed it."""
         return check_permission(self.permission, self.run_id, self.content_digest(), self.model.service)
 
 
 @dataclass(frozen=True)
-class Asked:
+class PersonQuestion:
     """One person's question in one cell; `condition` and `outcome` are positions in the draft."""
 
     person: int
@@ -104,7 +104,7 @@ def submit_simulation(
     consent: bool = False,
     limit_usd: float | None = None,
 ) -> Job:
-    """Freezes a run, queues it and sees to a worker; joins an identical run that is still active.
+    """Freezes the run, queues it, and starts a worker if none is running. Joins an identical run that is active.
 
     Raises UserError where the draft has problems, the panel cannot be drawn, or questions would leave this machine
     without `consent`.
@@ -126,7 +126,7 @@ def freeze_run(
     consent: bool = False,
     limit_usd: float | None = None,
 ) -> RunSpec:
-    """The run that would be queued: the draft's panel is shown the draft's texts, unless `people` or `texts` are given.
+    """The run to queue. The draft's panel is shown the draft's texts, unless `people` or `texts` are given.
 
     Raises UserError as `submit_simulation` does.
     """
@@ -134,12 +134,13 @@ def freeze_run(
     _check_open(draft, model)
     _check_service(draft, model)
     template = prompt_template(model.name)
-    limit = context_limit(model.name)  # refuses an unknown model now, rather than in the worker
+    limit = context_limit(model.name)  # an unknown model is refused here, not later in the worker
     panel = tuple(draw_panel(draft.panel) if people is None else people)
     spec = RunSpec(run_id or new_id(draft.title), now(), draft, panel, model, draft_id, template)
-    shown, rendered = texts_of(draft) if texts is None else texts, spec.shown
-    own = tuple((*cell, text) for cell, text in shown.items() if text != rendered[cell])
-    spec = replace(spec, texts=own)
+    texts_shown = texts_of(draft) if texts is None else texts
+    rendered = spec.shown
+    changed = tuple((*cell, text) for cell, text in texts_shown.items() if text != rendered[cell])
+    spec = replace(spec, texts=changed)
     if limit is not None:
         _check_length(spec, limit)
     sending = what_is_sent(model.name, model.service, panel, len(panel) * len(spec.shown))
@@ -150,13 +151,14 @@ def freeze_run(
 
 
 def queue_run(spec: RunSpec) -> Job:
-    """Queues a frozen run and sees to a worker; the job of an identical run that is still active instead."""
-    told: dict[str, Any] = {"run_id": spec.run_id, "created": spec.created, "draft_id": spec.draft_id}
+    """Queues a frozen run and starts a worker if none is running. Returns the job of an identical active run."""
+    header: dict[str, Any] = {"run_id": spec.run_id, "created": spec.created, "draft_id": spec.draft_id}
     title = f"{spec.draft.title} · {spec.model.name}"
     with whole_or_gone(spec.path):
         write_permission(spec.path, spec.permission)
-        write_json(spec.path / "spec.json", {"format": 1, **told, **spec.content()})
+        write_json(spec.path / "spec.json", {"format": 1, **header, **spec.content()})
         args = {"run_id": spec.run_id}
+        # An identical job that is still active is returned instead, and this run's folder is not needed.
         job = store.submit("simulate", title, args, key=spec.content_digest(), job_id=spec.run_id)
     if job.id != spec.run_id:
         shutil.rmtree(spec.path)
@@ -167,8 +169,8 @@ def queue_run(spec: RunSpec) -> Job:
 def run_again(run_id: str, *, consent: bool = False) -> Job:
     """Queues the same run again: the same people, texts, model and spending limit.
 
-    Raises UserError as `submit_simulation` does, and where its server was never named on this machine: an imported run
-    must not choose where a key goes.
+    Raises UserError as `submit_simulation` does, and where its server was never named on this machine: an imported
+    run must not choose where a key goes.
     """
     spec = load_spec(run_id)
     limit_usd = spec.allowed_usd()
@@ -187,10 +189,10 @@ def run_again(run_id: str, *, consent: bool = False) -> Job:
 
 def _check_open(draft: Draft, model: ModelRequest) -> None:
     """Raises UserError where an open outcome is asked of a stand-in, which has nothing to draw from."""
-    opened = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_drawn]
-    if opened and is_stand_in(model.name):
+    open_outcomes = [outcome.name for outcome in draft.outcomes if outcome.scale.scale().is_drawn]
+    if open_outcomes and is_stand_in(model.name):
         raise UserError(
-            f"The outcome {opened[0]!r} has an open scale, which {model.name!r} cannot answer. "
+            f"The outcome {open_outcomes[0]!r} has an open scale, which {model.name!r} cannot answer. "
             "Choose a real model, or give the scale a lowest and a highest value."
         )
 
@@ -206,7 +208,7 @@ def _check_service(draft: Draft, model: ModelRequest) -> None:
 def _check_length(spec: RunSpec, limit: int) -> None:
     """Raises UserError where the longest prompt is more than the model reads."""
     longest = max(
-        (each.question.prompt for each in asked_cells(spec)),
+        (cell.question.prompt for cell in asked_cells(spec)),
         key=lambda p: len(p.user),
     )
     if len(longest.user) > limit and (length := count_tokens(spec.model.name, longest)) > limit:
@@ -239,20 +241,20 @@ def load_spec(run_id: str) -> RunSpec:
         raise UserError(f"{str(path)!r} was edited or damaged ({quoted(error)}).") from error
 
 
-def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[Asked]:
+def questions(draft: Draft, people: Sequence[Person], template: str = TEMPLATE) -> Iterator[PersonQuestion]:
     """Every person x condition x outcome of a draft, person by person."""
     return _ask(draft, people, texts_of(draft), template)
 
 
-def asked_cells(spec: RunSpec) -> Iterator[Asked]:
+def asked_cells(spec: RunSpec) -> Iterator[PersonQuestion]:
     """Every person x condition x outcome of a frozen run, person by person."""
     return _ask(spec.draft, spec.people, spec.shown, spec.template)
 
 
 def _ask(
     draft: Draft, people: Sequence[Person], texts: Mapping[tuple[int, int], str], template: str
-) -> Iterator[Asked]:
+) -> Iterator[PersonQuestion]:
     scales = [outcome.scale.scale() for outcome in draft.outcomes]
     for person in people:
         for (c, o), stimulus in texts.items():
-            yield Asked(person.person, c, o, ask(person.demographics, stimulus, scales[o], template))
+            yield PersonQuestion(person.person, c, o, ask(person.demographics, stimulus, scales[o], template))

@@ -1,4 +1,4 @@
-"""What a run leaves behind: people.parquet (a row a person x cell), cells.parquet and manifest.json."""
+"""The files of a run: people.parquet (a row for each person and cell), cells.parquet and manifest.json."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.asking.answer import OpenModel
 from socrates_core.asking.manifest import describe_answers
 from socrates_core.files import file_digest, replacing, write_json
-from socrates_core.projects.run_spec import Asked, RunSpec
+from socrates_core.projects.run_spec import PersonQuestion, RunSpec
 from socrates_core.records import Answer, Floats
 
 
 @dataclass(frozen=True)
-class AnsweredCell:
-    """One person's cell with its answer, None where the run stopped before it."""
+class PersonAnswer:
+    """One person's question with its answer, None where the run stopped before it."""
 
-    asked: Asked
+    asked: PersonQuestion
     answer: Answer | None
     cached: bool
 
 
 def write_run(
-    spec: RunSpec, cells: Sequence[AnsweredCell], model: OpenModel, *, seconds: float
+    spec: RunSpec, cells: Sequence[PersonAnswer], model: OpenModel, *, seconds: float
 ) -> dict[str, Any]:
     """Writes the run's tables, then its manifest, which it returns. A run that stopped early is "partial"."""
     values = _values(spec, cells)
@@ -57,14 +57,14 @@ def write_run(
     return manifest
 
 
-def _values(spec: RunSpec, cells: Sequence[AnsweredCell]) -> list[Floats]:
-    """The values of each outcome: its scale's, or for an open one every number that was drawn in the run."""
-    found = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
+def _values(spec: RunSpec, cells: Sequence[PersonAnswer]) -> list[Floats]:
+    """The values of each outcome: those of its scale, or of an open one every number that was drawn in the run."""
+    values = [np.array(outcome.scale.scale().values, dtype=float) for outcome in spec.draft.outcomes]
     drawn = defaultdict(list)
     for cell in cells:
         if cell.answer is not None and cell.answer.values is not None:
             drawn[cell.asked.outcome].append(cell.answer.values)
-    return [np.unique(np.concatenate(drawn[o])) if drawn[o] else listed for o, listed in enumerate(found)]
+    return [np.unique(np.concatenate(drawn[o])) if drawn[o] else listed for o, listed in enumerate(values)]
 
 
 def _shares(answer: Answer, values: Floats) -> Floats:
@@ -76,19 +76,20 @@ def _shares(answer: Answer, values: Floats) -> Floats:
     return shares
 
 
-def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Floats]) -> pa.Table:
+def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Floats]) -> pa.Table:
     columns: dict[str, list[Any]] = defaultdict(list)
     for cell in cells:
-        asked, answer = cell.asked, cell.answer
-        shares = _shares(answer, values[asked.outcome]) if answer else None
-        columns["person"].append(asked.person)
-        columns["source"].append(spec.people[asked.person].source)
-        columns["condition"].append(asked.condition)
-        columns["outcome"].append(asked.outcome)
-        columns["condition_name"].append(spec.draft.conditions[asked.condition].name)
-        columns["outcome_name"].append(spec.draft.outcomes[asked.outcome].name)
+        question = cell.asked
+        answer = cell.answer
+        shares = _shares(answer, values[question.outcome]) if answer else None
+        columns["person"].append(question.person)
+        columns["source"].append(spec.people[question.person].source)
+        columns["condition"].append(question.condition)
+        columns["outcome"].append(question.outcome)
+        columns["condition_name"].append(spec.draft.conditions[question.condition].name)
+        columns["outcome_name"].append(spec.draft.outcomes[question.outcome].name)
         columns["mean"].append(
-            None if shares is None or np.isnan(shares).any() else float(shares @ values[asked.outcome])
+            None if shares is None or np.isnan(shares).any() else float(shares @ values[question.outcome])
         )
         columns["valid_mass"].append(answer.valid_mass if answer else None)
         columns["n_tokens"].append(answer.n_tokens if answer else None)
@@ -98,10 +99,10 @@ def _people(spec: RunSpec, cells: Sequence[AnsweredCell], values: Sequence[Float
     return pa.table(columns)
 
 
-def _cells(spec: RunSpec, cells: Sequence[AnsweredCell], listed: Sequence[Floats]) -> pa.Table:
-    """A row a condition x outcome: the panel's mean distribution, its mean, spread and valid mass.
+def _cells(spec: RunSpec, cells: Sequence[PersonAnswer], listed: Sequence[Floats]) -> pa.Table:
+    """A row for each condition and outcome: the panel's mean distribution, its mean, spread and valid mass.
 
-    A person whose answer has no valid option (valid mass 0) is missing from the distribution, not from the mass.
+    A person whose answer has no valid option counts for the valid mass (with 0), but not for the distribution.
     """
     by_cell: dict[tuple[int, int], list[Answer]] = defaultdict(list)
     for cell in cells:

@@ -1,4 +1,4 @@
-"""What an experiment found: each effect in every specification, beside people's."""
+"""What an experiment found: each effect in every specification, next to people's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from socrates_core.analysis.specification_curve import Curve, describe_curve
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import read_job
 from socrates_core.projects.experiments import Experiment, experiment_ids, load_experiment
-from socrates_core.projects.run_results import Run, load_run
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.records import Effect
 from socrates_core.studies.answers import scale_range
 from socrates_core.surveys.human_answers import people_effects
@@ -20,7 +20,7 @@ from socrates_core.surveys.originals import texts_of
 
 @dataclass(frozen=True)
 class PeoplesEffect:
-    """What people showed where they were asked the draft's own words: shares of the scale, a 95% interval, numbers."""
+    """People's effect where they were asked in the draft's own words: in shares of the scale, with a 95% interval."""
 
     share: float
     low: float
@@ -33,10 +33,11 @@ class PeoplesEffect:
 class EffectCurve:
     """One condition against the reference on one outcome, in every specification.
 
-    `rows` has a row a specification, from the lowest effect to the highest: specification (its number from 1), chosen,
-    model, precision (that it answered in), decoding, order, wording, effect (share of the outcome's scale, NaN before
-    the run is complete), valid_mass, n (personas), state, same_as, run_id. `same_as` is the number of a specification
-    that asked the very same here, such as a wording of another outcome's question; such a row is not counted twice.
+    `rows` has a row for each specification, from the lowest effect to the highest: specification (its number from 1),
+    chosen, model, precision (that it answered in), decoding, order, wording, effect (share of the outcome's scale,
+    NaN before the run is complete), valid_mass, n (personas), state, same_as, run_id. `same_as` is the number of a
+    specification that asks exactly the same here, for example because it rewords another outcome. Such a row is not
+    counted twice.
     """
 
     outcome: str
@@ -48,7 +49,7 @@ class EffectCurve:
 
     @property
     def drawn(self) -> pd.DataFrame:
-        """The specifications that have an effect of their own."""
+        """The specifications that have an effect and repeat no other."""
         return self.rows[self.rows["effect"].notna() & self.rows["same_as"].isna()]
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,22 +64,22 @@ class EffectCurve:
 
 
 def list_experiments() -> list[dict[str, Any]]:
-    """Every experiment, the newest first, with how many of its runs are complete; one that is damaged says so."""
+    """Every experiment, the newest first, with how many of its runs are complete. A damaged one says so."""
     rows: list[dict[str, Any]] = []
     for experiment_id in experiment_ids():
         try:
-            found = load_experiment(experiment_id)
+            experiment = load_experiment(experiment_id)
         except UserError as error:
             rows.append({"experiment_id": experiment_id, "title": str(error)})
             continue
         rows.append(
             {
                 "experiment_id": experiment_id,
-                "title": found.draft.title,
-                "created": found.created,
-                "n_specifications": len(found.run_ids),
-                "n_complete": run_states(found).count("complete"),
-                "chosen": found.specifications[found.chosen].told,
+                "title": experiment.draft.title,
+                "created": experiment.created,
+                "n_specifications": len(experiment.run_ids),
+                "n_complete": run_states(experiment).count("complete"),
+                "chosen": experiment.specifications[experiment.chosen].label,
             }
         )
     return rows
@@ -89,12 +90,12 @@ def run_states(experiment: Experiment) -> list[str]:
     return [_finished(run_id)[0] for run_id in experiment.run_ids]
 
 
-def _finished(run_id: str) -> tuple[str, Run | None]:
+def _finished(run_id: str) -> tuple[str, SimulationRun | None]:
     """The state of a run, and the run where it is complete."""
     try:
         state = read_job(run_id).state
     except UserError:
-        state = "done"  # its job is gone; its files tell
+        state = "done"  # the job is gone, so the files decide
     if state != "done":
         return state, None
     try:
@@ -106,31 +107,31 @@ def _finished(run_id: str) -> tuple[str, Run | None]:
 
 
 def load_curves(experiment: Experiment) -> list[EffectCurve]:
-    """Every outcome and condition against the reference; an open outcome has no scale to be a share of."""
+    """Every outcome and condition against the reference. An open outcome has no scale and so no curve."""
     draft = experiment.draft
     runs = [_finished(run_id) for run_id in experiment.run_ids]
     people = people_effects(draft, texts_of(draft))
     predicted = [
         {} if run is None else {(e.outcome, e.condition): e.predicted for e in run.effects} for _, run in runs
     ]
-    found = []
+    curves = []
     for o, outcome in enumerate(draft.outcomes):
         scale = outcome.scale.scale()
         for c, condition in enumerate(draft.conditions):
             if c == draft.reference_index or scale.is_drawn:
                 continue
-            effects = [each.get((outcome.name, condition.name)) for each in predicted]
+            effects = [effects_of_run.get((outcome.name, condition.name)) for effects_of_run in predicted]
             rows = _rows(experiment, runs, effects, (c, o))
-            seen = _in_shares(people.get((c, o)), scale_range(scale) or 1.0)
-            own = rows[rows["same_as"].isna()].reset_index(drop=True)
+            people_here = _in_shares(people.get((c, o)), scale_range(scale) or 1.0)
+            distinct = rows[rows["same_as"].isna()].reset_index(drop=True)
             curve = describe_curve(
-                own["effect"].to_numpy(),
-                chosen=int(own.index[own["chosen"]][0]),
-                people=seen.share if seen else float("nan"),
+                distinct["effect"].to_numpy(),
+                chosen=int(distinct.index[distinct["chosen"]][0]),
+                people=people_here.share if people_here else float("nan"),
             )
             reference = draft.conditions[draft.reference_index].name
-            found.append(EffectCurve(outcome.name, condition.name, reference, rows, seen, curve))
-    return found
+            curves.append(EffectCurve(outcome.name, condition.name, reference, rows, people_here, curve))
+    return curves
 
 
 def _in_shares(effect: Effect | None, span: float) -> PeoplesEffect | None:
@@ -142,7 +143,7 @@ def _in_shares(effect: Effect | None, span: float) -> PeoplesEffect | None:
 
 def _rows(
     experiment: Experiment,
-    runs: Sequence[tuple[str, Run | None]],
+    runs: Sequence[tuple[str, SimulationRun | None]],
     effects: Sequence[Effect | None],
     cell: tuple[int, int],
 ) -> pd.DataFrame:
@@ -150,13 +151,13 @@ def _rows(
     rows = []
     for at, specification in enumerate(experiment.specifications):
         (state, run), effect = runs[at], effects[at]
-        answered = {"precision": run.manifest["card"]["precision"]} if run else {}
+        precision = {"precision": run.manifest["card"]["precision"]} if run else {}
         rows.append(
             {
                 "specification": at + 1,
                 "chosen": at == experiment.chosen,
                 **specification.levels,
-                **answered,
+                **precision,
                 "effect": effect.share if effect else np.nan,
                 "valid_mass": run.manifest["valid_mass"] if run else np.nan,
                 "n": effect.n if effect else np.nan,
@@ -168,19 +169,21 @@ def _rows(
     return pd.DataFrame(rows).sort_values("effect", kind="stable", ignore_index=True)
 
 
-def _same_as(experiment: Experiment, runs: Sequence[Run | None], cell: tuple[int, int]) -> list[float]:
-    """For each specification the number of one that the same model was asked the same in; NaN where there is none.
+def _same_as(
+    experiment: Experiment, runs: Sequence[SimulationRun | None], cell: tuple[int, int]
+) -> list[float]:
+    """For each specification the number of another in which the same model was asked the same; NaN without one.
 
-    The chosen one is never the double of another.
+    The chosen specification is never the repetition of another.
     """
     condition, outcome = cell
     first: dict[tuple[str, ...], int] = {}
-    found = [np.nan] * len(runs)
+    same = [np.nan] * len(runs)
     for at in sorted(range(len(runs)), key=lambda at: at != experiment.chosen):
         run = runs[at]
         if run is not None:
             shown = run.spec.shown
             reference = shown[run.spec.draft.reference_index, outcome]
-            known = first.setdefault((run.manifest["fingerprint"], shown[condition, outcome], reference), at)
-            found[at] = np.nan if known == at else known + 1
-    return found
+            twin = first.setdefault((run.manifest["fingerprint"], shown[condition, outcome], reference), at)
+            same[at] = np.nan if twin == at else twin + 1
+    return same

@@ -14,7 +14,7 @@ import pandas as pd
 
 from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.parity import Parity
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.errors import UserError, unknown
 from socrates_core.evaluations.comparison import ROW, Comparison
 from socrates_core.evaluations.scores import EXACT, PAPER

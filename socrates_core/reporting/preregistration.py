@@ -6,7 +6,7 @@ Hypotheses are never written here: a predicted effect is a reason to ask people,
 
 import re
 
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.reporting.numbers import Numbers
 from socrates_core.scales import render_instruction
 
@@ -18,7 +18,7 @@ def gap(what: str) -> str:
     return f"**[YOU WRITE: {what}]**"
 
 
-def render_osf(run: Run, numbers: Numbers) -> str:
+def render_osf(run: SimulationRun, numbers: Numbers) -> str:
     """The fields of the OSF Preregistration template as Markdown."""
     draft = run.spec.draft
     fields: Fields = [
@@ -54,7 +54,7 @@ def render_osf(run: Run, numbers: Numbers) -> str:
     return _render("Preregistration draft in the fields of the OSF Preregistration template", fields)
 
 
-def render_aspredicted(run: Run, numbers: Numbers) -> str:
+def render_aspredicted(run: SimulationRun, numbers: Numbers) -> str:
     """The questions of AsPredicted as Markdown."""
     fields: Fields = [
         (
@@ -96,12 +96,12 @@ def _hypotheses() -> str:
     )
 
 
-def _count(run: Run) -> str:
+def _count(run: SimulationRun) -> str:
     draft = run.spec.draft
     return f"{len(draft.conditions)} conditions and {len(draft.outcomes)} outcomes."
 
 
-def _conditions(run: Run) -> str:
+def _conditions(run: SimulationRun) -> str:
     draft = run.spec.draft
     blocks = [_count(run)]
     for c, condition in enumerate(draft.conditions):
@@ -113,7 +113,7 @@ def _conditions(run: Run) -> str:
     return "\n\n".join(blocks)
 
 
-def _outcomes(run: Run) -> str:
+def _outcomes(run: SimulationRun) -> str:
     blocks = []
     for o, outcome in enumerate(run.spec.draft.outcomes):
         question = outcome.question.strip() or "(asked within the condition's text)"
@@ -124,7 +124,7 @@ def _outcomes(run: Run) -> str:
     return "\n\n".join([*blocks, gap("which outcome is primary")])
 
 
-def _existing(run: Run) -> str:
+def _existing(run: SimulationRun) -> str:
     n_answered = sum(cell.counts is not None for cell in run.cells)
     sentence = "The answers in this folder are a language model's predictions, not data of people."
     if n_answered:
@@ -135,7 +135,7 @@ def _existing(run: Run) -> str:
     return sentence
 
 
-def _sample_size(run: Run) -> str:
+def _sample_size(run: SimulationRun) -> str:
     return (
         f"The {len(run.spec.people)} personas of the screening do not inform it: adding personas is free and adds "
         "no certainty about people. "
@@ -153,7 +153,7 @@ def _analysis() -> str:
     )
 
 
-def _screening(run: Run, numbers: Numbers) -> str:
+def _screening(run: SimulationRun, numbers: Numbers) -> str:
     draft = run.spec.draft
     rows = []
     for o in range(len(draft.outcomes)):
@@ -173,7 +173,7 @@ def _screening(run: Run, numbers: Numbers) -> str:
     )
 
 
-def _provenance(run: Run) -> str:
+def _provenance(run: SimulationRun) -> str:
     return (
         f"Screened before this registration with Socrates, run `{run.spec.run_id}`, specification "
         f"SHA-256 `{run.spec.content_digest()}`, answers written {run.manifest['written']}."

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.projects.run_export import people_table
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.records import DEMOGRAPHICS, plain
 from socrates_core.reporting.run_numbers import QUANTITIES, SeenInTraining, calibration_row, places
 from socrates_core.reporting.tables import AnswerPair, Column, DataTable, answer_pairs, counted_pairs
@@ -30,7 +30,7 @@ COUNTS = (
 )
 
 
-def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
+def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
     """Every table of the data of a run's folder."""
     where = {
         **places(run.spec.draft),
@@ -158,7 +158,7 @@ def run_tables(run: Run, seen: SeenInTraining) -> list[DataTable]:
     ]
 
 
-def _calibration(run: Run) -> list[DataTable]:
+def _calibration(run: SimulationRun) -> list[DataTable]:
     """The fitted calibration of the model's effects as a table of one row; none without one."""
     row = calibration_row(run)
     if not row:
@@ -168,13 +168,13 @@ def _calibration(run: Run) -> list[DataTable]:
     return [DataTable("calibration", "calibration of the model's predicted effects", table, columns)]
 
 
-def _wide(run: Run) -> pd.DataFrame:
+def _wide(run: SimulationRun) -> pd.DataFrame:
     table = people_table(run).drop(columns="cached")
     table.insert(1, "profile", [run.profiles[person] for person in table["person"]])
     return table if "n_samples" in table else table.assign(n_samples=0)
 
 
-def _long(run: Run) -> pd.DataFrame:
+def _long(run: SimulationRun) -> pd.DataFrame:
     parts = []
     for o, rows in run.people.dropna(subset=["probabilities"]).groupby("outcome"):
         values = run.drawn_values(int(str(o)))
@@ -185,7 +185,7 @@ def _long(run: Run) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _conditions(run: Run) -> pd.DataFrame:
+def _conditions(run: SimulationRun) -> pd.DataFrame:
     draft = run.spec.draft
     return pd.DataFrame(
         {
@@ -198,7 +198,7 @@ def _conditions(run: Run) -> pd.DataFrame:
     )
 
 
-def _outcomes(run: Run) -> pd.DataFrame:
+def _outcomes(run: SimulationRun) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "outcome": o,
@@ -212,7 +212,7 @@ def _outcomes(run: Run) -> pd.DataFrame:
     )
 
 
-def _values(run: Run) -> pd.DataFrame:
+def _values(run: SimulationRun) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for o, outcome in enumerate(run.spec.draft.outcomes):
         drawn = set(run.drawn_values(o).tolist())
@@ -231,7 +231,7 @@ def _values(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _panel(run: Run) -> pd.DataFrame:
+def _panel(run: SimulationRun) -> pd.DataFrame:
     people = [{"person": p.person, "source": p.source, **p.demographics} for p in run.spec.people]
     frame = pd.DataFrame(people).convert_dtypes()
     # A field may have words and numbers, but a Parquet column has one type.
@@ -240,7 +240,7 @@ def _panel(run: Run) -> pd.DataFrame:
     return frame.assign(**texts)
 
 
-def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
+def _counts(run: SimulationRun, seen: SeenInTraining) -> pd.DataFrame:
     """A row for each answer of a cell, and one without an answer for people off the scale."""
     rows: list[dict[str, Any]] = []
     for cell in run.cells:
@@ -261,7 +261,7 @@ def _counts(run: Run, seen: SeenInTraining) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COUNTS)
 
 
-def _differences(run: Run) -> pd.DataFrame:
+def _differences(run: SimulationRun) -> pd.DataFrame:
     """People's answers behind each effect, counted: pairs within people, otherwise each side alone."""
     rows = [
         {
@@ -279,7 +279,7 @@ def _differences(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "value_reference": float})
 
 
-def _answers_behind_effects(run: Run) -> Iterator[tuple[CellKey, list[AnswerPair]]]:
+def _answers_behind_effects(run: SimulationRun) -> Iterator[tuple[CellKey, list[AnswerPair]]]:
     """The answers (condition, reference) of the people behind each effect of people in the run."""
     draft = run.spec.draft
     human = study_behind(draft, run.spec.shown)

@@ -14,7 +14,7 @@ from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE
 from socrates_core.exposure.texts import cells_seen, draft_status
 from socrates_core.models.seen import seen_of
-from socrates_core.projects.run_results import Run, RunCell, RunEffect
+from socrates_core.projects.run_results import RunCell, RunEffect, SimulationRun
 from socrates_core.records import Floats
 from socrates_core.reporting.numbers import Key, Numbers
 from socrates_core.reporting.tables import Column
@@ -134,7 +134,7 @@ def _codes(names: list[str]) -> str:
     return "; ".join(f"{position} = {name}" for position, name in enumerate(names))
 
 
-def seen_in_training(run: Run) -> SeenInTraining:
+def seen_in_training(run: SimulationRun) -> SeenInTraining:
     """What the model's card says about the run's texts; `NOT_KNOWN` if the card cannot be read."""
     try:
         seen = seen_of(run.spec.model.name)
@@ -146,7 +146,7 @@ def seen_in_training(run: Run) -> SeenInTraining:
     return SeenInTraining(f"{verdict.status}. {verdict.reason}", cells)
 
 
-def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
+def run_numbers(run: SimulationRun, seen: SeenInTraining) -> Numbers:
     """All numbers that the report of a run shows."""
     masses = run.people["valid_mass"].dropna()
     numbers = {
@@ -173,7 +173,7 @@ def run_numbers(run: Run, seen: SeenInTraining) -> Numbers:
     return Numbers(numbers, meanings, places(draft))
 
 
-def calibration_row(run: Run) -> dict[str, float]:
+def calibration_row(run: SimulationRun) -> dict[str, float]:
     """The calibration of the run's model, and its errors in studies left out of the fit; empty without one."""
     if isinstance(run.calibration, str):
         return {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from socrates_core.errors import UserError
 from socrates_core.populations.panel import profiles_sentence
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.projects.run_spec import asked_cells
 from socrates_core.records import LOW_MASS
 from socrates_core.reporting.document import Document
@@ -29,7 +29,7 @@ MOST_COLUMNS = 11  # a scale with more values has its shares in numbers.csv alon
 
 
 def write_report(
-    run: Run,
+    run: SimulationRun,
     target: Path,
     *,
     figures: Mapping[str, bytes] | None = None,
@@ -48,7 +48,7 @@ def write_report(
     return write_document(_document(run, figures or {}, seen), target)
 
 
-def _document(run: Run, figures: Mapping[str, bytes], seen: SeenInTraining) -> Document:
+def _document(run: SimulationRun, figures: Mapping[str, bytes], seen: SeenInTraining) -> Document:
     manifest = run.manifest
     numbers = run_numbers(run, seen)
     return Document(
@@ -74,7 +74,7 @@ def _document(run: Run, figures: Mapping[str, bytes], seen: SeenInTraining) -> D
     )
 
 
-def _environment(run: Run) -> dict[str, Any]:
+def _environment(run: SimulationRun) -> dict[str, Any]:
     """What computed the answers."""
     manifest = run.manifest
     seeds = {
@@ -85,7 +85,7 @@ def _environment(run: Run) -> dict[str, Any]:
     return {**kept, "seeds": seeds}
 
 
-def _prompts(run: Run) -> Iterator[dict[str, Any]]:
+def _prompts(run: SimulationRun) -> Iterator[dict[str, Any]]:
     """Every prompt of the run."""
     for asked in asked_cells(run.spec):
         yield {
@@ -98,7 +98,7 @@ def _prompts(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def _sections(
-    run: Run, numbers: Numbers, figures: Mapping[str, bytes], seen: SeenInTraining
+    run: SimulationRun, numbers: Numbers, figures: Mapping[str, bytes], seen: SeenInTraining
 ) -> dict[str, Any]:
     """What the sections of run.html show."""
     return {
@@ -121,7 +121,7 @@ def _sections(
     }
 
 
-def _outcome(run: Run, o: int, figures: Mapping[str, bytes]) -> dict[str, Any]:
+def _outcome(run: SimulationRun, o: int, figures: Mapping[str, bytes]) -> dict[str, Any]:
     """An outcome with its cells, effects and drawings."""
     outcome = run.spec.draft.outcomes[o]
     conditions = [condition.name for condition in run.spec.draft.conditions]

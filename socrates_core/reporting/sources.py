@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from socrates_core import __version__
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.projects.run_results import Run
+from socrates_core.projects.run_results import SimulationRun
 from socrates_core.surveys.human_answers import study_behind
 
 PAPER = (
@@ -30,7 +30,7 @@ class Source:
     gave: str
 
 
-def study_sources(run: Run) -> list[Source]:
+def study_sources(run: SimulationRun) -> list[Source]:
     """The draft's own study first, then those that personas come from, by name."""
     profiles = Counter(tuple(p.source.split("/")[:2]) for p in run.spec.people if p.source.count("/") >= 2)
     draft = run.spec.draft

@@ -1,4 +1,4 @@
-"""A scale both asks and reads: instructions in and out, answers in. Pure text, no model and no file."""
+"""Scales both ask and read: they render and parse instructions, and read answers. Pure text, no model, no file."""
 
 from socrates_core.scales.answers import Reading, read_answer
 from socrates_core.scales.checks import check_scale

@@ -1,4 +1,4 @@
-"""Whether answers given on several scales can be compared, and as what: as they are, by their place, or not at all."""
+"""Whether answers on several scales can be compared: as they are, by their place on the scale, or not at all."""
 
 import re
 from collections.abc import Collection
@@ -17,10 +17,10 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Alike:
-    """What answers on some scales can be compared as, with a sentence that says why where it is not the answers.
+    """How answers on some scales can be compared, with a sentence that says why if not as they are.
 
     "answers": same values, same labels. "positions": (answer - lowest) / (highest - lowest), since values or labels
-    differ. "options": option by option, since the options have no order. "nothing": not at all.
+    differ. "options": option by option, since options have no order. "nothing": not at all.
     """
 
     basis: Basis
@@ -28,29 +28,31 @@ class Alike:
 
 
 def compare_scales(scales: Collection[Scale]) -> Alike:
-    """What answers given on `scales` (one or more) can be compared as."""
-    return _compared(tuple(dict.fromkeys(scales)), tuple(map(is_ordered, dict.fromkeys(scales))))
+    """How answers on `scales` (one or more) can be compared."""
+    different = tuple(dict.fromkeys(scales))
+    return _compared(different, tuple(map(is_ordered, different)))
 
 
 @lru_cache(maxsize=4096)
 def _compared(scales: tuple[Scale, ...], ordered: tuple[bool, ...]) -> Alike:
     labels = [_labels(scale) for scale in scales]
     if not all(ordered):
-        if not any(ordered) and all(told == labels[0] for told in labels):
+        if not any(ordered) and all(other == labels[0] for other in labels):
             return Alike("options", "The options have no order, so shares are compared option by option.")
         return Alike("nothing", "The options have no order and differ between the conditions.")
     values = {(scale.values, scale.low, scale.high) for scale in scales}
-    if len(values) == 1 and all(told == labels[0] for told in labels):
+    if len(values) == 1 and all(other == labels[0] for other in labels):
         return Alike("answers")
     if any(scale.is_open for scale in scales):
         return Alike("nothing", "One condition asks for any number and the other does not.")
     for first, second in combinations(scales, 2):
         if _is_turned(first, second):
-            low, label, turned = first.values[0], first.label(first.values[0]), second.label(second.values[0])
+            low = first.values[0]
+            other_low = second.values[0]
             return Alike(
                 "nothing",
-                f"The scales run in opposite directions: {number_text(low)} is {label!r} in one condition and "
-                f"{number_text(second.values[0])} is {turned!r} in the other.",
+                f"The scales run in opposite directions: {number_text(low)} is {first.label(low)!r} in one condition "
+                f"and {number_text(other_low)} is {second.label(other_low)!r} in the other.",
             )
     if len({scale.values for scale in scales}) == 1:
         return Alike(
@@ -76,9 +78,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _is_turned(first: Scale, second: Scale) -> bool:
-    """True where labels say that one scale runs the other way: the labels that both have lie in another order.
+    """Whether labels say that one scale runs the other way: the labels that both have are in another order.
 
-    Where the scales share fewer than two, their ends are compared by words: "strongly disagree" to "strongly agree"
+    If the scales share fewer than two labels, their ends are compared by words: "strongly disagree" to "strongly agree"
     has more in common with "completely agree" to "completely disagree" crosswise than straight.
     """
     ours, theirs = _places(first), _places(second)
@@ -93,7 +95,7 @@ def _is_turned(first: Scale, second: Scale) -> bool:
 
 
 def _places(scale: Scale) -> dict[tuple[str, ...], float]:
-    """Where each label lies, from 0 to 1."""
+    """The place of each label, from 0 to 1."""
     low, high = float(scale.values[0]), float(scale.values[-1])
     return {words: (value - low) / ((high - low) or 1.0) for value, words in _labels(scale).items()}
 

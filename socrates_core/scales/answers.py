@@ -1,6 +1,6 @@
-"""Reads a raw text answer as a value of its scale. What cannot be read is missing, with the reason: never a guess.
+"""Reads a raw text answer as a value of its scale. An unreadable answer is missing, with the reason, never a guess.
 
-A number counts only where it is the answer: alone on its line or in its sentence, opening a line before an
+A number counts only if it is the answer: alone on its line or in its sentence, opening a line before an
 explanation, or named ("my answer is 5"). Numbers anywhere else are ages, dates, names or echoes of the question.
 """
 
@@ -25,7 +25,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _LabelledScale:
     scale: Scale
     labels: dict[str, Number]  # the value of every label, by `_key`
     listed: frozenset[Number]  # the values of the labels
@@ -79,7 +79,7 @@ _LEAD_IN = re.compile(
 _FIGURE = re.compile(
     rf"\+?({NUMBER})(?:\s?%|\s(?:percent|points?|dollars?|usd|hours?|years?|days?))?", re.IGNORECASE
 )
-_BESIDE = re.compile(
+_WITH_LABEL = re.compile(
     rf"\A(?:(?P<before>{NUMBER})(?:\s?[-–—:=.,)(]{{1,2}}\s?|\s(?:means\s|is\s)?)(?P<label>\S.{{0,700}})"
     rf"|(?P<named>\S.{{0,700}}?)\s?[-–—:=(,]\s?\(?(?P<after>{NUMBER}))\Z",
     re.IGNORECASE | re.DOTALL,
@@ -93,33 +93,33 @@ _OPENING = re.compile(
 
 
 def read_answer(text: str, scale: Scale) -> Reading:
-    """The value of `scale` that the raw answer `text` gives.
+    """The value of `scale` in the raw answer `text`.
 
-    Pure, and raises nothing whatever the text. In order: the whole text; what is marked as final; a number
-    or a label alone in a line or sentence; one that opens a line; one that is named as the answer. Where
-    one of these steps finds several values, the answer is unreadable.
+    Pure, and raises nothing for any text. Steps in order: the whole text; what is marked as final; a number or a label
+    alone in a line or sentence; one that opens a line; one that is named as the answer. If a step finds several values,
+    the answer is unreadable.
     """
-    said = _plain(text)
-    if not said:
+    answer = _plain(text)
+    if not answer:
         return Reading(None, "The answer is empty.")
-    asked = _asked(scale)
-    if whole := next(_alone(said, asked), None):
+    labelled = _with_labels(scale)
+    if whole := next(_alone(answer, labelled), None):
         return whole
-    pieces = tuple(dict.fromkeys(_pieces(said)))
-    final = [found for piece in pieces if _FINAL.search(piece) for found in _named(piece, asked)]
+    pieces = tuple(dict.fromkeys(_pieces(answer)))
+    final = [reading for piece in pieces if _FINAL.search(piece) for reading in _named(piece, labelled)]
     if final:
         return final[-1]
     for step in (_alone, _opening, _named):
-        found = {reading.value: reading for piece in pieces for reading in step(piece, asked)}
-        if len(found) > 1:
+        readings = {reading.value: reading for piece in pieces for reading in step(piece, labelled)}
+        if len(readings) > 1:
             return Reading(None, "The text names several values.")
-        if found:
-            return found.popitem()[1]
+        if readings:
+            return readings.popitem()[1]
     return Reading(None, "The text names no value of the scale as its answer.")
 
 
 def _plain(text: str) -> str:
-    """The answer itself: without thoughts, later turns, markup, quotation marks and invisible characters."""
+    """The answer without thoughts, later turns, markup, quotation marks and invisible characters."""
     text = _OTHER_DIGIT.sub(lambda digit: str(int(digit[0])), _INVISIBLE.sub("", text))
     text = _THOUGHTS.sub("", text).replace("’", "'").replace("‘", "'").replace("−", "-")
     turns = [turn for turn in _NEXT_TURN.split(f"\n{text}\n") if turn.strip()]
@@ -127,9 +127,9 @@ def _plain(text: str) -> str:
     return _DECORATION.sub("", _TAG.sub("\n", marked)).replace("e.g.", "for example").strip()
 
 
-def _pieces(said: str) -> Iterator[str]:
-    """Lines, cut into sentences; a number that begins a list stays with its item, cut off or not."""
-    for line in filter(str.strip, dict.fromkeys(said.splitlines())):
+def _pieces(answer: str) -> Iterator[str]:
+    """Lines, cut into sentences; the number of a list item stays with the item, even if the item is cut off."""
+    for line in filter(str.strip, dict.fromkeys(answer.splitlines())):
         begun = ""
         for sentence in re.split(r"(?<=[.!?])\s+", line.strip()):
             begun = f"{begun} {sentence}".strip()
@@ -138,68 +138,72 @@ def _pieces(said: str) -> Iterator[str]:
                 begun = ""
 
 
-def _alone(piece: str, asked: _Asked) -> Iterator[Reading]:
-    """A piece that is a number, a label, or a number beside its label, and nothing else."""
+def _alone(piece: str, labelled: _LabelledScale) -> Iterator[Reading]:
+    """A piece that is a number, a label, or a number next to its label, and nothing else."""
     bare = piece.strip(_EDGES) if len(piece) <= _LONGEST else ""
-    if asked.scale.low is None or asked.scale.low >= 0:
+    if labelled.scale.low is None or labelled.scale.low >= 0:
         bare = re.sub(r"\A-\s+", "", bare)
     bare = re.sub(r"\Aoption\s", "", bare, flags=re.IGNORECASE)
-    labelled = asked.labels.get(_key(bare)) if bare else None
-    figure = _FIGURE.fullmatch(_out_of_highest(bare, asked.scale))
-    if figure and (labelled is None or (bare.isdigit() and _is_on(number(figure[1]), asked))):
-        yield _reading(number(figure[1]), asked)
-    elif labelled is not None:
-        yield Reading(labelled, f"The answer is the label of {number_text(labelled)}.")
+    by_label = labelled.labels.get(_key(bare)) if bare else None
+    figure = _FIGURE.fullmatch(_out_of_highest(bare, labelled.scale))
+    if figure and (by_label is None or (bare.isdigit() and _is_on(number(figure[1]), labelled))):
+        yield _reading(number(figure[1]), labelled)
+    elif by_label is not None:
+        yield Reading(by_label, f"The answer is the label of {number_text(by_label)}.")
     elif bare.casefold() in _WORDS:
-        yield _reading(_WORDS.index(bare.casefold()), asked)
-    elif both := _BESIDE.match(bare):
-        yield from _beside(both["before"] or both["after"], both["label"] or both["named"], asked)
+        yield _reading(_WORDS.index(bare.casefold()), labelled)
+    elif both := _WITH_LABEL.match(bare):
+        yield from _with_label(both["before"] or both["after"], both["label"] or both["named"], labelled)
 
 
-def _beside(figure: str, label: str, asked: _Asked) -> Iterator[Reading]:
-    value = asked.labels.get(_key(label))
+def _with_label(figure: str, label: str, labelled: _LabelledScale) -> Iterator[Reading]:
+    value = labelled.labels.get(_key(label))
     if value == number(figure):
-        yield _reading(value, asked)
+        yield _reading(value, labelled)
     elif value is not None:
         yield Reading(None, f"The number {figure} and the label {label!r} disagree.")
 
 
-def _opening(piece: str, asked: _Asked) -> Iterator[Reading]:
+def _opening(piece: str, labelled: _LabelledScale) -> Iterator[Reading]:
     """A number or a label that opens a piece, before a comma, a bracket, a dash or a reason."""
-    rest = _single(piece[:_LONGEST_SENTENCE], asked.scale)
+    rest = _single(piece[:_LONGEST_SENTENCE], labelled.scale)
     if opened := _OPENING.match(rest):
-        label = _opening_label(rest[opened.end() :], asked)
+        label = _opening_label(rest[opened.end() :], labelled)
         yield from (
-            _beside(opened["number"], label, asked) if label else [_reading(number(opened["number"]), asked)]
+            _with_label(opened["number"], label, labelled)
+            if label
+            else [_reading(number(opened["number"]), labelled)]
         )
-    elif label := _opening_label(piece, asked):
-        yield Reading(asked.labels[_key(label)], f"The answer opens with the label {label!r}.")
+    elif label := _opening_label(piece, labelled):
+        yield Reading(labelled.labels[_key(label)], f"The answer opens with the label {label!r}.")
 
 
-def _opening_label(piece: str, asked: _Asked) -> str:
+def _opening_label(piece: str, labelled: _LabelledScale) -> str:
     """The longest label that `piece` is or opens with before a break, or an empty text."""
-    breaks = [found.start() for found in islice(_BREAK.finditer(piece), 5)]
+    breaks = [match.start() for match in islice(_BREAK.finditer(piece), 5)]
     heads = [piece[:end] for end in (*breaks, len(piece)) if end <= _LONGEST]
-    return next((head for head in reversed(heads) if _key(head) in asked.labels), "")
+    return next((head for head in reversed(heads) if _key(head) in labelled.labels), "")
 
 
-def _named(piece: str, asked: _Asked) -> Iterator[Reading]:
-    """Numbers and labels that a piece calls its answer; none in an example."""
+def _named(piece: str, labelled: _LabelledScale) -> Iterator[Reading]:
+    """Numbers and labels that a piece calls its answer; an example names none."""
     if len(piece) > _LONGEST_SENTENCE or re.search(r"\bexample\b", piece, re.IGNORECASE):
         return
-    single = _single(piece, asked.scale)
+    single = _single(piece, labelled.scale)
     for named in _NAMED.finditer(single):
-        beside = _opening_label(single[named.end() :].lstrip(_EDGES), asked)
+        label = _opening_label(single[named.end() :].lstrip(_EDGES), labelled)
         yield from (
-            _beside(named["number"], beside, asked) if beside else [_reading(number(named["number"]), asked)]
+            _with_label(named["number"], label, labelled)
+            if label
+            else [_reading(number(named["number"]), labelled)]
         )
     lead_in = _LEAD_IN.match(piece)
-    if lead_in and (label := _opening_label(piece[lead_in.end() :], asked)):
-        yield Reading(asked.labels[_key(label)], f"The label {label!r} is named as the answer.")
+    if lead_in and (label := _opening_label(piece[lead_in.end() :], labelled)):
+        yield Reading(labelled.labels[_key(label)], f"The label {label!r} is named as the answer.")
 
 
 def _single(piece: str, scale: Scale) -> str:
-    """The piece without ranges, lists and either-ors, which name no single value."""
+    """The piece without ranges, lists and alternatives, which name no single value."""
     return _SEVERAL.sub("…", _out_of_highest(piece, scale))
 
 
@@ -210,16 +214,16 @@ def _out_of_highest(piece: str, scale: Scale) -> str:
     return re.sub(rf"\s?(?:/|\bout\sof\b)\s?{re.escape(number_text(scale.high))}(?!\w|[./]\d)", "", piece)
 
 
-def _reading(value: Number, asked: _Asked) -> Reading:
-    if _is_on(value, asked):
+def _reading(value: Number, labelled: _LabelledScale) -> Reading:
+    if _is_on(value, labelled):
         return Reading(value, f"The answer is the number {number_text(value)}.")
     return Reading(None, f"{number_text(value)} is not on the scale.")
 
 
-def _is_on(value: Number, asked: _Asked) -> bool:
-    scale = asked.scale
+def _is_on(value: Number, labelled: _LabelledScale) -> bool:
+    scale = labelled.scale
     if scale.kind == "enum_labels":
-        return value in asked.listed
+        return value in labelled.listed
     if scale.low is not None and scale.high is not None and not scale.low <= value <= scale.high:
         return False
     start = 0 if scale.kind == "multiple" or scale.low is None else scale.low
@@ -234,8 +238,8 @@ def _key(label: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _asked(scale: Scale) -> _Asked:
-    """The scale with its labels by what remains of them where case, quotes and spacing do not count."""
+def _with_labels(scale: Scale) -> _LabelledScale:
+    """The scale with its labels by `_key`; labels that differ only in case, quotes or spacing are left out."""
     keys = Counter(_key(label) for _, label in scale.labels)
     labels = {key: value for value, label in scale.labels if keys[key := _key(label)] == 1 and key}
-    return _Asked(scale, labels, frozenset(value for value, _ in scale.labels))
+    return _LabelledScale(scale, labels, frozenset(value for value, _ in scale.labels))

@@ -1,4 +1,4 @@
-"""Says in a sentence what is wrong with a scale that somebody drafted."""
+"""Checks a drafted scale, and says in a sentence what is wrong with it."""
 
 import math
 from itertools import pairwise
@@ -13,7 +13,7 @@ _LARGEST = 10**12
 
 
 def check_scale(scale: Scale) -> None:
-    """Passes a scale that can be asked, answered and read back; else raises UserError with the first fault."""
+    """Raises UserError with the first reason why a scale cannot be asked, answered or read back."""
     for value in (scale.low, scale.high, scale.step, *(value for value, _ in scale.labels)):
         _check_number(value)
     _check_label_texts(scale)
@@ -36,9 +36,9 @@ def check_scale(scale: Scale) -> None:
 def _check_number(value: Number | None) -> None:
     if value is None:
         return
-    if not abs(value) < _LARGEST:  # which nan is not either
+    if not abs(value) < _LARGEST:  # also refuses nan
         raise UserError(
-            f"{quoted(value)} is no value for a scale. Use numbers between -1 and 1 million million."
+            f"{quoted(value)} cannot be a value of a scale. Use numbers between -1 and 1 million million."
         )
     if round(value, 9) != value:
         raise UserError(f"{value!r} has more than nine decimals. Round it.")
@@ -47,19 +47,20 @@ def _check_number(value: Number | None) -> None:
 def _check_label_texts(scale: Scale) -> None:
     seen: dict[str, Number] = {}
     for value, label in scale.labels:
-        shown = number_text(value)
+        number = number_text(value)
         if not label.strip():
-            raise UserError(f"The label of {shown} is empty. Write what {shown} means or remove the label.")
+            raise UserError(f"The label of {number} is empty. Write what {number} means or remove the label.")
         if label != label.strip():
             raise UserError(f"The label {quoted(label)} begins or ends with a space. Remove it.")
         if len(label) > MAX_LABEL:
-            raise UserError(f"The label of {shown} has {len(label):,} characters. Use at most {MAX_LABEL}.")
-        same = " ".join(label.casefold().split())
-        if same in seen:
+            raise UserError(f"The label of {number} has {len(label):,} characters. Use at most {MAX_LABEL}.")
+        words = " ".join(label.casefold().split())
+        if words in seen:
             raise UserError(
-                f"The label {quoted(label)} stands at both {number_text(seen[same])} and {shown}. Labels must differ."
+                f"The label {quoted(label)} is used for both {number_text(seen[words])} and {number}. "
+                "Labels must differ."
             )
-        seen[same] = value
+        seen[words] = value
     values = [value for value, _ in scale.labels]
     for before, after in pairwise(values):
         if before == after:
@@ -105,7 +106,7 @@ def _check_bounds(scale: Scale) -> None:
     if scale.kind == "multiple":
         if len(values) < 2:
             raise UserError(
-                f"From {number_text(low)} to {number_text(high)} lie fewer than two multiples of "
+                f"From {number_text(low)} to {number_text(high)} there are fewer than two multiples of "
                 f"{number_text(scale.step)}. Widen the range or choose a smaller step."
             )
     elif values[-1] != high:
@@ -121,7 +122,7 @@ def _check_labelled(scale: Scale) -> None:
     for value, label in scale.labels:
         if value not in allowed:
             raise UserError(
-                f"The label {quoted(label)} stands at {number_text(value)}, which is no value of the scale."
+                f"The label {quoted(label)} is for {number_text(value)}, which is not a value of the scale."
             )
     if scale.kind == "if_upto" and not {scale.low, scale.high} <= {value for value, _ in scale.labels}:
         raise UserError("Say when to choose the lowest value and when the highest: both need a label.")
@@ -137,7 +138,9 @@ def _unreadable(scale: Scale) -> str:
         alone = Scale("enum_labels", value, value + 1, labels=((value, label), (value + 1, "x")))
         if parse_scale(render_instruction(alone)) != alone:
             return (
-                f"The label {quoted(label)} cannot be told from the instruction around it. "
+                f"The label {quoted(label)} cannot be told apart from the instruction around it. "
                 "Leave out its quotation marks, and words such as 'Only return' or 'nothing else'."
             )
-    return "The labels cannot be told from the instruction around them. Leave out their quotation marks."
+    return (
+        "The labels cannot be told apart from the instruction around them. Leave out their quotation marks."
+    )

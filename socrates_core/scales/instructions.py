@@ -1,7 +1,7 @@
-"""Reads the scale out of a response instruction, as SocSci210 and survey authors word them.
+"""Reads the scale from a response instruction, as SocSci210 and survey authors word them.
 
-The last "Only return" of a text begins its instruction. Only the end of a text is looked at, LONGEST characters
-of it, and every pattern has bounded repeats: reading any text takes a few milliseconds at most.
+The last "Only return" of a text begins its instruction. Only the last LONGEST characters of a text are read, and every
+pattern has bounded repeats, so any text takes a few milliseconds at most.
 """
 
 import re
@@ -11,7 +11,7 @@ from itertools import pairwise
 from socrates_core.records import Number, Scale, parse_number
 from socrates_core.scales.labels import NUMBER, find_labels, number, starts_with_label
 
-LONGEST = 4_000  # characters of an instruction; the longest of SocSci210 that is known has 260
+LONGEST = 4_000  # characters of an instruction; the longest known one of SocSci210 has 260
 _AFTER = 50  # characters that may follow an instruction: closing quotation marks and spaces
 _BEGIN = re.compile(r"\bOnly\s{1,2}return(?!\w)")
 _BEGIN_INSIDE = re.compile(r"\bonly\s{1,2}return(?!\w)", re.IGNORECASE)
@@ -48,10 +48,10 @@ _OPEN = re.compile(
 
 
 def instruction_start(text: str) -> int | None:
-    """Where the response instruction of `text` begins; None where it has none.
+    """Where the response instruction of `text` begins; None if it has none.
 
-    At the last "Only return"; at the last "only return" inside a sentence where there is no other. One that
-    begins more than LONGEST characters before the end is none.
+    At the last "Only return", or else at the last "only return" inside a sentence. It has to begin within the last
+    LONGEST characters.
     """
     window = max(0, len(text) - LONGEST - _AFTER)
     starts = [match.start() for match in _BEGIN.finditer(text, window)]
@@ -60,10 +60,10 @@ def instruction_start(text: str) -> int | None:
 
 
 def parse_scale(text: str) -> Scale | None:
-    """The scale of a response instruction or of a whole stimulus; None where there is none to read.
+    """The scale of a response instruction or of a whole stimulus; None if there is none to read.
 
-    Pure, and raises nothing whatever the text. Bounds stand in rising order even where the text names
-    the higher one first. Labels lose the quotes around them and closing punctuation.
+    Pure, and raises nothing for any text. Bounds are in rising order even if the text names the higher one first.
+    Labels lose the quotes around them and closing punctuation.
     """
     start = instruction_start(text)
     return None if start is None else _read(text[start + len("only return") :])
@@ -99,7 +99,7 @@ def _multiple(body: str) -> Scale | None:
 
 
 def _from_to(body: str, first: re.Match[str]) -> Scale | None:
-    """ "from A to B", "between A and B" or "A-B", where no labelled number comes before."""
+    """ "from A to B", "between A and B" or "A-B", unless a labelled number comes before."""
     bounds = _FROM_TO.search(body, 0, _HEAD + 900)
     if bounds is None or bounds.start(1) > first.start():
         if starts_with_label(body, first.start()):
@@ -114,9 +114,8 @@ def _range(body: str, bounds: re.Match[str]) -> Scale | None:
         return None
     labels: dict[Number, str] = {}
     end = bounds.end(3)
-    if bounds[
-        2
-    ]:  # "from 1 (A) to 5 (B)"; brackets after the upper bound alone say something else: "(inclusive)"
+    # "from 1 (A) to 5 (B)"; brackets after the upper bound alone mean something else: "(inclusive)".
+    if bounds[2]:
         ends = (number(bounds[1]), bounds[2]), (number(bounds[3]), bounds[4] or "")
         labels = {value: text for value, label in ends if (text := label.strip(" '\"‘’“”"))}
         end = bounds.end()
@@ -130,17 +129,17 @@ def _range(body: str, bounds: re.Match[str]) -> Scale | None:
 
 
 def _decimal_step(before: str, after: str) -> Number | None:
-    """The step that the words around the bounds ask for: 0.1 of "with one decimal"; 1 where they say nothing.
+    """The step in the words around the bounds: 0.1 for "with one decimal"; 1 if they say nothing.
 
-    None where they allow decimals and do not say how many.
+    None if they allow decimals but do not say how many.
     """
     words = f"{before} | {_LABELS.split(after)[0]}"
     if _NO_DECIMALS.search(words):
         return 1
-    if found := _DECIMALS.search(words):
-        return round(0.1 ** _COUNTS[found[1].lower()], 3)
-    if found := _NEAREST.search(words):
-        return _NEAR[found[1].lower()]
+    if decimals := _DECIMALS.search(words):
+        return round(0.1 ** _COUNTS[decimals[1].lower()], 3)
+    if nearest := _NEAREST.search(words):
+        return _NEAR[nearest[1].lower()]
     return None if _FRACTIONS.search(words) else 1
 
 
@@ -158,22 +157,21 @@ def _listed(body: str, first: re.Match[str]) -> Scale | None:
 
 
 def _equal_steps(body: str, first: re.Match[str]) -> Scale | None:
-    """ "1, 2 or 3", where the numbers rise in equal steps."""
+    """ "1, 2 or 3", if the numbers rise in equal steps."""
     listed = _LIST.match(body, first.start())
     if listed is None:
         return None
-    values = [number(found[0]) for found in _NUMBER.finditer(listed[0])]
+    values = [number(match[0]) for match in _NUMBER.finditer(listed[0])]
     steps: set[Number] = {round(after - before, 9) for before, after in pairwise(values)}
-    if (
-        len(steps) != 1 or (step := steps.pop()) <= 0
-    ):  # none where the list is a number with its thousands apart
+    # There is no step if the list is one number with its thousands apart.
+    if len(steps) != 1 or (step := steps.pop()) <= 0:
         return None
     labels = find_labels(body, listed.end(), values[0], values[-1])
-    told = tuple(sorted((item.value, item.label) for item in labels))
-    return Scale("range", values[0], values[-1], parse_number(str(step)), told)
+    pairs = tuple(sorted((item.value, item.label) for item in labels))
+    return Scale("range", values[0], values[-1], parse_number(str(step)), pairs)
 
 
 def _open(body: str) -> Scale | None:
-    """A number without bounds; None where two numbers or the word "scale" speak of bounds that were not read."""
+    """A number without bounds; None if two numbers or the word "scale" point to bounds that were not read."""
     named = _OPEN.search(body, 0, 80) and not _BOUNDED.search(body.partition("nothing else")[0], 0, _HEAD)
     return Scale("open_integer") if named else None

@@ -1,8 +1,7 @@
-"""Finds "7 means Strongly agree" and its kin in a response instruction, whatever quotes a label wears.
+"""Finds "7 means Strongly agree" and the like in a response instruction, whatever quotes a label has.
 
-A label ends where the next number with its own label begins, at "nothing else", or where the text ends.
-A label in quotes or brackets ends at such a place only where its closing mark stands before it, so that
-commas, numbers and quotation marks may stand inside it.
+A label ends where the next labelled number begins, at "nothing else", or at the end of the text. A label in quotes or
+brackets ends there only if its closing mark comes right before, so it may contain commas, numbers and quotation marks.
 """
 
 import re
@@ -17,7 +16,7 @@ NUMBER = (
 )
 _NO_DIGIT = re.compile(r"[^0-9.]+")
 CLOSING = {"'": "'", '"': '"', "‘": "’", "“": "”", "«": "»"}
-EXACT = "»"  # text in these marks is taken to the letter; all others shed a closing full stop or comma
+EXACT = "»"  # text in these marks is kept exactly; labels in other marks lose a closing full stop or comma
 _VERB = (
     r"\s{0,2}+(?:(?:means|meaning|mean|indicates|indicating|represents|representing|corresponds\sto|stands\sfor"
     r"|equals|being|is\sequal\sto|is|for|if|to\s(?:choose|select|pick|indicate)|to(?=\s[^\W\d]))(?!\w)"
@@ -37,7 +36,7 @@ _SHED_AT_END = _SHED + "'\"’”»)"
 
 @dataclass(frozen=True)
 class Labelled:
-    """A value with its label; `up_to` where the text says "up to" before it."""
+    """A value with its label; `up_to` if the text says "up to" before it."""
 
     value: Number
     label: str
@@ -51,7 +50,7 @@ def number(text: str) -> Number:
 
 
 def starts_with_label(text: str, position: int) -> bool:
-    """True where a number with its label begins at `position`."""
+    """Whether a number with its label begins at `position`."""
     return _START.match(text, position) is not None
 
 
@@ -60,23 +59,24 @@ def find_labels(
 ) -> list[Labelled]:
     """Values from `low` to `high` with their labels, as the text lists them after `start`; each value once.
 
-    The list may be announced ("where ...") but not in a sentence of its own.
+    The list may be announced ("where ..."), but not in a separate sentence.
     """
     marks = list(_MARK.finditer(text, start))
     values = [number(mark["value"]) if mark["value"] else None for mark in marks]
-    found: dict[Number, Labelled] = {}
-    never_closed = {""}  # closing marks that end no later label: remembered, so that the search stays linear
+    labels: dict[Number, Labelled] = {}
+    never_closed = {""}  # closing marks that end no later label, so that the search stays linear
 
     def following(index: int) -> Iterator[int]:
         usable = range(index, len(marks))
-        return (i for i in usable if (v := values[i]) is None or (low <= v <= high and v not in found))
+        return (i for i in usable if (v := values[i]) is None or (low <= v <= high and v not in labels))
 
     here = next(i for i in following(0) if values[i] is not None or _is_last(marks[i]))
     if re.search(r"[.?!](?!\d)", text[start : marks[here].start()]):
         return []
     while (value := values[here]) is not None:
-        mark, closing = marks[here], _closing(text, marks[here])
-        found[value] = Labelled(value, "", bool(mark["up_to"]))
+        mark = marks[here]
+        closing = _closing(text, marks[here])
+        labels[value] = Labelled(value, "", bool(mark["up_to"]))
         closed = joined = None
         if closing not in never_closed:
             closed = next((i for i in following(here + 1) if _closes(text, mark, marks[i], closing)), None)
@@ -85,9 +85,9 @@ def find_labels(
             joined = next(i for i in following(here + 1) if values[i] is None or marks[i]["joint"].strip())
         after = closed or joined or 0
         label = _label(text, mark, marks[after], closing if closed else "")
-        found[value] = Labelled(value, label, bool(mark["up_to"]))
+        labels[value] = Labelled(value, label, bool(mark["up_to"]))
         here = after
-    return [item for item in found.values() if item.label]
+    return [item for item in labels.values() if item.label]
 
 
 def _is_last(mark: re.Match[str]) -> bool:
@@ -99,7 +99,7 @@ def _closing(text: str, mark: re.Match[str]) -> str:
 
 
 def _closes(text: str, mark: re.Match[str], after: re.Match[str], closing: str) -> bool:
-    """True where the label that begins at `mark` is closed right before `after`."""
+    """Whether the label that begins at `mark` is closed right before `after`."""
     inside = mark.end() + (0 if mark["bracket"] else 1)
     if _is_last(after):
         return closing in text[max(inside, len(text.rstrip(_SHED_AT_END))) :]

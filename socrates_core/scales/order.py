@@ -1,8 +1,8 @@
 """Whether the values of a scale have an order: the one place that decides it.
 
 Options without an order (car, bus, bike) get no mean, no difference of means and no distance; their shares are
-compared option by option. What a person said goes first (`Scale.ordered`). Otherwise ranges, multiples and open
-numbers are ordered, and so is a list of two, whose mean is a share. A longer list of labels is ordered only where its
+compared option by option. What a person set counts first (`Scale.ordered`). Otherwise ranges, multiples and open
+numbers are ordered, and so is a list of two, whose mean is a share. A longer list of labels is ordered only if its
 labels say so, since numbering names from 1 does not order them.
 """
 
@@ -36,11 +36,11 @@ _SET_APART = re.compile(
 )
 _AMOUNT = re.compile(r"\d[\d.,]*")
 _NAMED = re.compile(r"[^\d$€£]*[^\W\d_]\s+\d{1,2}")
-_MOST = 2 / 3  # of the labels have to say where they lie
+_MOST = 2 / 3  # of the labels have to be graded
 
 
 def is_ordered(scale: Scale) -> bool:
-    """True where higher values of the scale mean more of something, so that means and distances do."""
+    """Whether higher values of the scale mean more of something, so that means and distances make sense."""
     if scale.ordered is not None:
         return scale.ordered
     if scale.kind != "enum_labels" or len(scale.labels) < 3:
@@ -50,19 +50,19 @@ def is_ordered(scale: Scale) -> bool:
 
 @lru_cache(maxsize=4096)
 def _are_graded(labels: tuple[str, ...]) -> bool:
-    """Whether labels in the order of their values read as steps: numbers, or words that grade, in most of them."""
-    told = [text.replace("’", "'") for text in labels if text.strip()]
-    if not told:
+    """Whether labels in the order of their values read as steps, most of them by numbers or grading words."""
+    texts = [text.replace("’", "'") for text in labels if text.strip()]
+    if not texts:
         return True  # numbers alone
-    if any(_SET_APART.search(text) for text in told):
+    if any(_SET_APART.search(text) for text in texts):
         return False
-    graded = [_grade(text) for text in told]
-    # Steps differ in what grades them: "mostly by people", "mostly by nature" do not lie one above the other.
-    return sum(map(bool, graded)) >= _MOST * len(told) and len(set(graded)) == len(graded)
+    graded = [_grade(text) for text in texts]
+    # Steps differ in their grade: "mostly by people" and "mostly by nature" are not one above the other.
+    return sum(map(bool, graded)) >= _MOST * len(texts) and len(set(graded)) == len(graded)
 
 
 def _grade(text: str) -> frozenset[str]:
-    """The words and amounts that say where a label lies; a number after a name ("Candidate 2") is part of the name."""
+    """The grading words and amounts of a label; a number after a name ("Candidate 2") is part of the name."""
     words = {word.lower() for word in _WORD.findall(text)} & _GRADES
     amounts = set() if _NAMED.fullmatch(text.strip()) and not words else set(_AMOUNT.findall(text))
     return frozenset(words | amounts)

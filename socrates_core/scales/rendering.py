@@ -9,7 +9,7 @@ _QUOTES = ("''", '""', "“”", "«»")
 
 
 def render_instruction(scale: Scale) -> str:
-    """The instruction for `scale`, in the first style of quotes from which the scale reads back.
+    """The instruction for `scale`, in the first style of quotes that reads back as the scale.
 
     `parse_scale(render_instruction(scale)) == scale` holds for every scale that `check_scale` accepts.
     """

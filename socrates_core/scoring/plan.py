@@ -1,8 +1,8 @@
-"""The plan of a job: which prompts run together, and how they lie in one row of tokens.
+"""The plan of a job: which prompts run together, and their layout in one row of tokens.
 
 Token ids in, arrays out; no model. Prompts are sorted, so that those with a common beginning (the system text, a
-person's profile, a condition) are neighbours. A batch of them is a forest of tokens laid out depth first in one row
-without padding: a beginning that neighbours share stands there once, and every answer tree behind its prompt.
+person's profile, a condition) are neighbours. A batch of them is a forest of tokens, laid out depth first in one row
+without padding: a beginning that neighbours share appears once, and every answer tree follows its prompt.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Item:
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens it takes alone: its prompt and the tree's inner nodes but the root."""
+        """The number of tokens of this item alone: its prompt and the tree's inner nodes without the root."""
         return len(self.prompt) + len(self.tree.inner) - 1
 
 
@@ -35,9 +35,8 @@ class Item:
 class Layout:
     """The tokens of one batch: one forest [1, L], or chains padded on the right [R, L].
 
-    `depth` is every token's position in its own path, `end` the column where its descendants end: column j may
-    look at column i where i <= j < end[i]. The inner nodes of all items, in order, are read at (`read_row`,
-    `read_column`) [N].
+    `depth` is every token's position in its own path; `end` is the column where its descendants end: column j may look
+    at column i if i <= j < end[i]. The inner nodes of all items, in order, are read at (`read_row`, `read_column`) [N].
     """
 
     tokens: Ints
@@ -48,11 +47,11 @@ class Layout:
 
 
 def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = True) -> list[list[Item]]:
-    """Batches of neighbours in the order of their tokens, each a forest within `token_budget` or of one item.
+    """Batches of neighbours in the order of their tokens, each within `token_budget` or of one item.
 
-    A batch ends where its neighbours have least in common, so that few beginnings are read twice. The batches come
-    in a shuffled order (the same every time): what is answered early is no particular kind of person. Without
-    `shared` beginnings every item counts, and is to be laid out, in full; neighbours are then of similar length.
+    A batch ends where its neighbours have least in common, so that few beginnings are read twice. The batches are
+    shuffled, in the same way every time, so that early answers do not all come from one kind of person. Without
+    `shared` beginnings every item counts in full, as it must then be laid out, and neighbours have similar lengths.
     """
     if not items:
         return []
@@ -80,12 +79,12 @@ def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = Tru
 
 
 def _best_cut(common: Ints, first: int, last: int) -> int:
-    """The place from `first` to `last` with least in common with the item before it, the last of several."""
+    """The place from `first` to `last` with least in common with the item before it; the last if several are equal."""
     return last - int(np.argmin(common[first : last + 1][::-1]))
 
 
 def _common(a: Item, b: Item) -> int:
-    """How many tokens both prompts begin with."""
+    """The number of tokens with which both prompts begin."""
     shorter = min(len(a.prompt), len(b.prompt))
     differ = np.flatnonzero(a.prompt[:shorter] != b.prompt[:shorter])
     return int(differ[0]) if len(differ) else shorter
@@ -99,9 +98,12 @@ def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
     reads = []
     stop = 0
     for place, item in enumerate(items):
-        tree, inner, length = item.tree, item.tree.inner, len(item.prompt)
+        tree = item.tree
+        inner = tree.inner
+        length = len(item.prompt)
         kept = _common(items[place - 1], item) if place and shared else 0
-        start, answers = stop, stop + length - kept
+        start = stop  # of the rest of the prompt
+        answers = start + length - kept  # where its answer tree begins
         stop = answers + len(inner) - 1
         path = np.concatenate([path[:kept], np.arange(start, answers)])
         reads.append(np.concatenate([path[-1:], np.arange(answers, stop)]))
@@ -119,25 +121,26 @@ def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
 
 
 def rounded(layout: Layout, *, tokens: int, reads: int) -> Layout:
-    """A forest of one row with further tokens, which nothing looks at, and reads, which repeat the last.
+    """A forest of one row, padded so that its tokens and reads are multiples of `tokens` and `reads`.
 
-    Their numbers become multiples of `tokens` and `reads`; what was there keeps its place.
+    Nothing looks at the extra tokens; the extra reads repeat the last one. Everything else keeps its place.
     """
-    length, n_reads = layout.tokens.shape[1], len(layout.read_row)
-    further = np.arange(length, -(-length // tokens) * tokens)[None]
-    nothing = np.zeros_like(further)
+    length = layout.tokens.shape[1]
+    n_reads = len(layout.read_row)
+    extra = np.arange(length, -(-length // tokens) * tokens)[None]
+    nothing = np.zeros_like(extra)
     again = np.minimum(np.arange(-(-n_reads // reads) * reads), n_reads - 1)
     return Layout(
         np.concatenate([layout.tokens, nothing], axis=1),
         np.concatenate([layout.depth, nothing], axis=1),
-        np.concatenate([layout.end, further + 1], axis=1),
+        np.concatenate([layout.end, extra + 1], axis=1),
         layout.read_row[again],
         layout.read_column[again],
     )
 
 
 def lay_out_chains(items: Sequence[Item]) -> Layout:
-    """A plain chain, prompt and path, for every inner node of every tree: for models that take no forest."""
+    """One plain chain, prompt and path, for every inner node of every tree: for models that take no forest."""
     chains = [
         np.concatenate([item.prompt, np.array(item.tree.path(int(node)), dtype=np.int64)])
         for item in items

@@ -19,9 +19,9 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What ending rules must know of a tokenizer.
+    """What the rules for ending an answer need to know about a tokenizer.
 
-    `digits` are the tokens whose text begins with a digit, `ends` those that end a turn; both sorted.
+    `digits` are the tokens whose text begins with a digit, `ends` those that end a turn; both are sorted.
     """
 
     digits: Ints
@@ -49,7 +49,7 @@ class AnswerTree:
 
     @cached_property
     def inner_index(self) -> Ints:
-        """For every node [T] its place in `inner`, -1 where it has none."""
+        """For every node [T] its place in `inner`, or -1."""
         index = np.full(len(self.parent), -1)
         index[self.inner] = np.arange(len(self.inner))
         return index
@@ -66,7 +66,7 @@ class AnswerTree:
 
     @cached_property
     def step_source(self) -> Ints:
-        """For every node but the root [T - 1], the place in `inner` of the node that it follows."""
+        """For every node but the root [T - 1], the place of its parent in `inner`."""
         return self.inner_index[self.parent[1:]]
 
     @cached_property
@@ -85,10 +85,10 @@ class AnswerTree:
 
 @dataclass(frozen=True, eq=False)
 class NodeReadings:
-    """What a model says at the inner nodes of one tree.
+    """What a model predicts at the inner nodes of one tree.
 
-    `steps` [T - 1]: log-probability of each node's token after its parent. `digits` and `ends` [I]: the
-    probability of a next token that begins with a digit, or that ends the turn (read only where an option stops).
+    `steps` [T - 1]: log-probability of each node's token after its parent. `digits` and `ends` [I]: the probability of
+    a next token that begins with a digit, or that ends the turn; read only in trees where an option stops.
     """
 
     steps: Floats
@@ -100,8 +100,8 @@ class NodeReadings:
 class Distribution:
     """Probabilities [K] over the options, summing to 1, and the probability of any of them before that.
 
-    Where `valid_mass` is 0, which only the paper's decoding can bring about, no option can be given and the
-    probabilities are NaN.
+    If `valid_mass` is 0, which happens only with the paper's decoding, no option can be given, and the probabilities
+    are NaN.
     """
 
     probabilities: Floats
@@ -129,13 +129,13 @@ def build_tree(options: Sequence[str], tokens: Sequence[Sequence[int]]) -> Answe
     for place in sorted(range(len(options)), key=lambda place: tuple(tokens[place])):
         node = 0
         for step in tokens[place]:
-            known = children.get((node, step))
-            if known is None:
-                known = children[node, step] = len(parent)
+            child = children.get((node, step))
+            if child is None:
+                child = children[node, step] = len(parent)
                 parent.append(node)
                 token.append(step)
                 depth.append(depth[node] + 1)
-            node = known
+            node = child
         if not node:
             raise UserError(
                 f"The option {options[place]!r} is empty for this model. Give every option a text."
@@ -154,20 +154,20 @@ def build_tree(options: Sequence[str], tokens: Sequence[Sequence[int]]) -> Answe
 
 
 def read_distribution(tree: AnswerTree, readings: NodeReadings, vocabulary: Vocabulary) -> Distribution:
-    """The distribution over the options, from what the model says at the inner nodes.
+    """The distribution over the options, from what the model predicts at the inner nodes.
 
-    An option's probability is the product of the conditional probabilities along its path. One that is a proper
-    prefix of another must also end there: with 1 minus the probability of every next token that would go on (it
-    begins with a digit, or leads on in the tree) after a digit; with the probability of ending the turn after a
-    word. So no two options share probability and their sum is at most 1.
+    An option's probability is the product of the conditional probabilities along its path. An option that is a proper
+    prefix of another must also end there. After a digit, the probability of ending is 1 minus that of every next token
+    that continues (it begins with a digit, or is in the tree); after a word, it is the probability of ending the turn.
+    So no two options share probability, and their sum is at most 1.
     """
     path = _path_log_probabilities(tree, readings.steps)
     options = path[tree.option_node]
     stops = tree.stops
     if stops.any():
         inner = tree.inner_index[tree.option_node[stops]]
-        going_on = readings.digits + _children_beyond(tree, readings.steps, vocabulary.digits)
-        ending = np.where(tree.ends_in_digit[stops], 1.0 - going_on[inner], readings.ends[inner])
+        continuing = readings.digits + _children_beyond(tree, readings.steps, vocabulary.digits)
+        ending = np.where(tree.ends_in_digit[stops], 1.0 - continuing[inner], readings.ends[inner])
         with np.errstate(divide="ignore"):
             options[stops] += np.log(np.clip(ending, 0.0, 1.0))
     top = options.max()

@@ -1,7 +1,8 @@
-"""Versions of our own scoring: what was wrong before each, for what was answered or trained then.
+"""Versions of the scoring, and what was wrong in answers and finetunes of earlier versions.
 
 `records.SCORING_VERSION` is part of every responder's card and so of its fingerprint: a stored answer of an earlier
-version is not used again. Raise it with every change that can alter an answer or a loss, and say here what was wrong.
+version is not used again. Raise it with every change that can alter an answer or a loss, and describe here what was
+wrong.
 """
 
 from collections.abc import Mapping
@@ -23,22 +24,22 @@ _WRONG_UNTIL: Mapping[int, tuple[str, str, str]] = {
 
 
 def wrong_answers(card: Mapping[str, Any]) -> str:
-    """What may be wrong with the answers of the responder that had this card; "" where nothing is known to be."""
+    """What may be wrong with answers of the responder with this card; "" if nothing is known to be."""
     if card.get("precision") == "none":  # a stand-in, whose answers no version changes
         return ""
     return _sentence(card.get("scoring", 1), 1 if card.get("server") else 0, "answered")
 
 
 def wrong_training(training: Mapping[str, Any]) -> str:
-    """What may be wrong with a finetune, by the record of its training in a model's card; "" where nothing is known."""
+    """What may be wrong with a finetune, by the part `training` of its model's card; "" if nothing is known to be."""
     return _sentence(training.get("scoring", 1), 2, "trained")
 
 
-def _sentence(version: object, place: int, done: str) -> str:
-    made = version if isinstance(version, int) and not isinstance(version, bool) else 1
-    if made >= SCORING_VERSION:
+def _sentence(stored: object, place: int, done: str) -> str:
+    version = stored if isinstance(stored, int) and not isinstance(stored, bool) else 1
+    if version >= SCORING_VERSION:
         return ""
-    since = range(made + 1, SCORING_VERSION + 1)
+    since = range(version + 1, SCORING_VERSION + 1)
     wrong = "; ".join(_WRONG_UNTIL[number][place] for number in since if number in _WRONG_UNTIL)
     current = f"version {SCORING_VERSION} is current"
-    return f"This was {done} by version {made} of the scoring; {current}. Until then, {wrong}."
+    return f"This was {done} by version {version} of the scoring; {current}. Until then, {wrong}."

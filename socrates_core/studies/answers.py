@@ -1,4 +1,4 @@
-"""What people answered in a study: distributions and effects of its cells, ready to be shown."""
+"""What people answered in a study: the counts of its cells, and how its conditions differ."""
 
 import math
 from dataclasses import dataclass, replace
@@ -25,12 +25,12 @@ _NOBODY: _People = (np.array([], dtype=np.int64), np.array([]))
 
 
 @dataclass(frozen=True)
-class Item:
-    """One thing that people were asked: an outcome, or one question of a battery within it.
+class StudyItem:
+    """One thing that people were asked: an outcome, or one question of its battery.
 
-    `part` is the question of a battery, empty where the outcome is one question. `scales` are those of each
-    condition it was asked in, `texts` how many different texts a condition had; `unread` says that the scale of
-    some text could not be read, so that it is taken for an open one.
+    `part` is the question of a battery, empty where the outcome is one question. `scales` and the number of different
+    `texts` are given for each condition in which it was asked. `unread` is true where the scale of some text could
+    not be read, so that it counts as open.
     """
 
     task_num: int
@@ -48,8 +48,8 @@ class Item:
     @property
     def one_scale(self) -> Scale | None:
         """The scale of every condition; None where conditions differ in it."""
-        found = {scale for scales in self.scales.values() for scale in scales}
-        return found.pop() if len(found) == 1 else None
+        distinct = {scale for scales in self.scales.values() for scale in scales}
+        return distinct.pop() if len(distinct) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class Outline:
 
     conditions: dict[int, str]
     texts: dict[int, str]
-    items: tuple[Item, ...]
+    items: tuple[StudyItem, ...]
     first: dict[tuple[int, int, str], int]
 
 
 @dataclass(frozen=True)
 class HumanEffect:
-    """People's answers in one condition against the reference, for one item.
+    """How people's answers in one condition differ from those in the reference, for one item.
 
     `span` is the range of the item's scale in its own units, None for an open one. Where `basis` is "positions" the
     scales or labels of the two conditions differ: the effect is then in shares of the scale, `span` is 1 and `note`
@@ -89,7 +89,7 @@ class HumanEffect:
 
 @dataclass(frozen=True)
 class OptionEffects:
-    """People's choices among options without an order, in one condition against the reference, for one item.
+    """How people's choices among unordered options in one condition differ from those in the reference, for one item.
 
     `options` are (value, label) pairs in the order of `shares`, whose differences are shares of people.
     """
@@ -123,7 +123,7 @@ class OptionEffects:
 
 @dataclass(frozen=True)
 class NotCompared:
-    """An item that both conditions asked, whose answers cannot be compared, and why."""
+    """An item whose answers in two conditions cannot be compared, and why."""
 
     task_num: int
     part: str
@@ -136,7 +136,7 @@ class NotCompared:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """What a study's conditions differ in from its reference, in the order of its items; see `compare_conditions`."""
+    """How a study's conditions differ from its reference, in the order of its items; see `compare_conditions`."""
 
     effects: list[HumanEffect]
     options: list[OptionEffects]
@@ -169,7 +169,7 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
     rows = []
     for stimulus in corpus.stimuli(study_id):
-        told = given.get(stimulus.stimulus_id, {})
+        counts = given.get(stimulus.stimulus_id, {})
         rows.append(
             {
                 "stimulus_id": stimulus.stimulus_id,
@@ -179,9 +179,9 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
                 "outcome": stimulus.outcome_name,
                 "stimulus": stimulus.stimulus,
                 "scale": stimulus.scale.as_dict() if stimulus.scale else None,
-                "n": round(sum(told.values())),
+                "n": round(sum(counts.values())),
                 "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
-                "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(told.items())},
+                "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(counts.items())},
             }
         )
     return rows
@@ -190,31 +190,32 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
 def read_outline(corpus: Corpus, study_id: str) -> Outline:
     """What the study showed and asked, without its answers."""
     rows = corpus.outline(study_id).astype(object).to_dict("records")
-    asked: dict[tuple[int, str], list[dict[Any, Any]]] = {}
+    by_item: dict[tuple[int, str], list[dict[Any, Any]]] = {}
     for row in rows:
-        asked.setdefault((row["task_num"], row["part"]), []).append(row)
+        by_item.setdefault((row["task_num"], row["part"]), []).append(row)
     ordered = sorted(rows, key=lambda row: (row["condition_num"], row["stimulus_id"]), reverse=True)
     return Outline(
         conditions={row["condition_num"]: row["condition_name"] for row in reversed(ordered)},
         texts=dict(reversed({row["condition_num"]: row["condition_text"] for row in ordered}.items())),
-        items=_distinctly_named([_item(key, own) for key, own in asked.items()]),
+        items=_distinctly_named([_item(key, item_rows) for key, item_rows in by_item.items()]),
         first={(row["condition_num"], row["task_num"], row["part"]): row["stimulus_id"] for row in ordered},
     )
 
 
-def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> Item:
+def _item(key: tuple[int, str], rows: list[dict[Any, Any]]) -> StudyItem:
     scales: dict[int, tuple[Scale, ...]] = {}
     texts: dict[int, int] = {}
     for row in rows:
-        number, told = row["condition_num"], row["scale"]
-        scales[number] = (*scales.get(number, ()), read_scale(told) if isinstance(told, str) else OPEN)
+        number = row["condition_num"]
+        stored = row["scale"]
+        scales[number] = (*scales.get(number, ()), read_scale(stored) if isinstance(stored, str) else OPEN)
         texts[number] = texts.get(number, 0) + row["n_texts"]
     unread = not all(isinstance(row["scale"], str) for row in rows)
-    return Item(*key, rows[0]["outcome_name"], rows[0]["question"], scales, texts, unread)
+    return StudyItem(*key, rows[0]["outcome_name"], rows[0]["question"], scales, texts, unread)
 
 
-def _distinctly_named(items: list[Item]) -> tuple[Item, ...]:
-    """The questions of a battery named by what they ask, each after its outcome."""
+def _distinctly_named(items: list[StudyItem]) -> tuple[StudyItem, ...]:
+    """The items, those of a battery with their question after the name of the outcome."""
     return tuple(
         replace(item, name=f"{item.name}: {item.part}") if item.part and item.part not in item.name else item
         for item in items
@@ -235,7 +236,8 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
     one; scales that run in opposite directions are not compared. Raises UserError where the reference is no condition
     of the study.
     """
-    plan, record = read_outline(corpus, study_id), corpus.study(study_id)
+    plan = read_outline(corpus, study_id)
+    record = corpus.study(study_id)
     chosen = reference_of(record, plan.conditions) if reference is None else reference
     if chosen not in plan.conditions:
         raise unknown("condition", chosen, plan.conditions)
@@ -246,10 +248,12 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
         for basis, column in PERSON_MEANS.items()
     }
     within = record.design == "within"
-    choices = cache(lambda: corpus.asked(study_id))
-    effects, options, refused = list[HumanEffect](), list[OptionEffects](), list[NotCompared]()
+    choices = cache(lambda: corpus.responses(study_id))
+    effects = list[HumanEffect]()
+    options = list[OptionEffects]()
+    refused = list[NotCompared]()
     for number, name in plan.conditions.items():
-        found = []
+        comparable = []
         for item in plan.items:
             if number == chosen or number not in item.scales or chosen not in item.scales:
                 continue
@@ -260,19 +264,20 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
                 refused.append(NotCompared(*names, alike.reason))
             elif alike.basis == "options":
                 scale = next(iter(scales))
-                shares = [_option_shares(choices(), item, each, scale) for each in (number, chosen)]
+                shares = [_option_shares(choices(), item, side, scale) for side in (number, chosen)]
                 options.append(OptionEffects(*names, scale.labels, _compare_options(*shares, within=within)))
             else:
                 given = answers[alike.basis]
-                ours, theirs = (given.get((*item.key, each), _NOBODY) for each in (number, chosen))
+                ours, theirs = (given.get((*item.key, side), _NOBODY) for side in (number, chosen))
                 span = 1.0 if alike.basis == "positions" else scale_range(next(iter(scales)))
                 effect = _compare(ours, theirs, span, within=within)
-                found.append(HumanEffect(*names, span, effect, basis=alike.basis, note=alike.reason))
-        corrected = holm(np.array([each.effect.p for each in found]))
-        effects += [replace(each, p_holm=float(p)) for each, p in zip(found, corrected, strict=True)]
+                comparable.append(HumanEffect(*names, span, effect, basis=alike.basis, note=alike.reason))
+        # Holm over all items of one condition: these are the comparisons that a reader makes at once.
+        corrected = holm(np.array([effect.effect.p for effect in comparable]))
+        effects += [replace(effect, p_holm=float(p)) for effect, p in zip(comparable, corrected, strict=True)]
     place = {item.key: at for at, item in enumerate(plan.items)}
     for rows in (effects, options, refused):
-        rows.sort(key=lambda each: place[each.task_num, each.part])
+        rows.sort(key=lambda row: place[row.task_num, row.part])
     return Comparisons(effects, options, refused)
 
 
@@ -283,8 +288,8 @@ def _compare(ours: _People, theirs: _People, span: float | None, *, within: bool
     return mean_difference(ours[1], theirs[1], scale_range=span)
 
 
-def _option_shares(rows: pd.DataFrame, item: Item, condition: int, scale: Scale) -> pd.DataFrame:
-    """A row a person of the condition, a column an option of the item: the shares of that person's answers."""
+def _option_shares(rows: pd.DataFrame, item: StudyItem, condition: int, scale: Scale) -> pd.DataFrame:
+    """A row for each person of the condition, a column for each option: the share of the person's answers."""
     here = (
         (rows["task_num"] == item.task_num)
         & (rows["part"] == item.part)
@@ -321,24 +326,24 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
         "outcomes": [{"task_num": k, "name": v} for k, v in outcome_names(stimuli).items()],
         "cells": cells(corpus, study_id),
         "unread_scales": [
-            {key: vars(each)[key] for key in ("stimulus_id", "condition_num", "task_num", "stimulus")}
-            for each in corpus.unread(study_id)
+            {key: vars(stimulus)[key] for key in ("stimulus_id", "condition_num", "task_num", "stimulus")}
+            for stimulus in corpus.unread(study_id)
         ],
         "effects": [
             {
-                "outcome": e.outcome,
-                "condition": e.condition,
-                "reference": e.reference,
-                "task_num": e.task_num,
-                "condition_num": e.condition_num,
-                "part": e.part,
-                **vars(e.effect),
-                "p_holm": e.p_holm,
-                "basis": e.basis,
-                "note": e.note,
+                "outcome": effect.outcome,
+                "condition": effect.condition,
+                "reference": effect.reference,
+                "task_num": effect.task_num,
+                "condition_num": effect.condition_num,
+                "part": effect.part,
+                **vars(effect.effect),
+                "p_holm": effect.p_holm,
+                "basis": effect.basis,
+                "note": effect.note,
             }
-            for e in compared.effects
+            for effect in compared.effects
         ],
-        "option_effects": [each.as_dict() for each in compared.options],
-        "not_compared": [vars(each) for each in compared.refused],
+        "option_effects": [options.as_dict() for options in compared.options],
+        "not_compared": [vars(item) for item in compared.refused],
     }

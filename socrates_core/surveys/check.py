@@ -1,4 +1,4 @@
-"""What is still wrong with a draft, as sentences that stand beside the field they speak of."""
+"""What is still wrong with a draft, as sentences to show next to the field that they are about."""
 
 import re
 from collections import Counter
@@ -19,28 +19,28 @@ _HOLDS_SHARES = re.compile(r"\s\d*[.]?\d+%?\s*[,;\n]\s*\S")  # two shares that w
 
 @dataclass(frozen=True)
 class Problem:
-    """`field` is a path such as "conditions.0.text"; "" speaks of the draft as a whole."""
+    """`field` is a path such as "conditions.0.text", or "" for the draft as a whole."""
 
     field: str
     message: str
 
 
 def problems(draft: Draft) -> list[Problem]:
-    """Everything that must be mended before the draft can be run, in the order of the form."""
+    """Everything that must be fixed before the draft can be run, in the order of the form."""
     return [*_conditions(draft), *_outcomes(draft), *_panel(draft.panel)]
 
 
 def warnings(draft: Draft) -> list[Problem]:
-    """What a person should know before a run of this draft, and may leave as it is."""
+    """What a person should know before running this draft, without having to change it."""
     return [*_shown_alike(draft), *_reworded(draft)]
 
 
 def require_runnable(draft: Draft) -> None:
     """Raises UserError with the first problems of a draft that cannot be run."""
-    found = problems(draft)
-    if found:
-        listed = " ".join(f"{_place(problem.field)}{problem.message}" for problem in found[:5])
-        more = f" And {len(found) - 5} more." if len(found) > 5 else ""
+    faults = problems(draft)
+    if faults:
+        listed = " ".join(f"{_place(problem.field)}{problem.message}" for problem in faults[:5])
+        more = f" And {len(faults) - 5} more." if len(faults) > 5 else ""
         raise UserError(f"The draft {draft.title!r} cannot be run yet. {listed}{more}")
 
 
@@ -58,6 +58,7 @@ def _conditions(draft: Draft) -> Iterator[Problem]:
     yield from _names("conditions", [condition.name for condition in draft.conditions])
     for index, condition in enumerate(draft.conditions):
         bare = not condition.text.strip()
+        # An outcome taken from a study may ask within the condition's text, so that text must be there.
         if bare and any(
             not outcome.question.strip() and outcome.source is not None for outcome in draft.outcomes
         ):
@@ -105,9 +106,9 @@ def _shown_alike(draft: Draft) -> Iterator[Problem]:
 
 def _reworded(draft: Draft) -> Iterator[Problem]:
     """The outcomes that the study words differently by condition, where an edited cell has lost that wording."""
-    own = original_cells(draft)
+    originals = original_cells(draft)
     for o in sorted(worded_by_condition(draft)):
-        edited = [each.name for c, each in enumerate(draft.conditions) if (c, o) not in own]
+        edited = [condition.name for c, condition in enumerate(draft.conditions) if (c, o) not in originals]
         if edited:
             yield Problem(
                 f"outcomes.{o}.question",
@@ -154,7 +155,8 @@ def _panel(panel: PanelSpec) -> Iterator[Problem]:
                 "panel.describe", "Describe at least one field, for example gender: Female 0.5, Male 0.5."
             )
         for field, shares in panel.describe.items():
-            total, example = sum(shares.values()), _EXAMPLES.get(field, "first value 0.5; second value 0.5")
+            total = sum(shares.values())
+            example = _EXAMPLES.get(field, "first value 0.5; second value 0.5")
             unread = [value for value, share in shares.items() if not share or _HOLDS_SHARES.search(value)]
             if unread:
                 yield Problem(

@@ -1,6 +1,6 @@
 """A draft: conditions, outcomes and a panel, as a file a person can write and a record that code can trust.
 
-The models accept an unfinished draft, so that half an idea can be kept; `drafts.check` says what is missing.
+The records accept an unfinished draft, so that half an idea can be kept; `surveys.check` says what is missing.
 """
 
 import json
@@ -32,9 +32,9 @@ class _Spec(BaseModel):
 
 
 class ScaleSpec(_Spec):
-    """A scale as a mapping; in a file its instruction text does as well.
+    """A scale as a mapping. A file may give its instruction as text instead.
 
-    `ordered` false says that the options have no order, so that they get no mean; None leaves that to their labels.
+    `ordered` false means that the options have no order and so no mean; None leaves that to their labels.
     """
 
     kind: ScaleKind = "range"
@@ -53,12 +53,12 @@ class ScaleSpec(_Spec):
     @model_validator(mode="before")
     @classmethod
     def _open_without_ends(cls, given: Any) -> Any:
-        """An open scale has neither end unless it names one, which is then told as a problem."""
+        """An open scale has neither end. One that is named stays, and the check reports it."""
         opened = isinstance(given, dict) and given.get("kind") == "open_integer"
         return {"low": None, "high": None, **given} if opened else given
 
     def scale(self) -> Scale:
-        """The scale; listed answers run from their lowest to their highest value, whatever else is said."""
+        """The scale. Listed answers run from their lowest to their highest value, whatever `low` and `high` say."""
         low, high = self.low, self.high
         if self.kind == "enum_labels" and self.labels:
             low, high = min(self.labels), max(self.labels)
@@ -145,7 +145,7 @@ class Draft(_Spec):
 
 
 def draft_from_dict(stored: object, where: str) -> Draft:
-    """A draft from parsed YAML or JSON. Raises UserError naming the field and `where` it stands."""
+    """A draft from parsed YAML or JSON. Raises UserError with the field and `where` it is."""
     try:
         json.dumps(stored, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError as error:

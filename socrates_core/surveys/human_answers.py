@@ -1,4 +1,4 @@
-"""People's answers to exactly what a draft asks: a cell counts only where its text is the same."""
+"""People's answers to exactly what a draft asks: a cell counts only where people read the same text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import pooled
 from socrates_core.analysis.cells import Cell
-from socrates_core.corpus.hidden import frozen_studies
+from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
@@ -31,100 +31,103 @@ class StudyBehind:
 def people_of_draft(
     draft: Draft, texts: Mapping[CellKey, str], values: Sequence[Floats]
 ) -> dict[CellKey, Cell]:
-    """People's answers by (condition, outcome) position; empty without a study whose answers are shown.
+    """People's answers by (condition, outcome) position; empty without a study whose answers may be seen.
 
-    `texts` are what the cells showed. Counts are over `values`, those of each outcome's scale; of an open one
-    `open_answers` has to be among them.
+    `texts` are what the cells showed. Counts are over `values`, those of each outcome's scale; for an open outcome
+    these must contain its `open_answers`.
     """
-    asked = shown_study(draft, texts)
-    if asked is None:
+    shown = shown_study(draft, texts)
+    if shown is None:
         return {}
-    corpus, study_id, stimuli = asked.corpus, asked.study_id, asked.stimuli
+    corpus = shown.corpus
+    study_id = shown.study_id
+    stimuli = shown.stimuli
     counts = corpus.counts(study_id)
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
-    everything, parts = corpus.stimuli(study_id), corpus.parts(study_id)
-    found = {}
+    everything = corpus.stimuli(study_id)
+    parts = corpus.parts(study_id)
+    cells = {}
     for key, stimulus in stimuli.items():
-        own = values[key[1]]
-        asked_too = stimulus.task_num, parts[stimulus.stimulus_id], stimulus.scale
+        scale_values = values[key[1]]
+        item = stimulus.task_num, parts[stimulus.stimulus_id], stimulus.scale
         others = [
             s
             for s in everything
-            if (s.task_num, parts[s.stimulus_id], s.scale) == asked_too
+            if (s.task_num, parts[s.stimulus_id], s.scale) == item
             and s.condition_num != stimulus.condition_num
         ]
-        blind = pooled(np.array([_counts(counts, s, own) for s in others])) if others else None
+        blind = pooled(np.array([_counts(counts, s, scale_values) for s in others])) if others else None
         blind = None if blind is None or np.isnan(blind).any() else blind
         n_off = int(off.get(stimulus.stimulus_id, 0))
-        found[key] = Cell(
-            values=own,
-            counts=_counts(counts, stimulus, own),
+        cells[key] = Cell(
+            values=scale_values,
+            counts=_counts(counts, stimulus, scale_values),
             n_off_scale=n_off,
             condition_blind=blind,
             is_ordered=stimulus.scale is None or is_ordered(stimulus.scale),
         )
-    return found
+    return cells
 
 
 def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Floats:
     """Every number that people gave to an open outcome of the draft's study, in order; empty without any."""
-    asked = shown_study(draft, texts)
-    if asked is None:
+    shown = shown_study(draft, texts)
+    if shown is None:
         return np.zeros(0)
-    tasks = {stimulus.task_num for (_, o), stimulus in asked.stimuli.items() if o == outcome}
-    ids = [s.stimulus_id for s in asked.corpus.stimuli(asked.study_id) if s.task_num in tasks]
-    counts = asked.corpus.counts(asked.study_id)
+    tasks = {stimulus.task_num for (_, o), stimulus in shown.stimuli.items() if o == outcome}
+    ids = [s.stimulus_id for s in shown.corpus.stimuli(shown.study_id) if s.task_num in tasks]
+    counts = shown.corpus.counts(shown.study_id)
     return np.unique(counts.loc[counts["stimulus_id"].isin(ids), "value"].to_numpy(dtype=float))
 
 
 def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, Effect]:
     """People's effects against the draft's reference, where both cells are theirs word for word."""
-    asked = shown_study(draft, texts)
-    if asked is None:
+    shown = shown_study(draft, texts)
+    if shown is None:
         return {}
     reference = draft.reference_index
-    bases = {o: stimulus for (c, o), stimulus in asked.stimuli.items() if c == reference}
+    bases = {o: stimulus for (c, o), stimulus in shown.stimuli.items() if c == reference}
     known = {
         (number, e.condition_num, e.task_num, e.part): e.effect
         for number in {base.condition_num for base in bases.values()}
-        for e in human_effects(asked.corpus, asked.study_id, number)
+        for e in human_effects(shown.corpus, shown.study_id, number)
         if e.basis == "answers"  # a run predicts on one scale, so places on several are not its effects
     }
-    found = {}
-    for (c, o), stimulus in asked.stimuli.items():
+    effects = {}
+    for (c, o), stimulus in shown.stimuli.items():
         if o in bases and bases[o].task_num == stimulus.task_num:
             cell = bases[o].condition_num, stimulus.condition_num, stimulus.task_num
             effect = known.get((*cell, ""), known.get((*cell, stimulus.question)))
             if effect is not None:
-                found[c, o] = effect
-    return found
+                effects[c, o] = effect
+    return effects
 
 
 def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
-    """The study that showed people what `texts` show: the draft's own, or one of any corpus that has more of them.
+    """The study that showed people what `texts` show: the draft's own, or one of any corpus that shares more texts.
 
-    So a study that was fielded after it was drafted is found when its answers come. A text that several of its
-    stimuli share belongs to none of them. None where no study has any; frozen studies are found too.
+    So a study that is fielded after it was drafted is found as soon as its answers are imported. A text that several
+    stimuli of a study share belongs to none of them. None where no study shares a text; frozen studies count too.
     """
-    own = _own_study(draft, texts)
-    if own is not None and len(own.stimuli) == len(texts):
-        return own
-    least = len(own.stimuli) if own is not None else 0
+    drafted_from = _own_study(draft, texts)
+    if drafted_from is not None and len(drafted_from.stimuli) == len(texts):
+        return drafted_from
+    least = len(drafted_from.stimuli) if drafted_from is not None else 0
     other = _study_with(texts)
-    return other if other is not None and len(other.stimuli) > least else own
+    return other if other is not None and len(other.stimuli) > least else drafted_from
 
 
 def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
-    """Whose answers are shown: the study and corpus by name, and whether the draft was made from it; else empty."""
+    """Says which study people's answers are from, and whether the draft was made from it; empty without answers."""
     shown = shown_study(draft, texts)
     if shown is None:
         return ""
     name = f"“{shown.corpus.study(shown.study_id).title}” ({shown.study_id}, corpus {shown.corpus.name})"
-    own = draft.study is not None and (draft.study.corpus, draft.study.study_id) == (
+    is_drafted_from = draft.study is not None and (draft.study.corpus, draft.study.study_id) == (
         shown.corpus.name,
         shown.study_id,
     )
-    if own:
+    if is_drafted_from:
         return f"People's answers are from {name}."
     made_from = (
         f" The draft was made from {draft.study.study_id} (corpus {draft.study.corpus})."
@@ -135,9 +138,9 @@ def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:
 
 
 def shown_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
-    """The study behind the draft, unless its answers are frozen."""
-    found = study_behind(draft, texts)
-    return None if found is None or found.study_id in frozen_studies(found.corpus.path) else found
+    """The study behind the draft; None where its answers are frozen."""
+    behind = study_behind(draft, texts)
+    return None if behind is None or behind.study_id in frozen_studies(behind.corpus.path) else behind
 
 
 def _own_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
@@ -149,8 +152,8 @@ def _own_study(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None
     keys = {
         (c, o): (draft.conditions[c].source, draft.outcomes[o].source, text) for (c, o), text in texts.items()
     }
-    found = {cell: by_text[key] for cell, key in keys.items() if key in by_text}
-    return StudyBehind(study[0], draft.study.study_id, found) if found else None
+    stimuli = {cell: by_text[key] for cell, key in keys.items() if key in by_text}
+    return StudyBehind(study[0], draft.study.study_id, stimuli) if stimuli else None
 
 
 def _study_with(texts: Mapping[CellKey, str]) -> StudyBehind | None:
@@ -160,18 +163,18 @@ def _study_with(texts: Mapping[CellKey, str]) -> StudyBehind | None:
         try:
             corpus = open_corpus(name)
         except UserError:
-            continue  # a damaged corpus is told of where it is opened
+            continue  # pages that open a damaged corpus say so; here it has no answers
         rows = corpus.ask(
             "SELECT study_id, stimulus, min(stimulus_id) AS stimulus_id FROM read_parquet($stimuli) "
             "WHERE list_contains($texts, stimulus) GROUP BY ALL HAVING count(*) = 1 ORDER BY ALL",
             texts=list(texts.values()),
         )
-        for study_id, own in rows.groupby("study_id"):
-            ids = dict(zip(own["stimulus"], own["stimulus_id"], strict=True))
-            found = {cell: int(ids[text]) for cell, text in texts.items() if text in ids}
-            if best is None or len(found) > len(best.stimuli):
+        for study_id, matches in rows.groupby("study_id"):
+            ids = dict(zip(matches["stimulus"], matches["stimulus_id"], strict=True))
+            by_cell = {cell: int(ids[text]) for cell, text in texts.items() if text in ids}
+            if best is None or len(by_cell) > len(best.stimuli):
                 known = {each.stimulus_id: each for each in corpus.stimuli(str(study_id))}
-                best = StudyBehind(corpus, str(study_id), {cell: known[at] for cell, at in found.items()})
+                best = StudyBehind(corpus, str(study_id), {cell: known[at] for cell, at in by_cell.items()})
     return best
 
 

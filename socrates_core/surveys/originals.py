@@ -1,10 +1,10 @@
-"""What a study asked, behind the cells of a draft that were left as they are."""
+"""What a study asked in the cells of a draft that were left unchanged."""
 
 from collections import defaultdict
 from functools import lru_cache
 
-from socrates_core.corpus.overlay import overrides_stamp
 from socrates_core.corpus.queries import Corpus
+from socrates_core.corpus.scale_overrides import overrides_stamp
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.records import Stimulus
@@ -14,7 +14,7 @@ CellKey = tuple[int, int]  # positions of condition and outcome in the draft
 
 
 def study_of(draft: Draft) -> tuple[Corpus, list[Stimulus]] | None:
-    """The corpus and the stimuli of the draft's study; None without a study at hand."""
+    """The corpus and the stimuli of the draft's study; None where it has none, or the corpus cannot be read."""
     if draft.study is None:
         return None
     try:
@@ -35,15 +35,15 @@ def asked_items(corpus: Corpus, study_id: str, stimuli: list[Stimulus]) -> list[
 
     The part is the item's question, empty where the task is no battery.
     """
-    by_id = {each.stimulus_id: each for each in stimuli}
+    by_id = {stimulus.stimulus_id: stimulus for stimulus in stimuli}
     rows = corpus.outline(study_id).drop_duplicates(["task_num", "part"])
     return [(row["part"], by_id[row["stimulus_id"]]) for row in rows.to_dict("records")]
 
 
 def original_cells(draft: Draft) -> dict[CellKey, Stimulus]:
-    """The study's own stimulus of every cell whose condition, question and scale are as the study has them.
+    """The study's own stimulus for every cell whose condition, question and scale are those of the study.
 
-    It is shown word for word, also where a study words the same question differently from condition to condition.
+    It is shown word for word, even where a study words one question differently in each condition.
     """
     study = study_of(draft)
     if study is None:
@@ -51,36 +51,36 @@ def original_cells(draft: Draft) -> dict[CellKey, Stimulus]:
     corpus, stimuli = study
     first_texts: dict[int, str] = {}
     by_cell: dict[tuple[int, int], list[Stimulus]] = defaultdict(list)
-    for each in stimuli:
-        first_texts.setdefault(each.condition_num, each.condition_text.strip())
-        by_cell[each.condition_num, each.task_num].append(each)
+    for stimulus in stimuli:
+        first_texts.setdefault(stimulus.condition_num, stimulus.condition_text.strip())
+        by_cell[stimulus.condition_num, stimulus.task_num].append(stimulus)
     items: dict[int, dict[str, str]] = defaultdict(dict)  # by outcome: the first question of each part
-    for part, each in asked_items(corpus, stimuli[0].study_id, stimuli):
-        items[each.task_num][each.question.strip()] = part
-    found = {}
+    for part, stimulus in asked_items(corpus, stimuli[0].study_id, stimuli):
+        items[stimulus.task_num][stimulus.question.strip()] = part
+    originals = {}
     for c, condition in enumerate(draft.conditions):
         kept = condition.source is not None and first_texts.get(condition.source) == condition.text.strip()
         for o, outcome in enumerate(draft.outcomes):
-            asked = outcome.question.strip()
-            if kept and outcome.source is not None and asked in items[outcome.source]:
-                own = [
+            question = outcome.question.strip()
+            if kept and outcome.source is not None and question in items[outcome.source]:
+                candidates = [
                     s
                     for s in by_cell[condition.source or 0, outcome.source]
                     if s.scale == outcome.scale.scale()
                 ]
-                same = [s for s in own if s.question.strip() == asked]
-                if same or (own and not items[outcome.source][asked]):
-                    found[c, o] = (same or own)[0]
-    return found
+                same_question = [s for s in candidates if s.question.strip() == question]
+                if same_question or (candidates and not items[outcome.source][question]):
+                    originals[c, o] = (same_question or candidates)[0]
+    return originals
 
 
 def worded_by_condition(draft: Draft) -> set[int]:
     """The positions of the outcomes that the draft's study asks in other words in another condition."""
     study = study_of(draft)
-    asked: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for each in study[1] if study else ():
-        asked[each.task_num][each.condition_num].add(each.question)
-    wordings = {task: {frozenset(told) for told in by.values()} for task, by in asked.items()}
+    questions: dict[int, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for stimulus in study[1] if study else ():
+        questions[stimulus.task_num][stimulus.condition_num].add(stimulus.question)
+    wordings = {task: {frozenset(words) for words in by.values()} for task, by in questions.items()}
     return {
         o
         for o, outcome in enumerate(draft.outcomes)
@@ -89,10 +89,10 @@ def worded_by_condition(draft: Draft) -> set[int]:
 
 
 def texts_of(draft: Draft) -> dict[CellKey, str]:
-    """What every cell shows: the study's own text where it was left as it is, else the draft's parts together."""
-    own = original_cells(draft)
+    """What every cell shows: the study's own text where nothing was changed, else the draft's parts put together."""
+    originals = original_cells(draft)
     return {
-        (c, o): own[c, o].stimulus if (c, o) in own else draft.stimulus(condition, outcome)
+        (c, o): originals[c, o].stimulus if (c, o) in originals else draft.stimulus(condition, outcome)
         for c, condition in enumerate(draft.conditions)
         for o, outcome in enumerate(draft.outcomes)
     }

@@ -20,10 +20,11 @@ def empty_draft() -> Draft:
 def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
     """A draft that asks what the study asked, of fifty of its own people.
 
-    Conditions and outcomes remember where they come from, so that people's answers stand beside the
-    prediction wherever the text is left as it was.
+    Conditions and outcomes remember where they come from, so that people's answers can be shown next to the
+    prediction wherever the text is not changed.
     """
-    record, stimuli = corpus.study(study_id), corpus.stimuli(study_id)
+    record = corpus.study(study_id)
+    stimuli = corpus.stimuli(study_id)
     conditions = condition_names(stimuli)
     return Draft(
         title=record.title,
@@ -59,12 +60,13 @@ def near_draft(draft: Draft, corpora: Sequence[str], most: int = 10) -> list[Nea
 
 
 def _items(corpus: Corpus, stimuli: list[Stimulus]) -> list[tuple[str, Stimulus]]:
-    """What was asked with a name that no other item has; the items of a battery are numbered."""
+    """Each item with a name of its own; the items of a battery are numbered."""
     items = asked_items(corpus, stimuli[0].study_id, stimuli)
-    names, place = outcome_names(stimuli), Counter[int]()
-    found = []
+    names = outcome_names(stimuli)
+    place = Counter[int]()
+    named = []
     for part, item in items:
         place[item.task_num] += 1
         several = f" ({place[item.task_num]})" if part else ""
-        found.append((names[item.task_num] + several, item))
-    return found
+        named.append((names[item.task_num] + several, item))
+    return named

@@ -1,1 +1,1 @@
-"""Faults, each with real processes and real files: `make faults` tries them in full, `make test` a seeded part."""
+"""Faults, each with real processes and real files: `make faults` tries them in full, `make test-slow` a seeded part."""

@@ -1,11 +1,8 @@
 """Each fault's row of the table: its name, trials, what was checked, the result, seconds."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-
-from tests.conftest import end_worker
 
 RESULTS = {"passed": "held", "failed": "FAILED", "error": "FAILED", "skipped": "skipped", "xfailed": "known"}
 
@@ -16,15 +13,6 @@ def row(request: pytest.FixtureRequest, record_property: Callable[[str, object],
     mark = request.node.get_closest_marker("fault")
     for name, value in (mark.kwargs if mark else {}).items():
         record_property(name, value)
-
-
-@pytest.fixture
-def quiet_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A new home on which only the processes run that a test starts; they end with it."""
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
-    home.mkdir()
-    yield home
-    end_worker()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -34,7 +34,7 @@ from socrates_core.populations.margins import margin_files, read_margins
 from socrates_core.projects import drafts
 from socrates_core.projects.benchmark_questions import known_drifts
 from socrates_core.records import Prompt, Question
-from tests.finetunes import LOSSES
+from tests.support.finetunes import LOSSES
 from training.loop import Run
 
 Trust = Literal["needed", "proven", "optional", "open"]
@@ -60,7 +60,7 @@ class Kind:
         ]
 
 
-def said(*arguments: str) -> str:
+def printed(*arguments: str) -> str:
     """What a command prints, run in this process."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(io.StringIO()):
@@ -70,11 +70,11 @@ def said(*arguments: str) -> str:
 
 def column(name: str, *arguments: str) -> Callable[[], list[str]]:
     """The values of a column of what a command lists."""
-    return lambda: [str(row[name]) for row in json.loads(said(*arguments, "--json"))]
+    return lambda: [str(row[name]) for row in json.loads(printed(*arguments, "--json"))]
 
 
 def opening(*arguments: str) -> Callable[[], object]:
-    return lambda: said(*arguments, "--json")
+    return lambda: printed(*arguments, "--json")
 
 
 def names_in(folder: Path) -> list[str]:

@@ -13,11 +13,21 @@ from urllib.parse import urlsplit
 import pytest
 
 from pages.server.sessions import RANDOM_NAME
-from tests.conftest import ROOT, app_command
-from tests.faults.trials import TRIALS, fault, wait_until
-from tests.test_connections import HALF, seconds_to_health
-from tests.test_gate import SECRET, answers, free_port, serving, sign_in, visit
-from tests.test_one_home import end, servers_of
+from tests.faults.trials import TRIALS, fault
+from tests.support.processes import ROOT, app_command
+from tests.support.servers import (
+    HALF,
+    SECRET,
+    answers,
+    end,
+    free_port,
+    seconds_to_health,
+    servers_of,
+    serving,
+    sign_in,
+    visit,
+)
+from tests.support.waiting import wait_until
 
 FLOOD_SECONDS = 10
 HERE, THERE = "198.51.100.1", "198.51.100.2"  # of the two machines, from a range that is kept for examples

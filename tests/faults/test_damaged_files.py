@@ -10,14 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from socrates_core.errors import UserError
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.homes import fill_home
 from tests.faults.kinds import SPOILT, Kind, Trust, all_kinds, spoilt
 from tests.faults.trials import FULL, TRIALS, fault
-from tests.finetunes import _finetuning_home
 from tests.fuzz.trying import fault_of
+from tests.support.full_home import fill_home
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
-__all__ = ["_finetuning_home"]
 UNTOLD = ("one byte",)  # what only a file that is proven can show
 
 

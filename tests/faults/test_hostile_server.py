@@ -15,11 +15,12 @@ from socrates_core.jobs.progress import Cancelled, Reporter
 from socrates_core.models.served.server import Service
 from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import submit_simulation
-from tests import hostile_server as bad
-from tests.conftest import PATIENCE
-from tests.faults.trials import fault, start, start_worker, wait_until
-from tests.hostile_server import Behave, hostile
-from tests.test_drafts import make_draft
+from tests.faults.trials import fault
+from tests.support import hostile_server as bad
+from tests.support.drafts import make_draft
+from tests.support.hostile_server import Behave, hostile
+from tests.support.processes import start, start_worker
+from tests.support.waiting import PATIENCE, wait_until
 
 SOON = 2.0  # seconds from the cancel to the job's new state
 MOST_MEMORY = 600 * 2**20  # of a worker; before there was a limit, it took 4 GB and more
@@ -113,6 +114,6 @@ def test_a_process_that_does_not_end_when_it_is_asked_to_is_killed(quiet_home: P
     store.cancel(job.id)
     begun = time.monotonic()
     with pytest.raises(Cancelled):
-        model_jobs._run_apart(["tests.hostile_server", "deaf"], Reporter(job), lambda: 0)
+        model_jobs._run_apart(["tests.support.hostile_server", "deaf"], Reporter(job), lambda: 0)
     assert 5 <= time.monotonic() - begun < 30
     assert not [each for each in psutil.Process().children() if "deaf" in each.cmdline()]

@@ -11,10 +11,13 @@ import pytest
 from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.trials import fault, finish_jobs, wide_draft
-from tests.hostile_folders import edit, replaced
-from tests.tiny_models import make_tiny_model
+from tests.faults.trials import fault
+from tests.support.drafts import wide_draft
+from tests.support.hostile_folders import edit, replaced
+from tests.support.jobs import finish_jobs
+from tests.support.processes import ROOT
+from tests.support.tiny_models import make_tiny_model
+from tests.support.waiting import PATIENCE
 
 TRAPS = {
     "a loop": ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "5 seconds"),

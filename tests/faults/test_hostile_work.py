@@ -28,14 +28,16 @@ from socrates_core.models.seen import seen_of
 from socrates_core.projects import drafts
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec, render_draft
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.trials import TRIALS, command, fault, start, start_worker, wait_until, wide_draft
-from tests.finetunes import _finetuning_home, finetuning_home, spec_of
-from tests.qualtrics_files import LIKERT, Files, block, choice, randomiser, sets, step, survey, told
-from tests.test_drafts import make_draft
-from tests.test_pages import PAGES, open_page
+from tests.faults.trials import TRIALS, fault
+from tests.support.commands import process
+from tests.support.drafts import make_draft, wide_draft
+from tests.support.finetunes import spec_of
+from tests.support.jobs import start_no_worker
+from tests.support.pages import PAGES, open_page
+from tests.support.processes import ROOT, start, start_worker
+from tests.support.qualtrics_files import LIKERT, Files, block, choice, randomiser, sets, step, survey, told
+from tests.support.waiting import PATIENCE, wait_until
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 MAPPING = """
 study: {study_id: twin, title: TITLE}
 participant: id
@@ -114,7 +116,7 @@ def test_a_file_that_unpacks_to_everything_is_a_sentence(quiet_home: Path, tmp_p
         resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
 
     for path, sentence in bombs(tmp_path).items():
-        said = command("import", str(path), code=2, preexec_fn=limit)
+        said = process("import", str(path), code=2, preexec_fn=limit)
         assert sentence in said and "root:" not in said, (path.name, said)
 
 
@@ -134,8 +136,8 @@ def test_yaml_that_is_a_bomb_is_a_sentence(quiet_home: Path, tmp_path: Path) -> 
     for name, text in YAML_BOMBS.items():
         path = tmp_path / f"{name}.yaml"
         path.write_text(text.replace("TARGET", str(tmp_path / "ran")))
-        assert command("simulate", str(path), "--model", "uniform", code=2)
-        assert command("train", str(path), code=2)
+        assert process("simulate", str(path), "--model", "uniform", code=2)
+        assert process("train", str(path), code=2)
     assert not (tmp_path / "ran").exists()
 
 
@@ -184,11 +186,11 @@ def test_a_flow_with_cycles_ends(quiet_home: Path, tmp_path: Path) -> None:
 
 @fault("a clock set back against what this home held", "no seal, a sentence", 1)
 def test_a_clock_set_back_seals_nothing(starter_home: Path) -> None:
-    job = command("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait").strip()
-    command("studies")
+    job = process("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait").strip()
+    process("studies")
     for note in (starter_home / "held").glob("*.json"):  # as written before the clock was set back
         write_json(note, read_json(note) | {"first": "2999-01-01T00:00:00+00:00"})
-    assert "Set the clock right" in command("seal", job, code=2)
+    assert "Set the clock right" in process("seal", job, code=2)
     assert not list((starter_home / "seals").glob("0*.json"))
 
 
@@ -216,15 +218,15 @@ def test_a_name_with_sql_stays_a_name(quiet_home: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
         'id,"arm"" ; DROP TABLE x; --","q\'); SELECT 1;--"\n1,a\'b,5\n2,$responses,6\n3,a\'b,7\n4,$responses,2\n'
     )
-    mapping = command("import", str(tmp_path / "a.csv"))
+    mapping = process("import", str(tmp_path / "a.csv"))
     (tmp_path / "m.yaml").write_text(mapping)
     filled = mapping.replace("- name: a'b\n", "- name: a'b\n  text: One.\n")
     filled = filled.replace("- name: $responses\n", "- name: $responses\n  text: Two.\n")
     filled = filled.replace("- name: q'); SELECT 1;--\n", "- name: q'); SELECT 1;--\n  question: How?\n")
     (tmp_path / "m.yaml").write_text(filled)
-    command("import", str(tmp_path / "a.csv"), "--mapping", str(tmp_path / "m.yaml"))
+    process("import", str(tmp_path / "a.csv"), "--mapping", str(tmp_path / "m.yaml"))
     assert open_corpus("a").counts("a")["n"].sum() == 4
-    assert "$responses" in command("study", "a") and "SELECT 1" in command("study", "a")
+    assert "$responses" in process("study", "a") and "SELECT 1" in process("study", "a")
 
 
 @fault("another user of the machine on this home", "a sentence, nothing is read or written", 3)
@@ -233,7 +235,7 @@ def test_a_name_with_sql_stays_a_name(quiet_home: Path, tmp_path: Path) -> None:
     reason="needs root and setpriv",
 )
 def test_another_user_on_this_home_gets_a_sentence(quiet_home: Path, tmp_path: Path) -> None:
-    command("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait")
+    process("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait")
     reached = [tmp_path, *tmp_path.parents]
     for folder in reached[:-2]:
         folder.chmod(0o755)
@@ -257,7 +259,7 @@ def test_another_user_on_this_home_gets_a_sentence(quiet_home: Path, tmp_path: P
             done = subprocess.run([*other, *words], cwd=ROOT, capture_output=True, text=True, check=False)
             assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done
     assert sorted(path for path in quiet_home.rglob("*")) == before
-    assert "Take that right away: chmod o-w" in command("runs", code=2)  # the owner is told, too
+    assert "Take that right away: chmod o-w" in process("runs", code=2)  # the owner is told, too
 
 
 @fault("umask 000 and 077", "every file is its owner's alone", 2)
@@ -266,8 +268,8 @@ def test_files_are_their_owners_alone_whatever_the_umask(
     quiet_home: Path, tmp_path: Path, umask: int
 ) -> None:
     options: dict[str, Any] = {"preexec_fn": lambda: os.umask(umask)}
-    command("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait", **options)
-    command("archive", str(tmp_path / "a.zip"), **options)
+    process("simulate", "docs/example.yaml", "--model", "uniform", "--personas", "1", "--wait", **options)
+    process("archive", str(tmp_path / "a.zip"), **options)
     made = [*quiet_home.rglob("*"), tmp_path / "a.zip"]
     assert len(made) > 10 and not [path for path in made if path.stat().st_mode & 0o077]
 
@@ -279,7 +281,7 @@ def test_a_stopped_worker_is_named_and_goes_on(quiet_home: Path) -> None:
     wait_until(lambda: store.read_job(job.id).state == "running")
     worker.send_signal(signal.SIGSTOP)
     wait_until(lambda: "stopped by a signal" in store.read_job(job.id).message)
-    assert f"kill -CONT {worker.pid}" in command("job", job.id)
+    assert f"kill -CONT {worker.pid}" in process("job", job.id)
     assert store.read_job(job.id).state == "running" and not store.can_start()  # nobody else takes it
     worker.send_signal(signal.SIGCONT)
     assert worker.wait(PATIENCE) == 0 and store.read_job(job.id).state == "done"
@@ -289,7 +291,7 @@ def test_a_stopped_worker_is_named_and_goes_on(quiet_home: Path) -> None:
 def test_a_finetune_cancelled_while_it_publishes_leaves_a_whole_model(
     finetuning_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socrates_core.jobs.worker_process.ensure_worker", lambda: None)
+    start_no_worker(monkeypatch)
     aside = finetuning_home / "adapters" / ".tuned.new"
     for trial in range(TRIALS):
         job = submit_training(spec_of(name="tuned", max_steps=2, seed=trial))
@@ -314,7 +316,7 @@ def test_a_draft_of_very_many_conditions_is_a_sentence(quiet_home: Path, tmp_pat
     tail = tail[tail.index("outcomes:") :]
     rows = "".join(f"- name: c{n}\n  text: t{n}\n" for n in range(10**6))
     (tmp_path / "a.yaml").write_text(f"{head}conditions:\n{rows}{tail}")
-    assert "is too large" in command("simulate", str(tmp_path / "a.yaml"), "--model", "uniform", code=2)
+    assert "is too large" in process("simulate", str(tmp_path / "a.yaml"), "--model", "uniform", code=2)
     many = tuple(ConditionSpec(name=f"c{n}", text=f"t{n}") for n in range(10_000))
     outcome = OutcomeSpec(name="Support", question="How much?")
     page = open_page(PAGES[2], draft=drafts.create(make_draft(conditions=many, outcomes=(outcome,))))
@@ -328,6 +330,6 @@ def test_commands_run_nothing_from_a_folder_that_they_were_only_told_of(
     for name in ("yaml.py", "duckdb.py", "socrates_core.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     (tmp_path / "draft.yaml").write_text(render_draft(make_draft()))
-    command("simulate", str(tmp_path / "draft.yaml"), "--model", "uniform", "--wait")
-    command("report", os.listdir(quiet_home / "runs")[0], "--output", str(tmp_path / "report"))
+    process("simulate", str(tmp_path / "draft.yaml"), "--model", "uniform", "--wait")
+    process("report", os.listdir(quiet_home / "runs")[0], "--output", str(tmp_path / "report"))
     assert not (tmp_path / "ran").exists()

@@ -7,22 +7,17 @@ import subprocess
 
 import numpy as np
 import psutil
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from socrates_core.cli.app import DIRECT
 from socrates_core.projects import drafts
-from tests.conftest import PATIENCE
-from tests.faults.trials import FULL, TRIALS, command, fault, start, wait_until
-from tests.test_drafts import make_draft
-from tests.test_walk import CHROMIUM, browser
+from tests.faults.trials import FULL, TRIALS, fault
+from tests.support.browser import IN_BROWSER
+from tests.support.commands import process
+from tests.support.drafts import make_draft
+from tests.support.servers import serve
+from tests.support.waiting import PATIENCE, wait_until
 
-__all__ = ["browser"]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("walk"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
-]
+pytestmark = IN_BROWSER
 KILLS = TRIALS if FULL else 2
 FIELD = "Condition 2: what people read"
 
@@ -33,27 +28,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(port: int) -> subprocess.Popen[str]:
-    """The project's own command, once its dashboard answers."""
-    served = start("app", "--port", str(port))
-
-    def answers() -> bool:
-        try:
-            return bool(DIRECT.open(f"http://localhost:{port}/_stcore/health", timeout=2).read())
-        except OSError:
-            return False
-
-    wait_until(answers, step=0.1)
-    return served
-
-
 def kill(served: subprocess.Popen[str], who: str) -> None:
     """Kills the server, the command that started it, or both; nothing of them is left."""
     children = psutil.Process(served.pid).children()
     if who == "command":
         served.kill()
         served.wait()
-        assert "http://localhost" in command("app", "--port", "1")  # its server goes on
+        assert "http://localhost" in process("app", "--port", "1")  # its server goes on
     if who == "server":
         children[0].kill()
         told, _ = served.communicate(timeout=PATIENCE)

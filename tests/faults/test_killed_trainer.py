@@ -5,16 +5,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import training_ids
-from tests.conftest import ROOT
-from tests.faults.trials import FULL, TRIALS, fault, full_only, wait_until
-from tests.finetunes import _finetuning_home, finetuning_home, spec_of, train, write_spec
+from tests.faults.trials import FULL, TRIALS, fault
+from tests.support.finetunes import spec_of, train, write_spec
+from tests.support.processes import ROOT
+from tests.support.waiting import wait_until
 
-__all__ = ["_finetuning_home", "finetuning_home"]
 KILLS = TRIALS if FULL else 1
 
 
@@ -35,7 +36,7 @@ def kill_trainer(arguments: list[str], *, after: int, pause: float) -> None:
     process.wait()
 
 
-@full_only
+@pytest.mark.proof
 @fault("kill -9 of the trainer", "the same losses, steps and weights, to the last bit", KILLS)
 def test_a_finetune_killed_again_and_again_ends_as_if_it_had_not_been(finetuning_home: Path) -> None:
     spec, rng = spec_of(max_steps=6 + 4 * KILLS, epochs=100.0, dropout=0.2), np.random.default_rng(5)

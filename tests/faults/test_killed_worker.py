@@ -2,16 +2,13 @@
 
 import contextlib
 import re
-import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from socrates_core.asking.cache import open_cache
 from socrates_core.asking.request import ModelRequest
 from socrates_core.files import read_parquet
 from socrates_core.jobs import store
@@ -20,30 +17,12 @@ from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import Draft
-from tests.faults.trials import TRIALS, fault, finish_jobs, start_worker, wait_until, wide_draft
-
-_WATCH = """
-create table asked_again (key text);
-create trigger watch before insert on answers when exists (select 1 from answers where key = new.key)
-begin insert into asked_again values (new.key); end;
-"""  # fires before "or ignore" drops a row, so that an answer that was worked out twice shows
-
-
-@contextlib.contextmanager
-def cache(home: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(home / "cache" / "answers.sqlite", timeout=30)) as opened:
-        yield opened
-
-
-def watch(home: Path) -> None:
-    """Lets the home's cache count the answers that are worked out again, in the table asked_again."""
-    with open_cache(), cache(home) as opened:
-        opened.executescript(_WATCH)
-
-
-def n_stored(home: Path) -> int:
-    with cache(home) as opened:
-        return int(opened.execute("select count(*) from answers").fetchone()[0])
+from tests.faults.trials import TRIALS, fault
+from tests.support.drafts import wide_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import start_worker
+from tests.support.waiting import wait_until
+from tests.support.watched_runs import cache, n_stored, watch
 
 
 def answers_of(run_id: str) -> pd.DataFrame:

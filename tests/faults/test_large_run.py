@@ -9,8 +9,10 @@ from pathlib import Path
 from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.trials import FULL, fault, wide_draft
+from tests.faults.trials import FULL, fault
+from tests.support.drafts import wide_draft
+from tests.support.processes import ROOT
+from tests.support.waiting import PATIENCE
 
 N_CONDITIONS = 200 if FULL else 20
 N_PEOPLE = 1000
@@ -18,8 +20,8 @@ MOST_MB = 1500 if FULL else 700
 LOOKING = """
 import json, re, sys, time
 from pathlib import Path
-from socrates_core.simulation.results import load_run
-from socrates_core.simulation.export import cells_table
+from socrates_core.projects.run_results import load_run
+from socrates_core.projects.run_export import cells_table
 begun = time.monotonic()
 run = load_run(sys.argv[1])
 n_kept = int((run.people["condition"] == 1).sum())
@@ -38,7 +40,7 @@ def test_a_large_run_is_looked_at_in_bounded_memory(
 ) -> None:
     job = submit_simulation(wide_draft(N_CONDITIONS, N_PEOPLE), ModelRequest("echo"))
     code = "from socrates_core.worker import Worker; Worker(idle_seconds=0).run()"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=540)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=540 if FULL else PATIENCE)
     assert store.read_job(job.id).state == "done"
     done = subprocess.run(
         [sys.executable, "-c", LOOKING, job.id, str(tmp_path)],

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -21,34 +19,16 @@ from socrates_core.projects import drafts
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import render_draft
-from tests.conftest import PATIENCE
-from tests.faults.test_killed_worker import cache, n_stored, watch
-from tests.faults.trials import (
-    command,
-    fault,
-    finish_jobs,
-    full_only,
-    start_worker,
-    wait_until,
-    wide_draft,
-)
-from tests.test_drafts import make_draft
+from tests.faults.trials import fault
+from tests.support.commands import process
+from tests.support.disks import small_disk
+from tests.support.drafts import make_draft, wide_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import start_worker
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.watched_runs import cache, n_stored, watch
 
 LATER = "2099-01-01T00:00:00+00:00"
-
-
-@contextmanager
-def small_disk(path: Path, size: str) -> Iterator[None]:
-    """A file system of that size at `path`; skips the test where none can be mounted."""
-    path.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 def remount(path: Path, option: str) -> None:
@@ -91,7 +71,7 @@ def test_a_draft_on_a_full_disk_stays_as_it_was(quiet_home: Path, tmp_path: Path
         (quiet_home / "filling").write_bytes(bytes(room))
         source = tmp_path / "draft.yaml"
         source.write_text(render_draft(make_draft()))
-        assert "Free some" in command("simulate", str(source), "--model", "echo", code=2)
+        assert "Free some" in process("simulate", str(source), "--model", "echo", code=2)
         with pytest.raises(Exception, match="Free some space"):
             drafts.save(draft_id, make_draft(title="x" * 9000), based_on=make_draft().digest())
         assert drafts.open_draft(draft_id) == make_draft() and not list(quiet_home.rglob("*.part"))
@@ -121,13 +101,13 @@ def test_a_read_only_home_is_read_and_refuses_with_a_sentence(quiet_home: Path, 
         run = submit_simulation(make_draft(), ModelRequest("echo"))
         finish_jobs()
         remount(quiet_home, "ro")
-        assert run.id in command("runs") and "done" in command("jobs")
-        assert "Support" in command("run", run.id)
-        assert "SOCRATES_HOME" in command("simulate", str(source), "--model", "echo", code=2)
+        assert run.id in process("runs") and "done" in process("jobs")
+        assert "Support" in process("run", run.id)
+        assert "SOCRATES_HOME" in process("simulate", str(source), "--model", "echo", code=2)
         assert list_runs()[0]["state"] == "complete"
 
 
-@full_only
+@pytest.mark.proof
 @fault("the right to write is taken away during a run", "the job is lost or failed, then goes on")
 def test_a_run_that_may_no_longer_write_goes_on_once_it_may(
     quiet_home: Path, monkeypatch: pytest.MonkeyPatch
@@ -184,7 +164,7 @@ def test_a_run_without_memory_fails_and_goes_on_with_some(quiet_home: Path) -> N
     ended_whole(quiet_home, job.id)
 
 
-@full_only
+@pytest.mark.proof
 @fault("killed for want of memory (SIGKILL)", "taken over once by itself, then left to a person")
 def test_a_run_that_is_killed_twice_is_left_to_a_person(quiet_home: Path) -> None:
     watch(quiet_home)
@@ -220,7 +200,7 @@ def test_what_was_made_before_the_clock_jumped_back_stays_usable(quiet_home: Pat
         first.id: "complete",
         second.id: "complete",
     }
-    ended = command("jobs")
+    ended = process("jobs")
     assert first.id in ended and second.id in ended
 
 
@@ -239,7 +219,7 @@ def test_a_job_whose_process_id_is_another_process_goes_on(quiet_home: Path) -> 
         other.kill()
 
 
-@full_only
+@pytest.mark.proof
 @fault("a zombie worker", "the job is lost, not running; it goes on")
 def test_a_job_whose_worker_is_a_zombie_goes_on(quiet_home: Path) -> None:
     watch(quiet_home)

@@ -6,10 +6,13 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.jobs import store
 from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE
-from tests.faults.test_killed_worker import cache, n_stored, watch
-from tests.faults.trials import fault, finish_jobs, start_worker, wait_until, wide_draft
-from tests.tiny_models import make_tiny_model
+from tests.faults.trials import fault
+from tests.support.drafts import wide_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import start_worker
+from tests.support.tiny_models import make_tiny_model
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.watched_runs import cache, n_stored, watch
 
 
 @fault("a model file removed during a run", "a sentence, answers kept, resumed once it is back", 2)

@@ -7,22 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 from playwright.async_api import BrowserContext, async_playwright, expect
 
 from socrates_core.asking.request import ModelRequest
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE, end_worker
-from tests.faults.test_killed_dashboard import free_port, serve
-from tests.faults.trials import FULL, fault, finish_jobs
-from tests.test_drafts import make_draft
-from tests.test_walk import ARGS, CHROMIUM
+from tests.faults.trials import FULL, fault
+from tests.support.browser import ARGS, CHROMIUM, IN_BROWSER
+from tests.support.drafts import make_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import end_worker
+from tests.support.servers import free_port, serve
+from tests.support.waiting import PATIENCE
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.xdist_group("walk"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
-]
+pytestmark = IN_BROWSER
 PEOPLE, SECONDS = (10, 600.0) if FULL else (3, 15.0)
 Place = tuple[str, str]  # the page's address and the title that it shows
 

@@ -4,7 +4,6 @@ import contextlib
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from socrates_core.asking.request import ModelRequest
@@ -12,26 +11,21 @@ from socrates_core.jobs import store
 from socrates_core.projects import drafts
 from socrates_core.projects.run_results import load_run
 from socrates_core.projects.run_spec import submit_simulation
-from tests.conftest import PATIENCE, ROOT
-from tests.faults.test_killed_worker import cache, n_stored, watch
-from tests.faults.trials import (
-    FULL,
-    fault,
-    finish_jobs,
-    start,
-    start_worker,
-    wait_until,
-    wide_draft,
-)
-from tests.test_drafts import make_draft
+from tests.faults.trials import FULL, fault
+from tests.support.drafts import make_draft, wide_draft
+from tests.support.jobs import finish_jobs
+from tests.support.processes import ROOT, start, start_worker
+from tests.support.waiting import PATIENCE, wait_until
+from tests.support.watched_runs import cache, n_stored, watch
 
 SAVING = """
 import sys
-from socrates_core.drafts import store
-from socrates_core.drafts.spec import ConditionSpec
+from socrates_core.projects import drafts as store
+from socrates_core.surveys.draft import ConditionSpec
 draft_id, who = sys.argv[1:]
-input()
 shown = store.open_draft(draft_id)
+print("ready", flush=True)
+input()
 for n in range(30):
     mine = shown.model_copy(update={"title": f"{who} {n}"})
     print(bool(store.save(draft_id, mine, based_on=shown.digest()).notice))
@@ -40,6 +34,7 @@ for n in range(30):
 SUBMITTING = """
 import sys
 from socrates_core.jobs import store
+print("ready", flush=True)
 input()
 for n in range(20):
     print(store.submit("simulate", "A run", {"run_id": "x"}, key=f"{sys.argv[1]} {n}").number)
@@ -58,7 +53,8 @@ def both(code: str, *arguments: str) -> list[list[str]]:
         )
         for who in ("one", "two")
     ]
-    time.sleep(2)  # both have started by then
+    for each in running:
+        assert each.stdout is not None and each.stdout.readline() == "ready\n"
     for each in running:
         assert each.stdin is not None
         each.stdin.write("\n")

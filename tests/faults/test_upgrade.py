@@ -14,8 +14,10 @@ from socrates_core.jobs import store
 from socrates_core.projects import drafts
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import submit_simulation
-from tests.faults.trials import command, fault, finish_jobs, wide_draft
-from tests.test_drafts import make_draft
+from tests.faults.trials import fault
+from tests.support.commands import process
+from tests.support.drafts import make_draft, wide_draft
+from tests.support.jobs import finish_jobs
 
 FIRST_CACHE = """
 create table responders (fingerprint text primary key, name text not null) without rowid;
@@ -66,5 +68,5 @@ def test_what_a_later_version_wrote_says_to_update(quiet_home: Path, file: str) 
         with pytest.raises(Exception, match="update"):
             drafts.open_draft(path.parent.name)
     else:
-        assert "update" in command("job" if path.parts[-3] == "jobs" else "run", job.id, code=2)
+        assert "update" in process("job" if path.parts[-3] == "jobs" else "run", job.id, code=2)
     assert len(list_runs()) == 1

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.export import export_study
-from socrates_core.corpus.overrides import set_scale
+from socrates_core.corpus.scale_overrides import set_scale
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.evaluations.run import run_evaluation
@@ -20,8 +20,8 @@ from socrates_core.files import write_json
 from socrates_core.finetuning.spec import spec_from_dict
 from socrates_core.importing.build import import_study
 from socrates_core.importing.mapping import mapping_from_dict, render_mapping
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import read_table
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from socrates_core.projects import drafts
@@ -31,7 +31,7 @@ from socrates_core.projects.run import run_simulation
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.surveys.draft import render_draft
 from socrates_core.surveys.start import draft_from_study
-from tests.test_qualtrics_hostile import COLUMNS, DEFINITION
+from tests.support.qualtrics_surveys import COLUMNS, DEFINITION
 
 DATA = Path(__file__).parents[3] / "shared" / "data"  # real files, where they are; none of them is ours
 HEAD = 40_000  # bytes of a long real file

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from socrates_core.corpus import find_study, open_corpus
-from socrates_core.corpus.overlay import read_overrides
+from socrates_core.corpus.scale_overrides import read_overrides
 from socrates_core.corpus.socsci210 import Request, run_import
 from socrates_core.corpus.splits import load_split
 from socrates_core.errors import UserError
@@ -16,12 +16,12 @@ from socrates_core.finetuning.library import lineage
 from socrates_core.finetuning.spec import load_spec_file, training_path
 from socrates_core.importing.build import preview
 from socrates_core.importing.mapping import load_mapping, render_mapping
+from socrates_core.importing.mapping_tables import parse_pairs
 from socrates_core.importing.opening import open_files
-from socrates_core.importing.qualtrics.pair import read_responses, read_survey, understand
-from socrates_core.importing.sheets import parse_pairs
+from socrates_core.importing.qualtrics.suggest import read_responses, read_survey, suggest_survey
+from socrates_core.importing.read_table import read_table
 from socrates_core.importing.statistical import read_here
 from socrates_core.importing.suggest import suggest
-from socrates_core.importing.table import read_table
 from socrates_core.jobs.store import list_jobs, read_job
 from socrates_core.models.catalog import list_models
 from socrates_core.models.model_folder import check_folder, context_length, find_model, open_folder
@@ -36,7 +36,7 @@ from socrates_core.records import Scale
 from socrates_core.scales import check_scale, parse_scale, read_answer
 from socrates_core.surveys.check import problems
 from socrates_core.surveys.draft import load_draft, render_draft
-from tests.test_socsci210 import Quiet
+from tests.support.socsci210_rows import Quiet
 
 SCALES = (
     Scale("range", 1, 7, labels=((1, "Strongly disagree"), (7, "Strongly agree"))),
@@ -101,7 +101,7 @@ def _imports(home: Path) -> dict[str, Callable[[bytes], object]]:
 
     def understand_survey() -> object:
         opened = read_survey(survey)
-        return understand(opened, read_responses(responses, opened))
+        return suggest_survey(opened, read_responses(responses, opened))
 
     def open_table(path: Path) -> object:
         opened = open_files([path])

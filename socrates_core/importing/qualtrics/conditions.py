@@ -1,4 +1,4 @@
-"""The conditions of a Qualtrics experiment: who was in which, by whatever the export says about it."""
+"""The conditions of a Qualtrics experiment, and who was in which, from whatever the export says about it."""
 
 import json
 import re
@@ -12,10 +12,10 @@ from socrates_core.errors import unknown
 from socrates_core.importing.mapping import When
 from socrates_core.importing.qualtrics.flow import (
     MAX_ARMS,
-    Shown,
+    ShownQuestion,
     arm_names,
-    beside,
     combinations,
+    crossed_with,
     fields_of,
     randomisers,
     shown_in,
@@ -23,26 +23,27 @@ from socrates_core.importing.qualtrics.flow import (
 )
 from socrates_core.importing.qualtrics.responses import ARM_OF, Responses, places
 from socrates_core.importing.qualtrics.survey import Step, Survey
-from socrates_core.importing.record import shortened
 from socrates_core.importing.suggest import EVERYONE
+from socrates_core.importing.table import shortened
 
-_MOST_CELLS = 200  # different answers by which an arm is recognised; more is free text
+_MOST_CELLS = 200  # different answers that identify an arm; a column with more is free text
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A condition: its name, its rows, and all that its people were shown, in order."""
+    """A condition: its name, its rows, and everything that its people were shown, in order."""
 
     name: str
     when: When
-    shown: list[Shown]
+    shown: list[ShownQuestion]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The arms of one experiment, or one arm for everyone; `warnings` say what was not taken up.
+    """The arms of one experiment, or one arm for everyone; `warnings` say what was not used.
 
-    `usable`: key -> arms of every randomiser that the export tells apart; the arms are those of the ones `taken`.
+    `usable`: key -> arms of every randomizer whose arms the export tells apart. `taken` are the keys of the randomizers
+    whose arms these are.
     """
 
     arms: list[Arm]
@@ -52,7 +53,7 @@ class Experiment:
 
     @property
     def start(self) -> int | None:
-        """The first place at which arms were shown different things; None where they never were."""
+        """The first position at which arms were shown different things; None if they never were."""
         length = max(len(arm.shown) for arm in self.arms)
         for position in range(length if len(self.arms) > 1 else 0):
             met = {
@@ -65,24 +66,25 @@ class Experiment:
 
 
 def find_experiment(survey: Survey, responses: Responses, chosen: Sequence[str] = ()) -> Experiment:
-    """The conditions: the arms of the chosen randomisers, or of the first one that the export tells apart.
+    """The conditions: the arms of the chosen randomizers, or of the first whose arms the export tells apart.
 
-    Randomisers beside that one are crossed with it. Raises UserError for a randomiser that is not there.
+    Randomizers at the same level as that one are crossed with it. Raises UserError for an unknown randomizer.
     """
     drawn = {step.key: step for step in randomisers(survey)}
     rows = {key: _rows_of_arms(survey, responses, step) for key, step in drawn.items()}
-    if not any(sum(map(bool, found)) > 1 for found in rows.values()):
+    if not any(sum(map(bool, arms)) > 1 for arms in rows.values()):
         survey = _with_assigned_fields(survey, responses)
         drawn = {step.key: step for step in randomisers(survey)}
         rows = {key: _rows_of_arms(survey, responses, step) for key, step in drawn.items()}
     usable = [step for key, step in drawn.items() if sum(map(bool, rows[key])) > 1]
     for key in chosen:
         if key not in drawn:
-            raise unknown("randomiser", key, drawn)
-    taken = [drawn[key] for key in chosen] or (beside(survey, usable[0], usable) if usable else [])
+            raise unknown("randomizer", key, drawn)
+    taken = [drawn[key] for key in chosen] or (crossed_with(survey, usable[0], usable) if usable else [])
     warnings = _not_taken(survey, drawn, taken, usable)
     names = {step.key: arm_names(survey, step) for step in taken}
-    arms, unseen = [], []
+    arms = []
+    unseen = []
     for picks in combinations(taken):
         name = " · ".join(names[key][place] for key, place in picks.items()) or EVERYONE
         if all(rows[key][place] for key, place in picks.items()):
@@ -93,10 +95,10 @@ def find_experiment(survey: Survey, responses: Responses, chosen: Sequence[str] 
         else:
             unseen.append(name)
     if unseen:
-        warnings.append(f"Nobody was in these arms, as far as the export tells: {shortened(unseen)}.")
-    told = {step.key: " / ".join(arm_names(survey, step))[:120] for step in usable}
+        warnings.append(f"According to the export, nobody was in these arms: {shortened(unseen)}.")
+    usable_arms = {step.key: " / ".join(arm_names(survey, step))[:120] for step in usable}
     arms = arms or [Arm(EVERYONE, {}, shown_in(survey, {}))]
-    return Experiment(arms, warnings, told, tuple(step.key for step in taken))
+    return Experiment(arms, warnings, usable_arms, tuple(step.key for step in taken))
 
 
 def _not_taken(
@@ -106,7 +108,7 @@ def _not_taken(
     named = {key: f"{key} ({' / '.join(arm_names(survey, step))[:120]})" for key, step in drawn.items()}
     if others := [named[step.key] for step in usable if step not in taken]:
         warnings.append(
-            f"Other randomisers are experiments of their own, imported by their id: {shortened(others)}."
+            f"Other randomizers are separate experiments; import them by their id: {shortened(others)}."
         )
     if hidden := [named[key] for key, step in drawn.items() if step not in usable and step not in taken]:
         warnings.append(f"The export does not say who was in which arm of {shortened(hidden)}.")
@@ -116,14 +118,16 @@ def _not_taken(
         if step.kind == "Randomizer" and 1 < step.shown < len(step.steps)
     ]
     if several:
-        warnings.append(f"Randomisers that show several of their arms are not read: {shortened(several)}.")
+        warnings.append(
+            f"Randomizers that show people several of their arms are not read: {shortened(several)}."
+        )
     return warnings
 
 
 def _with_assigned_fields(survey: Survey, responses: Responses) -> Survey:
-    """The survey, where embedded data that texts or logic use is a randomiser if people differ in it.
+    """The survey with a randomizer for embedded data that texts or logic use and in which people differ.
 
-    So it is where chance was not the flow's: a random number, a web service, the link that people got.
+    Chance may come from elsewhere than the flow: a random number, a web service, the link that people got.
     """
     used = json.dumps(
         [*(q.payload for q in survey.questions.values()), *(s.logic for s in survey.flow.walk())],
@@ -151,18 +155,16 @@ def _with_assigned_fields(survey: Survey, responses: Responses) -> Survey:
 
 
 def _rows_of_arms(survey: Survey, responses: Responses, step: Step) -> list[When]:
-    """Arm by arm the cells that tell who was in it: display order, embedded data, or answers; empty if nothing does."""
+    """For each arm the cells that say who was in it: display order, embedded data, or answers; empty if none do."""
     telling = telling_field(step)
-    values = [
-        dict(pair for each in arm.walk() for pair in each.fields).get(telling, "") for arm in step.steps
-    ]
+    values = [dict(fields_of(arm)).get(telling, "") for arm in step.steps]
     column = responses.column(telling) if telling else ""
     by_field: list[When] = [
         {column: (value,)} if column and responses.frame[column].eq(value).any() else {} for value in values
     ]
-    for found in (_by_display_order(survey, responses, step), by_field, _by_answers(survey, responses, step)):
-        if sum(map(bool, found)) > 1:
-            return found
+    for rows in (_by_display_order(survey, responses, step), by_field, _by_answers(survey, responses, step)):
+        if sum(map(bool, rows)) > 1:
+            return rows
     return [{} for _ in step.steps]
 
 
@@ -187,12 +189,13 @@ def _by_display_order(survey: Survey, responses: Responses, step: Step) -> list[
 
 
 def _names(survey: Survey, arm: Step) -> list[str]:
-    block, question = survey.blocks.get(arm.block), survey.questions.get(arm.question)
+    block = survey.blocks.get(arm.block)
+    question = survey.questions.get(arm.question)
     return [arm.name, arm.block, block.name if block else "", question.tag if question else ""]
 
 
 def _by_answers(survey: Survey, responses: Responses, step: Step) -> list[When]:
-    """An arm is told by the question that it alone has and that most people answered, or by all of them together."""
+    """The answers that place people in an arm: to the question that only this arm has and most people answered."""
     column = f"{ARM_OF}{step.key}"
     if column in responses.frame:
         return [
@@ -200,10 +203,11 @@ def _by_answers(survey: Survey, responses: Responses, step: Step) -> list[When]:
             for name in arm_names(survey, step)
         ]
     seen = [{s.question.qid for s in shown_in(survey, {step.key: n})} for n in range(len(step.steps))]
-    where, rows = places(survey, responses), list[When]()
+    where = places(survey, responses)
+    rows = list[When]()
     for n, qids in enumerate(seen):
-        own = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
-        columns = [c for c, place in where.items() if place.qid in own and "_DO" not in place.suffix]
+        only_here = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
+        columns = [c for c, place in where.items() if place.qid in only_here and "_DO" not in place.suffix]
         fitting = [c for c in columns if 0 < responses.frame[c].nunique() <= _MOST_CELLS]
         best = max(fitting, key=lambda c: responses.frame[c].count(), default=None)
         rows.append({best: tuple(_cells(responses.frame[best]))} if best else {})

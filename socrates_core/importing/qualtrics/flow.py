@@ -1,4 +1,4 @@
-"""Who saw what: the arms of a survey's randomisers, and what the people of an arm were shown, in order."""
+"""Who saw what: the arms of a survey's randomizers, and what the people of an arm were shown, in order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ MAX_SHOWN = 20_000
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A question or text as people of one condition met it.
+class ShownQuestion:
+    """A question or text as people in one condition saw it.
 
-    `words` fill its choices' pipes. `sure` is False where showing it depends on the person; `other` names the
-    randomiser, not one of the experiment's, that decides about it or its text.
+    `words` fill the pipes in its choices. `sure` is False if the person decides whether it is shown; `other` names a
+    randomizer outside the experiment that decides about it or its text.
     """
 
     question: Question
@@ -40,14 +40,15 @@ def randomisers(survey: Survey) -> list[Step]:
     ]
 
 
-def beside(survey: Survey, first: Step, usable: Sequence[Step]) -> list[Step]:
-    """`first` with the usable randomisers of the same level of the flow: a factorial design of at most 16 arms."""
+def crossed_with(survey: Survey, first: Step, usable: Sequence[Step]) -> list[Step]:
+    """`first` with later usable randomizers at its level of the flow: a factorial design of at most MAX_ARMS arms."""
     level = next((step.steps for step in survey.flow.walk() if first in step.steps), (first,))
-    crossed, arms = [first], len(first.steps)
+    crossed = [first]
+    n_arms = len(first.steps)
     for step in level[level.index(first) + 1 :]:
-        if step in usable and arms * len(step.steps) <= MAX_ARMS:
+        if step in usable and n_arms * len(step.steps) <= MAX_ARMS:
             crossed.append(step)
-            arms *= len(step.steps)
+            n_arms *= len(step.steps)
     return crossed
 
 
@@ -56,21 +57,19 @@ def arm_names(survey: Survey, randomiser: Step) -> list[str]:
     telling = telling_field(randomiser)
     names = []
     for step in randomiser.steps:
-        inside = [survey.blocks[each.block].name for each in step.walk() if each.block in survey.blocks]
+        inside = [survey.blocks[part.block].name for part in step.walk() if part.block in survey.blocks]
         value = dict(fields_of(step)).get(telling, "")
-        said = (
-            value if any(letter.isalpha() for letter in value) else f"{telling} = {value}" if telling else ""
-        )
+        if telling and not any(letter.isalpha() for letter in value):
+            value = f"{telling} = {value}"
         question = survey.questions.get(step.question)
-        own = step.name if step.kind != "Branch" else ""
-        names.append(
-            own or (question.tag if question else "") or (inside[0] if inside else "") or said or step.key
-        )
+        name = step.name if step.kind != "Branch" else ""
+        tag = question.tag if question else ""
+        names.append(name or tag or next(iter(inside), "") or value or step.key)
     return [name if names.count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]
 
 
 def telling_field(randomiser: Step) -> str:
-    """The embedded data that every arm sets and no two arms set alike; empty where there is none."""
+    """The embedded data that every arm sets to another value; empty if there is none."""
     arms = [dict(fields_of(step)) for step in randomiser.steps]
     return next(
         (
@@ -84,28 +83,29 @@ def telling_field(randomiser: Step) -> str:
 
 def fields_of(step: Step) -> list[tuple[str, str]]:
     """The embedded data that a step or a step inside it sets."""
-    return [pair for each in step.walk() for pair in each.fields]
+    return [pair for part in step.walk() for pair in part.fields]
 
 
 def combinations(experiment: Sequence[Step]) -> list[dict[str, int]]:
-    """Every way through the experiment: randomiser key -> position of the arm."""
+    """Every way through the experiment: randomizer key -> position of the arm."""
     keys = [step.key for step in experiment]
     return [
         dict(zip(keys, arms, strict=True)) for arms in product(*(range(len(s.steps)) for s in experiment))
     ]
 
 
-def shown_in(survey: Survey, arms: Mapping[str, int]) -> list[Shown]:
-    """All that the people of these arms were shown or may have been shown, in order."""
+def shown_in(survey: Survey, arms: Mapping[str, int]) -> list[ShownQuestion]:
+    """Everything that the people of these arms were or may have been shown, in order."""
     return _Walk(survey, arms).shown
 
 
 class _Walk:
     def __init__(self, survey: Survey, arms: Mapping[str, int]) -> None:
-        self.survey, self.arms = survey, arms
-        self.shown: list[Shown] = []
+        self.survey = survey
+        self.arms = arms
+        self.shown: list[ShownQuestion] = []
         self.known = {f"q://{qid}": question.tag for qid, question in survey.questions.items()}
-        self.drawn = dict[str, str]()  # "Field/name" -> the randomiser that sets it
+        self.drawn = dict[str, str]()  # "Field/name" -> the randomizer that sets it
         self.visit(survey.flow, sure=True, other="")
 
     def visit(self, step: Step, *, sure: bool, other: str) -> None:
@@ -127,8 +127,8 @@ class _Walk:
                 inside = (inside[self.arms[step.key]],)
             else:
                 other = step.key
-        for each in inside:
-            self.visit(each, sure=sure, other=other)
+        for part in inside:
+            self.visit(part, sure=sure, other=other)
 
     def set(self, name: str, value: str, *, sure: bool, other: str) -> None:
         self.known.pop(name, None)
@@ -144,7 +144,7 @@ class _Walk:
             return
         if len(self.shown) == MAX_SHOWN:
             raise UserError(
-                f"The survey shows one person more than {MAX_SHOWN:,} questions; it cannot be read."
+                f"The survey shows one person more than {MAX_SHOWN:,} questions, so it cannot be read."
             )
         all_words = {
             **self.known,
@@ -153,14 +153,14 @@ class _Walk:
         filled = fill_pipes(question.text, all_words)
         drawn = next((self.drawn[name] for name in filled.unknown if self.drawn.get(name)), "")
         self.shown.append(
-            Shown(
+            ShownQuestion(
                 question, loop, filled.text, all_words, filled.unknown, sure and holds is True, other or drawn
             )
         )
 
 
 def logic_holds(logic: Json, known: Mapping[str, str]) -> bool | None:
-    """Whether display or branch logic holds, given embedded data; None where that depends on more."""
+    """Whether display or branch logic holds, given embedded data; None if it depends on more."""
     whole: bool | None = None
     for position, group in enumerate(_numbered(logic)):
         inside: bool | None = None
@@ -178,7 +178,7 @@ def _numbered(logic: Json) -> list[Json]:
 
 
 def _joined(left: bool | None, right: bool | None, joint: str) -> bool | None:
-    decisive = "or" in joint.lower()  # "Or", "OrIf": one that holds is enough
+    decisive = "or" in joint.lower()  # "Or", "OrIf": one true part is enough
     if decisive in (left, right):
         return decisive
     return None if None in (left, right) else not decisive

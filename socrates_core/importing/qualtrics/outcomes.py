@@ -1,4 +1,4 @@
-"""What the people of every condition were asked: columns matched across conditions, their words told apart."""
+"""What people in every condition were asked: columns matched across conditions, and how their words differ."""
 
 import re
 import textwrap
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from socrates_core.importing.mapping import OutcomeSpec
-from socrates_core.importing.qualtrics.flow import Shown
-from socrates_core.importing.qualtrics.scales import Asked
+from socrates_core.importing.qualtrics.columns import ColumnMeaning
+from socrates_core.importing.qualtrics.flow import ShownQuestion
 from socrates_core.surveys.draft import ScaleSpec
 
 CONSENT = re.compile(
@@ -19,52 +19,52 @@ CONSENT = re.compile(
 
 @dataclass(frozen=True)
 class Entry:
-    """A column as the people of one condition met it."""
+    """A column as the people in one condition answered it."""
 
     column: str
-    shown: Shown
-    asked: Asked
+    shown: ShownQuestion
+    meaning: ColumnMeaning
 
     @property
     def text(self) -> str:
-        return "\n".join(part for part in (self.shown.text, self.asked.statement) if part)
+        return "\n".join(part for part in (self.shown.text, self.meaning.statement) if part)
 
     @property
     def name(self) -> str:
-        told = (self.asked.statement or self.shown.text).rsplit("\n", 1)[-1]
+        words = (self.meaning.statement or self.shown.text).rsplit("\n", 1)[-1]
         loop = f"{self.shown.loop}_" if self.shown.loop else ""
-        return textwrap.shorten(f"{loop}{self.shown.question.tag}: {told}", 80, placeholder="…")
+        return textwrap.shorten(f"{loop}{self.shown.question.tag}: {words}", 80, placeholder="…")
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What must be the same for two columns to hold answers to one question."""
-        asked = self.asked
-        return asked.statement, asked.scale, tuple(sorted(asked.values.items())), asked.missing
+        """What has to be the same for two columns to hold answers to one question."""
+        values = tuple(sorted(self.meaning.values.items()))
+        return self.meaning.statement, self.meaning.scale, values, self.meaning.missing
 
 
 Group = dict[int, Entry]  # position of the condition -> its column
 
 
 def matched(entries: Sequence[Sequence[Entry]]) -> list[Group]:
-    """The columns [conditions][entries] as questions, a column or several, in the order in which they were asked.
+    """The columns [conditions][entries] grouped into questions of one or more columns, in the order of asking.
 
-    Columns of some conditions alone are one question where they come in the same number with the same answers,
-    or else where statement, last line and answers are the same.
+    Columns that only some conditions have are one question if every condition has equally many with the same answers,
+    or else if statement, last line and answers are the same.
     """
     by_column = dict[str, Group]()
     for n, listed in enumerate(entries):
         for entry in listed:
             by_column.setdefault(entry.column, {})[n] = entry
-    own = [[e for e in listed if len(by_column[e.column]) < len(entries)] for listed in entries]
+    partial = [[e for e in listed if len(by_column[e.column]) < len(entries)] for listed in entries]
     keys = {entry.column: (0, column) for column, group in by_column.items() for entry in group.values()}
     if len(entries) > 1:
-        side_by_side = len({tuple(entry.signature for entry in listed) for listed in own}) == 1
-        for listed in own:
+        side_by_side = len({tuple(entry.signature for entry in listed) for listed in partial}) == 1
+        for listed in partial:
             seen: list[object] = []
             for place, entry in enumerate(listed):
-                told = place if side_by_side else (entry.signature, entry.shown.text.rsplit("\n", 1)[-1])
-                keys[entry.column] = (1, str((told, seen.count(told))))
-                seen.append(told)
+                key = place if side_by_side else (entry.signature, entry.shown.text.rsplit("\n", 1)[-1])
+                keys[entry.column] = (1, str((key, seen.count(key))))
+                seen.append(key)
     groups = dict[tuple[int, str], Group]()
     for n, listed in enumerate(entries):
         for entry in listed:
@@ -73,12 +73,12 @@ def matched(entries: Sequence[Sequence[Entry]]) -> list[Group]:
 
 
 def condition_texts(
-    shown: Sequence[Sequence[Shown]], start: int, asked: Sequence[set[tuple[str, str]]]
-) -> list[list[Shown]]:
-    """What each condition read before its first question: texts since the last question that came before `start`.
+    shown: Sequence[Sequence[ShownQuestion]], start: int, asked: Sequence[set[tuple[str, str]]]
+) -> list[list[ShownQuestion]]:
+    """What each condition read before its first question: texts since the last question before `start`.
 
-    `asked` [conditions] are the places of the questions that are outcomes or were asked before. Texts of one
-    condition alone count wherever they stand; what depends on the person or on other randomisers does not.
+    `asked` [conditions] are the places of questions that are outcomes or were asked before. Texts of only one condition
+    count wherever they are; texts that depend on the person or on other randomizers do not.
     """
     everywhere = set.intersection(*({(s.place, s.text) for s in listed} for listed in shown))
     texts = []
@@ -95,70 +95,75 @@ def condition_texts(
                 and not s.other
                 and s.place not in places
                 and (
-                    (own := (s.place, s.text) not in everywhere) or (n < first and not CONSENT.search(s.text))
+                    (only_here := (s.place, s.text) not in everywhere)
+                    or (n < first and not CONSENT.search(s.text))
                 )
-                and (s.question.is_text or (own and s.question.kind == "TE"))
+                and (s.question.is_text or (only_here and s.question.kind == "TE"))
             ]
         )
     return texts
 
 
 def paragraphs_apart(groups: Sequence[Group], n_conditions: int) -> tuple[list[str], dict[int, str]]:
-    """The paragraphs that tell conditions apart [conditions], and the shared rest by position in `groups`.
+    """The paragraphs that differ between conditions [conditions], and the shared rest by position in `groups`.
 
-    Empty where questions do not consist of shared paragraphs and, in every question, the same others.
+    Empty unless every question consists of shared paragraphs and the same differing ones.
     """
-    found, rest = set[tuple[str, ...]](), dict[int, str]()
+    differing = set[tuple[str, ...]]()
+    rest = dict[int, str]()
     for position, group in enumerate(groups):
         if len({entry.text for entry in group.values()}) < 2 or len(group) < n_conditions:
             continue
         lines = [group[n].text.split("\n") for n in range(n_conditions)]
         shared = set.intersection(*map(set, lines))
-        own = [
+        # A line that ends with a colon belongs to the line after it.
+        differs = [
             [
                 line not in shared
-                or (line.endswith(":") and place + 1 < len(told) and told[place + 1] not in shared)
-                for place, line in enumerate(told)
+                or (line.endswith(":") and place + 1 < len(text) and text[place + 1] not in shared)
+                for place, line in enumerate(text)
             ]
-            for told in lines
+            for text in lines
         ]
         kept = {
             "\n".join(line for line, out in zip(t, o, strict=True) if not out)
-            for t, o in zip(lines, own, strict=True)
+            for t, o in zip(lines, differs, strict=True)
         }
         if len(kept) == 1 and lines[0][-1] in shared:
-            found.add(
+            differing.add(
                 tuple(
                     "\n".join(line for line, out in zip(t, o, strict=True) if out)
-                    for t, o in zip(lines, own, strict=True)
+                    for t, o in zip(lines, differs, strict=True)
                 )
             )
             rest[position] = kept.pop()
-    return (list(found.pop()), rest) if len(found) == 1 else ([], {})
+    return (list(differing.pop()), rest) if len(differing) == 1 else ([], {})
 
 
 def outcome_of(group: Group, names: Sequence[str], rest: str | None, taken: set[str]) -> OutcomeSpec:
-    """The outcome of a group; `rest` is its question where what tells conditions apart is told by the conditions."""
+    """The outcome of a group; `rest` is its question if the conditions hold the paragraphs that differ."""
     first = next(iter(group.values()))
     columns = {names[n]: entry.column for n, entry in group.items()}
     texts = {names[n]: entry.text for n, entry in group.items()}
     alike = len(set(columns.values())) == 1 and len(columns) == len(names)
-    name, number = first.name, 2
+    name = first.name
+    number = 2
     while name in taken:
-        name, number = f"{first.name} ({number})", number + 1
+        name = f"{first.name} ({number})"
+        number = number + 1
     taken.add(name)
     return OutcomeSpec(
         name=name,
         question=first.text if rest is None else rest,
-        scale=ScaleSpec.of(first.asked.scale),
+        scale=ScaleSpec.of(first.meaning.scale),
         column=first.column if alike else "",
         column_by_condition={} if alike else columns,
         text_by_condition=texts if rest is None and len(set(texts.values())) > 1 else {},
-        values=first.asked.values,
-        missing=first.asked.missing,
+        values=first.meaning.values,
+        missing=first.meaning.missing,
     )
 
 
 def scales_differ(group: Mapping[int, Entry]) -> bool:
-    """Whether one question has other answers in one condition than in another."""
+    """Whether a question has different answers in different conditions."""
     return len({entry.signature for entry in group.values()}) > 1

@@ -1,30 +1,22 @@
-"""The people of a Qualtrics export: which rows count, what tells people apart, who they are."""
+"""The people in a Qualtrics export: which rows count, which column tells people apart, who they are."""
 
 import re
 from collections.abc import Sequence
 
-from socrates_core.importing.guesses import Facts, describe_columns, guess_demographic
 from socrates_core.importing.mapping import DemographicSpec, KeepSpec
+from socrates_core.importing.qualtrics.columns import MULTIPLE
 from socrates_core.importing.qualtrics.outcomes import CONSENT
 from socrates_core.importing.qualtrics.responses import Responses, places
-from socrates_core.importing.qualtrics.scales import MULTIPLE
 from socrates_core.importing.qualtrics.survey import Question, Survey
-from socrates_core.importing.suggest import finished_cells
+from socrates_core.importing.suggest import ColumnFacts, describe_columns, finished_cells, guess_demographic
 from socrates_core.importing.traits import is_age, is_own_trait
 
 _REFUSING = re.compile(
     r"\b(disagree|(do|will|would) not|don[’']?t|not (agree|consent|wish|want)|decline|refuse|withdraw)\b|^no\b",
     re.IGNORECASE,
 )
-_REAL = (
-    "0",
-    "IP Address",
-    "4",
-    "Imported",
-    "16",
-    "Offline",
-    "32",
-)  # Status of what is no preview, test or spam
+# Status of rows that are not a preview, a test or spam.
+_REAL = ("0", "IP Address", "4", "Imported", "16", "Offline", "32")
 _TYPED = ("age", "household_size", "location")  # fields that people may type in
 _DEMOGRAPHICS = {
     "age": r"\b(your (current )?age|how old are you)\b",
@@ -43,7 +35,7 @@ _DEMOGRAPHICS = {
 
 
 def rows_to_keep(survey: Survey, responses: Responses) -> list[KeepSpec]:
-    """Real, finished rows of people who consented, wherever a column tells."""
+    """Keeps real, finished rows of people who consented, as far as columns say so."""
     keep = []
     if column := responses.column("status"):
         keep.append(KeepSpec(column=column, values=_REAL, reason="a preview, test or spam"))
@@ -57,7 +49,7 @@ def rows_to_keep(survey: Survey, responses: Responses) -> list[KeepSpec]:
         question = survey.questions[place.qid]
         if is_consent(question) and not place.suffix:
             agreed = [choice for choice in question.choices if not _REFUSING.search(choice.text)]
-            cells = tuple(told for choice in agreed for told in (choice.code, choice.text) if told)
+            cells = tuple(cell for choice in agreed for cell in (choice.code, choice.text) if cell)
             if cells:
                 keep.append(KeepSpec(column=column, values=cells, reason="did not consent"))
     return keep
@@ -71,14 +63,14 @@ def is_consent(question: Question) -> bool:
 
 
 def participant_column(responses: Responses) -> str | None:
-    """The column of response ids where each is there once; None where every row is a person."""
+    """The column of response ids if each occurs once; None if every row is a person."""
     column = responses.column("_recordId") or responses.column("ResponseId")
     return column if column and responses.frame[column].is_unique else None
 
 
 def find_demographics(survey: Survey, responses: Responses) -> dict[str, DemographicSpec]:
-    """Demographic field -> its column with the words for its codes; told by the question, or by its name."""
-    found = dict[str, DemographicSpec]()
+    """Demographic field -> its column with the words for its codes; found by the question, or by the column's name."""
+    fields = dict[str, DemographicSpec]()
     facts = {column.name: column for column in describe_columns(responses)}
     for column, place in places(survey, responses).items():
         question = survey.questions[place.qid]
@@ -88,28 +80,28 @@ def find_demographics(survey: Survey, responses: Responses) -> dict[str, Demogra
             continue
         answers = question.answers if listed else question.choices
         field = _field_of(question.text) or _field_named(question, facts[column])
-        if field and field not in found and (single or field in _TYPED):
+        if field and field not in fields and (single or field in _TYPED):
             texts = [choice.text for choice in answers] if single else []
             if not is_own_trait(field, question.text, texts) or not _are_numbers(field, texts):
                 continue
             values = {choice.code: choice.text for choice in answers if choice.text}
-            found[field] = DemographicSpec(column=column, values=values if single else {})
-    return found
+            fields[field] = DemographicSpec(column=column, values=values if single else {})
+    return fields
 
 
-def _field_named(question: Question, column: Facts) -> str | None:
-    """The field that a column's name and its question's choices speak of."""
+def _field_named(question: Question, column: ColumnFacts) -> str | None:
+    """The field that a column's name and its question's choices suggest."""
     labels = {choice.code: choice.text for choice in question.choices if choice.text}
     guess = guess_demographic(column, labels)
     return guess.name if guess else None
 
 
 def _are_numbers(field: str, texts: Sequence[str]) -> bool:
-    """Whether choices say an age, where the field is one: 2002 is a year of birth, "18 to 24" no number."""
+    """Whether the choices of an age are ages in years: 2002 is a year of birth, and "18 to 24" is no number."""
     return field != "age" or not texts or sum(map(is_age, texts)) > len(texts) / 2
 
 
 def _field_of(text: str) -> str | None:
-    """The field that a question asks for; None for a long text, which tells a story."""
+    """The field that a question asks for; None for a long text, which is a story."""
     fitting = (field for field, pattern in _DEMOGRAPHICS.items() if re.search(pattern, text, re.IGNORECASE))
     return next(fitting, None) if len(text) <= 300 else None

@@ -1,4 +1,4 @@
-"""A Qualtrics response export: its header rows taken apart, every column with its place in the survey."""
+"""Reads a Qualtrics response export: its header rows, and the place of every column in the survey."""
 
 import json
 import re
@@ -9,15 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from socrates_core.importing.delimited import with_decimal_points
+from socrates_core.importing.qualtrics.columns import BEST_WORST, MULTIPLE, UNSEEN, UNSURE, is_ticked
 from socrates_core.importing.qualtrics.flow import arm_names, randomisers, shown_in
-from socrates_core.importing.qualtrics.scales import BEST_WORST, MULTIPLE, UNSEEN, UNSURE, is_ticked
 from socrates_core.importing.qualtrics.survey import Question, Survey, as_dict
-from socrates_core.importing.record import WHOLE, Pace, Table, shortened
-from socrates_core.importing.table import read_cells
+from socrates_core.importing.read_table import read_cells
+from socrates_core.importing.table import WHOLE, Pace, Table, shortened
 
-ARM_OF = "arm of "  # with a randomiser's id the name of a column that is worked out
+ARM_OF = "arm of "  # and a randomizer's id: the name of a column that is derived from the answers
 _JOINT = re.compile(r"\s*[,;|]\s*")  # between the choices of a list
-_MOST_READINGS = 10_000  # steps in which a list of choices is taken apart
+_MOST_READINGS = 10_000  # steps in which a list of choices is split
 RECORD = {
     *("startdate", "enddate", "status", "ipaddress", "progress", "duration", "finished", "recordeddate"),
     *(
@@ -45,7 +45,7 @@ _PLACE = re.compile(r"(?:(\w{1,50}?)_)?(QID\d{1,9}(?:#\d{1,3})?)(.{0,200})", re.
 
 @dataclass(frozen=True)
 class Place:
-    """Where a column belongs: the round of a loop, the question, and what of it ("_1", "_TEXT", "_DO")."""
+    """Where a column belongs: the round of a loop, the question, and its part ("_1", "_TEXT", "_DO")."""
 
     loop: str
     qid: str
@@ -54,53 +54,56 @@ class Place:
 
 @dataclass(frozen=True)
 class Responses(Table):
-    """A response export. `ids`: column -> its import id, `choices`: column -> the choice that the id names too."""
+    """A response export. `ids`: column -> its import id, `choices`: column -> the choice that the id names as well."""
 
     ids: dict[str, str] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
 
     def column(self, import_id: str) -> str:
-        """The column with this import id or name, ignoring case; empty where there is none."""
+        """The column with this import id or name, ignoring case; empty if there is none."""
         names = [*self.ids.items(), *((column, column) for column in map(str, self.frame))]
         return next((column for column, key in names if key.casefold() == import_id.casefold()), "")
 
     @property
-    def says(self) -> bool | None:
-        """Whether cells hold the choices' texts, not their codes; None where no column of Qualtrics' own tells."""
-        told = {self.column("finished"), self.column("status")} - {""}
-        cells = {cell for column in told for cell in self.frame[column].dropna().unique()}
+    def holds_texts(self) -> bool | None:
+        """Whether cells hold the choices' texts, not their codes; None if no column that Qualtrics records says so."""
+        columns = {self.column("finished"), self.column("status")} - {""}
+        cells = {cell for column in columns for cell in self.frame[column].dropna().unique()}
         if cells & {"True", "False", "TRUE", "FALSE", "IP Address", "Survey Preview", "Imported"}:
             return True
         return False if cells and all(map(str.isdigit, cells)) else None
 
 
 def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE) -> Responses:
-    """The responses in an export, one row a person, without its header rows and empty columns.
+    """The responses in an export, a row for each person, without its header rows and empty columns.
 
-    With its survey, an answer that a person left unticked is "0" wherever another of that question is ticked (and
-    so is what is neither best nor worst), and ticks that share a cell get a column each. Raises UserError where the
-    file cannot be read.
+    With the survey, an unticked answer is "0" if the person ticked another answer to that question (so is a statement
+    that is neither best nor worst), and ticks that share a cell are split into columns. Raises UserError if the file
+    cannot be read.
     """
     table = read_cells(path, pace)
-    frame, labels = table.frame, dict[str, str]()
-    ids, choices, warnings = dict[str, str](), dict[str, str](), list[str]()
+    frame = table.frame
+    labels = dict[str, str]()
+    ids = dict[str, str]()
+    choices = dict[str, str]()
+    warnings = list[str]()
     for row in range(min(3, len(frame))):
-        named = {column: told for column, cell in frame.iloc[row].items() if (told := _import_id(cell))}
+        named = {column: pair for column, cell in frame.iloc[row].items() if (pair := _import_id(cell))}
         if named:
-            ids = {str(column): told[0] for column, told in named.items()}
-            choices = {str(column): told[1] for column, told in named.items() if told[1]}
+            ids = {str(column): import_id for column, (import_id, _) in named.items()}
+            choices = {str(column): choice for column, (_, choice) in named.items() if choice}
             labels = {str(c): str(cell) for c, cell in frame.iloc[max(0, row - 1)].items() if pd.notna(cell)}
             frame = frame.iloc[row + 1 :]
             break
     else:
-        if has_question_line(table):  # the older exports have the questions, but no ids
+        if has_question_line(table):  # older exports have the questions but no ids
             frame = frame.rename(columns=_record_names(frame))
             labels = {str(column): str(cell) for column, cell in frame.iloc[0].items() if pd.notna(cell)}
             frame = frame.iloc[1:]
         elif has_nameless_first_row(table):
             frame = frame.iloc[1:]
             warnings.append(
-                "The first row has no number of a person; it is taken for a second line of column names."
+                "The first row has no participant id, so it was read as a second line of column names."
             )
     empty = [str(column) for column in frame if frame[column].isna().all()]
     warnings += [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
@@ -116,16 +119,16 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
 
 
 def has_question_line(table: Table) -> bool:
-    """Whether the first row of the table is a header line of Qualtrics: the names of what it records itself."""
+    """Whether the first row of the table is a header line of Qualtrics, with the names of what it records itself."""
     if table.frame.empty:
         return False
     first = {str(column): str(cell) for column, cell in table.frame.iloc[0].items() if pd.notna(cell)}
-    own = [
+    recorded = [
         c
         for c, cell in first.items()
         if _plain(cell) in RECORD and (_plain(c) in RECORD or _LEGACY.fullmatch(c))
     ]
-    if len(own) >= 2:
+    if len(recorded) >= 2:
         return True
     later = table.frame.iloc[1:]
     dates = [column for column in first if _plain(column) in ("startdate", "enddate", "recordeddate")]
@@ -136,7 +139,7 @@ def has_question_line(table: Table) -> bool:
 
 
 def has_nameless_first_row(table: Table) -> bool:
-    """Whether the first row alone has no number of a person, as a second header line of SurveyMonkey has none."""
+    """Whether only the first row has no participant id, like a second header line of SurveyMonkey."""
     frame = table.frame
     people = [
         column
@@ -149,7 +152,7 @@ def has_nameless_first_row(table: Table) -> bool:
 
 
 def _record_names(frame: pd.DataFrame) -> dict[str, str]:
-    """V1, V2, .. of the oldest exports -> what stands below them: ResponseID, Status, .."""
+    """V1, V2, .. of the oldest exports -> the names below them: ResponseID, Status, .."""
     taken = set(map(str, frame))
     return {
         str(column): cell
@@ -165,7 +168,7 @@ def _plain(name: object) -> str:
 def places(survey: Survey, responses: Responses) -> dict[str, Place]:
     """Column -> where it belongs, by its import id or else by its question's export tag.
 
-    Without an id a column's number may be the id of a row or its place; where that cannot be told it is UNSURE.
+    Without an import id, a column's number may be the id of a row or its place; it is UNSURE if both are possible.
     """
     tags = {question.tag: qid for qid, question in survey.questions.items()}
     by_length = sorted(tags, key=len, reverse=True)
@@ -177,10 +180,10 @@ def places(survey: Survey, responses: Responses) -> dict[str, Place]:
             continue
         name = responses.ids.get(column, column)  # some surveys write their export tags as ids
         loop, rest = (m[1], m[2]) if (m := re.fullmatch(r"(\d{1,4})_(.+)", name)) else ("", name)
-        for told, named in ((loop, rest), ("", name)):
+        for round_key, named in ((loop, rest), ("", name)):
             tag = next((tag for tag in by_length if named == tag or named.startswith(f"{tag}_")), None)
             if tag:
-                by_name[column] = Place(told, tags[tag], named.removeprefix(tag))
+                by_name[column] = Place(round_key, tags[tag], named.removeprefix(tag))
                 break
     where = {**by_id, **_by_rows(survey, responses, by_name)}
     order = [column for column in map(str, responses.frame) if column in where]
@@ -188,24 +191,24 @@ def places(survey: Survey, responses: Responses) -> dict[str, Place]:
 
 
 def _by_rows(survey: Survey, responses: Responses, named: Mapping[str, Place]) -> dict[str, Place]:
-    """The places told by names, the first number of each as the id of its question's choice or row."""
+    """The places by names, with the first number of each turned into the id of its question's choice or row."""
     groups = dict[tuple[str, str], dict[str, list[str]]]()
     for column, place in named.items():
         parts = place.suffix.split("_")
         if len(parts) > 1 and parts[1].isdigit():
             groups.setdefault((place.loop, place.qid), {})[column] = parts
-    found = dict(named)
+    by_row = dict(named)
     for (loop, qid), columns in groups.items():
         question = survey.questions[qid]
         numbers = [parts[1] for parts in columns.values()]
-        # a label of two numbers ends with the answer's words, not with the row's
+        # The label of a column with two numbers ends with the answer's words, not with the row's.
         labels = [
             responses.labels.get(column, "") if len(parts) == 2 else "" for column, parts in columns.items()
         ]
         keys = _row_ids(question, numbers, labels)
         for (column, parts), key in zip(columns.items(), keys, strict=True):
-            found[column] = Place(loop, qid, "_".join(["", key, *parts[2:]]))
-    return found
+            by_row[column] = Place(loop, qid, "_".join(["", key, *parts[2:]]))
+    return by_row
 
 
 def _row_ids(question: Question, numbers: Sequence[str], labels: Sequence[str]) -> list[str]:
@@ -219,7 +222,7 @@ def _row_ids(question: Question, numbers: Sequence[str], labels: Sequence[str]) 
     if all(worded):
         return worded
     as_ids, as_places = set(numbers) <= set(ids), set(numbers) <= set(by_place)
-    if question.kind == "MC":  # choices are numbered by their ids, or by the codes that the author gave them
+    if question.kind == "MC":  # choices are numbered by their ids or by the author's codes
         return list(numbers) if as_ids or not set(numbers) <= set(by_code) else [by_code[n] for n in numbers]
     if as_ids and not as_places:
         return list(numbers)
@@ -229,7 +232,7 @@ def _row_ids(question: Question, numbers: Sequence[str], labels: Sequence[str]) 
 
 
 def _row_of_label(question: Question, label: str) -> str:
-    """The id of the only row with whose text a column's label ends; empty where none or several do."""
+    """The id of the row with whose text a column's label ends; empty if there is none or more than one."""
     words = " ".join(label.split()).casefold()
     fitting = [
         choice
@@ -245,16 +248,16 @@ def _import_id(cell: object) -> tuple[str, str] | None:
     if not isinstance(cell, str) or not cell.startswith("{") or "ImportId" not in cell:
         return None
     try:
-        told = as_dict(json.loads(cell))
+        stored = as_dict(json.loads(cell))
     except (ValueError, RecursionError):
         return None
-    return str(told.get("ImportId", "")), str(told.get("choiceId", ""))
+    return str(stored.get("ImportId", "")), str(stored.get("choiceId", ""))
 
 
-def speaks(survey: Survey, responses: Responses) -> bool:
-    """Whether cells hold the choices' texts, not their codes; by the cells where the export does not say."""
-    if responses.says is not None:
-        return responses.says
+def holds_texts(survey: Survey, responses: Responses) -> bool:
+    """Whether cells hold the choices' texts, not their codes; judged by the cells if the export does not say."""
+    if responses.holds_texts is not None:
+        return responses.holds_texts
     for column, place in places(survey, responses).items():
         question = survey.questions[place.qid]
         if question.kind != "MC" or place.suffix or question.selector in MULTIPLE:
@@ -278,21 +281,24 @@ def _lists(survey: Survey, responses: Responses) -> list[str]:
 
 
 def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
-    frame, ids, groups = responses.frame.copy(), dict(responses.ids), dict[tuple[str, ...], list[str]]()
-    warnings, spoken = list(responses.warnings), speaks(survey, responses)
+    frame = responses.frame.copy()
+    ids = dict(responses.ids)
+    groups = dict[tuple[str, ...], list[str]]()
+    warnings = list(responses.warnings)
+    as_texts = holds_texts(survey, responses)
     for column, place in places(survey, responses).items():
         question = survey.questions[place.qid]
         if not is_ticked(question) or "_DO" in place.suffix or place.suffix.endswith("TEXT"):
             continue
         if question.kind == "MC" and not place.suffix:
             cells = frame.pop(column)
-            ticks = _split(question, cells, spoken=spoken)
+            ticks = _split(question, cells, as_texts=as_texts)
             unread = [str(cell) for cell in cells[ticks.isna() & cells.notna() & (cells != UNSEEN)]]
             if unread:
-                shown = shortened(list(dict.fromkeys(repr(cell[:40]) for cell in unread)), 3)
+                examples = shortened(list(dict.fromkeys(repr(cell[:40]) for cell in unread)), 3)
                 warnings.append(
-                    f"{len(unread):,} cells of {column!r} are no list of the survey's choices ({shown}); these people "
-                    "have no answer there."
+                    f"{len(unread):,} cells of {column!r} are not lists of the survey's choices ({examples}), so these "
+                    "people have no answer there."
                 )
             for choice in question.choices:
                 name = f"{column}_{choice.key}"
@@ -306,7 +312,7 @@ def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
             groups.setdefault((place.loop, place.qid, row), []).append(column)
             last = place.suffix.rsplit("_", 1)[-1]
             options = question.answers if alone else question.choices
-            if spoken and any(option.key == last and option.text == "0" for option in options):
+            if as_texts and any(option.key == last and option.text == "0" for option in options):
                 frame[column] = frame[column].mask(frame[column] == "0", "1")  # the text of what was ticked
     for columns in groups.values():
         seen = frame[columns].notna().any(axis=1)
@@ -315,28 +321,29 @@ def _ticks_apart(survey: Survey, responses: Responses) -> Responses:
     return replace(responses, frame=frame, ids=ids, warnings=tuple(warnings))
 
 
-def _split(question: Question, cells: pd.Series, *, spoken: bool) -> pd.Series:
-    """The ids of the ticked choices of each cell [n], a frozenset; missing where a cell is no list of choices.
+def _split(question: Question, cells: pd.Series, *, as_texts: bool) -> pd.Series:
+    """The ids of the ticked choices in each cell [n], a frozenset; missing if a cell is no list of choices.
 
-    Choices are named by their codes or by their texts, whichever more of the cells are lists of.
+    Choices are named by their codes or by their texts, whichever reads more of the cells.
     """
     by_code = {choice.code: choice.key for choice in question.choices if choice.code}
     by_text = {choice.text: choice.key for choice in question.choices if choice.text}
     different = [str(cell) for cell in cells.dropna().unique()]
     readings = [
         {cell: keys for cell in different if (keys := ticked_in(cell, names)) is not None}
-        for names in ((by_text, by_code) if spoken else (by_code, by_text))
+        for names in ((by_text, by_code) if as_texts else (by_code, by_text))
     ]
     return cells.map(max(readings, key=len)).astype("object")
 
 
 def ticked_in(cell: str, names: Mapping[str, str]) -> frozenset[str] | None:
-    """The choices (name -> id) that a cell lists between commas or semicolons; None where it is no such list.
+    """The choices (name -> id) that a cell lists between commas or semicolons; None if it is not such a list.
 
-    A name may hold commas itself. A cell that can be read in two ways is no list either.
+    A name may contain commas. A cell that can be read in two ways is not a list either.
     """
     text = " ".join(cell.split())
-    readings, seen = set[frozenset[str]](), set[tuple[int, frozenset[str]]]()
+    readings = set[frozenset[str]]()
+    seen = set[tuple[int, frozenset[str]]]()
     open_ = [(0, frozenset[str]())]
     while open_ and len(readings) < 2 and len(seen) < _MOST_READINGS:
         place, keys = open_.pop()
@@ -357,24 +364,28 @@ def ticked_in(cell: str, names: Mapping[str, str]) -> frozenset[str] | None:
 
 
 def _with_arms(survey: Survey, responses: Responses) -> Responses:
-    """The responses with a column for each randomiser whose arms no single question tells: one that has inner arms.
+    """The responses with a column for each randomizer whose arms no single question tells apart, as with inner arms.
 
-    A person is in the arm whose own questions have any answer of theirs, if that is one arm.
+    A person is in the arm to whose questions they gave any answer, if that is a single arm.
     """
-    frame, where = responses.frame, places(survey, responses)
+    frame = responses.frame
+    where = places(survey, responses)
     arms = dict[str, pd.Series]()
     for step in randomisers(survey):
         if any(str(name).startswith(f"{step.key}_DO") for name in (*frame, *responses.ids.values())):
             continue
         seen = [{s.question.qid for s in shown_in(survey, {step.key: n})} for n in range(len(step.steps))]
-        met, single = list[pd.Series](), True
+        met = list[pd.Series]()
+        single = True
         for n, qids in enumerate(seen):
-            own = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
-            columns = [c for c, place in where.items() if place.qid in own and "_DO" not in place.suffix]
+            only_here = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
+            columns = [
+                c for c, place in where.items() if place.qid in only_here and "_DO" not in place.suffix
+            ]
             answered = frame[columns].notna()
             met.append(answered.any(axis=1))
             single &= bool(answered.sum().max() == met[-1].sum()) if columns else True
-        if single or sum(bool(each.any()) for each in met) < 2:
+        if single or sum(bool(arm.any()) for arm in met) < 2:
             continue
         together = pd.concat(met, axis=1)
         names = dict(enumerate(arm_names(survey, step)))

@@ -1,4 +1,4 @@
-"""A survey definition (QSF) as questions, blocks and a flow. The file is a stranger's: nothing in it is trusted."""
+"""Reads a survey definition (QSF) as questions, blocks and a flow. Nothing in the file is trusted."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Choice:
-    """An answer or a statement: its id, its words (pipes unfilled), its code in the export, whether it is no answer."""
+    """An answer or a statement: its id, its words (pipes unfilled), its code in the export; `excluded` if no answer."""
 
     key: str
     text: str
@@ -28,7 +28,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Question:
-    """A question or a text. `choices` are a matrix' statements, `answers` its columns; `payload` is the rest."""
+    """A question or a text. A matrix has statements as `choices` and columns as `answers`; `payload` is as stored."""
 
     qid: str
     tag: str
@@ -47,7 +47,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Block:
-    """Questions in order; `loops` are the fields of every round of a loop & merge block, by the round's key."""
+    """Questions in order; `loops` are the fields of each round of a loop & merge block, by the round's key."""
 
     name: str
     questions: tuple[str, ...]
@@ -77,7 +77,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey definition. `warnings` say what of it was not understood."""
+    """A survey definition. `warnings` say what was not understood."""
 
     survey_id: str
     title: str
@@ -90,23 +90,26 @@ class Survey:
 def read_survey(path: Path) -> Survey:
     """The survey definition in a .qsf file.
 
-    Raises UserError where the file cannot be read, is too large, no JSON, or no survey definition.
+    Raises UserError if the file cannot be read, is too large, or is not a survey definition.
     """
     stored = _load(path)
-    entry, elements = stored.get("SurveyEntry"), stored.get("SurveyElements")
+    entry = stored.get("SurveyEntry")
+    elements = stored.get("SurveyElements")
     if not isinstance(entry, dict) or not isinstance(elements, list):
         raise UserError(
-            f"{path.name!r} is no Qualtrics survey definition: SurveyEntry and SurveyElements are missing. "
-            "Use Tools, Import/Export, Export Survey in Qualtrics."
+            f"{path.name!r} is not a Qualtrics survey definition: SurveyEntry and SurveyElements are missing. "
+            "In Qualtrics, use Tools, Import/Export, Export Survey."
         )
     payloads: dict[str, list[Any]] = {}
     for element in elements:
         if isinstance(element, dict):
             payloads.setdefault(str(element.get("Element")), []).append(element.get("Payload"))
-    asked = [part for payload in payloads.get("SQ", []) for part in _parts(as_dict(payload))]
-    questions = {q.qid: q for part in asked if (q := _question(part))}
+    stored_questions = [part for payload in payloads.get("SQ", []) for part in _parts(as_dict(payload))]
+    questions = {q.qid: q for part in stored_questions if (q := _question(part))}
     if not 0 < len(questions) <= MAX_QUESTIONS:
-        raise UserError(f"{path.name!r} has {len(questions):,} questions; 1 to {MAX_QUESTIONS:,} are read.")
+        raise UserError(
+            f"{path.name!r} has {len(questions):,} questions; 1 to {MAX_QUESTIONS:,} can be read."
+        )
     listed = [as_dict(block) for payload in payloads.get("BL", []) for block in entries(payload)]
     parts: dict[str, list[str]] = {}
     for qid in questions:
@@ -116,7 +119,7 @@ def read_survey(path: Path) -> Survey:
     if payloads.get("FL"):
         flow = _step(as_dict(payloads["FL"][0]), 0)
     else:
-        warnings.append("The survey has no flow; its blocks are taken in the order of the file.")
+        warnings.append("The survey has no flow, so its blocks are read in the order of the file.")
         used = [_name(block.get("ID")) for block in listed if block.get("Type") != "Trash"]
         flow = Step("", "Root", steps=tuple(Step(key, "Block", block=key) for key in used))
     return Survey(
@@ -130,13 +133,15 @@ def read_survey(path: Path) -> Survey:
 
 
 def as_dict(value: object) -> Json:
-    """The value where it is a mapping, else an empty one."""
+    """The value if it is a mapping, or else an empty one."""
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 def entries(value: object) -> list[Any]:
-    """The items of a list or the values of a mapping, else nothing: Qualtrics writes either."""
-    return list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list) else []
+    """The items of a list or the values of a mapping, or else nothing: Qualtrics writes either."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else []
 
 
 def whole(value: object, default: int) -> int:
@@ -150,24 +155,25 @@ def whole(value: object, default: int) -> int:
 def _load(path: Path) -> Json:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
-            raise UserError(f"{path.name!r} has {size / 1e6:,.0f} MB. No survey definition is that large.")
+            raise UserError(f"{path.name!r} has {size / 1e6:,.0f} MB, too large for a survey definition.")
         stored = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"The file {str(path)!r} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
         raise UserError(
-            f"{path.name!r} is no survey definition: it cannot be read as JSON ({reason})."
+            f"{path.name!r} is not a survey definition: it cannot be read as JSON ({reason})."
         ) from error
     return as_dict(stored)
 
 
 def _parts(payload: Json) -> list[Json]:
-    """The question itself; of a side-by-side one its columns, each a matrix of the shared statements."""
+    """The question; a side-by-side question as its columns, each a matrix of the shared statements."""
     if payload.get("QuestionType") != "SBS":
         return [payload]
     shared = {name: payload.get(name) for name in ("Choices", "ChoiceOrder", "DisplayLogic")}
-    qid, tag = _name(payload.get("QuestionID")), plain_text(payload.get("DataExportTag"))
+    qid = _name(payload.get("QuestionID"))
+    tag = plain_text(payload.get("DataExportTag"))
     return [
         {
             **shared,
@@ -205,7 +211,8 @@ def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choi
     stored = payload.get(name)
     if isinstance(stored, list):
         stored = {str(position): item for position, item in enumerate(stored, start=1)}
-    listed, codes = as_dict(stored), as_dict(payload.get("RecodeValues")) if coded else {}
+    listed = as_dict(stored)
+    codes = as_dict(payload.get("RecodeValues")) if coded else {}
     analysed = as_dict(payload.get("AnalyzeChoices"))
     keys = [_name(key) for key in entries(payload.get(order))]
     keys = list(dict.fromkeys(key for key in keys if key in listed)) or list(listed)
@@ -221,7 +228,7 @@ def _choices(payload: Json, name: str, order: str, *, coded: bool) -> tuple[Choi
 
 
 def _elements(block: Json) -> list[str]:
-    """The ids of a block's questions in order; empty for what is no question."""
+    """The ids of a block's questions in order; empty for an element that is not a question."""
     return [_name(as_dict(element).get("QuestionID")) for element in entries(block.get("BlockElements"))]
 
 
@@ -230,8 +237,8 @@ def _block(block: Json, questions: Mapping[str, Question], parts: Mapping[str, l
     options = as_dict(block.get("Options"))
     looping = as_dict(options.get("LoopingOptions")) if options.get("Looping") not in (None, "None") else {}
     rounds = {key: as_dict(fields) for key, fields in as_dict(looping.get("Static")).items()}
-    asked = questions.get(_name(looping.get("QID")))
-    for choice in asked.choices if asked else ():
+    looped = questions.get(_name(looping.get("QID")))
+    for choice in looped.choices if looped else ():
         rounds.setdefault(choice.key, {}).setdefault("1", choice.text)
     loops = {
         key: {f"lm://Field/{name}": plain_text(text) for name, text in fields.items()}
@@ -242,9 +249,12 @@ def _block(block: Json, questions: Mapping[str, Question], parts: Mapping[str, l
 
 def _step(stored: Json, depth: int) -> Step:
     if depth > MAX_DEPTH:
-        raise UserError(f"The survey's flow is nested more than {MAX_DEPTH} deep; no experiment needs that.")
-    kind, inside = _name(stored.get("Type")), entries(stored.get("Flow"))
-    fields = [as_dict(each) for each in entries(stored.get("EmbeddedData"))]
+        raise UserError(
+            f"The survey's flow is nested more than {MAX_DEPTH} levels deep, so it cannot be read."
+        )
+    kind = _name(stored.get("Type"))
+    inside = entries(stored.get("Flow"))
+    fields = [as_dict(field) for field in entries(stored.get("EmbeddedData"))]
     return Step(
         key=_name(stored.get("FlowID")),
         kind="Randomizer" if kind.endswith("Randomizer") else kind,
@@ -252,20 +262,21 @@ def _step(stored: Json, depth: int) -> Step:
         block=_name(stored.get("ID")),
         shown=whole(stored.get("SubSet"), len(inside)),
         fields=tuple(
-            (plain_text(each.get("Field")), plain_text(each.get("Value")))
-            for each in fields
-            if each.get("Type") == "Custom" and each.get("Value") is not None
+            (plain_text(field.get("Field")), plain_text(field.get("Value")))
+            for field in fields
+            if field.get("Type") == "Custom" and field.get("Value") is not None
         ),
         logic=as_dict(stored.get("BranchLogic")),
-        steps=tuple(_step(as_dict(each), depth + 1) for each in inside),
+        steps=tuple(_step(as_dict(step), depth + 1) for step in inside),
     )
 
 
 def _with_drawn_questions(flow: Step, blocks: list[Json], parts: Mapping[str, list[str]]) -> Step:
-    """The flow, where a block that shows a drawn part of its questions is a randomiser of single questions."""
+    """The flow, with a randomizer of single questions for a block that shows a random part of its questions."""
     drawn: dict[str, Step] = {}
     for block in blocks:
-        options, key = as_dict(block.get("Options")), _name(block.get("ID"))
+        options = as_dict(block.get("Options"))
+        key = _name(block.get("ID"))
         rule = as_dict(as_dict(options.get("Randomization")).get("Advanced"))
         subset = [_name(qid) for qid in entries(rule.get("RandomSubSet"))]
         n = whole(rule.get("TotalRandSubset"), 0)
@@ -278,7 +289,7 @@ def _with_drawn_questions(flow: Step, blocks: list[Json], parts: Mapping[str, li
             first = min((order.index(qid) for qid in subset if qid in order), default=0)
             inside = {
                 qid: tuple(
-                    Step(each, "Question", question=each) for each in parts.get(qid, ()) if each != qid
+                    Step(part, "Question", question=part) for part in parts.get(qid, ()) if part != qid
                 )
                 for qid in order
             }
@@ -294,5 +305,5 @@ def _with_drawn_questions(flow: Step, blocks: list[Json], parts: Mapping[str, li
 
 
 def _name(value: object) -> str:
-    """An identifier as text; empty for anything that is no text or number."""
+    """An identifier as text; empty for anything but text or a number."""
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""

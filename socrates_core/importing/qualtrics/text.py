@@ -14,10 +14,9 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _PIPE = re.compile(r"\$\{\s{0,3}(\w{1,10})://([^{}]{1,300})\}")
-_UNSPOKEN = re.compile(
-    r"<!--.*?(?:-->|\Z)|<[!?][^<>]*>?", re.DOTALL
-)  # comments; "<![if IE]>" stops the parser
-_NO_TAG = re.compile(r"<(?![/a-zA-Z][^<>]*>)")  # on unclosed tags the parser's time is quadratic
+# Comments, and "<![if IE]>", which stops the parser.
+_UNSPOKEN = re.compile(r"<!--.*?(?:-->|\Z)|<[!?][^<>]*>?", re.DOTALL)
+_NO_TAG = re.compile(r"<(?![/a-zA-Z][^<>]*>)")  # the parser takes quadratic time on unclosed tags
 _HIDDEN = {"script", "style", "head", "title", "template"}
 _BREAKS = {
     "br",
@@ -48,7 +47,7 @@ _SEEN_ONLY = {
 
 @dataclass(frozen=True)
 class Filled:
-    """A text with its pipes filled; `unknown` are the pipes that stand as a bracketed word, as "Field/Name"."""
+    """A text with its pipes filled; `unknown` are the pipes that became a bracketed word, such as "Field/Name"."""
 
     text: str
     unknown: tuple[str, ...] = ()
@@ -66,8 +65,8 @@ class _Reader(HTMLParser):
         elif tag in _BREAKS:
             self.parts.append("\n")
         elif tag in _SEEN_ONLY:
-            told = " ".join((dict(attrs).get("alt") or "").split())[:200]
-            self.parts.append(f" [{_SEEN_ONLY[tag]}{': ' + told if told else ''}] ")
+            description = " ".join((dict(attrs).get("alt") or "").split())[:200]
+            self.parts.append(f" [{_SEEN_ONLY[tag]}{': ' + description if description else ''}] ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _HIDDEN:
@@ -81,7 +80,7 @@ class _Reader(HTMLParser):
 
 
 def plain_text(html: object) -> str:
-    """The words of an HTML text, one paragraph a line; no tag, script or control character survives.
+    """The words of an HTML text, a line for each paragraph, without tags, scripts or control characters.
 
     A picture, video or sound leaves a bracketed word with its description. Anything but text is empty.
     """
@@ -97,21 +96,21 @@ def plain_text(html: object) -> str:
 
 
 def fill_pipes(text: str, known: Mapping[str, str]) -> Filled:
-    """The text with every `${e://Field/Name}` that is a key "Field/Name" of `known` in its words.
+    """The text with every `${e://Field/Name}` replaced by `known["Field/Name"]`.
 
-    An unknown one becomes its last word in brackets; the answer to a question, that question's name, which
-    `known` has by "q://" and its id.
+    An unknown field becomes its last word in brackets. The answer to a question becomes that question's name, which
+    `known` has under "q://" and its id.
     """
     unknown: list[str] = []
 
-    def word(found: re.Match[str]) -> str:
-        path = f"{found[1]}://{found[2]}".removeprefix("e://").strip()
+    def word(pipe: re.Match[str]) -> str:
+        path = f"{pipe[1]}://{pipe[2]}".removeprefix("e://").strip()
         if path in known:
             return known[path][:MAX_WORDS]
         unknown.append(path)
         if path.startswith("q://"):
-            asked = "/".join(path.split("/")[:3])
-            return f"[the answer to {known.get(asked, asked[4:])}]"
+            question = "/".join(path.split("/")[:3])
+            return f"[the answer to {known.get(question, question[4:])}]"
         return f"[{path.removeprefix('Field/').rsplit('/', 1)[-1]}]"
 
     return Filled(_PIPE.sub(word, text, count=MAX_PIPES)[:MAX_TEXT], tuple(dict.fromkeys(unknown)))

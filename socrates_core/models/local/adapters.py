@@ -1,4 +1,4 @@
-"""LoRA adapters over a model that is already in memory: loaded once each, switched in no time."""
+"""LoRA adapters over a model that is already in memory: each is loaded once, and switching takes no time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,24 +8,24 @@ from socrates_core.errors import UserError
 from socrates_core.models.adapter_settings import check_adapter, layers_of
 from socrates_core.models.local.load import UNUSABLE, first_line
 
-Adapter = tuple[Path, str]  # a folder, and the revision that it had when it was opened
+Adapter = tuple[Path, str]  # a folder, and its revision when it was opened
 
 
 class Adapters:
-    """The adapters of one model; a folder that was trained anew is another one.
+    """The adapters of one model. A folder whose content changed counts as another adapter.
 
-    Without one in use the model is itself.
+    While none is in use, the model answers as its base.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._weights = [*model.parameters(), *model.buffers()]  # of the base alone: no adapter is there yet
+        self._weights = [*model.parameters(), *model.buffers()]  # only the base's: there is no adapter yet
         self._tuned: Any = None  # peft's view of the same model, once there is an adapter
         self._names: dict[Adapter, str] = {}
         self._used: Adapter | None = None
 
     def use(self, adapter: Adapter | None) -> None:
-        """Puts `adapter` in use, or none. Raises UserError where it does not fit the model."""
+        """Puts `adapter`, or none, into use. Raises UserError if it does not fit the model."""
         if adapter == self._used:
             return
         if adapter is None:
@@ -44,29 +44,21 @@ class Adapters:
         self._tuned.eval()
         if _state(self._weights) != before:
             raise UserError(
-                f"The adapter in {str(adapter[0])!r} changed its base model's own weights while it was opened. The "
-                "model was let go, and the adapter is not used. Merge it into its base model and give the merged "
-                "folder."
+                f"The adapter in {str(adapter[0])!r} changed its base model's own weights while it was opened, so it "
+                "is not used, and the model was closed. Merge it into its base model and give the merged folder."
             )
         self._names[adapter] = name
 
 
 def _state(weights: Sequence[Any]) -> list[tuple[int, int]]:
-    """Where each weight lies and how often it was written in place: what a change of it changes."""
-    return [(_place(each), each._version) for each in weights]
-
-
-def _place(weight: Any) -> int:
-    try:
-        return int(weight.data_ptr())
-    except RuntimeError:  # packed for the processor: it has no memory of its own to point at
-        return id(weight)
+    """The address of each weight and how often it was written in place; a change of the weight changes one of them."""
+    return [(weight.data_ptr(), weight._version) for weight in weights]
 
 
 def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = False) -> Any:
-    """peft's view of `model`, or the one that it is already, with the adapter in `path` under that name.
+    """peft's view of `model`, with the adapter in `path` under that name; `model` may be such a view already.
 
-    Raises UserError where the adapter cannot be used or does not fit.
+    Raises UserError if the adapter cannot be used or does not fit.
     """
     from peft import LoraConfig, PeftModel
 
@@ -74,9 +66,9 @@ def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = F
     try:
         config = LoraConfig.from_pretrained(path)
         config.inference_mode = not trainable
-        config.init_lora_weights = True  # its weights come from the file, however they began
+        config.init_lora_weights = True  # the plain start: its weights come from the file anyway
         expression = _has_expression(settings)
-        if expression:  # a stranger's, which peft would run over the name of every layer
+        if expression:  # peft would run a stranger's expression over the name of every layer
             config.target_modules, config.exclude_modules = set(layers_of(path)), None
             config.layers_to_transform = config.layers_pattern = None
         if not isinstance(model, PeftModel):
@@ -96,5 +88,5 @@ def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = F
 
 def _has_expression(settings: dict[str, Any]) -> bool:
     """Whether the layers are named by a regular expression instead of one by one."""
-    named = settings.get("target_modules"), settings.get("exclude_modules")
-    return any(isinstance(each, str) and each != "all-linear" for each in named)
+    layers = settings.get("target_modules"), settings.get("exclude_modules")
+    return any(isinstance(names, str) and names != "all-linear" for names in layers)

@@ -24,7 +24,7 @@ def filtered(logits: torch.Tensor, decoding: Decoding) -> torch.Tensor:
 class Engine:
     """Reads the answer trees of many prompts at a time.
 
-    With `shared`, prompts that begin alike share that beginning, where the network can.
+    With `shared`, prompts with the same beginning share it if the network supports that.
     """
 
     def __init__(self, network: Network, vocabulary: Vocabulary, decoding: Decoding, *, shared: bool) -> None:
@@ -32,7 +32,7 @@ class Engine:
         self.shared = shared and network.packed
 
     def lay_out(self, items: Sequence[Item]) -> Layout:
-        """How `items` lie in one batch."""
+        """The layout of `items` in one batch."""
         return lay_out(items, shared=self.shared) if self._network.packed else lay_out_chains(items)
 
     def distributions(self, items: Sequence[Item]) -> list[Distribution]:
@@ -65,7 +65,7 @@ class Engine:
             done += n_steps
 
     def _mass(self, log_probabilities: torch.Tensor, rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Probability [N] of the next token being one of `tokens`; 0 where `rows` is false."""
+        """The probability [N] that the next token is one of `tokens`; 0 where `rows` is false."""
         mass = np.zeros(len(rows))
         if rows.any() and len(tokens):
             tensor = self._network.tensor

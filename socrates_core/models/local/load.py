@@ -1,4 +1,4 @@
-"""Weights onto the device: which precision, whether they fit, and what is refused."""
+"""Loads weights onto the device: chooses the precision, checks that they fit, and refuses unsafe folders."""
 
 import ctypes
 import logging
@@ -18,13 +18,12 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from socrates_core.errors import EDITED, UserError, clipped
-from socrates_core.models.local.packed import can_pack, pack
 from socrates_core.models.weights import count_numbers, model_shapes
 from socrates_core.records import Precision
 
 Loaded = Literal["fp32", "bf16", "nf4"]
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
-# What transformers and peft raise over a configuration or weights that somebody edited.
+# What transformers and peft raise for a configuration or weights that somebody edited.
 UNUSABLE: tuple[type[Exception], ...] = (
     *EDITED,
     AssertionError,
@@ -36,14 +35,15 @@ UNUSABLE: tuple[type[Exception], ...] = (
     StrictDataclassError,
 )
 MILLION = 1 << 20
-LARGER = 2  # times the weights; what is missing up to there is loaded, found missing and named
-LARGEST_TABLES = 1 << 26  # numbers in tables that no file holds, more than the weights have
-ROOM = 1.25  # weights, activations and what the allocator leaves over, per byte of weights
+# How many times larger than its weights a model may be laid out; below it the missing weights are reported by name.
+LARGER = 2
+LARGEST_TABLES = 1 << 26  # how many more numbers than the weights the tables that no file holds may have
+ROOM = 1.25  # bytes of memory per byte of weights, with activations and the allocator's waste
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model ready to run, with the precision that it was loaded in."""
+    """A model that is ready to run, and the precision it was loaded in."""
 
     model: Any
     precision: Loaded
@@ -51,10 +51,10 @@ class LocalModel:
     n_parameters: int
 
 
-def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> LocalModel:
-    """The causal language model in `path`, which has passed `check_folder`; with plain layers where it is `trainable`.
+def load_model(path: Path, precision: Precision) -> LocalModel:
+    """The causal language model in `path`, which has passed `check_folder`.
 
-    Raises UserError where the weights are damaged, incomplete, of an unknown architecture or too large.
+    Raises UserError if the weights are damaged, incomplete, of an unknown architecture or too large.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
@@ -63,15 +63,13 @@ def load_model(path: Path, precision: Precision, *, trainable: bool = False) -> 
     chosen = choose_precision(n_parameters, precision, device)
     model = open_weights(path, **_options(chosen, device))
     placed = (model if chosen == "nf4" else model.to(device)).eval()
-    if not trainable and device.type == "cpu" and chosen == "bf16" and has_bf16(device) and can_pack():
-        pack(placed)
     return LocalModel(placed, chosen, device, n_parameters)
 
 
 def open_weights(path: Path, **options: Any) -> Any:
     """transformers' model of the folder `path`, which has passed `check_folder`, loaded with these options.
 
-    Raises UserError where the weights are damaged or incomplete, or the configuration does not go with them.
+    Raises UserError if the weights are damaged or incomplete, or do not fit the configuration.
     """
     transformers.utils.logging.disable_progress_bar()
     try:
@@ -99,22 +97,22 @@ def open_weights(path: Path, **options: Any) -> Any:
 def _check_sizes(path: Path, config: Any) -> None:
     """Lays the model out without memory, and refuses one that is much larger than its weights.
 
-    transformers would fill what the weights do not hold with random numbers, and only then say that it is missing.
+    transformers would fill missing weights with random numbers, and only then report that they are missing.
     """
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    wanted = sum(each.numel() for each in model.parameters())
-    tables = sum(each.numel() for each in model.buffers())
+    wanted = sum(weight.numel() for weight in model.parameters())
+    tables = sum(table.numel() for table in model.buffers())
     held = count_numbers(model_shapes(path))
     if wanted > LARGER * held + MILLION or tables > held + LARGEST_TABLES:
         raise UserError(
-            f"{str(path / 'config.json')!r} does not go with the weights next to it: it asks for {wanted + tables:,} "
+            f"{str(path / 'config.json')!r} does not fit the weights next to it: it asks for {wanted + tables:,} "
             f"numbers, and the weights hold {held:,}. Copy the model's files there again."
         )
 
 
 def tune_processor() -> None:
-    """One thread a physical core, few prepared products, and freed memory kept.
+    """Sets one thread per physical core, keeps freed memory, and limits the products that oneDNN keeps prepared.
 
     Activations of some megabytes come and go in every layer: glibc would map and zero their pages each time, which
     costs a fifth of the time (docs/log.md). oneDNN would keep a thousand prepared products, which take a gigabyte.
@@ -132,7 +130,7 @@ def tune_processor() -> None:
 
 
 def give_back_memory() -> None:
-    """Returns what has been freed to the system: batches of many lengths leave gaps that glibc would keep for good."""
+    """Returns freed memory to the system: batches of many lengths leave gaps that glibc would keep forever."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
@@ -146,32 +144,32 @@ def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
             "A model in 4 bits (precision 'nf4') needs bitsandbytes. Run: pip install bitsandbytes. "
             "Or choose precision 'bf16' or 'fp32', if the model fits in memory."
         )
-    # It advises a faster kernel from the hub, which is code that we do not fetch.
+    # bitsandbytes recommends a faster kernel from the hub, which is code that is never fetched here.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     fast = torch.bfloat16 if has_bf16(device) else torch.float32
-    packed = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
     place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
-    return {"dtype": fast, "device_map": {"": place}, "quantization_config": packed}
+    return {"dtype": fast, "device_map": {"": place}, "quantization_config": quantized}
 
 
-def choose_precision(n_parameters: int, asked: Precision, device: torch.device) -> Loaded:
-    """`asked`, or for "auto": bf16 where the processor computes in it, else fp32; nf4 where that does not fit."""
-    if asked != "auto":
-        return asked
+def choose_precision(n_parameters: int, precision: Precision, device: torch.device) -> Loaded:
+    """`precision`, or for "auto": bf16 if the processor computes in it, else fp32; nf4 if that does not fit."""
+    if precision != "auto":
+        return precision
     wanted: Loaded = "bf16" if has_bf16(device) else "fp32"
     needed = n_parameters * (2 if wanted == "bf16" else 4) * ROOM
     return wanted if needed <= _free_bytes(device) else "nf4"
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16 itself."""
+    """Whether the device computes in bf16 natively."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, the accelerator's or the machine's own, as torch tells it."""
+    """Whether the accelerator or the machine ran out of memory."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
@@ -182,5 +180,5 @@ def _free_bytes(device: torch.device) -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
+    """The message of an error, short enough for a sentence."""
     return clipped((str(error).strip() or type(error).__name__), 300)

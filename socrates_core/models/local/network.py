@@ -16,15 +16,16 @@ from socrates_core.models.local.tree_attention import FOREST, Forest
 from socrates_core.records import Precision
 from socrates_core.scoring.plan import Layout, rounded
 
-# Architectures proved to take a forest's attention and positions; any other gets plain causal rows.
-ROWS, READS = 64, 16  # batches come in multiples of these: oneDNN keeps what it prepares for every other size
+# Batches are rounded up to multiples of these, since oneDNN prepares, and keeps, something for every other size.
+ROWS, READS = 64, 16
+# Architectures that are proved to take a forest's attention and positions; others get plain causal rows.
 PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3"}
 
 
 class Network:
     """A causal language model on its device, with the adapters that were opened over it.
 
-    `packed` says whether it takes a forest of prompts in one row.
+    `packed` is true if it takes a forest of prompts in one row.
     """
 
     def __init__(self, loaded: LocalModel) -> None:
@@ -42,7 +43,7 @@ class Network:
     def use(self, adapter: Adapter | None) -> None:
         """Switches to the model with that LoRA adapter, or without any. The model's own weights stay.
 
-        Raises UserError where the adapter does not fit; the model, of which a part may be changed then, is let go.
+        Raises UserError if the adapter does not fit; the model may be partly changed then, so it is closed.
         """
         try:
             self._adapters.use(adapter)
@@ -59,12 +60,12 @@ class Network:
         forest = Forest(layout, self.device) if self.packed else None
         options = {"position_ids": forest.depth, "forest": forest} if forest else {}
         try:
-            found = self.model(input_ids=self.tensor(layout.tokens), use_cache=False, **options)
+            output = self.model(input_ids=self.tensor(layout.tokens), use_cache=False, **options)
         finally:
             self._wanted = None
         if self.device.type == "cpu":
             give_back_memory()
-        return found.logits[0, :n_reads].float()
+        return output.logits[0, :n_reads].float()
 
     @contextmanager
     def plain_attention(self) -> Iterator[Any]:
@@ -81,9 +82,9 @@ class Network:
         return torch.from_numpy(values).to(self.device)
 
     def _keep_wanted(self, _module: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
-        """Hands the output layer the hidden states [1, N, H] of the wanted positions alone.
+        """Gives the output layer only the hidden states [1, N, H] of the wanted positions.
 
-        So the logits of a whole batch never exist, while whatever an architecture does to logits stays its own.
+        The logits of a whole batch then never exist, and an architecture can still do to its logits what it does.
         """
         return None if self._wanted is None else (inputs[0][self._wanted][None],)
 
@@ -92,9 +93,9 @@ _open: dict[tuple[Path, str, Precision], Network] = {}
 
 
 def open_network(path: Path, revision: str, precision: Precision) -> Network:
-    """The model in `path`; the one that was open before is let go first, so that two never need room together.
+    """The model in `path`; any other open model is closed first, so that two never need memory together.
 
-    Raises UserError where the model is damaged or does not fit.
+    Raises UserError if the model is damaged or does not fit.
     """
     key = (path, revision, precision)
     if key not in _open:
@@ -104,7 +105,7 @@ def open_network(path: Path, revision: str, precision: Precision) -> Network:
 
 
 def close_network() -> None:
-    """Lets go of the open model, as before training."""
+    """Closes the open model, for example before training."""
     _open.clear()
     gc.collect()
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""A model on this machine as a responder: plans the questions, runs the batches, backs off when memory is short."""
+"""A model on this machine as a responder: plans batches, runs them, and tries smaller ones when memory runs out."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,9 +40,9 @@ Draw = Callable[[Network, Chat, Sequence[Question], Sequence[Tokens], Decoding],
 
 
 class LocalResponder:
-    """Answers by the exact probability that a local model gives every option; open questions by sampling.
+    """Answers with the exact probability that a local model gives every option; open questions by sampling.
 
-    A model whose card says that it was finetuned to give a rationale first is asked for some, and answers behind them.
+    A model that was finetuned to give a rationale first, by its card, draws several and answers after each.
     """
 
     def __init__(
@@ -56,25 +56,28 @@ class LocalResponder:
     ) -> None:
         """With `deterministic` every prompt runs alone, so that an answer never depends on its neighbours.
 
-        Without `share_prefixes` every prompt is read in full, still in batches. Both are slower.
-        Raises UserError where the model is unknown, unsafe, damaged or does not fit.
+        Without `share_prefixes` every prompt is read in full, but still in batches. Both are slower. Raises UserError
+        if the model is unknown, unsafe, damaged or does not fit.
         """
         self._folder = open_folder(name)
         self._limit = context_length(check_folder(self._folder.base))
         self.chat = Chat(self._folder.chat, self._folder.base)
         self._base_revision = revision(ModelFolder(self._folder.base))
-        self._precision, self._deterministic = precision, deterministic
-        self._shared = share_prefixes and not deterministic
+        self._precision = precision
         self._decoding = decoding
-        own, made_of = self._folder.own, revision(self._folder)
-        self._adapter = (self._folder.adapter, made_of) if self._folder.adapter else None
+        self._deterministic = deterministic
+        self._shared = share_prefixes and not deterministic
+        folder = self._folder.own
+        folder_revision = revision(self._folder)
+        self._adapter = (self._folder.adapter, folder_revision) if self._folder.adapter else None
         reasons = self._folder.card.get("reasoning") is True
-        over = self._folder.base.name if self._folder.adapter else name
-        by_card = self._folder.card.get("base")
+        model = self._folder.card.get("base")
+        if not (isinstance(model, str) and model):
+            model = self._folder.base.name if self._folder.adapter else name
         self.card = ResponderCard(
-            name=own.name if own.parent.name in KINDS else name,
-            model=by_card if isinstance(by_card, str) and by_card else over,
-            revision=made_of,
+            name=folder.name if folder.parent.name in KINDS else name,
+            model=model,
+            revision=folder_revision,
             precision=self._network().precision,
             decoding=decoding,
             template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
@@ -96,7 +99,7 @@ class LocalResponder:
             yield from self._reason(self._behind, places)
             return
         windows = _windows([question for question in places if question.options])
-        with ThreadPoolExecutor(1) as pool:  # a window becomes tokens while the one before it is answered
+        with ThreadPoolExecutor(1) as pool:  # a window is tokenised while the one before it is answered
             coming = pool.submit(self._items, windows[0], places) if windows else None
             for following in [*windows[1:], None]:
                 items = coming.result() if coming else []
@@ -122,9 +125,10 @@ class LocalResponder:
             network = self._network()
             network.use(self._adapter)
             engine = Engine(network, self.chat.vocabulary, self._decoding, shared=self._shared)
-            n_tokens, begun = engine.lay_out(batch).tokens.size, time.perf_counter()
+            n_tokens = engine.lay_out(batch).tokens.size
+            begun = time.perf_counter()
             try:
-                found = engine.distributions(batch)
+                distributions = engine.distributions(batch)
             except RuntimeError as error:
                 _require_out_of_memory(error, [len(item.prompt) for item in batch])
                 network.budget.ran_out(n_tokens)
@@ -134,19 +138,18 @@ class LocalResponder:
                 waiting = self._plan(list(chain(*waiting)))
             yield {
                 position: _answer(item, distribution)
-                for item, distribution in zip(batch, found, strict=True)
+                for item, distribution in zip(batch, distributions, strict=True)
                 for position in item.positions
             }
 
     def write(self, prompts: Sequence[Prompt]) -> Iterator[dict[int, str]]:
-        """What the model goes on to say after each prompt, one seeded draw of some sentences, by position, as it comes.
+        """One seeded continuation of each prompt, some sentences long, by position, as they are written.
 
         Raises UserError for a prompt beyond the model's limit.
         """
-        asked = [Question(prompt, ()) for prompt in prompts]
         places: dict[Question, list[int]] = {}
-        for place, question in enumerate(asked):
-            places.setdefault(question, []).append(place)
+        for place, prompt in enumerate(prompts):
+            places.setdefault(Question(prompt, ()), []).append(place)
         self._check_longest(places, ROOM)
         one = partial(draw_rationales, n_draws=1)
         for batch in self._drawn(_by_length(places), PROMPTS_AT_ONCE, ROOM, one):
@@ -158,26 +161,26 @@ class LocalResponder:
         """The answers that `behind` gives after rationales drawn here."""
         ordered = list(chain(*_windows(list(places))))
         for batch in self._drawn(ordered, PROMPTS_AT_ONCE, ROOM, draw_rationales):
-            asked, lengths, rationales = zip(*batch, strict=True)
-            found = answer_behind(behind.answer, asked, rationales)
+            questions, lengths, rationales = zip(*batch, strict=True)
+            answers_of = answer_behind(behind.answer, questions, rationales)
             yield {
                 place: mixture(answers, length)
-                for question, length, answers in zip(asked, lengths, found, strict=True)
+                for question, length, answers in zip(questions, lengths, answers_of, strict=True)
                 for place in places[question]
             }
 
     def _sample(
-        self, asked: Sequence[Question], places: Mapping[Question, Sequence[int]]
+        self, questions: Sequence[Question], places: Mapping[Question, Sequence[int]]
     ) -> Iterator[dict[int, Answer]]:
-        for batch in self._drawn(_by_length(asked), AT_ONCE, N_TOKENS, sample_answers):
+        for batch in self._drawn(_by_length(questions), AT_ONCE, N_TOKENS, sample_answers):
             yield {place: answer for question, _, answer in batch for place in places[question]}
 
     def _drawn(
-        self, asked: Sequence[Question], at_once: int, n_more: int, draw: Draw[T]
+        self, questions: Sequence[Question], at_once: int, n_more: int, draw: Draw[T]
     ) -> Iterator[list[tuple[Question, int, T]]]:
-        """Each question with the length of its prompt and what is drawn for it, `at_once` in the order given."""
+        """Each question with its prompt's length and what is drawn for it, in order, `at_once` at a time."""
         most = 1 if self._deterministic else at_once
-        waiting = [asked[start : start + most] for start in range(0, len(asked), most)]
+        waiting = [questions[start : start + most] for start in range(0, len(questions), most)]
         while waiting:
             batch = waiting.pop(0)
             prompts = list(self.chat.encode([question.prompt for question in batch]))
@@ -202,10 +205,10 @@ class LocalResponder:
     def _network(self) -> Network:
         return open_network(self._folder.base, self._base_revision, self._precision)
 
-    def _check_longest(self, asked: Iterable[Question], n_more: int) -> None:
-        """Refuses a prompt that is too long before the others are answered, not hours later."""
+    def _check_longest(self, questions: Iterable[Question], n_more: int) -> None:
+        """Raises UserError for a prompt that is too long before the others are answered, not hours later."""
         longest = max(
-            (question.prompt for question in asked), key=lambda prompt: len(prompt.user), default=None
+            (question.prompt for question in questions), key=lambda prompt: len(prompt.user), default=None
         )
         if longest is not None:
             self._check_length(len(next(self.chat.encode([longest]))), n_more)
@@ -222,7 +225,7 @@ class LocalResponder:
 def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
     """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
 
-    Raises `error` where it is about something else, and UserError where one prompt alone is too much.
+    Raises `error` if it has another cause, and UserError if a single prompt is too much.
     """
     if not is_out_of_memory(error):
         raise error
@@ -236,10 +239,10 @@ def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
 
 
 def _windows(questions: Sequence[Question]) -> list[list[Question]]:
-    """Distinct questions in order of their text, cut into stretches that come in a shuffled order, always the same.
+    """Distinct questions in the order of their text, cut into stretches, which are shuffled always in the same way.
 
-    So a window holds whole neighbourhoods, whose beginnings can be shared, and what is answered early is no
-    particular kind of person.
+    So a window holds whole neighbourhoods, whose beginnings can be shared, and the first answers do not all come from
+    one kind of person.
     """
     ordered = sorted(questions, key=lambda question: (question.prompt.system, question.prompt.user))
     stretches = [ordered[start : start + NEIGHBOURS] for start in range(0, len(ordered), NEIGHBOURS)]

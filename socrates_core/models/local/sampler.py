@@ -1,4 +1,4 @@
-"""Answers to open questions, which have no list of options: seeded draws from the model, labelled as draws."""
+"""Answers to open questions, which have no options: seeded draws from the model, labelled as draws."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,38 +15,40 @@ from socrates_core.records import Answer, Decoding, Floats, Question, Scale
 from socrates_core.scales import read_answer
 
 Tokens = NDArray[np.int32]
-N_SAMPLES = 20  # a prompt
-N_TOKENS = 12  # a draw: room for "1,234,567.89" and for the turn to end
-AT_ONCE = 8  # prompts: their caches are repeated for every draw
+N_SAMPLES = 20  # per prompt
+N_TOKENS = 12  # per draw: room for "1,234,567.89" and for the end of the turn
+AT_ONCE = 8  # prompts in a batch; their caches are repeated for every draw
 
 
 def sample_answers(
-    network: Network, chat: Chat, asked: Sequence[Question], prompts: Sequence[Tokens], decoding: Decoding
+    network: Network, chat: Chat, questions: Sequence[Question], prompts: Sequence[Tokens], decoding: Decoding
 ) -> list[Answer]:
-    """N_SAMPLES draws for each question as a distribution over the numbers that were drawn.
+    """For each question, N_SAMPLES draws as a distribution over the numbers that were drawn.
 
-    A question's draws depend on its text alone, not on its neighbours. `valid_mass` is the share of draws that
-    could be read as an answer.
+    A question's draws depend only on its text, not on its neighbours. `valid_mass` is the share of draws that could be
+    read as an answer.
     """
-    texts = sample_texts(network, chat, prompts, decoding, [_uniform(question) for question in asked])
+    texts = sample_texts(network, chat, prompts, decoding, [_uniform(question) for question in questions])
     return [
         _answer(drawn, question.scale or Scale("open_integer"), len(prompt))
-        for drawn, question, prompt in zip(texts, asked, prompts, strict=True)
+        for drawn, question, prompt in zip(texts, questions, prompts, strict=True)
     ]
 
 
 def sample_texts(
     network: Network, chat: Chat, prompts: Sequence[Tokens], decoding: Decoding, uniform: Sequence[Floats]
 ) -> list[list[str]]:
-    """What the model goes on to say after each prompt, drawn by inverse transform from `uniform` [draws, tokens] each.
+    """What the model continues each prompt with, by inverse transform from `uniform`, [draws, tokens] per prompt.
 
-    Prompts are read once and their key-value cache is repeated for every draw.
+    Prompts are read once, and their key-value cache is repeated for every draw.
     """
     n_draws, n_tokens = uniform[0].shape
     longest = max(len(prompt) for prompt in prompts)
-    tokens, seen = (np.zeros((len(prompts), longest), dtype=np.int64) for _ in range(2))
+    tokens = np.zeros((len(prompts), longest), dtype=np.int64)  # padded on the left
+    seen = np.zeros_like(tokens)
     for row, prompt in enumerate(prompts):
-        tokens[row, longest - len(prompt) :], seen[row, longest - len(prompt) :] = prompt, 1
+        tokens[row, longest - len(prompt) :] = prompt
+        seen[row, longest - len(prompt) :] = 1
     thresholds = network.tensor(np.stack(uniform).reshape(-1, n_tokens))
     ends = network.tensor(chat.vocabulary.ends)
     with torch.inference_mode(), network.plain_attention() as model:
@@ -58,8 +60,9 @@ def sample_texts(
             use_cache=True,
             logits_to_keep=1,
         )
-        cache, logits = step.past_key_values, step.logits[:, -1].repeat_interleave(n_draws, 0)
+        cache = step.past_key_values
         cache.batch_repeat_interleave(n_draws)
+        logits = step.logits[:, -1].repeat_interleave(n_draws, 0)
         mask = mask.repeat_interleave(n_draws, 0)
         drawn: list[torch.Tensor] = []
         done = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
@@ -88,10 +91,10 @@ def _uniform(question: Question) -> Floats:
 
 
 def _answer(texts: Sequence[str], scale: Scale, n_tokens: int) -> Answer:
-    read = Counter(float(value) for text in texts if (value := read_answer(text, scale).value) is not None)
-    values = np.array(sorted(read), dtype=float)
-    shares = np.array([read[value] for value in values], dtype=float)
-    n_valid = int(shares.sum())
+    counts = Counter(float(value) for text in texts if (value := read_answer(text, scale).value) is not None)
+    values = np.array(sorted(counts), dtype=float)
+    drawn = np.array([counts[value] for value in values], dtype=float)
+    n_valid = int(drawn.sum())
     return Answer(
-        shares / max(n_valid, 1), n_valid / len(texts), n_tokens, values=values, n_samples=len(texts)
+        drawn / max(n_valid, 1), n_valid / len(texts), n_tokens, values=values, n_samples=len(texts)
     )

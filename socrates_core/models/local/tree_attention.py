@@ -1,7 +1,7 @@
-"""Attention over a forest of prompts in one row, tile by tile: every token looks at its own path alone.
+"""Attention over a forest of prompts in one row, tile by tile: every token sees only its own path.
 
-Registered with transformers under a name of its own. A tile is a stretch of the row; it is compared with the columns
-that any of its tokens may see, as two plain matrix products with the softmax between them in fp32.
+Registered with transformers under its own name. A tile is a stretch of the row; it is compared with the columns that
+any of its tokens may see, in two plain matrix products with the softmax between them in fp32.
 """
 
 from typing import Any
@@ -13,17 +13,18 @@ from transformers import AttentionInterface
 from socrates_core.scoring.plan import Layout
 
 FOREST = "socrates_forest"
-TILE = {"cpu": 128, "cuda": 1024}  # tokens: keeps the scores of a tile in a processor's cache, and a GPU busy
-
+TILE = {"cpu": 128, "cuda": 1024}  # tokens; keeps a tile's scores in a processor's cache, and a GPU busy
 STEP = 64  # columns
 
 
 class Forest:
-    """One batch's tiles on the device, with their masks, which all layers of a kind share."""
+    """The tiles of one batch on the device, with their masks, which all layers of one kind share."""
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
-        end, size = layout.end[0], TILE.get(device.type, 1024)
-        self.depth, self._end = (torch.from_numpy(each).to(device) for each in (layout.depth, layout.end))
+        end = layout.end[0]
+        size = TILE.get(device.type, 1024)
+        self.depth = torch.from_numpy(layout.depth).to(device)
+        self._end = torch.from_numpy(layout.end).to(device)
         self._tiles: list[tuple[int, int, slice | torch.Tensor]] = []
         for start in range(0, len(end), size):
             stop = min(start + size, len(end))
@@ -41,21 +42,22 @@ class Forest:
         sliding_window: int | None = None,
         **_: Any,
     ) -> torch.Tensor:
-        """What every token [1, L, heads, width] takes from its path; query, key and value are [1, heads, L, width].
+        """What every token takes from its path, [1, L, heads, width]; query, key and value are [1, heads, L, width].
 
-        Heads of the query share those of key and value in equal groups. Scores are scaled, then capped at
-        `softcap` by tanh where it is given; a token sees its path, or the last `sliding_window` tokens of it.
+        Heads of the query share those of key and value in equal groups. Scores are scaled, then capped at `softcap` by
+        tanh if it is given. A token sees its path, or the last `sliding_window` tokens of its path.
         """
         masks = self._masks.get(sliding_window)
         if masks is None:
             masks = self._masks[sliding_window] = [self._mask(*tile, sliding_window) for tile in self._tiles]
-        (_, heads, length, width), n_groups = query.shape, key.shape[1]
+        _, heads, length, width = query.shape
+        n_groups = key.shape[1]
         grouped = query[0].reshape(n_groups, heads // n_groups, length, width)
         taken = query.new_empty(1, length, heads, value.shape[-1])
         for (start, stop, columns), mask in zip(self._tiles, masks, strict=True):
-            asked = grouped[:, :, start:stop].reshape(n_groups, -1, width)
+            queries = grouped[:, :, start:stop].reshape(n_groups, -1, width)
             keys, values = _pick(key[0], columns), _pick(value[0], columns)
-            scores = torch.bmm(asked, keys.transpose(1, 2)).view(n_groups, -1, *mask.shape)
+            scores = torch.bmm(queries, keys.transpose(1, 2)).view(n_groups, -1, *mask.shape)
             if softcap is None:
                 scores = torch.add(mask, scores, alpha=scaling)
             else:
@@ -66,11 +68,11 @@ class Forest:
 
     def _mask(self, start: int, stop: int, seen: slice | torch.Tensor, window: int | None) -> torch.Tensor:
         """What is added to a tile's scores [tile, columns], in fp32: minus infinity where a token may not look."""
-        own = torch.arange(start, stop, device=self.depth.device)[:, None]
+        rows = torch.arange(start, stop, device=self.depth.device)[:, None]
         columns = torch.arange(self.depth.shape[1], device=self.depth.device)[seen]
-        hidden = (columns > own) | (own >= self._end[0, columns])
+        hidden = (columns > rows) | (rows >= self._end[0, columns])
         if window is not None:
-            hidden |= self.depth[0, own] - self.depth[0, columns] >= window
+            hidden |= self.depth[0, rows] - self.depth[0, columns] >= window
         return torch.zeros(hidden.shape, device=self.depth.device).masked_fill_(hidden, -torch.inf)
 
 
@@ -79,9 +81,9 @@ def _pick(heads: torch.Tensor, columns: slice | torch.Tensor) -> torch.Tensor:
 
 
 def _columns(columns: np.ndarray, length: int, device: torch.device) -> slice | torch.Tensor:
-    """The columns, with further ones up to a multiple of STEP: products of few shapes, each prepared once.
+    """The columns, with extra ones up to a multiple of STEP, so that products have few shapes, each prepared once.
 
-    Columns without a gap are a slice, which copies nothing. The further ones are hidden by the mask.
+    Columns without a gap are a slice, which copies nothing. The mask hides the extra ones.
     """
     wanted = min(-(-len(columns) // STEP) * STEP, length)
     first, last = int(columns[0]), int(columns[-1])
@@ -90,8 +92,8 @@ def _columns(columns: np.ndarray, length: int, device: torch.device) -> slice | 
         return slice(first, first + wanted)
     free = np.ones(length, dtype=bool)
     free[columns] = False
-    further = np.flatnonzero(free)[: wanted - len(columns)]
-    return torch.from_numpy(np.concatenate([columns, further])).to(device)
+    extra = np.flatnonzero(free)[: wanted - len(columns)]
+    return torch.from_numpy(np.concatenate([columns, extra])).to(device)
 
 
 def _attend(

@@ -1,4 +1,4 @@
-"""What asking a served model has spent and what went wrong, kept line by line so that a kill forgets nothing."""
+"""What asking a served model has cost and what went wrong, written line by line so that a kill loses nothing."""
 
 import json
 from collections.abc import Sequence
@@ -17,49 +17,49 @@ MOST_SERVED = 100  # names of models that a manifest lists; an honest server has
 
 
 class Account:
-    """Counts tokens and dollars of one piece of work, over all of its attempts where it has a `folder`.
+    """Counts tokens and dollars of one piece of work; with a `folder`, over all of its attempts.
 
-    Writes spending.jsonl (a line a question) and failures.jsonl (cause, raw text and prompt of every reply that was
-    no answer) there. A reply whose usage is missing or cannot be true, or that could not be used, counts as the most
-    that it can have cost. What a server bills for a reply that was lost on its way is not known to anyone but the
-    server.
+    Writes spending.jsonl (one line per question) and failures.jsonl (cause, raw text and prompt of every reply that was
+    not an answer) there. A reply with a missing or impossible usage, or one that could not be used, counts as the most
+    that it can have cost. Only the server knows what it bills for a reply that was lost on the way.
     """
 
     def __init__(
         self, price: Price | None, *, limit_usd: float | None = None, folder: Path | None = None
     ) -> None:
-        """Raises UserError where a limit is set but no price is known."""
+        """Raises UserError if a limit is set but no price is known."""
         if limit_usd is not None and not limit_usd > 0:
             raise UserError(f"The spending limit must be more than 0 dollars, got {limit_usd!r}.")
         if limit_usd is not None and price is None:
             raise UserError(
                 "A spending limit needs the model's price, which is not known. Write it into prices.yaml in "
-                "SOCRATES_HOME (the form is that of socrates_core/models/served/prices.yaml), or set no limit."
+                "SOCRATES_HOME (in the form of socrates_core/models/served/prices.yaml), or set no limit."
             )
         self._price, self.limit_usd, self._folder = price, limit_usd, folder
         self._lines = list(_read_lines(folder / "spending.jsonl")) if folder else []
         self.n_failures = 0
-        self.n_unlisted = 0  # options that no listed first token began; together at most 1% of each answer
+        self.n_unlisted = 0  # options that no listed first token begins; together at most 1% of each answer
 
     @property
     def usd(self) -> float | None:
-        """Dollars spent so far; None where the price is not known."""
+        """Dollars spent so far; None if the price is not known."""
         return None if self._price is None else sum(float(line["usd"]) for line in self._lines)
 
     def cost(self, used: tuple[int, int]) -> float:
-        """Dollars for tokens (read, written); 0 where the price is not known."""
+        """Dollars for tokens (read, written); 0 if the price is not known."""
         return self._price.usd(*used) if self._price else 0.0
 
     def affords(self, usd: float) -> bool:
-        """True where spending `usd` more, in all that is under way, stays within the limit."""
+        """Whether spending `usd` more, for everything under way, stays within the limit."""
         return self.limit_usd is None or (self.usd or 0.0) + usd <= self.limit_usd
 
     def settle(self, receipts: Sequence[Receipt], most: tuple[int, int]) -> None:
-        """Books what the replies to one question used."""
+        """Books the tokens of the replies to one question; a reply without a usage counts as `most`."""
         if not receipts:
             return
         used = [receipt.used or most for receipt in receipts]
-        n_read, n_written = sum(read for read, _ in used), sum(written for _, written in used)
+        n_read = sum(read for read, _ in used)
+        n_written = sum(written for _, written in used)
         line = {
             "n_requests": len(receipts),
             "n_read": n_read,
@@ -72,7 +72,7 @@ class Account:
             append_line(self._folder / "spending.jsonl", line)
 
     def note(self, question: Question, cause: str, raw: str) -> None:
-        """Keeps a reply that was no answer, or the cause of none."""
+        """Keeps a reply that was not an answer, or why there was no reply."""
         self.n_failures += 1
         if self._folder:
             failure = {
@@ -84,7 +84,7 @@ class Account:
             append_line(self._folder / "failures.jsonl", failure)
 
     def as_dict(self) -> dict[str, Any]:
-        """For a manifest: tokens, dollars with their price and limit, and the models that the server said answered."""
+        """For a manifest: tokens, dollars with price and limit, and the models that answered, by the server's names."""
         total = {
             name: sum(int(line[name]) for line in self._lines)
             for name in ("n_requests", "n_read", "n_written")
@@ -101,11 +101,13 @@ class Account:
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of an earlier attempt; one that a power cut left half written is passed over."""
-    found: list[dict[str, Any]] = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+    """The lines of earlier attempts; a line that a power cut left half written is skipped."""
+    if not path.exists():
+        return []
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValueError):
             line = json.loads(text)
             if isinstance(line, dict) and {"n_requests", "n_read", "n_written", "usd", "served"} <= set(line):
-                found.append(line)
-    return found
+                lines.append(line)
+    return lines

@@ -1,7 +1,7 @@
-"""One request to a server and its reply: tried again after growing pauses where that helps, refused where it cannot.
+"""One request to a server and its reply, tried again after growing pauses when that can help.
 
-A server is not trusted to be brief: the whole reply has a deadline and a size limit, it is never decompressed, and the
-caller can stop while it is awaited or read.
+The server is not trusted: the whole reply has a deadline and a size limit, it is never decompressed, and the caller can
+stop while waiting for it or reading it.
 """
 
 import asyncio
@@ -26,19 +26,16 @@ N_TRIES = 7
 TIMEOUT = 120.0  # seconds from sending a request to the last byte of its reply
 MOST_BYTES = 10_000_000  # of a reply's body; a thousand draws in one reply take about 400,000
 MOST_VALUES = 200_000  # values in a reply; parsed, "[[],[],..." takes about 24 times its size in memory
-GLANCE = 0.1  # seconds between looks at whether to stop
-FIRST_PAUSE, LONGEST_PAUSE, LONGEST_ASKED = (
-    0.5,
-    30.0,
-    120.0,
-)  # seconds; the last where the server asks for a pause
+GLANCE = 0.1  # seconds between checks whether to stop
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
+LONGEST_REQUESTED = 120.0  # seconds; the longest pause that a server can ask for
 RETRIED = (408, 409, 425, 429)  # and every 5xx
-EVERYTHING = (401, 402, 403, 404, 429)  # what is refused for one question is refused for all
-MOST_TEXT = 2000  # characters of a reply that are kept of what went wrong
+EVERYTHING = (401, 402, 403, 404, 429)  # a server that refuses one question with these refuses all
+MOST_TEXT = 2000  # characters of a failed reply that are kept
 
 
 class Refused(UserError):
-    """The server will not answer, however often it is asked; `for_all` says that no question will fare better."""
+    """The server will not answer, however often it is asked; `for_all` if that holds for all questions."""
 
     def __init__(self, sentence: str, *, for_all: bool) -> None:
         super().__init__(sentence)
@@ -46,20 +43,22 @@ class Refused(UserError):
 
 
 class Lost(Exception):
-    """No usable reply; the message is the last cause, `raw` what came back, if anything.
+    """No usable reply; the message is the last cause, and `raw` is what came back, if anything.
 
-    `final` says that another try would end the same way. `n_unusable` counts the replies that the server may bill,
-    since it called them a success, although they could not be used.
+    With `final` another try would end the same way. `n_unusable` counts the unusable replies that the server may bill,
+    since it called them a success.
     """
 
     def __init__(self, cause: str, raw: str = "", *, final: bool = False, n_unusable: int = 0) -> None:
         super().__init__(cause)
-        self.raw, self.final, self.n_unusable = raw[:MOST_TEXT], final, n_unusable
+        self.raw = raw[:MOST_TEXT]
+        self.final = final
+        self.n_unusable = n_unusable
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply as JSON and as the text it was; `n_unusable` counts those before it that may be billed (see Lost)."""
+    """A reply as JSON and as text; `n_unusable` counts earlier replies that may be billed, as in Lost."""
 
     body: Mapping[str, Any]
     text: str
@@ -68,10 +67,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Received:
-    """A reply as it came: its status, the pause it asks for in seconds, its body as text."""
+    """A reply as it arrived: its status, the pause in seconds that it asks for, and its body as text."""
 
     status: int
-    asked_for: float | None
+    pause: float | None
     text: str
 
     @property
@@ -80,16 +79,18 @@ class _Received:
 
 
 class Connection:
-    """Sends requests to one server from several threads; a thread of its own does the sending and receiving.
+    """Takes requests to one server from several threads, and sends and receives in its own thread.
 
-    Set `stop` to make those that wait for a reply, or between tries, give up within a moment. Close it afterwards.
-    Loopback servers are asked without the environment's proxies, no redirect is followed and no cookie is kept:
-    nothing goes to another host than the one that was named.
+    Set `stop` to make everything that waits for a reply, or between tries, give up within a moment. Close it
+    afterwards. Loopback servers are asked without the environment's proxies, no redirect is followed, and no cookie is
+    kept: nothing goes to any host but the named one.
     """
 
     def __init__(self, service: Service, *, n_tries: int, timeout: float) -> None:
-        """`timeout` is in seconds a try. Raises UserError where the key is not set."""
-        self._service, self._n_tries, self._timeout = service, n_tries, timeout
+        """`timeout` is in seconds per try. Raises UserError if the key is not set."""
+        self._service = service
+        self._n_tries = n_tries
+        self._timeout = timeout
         self._key = service.read_key()
         self.stop = Event()
         self._client = self._open_client()
@@ -98,9 +99,9 @@ class Connection:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops what is under way, closes every socket and ends the thread."""
+        """Stops everything under way, closes every socket and ends the thread."""
         self.stop.set()
-        with suppress(RuntimeError):  # it was closed before
+        with suppress(RuntimeError):  # already closed
             self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -112,21 +113,21 @@ class Connection:
         for attempt in range(self._n_tries):
             if self.stop.is_set():
                 break
-            asked_for: float | None = None
+            pause: float | None = None
             try:
                 received = self._wait_for(self._fetch(content))
                 if received.is_success:
                     return Reply(_parse(received.text), received.text, n_unusable)
                 self._check_status(received, str(request.get("model")))
                 lost = Lost(f"The server answered with status {received.status}.", received.text)
-                asked_for = received.asked_for
+                pause = received.pause
             except Lost as unusable:
                 lost = unusable
             n_unusable += lost.n_unusable
             if lost.final:
                 break
             if attempt + 1 < self._n_tries:
-                self.stop.wait(_pause(attempt) if asked_for is None else asked_for)
+                self.stop.wait(_pause_before_next(attempt) if pause is None else pause)
         lost.n_unusable = n_unusable
         raise lost
 
@@ -140,19 +141,19 @@ class Connection:
             "Accept-Encoding": "identity",
         }
         if self._service.is_official:
-            named = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
-            headers |= {name: os.environ[given] for name, given in named.items() if os.environ.get(given)}
+            variables = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+            headers |= {name: os.environ[key] for name, key in variables.items() if os.environ.get(key)}
         return AsyncClient(
             headers=headers,
             trust_env=not self._service.is_loopback,
             follow_redirects=False,
-            timeout=None,  # `_fetch` has a deadline for all of it
+            timeout=None,  # `_fetch` has a deadline for the whole reply
             limits=Limits(max_connections=None),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
 
     def _serve(self) -> None:
-        """The thread: runs the loop until `close`, then ends what is left on it."""
+        """Runs the loop in the thread until `close`, then ends what is left on it."""
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
         left = asyncio.all_tasks(self._loop)
@@ -164,10 +165,10 @@ class Connection:
         self._loop.close()
 
     def _wait_for(self, work: Coroutine[Any, Any, _Received]) -> _Received:
-        """What `work` gives. Raises Lost once `stop` is set; the work is given up then, and its socket closed."""
+        """The result of `work`. Raises Lost once `stop` is set; the work is then cancelled and its socket closed."""
         try:
             future: Future[_Received] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:  # the loop was closed in this moment
+        except RuntimeError:  # the loop has just been closed
             work.close()
             raise Lost("The request was stopped before it was sent.") from None
         while not wait([future], timeout=GLANCE).done:
@@ -176,10 +177,10 @@ class Connection:
         try:
             return future.result()
         except CancelledError:
-            raise Lost("The request was stopped while its reply was awaited.") from None
+            raise Lost("The request was stopped before its reply was complete.") from None
 
     async def _fetch(self, content: bytes) -> _Received:
-        """One try. Raises Lost where no whole reply came."""
+        """One try. Raises Lost if no complete reply came."""
         from httpx2 import HTTPError, InvalidURL
 
         url = f"{self._service.url}/chat/completions"
@@ -189,7 +190,7 @@ class Connection:
                 self._client.stream("POST", url, content=content) as response,
             ):
                 text = await self._read(response)
-                return _Received(response.status_code, _pause_asked_for(response.headers), text)
+                return _Received(response.status_code, _requested_pause(response.headers), text)
         except TimeoutError:
             raise Lost(
                 f"The request timed out: the reply was not complete after {self._timeout:g} seconds. Check that the "
@@ -203,10 +204,10 @@ class Connection:
             ) from None
 
     async def _read(self, response: Any) -> str:
-        """The body as text, which is UTF-8 whatever the server calls it. Raises Lost for a reply that is not read.
+        """The body as text, read as UTF-8 whatever the server says. Raises Lost for a compressed or too long reply.
 
-        Neither cause is tried again: a server that compresses one reply compresses the next one as well, and 10 MB
-        is so far from an answer that another try only costs another 10 MB.
+        Neither is tried again: a server that compresses one reply compresses the next one too, and after 10 MB that are
+        no answer another try would only cost another 10 MB.
         """
         n_unusable = int(response.is_success)
         encoding = ", ".join(response.headers.get_list("content-encoding", split_commas=True))
@@ -238,48 +239,48 @@ class Connection:
             raise self._refusal(received.status, received.text, model)
 
     def _refusal(self, status: int, text: str, model: str) -> Refused:
-        """One sentence; what a server says of a key is not repeated, since some repeat a part of the key."""
+        """The refusal as a sentence. What a server says about a key is left out: some servers repeat a part of it."""
         service = self._service
         if status in (401, 403):
-            how = (
+            key = (
                 f"the key in {service.key_variable!r}" if service.key_variable else "a request without a key"
             )
-            told = f"{service.host} refuses {how} (status {status}). Check the key, or name its variable."
+            sentence = f"{service.host} refuses {key} (status {status}). Check the key, or name its variable."
         elif status == 404:
-            told = (
+            sentence = (
                 f"{service.host} has no model {model!r}, or nothing answers at {service.url!r}. Check both."
             )
         else:
-            said = " ".join(text.split())[:300]
-            told = f"{service.host} refuses the request (status {status}): {said}"
-        return Refused(told, for_all=status in EVERYTHING or 300 <= status < 400)
+            reason = " ".join(text.split())[:300]
+            sentence = f"{service.host} refuses the request (status {status}): {reason}"
+        return Refused(sentence, for_all=status in EVERYTHING or 300 <= status < 400)
 
     def _hide(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that looks names up in threads which do not keep the process from ending.
+    """An event loop that resolves host names in daemon threads, which do not keep the process from ending.
 
-    asyncio's own threads do: a name server that does not answer would hold the worker's end for half a minute.
+    asyncio's own threads do: a name server that does not answer would delay the worker's end by half a minute.
     """
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
-        found: Future[Any] = Future()
+        address: Future[Any] = Future()
 
         def look_up() -> None:
-            found.set_running_or_notify_cancel()
+            address.set_running_or_notify_cancel()
             try:
-                found.set_result(socket.getaddrinfo(host, port, **hints))
+                address.set_result(socket.getaddrinfo(host, port, **hints))
             except Exception as error:  # noqa: BLE001 - a thread's edge: it is raised where the address is awaited
-                found.set_exception(error)
+                address.set_exception(error)
 
         Thread(target=look_up, daemon=True).start()
-        return await asyncio.wrap_future(found)
+        return await asyncio.wrap_future(address)
 
 
 def _parse(text: str) -> Mapping[str, Any]:
-    """The reply as JSON. Raises Lost where it is none, or has too many values."""
+    """The reply as JSON. Raises Lost if it is not a JSON object, or has too many values."""
     if sum(map(text.count, "[{,")) > MOST_VALUES:
         raise Lost(
             f"The reply has more than {MOST_VALUES:,} values, the most that is read. Check that the address is that of "
@@ -292,30 +293,30 @@ def _parse(text: str) -> Mapping[str, Any]:
         body = json.loads(text)
         if isinstance(body, dict):
             return body
-    raise Lost("The reply is no JSON object.", text, n_unusable=1)
+    raise Lost("The reply is not a JSON object.", text, n_unusable=1)
 
 
 def _error_code(text: str) -> object:
-    """What the body of a refusal names as its code; None where it names none."""
+    """The error code in the body of a refusal; None without one."""
     with suppress(Lost, KeyError, TypeError):
         body = _parse(text)
         return body.get("error", body)["code"]
     return None
 
 
-def _pause(attempt: int) -> float:
-    """Seconds before the next try: twice as long each time, with chance in it so that requests do not come in step."""
+def _pause_before_next(attempt: int) -> float:
+    """Seconds before the next try: twice as long each time, times a random factor so that requests spread out."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt) * random.uniform(0.5, 1.0)
 
 
-def _pause_asked_for(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server's Retry-After asks for, as a number or a date; None without one."""
-    told = headers.get("retry-after", "")
+def _requested_pause(headers: Mapping[str, str]) -> float | None:
+    """The seconds in the server's Retry-After, which is a number or a date; None without one."""
+    value = headers.get("retry-after", "")
     try:
-        seconds = float(told) if told.lower() != "nan" else 0.0
+        seconds = float(value) if value.lower() != "nan" else 0.0
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return None
-    return min(max(seconds, 0.0), LONGEST_ASKED)
+    return min(max(seconds, 0.0), LONGEST_REQUESTED)

@@ -1,4 +1,4 @@
-"""Some questions at a time: sends them, takes in what comes back, and knows when to stop."""
+"""Asks several questions at a time: sends them, receives the replies, and decides when to stop."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,17 +13,17 @@ from socrates_core.models.served.elicit import Elicited
 from socrates_core.models.served.read import UNKNOWN, Receipt, Unreadable, read_receipt
 from socrates_core.records import Answer, Question
 
-GLANCE = 0.5  # seconds between looks at whether the caller wants to stop
+GLANCE = 0.5  # seconds between checks whether the caller wants to stop
 PATIENCE = 16  # questions in a row without an answer after which no more are asked
 
 
 class Unanswered(UserError):
-    """Some questions have no answer; raised after every answer that there is was given out."""
+    """Some questions have no answer; raised after all answers were yielded."""
 
 
 @dataclass
 class Sent:
-    """A question under way, with the most tokens (read, written) that it can use and what is kept of its replies."""
+    """A question under way, the most tokens (read, written) that it can use, and what is kept of its replies."""
 
     question: Question
     most: tuple[int, int]
@@ -31,14 +31,14 @@ class Sent:
     raw: str = ""  # how the last reply began
 
     def keep(self, reply: Reply) -> None:
-        """Keeps what a reply used; not the reply, since a question may take a thousand of them."""
+        """Keeps the usage of a reply; not the reply, since one question may take a thousand of them."""
         self.receipts += [UNKNOWN] * reply.n_unusable
         self.receipts.append(read_receipt(reply.body, self.question.prompt))
         self.raw = reply.text[:MOST_TEXT]
 
 
 class Round:
-    """One pass over questions: at most `at_once` are under way, and none is sent that could exceed the limit."""
+    """One pass over questions: at most `at_once` are under way, and none that could exceed the limit is sent."""
 
     def __init__(
         self,
@@ -48,15 +48,18 @@ class Round:
         account: Account,
         at_once: int,
     ) -> None:
-        self._waiting, self._n_asked = deque(waiting), len(waiting)
-        self._elicit, self._account, self._at_once = elicit, account, at_once
+        self._waiting = deque(waiting)
+        self._n_questions = len(waiting)
+        self._elicit = elicit
+        self._account = account
+        self._at_once = at_once
         self._under_way: dict[Future[Elicited], Sent] = {}
         self._causes: list[str] = []
         self._in_a_row = 0
         self._stop: UserError | None = None
 
     def results(self) -> Iterator[list[tuple[Question, Answer]]]:
-        """What came in, at least every half second. Raises UserError at the end for what has no answer."""
+        """The answers as they arrive, at least every half second. Raises UserError at the end for missing ones."""
         self._send()
         while self._under_way:
             done, _ = wait(self._under_way, timeout=GLANCE, return_when=FIRST_COMPLETED)
@@ -66,8 +69,8 @@ class Round:
             raise self._stop
         if self._causes:
             raise Unanswered(
-                f"{len(self._causes)} of {self._n_asked} questions got no answer; the first because: "
-                f"{self._causes[0]} They stay missing; resume to ask them again, what is answered is kept."
+                f"{len(self._causes)} of {self._n_questions} questions got no answer; the first because: "
+                f"{self._causes[0]} They stay missing. Resume to ask them again; answers so far are kept."
             )
 
     def _send(self) -> None:
@@ -77,11 +80,11 @@ class Round:
                 if not self._under_way:
                     self._stop = self._limit_reached()
                 return
-            sent, future = self._waiting.popleft(), Future[Elicited]()
+            sent = self._waiting.popleft()
+            future = Future[Elicited]()
             self._under_way[future] = sent
-            Thread(
-                target=self._ask, args=(sent, future), daemon=True
-            ).start()  # must not keep a worker from ending
+            # A daemon, so that a request under way does not keep the worker from ending.
+            Thread(target=self._ask, args=(sent, future), daemon=True).start()
 
     def _ask(self, sent: Sent, future: Future[Elicited]) -> None:
         try:
@@ -118,13 +121,13 @@ class Round:
         if self._in_a_row >= PATIENCE and self._stop is None:
             self._stop = Unanswered(
                 f"{self._in_a_row} questions in a row got no answer, so no more are asked; the last because: {cause} "
-                "Resume when the server answers again; what is answered is kept."
+                "Resume when the server answers again; answers so far are kept."
             )
 
     def _limit_reached(self) -> UserError:
         limit, spent = self._account.limit_usd, self._account.usd or 0.0
         return Unanswered(
             f"The spending limit of ${limit:,.2f} is reached: ${spent:,.4f} are spent, and one of the "
-            f"{len(self._waiting):,} questions left could exceed it. Run it again with a higher limit; what is "
-            "answered is kept."
+            f"{len(self._waiting):,} questions left could exceed it. Run it again with a higher limit; answers so far "
+            "are kept."
         )

@@ -1,8 +1,8 @@
-"""Three ways to get a distribution from a served model, each another way to ask and so another fingerprint.
+"""Three ways to get a distribution from a served model; each asks differently and so has its own fingerprint.
 
-"logprobs" reads the probabilities of the first token, where each option can be told by it whatever the tokenizer: at
-most 20 options of which no two begin with the same character. A scale such as 0 to 10, where "1" may be half of "10",
-is sampled: a second request after "1" would need a server that continues a begun answer, which not all can.
+"logprobs" reads the probabilities of the first token. That needs options that the first token identifies with any
+tokenizer: at most 20, of which no two begin with the same character. A scale such as 0 to 10, where "1" may be half of
+"10", is sampled: a second request after "1" would need a server that continues a begun answer, which not all can.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from socrates_core.models.served.read import (
     Unlisted,
     Unreadable,
     first_token_answer,
-    nothing_told,
+    missing_answer,
     read_first_token,
     read_texts,
     read_usage,
@@ -28,11 +28,9 @@ from socrates_core.models.served.server import Elicitation, Service, served_mode
 from socrates_core.records import PAPER_TEMPERATURE, PAPER_TOP_P, Answer, Decoding, Prompt, Question
 
 MOST_LISTED = 20  # first tokens that servers list
-THINKING = (
-    "chat_template_kwargs"  # of vLLM, SGLang and llama.cpp; other servers may refuse what they do not know
-)
-DRAW_TOKENS = 16  # a draw: room for a number and for "My answer is"
-OPTION_TOKENS, OBJECT_TOKENS = 16, 64  # one entry of a told distribution, and what stands around it
+THINKING = "chat_template_kwargs"  # of vLLM, SGLang and llama.cpp; other servers may refuse an unknown field
+DRAW_TOKENS = 16  # per draw: room for a number and for "My answer is"
+OPTION_TOKENS, OBJECT_TOKENS = 16, 64  # per entry of a verbalised distribution, and around all entries
 VERBALISED_TEMPLATE = "verbalised-v1"
 VERBALISED = """
 
@@ -45,7 +43,7 @@ Ask = Callable[[Mapping[str, Any]], Reply]
 
 @dataclass(frozen=True)
 class Oddity:
-    """What a reply said that is no answer, and why not."""
+    """A text that is not an answer, and why not."""
 
     cause: str
     raw: str
@@ -53,43 +51,45 @@ class Oddity:
 
 @dataclass(frozen=True)
 class Elicited:
-    """The answer to a question, what was unreadable on the way, and how many options no listed token began."""
+    """The answer to a question, the texts that could not be read, and how many options no listed token begins."""
 
     answer: Answer
     oddities: tuple[Oddity, ...] = ()
     n_unlisted: int = 0
 
 
-def choose_elicitation(asked: Elicitation, options: Sequence[str], decoding: Decoding) -> Way:
-    """How a question with these options is asked; "auto" is logprobs where they fit, else samples.
+def choose_elicitation(elicitation: Elicitation, options: Sequence[str], decoding: Decoding) -> Way:
+    """How a question with these options is asked; "auto" is logprobs if they fit, else samples.
 
-    Raises UserError where `asked` cannot tell the options apart, or not under the paper's decoding.
+    Raises UserError if the elicitation cannot distinguish the options, or does not go with the paper's decoding.
     """
     starts = {option[:1].casefold() for option in options}
     fits = 0 < len(options) == len(starts) and len(options) <= MOST_LISTED
-    if asked == "auto":
+    if elicitation == "auto":
         return "logprobs" if fits and decoding == "exact" else "samples"
-    if asked != "samples" and decoding != "exact":
+    if elicitation != "samples" and decoding != "exact":
         raise UserError(
             f"The decoding {decoding!r} is a way to draw answers, so it goes with the elicitation 'samples' or 'auto', "
-            f"not with {asked!r}."
+            f"not with {elicitation!r}."
         )
-    if asked == "logprobs" and not fits:
+    if elicitation == "logprobs" and not fits:
         raise UserError(
             f"A first token cannot tell the options {', '.join(options[:12]) or '(open)'} apart. "
-            "Choose the elicitation 'samples', or 'auto', which samples such scales alone."
+            "Choose the elicitation 'samples', or 'auto', which samples only such scales."
         )
-    if asked == "verbalised" and not options:
-        raise UserError("An open outcome cannot be told as a distribution. Choose 'samples' or 'auto'.")
-    return asked
+    if elicitation == "verbalised" and not options:
+        raise UserError(
+            "An open outcome has no options to give a distribution over. Choose 'samples' or 'auto'."
+        )
+    return elicitation
 
 
 def estimate_usd(
     name: str, service: Service, decoding: Decoding, questions: Iterable[Question]
 ) -> float | None:
-    """About what asking `questions` costs, by rough counts of tokens; None where the price is not known.
+    """An estimate of what asking `questions` costs, by rough counts of tokens; None if the price is not known.
 
-    Raises UserError where a question cannot be asked in the service's elicitation.
+    Raises UserError if a question cannot be asked in the service's elicitation.
     """
     price = find_price(service, served_model(name))
     if price is None:
@@ -98,15 +98,15 @@ def estimate_usd(
     for question in questions:
         way = choose_elicitation(service.elicitation, question.options, decoding)
         written = {"logprobs": 1, "samples": 2 * service.n_samples, "verbalised": 8 * len(question.options)}
-        asked = _verbalised(question) if way == "verbalised" else question.prompt
-        total += price.usd(rough_tokens(asked), written[way])
+        prompt = _verbalised(question) if way == "verbalised" else question.prompt
+        total += price.usd(rough_tokens(prompt), written[way])
     return total
 
 
 def most_used(way: Way, question: Question, service: Service) -> tuple[int, int]:
-    """More tokens than one question can take, read and written; a server may read the prompt again for each draw.
+    """An upper bound of the tokens that one question takes, read and written.
 
-    "auto" may draw after it has looked at first tokens in vain.
+    A server may read the prompt again for each draw, and "auto" may draw after first tokens were of no use.
     """
     read = most_tokens(_verbalised(question) if way == "verbalised" else question.prompt)
     drawn = read * (1 if service.is_official else service.n_samples), DRAW_TOKENS * service.n_samples
@@ -127,7 +127,7 @@ class Elicitor:
         self._switches_thinking = not service.is_official  # until a server refuses the field
 
     def elicit(self, question: Question, ask: Ask) -> Elicited:
-        """The answer to `question` through `ask`, which may raise. Raises Unreadable for a reply without it."""
+        """The answer to `question` through `ask`, which may raise. Raises Unreadable for a reply without an answer."""
         way = choose_elicitation(self._service.elicitation, question.options, self._decoding)
         free = self._service.elicitation == "auto"
         if way == "logprobs" and not (free and self._lists_too_few):
@@ -146,7 +146,7 @@ class Elicitor:
             try:
                 return Elicited(verbalised_answer(text, question.options, _n_read(reply)))
             except Unreadable as error:
-                missing = nothing_told(len(question.options), _n_read(reply))
+                missing = missing_answer(len(question.options), _n_read(reply))
                 return Elicited(missing, (Oddity(str(error), text),))
         return self._sample(question, ask)
 
@@ -170,11 +170,11 @@ class Elicitor:
 
     def _draw(self, ask: Ask, prompt: Prompt, n: int, seed: int) -> Reply:
         paper = self._decoding == "paper"
-        drawn = {"temperature": PAPER_TEMPERATURE, "top_p": PAPER_TOP_P} if paper else {}
-        return self._ask(ask, prompt, DRAW_TOKENS, seed=seed, n=n, **drawn)
+        sampling = {"temperature": PAPER_TEMPERATURE, "top_p": PAPER_TOP_P} if paper else {}
+        return self._ask(ask, prompt, DRAW_TOKENS, seed=seed, n=n, **sampling)
 
     def _ask(self, ask: Ask, prompt: Prompt, n_tokens: int, **more: Any) -> Reply:
-        """The reply to a request, asked again without the field for thinking by a server that refuses it."""
+        """The reply to a request; if the server refuses the field for thinking, it is sent again without it."""
         with_field = self._switches_thinking
         try:
             return ask(self._request(prompt, n_tokens, **more))
@@ -188,22 +188,22 @@ class Elicitor:
         return reply
 
     def _request(self, prompt: Prompt, n_tokens: int, **more: Any) -> dict[str, Any]:
-        """The body of a chat completion; the real API has another name for its limit and no thinking to switch off."""
+        """The body of a chat completion; OpenAI's API names its limit differently and has no thinking to switch off."""
         official = self._service.is_official
         limit = {"max_completion_tokens" if official else "max_tokens": n_tokens}
         thinking = {THINKING: {"enable_thinking": False}} if self._switches_thinking else {}
-        said = [
+        messages = [
             {**message, "content": message["content"].encode("utf-8", "replace").decode()}
             for message in prompt.messages()
         ]
-        drawn = {"temperature": 1.0, "top_p": 1.0}
-        return {"model": self._model, "messages": said, **drawn, **limit, **thinking, **more}
+        sampling = {"temperature": 1.0, "top_p": 1.0}
+        return {"model": self._model, "messages": messages, **sampling, **limit, **thinking, **more}
 
 
 def _verbalised(question: Question) -> Prompt:
-    """The question with the wish for a distribution after it: another wording, named in the responder's card."""
-    wish = VERBALISED.format(options=", ".join(question.options), first=f'"{question.options[0]}"')
-    return Prompt(question.prompt.system, question.prompt.user + wish, question.prompt.shots)
+    """The question followed by a request for a distribution: a wording that the responder's card names."""
+    request = VERBALISED.format(options=", ".join(question.options), first=f'"{question.options[0]}"')
+    return Prompt(question.prompt.system, question.prompt.user + request, question.prompt.shots)
 
 
 def _room(question: Question) -> int:

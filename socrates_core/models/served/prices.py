@@ -1,4 +1,4 @@
-"""What a served model costs: a dated table, the user's own prices before it, and rough counts of tokens."""
+"""What a served model costs: the user's prices, then a dated table, and rough counts of tokens."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from socrates_core.models.served.server import Service
 from socrates_core.records import Prompt
 from socrates_core.settings import home
 
-CHARACTERS_A_TOKEN = 4  # of English text, OpenAI's own rule of thumb
-TOKENS_A_MESSAGE = 4  # the marks around a message
+CHARACTERS_A_TOKEN = 4  # in English text, by OpenAI's rule of thumb
+TOKENS_A_MESSAGE = 4  # for the marks around a message
 MOST_TOKENS_A_MESSAGE = 32
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens `read` and `written`; `source` says from where and when."""
+    """US dollars per million tokens `read` and `written`; `source` says where they are from, and when."""
 
     read: float
     written: float
@@ -28,14 +28,14 @@ class Price:
 
 
 def find_price(service: Service, model: str) -> Price | None:
-    """The price of `model` at its server: nothing on this machine, else from SOCRATES_HOME/prices.yaml or our table.
+    """The price of `model` at its server: from SOCRATES_HOME/prices.yaml, then from our table, and 0 on this machine.
 
-    None where neither knows it. Raises UserError where the user's table cannot be read.
+    None if it is not known. Raises UserError if the user's table cannot be read.
     """
     for path in (home() / "prices.yaml", Path(__file__).with_name("prices.yaml")):
-        found = _read_price(path, service.host, model) if path.exists() else None
-        if found is not None:
-            return found
+        price = _read_price(path, service.host, model) if path.exists() else None
+        if price is not None:
+            return price
     return Price(0.0, 0.0, "runs on this machine") if service.is_loopback else None
 
 
@@ -47,7 +47,7 @@ def _read_price(path: Path, host: str, model: str) -> Price | None:
             return None
         read, written = (float(value) for value in priced)
         if not (0 <= read < float("inf") and 0 <= written < float("inf")):
-            raise ValueError(f"{priced!r} are no prices")
+            raise ValueError(f"{priced!r} are not prices")
         return Price(read, written, f"{table['source']}, {table['checked']}")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise UserError(
@@ -57,12 +57,12 @@ def _read_price(path: Path, host: str, model: str) -> Price | None:
 
 
 def rough_tokens(prompt: Prompt) -> int:
-    """About how many tokens a served model reads: a quarter of the characters, since its tokenizer is not here."""
+    """An estimate of the tokens that a served model reads, whose tokenizer is not here: a quarter of the characters."""
     contents = [message["content"] for message in prompt.messages()]
     return sum(-(-len(text) // CHARACTERS_A_TOKEN) + TOKENS_A_MESSAGE for text in contents)
 
 
 def most_tokens(prompt: Prompt) -> int:
-    """More tokens than a served model can read for `prompt`: a token is at least one byte of text."""
+    """An upper bound of the tokens that a served model reads for `prompt`: a token is at least one byte of text."""
     contents = [message["content"] for message in prompt.messages()]
     return sum(len(text.encode("utf-8", "replace")) + MOST_TOKENS_A_MESSAGE for text in contents)

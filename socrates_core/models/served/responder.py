@@ -1,4 +1,4 @@
-"""A served model as a responder: some questions at a time over HTTP, answers kept as they come."""
+"""A served model as a responder: several questions at a time over HTTP, with answers as they arrive."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ AT_ONCE = 8  # questions under way
 def keep_account(responder: object, folder: Path, limit_usd: float | None) -> Account | None:
     """Opens the account of a served model's work in `folder`; None for a responder that costs nothing.
 
-    Raises UserError where the limit has no price to go by.
+    Raises UserError if there is a limit but no known price.
     """
     if not isinstance(responder, ApiResponder):
         return None
@@ -39,8 +39,8 @@ def keep_account(responder: object, folder: Path, limit_usd: float | None) -> Ac
 class ApiResponder:
     """Answers by asking a model behind an OpenAI-compatible server.
 
-    What could not be answered after every try is left out, so that it stays missing. Set `account` to keep what was
-    spent and what failed in a folder, or to set a spending limit.
+    Questions without an answer after all tries are left out, so that they stay missing. Set `account` to record
+    spending and failures in a folder, or to set a spending limit.
     """
 
     def __init__(
@@ -54,14 +54,16 @@ class ApiResponder:
         n_tries: int = N_TRIES,
         timeout: float = TIMEOUT,
     ) -> None:
-        """`timeout` is in seconds a try. Raises UserError where questions would leave this machine unconsented."""
+        """`timeout` is in seconds per try. Raises UserError if questions would leave this machine without consent."""
         if not (service.is_loopback or consent):
             raise UserError(
                 f"Asking {name!r} sends every question, with the profile of the person who is asked, to "
-                f"{service.host}. Nothing was sent. Where that is allowed, say so for this run: --consent"
+                f"{service.host}. Nothing was sent. If that is allowed, say so for this run: --consent"
             )
-        self.model, self.service, self._decoding = served_model(name), service, decoding
-        choose_elicitation(service.elicitation, ("1", "2"), decoding)  # refuses what never goes together
+        self.model = served_model(name)
+        self.service = service
+        self._decoding = decoding
+        choose_elicitation(service.elicitation, ("1", "2"), decoding)  # raises if they never go together
         service.read_key()
         self._at_once, self._n_tries, self._timeout = at_once, n_tries, timeout
         verbalised = f" {VERBALISED_TEMPLATE}" if service.elicitation == "verbalised" else ""
@@ -73,16 +75,16 @@ class ApiResponder:
             decoding=decoding,
             template=TEMPLATE + verbalised,
             server=service.url,
-            elicitation=service.told,
+            elicitation=service.elicitation_details,
         )
         self.fingerprint = digest(self.card.as_dict())
         self.account = Account(find_price(service, self.model))
 
     def answer(self, questions: Sequence[Question]) -> Iterator[dict[int, Answer]]:
-        """The answers as they come; an empty batch every half second in which none came, so that a caller can stop.
+        """The answers as they arrive; every half second at least an empty batch, so that a caller can stop.
 
-        Raises UserError before anything is sent where a question cannot be asked in this elicitation; after the last
-        answer, for what has none: Unanswered, or what the server refused.
+        Raises UserError before anything is sent if a question cannot be asked in this elicitation. Raises Unanswered or
+        Refused after the last answer if questions are left without one.
         """
         places: dict[Question, list[int]] = {}
         for place, question in enumerate(questions):
@@ -101,10 +103,10 @@ class ApiResponder:
 
             return elicitor.elicit(sent.question, ask)
 
-        asked = Round(waiting, elicit=elicit, account=self.account, at_once=self._at_once)
+        asking = Round(waiting, elicit=elicit, account=self.account, at_once=self._at_once)
         try:
-            for found in asked.results():
-                yield {place: answer for question, answer in found for place in places[question]}
+            for batch in asking.results():
+                yield {place: answer for question, answer in batch for place in places[question]}
         finally:
             connection.close()
 

@@ -1,6 +1,6 @@
-"""A server that speaks OpenAI's chat completions: where it is, which variable holds its key, how it is asked.
+"""A server with OpenAI's chat completions: its address, the variable with its key, and how it is asked.
 
-The key itself is read when a request is made and kept nowhere.
+The key itself is read when a request is made and is never stored.
 """
 
 import os
@@ -16,7 +16,7 @@ PREFIX = "api:"
 OFFICIAL = "https://api.openai.com/v1"
 OFFICIAL_KEY = "OPENAI_API_KEY"
 N_SAMPLES = 20
-_OTHERS_TOKEN = re.compile(r"SOCRATES_|HF_|HUGGING_?FACE")
+_TOKEN_OF_OTHERS = re.compile(r"SOCRATES_|HF_|HUGGING_?FACE")
 Elicitation = Literal["auto", "logprobs", "samples", "verbalised"]
 
 
@@ -24,12 +24,12 @@ Elicitation = Literal["auto", "logprobs", "samples", "verbalised"]
 class Service:
     """How a served model is reached and asked.
 
-    `url` is the base that "/chat/completions" follows. `key_variable` names the environment variable with the key;
-    without one no key is sent, except that the real OpenAI API has OPENAI_API_KEY: no other server is sent that key
-    unasked. Elicitations: "logprobs" reads the first token's probabilities, "samples" draws `n_samples` answers,
-    "verbalised" asks for the distribution in words, "auto" is logprobs where the options allow it, else samples.
+    `url` is the part of the address before "/chat/completions". `key_variable` names the environment variable with the
+    key; without it no key is sent, except that OpenAI's own API gets OPENAI_API_KEY, which no other server gets unless
+    it is named. Elicitations: "logprobs" reads the first token's probabilities, "samples" draws `n_samples` answers,
+    "verbalised" asks for the distribution in words, and "auto" is logprobs if the options allow it, else samples.
 
-    Raises UserError for an address that is none or holds a password, and for a name that looks like a key.
+    Raises UserError for an invalid address or one with a password, and for a variable's name that looks like a key.
     """
 
     url: str = OFFICIAL
@@ -65,10 +65,10 @@ class Service:
         return asdict(self)
 
     def arguments(self) -> list[str]:
-        """The options of the command line that ask this service again; consent is not among them, and is asked for."""
+        """The command line options for this service; consent is not among them and must be given again."""
         key = ["--key-variable", self.key_variable] if self.key_variable else []
-        drawn = ["--elicitation", self.elicitation, "--samples", str(self.n_samples)]
-        return ["--server", self.url, *key, *drawn]
+        elicitation = ["--elicitation", self.elicitation, "--samples", str(self.n_samples)]
+        return ["--server", self.url, *key, *elicitation]
 
     @property
     def host(self) -> str:
@@ -80,7 +80,7 @@ class Service:
 
     @property
     def is_loopback(self) -> bool:
-        """True where requests do not leave this machine; whether that server passes them on is its own affair."""
+        """Whether requests stay on this machine, unless the server there passes them on."""
         name = urlsplit(self.url).hostname or ""
         try:
             return name == "localhost" or ip_address(name).is_loopback
@@ -88,14 +88,14 @@ class Service:
             return False
 
     @property
-    def told(self) -> str:
-        """The elicitation with what decides its answers, for the responder's card."""
+    def elicitation_details(self) -> str:
+        """The elicitation with the settings that affect its answers, for the responder's card."""
         sampled = self.elicitation in ("auto", "samples")
         return f"{self.elicitation}, {self.n_samples} samples" if sampled else self.elicitation
 
     def check_key_variable(self) -> None:
-        """Raises UserError where the variable is one of the dashboard's or the hub's, whose tokens go to no server."""
-        if _OTHERS_TOKEN.match(self.key_variable):
+        """Raises UserError if the variable belongs to the dashboard or the hub, whose tokens go to no server."""
+        if _TOKEN_OF_OTHERS.match(self.key_variable):
             raise UserError(
                 f"The variable {self.key_variable!r} belongs to the dashboard or to Hugging Face, and its value is "
                 f"sent to no model server. Put the key for {self.host} into a variable of its own, such as "
@@ -103,7 +103,7 @@ class Service:
             )
 
     def read_key(self) -> str:
-        """The key from the environment, empty where none is named. Raises UserError where it is not set or unusable."""
+        """The key from the environment, empty if no variable is named. Raises UserError if it is unset or unusable."""
         self.check_key_variable()
         if not self.key_variable:
             return ""
@@ -119,7 +119,7 @@ class Service:
 
 
 def served_model(name: str) -> str:
-    """The model's name at its server: "gpt-4o" of "api:gpt-4o". Raises UserError where there is none."""
+    """The model's name at its server: "gpt-4o" in "api:gpt-4o". Raises UserError if it is empty."""
     model = name.removeprefix(PREFIX).strip()
     if not model:
         raise UserError(f"Name the model that the server has, such as '{PREFIX}gpt-4o'; got {name!r}.")

@@ -1,4 +1,4 @@
-"""Few-shot examples: what other people answered to the same question, as turns before the question itself."""
+"""Few-shot examples: other people's answers to the same question, as turns before the question itself."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Shot = tuple[str, str]  # the user text of another person's question, and that p
 
 @dataclass(frozen=True)
 class Answered:
-    """What one person of a study answered to one stimulus."""
+    """One person's answer to one stimulus."""
 
     participant: int
     demographics: Mapping[str, str | int]
@@ -35,30 +35,30 @@ def pick_shots(
 ) -> tuple[Shot, ...]:
     """`k` answers of other people to `stimulus`, drawn by `seed` and `participant`, each as (user text, answer).
 
-    Never from the `participant` who is about to be asked, nor from anyone in `held_out`; answers off the `scale` are
-    passed over. The order of `answered` does not matter. Raises UserError where fewer than `k` people are left.
+    Never from the `participant` who is asked, nor from anyone in `held_out`; answers off the `scale` are skipped. The
+    order of `answered` does not matter. Raises UserError if fewer than `k` people are left.
     """
     allowed = set(scale.values)
     pool = sorted(
         (
-            each
-            for each in answered
-            if each.participant != participant
-            and each.participant not in held_out
-            and (scale.is_open or each.response in allowed)
+            other
+            for other in answered
+            if other.participant != participant
+            and other.participant not in held_out
+            and (scale.is_open or other.response in allowed)
         ),
-        key=lambda each: each.participant,
+        key=lambda other: other.participant,
     )
     if len(pool) < k:
         raise UserError(
-            f"There are {len(pool)} other people to show answers of, but {k} examples are asked for. "
+            f"Only {len(pool)} other people have answers to show, but {k} examples are requested. "
             f"Ask for at most {len(pool)}, or choose a split that holds out fewer."
         )
     draw = np.random.default_rng(int(digest([seed, participant, stimulus])[:16], 16))
     chosen = (pool[place] for place in draw.choice(len(pool), size=k, replace=False))
     return tuple(
-        (render_prompt(each.demographics, stimulus, template).user, str(parse_number(each.response)))
-        for each in chosen
+        (render_prompt(other.demographics, stimulus, template).user, str(parse_number(other.response)))
+        for other in chosen
     )
 
 

@@ -1,0 +1,1 @@
+"""What several tests share: homes, toys, servers, waiting. No test imports another test."""
