@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import analysis
 from pages.view import run_charts
 from pages.view.charts import answer_charts, frames
 from socrates_core.analysis.agreement import EffectPairs
@@ -27,8 +28,7 @@ from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json, write_json
 from socrates_core.models.seen import training_of
 from socrates_core.projects.run_export import effects_table
-from socrates_core.reporting.folder import write_report
-from socrates_core.reporting.scripts import analysis
+from socrates_core.reporting.run_report import write_report
 from tests.support.jobs import evaluate_now
 from tests.support.reports import run_of
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import comparison as script
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
@@ -20,10 +21,9 @@ from socrates_core.evaluations.published import read_published
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.models.seen import Seen
 from socrates_core.records import Scale
-from socrates_core.reporting.comparison_folder import write_comparison_report
 from socrates_core.reporting.comparison_measures import MEASURES, PAIRED, TABLES
+from socrates_core.reporting.comparison_report import write_comparison_report
 from socrates_core.reporting.page import number_label
-from socrates_core.reporting.scripts import comparison as script
 from tests.support.commands import as_json, command
 from tests.support.comparisons import compared
 from tests.support.jobs import evaluate_now
@@ -263,7 +263,7 @@ def test_the_page_loads_nothing_and_says_its_conventions_and_limits_where_the_nu
         assert "Screening, not a replacement for people" in html[start : start + 800]
     for told in (
         *TABLES,
-        *(measured.told for measured in MEASURES.values()),
+        *(measure.meaning for measure in MEASURES.values()),
         "carry no interval",
         "arXiv:2509.05830",
     ):
@@ -276,7 +276,7 @@ def test_published_rows_are_shown_where_they_may_be_and_are_no_numbers_of_the_fo
 ) -> None:
     """The starter studies are not those 40, so the rule is replaced here; its own test is with the page."""
     monkeypatch.setattr(
-        "socrates_core.reporting.comparison_page.published_beside", lambda comparison: read_published()[0]
+        "socrates_core.reporting.comparison_report.published_beside", lambda comparison: read_published()[0]
     )
     page = Page(write_comparison_report(written[0], tmp_path / "out") / "report.html")
     assert "Published on the same 40 studies" in page.text and "GPT-4o 5-shot" in page.text

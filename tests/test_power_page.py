@@ -19,15 +19,11 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
 from socrates_core.projects.run_results import SimulationRun, load_run
-from tests import test_calibrating
 from tests.support.commands import command
 from tests.support.pages import fine, open_page
 from tests.support.reports import run_of
 
 pytestmark = pytest.mark.usefixtures("no_worker")
-
-evaluated = test_calibrating.evaluated  # fixtures that both files use
-template = test_calibrating.template
 
 PAGE, RESULTS = "pages/project/power.py", "pages/project/results.py"
 

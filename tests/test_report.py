@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import analysis
 from socrates_core.errors import UserError
 from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import asked_cells
-from socrates_core.reporting.folder import write_report
-from socrates_core.reporting.numbers import NOT_KNOWN, SeenInTraining, run_numbers
 from socrates_core.reporting.page import number_label
-from socrates_core.reporting.scripts import analysis
+from socrates_core.reporting.run_numbers import NOT_KNOWN, SeenInTraining, run_numbers
+from socrates_core.reporting.run_report import write_report
 from socrates_core.spreadsheets import guarded
 from socrates_core.surveys.draft import ConditionSpec, OutcomeSpec, ScaleSpec
 from tests.support.commands import as_json

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import analysis
 from socrates_core.analysis.baselines import expected_half_sample
 from socrates_core.analysis.metrics import wasserstein
 from socrates_core.projects.run_results import SimulationRun
-from socrates_core.reporting.folder import write_report
-from socrates_core.reporting.numbers import SeenInTraining, run_numbers
-from socrates_core.reporting.scripts import analysis
+from socrates_core.reporting.run_numbers import SeenInTraining, run_numbers
+from socrates_core.reporting.run_report import write_report
 from tests.support.report_pages import change
 from tests.support.reports import open_run, reported, run_of
 from tests.support.waiting import PATIENCE
@@ -34,7 +34,7 @@ def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def recompute(folder: Path, script: str = "analysis.py") -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-I"] if script.endswith(".py") else [str(RSCRIPT)]
+    program = [sys.executable, "-s", "-E"] if script.endswith(".py") else [str(RSCRIPT)]
     command = [*program, str(folder / script)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 

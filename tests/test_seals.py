@@ -21,7 +21,7 @@ from socrates_core.projects import drafts
 from socrates_core.projects.run_export import cells_table, effects_table
 from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import RUNS
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import study_overview
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
 from tests.support.commands import command

@@ -24,7 +24,7 @@ from socrates_core.projects.run_spec import load_spec, questions, submit_simulat
 from socrates_core.projects.run_tables import PersonAnswer, write_run
 from socrates_core.prompts import render_prompt
 from socrates_core.records import Answer, Prompt, Question
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from tests.support.commands import process
 from tests.support.drafts import ECHO, kakadu, make_draft
 from tests.support.jobs import run_now

@@ -33,7 +33,7 @@ def choose_measure(where: Any = st) -> str:
 
 def _explained(measure: str) -> str:
     words = MEASURES[measure]
-    return f"{words.label}: {words.told}. {BETTER[words.better]}"
+    return f"{words.label}: {words.meaning}. {BETTER[words.better]}"
 
 
 def show_scores(comparison: Comparison) -> None:
@@ -57,7 +57,7 @@ def show_scores(comparison: Comparison) -> None:
             "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
             "Seconds": st.column_config.NumberColumn(format="%.0f"),
             "US dollars": st.column_config.NumberColumn(format="dollar"),
-            **{words.label: st.column_config.TextColumn(help=words.told) for words in MEASURES.values()},
+            **{words.label: st.column_config.TextColumn(help=words.meaning) for words in MEASURES.values()},
         },
     )
     st.caption(

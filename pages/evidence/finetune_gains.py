@@ -103,7 +103,10 @@ def _show_table(pairs: Sequence[Pair]) -> None:
         column_config={
             "Unseen": st.column_config.TextColumn("Unseen", pinned=True, width=110),
             "Who": st.column_config.TextColumn("Who", pinned=True, width=190),
-            **{MEASURES[name].label: st.column_config.TextColumn(help=MEASURES[name].told) for name in SHOWN},
+            **{
+                MEASURES[name].label: st.column_config.TextColumn(help=MEASURES[name].meaning)
+                for name in SHOWN
+            },
         },
     )
     st.caption(
@@ -273,7 +276,7 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
     show_chart(figure, frame, f"learning_{measure}")
     st.caption(
         escape(
-            f"{MEASURES[measure].label}: {MEASURES[measure].told}. "
+            f"{MEASURES[measure].label}: {MEASURES[measure].meaning}. "
             f"{comparison_rows.BETTER[MEASURES[measure].better]} "
             f"One finetune for each share of the people, with at most {per_cell:,} people per cell. Hover for its "
             "examples. Lines are 95% intervals over resampled studies."

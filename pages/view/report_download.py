@@ -12,8 +12,8 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.projects.run_export import zip_folder
 from socrates_core.projects.run_results import SimulationRun
-from socrates_core.reporting.comparison_folder import write_comparison_report
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.comparison_report import write_comparison_report
+from socrates_core.reporting.run_report import write_report
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from socrates_core.populations.panel import profiles_sentence
 from socrates_core.projects.answer_orders import Order
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import run_again, submit_simulation
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.draft import load_draft
 
 

@@ -1,1 +1,1 @@
-"""Reports for colleagues and journals: one page that needs nothing else, and a folder that recomputes its numbers."""
+"""Reports for colleagues and journals: a page that needs nothing else, and a folder whose scripts check its numbers."""

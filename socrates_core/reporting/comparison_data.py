@@ -1,7 +1,6 @@
-"""A comparison's data as tables: answers, predictions long and wide, effects of people, and how studies are redrawn."""
+"""A comparison's data as tables: answers, predictions, effects of people, and how studies are resampled."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,28 +12,23 @@ from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
 from socrates_core.populations.bands import group
-from socrates_core.reporting.comparison_numbers import QUANTITIES, ComparisonNumbers, Reported
-from socrates_core.reporting.tables import Column, DataTable
+from socrates_core.reporting.comparison_numbers import PLACES, Reported
+from socrates_core.reporting.tables import Column, DataTable, answer_pairs, counted_pairs
 from socrates_core.studies.answers import PERSON_MEANS
 
-ALIKE = (
-    "uniform",
-    "condition-blind",
-    "pooled",
-    "majority",
-)  # baselines that the scripts work out from people's answers
-_Given = dict[tuple[int, int, str], dict[int, float]]  # by condition, task and part: each person's answer
+# Baselines that the scripts work out from people's answers, so that data/ has no probabilities for them.
+FROM_PEOPLE = ("uniform", "condition-blind", "pooled", "majority")
 WHERE = {
     "study": Column("position of the study", "", "see studies"),
     "cell": Column("position of the cell", "", "see cells"),
     "row": Column("position of the answer", "", "see rows"),
     "effect": Column("position of the effect", "", "see effects"),
     "item": Column("the question of a study: an outcome, or one question of a battery", "", "see cells"),
-    "predictor": Column("position of the model or baseline", "", "see predictors"),
+    "predictor": PLACES["predictor"],
     "participant": Column("number of the participant within the study"),
     "condition_num": Column("number of the condition in the corpus"),
     "task_num": Column("number of the outcome in the corpus"),
-    "part": Column("the question where the outcome is a battery, else empty"),
+    "part": Column("the question if the outcome is a battery, otherwise empty"),
     "condition": Column("name of the condition"),
     "outcome": Column("name of the outcome"),
     "value": Column("an answer on the scale", "scale"),
@@ -42,22 +36,9 @@ WHERE = {
 }
 
 
-def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[DataTable]:
-    """Every table of a comparison's folder, `numbers` first."""
-    told = "; ".join(f"{name} = {about}" for name, about in QUANTITIES.items())
+def comparison_tables(reported: Reported) -> list[DataTable]:
+    """Every table of the data of a comparison's folder."""
     tables = [
-        DataTable(
-            "numbers",
-            "every number of report.html",
-            numbers.table(),
-            {
-                "key": Column("quantity/predictor/place"),
-                "quantity": Column("what it is", "", told),
-                "predictor": WHERE["predictor"],
-                "place": Column("position of what the quantity names"),
-                "number": Column("the number; empty where the data give none", "see quantity"),
-            },
-        ),
         DataTable(
             "studies",
             "the studies that the evaluations share",
@@ -66,7 +47,7 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
                 **WHERE,
                 "study_id": Column("its id in the corpus"),
                 "title": Column("its title"),
-                "n_left_out": Column("rows left out, which a model saw in training", "rows"),
+                "n_left_out": Column("rows left out because a model saw them in training", "rows"),
             },
         ),
         DataTable(
@@ -77,20 +58,22 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
                 **WHERE,
                 "name": Column("its name"),
                 "kind": Column("model or baseline"),
-                "seconds": Column("time that its answers took", "seconds"),
+                "seconds": Column("time its answers took", "seconds"),
                 "cost_usd": Column("their price", "US dollars"),
             },
         ),
         DataTable(
             "cells",
-            "people of one condition who answered one question on one scale",
+            "people in one condition who answered one question on one scale",
             _cells(reported),
             {
                 **WHERE,
                 "pool": Column("cells that share it ask the same question on the same scale"),
                 "open": Column("whether answers are drawn and the scale has no range", "", "1 = yes, 0 = no"),
                 "ordered": Column(
-                    "whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"
+                    "whether the options have an order; otherwise no means or distances",
+                    "",
+                    "1 = yes, 0 = no",
                 ),
             },
         ),
@@ -100,7 +83,9 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
             _values(reported),
             {
                 **WHERE,
-                "predictor": Column("the model; an open cell has the numbers that it drew and people gave"),
+                "predictor": Column(
+                    "the model; an open cell has the numbers that the model drew and people gave"
+                ),
             },
         ),
         DataTable(
@@ -110,24 +95,24 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
             {
                 **WHERE,
                 "response": Column("the answer as observed", "scale"),
-                "value": Column("the same, empty where it is off the scale", "scale"),
+                "value": Column("the same, empty if it is off the scale", "scale"),
             },
         ),
         DataTable(
             "predicted_wide",
-            "a row a predictor x answer",
+            "one row per predictor x answer",
             _wide(reported),
             {
                 **WHERE,
-                "drawn": Column("one draw from the predicted distribution; empty without one", "scale"),
+                "drawn": Column("one draw from the predicted distribution; empty if there is none", "scale"),
                 "valid_mass": Column(
-                    "probability that the model put on any valid answer before normalising", "share"
+                    "probability that the model put on any valid answer before normalizing", "share"
                 ),
             },
         ),
         DataTable(
             "predicted_long",
-            "a row a predictor x answer x value",
+            "one row per predictor x answer x value",
             _long(reported),
             {
                 **WHERE,
@@ -138,7 +123,7 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
         ),
         DataTable(
             "effects",
-            "conditions against their study's reference",
+            "conditions compared with their study's reference",
             _effect_names(reported),
             {
                 **WHERE,
@@ -152,23 +137,25 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
         ),
         DataTable(
             "people_differences",
-            "everybody's answers behind every effect, counted",
+            "everybody's answers behind each effect, counted",
             _differences(reported),
             {
                 **WHERE,
-                "value": Column("a person's mean in the condition, as the effect's basis; empty: not in it"),
+                "value": Column(
+                    "a person's mean in the condition, in units of the effect's basis; empty: not in it"
+                ),
                 "value_reference": Column(
-                    "the same person's in the reference; both are filled within people", "scale"
+                    "the same person's mean in the reference; both are filled within people", "scale"
                 ),
             },
         ),
         DataTable(
             "people_left_out",
-            "whom the jackknife of a model's worth leaves out in turn",
+            "groups of people that the jackknife of a model's worth leaves out, one after the other",
             _jackknife(reported),
             {
                 **WHERE,
-                "turn": Column("when the person is left out"),
+                "turn": Column("number of the group that is left out with this person"),
             },
         ),
     ]
@@ -180,7 +167,7 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
                 _groups(reported),
                 {
                     **WHERE,
-                    "group": Column("position of the group, empty where it is unknown", "", "see groups"),
+                    "group": Column("position of the group, empty if it is unknown", "", "see groups"),
                 },
             )
         )
@@ -200,8 +187,8 @@ def comparison_tables(reported: Reported, numbers: ComparisonNumbers) -> list[Da
 
 
 def _studies(reported: Reported) -> pd.DataFrame:
-    told = reported.comparison.corpus.studies()
-    titles = dict(zip(told["study_id"], told["title"], strict=True))
+    corpus_studies = reported.comparison.corpus.studies()
+    titles = dict(zip(corpus_studies["study_id"], corpus_studies["title"], strict=True))
     return pd.DataFrame(
         {
             "study": place,
@@ -221,23 +208,24 @@ def _predictors(reported: Reported) -> pd.DataFrame:
 
 def _cells(reported: Reported) -> pd.DataFrame:
     cells = reported.comparison.cells[0]
+    items = _items(reported)
     pools = list(dict.fromkeys((*cell.item, cell.scale) for cell in cells))
-    number, items = {pool: place for place, pool in enumerate(pools)}, _items(reported)
+    pool_numbers = {pool: number for number, pool in enumerate(pools)}
     return pd.DataFrame(
         {
             "cell": place,
-            "study": reported.studies.index(each.study_id),
-            "condition_num": each.condition_num,
-            "task_num": each.task_num,
-            "item": items[each.item],
-            "part": each.part,
-            "condition": each.condition,
-            "outcome": each.outcome,
-            "pool": number[*each.item, each.scale],
-            "open": int(each.is_drawn),
-            "ordered": int(each.is_ordered),
+            "study": reported.studies.index(cell.study_id),
+            "condition_num": cell.condition_num,
+            "task_num": cell.task_num,
+            "item": items[cell.item],
+            "part": cell.part,
+            "condition": cell.condition,
+            "outcome": cell.outcome,
+            "pool": pool_numbers[*cell.item, cell.scale],
+            "open": int(cell.is_drawn),
+            "ordered": int(cell.is_ordered),
         }
-        for place, each in enumerate(cells)
+        for place, cell in enumerate(cells)
     )
 
 
@@ -286,36 +274,30 @@ def _wide(reported: Reported) -> pd.DataFrame:
 def _long(reported: Reported) -> pd.DataFrame:
     parts = []
     for p, (cells, predictor) in enumerate(reported.comparison.predictors):
-        if predictor.name in ALIKE:
+        if predictor.name in FROM_PEOPLE:
             continue
         for place, start in _numbered(cells):
             shares = predictor.probabilities[place]
             row, at = np.nonzero(np.nan_to_num(shares) > 0)
-            told = {"row": start + row, "value": cells[place].values[at], "probability": shares[row, at]}
-            parts.append(pd.DataFrame({"predictor": p, **told}))
+            columns = {"row": start + row, "value": cells[place].values[at], "probability": shares[row, at]}
+            parts.append(pd.DataFrame({"predictor": p, **columns}))
     return pd.concat(parts, ignore_index=True)
 
 
 def _effect_names(reported: Reported) -> pd.DataFrame:
-    names = [
-        "task_num",
-        "part",
-        "condition_num",
-        "reference_num",
-        "outcome",
-        "condition",
-        "reference",
-        "basis",
-        "span",
-    ]
-    items, keys = _items(reported), reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
-    study = [reported.studies.index(each) for each in reported.effects["study_id"]]
-    item = [items[study_id, task, part] for study_id, task, part in keys]
-    return reported.effects[names].assign(study=study, item=item).rename_axis("effect").reset_index()
+    names = ["task_num", "part", "condition_num", "reference_num"]
+    names += ["outcome", "condition", "reference", "basis", "span"]
+    items = _items(reported)
+    keys = reported.effects[["study_id", "task_num", "part"]].to_numpy().tolist()
+    studies = [reported.studies.index(study_id) for study_id, _, _ in keys]
+    table = reported.effects[names].assign(study=studies, item=[items[tuple(key)] for key in keys])
+    return table.rename_axis("effect").reset_index()
 
 
 def _differences(reported: Reported) -> pd.DataFrame:
-    corpus, rows = reported.comparison.corpus, list[dict[str, Any]]()
+    """Everybody's answers behind each effect, counted: pairs within people, otherwise each side alone."""
+    corpus = reported.comparison.corpus
+    rows: list[tuple[Any, ...]] = []
     for study, effects in reported.effects.groupby("study_id"):
         means = corpus.person_means(str(study))
         keys = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
@@ -328,26 +310,16 @@ def _differences(reported: Reported) -> pd.DataFrame:
         }
         within = corpus.study(str(study)).design == "within"
         for place, effect in effects.to_dict("index").items():
-            rows += _counted(place, effect, given[effect["basis"]], within=within)
+            item = effect["task_num"], effect["part"]
+            numbers = effect["condition_num"], effect["reference_num"]
+            sides = [given[effect["basis"]].get((number, *item), {}) for number in numbers]
+            rows += [(place, *counted) for counted in counted_pairs(answer_pairs(*sides, within=within))]
     table = pd.DataFrame(rows, columns=["effect", "value", "value_reference", "n"])
     return table.astype({"effect": int, "value": float, "value_reference": float, "n": int})
 
 
-def _counted(
-    effect: Hashable, told: dict[Hashable, Any], given: _Given, *, within: bool
-) -> Iterator[dict[str, Any]]:
-    """The answers behind an effect: pairs within people, else each side alone."""
-    item = told["task_num"], told["part"]
-    ours, theirs = (given.get((told[name], *item), {}) for name in ("condition_num", "reference_num"))
-    pairs = [*((x, None) for x in ours.values()), *((None, x) for x in theirs.values())]
-    if within:
-        pairs = [(ours[who], theirs[who]) for who in ours if who in theirs]
-    for (value, reference), n in sorted(Counter(pairs).items(), key=str):
-        yield {"effect": effect, "value": value, "value_reference": reference, "n": n}
-
-
 def _jackknife(reported: Reported) -> pd.DataFrame:
-    """The groups of people that `worth_in_respondents` leaves out in turn, where its interval is over people."""
+    """The groups of people that `worth_in_respondents` leaves out in turn, if its interval is over people."""
     parts = [pd.DataFrame({"predictor": [], "study": [], "participant": [], "turn": []})]
     comparison = reported.comparison
     for p, name in enumerate(comparison.names):
@@ -362,24 +334,24 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
         for study, ids in people.items():
             groups = np.array_split(generator.permutation(np.unique(np.concatenate(ids))), GROUPS)
             turns = np.repeat(np.arange(GROUPS), [len(group) for group in groups])
-            told = {"participant": np.concatenate(groups), "turn": turns}
-            parts.append(pd.DataFrame({"predictor": p, "study": reported.studies.index(study), **told}))
+            columns = {"participant": np.concatenate(groups), "turn": turns}
+            parts.append(pd.DataFrame({"predictor": p, "study": reported.studies.index(study), **columns}))
     return pd.concat(parts, ignore_index=True).astype(int)
 
 
 def _groups(reported: Reported) -> pd.DataFrame:
     people = reported.comparison.corpus.participants(sorted(set(reported.comparison.rows[0]["study_id"])))
-    asked = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
-    people = asked.merge(people, on=["study_id", "participant"], how="left")
+    in_rows = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
+    people = in_rows.merge(people, on=["study_id", "participant"], how="left")
     number = {name: place for place, name in enumerate(reported.groups)}
     numbers = group(people[reported.field], str(reported.field)).map(number)
-    study = [reported.studies.index(each) for each in people["study_id"]]
+    study = [reported.studies.index(study_id) for study_id in people["study_id"]]
     table = pd.DataFrame({"study": study, "participant": people["participant"], "group": numbers})
     return table.astype({"group": "Int64"})
 
 
 def _resamples(reported: Reported) -> list[DataTable]:
-    """How often each study is drawn in each resample, a table for every number of studies that a number rests on."""
+    """How often each study is drawn in each resample: a table for every number of studies that a number is based on."""
     tables = []
     for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES_FOR_INTERVAL):
         drawn = pd.DataFrame(resamples(n, seed=SEED).astype(int), columns=[f"s_{i}" for i in range(1, n + 1)])
@@ -391,9 +363,9 @@ def _resamples(reported: Reported) -> list[DataTable]:
 
 
 def _sizes(reported: Reported) -> set[int]:
-    """How many studies there are behind every number that has, or could have, an interval over studies."""
+    """The numbers of studies behind all numbers that have, or could have, an interval over studies."""
     comparison = reported.comparison
-    given = {each.name: each.by_study.notna() for each in comparison.summaries}
+    given = {summary.name: summary.by_study.notna() for summary in comparison.summaries}
     sizes = {int(n) for table in given.values() for n in table.sum()}
     for first, second in reported.pairs:
         sizes |= {int(n) for n in (given[first] & given[second]).sum()}

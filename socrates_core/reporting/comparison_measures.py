@@ -1,4 +1,4 @@
-"""What every measure of a comparison is called, what it says, and which of them may stand in one table."""
+"""What every measure of a comparison is called, what it means, and which of them may share a table."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +9,10 @@ WHOLE = "the exact distributions, answers off the scale left out"
 
 @dataclass(frozen=True)
 class Measured:
-    """How a measure is named, what it says, and which end of it is better ("" for neither)."""
+    """A measure's name, its meaning, and which end of it is better ("" for neither)."""
 
     label: str
-    told: str
+    meaning: str
     better: Literal["low", "high", ""]
 
 
@@ -26,7 +26,7 @@ MEASURES = {
         "high",
     ),
     "accuracy_draw_clipped": Measured(
-        "Accuracy drawn, clipped", "the same, no draw counted beyond that range", "high"
+        "Accuracy drawn, clipped", "the same, with draws clipped to that range", "high"
     ),
     "wasserstein_exact_observed": Measured(
         "W exact, observed range", f"W of {WHOLE}, in shares of people's observed range", "low"
@@ -35,11 +35,9 @@ MEASURES = {
         "W exact, stated scale", f"W of {WHOLE}, in shares of the stated scale", "low"
     ),
     "wasserstein_stated": Measured(
-        "W drawn, stated scale", "W of one draw a person, in shares of the stated scale", "low"
+        "W drawn, stated scale", "W of one draw per person, in shares of the stated scale", "low"
     ),
-    "log_score": Measured(
-        "Log score", "mean log probability, in nats, of the answer that a person gave", "high"
-    ),
+    "log_score": Measured("Log score", "mean log probability, in nats, of the answer a person gave", "high"),
     "ranked_probability": Measured(
         "RPS",
         "ranked probability score: squared distance of cumulative probabilities from each answer",
@@ -55,7 +53,7 @@ MEASURES = {
         "Accuracy of medians, clipped", "the same, clipped to the observed range", "high"
     ),
     "accuracy_expected": Measured(
-        "Accuracy expected", "what a draw has on average, without the luck of one", "high"
+        "Accuracy expected", "expected accuracy of a draw, without its luck", "high"
     ),
     "accuracy_expected_clipped": Measured("Accuracy expected, clipped", "the same, clipped", "high"),
     "sd_ratio": Measured(
@@ -63,8 +61,8 @@ MEASURES = {
     ),
     "valid_mass": Measured("Valid mass", "probability that the model gave to valid answers", "high"),
 }
-TABLES = {  # conventions that never mix: a table each
-    "As published: one draw a person, people’s observed range": tuple(MEASURES)[:3],
+TABLES = {  # conventions that must never be mixed, so each has its own table
+    "As published: one draw per person, people’s observed range": tuple(MEASURES)[:3],
     "W of the exact distributions": (
         "wasserstein_exact_observed",
         "wasserstein_exact_stated",

@@ -1,7 +1,7 @@
-"""Every number that the report of a comparison shows, under one key each; the scripts compute all of them again.
+"""Every number that the report of a comparison shows. Its key is quantity/predictor/place.
 
-A key is quantity/predictor/place. `place` is the position of a study, a cell, an effect, a group or, of two predictors
-that are compared, the second: QUANTITIES says which.
+`place` is the position of a study, a cell, an effect, a group or, of two predictors that are compared, the second:
+`QUANTITIES` says which.
 """
 
 import math
@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -21,6 +20,8 @@ from socrates_core.evaluations.comparison import ROW, Comparison
 from socrates_core.evaluations.scores import EXACT, PAPER
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.reporting.comparison_measures import MEASURES
+from socrates_core.reporting.numbers import Key, Numbers
+from socrates_core.reporting.tables import Column
 
 ENDS = {"": "", "_low": ", lower end of its 95% interval", "_high": ", upper end of its 95% interval"}
 COUNTS = {
@@ -29,10 +30,10 @@ COUNTS = {
     "n_skipped": "cells without a range, which cannot be scored",
     "n_rows": "rows in scored cells",
     "n_dropped": "rows without an answer or a prediction",
-    "n_off_scale": "answers off the scale, which count in the published measures alone",
+    "n_off_scale": "answers off the scale, which count only in the published measures",
 }
 OF_CELL = {
-    **{name: measured.told for name, measured in MEASURES.items()},
+    **{name: measure.meaning for name, measure in MEASURES.items()},
     "human_mean": "mean of people's answers",
     "predicted_mean": "mean of the predicted answers",
     "n_rows": "people with an answer and a prediction",
@@ -62,29 +63,29 @@ QUANTITIES = (
         "predicted": "place is an effect: the predicted one",
         "n_predicted": "people asked behind it",
         "parity_n_cells": "cells in which groups are compared",
-        "parity_n_skipped": "cells where some group has too few people",
-        "parity_n_unknown": "people of no known group",
+        "parity_n_skipped": "cells in which a group has too few people",
+        "parity_n_unknown": "people whose group is unknown",
         "group_n": "place is a group: people behind it",
         "group_human_mean": "mean answer, shares of the scale",
         "group_predicted_mean": "mean predicted answer, shares of the scale",
         "group_left_out": "people of a group that is too small",
     }
-    | {f"{name}{end}": f"{m.told}{told}" for name, m in MEASURES.items() for end, told in ENDS.items()}
-    | {f"study_{name}": f"place is a study: {measured.told}" for name, measured in MEASURES.items()}
-    | {f"cell_{name}": f"place is a cell: {told}" for name, told in OF_CELL.items()}
+    | {f"{name}{end}": f"{m.meaning}{bounds}" for name, m in MEASURES.items() for end, bounds in ENDS.items()}
+    | {f"study_{name}": f"place is a study: {measure.meaning}" for name, measure in MEASURES.items()}
+    | {f"cell_{name}": f"place is a cell: {meaning}" for name, meaning in OF_CELL.items()}
     | {
-        f"effects_{name}{end}": f"{about}{told}"
+        f"effects_{name}{end}": f"{about}{bounds}"
         for name, about in AGREEMENT.items()
-        for end, told in ENDS.items()
+        for end, bounds in ENDS.items()
     }
     | {f"effects_{name}": f"{name[2:]} behind the agreement" for name in N_EFFECTS}
-    | {f"worth{end}": f"respondents a cell that the model is worth{told}" for end, told in ENDS.items()}
+    | {f"worth{end}": f"respondents per cell that the model is worth{bounds}" for end, bounds in ENDS.items()}
     | {f"worth_{name}": f"{name} behind the worth" for name in N_WORTH}
     | {
-        f"paired_{name}{end}": f"place is the second predictor: mean difference of {m.label}{told}"
+        f"paired_{name}{end}": f"place is the second predictor: mean difference of {m.label}{bounds}"
         for name, m in MEASURES.items()
         if m.better
-        for end, told in ENDS.items()
+        for end, bounds in ENDS.items()
     }
     | {
         f"paired_{name}_{n}": f"{n} of that comparison"
@@ -93,30 +94,26 @@ QUANTITIES = (
         for n in N_PAIRED
     }
     | {
-        f"parity{end}": f"highest group's W minus the lowest's, freed of noise{told}"
-        for end, told in ENDS.items()
+        f"parity{end}": f"highest group's W minus the lowest's, corrected for noise{bounds}"
+        for end, bounds in ENDS.items()
     }
-    | {f"group_score{end}": f"W of a group, exact, stated scale{told}" for end, told in ENDS.items()}
+    | {f"group_score{end}": f"W of a group, exact, stated scale{bounds}" for end, bounds in ENDS.items()}
 )
 
 
-class Key(NamedTuple):
-    """What a number is, and the positions of what it belongs to."""
-
-    quantity: str
-    predictor: int | None = None
-    place: int | None = None
-
-    def __str__(self) -> str:
-        return "/".join("" if part is None else str(part) for part in self).rstrip("/")
+PLACES = {
+    "predictor": Column("position of the model or baseline", "", "see predictors"),
+    "place": Column("position of what the quantity names"),
+}
 
 
 @dataclass(frozen=True)
 class Reported:
-    """A comparison with the order in which everything stands in its report.
+    """A comparison, and the order of everything in its report.
 
-    `studies` are all that the evaluations share, `left_out` how many rows of each a model saw; `effects` has a row an
-    effect that any model predicts; `parities` are by model and, with `groups`, empty without a demographic `field`.
+    `studies` are all that the evaluations share, `left_out` counts the rows of each study that a model saw, `effects`
+    has a row for each effect that a model predicts. `parities` by model and `groups` are empty without a demographic
+    `field`.
     """
 
     comparison: Comparison
@@ -129,7 +126,7 @@ class Reported:
 
     @property
     def predictors(self) -> tuple[str, ...]:
-        return tuple(each.name for each in self.comparison.summaries)
+        return tuple(summary.name for summary in self.comparison.summaries)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -139,7 +136,7 @@ class Reported:
 
 
 def prepare(comparison: Comparison, *, field: str | None) -> Reported:
-    """Raises UserError where nothing may be scored or `field` is no demographic field."""
+    """Puts a comparison in order. Raises UserError if nothing may be scored or `field` is no demographic field."""
     if comparison.seen_only:
         raise UserError(
             "Every row here was in the training of one of these models, so there is nothing to report. "
@@ -149,128 +146,109 @@ def prepare(comparison: Comparison, *, field: str | None) -> Reported:
         raise unknown("demographic field", field, DEMOGRAPHICS)
     effects = comparison.effects.drop_duplicates(EFFECT).sort_values(EFFECT, ignore_index=True)
     parities = {name: comparison.parity(name, field) for name in comparison.names} if field else {}
-    told = [
-        [each.group for each in found.subgroups] + [name for name, _ in found.left_out]
-        for found in parities.values()
-    ]
+    names = set[str]()
+    for parity in parities.values():
+        names |= {subgroup.group for subgroup in parity.subgroups} | {name for name, _ in parity.left_out}
     left_out = _left_out(comparison)
     studies = tuple(sorted({*comparison.rows[0]["study_id"], *left_out}))
-    groups = tuple(sorted({name for names in told for name in names}))
-    return Reported(comparison, field, studies, left_out, effects, parities, groups)
+    return Reported(comparison, field, studies, left_out, effects, parities, tuple(sorted(names)))
 
 
 def _left_out(comparison: Comparison) -> Counter[str]:
     """How many rows of each study a model saw in training."""
     frozen = frozen_studies(comparison.corpus.path)
-    rows = [set(each.rows[ROW].itertuples(index=False, name=None)) for each in comparison.evaluations]
+    rows = [
+        set(evaluation.rows[ROW].itertuples(index=False, name=None)) for evaluation in comparison.evaluations
+    ]
     kept = set(comparison.rows[0][ROW].itertuples(index=False, name=None))
     return Counter(study for study, _ in set.intersection(*rows) - kept if study not in frozen)
 
 
-@dataclass(frozen=True)
-class ComparisonNumbers:
-    """The numbers of a report by key; NaN where a number is asked for that the data do not give."""
-
-    found: Mapping[Key, float]
-
-    def get(self, quantity: str, predictor: int | None = None, place: int | None = None) -> float:
-        """A number; NaN where there is none. Raises KeyError for an unknown quantity."""
-        if quantity not in QUANTITIES:
-            raise KeyError(quantity)
-        return self.found.get(Key(quantity, predictor, place), math.nan)
-
-    def table(self) -> pd.DataFrame:
-        """A row a number: key, quantity, predictor, place, number."""
-        keys = [str(key) for key in self.found]
-        table = pd.DataFrame(list(self.found), columns=["quantity", "predictor", "place"])
-        table = table.astype({"predictor": "Int64", "place": "Int64"})
-        table.insert(0, "key", keys)
-        return table.assign(number=list(self.found.values()))
-
-
-def comparison_numbers(reported: Reported) -> ComparisonNumbers:
-    """All that a report of a comparison shows."""
+def comparison_numbers(reported: Reported) -> Numbers:
+    """All numbers that the report of a comparison shows."""
     comparison = reported.comparison
-    found = {
-        Key("rows"): float(comparison.n_rows),
-        Key("rows_left_out"): float(comparison.n_left_out),
+    numbers = {
+        Key.at("rows"): float(comparison.n_rows),
+        Key.at("rows_left_out"): float(comparison.n_left_out),
     }
-    parts = (_summaries(reported), _cells(reported), _effects(reported), _paired(reported), _groups(reported))
-    for part in parts:
-        found |= {key: math.nan if number is None else float(number) for key, number in part}
-    return ComparisonNumbers(found)
+    for part in (_summaries, _cells, _effects, _paired, _groups):
+        for key, number in part(reported):
+            numbers[key] = math.nan if number is None else float(number)
+    return Numbers(numbers, QUANTITIES, PLACES)
 
 
-_Told = Iterator[tuple[Key, float | None]]
+_Keyed = Iterator[tuple[Key, float | None]]
 
 
-def _ends(quantity: str, measure: Measure, *places: int) -> _Told:
+def _ends(quantity: str, measure: Measure, *places: int) -> _Keyed:
     for end, number in zip(ENDS, (measure.value, measure.low, measure.high), strict=True):
-        yield Key(f"{quantity}{end}", *places), number
+        yield Key.at(f"{quantity}{end}", *places), number
 
 
-def _counted(prefix: str, names: Iterable[str], told: object, *places: int) -> _Told:
+def _attributes(prefix: str, names: Iterable[str], result: object, *places: int) -> _Keyed:
+    """The numbers of these names in a result."""
     for name in names:
-        yield Key(f"{prefix}{name}", *places), getattr(told, name)
+        yield Key.at(f"{prefix}{name}", *places), getattr(result, name)
 
 
-def _summaries(reported: Reported) -> _Told:
+def _summaries(reported: Reported) -> _Keyed:
     comparison = reported.comparison
-    for p, each in enumerate(comparison.summaries):
-        for name, measure in each.measures.items():
+    for p, summary in enumerate(comparison.summaries):
+        for name, measure in summary.measures.items():
             yield from _ends(name, measure, p)
-            for study, score in each.by_study[name].items():
-                yield Key(f"study_{name}", p, reported.studies.index(str(study))), score
-        yield from _counted("", COUNTS, each, p)
+            for study, score in summary.by_study[name].items():
+                yield Key.at(f"study_{name}", p, reported.studies.index(str(study))), score
+        yield from _attributes("", COUNTS, summary, p)
     for p, evaluation in enumerate(comparison.evaluations):
         for name in ("seconds", "cost_usd"):
-            yield Key(name, p), evaluation.manifest.get(name)
+            yield Key.at(name, p), evaluation.manifest.get(name)
 
 
-def _cells(reported: Reported) -> _Told:
+def _cells(reported: Reported) -> _Keyed:
     for name, scores in reported.comparison.scores.groupby("predictor", sort=False):
         p = reported.predictors.index(str(name))
         for quantity in OF_CELL:
             for cell, number in enumerate(scores[quantity].tolist()):
-                yield Key(f"cell_{quantity}", p, cell), number
+                yield Key.at(f"cell_{quantity}", p, cell), number
 
 
-def _effects(reported: Reported) -> _Told:
+def _effects(reported: Reported) -> _Keyed:
     for name in ("human", "human_se", "n_human"):
         for place, number in enumerate(reported.effects[name].tolist()):
-            yield Key(name, None, place), number
-    places = {tuple(key): place for place, key in enumerate(reported.effects[EFFECT].to_numpy().tolist())}
+            yield Key.at(name, None, place), number
+    position = {tuple(key): place for place, key in enumerate(reported.effects[EFFECT].to_numpy().tolist())}
     comparison = reported.comparison
     for p, name in enumerate(comparison.names):
-        own = comparison.effects[comparison.effects["predictor"] == name]
-        for row in own.to_dict("records"):
-            place = places[tuple(row[part] for part in EFFECT)]
-            yield from ((Key(told, p, place), row[told]) for told in ("predicted", "n_predicted"))
-        found, worth = comparison.agreements[name], comparison.worths[name]
-        for told in AGREEMENT:
-            yield from _ends(f"effects_{told}", getattr(found, told), p)
-        yield from _counted("effects_", N_EFFECTS, found, p)
+        effects = comparison.effects[comparison.effects["predictor"] == name]
+        for effect in effects.to_dict("records"):
+            place = position[tuple(effect[part] for part in EFFECT)]
+            for quantity in ("predicted", "n_predicted"):
+                yield Key.at(quantity, p, place), effect[quantity]
+        agreement, worth = comparison.agreements[name], comparison.worths[name]
+        for quantity in AGREEMENT:
+            yield from _ends(f"effects_{quantity}", getattr(agreement, quantity), p)
+        yield from _attributes("effects_", N_EFFECTS, agreement, p)
         yield from _ends("worth", Measure(worth.respondents, worth.low, worth.high), p)
-        yield from _counted("worth_", N_WORTH, worth, p)
+        yield from _attributes("worth_", N_WORTH, worth, p)
 
 
-def _paired(reported: Reported) -> _Told:
+def _paired(reported: Reported) -> _Keyed:
     for name in (*PAPER, *EXACT):
         better = MEASURES[name].better
         for pair in reported.pairs if better else ():
-            first, second = (reported.predictors.index(each) for each in pair)
-            found = reported.comparison.paired(name, *pair, lower_is_better=better == "low")
-            yield from _ends(f"paired_{name}", found.difference, first, second)
-            yield from _counted(f"paired_{name}_", N_PAIRED, found, first, second)
+            first, second = (reported.predictors.index(predictor) for predictor in pair)
+            paired = reported.comparison.paired(name, *pair, lower_is_better=better == "low")
+            yield from _ends(f"paired_{name}", paired.difference, first, second)
+            yield from _attributes(f"paired_{name}_", N_PAIRED, paired, first, second)
 
 
-def _groups(reported: Reported) -> _Told:
-    for p, found in enumerate(reported.parities.values()):
-        yield from _ends("parity", found.difference, p)
-        yield from _counted("parity_", ("n_cells", "n_skipped", "n_unknown"), found, p)
-        for each in found.subgroups:
-            place = reported.groups.index(each.group)
-            yield from _ends("group_score", each.score, p, place)
-            yield from _counted("group_", ("n", "human_mean", "predicted_mean"), each, p, place)
-        for name, n in found.left_out:
-            yield Key("group_left_out", p, reported.groups.index(name)), n
+def _groups(reported: Reported) -> _Keyed:
+    for p, parity in enumerate(reported.parities.values()):
+        yield from _ends("parity", parity.difference, p)
+        yield from _attributes("parity_", ("n_cells", "n_skipped", "n_unknown"), parity, p)
+        for subgroup in parity.subgroups:
+            place = reported.groups.index(subgroup.group)
+            yield from _ends("group_score", subgroup.score, p, place)
+            yield from _attributes("group_", ("n", "human_mean", "predicted_mean"), subgroup, p, place)
+        for name, n in parity.left_out:
+            yield Key.at("group_left_out", p, reported.groups.index(name)), n

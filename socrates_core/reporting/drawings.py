@@ -1,4 +1,4 @@
-"""Bars and dots as inline SVG without any text, so that words stay words of the page at every width."""
+"""Bars and dots as inline SVG without text: words are part of the page, so they stay readable at every width."""
 
 from collections.abc import Sequence
 
@@ -18,19 +18,21 @@ _LINE = Markup('<line class="{}" x1="{:.3f}" y1="{:.3f}" x2="{:.3f}" y2="{:.3f}"
 
 
 def top_share(cells: Sequence[RunCell]) -> float:
-    """The share at the top of the axis that all panels of an outcome have."""
+    """The share at the top of the axis, which is the same in all panels of an outcome."""
     highest = 0.0
     for cell in cells:
-        told = [cell.predicted] if cell.n else []
-        told += [shares_with_intervals(cell.counts).high] if cell.counts is not None and cell.n_people else []
-        highest = max([highest, *(float(np.max(shares, initial=0)) for shares in told)])
+        if cell.n:
+            highest = max(highest, float(np.max(cell.predicted, initial=0)))
+        if cell.counts is not None and cell.n_people:
+            highest = max(highest, float(np.max(shares_with_intervals(cell.counts).high, initial=0)))
     return next((top for top in TOPS if top >= highest), 1.0)
 
 
 def draw_shares(cell: RunCell, top: float) -> Markup:
-    """Two bars an answer: people filled with their 95% intervals, the prediction outlined."""
+    """Two bars per answer: people filled, with 95% intervals, the prediction outlined."""
     k = len(cell.values)
-    slot, drawn = 100 / max(k, 1), Markup()
+    slot = 100 / max(k, 1)
+    drawn = Markup()
     if cell.counts is not None and cell.n_people:
         people = shares_with_intervals(cell.counts)
         for at, share in enumerate(people.share):
@@ -50,13 +52,13 @@ def draw_shares(cell: RunCell, top: float) -> Markup:
 def draw_effect(effect: RunEffect, reach: float) -> Markup:
     """A zero line, people's dot with its 95% interval above it, the hollow dot of the prediction below.
 
-    A calibrated effect is the bar under all, its 90% interval, with a tick in its middle.
+    A calibrated effect is a bar at the bottom, its 90% interval, with a tick in the middle.
     """
     drawn = _LINE.format("zero", 50, 0, 50, 100)
-    people, earned = effect.people, effect.calibrated
-    if earned is not None:
+    people, calibrated = effect.people, effect.calibrated
+    if calibrated is not None:
         low, middle, high = (
-            _place(end, reach) for end in (earned.low[-1], earned.difference, earned.high[-1])
+            _place(end, reach) for end in (calibrated.low[-1], calibrated.difference, calibrated.high[-1])
         )
         drawn += _LINE.format("calibrated", low, 92, high, 92) + _LINE.format(
             "calibrated", middle, 85, middle, 99
@@ -72,22 +74,25 @@ def draw_effect(effect: RunEffect, reach: float) -> Markup:
 
 
 def reach_of(effects: Sequence[RunEffect]) -> float:
-    """How far the axis of some effects goes on either side of zero: 1, 2 or 5 times a power of ten."""
+    """How far the axis of these effects goes on either side of zero: 1, 2 or 5 times a power of ten."""
     ends = [
         abs(end)
         for effect in effects
-        for told in (effect.predicted, effect.people)
-        if told is not None
-        for end in (told.difference, told.low, told.high)
+        for estimate in (effect.predicted, effect.people)
+        if estimate is not None
+        for end in (estimate.difference, estimate.low, estimate.high)
     ]
     ends += [
-        abs(end) for e in effects if e.calibrated for end in (e.calibrated.low[-1], e.calibrated.high[-1])
+        abs(end)
+        for effect in effects
+        if effect.calibrated
+        for end in (effect.calibrated.low[-1], effect.calibrated.high[-1])
     ]
     return round_reach(ends)
 
 
 def round_reach(ends: Sequence[float]) -> float:
-    """The least of 1, 2 or 5 times a power of ten that no positive end exceeds; 1 without any."""
+    """The smallest of 1, 2 or 5 times a power of ten that no end exceeds; 1 without a positive end."""
     furthest = max((end for end in ends if np.isfinite(end)), default=0.0) or 1.0
     power = 10.0 ** np.floor(np.log10(furthest))
     return float(next(step * power for step in (1, 2, 5, 10) if step * power >= furthest))
@@ -98,23 +103,24 @@ def _place(value: float, reach: float) -> float:
 
 
 def _dot(name: str, x: float, y: float) -> Markup:
-    """A line without length, whose round ends stay round however the drawing is stretched."""
+    """A line without length: its round ends stay round when the drawing is stretched, unlike a circle."""
     return _LINE.format(f"dot {name}", x, y, x, y)
 
 
-def draw_measure(name: str, found: Measure, *, axis: tuple[float, float], kind: str) -> Markup:
-    """A dot with its 95% interval on an `axis` from its low to its high end; baselines look like people."""
+def draw_measure(name: str, measure: Measure, *, axis: tuple[float, float], kind: str) -> Markup:
+    """A dot with its 95% interval on an `axis` (low end, high end). Baselines look like people."""
     low, high = axis
 
     def place(value: float) -> float:
         return 2 + 96 * (value - low) / (high - low)
 
     drawn = _LINE.format("zero", place(0), 0, place(0), 100) if low <= 0 <= high else Markup()
-    if np.isfinite([found.low, found.high]).all():
-        drawn += _LINE.format(f"interval {kind}", place(found.low), 50, place(found.high), 50)
-    told = "model" if kind == "model" else "people"
-    drawn += _dot(told, place(found.value), 50)
-    return _SVG.format(name, drawn + (_dot("hole", place(found.value), 50) if kind == "model" else ""))
+    if np.isfinite([measure.low, measure.high]).all():
+        drawn += _LINE.format(f"interval {kind}", place(measure.low), 50, place(measure.high), 50)
+    drawn += _dot("model" if kind == "model" else "people", place(measure.value), 50)
+    if kind == "model":
+        drawn += _dot("hole", place(measure.value), 50)
+    return _SVG.format(name, drawn)
 
 
 def draw_scatter(name: str, pairs: EffectPairs, reach: float) -> Markup:

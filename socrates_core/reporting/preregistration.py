@@ -1,7 +1,7 @@
-"""A preregistration to be finished by the person: what the draft says is filled in, every decision is a marked gap.
+"""A preregistration for the person to complete: what the draft says is filled in, every decision is a marked gap.
 
 Fields are those of the OSF Preregistration template (doi:10.31222/osf.io/epgjd) and of AsPredicted (aspredicted.org).
-Hypotheses are never written here: a predicted effect is a reason to ask people, not a hypothesis of the person.
+Hypotheses are never written here: a predicted effect is a reason to ask people, not the person's hypothesis.
 """
 
 import re
@@ -14,7 +14,7 @@ Fields = list[tuple[str, str]]  # heading, answer
 
 
 def gap(what: str) -> str:
-    """A place that only the person can fill."""
+    """A gap that only the person can fill."""
     return f"**[YOU WRITE: {what}]**"
 
 
@@ -27,14 +27,14 @@ def render_osf(run: SimulationRun, numbers: Numbers) -> str:
         ("Description", gap("purpose and background in a few sentences")),
         ("Hypotheses", _hypotheses()),
         ("Study type", "Experiment: people are assigned to conditions. " + gap("confirm")),
-        ("Blinding", gap("who does not know which condition a person is in")),
+        ("Blinding", gap("who is not aware of which condition a person is in")),
         (
             "Study design",
             f"{_count(run)} Each condition is compared with the reference. "
             + gap("between or within people, order of the outcomes"),
         ),
         ("Randomization", gap("how people are assigned to conditions")),
-        ("Existing data", f"{_existing(run)} " + gap("the option that holds on the day of registration")),
+        ("Existing data", f"{_existing(run)} " + gap("the option that is true on the day of registration")),
         ("Explanation of existing data", gap("what you have seen, the predictions of this folder included")),
         ("Data collection procedures", gap("population, recruitment, payment, dates, inclusion criteria")),
         ("Sample size", _sample_size(run)),
@@ -75,21 +75,24 @@ def render_aspredicted(run: SimulationRun, numbers: Numbers) -> str:
 
 
 def quoted(text: str) -> str:
-    """Study text in a block that shows it letter by letter, whatever Markdown it holds."""
+    """Study text in a block that shows it as it is, even if it contains Markdown."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text.strip()}\n{fence}"
 
 
 def _render(title: str, fields: Fields) -> str:
-    told = [f"# {title}", "Not registered. Fill every marked gap and read every line before you register it."]
-    return "\n\n".join(told + [f"## {heading}\n\n{answer}" for heading, answer in fields]) + "\n"
+    blocks = [
+        f"# {title}",
+        "Not registered. Fill in every marked gap and read every line before you register.",
+    ]
+    return "\n\n".join(blocks + [f"## {heading}\n\n{answer}" for heading, answer in fields]) + "\n"
 
 
 def _hypotheses() -> str:
     return gap(
-        "each hypothesis with its direction. Nothing is suggested here; predicted effects are listed as "
-        "exploratory screening and become a hypothesis only where your theory makes them one"
+        "each hypothesis with its direction. No hypothesis is suggested here; predicted effects are listed as "
+        "exploratory screening and become hypotheses only if your theory supports them"
     )
 
 
@@ -99,58 +102,60 @@ def _count(run: SimulationRun) -> str:
 
 
 def _conditions(run: SimulationRun) -> str:
-    draft, told = run.spec.draft, [_count(run)]
+    draft = run.spec.draft
+    blocks = [_count(run)]
     for c, condition in enumerate(draft.conditions):
         mark = ", the reference" if c == draft.reference_index else ""
-        told += [
+        blocks += [
             f"Condition {c + 1}{mark}:",
             quoted(f"{condition.name}\n\n{condition.text.strip() or '(no text)'}"),
         ]
-    return "\n\n".join(told)
+    return "\n\n".join(blocks)
 
 
 def _outcomes(run: SimulationRun) -> str:
-    told = []
+    blocks = []
     for o, outcome in enumerate(run.spec.draft.outcomes):
-        asked = outcome.question.strip() or "(asked within the condition's text)"
-        told += [
+        question = outcome.question.strip() or "(asked within the condition's text)"
+        blocks += [
             f"Outcome {o + 1}:",
-            quoted(f"{outcome.name}\n\n{asked}\n{render_instruction(outcome.scale.scale())}"),
+            quoted(f"{outcome.name}\n\n{question}\n{render_instruction(outcome.scale.scale())}"),
         ]
-    return "\n\n".join([*told, gap("which outcome is primary")])
+    return "\n\n".join([*blocks, gap("which outcome is primary")])
 
 
 def _existing(run: SimulationRun) -> str:
     n_answered = sum(cell.counts is not None for cell in run.cells)
-    told = "The answers in this folder are a language model's predictions, not data of people."
+    sentence = "The answers in this folder are a language model's predictions, not data of people."
     if n_answered:
-        told += (
+        sentence += (
             f" People of the study {run.people_study!r} answered {n_answered} of {len(run.cells)} cells "
-            "word for word; their answers stand in this folder, so those cells are not new."
+            "word for word; their answers are in this folder, so those cells are not new."
         )
-    return told
+    return sentence
 
 
 def _sample_size(run: SimulationRun) -> str:
     return (
-        f"The {len(run.spec.people)} personas of the screening say nothing about it: more personas cost people "
-        "nothing and earn no certainty. "
+        f"The {len(run.spec.people)} personas of the screening do not inform it: adding personas is free and adds "
+        "no certainty about people. "
         + gap(
             "people per condition, from a power analysis on the smallest "
-            "effect that would matter to you; a raw predicted effect is no basis for it"
+            "effect that would matter to you; do not base it on a raw predicted effect"
         )
     )
 
 
 def _analysis() -> str:
     return (
-        "Per outcome, the difference in means of each condition against the reference with its 95% interval "
+        "Per outcome, the difference in means between each condition and the reference with its 95% interval "
         "(Welch; paired where the same people answer both). " + gap("confirm or replace; covariates")
     )
 
 
 def _screening(run: SimulationRun, numbers: Numbers) -> str:
-    draft, rows = run.spec.draft, []
+    draft = run.spec.draft
+    rows = []
     for o in range(len(draft.outcomes)):
         for c in range(len(draft.conditions)):
             if c != draft.reference_index and numbers.get("effect_n", o, c) > 0:
@@ -158,7 +163,7 @@ def _screening(run: SimulationRun, numbers: Numbers) -> str:
     return "\n".join(
         [
             "Exploratory screening basis, not a confirmatory prediction: differences in means that a language model "
-            "predicted, in scale points, without an interval, since its error on studies it has not seen is not "
+            "predicted, in scale points, without an interval, because its error on studies it has not seen is not "
             "measured here. Screening, not a replacement for people.",
             "",
             "| outcome | condition | predicted difference from the reference |",

@@ -1,6 +1,5 @@
 """A run's data as tables: predictions long and wide, the panel, and people's answers as counts."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,48 +9,42 @@ import pandas as pd
 from socrates_core.projects.run_export import people_table
 from socrates_core.projects.run_results import SimulationRun
 from socrates_core.records import DEMOGRAPHICS, plain
-from socrates_core.reporting.numbers import QUANTITIES, Numbers, SeenInTraining, calibration_row
-from socrates_core.reporting.tables import Column, DataTable
+from socrates_core.reporting.run_numbers import QUANTITIES, SeenInTraining, calibration_row, places
+from socrates_core.reporting.tables import AnswerPair, Column, DataTable, answer_pairs, counted_pairs
 from socrates_core.scales import render_instruction
 from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
 from socrates_core.surveys.human_answers import study_behind
 from socrates_core.surveys.originals import CellKey
 
+COUNTS = (
+    "condition",
+    "outcome",
+    "condition_name",
+    "outcome_name",
+    "study_id",
+    "seen_in_training",
+    "value",
+    "n",
+    "pooled_share",
+)
 
-def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> list[DataTable]:
-    """Every table of a run's folder, `numbers` first."""
-    draft = run.spec.draft
+
+def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
+    """Every table of the data of a run's folder."""
     where = {
-        "outcome": Column("position of the outcome", "", _codes([each.name for each in draft.outcomes])),
-        "condition": Column(
-            "position of the condition", "", _codes([each.name for each in draft.conditions])
-        ),
+        **places(run.spec.draft),
         "reference": Column("position of the reference condition", "", "see condition"),
-        "value": Column("an answer on the outcome's scale", "scale", "see values"),
         "person": Column("number of the persona", "", "see panel"),
     }
     named = {"condition_name": Column("its name"), "outcome_name": Column("its name")}
     n = Column("how many people", "people")
-    mass = Column("probability that the model put on any valid answer before normalising", "share", "0 to 1")
+    mass = Column("probability that the model put on any valid answer before normalizing", "share", "0 to 1")
     source = Column("participant behind the persona: corpus/study/participant, or described")
     return [
         DataTable(
-            "numbers",
-            "every number of report.html",
-            numbers.table(),
-            {
-                "key": Column("quantity/outcome/condition/value"),
-                "quantity": Column(
-                    "what it is", "", "; ".join(f"{k} = {m} ({u})" for k, (m, u) in QUANTITIES.items())
-                ),
-                **where,
-                "number": Column("the number; empty where the data give none", "see quantity"),
-            },
-        ),
-        DataTable(
             "predicted_wide",
-            "a row a persona x condition x outcome",
+            "one row per persona x condition x outcome",
             _wide(run),
             {
                 **where,
@@ -71,7 +64,7 @@ def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> li
         ),
         DataTable(
             "predicted_long",
-            "a row a persona x condition x outcome x answer",
+            "one row per persona x condition x outcome x answer",
             _long(run),
             {
                 **where,
@@ -85,7 +78,7 @@ def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> li
             {
                 **where,
                 **named,
-                "text": Column("what people of the condition read"),
+                "text": Column("what people in the condition read"),
                 "reference": Column("whether it is the reference of effects", "", "1 = yes, 0 = no"),
             },
         ),
@@ -96,13 +89,15 @@ def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> li
             {
                 **where,
                 **named,
-                "question": Column("what everyone is asked; empty: asked in the condition's text"),
+                "question": Column("what everyone is asked; empty: the condition's text asks it"),
                 "instruction": Column("the response instruction"),
                 "open": Column(
-                    "whether the scale has no range, its values being those that occurred", "", "1 = yes"
+                    "whether the scale has no range; its values are the numbers that occurred", "", "1 = yes"
                 ),
                 "ordered": Column(
-                    "whether the options have an order; else no means or distances", "", "1 = yes, 0 = no"
+                    "whether the options have an order; otherwise no means or distances",
+                    "",
+                    "1 = yes, 0 = no",
                 ),
             },
         ),
@@ -113,8 +108,8 @@ def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> li
             {
                 **where,
                 "outcome_name": Column("its name"),
-                "label": Column("its label on the scale, where it has one"),
-                "column": Column("its column in predicted_wide; empty where it was never drawn"),
+                "label": Column("its label on the scale, if it has one"),
+                "column": Column("its column in predicted_wide; empty if it was never drawn"),
             },
         ),
         DataTable(
@@ -140,22 +135,22 @@ def run_tables(run: SimulationRun, numbers: Numbers, seen: SeenInTraining) -> li
                     "whether the cell is left out of means over cells", "", "1 = yes, 0 = no"
                 ),
                 "pooled_share": Column(
-                    "share among people of the other conditions that asked the same", "share", "0 to 1"
+                    "share among people in the other conditions that asked the same", "share", "0 to 1"
                 ),
             },
         ),
         DataTable(
             "people_differences",
-            "people behind every effect of people",
+            "the people behind each effect of people",
             _differences(run),
             {
                 **where,
                 "n": n,
                 "value": Column(
-                    "a person's answer in the condition, the mean of several; empty: not in it", "scale"
+                    "a person's answer in the condition, or the mean of several; empty: not in it", "scale"
                 ),
                 "value_reference": Column(
-                    "the same person's in the reference; both are filled within people", "scale"
+                    "the same person's answer in the reference; both are filled within people", "scale"
                 ),
             },
         ),
@@ -169,12 +164,8 @@ def _calibration(run: SimulationRun) -> list[DataTable]:
     if not row:
         return []
     table = pd.DataFrame([row])
-    columns = {name: Column(*QUANTITIES[f"calibration_{name}"]) for name in row}
-    return [DataTable("calibration", "what a predicted effect of the model is worth", table, columns)]
-
-
-def _codes(names: list[str]) -> str:
-    return "; ".join(f"{position} = {name}" for position, name in enumerate(names))
+    columns = {name: QUANTITIES[f"calibration_{name}"] for name in row}
+    return [DataTable("calibration", "calibration of the model's predicted effects", table, columns)]
 
 
 def _wide(run: SimulationRun) -> pd.DataFrame:
@@ -187,8 +178,8 @@ def _long(run: SimulationRun) -> pd.DataFrame:
     parts = []
     for o, rows in run.people.dropna(subset=["probabilities"]).groupby("outcome"):
         values = run.drawn_values(int(str(o)))
-        told = rows[["person", "condition", "outcome"]]
-        long = told.loc[told.index.repeat(len(values))].reset_index(drop=True)
+        keys = rows[["person", "condition", "outcome"]]
+        long = keys.loc[keys.index.repeat(len(values))].reset_index(drop=True)
         shares = np.concatenate([np.asarray(row, dtype=float) for row in rows["probabilities"]])
         parts.append(long.assign(value=np.tile(values, len(rows)), probability=shares))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -199,11 +190,11 @@ def _conditions(run: SimulationRun) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "condition": c,
-            "condition_name": each.name,
-            "text": each.text,
+            "condition_name": condition.name,
+            "text": condition.text,
             "reference": int(c == draft.reference_index),
         }
-        for c, each in enumerate(draft.conditions)
+        for c, condition in enumerate(draft.conditions)
     )
 
 
@@ -211,13 +202,13 @@ def _outcomes(run: SimulationRun) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "outcome": o,
-            "outcome_name": each.name,
-            "question": each.question,
-            "instruction": render_instruction(each.scale.scale()),
-            "open": int(each.scale.scale().is_drawn),
-            "ordered": int(is_ordered(each.scale.scale())),
+            "outcome_name": outcome.name,
+            "question": outcome.question,
+            "instruction": render_instruction(outcome.scale.scale()),
+            "open": int(outcome.scale.scale().is_drawn),
+            "ordered": int(is_ordered(outcome.scale.scale())),
         }
-        for o, each in enumerate(run.spec.draft.outcomes)
+        for o, outcome in enumerate(run.spec.draft.outcomes)
     )
 
 
@@ -243,74 +234,72 @@ def _values(run: SimulationRun) -> pd.DataFrame:
 def _panel(run: SimulationRun) -> pd.DataFrame:
     people = [{"person": p.person, "source": p.source, **p.demographics} for p in run.spec.people]
     frame = pd.DataFrame(people).convert_dtypes()
-    # A field may hold words and numbers, which one Parquet column cannot.
+    # A field may have words and numbers, but a Parquet column has one type.
     mixed = [name for name in DEMOGRAPHICS if name in frame and frame[name].dropna().map(type).nunique() > 1]
     texts = {name: frame[name].map(lambda x: number_text(x) if isinstance(x, int) else x) for name in mixed}
     return frame.assign(**texts)
 
 
 def _counts(run: SimulationRun, seen: SeenInTraining) -> pd.DataFrame:
-    """A row a cell x answer, and one without an answer for those off the scale."""
-    columns = ["condition", "outcome", "condition_name", "outcome_name", "study_id", "seen_in_training"]
-    rows = []
+    """A row for each answer of a cell, and one without an answer for people off the scale."""
+    rows: list[dict[str, Any]] = []
     for cell in run.cells:
-        if cell.counts is not None:
-            place = cell.condition, cell.outcome
-            told = (
-                *place,
-                cell.condition_name,
-                cell.outcome_name,
-                run.people_study,
-                int(place in seen.cells),
-            )
-            blind = [np.nan] * len(cell.values) if cell.condition_blind is None else cell.condition_blind
-            answers = zip(cell.values, cell.counts, blind, strict=True)
-            rows += [(*told, float(value), plain(n), float(share)) for value, n, share in answers]
-            rows.append((*told, np.nan, cell.n_off_scale, np.nan))
-    return pd.DataFrame(rows, columns=[*columns, "value", "n", "pooled_share"])
+        if cell.counts is None:
+            continue
+        place = {
+            "condition": cell.condition,
+            "outcome": cell.outcome,
+            "condition_name": cell.condition_name,
+            "outcome_name": cell.outcome_name,
+            "study_id": run.people_study,
+            "seen_in_training": int((cell.condition, cell.outcome) in seen.cells),
+        }
+        blind = np.full(len(cell.values), np.nan) if cell.condition_blind is None else cell.condition_blind
+        for value, n, share in zip(cell.values, cell.counts, blind, strict=True):
+            rows.append({**place, "value": float(value), "n": plain(n), "pooled_share": float(share)})
+        rows.append({**place, "value": np.nan, "n": cell.n_off_scale, "pooled_share": np.nan})
+    return pd.DataFrame(rows, columns=COUNTS)
 
 
 def _differences(run: SimulationRun) -> pd.DataFrame:
-    """People's answers behind each effect, counted: pairs within people, else each side alone."""
+    """People's answers behind each effect, counted: pairs within people, otherwise each side alone."""
     rows = [
         {
             "outcome": o,
             "condition": c,
             "reference": run.spec.draft.reference_index,
-            "value": ours,
-            "value_reference": theirs,
+            "value": value,
+            "value_reference": reference,
             "n": n,
         }
         for (c, o), pairs in _answers_behind_effects(run)
-        for (ours, theirs), n in sorted(Counter(pairs).items(), key=str)
+        for value, reference, n in counted_pairs(pairs)
     ]
     columns = ["outcome", "condition", "reference", "value", "value_reference", "n"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "value_reference": float})
 
 
-_Pair = tuple[float | None, float | None]
-
-
-def _answers_behind_effects(run: SimulationRun) -> Iterator[tuple[CellKey, list[_Pair]]]:
-    """The answers (condition, reference) of the people behind each of the run's effects of people."""
-    draft, asked = run.spec.draft, study_behind(run.spec.draft, run.spec.shown)
-    if asked is None or not any(effect.people for effect in run.effects):
+def _answers_behind_effects(run: SimulationRun) -> Iterator[tuple[CellKey, list[AnswerPair]]]:
+    """The answers (condition, reference) of the people behind each effect of people in the run."""
+    draft = run.spec.draft
+    human = study_behind(draft, run.spec.shown)
+    if human is None or not any(effect.people for effect in run.effects):
         return
-    within = asked.corpus.study(asked.study_id).design == "within"
-    means = asked.corpus.person_means(asked.study_id)
+    within = human.corpus.study(human.study_id).design == "within"
+    means = human.corpus.person_means(human.study_id)
     keys = zip(means["task_num"], means["part"], means["condition_num"], strict=True)
-    people = zip(means["participants"], means["responses"], strict=True)
-    given = {key: dict(zip(*each, strict=True)) for key, each in zip(keys, people, strict=True)}
-    outcomes = {outcome.name: o for o, outcome in enumerate(draft.outcomes)}
-    conditions = {condition.name: c for c, condition in enumerate(draft.conditions)}
+    answers = zip(means["participants"], means["responses"], strict=True)
+    given = {key: dict(zip(*people, strict=True)) for key, people in zip(keys, answers, strict=True)}
+    outcomes = [outcome.name for outcome in draft.outcomes]
+    conditions = [condition.name for condition in draft.conditions]
     for effect in run.effects:
         if effect.people is None:
             continue
-        c, o = conditions[effect.condition], outcomes[effect.outcome]
-        shown, base = asked.stimuli[c, o], asked.stimuli[draft.reference_index, o]
-        part = "" if (shown.task_num, "", shown.condition_num) in given else shown.question
-        ours, theirs = (given.get((shown.task_num, part, each.condition_num), {}) for each in (shown, base))
-        if within:
-            yield (c, o), [(ours[who], theirs[who]) for who in ours if who in theirs]
-        else:
-            yield (c, o), [*((x, None) for x in ours.values()), *((None, x) for x in theirs.values())]
+        key = conditions.index(effect.condition), outcomes.index(effect.outcome)
+        stimulus = human.stimuli[key]
+        reference = human.stimuli[draft.reference_index, key[1]]
+        # The answers to a battery are the mean of all its questions, or those to the one question of the stimulus.
+        is_whole = (stimulus.task_num, "", stimulus.condition_num) in given
+        item = stimulus.task_num, "" if is_whole else stimulus.question
+        sides = [given.get((*item, side.condition_num), {}) for side in (stimulus, reference)]
+        yield key, answer_pairs(*sides, within=within)

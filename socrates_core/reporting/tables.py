@@ -1,6 +1,7 @@
-"""Tables for colleagues: every column described, as Parquet as it is and as CSV that no spreadsheet runs."""
+"""Tables for colleagues, with every column described: as Parquet, and as CSV that is safe in a spreadsheet."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from socrates_core.spreadsheets import csv_text
 
 
 class Column(NamedTuple):
-    """What a column holds: its meaning, its unit and, where it is a code, what its values mean."""
+    """A column's meaning, its unit and, for codes, the meaning of its values."""
 
     meaning: str
     unit: str = ""
@@ -22,7 +23,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table of the folder; `columns` describes each of its columns, a name ending in * all that begin so."""
+    """A table of the folder. `columns` describes its columns; a name that ends in * describes all that begin so."""
 
     name: str
     about: str
@@ -30,34 +31,53 @@ class DataTable:
     columns: Mapping[str, Column]
 
     def column(self, name: str) -> Column:
-        """The description of a column. Raises KeyError where there is none."""
+        """The description of a column. Raises KeyError if it has none."""
         starred = (key for key in self.columns if key.endswith("*") and name.startswith(key[:-1]))
         return self.columns[name] if name in self.columns else self.columns[next(starred, name)]
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Writes the guarded table; missing cells are empty and numbers have all their digits."""
+    """Writes a table as CSV. Missing cells are empty, and numbers have all their digits."""
     write_text(path, csv_text(table))
 
 
-def write_tables(folder: Path, tables: list[DataTable]) -> None:
+def write_tables(folder: Path, tables: Sequence[DataTable]) -> None:
     """Writes each table as CSV and Parquet into `folder`."""
-    for each in tables:
-        write_csv(folder / f"{each.name}.csv", each.table)
-        write_parquet(folder / f"{each.name}.parquet", pa.Table.from_pandas(each.table, preserve_index=False))
+    for data in tables:
+        write_csv(folder / f"{data.name}.csv", data.table)
+        write_parquet(folder / f"{data.name}.parquet", pa.Table.from_pandas(data.table, preserve_index=False))
 
 
-def codebook(tables: list[DataTable]) -> pd.DataFrame:
-    """A row a column of every table: file, column, type, meaning, unit, values."""
+def codebook(tables: Sequence[DataTable]) -> pd.DataFrame:
+    """One row for each column of every table: file, column, type, meaning, unit, values."""
     return pd.DataFrame(
         [
             {
-                "file": each.name,
+                "file": data.name,
                 "column": name,
-                "type": str(each.table[name].dtype),
-                **each.column(name)._asdict(),
+                "type": str(data.table[name].dtype),
+                **data.column(name)._asdict(),
             }
-            for each in tables
-            for name in each.table.columns
+            for data in tables
+            for name in data.table.columns
         ]
     )
+
+
+AnswerPair = tuple[float | None, float | None]  # a person's answer in a condition and in the reference
+
+
+def answer_pairs(
+    condition: Mapping[Hashable, float], reference: Mapping[Hashable, float], *, within: bool
+) -> list[AnswerPair]:
+    """The answers behind an effect, by person on either side: pairs within people, otherwise each side alone."""
+    if within:
+        return [(condition[who], reference[who]) for who in condition if who in reference]
+    ours: list[AnswerPair] = [(answer, None) for answer in condition.values()]
+    return ours + [(None, answer) for answer in reference.values()]
+
+
+def counted_pairs(pairs: Iterable[AnswerPair]) -> Iterator[tuple[float | None, float | None, int]]:
+    """Each different pair of answers and how many people gave it, always in the same order."""
+    for (condition, reference), n in sorted(Counter(pairs).items(), key=str):
+        yield condition, reference, n

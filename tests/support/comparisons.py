@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from socrates_core.evaluations.comparison import Comparison
-from socrates_core.reporting.comparison_folder import write_comparison_report
+from socrates_core.reporting.comparison_report import write_comparison_report
 from tests.support.jobs import evaluate_now, start_no_worker
 
 

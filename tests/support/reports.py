@@ -16,7 +16,7 @@ from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.projects.run_spec import asked_cells, load_spec, submit_simulation
 from socrates_core.projects.run_tables import PersonAnswer, write_run
 from socrates_core.records import Answer
-from socrates_core.reporting.folder import write_report
+from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.draft import OutcomeSpec, ScaleSpec
 from socrates_core.surveys.start import draft_from_study
 from tests.support.drafts import make_draft

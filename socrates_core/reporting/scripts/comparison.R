@@ -1,16 +1,15 @@
 # Computes every number of report.html again from data/ and compares it with numbers.csv.
 #
-#     Rscript comparison.R            base R alone, no package; analysis.R lies beside it
+#     Rscript comparison.R            base R alone, no package; shared.R and comparison_people.R lie next to it
 #
-# Ends with 0 where every number agrees within the tolerance (relative to numbers above 1), else with 1 and the
-# first differences. Keys are quantity/predictor/place, as codebook.csv tells. Intervals of groups are left out: they
+# Ends with 0 if every number agrees within the tolerance (relative to numbers above 1), otherwise with 1 and
+# the first differences. Keys are quantity/predictor/place, as codebook.csv says. Intervals of groups are left out: they
 # come from people redrawn by numpy's generator, which comparison.py repeats.
 
-tolerance <- 1e-8
 floor_of_log <- 1e-6 # the least probability of the log score
 zero <- 1e-9 # an effect or a difference below it is rounding
 min_studies <- 5 # fewer earn no interval over studies
-least <- 2 # the smallest number of respondents that is told apart
+least <- 2 # the smallest number of respondents that can be told apart
 min_people <- 30 # a smaller group is not compared
 paper <- c("wasserstein_observed", "accuracy_draw", "accuracy_draw_clipped")
 exact <- c(
@@ -20,38 +19,17 @@ exact <- c(
 )
 lower_is_better <- "^(wasserstein|ranked_probability|brier)"
 
-given <- grep("^--file=", commandArgs(FALSE), value = TRUE)
+given <- grep("^--file=", commandArgs(FALSE), value = TRUE) # R writes a blank of the path as ~+~
 folder <- if (length(given) == 0) "." else dirname(gsub("~+~", " ", sub("^--file=", "", given[1]), fixed = TRUE))
+source(file.path(folder, "shared.R"), encoding = "UTF-8")
 
-# The functions of analysis.R, without what it does.
-for (each in parse(file.path(folder, "analysis.R"), encoding = "UTF-8")) {
-  if (is.call(each) && identical(each[[1]], as.name("<-")) && is.call(each[[3]]) &&
-    identical(each[[3]][[1]], as.name("function"))) {
-    eval(each)
-  }
+# Keeps an estimate: a number and the two ends of its interval.
+put_ends <- function(quantity, estimate, ...) {
+  suffixes <- c("", "_low", "_high")
+  for (i in 1:3) put(paste0(quantity, suffixes[i]), estimate[i], ...)
 }
 
-computed <- new.env()
-pieces <- new.env()
-pieces$key <- list()
-pieces$number <- list()
-
-# Keeps numbers, one for each of `place`; NA leaves a part out of the key.
-put <- function(quantity, number, predictor = NA, place = NA) {
-  n <- length(number)
-  if (n == 0) return(invisible())
-  key <- paste(quantity, ifelse(is.na(predictor), "", predictor), ifelse(is.na(place), "", place), sep = "/")
-  pieces$key[[length(pieces$key) + 1]] <- sub("/+$", "", rep_len(key, n))
-  pieces$number[[length(pieces$number) + 1]] <- as.numeric(number)
-}
-
-put_ends <- function(quantity, told, ...) {
-  ends <- c("", "_low", "_high")
-  for (i in 1:3) put(paste0(quantity, ends[i]), told[i], ...)
-}
-
-empty <- function(x) if (length(x) == 0) NA_real_ else mean(x)
-mean_given <- function(x) empty(x[!is.na(x)])
+mean_given <- function(x) mean_of(x[!is.na(x)])
 
 # Whole studies redrawn, as data/ says: a statistic of the sums (a row a study) with its percentile interval.
 drawn_studies <- list()
@@ -106,18 +84,18 @@ published <- function(response, drawn) {
 # How much of each answer counts for each value, a row an answer: one between two values for both, so that means stay.
 memberships <- function(answers, values) {
   k <- length(values)
-  found <- matrix(0, length(answers), k)
+  weights <- matrix(0, length(answers), k)
   inside <- which(!is.na(answers) & answers >= values[1] & answers <= values[k])
-  if (length(inside) == 0) return(found)
+  if (length(inside) == 0) return(weights)
   if (k == 1) {
-    found[inside, 1] <- 1
-    return(found)
+    weights[inside, 1] <- 1
+    return(weights)
   }
   lower <- findInterval(answers[inside], values, rightmost.closed = TRUE)
   share <- (answers[inside] - values[lower]) / (values[lower + 1] - values[lower])
-  found[cbind(inside, lower)] <- 1 - share
-  found[cbind(inside, lower + 1)] <- share
-  found
+  weights[cbind(inside, lower)] <- 1 - share
+  weights[cbind(inside, lower + 1)] <- share
+  weights
 }
 
 cumulated <- function(rows) {
@@ -129,35 +107,35 @@ counts_of <- function(answers, values) colSums(memberships(answers, values))
 
 # Scores of one distribution a person as a forecast of that person's answer: a row of shares for each.
 proper <- function(values, shares, human, mass) {
-  found <- setNames(rep(NA_real_, 9), exact[4:12])
-  found["valid_mass"] <- mean_given(mass)
+  scores <- setNames(rep(NA_real_, 9), exact[4:12])
+  scores["valid_mass"] <- mean_given(mass)
   n <- length(human)
   k <- length(values)
-  if (n == 0) return(found)
+  if (n == 0) return(scores)
   rows <- shares / rowSums(shares)
   given <- memberships(human, values)
   reached <- cumulated(rows)
-  found["log_score"] <- mean(rowSums(given * log(pmax(rows, floor_of_log))))
-  found["brier"] <- mean(rowSums(rows^2) - 2 * rowSums(given * rows) + 1)
+  scores["log_score"] <- mean(rowSums(given * log(pmax(rows, floor_of_log))))
+  scores["brier"] <- mean(rowSums(rows^2) - 2 * rowSums(given * rows) + 1)
   if (k > 1) {
     below <- cumulated(given)[, -k, drop = FALSE] # below * (1 - below) is 0 but for answers between two values
     missed <- ((reached[, -k, drop = FALSE] - below)^2 + below * (1 - below)) %*% diff(values)
-    found["ranked_probability"] <- mean(missed) / (values[k] - values[1])
+    scores["ranked_probability"] <- mean(missed) / (values[k] - values[1])
   }
   low <- min(human)
   high <- max(human)
-  if (low == high) return(found)
+  if (low == high) return(scores)
   enough <- reached >= reached[, k] / 2 - 1e-12
   medians <- values[max.col(enough, ties.method = "first")]
   for (end in c("", "_clipped")) {
     places <- if (end == "") values else clip(values, low, high)
     middle <- if (end == "") medians else clip(medians, low, high)
-    found[paste0("accuracy_median", end)] <- 1 - mean(abs(middle - human)) / (high - low)
+    scores[paste0("accuracy_median", end)] <- 1 - mean(abs(middle - human)) / (high - low)
     apart <- abs(outer(human, places, "-"))
-    found[paste0("accuracy_expected", end)] <- 1 - mean(rowSums(rows * apart)) / (high - low)
+    scores[paste0("accuracy_expected", end)] <- 1 - mean(rowSums(rows * apart)) / (high - low)
   }
-  found["sd_ratio"] <- moments(colMeans(rows), values)[2] / moments(rep(1, n), human)[2]
-  found
+  scores["sd_ratio"] <- moments(colMeans(rows), values)[2] / moments(rep(1, n), human)[2]
+  scores
 }
 
 # Every measure of a cell, in the order of `paper`, `exact`, and the two means, n and n dropped.
@@ -165,7 +143,7 @@ score <- function(cell) {
   values <- cell$values
   used <- is.finite(cell$human) & cell$answered
   n <- counts_of(cell$human[used], values)
-  told <- if (any(used)) colMeans(cell$shares[used, , drop = FALSE]) else rep(NA_real_, length(values))
+  predicted <- if (any(used)) colMeans(cell$shares[used, , drop = FALSE]) else rep(NA_real_, length(values))
   listed <- !cell$open && length(values) > 1
   on_scale <- used & rowSums(memberships(cell$human, values)) > 0
   stated <- NA_real_
@@ -174,14 +152,15 @@ score <- function(cell) {
     at <- function(x) (x - values[1]) / diff(range(values))
     if (sum(both) >= 2) stated <- between(at(cell$human[both]), clip(at(cell$drawn[both]), 0, 1))
   }
-  found <- c(
-    published(cell$response, cell$drawn)[1:3], stated, distance(values, told, n, "observed"),
-    if (listed) distance(values, told, n, "stated") else NA_real_,
+  scores <- c(
+    published(cell$response, cell$drawn)[1:3], stated, distance(values, predicted, n, "observed"),
+    if (listed) distance(values, predicted, n, "stated") else NA_real_,
     proper(values, cell$shares[on_scale, , drop = FALSE], cell$human[on_scale], cell$mass),
-    empty(cell$human[used]), sum(told * values), sum(on_scale), sum(!on_scale)
+    mean_of(cell$human[used]), sum(predicted * values), sum(on_scale), sum(!on_scale)
   )
-  if (!cell$ordered) found[!(of_cell %in% c("log_score", "brier", "valid_mass", "n_rows", "n_dropped"))] <- NA_real_
-  found
+  needs_no_order <- c("log_score", "brier", "valid_mass", "n_rows", "n_dropped")
+  if (!cell$ordered) scores[!(of_cell %in% needs_no_order)] <- NA_real_
+  scores
 }
 
 measures <- c(paper, exact)
@@ -198,10 +177,10 @@ effects <- read_data("effects")
 differences <- read_data("people_differences")
 jackknife <- read_data("people_left_out")
 
-wrong <- character(0)
+problems <- character(0)
 for (path in list.files(file.path(folder, "data"), "^resamples_.*csv$")) {
   n <- as.numeric(gsub("[^0-9]", "", path))
-  if (!all(rowSums(resamples(n)) == n)) wrong <- c(wrong, paste0(path, ": not every draw has as many studies as there are"))
+  if (!all(rowSums(resamples(n)) == n)) problems <- c(problems, paste0(path, ": not every draw has as many studies as there are"))
 }
 
 rows_of <- split(seq_len(nrow(rows)), factor(rows$cell, levels = cells$cell))
@@ -213,37 +192,37 @@ models <- predictors$predictor[predictors$kind == "model"]
 
 # The cells as a model or baseline sees them.
 cells_of <- function(p) {
-  told <- wide_of[[as.character(p)]]
-  told <- told[match(rows$row, told$row), ]
+  predicted <- wide_of[[as.character(p)]]
+  predicted <- predicted[match(rows$row, predicted$row), ]
   is_model <- predictors$kind[predictors$predictor == p] == "model"
-  found <- lapply(seq_len(nrow(cells)), function(i) {
-    own <- rows_of[[i]]
+  seen <- lapply(seq_len(nrow(cells)), function(i) {
+    at_rows <- rows_of[[i]]
     places <- values_of[[paste(if (is_model) p else 0, cells$cell[i])]]
     listed <- long_of[[paste(p, cells$cell[i])]]
-    shares <- matrix(NA_real_, length(own), length(places))
+    shares <- matrix(NA_real_, length(at_rows), length(places))
     if (!is.null(listed)) {
-      at <- match(listed$row, rows$row[own])
+      at <- match(listed$row, rows$row[at_rows])
       shares[unique(at), ] <- 0
       shares[cbind(at, match(listed$value, places))] <- listed$probability
     }
     list(
       study = cells$study[i], item = cells$item[i], condition = cells$condition_num[i], open = cells$open[i] == 1,
       ordered = cells$ordered[i] == 1,
-      values = places, shares = shares, drawn = as.numeric(told$drawn[own]), mass = as.numeric(told$valid_mass[own]),
-      response = as.numeric(rows$response[own]), human = as.numeric(rows$value[own]),
-      participant = rows$participant[own]
+      values = places, shares = shares, drawn = as.numeric(predicted$drawn[at_rows]), mass = as.numeric(predicted$valid_mass[at_rows]),
+      response = as.numeric(rows$response[at_rows]), human = as.numeric(rows$value[at_rows]),
+      participant = rows$participant[at_rows]
     )
   })
   name <- predictors$name[predictors$predictor == p]
-  if (!is_model && name %in% c("uniform", "condition-blind", "pooled", "majority")) found <- alike(found, name)
-  lapply(found, function(cell) c(cell, list(answered = is.finite(rowSums(cell$shares)))))
+  if (!is_model && name %in% c("uniform", "condition-blind", "pooled", "majority")) seen <- alike(seen, name)
+  lapply(seen, function(cell) c(cell, list(answered = is.finite(rowSums(cell$shares)))))
 }
 
 # The cells with a baseline's distribution, which is everybody's: of people who were asked the same question.
-alike <- function(found, name) {
-  n <- lapply(found, function(cell) counts_of(cell$human, cell$values))
-  lapply(seq_along(found), function(i) {
-    cell <- found[[i]]
+alike <- function(seen, name) {
+  n <- lapply(seen, function(cell) counts_of(cell$human, cell$values))
+  lapply(seq_along(seen), function(i) {
+    cell <- seen[[i]]
     k <- length(cell$values)
     same <- which(cells$pool == cells$pool[i])
     if (name != "pooled") same <- setdiff(same, i) # the published row; the others know the other conditions alone
@@ -257,8 +236,8 @@ alike <- function(found, name) {
 
 # Means by study, in order of study, of the columns of a matrix with a row a cell.
 by_study <- function(scores, study) {
-  found <- t(sapply(sort(unique(study)), function(s) apply(scores[study == s, , drop = FALSE], 2, mean_given)))
-  matrix(found, ncol = ncol(scores), dimnames = list(sort(unique(study)), colnames(scores)))
+  means <- t(sapply(sort(unique(study)), function(s) apply(scores[study == s, , drop = FALSE], 2, mean_given)))
+  matrix(means, ncol = ncol(scores), dimnames = list(sort(unique(study)), colnames(scores)))
 }
 
 put_counts <- function(p, all_cells, study, scored, n_rows, n_dropped) {
@@ -277,34 +256,34 @@ put_over_studies <- function(p, means) {
   }
 }
 
-put_summary <- function(p, own) {
-  scores <- t(sapply(own, score))
+put_summary <- function(p, seen) {
+  scores <- t(sapply(seen, score))
   colnames(scores) <- of_cell
   for (name in of_cell) put(paste0("cell_", name), scores[, name], p, cells$cell)
   place <- paste(cells$study, cells$condition_num, cells$task_num)
   whole <- split(seq_len(nrow(cells)), factor(place, levels = unique(place)))
   pooled <- t(sapply(whole, function(at) {
-    published(unlist(lapply(own[at], `[[`, "response")), unlist(lapply(own[at], `[[`, "drawn")))
+    published(unlist(lapply(seen[at], `[[`, "response")), unlist(lapply(seen[at], `[[`, "drawn")))
   }))
   colnames(pooled) <- c(paper, "n_rows", "n_dropped")
   study <- cells$study[match(unique(place), place)]
-  put_counts(p, own, study, !is.na(pooled[, 1]), pooled[, "n_rows"], pooled[, "n_dropped"])
+  put_counts(p, seen, study, !is.na(pooled[, 1]), pooled[, "n_rows"], pooled[, "n_dropped"])
   means <- cbind(by_study(pooled[, paper, drop = FALSE], study), by_study(scores[, exact, drop = FALSE], cells$study))
   put_over_studies(p, means)
   means
 }
 
 # People against people: the mean W over all halvings of every cell, times `share`.
-put_halves <- function(p, own, share) {
-  n <- lapply(own, function(cell) counts_of(cell$human, cell$values))
+put_halves <- function(p, seen, share) {
+  n <- lapply(seen, function(cell) counts_of(cell$human, cell$values))
   halved <- function(range_name) {
-    sapply(seq_along(own), function(i) {
-      if (!own[[i]]$ordered || (range_name == "stated" && own[[i]]$open)) return(NA_real_)
-      share * half_sample(own[[i]]$values, n[[i]], range_name)
+    sapply(seq_along(seen), function(i) {
+      if (!seen[[i]]$ordered || (range_name == "stated" && seen[[i]]$open)) return(NA_real_)
+      share * half_sample(seen[[i]]$values, n[[i]], range_name)
     })
   }
   scores <- cbind(wasserstein_exact_observed = halved("observed"), wasserstein_exact_stated = halved("stated"))
-  put_counts(p, own, cells$study, !is.na(scores[, 1]), round(sapply(n, sum)), 0)
+  put_counts(p, seen, cells$study, !is.na(scores[, 1]), round(sapply(n, sum)), 0)
   put_over_studies(p, by_study(scores, cells$study))
 }
 
@@ -324,14 +303,14 @@ put_paired <- function(first, second, ours, theirs) {
 
 source(file.path(folder, "comparison_people.R"), encoding = "UTF-8")
 
-seen <- lapply(setNames(unique(wide$predictor), unique(wide$predictor)), cells_of)
+seen_by <- lapply(setNames(unique(wide$predictor), unique(wide$predictor)), cells_of)
 left_out <- sum(studies$n_left_out)
 put("rows", nrow(rows) + left_out)
 put("rows_left_out", left_out)
 means <- list()
-for (p in names(seen)) means[[p]] <- put_summary(p, seen[[p]])
-put_halves(length(seen), seen[[1]], 1)
-put_halves(length(seen) + 1, seen[[1]], 0.5) # the oracle
+for (p in names(seen_by)) means[[p]] <- put_summary(p, seen_by[[p]])
+put_halves(length(seen_by), seen_by[[1]], 1)
+put_halves(length(seen_by) + 1, seen_by[[1]], 0.5) # the oracle
 uniform <- as.character(predictors$predictor[predictors$kind == "baseline" & predictors$name == "uniform"])
 for (i in seq_along(models)) {
   first <- as.character(models[i])
@@ -344,10 +323,8 @@ for (name in c("human", "human_se", "n_human")) put(name, people[[name]], NA, ef
 for (p in as.character(models)) {
   put("seconds", as.numeric(predictors$seconds[predictors$predictor == p]), p)
   put("cost_usd", as.numeric(predictors$cost_usd[predictors$predictor == p]), p)
-  put_effects(p, seen[[p]], people)
-  put_worth(p, seen[[p]])
-  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen[[p]])
+  put_effects(p, seen_by[[p]], people)
+  put_worth(p, seen_by[[p]])
+  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen_by[[p]])
 }
-computed$key <- unlist(pieces$key)
-computed$number <- unlist(pieces$number)
-verdict(wrong, left_out = "^(parity|parity_low|parity_high|group_score_low|group_score_high)/")
+verdict(problems, not_compared = "^(parity|parity_low|parity_high|group_score_low|group_score_high)/")

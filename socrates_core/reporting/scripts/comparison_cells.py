@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from socrates_core.reporting.scripts.analysis import distance, moments, read
+from shared import distance, moments, read
 
 PAPER = ["wasserstein_observed", "accuracy_draw", "accuracy_draw_clipped"]
 ACCURACIES = ["accuracy_median", "accuracy_median_clipped", "accuracy_expected", "accuracy_expected_clipped"]
@@ -48,20 +48,21 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
         read(folder, name) for name in ("cells", "rows", "predicted_wide", "predicted_long", "values")
     )
     rows["at"] = rows.groupby("cell").cumcount()
-    people, scales = (
-        dict(list(rows.groupby("cell"))),
-        dict(list(values.groupby(["predictor", "cell"])["value"])),
-    )
+    people = dict(list(rows.groupby("cell")))
+    scales = dict(list(values.groupby(["predictor", "cell"])["value"]))
     listed = dict(list(long.merge(rows[["row", "cell", "at"]], on="row").groupby(["predictor", "cell"])))
-    found: dict[int, list[Cell]] = {}
-    for each in predictors.to_dict("records"):
-        p, name, is_model = each["predictor"], each["name"], each["kind"] == "model"
-        told, own = wide[wide["predictor"] == p].set_index("row"), list[Cell]()
-        for cell in cells.to_dict("records") if len(told) else ():
-            asked = people[cell["cell"]]
+    seen_by: dict[int, list[Cell]] = {}
+    for predictor in predictors.to_dict("records"):
+        p, name, is_model = predictor["predictor"], predictor["name"], predictor["kind"] == "model"
+        predicted = wide[wide["predictor"] == p].set_index("row")
+        if predicted.empty:
+            continue
+        seen = list[Cell]()
+        for cell in cells.to_dict("records"):
+            people_rows = people[cell["cell"]]
             places = scales[p if is_model else 0, cell["cell"]].to_numpy(dtype=float)
-            answers = told.loc[asked["row"]]
-            own.append(
+            answers = predicted.loc[people_rows["row"]]
+            seen.append(
                 Cell(
                     cell["study"],
                     cell["condition_num"],
@@ -70,17 +71,18 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
                     bool(cell["open"]),
                     bool(cell["ordered"]),
                     places,
-                    spread(listed.get((p, cell["cell"])), len(asked), places),
+                    spread(listed.get((p, cell["cell"])), len(people_rows), places),
                     answers["drawn"].to_numpy(dtype=float),
                     answers["valid_mass"].to_numpy(dtype=float),
-                    asked["response"].to_numpy(dtype=float),
-                    asked["value"].to_numpy(dtype=float),
-                    asked["participant"].to_numpy(),
+                    people_rows["response"].to_numpy(dtype=float),
+                    people_rows["value"].to_numpy(dtype=float),
+                    people_rows["participant"].to_numpy(),
                 )
             )
-        known = not is_model and name in ("uniform", "condition-blind", "pooled", "majority")
-        found |= {p: alike(own, list(cells["pool"]), name) if known else own} if own else {}
-    return found
+        if not is_model and name in ("uniform", "condition-blind", "pooled", "majority"):
+            seen = alike(seen, list(cells["pool"]), name)
+        seen_by[p] = seen
+    return seen_by
 
 
 def memberships(human: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -90,49 +92,53 @@ def memberships(human: np.ndarray, values: np.ndarray) -> np.ndarray:
     inside = (human >= values[0]) & (human <= values[-1])
     upper = np.clip(np.searchsorted(values, human), 1, len(values) - 1)
     share = (human - values[upper - 1]) / (values[upper] - values[upper - 1])
-    found, rows = np.zeros((len(human), len(values))), np.arange(len(human))
-    found[rows, upper - 1], found[rows, upper] = 1 - share, share
-    return np.where(inside[:, None], found, 0.0)
+    rows = np.arange(len(human))
+    weights = np.zeros((len(human), len(values)))
+    weights[rows, upper - 1] = 1 - share
+    weights[rows, upper] = share
+    return np.where(inside[:, None], weights, 0.0)
 
 
-def spread(told: pd.DataFrame | None, n: int, values: np.ndarray) -> np.ndarray:
+def spread(listed: pd.DataFrame | None, n: int, values: np.ndarray) -> np.ndarray:
     """Listed probabilities as a matrix [n, k]; NaN for people without any."""
     shares = np.full((n, len(values)), np.nan)
-    if told is not None:
-        at = told["at"].to_numpy()
+    if listed is not None:
+        at = listed["at"].to_numpy()
         shares[at] = 0
-        shares[at, np.searchsorted(values, told["value"])] = told["probability"]
+        shares[at, np.searchsorted(values, listed["value"])] = listed["probability"]
     return shares
 
 
 def alike(cells: list[Cell], pools: list[int], name: str) -> list[Cell]:
-    """The cells with a baseline's distribution, which is everybody's: of people who were asked the same question."""
+    """The cells with a baseline's distribution, one for everybody, from people who were asked the same question."""
     n = [cell.counts for cell in cells]
-    found = []
+    # The published row pools all conditions; other baselines must not see the condition that they predict.
+    includes_itself = name == "pooled"
+    baseline = []
     for c, cell in enumerate(cells):
         k = len(cell.values)
-        with_its_own = name == "pooled"  # the published row; the others know the other conditions alone
-        same = [n[i] for i, pool in enumerate(pools) if pool == pools[c] and (with_its_own or i != c)]
+        same = [n[i] for i, pool in enumerate(pools) if pool == pools[c] and (includes_itself or i != c)]
         weights = np.ones(k) if name == "uniform" else np.sum([np.zeros(k), *same], axis=0)
         if name == "majority":
             weights = ((weights == weights.max()) & (weights > 0)).astype(float)
         row = weights / weights.sum() if weights.sum() > 0 else np.full(k, np.nan)
-        found.append(cell._replace(shares=np.tile(row, (len(cell.human), 1))))
-    return found
+        baseline.append(cell._replace(shares=np.tile(row, (len(cell.human), 1))))
+    return baseline
 
 
 def published(response: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """W of one draw a person in shares of people's observed range, accuracy plain and clipped, n, n dropped."""
     both = np.isfinite(response) & np.isfinite(drawn)
     h, m = response[both], drawn[both]
-    found = dict.fromkeys(PAPER, np.nan) | {"n_rows": float(both.sum()), "n_dropped": float((~both).sum())}
+    scores = dict.fromkeys(PAPER, np.nan) | {"n_rows": float(both.sum()), "n_dropped": float((~both).sum())}
     if len(h) >= 2 and h.min() < h.max():
         low, span = h.min(), np.ptp(h)
         inside = np.clip(m, low, h.max())
         w = stats.wasserstein_distance((h - low) / span, (inside - low) / span)
-        scores = w, *(1 - np.abs(x - h).mean() / span for x in (m, inside))
-        found |= {name: float(x) for name, x in zip(PAPER, scores, strict=True)}
-    return found
+        scores["wasserstein_observed"] = float(w)
+        scores["accuracy_draw"] = float(1 - np.abs(m - h).mean() / span)
+        scores["accuracy_draw_clipped"] = float(1 - np.abs(inside - h).mean() / span)
+    return scores
 
 
 def score(cell: Cell) -> dict[str, float]:
@@ -140,22 +146,25 @@ def score(cell: Cell) -> dict[str, float]:
     values, human = cell.values, cell.human
     used = np.isfinite(human) & cell.answered
     n = memberships(human[used], values).sum(axis=0)
-    told = cell.shares[used].mean(axis=0) if used.any() else np.full(len(values), np.nan)
-    listed, drawn = not cell.is_open and len(values) > 1, published(cell.response, cell.drawn)
+    predicted = cell.shares[used].mean(axis=0) if used.any() else np.full(len(values), np.nan)
+    listed = not cell.is_open and len(values) > 1
+    drawn = published(cell.response, cell.drawn)
     on_scale = used & (memberships(human, values).sum(axis=1) > 0)
-    found = {
+    scores = {
         **{name: drawn[name] for name in PAPER},
         "wasserstein_stated": drawn_on_scale(cell) if listed else np.nan,
-        "wasserstein_exact_observed": distance(values, told, n, "observed"),
-        "wasserstein_exact_stated": distance(values, told, n, "stated") if listed else np.nan,
+        "wasserstein_exact_observed": distance(values, predicted, n, "observed"),
+        "wasserstein_exact_stated": distance(values, predicted, n, "stated") if listed else np.nan,
         **proper(values, cell.shares[on_scale], human[on_scale], cell.mass),
         "human_mean": float(human[used].mean()) if used.any() else np.nan,
-        "predicted_mean": float(told @ values),
+        "predicted_mean": float(predicted @ values),
         "n_rows": float(on_scale.sum()),
         "n_dropped": float((~on_scale).sum()),
     }
-    kept = ("log_score", "brier", "valid_mass", "n_rows", "n_dropped")  # what needs no order
-    return {name: x if cell.is_ordered or name in kept else np.nan for name, x in found.items()}
+    if cell.is_ordered:
+        return scores
+    needs_no_order = ("log_score", "brier", "valid_mass", "n_rows", "n_dropped")
+    return {name: x if name in needs_no_order else np.nan for name, x in scores.items()}
 
 
 def drawn_on_scale(cell: Cell) -> float:
@@ -167,26 +176,26 @@ def drawn_on_scale(cell: Cell) -> float:
 
 def proper(values: np.ndarray, shares: np.ndarray, human: np.ndarray, mass: np.ndarray) -> dict[str, float]:
     """Scores of one distribution a person as a forecast of that person's answer: `shares` [n, k], `human` [n]."""
-    told = mass[np.isfinite(mass)]
-    found = dict.fromkeys(["log_score", "ranked_probability", "brier", "sd_ratio", *ACCURACIES], np.nan)
-    found["valid_mass"] = float(told.mean()) if len(told) else np.nan
+    known_mass = mass[np.isfinite(mass)]
+    scores = dict.fromkeys(["log_score", "ranked_probability", "brier", "sd_ratio", *ACCURACIES], np.nan)
+    scores["valid_mass"] = float(known_mass.mean()) if len(known_mass) else np.nan
     if not len(human):
-        return found
+        return scores
     rows, gaps = shares / shares.sum(axis=1, keepdims=True), np.diff(values)
     given, reached = memberships(human, values), rows.cumsum(axis=1)
-    found["log_score"] = float((given * np.log(np.maximum(rows, FLOOR))).sum(axis=1).mean())
-    found["brier"] = float(((rows**2).sum(axis=1) - 2 * (given * rows).sum(axis=1) + 1).mean())
+    scores["log_score"] = float((given * np.log(np.maximum(rows, FLOOR))).sum(axis=1).mean())
+    scores["brier"] = float(((rows**2).sum(axis=1) - 2 * (given * rows).sum(axis=1) + 1).mean())
     below = given.cumsum(axis=1)[:, :-1]  # below * (1 - below) is 0 but for answers between two values
     missed = ((reached[:, :-1] - below) ** 2 + below * (1 - below)) @ gaps
-    found["ranked_probability"] = float(missed.mean() / gaps.sum()) if len(gaps) else np.nan
+    scores["ranked_probability"] = float(missed.mean() / gaps.sum()) if len(gaps) else np.nan
     low, high = human.min(), human.max()
     if low == high:
-        return found
+        return scores
     medians = values[(reached >= reached[:, -1:] / 2 - 1e-12).argmax(axis=1)]
     for end, clipped in {"": False, "_clipped": True}.items():
         middle, places = (np.clip(x, low, high) if clipped else x for x in (medians, values))
         expected = (rows * np.abs(places - human[:, None])).sum(axis=1)
-        found[f"accuracy_median{end}"] = 1 - float(np.abs(middle - human).mean() / (high - low))
-        found[f"accuracy_expected{end}"] = 1 - float(expected.mean() / (high - low))
-    found["sd_ratio"] = moments(rows.mean(axis=0), values)[1] / float(human.std())
-    return found
+        scores[f"accuracy_median{end}"] = 1 - float(np.abs(middle - human).mean() / (high - low))
+        scores[f"accuracy_expected{end}"] = 1 - float(expected.mean() / (high - low))
+    scores["sd_ratio"] = moments(rows.mean(axis=0), values)[1] / float(human.std())
+    return scores

@@ -2,30 +2,25 @@
 
 error_of <- function(answers) if (length(answers) > 1) sqrt(variance(answers) / length(answers)) else NA_real_
 
-# People's effects in shares of the scale: paired where both answers are one person's, else Welch's error.
+# People's effects in shares of the scale: paired where both answers are one person's, otherwise Welch's error.
 human_effects <- function() {
-  told <- t(sapply(effects$effect, function(effect) {
-    own <- differences[differences$effect == effect, ]
-    repeated <- function(name) {
-      there <- !is.na(own[[name]])
-      rep(as.numeric(own[[name]][there]), own$n[there])
-    }
-    ours <- repeated("value")
-    theirs <- repeated("value_reference")
-    paired <- !any(is.na(own$value) | is.na(own$value_reference))
-    error <- if (paired) error_of(ours - theirs) else sqrt(error_of(ours)^2 + error_of(theirs)^2)
-    c(empty(ours) - empty(theirs), error, length(ours) + length(theirs))
-  }))
   if (nrow(effects) == 0) return(list(human = numeric(0), human_se = numeric(0), n_human = numeric(0)))
-  list(human = told[, 1] / effects$span, human_se = told[, 2] / effects$span, n_human = told[, 3])
+  estimates <- t(sapply(effects$effect, function(effect) {
+    counted <- differences[differences$effect == effect, ]
+    ours <- repeated(counted, "value")
+    theirs <- repeated(counted, "value_reference")
+    error <- if (is_paired(counted)) error_of(ours - theirs) else sqrt(error_of(ours)^2 + error_of(theirs)^2)
+    c(mean_of(ours) - mean_of(theirs), error, length(ours) + length(theirs))
+  }))
+  list(human = estimates[, 1] / effects$span, human_se = estimates[, 2] / effects$span, n_human = estimates[, 3])
 }
 
 # A model's effects where it answered in both conditions.
-put_effects <- function(p, own, people) {
-  item <- sapply(own, `[[`, "item")
-  condition <- sapply(own, `[[`, "condition")
+put_effects <- function(p, seen, people) {
+  item <- sapply(seen, `[[`, "item")
+  condition <- sapply(seen, `[[`, "condition")
   means_of <- function(place) {
-    lapply(own, function(cell) as.numeric(cell$shares[cell$answered, , drop = FALSE] %*% place(cell)))
+    lapply(seen, function(cell) as.numeric(cell$shares[cell$answered, , drop = FALSE] %*% place(cell)))
   }
   answers <- list(
     answers = means_of(function(cell) cell$values),
@@ -53,14 +48,14 @@ sums_by <- function(study, table) {
   as.matrix(rowsum(table, study, reorder = TRUE))
 }
 
-# How effects agree with people's, all effects alike, whole studies redrawn.
+# How effects agree with people's: every effect counts the same, and whole studies are redrawn.
 put_agreement <- function(p, study, human, error, predicted) {
   both <- is.finite(human) & is.finite(predicted)
   s <- study[both]
   h <- human[both]
   m <- predicted[both]
-  a <- h - empty(h)
-  b <- m - empty(m)
+  a <- h - mean_of(h)
+  b <- m - mean_of(m)
   clear <- abs(h) > qnorm(0.975) * error[both]
   clear <- clear & !is.na(clear)
   sign_of <- function(x) ifelse(abs(x) < zero, 0, sign(x))
@@ -103,34 +98,35 @@ slope <- function(totals) {
 # What one person's answer misses by and what the model misses by: means over each study's cells.
 study_errors <- function(scored) {
   if (length(scored) == 0) return(matrix(0, 0, 2))
-  found <- t(sapply(scored, function(each) {
-    cell <- each$cell
-    human <- cell$human[each$rows]
+  errors <- t(sapply(scored, function(pair) {
+    cell <- pair$cell
+    human <- cell$human[pair$rows]
     n <- length(human)
     k <- length(cell$values)
     gaps <- diff(cell$values) / diff(range(cell$values))
-    told <- colMeans(cell$shares[cell$answered, , drop = FALSE])
-    each_below <- cumulated(memberships(human, cell$values))[, -k, drop = FALSE]
-    below <- colMeans(each_below)
-    spread <- sum(gaps * (colMeans(each_below^2) - below^2))
-    missed <- sum(gaps * (cumsum(told)[-k] / sum(told) - below)^2)
+    predicted <- colMeans(cell$shares[cell$answered, , drop = FALSE])
+    person_below <- cumulated(memberships(human, cell$values))[, -k, drop = FALSE]
+    below <- colMeans(person_below)
+    spread <- sum(gaps * (colMeans(person_below^2) - below^2))
+    missed <- sum(gaps * (cumsum(predicted)[-k] / sum(predicted) - below)^2)
     c(spread * n / (n - 1), missed - spread / (n - 1))
   }))
-  by_study(found, sapply(scored, function(each) each$cell$study))
+  by_study(errors, sapply(scored, function(pair) pair$cell$study))
 }
 
-put_worth <- function(p, own) {
-  own <- Filter(function(cell) cell$ordered, own)
-  pairs <- lapply(own, function(cell) {
+put_worth <- function(p, seen) {
+  seen <- Filter(function(cell) cell$ordered, seen)
+  pairs <- lapply(seen, function(cell) {
     list(cell = cell, rows = cell$answered & rowSums(memberships(cell$human, cell$values)) > 0)
   })
-  sizes <- vapply(pairs, function(each) sum(each$rows), numeric(1))
-  can <- sizes > 1 & vapply(pairs, function(each) length(each$cell$values) > 1, logical(1))
+  sizes <- vapply(pairs, function(pair) sum(pair$rows), numeric(1))
+  can <- sizes > 1 & vapply(pairs, function(pair) length(pair$cell$values) > 1, logical(1))
   scored <- pairs[can]
   most <- if (any(can)) floor(median(sizes[can])) else 0
   sums <- study_errors(scored)
   share <- bootstrap(sums, ratio)
   if (nrow(sums) < min_studies) share[2:3] <- share[1] + c(-1, 1) * without_people(p, scored)
+  # a smaller ratio is worth more people, so the ends of the interval change places
   people <- function(x) if (is.na(x)) NA_real_ else if (x > 0) min(max(1 / x, least), most) else most
   put_ends("worth", c(people(share[1]), people(share[3]), people(share[2])), p)
   put("worth_most", most, p)
@@ -138,31 +134,31 @@ put_worth <- function(p, own) {
   put("worth_n_cells", sum(can), p)
   put("worth_n_skipped", sum(!can), p)
   put("worth_n_rows", sum(sizes[can]), p)
-  put("worth_n_dropped", sum(vapply(pairs, function(each) sum(each$cell$answered & !each$rows), numeric(1))), p)
+  put("worth_n_dropped", sum(vapply(pairs, function(pair) sum(pair$cell$answered & !pair$rows), numeric(1))), p)
 }
 
 # Half the t interval of the ratio from leaving groups of people out in turn.
 without_people <- function(p, scored) {
   table <- jackknife[jackknife$predictor == p, ]
-  found <- sapply(0:19, function(turn) {
+  ratios <- sapply(0:19, function(turn) {
     gone <- table[table$turn == turn, ]
-    rest <- lapply(scored, function(each) {
-      each$rows <- each$rows & !(each$cell$participant %in% gone$participant[gone$study == each$cell$study])
-      each
+    rest <- lapply(scored, function(pair) {
+      pair$rows <- pair$rows & !(pair$cell$participant %in% gone$participant[gone$study == pair$cell$study])
+      pair
     })
-    rest <- rest[sapply(rest, function(each) sum(each$rows) > 1)]
+    rest <- rest[sapply(rest, function(pair) sum(pair$rows) > 1)]
     ratio(matrix(colSums(study_errors(rest)), nrow = 1))
   })
-  if (any(is.na(found))) return(NA_real_)
-  qt(0.975, 19) * sqrt(19 / 20 * sum((found - mean(found))^2))
+  if (any(is.na(ratios))) return(NA_real_)
+  qt(0.975, 19) * sqrt(19 / 20 * sum((ratios - mean(ratios))^2))
 }
 
 # Scores of groups of people and the largest gap between two, on cells in which each has enough people.
-put_groups <- function(p, own) {
+put_groups <- function(p, seen) {
   table <- read_data("people_groups")
   table$group[is.na(table$group)] <- -1
   key <- paste(table$study, table$participant)
-  grouped <- lapply(Filter(function(cell) cell$ordered && !cell$open, own), function(cell) {
+  grouped <- lapply(Filter(function(cell) cell$ordered && !cell$open, seen), function(cell) {
     rows <- is.finite(cell$human) & cell$answered
     who <- cell$participant[rows]
     list(
@@ -203,13 +199,13 @@ n_people <- function(grouped) {
 
 # W of a group, people's mean and the predicted one: means over cells within studies, then studies.
 group_score <- function(compared, g) {
-  found <- t(sapply(compared, function(cell) {
+  scores <- t(sapply(compared, function(cell) {
     rows <- cell$group == g
     places <- (cell$values - min(cell$values)) / diff(range(cell$values))
     human <- counts_of(cell$human[rows], cell$values) / sum(rows)
-    told <- colMeans(cell$shares[rows, , drop = FALSE])
-    apart <- abs(cumsum(human - told))
-    c(sum(apart[-length(apart)] * diff(places)), sum(human * places), sum(told * places))
+    predicted <- colMeans(cell$shares[rows, , drop = FALSE])
+    apart <- abs(cumsum(human - predicted))
+    c(sum(apart[-length(apart)] * diff(places)), sum(human * places), sum(predicted * places))
   }))
-  colMeans(by_study(found, sapply(compared, `[[`, "study")))
+  colMeans(by_study(scores, sapply(compared, `[[`, "study")))
 }

@@ -1,4 +1,4 @@
-"""Effects of a comparison, and intervals of numbers over studies: whole studies are redrawn; see comparison.py."""
+"""Effects of a comparison, and intervals over studies: whole studies are redrawn. A part of comparison.py."""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from socrates_core.reporting.scripts.analysis import Found, read
-from socrates_core.reporting.scripts.comparison_cells import Cell
+from comparison_cells import Cell
+from shared import Numbers, is_paired, read, repeated
 
 ZERO = 1e-9  # an effect or a difference below it is rounding
 MIN_STUDIES = 5  # fewer earn no interval over studies
 NO_INTERVAL = (np.nan, np.nan)
-Told = tuple[float, float, float]  # a number and the ends of its interval
+Estimate = tuple[float, float, float]  # a number and the ends of its interval
 
 
-def ends(quantity: str, place: str, told: Told) -> Found:
-    return {f"{quantity}{end}/{place}": float(x) for end, x in zip(("", "_low", "_high"), told, strict=True)}
+def with_ends(quantity: str, place: str, estimate: Estimate) -> Numbers:
+    suffixes = ("", "_low", "_high")
+    return {f"{quantity}{end}/{place}": float(x) for end, x in zip(suffixes, estimate, strict=True)}
 
 
 @cache
@@ -26,7 +27,7 @@ def resamples(folder: Path, n: int) -> np.ndarray:
     return read(folder, f"resamples_{n}").filter(like="s_").to_numpy(dtype=float)
 
 
-def bootstrap(folder: Path, sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Told:
+def bootstrap(folder: Path, sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
     """A statistic of the sums [s, m] over studies with its percentile interval over redrawn studies."""
     value = float(statistic(sums.sum(axis=0)))
     if len(sums) < MIN_STUDIES:
@@ -44,28 +45,21 @@ def ratio(totals: np.ndarray) -> np.ndarray:
     return np.where(weight > 0, totals[..., 1] / np.where(weight > 0, weight, 1), np.nan)
 
 
-def mean_interval(folder: Path, scores: np.ndarray) -> Told:
+def mean_interval(folder: Path, scores: np.ndarray) -> Estimate:
     given = scores[np.isfinite(scores)]
     return bootstrap(folder, np.stack([np.ones(len(given)), given], axis=1), ratio)
 
 
 def human_effects(folder: Path) -> pd.DataFrame:
-    """People's effects in shares of the scale: paired where both answers are one person's, else Welch's error."""
+    """People's effects in shares of the scale: paired where both answers are one person's, otherwise Welch's error."""
     table = read(folder, "people_differences")
     differences, none = dict(list(table.groupby("effect"))), table.iloc[:0]
     rows = {}
     for effect in read(folder, "effects").to_dict("records"):
-        own = differences.get(effect["effect"], none)
-        sides = [own[own[name].notna()] for name in ("value", "value_reference")]
-        ours, theirs = (
-            np.repeat(side[name].to_numpy(dtype=float), side["n"])
-            for side, name in zip(sides, ("value", "value_reference"), strict=True)
-        )
+        counted = differences.get(effect["effect"], none)
+        ours, theirs = repeated(counted, "value"), repeated(counted, "value_reference")
         difference = ours.mean() - theirs.mean() if len(ours) and len(theirs) else np.nan
-        if own[["value", "value_reference"]].notna().all(axis=None):
-            error = error_of(ours - theirs)
-        else:
-            error = np.hypot(error_of(ours), error_of(theirs))
+        error = error_of(ours - theirs) if is_paired(counted) else np.hypot(error_of(ours), error_of(theirs))
         span = effect["span"]
         rows[effect["effect"]] = (difference / span, error / span, len(ours) + len(theirs))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["human", "human_se", "n_human"])
@@ -75,7 +69,7 @@ def error_of(answers: np.ndarray) -> float:
     return float(answers.std(ddof=1) / np.sqrt(len(answers))) if len(answers) > 1 else np.nan
 
 
-def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Found:
+def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Numbers:
     """A model's effects where it answered in both conditions, and how they agree with people's."""
     means: dict[tuple[str, int, int], list[np.ndarray]] = {}
     for cell in cells:
@@ -83,23 +77,26 @@ def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Fo
         if not cell.is_open:  # where each value lies on its scale, from 0 to 1
             places["positions"] = (cell.values - cell.values.min()) / max(np.ptp(cell.values), 1e-300)
         for basis, at in places.items():
-            own = cell.shares[cell.answered] @ at
-            means.setdefault((basis, cell.item, cell.condition_num), []).extend([own] if len(own) else [])
-    found, rows = dict[str, float](), []
+            predicted = cell.shares[cell.answered] @ at
+            if len(predicted):
+                means.setdefault((basis, cell.item, cell.condition_num), []).append(predicted)
+    numbers: Numbers = {}
+    rows = []
     for effect in read(folder, "effects").to_dict("records"):
         item = effect["basis"], effect["item"]
         sides = [means.get((*item, effect[name]), []) for name in ("condition_num", "reference_num")]
         if all(sides):
             ours, theirs = (np.concatenate(side) for side in sides)
-            rows.append((effect["effect"], effect["study"], (ours.mean() - theirs.mean()) / effect["span"]))
-            found[f"predicted/{p}/{effect['effect']}"] = float(rows[-1][2])
-            found[f"n_predicted/{p}/{effect['effect']}"] = float(len(ours) + len(theirs))
+            difference = (ours.mean() - theirs.mean()) / effect["span"]
+            rows.append((effect["effect"], effect["study"], difference))
+            numbers[f"predicted/{p}/{effect['effect']}"] = float(difference)
+            numbers[f"n_predicted/{p}/{effect['effect']}"] = float(len(ours) + len(theirs))
     table = pd.DataFrame(rows, columns=["effect", "study", "predicted"])
-    return found | agreement(folder, p, table.join(people, on="effect"))
+    return numbers | agreement(folder, p, table.join(people, on="effect"))
 
 
-def agreement(folder: Path, p: int, table: pd.DataFrame) -> Found:
-    """How a model's effects agree with people's, all effects alike, whole studies redrawn."""
+def agreement(folder: Path, p: int, table: pd.DataFrame) -> Numbers:
+    """How a model's effects agree with people's: every effect counts the same, and whole studies are redrawn."""
     study, human, error, predicted = (
         table[name].to_numpy(dtype=float) for name in ("study", "human", "human_se", "predicted")
     )
@@ -107,15 +104,16 @@ def agreement(folder: Path, p: int, table: pd.DataFrame) -> Found:
     s, h, m = study[both], human[both], predicted[both]
     a, b = (h - h.mean(), m - m.mean()) if len(h) else (h, m)
     clear = np.abs(h) > stats.norm.ppf(0.975) * error[both]
-    sign = [np.where(np.abs(x) < ZERO, 0, np.sign(x)) for x in (h, m)]
-    same = (1 + sign[0] * sign[1]) / 2
+    signs = [np.where(np.abs(x) < ZERO, 0, np.sign(x)) for x in (h, m)]
+    same = (1 + signs[0] * signs[1]) / 2
 
-    def of(statistic: Callable[[np.ndarray], np.ndarray], used: np.ndarray, *columns: np.ndarray) -> Told:
+    def of(statistic: Callable[[np.ndarray], np.ndarray], used: np.ndarray, *columns: np.ndarray) -> Estimate:
         table = pd.DataFrame([np.ones(used.sum()), *(x[used] for x in columns)]).T
         return bootstrap(folder, table.groupby(s[used]).sum().to_numpy(), statistic)
 
-    everything, moments = np.ones(len(h), dtype=bool), (a, b, a * a, a * b, b * b)
-    found = {
+    everything = np.ones(len(h), dtype=bool)
+    moments = (a, b, a * a, a * b, b * b)
+    estimates = {
         "sign": of(ratio, everything, same),
         "sign_clear": of(ratio, clear, same),
         "r": of(correlation, everything, *moments),
@@ -123,10 +121,10 @@ def agreement(folder: Path, p: int, table: pd.DataFrame) -> Found:
         "rmse": of(lambda totals: np.sqrt(ratio(totals)), everything, (h - m) ** 2),
     }
     n = {"n_effects": len(h), "n_studies": len(set(s)), "n_clear": clear.sum(), "n_dropped": (~both).sum()}
-    told = {f"effects_{name}/{p}": float(x) for name, x in n.items()}
-    return told | {
-        key: x for name, each in found.items() for key, x in ends(f"effects_{name}", str(p), each).items()
-    }
+    numbers = {f"effects_{name}/{p}": float(x) for name, x in n.items()}
+    for name, estimate in estimates.items():
+        numbers |= with_ends(f"effects_{name}", str(p), estimate)
+    return numbers
 
 
 def spreads(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
