@@ -236,7 +236,7 @@ def test_the_command_writes_the_report(home: Path, tmp_path: Path) -> None:
     run = run_now(make_draft())
     assert Path(as_json("report", run.spec.run_id, "--output", str(tmp_path / "out"))["report"]).exists()
     page = Page(tmp_path / "out" / "report.html")
-    assert "nobody has been asked these texts here" in " ".join(page.text.split())
+    assert "no people here answered these exact texts" in " ".join(page.text.split())
 
 
 def test_the_export_view_packs_the_report_and_says_why_no_browser_drew(
