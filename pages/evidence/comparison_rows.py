@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.view import cached
 from pages.view.charts import frames
-from pages.view.words import counted, figure_text, interval_text, visible
+from pages.view.words import counted, figure_text, interval_text, percent_text, visible
 from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import Parity
 from socrates_core.analysis.summary import mean_distribution
@@ -144,8 +144,8 @@ def _measure_text(record: Mapping[Any, Any], name: str) -> str:
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader of the scores must know: what is left out, what is unknown, and why an interval is missing."""
     sentences = [
-        f"{summary.name} put only {mass.value:.0%} of its probability on valid answers, so its scores rest on a small "
-        "part of what it would say."
+        f"{summary.name} put only {percent_text(mass.value)} of its probability on valid answers, so its "
+        "scores rest on a small part of what it would say."
         for summary in comparison.summaries
         if summary.kind == "model" and (mass := summary.measures["valid_mass"]).value < LOW_MASS
     ]

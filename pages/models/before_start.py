@@ -10,7 +10,7 @@ from pages.models import finetune_form, held_out_chart
 from pages.models.after_training import Plan
 from pages.view.charts.show import show_chart, theme
 from pages.view.fields.table import pages_of
-from pages.view.words import counted, escape, visible
+from pages.view.words import counted, escape, percent_text, visible
 from socrates_core.files import digest
 from socrates_core.finetuning.estimate import estimate_training
 from socrates_core.finetuning.insight import Insight, ShownExample, look_at
@@ -119,7 +119,7 @@ def _show_examples(spec: TrainingSpec, examples: tuple[ShownExample, ...]) -> No
 def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
     if spec.method == "dpo":
         return (" preferred", " rejected")[place]
-    return f" {share:.1%}" if n > 1 else ""
+    return f" {percent_text(share, 1)}" if n > 1 else ""
 
 
 def show_cost(spec: TrainingSpec, insight: Insight, plan: Plan) -> None:

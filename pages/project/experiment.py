@@ -1,7 +1,5 @@
 """Panel experiments: the same people asked in many ways, and how much a predicted effect depends on the way."""
 
-import math
-
 import streamlit as st
 
 from pages.project import experiment_form, specification_chart
@@ -12,7 +10,7 @@ from pages.view.fields import consent
 from pages.view.fields.link import linked_select
 from pages.view.fields.live import live
 from pages.view.fields.table import choose_row
-from pages.view.words import counted, escape, interval_text, shorten, visible
+from pages.view.words import counted, escape, interval_text, percent_text, shorten, visible
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import ACTIVE, RESUMABLE
@@ -158,20 +156,16 @@ def show_state(experiment: Experiment, states: list[str]) -> None:
         st.rerun()
 
 
-def percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.1f}%"
-
-
 def show_numbers(effect: EffectCurve) -> None:
     """The curve in a few figures."""
     curve = effect.curve
     people = effect.people
     figures = {"Chosen": curve.chosen, "Median": curve.median, "Lowest": curve.low, "Highest": curve.high}
-    metrics = {name: percent(value) for name, value in figures.items()}
+    metrics = {name: percent_text(value, 1) for name, value in figures.items()}
     if curve.n_like_chosen is not None:
         metrics["Same sign as chosen"] = f"{curve.n_like_chosen} of {curve.n_others} others"
     if people:
-        metrics["People"] = percent(people.share)
+        metrics["People"] = percent_text(people.share, 1)
     if curve.n_like_people is not None:
         metrics["Same sign as people"] = f"{curve.n_like_people} of {curve.n}"
     with st.container(horizontal=True):
@@ -197,7 +191,7 @@ def show_curve(experiment: Experiment, effect: EffectCurve) -> None:
     if people:
         bounds = interval_text(100 * people.low, 100 * people.high, 1)
         st.caption(
-            f"People: {percent(people.share)} {bounds} of the scale, 95% interval, n = {people.n:,} and "
+            f"People: {percent_text(people.share, 1)} {bounds} of the scale, 95% interval, n = {people.n:,} and "
             f"{people.n_reference:,}, where they were asked the draft's own words. Predicted effects carry no interval."
         )
     else:
@@ -211,8 +205,8 @@ def show_curve(experiment: Experiment, effect: EffectCurve) -> None:
         )
     if unsure:
         st.caption(
-            f"In {counted(unsure, 'specification')} the model put less than {LOW_MASS:.0%} of its probability on valid "
-            "answers, so the effect rests on a small part of what it would say."
+            f"In {counted(unsure, 'specification')} the model put less than {percent_text(LOW_MASS)} of its probability "
+            "on valid answers, so the effect rests on a small part of what it would say."
         )
     doubles = int(effect.rows["same_as"].notna().sum())
     if doubles:

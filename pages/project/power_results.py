@@ -7,7 +7,7 @@ from pages.project.power_chart import power_curve
 from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import linked_select
 from pages.view.fields.table import csv_button
-from pages.view.words import counted, escape, figure_text, visible
+from pages.view.words import counted, escape, figure_text, percent_text, visible
 from socrates_core.projects.power import MOST_ARMS, SamplePlan, arms_to_field, why_doubted
 from socrates_core.projects.run_results import RunEffect, SimulationRun, load_run
 
@@ -20,9 +20,9 @@ def show_plan(plan: SamplePlan, model: str) -> None:
         st.warning(escape(plan.belief.doubted), icon=":material/block:")
     needed = "over a million" if plan.needed_smallest is None else f"{plan.needed_smallest:,}"
     metrics = [
-        (f"Needed for {plan.target:.0%}", needed),
+        (f"Needed for {percent_text(plan.target)}", needed),
         (f"Smallest found by {plan.n:,}", f"{plan.detectable:.3g}"),
-        ("Wrong sign (type S)", f"{plan.errors_smallest.sign[0]:.1%}"),
+        ("Wrong sign (type S)", f"{percent_text(plan.errors_smallest.sign[0], 1)}"),
         ("Too large (type M)", f"× {figure_text(float(plan.errors_smallest.size[0]))}"),
     ]
     if not plan.belief.doubted:
@@ -69,7 +69,7 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
         f"Beside “{escape(effect.reference)}”. Regret is by how much the best true effect of all "
         f"{counted(len({other.condition for other in run.effects}), 'condition')} exceeds the best of those fielded, "
         f"on average over what the calibration leaves open; by chance alone one of {len(table)} conditions is the best "
-        f"in {1 / len(table):.0%} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
+        f"in {percent_text(1 / len(table))} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
         + (f" At most {MOST_ARMS} are chosen." if len(table) == MOST_ARMS else "")
     )
     one_line = table.assign(conditions=["; ".join(names) for names in table["conditions"]])

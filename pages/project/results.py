@@ -16,7 +16,7 @@ from pages.view.fields.table import csv_button, pages_of
 from pages.view.outdated import show_outdated
 from pages.view.report_download import show_report
 from pages.view.seals import show_seal
-from pages.view.words import escape, figure_text, show_text, visible
+from pages.view.words import escape, figure_text, percent_text, show_text, visible
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
@@ -75,7 +75,7 @@ def header(run: SimulationRun) -> None:
         st.badge(f"{manifest['n_answered']:,} of {manifest['n_cells']:,} answers", color="gray")
         st.badge(f"{manifest['n_cached']:,} from the cache", color="gray")
         mass = manifest["valid_mass"] or 0.0
-        st.badge(f"valid mass {mass:.0%}", color="green" if mass >= LOW_MASS else "red")
+        st.badge(f"valid mass {percent_text(mass)}", color="green" if mass >= LOW_MASS else "red")
         run_badge(run)
     show_outdated_run(run)
     if run.people_sentence:
@@ -103,8 +103,8 @@ def header(run: SimulationRun) -> None:
             st.rerun()
     if mass < LOW_MASS:
         st.warning(
-            f"The model put only {mass:.0%} of its probability on valid answers, so its distributions rest on a "
-            "small part of what it would say. A finetuned model answers in the format asked for.",
+            f"The model put only {percent_text(mass)} of its probability on valid answers, so its distributions rest on "
+            "a small part of what it would say. A finetuned model answers in the format asked for.",
             icon=":material/warning:",
         )
 

@@ -19,6 +19,7 @@ from pages.view.charts.plotly_text import (
     wrapped,
 )
 from pages.view.charts.template import SMALL
+from pages.view.words import percent_text
 from socrates_core.projects.specification_curves import EffectCurve
 
 DIMENSIONS = {
@@ -120,7 +121,11 @@ def _hover(row: dict[Any, Any]) -> str:
     levels = [f"{title}: {row[name]}" for name, title in DIMENSIONS.items()]
     chosen = " (the chosen specification)" if row["chosen"] else ""
     effect = f"{signed(100 * row['effect'])}% of the scale{chosen}"
-    lines = [f"Specification {row['specification']}", *levels, f"valid mass {row['valid_mass']:.0%}"]
+    lines = [
+        f"Specification {row['specification']}",
+        *levels,
+        f"valid mass {percent_text(row['valid_mass'])}",
+    ]
     return "<br>".join(
         [plain_text(effect), *(wrapped(line, LABEL_WIDTH) for line in lines), people_text("", row["n"])]
     )

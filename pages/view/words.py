@@ -77,6 +77,11 @@ def figure_text(value: float | None, digits: int = 2) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def percent_text(share: float | None, digits: int = 0) -> str:
+    """A share as a percentage for a sentence, or an en dash if it is unknown."""
+    return "–" if share is None or math.isnan(share) else f"{share:.{digits}%}"
+
+
 def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
