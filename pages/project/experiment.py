@@ -205,8 +205,8 @@ def show_curve(experiment: Experiment, effect: EffectCurve) -> None:
         )
     if unsure:
         st.caption(
-            f"In {counted(unsure, 'specification')} the model put less than {percent_text(LOW_MASS)} of its probability "
-            "on valid answers, so the effect rests on a small part of what it would say."
+            f"In {counted(unsure, 'specification')} the model put less than {percent_text(LOW_MASS)} of its "
+            "probability on valid answers, so the effect rests on a small part of what it would say."
         )
     doubles = int(effect.rows["same_as"].notna().sum())
     if doubles:

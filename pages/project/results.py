@@ -103,8 +103,8 @@ def header(run: SimulationRun) -> None:
             st.rerun()
     if mass < LOW_MASS:
         st.warning(
-            f"The model put only {percent_text(mass)} of its probability on valid answers, so its distributions rest on "
-            "a small part of what it would say. A finetuned model answers in the format asked for.",
+            f"The model put only {percent_text(mass)} of its probability on valid answers, so its distributions rest "
+            "on a small part of what it would say. A finetuned model answers in the format asked for.",
             icon=":material/warning:",
         )
 
