@@ -169,7 +169,7 @@ def quantise(model: torch.nn.Module, device: torch.device) -> None:
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, torch.nn.Linear) and name != "lm_head":
-                packed = bnb.nn.Linear4bit(
+                packed = bnb.nn.Linear4bit(  # type: ignore[no-untyped-call]  # bitsandbytes leaves it without types
                     child.in_features,
                     child.out_features,
                     child.bias is not None,

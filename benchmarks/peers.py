@@ -127,12 +127,13 @@ def write_gguf(source: Path, target: Path) -> Path:
     for name, weights in model.state_dict().items():
         if name == "lm_head.weight" and config.get("tie_word_embeddings"):
             continue
-        own = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        gguf_name = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        assert gguf_name is not None, f"GGUF has no name for the weights {name!r}"
         if weights.ndim == 1:
-            writer.add_tensor(own, weights.numpy())
+            writer.add_tensor(gguf_name, weights.numpy())
         else:
             raw = _paired(name, weights, config).to(torch.bfloat16).view(torch.uint8).numpy()
-            writer.add_tensor(own, raw, raw_dtype=gguf.GGMLQuantizationType.BF16)
+            writer.add_tensor(gguf_name, raw, raw_dtype=gguf.GGMLQuantizationType.BF16)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -173,7 +173,12 @@ def test_no_adapter_changes_its_base_for_later_jobs(base: Path, home: Path, kind
     settings, refusal = KINDS_OF_LORA[kind]
     before = answer_all(open_local(base, precision="fp32"), questions())
     path = home / "adapters" / "one"
-    plain = {"r": 4, "target_modules": LAYERS, "init_lora_weights": False, "task_type": "CAUSAL_LM"}
+    plain: dict[str, Any] = {
+        "r": 4,
+        "target_modules": LAYERS,
+        "init_lora_weights": False,
+        "task_type": "CAUSAL_LM",
+    }
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     tuned = get_peft_model(model, LoraConfig(**(plain | settings)))
     with torch.no_grad():

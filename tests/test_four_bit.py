@@ -20,7 +20,7 @@ def make_layer(n_in: int, n_out: int) -> Any:
     import bitsandbytes as bnb
 
     torch.manual_seed(n_in)
-    layer = bnb.nn.Linear4bit(
+    layer = bnb.nn.Linear4bit(  # type: ignore[no-untyped-call]  # bitsandbytes leaves it without types
         n_in,
         n_out,
         bias=False,

@@ -151,8 +151,8 @@ def test_damaged_files_are_refused_or_read_but_never_crash(kind: str, tmp_path: 
 def test_a_file_that_ends_its_reader_ends_no_other_process(tmp_path: Path) -> None:
     """The labels claim to belong to a variable far outside the file, which the C library follows."""
     good = tmp_path / "good.sav"
-    labels = {"q": {1: "a", 7: "b"}}
-    pyreadstat.write_sav(pd.DataFrame({"p": [1.0], "q": [7.0]}), good, variable_value_labels=labels)
+    frame = pd.DataFrame({"p": [1.0], "q": [7.0]})
+    pyreadstat.write_sav(frame, good, variable_value_labels={"q": {1: "a", 7: "b"}})
     target = b"\x04\0\0\0\x01\0\0\0\x02\0\0\0"
     content = good.read_bytes()
     assert content.count(target) == 1

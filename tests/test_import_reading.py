@@ -138,9 +138,21 @@ def test_texts_in_another_encoding_than_an_spss_file_declares_are_read_with_a_wa
 
 def test_labels_of_codes_that_the_file_declares_missing_are_no_options(tmp_path: Path) -> None:
     frame = pd.DataFrame({"q": [1.0, 2.0, 3.0, 99.0, -5.0, 8.0, 2.0]})
-    labels = {"q": {1: "Never", 2: "Rarely", 3: "Always", 8: "other", 98: "n.a.", 99: "?", -5: "split"}}
-    ranges = {"q": [{"lo": 90, "hi": 99}, -5]}
-    pyreadstat.write_sav(frame, tmp_path / "q.sav", variable_value_labels=labels, missing_ranges=ranges)
+    labels: dict[float, str] = {
+        1: "Never",
+        2: "Rarely",
+        3: "Always",
+        8: "other",
+        98: "n.a.",
+        99: "?",
+        -5: "split",
+    }
+    pyreadstat.write_sav(
+        frame,
+        tmp_path / "q.sav",
+        variable_value_labels={"q": labels},
+        missing_ranges={"q": [{"lo": 90, "hi": 99}, -5]},
+    )
     table = read_table(tmp_path / "q.sav")
     assert table.value_labels["q"] == {"1": "Never", "2": "Rarely", "3": "Always", "8": "other"}
     assert table.frame["q"].dropna().tolist() == ["1", "2", "3", "8", "2"]

@@ -124,17 +124,23 @@ def patriot(kind: str, folder: Path) -> Path:
         }
     )
     frame.loc[:9, "support"] = 99.0
-    labels = {"support": "Do you oppose or support the Patriot Act?", "arm": "Which statements were read"}
-    values = {
+    labels: dict[str, str | None] = {
+        "support": "Do you oppose or support the Patriot Act?",
+        "arm": "Which statements were read",
+    }
+    values: dict[str, dict[float, str]] = {
         "arm": {0: "Control", 1: "Arguments for", 2: "Arguments against"},
         "support": {1: "strongly oppose", 7: "strongly support", 99: "Refused"},
         "party": {n: name for name, n in codes.items()},
     }
     path = folder / f"patriot.{kind}"
     if kind == "sav":
-        missing = {"support": [99]}
         pyreadstat.write_sav(
-            frame, path, column_labels=labels, variable_value_labels=values, missing_ranges=missing
+            frame,
+            path,
+            column_labels=labels,
+            variable_value_labels=values,
+            missing_ranges={"support": [99]},
         )
     else:
         pyreadstat.write_dta(frame, path, column_labels=labels, variable_value_labels=values)

@@ -82,7 +82,7 @@ def test_a_finetune_is_trls_step_for_step(finetuning_home: Path, tmp_path: Path)
     path = finetuning_home / "models" / "tiny"
     torch.manual_seed(spec.seed)
     config = LoraConfig(
-        r=spec.rank, lora_alpha=spec.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=spec.rank, lora_alpha=int(spec.alpha), target_modules="all-linear", task_type="CAUSAL_LM"
     )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32), config)
     read = [each for step in (1, 2, 3) for each in examples_of_step(examples, step, spec)]

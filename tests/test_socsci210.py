@@ -172,7 +172,7 @@ def test_the_store_is_answered_by_duckdb_alone(tmp_path: Path) -> None:
     asked_of = (
         f"SELECT count(*), sum(response) FROM '{corpus.path}/responses.parquet' WHERE study_id = 'aaaaa'"
     )
-    assert duckdb.sql(asked_of).fetchall() == [(6, 21.0)]
+    assert duckdb.execute(asked_of).fetchall() == [(6, 21.0)]
 
 
 def test_a_folder_of_shards_is_one_corpus_with_its_split_mappings(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
     if folder.adapter is None:
         config = LoraConfig(
             r=spec.rank,
-            lora_alpha=spec.alpha,
+            lora_alpha=spec.alpha,  # type: ignore[arg-type]  # peft declares an int, and computes with any number
             lora_dropout=spec.dropout,
             target_modules="all-linear",
             task_type="CAUSAL_LM",

@@ -53,14 +53,16 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "memory_limit": MEMORY,
-            "threads": "2",
-            "temp_directory": str(folder / "spill"),
-            "preserve_insertion_order": "false",
-            "autoinstall_known_extensions": "false",
-        }
-        self._database = duckdb.connect(str(folder / "staging.duckdb"), config=settings)
+        self._database = duckdb.connect(
+            str(folder / "staging.duckdb"),
+            config={
+                "memory_limit": MEMORY,
+                "threads": "2",
+                "temp_directory": str(folder / "spill"),
+                "preserve_insertion_order": "false",
+                "autoinstall_known_extensions": "false",
+            },
+        )
         self._database.execute(_TABLES)
 
     def close(self) -> None:

@@ -240,8 +240,10 @@ def _models(seeds: Path, home: Path) -> None:
         (adapter, "card.json", card),
     ):
         write_json(path / name, content)
-    weights = {"model.embed.weight": np.zeros((16, 8), dtype=np.float32), "b": np.zeros(3, dtype=np.float16)}
-    save_file(weights, model / "model.safetensors")
+    save_file(
+        {"model.embed.weight": np.zeros((16, 8), dtype=np.float32), "b": np.zeros(3, dtype=np.float16)},
+        model / "model.safetensors",
+    )
     layer = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
     save_file({layer: np.zeros((4, 8), dtype=np.float32)}, adapter / "adapter_model.safetensors")
     _keep(seeds, "model config", json.dumps(config))

@@ -64,7 +64,7 @@ def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = F
 
     settings = check_adapter(path)
     try:
-        config = LoraConfig.from_pretrained(path)
+        config = LoraConfig.from_pretrained(str(path))
         config.inference_mode = not trainable
         config.init_lora_weights = True  # the plain start: its weights come from the file anyway
         expression = _has_expression(settings)
