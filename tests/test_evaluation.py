@@ -261,7 +261,7 @@ def test_examples_are_answers_of_people_who_are_not_asked(starter_home: Path) ->
     plain = plan_evaluation(ECHO, studies=["kakadu"], cap=4)
     assert plain.content_digest() != spec.content_digest()
     everybody = plan_evaluation(ECHO, studies=["kakadu"], cap=None, shots=3)
-    with pytest.raises(UserError, match="3 examples are asked for"):
+    with pytest.raises(UserError, match="3 examples are requested"):
         list(questions_of(corpus, "kakadu", asked_rows(everybody), everybody))
 
 

@@ -108,8 +108,8 @@ def test_without_the_token_nothing_is_answered(home: Path) -> None:
     [
         (("--host", "0.0.0.0"), "", "an access token is needed"),
         (("--host", "0.0.0.0"), "short", "at least 16"),
-        (("--host", "203.0.113.9"), SECRET, "no address of this machine"),
-        (("--host", "a b"), SECRET, "no address of this machine"),
+        (("--host", "203.0.113.9"), SECRET, "is not an address of this machine"),
+        (("--host", "a b"), SECRET, "is not an address of this machine"),
     ],
 )
 def test_an_address_that_lets_others_in_needs_a_token(

@@ -239,7 +239,7 @@ def test_a_command_explains_the_rows_of_a_finetunes_own_file(
         "mine",
     )
     for wrong in (asked, [*asked, "--config", str(file), "--split", "mine"]):
-        assert "Say whose answers are explained" in str(CliRunner().invoke(app, wrong).exception)
+        assert "Choose whose answers are explained" in str(CliRunner().invoke(app, wrong).exception)
 
 
 def test_a_model_on_this_machine_writes_by_command_what_it_says_to_each_prompt_alone(

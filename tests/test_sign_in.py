@@ -202,7 +202,7 @@ def test_signing_out_ends_the_session_and_closes_its_websockets(guarded: int) ->
 
 def test_a_session_ends_by_itself(home: Path) -> None:
     port = free_port()
-    code = f"from pages.view import serve, sessions; sessions.SECONDS = 6; serve.serve('localhost', {port})"
+    code = f"from pages.server import serve, sessions; sessions.SECONDS = 6; serve.serve('localhost', {port})"
     server = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"SOCRATES_TOKEN": SECRET}
     )
