@@ -10,6 +10,7 @@ device there is, to see that the script works.
 import argparse
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,7 +149,7 @@ def seven_options() -> AnswerTree:
     return build_tree([str(value) for value in range(1, 8)], [[value] for value in range(1, 8)])
 
 
-def generate(model: torch.nn.Module, items: list[Item], device: torch.device) -> None:
+def generate(model: Any, items: list[Item], device: torch.device) -> None:
     """Two sampled tokens a prompt, in batches without any padding, which is the best case."""
     for start in range(0, len(items), N_BATCH):
         rows = (

@@ -201,7 +201,7 @@ def train_plainly(
     ]
     moments = []
 
-    class Clock(TrainerCallback):  # type: ignore[misc]  # transformers is not typed here
+    class Clock(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             moments.append(time.monotonic())
 

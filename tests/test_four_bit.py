@@ -54,7 +54,7 @@ def unpacked(layer: Any) -> torch.Tensor:
     state = layer.weight.quant_state
     codes = [code for byte in layer.weight.data.flatten().tolist() for code in (byte >> 4, byte & 15)]
     numbers = torch.tensor([table[code] for code in codes[: state.shape.numel()]])
-    scale = state.absmax[torch.arange(len(numbers)) // state.blocksize]
+    scale: torch.Tensor = state.absmax[torch.arange(len(numbers)) // state.blocksize]
     return (numbers * scale).view(state.shape)
 
 

@@ -29,7 +29,7 @@ ROUNDING = 1e-6  # relative; fp32 against fp64 from the same logits, where bf16 
 def alone(model: Any, prompt: Sequence[int], answer: Sequence[int]) -> torch.Tensor:
     """Log-probability of one whole answer, read in full behind its prompt in a row of its own."""
     tokens = torch.tensor([[*map(int, prompt), *answer]])
-    logs = model(input_ids=tokens).logits[0, len(prompt) - 1 : -1].float().log_softmax(-1)
+    logs: torch.Tensor = model(input_ids=tokens).logits[0, len(prompt) - 1 : -1].float().log_softmax(-1)
     return logs[torch.arange(len(answer)), torch.tensor(answer)].sum()
 
 

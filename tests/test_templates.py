@@ -100,7 +100,8 @@ def write_chat(folder: Path, template: str, **settings: object) -> PreTrainedTok
     write_json(folder / "tokenizer_config.json", stored | settings)
     write_json(folder / "config.json", {"model_type": "llama", "vocab_size": len(letters)})
     (folder / "chat_template.jinja").write_text(template)
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    opened: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    return opened
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -115,6 +116,7 @@ def test_prompt_and_answer_together_are_what_transformers_writes_of_a_spoken_ans
         else [{"role": "user", "content": f"{ASKED.system}\n\n{ASKED.user}"}]
     )
     asked = theirs.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
+    assert isinstance(asked, str)
     assert chat.render(ASKED) == asked + closing and chat.lead == lead
     (prompt,) = chat.encode([ASKED])
     told = theirs.apply_chat_template(said, add_generation_prompt=True, tokenize=True, return_dict=False)

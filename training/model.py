@@ -178,7 +178,8 @@ def _dequantised(layer: Any) -> torch.Tensor:
     packed = layer.weight.data.view(torch.uint8).flatten()
     codes = torch.stack((packed >> 4, packed & 15), dim=1).flatten()[: state.shape.numel()].long()
     scales = state.absmax.repeat_interleave(state.blocksize)[: len(codes)]
-    return (state.code[codes].float() * scales).view(state.shape)
+    weights: torch.Tensor = state.code[codes].float() * scales
+    return weights.view(state.shape)
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def _convert(source: Path, target: Path) -> None:
     )
     fresh = type(loaded)(config)
     fresh.load_state_dict(loaded.state_dict())
-    fresh.to(torch.bfloat16).save_pretrained(target)
+    fresh.to(torch.bfloat16).save_pretrained(target)  # type: ignore[arg-type]  # transformers' decorator hides self
     _tokenizer(source).save_pretrained(target)
 
 
@@ -156,7 +156,7 @@ def _tokenizer(source: Path) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
     split = Sequence([Digits(individual_digits=True), ByteLevel(add_prefix_space=False)])
     tokenizer.backend_tokenizer.pre_tokenizer = split
-    names = tokenizer.convert_ids_to_tokens(range(N_CONTROL_TOKENS))
+    names = tokenizer.convert_ids_to_tokens(list(range(N_CONTROL_TOKENS)))
     tokenizer.add_special_tokens({"additional_special_tokens": names})
     tokenizer.model_max_length = CONTEXT_LIMIT
     return tokenizer

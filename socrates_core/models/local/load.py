@@ -75,7 +75,8 @@ def open_weights(path: Path, **options: Any) -> Any:
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
         _check_sizes(path, config)
-        model, info = AutoModelForCausalLM.from_pretrained(
+        # Its declared type is a model; with `output_loading_info` it returns a pair.
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
             config=config,
             trust_remote_code=False,
@@ -84,6 +85,7 @@ def open_weights(path: Path, **options: Any) -> Any:
             output_loading_info=True,
             **options,
         )
+        model, info = loaded
     except UNUSABLE as error:
         raise UserError(f"The model in {str(path)!r} cannot be loaded ({first_line(error)}).") from error
     if info["missing_keys"]:

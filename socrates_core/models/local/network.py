@@ -65,7 +65,8 @@ class Network:
             self._wanted = None
         if self.device.type == "cpu":
             give_back_memory()
-        return output.logits[0, :n_reads].float()
+        logits: torch.Tensor = output.logits[0, :n_reads].float()
+        return logits
 
     @contextmanager
     def plain_attention(self) -> Iterator[Any]:

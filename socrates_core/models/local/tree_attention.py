@@ -50,7 +50,7 @@ class Forest:
         masks = self._masks.get(sliding_window)
         if masks is None:
             masks = self._masks[sliding_window] = [self._mask(*tile, sliding_window) for tile in self._tiles]
-        _, heads, length, width = query.shape
+        heads, length, width = query.shape[1:]
         n_groups = key.shape[1]
         grouped = query[0].reshape(n_groups, heads // n_groups, length, width)
         taken = query.new_empty(1, length, heads, value.shape[-1])
