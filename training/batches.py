@@ -67,6 +67,7 @@ def steps_of(network: Network, batch: Batch, *, shared: bool) -> torch.Tensor:
     log_probabilities = torch.log_softmax(network.logits(layout), dim=-1)
     starts = np.cumsum([0] + [len(tree.inner) for tree in batch.trees])
     source = np.concatenate(
+        # Not strict: `starts` has one more, the end of the last tree.
         [tree.step_source + start for tree, start in zip(batch.trees, starts, strict=False)]
     )
     token = np.concatenate([tree.token[1:] for tree in batch.trees])
