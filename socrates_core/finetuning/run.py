@@ -117,7 +117,7 @@ def _publish_what_there_is(training_id: str, reporter: Reporter) -> None:
 def _cause(status: int, output: list[str], training_id: str) -> str:
     if status == 2 and output:
         return output[-1]
-    if status in (-9, 137):
+    if status in (-9, 137):  # SIGKILL, as Popen reports it and as a shell does
         return (
             "The training process was killed, perhaps because memory ran out. Resume goes on from its last "
             "checkpoint; a lower 'micro_tokens' needs less memory."
