@@ -40,10 +40,12 @@ def examples_of_step(examples: Sequence[Example], step: int, spec: TrainingSpec)
 
 def _order(examples: Sequence[Example], epoch: int, spec: TrainingSpec) -> Ints:
     """A seeded order of all examples; with `share_people`, examples of one person are neighbours."""
+    # The second number keeps each draw from the same seed apart: 1 to 3 are in finetuning/rows.py, 4 in examples.py.
     rng = np.random.default_rng([spec.seed, 5, epoch])
     if not spec.share_people:
         return rng.permutation(len(examples))
     people = np.array([example.person for example in examples])
+    # `lexsort` sorts by its last key first: the people in random order, then each one's examples.
     return np.lexsort((rng.random(len(examples)), rng.permutation(people.max() + 1)[people]))
 
 
@@ -65,6 +67,7 @@ def steps_of(network: Network, batch: Batch, *, shared: bool) -> torch.Tensor:
     log_probabilities = torch.log_softmax(network.logits(layout), dim=-1)
     starts = np.cumsum([0] + [len(tree.inner) for tree in batch.trees])
     source = np.concatenate(
+        # Not strict: `starts` has one more, the end of the last tree.
         [tree.step_source + start for tree, start in zip(batch.trees, starts, strict=False)]
     )
     token = np.concatenate([tree.token[1:] for tree in batch.trees])

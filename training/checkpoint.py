@@ -53,6 +53,7 @@ def save_checkpoint(path: Path, trainee: Trainee, optimizer: torch.optim.Optimiz
     }
     save_file(moments, aside / OPTIMIZER)
     write_json(aside / "state.json", asdict(state))
+    # In this order: until the new checkpoint has its name, the older one is the only complete one.
     _replace(aside, whole)
     drop_others(path, state)
 

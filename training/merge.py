@@ -51,6 +51,7 @@ def merge(name: str, output: str) -> Path:
         )
     models = folder("models")
     with FileLock(models / f".{output}.lock"):
+        # Under the lock, since another process may have made it a moment ago.
         if output in installed_names():
             raise UserError(f"There is already a model called {output!r}. Choose another name.")
         aside = models / f".{output}.part"

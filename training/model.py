@@ -41,6 +41,7 @@ class Trainee:
             with self.model.disable_adapter():
                 yield
         else:
+            # peft makes the adapter that it activates trainable, which the `finally` undoes.
             self.model.set_adapter(REFERENCE)
             try:
                 yield
@@ -54,6 +55,7 @@ class Trainee:
         if self.spec.tuning == "full":
             self.model.save_pretrained(path, safe_serialization=True)
         else:
+            # By default peft may ask the hub for the base's configuration, to see whether its vocabulary changed.
             self.model.save_pretrained(
                 path, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False
             )
@@ -85,10 +87,12 @@ def open_trainee(spec: TrainingSpec) -> Trainee:
     else:
         if loaded.precision == "nf4":
             prove_four_bit(loaded.model)
+        # peft draws the first matrices of a new adapter from torch's global generator.
         torch.manual_seed(spec.seed)
         model = _with_adapter(loaded.model, folder, spec)
         network.model = model
     if spec.checkpointing:
+        # The reentrant kind gives no gradients if its inputs need none, as with an adapter over frozen embeddings.
         loaded.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return Trainee(spec, folder, network, model)
 
@@ -106,6 +110,7 @@ def _with_adapter(model: Any, folder: ModelFolder, spec: TrainingSpec) -> Any:
             task_type="CAUSAL_LM",
         )
         tuned: Any = get_peft_model(model, config)
+        # peft would write the base's folder on this machine, which means nothing elsewhere.
         tuned.peft_config["default"].base_model_name_or_path = spec.base
         return tuned
     tuned = attach(model, folder.adapter, trainable=True)
@@ -140,6 +145,7 @@ def prove_four_bit(model: Any) -> None:
         proved.add((layer.in_features, layer.out_features))
         for n_tokens in (1, 7, 64):
             error = _gradient_error(layer, n_tokens)
+            # Not `error > ...`, which NaN would pass.
             if not error <= GRADIENT_TOLERANCE:
                 raise UserError(
                     f"Training in 4 bits gives wrong results on this machine for layers of {layer.in_features} x "

@@ -60,6 +60,7 @@ def validate(
     cells = cells_of(corpus, table)
     log_score = summarise(cells, model_predictor("", cells), seed=seed).measures["log_score"].value
     effects = effects_table(corpus, table).dropna(subset=["human", "predicted"])
+    # A correlation with a constant is not defined.
     enough = len(effects) >= LEAST_EFFECTS and effects["predicted"].std() > 0
     n_options = [len(question.options) for question in examination.questions]
     model = _mean_distances(

@@ -187,6 +187,7 @@ def free_on_gpu() -> float | None:
     """Free memory of the first NVIDIA GPU in MiB, or None without one, or if it is hidden."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return None
+    # The argument changes every 15 seconds, and with it the cached answer expires.
     return _ask_driver(int(time.monotonic() // 15))
 
 
@@ -228,6 +229,7 @@ def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) ->
         per_token = (steps["n_tokens"] / steps["tokens_per_second"])[1:].sum() / steps["n_tokens"][1:].sum()
         _, validating = seconds_taken(steps, validations)
         per_row = validating / validations["n_rows"].sum() if len(validations) else 0.0
+        # 1 for the base model, which is measured before the first step.
         n_validations = 1 + math.ceil(n_steps / spec.evaluate_every)
         times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row))
         if len(times) == REMEMBERED:

@@ -136,6 +136,7 @@ def _pairs(spec: TrainingSpec, chosen: TrainingRows, rows: pd.DataFrame) -> Iter
         if not len(others):
             yield None
             continue
+        # Seeded by the row itself, so that its pair does not depend on which other rows were chosen.
         rng = np.random.default_rng([spec.seed, 4, zlib.crc32(str(study).encode()), int(sample)])
         yield (_text(value), _text(rng.choice(others))), (1.0, 0.0)
 

@@ -168,6 +168,7 @@ def render_card(model: LibraryModel) -> str:
     bases = [ancestor for ancestor in model.lineage[:-1] if HUB_ID.fullmatch(ancestor)]
     licence = ModelFolder(find_model(model.name)).card.get("licence")
     head |= {"base_model": bases[-1]} if bases else {}
+    # The hub knows licenses by names in lower case.
     head |= {"license": licence.lower()} if isinstance(licence, str) else {}
     parts = [
         f"---\n{yaml.safe_dump(head)}---\n",

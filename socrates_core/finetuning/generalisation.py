@@ -91,6 +91,7 @@ def find_pairs() -> list[Pair]:
     specs = complete_specs()
     newest: dict[tuple[str, str], EvaluationSpec] = {}
     for spec in specs:
+        # The specs come newest first, so the first of each kind stays.
         newest.setdefault((spec.model.name, _way_of_asking(spec)), spec)
     finetuned = {name: _finetuned(name) for name in {spec.model.name for spec in specs}}
     pairs = []
@@ -131,6 +132,7 @@ def _finetuned(name: str) -> FinetunedModel | None:
 def _kind(model: FinetunedModel, spec: EvaluationSpec) -> Kind | None:
     """The kind of the evaluation's split if the model was trained on its training side; None for another split."""
     kinds = [training.kind for training in model.trainings if training.split_digest == spec.split_digest]
+    # A model's own training comes after those of its base (`Seen.over`).
     return kinds[-1] if kinds else None
 
 
@@ -245,6 +247,7 @@ def submit_missing(model: FinetunedModel, *, cap: int | None = CAP) -> list[Job]
             "trained on. Train with the new one."
         )
     done = {spec.content_digest() for spec in complete_specs()} - {tuned.content_digest()}
+    # The finetuned model's evaluation counts only within a pair: an earlier model of the same name may have made it.
     done |= {pair.tuned.spec.content_digest() for pair in find_pairs()}
     missing = [name for name, plan in plans.items() if plan.content_digest() not in done]
     return [submit_evaluation(ModelRequest(name), split=split, cap=cap) for name in missing]

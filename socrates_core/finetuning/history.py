@@ -84,6 +84,7 @@ def read_history(training_id: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 def seconds_taken(steps: pd.DataFrame, validations: pd.DataFrame) -> tuple[float, float]:
     """The seconds that all `steps` took, and those that all `validations` took."""
     ends = steps.set_index("step")["seconds"]
+    # Step 0, the base model, has a validation but no step before it.
     validating = validations["seconds"] - validations["step"].map(ends).fillna(0)
     return float((steps["n_tokens"] / steps["tokens_per_second"]).sum()), float(validating.sum())
 

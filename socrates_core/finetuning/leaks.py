@@ -40,6 +40,7 @@ def find_leaks(spec: TrainingSpec, rows: TrainingRows) -> list[Leak]:
     Texts are not compared in a split by participants, whose sides show the same ones. Conditions and outcomes of one
     study are alike by design, so near duplicates count only between studies; response instructions never count.
     """
+    # `answered` too: targets of DPO and distribution training hold answers of rows that are not trained on.
     chosen = pd.concat([rows.train, rows.validation, rows.answered], ignore_index=True)
     chosen = chosen.drop_duplicates(["study_id", "sample_id"])
     held_out = split_rows(rows.corpus, rows.split, "eval")

@@ -137,6 +137,7 @@ def lineage(name: str) -> tuple[str, ...]:
     chain = [name]
     if isinstance(stored, list) and all(isinstance(ancestor, str) for ancestor in stored):
         chain = [*stored[:-1], name]  # its last name is the one under which the model was trained
+    # Cards may come from strangers, and two could name each other as their base.
     while (base := _base_of(chain[0])) and base not in chain:
         chain.insert(0, base)
     return tuple(chain)
@@ -280,6 +281,7 @@ def _models_of(job: Job) -> list[str]:
         if job.kind == "simulate":
             return [load_run_spec(args["run_id"]).model.name]
         if job.kind == "evaluate":
+            # An evaluation that waits for its model to be trained has a plan, but no spec yet.
             planned = args.get("plan")
             return [planned["model"] if planned else load_evaluation_spec(args["evaluation_id"]).model.name]
         if job.kind == "train":

@@ -96,7 +96,7 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
     ):
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
-            cwd=CODE,
+            cwd=CODE,  # so that no `training` or `pages` in the current folder is imported instead
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
@@ -128,7 +128,7 @@ def _cache(hub_id: str) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     folder = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type="model")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)  # the free space of a missing folder cannot be read
     return folder
 
 

@@ -56,6 +56,7 @@ class Finetune:
         least_mass = base["valid_mass"] - MASS_LOST if base else 0.0
         validations = self.history[1].dropna(subset=["w_stated"])
         answering = validations[(validations["step"] > 0) & (validations["valid_mass"] >= least_mass)]
+        # Stable, so that of equal steps the first counts: the trainer, too, keeps a step only for a smaller W.
         return next((int(step) for step in answering.sort_values("w_stated", kind="stable")["step"]), None)
 
     def validation(self, step: int | None) -> dict[str, Any] | None:

@@ -56,6 +56,7 @@ def publish(training_id: str) -> str:
         raise UserError(
             f"There is another model called {spec.name!r} by now. Rename its folder {str(target)!r}, then resume."
         )
+    # By number: as texts, best-9 would come after best-10.
     kept = sorted(path.glob(f"{BEST}[0-9]*"), key=lambda checkpoint: int(checkpoint.name[len(BEST) :]))
     if not kept:
         raise UserError(f"The finetune {training_id!r} has kept no checkpoint yet.")

@@ -89,6 +89,7 @@ def read_rationale(text: str, value: float) -> tuple[str, str]:
     if len({sentence.casefold() for sentence in sentences}) < len(sentences):
         return "", "repeats itself"
     number = re.escape(str(parse_number(value)))
+    # Only the number as a whole: with answer 3, neither 13 nor -3 nor 3.5 gives it away.
     if re.search(rf"(?<![\w.,-]){number}(?!\w|[.,]\d)", rationale):
         return "", "names the answer"
     if _OUTSIDE.search(rationale):

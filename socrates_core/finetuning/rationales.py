@@ -299,5 +299,6 @@ def _keep(path: Path, spent: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": file_digest(path),
     }
     write_json(path.with_suffix(".json"), manifest)
+    # Last: after a kill before this line `_read` finds the same rows twice and drops the copies.
     _lines_path(path).unlink(missing_ok=True)
     return manifest

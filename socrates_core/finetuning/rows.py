@@ -176,6 +176,7 @@ def _part_of_people(rows: pd.DataFrame, spec: TrainingSpec) -> pd.DataFrame:
     parts = []
     for study, study_rows in rows.groupby("study_id"):
         people = np.sort(study_rows["participant"].unique())
+        # crc32, because Python's own hash of a text differs from process to process.
         order = np.random.default_rng([spec.seed, 2, zlib.crc32(str(study).encode())]).permutation(people)
         n = max(round(spec.people_share * len(people)), 2)
         parts.append(study_rows[study_rows["participant"].isin(order[:n])])

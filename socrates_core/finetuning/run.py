@@ -29,7 +29,7 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     n_before = len(read_history(training_id)[0])
     process = subprocess.Popen(
         [sys.executable, "-m", f"training.{spec.method}", "--training", training_id],
-        cwd=CODE,
+        cwd=CODE,  # so that no `training` in the current folder is imported instead
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -38,6 +38,7 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
         env={**os.environ, WORKER: str(os.getpid())},
     )
     output: list[str] = []
+    # Read by a thread all the time: once the pipe is full, the trainer would stop at its next line.
     listening = threading.Thread(target=_listen, args=(process.stdout, reporter, output), daemon=True)
     listening.start()
     try:
@@ -86,6 +87,8 @@ def _watch(process: subprocess.Popen[str], training_id: str, n_before: int, repo
         except subprocess.TimeoutExpired:
             steps, _ = read_history(training_id)
             if not begun and plan.exists():
+                # The trainer cuts its history back to its checkpoint before it writes the plan, and may have added
+                # steps since.
                 n_start = len(steps)
                 reporter.begin("training", int(read_json(plan)["n_steps"]), min(n_start, n_before))
                 begun = True
@@ -114,7 +117,7 @@ def _publish_what_there_is(training_id: str, reporter: Reporter) -> None:
 def _cause(status: int, output: list[str], training_id: str) -> str:
     if status == 2 and output:
         return output[-1]
-    if status in (-9, 137):
+    if status in (-9, 137):  # SIGKILL, as Popen reports it and as a shell does
         return (
             "The training process was killed, perhaps because memory ran out. Resume goes on from its last "
             "checkpoint; a lower 'micro_tokens' needs less memory."

@@ -170,6 +170,7 @@ class TrainingSpec(BaseModel):
     def _default_by_tuning(cls, stored: Any) -> Any:
         if not isinstance(stored, Mapping):
             return stored
+        # In "before" mode, where a field that was left out still differs from one that was set to its default.
         return {"checkpointing": default_of("checkpointing", stored.get("tuning")), **stored}
 
     @model_validator(mode="after")

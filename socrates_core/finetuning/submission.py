@@ -91,7 +91,7 @@ def queue_training(checked: CheckedTraining, *, evaluate: bool) -> Job:
         f"{spec.name} · {TITLES[spec.method].partition(':')[0]} of {spec.base} on {spec.split}",
         {"training_id": training_id, "name": spec.name},
         key=spec.digest(),
-        job_id=training_id,
+        job_id=training_id,  # the job and its finetune share an id, so a link to one is a link to the other
     )
     if asks_base:
         submit_evaluation(ModelRequest(spec.base), split=spec.split)  # returns one that is queued already

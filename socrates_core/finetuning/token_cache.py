@@ -53,7 +53,7 @@ def _load(path: Path, n: int) -> list[Tokens] | None:
     if len(ends) != n or not n or ends[-1] != len(stored["tokens"]):
         return None
     with suppress(OSError):  # another process may have just removed it
-        path.touch()
+        path.touch()  # `_keep` removes those that were touched longest ago
     return np.split(stored["tokens"], ends[:-1])
 
 

@@ -67,6 +67,7 @@ def open_responder(
 
         return Echo(decoding) if name == "echo" else Uniform(decoding)
     try:
+        # Not at the top: torch loads slowly and may not be installed, and only local models need it.
         from socrates_core.models.local.responder import LocalResponder
     except ModuleNotFoundError as error:
         raise UserError(

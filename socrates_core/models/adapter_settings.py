@@ -116,6 +116,8 @@ def _problems(settings: dict[str, Any], shapes: Shapes) -> Iterator[tuple[str, s
         yield "init_lora_weights", "it is not a known way to start"
     for key in ("target_modules", "exclude_modules", "target_parameters"):
         named = settings.get(key)
+        # A text is a regular expression. It is allowed here because `local/adapters.py` never runs it: the layers are
+        # those that have weights.
         if not (named is None or isinstance(named, str) or _is_list(named, str)):
             yield key, f"it is not a list of at most {MOST_NAMES:,} names"
     places = settings.get("layers_to_transform")
@@ -146,7 +148,7 @@ def _is_whole(value: object) -> bool:
 def _is_finite(value: object) -> bool:
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
+    except OverflowError:  # an int that is too large for a float
         return False
 
 

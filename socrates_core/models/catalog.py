@@ -89,6 +89,7 @@ def folder_card(name: str) -> ModelCard:
     path = find_model(name)
     size = folder_size(path)
     try:
+        # Before `open_folder`, which would fetch the settings of a base that is not on this machine.
         _require_base(path)
         folder = open_folder(name, weights=False)
         limit = context_length(check_folder(folder.base))
@@ -128,6 +129,7 @@ def fetched(hub_id: str) -> Path | None:
     """The folder of a hub model if all of its weights are on this machine, else None."""
     index = _cached(hub_id, INDEX)
     if index:
+        # The list is a stranger's, and its names become paths below.
         check_index(index.parent)
     files = set(read_json(index)["weight_map"].values()) if index else {"model.safetensors"}
     paths = [_cached(hub_id, file) for file in files]

@@ -58,6 +58,7 @@ class Chat:
         self._tokenizer = open_tokenizer(path)
         self._start = self._token_called("bos_token")
         self.end = self._token_called("eos_token")
+        # Until the pattern is known, which takes rendered texts, nothing is broken.
         self._control = NOTHING
         self._template = _open_template(path, self._settings)
         self._merge_system = self._template is not None and not self._keeps_system()
@@ -173,6 +174,7 @@ class Chat:
         used = self.render(PROBE)
         added = self._tokenizer.get_added_tokens_decoder().values()
         texts = [token.content for token in added if token.special or token.content in used]
+        # An expression takes its first alternative that matches, even if a longer one would match too.
         longest_first = sorted((text for text in texts if len(text.strip()) > 1), key=len, reverse=True)
         return re.compile("|".join(map(re.escape, longest_first))) if longest_first else NOTHING
 
@@ -188,6 +190,7 @@ class Chat:
     def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         whole = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji becomes "?"
         with sentences(self._tokenizer_file):
+            # A chat template writes the special tokens itself.
             encodings = self._tokenizer.encode_batch_fast(whole, add_special_tokens=self._template is None)
         tokens = [np.array(self._one_start(encoding.ids), dtype=np.int32) for encoding in encodings]
         largest = max((int(ids.max()) for ids in tokens if len(ids)), default=0)
@@ -216,6 +219,7 @@ class Chat:
     def _apply(self, conversations: Sequence[Conversation], *, answer_next: bool) -> list[str]:
         """The chat template's texts, with thinking switched off if the template has such a switch."""
         assert self._template is not None
+        # Templates know the switch by either name and ignore a variable that they do not use.
         return self._template.render(
             conversations, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
         )

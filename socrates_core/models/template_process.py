@@ -120,14 +120,16 @@ def limits() -> Callable[[], None]:
     def allow(kind: int, value: int) -> None:
         most = resource.getrlimit(kind)[1]
         with suppress(ValueError, OSError):  # macOS cannot limit address space
+            # Only the soft limit: a lowered hard limit could not be raised again for the next request.
             resource.setrlimit(kind, (value if most == resource.RLIM_INFINITY else min(value, most), most))
 
     def more_time() -> None:
+        # The limit counts from the start of the process, in whole seconds; int() drops a fraction, so 1 is added.
         used = resource.getrusage(resource.RUSAGE_SELF)
         allow(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + 1 + SECONDS)
 
     allow(resource.RLIMIT_AS, MEMORY)
-    allow(resource.RLIMIT_CORE, 0)
+    allow(resource.RLIMIT_CORE, 0)  # going over the CPU limit would otherwise write a core file
     return more_time
 
 

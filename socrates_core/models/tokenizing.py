@@ -39,6 +39,7 @@ def open_tokenizer(path: Path) -> Tokenizer:
         stored = read_plain_bytes(file, LONGEST)
         _try(stored)
         tokenizer = Tokenizer.from_buffer(stored)
+        # A tokenizer.json may switch both on, and truncation would silently cut long prompts.
         tokenizer.no_padding()
         tokenizer.no_truncation()
     return tokenizer
@@ -52,6 +53,7 @@ def sentences(file: Path) -> Iterator[None]:
     except UserError:
         raise
     except BaseException as error:  # tokenizers raises nothing more precise, and a panic is not an Exception
+        # By its name, since the class is made at run time and cannot be imported.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise UserError(
@@ -61,6 +63,7 @@ def sentences(file: Path) -> Iterator[None]:
 
 def _try(stored: bytes) -> None:
     """Raises ValueError with a clause if the tokenizer does not pass; one that passed is not tried again."""
+    # The trial's own source is part of the key, so a changed trial tests every tokenizer again.
     passed = home() / "cache" / "tokenizers" / hashlib.sha256(stored + PROGRAM.read_bytes()).hexdigest()
     if passed.exists():
         return

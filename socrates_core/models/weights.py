@@ -65,6 +65,7 @@ def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
         _check_header_length(file)
         try:
             with safe_open(file, framework="numpy") as opened:
+                # `safe_open` cannot be iterated, only its keys can.
                 shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, MemoryError) as error:
             raise _damaged(file, clipped(str(error)) or type(error).__name__) from error

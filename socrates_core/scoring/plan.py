@@ -57,6 +57,7 @@ def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = Tru
         return []
     common = np.zeros(len(items), dtype=np.int64)
     if shared:
+        # Big-endian bytes sort in the same order as the token ids.
         ordered = sorted(items, key=lambda item: item.prompt.astype(">i4").tobytes())
         common[1:] = [_common(a, b) for a, b in pairwise(ordered)]
     else:
@@ -72,6 +73,7 @@ def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = Tru
         few_reads = np.searchsorted(reads, before + MAX_READS, side="right")
         stop = max(start + 1, int(min(fits, few_reads)))
         if stop < len(ordered):
+            # Only in the second half, so that a batch keeps at least half of the items that fit.
             stop = _best_cut(common, (start + stop + 1) // 2, stop)
         batches.append(ordered[start:stop])
         start = stop
@@ -114,6 +116,7 @@ def lay_out(items: Sequence[Item], *, shared: bool = True) -> Layout:
             )
         )
         ends[path] = stop
+        # The root is the prompt's last token, so the tree's inner node 1 is at column `answers`.
         ends[answers:stop] = answers - 1 + tree.inner_end[1:]
     tokens, depth = (np.concatenate([piece[part] for piece in pieces])[None] for part in (0, 1))
     read_column = np.concatenate(reads)
@@ -125,6 +128,8 @@ def rounded(layout: Layout, *, tokens: int, reads: int) -> Layout:
 
     Nothing looks at the extra tokens; the extra reads repeat the last one. Everything else keeps its place.
     """
+    # oneDNN keeps what it prepared for every size it has met, so with sizes that all differ the memory would grow
+    # throughout a job (docs/log.md).
     length = layout.tokens.shape[1]
     n_reads = len(layout.read_row)
     extra = np.arange(length, -(-length // tokens) * tokens)[None]

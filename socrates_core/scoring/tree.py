@@ -126,6 +126,7 @@ def build_tree(options: Sequence[str], tokens: Sequence[Sequence[int]]) -> Answe
     parent, token, depth = [-1], [-1], [0]
     children: dict[tuple[int, int], int] = {}
     option_at: dict[int, int] = {}
+    # In the order of their tokens, so that the nodes are numbered depth first.
     for place in sorted(range(len(options)), key=lambda place: tuple(tokens[place])):
         node = 0
         for step in tokens[place]:
@@ -168,11 +169,13 @@ def read_distribution(tree: AnswerTree, readings: NodeReadings, vocabulary: Voca
         inner = tree.inner_index[tree.option_node[stops]]
         continuing = readings.digits + _children_beyond(tree, readings.steps, vocabulary.digits)
         ending = np.where(tree.ends_in_digit[stops], 1.0 - continuing[inner], readings.ends[inner])
+        # Rounding can take it outside [0, 1]; a probability of 0 is possible, and its logarithm is meant to be -inf.
         with np.errstate(divide="ignore"):
             options[stops] += np.log(np.clip(ending, 0.0, 1.0))
     top = options.max()
     if top == -np.inf:
         return Distribution(np.full(len(options), np.nan), 0.0)
+    # Relative to the likeliest option, so that very improbable answers do not all underflow to 0.
     relative = np.exp(options - top)
     return Distribution(relative / relative.sum(), float(min(1.0, np.exp(top) * relative.sum())))
 

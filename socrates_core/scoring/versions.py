@@ -27,6 +27,7 @@ def wrong_answers(card: Mapping[str, Any]) -> str:
     """What may be wrong with answers of the responder with this card; "" if nothing is known to be."""
     if card.get("precision") == "none":  # a stand-in, whose answers no version changes
         return ""
+    # Cards from before the first change name no version: theirs is 1.
     return _sentence(card.get("scoring", 1), 1 if card.get("server") else 0, "answered")
 
 

@@ -59,6 +59,7 @@ class Engine:
         digits = self._mass(log_probabilities, stopping, self._vocabulary.digits)
         ends = self._mass(log_probabilities, stopping, self._vocabulary.ends)
         done = 0
+        # Not strict: `starts` has one more, the end of the last tree.
         for tree, start in zip(trees, starts, strict=False):
             n_steps, nodes = len(tree.token) - 1, slice(start, start + len(tree.inner))
             yield NodeReadings(steps[done : done + n_steps], digits[nodes], ends[nodes])

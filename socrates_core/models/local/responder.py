@@ -86,6 +86,7 @@ class LocalResponder:
         self.fingerprint = digest(self.card.as_dict())
         self._behind: LocalResponder | None = None
         if reasons:
+            # Copied while `_behind` is still None, so the copy answers without a rationale of its own.
             self._behind = copy(self)
             self._behind.chat = ReasonedChat(self._folder.chat, self._folder.base)
 
@@ -199,10 +200,12 @@ class LocalResponder:
 
     def _plan(self, items: list[Item]) -> list[list[Item]]:
         network = self._network()
+        # A budget of 1 puts every prompt alone: the order of sums in a matrix product depends on its number of rows.
         budget = 1 if self._deterministic else network.budget.tokens
         return plan_batches(items, token_budget=budget, shared=self._shared and network.packed)
 
     def _network(self) -> Network:
+        # Fetched again for every batch, since another responder may have replaced the model in memory.
         return open_network(self._folder.base, self._base_revision, self._precision)
 
     def _check_longest(self, questions: Iterable[Question], n_more: int) -> None:
@@ -252,6 +255,7 @@ def _windows(questions: Sequence[Question]) -> list[list[Question]]:
 
 
 def _by_length(questions: Iterable[Question]) -> list[Question]:
+    # Batches of draws are padded to their longest prompt.
     return sorted(questions, key=lambda question: len(question.prompt.user))
 
 

@@ -67,6 +67,8 @@ def sample_texts(
         drawn: list[torch.Tensor] = []
         done = torch.zeros(len(mask), dtype=torch.bool, device=mask.device)
         while True:
+            # Not torch.multinomial: every prompt has random numbers of its own, whatever else is in its batch.
+            # The sums end near 1, not at 1, so the thresholds are scaled to where they end.
             sums = torch.softmax(filtered(logits.float(), decoding), dim=-1).double().cumsum(-1)
             chosen = torch.searchsorted(sums, thresholds[:, len(drawn), None] * sums[:, -1:], right=True)
             drawn.append(chosen.clamp(max=sums.shape[-1] - 1))

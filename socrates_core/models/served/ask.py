@@ -235,6 +235,7 @@ class Connection:
     def _check_status(self, received: _Received, model: str) -> None:
         """Raises Refused for a status that another try would not change."""
         transient = received.status in RETRIED or received.status >= 500
+        # OpenAI answers 429 when the credit is used up too, and then no pause helps.
         if not transient or _error_code(received.text) == "insufficient_quota":
             raise self._refusal(received.status, received.text, model)
 
@@ -281,6 +282,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 def _parse(text: str) -> Mapping[str, Any]:
     """The reply as JSON. Raises Lost if it is not a JSON object, or has too many values."""
+    # Counted before parsing, because parsing is what would fill the memory.
     if sum(map(text.count, "[{,")) > MOST_VALUES:
         raise Lost(
             f"The reply has more than {MOST_VALUES:,} values, the most that is read. Check that the address is that of "
@@ -313,6 +315,7 @@ def _requested_pause(headers: Mapping[str, str]) -> float | None:
     """The seconds in the server's Retry-After, which is a number or a date; None without one."""
     value = headers.get("retry-after", "")
     try:
+        # NaN would pass through `min` and `max` below, since every comparison with it is false.
         seconds = float(value) if value.lower() != "nan" else 0.0
     except ValueError:
         try:

@@ -155,6 +155,7 @@ class Elicitor:
         n_read = 0
         while len(texts) < self._service.n_samples:
             wanted = 1 if self._one_by_one else self._service.n_samples - len(texts)
+            # With the number of texts so far: one seed for all requests could draw the same text each time.
             seed = int(digest([question.prompt.messages(), len(texts)])[:7], 16)
             try:
                 reply = self._draw(ask, question.prompt, wanted, seed)
@@ -163,6 +164,7 @@ class Elicitor:
                     raise
                 self._one_by_one = True
                 continue
+            # A server may send more texts than it was asked for.
             texts += read_texts(reply.body)[:wanted]
             n_read = n_read or _n_read(reply)
         answer, unread = sampled_answer(texts, question, n_read)
@@ -184,6 +186,7 @@ class Elicitor:
         request = self._request(prompt, n_tokens, **more)
         request.pop(THINKING, None)
         reply = ask(request)
+        # Only after a reply: if the request fails without the field as well, the field was not the cause.
         self._switches_thinking = False
         return reply
 
@@ -196,6 +199,7 @@ class Elicitor:
             {**message, "content": message["content"].encode("utf-8", "replace").decode()}
             for message in prompt.messages()
         ]
+        # Stated outright, since a server may have other defaults.
         sampling = {"temperature": 1.0, "top_p": 1.0}
         return {"model": self._model, "messages": messages, **sampling, **limit, **thinking, **more}
 

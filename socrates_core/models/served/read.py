@@ -119,6 +119,7 @@ def read_first_token(body: Mapping[str, Any]) -> list[tuple[str, float]]:
             "The reply has no log-probabilities; ask this server for samples instead."
         ) from error
     total = sum(probability for _, probability in tokens)
+    # `not <=` rather than `>`, so that NaN is refused too.
     if not is_sound or not total <= 1.01:
         raise Unreadable("The log-probabilities of the reply are not those of a distribution.")
     return tokens
@@ -197,6 +198,7 @@ def missing_answer(n_options: int, n_tokens: int) -> Answer:
 def _pairs(text: str) -> list[tuple[str, float]]:
     match = _OBJECT.match(text)
     try:
+        # As pairs, since a dict would hide an option that is named twice.
         pairs = json.loads(match[1] if match else "", object_pairs_hook=list)
         return [(key, float(value)) for key, value in pairs if _is_number(value)]
     except (ValueError, TypeError, OverflowError, RecursionError) as error:

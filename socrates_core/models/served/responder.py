@@ -64,7 +64,7 @@ class ApiResponder:
         self.service = service
         self._decoding = decoding
         choose_elicitation(service.elicitation, ("1", "2"), decoding)  # raises if they never go together
-        service.read_key()
+        service.read_key()  # raises now, not at the first request
         self._at_once, self._n_tries, self._timeout = at_once, n_tries, timeout
         verbalised = f" {VERBALISED_TEMPLATE}" if service.elicitation == "verbalised" else ""
         self.card = ResponderCard(
