@@ -75,6 +75,7 @@ def agreement(pairs: EffectPairs, *, seed: int) -> Agreement:
     both = np.isfinite(pairs.human) & np.isfinite(pairs.predicted)
     used = pairs.where(both)
     h, m = used.human, used.predicted
+    # Centered, since `_spreads` subtracts squares of sums: far from zero that loses the digits that matter.
     a, b = (h - h.mean(), m - m.mean()) if h.size else (h, m)
     joint = sums_by_study(used.study, np.stack([np.ones(h.size), a, b, a * a, a * b, b * b], axis=1))
     same = sign_agreement(h, m)

@@ -61,6 +61,7 @@ def expected_half_sample(counts: Floats, values: Floats, *, scale_range: float |
     if n < 4 or span <= 0:
         return math.nan
     below = np.cumsum(people)[:-1]
+    # Parts of people (.6 and .4) may add up to a little less than a whole person.
     whole = np.floor(below + 1e-9)
     part = np.maximum(below - whole, 0.0)
     apart = (1 - part) * _halves_apart(whole, n) + part * _halves_apart(np.minimum(whole + 1, n), n)
