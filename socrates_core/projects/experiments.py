@@ -184,6 +184,7 @@ def submit_experiment(
         )
         for number, specification in enumerate(specifications, start=1)
     ]
+    # All are frozen by now, so none is queued unless all can be. An identical active run is joined: its id counts.
     run_ids = tuple(queue_run(spec).id for spec in frozen)
     experiment = Experiment(
         new_id(draft.title),
