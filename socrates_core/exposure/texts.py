@@ -61,6 +61,7 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
     near = [
         NearSeen(what, *places[int(at)], float(alike[row, at]))
         for row, (what, at) in enumerate(zip(mine, best, strict=True))
+        # A likeness of exactly `least` may be rounded to a little less.
         if alike[row, at] >= least - 1e-9
     ]
     return sorted(near, key=lambda text: -text.likeness)
