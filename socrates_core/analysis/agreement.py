@@ -145,6 +145,7 @@ def _mean(study: NDArray[np.str_], values: Floats, statistic: Statistic, seed: i
 
 def _correlation(totals: Floats) -> Floats:
     human, both, predicted = _spreads(totals)
+    # Spreads are squares of effects, so what counts as zero is squared too.
     usable = (human > ZERO**2) & (predicted > ZERO**2)
     return np.where(usable, both / np.sqrt(np.where(usable, human * predicted, 1)), np.nan)
 
