@@ -144,6 +144,7 @@ def estimate_cost(draft: Draft, people: Sequence[Person], specifications: Sequen
         for request in dict.fromkeys(s.model for s in specifications)
     }
     by_run = [costs[specification.model] for specification in specifications]
+    # A stand-in reads no tokens, so it has no speed; its time is 0 and not unknown.
     seconds = [0.0 if cost.mean_tokens == 0 else cost.seconds for cost in by_run]
     dollars = [
         cost.usd if s.model.service and not s.model.service.is_loopback else 0.0
