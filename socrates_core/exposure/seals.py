@@ -231,6 +231,7 @@ def read_chain() -> list[Checked]:
         elif number > n or (number == n and stored != last):
             problem = "is not the one that head.json names"
         chain.append(Checked(number, record, problem))
+        # One break is reported once: nothing can be said to follow a record that was changed.
         previous = None if record is None or problem else (stored, record.time)
     return chain
 
