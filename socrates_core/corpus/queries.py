@@ -102,6 +102,7 @@ class Corpus:
         scales = by_hand(self.path).get(row["study_id"])
         if scales is None:
             return row
+        # Flags depend on the answers, which change for a reader when the study is frozen or revealed.
         stamp = f"{self.manifest.get('created', '')} {frozen_stamp(self.path)}"
         return {**row, **_judged_by(self.path, stamp, row["study_id"], scales)}
 
