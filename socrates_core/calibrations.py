@@ -137,6 +137,7 @@ def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> Mod
     if not fingerprint or not path.exists():
         return NEVER
     try:
+        # The time of the last change is part of the key, so a calibration that was fitted again is read again.
         return _without(path, path.stat().st_mtime_ns, fingerprint, frozenset(excluding))
     except UserError as error:
         return f"{error} Evaluate the model again: answers come from the cache."
@@ -170,6 +171,7 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
     stored = read_json(path)
     try:
         written_digest = stored.pop("digest")
+        # The file's name has only the start of the fingerprint, so the whole is compared.
         if (written_digest, fingerprint) != (digest(stored), stored["fingerprint"]):
             raise ValueError("other numbers than were written")
         if stored["version"] != VERSION:

@@ -75,6 +75,7 @@ def agreement(pairs: EffectPairs, *, seed: int) -> Agreement:
     both = np.isfinite(pairs.human) & np.isfinite(pairs.predicted)
     used = pairs.where(both)
     h, m = used.human, used.predicted
+    # Centered, since `_spreads` subtracts squares of sums: far from zero that loses the digits that matter.
     a, b = (h - h.mean(), m - m.mean()) if h.size else (h, m)
     joint = sums_by_study(used.study, np.stack([np.ones(h.size), a, b, a * a, a * b, b * b], axis=1))
     same = sign_agreement(h, m)
@@ -144,6 +145,7 @@ def _mean(study: NDArray[np.str_], values: Floats, statistic: Statistic, seed: i
 
 def _correlation(totals: Floats) -> Floats:
     human, both, predicted = _spreads(totals)
+    # Spreads are squares of effects, so what counts as zero is squared too.
     usable = (human > ZERO**2) & (predicted > ZERO**2)
     return np.where(usable, both / np.sqrt(np.where(usable, human * predicted, 1)), np.nan)
 

@@ -61,6 +61,7 @@ def expected_half_sample(counts: Floats, values: Floats, *, scale_range: float |
     if n < 4 or span <= 0:
         return math.nan
     below = np.cumsum(people)[:-1]
+    # Parts of people (.6 and .4) may add up to a little less than a whole person.
     whole = np.floor(below + 1e-9)
     part = np.maximum(below - whole, 0.0)
     apart = (1 - part) * _halves_apart(whole, n) + part * _halves_apart(np.minimum(whole + 1, n), n)
@@ -97,6 +98,7 @@ def _even_halves_apart(below: Floats, half: int) -> Floats:
     """
     k = np.floor(below / 2) + 1
     possible = k <= np.minimum(below, half)  # else nobody, or everybody, is below the gap
+    # What is not possible gets numbers that give no warning; the last line drops it.
     inside, at = np.where(possible, below, 1.0), np.where(possible, k, 1.0)
     ways = _log_choose(inside, at) + _log_choose(2 * half - inside, half - at)
     chance = np.exp(ways - _log_choose(np.array(2.0 * half), np.array(float(half))))
@@ -104,5 +106,6 @@ def _even_halves_apart(below: Floats, half: int) -> Floats:
 
 
 def _log_choose(n: Floats, k: Floats) -> Floats:
+    # As logarithms: from about a thousand people on, the number of ways overflows a float.
     logarithm: Floats = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
     return logarithm

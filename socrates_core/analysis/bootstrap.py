@@ -28,6 +28,7 @@ class Measure:
 
 def resamples(n: int, *, seed: int | Sequence[int], draws: int = DRAWS) -> Floats:
     """How often each of `n` units is drawn in each of `draws` samples of n with replacement [draws, n]."""
+    # Every sample has numbers of its own, so that one bincount counts all samples.
     drawn = np.random.default_rng(seed).integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
     return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n).astype(float)
 

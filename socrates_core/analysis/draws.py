@@ -117,6 +117,7 @@ def _uniform(cell: DrawnCell, generator: np.random.Generator) -> Floats:
 
 
 def _redrawn(answers: Floats, n: int, generator: np.random.Generator) -> Floats:
+    # In order, so that a seed draws the same answers however the rows of the file are sorted.
     people = np.sort(answers[np.isfinite(answers)])
     return generator.choice(people, n) if people.size else np.full(n, np.nan)
 

@@ -36,6 +36,7 @@ def shares_with_intervals(counts: Floats) -> Shares:
     z2 = float(ndtri(0.5 + CONFIDENCE / 2)) ** 2
     middle = (people + z2 / 2) / (n + z2)
     margin = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    # Exactly 0 and 1 at the ends: the formula misses them by rounding.
     low = np.where(people == 0, 0.0, middle - margin)
     high = np.where(people == n, 1.0, middle + margin)
     return Shares(share, low, high, int(n))

@@ -58,6 +58,7 @@ def draw_answers(probabilities: Floats, values: Floats, *, seed: int) -> Floats:
     total = cumulative[:, -1:]
     usable = np.isfinite(total[:, 0]) & (total[:, 0] > 0)
     levels = np.random.default_rng(seed).random((len(rows), 1)) * total
+    # A row of zeros would point past the last value. Its draw is replaced by NaN below.
     drawn = choices[np.minimum((cumulative <= levels).sum(axis=1), len(choices) - 1)]
     return np.where(usable, drawn, np.nan)
 

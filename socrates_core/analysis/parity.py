@@ -156,6 +156,7 @@ def _scores(cells: Sequence[PeopleCell], kept: Sequence[str], seed: int) -> Floa
     for number, (_, of_study) in enumerate(by_study):
         together = list(of_study)
         people = np.unique(np.concatenate([cell.participants for cell in together]))
+        # People of a study are drawn once for all of its cells, which keeps one person's answers together.
         drawn = resamples(people.size, seed=[seed, number], draws=DRAWS)
         weights = np.vstack([np.ones(people.size), drawn])
         scored = [
@@ -175,6 +176,7 @@ def _cell_scores(cell: PeopleCell, kept: Sequence[str], weights: Floats) -> Floa
     for i, name in enumerate(kept):
         rows = np.array([group == name for group in cell.groups])
         mass = weights[:, rows].sum(axis=1, keepdims=True)
+        # A resample may have nobody of a small group: 0/0, whose NaN leaves the gap without an interval.
         with np.errstate(invalid="ignore"):
             human = weights[:, rows] @ answered[rows] / mass
             predicted = weights[:, rows] @ cell.probabilities[rows] / mass

@@ -117,6 +117,7 @@ def _features(
     scale = {name: (float(np.mean(seen)), float(np.std(seen)) or 1.0) for name, seen in numbers.items()}
     features: list[dict[str, str | float]] = []
     for person, condition in zip(people, conditions, strict=True):
+        # A larger value needs a smaller coefficient, so the ridge holds conditions back less.
         row: dict[str, str | float] = {f"condition {condition}": CONDITION_WEIGHT}
         for name, value in person.items():
             if isinstance(value, str) and value.strip():

@@ -86,6 +86,7 @@ def minimum_detectable(
     """The smallest effect [n], in the unit of `spread`, that `n` people in each condition find with power `target`."""
     people = np.asarray(n, dtype=float)
     error = spread * np.sqrt(2 / people)
+    # The end of the search: even two people in each condition, whose t limit is 4.3, have a power of 1 here.
     largest = error * (10 + 4 * stdtrit(2 * people - 2, 1 - alpha / 2))
 
     def missing(effect: Floats, people: Floats) -> Floats:

@@ -103,6 +103,7 @@ def median_answers(probabilities: Floats, values: Floats) -> Floats:
     NaN where a row holds no probability.
     """
     reached = np.cumsum(probabilities, axis=1)
+    # Cumulative sums are off by rounding, and an exact half must count as reached.
     half = reached[:, -1:] / 2 - 1e-12
     medians = values[np.argmax(reached >= half, axis=1)]
     return np.where(reached[:, -1] > 0, medians, np.nan)

@@ -95,6 +95,7 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
         low, high = share.value - margin, share.value + margin
     return Worth(
         respondents=_people(share.value, most),
+        # A smaller ratio is worth more people, so the ends change places.
         low=_people(high, most),
         high=_people(low, most),
         most=most,
@@ -133,6 +134,7 @@ def _study_errors(by_study: Mapping[str, Sequence[_Scored]]) -> Floats:
 
 def _without_people(by_study: Mapping[str, Sequence[_Scored]], seed: int) -> Floats:
     """The errors [g, 2] over studies without each group of every study's people."""
+    # reporting/comparison_data.py draws these groups again for the scripts: keep the order of draws the same.
     generator = np.random.default_rng(seed)
     groups = {}
     for study, scored in by_study.items():

@@ -57,6 +57,7 @@ def open_model(
     Raises UserError where the model cannot be used, or `limit_usd` dollars are no limit without a known price.
     """
     reporter.begin("opening the model", 1)
+    # The revision is part of the key, so that a model folder that changed is opened again.
     responder = open_warm(request, model_revision(request.name), allowed=True)
     account = keep_account(responder, folder, limit_usd)
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))

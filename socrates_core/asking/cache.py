@@ -27,6 +27,7 @@ _ADDED = ("drawn blob", "n_samples integer not null default 0")  # to a cache of
 def answer_key(fingerprint: str, question: Question) -> str:
     """SHA-256 of everything that can change an answer: who answers, the exact prompt, the options or the open scale."""
     prompt = question.prompt
+    # Left out where there is none, so that answers of earlier versions keep their keys.
     scale = [question.scale.as_dict()] if question.scale else []
     shots = [{"shots": [list(shot) for shot in prompt.shots]}] if prompt.shots else []
     return digest([fingerprint, prompt.system, prompt.user, list(question.options), *scale, *shots])
@@ -90,6 +91,7 @@ class AnswerCache:
             )
             for key, a in answers.items()
         ]
+        # Takes the write lock now: a second writer waits here and not halfway through its batch.
         self._connection.execute("begin immediate")
         with self._connection:
             self._connection.executemany(
@@ -132,6 +134,7 @@ class AnswerCache:
 
 
 def _numbers(blob: bytes) -> Floats:
+    # frombuffer gives a view that cannot be written to.
     return np.frombuffer(blob, dtype="<f8").copy()
 
 
@@ -144,8 +147,10 @@ def open_cache() -> Iterator[AnswerCache]:
     """The home's answer cache. Raises UserError if its file is damaged or locked."""
     path = folder("cache") / "answers.sqlite"
     try:
+        # Without Python's own transactions (isolation_level None), since `write` begins and ends each batch itself.
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             connection.execute("pragma journal_mode = wal")
+            # With a write-ahead log a killed process loses no batch; a power cut may lose the last, never the file.
             connection.execute("pragma synchronous = normal")
             connection.executescript(_SCHEMA)
             columns = {column[1] for column in connection.execute("pragma table_info(answers)")}
@@ -155,6 +160,7 @@ def open_cache() -> Iterator[AnswerCache]:
                         connection.execute(f"alter table answers add column {column}")
             yield AnswerCache(connection)
     except sqlite3.DatabaseError as error:
+        # SQLite raises the same class for a file that is locked and for one that is damaged.
         if "locked" in str(error):
             raise UserError(
                 f"Another program keeps the answer cache {str(path)!r} locked ({error}). Wait for it or end it, then "

@@ -102,6 +102,7 @@ def permit(
     service = model.service
     if service is None:
         return None
+    # `read_key` checks this too, but in the worker; here the person who asks still sees it.
     service.check_key_variable()
     if sending is not None and not consent:
         raise UserError(

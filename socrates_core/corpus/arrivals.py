@@ -32,6 +32,7 @@ class Arrival:
 
 def digest_of_text(text: str) -> str:
     """The start of a text's SHA-256, by which studies are compared."""
+    # A text may hold half of a surrogate pair, which strict UTF-8 refuses.
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_N_HEX]
 
 

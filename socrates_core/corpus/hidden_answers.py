@@ -53,6 +53,7 @@ def without_frozen(corpus: Path, sql: str, bound: Mapping[str, Any]) -> tuple[st
         return sql, bound
     if bound.get("study") in frozen:
         raise UserError(hidden_sentence(str(bound["study"]), frozen[bound["study"]]))
+    # Every query has to spell it exactly like this: in another spelling it would see hidden answers.
     visible = sql.replace("read_parquet($responses)", _VISIBLE)
     return visible, {**bound, "frozen": list(frozen)}
 

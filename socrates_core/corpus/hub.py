@@ -26,6 +26,7 @@ class HubFile:
         if len(self.checksum) == 64:
             return file_digest(path) == self.checksum
         content = path.read_bytes()
+        # Git's id of a file: SHA-1 over a header with its length, then the content.
         blob = b"blob %d\0" % len(content) + content
         return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == self.checksum
 

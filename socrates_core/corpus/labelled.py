@@ -64,11 +64,13 @@ def variables(corpus: Corpus, study_id: str) -> list[Variable]:
 
 def _variable(stimuli: list[Stimulus], item: int, off: pd.Series, named: dict[str, int]) -> Variable:
     first = stimuli[0]
+    # Stata's names have at most 32 characters; 28 leave room for the number of an item.
     stem = re.sub(r"[^a-z0-9]+", "_", first.outcome_name.lower())[:28].strip("_")
     stem = stem if stem[:1].isalpha() else f"q{first.task_num}_{stem}".strip("_")
     stem = f"{stem}_" if stem in _RESERVED or re.fullmatch(r"str\d+", stem) else stem
     name = f"{stem}_{item + 1}" if item else stem
     named[name] = named.get(name, 0) + 1
+    # The underscore at the end keeps it apart from `name_2`, the second item of a battery.
     name = f"{name}_{named[name]}_" if named[name] > 1 else name
     labels = {stimulus.scale.labels for stimulus in stimuli}
     codes = sorted({float(value) for s in stimuli for value in off.get(s.stimulus_id, ())})
@@ -96,6 +98,7 @@ def write_labelled(corpus: Corpus, study_id: str, kind: str, path: Path) -> None
         "variable_value_labels": {
             name: {value: _cut(text, _VALUE_LABEL) for value, text in value_labels.items()}
             for name, value_labels in values.items()
+            # Stata labels whole numbers alone; pyreadstat refuses others.
             if kind == "sav" or all(isinstance(value, int) for value in value_labels)
         },
     }

@@ -37,6 +37,7 @@ def near_study(corpus: str, study_id: str, corpora: Sequence[str], most: int = 1
     if known is None:
         return []
     vector = known.vectors[[keys.index((corpus, study_id))]]
+    # One more, since the study is most like itself.
     ranked = _ranked(vector, keys, known, most + 1)
     return [near for near in ranked if (near.corpus, near.study_id) != (corpus, study_id)][:most]
 

@@ -102,6 +102,7 @@ class Corpus:
         scales = by_hand(self.path).get(row["study_id"])
         if scales is None:
             return row
+        # Flags depend on the answers, which change for a reader when the study is frozen or revealed.
         stamp = f"{self.manifest.get('created', '')} {frozen_stamp(self.path)}"
         return {**row, **_judged_by(self.path, stamp, row["study_id"], scales)}
 
@@ -323,6 +324,7 @@ class Corpus:
         sql, bound = without_frozen(self.path, *lay_over(self.path, sql, bound))
         files = {name: str(self.path / f"{name}.parquet") for name in SCHEMAS if f"(${name})" in sql}
         try:
+            # A DuckDB connection is for one thread at a time; a cursor is a connection of its own to the same database.
             return _database().cursor().execute(sql, {**files, **bound})
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise damaged(self.name, str(error).splitlines()[0]) from error
@@ -375,6 +377,7 @@ def _judged_by(
 ) -> Mapping[str, Any]:
     """The columns of a study that depend on its scales; empty while its answers are hidden."""
     corpus = Corpus(path, {})
+    # Not $study: a query that names a frozen study is refused, but here it has to come back empty.
     here = "WHERE list_contains($chosen, study_id)"
     texts = corpus.ask(f"SELECT * FROM read_parquet($stimuli) {here} ORDER BY stimulus_id", chosen=[study_id])
     given = corpus.ask(
@@ -397,6 +400,7 @@ def damaged(name: str, reason: str) -> UserError:
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
+    # DuckDB would download extensions that a query seems to need.
     return duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
 
 

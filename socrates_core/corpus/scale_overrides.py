@@ -191,6 +191,7 @@ def _row(scale: Scale) -> dict[str, Any]:
 
 
 def _digest(text: str) -> str:
+    # A text may hold half of a surrogate pair, which strict UTF-8 refuses.
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

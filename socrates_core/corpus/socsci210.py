@@ -185,6 +185,7 @@ def _take(shards: Sequence[_Source], request: Request, staging: Staging, progres
             progress.advance(done)
             path = shard.opened()
             staging.take(shard.name, path, studies=request.studies, reasoning=request.reasoning)
+            # Deleted only after its rows are committed, so that a killed import goes on after its last whole shard.
             if shard.fetched:
                 path.unlink()
             done += sizes[shard.name]

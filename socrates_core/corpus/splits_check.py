@@ -89,6 +89,7 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
         "QUALIFY row_number() OVER (PARTITION BY side, study_id ORDER BY md5(stimulus)) <= $most ORDER BY ALL",
         most=MOST_COMPARED,
     )
+    # Texts that differ in the instruction alone are alike.
     texts["stimulus"] = [text[: instruction_start(text)] for text in texts["stimulus"]]
     texts = texts.drop_duplicates(["side", "stimulus"])
     held, trained = (texts[texts["side"] == side].reset_index(drop=True) for side in ("eval", "train"))
@@ -97,5 +98,6 @@ def near_duplicates(corpus: Corpus, split: Split, least: float = 0.9) -> pd.Data
     pairs = held[["study_id", "stimulus_id"]].assign(
         train_study_id=nearest["study_id"], train_stimulus_id=nearest["stimulus_id"], likeness=alike.likeness
     )
+    # A likeness of exactly `least` may be rounded to a little less.
     pairs = pairs[pairs["likeness"] >= least - 1e-9].sort_values("likeness", ascending=False, kind="stable")
     return pairs[columns].reset_index(drop=True)

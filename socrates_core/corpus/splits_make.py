@@ -211,6 +211,7 @@ def _hold_listed(
     """
     unit = UNITS[kind]
     n_absent = 0
+    # Not isinstance, which takes true and false for whole numbers.
     wrong = [row for sides in listed.values() for side in sides for row in side if type(row) is not int]
     if wrong:
         raise TypeError(f"sample_id {wrong[0]!r}")

@@ -59,6 +59,7 @@ class Staging:
                 "memory_limit": MEMORY,
                 "threads": "2",
                 "temp_directory": str(folder / "spill"),
+                # With the order of rows kept, DuckDB needs more memory; every query that needs an order says so.
                 "preserve_insertion_order": "false",
                 "autoinstall_known_extensions": "false",
             },
@@ -87,6 +88,7 @@ class Staging:
             raise UserError(
                 f"{path.name!r} cannot be read as SocSci210 rows ({str(error).splitlines()[0]})."
             ) from error
+        # Also what is no error of DuckDB, such as missing columns or Ctrl-C: a shard is taken whole or not at all.
         except BaseException:
             self._database.execute("ROLLBACK")
             raise

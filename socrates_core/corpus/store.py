@@ -130,6 +130,7 @@ def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> I
             f"{name!r} cannot name a corpus. Use up to 64 lower-case letters, digits, '-' and '_'."
         )
     root = settings.folder("corpora")
+    # Next to its place, so that it only has to be renamed; `corpora` does not list names that begin with a dot.
     aside = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}."))
     try:
         with ExitStack() as opened:
@@ -153,6 +154,7 @@ class _GrowingTable:
 
     def __init__(self, folder: Path, table: str) -> None:
         schema = SCHEMAS[table]
+        # These numbers rarely repeat: a dictionary would be as long as the column, differences between them are short.
         packed = {name for name in ("sample_id", "participant") if name in schema.names}
         self._file = pq.ParquetWriter(
             folder / f"{table}.parquet",
@@ -203,6 +205,7 @@ def _replace(path: Path, aside: Path) -> None:
     """Puts `aside` in place of `path`; the old folder comes back if that fails."""
     with FileLock(path.parent / ".lock"):
         old = path.parent / f".{path.name}.old"
+        # A folder that holds files cannot be replaced in one step, so the old one moves away first.
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.replace(path, old)

@@ -229,6 +229,7 @@ def _as_table(name: str, frame: pd.DataFrame) -> pa.Table:
     schema = SCHEMAS[name]
     ordered = frame.sort_values(list(dict.fromkeys(["study_id", _KEYS[name]])))
     try:
+        # Without pandas' metadata, which name its version: the digest of a corpus must not depend on that.
         return pa.Table.from_pandas(
             ordered[schema.names], schema=schema, preserve_index=False
         ).replace_schema_metadata()

@@ -153,6 +153,7 @@ def _rough(vectors: Any) -> Any:
     """Dense vectors [n, _ROUGH] in which features of the sparse ones fall together, as if hashed to fewer."""
     from scipy.sparse import csr_array
 
+    # float32 finds candidates; the exact likeness needs float64, or a text is up to 7e-6 unlike itself.
     parts = (vectors.data.astype(np.float32), vectors.indices % _ROUGH, vectors.indptr)
     return csr_array(parts, shape=(vectors.shape[0], _ROUGH)).toarray()
 

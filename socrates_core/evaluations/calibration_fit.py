@@ -71,6 +71,7 @@ def keep_calibration(fingerprint: str) -> str:
         "calibration": asdict(fit),
         "held_out": asdict(held_out) if held_out else None,
         "effects": effects[KEPT].to_dict("list"),
+        # Ids come newest first, so in reverse the newest evaluation of a study has the last word.
         "sd_ratios": {study: ratio for _, ratios in reversed(parts) for study, ratio in ratios.items()},
     }
     plain = as_json(record)

@@ -73,6 +73,7 @@ class Comparison:
             if (statuses_of_model[clean] == "unknown").any()
         ]
         kept = shared.loc[clean, ROW]
+        # All in one order, so that row i is the same answer for every model.
         self.rows = [
             evaluation.rows.merge(kept, on=ROW).sort_values(ROW, ignore_index=True)
             for evaluation in evaluations

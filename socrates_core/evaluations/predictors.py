@@ -90,6 +90,7 @@ def _counts_by_item(cells: Sequence[EvaluatedCell]) -> list[tuple[Floats, int]]:
 def _pilot(corpus: Corpus, cells: Sequence[EvaluatedCell], seed: int) -> list[Floats]:
     """The predictions of a regression fitted on PILOT people of each study, item by item; NaN for the pilot itself."""
     predictions: dict[int, Floats] = {}
+    # groupby needs equal keys next to each other. Scales cannot be sorted, but their texts can.
     places = sorted(range(len(cells)), key=lambda place: (cells[place].study_id, str(_scaled(cells[place]))))
     for study, of_study in _grouped(places, lambda place: cells[place].study_id):
         everybody = np.unique(np.concatenate([cells[place].participants for place in of_study]))

@@ -69,6 +69,7 @@ def capped(rows: pd.DataFrame, cap: int | None, seed: int) -> pd.DataFrame:
     kept = []
     for key, cell in rows.groupby(CELL):
         people = cell["participant"].unique()
+        # A seed for each cell: other studies in the evaluation do not change who is asked. hash() changes by process.
         cell_seed = zlib.crc32("/".join(map(str, key)).encode())
         order = np.random.default_rng([seed, cell_seed]).permutation(len(people))
         kept.append(cell[cell["participant"].isin(people[order[:cap]])])

@@ -99,6 +99,7 @@ def answered_table(
         values = listed[study, stimulus] if answer is None or answer.values is None else answer.values
         is_valid = answer is not None and answer.valid_mass > 0
         shares = answer.probabilities if answer is not None and is_valid else None
+        # A seed for each row, so a draw does not depend on what else is asked; crc32, since hash() changes by process.
         row_seed = zlib.crc32(f"{seed}/{study}/{sample}".encode())
         parts["values"].append(None if answer is None or answer.values is None else values.tolist())
         parts["probabilities"].append(None if shares is None else shares.tolist())

@@ -88,6 +88,7 @@ def _score_cell(cell: EvaluatedCell, probabilities: Floats, drawn: Floats) -> di
         **dict(zip((*KEY, "part"), cell.key, strict=True)),
         "condition": cell.condition,
         "outcome": cell.outcome,
+        # As published: every response counts, those off the scale too. What follows is on the scale alone.
         "wasserstein_observed": observed_wasserstein(cell.response, drawn).value,
         "accuracy_draw": accuracy(cell.response, drawn, clipped=False).value,
         "accuracy_draw_clipped": accuracy(cell.response, drawn, clipped=True).value,

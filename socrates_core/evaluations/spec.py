@@ -49,6 +49,7 @@ class EvaluationSpec:
 
     def content(self) -> dict[str, Any]:
         """What two evaluations share if they ask the same."""
+        # `shots` is left out where it is 0, so that digests of evaluations before there were shots stay the same.
         apart = ("evaluation_id", "created", "permission", *(() if self.shots else ("shots",)))
         decisive = {key: value for key, value in vars(self).items() if key not in apart}
         return {**decisive, "model": self.model.as_dict(), "studies": list(self.studies)}

@@ -59,6 +59,7 @@ def submit_evaluation(
         key=spec.content_digest(),
         job_id=spec.evaluation_id,
     )
+    # An identical evaluation is still active: the caller joins it, and this folder is not needed.
     if job.id != spec.evaluation_id:
         shutil.rmtree(spec.path)
     worker_process.ensure_worker()

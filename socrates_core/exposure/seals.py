@@ -113,6 +113,7 @@ def seal(run_id: str) -> SealRecord:
         raise UserError(f"The run {run_id!r} is sealed since {earlier.record.time} already.")
     if run.manifest["state"] != "complete":
         raise UserError(f"The run {run_id!r} is not finished. Resume its job, then seal it.")
+    # A corpus in the bin, or one that nobody opened, has no note yet, and its answers are not absent.
     note_all_arrivals()
     behind = _behind(run_id)
     held = first_arrival(_texts_shown(run_id))
@@ -230,6 +231,7 @@ def read_chain() -> list[Checked]:
         elif number > n or (number == n and stored != last):
             problem = "is not the one that head.json names"
         chain.append(Checked(number, record, problem))
+        # One break is reported once: nothing can be said to follow a record that was changed.
         previous = None if record is None or problem else (stored, record.time)
     return chain
 

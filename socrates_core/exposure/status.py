@@ -91,6 +91,7 @@ def _rate(training: Training, corpus: Corpus, study: str, rows: pd.DataFrame) ->
         )
         return np.full(len(rows), UNSEEN if part is None else UNKNOWN), {UNKNOWN: same_name}
     renewed = f"The corpus {corpus.name} was written again since the model was trained; its numbers may have changed."
+    # SocSci210's numbers come with its rows and stay the same after an import; other corpora may be numbered anew.
     out = UNSEEN if same or is_socsci210(corpus) else UNKNOWN
     if part is None:
         return np.full(len(rows), out), {UNKNOWN: renewed}

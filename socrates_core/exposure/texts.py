@@ -61,6 +61,7 @@ def near_seen(draft: Draft, seen: Seen, least: float = 0.9) -> list[NearSeen]:
     near = [
         NearSeen(what, *places[int(at)], float(alike[row, at]))
         for row, (what, at) in enumerate(zip(mine, best, strict=True))
+        # A likeness of exactly `least` may be rounded to a little less.
         if alike[row, at] >= least - 1e-9
     ]
     return sorted(near, key=lambda text: -text.likeness)
@@ -131,11 +132,13 @@ def _wanted(seen: Seen) -> tuple[tuple[Wanted, ...], int]:
         for study in training.studies
     )
     missing += sum(not any(study in studies for studies in there.values()) for study in seen.studies)
+    # Several corpora may hold the same official studies, so they are not added up.
     missing += N_OFFICIAL - max(map(len, official.values()), default=0) if seen.official else 0
     trained += [(name, study, (None, None)) for name, studies in official.items() for study in studies]
     parts: dict[str, dict[str, tuple[Ids, Ids]]] = {name: {} for name in there}
     for name, study, part in trained:
         if study in there.get(name, ()):
+            # Where trainings saw different parts of a study, all of it is compared: rather too much than too little.
             same = parts[name].get(study, part) == part
             parts[name][study] = part if same else (None, None)
     wanted = tuple(

@@ -114,6 +114,7 @@ def _text(content: bytes) -> str:
             f"A population file holds at most {MOST_BYTES:,} bytes; this one has {len(content):,}."
         )
     try:
+        # Excel writes a byte order mark, which would become a part of the first column's name.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(

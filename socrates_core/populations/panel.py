@@ -77,6 +77,7 @@ def quotas(shares: Floats, n: int, generator: np.random.Generator) -> NDArray[np
     Nobody is more than one person off. Where remainders are equal, chance decides who has the last people.
     """
     wanted = n * np.asarray(shares, dtype=float) / np.sum(shares)
+    # 90 people times .7 is 62.99999999999999.
     counts = np.floor(wanted + 1e-9).astype(np.int64)
     order = generator.permutation(len(counts))
     remainders = np.round(wanted - counts, 9)[order]  # rounded, so that equal remainders are equal

@@ -46,7 +46,9 @@ def reverse_order(stimulus: str, scale: Scale) -> str | None:
         low, high = number_text(scale.low), number_text(scale.high)
         instead |= {low: high, high: low}
     instead |= {label: other for (_, label), (_, other) in turned.items()}
+    # A pattern takes its first alternative that fits: "10" has to be tried before "1".
     longest_first = sorted(map(re.escape, instead), key=len, reverse=True)
     pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(longest_first)})(?!\w|\.\d)")
+    # In one pass: with one replacement after the other, a swap would undo itself.
     reversed_ = stimulus[:start] + pattern.sub(lambda found: instead[found[0]], stimulus[start:])
     return reversed_ if reversed_ != stimulus and parse_scale(reversed_) == scale else None

@@ -90,6 +90,7 @@ def save(draft_id: str, draft: Draft, *, based_on: str) -> Saved:
     with _lock(path):
         stored = open_draft(draft_id)
         notice = ""
+        # The same words written in the other window are no conflict.
         if stored.digest() not in (based_on, draft.digest()):
             number = _write_version(path, stored, "changed in another window")
             notice = f"This draft was changed in another window too; that copy is kept as version {number}."

@@ -144,6 +144,7 @@ def estimate_cost(draft: Draft, people: Sequence[Person], specifications: Sequen
         for request in dict.fromkeys(s.model for s in specifications)
     }
     by_run = [costs[specification.model] for specification in specifications]
+    # A stand-in reads no tokens, so it has no speed; its time is 0 and not unknown.
     seconds = [0.0 if cost.mean_tokens == 0 else cost.seconds for cost in by_run]
     dollars = [
         cost.usd if s.model.service and not s.model.service.is_loopback else 0.0
@@ -184,6 +185,7 @@ def submit_experiment(
         )
         for number, specification in enumerate(specifications, start=1)
     ]
+    # All are frozen by now, so none is queued unless all can be. An identical active run is joined: its id counts.
     run_ids = tuple(queue_run(spec).id for spec in frozen)
     experiment = Experiment(
         new_id(draft.title),

@@ -218,6 +218,7 @@ def spread_of(run: SimulationRun, outcome: str) -> Spread:
     ]
     spreads = [(n, sd) for n, sd in answered if n > 1]
     if spreads:
+        # `moments` divides by n, so n * sd**2 is a condition's sum of squares.
         squares = sum(n * sd**2 for n, sd in spreads)
         freedom = sum(n - 1 for n, _ in spreads)
         value = math.sqrt(squares / freedom)

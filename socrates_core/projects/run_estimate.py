@@ -41,6 +41,7 @@ def estimate(draft: Draft, people: Sequence[Person], model: ModelRequest) -> Est
     """
     distinct = {cell.question: None for cell in questions(draft, tuple(people), prompt_template(model.name))}
     n_cells = len(people) * len(draft.conditions) * len(draft.outcomes)
+    # Sampled evenly by length. The longest is always measured: it decides whether prompts fit into the context.
     longest = sorted(distinct, key=lambda question: len(question.prompt.user))
     step = max(1, len(longest) // SAMPLED)
     tokens = [count_tokens(model.name, question.prompt) for question in [*longest[::step], *longest[-1:]]]

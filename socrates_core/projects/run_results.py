@@ -261,6 +261,7 @@ class SimulationRun:
         """The model's calibration on other studies than the draft's, or a sentence that says why there is none."""
         draft = self.spec.draft
         behind = study_behind(self.spec.draft, self.spec.shown)
+        # Nothing is calibrated on itself: neither the study behind the draft nor one that asked the same words.
         excluded = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
         excluded |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
         return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=excluded)

@@ -134,6 +134,7 @@ def freeze_run(
     spec = RunSpec(run_id or new_id(draft.title), now(), draft, panel, model, draft_id, template)
     texts_shown = texts_of(draft) if texts is None else texts
     rendered = spec.shown
+    # Without texts that the draft renders itself: a run and its repetition, which names all texts, share a digest.
     changed = tuple((*cell, text) for cell, text in texts_shown.items() if text != rendered[cell])
     spec = replace(spec, texts=changed)
     if limit is not None:

@@ -325,6 +325,7 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
     for p, name in enumerate(comparison.names):
         if comparison.worths[name].interval_over == "studies":
             continue
+        # The same draws in the same order as `respondent_equivalent._without_people`, whose interval this explains.
         generator = np.random.default_rng(SEED)
         people: dict[str, list[Ints]] = {}
         for cell in comparison.cells[p]:

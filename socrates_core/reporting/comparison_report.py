@@ -50,6 +50,7 @@ def write_comparison_report(comparison: Comparison, target: Path, *, field: str 
     With a demographic `field`, groups of people are compared too. The same comparison gives the same files, byte for
     byte. Raises UserError if the folder cannot be written, `field` is unknown, or some model saw every row in training.
     """
+    # Checked again when it is written; here, before the work.
     check_empty(target)
     return write_document(_document(prepare(comparison, field=field)), target)
 

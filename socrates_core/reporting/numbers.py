@@ -54,6 +54,7 @@ class Numbers:
             {
                 "key": str(key),
                 "quantity": key.quantity,
+                # A key has no empty places at its end, so it may be shorter.
                 **dict(zip(self.places, key.places, strict=False)),
                 "number": number,
             }

@@ -46,6 +46,7 @@ def render_number(key: Key, number: float, style: str) -> Markup:
     """A number of the page under its key, or a dash if it is missing."""
     if math.isnan(number):
         return Markup("–")
+    # `!r` keeps all digits of the number, which its label rounds.
     data = Markup('<data data-key="{}" value="{!r}">{}</data>')
     return data.format(str(key), float(number), number_label(number, style))
 

@@ -43,6 +43,7 @@ def write_report(
     """
     if not run.cells:
         raise UserError(f"The run {run.spec.run_id!r} has no answer yet, so there is nothing to report.")
+    # Checked again when it is written; here, before the work.
     check_empty(target)
     seen = seen or seen_in_training(run)
     return write_document(_document(run, figures or {}, seen), target)

@@ -51,6 +51,7 @@ def study_source(corpus: str, study_id: str, gave: str) -> Source:
         study = open_corpus(corpus).study(study_id)
     except UserError:
         return Source(corpus, study_id, study_id, "no longer on this machine", "", UNSTATED, gave)
+    # The page makes a link of it, and `javascript:` in a study's record must not become one.
     url = study.url if study.url.startswith(("https://", "http://")) else ""
     return Source(corpus, study_id, study.title, study.source, url, study.licence or UNSTATED, gave)
 

@@ -79,5 +79,6 @@ def answer_pairs(
 
 def counted_pairs(pairs: Iterable[AnswerPair]) -> Iterator[tuple[float | None, float | None, int]]:
     """Each different pair of answers and how many people gave it, always in the same order."""
+    # By text, since None and a number cannot be compared.
     for (condition, reference), n in sorted(Counter(pairs).items(), key=str):
         yield condition, reference, n

@@ -193,6 +193,7 @@ def read_outline(corpus: Corpus, study_id: str) -> Outline:
     by_item: dict[tuple[int, str], list[dict[Any, Any]]] = {}
     for row in rows:
         by_item.setdefault((row["task_num"], row["part"]), []).append(row)
+    # A dict keeps the last value of a key, so in descending order each key ends with its first stimulus.
     ordered = sorted(rows, key=lambda row: (row["condition_num"], row["stimulus_id"]), reverse=True)
     return Outline(
         conditions={row["condition_num"]: row["condition_name"] for row in reversed(ordered)},
@@ -248,6 +249,7 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
         for basis, column in PERSON_MEANS.items()
     }
     within = record.design == "within"
+    # Every answer of the study: read only if some item has options without an order.
     choices = cache(lambda: corpus.responses(study_id))
     effects = list[HumanEffect]()
     options = list[OptionEffects]()

@@ -164,6 +164,7 @@ def _panel(panel: PanelSpec) -> Iterator[Problem]:
                     f"The share of {unread[0]!r} ({field}) was not understood. Write a value and its share, then a "
                     f"semicolon, for example: {example}. Remove a value that nobody has.",
                 )
+            # `not ... <=` rather than `>`: a share that is NaN has to be refused too.
             elif not shares or min(shares.values()) < 0 or not abs(total - 1) <= 0.005:
                 yield Problem(
                     "panel.describe",

@@ -19,6 +19,7 @@ def study_of(draft: Draft) -> tuple[Corpus, list[Stimulus]] | None:
         return None
     try:
         corpus = open_corpus(draft.study.corpus)
+        # Scales set by hand change stimuli without changing the corpus, so the stamp has both.
         stamp = f"{corpus.manifest.get('created', '')} {overrides_stamp(corpus.path)}"
         return corpus, _stimuli(corpus.name, draft.study.study_id, stamp)
     except UserError:

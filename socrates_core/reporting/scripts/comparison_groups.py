@@ -135,6 +135,7 @@ def group_scores(compared: list[tuple[Cell, np.ndarray]], kept: list[int]) -> np
     scores = []
     for number, together in enumerate(by_study.values()):
         who = np.unique(np.concatenate([cell.participant for cell, _ in together]))
+        # the same draws as the page's: seed 0 and the position of the study
         drawn = np.random.default_rng([0, number]).integers(len(who), size=(DRAWS, len(who)))
         weights = np.stack([np.ones(len(who)), *(np.bincount(row, minlength=len(who)) for row in drawn)])
         cells = [

@@ -75,6 +75,7 @@ def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Nu
     for cell in cells:
         places = {"answers": cell.values}
         if not cell.is_open:  # where each value lies on its scale, from 0 to 1
+            # 1e-300 instead of 0 for a scale of one value: its place is then 0, not NaN
             places["positions"] = (cell.values - cell.values.min()) / max(np.ptp(cell.values), 1e-300)
         for basis, at in places.items():
             predicted = cell.shares[cell.answered] @ at
