@@ -50,7 +50,6 @@ class ProcessIdentity:
         """The state of exactly this process; empty if it is gone."""
         try:
             status = str(psutil.Process(self.pid).status())
-            # A second of tolerance, since the system gives the time of its own start in whole seconds.
             return status if abs(identify(self.pid).started - self.started) < 1 else ""
         except psutil.Error:
             return ""
