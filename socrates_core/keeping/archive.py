@@ -200,6 +200,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
         for listed in manifest["files"].values():
             if not (isinstance(listed["n_bytes"], int) and re.fullmatch("[0-9a-f]{64}", listed["sha256"])):
                 raise ValueError("a file without its size or digest")
+        # An unknown kind is a LookupError, which is among EDITED.
         named = [(KINDS[entry["kind"]].kind, entry["name"]) for entry in manifest["things"]]
         stray = [name for name in manifest["files"] if not _belongs(name, named)]
     except (*EDITED, zipfile.BadZipFile) as error:
@@ -235,6 +236,7 @@ def _belongs(name: str, listed: Sequence[tuple[str, str]]) -> bool:
 def _check_members(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> None:
     members = archive.infolist()
     names = [member.filename for member in members]
+    # Lists, not sets: a zip file can hold one name twice.
     if sorted(names) != sorted([MANIFEST, *manifest["files"]]):
         raise UserError(
             f"The archive does not hold exactly the files that {MANIFEST!r} lists. Nothing was imported."
