@@ -162,6 +162,7 @@ def _is_single(values: Any) -> bool:
     """
     if values.dtype != np.float64 or not np.isfinite(values).all():
         return False
+    # A double beyond single precision becomes infinite here, and so is not equal.
     with np.errstate(over="ignore"):
         single = bool((values.astype(np.float32) == values).all())
     return single and any(len(f"{value:.15g}".lstrip("-0.")) > _TYPED for value in values)
