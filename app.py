@@ -58,6 +58,7 @@ MOVED = [
     for address, page in OLD_ADDRESSES.items()
 ]
 page = st.navigation({**PLACES, "": MOVED})
+# Before the page is drawn, since it may restore the page's link and start again.
 enter_page(page.url_path)
 announce_jobs()
 show_sign_out()
@@ -66,6 +67,7 @@ try:
     page.run()
 except UserError as error:
     show_error(error)
+# A full disk or a closed folder can stop any page. Every other OSError is a bug and stays loud.
 except OSError as error:
     sentence = disk_sentence(error)
     if not sentence:

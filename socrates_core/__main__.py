@@ -97,6 +97,7 @@ app = typer.Typer(
 )
 
 
+# Typer refuses a group without a command or a callback, and COMMANDS are not registered with it.
 @app.callback()
 def _group() -> None:
     pass

@@ -165,6 +165,7 @@ def effect_pairs(effects: pd.DataFrame, study: str = "study") -> EffectPairs:
     return EffectPairs(effects[study].to_numpy(dtype=str), human, error, predicted)
 
 
+# `_stamp` is only there for the cache's key: a record that was written again is read again.
 @lru_cache(maxsize=64)
 def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str]) -> ModelCalibration | str:
     """The calibration at `path` without the studies `excluding`. Raises UserError if the record is damaged."""

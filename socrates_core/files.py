@@ -25,8 +25,10 @@ def replacing(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Private before anything is in it.
         aside.touch(mode=0o600, exist_ok=False)
         yield aside
+        # Flushed before the rename: after a power cut the new name could otherwise lead to an empty file.
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(aside, path)
@@ -123,6 +125,7 @@ def is_unchanged(folder: Path, manifest: Any, content_digest: str, required: Col
 def digest(value: object) -> str:
     """SHA-256 in hex of a value's canonical JSON, the same on every machine and in every run."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    # Text from JSON may hold half a character, which strict UTF-8 refuses to encode.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -36,6 +36,7 @@ def _key() -> bytes:
                 file.write(secrets.token_bytes(_N_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
+            # A link never replaces a file, as a rename would.
             with suppress(FileExistsError):  # another process was first, and its key counts
                 os.link(aside, path)
             aside.unlink()

@@ -29,6 +29,7 @@ def was_imported(kind: str, name: str) -> bool:
     return path.exists() and (kind, name) in _imported(path, path.stat().st_size)
 
 
+# Lines are only ever added, so the file's size says whether there are new ones.
 @lru_cache(maxsize=4)
 def _imported(path: Path, _size: int) -> frozenset[tuple[str, str]]:
     records = set()

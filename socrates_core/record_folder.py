@@ -130,6 +130,7 @@ class BinnedFolder:
 
     def _stored_in(self, root: Path, deleted_at: str = "") -> list[StoredRecord]:
         paths: dict[str, list[Path]] = {}
+        # Names that begin with a dot are the bin and what is still being written.
         for path in sorted(root.glob("[!.]*")):
             if self.endings and path.is_file() and path.suffix in self.endings:
                 paths.setdefault(path.stem, []).append(path)

@@ -63,6 +63,7 @@ class Scale:
             return tuple(value for value, _ in self.labels)
         if self.low is None or self.high is None:
             return ()
+        # 1e-9 absorbs rounding: 0.7 / 0.1 is 6.999999999999999 in floating point.
         low = self.low
         if self.kind == "multiple":
             low = math.ceil(self.low / self.step - 1e-9) * self.step

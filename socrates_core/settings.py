@@ -53,6 +53,7 @@ def folder(*parts: str) -> Path:
     path = home()
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # One by one, since mkdir gives the mode to the last folder only.
         for part in Path(*parts).parts:
             path = path / part
             path.mkdir(exist_ok=True, mode=0o700)

@@ -44,6 +44,7 @@ def _guarded_column(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def _guard(cell: Any) -> Any:
     """The cell. A text gets an apostrophe wherever a spreadsheet could start to read a formula."""
+    # pd.isna answers for each item of a list, so it is asked about scalars only.
     if isinstance(cell, bool | int | float | complex) or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
         return cell
     text = cell if isinstance(cell, str) else str(cell)

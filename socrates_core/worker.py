@@ -55,10 +55,12 @@ class Worker:
         with store.store_lock():
             if store.can_start():
                 return False
+            # Still under the store's lock: a job that is submitted next finds no worker, so a new one is started.
             lock.release()
             return True
 
     def _end(self, _signal: int, _frame: FrameType | None) -> None:
+        # Only a flag: the job stops after its batch, when Reporter.check raises ShutDown.
         self.is_ending = True
 
     def _run_job(self, job: Job) -> None:
@@ -92,6 +94,7 @@ class Worker:
 
 
 def _execute(job: Job, reporter: Reporter) -> object:
+    # Each kind imports what it needs: together these modules take seconds, which every worker would wait for.
     if job.kind == "simulate":
         from socrates_core.projects.run import run_simulation
 
@@ -100,6 +103,7 @@ def _execute(job: Job, reporter: Reporter) -> object:
         from socrates_core.evaluations.run import run_evaluation
         from socrates_core.evaluations.submission import freeze_planned
 
+        # An evaluation that follows a finetune was queued before its model existed, so it is frozen only now.
         if "plan" in job.args:
             freeze_planned(job.args["evaluation_id"], job.args["plan"])
         return run_evaluation(job.args["evaluation_id"], reporter)

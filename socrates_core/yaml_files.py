@@ -37,6 +37,7 @@ def parse_yaml(text: str, where: str, loader: type[yaml.SafeLoader] = yaml.SafeL
         node = opened.get_single_node()
         if node is None:
             return None
+        # PyYAML keeps an alias as one object: a bomb loads at once, and unfolds only where its value is used.
         _count(node, {}, where)
         return opened.construct_document(node)
     except RecursionError as error:
@@ -74,7 +75,7 @@ def _count(node: yaml.Node, known: dict[int, int], where: str) -> int:
                 f"{where} is not valid here: a part of it contains itself (an alias inside its own anchor)."
             )
         return known[id(node)]
-    known[id(node)] = 0
+    known[id(node)] = 0  # 0 while its parts are counted: a node that is met again meanwhile contains itself
     if isinstance(node, yaml.ScalarNode):
         _check_scalar(node, where)
         inside: list[yaml.Node] = []

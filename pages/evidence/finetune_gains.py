@@ -117,6 +117,7 @@ def _show_table(pairs: Sequence[Pair]) -> None:
     )
 
 
+# Streamlit does not hash `_pair`; `key` says when to score again.
 @st.cache_data(show_spinner=False, max_entries=200)
 def _rows(key: tuple[str, ...], _pair: Pair) -> list[dict[str, Any]]:
     return score_pair(_pair, _compared(key, _pair))

@@ -93,6 +93,7 @@ def stamps(corpora: list[str]) -> list[str]:
     return [*map(cached.stamp, corpora), splits_stamp()]
 
 
+# Streamlit does not hash `_studies`; `stamps` says when to work the categories out again.
 @st.cache_data(show_spinner=False, max_entries=8)
 def _with_facets(_studies: pd.DataFrame, stamps: list[str]) -> pd.DataFrame:
     sides = {corpus: sides_of_studies(corpus) for corpus in cached.corpora_of(_studies)}

@@ -110,6 +110,7 @@ def show_socsci210() -> None:
 def editing_of(upload: Upload, opened: Opened) -> Importing:
     """The mapping that the tables show: the person's own version, or at first the suggested one."""
     held = state.importing()
+    # Streamlit forgets the fields of a page that was left. The tables then start again from the saved mapping.
     drawn = held and state.widget(held.key("title"), None) is not None
     if held is None or held.upload_id != upload.upload_id or not drawn:
         kept = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested

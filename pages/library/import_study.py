@@ -21,6 +21,7 @@ def own_study(upload_id: str) -> None:
     opened = import_form.read_upload(upload.upload_id)
     editing = import_form.editing_of(upload, opened)
     at_work = import_form.follow_job(editing)
+    # Shown here, filled in at the end: whether a button works depends on everything below.
     actions = st.container(horizontal=True, vertical_alignment="center")
     summary = st.container()
     try:

@@ -44,6 +44,7 @@ def wait_for(path: str, *corpora: str) -> None:
         st.rerun()
 
 
+# Streamlit does not hash `_all` and `_studies`; `path` and `stamps` change with them.
 @st.cache_data(show_spinner=False, max_entries=16)
 def _points(
     path: str, stamps: list[str], kind: str, facet: str, _all: pd.DataFrame, _studies: pd.DataFrame

@@ -160,6 +160,7 @@ class Drawn:
     leaks: list[Leak]
 
 
+# Streamlit does not hash `_spec` and `_rows`: `key` covers every field that can change them, `stamp` their data.
 @st.cache_data(show_spinner="Drawing the rows", max_entries=8)
 def _drawn(key: str, stamp: str, _spec: TrainingSpec, _rows: Rows) -> Drawn:
     rows = _rows()

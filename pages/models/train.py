@@ -65,6 +65,7 @@ def show_what_it_does(
 ) -> TrainingSpec | None:
     """Sides, leaks, examples, cost and file; returns the spec once it may start. Raises UserError if it cannot."""
     stamp = f"{cached.stamp(load_split(spec.split).corpus)} {splits_stamp()}"
+    # Sides, leaks and examples share the rows. They are chosen once, and not at all if all three are cached.
     rows = cache(lambda: choose_rows(spec))
     with picture:
         before_start.show_sides(spec, rows, stamp)

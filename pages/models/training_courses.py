@@ -336,6 +336,7 @@ def step_frame(finetunes: Labelled, column: str, *, smoothed: bool) -> pd.DataFr
         value = steps[column].astype(float)
         mean = value.ewm(span=max(10, len(steps) / 25)).mean() if smoothed else value
         frame = _places(label, finetune, steps).assign(value=value, smoothed=mean)
+        # Every k-th row, k rounded up. Without rows k would be 0, which a slice refuses.
         parts.append(frame.iloc[:: -(-len(frame) // MOST_POINTS) or 1])
     return pd.concat(parts, ignore_index=True)
 

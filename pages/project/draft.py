@@ -223,6 +223,7 @@ def show_editor(editing: Editing) -> None:
             f"This draft has {n_rows:,} conditions and outcomes; the window edits at most {MOST_ROWS}. Edit it as a "
             "file, and run it with: python -m socrates_core simulate FILE.yaml --model MODEL"
         )
+    # The widgets hold what was typed since the last run of this script; all below shows the draft with it.
     draft_form.commit(editing, draft_form.collect(editing))
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.text_input("Title", editing.draft.title, key=editing.key("title"))

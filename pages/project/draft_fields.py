@@ -210,6 +210,7 @@ def _sample_fields(editing: Editing) -> None:
         now = panel.filters.get(field)
         if field in NUMERIC:
             ends = (int(min(values[field])), int(max(values[field])))
+            # Streamlit refuses a value beyond a slider's ends, and another corpus or study has other ends.
             value = (max(now[0], ends[0]), min(now[1], ends[1])) if isinstance(now, tuple) else ends
             if ends[0] < ends[1]:
                 st.slider(label(field), *ends, value=value, key=key)

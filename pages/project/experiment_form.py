@@ -142,6 +142,7 @@ def _choose_specifications(specifications: list[Specification], paraphrases: lis
         disabled=list(DIMENSIONS),
         height=min(400, 38 + 35 * len(table)),
         alt="Specifications",
+        # Ticks belong to rows by position, so another list needs a table with no ticks of its own.
         key=f"specifications:{digest([specification.as_dict() for specification in specifications])}",
         column_config={"run": st.column_config.CheckboxColumn("Run", width="small"), **DIMENSIONS},
     )

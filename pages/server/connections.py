@@ -49,6 +49,7 @@ class Connection(H11Protocol):
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         self._stop_waiting()  # the gate answers at once, and a websocket that it lets in stays open
+        # In this set uvicorn replaces the connection of a websocket with an object of another class.
         n_websockets = sum(not isinstance(connection, Connection) for connection in self.connections)
         # A quarter stays free for other requests, such as the one to sign out.
         if n_websockets >= most_connections() * 3 // 4:
@@ -139,6 +140,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 def _listening(address: str, port: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
+        # Without it, the port stays taken for a while after a server has ended.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if ":" in address:  # only "::" should also answer IPv4
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address != "::")

@@ -53,6 +53,7 @@ class Gate:
         self._inner, self._token = inner, token
         self._names = LOCAL | names_of(host)
         self._any_address = _is_everywhere(host)
+        # Cookies know no ports: without the number, two dashboards under one name would overwrite each other's.
         self._cookie = f"socrates_{port}"
         self._sessions = Sessions()
 
@@ -62,6 +63,7 @@ class Gate:
         session = self._session(scope)
         answer = self._refusal(scope) or await self._entry(scope, receive, session)
         if answer is None:
+            # The health check is open to everybody, so it must not earn its sender a connection that stays.
             if scope["path"] != OPEN:
                 scope[LET_IN] = True
             if session and scope["type"] == "websocket":
@@ -84,6 +86,7 @@ class Gate:
             return _refused(f"This dashboard does not answer to the name {name!r}.", 421)
         if origin is not None and urlsplit(origin).netloc != host:
             return _refused("Only the dashboard's own pages may send this.", 403)
+        # A link on another site may open a page. Another port of localhost is "same-site", and may do no more.
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not opened:
             return _refused("Only the dashboard's own pages may ask for this.", 403)
         return None
@@ -125,6 +128,8 @@ class Gate:
         if not _same(fields.get("token", [""])[0], self._token):
             return self._form(request.scope, "That is not the access token. Try again.", page)
         name, peer = _name_in(request.scope), _peer(request.scope)
+        # A cookie on localhost would reach every server of this machine. So the browser moves to a random name,
+        # where the ticket gets it the cookie.
         if name in LOCAL or peer == THIS_MACHINE:
             session = self._sessions.start(peer)
             query = urlencode({"ticket": self._sessions.ticket_for(session), "next": page})
@@ -222,6 +227,7 @@ def _peer(scope: Scope) -> str:
 def _is_of_this_machine(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
+        # A socket on :: names its IPv4 peers ::ffff:1.2.3.4.
         parsed = getattr(parsed, "ipv4_mapped", None) or parsed
         if parsed.is_loopback:
             return True
@@ -240,6 +246,7 @@ def _own_path(page: str) -> str:
 
 
 def _same(text: str, right: str) -> bool:
+    # As bytes: compare_digest refuses text outside ASCII.
     return hmac.compare_digest(text.encode("utf-8", "replace"), right.encode())
 
 
@@ -253,7 +260,7 @@ def _to_localhost(scope: Scope) -> Response:
     query = scope["query_string"].decode("latin-1")
     page = _own_path(f"{path}?{query}" if query else path)
     if path == LEAVE:
-        page = LEAVE
+        page = LEAVE  # _own_path refuses everything under /access
     return RedirectResponse(f"http://localhost{_port(scope)}{page}", 303)
 
 
@@ -285,6 +292,7 @@ async def _until_the_end(
 
     async def receiving() -> Message:
         message = await receive()
+        # `close` may be a step late; nothing that arrives after the session's end may reach the page.
         return message if session.is_live() else {"type": "websocket.disconnect", "code": 1008}
 
     async def sending(message: Message) -> None:

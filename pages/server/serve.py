@@ -26,6 +26,7 @@ APP = CODE / "app.py"
 
 def serve(host: str, port: int) -> None:
     """Serves app.py until it is stopped."""
+    # The usual soft limit of 1,024 open files would allow 128 connections.
     connections.raise_file_limit()
     PagesManager.uses_pages_directory = False
     gate = Middleware(Gate, host=host, port=port, token=os.environ.get(TOKEN, ""))
@@ -49,6 +50,7 @@ def serve(host: str, port: int) -> None:
         timeout_graceful_shutdown=5,
     )
     try:
+        # uvicorn would open one address and leave the other loopback address to any program.
         sockets = connections.listen(host, port)
     except OSError as error:
         sys.exit(

@@ -184,6 +184,7 @@ def _bring_in(given: IO[bytes]) -> None:
         try:
             brought = import_project(Path(file.name))
         except UserError as error:
+            # The error names our temporary copy, which the person has never seen.
             st.error(escape(str(error).replace(repr(file.name), "The file")), icon=":material/error:")
             return
     sentence = f"{counted(len(brought.added), 'thing')} brought in, {len(brought.same)} were here already."

@@ -18,6 +18,7 @@ def announce_jobs() -> None:
     """A note for each job that was active when this session last looked and has ended since."""
     try:
         jobs = store.list_jobs()
+        # The next worker continues a job whose worker died; an open page starts that worker.
         worker_process.ensure_worker()
     except UserError:  # the page itself says what is wrong with the home
         return

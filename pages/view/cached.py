@@ -116,6 +116,7 @@ def demographic_values(corpus: str, studies: tuple[str, ...], stamp: str) -> dic
 
 def count_eligible(panel: PanelSpec) -> int:
     """How many participants a sampled panel can be drawn from."""
+    # The count does not depend on n and seed, so that changing them costs nothing.
     return _count_eligible(panel.model_dump_json(exclude={"n", "seed"}), stamp(panel.corpus))
 
 

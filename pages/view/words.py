@@ -25,7 +25,7 @@ def visible(text: str) -> str:
 def escape(text: str) -> str:
     """The text for a label or Markdown, with every special character escaped."""
     escaped = _PUNCTUATION.sub(r"\\\1", visible(text))
-    return re.sub(r"\r?\n", "  \n", escaped)
+    return re.sub(r"\r?\n", "  \n", escaped)  # Markdown breaks a line only after two spaces
 
 
 def show_text(text: str) -> None:
@@ -36,6 +36,7 @@ def show_text(text: str) -> None:
 def show_difference(text: str, reference: str) -> None:
     """Study text with the words that `reference` does not have marked."""
     ours, theirs = re.split(r"(\s+)", text), re.split(r"(\s+)", reference)
+    # autojunk would not match words that are frequent in a long text, and so mark words that are the same.
     matcher = difflib.SequenceMatcher(None, theirs, ours, autojunk=False)
     parts = []
     for tag, _, _, start, end in matcher.get_opcodes():

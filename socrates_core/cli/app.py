@@ -88,7 +88,7 @@ def _serve(note: Path, host: str, port: int, lock: int) -> None:
             flush=True,
         )
         code = server.wait()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # SIGTERM raises it too, by the loop above
         code = 0
     finally:
         _end(server)
@@ -118,6 +118,7 @@ def _dashboard_lock(path: Path) -> Iterator[int | None]:
         raise _not_usable(path.parent, error) from error
     try:
         try:
+            # Not lockf, whose lock belongs to one process: the server inherits the open file and this lock with it.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield None

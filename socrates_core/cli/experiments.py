@@ -59,6 +59,7 @@ def experiment(
     jobs = [follow(read_job(run_id)) for run_id in submitted.run_ids]
     say(submitted.experiment_id)
     _print_experiment(submitted, as_json)
+    # Last, so that one failed run does not hide the curves of the others.
     for job in jobs:
         check_done(job, "run")
 

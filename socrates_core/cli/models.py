@@ -82,6 +82,7 @@ def discard(name: str, yes: Yes = False) -> None:
 @app.command()
 def merge(name: str, output: str) -> None:
     """Merge an adapter into its base. The result is a whole model that needs neither."""
+    # The library must not import training (tests/test_boundaries.py), so it runs as a program.
     finished = subprocess.run(
         [sys.executable, "-m", "training.merge", name, output],
         cwd=CODE,

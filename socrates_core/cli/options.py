@@ -119,6 +119,7 @@ def comma_list(text: str) -> list[str]:
 def confirm(question: str, refused: str, yes: bool) -> None:
     """Returns once the person agreed or gave --yes. Raises UserError with the sentence `refused` otherwise."""
     try:
+        # On standard error, so that standard output holds only the result.
         agreed = yes or typer.confirm(question, err=True)
     except typer.Abort:
         agreed = False

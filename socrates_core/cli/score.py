@@ -94,6 +94,7 @@ def _read_questions(path: Path) -> tuple[list[Any], list[Question]]:
                 ) from error
     if not questions:
         raise UserError(f"The input {str(path)!r} holds no lines. Write one JSON object a line.")
+    # A column of Parquet has one type: 64-bit integers, or else text.
     return ids if all(type(i) is int and abs(i) < 2**63 for i in ids) else [str(i) for i in ids], questions
 
 
@@ -101,6 +102,7 @@ def _question(row: dict[str, Any]) -> Question:
     texts = row.get("system", SYSTEM), row["prompt"], row.get("instruction", "")
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("prompt, system and instruction must be text")
+    # Raises a ValueError for half a character, which no file can keep.
     json.dumps([*texts, row.get("options")], ensure_ascii=False).encode()
     prompt = Prompt(texts[0], texts[1])
     if "options" in row:

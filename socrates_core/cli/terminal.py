@@ -28,6 +28,7 @@ def escape_controls(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
+    # JSON spells a character beyond U+FFFF as two halves.
     units = character.encode("utf-16-be")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
@@ -58,6 +59,7 @@ def plain_output() -> Iterator[None]:
     """Makes standard output and error safe. Raises UserError if output cannot be written or memory runs out."""
     _check_memory()
     before = sys.stdout, sys.stderr
+    # What the encoding of the terminal lacks is spelled out, where Python would raise an error.
     for stream in before:
         with suppress(
             AttributeError, ValueError

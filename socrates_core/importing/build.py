@@ -161,6 +161,7 @@ def _kept_rows(frame: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataF
 def _numbered(names: pd.Series) -> pd.Index:
     """The participants' own numbers if they are whole, or else their order of appearance."""
     numbers = pd.to_numeric(names, errors="coerce")
+    # 18 digits always fit into an int64. "01" and "1" may be two people, so numbers must tell all names apart.
     whole = names.str.fullmatch(r"\d{1,18}").all() and numbers.nunique() == names.nunique()
     return pd.Index(names.astype("int64") if whole else pd.factorize(names)[0])
 
@@ -201,7 +202,7 @@ def _as_numbers(cells: pd.Series, values: MappingOf[str, Number], scale: Scale) 
     A cell is read by `values`, or else as a number, or else as a label of the scale ("Agree", "7 - Agree").
     """
     numbers = pd.to_numeric(cells, errors="coerce").astype(float)
-    numbers = numbers.where(numbers.abs() < math.inf)
+    numbers = numbers.where(numbers.abs() < math.inf)  # pandas reads "inf" as a number
     by_values = cells.map({cell: float(value) for cell, value in values.items()})
     numbers = by_values.astype(float).fillna(numbers)
     texts = cells[numbers.isna()].unique()
@@ -365,6 +366,7 @@ def _assigned_together(groups: pd.Series, rows: pd.DataFrame, mapping: Mapping) 
         .groupby(groups[arms.any(axis=1)])
         .agg(["nunique", "size"])
     )
+    # The second limit rules out columns with a value for each person, such as ids.
     return len(mapping.conditions) < len(met) < met["size"].sum() and bool((met["nunique"] == 1).all())
 
 

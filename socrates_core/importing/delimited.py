@@ -54,9 +54,9 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
         with pd.read_csv(
             path,
             sep=separator,
-            header=None,
+            header=None,  # pandas would rename repeated names; `tidy` warns
             dtype=str,
-            keep_default_na=False,
+            keep_default_na=False,  # `tidy` decides what is missing
             encoding=scan.encoding,
             chunksize=_ROWS,
             nrows=None if pace.rows is None else pace.rows + 1,
@@ -116,6 +116,7 @@ def _scan(path: Path) -> _Scan:
             f"{path.name!r} is neither text nor a known data file. "
             "Use CSV, TSV, Excel (.xlsx), SPSS (.sav) or Stata (.dta)."
         )
+    # Windows-1252 leaves five bytes undefined, while Latin-1 reads any byte.
     encoding = "cp1252" if _decodes(path, "cp1252")[0] else "latin-1"
     warning = (
         "The file is not UTF-8. It was read as Western European text (Windows-1252); check letters such as é."

@@ -194,6 +194,7 @@ def render_mapping(mapping: Mapping) -> str:
     """The mapping as YAML that `load_mapping` reads back; empty fields are left out."""
     stored = mapping.model_dump(mode="json", exclude_defaults=True)
     for written, outcome in zip(stored.get("outcomes", []), mapping.outcomes, strict=True):
+        # A scale is written whole; `exclude_defaults` has left parts of it out.
         written["scale"] = outcome.scale.model_dump(mode="json")
         for name, scale in outcome.scale_by_condition.items():
             written["scale_by_condition"][name] = scale.model_dump(mode="json")

@@ -166,6 +166,7 @@ def _alone(value: Any) -> Any:
 
 def _flow(value: Any) -> str:
     options: dict[str, Any] = {"default_flow_style": True, "allow_unicode": True, "sort_keys": False}
+    # PyYAML would break a long line, and a cell of the table has only one.
     return str(yaml.dump(value, Dumper=_PlainDumper, width=2**20, **options)).strip()
 
 

@@ -148,6 +148,7 @@ def open_writer(model: str) -> Callable[[Prompt], str]:
     def write(prompt: Prompt) -> str:
         network = open_network(folder.base, base, "auto")
         network.use(adapter)
+        # Seeded by the prompt: a proposal is the same whatever was written before it.
         rng = np.random.default_rng(int(digest([prompt.system, prompt.user])[:16], 16))
         tokens = list(chat.encode([prompt]))
         return sample_texts(network, chat, tokens, "paper", [rng.random((1, N_TOKENS))])[0][0]

@@ -83,6 +83,7 @@ def read_cells(path: Path, pace: Pace = WHOLE) -> Table:
 def _reader(name: str, start: bytes) -> Callable[[Path, Pace], Table]:
     if start.startswith(b"PK"):
         return read_workbook
+    # Before version 117 a Stata file starts with its version (102 to 115), its byte order, and a 1.
     stata = 0x66 <= start[0] <= 0x73 and start[1:2] in (b"\1", b"\2") and start[2:3] == b"\1"
     if stata or start.startswith((b"$FL2", b"$FL3", b"<stata_dta>")):
         return read_statistical

@@ -119,11 +119,13 @@ def _read_all(
     read: Any, path: Path, rows: int, encoding: str | None
 ) -> tuple[pd.DataFrame, Any, dict[str, Any]]:
     """The cells, the file's description of itself, and the ranges that it declares missing."""
+    # pyreadstat lists missing codes only when it keeps them as values; the second read leaves them out.
     _, about = read(path, metadataonly=True, user_missing=True, encoding=encoding)
     check_size(about.number_rows or 0, about.number_columns or 0)
     limit = MAX_CELLS // max(1, about.number_columns or 1)
     declared = _declared_missing(about)
     frame, about = read(path, row_limit=rows or limit, disable_datetime_conversion=True, encoding=encoding)
+    # The file may hold more rows than it states.
     if len(frame) == limit:
         check_size(limit + 1, about.number_columns)
     return frame, about, declared
@@ -160,6 +162,7 @@ def _is_single(values: Any) -> bool:
     """
     if values.dtype != np.float64 or not np.isfinite(values).all():
         return False
+    # A double beyond single precision becomes infinite here, and so is not equal.
     with np.errstate(over="ignore"):
         single = bool((values.astype(np.float32) == values).all())
     return single and any(len(f"{value:.15g}".lstrip("-0.")) > _TYPED for value in values)

@@ -270,6 +270,7 @@ def conditions_of(column: ColumnFacts, table: Table) -> list[ConditionSpec]:
     """A condition for each value of the column, named by the value's label; what people read is not known."""
     labels = table.value_labels.get(column.name, {})
     names = dict[str, str]()
+    # Of two texts of digits, the shorter one is the smaller number: 9 comes before 10.
     for cell in sorted(column.values, key=lambda cell: (len(cell), cell) if cell.isdigit() else (99, cell)):
         name = labels.get(cell) or (f"{column.name} {cell}" if re.fullmatch(r"-?[\d.]+", cell) else cell)
         names[cell] = name if name not in names.values() else f"{name} ({cell})"

@@ -47,6 +47,7 @@ class Upload:
 def keep_files(files: Sequence[tuple[str, BinaryIO]]) -> Upload:
     """Copies named files into a new folder, all or none. Raises UserError if they are too large."""
     root = folder("imports")
+    # Hidden until every file is in it: lists of uploads leave out names that begin with a dot.
     aside = Path(tempfile.mkdtemp(dir=root, prefix="."))
     try:
         (aside / "files").mkdir()

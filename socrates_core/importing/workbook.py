@@ -114,6 +114,7 @@ def _is_long(value: object) -> bool:
 def _text(value: object) -> str | None:
     if value is None:
         return None
+    # Before numbers, since a bool is an int.
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, int | float):

@@ -132,6 +132,7 @@ def read_progress(job: Job) -> Progress | None:
         opened.seek(0, 2)
         opened.seek(max(0, opened.tell() - 4096))  # the last lines are enough
         lines = opened.read().decode("utf-8", errors="replace").splitlines()
+    # The first of these lines is cut off by the seek, and the last may be by a power cut.
     for line in reversed(lines):
         try:
             return Progress(**json.loads(line))

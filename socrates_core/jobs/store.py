@@ -206,6 +206,7 @@ def _stamp(path: Path) -> tuple[int, int]:
         status = path.stat()
     except FileNotFoundError:
         return 0, 0
+    # Two writes can carry the same time, but a replaced file is another inode.
     return status.st_mtime_ns, status.st_ino
 
 
@@ -219,6 +220,7 @@ def claim_next() -> Job | None:
         known = {job.id: job for job in list_jobs()}
         waiting = [job for job in known.values() if job.state == "queued" or job.can_be_taken_over]
         for job in sorted(waiting, key=lambda job: (-job.priority, job.number)):
+            # A job that was deleted holds up no other.
             required = [known[other] for other in job.after if other in known]
             not_done = [
                 other for other in required if other.state in RESUMABLE and not other.can_be_taken_over
@@ -279,6 +281,7 @@ def finish(job: Job, state: State, message: str = "", result: object = None) -> 
         write_json(job.path / "result.json", result)
     with store_lock():
         (job.path / "cancel").unlink(missing_ok=True)
+        # An orderly end of the worker is not the job's fault: only a death counts as an attempt.
         _write_status(job.path, state, message, attempt=0 if state == "queued" else job.attempt)
 
 

@@ -16,6 +16,7 @@ def worker_lock(timeout: float) -> FileLock:
 def worker_lives() -> bool:
     """True if a worker runs on this home."""
     try:
+        # A lock, not a process id: ids are reused, and the kernel frees a lock however its worker ends.
         with worker_lock(timeout=0):
             return False
     except Timeout:
@@ -32,5 +33,5 @@ def ensure_worker() -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            start_new_session=True,  # it outlives the terminal and the dashboard
         )

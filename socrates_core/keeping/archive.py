@@ -40,6 +40,7 @@ DAY = 24 * 3600.0
 _CHUNK = 1 << 20
 _LARGEST_MANIFEST = 50 << 20
 _COMPRESSED = (".parquet", ".safetensors", ".zip", ".xlsx", ".sav")  # compressing them again gains nothing
+# Neither separator, and no ":", which names a drive or a stream on Windows.
 _SEGMENT = re.compile(r"[^/\\\x00-\x1f:]{1,255}")
 _OF_TRAINING = ("checkpoint-", "best-")  # large states of a training; its result is the adapter
 
@@ -151,6 +152,7 @@ def import_project(path: Path) -> ImportResult:
         with zipfile.ZipFile(path) as archive:
             manifest = _manifest(archive)
             _check_members(archive, manifest)
+            # In the home: files are renamed from here into place, and a rename cannot cross file systems.
             with tempfile.TemporaryDirectory(dir=home(), prefix=ASIDE) as aside:
                 named = [(str(entry["kind"]), entry["name"]) for entry in manifest["things"]]
                 accepted = [
@@ -165,6 +167,7 @@ def import_project(path: Path) -> ImportResult:
                 result.refused += [entry for entry in named if entry not in accepted]
                 note_imported(result.added)
                 return result
+    # zipfile raises RuntimeError for encrypted files and NotImplementedError for unknown compression.
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise UserError(
             f"{str(path)!r} is not an archive of a project that can be read ({error})."
@@ -197,6 +200,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
         for listed in manifest["files"].values():
             if not (isinstance(listed["n_bytes"], int) and re.fullmatch("[0-9a-f]{64}", listed["sha256"])):
                 raise ValueError("a file without its size or digest")
+        # An unknown kind is a LookupError, which is among EDITED.
         named = [(KINDS[entry["kind"]].kind, entry["name"]) for entry in manifest["things"]]
         stray = [name for name in manifest["files"] if not _belongs(name, named)]
     except (*EDITED, zipfile.BadZipFile) as error:
@@ -219,6 +223,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
 def _belongs(name: str, listed: Sequence[tuple[str, str]]) -> bool:
     """Whether a file's path is plain and inside a record that the archive lists."""
     parts = name.split("/")
+    # Names that begin with a dot are the bin and what is still being written.
     if len(parts) < 2 or not all(_SEGMENT.fullmatch(part) and not part.startswith(".") for part in parts):
         return False
     kinds = [(KINDS[kind], name) for kind, name in listed if KINDS[kind].folder == parts[0]]
@@ -231,15 +236,18 @@ def _belongs(name: str, listed: Sequence[tuple[str, str]]) -> bool:
 def _check_members(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> None:
     members = archive.infolist()
     names = [member.filename for member in members]
+    # Lists, not sets: a zip file can hold one name twice.
     if sorted(names) != sorted([MANIFEST, *manifest["files"]]):
         raise UserError(
             f"The archive does not hold exactly the files that {MANIFEST!r} lists. Nothing was imported."
         )
+    # macOS and Windows would write two such names into one file.
     if len({unicodedata.normalize("NFKC", name).casefold() for name in names}) != len(names):
         raise UserError(
             "Two names in the archive differ only in case or in how their letters are encoded. Nothing was imported."
         )
     for member in members:
+        # The upper half of a member's attributes is its mode under Unix.
         if stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(f"{quoted(member.filename)} in the archive is a link. Nothing was imported.")
         if member.filename != MANIFEST and member.file_size != manifest["files"][member.filename]["n_bytes"]:
@@ -257,6 +265,7 @@ def _check_members(archive: zipfile.ZipFile, manifest: dict[str, Any]) -> None:
 def _extract(archive: zipfile.ZipFile, name: str, listed: dict[str, Any], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with archive.open(name) as packed, target.open("xb") as file:
+        # One byte beyond the stated size is enough to fail the digest, and stops what unpacks without end.
         _, digest = _copy(packed, file, listed["n_bytes"] + 1)
     target.chmod(0o600)
     if digest != listed["sha256"]:
@@ -276,6 +285,7 @@ def _copy(source: IO[bytes], target: IO[bytes], most: float = math.inf) -> tuple
 
 def _move_in(aside: Path, named: Sequence[tuple[str, str]]) -> ImportResult:
     result = ImportResult()
+    # No job may start to use or write a record of that name between the look and the rename.
     with store_lock():
         for kind, name in named:
             records = KINDS[kind]

@@ -79,6 +79,7 @@ def users(kind: str, name: str) -> list[Job]:
     if kind in MODEL_KINDS:
         return library.jobs_using(name)
     active = [job for job in list_jobs() if job.active]
+    # Most jobs name only a spec that names these, so every job counts but fetch and merge, which read none.
     if kind in ("corpus", "split", "rationales", "scales", "population"):
         return [job for job in active if job.kind not in ("fetch", "merge")]
     return [job for job in active if name == job.id or name in map(str, job.args.values())]

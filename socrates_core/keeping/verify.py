@@ -80,6 +80,7 @@ def check_run(run_id: str) -> str:
     for row in stored:
         group = groups[row["condition"], row["outcome"]]
         values = np.array(row["values"], dtype=float)
+        # A model that puts nothing on valid answers has answered, but without a distribution.
         answered_rows = group.loc[group["valid_mass"] > 0, "probabilities"]
         answers = [np.asarray(probabilities, dtype=float) for probabilities in answered_rows]
         shares = np.mean(answers, axis=0) if answers else np.full(len(values), np.nan)

@@ -30,6 +30,7 @@ class Alike:
 def compare_scales(scales: Collection[Scale]) -> Alike:
     """How answers on `scales` (one or more) can be compared."""
     different = tuple(dict.fromkeys(scales))
+    # The orders are an argument, since scales that differ only in `ordered` are equal: the cache would mix them up.
     return _compared(different, tuple(map(is_ordered, different)))
 
 

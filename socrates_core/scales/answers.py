@@ -35,6 +35,7 @@ _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _DECORATION = re.compile(r"[*`\"“”«»{}]")
+# Models that do not stop write the next turns as well; only the first one is the answer.
 _NEXT_TURN = re.compile(
     r"<\|[^<>|]{1,40}\|>|\n[^\S\n]{0,20}(?:user|human|system|assistant)\s{0,3}:?\s{0,3}(?:\n|\Z)",
     re.IGNORECASE,
@@ -120,6 +121,7 @@ def read_answer(text: str, scale: Scale) -> Reading:
 
 def _plain(text: str) -> str:
     """The answer without thoughts, later turns, markup, quotation marks and invisible characters."""
+    # Digits of other scripts, such as ３, are digits to \d and int(), but not to NUMBER.
     text = _OTHER_DIGIT.sub(lambda digit: str(int(digit[0])), _INVISIBLE.sub("", text))
     text = _THOUGHTS.sub("", text).replace("’", "'").replace("‘", "'").replace("−", "-")
     turns = [turn for turn in _NEXT_TURN.split(f"\n{text}\n") if turn.strip()]
@@ -141,6 +143,7 @@ def _pieces(answer: str) -> Iterator[str]:
 def _alone(piece: str, labelled: _LabelledScale) -> Iterator[Reading]:
     """A piece that is a number, a label, or a number next to its label, and nothing else."""
     bare = piece.strip(_EDGES) if len(piece) <= _LONGEST else ""
+    # Where no value is negative, the dash of "- 5" marks an item of a list.
     if labelled.scale.low is None or labelled.scale.low >= 0:
         bare = re.sub(r"\A-\s+", "", bare)
     bare = re.sub(r"\Aoption\s", "", bare, flags=re.IGNORECASE)

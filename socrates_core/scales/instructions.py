@@ -75,6 +75,7 @@ def _read(body: str) -> Scale | None:
     if first is None:
         return _open(body)
     return (
+        # First, because "a multiple of 5 from 0 to 100" is also a range, with another step.
         _multiple(body)
         or _from_to(body, first)
         or _listed(body, first)

@@ -23,6 +23,7 @@ _VERB = (
     r"|=|:(?!\d)|(?P<bracket>\()(?=\D)|[-–—](?=\s\D))\s{0,2}"
 )
 _LABELLED = rf"(?P<value>{NUMBER})(?:%|\spercent)?{_VERB}"
+# Possessive repeats (`}+`, `?+`) never give characters back, so a long run of spaces takes linear time.
 _JOINED = (
     r"(?P<joint>(?:[,;]\s{0,3}+|\s{1,3}+)?+(?:\b(?:and|or|to|(?P<up_to>up\sto))\s{1,2}+){0,2}+"
     r"(?:(?<=\s)(?:an?|the\s(?:number|integer))\s)?)"

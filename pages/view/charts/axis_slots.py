@@ -53,6 +53,7 @@ def _bins(values: list[Number], scale: Scale) -> Slots:
     low, high = float(values[0]), float(values[-1])
     widths = (lead * 10.0**power for power in range(-3, 10) for lead in (1, 2, 2.5, 5))
     width = next(width for width in widths if (high - low) / width <= 20 and width >= scale.step)
+    # 1e-9: rounding must not move a value that lies on an edge into the bin below.
     n_bins = math.ceil((high - low) / width - 1e-9)
     of_value = {value: min(int((value - low) / width + 1e-9), n_bins - 1) for value in values}
     members = [[value for value in values if of_value[value] == slot] for slot in range(n_bins)]

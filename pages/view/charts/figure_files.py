@@ -25,6 +25,7 @@ async def _drawn(figure: go.Figure) -> dict[str, bytes]:
     import kaleido
     from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError, KaleidoError
 
+    # By default kaleido's page loads MathJax from the internet.
     page = kaleido.PageGenerator(mathjax=False)
     try:
         async with kaleido.Kaleido(page_generator=page) as printer:

@@ -88,6 +88,7 @@ def model_colours(models: Iterable[str]) -> dict[str, str]:
     """
     colours: dict[str, str] = {}
     for model in sorted(set(models)):
+        # Not hash(), which is another number in every process.
         wanted = int(sha256(model.encode("utf-8", "surrogatepass")).hexdigest(), 16)
         order = [_MODEL_COLOURS[(wanted + step) % len(_MODEL_COLOURS)] for step in range(len(_MODEL_COLOURS))]
         colours[model] = next((colour for colour in order if colour not in colours.values()), order[0])

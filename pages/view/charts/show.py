@@ -16,6 +16,7 @@ def show_chart(figure: go.Figure, frame: pd.DataFrame, name: str) -> None:
         "toImageButtonOptions": {"format": "svg", "filename": name},
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     }
+    # theme=None, since Streamlit's theme would replace the look that charts/template.py gives.
     st.plotly_chart(figure, key=f"chart_{name}", config=config, theme=None, alt=figure.layout.meta)
     csv_button("Data of this chart", lambda: frame, name, key=f"data_{name}", type="tertiary")
 

@@ -57,5 +57,5 @@ def csv_button(
         key=key,
         type=type,
         icon=":material/download:",
-        on_click="ignore",
+        on_click="ignore",  # else a download would run the page again
     )

@@ -71,6 +71,7 @@ def column_meaning(
         check_scale(meaning.scale)
     except UserError as error:
         raise NotAnOutcome(f"its scale cannot be asked: {error}") from error
+    # Unless the survey has a choice with that code.
     if UNSEEN not in meaning.values and cells.eq(UNSEEN).any():
         return replace(meaning, missing=(*meaning.missing, UNSEEN))
     return meaning

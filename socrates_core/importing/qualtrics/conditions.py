@@ -73,6 +73,7 @@ def find_experiment(survey: Survey, responses: Responses, chosen: Sequence[str] 
     drawn = {step.key: step for step in randomisers(survey)}
     rows = {key: _rows_of_arms(survey, responses, step) for key, step in drawn.items()}
     if not any(sum(map(bool, arms)) > 1 for arms in rows.values()):
+        # No randomizer of the flow tells people apart, so chance may have come from elsewhere.
         survey = _with_assigned_fields(survey, responses)
         drawn = {step.key: step for step in randomisers(survey)}
         rows = {key: _rows_of_arms(survey, responses, step) for key, step in drawn.items()}

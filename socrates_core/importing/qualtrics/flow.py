@@ -133,6 +133,7 @@ class _Walk:
     def set(self, name: str, value: str, *, sure: bool, other: str) -> None:
         self.known.pop(name, None)
         self.drawn[name] = other
+        # A value that only some people of these arms got is known for none.
         if sure and not other:
             self.known[name] = value
 

@@ -171,6 +171,7 @@ def places(survey: Survey, responses: Responses) -> dict[str, Place]:
     Without an import id, a column's number may be the id of a row or its place; it is UNSURE if both are possible.
     """
     tags = {question.tag: qid for qid, question in survey.questions.items()}
+    # The longest tag first: Q1_2 may be the second part of Q1, or a question of that name.
     by_length = sorted(tags, key=len, reverse=True)
     by_id, by_name = dict[str, Place](), dict[str, Place]()
     for column in map(str, responses.frame):
