@@ -19,6 +19,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.exposure import seals
 from socrates_core.files import digest, read_json
+from socrates_core.finetuning.library import jobs_using
 from socrates_core.finetuning.rationale_writing import read_rationale, render_request
 from socrates_core.finetuning.rationales import (
     load_rationales,
@@ -238,6 +239,7 @@ def test_a_command_explains_the_rows_of_a_finetunes_own_file(
         "reasoning",
         "mine",
     )
+    assert [job.id for job in jobs_using("tiny")] == [store.list_jobs()[0].id]  # so it cannot be deleted
     for wrong in (asked, [*asked, "--config", str(file), "--split", "mine"]):
         assert "Choose whose answers are explained" in str(CliRunner().invoke(app, wrong).exception)
 

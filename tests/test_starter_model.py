@@ -57,6 +57,12 @@ QUESTIONS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def on_the_prepared_home(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that asks for no home of its own works on the prepared one."""
+    monkeypatch.setenv("SOCRATES_HOME", str(prepared))
+
+
 @pytest.fixture(scope="module")
 def path(prepared: Path) -> Path:
     return prepared / "models" / "starter"

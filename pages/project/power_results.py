@@ -77,7 +77,7 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
-def _arms(run_id: str, outcome: str, better: str, _written: str) -> pd.DataFrame:
+def _arms(run_id: str, outcome: str, better: str, written: str) -> pd.DataFrame:
     table = arms_to_field(load_run(run_id), outcome, higher_is_better=better == "higher")
     named = table["conditions"].map(lambda names: [visible(name) for name in names])
     return table.assign(conditions=named, holds_best=100 * table["holds_best"])

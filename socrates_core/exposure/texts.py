@@ -13,7 +13,14 @@ from socrates_core.corpus.splits_check import MOST_COMPARED
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.corpus.text_vectors import character_vectors
 from socrates_core.errors import UserError
-from socrates_core.exposure.status import NOT_TRAINED, Status, is_socsci210, official_sides, statuses
+from socrates_core.exposure.status import (
+    NOT_TRAINED,
+    PRETRAINED,
+    Status,
+    is_socsci210,
+    official_sides,
+    statuses,
+)
 from socrates_core.models.seen import N_OFFICIAL, Seen
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.human_answers import study_behind
@@ -85,7 +92,9 @@ def draft_status(draft: Draft, seen: Seen, least: float = 0.9) -> DraftVerdict:
     trained = seen.trainings or seen.studies or seen.official
     return DraftVerdict(
         "unseen",
-        f"No text that it was trained on is nearly the same. {NOT_TRAINED[24:]}" if trained else NOT_TRAINED,
+        f"No text that it was trained on is nearly the same. {PRETRAINED}"
+        if trained
+        else f"{NOT_TRAINED} {PRETRAINED}",
     )
 
 

@@ -289,7 +289,9 @@ def _models_of(job: Job) -> list[str]:
             return [spec.base, spec.name]
     except UserError:
         return []
-    return [str(args["model"])] if "model" in args else []
+    model = args.get("model", [])
+    # Rationales keep the whole request, everything else the name alone.
+    return [str(model["name"] if isinstance(model, Mapping) else model)] if model else []
 
 
 def seen_or_unknown(name: str) -> Seen:

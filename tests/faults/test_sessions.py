@@ -66,12 +66,12 @@ def test_people_side_by_side_see_no_error(
     finish_jobs()
     served = serve(port := free_port())
     paths = [
-        ("", "Studies"),
+        ("library", "Studies"),
         ("study?corpus=starter&study=kakadu", "kakadu"),
         (f"results?run={run.id}", "Try"),
         ("jobs", "Jobs"),
         ("models", "Models"),
-        ("compare", "Compare"),
+        ("evidence", "Compare"),
         ("power", "Power"),
     ]
     took = asyncio.run(people([(f"http://localhost:{port}/{path}", title) for path, title in paths]))
