@@ -3,6 +3,7 @@
 import os
 import shlex
 import stat
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +14,7 @@ from socrates_core.errors import UserError
 TOKEN = "SOCRATES_TOKEN"  # the environment variable that holds the dashboard's access token
 # The folder that holds app.py, pages, socrates_core and training: a checkout, or site-packages once installed. Our own
 # processes start in it: `python -m` looks in the working folder first, and a person may have a folder named `pages`.
+# A process that must start in the person's folder, since paths are relative to it, is started by `ours_only`.
 CODE = Path(__file__).parents[1]
 
 
@@ -63,6 +65,15 @@ def folder(*parts: str) -> Path:
             "Set SOCRATES_HOME to a folder that you can write to."
         ) from error
     return path
+
+
+def ours_only(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """The command and environment that run a module of ours, whatever the working folder holds.
+
+    -P takes the working folder off the module path: a download with a folder `socrates_core` in it must not run.
+    """
+    path = os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))
+    return [sys.executable, "-P", "-m", module, *arguments], {**os.environ, "PYTHONPATH": path}
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:

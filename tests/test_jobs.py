@@ -11,11 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from socrates_core.corpus.topics import start_map
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter, describe_seconds, read_progress
 from socrates_core.jobs.store import ProcessIdentity
-from socrates_core.jobs.worker_process import worker_lives
+from socrates_core.jobs.worker_process import ensure_worker, worker_lives
+from socrates_core.models.starter import prepare_starter_model
 from socrates_core.worker import Worker
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -210,3 +212,23 @@ def test_progress_tells_the_memory_of_the_job_and_of_what_it_started(home: Path)
     assert alone is not None and together is not None and alone.memory_mb and together.memory_mb
     # The memory of the process that runs the tests may shrink meanwhile, so half of the child's is asked for.
     assert together.memory_mb - alone.memory_mb > 300
+
+
+def test_a_folder_of_the_person_named_like_ours_is_never_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traps = [tmp_path / name / "__init__.py" for name in ("socrates_core", "pip")]
+    for trap in traps:
+        trap.parent.mkdir()
+        trap.write_text("from pathlib import Path\n\nPath('sprung').touch()\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    job = submit("nothing")  # fails for want of the run, which only our own worker can say
+    ensure_worker()
+    wait_until(lambda: store.read_job(job.id).state == "failed")
+    drawing = start_map(["nothing"])
+    assert b"nothing" in drawing.communicate()[1]
+    with pytest.raises(UserError, match="could not be fetched"):
+        prepare_starter_model(lambda *_: None)
+    wait_until(lambda: not worker_lives())
+    assert not Path("sprung").exists()

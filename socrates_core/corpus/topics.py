@@ -25,7 +25,7 @@ from socrates_core.corpus.text_vectors import word_vectors
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_parquet, write_parquet
 from socrates_core.records import Floats
-from socrates_core.settings import folder
+from socrates_core.settings import folder, ours_only
 
 VERSION = 1
 MOST_QUESTIONS = 2000
@@ -86,9 +86,13 @@ def read_map(corpora: Sequence[str]) -> pd.DataFrame | None:
 
 def start_map(corpora: Sequence[str]) -> "subprocess.Popen[bytes]":
     """Draws the map in a separate process, whose errors can be read from it."""
-    command = [sys.executable, "-m", "socrates_core.corpus.topics", *corpora]
+    command, environment = ours_only("socrates_core.corpus.topics", *corpora)
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
     )
 
 

@@ -1,11 +1,11 @@
 """Checks whether a worker runs on this home, and starts one."""
 
 import subprocess
-import sys
 
 from filelock import FileLock, Timeout
 
 from socrates_core.jobs import store
+from socrates_core.settings import ours_only
 
 
 def worker_lock(timeout: float) -> FileLock:
@@ -27,9 +27,11 @@ def ensure_worker() -> None:
     """Starts a worker if a job can start and none lives. Of two that start at the same time, the second ends itself."""
     if not store.can_start() or worker_lives():
         return
+    command, environment = ours_only("socrates_core", "worker")
     with (store.JOBS.root / "worker.log").open("ab") as log:
         subprocess.Popen(
-            [sys.executable, "-m", "socrates_core", "worker"],
+            command,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

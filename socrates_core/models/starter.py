@@ -101,6 +101,7 @@ def _fetch_wheel(fetched: Path) -> Path:
     done = subprocess.run(
         [
             sys.executable,
+            "-P",  # the working folder may hold a folder named `pip`
             "-m",
             "pip",
             "download",

@@ -1,0 +1,1 @@
+"""Simulations that show whether intervals hold what they promise: `make bench-numbers`."""
