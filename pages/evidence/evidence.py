@@ -9,6 +9,7 @@ from pages.evidence.evaluation_form import show_form
 from pages.evidence.finetune_gains import show_finetunes
 from pages.view import state
 from pages.view.outdated import show_outdated
+from pages.view.verdict_line import show_verdict
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.results import Evaluation, list_evaluations
 from socrates_core.evaluations.submission import evaluate_again, sending
@@ -77,6 +78,8 @@ def show_comparison(comparison: Comparison, view: str) -> None:
             icon=":material/visibility:",
         )
         return
+    for verdict in comparison.verdicts.values():
+        show_verdict(verdict, name=True)
     OF_CHOSEN[view](comparison)
 
 
