@@ -30,7 +30,7 @@ def show_verdict(verdict: Verdict, *, name: bool = False) -> None:
 
     `name` puts the model's name first, where several models have a verdict.
     """
-    subject = f"**{escape(verdict.model)}** " if name else ""
+    subject = f"**{escape(verdict.model)}:** " if name else ""
     color = COLORS[verdict.level]
     sentence = escape(verdict.sentence)
     st.markdown(f"{ICONS[verdict.level]} {subject}:{color}[**{sentence}**]")

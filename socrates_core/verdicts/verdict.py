@@ -21,6 +21,7 @@ from socrates_core.analysis.verdict import (
     Kind,
     Level,
     SharesOfStudies,
+    Sign,
     find,
 )
 from socrates_core.asking.request import ModelRequest
@@ -275,12 +276,19 @@ def _wrong_size(slope: float) -> str:
 
 
 def _of_kinds(finding: Finding) -> list[str]:
-    """For each kind of question that enough studies have, a clause on its shares."""
-    words = {"better": "better than guessing", "worse": "worse than guessing", "same": "no clear difference"}
-    clauses = [f"{KIND_NAMES[kind]}: {words[judged.sign]}" for kind, judged in finding.kinds]
-    if len(clauses) < 2:  # one kind is all there is, which the sentence has said
+    """A sentence for each result of the shares, with the kinds of question that have it."""
+    if len(finding.kinds) < 2:  # one kind is all there is, which the verdict has said
         return []
-    return [f"By kind of question: {'; '.join(clauses)}."]
+    words: dict[Sign, str] = {
+        "better": "Better than guessing on",
+        "worse": "Worse than guessing on",
+        "same": "No clear difference from guessing on",
+    }
+    return [
+        f"{begins} {' and '.join(names)}."
+        for sign, begins in words.items()
+        if (names := [KIND_NAMES[kind] for kind, judged in finding.kinds if judged.sign == sign])
+    ]
 
 
 def _stand_in(name: str) -> Verdict:
