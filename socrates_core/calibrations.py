@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from socrates_core.analysis.agreement import EffectPairs
-from socrates_core.analysis.bootstrap import SEED, Measure
+from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.calibration import (
     LEVELS,
     MIN_EFFECTS,
@@ -167,7 +167,7 @@ def read_measured(path: Path) -> dict[str, Any]:
 def fit_and_test(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
     """The calibration on `pairs` and how it does on studies left out; or why there is none."""
     calibration = calibrate(pairs)
-    held_out = leave_one_study_out(pairs, seed=SEED)
+    held_out = leave_one_study_out(pairs)
     if isinstance(calibration, NoCalibration):
         return calibration
     return held_out if isinstance(held_out, NoCalibration) else (calibration, held_out)

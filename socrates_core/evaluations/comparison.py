@@ -97,8 +97,8 @@ class Comparison:
     @cached_property
     def summaries(self) -> list[Summary]:
         """Every measure of the models, the baselines, people's halves and the oracle, in that order."""
-        predicted = [summarise(cells, predictor, seed=SEED) for cells, predictor in self.predictors]
-        return [*predicted, *summarise_people(self.cells[0], seed=SEED)]
+        predicted = [summarise(cells, predictor) for cells, predictor in self.predictors]
+        return [*predicted, *summarise_people(self.cells[0])]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -125,7 +125,7 @@ class Comparison:
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
         """How each model's effects agree with people's."""
-        return {name: agreement(self.pairs(name), seed=SEED) for name in self.names}
+        return {name: agreement(self.pairs(name)) for name in self.names}
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
@@ -152,7 +152,7 @@ class Comparison:
             dict(zip(table.index.astype(str), table[measure].tolist(), strict=True))
             for table in (tables[first], tables[second])
         )
-        return compare_by_study(of_first, of_second, lower_is_better=lower_is_better, seed=SEED)
+        return compare_by_study(of_first, of_second, lower_is_better=lower_is_better)
 
     def parity(self, name: str, field: str) -> Parity:
         """The demographic parity difference of one model over the groups of a demographic field."""
