@@ -64,9 +64,8 @@ def clustered_difference(answers: Answers, *, confidence: float = 0.95) -> Clust
     With blocks, it is the mean of the differences within blocks, weighted as least squares does: by n times the
     shares of the two sides (Angrist 1998, Econometrica 66). No interval with fewer than two clusters on a side.
     """
-    n_clusters = tuple(
-        int(np.unique(answers.cluster[answers.treated == side]).size) for side in (True, False)
-    )
+    ours, theirs = (int(np.unique(answers.cluster[answers.treated == side]).size) for side in (True, False))
+    n_clusters = ours, theirs
     if not answers.treated.any() or answers.treated.all():
         return _without_interval(math.nan, n_clusters, "one side has no answers")
     blocks, block = np.unique(answers.block, return_inverse=True)
@@ -117,7 +116,7 @@ def effective_n(shares: Floats, weight: Floats, cluster: Codes) -> float:
     return one / variance
 
 
-def _without_interval(difference: float, n_clusters: tuple[int, ...], reason: str) -> ClusteredDifference:
+def _without_interval(difference: float, n_clusters: tuple[int, int], reason: str) -> ClusteredDifference:
     nothing = math.nan
     return ClusteredDifference(
         difference, nothing, nothing, nothing, nothing, nothing, n_clusters[0], n_clusters[1], reason
@@ -131,8 +130,9 @@ def _fit(columns: Floats, value: Floats, weight: Floats) -> tuple[Floats, Floats
     inside = cross[0, 0] - float((cross[0, 1:] ** 2 / np.diagonal(cross)[1:]).sum())
     if inside <= _NOTHING * cross[0, 0]:
         return None
-    inverse = np.linalg.inv(cross)
-    return inverse, inverse @ (columns.T @ (weight * value))
+    inverse: Floats = np.linalg.inv(cross)
+    coefficients: Floats = inverse @ (columns.T @ (weight * value))
+    return inverse, coefficients
 
 
 def _cr2(
@@ -141,8 +141,8 @@ def _cr2(
     """The variance of the first coefficient, and its degrees of freedom.
 
     With M the inverse of X'WX, H = XMX'W, and equal variances as the working model, (I - H)(I - H)' = I + Z K Z' for
-    Z = [X, WX]. A cluster's adjustment is the inverse root of its block of that matrix. Only 2k of its dimensions differ
-    from the identity, so that large clusters cost no more than small ones.
+    Z = [X, WX]. A cluster's adjustment is the inverse root of its block of that matrix. Only 2k of its dimensions
+    differ from the identity, so that large clusters cost no more than small ones.
     """
     k = columns.shape[1]
     weighted = weight[:, None] * columns
