@@ -130,7 +130,7 @@ def _fit(columns: Floats, value: Floats, weight: Floats) -> tuple[Floats, Floats
     inside = cross[0, 0] - float((cross[0, 1:] ** 2 / np.diagonal(cross)[1:]).sum())
     if inside <= _NOTHING * cross[0, 0]:
         return None
-    inverse: Floats = np.linalg.inv(cross)
+    inverse: Floats = np.asarray(np.linalg.inv(cross), dtype=float)
     coefficients: Floats = inverse @ (columns.T @ (weight * value))
     return inverse, coefficients
 
