@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from pages.view.words import counted, figure_text, interval_text, percent_text, 
 from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import Parity
 from socrates_core.analysis.summary import mean_distribution
-from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.comparison import Comparison, Duel
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.personas import label
@@ -164,8 +163,8 @@ def remarks(comparison: Comparison) -> list[str]:
     n_studies = comparison.summaries[0].n_studies
     if n_studies < MIN_STUDIES_FOR_INTERVAL:
         sentences.append(
-            f"No intervals: they come from drawing studies anew, and {counted(n_studies, 'study', 'studies')} cannot "
-            f"say how studies differ; it takes {MIN_STUDIES_FOR_INTERVAL}."
+            f"No intervals: {counted(n_studies, 'study', 'studies')} cannot say how studies differ. It takes "
+            f"{MIN_STUDIES_FOR_INTERVAL}."
         )
     return sentences
 
@@ -181,10 +180,10 @@ def worth_sentences(comparison: Comparison) -> list[str]:
 def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
     """Every two models, and every model and the uniform guess, on the same studies: the mean difference."""
     better = MEASURES[measure].better
-    pairs = [*combinations(comparison.names, 2), *((name, "uniform") for name in comparison.names)]
+    judged = {(duel.first, duel.second): duel for duel in comparison.duels if duel.measure == measure}
     known = {summary.name: summary.by_study for summary in comparison.summaries}
     rows = []
-    for first, second in pairs if better else []:
+    for first, second in comparison.pairs_of_predictors if better else []:
         if known[second][measure].notna().any():
             pair = comparison.paired(measure, first, second, lower_is_better=better == "low")
             rows.append(
@@ -192,12 +191,23 @@ def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
                     "First": visible(first),
                     "Second": visible(NAMES.get(second, second)),
                     "First minus second": measure_text(pair.difference),
+                    **_judged(judged.get((first, second))),
                     "First better": pair.n_first_better,
                     "Second better": pair.n_second_better,
                     "Studies": pair.n_studies,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _judged(duel: Duel | None) -> dict[str, str]:
+    """The corrected p of a pair and who is better; empty for measures that decide nothing."""
+    if duel is None:
+        return {"Corrected p": "", "Better": ""}
+    return {
+        "Corrected p": "–" if np.isnan(duel.p_holm) else f"{duel.p_holm:.3f}",
+        "Better": visible(NAMES.get(duel.winner, duel.winner)) or "cannot be told",
+    }
 
 
 def measure_text(measure: Measure, digits: int = 3) -> str:

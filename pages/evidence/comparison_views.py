@@ -42,7 +42,7 @@ def show_scores(comparison: Comparison) -> None:
     title = f"How close do predicted answers come to people’s? {MEASURES[measure].label}"
     figure = comparison_charts.scores(frame, title=title, axis=MEASURES[measure].label, theme=theme())
     show_chart(figure, frame, f"scores_{measure}")
-    st.caption(escape(f"{_explained(measure)} Lines: 95% intervals, studies drawn anew. {_halves(measure)}"))
+    st.caption(escape(f"{_explained(measure)} Lines: 95% intervals over studies. {_halves(measure)}"))
     for remark in comparison_rows.remarks(comparison):
         st.info(escape(remark), icon=":material/info:")
     _show_published(comparison, measure)
@@ -230,7 +230,7 @@ def show_effects(comparison: Comparison) -> None:
     )
     st.caption(
         "Same sign: 50% is a coin; clear effects are those whose interval leaves out 0. Slope of people's on predicted "
-        "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals: studies drawn anew."
+        "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals are over studies."
     )
     for name, calibration in calibrations.items():
         st.markdown(f"**Calibration of {escape(name)}**")

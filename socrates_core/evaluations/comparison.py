@@ -1,8 +1,9 @@
 """Models compared on exactly the same rows, with people and baselines, without what any of them saw in training."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from socrates_core.analysis.agreement import (
     compare_by_study,
 )
 from socrates_core.analysis.bootstrap import SEED
+from socrates_core.analysis.effects import CONFIDENCE, holm
 from socrates_core.analysis.parity import Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.respondent_equivalent import Worth, worth_in_respondents
 from socrates_core.calibrations import effect_pairs
@@ -28,12 +30,34 @@ from socrates_core.evaluations.cells import EvaluatedCell, cells_of
 from socrates_core.evaluations.effects import effects_table
 from socrates_core.evaluations.predictors import Predictor, baselines, model_predictor
 from socrates_core.evaluations.results import Evaluation
-from socrates_core.evaluations.scores import Summary, score_cells, summarise, summarise_people
+from socrates_core.evaluations.scores import JUDGED, Summary, score_cells, summarise, summarise_people
 from socrates_core.exposure.status import HEADLINE, statuses
 from socrates_core.models.seen import seen_of
 from socrates_core.populations.bands import group
 
 ROW = ["study_id", "sample_id"]
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two predictors on one measure over the same studies, `first` minus `second`.
+
+    `p_holm` is corrected for all pairs and all of JUDGED in the comparison; NaN without an interval.
+    """
+
+    measure: str
+    first: str
+    second: str
+    paired: PairedByStudy
+    p_holm: float
+    lower_is_better: bool
+
+    @property
+    def winner(self) -> str:
+        """Who is better after correction; "" where that cannot be told."""
+        if not self.p_holm < 1 - CONFIDENCE:
+            return ""
+        return self.first if (self.paired.difference.value < 0) == self.lower_is_better else self.second
 
 
 class Comparison:
@@ -144,6 +168,25 @@ class Comparison:
             for table in (tables[first], tables[second])
         )
         return compare_by_study(of_first, of_second, lower_is_better=lower_is_better)
+
+    @property
+    def pairs_of_predictors(self) -> list[tuple[str, str]]:
+        """Every two models, and every model with the uniform guess."""
+        return [*combinations(self.names, 2), *((name, "uniform") for name in self.names)]
+
+    @cached_property
+    def duels(self) -> list[Duel]:
+        """Every pair on every measure of JUDGED, corrected together."""
+        fought = [
+            (measure, first, second, lower, self.paired(measure, first, second, lower_is_better=lower))
+            for measure, lower in JUDGED.items()
+            for first, second in self.pairs_of_predictors
+        ]
+        corrected = holm(np.array([paired.p for *_, paired in fought])).tolist()
+        return [
+            Duel(measure, first, second, paired, p, lower)
+            for (measure, first, second, lower, paired), p in zip(fought, corrected, strict=True)
+        ]
 
     def parity(self, name: str, field: str) -> Parity:
         """The demographic parity difference of one model over the groups of a demographic field."""

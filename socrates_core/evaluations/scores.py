@@ -31,6 +31,13 @@ PAPER = (
     "accuracy_draw_clipped",
 )  # one draw a person, whole outcomes
 EXACT = ("wasserstein_stated", "wasserstein_exact_observed", "wasserstein_exact_stated", *MEASURES)
+# What pairs are judged by, and whether lower is better. The luck of a single draw decides nothing.
+JUDGED = {
+    "wasserstein_exact_stated": True,
+    "wasserstein_exact_observed": True,
+    "log_score": False,
+    "ranked_probability": True,
+}
 KEY = ["study_id", "condition_num", "task_num"]
 # Measures that need an order. PAPER is among them only for single cells: over whole outcomes the published measures
 # treat every answer as a number, and so must those that are compared with them.

@@ -1,14 +1,12 @@
-"""A comparison's data as tables: answers, predictions, effects of people, and how studies are resampled."""
+"""A comparison's data as tables: answers, predictions and effects of people."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, SEED, resamples
-from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
 from socrates_core.populations.bands import group
@@ -183,7 +181,7 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
                 },
             )
         )
-    return [*tables, *_resamples(reported)]
+    return tables
 
 
 def _studies(reported: Reported) -> pd.DataFrame:
@@ -349,30 +347,3 @@ def _groups(reported: Reported) -> pd.DataFrame:
     study = [reported.studies.index(study_id) for study_id in people["study_id"]]
     table = pd.DataFrame({"study": study, "participant": people["participant"], "group": numbers})
     return table.astype({"group": "Int64"})
-
-
-def _resamples(reported: Reported) -> list[DataTable]:
-    """How often each study is drawn in each resample: a table for every number of studies that a number is based on."""
-    tables = []
-    for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES_FOR_INTERVAL):
-        drawn = pd.DataFrame(resamples(n, seed=SEED).astype(int), columns=[f"s_{i}" for i in range(1, n + 1)])
-        about = Column(f"how often the study of this position among {n}, in order, is drawn", "times")
-        columns = {"draw": Column("position of the resample"), "s_*": about}
-        table = drawn.rename_axis("draw").reset_index()
-        tables.append(DataTable(f"resamples_{n}", f"resamples of {n} studies", table, columns))
-    return tables
-
-
-def _sizes(reported: Reported) -> set[int]:
-    """The numbers of studies behind all numbers that have, or could have, an interval over studies."""
-    comparison = reported.comparison
-    given = {summary.name: summary.by_study.notna() for summary in comparison.summaries}
-    sizes = {int(n) for table in given.values() for n in table.sum()}
-    for first, second in reported.pairs:
-        sizes |= {int(n) for n in (given[first] & given[second]).sum()}
-    for name in comparison.names:
-        pairs = comparison.pairs(name)
-        clear = np.abs(pairs.human) > float(ndtri(0.5 + CONFIDENCE / 2)) * pairs.human_se
-        sizes.add(len(set(pairs.study[clear & np.isfinite(pairs.predicted)])))
-        sizes |= {comparison.agreements[name].n_studies, comparison.worths[name].n_studies}
-    return sizes

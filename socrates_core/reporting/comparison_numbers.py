@@ -8,7 +8,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ from socrates_core.analysis.parity import Parity
 from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.errors import UserError, unknown
 from socrates_core.evaluations.comparison import ROW, Comparison
-from socrates_core.evaluations.scores import EXACT, PAPER
+from socrates_core.evaluations.scores import EXACT, JUDGED, PAPER
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.reporting.comparison_measures import MEASURES
 from socrates_core.reporting.numbers import Key, Numbers
@@ -48,7 +47,7 @@ AGREEMENT = {
 }
 N_EFFECTS = ("n_effects", "n_studies", "n_clear", "n_dropped")
 N_WORTH = ("most", "n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped")
-N_PAIRED = ("n_first_better", "n_second_better", "n_studies", "n_dropped")
+N_PAIRED = ("p", "n_first_better", "n_second_better", "n_studies", "n_dropped")
 EFFECT = ["study_id", "task_num", "part", "condition_num"]
 QUANTITIES = (
     {
@@ -94,6 +93,10 @@ QUANTITIES = (
         for n in N_PAIRED
     }
     | {
+        f"paired_{name}_p_holm": "its p, corrected by Holm over all pairs and all measures that have this number"
+        for name in JUDGED
+    }
+    | {
         f"parity{end}": f"highest group's W minus the lowest's, corrected for noise{bounds}"
         for end, bounds in ENDS.items()
     }
@@ -130,9 +133,7 @@ class Reported:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """Every two models, and every model with the uniform guess."""
-        names = self.comparison.names
-        return [*combinations(names, 2), *((name, "uniform") for name in names)]
+        return self.comparison.pairs_of_predictors
 
 
 def prepare(comparison: Comparison, *, field: str | None) -> Reported:
@@ -240,6 +241,9 @@ def _paired(reported: Reported) -> _Keyed:
             paired = reported.comparison.paired(name, *pair, lower_is_better=better == "low")
             yield from _ends(f"paired_{name}", paired.difference, first, second)
             yield from _attributes(f"paired_{name}_", N_PAIRED, paired, first, second)
+    for duel in reported.comparison.duels:
+        first, second = (reported.predictors.index(name) for name in (duel.first, duel.second))
+        yield Key.at(f"paired_{duel.measure}_p_holm", first, second), duel.p_holm
 
 
 def _groups(reported: Reported) -> _Keyed:

@@ -117,6 +117,12 @@ def _sections(reported: Reported, numbers: Numbers) -> dict[str, Any]:
         "measures": MEASURES,
         "better": BETTER,
         "paired": [(name, _pairs(reported, name, numbers)) for name in PAIRED],
+        "winners": {
+            (duel.measure, *map(reported.predictors.index, (duel.first, duel.second))): NAMES.get(
+                duel.winner, duel.winner
+            )
+            for duel in comparison.duels
+        },
         "low_mass": [p for p, _ in predictors if numbers.get("valid_mass", p) < LOW_MASS],
         "by_study": BY_STUDY,
         "studies": reported.studies,

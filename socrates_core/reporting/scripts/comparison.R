@@ -17,6 +17,7 @@ exact <- c(
   "brier", "accuracy_median", "accuracy_median_clipped", "accuracy_expected", "accuracy_expected_clipped", "sd_ratio",
   "valid_mass"
 )
+judged <- c("wasserstein_exact_stated", "wasserstein_exact_observed", "log_score", "ranked_probability")
 lower_is_better <- "^(wasserstein|ranked_probability|brier)"
 
 given <- grep("^--file=", commandArgs(FALSE), value = TRUE) # R writes a blank of the path as ~+~
@@ -31,31 +32,47 @@ put_ends <- function(quantity, estimate, ...) {
 
 mean_given <- function(x) mean_of(x[!is.na(x)])
 
-# Whole studies redrawn, as data/ says: a statistic of the sums (a row a study) with its percentile interval.
-drawn_studies <- list()
-resamples <- function(n) {
-  name <- paste0("resamples_", n)
-  if (is.null(drawn_studies[[name]])) {
-    table <- read_data(name)
-    drawn_studies[[name]] <<- as.matrix(table[, grep("^s_", names(table)), drop = FALSE])
-  }
-  drawn_studies[[name]]
+# A statistic of the sums (a row a study) with the t interval of the jackknife that leaves out one study at a time.
+over_studies <- function(sums, statistic, within = "any") {
+  total <- matrix(colSums(sums), nrow = 1)
+  value <- statistic(total)
+  n <- nrow(sums)
+  if (n < min_studies) return(c(value, NA_real_, NA_real_))
+  left_out <- statistic(matrix(total, n, ncol(sums), byrow = TRUE) - sums)
+  t <- qt(0.975, n - 1)
+  error_around <- function(center, numbers) sqrt((n - 1) / n * sum((numbers - center)^2))
+  if (within == "share") return(c(value, wilson(value, error_around(value, left_out), t, n)))
+  forth <- switch(within, any = identity, positive = log, correlation = atanh)
+  back <- switch(within, any = identity, positive = exp, correlation = tanh)
+  center <- suppressWarnings(forth(value))
+  reach <- t * error_around(center, suppressWarnings(forth(left_out)))
+  if (!is.finite(reach)) return(c(value, NA_real_, NA_real_))
+  c(value, back(center - reach), back(center + reach))
 }
 
-bootstrap <- function(sums, statistic) {
-  value <- statistic(matrix(colSums(sums), nrow = 1))
-  if (nrow(sums) < min_studies) return(c(value, NA_real_, NA_real_))
-  drawn <- statistic(resamples(nrow(sums)) %*% sums)
-  usable <- drawn[is.finite(drawn)]
-  if (length(usable) < 0.95 * length(drawn)) return(c(value, NA_real_, NA_real_))
-  c(value, quantile(usable, c(0.025, 0.975), names = FALSE))
+# Wilson's interval for as many answers as give this error; one a study where all studies agree.
+wilson <- function(share, error, t, n_studies) {
+  spread <- share * (1 - share)
+  if (is.na(error) || is.na(spread)) return(c(NA_real_, NA_real_))
+  n <- if (error < 1e-12 || spread < 1e-12) n_studies else spread / error^2
+  middle <- (share + t^2 / (2 * n)) / (1 + t^2 / n)
+  reach <- t * sqrt(spread / n + t^2 / (4 * n^2)) / (1 + t^2 / n)
+  c(clip(middle - reach, 0, share), clip(middle + reach, share, 1))
+}
+
+# The p of the t test of differences by study; 1 where there is none.
+p_of <- function(difference) {
+  n <- length(difference)
+  if (n < min_studies) return(NA_real_)
+  if (all(abs(difference) < zero)) return(1)
+  2 * pt(-abs(mean(difference)) / sqrt(variance(difference) / n), n - 1)
 }
 
 ratio <- function(totals) ifelse(totals[, 1] > 0, totals[, 2] / totals[, 1], NA_real_)
 
 mean_interval <- function(scores) {
   scores <- scores[is.finite(scores)]
-  bootstrap(cbind(rep(1, length(scores)), scores), ratio)
+  over_studies(cbind(rep(1, length(scores)), scores), ratio)
 }
 
 # W between two sets of values: the area between their cumulative shares.
@@ -177,12 +194,6 @@ effects <- read_data("effects")
 differences <- read_data("people_differences")
 jackknife <- read_data("people_left_out")
 
-problems <- character(0)
-for (path in list.files(file.path(folder, "data"), "^resamples_.*csv$")) {
-  n <- as.numeric(gsub("[^0-9]", "", path))
-  if (!all(rowSums(resamples(n)) == n)) problems <- c(problems, paste0(path, ": not every draw has as many studies as there are"))
-}
-
 rows_of <- split(seq_len(nrow(rows)), factor(rows$cell, levels = cells$cell))
 values_of <- split(as.numeric(values$value), paste(values$predictor, values$cell))
 wide_of <- split(wide, wide$predictor)
@@ -287,6 +298,7 @@ put_halves <- function(p, seen, share) {
   put_over_studies(p, by_study(scores, cells$study))
 }
 
+duels <- data.frame()
 put_paired <- function(first, second, ours, theirs) {
   for (name in setdiff(measures, "sd_ratio")) {
     difference <- ours[, name] - theirs[, name]
@@ -298,6 +310,11 @@ put_paired <- function(first, second, ours, theirs) {
     put(paste0("paired_", name, "_n_studies"), length(given), first, second)
     put(paste0("paired_", name, "_n_dropped"), length(difference) - length(given), first, second)
     put_ends(paste0("paired_", name), mean_interval(given), first, second)
+    p <- p_of(given)
+    put(paste0("paired_", name, "_p"), p, first, second)
+    if (name %in% judged) {
+      duels <<- rbind(duels, data.frame(key = paste0("paired_", name, "_p_holm"), first = first, second = second, p = p))
+    }
   }
 }
 
@@ -318,6 +335,8 @@ for (i in seq_along(models)) {
     put_paired(first, second, means[[first]], means[[second]])
   }
 }
+put_each <- function(i) put(duels$key[i], p.adjust(duels$p, "holm")[i], duels$first[i], duels$second[i])
+for (i in seq_len(nrow(duels))) put_each(i)
 people <- human_effects()
 for (name in c("human", "human_se", "n_human")) put(name, people[[name]], NA, effects$effect)
 for (p in as.character(models)) {
@@ -327,4 +346,4 @@ for (p in as.character(models)) {
   put_worth(p, seen_by[[p]])
   if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen_by[[p]])
 }
-verdict(problems, not_compared = "^(parity|parity_low|parity_high|group_score_low|group_score_high)/")
+verdict(not_compared = "^(parity|parity_low|parity_high|group_score_low|group_score_high)/")

@@ -3,8 +3,8 @@
     python comparison.py          needs pandas, numpy and scipy, and the scripts next to it
 
 Ends with 0 if every number agrees within TOLERANCE (relative to numbers above 1), otherwise with 1 and the first
-differences. Keys are quantity/predictor/place, as codebook.csv says. Studies are redrawn as data/ says; the one thing
-drawn here, by numpy's generator, is people within studies, for the intervals of groups.
+differences. Keys are quantity/predictor/place, as codebook.csv says. The one thing drawn here,
+by numpy's generator, is people within studies, for the intervals of groups.
 """
 
 import sys
@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from comparison_cells import PAPER, Cell, by_predictor, published, score
 from comparison_groups import parity, worth
 from comparison_studies import (
+    MIN_STUDIES,
     ZERO,
     effects,
     human_effects,
@@ -25,16 +27,12 @@ from comparison_studies import (
 )
 from shared import Numbers, half_sample, read, verdict
 
+JUDGED = ("wasserstein_exact_stated", "wasserstein_exact_observed", "log_score", "ranked_probability")
 LOWER = ("wasserstein", "ranked_probability", "brier")  # measures that begin so are better if lower
 
 
 def main(folder: Path) -> int:
-    problems = []
-    for path in sorted((folder / "data").glob("resamples_*.csv")):
-        drawn = pd.read_csv(path).filter(like="s_")
-        if not (drawn.sum(axis=1) == drawn.shape[1]).all():
-            problems.append(f"{path.name}: not every draw has as many studies as there are")
-    return verdict(folder, compute(folder), problems)
+    return verdict(folder, compute(folder), [])
 
 
 def compute(folder: Path) -> Numbers:
@@ -49,13 +47,15 @@ def compute(folder: Path) -> Numbers:
     by_study = {}
     for p, seen_by in cells.items():
         by_study[p], of_cells = summarise(p, seen_by)
-        numbers |= of_cells | over_studies(folder, p, by_study[p])
+        numbers |= of_cells | measures_over_studies(p, by_study[p])
     for place, share in enumerate((1.0, 0.5)):  # half against half; the oracle scores half of that
         people_scores, of_cells = halves(len(cells) + place, cells[0], share)
-        numbers |= of_cells | over_studies(folder, len(cells) + place, people_scores)
+        numbers |= of_cells | measures_over_studies(len(cells) + place, people_scores)
     uniform = int(predictors.index[(predictors["name"] == "uniform") & (predictors["kind"] == "baseline")][0])
+    pairs = Numbers()
     for first, second in [*combinations(models, 2), *((p, uniform) for p in models)]:
-        numbers |= paired(folder, f"{first}/{second}", by_study[first], by_study[second])
+        pairs |= paired(f"{first}/{second}", by_study[first], by_study[second])
+    numbers |= pairs | corrected(pairs)
     people = human_effects(folder)
     for column in people:
         numbers |= {f"{column}//{effect}": float(x) for effect, x in people[column].items()}
@@ -117,14 +117,14 @@ def counts(p: int, cells: list[Cell], by_study: pd.DataFrame, scores: pd.DataFra
     }
 
 
-def over_studies(folder: Path, p: int, by_study: pd.DataFrame) -> Numbers:
+def measures_over_studies(p: int, by_study: pd.DataFrame) -> Numbers:
     numbers = {f"study_{name}/{p}/{s}": float(x) for name in by_study for s, x in by_study[name].items()}
     for name in by_study:
-        numbers |= with_ends(str(name), str(p), mean_interval(folder, by_study[name].to_numpy()))
+        numbers |= with_ends(str(name), str(p), mean_interval(by_study[name].to_numpy()))
     return numbers
 
 
-def paired(folder: Path, place: str, first: pd.DataFrame, second: pd.DataFrame) -> Numbers:
+def paired(place: str, first: pd.DataFrame, second: pd.DataFrame) -> Numbers:
     """Two predictors on the same studies: the mean difference of each measure, and who is better on how many."""
     numbers: Numbers = {}
     for name in first.columns.drop("sd_ratio"):
@@ -136,8 +136,29 @@ def paired(folder: Path, place: str, first: pd.DataFrame, second: pd.DataFrame) 
         numbers[f"paired_{name}_n_second_better/{place}"] = better[1]
         numbers[f"paired_{name}_n_studies/{place}"] = float(len(given))
         numbers[f"paired_{name}_n_dropped/{place}"] = float(len(difference) - len(given))
-        numbers |= with_ends(f"paired_{name}", place, mean_interval(folder, given))
+        numbers |= with_ends(f"paired_{name}", place, mean_interval(given))
+        numbers[f"paired_{name}_p/{place}"] = p_of(given)
     return numbers
+
+
+def corrected(pairs: Numbers) -> Numbers:
+    """The p-values of the measures in JUDGED, corrected together by Holm's method."""
+    names = [f"paired_{measure}_p/" for measure in JUDGED]
+    given = {key: p for key, p in pairs.items() if key.startswith(tuple(names))}
+    known = sorted((p, key) for key, p in given.items() if np.isfinite(p))
+    numbers = {key.replace("_p/", "_p_holm/"): np.nan for key in given}
+    least = 0.0
+    for place, (p, key) in enumerate(known):
+        least = max(least, min(1.0, p * (len(known) - place)))
+        numbers[key.replace("_p/", "_p_holm/")] = least
+    return numbers
+
+
+def p_of(difference: np.ndarray) -> float:
+    """The p of the t test of differences by study; 1 where there is none."""
+    if len(difference) < MIN_STUDIES:
+        return np.nan
+    return 1.0 if (np.abs(difference) < ZERO).all() else float(stats.ttest_1samp(difference, 0).pvalue)
 
 
 if __name__ == "__main__":

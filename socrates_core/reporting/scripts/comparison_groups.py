@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from comparison_cells import Cell, memberships
-from comparison_studies import MIN_STUDIES, bootstrap, ratio, with_ends
+from comparison_studies import MIN_STUDIES, over_studies, ratio, with_ends
 from shared import Numbers, read
 
 LEAST = 2  # the smallest number of respondents that is told apart
@@ -28,7 +28,7 @@ def worth(folder: Path, p: int, cells: list[Cell]) -> Numbers:
     sizes = [int(rows.sum()) for _, rows in scored]
     most = int(np.median(sizes)) if sizes else 0
     sums = study_errors(scored)
-    share, low, high = bootstrap(folder, sums, ratio)
+    share, low, high = over_studies(sums, ratio)
     if len(sums) < MIN_STUDIES:
         margin = jackknife(folder, p, scored)
         low, high = share - margin, share + margin

@@ -48,7 +48,7 @@ sums_by <- function(study, table) {
   as.matrix(rowsum(table, study, reorder = TRUE))
 }
 
-# How effects agree with people's: every effect counts the same, and whole studies are redrawn.
+# How effects agree with people's: every effect counts the same, and studies are left out.
 put_agreement <- function(p, study, human, error, predicted) {
   both <- is.finite(human) & is.finite(predicted)
   s <- study[both]
@@ -61,15 +61,15 @@ put_agreement <- function(p, study, human, error, predicted) {
   sign_of <- function(x) ifelse(abs(x) < zero, 0, sign(x))
   same <- (1 + sign_of(h) * sign_of(m)) / 2
   one <- rep(1, length(h))
-  mean_of_effects <- function(x, used, statistic = ratio) {
-    bootstrap(sums_by(s[used], cbind(one, x)[used, , drop = FALSE]), statistic)
+  mean_of_effects <- function(x, used, statistic = ratio, within = "share") {
+    over_studies(sums_by(s[used], cbind(one, x)[used, , drop = FALSE]), statistic, within)
   }
   joint <- sums_by(s, cbind(one, a, b, a * a, a * b, b * b))
   put_ends("effects_sign", mean_of_effects(same, rep(TRUE, length(h))), p)
   put_ends("effects_sign_clear", mean_of_effects(same, clear), p)
-  put_ends("effects_r", bootstrap(joint, correlation), p)
-  put_ends("effects_slope", bootstrap(joint, slope), p)
-  put_ends("effects_rmse", mean_of_effects((h - m)^2, rep(TRUE, length(h)), function(x) sqrt(ratio(x))), p)
+  put_ends("effects_r", over_studies(joint, correlation, "correlation"), p)
+  put_ends("effects_slope", over_studies(joint, slope), p)
+  put_ends("effects_rmse", mean_of_effects((h - m)^2, rep(TRUE, length(h)), function(x) sqrt(ratio(x)), "positive"), p)
   put("effects_n_effects", length(h), p)
   put("effects_n_studies", length(unique(s)), p)
   put("effects_n_clear", sum(clear), p)
@@ -124,7 +124,7 @@ put_worth <- function(p, seen) {
   scored <- pairs[can]
   most <- if (any(can)) floor(median(sizes[can])) else 0
   sums <- study_errors(scored)
-  share <- bootstrap(sums, ratio)
+  share <- over_studies(sums, ratio)
   if (nrow(sums) < min_studies) share[2:3] <- share[1] + c(-1, 1) * without_people(p, scored)
   # a smaller ratio is worth more people, so the ends of the interval change places
   people <- function(x) if (is.na(x)) NA_real_ else if (x > 0) min(max(1 / x, least), most) else most
