@@ -41,7 +41,8 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
 def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Changes when an evaluation is written again or its corpus shows other answers."""
     written = (f"{evaluation.id} {evaluation.manifest.get('written')}" for evaluation in evaluations)
-    return *written, cached.stamp(evaluations[0].spec.corpus)
+    corpora = dict.fromkeys(evaluation.spec.corpus for evaluation in evaluations)
+    return *written, *(cached.stamp(corpus) for corpus in corpora)
 
 
 # Streamlit hashes no argument that begins with an underscore; `key` says when to score again.
@@ -74,9 +75,13 @@ def _parities(key: tuple[str, ...], field: str, _comparison: Comparison) -> dict
 
 def demographic_fields(comparison: Comparison) -> dict[str, str]:
     """The demographic fields known for people in the comparison's studies, each with its label."""
-    corpus = comparison.corpus.name
-    studies = tuple(_studies(comparison))
-    return {name: label(name) for name in cached.demographic_values(corpus, studies, cached.stamp(corpus))}
+    fields: dict[str, str] = {}
+    for source in comparison.sources:
+        corpus = source.corpus.name
+        studies = tuple(sorted(source.rows[0]["study_id"].unique().tolist()))
+        known = cached.demographic_values(corpus, studies, cached.stamp(corpus))
+        fields |= {name: label(name) for name in known}
+    return fields
 
 
 def of_studies(comparison: Comparison) -> str:
@@ -89,9 +94,7 @@ def _studies(comparison: Comparison) -> list[str]:
 
 
 def study_titles(comparison: Comparison) -> dict[str, str]:
-    return {
-        study: title for (corpus, study), title in cached.titles().items() if corpus == comparison.corpus.name
-    }
+    return comparison.titles
 
 
 def headline(comparison: Comparison, measure: str) -> pd.DataFrame:

@@ -100,7 +100,7 @@ study_errors <- function(scored) {
   if (length(scored) == 0) return(matrix(0, 0, 2))
   errors <- t(sapply(scored, function(pair) {
     cell <- pair$cell
-    human <- cell$human[pair$rows]
+    human <- cell$everybody[pair$rows]
     n <- length(human)
     k <- length(cell$values)
     gaps <- diff(cell$values) / diff(range(cell$values))
@@ -117,7 +117,7 @@ study_errors <- function(scored) {
 put_worth <- function(p, seen) {
   seen <- Filter(function(cell) cell$ordered, seen)
   pairs <- lapply(seen, function(cell) {
-    list(cell = cell, rows = cell$answered & rowSums(memberships(cell$human, cell$values)) > 0)
+    list(cell = cell, rows = rep(any(cell$answered), length(cell$everybody)))
   })
   sizes <- vapply(pairs, function(pair) sum(pair$rows), numeric(1))
   can <- sizes > 1 & vapply(pairs, function(pair) length(pair$cell$values) > 1, logical(1))
@@ -134,7 +134,7 @@ put_worth <- function(p, seen) {
   put("worth_n_cells", sum(can), p)
   put("worth_n_skipped", sum(!can), p)
   put("worth_n_rows", sum(sizes[can]), p)
-  put("worth_n_dropped", sum(vapply(pairs, function(pair) sum(pair$cell$answered & !pair$rows), numeric(1))), p)
+  put("worth_n_dropped", 0, p)
 }
 
 # Half the t interval of the ratio from leaving groups of people out in turn.
@@ -143,7 +143,7 @@ without_people <- function(p, scored) {
   ratios <- sapply(0:19, function(turn) {
     gone <- table[table$turn == turn, ]
     rest <- lapply(scored, function(pair) {
-      pair$rows <- pair$rows & !(pair$cell$participant %in% gone$participant[gone$study == pair$cell$study])
+      pair$rows <- pair$rows & !(pair$cell$people %in% gone$participant[gone$study == pair$cell$study])
       pair
     })
     rest <- rest[sapply(rest, function(pair) sum(pair$rows) > 1)]
