@@ -36,6 +36,7 @@ from socrates_core.evaluations.scores import JUDGED, Summary, score_cells, summa
 from socrates_core.exposure.status import HEADLINE, statuses
 from socrates_core.models.seen import seen_of
 from socrates_core.populations.bands import group
+from socrates_core.verdicts.verdict import Verdict, verdict_for
 
 ROW = ["study_id", "sample_id"]
 
@@ -223,6 +224,14 @@ class Comparison:
         return {name: agreement(self.pairs(name)) for name in self.names}
 
     @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What all evaluations of each model say of it, not only those compared here."""
+        return {
+            name: verdict_for(evaluation.manifest["card"])
+            for name, evaluation in zip(self.names, self.evaluations, strict=True)
+        }
+
+    @cached_property
     def worths(self) -> dict[str, Worth]:
         """How many respondents a cell each model is worth."""
         return {
@@ -282,6 +291,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            "verdicts": {name: verdict.as_dict() for name, verdict in self.verdicts.items()},
             "n_rows": self.n_rows,
             "n_left_out_as_seen": self.n_left_out,
             "n_left_out_as_unanswered": self.n_unanswered,
