@@ -6,6 +6,7 @@ prediction and of one that is off. The last lines show why W has no such correct
 low for a prediction that is a little off.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -32,16 +33,17 @@ def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Res
         squared = _squared(off, truth)
         for n in SIZES:
             samples = generator.multinomial(n, truth, n_simulations).astype(float)
-            of_truth, of_off = (_mean(samples, _w(shares)) for shares in (truth, off))
-            oracle = _mean(samples, lambda counts: expected_oracle(counts, VALUES, scale_range=6.0))
-            yield _ratio(f"{n} people, {name}: oracle's W", oracle, of_truth, n_simulations)
-            corrected = _mean(samples, _corrected(off))
-            yield _ratio(f"{n} people, {name}: corrected squared distance", corrected, squared, n_simulations)
-            perfect = _mean(samples, _corrected(truth))
-            share = 1 + perfect / squared
-            yield Result(f"{n} people, {name}: 1 + that of the truth over it", 1, share, n_simulations, 0.0)
+            of_truth, of_off = (_scores(samples, _w(shares)) for shares in (truth, off))
+            oracle = _scores(samples, lambda counts: expected_oracle(counts, VALUES, scale_range=6.0))
             true_w = exact_wasserstein(VALUES, off, np.asarray(truth * 1e9), convention="stated")
-            yield _ratio(f"{n} people, {name}: W - oracle, not used", of_off - oracle, true_w, n_simulations)
+            what = f"{n} people, {name}"
+            yield _ratio(f"{what}: oracle's W over the truth's", oracle, float(of_truth.mean()))
+            yield _ratio(
+                f"{what}: corrected distance over the true one", _scores(samples, _corrected(off)), squared
+            )
+            perfect = 1 + _scores(samples, _corrected(truth)) / squared
+            yield _ratio(f"{what}: 1 + a perfect prediction's", perfect, 1.0)
+            yield _ratio(f"{what}: W - oracle over the true W (not used)", of_off - oracle, true_w)
     yield from _persons(n_simulations, generator)
 
 
@@ -49,20 +51,16 @@ def _persons(n_simulations: int, generator: np.random.Generator) -> Iterator[Res
     """20 people who each answer 10 times alike: halves of people against drawn ones."""
     people = np.repeat(np.arange(20), 10)
     drawn, computed = [], []
-    for _ in range(n_simulations // 4):
+    for _ in range(n_simulations):
         answers = generator.integers(1, 8, 20).astype(float)
         order = generator.permutation(20)
-        halves = [
-            np.bincount(answers[side].astype(int), minlength=8)[1:] for side in (order[:10], order[10:])
-        ]
-        drawn.append(exact_wasserstein(VALUES, halves[0] / 10, halves[1], convention="stated"))
+        first, second = (
+            np.bincount(answers[side].astype(int), minlength=8)[1:].astype(float)
+            for side in (order[:10], order[10:])
+        )
+        drawn.append(exact_wasserstein(VALUES, first, second, convention="stated"))
         computed.append(half_sample_of_people(answers[people], people, VALUES, scale_range=6.0))
-    yield _ratio(
-        "20 people, 10 equal answers each: half of them",
-        float(np.mean(computed)),
-        float(np.mean(drawn)),
-        len(drawn),
-    )
+    yield _ratio("20 people, 10 equal answers each: half of them", np.array(drawn), float(np.mean(computed)))
 
 
 def _w(shares: Floats) -> Callable[[Floats], float]:
@@ -77,13 +75,15 @@ def _corrected(shares: Floats) -> Callable[[Floats], float]:
     return distance
 
 
-def _mean(samples: Floats, score: Callable[[Floats], float]) -> float:
-    return float(np.nanmean([score(counts) for counts in samples]))
+def _scores(samples: Floats, score: Callable[[Floats], float]) -> Floats:
+    return np.array([score(counts) for counts in samples])
 
 
 def _squared(shares: Floats, truth: Floats) -> float:
     return float(((np.cumsum(shares - truth)[:-1]) ** 2).sum() / 6)
 
 
-def _ratio(what: str, actual: float, truth: float, n: int) -> Result:
-    return Result(f"{what}, over the truth", 1, actual / truth, n, 0.0)
+def _ratio(what: str, numbers: Floats, truth: float) -> Result:
+    given = numbers[np.isfinite(numbers)] / truth
+    error = float(given.std(ddof=1)) / math.sqrt(given.size)
+    return Result(what, 1, float(given.mean()), given.size, error)

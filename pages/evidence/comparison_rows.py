@@ -17,14 +17,16 @@ from socrates_core.analysis.summary import mean_distribution
 from socrates_core.evaluations.comparison import Comparison, Duel
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
+from socrates_core.evaluations.scores import DRAWS, PAPER
 from socrates_core.personas import label
 from socrates_core.records import LOW_MASS, Scale
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
 CHARTED = (
-    "wasserstein_observed",
-    "wasserstein_exact_observed",
     "wasserstein_exact_stated",
+    "wasserstein_exact_observed",
+    "corrected_distance",
+    "wasserstein_observed",
     "accuracy_draw",
     "log_score",
     "ranked_probability",
@@ -121,14 +123,17 @@ def measures_table(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for record in comparison.table().to_dict("records"):
         measures = {words.label: _measure_text(record, name) for name, words in MEASURES.items()}
+        is_model = record["kind"] == "model"
         rows.append(
             {
                 "Who": visible(NAMES.get(str(record["name"]), str(record["name"]))),
                 **measures,
+                **{f"{MEASURES[name].label}, {DRAWS} draws": _draws_text(record, name) for name in PAPER},
                 "Studies": record["n_studies"],
                 "Cells": record["n_cells"],
                 "Cells without a range": record["n_skipped"],
-                "Rows": record["n_rows"],
+                "People": record["n_people"],
+                "Asked": record["n_rows"] if is_model else None,
                 "Dropped": record["n_dropped"],
                 "Off scale": record["n_off_scale"],
                 "Seconds": record["seconds"],
@@ -143,6 +148,12 @@ def _measure_text(record: Mapping[Any, Any], name: str) -> str:
     return f"{figure_text(value, 3)} {interval_text(low, high, 3)}".strip()
 
 
+def _draws_text(record: Mapping[Any, Any], name: str) -> str:
+    """The mean over many draws, and how far a single one is from it."""
+    mean, sd = (record.get(f"{name}_of_draws{end}", np.nan) for end in ("", "_sd"))
+    return f"{figure_text(mean, 3)} (SD {figure_text(sd, 3)})" if np.isfinite(mean) else figure_text(mean, 3)
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader of the scores must know: what is left out, what is unknown, and why an interval is missing."""
     sentences = [
@@ -155,6 +166,12 @@ def remarks(comparison: Comparison) -> list[str]:
         sentences.append(
             f"{comparison.n_left_out:,} of {comparison.n_rows:,} rows are left out: a model here saw them in training."
         )
+    if comparison.n_unanswered:
+        sentences.append(
+            f"{comparison.n_unanswered:,} rows are left out: a model here answered nobody in their cells."
+        )
+    if fewer := _fewer_studies(comparison):
+        sentences.append(fewer)
     if comparison.unknown:
         sentences.append(
             f"Whether these studies were in training is not known of {', '.join(comparison.unknown)}."
@@ -170,6 +187,17 @@ def remarks(comparison: Comparison) -> list[str]:
             f"{MIN_STUDIES_FOR_INTERVAL}."
         )
     return sentences
+
+
+def _fewer_studies(comparison: Comparison) -> str:
+    """Which measures rest on fewer studies than the others; "" where none does."""
+    n_scored = comparison.summaries[0].n_scored
+    most = max(n_scored.values(), default=0)
+    fewer = {name: n for name, n in n_scored.items() if 0 < n < most}
+    if not fewer:
+        return ""
+    measures = ", ".join(f"{MEASURES[name].label} {n}" for name, n in fewer.items())
+    return f"Of {most} studies, some have no score on a measure. Studies behind it: {measures}."
 
 
 def worth_sentences(comparison: Comparison) -> list[str]:

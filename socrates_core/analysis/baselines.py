@@ -83,7 +83,7 @@ def expected_oracle(counts: Floats, values: Floats, *, scale_range: float | None
     half of n people misses everybody by a share whose variance is F(1 - F)/(n - 1), which estimates without bias the
     F(1 - F)/n by which n people miss the truth (Cochran 1977, Sampling Techniques, ch. 2). Where nobody is below a
     gap, F need not be 0: with a Beta(a, n + a) distribution of it, n people miss it by 2 F (1 - F)^n on average
-    (De Moivre's formula), which is integrated in closed form. a = UNSEEN makes the sum right to 3% from 15 people on
+    (De Moivre's formula), which is integrated in closed form. a = UNSEEN makes the sum right to 4% from 15 people on
     and to 7% with 8 in simulations (`benchmarks/numbers/oracle.py`), except where nearly everybody gives one answer.
     """
     half = expected_half_sample(counts, values, scale_range=scale_range)

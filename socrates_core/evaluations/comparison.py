@@ -228,7 +228,7 @@ class Comparison:
         """What all evaluations of each model say of it, not only those compared here."""
         return {
             name: verdict_for(evaluation.manifest["card"])
-            for name, evaluation in zip(self.names, self.evaluations, strict=True)
+            for name, evaluation in zip(self.names, self.sources[0].evaluations, strict=True)
         }
 
     @cached_property

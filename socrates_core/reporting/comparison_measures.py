@@ -68,13 +68,13 @@ MEASURES = {
     "valid_mass": Measured("Valid mass", "probability that the model gave to valid answers", "high"),
 }
 TABLES = {  # conventions that must never be mixed, so each has its own table
-    "As published: one draw per person, people’s observed range": tuple(MEASURES)[:3],
     "Distance to everybody who answered": (
         "wasserstein_exact_stated",
         "wasserstein_exact_observed",
         "corrected_distance",
         "wasserstein_stated",
     ),
+    "As published: one draw per person, people’s observed range": tuple(MEASURES)[:3],
     "Forecasts of each person’s answer": ("log_score", "ranked_probability", "brier"),
     "Accuracy without the luck of a draw": tuple(MEASURES)[10:14],
     "Spread and validity": ("sd_ratio", "valid_mass"),

@@ -16,6 +16,7 @@ from socrates_core.evaluations.cells import EvaluatedCell
 from socrates_core.evaluations.comparison import ROW, Comparison
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.rows import questions_of
+from socrates_core.evaluations.scores import DRAWS
 from socrates_core.personas import label
 from socrates_core.records import LOW_MASS
 from socrates_core.reporting.comparison_data import comparison_tables
@@ -144,6 +145,7 @@ def _sections(reported: Reported, numbers: Numbers) -> dict[str, Any]:
         "groups": list(enumerate(reported.groups)),
         "minimum": MINIMUM,
         "least": LEAST,
+        "n_draws": DRAWS,
         "min_studies": MIN_STUDIES_FOR_INTERVAL,
         "published": published_beside(comparison).to_dict("records"),
     }
