@@ -27,7 +27,9 @@ def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.
             if cell.counts is not None:
                 parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.counts))
             parts += [
-                frames.predicted_rows(cell.condition_name, who, scale, p, cell.n_simulated, cell.n)
+                frames.predicted_rows(
+                    cell.condition_name, who, scale, p, n=cell.n_simulated, n_profiles=cell.n
+                )
                 for who, p in predicted.items()
             ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

@@ -11,13 +11,12 @@ from socrates_core.cli.options import AsJson, ModelOptions, with_model_options
 from socrates_core.cli.output import print_json, print_result, print_rows, print_table, say
 from socrates_core.errors import UserError
 from socrates_core.populations.margins import read_margins
-from socrates_core.populations.panel import draw_panel, eligible, profiles_sentence
+from socrates_core.populations.panel import eligible, profiles_sentence
 from socrates_core.populations.remarks import describe_population
-from socrates_core.projects.answer_orders import Order
+from socrates_core.projects.answer_orders import Order, reversed_texts
 from socrates_core.projects.run_results import list_runs, load_run
-from socrates_core.projects.run_spec import run_again, submit_simulation
+from socrates_core.projects.run_spec import freeze_run, queue_run, run_again
 from socrates_core.reporting.run_report import write_report
-from socrates_core.surveys.check import require_runnable
 from socrates_core.surveys.draft import load_draft
 
 
@@ -60,19 +59,18 @@ def simulate(
     if panel.every_profile and panel.kind != "describe":
         raise UserError("--every-profile needs described people. Give their shares with --shares FILE.")
     planned = loaded.model_copy(update={"panel": panel})
-    require_runnable(planned)
-    people = draw_panel(panel)
-    population = describe_population(panel, people, eligible(panel) if panel.kind == "sample" else None)
-    say(f"{population['name']}: {profiles_sentence(people)}")
-    for warning in population["warnings"]:
-        say(f"Warning: {warning}")
-    job = submit_simulation(
+    spec = freeze_run(
         planned,
         options.request(),
-        order=order,
+        texts=reversed_texts(planned) if order == "reversed" else None,
         consent=options.consent,
         limit_usd=options.limit_usd,
     )
+    population = describe_population(panel, spec.people, eligible(panel) if panel.kind == "sample" else None)
+    say(f"{population['name']}: {profiles_sentence(spec.people)}")
+    for warning in population["warnings"]:
+        say(f"Warning: {warning}")
+    job = queue_run(spec)
     ended = follow_until_done(job, "run") if wait else job
     print_result({"run_id": ended.id, "state": ended.state, "population": population}, ended.id, as_json)
 

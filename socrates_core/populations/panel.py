@@ -43,6 +43,11 @@ class PanelSpec(BaseModel):
         return {name: value for name, value in written.items() if name != "every_profile" or value}
 
     @property
+    def size(self) -> int:
+        """How many people are asked."""
+        return self.n_profiles if self.kind == "describe" and self.every_profile else self.n
+
+    @property
     def n_profiles(self) -> int:
         """How many combinations of described values there are."""
         return math.prod(len(shares) for shares in self.describe.values())

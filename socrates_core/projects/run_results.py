@@ -317,7 +317,7 @@ class SimulationRun:
         """The number of each person's profile, by position in the panel."""
         return profiles(self.spec.people)
 
-    @property
+    @cached_property
     def population(self) -> dict[str, Any]:
         """Who was asked: the name, the shares requested and drawn, and what to know about them."""
         return describe_population(self.spec.draft.panel, self.spec.people)

@@ -27,7 +27,10 @@ PANEL = 130
 
 @dataclass(frozen=True)
 class Series:
-    """The shares [b] of one `who` in one condition, with intervals [b] (NaN without), from `n` people with `n_profiles` profiles."""
+    """The shares [b] of one `who` in one condition, with intervals [b] (NaN without), from `n` people.
+
+    Simulated people have `n_profiles` distinct profiles, NaN where that is not shown.
+    """
 
     condition: str
     who: str
@@ -132,9 +135,10 @@ def _outline(shared: dict[str, Any], slots: Slots) -> dict[str, Any]:
 
 def _hover(series: Series, slots: Slots) -> list[str]:
     who = plain_text(who_label(series.who))
+    size = people_text(series.who, series.n, series.n_profiles)
     return [
         f"{wrapped(series.condition, LABEL_WIDTH)}<br>{wrapped(name, LABEL_WIDTH)}<br>"
-        f"{who}: {plain_text(percent(share) + interval(100 * low, 100 * high))}<br>{people_text(series.who, series.n, series.n_profiles)}"
+        f"{who}: {plain_text(percent(share) + interval(100 * low, 100 * high))}<br>{size}"
         for name, share, low, high in zip(slots.names, series.share, series.low, series.high, strict=True)
     ]
 

@@ -58,7 +58,7 @@ def share_rows(
 
 
 def predicted_rows(
-    condition: str, who: str, scale: Scale, shares: np.ndarray, n: int, n_profiles: int | None = None
+    condition: str, who: str, scale: Scale, shares: np.ndarray, *, n: int, n_profiles: int | None = None
 ) -> pd.DataFrame:
     """One condition's predicted shares [k] as chart rows, without intervals, from `n` simulated people.
 
