@@ -172,7 +172,7 @@ def test_mixed_studies_and_currencies_are_warnings() -> None:
     ]
     studies, currencies = population_warnings(people)
     assert "2 studies are mixed: apple (2), kakadu (1)" in studies and "different countries" in studies
-    assert "no currency (2), Australian dollars (1)" in currencies
+    assert "none named (2), Australian dollars (1)" in currencies
     assert population_warnings(people[1:]) == []
 
 

@@ -144,7 +144,12 @@ def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
         "Outcome", range(len(draft.outcomes)), format_func=lambda i: draft.outcomes[i].name, key="look_o"
     )
     stimulus = texts_of(draft)[c, o]
-    st.caption(escape(f"Person {who} comes from {people[who - 1].source}."))
+    source = people[who - 1].source
+    st.caption(
+        escape(
+            f"Person {who} is described." if source == "described" else f"Person {who} comes from {source}."
+        )
+    )
     show_prompt(render_prompt(people[who - 1].demographics, stimulus, _template(model)), model)
 
 

@@ -11,7 +11,7 @@ from pages.view.words import escape, visible
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
 from socrates_core.personas import label
-from socrates_core.populations.bands import BANDS
+from socrates_core.populations.bands import BANDS, OPEN_ENDS
 from socrates_core.populations.panel import PanelSpec
 from socrates_core.populations.remarks import population_name
 from socrates_core.populations.shares import shares_table, sum_sentence
@@ -36,10 +36,10 @@ def population_fields(editing: Editing, problems: list[Problem]) -> None:
         _sample_fields(editing)
     else:
         _describe_fields(editing, problems)
-    n, seed = st.columns(2)
-    if kind == "sample" or not panel.every_profile:
-        n.number_input("People", value=panel.n, min_value=1, step=10, key=editing.key("panel", "n"))
-    seed.number_input(
+    left, right = st.columns(2)
+    if not panel.is_weighted:
+        left.number_input("People", value=panel.n, min_value=1, step=10, key=editing.key("panel", "n"))
+    (left if panel.is_weighted else right).number_input(
         "Seed",
         value=panel.seed,
         min_value=0,
@@ -154,6 +154,16 @@ def _share_table(editing: Editing, field: str, problems: list[Problem]) -> None:
     show_problems(problems, f"panel.describe.{field}")
 
 
+def _of_bands(panel: PanelSpec) -> str:
+    """How numbers within bands are drawn; empty if no field has bands."""
+    sentences = [
+        f" {label(field)} is drawn within a band, each number with the same chance; an open band ends at {end}."
+        for field, end in OPEN_ENDS.items()
+        if field in panel.describe
+    ]
+    return "".join(sentences)
+
+
 def show_population(panel: PanelSpec) -> None:
     """How many people and profiles will be asked, what to know about them, and requested next to drawn shares.
 
@@ -191,7 +201,9 @@ def show_eligible(editing: Editing) -> None:
     """How many people a sample is drawn from, and what they are like."""
     panel = editing.draft.panel
     if panel.kind != "sample":
-        st.caption("Fields are combined independently of each other; joint patterns are not kept.")
+        st.caption(
+            "Fields are combined independently of each other; joint patterns are not kept." + _of_bands(panel)
+        )
         return
     try:
         count = cached.count_eligible(panel)

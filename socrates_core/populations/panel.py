@@ -43,9 +43,14 @@ class PanelSpec(BaseModel):
         return {name: value for name, value in written.items() if name != "every_profile" or value}
 
     @property
+    def is_weighted(self) -> bool:
+        """Whether each described profile is asked once, with a weight."""
+        return self.kind == "describe" and self.every_profile
+
+    @property
     def size(self) -> int:
         """How many people are asked."""
-        return self.n_profiles if self.kind == "describe" and self.every_profile else self.n
+        return self.n_profiles if self.is_weighted else self.n
 
     @property
     def n_profiles(self) -> int:
@@ -56,7 +61,7 @@ class PanelSpec(BaseModel):
 def draw_panel(spec: PanelSpec) -> list[Person]:
     """The panel's people in order. Raises UserError if there are too few to draw from."""
     if spec.kind == "describe":
-        return _every_profile(spec) if spec.every_profile else _described(spec)
+        return _every_profile(spec) if spec.is_weighted else _described(spec)
     pool = eligible(spec)
     if pool.empty:
         raise UserError(
@@ -166,7 +171,8 @@ def profiles_sentence(people: Sequence[Person]) -> str:
     sentence = f"{profiles_text(len(people), n_profiles)}."
     if n_profiles < len(people):
         sentence += (
-            " People with the same profile get the same prompt and the same answer, so they count once."
+            " People with one profile share a prompt: it is asked once, weighted by their number, and counts once "
+            "in n."
         )
     if any(person.weight != people[0].weight for person in people):
         sentence += " Profiles are weighted by their share of the population."

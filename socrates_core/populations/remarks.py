@@ -51,7 +51,7 @@ def describe_population(
         "name": population_name(spec),
         "n_people": len(people),
         "n_profiles": len(set(profiles(people))),
-        "weighted": spec.kind == "describe" and spec.every_profile,
+        "weighted": spec.is_weighted,
         "warnings": population_warnings(people),
         "shares": requested_and_drawn(spec, people, pool).to_dict("records"),
     }
@@ -123,13 +123,13 @@ def _mixed(people: Sequence[Person]) -> Iterator[str]:
     )
     if len(currencies) > 1:
         named = ", ".join(f"{currency} ({n:,})" for currency, n in currencies.most_common())
-        yield f"Incomes are in different currencies, so countries are probably mixed: {named}."
+        yield f"Incomes name different currencies, so countries are probably mixed: {named}."
 
 
 def _currency(income: str) -> str:
     found = _CURRENCY.search(income)
     if found is None:
-        return "no currency"
+        return "none named"
     country = found["country"]
     return f"{country} {found['unit'].lower()}" if country else found["unit"].lower()
 
