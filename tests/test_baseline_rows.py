@@ -41,9 +41,9 @@ def cell(study: str, condition: int, human: list[float]) -> EvaluatedCell:
 
 def test_a_study_without_a_score_is_not_counted() -> None:
     cells = [cell("scored", 0, [1, 2, 5, 7]), cell("one answer", 0, [4, 4, 4, 4])]
-    found = summarise(cells, model_predictor("m", cells), seed=0)
+    found = summarise(cells, model_predictor("m", cells))
     assert (found.n_studies, len(found.by_study), found.n_cells, found.n_skipped) == (1, 2, 1, 1)
-    assert [each.n_studies for each in summarise_people(cells, seed=0)] == [1, 1]
+    assert [each.n_studies for each in summarise_people(cells)] == [1, 1]
 
 
 def test_condition_blind_does_not_know_the_answers_to_predict() -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.project import power_form, power_results
 from pages.view.calibration_words import show_calibration
+from pages.view.verdict_line import show_verdict
 from socrates_core.projects.power import plan
 
 st.title("Power", anchor=False)
@@ -12,6 +13,8 @@ st.caption(
     "what significant results would then be worth. Choose a run, or go without one."
 )
 run = power_form.choose_run()
+if run:
+    show_verdict(run.verdict)
 effect = power_form.choose_effect(run) if run else None
 belief = power_form.choose_belief(run, effect)
 design = power_form.choose_design()

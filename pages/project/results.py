@@ -17,6 +17,7 @@ from pages.view.fields.table import csv_button, pages_of
 from pages.view.outdated import show_outdated
 from pages.view.report_download import show_report
 from pages.view.seals import show_seal
+from pages.view.verdict_line import show_verdict
 from pages.view.words import escape, figure_text, percent_text, show_text, visible
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.errors import UserError
@@ -64,6 +65,7 @@ def header(run: SimulationRun) -> None:
     title.title(escape(run.title), anchor=False)
     if run.spec.draft_id and action.button("Open the draft", type="primary", width="stretch"):
         state.go_to(state.PAGES.draft, draft=run.spec.draft_id)
+    show_verdict(run.verdict)
     with st.container(horizontal=True, gap="small"):
         st.badge(escape(card["name"]), icon=":material/smart_toy:")
         how = (

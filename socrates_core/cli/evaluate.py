@@ -28,7 +28,10 @@ SCORES = {  # of a comparison's table: the column's head by the score's name
 def evaluate(
     split: Annotated[str, typer.Option(help="The split whose held-out side the model answers.")] = "",
     studies: Annotated[
-        str, typer.Option(help="Only these studies, separated by commas; can be given without a split.")
+        str,
+        typer.Option(
+            help="Only these studies, separated by commas, or all of them: all. Can be given without a split."
+        ),
     ] = "",
     corpus: Annotated[str, typer.Option(help="The corpus of --studies when there is no split.")] = "starter",
     cap: Annotated[
@@ -115,6 +118,9 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
             say(f"{evaluation.model}: {evaluation.outdated} {again}")
     if as_json:
         return print_json(comparison.as_dict())
+    for name, verdict in comparison.verdicts.items():
+        print(f"{name}: {verdict}")
+    print()
     rows: list[dict[str, Any]] = [
         {
             "": row["name"],

@@ -84,6 +84,7 @@ def power(
         "outcome": effect.outcome,
         "condition": effect.condition,
         "reference": effect.reference,
+        "verdict": run.verdict.as_dict(),
         "calibration": uncalibrated_reason or str(run.calibration),
         "spread": run_spread.sentence if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
@@ -98,6 +99,7 @@ def _print_plan(planned: SamplePlan, context: dict[str, Any], as_json: bool) -> 
     belief = planned.belief
     if context:
         print(
+            f"{context['verdict']['sentence']}\n"
             f"{context['outcome']}: {context['condition']} compared with {context['reference']}\n"
             f"{context['calibration']}\nStandard deviation of answers: {context['spread']}"
         )

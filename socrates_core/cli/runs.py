@@ -107,6 +107,7 @@ def run(
     if as_json:
         return print_json(loaded.as_dict())
     print(f"{loaded.title} · {loaded.manifest['card']['name']} ({loaded.manifest['card']['precision']})")
+    print(loaded.verdict)
     if loaded.outdated:
         print(f"{loaded.outdated} Run it again: python -m socrates_core run {run_id} --again")
     if loaded.manifest["state"] == "partial":

@@ -32,6 +32,7 @@ from socrates_core.evaluations.scores import Summary, score_cells, summarise, su
 from socrates_core.exposure.status import HEADLINE, statuses
 from socrates_core.models.seen import seen_of
 from socrates_core.populations.bands import group
+from socrates_core.verdicts.verdict import Verdict, verdict_for
 
 ROW = ["study_id", "sample_id"]
 
@@ -96,8 +97,8 @@ class Comparison:
     @cached_property
     def summaries(self) -> list[Summary]:
         """Every measure of the models, the baselines, people's halves and the oracle, in that order."""
-        predicted = [summarise(cells, predictor, seed=SEED) for cells, predictor in self.predictors]
-        return [*predicted, *summarise_people(self.cells[0], seed=SEED)]
+        predicted = [summarise(cells, predictor) for cells, predictor in self.predictors]
+        return [*predicted, *summarise_people(self.cells[0])]
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -124,7 +125,15 @@ class Comparison:
     @cached_property
     def agreements(self) -> dict[str, Agreement]:
         """How each model's effects agree with people's."""
-        return {name: agreement(self.pairs(name), seed=SEED) for name in self.names}
+        return {name: agreement(self.pairs(name)) for name in self.names}
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """What all evaluations of each model say of it, not only those compared here."""
+        return {
+            name: verdict_for(evaluation.manifest["card"])
+            for name, evaluation in zip(self.names, self.evaluations, strict=True)
+        }
 
     @cached_property
     def worths(self) -> dict[str, Worth]:
@@ -143,7 +152,7 @@ class Comparison:
             dict(zip(table.index.astype(str), table[measure].tolist(), strict=True))
             for table in (tables[first], tables[second])
         )
-        return compare_by_study(of_first, of_second, lower_is_better=lower_is_better, seed=SEED)
+        return compare_by_study(of_first, of_second, lower_is_better=lower_is_better)
 
     def parity(self, name: str, field: str) -> Parity:
         """The demographic parity difference of one model over the groups of a demographic field."""
@@ -169,6 +178,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            "verdicts": {name: verdict.as_dict() for name, verdict in self.verdicts.items()},
             "n_rows": self.n_rows,
             "n_left_out_as_seen": self.n_left_out,
             "seen_unknown": self.unknown,

@@ -44,7 +44,7 @@ OF_ORDER = (
 
 @dataclass(frozen=True)
 class Summary:
-    """A predictor's measures over studies with intervals of the study bootstrap, and the counts behind them.
+    """A predictor's measures over studies with intervals over studies, and the counts behind them.
 
     `by_study` has one row a study; `n_studies` counts those with a W. `n_cells` are those of the published convention
     (study, condition, outcome). `n_dropped` rows lack an answer or a prediction. `n_off_scale` rows were answered off
@@ -130,7 +130,7 @@ def paper_cells(cells: Sequence[EvaluatedCell], predictor: Predictor) -> pd.Data
     return pd.DataFrame(rows)
 
 
-def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor, *, seed: int) -> Summary:
+def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor) -> Summary:
     """The measures of a predictor: cells within studies, then studies, all unweighted."""
     exact, paper = score_cells(cells, predictor), paper_cells(cells, predictor)
     by_study = (
@@ -140,7 +140,7 @@ def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor, *, seed: int
     return Summary(
         predictor.name,
         predictor.kind,
-        _over_studies(by_study, seed=seed),
+        _over_studies(by_study),
         by_study,
         int(by_study["wasserstein_observed"].notna().sum()),
         int(scored.sum()),
@@ -151,7 +151,7 @@ def summarise(cells: Sequence[EvaluatedCell], predictor: Predictor, *, seed: int
     )
 
 
-def summarise_people(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Summary]:
+def summarise_people(cells: Sequence[EvaluatedCell]) -> list[Summary]:
     """What people's own answers score: half of a cell against the other half, and the oracle.
 
     The first is the mean W over all halvings of every cell. The oracle is the W of the true distribution to as many
@@ -161,8 +161,8 @@ def summarise_people(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Summa
     table = pd.DataFrame([_halves(cell) for cell in cells])
     oracle = table.assign(**{name: table[name].map(expected_oracle) for name in _HALVED})
     return [
-        _people_summary("half-sample", cells, table, seed=seed),
-        _people_summary("oracle", cells, oracle, seed=seed),
+        _people_summary("half-sample", cells, table),
+        _people_summary("oracle", cells, oracle),
     ]
 
 
@@ -176,13 +176,13 @@ def _halves(cell: EvaluatedCell) -> dict[str, Any]:
     return {"study_id": cell.study_id, "n": counted.n_people, **dict(zip(_HALVED, scores, strict=True))}
 
 
-def _people_summary(name: str, cells: Sequence[EvaluatedCell], table: pd.DataFrame, *, seed: int) -> Summary:
+def _people_summary(name: str, cells: Sequence[EvaluatedCell], table: pd.DataFrame) -> Summary:
     by_study = table.groupby("study_id")[_HALVED].mean()
     scored = table[_HALVED[0]].notna()
     return Summary(
         name=name,
         kind="baseline",
-        measures=_over_studies(by_study, seed=seed),
+        measures=_over_studies(by_study),
         by_study=by_study,
         n_studies=int(by_study[_HALVED[0]].notna().sum()),
         n_cells=int(scored.sum()),
@@ -193,5 +193,5 @@ def _people_summary(name: str, cells: Sequence[EvaluatedCell], table: pd.DataFra
     )
 
 
-def _over_studies(by_study: pd.DataFrame, *, seed: int) -> dict[str, Measure]:
-    return {str(name): mean_over_studies(by_study[name].to_numpy(), seed=seed) for name in by_study.columns}
+def _over_studies(by_study: pd.DataFrame) -> dict[str, Measure]:
+    return {str(name): mean_over_studies(by_study[name].to_numpy()) for name in by_study.columns}

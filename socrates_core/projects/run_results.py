@@ -34,6 +34,7 @@ from socrates_core.surveys.human_answers import (
     study_behind,
 )
 from socrates_core.surveys.originals import texts_of
+from socrates_core.verdicts.verdict import Verdict, verdict_for
 
 FACTS = ("card", "n_people", "n_answered", "valid_mass")  # in every manifest
 
@@ -271,12 +272,20 @@ class SimulationRun:
     @cached_property
     def calibration(self) -> ModelCalibration | str:
         """The model's calibration on other studies than the draft's, or a sentence that says why there is none."""
+        return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=self._own_studies)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Whether the model has earned trust, on other studies than the draft's."""
+        return verdict_for(self.manifest["card"], excluding=self._own_studies)
+
+    @cached_property
+    def _own_studies(self) -> set[str]:
+        """The study behind the draft and one that asked the same words: a model is not judged on what it answers."""
         draft = self.spec.draft
         behind = study_behind(self.spec.draft, self.spec.shown)
-        # Nothing is calibrated on itself: neither the study behind the draft nor one that asked the same words.
-        excluded = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
-        excluded |= {f"{behind.corpus.name}/{behind.study_id}"} if behind else set()
-        return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=excluded)
+        studies = {f"{draft.study.corpus}/{draft.study.study_id}"} if draft.study else set()
+        return studies | ({f"{behind.corpus.name}/{behind.study_id}"} if behind else set())
 
     def _calibrated(self, predicted: Effect, span: float | None) -> CalibratedEffect | None:
         if isinstance(self.calibration, str) or not span or math.isnan(predicted.difference):
@@ -331,6 +340,7 @@ class SimulationRun:
             "run_id": self.spec.run_id,
             "title": self.title,
             "manifest": self.manifest,
+            "verdict": self.verdict.as_dict(),
             "outdated": self.outdated,
             "people_from": self.people_sentence,
             "n_people": len(self.spec.people),

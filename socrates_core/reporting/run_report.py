@@ -104,6 +104,7 @@ def _sections(
     """What the sections of run.html show."""
     return {
         "run": run,
+        "verdict": run.verdict,
         "draft": run.spec.draft,
         "manifest": run.manifest,
         "card": run.manifest["card"],
