@@ -137,7 +137,7 @@ def test_people_with_one_profile_are_one_simulated_person() -> None:
     people = described(50, gender={"Female": 0.5, "Male": 0.5})
     assert len(set(profiles(people))) == 2
     assert profiles_sentence(people).startswith(
-        "50 simulated people, 2 distinct profiles. People with the same"
+        "50 simulated people, 2 distinct profiles. People with one profile"
     )
     nobody = [replace(each, demographics={}) for each in people]
     assert profiles_sentence(nobody).startswith("50 simulated people, 1 distinct profile. ")
