@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import expected_half_sample, pooled, uniform
-from socrates_core.analysis.bootstrap import Measure, bootstrap, mean_over_studies, ratio
+from socrates_core.analysis.bootstrap import Measure, mean_over_studies, over_studies, ratio
 from socrates_core.analysis.metrics import exact_wasserstein
 from socrates_core.corpus.queries import Corpus
 from socrates_core.evaluations.rows import questions_of_rows, with_answers
@@ -212,12 +212,10 @@ def paired(wide: Mapping[str, pd.DataFrame], one: str, other: str) -> dict[str, 
         both = measure.reindex(columns=[one, other]).dropna().to_numpy()  # baselines have no valid mass
         if not len(both):
             continue
-        difference = _rounded(mean_over_studies(both[:, 0] - both[:, 1], seed=0))
+        difference = _rounded(mean_over_studies(both[:, 0] - both[:, 1]))
         told[name] = {"difference": difference, "n_studies": len(both)}
         if name in ("w_stated", "cell_w_stated"):
-            told[f"{name}_smaller_by"] = _rounded(
-                bootstrap(both[:, ::-1], lambda sums: 1 - ratio(sums), seed=0)
-            )
+            told[f"{name}_smaller_by"] = _rounded(over_studies(both[:, ::-1], lambda sums: 1 - ratio(sums)))
     return told
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from socrates_core.analysis.agreement import EffectPairs
-from socrates_core.analysis.bootstrap import SEED, Measure
+from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.calibration import (
     LEVELS,
     MIN_EFFECTS,
@@ -181,10 +181,26 @@ def calibration_path(fingerprint: str) -> Path:
     return home() / "calibrations" / f"{fingerprint[:16]}.json"
 
 
+def read_measured(path: Path) -> dict[str, Any]:
+    """What evaluations measured of one model, as it was written.
+
+    Raises UserError if the file was edited or damaged, or is of an earlier version.
+    """
+    stored = read_json(path)
+    try:
+        if stored.pop("digest") != digest(stored):
+            raise ValueError("other numbers than were written")
+        if stored["version"] != VERSION:
+            raise UserError(OUTDATED)
+    except EDITED as error:
+        raise UserError(f"The calibration {str(path)!r} was edited or damaged ({quoted(error)}).") from error
+    return dict(stored)
+
+
 def fit_and_test(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibration:
     """The calibration on `pairs` and how it does on studies left out; or why there is none."""
     calibration = calibrate(pairs)
-    held_out = leave_one_study_out(pairs, seed=SEED)
+    held_out = leave_one_study_out(pairs)
     if isinstance(calibration, NoCalibration):
         return calibration
     return held_out if isinstance(held_out, NoCalibration) else (calibration, held_out)
@@ -202,14 +218,11 @@ def effect_pairs(effects: pd.DataFrame, study: str = "study") -> EffectPairs:
 @lru_cache(maxsize=64)
 def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str]) -> ModelCalibration | str:
     """The calibration at `path` without the studies `excluding`. Raises UserError if the record is damaged."""
-    stored = read_json(path)
+    stored = read_measured(path)
     try:
-        written_digest = stored.pop("digest")
         # The file's name has only the start of the fingerprint, so the whole is compared.
-        if (written_digest, fingerprint) != (digest(stored), stored["fingerprint"]):
-            raise ValueError("other numbers than were written")
-        if stored["version"] != VERSION:
-            raise UserError(OUTDATED)
+        if fingerprint != stored["fingerprint"]:
+            raise ValueError("numbers of another model")
         effects = pd.DataFrame(stored["effects"])
         is_excluded = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]

@@ -233,12 +233,42 @@ class ResponderCard:
 
 
 @dataclass(frozen=True)
+class Factor:
+    """One of the things that conditions vary: its levels, in the order of the study's conditions."""
+
+    name: str
+    level_of_condition: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Design:
+    """How people were assigned to conditions. All inference about people reads it.
+
+    `assignment` is mixed where some people were in several conditions and others in one. `cluster`, `block` and
+    `weight` name what the study calls groups that were assigned together, groups within which people were randomized,
+    and what each person counts; empty without. `factors` are empty where conditions are not crossed.
+    """
+
+    assignment: Literal["between", "within", "mixed"] = "between"
+    cluster: str = ""
+    block: str = ""
+    weight: str = ""
+    factors: tuple[Factor, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether people were assigned one by one and count alike."""
+        return not (self.cluster or self.block or self.weight)
+
+
+@dataclass(frozen=True)
 class Effect:
     """A difference in means of one outcome, condition minus reference, with its 95% interval.
 
     In the scale's own units. `share` is the difference divided by the scale's range, `d` is Cohen's d (NaN without
     spread). `n` and `n_reference` people answered in the two conditions. `low`, `high`, `p` of the two-sided test of
-    no difference, and the standard error `se` are NaN if the data do not support an interval.
+    no difference, and the standard error `se` are NaN if the data do not support an interval. `n_clusters` and
+    `n_clusters_reference` count the groups that were assigned together; 0 where people were assigned one by one.
     """
 
     difference: float
@@ -250,3 +280,5 @@ class Effect:
     d: float
     p: float = math.nan
     se: float = math.nan
+    n_clusters: int = 0
+    n_clusters_reference: int = 0

@@ -27,6 +27,7 @@ ROOMS = (  # from the street door down to the ground: a room imports only rooms 
     "surveys",
     "populations",
     "studies",
+    "verdicts",
     "asking",
     "models",
     "calibrations",

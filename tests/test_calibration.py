@@ -47,7 +47,7 @@ def fitted(pairs: EffectPairs) -> Calibration:
 
 
 def held_out(pairs: EffectPairs) -> HeldOut:
-    found = leave_one_study_out(pairs, seed=1)
+    found = leave_one_study_out(pairs)
     assert isinstance(found, HeldOut)
     return found
 
@@ -173,7 +173,7 @@ def test_too_few_clean_studies_give_a_sentence_and_no_interval(
 ) -> None:
     for found in (
         calibrate(simulated(n_studies, per_study, seed=1)),
-        leave_one_study_out(simulated(n_studies, per_study, seed=1), seed=1),
+        leave_one_study_out(simulated(n_studies, per_study, seed=1)),
     ):
         assert isinstance(found, NoCalibration)
         assert "at least 6 studies" in found.reason and words in found.reason

@@ -17,13 +17,13 @@ import comparison as script
 from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.evaluations.comparison import Comparison
-from socrates_core.evaluations.published import read_published
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.models.seen import Seen
 from socrates_core.records import Scale
 from socrates_core.reporting.comparison_measures import MEASURES, PAIRED, TABLES
 from socrates_core.reporting.comparison_report import write_comparison_report
 from socrates_core.reporting.page import number_label
+from socrates_core.verdicts.published import published_scores
 from tests.support.commands import as_json, command
 from tests.support.comparisons import compared
 from tests.support.jobs import evaluate_now
@@ -65,6 +65,7 @@ def test_the_python_script_computes_every_number_again_without_this_project(writ
     assert set(MEASURES) | {f"{name}_low" for name in MEASURES} <= quantities
     assert {
         "worth_low",
+        "paired_log_score_p_holm",
         "effects_r_high",
         "paired_brier_low",
         "study_log_score",
@@ -99,7 +100,6 @@ def test_the_numbers_are_the_comparisons_own(written: Written) -> None:
         ("data/predicted_long.csv probability", "wasserstein_exact_observed/0"),
         ("data/people_differences.csv n", "human"),
         ("data/studies.csv n_left_out", "rows"),
-        ("data/resamples_5.csv s_1", "not every draw"),
         ("data/predictors.csv seconds", "seconds"),
         ("numbers.csv number", "in numbers.csv"),
     ],
@@ -275,9 +275,8 @@ def test_published_rows_are_shown_where_they_may_be_and_are_no_numbers_of_the_fo
     written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The starter studies are not those 40, so the rule is replaced here; its own test is with the page."""
-    monkeypatch.setattr(
-        "socrates_core.reporting.comparison_report.published_beside", lambda comparison: read_published()[0]
-    )
+    rows = pd.DataFrame([vars(row) for row in published_scores()])
+    monkeypatch.setattr("socrates_core.reporting.comparison_report.published_beside", lambda comparison: rows)
     page = Page(write_comparison_report(written[0], tmp_path / "out") / "report.html")
     assert "Published on the same 40 studies" in page.text and "GPT-4o 5-shot" in page.text
     ours, mine = Page(written[1] / "report.html").numbers, page.numbers

@@ -19,6 +19,7 @@ from socrates_core.jobs.store import ProcessIdentity
 from socrates_core.jobs.worker_process import ensure_worker, worker_lives
 from socrates_core.models.starter import prepare_starter_model
 from socrates_core.worker import Worker
+from tests.support.processes import end_worker
 from tests.support.waiting import PATIENCE, wait_until
 
 
@@ -230,5 +231,5 @@ def test_a_folder_of_the_person_named_like_ours_is_never_run(
     assert b"nothing" in drawing.communicate()[1]
     with pytest.raises(UserError, match="could not be fetched"):
         prepare_starter_model(lambda *_: None)
-    wait_until(lambda: not worker_lives())
+    end_worker()
     assert not Path("sprung").exists()

@@ -9,9 +9,11 @@ from pages.evidence.evaluation_form import show_form
 from pages.evidence.finetune_gains import show_finetunes
 from pages.view import state
 from pages.view.outdated import show_outdated
+from pages.view.verdict_line import show_verdict
 from socrates_core.evaluations.comparison import Comparison
 from socrates_core.evaluations.results import Evaluation, list_evaluations
 from socrates_core.evaluations.submission import evaluate_again, sending
+from socrates_core.verdicts.verdict import verdict_for
 
 OF_CHOSEN = {
     "Scores": parts.show_scores,
@@ -37,7 +39,9 @@ def header(*, form: bool) -> None:
 
 
 def show_view(evaluations: list[Evaluation]) -> None:
-    """The chosen view of the evaluations. The view of finetunes needs no evaluation."""
+    """The verdicts, then the chosen view of the evaluations. The view of finetunes needs no evaluation."""
+    for card in {evaluation.model: evaluation.manifest["card"] for evaluation in evaluations}.values():
+        show_verdict(verdict_for(card), name=True)
     view = st.segmented_control(
         "What to show",
         VIEWS,

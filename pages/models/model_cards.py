@@ -15,6 +15,7 @@ from socrates_core.finetuning.exporting import MEASURES, zipped
 from socrates_core.finetuning.library import LibraryModel, Trained
 from socrates_core.finetuning.model_jobs import Download, plan_download, submit_fetch, submit_merge
 from socrates_core.keeping import kinds
+from socrates_core.verdicts.verdict import verdict_of
 
 KINDS = {
     "model": "whole model",
@@ -37,6 +38,7 @@ def show_table(models: list[LibraryModel]) -> None:
         placeholder="–",
         column_config={
             "model": st.column_config.TextColumn("Model", width="medium"),
+            "verdict": st.column_config.TextColumn("Verdict", width="large"),
             "kind": "Kind",
             "base": st.column_config.TextColumn("Made from", width="small"),
             "saw": "Trained on",
@@ -61,6 +63,7 @@ def _row(model: LibraryModel) -> dict[str, Any]:
     usable = model.card.installed or model.kind == "hub"
     return {
         "model": visible(model.card.title),
+        "verdict": verdict_of(model.name).sentence,
         "kind": KINDS[model.kind] if usable else "cannot be used",
         "base": visible(model.base),
         "saw": library.saw_briefly(library.seen_or_unknown(model.name)),

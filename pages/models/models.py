@@ -4,8 +4,10 @@ import streamlit as st
 
 from pages.models import model_cards
 from pages.view import state
+from pages.view.verdict_line import show_verdict
 from pages.view.words import escape
 from socrates_core.finetuning.library import LibraryModel, library
+from socrates_core.verdicts.verdict import verdict_of
 
 
 def show_list(models: list[LibraryModel]) -> None:
@@ -31,6 +33,7 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
     )
     if use:
         state.go_to(state.PAGES.draft, model=model.name)
+    show_verdict(verdict_of(model.name))
     with st.container(horizontal=True, gap="small"):
         st.badge(model_cards.KINDS[model.kind], icon=":material/smart_toy:")
         if model.card.size_bytes:

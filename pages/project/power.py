@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.project import power_form, power_results
 from pages.view.calibration_words import show_calibration
+from pages.view.verdict_line import show_verdict
 from socrates_core.projects.power import plan
 
 st.title("Power", anchor=False)
@@ -12,12 +13,14 @@ st.caption(
     "what significant results would then be worth. Choose a run, or go without one."
 )
 run = power_form.choose_run()
+if run:
+    show_verdict(run.verdict)
 effect = power_form.choose_effect(run) if run else None
 belief = power_form.choose_belief(run, effect)
 design = power_form.choose_design()
 model = run.model if run and effect and effect.calibrated else ""
 if belief is not None:
-    power_results.show_plan(plan(belief, n=design.n, target=design.target), model)
+    power_results.show_plan(plan(belief, n=design.n, target=design.target, layout=design.layout), model)
 if run and effect:
     power_results.show_arms(run, effect)
     if effect.calibrated is not None:

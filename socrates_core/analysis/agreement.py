@@ -1,8 +1,8 @@
 """Whether predicted effects agree with people's, effect by effect over studies, and whether one model agrees better.
 
 An effect is the difference of a condition from its reference on one outcome, in shares of the scale's
-range. All effects weigh alike; intervals are of the study bootstrap, since effects of one study share their
-people and their reference.
+range. All effects weigh alike; intervals are over studies, since effects of one study share their people and their
+reference.
 """
 
 import math
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr
 
 from socrates_core.analysis.bootstrap import (
     Measure,
+    Range,
     Statistic,
-    bootstrap,
     mean_over_studies,
+    over_studies,
     ratio,
     sums_by_study,
 )
@@ -65,12 +66,12 @@ class Agreement:
     n_dropped: int
 
 
-def agreement(pairs: EffectPairs, *, seed: int) -> Agreement:
+def agreement(pairs: EffectPairs) -> Agreement:
     """The agreement of predicted with human effects.
 
     An effect is clear where it is more than 1.96 of its standard errors from zero. A correlation or a slope
     needs three effects and a spread in what it divides by, else it is NaN. Intervals follow the rules of
-    `bootstrap`.
+    `over_studies`.
     """
     both = np.isfinite(pairs.human) & np.isfinite(pairs.predicted)
     used = pairs.where(both)
@@ -81,11 +82,11 @@ def agreement(pairs: EffectPairs, *, seed: int) -> Agreement:
     same = sign_agreement(h, m)
     clear = np.abs(h) > float(ndtri(0.5 + CONFIDENCE / 2)) * used.human_se
     return Agreement(
-        sign=_mean(used.study, same, ratio, seed),
-        sign_clear=_mean(used.study[clear], same[clear], ratio, seed),
-        r=bootstrap(joint, _correlation, seed=seed),
-        slope=bootstrap(joint, _slope, seed=seed),
-        rmse=_mean(used.study, (h - m) ** 2, lambda totals: np.sqrt(ratio(totals)), seed),
+        sign=_mean(used.study, same, ratio, "share"),
+        sign_clear=_mean(used.study[clear], same[clear], ratio, "share"),
+        r=over_studies(joint, _correlation, within="correlation"),
+        slope=over_studies(joint, _slope),
+        rmse=_mean(used.study, (h - m) ** 2, lambda totals: np.sqrt(ratio(totals)), "positive"),
         n_effects=int(h.size),
         n_studies=len(joint),
         n_clear=int(clear.sum()),
@@ -106,10 +107,12 @@ def sign_agreement(human: Floats, predicted: Floats) -> Floats:
 class PairedByStudy:
     """The mean difference of two models' scores, first minus second, over the studies that both have.
 
+    `p` is that of the paired t test over studies, NaN where there is no interval and 1 where no study differs.
     `n_dropped` studies have a score of one model alone. Studies on which the two score the same count for neither.
     """
 
     difference: Measure
+    p: float
     n_first_better: int
     n_second_better: int
     n_studies: int
@@ -117,14 +120,16 @@ class PairedByStudy:
 
 
 def compare_by_study(
-    first: Mapping[str, float], second: Mapping[str, float], *, lower_is_better: bool, seed: int
+    first: Mapping[str, float], second: Mapping[str, float], *, lower_is_better: bool
 ) -> PairedByStudy:
-    """Two models compared on the same studies, by any one score a study, with the study bootstrap's interval."""
+    """Two models compared on the same studies, by any one score a study, with a paired t test and its interval."""
     shared = [name for name in sorted(first) if math.isfinite(first[name] - second.get(name, math.nan))]
     difference = np.array([first[name] - second[name] for name in shared], dtype=float)
     lower, higher = int((difference < -ZERO).sum()), int((difference > ZERO).sum())
+    mean = mean_over_studies(difference)
     return PairedByStudy(
-        difference=mean_over_studies(difference, seed=seed),
+        difference=mean,
+        p=_p_of(difference) if math.isfinite(mean.low) else math.nan,
         n_first_better=lower if lower_is_better else higher,
         n_second_better=higher if lower_is_better else lower,
         n_studies=len(shared),
@@ -137,10 +142,18 @@ def _sign(effects: Floats) -> Floats:
     return np.where(np.abs(given) < ZERO, 0.0, np.sign(given))
 
 
-def _mean(study: NDArray[np.str_], values: Floats, statistic: Statistic, seed: int) -> Measure:
-    return bootstrap(
-        sums_by_study(study, np.stack([np.ones(values.size), values], axis=1)), statistic, seed=seed
-    )
+def _p_of(difference: Floats) -> float:
+    """The p of the t test that the mean of differences [s] is 0."""
+    if (np.abs(difference) < ZERO).all():
+        return 1.0
+    error = float(difference.std(ddof=1)) / math.sqrt(difference.size)
+    t = abs(float(difference.mean())) / error if error > 0 else math.inf
+    return 2 * float(stdtr(difference.size - 1, -t))
+
+
+def _mean(study: NDArray[np.str_], values: Floats, statistic: Statistic, within: Range) -> Measure:
+    sums = sums_by_study(study, np.stack([np.ones(values.size), values], axis=1))
+    return over_studies(sums, statistic, within=within)
 
 
 def _correlation(totals: Floats) -> Floats:

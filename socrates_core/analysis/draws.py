@@ -85,7 +85,7 @@ def score_draws(cells: Sequence[DrawnCell], *, seed: int) -> DrawScores:
         uniform=over(lambda cell: observed_wasserstein(cell.human, _uniform(cell, generator))),
         condition_blind=over(lambda cell: observed_wasserstein(cell.human, blind(cell))),
         half_sample=over(_half_sample),
-        effects=_effects(outcomes, seed),
+        effects=_effects(outcomes),
         share_valid=float(np.isfinite(predictions[answered]).mean()) if answered.any() else float("nan"),
         n_answers=int(answered.sum()),
     )
@@ -130,7 +130,7 @@ def _half_sample(cell: DrawnCell) -> CellScore:
     )
 
 
-def _effects(outcomes: dict[tuple[str, int], list[DrawnCell]], seed: int) -> Agreement:
+def _effects(outcomes: dict[tuple[str, int], list[DrawnCell]]) -> Agreement:
     stated = any(np.isfinite(cell.low).any() for cells in outcomes.values() for cell in cells)
     study: list[str] = []
     effects: list[tuple[float, float, float]] = []
@@ -139,7 +139,7 @@ def _effects(outcomes: dict[tuple[str, int], list[DrawnCell]], seed: int) -> Agr
         effects += [(h - first[0], (v + first[1]) ** 0.5, m - first[2]) for h, v, m in others]
         study += [name] * len(others)
     human, error, predicted = np.array(effects, dtype=float).reshape(-1, 3).T
-    return agreement(EffectPairs(np.array(study, dtype=str), human, error, predicted), seed=seed)
+    return agreement(EffectPairs(np.array(study, dtype=str), human, error, predicted))
 
 
 def _on_range(cells: Sequence[DrawnCell]) -> list[tuple[Floats, Floats]]:

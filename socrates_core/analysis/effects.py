@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from socrates_core.analysis.clustered import Answers, ClusteredDifference
 from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.records import Effect, Floats
 
@@ -43,6 +44,42 @@ def paired_difference(treated: Floats, reference: Floats, *, scale_range: float 
     return _effect(ours, theirs, scale_range, error, paired=True)
 
 
+def designed_difference(
+    answers: Answers, fitted: ClusteredDifference, *, scale_range: float | None = None
+) -> Effect:
+    """The effect that `clustered_difference` `fitted` to `answers`, with its interval, sizes, and Cohen's d.
+
+    `d` divides by the pooled weighted spread inside the two conditions, as it does between people.
+    """
+    ours, theirs = answers.treated, ~answers.treated
+    pooled = _weighted_spread(answers.value[ours], answers.weight[ours]) * (ours.sum() - 1)
+    pooled += _weighted_spread(answers.value[theirs], answers.weight[theirs]) * (theirs.sum() - 1)
+    spread = math.sqrt(pooled / (answers.value.size - 2)) if answers.value.size > 2 else math.nan
+    difference = fitted.difference
+    return Effect(
+        difference=difference,
+        low=fitted.low,
+        high=fitted.high,
+        n=int(ours.sum()),
+        n_reference=int(theirs.sum()),
+        share=difference / scale_range if scale_range and scale_range > 0 else math.nan,
+        d=difference / spread if spread > 0 else math.nan,
+        p=fitted.p,
+        se=fitted.se,
+        n_clusters=fitted.n_clusters,
+        n_clusters_reference=fitted.n_clusters_reference,
+    )
+
+
+def _weighted_spread(values: Floats, weights: Floats) -> float:
+    """The weighted variance with the factor n / (n - 1); NaN for fewer than two values."""
+    if values.size < 2:
+        return math.nan
+    mean = float(np.average(values, weights=weights))
+    variance = float(np.average((values - mean) ** 2, weights=weights))
+    return variance * values.size / (values.size - 1)
+
+
 def predicted_difference(treated: Floats, reference: Floats, *, scale_range: float | None = None) -> Effect:
     """The difference in means of predicted answers, `treated` [n] and `reference` [m], without an interval.
 
@@ -52,15 +89,17 @@ def predicted_difference(treated: Floats, reference: Floats, *, scale_range: flo
     return _effect(_present(treated), _present(reference), scale_range)
 
 
-def predicted_effect(prob_treated: Floats, prob_reference: Floats, values: Floats) -> Effect:
+def predicted_effect(
+    prob_treated: Floats, prob_reference: Floats, values: Floats, weights: Floats | None = None
+) -> Effect:
     """As `predicted_difference`, of distributions: `prob_treated` [n, k] and `prob_reference` [m, k] over `values` [k].
 
     `share` is of the range of `values`, which are in order; `d` divides by the pooled spread of the predicted
-    answers.
+    answers. `weights` [n] are those of people who answered both (n = m); by default all count the same.
     """
     places = np.asarray(values, dtype=float)
-    ours = moments(mean_distribution(prob_treated), places)
-    theirs = moments(mean_distribution(prob_reference), places)
+    ours = moments(mean_distribution(prob_treated, weights), places)
+    theirs = moments(mean_distribution(prob_reference, weights), places)
     difference = ours.mean - theirs.mean
     spread = math.sqrt((ours.sd**2 + theirs.sd**2) / 2)
     span = float(np.ptp(places)) if places.size else 0.0

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from socrates_core.analysis.agreement import EffectPairs
-from socrates_core.analysis.bootstrap import Measure, bootstrap, ratio, sums_by_study
+from socrates_core.analysis.bootstrap import Measure, over_studies, ratio, sums_by_study
 from socrates_core.analysis.calibration import (
     LEVELS,
     Calibration,
@@ -51,7 +51,7 @@ class HeldOutRow:
 class Rivalry:
     """Calibrated effects minus those of a rival, below 0 where calibrated ones are better.
 
-    The mean difference of squared errors and of 90% interval scores, with study bootstrap intervals.
+    The mean difference of squared errors and of 90% interval scores, with intervals over studies.
     """
 
     rival: Method
@@ -71,11 +71,6 @@ class HeldOut:
     rivals: tuple[Rivalry, ...]
     n_studies: int
     n_effects: int
-
-    @property
-    def beats_no_effect(self) -> bool:
-        """Whether calibrated effects miss by less than expecting none, by more than chance over studies."""
-        return any(rivalry.rival == "zero" and rivalry.squared_error.high < 0 for rivalry in self.rivals)
 
     def verdicts(self) -> str:
         """Which rivals it beats, a sentence each."""
@@ -104,7 +99,7 @@ _NAMES: Mapping[Method, str] = {
 }
 
 
-def leave_one_study_out(pairs: EffectPairs, *, seed: int) -> HeldOut | NoCalibration:
+def leave_one_study_out(pairs: EffectPairs) -> HeldOut | NoCalibration:
     """Predicts each study's observed effects from a calibration that was fitted on all the others.
 
     The same minimum as for `calibrate`; all effects weigh alike. The calibrated effect is itself a shrinkage by one
@@ -131,7 +126,7 @@ def leave_one_study_out(pairs: EffectPairs, *, seed: int) -> HeldOut | NoCalibra
     def against(values: Mapping[Method, Floats], rival: Method) -> Measure:
         difference = values["calibrated"] - values[rival]
         sums = sums_by_study(used.study, np.stack([np.ones_like(difference), difference], axis=1))
-        return bootstrap(sums, ratio, seed=seed)
+        return over_studies(sums, ratio)
 
     last = {method: score[-1] for method, score in scored.items()}
     return HeldOut(
@@ -188,3 +183,17 @@ def _verdict(difference: Measure, *, plural: bool = False) -> str:
     if difference.low > 0:
         return "are worse than" if plural else "is worse than"
     return "do not clearly beat" if plural else "does not clearly beat"
+
+
+def errors_by_study(pairs: EffectPairs) -> tuple[Floats, Floats] | NoCalibration:
+    """The mean squared errors [s] of each study's calibrated effects and of expecting none, each study left out once.
+
+    The same minimum as for `calibrate`. The calibration that predicts a study is fitted on all the others.
+    """
+    whole = calibrate(pairs)
+    if isinstance(whole, NoCalibration):
+        return whole
+    used = usable(pairs)
+    errors = np.stack([(_calibrated(used).effect - used.human) ** 2, used.human**2], axis=1)
+    sums = sums_by_study(used.study, np.column_stack([np.ones(len(errors)), errors]))
+    return sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtrit
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, bootstrap, ratio
+from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, over_studies, ratio
 from socrates_core.analysis.cells import PeopleCell
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.fractions import memberships
@@ -74,8 +74,8 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
     """The worth of the simulation that predicted `cells`.
 
     A cell with fewer than two answers on the scale, without a prediction or with a scale of one value is skipped;
-    answers that are none of `values` are dropped. The interval is of B/A, whose divisor is never near 0: the study
-    bootstrap, or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS
+    answers that are none of `values` are dropped. The interval is of B/A, whose divisor is never near 0, over
+    studies or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS
     seeded groups of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
     """
     on_scale = [cell.where(memberships(cell.human, cell.values).sum(axis=1) > 0) for cell in cells]
@@ -86,9 +86,9 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
             by_study.setdefault(cell.study_id, []).append((kept, predicted))
     sizes = [cell.human.size for scored in by_study.values() for cell, _ in scored]
     most = int(np.median(sizes)) if sizes else 0
-    over_studies = len(by_study) >= MIN_STUDIES_FOR_INTERVAL
-    share = bootstrap(_study_errors(by_study), ratio, seed=seed)
-    if over_studies:
+    enough_studies = len(by_study) >= MIN_STUDIES_FOR_INTERVAL
+    share = over_studies(_study_errors(by_study), ratio)
+    if enough_studies:
         low, high = share.low, share.high
     else:
         margin = _margin(ratio(_without_people(by_study, seed)))
@@ -99,7 +99,7 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
         low=_people(high, most),
         high=_people(low, most),
         most=most,
-        interval_over="studies" if over_studies else "people",
+        interval_over="studies" if enough_studies else "people",
         n_studies=len(by_study),
         n_cells=len(sizes),
         n_skipped=len(cells) - len(sizes),

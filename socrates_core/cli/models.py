@@ -18,6 +18,7 @@ from socrates_core.keeping import kinds
 from socrates_core.models.catalog import list_models
 from socrates_core.models.model_folder import HUB_ID, find_model
 from socrates_core.settings import CODE
+from socrates_core.verdicts.verdict import verdict_of
 
 app = typer.Typer(
     add_completion=False, help="List the models that can answer, and manage those on this machine."
@@ -28,8 +29,13 @@ app = typer.Typer(
 def models(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models that can answer, and manage those on this machine."""
     if context.invoked_subcommand is None:
-        cards = [dict(vars(card)) for card in list_models()]
-        print_rows(cards, ["name", "title", "installed", "context_limit"], "No models.", as_json)
+        cards = [{**vars(card), "verdict": _verdict(card.name, as_json=as_json)} for card in list_models()]
+        print_rows(cards, ["name", "title", "installed", "verdict"], "No models.", as_json)
+
+
+def _verdict(name: str, *, as_json: bool) -> dict[str, Any] | str:
+    verdict = verdict_of(name)
+    return verdict.as_dict() if as_json else verdict.sentence
 
 
 @app.command()
@@ -37,9 +43,11 @@ def show(name: str, as_json: AsJson = False) -> None:
     """Show a model's card: where it comes from, what it was trained on and how, and its scores."""
     model = library.look_up(name)
     if not as_json:
+        print(f"{verdict_of(name)}\n")
         return print(render_card(model) + (f"\n{model.problem}" if model.problem else ""))
     card: dict[str, Any] = {
         **vars(model.card),
+        "verdict": verdict_of(name).as_dict(),
         "kind": model.kind,
         "lineage": model.lineage,
         "problem": model.problem,

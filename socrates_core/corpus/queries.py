@@ -18,7 +18,7 @@ from socrates_core.corpus.hidden_answers import frozen_stamp, without_frozen
 from socrates_core.corpus.scale_overrides import by_hand, lay_over
 from socrates_core.corpus.tables import SCHEMAS, WHOLE_NUMBERS, judged
 from socrates_core.errors import UserError, unknown
-from socrates_core.records import DEMOGRAPHICS, Floats, Participant, Scale, Stimulus
+from socrates_core.records import DEMOGRAPHICS, Design, Factor, Floats, Participant, Scale, Stimulus
 
 Ints = NDArray[np.int64]
 
@@ -27,6 +27,7 @@ _JUDGED = ("notes", "flags", "n_off_scale", "scale_kinds")
 # An answer on its scale as it was given, NULL off the scale. `value` is the nearest value of the scale, which differs
 # for fractions of whole numbers, and by rounding in the ninth decimal, which is not a fraction.
 ANSWER = "CASE WHEN abs(response - value) > 1e-8 THEN response ELSE value END"
+ASSIGNED = "assignment"  # the table of clusters, blocks, and weights, in corpora that have any
 MOST_PARTS = 30
 MOST_TEXTS = 200
 # `asked` is a study's stimuli with the `part` of the outcome that they ask about: the question if the outcome is a
@@ -106,6 +107,26 @@ class Corpus:
         stamp = f"{self.manifest.get('created', '')} {frozen_stamp(self.path)}"
         return {**row, **_judged_by(self.path, stamp, row["study_id"], scales)}
 
+    def design(self, study_id: str) -> Design:
+        """How the study's people were assigned to conditions. Raises UserError if there is no such study."""
+        stored = dict(self.manifest.get("designs", {}).get(study_id, {}))
+        factors = tuple(
+            Factor(factor["name"], tuple(factor["level_of_condition"]))
+            for factor in stored.pop("factors", ())
+        )
+        assignment: Any = self.study(study_id).design
+        return Design(**{**stored, "assignment": assignment, "factors": factors})
+
+    def assignment(self, study_id: str) -> pd.DataFrame:
+        """People's cluster, block, and weight, indexed by participant; empty where everybody was assigned alone."""
+        columns = ["participant", "cluster", "block", "weight"]
+        if self.design(study_id).is_plain:
+            return pd.DataFrame(columns=columns).set_index("participant")
+        return self.ask(
+            f"SELECT {', '.join(columns)} FROM read_parquet($assignment) WHERE study_id = $study ORDER BY participant",
+            study=study_id,
+        ).set_index("participant")
+
     def study_ids(self) -> list[str]:
         rows = self._rows("SELECT study_id FROM read_parquet($studies) ORDER BY study_id")
         return [str(row["study_id"]) for row in rows]
@@ -153,6 +174,15 @@ class Corpus:
             study=self.study(study_id).study_id,
         )
         return _split(counted)[["stimulus_id", "value", "n"]]
+
+    def answered_repeatedly(self, study_id: str) -> list[int]:
+        """The stimuli that some person answered more than once."""
+        rows = self._rows(
+            "SELECT stimulus_id FROM read_parquet($responses) WHERE study_id = $study AND value IS NOT NULL "
+            "GROUP BY stimulus_id HAVING count(*) > count(DISTINCT participant) ORDER BY 1",
+            study=self.study(study_id).study_id,
+        )
+        return [int(row["stimulus_id"]) for row in rows]
 
     def off_scale(self, study_id: str) -> pd.DataFrame:
         """How many responses are off their scale: stimulus_id, n; a row only if there are any."""
@@ -322,7 +352,9 @@ class Corpus:
         Answers to frozen studies are left out. Raises UserError if the query names a frozen study.
         """
         sql, bound = without_frozen(self.path, *lay_over(self.path, sql, bound))
-        files = {name: str(self.path / f"{name}.parquet") for name in SCHEMAS if f"(${name})" in sql}
+        files = {
+            name: str(self.path / f"{name}.parquet") for name in (*SCHEMAS, ASSIGNED) if f"(${name})" in sql
+        }
         try:
             # A DuckDB connection is for one thread at a time; a cursor is a connection of its own to the same database.
             return _database().cursor().execute(sql, {**files, **bound})

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +19,11 @@ from filelock import FileLock
 
 from socrates_core import settings
 from socrates_core.corpus.arrivals import note_arrival
-from socrates_core.corpus.queries import Corpus, damaged
-from socrates_core.corpus.tables import SCHEMAS, build_tables
+from socrates_core.corpus.queries import ASSIGNED, Corpus, damaged
+from socrates_core.corpus.tables import SCHEMAS, assignment_table, build_tables
 from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import file_digest, read_json, write_json, write_text
+from socrates_core.records import Design
 
 __all__ = ["Corpus", "corpora", "find_study", "open_corpus", "write_corpus", "writing_corpus"]
 
@@ -87,17 +89,22 @@ def write_corpus(
     stimuli: pd.DataFrame,
     participants: pd.DataFrame,
     responses: pd.DataFrame,
+    assignment: pd.DataFrame | None = None,
+    designs: Mapping[str, Design] | None = None,
     recipe: str = "",
     texts: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes a corpus, all or nothing, in place of one of that name; returns its folder.
 
-    `texts` (file name -> content) are kept next to the tables. `writing_corpus` writes a large corpus study by study.
+    `assignment` has people's clusters, blocks, and weights in the studies whose `designs` name them. `texts` (file name
+    -> content) are kept next to the tables. `writing_corpus` writes a large corpus study by study.
     """
     with writing_corpus(name, title=title, source=source, recipe=recipe) as corpus:
         corpus.add(
             {"studies": studies, "stimuli": stimuli, "participants": participants, "responses": responses}
         )
+        if assignment is not None and len(assignment):
+            corpus.assign(assignment, designs or {})
         for file, text in (texts or {}).items():
             write_text(corpus.folder / file, text)
     return settings.home() / "corpora" / name
@@ -109,6 +116,12 @@ class GrowingCorpus:
     def __init__(self, folder: Path, tables: Mapping[str, "_GrowingTable"]) -> None:
         self.folder = folder
         self._tables = tables
+        self.designs: dict[str, Design] = {}
+
+    def assign(self, people: pd.DataFrame, designs: Mapping[str, Design]) -> None:
+        """Keeps people's clusters, blocks, and weights. Once for a corpus."""
+        pq.write_table(assignment_table(people), self.folder / f"{ASSIGNED}.parquet", compression="zstd")
+        self.designs |= designs
 
     def add(self, frames: dict[str, pd.DataFrame]) -> None:
         """Adds the four tables of some whole studies. Raises UserError if they do not fit."""
@@ -135,8 +148,12 @@ def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> I
     try:
         with ExitStack() as opened:
             tables = {table: opened.enter_context(_GrowingTable(aside, table)) for table in SCHEMAS}
-            yield GrowingCorpus(aside, tables)
+            growing = GrowingCorpus(aside, tables)
+            yield growing
         manifest = _manifest(title, source, recipe, tables, aside)
+        if growing.designs:
+            manifest["designs"] = {study: asdict(design) for study, design in growing.designs.items()}
+            manifest["sha256"][ASSIGNED] = file_digest(aside / f"{ASSIGNED}.parquet")
         write_json(aside / "manifest.json", manifest)
         _replace(root / name, aside)
         note_arrival(root / name, manifest)
@@ -230,7 +247,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f"The corpus {path.name!r} has format version {quoted(manifest.get('version'))}, not {VERSION}. "
             "Update the program, or import the corpus again with this one."
         )
-    if not isinstance(manifest.get("sha256"), dict) or set(manifest["sha256"]) != set(SCHEMAS):
+    if not isinstance(manifest.get("sha256"), dict) or set(manifest["sha256"]) - {ASSIGNED} != set(SCHEMAS):
         raise damaged(path.name, "its manifest does not list the four tables")
     return manifest
 

@@ -75,6 +75,17 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
 }
 
+# How people were assigned, for studies in which they were not simply drawn one by one; a corpus without any has none.
+ASSIGNMENT = pa.schema(
+    [
+        ("study_id", _TEXT),
+        ("participant", pa.int64()),
+        ("cluster", _TEXT),
+        ("block", _TEXT),
+        ("weight", pa.float64()),
+    ]
+)
+
 _KEYS = {
     "studies": "study_id",
     "stimuli": "stimulus_id",
@@ -128,6 +139,13 @@ def build_tables(frames: dict[str, pd.DataFrame]) -> dict[str, pa.Table]:
     studies = _with_counts(frames["studies"], frames["stimuli"], responses)
     filled = {**frames, "studies": studies, "responses": responses}
     return {name: _as_table(name, frame) for name, frame in filled.items()}
+
+
+def assignment_table(frame: pd.DataFrame) -> pa.Table:
+    """The Arrow table of people's clusters, blocks, and weights."""
+    ordered = frame.sort_values(["study_id", "participant"])
+    table = pa.Table.from_pandas(ordered[ASSIGNMENT.names], schema=ASSIGNMENT, preserve_index=False)
+    return table.replace_schema_metadata()
 
 
 def _check_columns(name: str, frame: pd.DataFrame) -> None:

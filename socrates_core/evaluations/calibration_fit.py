@@ -6,7 +6,9 @@ any part, even if only other conditions or other participants, is left out as a 
 
 import math
 from collections import defaultdict
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,8 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.evaluations.effects import effects_table
 from socrates_core.evaluations.results import Evaluation, load_evaluation
+from socrates_core.evaluations.share_scores import COLUMNS as SHARE_COLUMNS
+from socrates_core.evaluations.share_scores import share_scores
 from socrates_core.evaluations.spec import EVALUATIONS
 from socrates_core.exposure.status import HEADLINE, Status, statuses
 from socrates_core.files import digest, write_json
@@ -54,7 +58,7 @@ def keep_calibration(fingerprint: str) -> str:
     ]
     if not parts:
         return NEVER
-    effects = pd.concat([part for part, _ in parts]).sort_values(
+    effects = pd.concat([part.effects for part in parts]).sort_values(
         "n_predicted", ascending=False, kind="stable"
     )
     # The evaluation that asked the most people comes first, so its effect is the one that is kept.
@@ -65,6 +69,7 @@ def keep_calibration(fingerprint: str) -> str:
         "format": "socrates-calibration",
         "version": VERSION,
         "fingerprint": fingerprint,
+        "card": parts[0].card,
         "written": now(),
         "evaluations": sorted(set(effects["evaluation"])),
         "unknown": bool(effects["unknown"].any()),
@@ -72,15 +77,36 @@ def keep_calibration(fingerprint: str) -> str:
         "held_out": asdict(held_out) if held_out else None,
         "effects": effects[KEPT].to_dict("list"),
         # Ids come newest first, so in reverse the newest evaluation of a study has the last word.
-        "sd_ratios": {study: ratio for _, ratios in reversed(parts) for study, ratio in ratios.items()},
+        "sd_ratios": {study: ratio for part in reversed(parts) for study, ratio in part.sd_ratios.items()},
+        "shares": _of_most_asked([part.shares for part in parts]).to_dict("list"),
     }
     plain = as_json(record)
     write_json(calibration_path(fingerprint), {**plain, "digest": digest(plain)})
     return str(calibration_for(fingerprint))
 
 
-def _measured(evaluation_id: str, fingerprint: str) -> tuple[pd.DataFrame, dict[str, float]] | None:
-    """An evaluation's effects in studies that its model has not seen, with the SD ratio of each study.
+def _of_most_asked(shares: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The scores of every study, from the evaluation that asked the most people in one of its cells."""
+    together = pd.concat([table.assign(part=at) for at, table in enumerate(shares)], ignore_index=True)
+    most = together.groupby(["study", "part"])["n_asked"].max().reset_index()
+    kept = most.sort_values("n_asked", ascending=False, kind="stable").drop_duplicates("study")
+    return together.merge(kept[["study", "part"]])[SHARE_COLUMNS].sort_values(
+        ["study", "kind"], ignore_index=True
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What one evaluation measured in the studies that its model has not seen."""
+
+    card: Mapping[str, Any]
+    effects: pd.DataFrame
+    shares: pd.DataFrame
+    sd_ratios: dict[str, float]
+
+
+def _measured(evaluation_id: str, fingerprint: str) -> _Measured | None:
+    """What an evaluation measured in studies that its model has not seen.
 
     None without such studies, for another model's or an unfinished evaluation, where its prompts show other people's
     answers (those of drafts do not), and where it or its corpus is damaged, gone or has changed.
@@ -103,7 +129,9 @@ def _measured(evaluation_id: str, fingerprint: str) -> tuple[pd.DataFrame, dict[
         evaluation=evaluation_id,
         unknown=effects["study_id"].map(clean) == "unknown",
     )
-    return effects, _sd_ratios(corpus, rows)
+    return _Measured(
+        evaluation.manifest["card"], effects, share_scores(corpus, rows), _sd_ratios(corpus, rows)
+    )
 
 
 def _unseen(corpus: Corpus, evaluation: Evaluation) -> dict[str, Status]:

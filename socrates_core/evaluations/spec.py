@@ -17,6 +17,7 @@ from socrates_core.record_folder import RecordFolder
 
 NOT_READ = ("format", "consent", "limit_usd")  # the last two: of earlier versions, believed from nobody
 CAP = 32  # people a cell: about what a published score needs to settle, at a fortieth of the cost of all
+ALL_STUDIES = ("all",)  # what a person writes for every study of the corpus
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ class EvaluationSpec:
         return digest([self.content()[name] for name in names])
 
 
+def studies_by_corpus(names: Sequence[str], usual: str) -> dict[str, list[str]]:
+    """The studies of each corpus; "corpus/study" names one of that corpus, a plain name one of the `usual` corpus."""
+    by_corpus: dict[str, list[str]] = {}
+    for name in names:
+        corpus, slash, study = name.partition("/")
+        by_corpus.setdefault(corpus if slash else usual, []).append(study if slash else name)
+    return by_corpus
+
+
 def plan_evaluation(
     model: ModelRequest,
     *,
@@ -88,13 +98,18 @@ def plan_evaluation(
     chosen = load_split(split) if split else None
     opened = open_corpus(chosen.corpus if chosen else corpus or "starter")
     if chosen is None and not studies:
-        raise UserError("Nothing is asked: name a split with --split, or studies with --studies.")
+        raise UserError(
+            "Nothing is asked: name a split with --split, or studies with --studies (all: every study of the corpus)."
+        )
     known = chosen.held_out if chosen else opened.study_ids()
+    named = opened.name if tuple(studies) == ALL_STUDIES else (studies or ("",))[0]
+    if tuple(studies) == ALL_STUDIES:
+        studies = tuple(known)
     for study in studies:
         if study not in known:
             raise unknown("held-out study" if chosen else "study", study, known)
     return EvaluationSpec(
-        evaluation_id=new_id(f"{split or studies[0]} {model.name}"),
+        evaluation_id=new_id(f"{split or named} {model.name}"),
         created=now(),
         model=model,
         corpus=opened.name,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from socrates_core.analysis.bootstrap import SEED, Measure, bootstrap, ratio
+from socrates_core.analysis.bootstrap import SEED, Measure, over_studies, ratio
 from socrates_core.asking.request import ModelRequest
 from socrates_core.corpus.splits import KINDS, Kind
 from socrates_core.errors import UserError
@@ -191,12 +191,12 @@ def score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The scores of a comparison's models, of which the first is the base, then of BASELINES."""
     summaries: dict[str, Summary] = {}
     for name, cells in zip(comparison.names, comparison.cells, strict=True):
-        summaries[name] = summarise(cells, model_predictor(name, cells), seed=SEED)
+        summaries[name] = summarise(cells, model_predictor(name, cells))
     first = comparison.cells[0]  # baselines use only people's answers, which are the same for every model
     for guess in guesses(first, seed=SEED):
         if guess.name in BASELINES:
-            summaries[guess.name] = summarise(first, guess, seed=SEED)
-    summaries |= {summary.name: summary for summary in summarise_people(first, seed=SEED)}
+            summaries[guess.name] = summarise(first, guess)
+    summaries |= {summary.name: summary for summary in summarise_people(first)}
     base = summaries[comparison.names[0]]
     for name in (*comparison.names, *BASELINES):
         summary = summaries[name]
@@ -218,18 +218,18 @@ def score_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _improvement(base: Summary, other: Summary, measure: str) -> Measure:
     pairs = pd.concat([base.by_study[measure], other.by_study[measure]], axis=1).to_numpy(dtype=float)
-    return relative_improvement(*pairs.T, seed=SEED)
+    return relative_improvement(*pairs.T)
 
 
-def relative_improvement(before: Floats, after: Floats, *, seed: int) -> Measure:
+def relative_improvement(before: Floats, after: Floats) -> Measure:
     """1 minus the mean of `after` [s] over the mean of `before` [s], scores of the same studies; lower is better.
 
-    The interval comes from a bootstrap over studies that keeps both scores of a study together. A study that lacks a
+    The interval is over studies and keeps both scores of a study together. A study that lacks a
     score is left out.
     """
     both = np.stack([before, after], axis=1)
     both = both[np.isfinite(both).all(axis=1)]
-    return bootstrap(both, lambda totals: 1 - ratio(totals), seed=seed)
+    return over_studies(both, lambda totals: 1 - ratio(totals))
 
 
 def submit_missing(model: FinetunedModel, *, cap: int | None = CAP) -> list[Job]:

@@ -17,7 +17,7 @@ from socrates_core.importing.mapping import Mapping, When, render_mapping
 from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.table import Table, shortened
 from socrates_core.prompts import render_prompt, render_stimulus
-from socrates_core.records import DEMOGRAPHICS, Number, Prompt, Scale
+from socrates_core.records import DEMOGRAPHICS, Design, Number, Prompt, Scale
 from socrates_core.scales import read_answer, render_instruction
 from socrates_core.settings import home
 
@@ -52,12 +52,14 @@ class ParsedOutcome:
 class Preview:
     """What an import would do.
 
-    `frames` are the four tables of the corpus, empty if there are `problems`, each of which stops the import.
+    `frames` are the four tables of the corpus, empty if there are `problems`, each of which stops the import;
+    `assignment` are people's clusters, blocks, and weights, empty if the mapping names none.
     `dropped` are reasons with the number of rows or answers that they cost; `remarks` are sentences about what a
     person should know but need not change. `prompts` are up to three examples of what a model would get.
     """
 
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    assignment: pd.DataFrame = field(default_factory=pd.DataFrame)
     dropped: list[tuple[str, int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -87,8 +89,9 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
         return seen
     people = _people(rows, answers, mapping, seen)
     seen.frames = _frames(mapping, answers, people, seen)
+    seen.assignment = _assignment(rows, answers, mapping, seen)
     _remark(mapping, answers, seen)
-    seen.remarks += _unused_designs(rows, mapping)
+    seen.remarks += _unnamed_designs(rows, mapping)
     seen.prompts = _prompts(seen.frames)
     if tell:
         tell(len(mapping.outcomes), len(mapping.outcomes))
@@ -122,8 +125,20 @@ def import_study(
         stimuli=frames["stimuli"],
         participants=frames["participants"],
         responses=frames["responses"],
+        assignment=seen.assignment,
+        designs={study.study_id: design_of(mapping)},
     )
     return name
+
+
+def design_of(mapping: Mapping) -> Design:
+    """How the people of a mapped study were assigned."""
+    return Design(
+        assignment=mapping.study.design,
+        cluster=mapping.cluster or "",
+        block=mapping.block or "",
+        weight=mapping.weight or "",
+    )
 
 
 def is_own_study(name: str) -> bool:
@@ -332,12 +347,37 @@ def _remark(mapping: Mapping, answers: pd.DataFrame, seen: Preview) -> None:
         )
 
 
-def _unused_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
-    """Warnings about weights and groups of people, which no mean, share or effect uses yet."""
+def _assignment(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: Preview) -> pd.DataFrame:
+    """Each person's cluster, block, and weight, of the person's first row; empty if the mapping names none."""
+    columns = {"cluster": mapping.cluster, "block": mapping.block, "weight": mapping.weight}
+    if not any(columns.values()):
+        return pd.DataFrame()
+    first = rows.groupby(level=0).first() if not rows.index.is_unique else rows
+    first = first.loc[answers["participant"].unique()]
+    people = pd.DataFrame({"study_id": mapping.study.study_id, "participant": first.index.to_numpy()})
+    for name, column in columns.items():
+        cells = first[column].reset_index(drop=True) if column else pd.Series([None] * len(first))
+        people[name] = cells.astype(object).where(cells.notna(), None)
+    weights = pd.to_numeric(people["weight"], errors="coerce").astype(float)
+    people["weight"] = weights.where((weights > 0) & (weights < math.inf))
+    if mapping.weight and (lost := int(people["weight"].isna().sum())):
+        seen.remarks.append(
+            f"{lost:,} people have no weight above 0 in {mapping.weight!r}. Weighted means and effects leave them out."
+        )
+    for name, each_alone in (("cluster", "counts as a cluster alone"), ("block", "is left out of effects")):
+        if columns[name] and (lost := int(people[name].isna().sum())):
+            seen.remarks.append(
+                f"{lost:,} people have no value in {columns[name]!r}. Each of them {each_alone}."
+            )
+    return people
+
+
+def _unnamed_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
+    """Remarks on columns that look like weights or groups of people and that the mapping does not name."""
     free = [str(name) for name in rows if name not in set(mapping.columns())]
-    weights = [mapping.weight] if mapping.weight else [name for name in free if _WEIGHT.fullmatch(name)]
-    groups = [mapping.cluster] if mapping.cluster else []
-    if not groups and len(mapping.conditions) > 1:
+    weights = [] if mapping.weight else [name for name in free if _WEIGHT.fullmatch(name)]
+    groups = []
+    if not mapping.cluster and len(mapping.conditions) > 1:
         groups = [
             name
             for name in free
@@ -346,13 +386,14 @@ def _unused_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
     remarks = []
     if weights:
         remarks.append(
-            f"People's weights ({shortened(weights)}) are not used yet: means, shares and effects count every person "
-            "once."
+            f"A column looks like people's weights ({shortened(weights)}). It is not used: every person counts once. "
+            "If people should be weighted, name it as the weight column (weight: in the mapping)."
         )
     if groups:
         remarks.append(
-            f"Groups of people that were assigned together ({shortened(groups)}) are not used yet: intervals and p "
-            "values treat people as assigned one by one, so they are too narrow if whole groups were."
+            f"A column looks like groups that were assigned together ({shortened(groups)}). It is not used, so "
+            "intervals are too narrow if whole groups were assigned. If they were, name it as the cluster column "
+            "(cluster: in the mapping)."
         )
     return remarks
 

@@ -110,14 +110,16 @@ class KeepSpec(_Spec):
 class Mapping(_Spec):
     """What a data file means. `layout` is wide (a row for each person) or long (several rows for each person).
 
-    `participant` is the column that tells people apart; without it, every row is a person. `cluster` and `weight` name
-    the columns of groups that were assigned together and of people's weights. Neither is used yet; an import says so.
+    `participant` is the column that tells people apart; without it, every row is a person. `cluster`, `block` and
+    `weight` name the columns of groups that were assigned together, of groups within which people were randomized, and
+    of what each person counts. All inference about people respects them.
     """
 
     study: StudySpec
     layout: Literal["wide", "long"] = "wide"
     participant: str | None = None
     cluster: str | None = None
+    block: str | None = None
     weight: str | None = None
     demographics: dict[str, DemographicSpec] = Field(default_factory=dict)
     conditions: tuple[ConditionSpec, ...]
@@ -153,7 +155,7 @@ class Mapping(_Spec):
 
     def columns(self) -> list[str]:
         """Every column that the mapping names, each once."""
-        columns = [name for name in (self.participant, self.cluster, self.weight) if name]
+        columns = [name for name in (self.participant, self.cluster, self.block, self.weight) if name]
         columns += [demographic.column for demographic in self.demographics.values()]
         for condition in self.conditions:
             columns += condition.when

@@ -104,6 +104,7 @@ def _sections(
     """What the sections of run.html show."""
     return {
         "run": run,
+        "verdict": run.verdict,
         "draft": run.spec.draft,
         "manifest": run.manifest,
         "card": run.manifest["card"],
@@ -115,6 +116,7 @@ def _sections(
         "has_people": any(cell.counts is not None for cell in run.cells),
         "people_sentence": run.people_sentence,
         "profiles_sentence": profiles_sentence(run.spec.people),
+        "population": run.population,
         "seen": seen,
         "calibration": run.calibration,
         "most_columns": MOST_COLUMNS,

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from socrates_core.analysis.effects import holm, mean_difference, paired_difference
+from socrates_core.analysis.effects import holm
 from socrates_core.analysis.options import ShareDifferences, compare_shares
 from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
 from socrates_core.records import Effect, Floats, Number, Scale, Stimulus, plain
 from socrates_core.scales.alike import Basis, compare_scales
+from socrates_core.studies.assignment import read_assignment
 
 _People = tuple[NDArray[np.int64], Floats]
 PERSON_MEANS: dict[Basis, str] = {
@@ -71,7 +72,7 @@ class HumanEffect:
 
     `span` is the range of the item's scale in its own units, None for an open one. Where `basis` is "positions" the
     scales or labels of the two conditions differ: the effect is then in shares of the scale, `span` is 1 and `note`
-    says why. `p_holm` is the effect's p, corrected for all items of the study that this condition is compared on.
+    says why. `p_holm` is the effect's p, corrected for all comparisons of the study with this reference.
     """
 
     task_num: int
@@ -232,7 +233,8 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
     """Every condition against `reference` (the study's own where None), item by item.
 
     Differences of the answers as observed, one a person (the mean where one gave several), off-scale answers
-    left out; Welch between people, paired within them. Answers are compared as they are only where both conditions
+    left out; Welch between people, paired within them, and clustered where the study's design says so or people of a
+    mixed design overlap. Answers are compared as they are only where both conditions
     have the same values and labels, else by their place on the scale; options without an order are compared one by
     one; scales that run in opposite directions are not compared. Raises UserError where the reference is no condition
     of the study.
@@ -249,13 +251,13 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
         for basis, column in PERSON_MEANS.items()
     }
     within = record.design == "within"
+    assignment = read_assignment(corpus, study_id)
     # Every answer of the study: read only if some item has options without an order.
     choices = cache(lambda: corpus.responses(study_id))
-    effects = list[HumanEffect]()
     options = list[OptionEffects]()
     refused = list[NotCompared]()
+    comparable = []
     for number, name in plan.conditions.items():
-        comparable = []
         for item in plan.items:
             if number == chosen or number not in item.scales or chosen not in item.scales:
                 continue
@@ -272,22 +274,16 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
                 given = answers[alike.basis]
                 ours, theirs = (given.get((*item.key, side), _NOBODY) for side in (number, chosen))
                 span = 1.0 if alike.basis == "positions" else scale_range(next(iter(scales)))
-                effect = _compare(ours, theirs, span, within=within)
-                comparable.append(HumanEffect(*names, span, effect, basis=alike.basis, note=alike.reason))
-        # Holm over all items of one condition: these are the comparisons that a reader makes at once.
-        corrected = holm(np.array([effect.effect.p for effect in comparable]))
-        effects += [replace(effect, p_holm=float(p)) for effect, p in zip(comparable, corrected, strict=True)]
+                effect, no_interval = assignment.difference(ours, theirs, scale_range=span)
+                note = " ".join(filter(None, [alike.reason, no_interval and f"No interval: {no_interval}."]))
+                comparable.append(HumanEffect(*names, span, effect, basis=alike.basis, note=note))
+    # Holm over all comparisons of the study, of every condition and item: a reader looks for the smallest p of all.
+    corrected = holm(np.array([effect.effect.p for effect in comparable]))
+    effects = [replace(effect, p_holm=float(p)) for effect, p in zip(comparable, corrected, strict=True)]
     place = {item.key: at for at, item in enumerate(plan.items)}
     for rows in (effects, options, refused):
         rows.sort(key=lambda row: place[row.task_num, row.part])
     return Comparisons(effects, options, refused)
-
-
-def _compare(ours: _People, theirs: _People, span: float | None, *, within: bool) -> Effect:
-    if within:
-        _, here, there = np.intersect1d(ours[0], theirs[0], assume_unique=True, return_indices=True)
-        return paired_difference(ours[1][here], theirs[1][there], scale_range=span)
-    return mean_difference(ours[1], theirs[1], scale_range=span)
 
 
 def _option_shares(rows: pd.DataFrame, item: StudyItem, condition: int, scale: Scale) -> pd.DataFrame:
