@@ -163,7 +163,7 @@ put_calibrated <- function(fitted) {
     if (is.na(share)) next
     place <- strsplit(predicted$key[at], "/", fixed = TRUE)[[1]][-1]
     span <- span_of(as.numeric(place[1]))
-    spread <- sqrt(fitted$study_sd^2 + fitted$arm_sd^2 + (fitted$slope_se * share)^2)
+    spread <- sqrt(fitted$arm_sd^2 + (fitted$slope_sd^2 + fitted$slope_se^2) * share^2)
     middle <- fitted$slope * share
     put("calibrated", span * middle, place[1], place[2])
     for (level in c(50, 80, 90)) {

@@ -211,7 +211,9 @@ def calibrated(numbers: Numbers, folder: Path, spans: dict[int, float]) -> Numbe
         if name != "effect_share" or np.isnan(share):
             continue
         span = spans[int(place.split("/")[0])]
-        spread = np.sqrt(fitted["study_sd"] ** 2 + fitted["arm_sd"] ** 2 + (fitted["slope_se"] * share) ** 2)
+        spread = np.sqrt(
+            fitted["arm_sd"] ** 2 + (fitted["slope_sd"] ** 2 + fitted["slope_se"] ** 2) * share**2
+        )
         middle = fitted["slope"] * share
         expected[f"calibrated/{place}"] = span * middle
         for level in (50, 80, 90):
