@@ -85,7 +85,7 @@ class Calibration:
         return CalibratedEffects(effect, sd, effect - reach, effect + reach)
 
     def covariance(self, predicted: Floats) -> Floats:
-        """The scale matrix [e, e] of the true effects of a new study's arms on one outcome, all against one reference."""
+        """The scale matrix [e, e] of the true effects of a new study's arms on one outcome, against one reference."""
         given = np.asarray(predicted, dtype=float)
         shared = (np.ones((given.size, given.size)) + np.eye(given.size)) / 2
         return (self.slope_sd**2 + self.slope_se**2) * np.outer(given, given) + self.arm_sd**2 * shared
