@@ -16,6 +16,7 @@ SIMULATIONS: tuple[str, ...] = (
     "studies",
     "verdict",
     "oracle",
+    "parity",
 )
 
 

@@ -260,9 +260,10 @@ def show_subgroups(comparison: Comparison) -> None:
             st.markdown(escape(_gap(name, parity)))
     st.caption(escape(_left_out(next(iter(parities.values())))))
     st.caption(
-        f"W of the exact distributions on the stated scale, lower is better, over cells in which every group has "
-        f"{MINIMUM} people. The parity gap is the highest group's W minus the lowest's, freed of the noise that "
-        "makes the W of small groups larger. The paper prints no formula: this one is ours."
+        f"Squared distances between the cumulative shares of people and of predictions on the stated scale, without "
+        f"sampling noise, over cells in which every group has {MINIMUM} people. Lower is better. The parity gap is the "
+        "highest group's distance minus the lowest's, with an interval that holds for all pairs of groups at once. The "
+        "paper prints no formula: this one is ours."
     )
 
 
@@ -271,10 +272,9 @@ def _gap(name: str, parity: Parity) -> str:
         return f"{name}: no gap between groups without two of them."
     gap = comparison_rows.measure_text(parity.difference)
     sentence = f"{name}: parity gap {gap} over {counted(parity.n_cells, 'cell')}."
-    if not parity.small:
-        return sentence
-    small = ", ".join(f"{group.group} ({group.n:,} people)" for group in parity.small)
-    return f"{sentence} Too small to tell noise from a gap next to the largest group: {small}."
+    if parity.difference.low > 0:
+        return f"{sentence} Some group is predicted worse than another."
+    return f"{sentence} The groups cannot be told apart."
 
 
 def _left_out(parity: Parity) -> str:
