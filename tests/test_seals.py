@@ -27,7 +27,7 @@ from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
 from tests.support.commands import command
 from tests.support.drafts import kakadu, make_draft
 from tests.support.jobs import run_now
-from tests.support.pages import PAGES, fine, open_page
+from tests.support.pages import PAGES, fine, fine_words, open_page
 from tests.support.tiny_models import make_tiny_model
 from tests.support.uploads import SEVEN, small, table
 
@@ -374,7 +374,7 @@ def test_the_pages_hide_seal_and_reveal(starter_home: Path) -> None:
     results.button(key="reveal").click().run()
     assert "Predicted: 2 simulated people, 2 distinct profiles" in fine(
         results
-    ) and "They were revealed" in fine(results)
+    ) and "They were revealed" in fine_words(results)
     change_table(starter_home, load_run(run_id))
     assert "manifest" in open_page(PAGES[3], run=run_id).error[0].value
 
