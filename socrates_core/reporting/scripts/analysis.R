@@ -85,7 +85,7 @@ put_cell <- function(o, k, rows, scale, people) {
     }
     half <- half_sample(places, n, range_name)
     put(paste0(name, "_half_sample"), half, o, k)
-    put(paste0(name, "_oracle"), half / 2, o, k)
+    put(paste0(name, "_oracle"), oracle(places, n, range_name), o, k)
   }
 }
 

@@ -13,7 +13,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from shared import TOLERANCE, Numbers, distance, half_sample, is_paired, moments, read, repeated, verdict
+from shared import (
+    TOLERANCE,
+    Numbers,
+    distance,
+    half_sample,
+    is_paired,
+    moments,
+    oracle,
+    read,
+    repeated,
+    verdict,
+)
 
 
 def main(folder: Path) -> int:
@@ -131,7 +142,7 @@ def cell(
             numbers[f"w_{range_name}{name}/{place}"] = distance(places, guess, n, range_name)
         half = half_sample(places, n, range_name)
         numbers[f"w_{range_name}_half_sample/{place}"] = half
-        numbers[f"w_{range_name}_oracle/{place}"] = half / 2
+        numbers[f"w_{range_name}_oracle/{place}"] = oracle(places, n, range_name)
     return numbers
 
 
