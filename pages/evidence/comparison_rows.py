@@ -306,7 +306,7 @@ def answers(comparison: Comparison, places: Sequence[int]) -> pd.DataFrame:
             rows = cells[place].probabilities[np.isfinite(cells[place].probabilities).all(axis=1)]
             if len(rows):
                 shares = mean_distribution(rows)
-                parts.append(frames.predicted_rows(name, who, cells[place].scale, shares, len(rows)))
+                parts.append(frames.predicted_rows(name, who, cells[place].scale, shares, n=len(rows)))
     return pd.concat(parts, ignore_index=True)
 
 

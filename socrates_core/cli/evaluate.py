@@ -115,7 +115,18 @@ def compare(
     rows = [{str(key): value for key, value in row.items()} for row in runs_beside(ids).to_dict("records")]
     print_rows(
         rows,
-        ["outcome", "condition", "predictor", "n", "mean", "sd", "valid_mass", "w_observed", "w_stated"],
+        [
+            "outcome",
+            "condition",
+            "predictor",
+            "n",
+            "n_profiles",
+            "mean",
+            "sd",
+            "valid_mass",
+            "w_observed",
+            "w_stated",
+        ],
         "These runs have no answers yet.",
         as_json,
     )
