@@ -103,7 +103,7 @@ def plan_evaluation(
         )
     known = chosen.held_out if chosen else opened.study_ids()
     if tuple(studies) == ALL_STUDIES:
-        studies = known
+        studies = list(known)
     for study in studies:
         if study not in known:
             raise unknown("held-out study" if chosen else "study", study, known)
