@@ -33,34 +33,17 @@ def _scored(corpus: str, cell: EvaluatedCell) -> tuple[str, str, int, float, flo
     if cell.is_drawn or len(cell.values) < 2 or not n_asked:
         return None
     guess = np.full(len(cell.values), 1 / len(cell.values))
-<<<<<<< HEAD
-    distances = [
+    ours, guessed = (
         corrected_distance(cell.values, shares, cell.everybody, cell.people, is_ordered=cell.is_ordered)
         for shares in (cell.predicted, guess)
-    ]
-    if not np.isfinite(distances).all():
-=======
-    ours, guessed = (
-        squared_distance(cell.values, shares, cell.human, is_ordered=cell.is_ordered)
-        for shares in (asked.predicted, guess)
     )
     if not np.isfinite([ours, guessed]).all():
->>>>>>> main
         return None
     w_ours, w_guessed = (
         exact_wasserstein(cell.values, shares, cell.counts, convention="observed")
         if cell.is_ordered
         else np.nan
-<<<<<<< HEAD
         for shares in (cell.predicted, guess)
-    ]
-    kind = kind_of(len(cell.values), is_ordered=cell.is_ordered)
-    model, uniform = distances
-    w_model, w_uniform = w
-    return f"{corpus}/{cell.study_id}", kind, n_asked, model, uniform, w_model, w_uniform
-=======
-        for shares in (asked.predicted, guess)
     )
     kind = kind_of(len(cell.values), is_ordered=cell.is_ordered)
-    return f"{corpus}/{cell.study_id}", kind, asked.human.size, ours, guessed, w_ours, w_guessed
->>>>>>> main
+    return f"{corpus}/{cell.study_id}", kind, n_asked, ours, guessed, w_ours, w_guessed
