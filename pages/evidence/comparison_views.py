@@ -61,8 +61,9 @@ def show_scores(comparison: Comparison) -> None:
         },
     )
     st.caption(
-        "Each column is a convention of its own: figures of one must not be compared with those of another. "
-        "Dropped rows lack an answer or a prediction; rows off the scale count in what is published and nowhere else."
+        "Each column is a convention of its own: do not compare numbers of two columns. Every row is scored on the "
+        "same cells. People: everybody who answered in them; asked: those whom the model predicted. Dropped rows lack "
+        "an answer or a prediction; answers off the scale count in the published measures only."
     )
     for sentence in comparison_rows.worth_sentences(comparison):
         st.markdown(escape(sentence))
@@ -73,9 +74,9 @@ def _halves(measure: str) -> str:
     if not measure.startswith("wasserstein_exact"):
         return ""
     return (
-        "Half of the people against the other half: the mean over all halvings of each cell; with few people a cell "
-        "it is mostly noise. Oracle: what the true distribution would score to as many people as answered; no "
-        "prediction is expected to beat it."
+        "Predictions for the people asked are compared with everybody who answered. Half of the people against the "
+        "other half: the mean over all halvings of each cell. Oracle: the expected score of the true distribution "
+        "with as many people; no prediction is expected to beat it."
     )
 
 
