@@ -25,7 +25,9 @@ def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.
             if baselines and cell.condition_blind is not None:
                 predicted["condition-blind"] = cell.condition_blind
             if cell.counts is not None:
-                parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.counts))
+                parts.append(
+                    frames.share_rows(cell.condition_name, "people", scale, cell.counts, size=cell.size)
+                )
             parts += [
                 frames.predicted_rows(cell.condition_name, who, scale, p, cell.n)
                 for who, p in predicted.items()

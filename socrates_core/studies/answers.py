@@ -10,12 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from socrates_core.analysis.effects import holm
+from socrates_core.analysis.intervals import SampleSize
 from socrates_core.analysis.options import ShareDifferences, compare_shares
 from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
 from socrates_core.records import Effect, Floats, Number, Scale, Stimulus, plain
 from socrates_core.scales.alike import Basis, compare_scales
-from socrates_core.studies.assignment import read_assignment
+from socrates_core.studies.assignment import read_assignment, share_sizes
 
 _People = tuple[NDArray[np.int64], Floats]
 PERSON_MEANS: dict[Basis, str] = {
@@ -160,17 +161,21 @@ def reference_of(record: StudyRecord, conditions: dict[int, str]) -> int:
 
 
 def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
-    """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given.
+    """A row a stimulus: place, text, scale, n answers, n_people, n_off_scale and how often each value was given.
 
-    An answer between two values counts for both in proportion.
+    An answer between two values counts for both in proportion; answers count as much as their person where people are
+    weighted. `n_effective` people asked one by one would give as certain shares.
     """
     given: dict[int, dict[float, int]] = {}
     for count in corpus.counts(study_id).to_dict("records"):
         given.setdefault(count["stimulus_id"], {})[count["value"]] = count["n"]
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
+    sizes = share_sizes(corpus, study_id)
     rows = []
     for stimulus in corpus.stimuli(study_id):
         counts = given.get(stimulus.stimulus_id, {})
+        n = round(sum(counts.values()))
+        size = sizes.get((stimulus.stimulus_id,), SampleSize(n, float(n)))
         rows.append(
             {
                 "stimulus_id": stimulus.stimulus_id,
@@ -180,7 +185,9 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
                 "outcome": stimulus.outcome_name,
                 "stimulus": stimulus.stimulus,
                 "scale": stimulus.scale.as_dict() if stimulus.scale else None,
-                "n": round(sum(counts.values())),
+                "n": n,
+                "n_people": size.people,
+                "n_effective": size.effective,
                 "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
                 "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(counts.items())},
             }
