@@ -25,7 +25,7 @@ N_ARMS = 8
 
 def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Result]:
     """Yields the coverage of effects and shares, and the errors of families of tests."""
-    n_fits = n_simulations // 2
+    n_fits = n_simulations // 4
     for n_clusters in CLUSTERS:
         name = f"{n_clusters} clusters"
         yield _effect(f"{name}: effect in its interval", n_fits, _clustered(n_clusters, generator))
