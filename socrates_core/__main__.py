@@ -18,6 +18,7 @@ COMMANDS = {  # the module and function in `cli` of each command
     "setup": "setup.setup",
     "studies": "studies.studies",
     "study": "studies.study",
+    "doctor": "setup.doctor",
     "scale": "studies.scale",
     "read": "studies.read",
     "prompt": "studies.prompt",

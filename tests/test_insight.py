@@ -17,7 +17,6 @@ from socrates_core.finetuning import insight
 from socrates_core.finetuning.estimate import (
     IN_FP32,
     REACHED,
-    _ask_driver,
     activation_bytes,
     count_parameters,
     estimate_training,
@@ -32,6 +31,7 @@ from socrates_core.finetuning.recipes import recipes_for
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, spec_from_dict
 from socrates_core.models.chat import open_chat
+from socrates_core.models.graphics_cards import _ask_driver
 from socrates_core.models.model_folder import open_folder, read_config
 from socrates_core.models.weights import tensor_shapes
 from socrates_core.populations.panel import present
@@ -68,7 +68,8 @@ def card_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
 
     def insert(mebibytes: int) -> None:
         driver = tmp_path / "nvidia-smi"
-        driver.write_text(f"#!/bin/sh\necho {mebibytes}\necho 99999\n")
+        first = f"NVIDIA Card, 580.65.06, 8.9, 99999, {mebibytes}"
+        driver.write_text(f"#!/bin/sh\necho '{first}'\necho 'NVIDIA Card, 580.65.06, 8.9, 99999, 99999'\n")
         driver.chmod(0o755)
         _ask_driver.cache_clear()
         monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")

@@ -7,18 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from statsmodels.stats.power import TTestIndPower
+from statsmodels.stats.power import NormalIndPower, TTestIndPower
+from statsmodels.stats.proportion import proportion_effectsize
 from streamlit.testing.v1 import AppTest
 
 from pages.project.power_chart import power_curve
 from socrates_core.analysis.arms import fieldings
-from socrates_core.analysis.held_out import HeldOut
-from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
+from socrates_core.analysis.power import (
+    Layout,
+    assurance,
+    binary_spread,
+    design_errors,
+    minimum_detectable,
+    sample_size,
+)
 from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
 from socrates_core.projects.run_results import SimulationRun, load_run
+from socrates_core.verdicts.verdict import Verdict
 from tests.support.commands import command
 from tests.support.pages import fine, open_page
 from tests.support.reports import run_of
@@ -61,7 +69,7 @@ def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
     told = plan(Belief(0.0, 0.0, 1.0, 1e-4)).sentences()
     assert told["Sample size"].startswith("More than 1,000,000 people")
     assert "any number of times" in told["Type M error"] and told["Assurance"].startswith(
-        "No number up to 1,000,000"
+        "No number of people up to 1,000,000"
     )
 
 
@@ -167,17 +175,21 @@ def filled_page(run: SimulationRun, **link: str) -> AppTest:
 
 def believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the stand-in's effects had beaten "no effect" on other studies."""
-    monkeypatch.setattr(HeldOut, "beats_no_effect", property(lambda _: True))
+    monkeypatch.setattr(Verdict, "tells_conditions_apart", property(lambda _: True))
 
 
 def test_a_model_that_does_not_beat_no_effect_gets_no_headline(evaluated: Evaluation) -> None:
     run = run_of("weather", n=4)
     effect = run.effects[1]
     spread = spread_of(run, effect.outcome).value
-    assert isinstance(run.calibration, ModelCalibration) and not run.calibration.held_out.beats_no_effect
+    assert isinstance(run.calibration, ModelCalibration) and not run.verdict.tells_conditions_apart
     app = filled_page(run, condition="1", smallest="5")
     told = fine(app)
-    assert "says nothing about your effect" in told and "For the expected effect" not in metrics(app)
+    assert (
+        "This is a stand" in told
+        and "says nothing about your effect" in told
+        and "For the expected effect" not in metrics(app)
+    )
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=5, spread=spread):,}"
     assert not any("regret" in each.value for each in app.dataframe)
 
@@ -201,6 +213,7 @@ def test_a_run_is_planned_for_from_its_calibrated_effect(
         arms["regret"].tolist()
         == arms_to_field(run, effect.outcome, higher_is_better=True)["regret"].tolist()
     )
+    assert arms["by_chance"].tolist() == pytest.approx([100 / 3, 200 / 3, 100])
     with_number(app, "Smallest").set_value(0.9).run()
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.9, spread=spread):,}"
     assert app.query_params["smallest"] == "0.9"
@@ -299,3 +312,38 @@ def test_the_command_takes_a_guess_and_says_what_is_missing(
         "people's own" in planned
         and f"{sample_size(mean=0.3, spread=spread_of(run, run.effects[0].outcome).value):,}" in planned
     )
+
+
+def test_groups_and_unequal_sides_are_planned_on_the_page_and_by_the_command(home: Path) -> None:
+    app = open_page(PAGE, smallest="0.3", assigned="clusters", cluster_size="20", icc="0.1", ratio="2")
+    told = fine(app)
+    layout = Layout(ratio=2.0, cluster_size=20, icc=0.1)
+    needed = sample_size(mean=0.3, layout=layout)
+    assert needed is not None and metrics(app)["Needed for 80%"] == f"{needed:,}"
+    assert f"{math.ceil(needed / 20)} groups of 20" in told and "Not covered" in told
+    options = ("--cluster-size", "20", "--icc", "0.1", "--ratio", "2")
+    planned = json.loads(command("power", "--guess", "0.3", "--smallest", "0.3", *options, "--json"))
+    assert planned["needed_smallest"] == needed and planned["layout"]["icc"] == 0.1
+
+
+def test_yes_and_no_are_planned_from_the_share_in_the_reference() -> None:
+    """Within 2% of statsmodels' formula, which compares arcsines."""
+    theirs = NormalIndPower().solve_power(proportion_effectsize(0.45, 0.4), power=0.8, alpha=0.05)
+    ours = sample_size(mean=0.05, spread=binary_spread(0.4, 0.05))
+    assert ours == pytest.approx(theirs, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--paired", "1.5"), "give a number from -0.99 to 0.99"),
+        (("--paired", "0.5", "--ratio", "2"), "leave the ratio at 1"),
+        (("--icc", "2"), "give a number from 0 to 1"),
+        (("--comparisons", "0"), "give a number from 1 to 10,000"),
+        (("--share", "0.9"), "is no share"),
+    ],
+)
+def test_a_layout_that_makes_no_sense_is_a_sentence(
+    home: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in command("power", "--guess", "0.3", "--smallest", "0.3", *options, code=2)

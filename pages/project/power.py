@@ -20,7 +20,7 @@ belief = power_form.choose_belief(run, effect)
 design = power_form.choose_design()
 model = run.model if run and effect and effect.calibrated else ""
 if belief is not None:
-    power_results.show_plan(plan(belief, n=design.n, target=design.target), model)
+    power_results.show_plan(plan(belief, n=design.n, target=design.target, layout=design.layout), model)
 if run and effect:
     power_results.show_arms(run, effect)
     if effect.calibrated is not None:

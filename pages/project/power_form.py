@@ -9,7 +9,7 @@ from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.fields.link import LARGEST, linked, linked_number, linked_select, number
 from pages.view.words import escape, figure_text, interval_text, shorten
-from socrates_core.analysis.power import MAX_N, TARGET
+from socrates_core.analysis.power import MAX_N, TARGET, Layout
 from socrates_core.projects.power import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
 from socrates_core.projects.run_results import RunEffect, SimulationRun, list_runs, load_run
 
@@ -19,10 +19,11 @@ OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says o
 
 @dataclass(frozen=True)
 class Design:
-    """What can be afforded: `n` people in each condition, and the power to aim for."""
+    """What can be afforded: `n` people in the treated condition, the power to aim for, and how people are assigned."""
 
     n: int
     target: float
+    layout: Layout
 
 
 def choose_run() -> SimulationRun | None:
@@ -129,7 +130,80 @@ def choose_design() -> Design:
     label = "People in each condition that you can afford"
     n = linked_number(label, "n", "power", AFFORDED, low=2, high=MAX_N, where=left)
     target = linked_number("Power to aim at", "target", "power", TARGET, low=0.1, high=0.99, where=right)
-    return Design(int(n), target)
+    return Design(int(n), target, _choose_layout())
+
+
+def _choose_layout() -> Layout:
+    """How people are assigned and how many comparisons are made; two equal groups and one comparison by default."""
+    with st.expander(
+        "Same people in both conditions, groups, unequal sizes, several comparisons, a covariate"
+    ):
+        left, right = st.columns(2, vertical_alignment="bottom")
+        assigned = linked_select("People are assigned", ASSIGNED, "assigned", "power", where=left)
+        comparisons = linked_number(
+            "Comparisons that share the 5%", "comparisons", "power", 1, low=1, high=10_000, where=right
+        )
+        first, second = st.columns(2, vertical_alignment="bottom")
+        correlation = None
+        ratio = 1.0
+        size = 1.0
+        icc = 0.0
+        if assigned == "paired":
+            correlation = linked_number(
+                "Correlation of a person's two answers",
+                "correlation",
+                "power",
+                0.5,
+                low=-0.99,
+                high=0.99,
+                where=first,
+            )
+        else:
+            ratio = linked_number(
+                "People in the reference for each one in the condition",
+                "ratio",
+                "power",
+                1.0,
+                low=0.01,
+                high=100.0,
+                where=first,
+            )
+        r2 = linked_number(
+            "Share of the variance that a covariate explains",
+            "r2",
+            "power",
+            0.0,
+            low=0.0,
+            high=0.99,
+            where=second,
+        )
+        if assigned == "clusters":
+            third, fourth = st.columns(2, vertical_alignment="bottom")
+            size = linked_number(
+                "People in a group", "cluster_size", "power", 20.0, low=1.0, high=100_000.0, where=third
+            )
+            icc = linked_number(
+                "Intraclass correlation",
+                "icc",
+                "power",
+                0.05,
+                low=0.0,
+                high=1.0,
+                where=fourth,
+                help="How alike answers within a group are: 0 not at all, 1 the same. Often .01 to .2.",
+            )
+        st.caption(
+            "Not covered: ordinal models, tests of equivalence, and conditions that are crossed with groups. Plan "
+            "those by simulation."
+        )
+    return Layout(ratio, correlation, size, icc, r2, int(comparisons))
+
+
+ASSIGNED = {
+    "between": "one by one, to one condition each",
+    "paired": "to both conditions (a paired test)",
+    "clusters": "in whole groups, such as classrooms",
+}
 
 
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"

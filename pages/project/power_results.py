@@ -63,6 +63,7 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
             "holds_best": st.column_config.ProgressColumn(
                 "Chance to hold the best", format="%.0f%%", min_value=0, max_value=100, color="gray"
             ),
+            "by_chance": st.column_config.NumberColumn("The same by lot", format="%.0f%%"),
         },
     )
     st.caption(
@@ -80,4 +81,5 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
 def _arms(run_id: str, outcome: str, better: str, written: str) -> pd.DataFrame:
     table = arms_to_field(load_run(run_id), outcome, higher_is_better=better == "higher")
     named = table["conditions"].map(lambda names: [visible(name) for name in names])
-    return table.assign(conditions=named, holds_best=100 * table["holds_best"])
+    percent = {name: 100 * table[name] for name in ("holds_best", "by_chance")}
+    return table.assign(conditions=named, **percent)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from socrates_core.analysis.power import TARGET
+from socrates_core.analysis.power import TARGET, Layout, binary_spread
 from socrates_core.cli.options import AsJson
 from socrates_core.cli.output import print_json, print_table
 from socrates_core.errors import UserError
@@ -47,6 +47,27 @@ def power(
     n: Annotated[
         int, typer.Option("-n", "--n", help="How many people per condition you can afford.")
     ] = AFFORDED,
+    paired: Annotated[
+        float | None,
+        typer.Option(help="The same people are in both conditions; the correlation of their two answers."),
+    ] = None,
+    ratio: Annotated[
+        float, typer.Option(help="People in the reference condition for each one in the other.")
+    ] = 1.0,
+    cluster_size: Annotated[float, typer.Option(help="People who are assigned together, as a group.")] = 1.0,
+    icc: Annotated[float, typer.Option(help="Intraclass correlation of answers within such a group.")] = 0.0,
+    r2: Annotated[
+        float, typer.Option(help="Share of the variance within conditions that a covariate explains.")
+    ] = 0.0,
+    comparisons: Annotated[
+        int, typer.Option(help="How many comparisons share the 5% (Bonferroni; Holm needs no more).")
+    ] = 1,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            help="For yes or no: the share of yes in the reference, which gives --spread. Effects are then shares."
+        ),
+    ] = None,
     target: Annotated[float, typer.Option(help="The power to aim at.")] = TARGET,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="Prefer low values when choosing conditions.")
@@ -59,12 +80,22 @@ def power(
             "Give --smallest: the smallest effect that would matter to you. The sample size starts from it, "
             "not from what a model predicts."
         )
+    layout = Layout(
+        ratio=ratio, correlation=paired, cluster_size=cluster_size, icc=icc, r2=r2, n_comparisons=comparisons
+    )
+    if share is not None:
+        if not 0 < share < 1 or not 0 <= share + smallest <= 1:
+            raise UserError(
+                f"A share of {share!r} and {smallest:g} more is no share; give both as numbers from 0 to 1."
+            )
+        spread = binary_spread(share, smallest)
     if not run_id:
         if guess is None:
             raise UserError("Nothing to plan for: name a run, or give your own --guess of the effect.")
         unit = "standard deviations (Cohen's d)" if spread is None else "scale points"
+        unit = "shares of people" if share is not None else unit
         guessed = Belief(guess, guess_sd, spread or 1.0, smallest, unit)
-        return _print_plan(plan(guessed, n=n, target=target), {}, as_json)
+        return _print_plan(plan(guessed, n=n, target=target, layout=layout), {}, as_json)
     run = load_run(run_id)
     effect = find_effect(run, outcome, condition)
     run_spread = spread_of(run, effect.outcome)
@@ -89,7 +120,7 @@ def power(
         "spread": run_spread.sentence if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
     }
-    _print_plan(plan(chosen, n=n, target=target), context, as_json)
+    _print_plan(plan(chosen, n=n, target=target, layout=layout), context, as_json)
 
 
 def _print_plan(planned: SamplePlan, context: dict[str, Any], as_json: bool) -> None:

@@ -1,10 +1,12 @@
-"""The command that prepares a home: setup."""
+"""The commands that prepare a home and look at the machine: setup, doctor."""
 
 from socrates_core.asking.request import ModelRequest
 from socrates_core.cli.options import AsJson
-from socrates_core.cli.output import print_result, say
+from socrates_core.cli.output import print_json, print_result, say
 from socrates_core.projects.benchmark_questions import measure_speed
 from socrates_core.settings import folder
+
+MARKS = {"good": "ok     ", "note": "note   ", "problem": "problem"}
 
 
 def setup(as_json: AsJson = False) -> None:
@@ -25,3 +27,14 @@ def setup(as_json: AsJson = False) -> None:
         f"Ready: starter corpus in {corpus}, starter model in {model}",
         as_json,
     )
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine can run: graphics cards and their driver, memory, disk, 4 bits, the hub."""
+    from socrates_core.models.doctor import examine
+
+    checks = examine()
+    if as_json:
+        return print_json([vars(check) for check in checks])
+    for check in checks:
+        print(f"{MARKS[check.state]} {check.name}: {check.sentence}")

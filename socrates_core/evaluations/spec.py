@@ -70,6 +70,15 @@ class EvaluationSpec:
         return digest([self.content()[name] for name in names])
 
 
+def studies_by_corpus(names: Sequence[str], usual: str) -> dict[str, list[str]]:
+    """The studies of each corpus; "corpus/study" names one of that corpus, a plain name one of the `usual` corpus."""
+    by_corpus: dict[str, list[str]] = {}
+    for name in names:
+        corpus, slash, study = name.partition("/")
+        by_corpus.setdefault(corpus if slash else usual, []).append(study if slash else name)
+    return by_corpus
+
+
 def plan_evaluation(
     model: ModelRequest,
     *,

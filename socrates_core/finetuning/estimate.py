@@ -1,12 +1,10 @@
 """How much time and memory a finetune will take here, before it starts; reads headers of files, never weights."""
 
 import math
-import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +18,7 @@ from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.jobs.progress import describe_seconds
+from socrates_core.models.graphics_cards import graphics_cards
 from socrates_core.models.model_folder import open_folder, read_config
 from socrates_core.models.weights import count_numbers, model_shapes
 from socrates_core.scoring.plan import MAX_READS
@@ -184,32 +183,15 @@ def activation_bytes(config: Mapping[str, Any], mean_length: float, *, checkpoin
 
 
 def free_on_gpu() -> float | None:
-    """Free memory of the first NVIDIA GPU in MiB, or None without one, or if it is hidden."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return None
-    # The argument changes every 15 seconds, and with it the cached answer expires.
-    return _ask_driver(int(time.monotonic() // 15))
-
-
-@lru_cache(maxsize=1)  # the driver takes a while to answer, and a page asks at every rerun
-def _ask_driver(_moment: int) -> float | None:
-    try:
-        output = subprocess.run(
-            ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout
-        return float(output.split()[0])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
+    """Free memory of the first NVIDIA card in MiB, or None without one, or if it is hidden."""
+    cards = graphics_cards()
+    return cards[0].free_mib if cards else None
 
 
 def _has_bf16() -> bool:
-    """Whether the processor multiplies in bf16, according to Linux; a GPU is assumed to."""
-    if free_on_gpu() is not None:
-        return True
+    """Whether the first card, or else the processor, multiplies in bf16: cards from compute capability 8.0 on do."""
+    if cards := graphics_cards():
+        return cards[0].capability >= (8, 0)
     cpu = Path("/proc/cpuinfo")
     flags = cpu.read_text(encoding="utf-8", errors="replace") if cpu.exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -12,8 +12,10 @@ from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.power import (
     MAX_N,
+    PLAIN,
     TARGET,
     DesignErrors,
+    Layout,
     assurance,
     design_errors,
     minimum_detectable,
@@ -76,7 +78,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class SamplePlan:
-    """A two-group experiment with `n` people in each condition and the power to aim at, `target`.
+    """A comparison of two conditions in a `layout`, with `n` people in the treated one and the power to aim at.
 
     `needed_smallest` people in each condition reach it for the smallest effect that would matter, `needed` for the
     belief with its uncertainty (assurance), None where no number up to a million does or the belief is doubted; only
@@ -86,6 +88,7 @@ class SamplePlan:
     """
 
     belief: Belief
+    layout: Layout
     n: int
     target: float
     needed: int | None
@@ -102,6 +105,7 @@ class SamplePlan:
         errors = {"": self.errors, "_smallest": self.errors_smallest}
         return {
             "belief": dict(vars(self.belief)),
+            "layout": dict(vars(self.layout)),
             **{name: getattr(self, name) for name in numbers},
             **{f"type_s{which}": float(error.sign[0]) for which, error in errors.items()},
             **{f"type_m{which}": float(error.size[0]) for which, error in errors.items()},
@@ -116,18 +120,18 @@ class SamplePlan:
         size, size_smallest = float(self.errors.size[0]), float(self.errors_smallest.size[0])
         expected = f" For the expected effect of {self.belief.mean:.3g}, give or take {self.belief.sd:.3g}"
         sentences = {
-            "Sample size": f"{_people(self.needed_smallest)} in each condition give a chance of {self.target:.0%} to "
-            f"find the smallest effect that would matter to you, {smallest:.3g} {unit} (two-sided t test, 5%).",
-            "Power": f"With {self.n:,} in each condition the chance is {self.power_smallest:.0%}."
+            "Sample size": f"{_people(self.needed_smallest, self.layout)} give a chance of {self.target:.0%} to "
+            f"find the smallest effect that would matter to you, {smallest:.3g} {unit} ({_test(self.layout)}).",
+            "Power": f"With {_people(self.n, self.layout)} the chance is {self.power_smallest:.0%}."
             + ("" if doubted else f"{expected}, it is {self.power:.0%}."),
-            "Minimum detectable effect": f"The smallest effect that {self.n:,} in each condition find with a power of "
-            f"{self.target:.0%} is {self.detectable:.3g} {unit}.",
+            "Minimum detectable effect": f"The smallest effect that {_people(self.n, self.layout)} find with a power "
+            f"of {self.target:.0%} is {self.detectable:.3g} {unit}.",
             "Type S error": f"If the effect is {smallest:.3g}, {float(self.errors_smallest.sign[0]):.1%} of the "
             "significant results of such an experiment would have the wrong sign."
             + ("" if doubted else f"{expected}, {float(self.errors.sign[0]):.1%}."),
             "Type M error": f"If the effect is {smallest:.3g}, significant estimates would be {_times(size_smallest)} "
             "as large as the true effect, on average: the exaggeration ratio."
-            + ("" if doubted else f"{expected}, {_times(size)}."),
+            + ("" if doubted else f" If it is {self.belief.mean:.3g}, {_times(size)}."),
         }
         if doubted:
             return {"Not planned from the prediction": self.belief.doubted, **sentences}
@@ -139,9 +143,9 @@ class SamplePlan:
             "over all that the effect may be: this is called assurance."
         )
         if self.needed is not None:
-            return f"{_people(self.needed)} in each condition give {chance}"
+            return f"{_people(self.needed, self.layout)} give {chance}"
         return (
-            f"No number up to {MAX_N:,} people in each condition gives {chance} The chance that the effect has the "
+            f"No number of people up to {MAX_N:,} gives {chance} The chance that the effect has the "
             f"expected direction at all is {self.chance_of_direction:.0%}, and no sample can raise that."
         )
 
@@ -155,8 +159,9 @@ class SamplePlan:
         return 1.0 if mean else 0.5  # an effect of exactly 0 has either sign
 
 
-def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> SamplePlan:
-    """The plan for a belief. Raises UserError where `n` or `target` cannot be planned with."""
+def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET, layout: Layout = PLAIN) -> SamplePlan:
+    """The plan for a belief. Raises UserError where `n`, `target`, or the layout cannot be planned with."""
+    _check_layout(layout)
     if not 2 <= n <= MAX_N:
         raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
     if not 0.06 <= target <= 0.99:
@@ -165,31 +170,53 @@ def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET) -> Sample
     sd = belief.sd
     smallest = belief.smallest
     spread = belief.spread
-    needed = None if belief.doubted else sample_size(mean=mean, sd=sd, spread=spread, target=target)
-    needed_smallest = sample_size(mean=smallest, spread=spread, target=target)
+    needed = (
+        None if belief.doubted else sample_size(mean=mean, sd=sd, spread=spread, target=target, layout=layout)
+    )
+    needed_smallest = sample_size(mean=smallest, spread=spread, target=target, layout=layout)
     top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
     people = np.unique(np.geomspace(5, top, POINTS).round())
     curve = pd.DataFrame(
         {
             "n": people.astype(int),
-            "assurance": assurance(people, mean=mean, sd=sd, spread=spread),
-            "power_of_smallest": assurance(people, mean=smallest, spread=spread),
+            "assurance": assurance(people, mean=mean, sd=sd, spread=spread, layout=layout),
+            "power_of_smallest": assurance(people, mean=smallest, spread=spread, layout=layout),
         }
     )
     here = np.array([float(n)])
     return SamplePlan(
         belief=belief,
+        layout=layout,
         n=n,
         target=target,
         needed=needed,
         needed_smallest=needed_smallest,
-        power=float(assurance(n, mean=mean, sd=sd, spread=spread)),
-        power_smallest=float(assurance(n, mean=smallest, spread=spread)),
-        detectable=float(minimum_detectable(n, spread=spread, target=target)),
-        errors=design_errors(here, mean=mean, sd=sd, spread=spread),
-        errors_smallest=design_errors(here, mean=abs(smallest), spread=spread),
+        power=float(assurance(n, mean=mean, sd=sd, spread=spread, layout=layout)),
+        power_smallest=float(assurance(n, mean=smallest, spread=spread, layout=layout)),
+        detectable=float(minimum_detectable(n, spread=spread, target=target, layout=layout)),
+        errors=design_errors(here, mean=mean, sd=sd, spread=spread, layout=layout),
+        errors_smallest=design_errors(here, mean=abs(smallest), spread=spread, layout=layout),
         curve=curve,
     )
+
+
+def _check_layout(layout: Layout) -> None:
+    """Raises UserError for a layout that makes no sense, with the values that do."""
+    allowed = {
+        "ratio of people in the reference condition to treated ones": (layout.ratio, 0.01, 100),
+        "correlation of a person's two answers": (layout.correlation or 0.0, -0.99, 0.99),
+        "number of people in a group": (layout.cluster_size, 1, 100_000),
+        "intraclass correlation": (layout.icc, 0, 1),
+        "share of variance that the covariate explains": (layout.r2, 0, 0.99),
+        "number of comparisons": (layout.n_comparisons, 1, 10_000),
+    }
+    for name, (value, low, high) in allowed.items():
+        if not low <= value <= high:
+            raise UserError(f"The {name} is {value!r}; give a number from {low:g} to {high:,}.")
+    if layout.correlation is not None and layout.ratio != 1:
+        raise UserError(
+            "With the same people in both conditions the two are equally many: leave the ratio at 1."
+        )
 
 
 def find_effect(run: SimulationRun, outcome: str, condition: str) -> RunEffect:
@@ -253,20 +280,20 @@ def why_uncalibrated(run: SimulationRun, effect: RunEffect) -> str:
 def why_doubted(run: SimulationRun) -> str:
     """Why a model's calibrated effects are not used for planning; empty where they have beaten "no effect".
 
-    They beat it where their squared errors on left-out studies are smaller than those of expecting no effect, by more
-    than chance over studies.
+    That is what the model's verdict says: their squared errors on left-out studies are smaller than those of expecting
+    no effect, by more than chance over studies.
     """
     if isinstance(run.calibration, str):
         return run.calibration
-    held_out = run.calibration.held_out
-    if held_out.beats_no_effect:
+    if run.verdict.tells_conditions_apart:
         return ""
+    held_out = run.calibration.held_out
     miss = {row.method: row.rmse for row in held_out.rows}
     return (
-        "This model's prediction says nothing about your effect: on "
+        f"{run.verdict.sentence} This model's prediction says nothing about your effect: on "
         f"{held_out.n_studies} studies that it has not seen, its calibrated effects miss people's by "
         f"{miss['calibrated']:.3f} of the scale and expecting no effect at all misses by {miss['zero']:.3f}, which is "
-        "not reliably worse. So nothing is planned from it."
+        "not reliably worse. So the plan starts from the smallest effect that would matter to you alone."
     )
 
 
@@ -284,15 +311,16 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
     """Which conditions to field next to the reference, a row for each number of them, and what the others would add.
 
     `regret` is by how much, in scale points, the best true effect of all conditions is expected to exceed the best
-    of the chosen, `regret_se` the error of simulating it, and `holds_best` the chance that the best is among them. Up
-    to MOST_ARMS are chosen. Empty without calibrated effects of two conditions.
+    of the chosen, `regret_se` the error of simulating it, and `holds_best` the chance that the best is among them,
+    next to `by_chance`, that of conditions drawn by lot. Up to MOST_ARMS are chosen. Empty without calibrated effects
+    of two conditions.
     """
     calibrated = [
         effect for effect in run.effects if effect.outcome == outcome and effect.calibrated is not None
     ]
     scales = {effect.name: effect.scale.scale() for effect in run.spec.draft.outcomes}
     span = scale_range(scales[outcome])
-    columns = ["n_conditions", "conditions", "regret", "regret_se", "holds_best"]
+    columns = ["n_conditions", "conditions", "regret", "regret_se", "holds_best", "by_chance"]
     if isinstance(run.calibration, str) or len(calibrated) < 2 or not span:
         return pd.DataFrame(columns=columns)
     sign = 1 if higher_is_better else -1
@@ -303,12 +331,33 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
     for size in range(1, min(len(calibrated), MOST_ARMS) + 1):
         best = fieldings(mean, covariance, size=size, seed=SEED)[0]
         names = [calibrated[place].condition for place in best.arms]
-        rows.append((size, names, best.regret, best.regret_se, best.holds_best))
+        rows.append((size, names, best.regret, best.regret_se, best.holds_best, size / len(calibrated)))
     return pd.DataFrame(rows, columns=columns)
 
 
-def _people(n: int | None) -> str:
-    return f"More than {MAX_N:,} people" if n is None else f"{n:,} people"
+def _people(n: int | None, layout: Layout) -> str:
+    """As "120 people in each condition", as the layout has them."""
+    if n is None:
+        return f"More than {MAX_N:,} people"
+    groups = ""
+    if layout.cluster_size > 1:
+        n_groups = math.ceil(n / layout.cluster_size)
+        groups = f" ({n_groups:,} groups of {layout.cluster_size:g})"
+    if layout.correlation is not None:
+        return f"{n:,} people who are in both conditions{groups}"
+    if layout.ratio != 1:
+        return f"{n:,} people in the condition{groups} and {math.ceil(n * layout.ratio):,} in the reference"
+    return f"{n:,} people in each condition{groups}"
+
+
+def _test(layout: Layout) -> str:
+    """The test that is planned for, and its level."""
+    paired = "paired " if layout.correlation is not None else ""
+    level = f"{layout.alpha():.2g}".replace("0.05", "5%")
+    if layout.n_comparisons > 1:
+        level = f"{layout.alpha():.2%}: 5% over {layout.n_comparisons} comparisons by Bonferroni; Holm needs no more"
+    covariate = f", with a covariate that explains {layout.r2:.0%}" if layout.r2 else ""
+    return f"two-sided {paired}t test, {level}{covariate}"
 
 
 def _times(ratio: float) -> str:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from socrates_core.errors import EDITED, UserError, clipped
+from socrates_core.models.graphics_cards import graphics_cards, why_unusable
 from socrates_core.models.weights import count_numbers, model_shapes
 from socrates_core.records import Precision
 
@@ -38,6 +39,13 @@ MILLION = 1 << 20
 # How many times larger than its weights a model may be laid out; below it the missing weights are reported by name.
 LARGER = 2
 LARGEST_TABLES = 1 << 26  # how many more numbers than the weights the tables that no file holds may have
+# How torch's processor allocator, CUDA itself, cuBLAS, and cuDNN say in a plain RuntimeError that memory ran out.
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 ROOM = 1.25  # bytes of memory per byte of weights, with activations and the allocator's waste
 
 
@@ -56,15 +64,27 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
 
     Raises UserError if the weights are damaged, incomplete, of an unknown architecture or too large.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     if device.type == "cpu":
         tune_processor()
     n_parameters = count_numbers(model_shapes(path))
     chosen = choose_precision(n_parameters, precision, device)
     model = open_weights(path, **_options(chosen, device))
-    # A 4-bit model was placed while it loaded (`_options`).
-    placed = (model if chosen == "nf4" else model.to(device)).eval()
-    return LocalModel(placed, chosen, device, n_parameters)
+    return LocalModel(model.eval(), chosen, device, n_parameters)
+
+
+def choose_device() -> torch.device:
+    """The first card, or the processor where there is none.
+
+    Raises UserError if there is a card that torch cannot use: the processor would take hours without a word.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    for card in graphics_cards()[:1]:
+        raise UserError(
+            why_unusable(card, built_for=torch.version.cuda, capabilities=torch.cuda.get_arch_list())
+        )
+    return torch.device("cpu")
 
 
 def open_weights(path: Path, **options: Any) -> Any:
@@ -88,6 +108,11 @@ def open_weights(path: Path, **options: Any) -> Any:
         )
         model, info = loaded
     except UNUSABLE as error:
+        if is_out_of_memory(error):
+            raise UserError(
+                f"The model in {str(path)!r} does not fit into the memory that is free. Close other programs that use "
+                "it, or choose precision 'nf4', which needs about a quarter of the memory."
+            ) from error
         raise UserError(f"The model in {str(path)!r} cannot be loaded ({first_line(error)}).") from error
     if info["missing_keys"]:
         raise UserError(
@@ -140,8 +165,11 @@ def give_back_memory() -> None:
 
 
 def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
+    # On a card the weights go there file by file: memory of the machine need not hold them.
+    place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
+    placed = {"device_map": {"": place}} if device.type == "cuda" else {}
     if precision != "nf4":
-        return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16}
+        return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16, **placed}
     if find_spec("bitsandbytes") is None:
         raise UserError(
             "A model in 4 bits (precision 'nf4') needs bitsandbytes. Run: pip install bitsandbytes. "
@@ -151,7 +179,6 @@ def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     fast = torch.bfloat16 if has_bf16(device) else torch.float32
     quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
-    place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
     return {"dtype": fast, "device_map": {"": place}, "quantization_config": quantized}
 
 
@@ -174,8 +201,9 @@ def has_bf16(device: torch.device) -> bool:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the accelerator or the machine ran out of memory."""
-    # torch's allocator for the CPU raises a plain RuntimeError with this text.
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
 
 
 def _free_bytes(device: torch.device) -> int:

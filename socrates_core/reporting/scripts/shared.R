@@ -2,6 +2,7 @@
 # They set `folder` before they source this file.
 
 tolerance <- 1e-8
+unseen <- 0.2 # how often an end of a scale is taken to hold somebody, before any answer
 
 read_csv <- function(path) {
   read.csv(path, check.names = FALSE, na.strings = "", stringsAsFactors = FALSE, encoding = "UTF-8")
@@ -181,4 +182,15 @@ effective_size <- function(answers) {
   one <- sum(overall * (1 - overall))
   size <- if (error > 0 && one > 0) (qnorm(0.975) / qt(0.975, k - 1))^2 * one / error else k
   c(length(n), min(size, sum(n)))
+}
+
+# The expected W of the true distribution to these people: half of the half-sample, and what nobody showed.
+oracle <- function(places, n, range_name) {
+  half <- half_sample(places, n, range_name)
+  if (range_name == "observed" || is.na(half)) return(half / 2)
+  total <- round(sum(n))
+  below <- cumsum(n)[-length(n)]
+  beyond <- sum(diff(places)[below < 1e-9 | below > total - 1e-9])
+  missed <- 2 * exp(lbeta(unseen + 1, 2 * total + unseen) - lbeta(unseen, total + unseen))
+  half / 2 + missed * beyond / diff(range(places))
 }

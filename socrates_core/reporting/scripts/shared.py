@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 TOLERANCE = 1e-8
+UNSEEN = 0.2  # how often an end of a scale is taken to hold somebody, before any answer
 Numbers = dict[str, float]  # numbers by key
 
 
@@ -168,3 +169,15 @@ def effective_size(answers: pd.DataFrame) -> tuple[int, float]:
     if variance > 0 and one > 0:
         size = float((stats.norm.ppf(0.975) / stats.t.ppf(0.975, n_clusters - 1)) ** 2 * one / variance)
     return len(n), min(size, float(n.sum()))
+
+
+def oracle(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
+    """The expected W of the true distribution to these people: half of the half-sample, and what nobody showed."""
+    half = half_sample(places, n, range_name)
+    if range_name == "observed":
+        return half / 2
+    total = round(n.sum())
+    below = np.cumsum(n)[:-1]
+    beyond = np.diff(places)[(below < 1e-9) | (below > total - 1e-9)].sum()
+    log_missed = special.betaln(UNSEEN + 1, 2 * total + UNSEEN) - special.betaln(UNSEEN, total + UNSEEN)
+    return float(half / 2 + 2 * np.exp(log_missed) * beyond / np.ptp(places))
