@@ -27,7 +27,7 @@ from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec
 from tests.support.commands import command
 from tests.support.drafts import kakadu, make_draft
 from tests.support.jobs import run_now
-from tests.support.pages import PAGES, fine, open_page
+from tests.support.pages import PAGES, fine, fine_words, open_page
 from tests.support.tiny_models import make_tiny_model
 from tests.support.uploads import SEVEN, small, table
 
