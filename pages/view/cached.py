@@ -24,6 +24,7 @@ from socrates_core.populations.panel import PanelSpec, draw_panel, eligible, pro
 from socrates_core.populations.remarks import describe_population
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.studies.answers import Comparisons, Outline, compare_conditions, read_outline
+from socrates_core.studies.assignment import design_sentence as sentence_of
 from socrates_core.studies.assignment import read_assignment
 
 
@@ -114,6 +115,11 @@ def share_sizes(
     return assignment.share_sizes(
         given, ["task_num", "part", "scale", "condition_num" if field is None else "group"]
     )
+
+
+@st.cache_data(show_spinner=False)
+def design_sentence(corpus: str, study_id: str, stamp: str) -> str:
+    return sentence_of(open_corpus(corpus), study_id)
 
 
 @st.cache_data(show_spinner=False)

@@ -44,9 +44,15 @@ def effects(run: SimulationRun) -> pd.DataFrame:
     high_50, low_80 and high_80.
     """
     spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
+    n_options = {outcome.name: len(outcome.scale.scale().values) for outcome in run.spec.draft.outcomes}
     rows = []
     for effect in run.effects:
-        row = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
+        row = {
+            "outcome": effect.outcome,
+            "condition": effect.condition,
+            "span": spans[effect.outcome],
+            "n_options": n_options[effect.outcome],
+        }
         if effect.people is not None:
             rows.append({**row, "who": "people", **vars(effect.people)})
         sizes = {"n": effect.n_simulated, "n_profiles": effect.predicted.n}

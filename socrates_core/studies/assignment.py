@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from socrates_core.analysis.clustered import Answers, clustered_difference, effective_n
 from socrates_core.analysis.effects import designed_difference, mean_difference, paired_difference
 from socrates_core.analysis.intervals import SampleSize
+from socrates_core.analysis.options import ShareDifferences, compare_shares
 from socrates_core.corpus.queries import Corpus
 from socrates_core.records import Design, Effect, Floats
 
@@ -64,6 +65,41 @@ class Assignment:
                 kept &= np.isfinite(weight)
         return Answers(value[kept], is_treated[kept], cluster[kept], block[kept], weight[kept])
 
+    def differences_of_shares(self, treated: pd.DataFrame, reference: pd.DataFrame) -> ShareDifferences:
+        """The differences in the shares of options: a row a person (the index), a column an option.
+
+        Where effects are clustered, so is that of each option; there is then no test of all options at once.
+        """
+        method = self.method(*(side.index.to_numpy(dtype=np.int64) for side in (treated, reference)))
+        if method == "paired":
+            both = treated.index.intersection(reference.index)
+            treated, reference = treated.loc[both], reference.loc[both]
+        if method != "clustered":
+            return compare_shares(treated.to_numpy(), reference.to_numpy(), paired=method == "paired")
+        sides = [
+            (side.index.to_numpy(dtype=np.int64), side.to_numpy(dtype=float)) for side in (treated, reference)
+        ]
+        by_option = [
+            self.answers(*((people, shares[:, k]) for people, shares in sides))
+            for k in range(treated.shape[1])
+        ]
+        fitted = [clustered_difference(answers) for answers in by_option]
+        share, share_reference = (
+            np.array([_weighted_mean(answers, answers.treated == side) for answers in by_option])
+            for side in (True, False)
+        )
+        difference = np.array([each.difference for each in fitted])
+        return ShareDifferences(
+            share=share,
+            share_reference=share_reference,
+            difference=difference,
+            low=np.array([each.low for each in fitted]),
+            high=np.array([each.high for each in fitted]),
+            n=int(by_option[0].treated.sum()),
+            n_reference=int((~by_option[0].treated).sum()),
+            total_variation=float(np.abs(difference).sum() / 2),
+        )
+
     def share_sizes(self, given: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], SampleSize]:
         """The sizes of the cells `by` which `given` answers (see `Corpus.answers_by_person`) are shown."""
         sizes = {}
@@ -110,6 +146,10 @@ class Assignment:
         return effect, fitted.reason
 
 
+def _weighted_mean(answers: Answers, side: NDArray[np.bool_]) -> float:
+    return float(np.average(answers.value[side], weights=answers.weight[side])) if side.any() else np.nan
+
+
 def read_assignment(corpus: Corpus, study_id: str) -> Assignment:
     """How the study's people were assigned."""
     return Assignment(corpus.design(study_id), corpus.assignment(study_id))
@@ -128,3 +168,29 @@ def share_sizes(
     if assignment.design.is_plain and not corpus.answered_repeatedly(study_id, within_cells=one_condition):
         return {}
     return assignment.share_sizes(corpus.answers_by_person(study_id), by)
+
+
+SAW = {
+    "between": "Each person saw one condition.",
+    "within": "Each person saw all conditions.",
+    "mixed": "Some people saw several conditions; intervals allow for that.",
+}
+
+
+def design_sentence(corpus: Corpus, study_id: str) -> str:
+    """How people were assigned, in words, and what intervals allow for."""
+    assignment = read_assignment(corpus, study_id)
+    design = assignment.design
+    if design.is_plain:
+        return SAW[design.assignment]
+    n_clusters, n_blocks = (assignment.people[name].nunique() for name in ("cluster", "block"))
+    parts = [f"Assigned by {design.cluster} ({n_clusters:,})"] if design.cluster else []
+    if design.block:
+        within = f"within blocks by {design.block} ({n_blocks:,})"
+        parts.append(within if parts else f"Assigned {within}")
+    sentences = [f"{', '.join(parts)}."] if parts else []
+    if design.weight:
+        sentences.append(f"People are weighted by {design.weight}.")
+    if design.assignment != "between":
+        sentences.append(SAW[design.assignment].split(";")[0].rstrip(".") + ".")
+    return " ".join([*sentences, "Effects and intervals allow for that."])
