@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import analysis
+from pages.view.words import escape
 from socrates_core.corpus import open_corpus
 from socrates_core.records import Design
 from socrates_core.reporting.run_report import write_report
@@ -134,7 +135,7 @@ def test_a_cluster_of_one_arm_gives_a_sentence_and_no_interval(home: Path) -> No
     assert np.isnan(effect.effect.low) and np.isfinite(effect.effect.difference)
     assert effect.note == "No interval: one side has a single cluster."
     page = open_page(STUDY_PAGE, corpus="mine", study="one", study_view="Effects")
-    assert "one side has a single cluster" in page.dataframe(key="effects_table").value["note"].iloc[0]
+    assert "one side has a single cluster" in page.dataframe[0].value["note"].iloc[0]
 
 
 def test_the_design_is_a_sentence_in_the_window_and_in_json(home: Path) -> None:
@@ -142,7 +143,7 @@ def test_the_design_is_a_sentence_in_the_window_and_in_json(home: Path) -> None:
     corpus = open_corpus("mine")
     sentence = design_sentence(corpus, "one")
     assert sentence.startswith("Assigned by classroom (16), within blocks by school (4).")
-    assert sentence in fine(open_page(STUDY_PAGE, corpus="mine", study="one", study_view="Effects"))
+    assert escape(sentence) in fine(open_page(STUDY_PAGE, corpus="mine", study="one", study_view="Effects"))
     overview = json.loads(json.dumps(study_overview(corpus, "one")))
     assert overview["assignment"] == {
         "sentence": sentence,

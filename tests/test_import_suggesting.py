@@ -362,14 +362,14 @@ def test_a_mapping_that_names_clusters_blocks_and_weights_says_who_lacks_them() 
     cells = table(
         None,
         **ROOMS,
-        classroom=[1, 1, 2, 2, 3, 3, 4, None],
-        weight=[1, 0, 1, -1, 1, 1, 1, None],
+        classroom=[1, 1, 2, 2, 3, 3, 4, " "],
+        weight=[1, 0, 1, -1, 1, 1, 1, "none"],
         block=[1, 2] * 4,
     )
     remarks = built(cells, cluster="classroom", block="block", weight="weight")
     assert not any("looks like" in remark for remark in remarks)
     assert any(remark.startswith("3 people have no weight above 0 in 'weight'") for remark in remarks)
-    assert any(remark.startswith("1 person has no value in 'classroom'") for remark in remarks)
+    assert "1 person has no value in 'classroom'. Each of them counts as a cluster alone." in remarks
 
 
 def test_a_code_that_a_mapping_settles_is_not_asked_about_again(home: Path, tmp_path: Path) -> None:

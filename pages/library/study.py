@@ -260,8 +260,8 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
     )
     st.caption(
         f"Share of people who chose the option, condition minus “{escape(reference)}”. Options without an order have "
-        "no mean. 95% intervals: Newcombe's where people gave one answer each, else t intervals, which allow for clusters, blocks "
-        "and weights."
+        "no mean. 95% intervals: Newcombe's where people gave one answer each, else t intervals, which "
+        "allow for clusters, blocks, and weights."
     )
 
 

@@ -360,7 +360,7 @@ def _assignment(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, see
     people = pd.DataFrame({"study_id": mapping.study.study_id, "participant": first.index.to_numpy()})
     for name, column in columns.items():
         cells = first[column].reset_index(drop=True) if column else pd.Series([None] * len(first))
-        people[name] = cells.astype(object).where(cells.notna(), None)
+        people[name] = cells.map(_name_of_group if name != "weight" else lambda cell: cell).astype(object)
     weights = pd.to_numeric(people["weight"], errors="coerce").astype(float)
     people["weight"] = weights.where((weights > 0) & (weights < math.inf))
     if mapping.weight and (lost := int(people["weight"].isna().sum())):
@@ -374,6 +374,14 @@ def _assignment(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, see
                 f"{_people_have(lost)} no value in {columns[name]!r}. Each of them {each_alone}."
             )
     return people
+
+
+def _name_of_group(cell: object) -> str | None:
+    """A cell as the name of a cluster or block; None for an empty one."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    text = f"{cell:.15g}" if isinstance(cell, float) else str(cell).strip()
+    return text or None
 
 
 def _people_have(n: int) -> str:
