@@ -40,7 +40,7 @@ def power(
     the expected power. Both are exact: with a normal effect the t statistic over sqrt(1 + (sd / error)**2) is
     noncentral t. A t distribution of effects is a mixture of normal ones. 0 where the test has no degree of freedom.
     """
-    return sum(_beyond(n, mean, sd, freedom, spread, design), np.zeros(()))
+    return np.asarray(sum(_beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design)))
 
 
 def assurance(
@@ -58,11 +58,12 @@ def assurance(
     is possible must not count as success whatever comes out (O'Hagan, Stevens & Campbell 2005, Pharmaceutical
     Statistics 4; Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason 2021, The American Statistician 75).
     """
-    return _beyond(n, mean, sd, freedom, spread, design)[0]
+    return _beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design)[0]
 
 
 def _beyond(
     n: Floats | float,
+    *,
     mean: Floats | float,
     sd: float,
     freedom: float,
@@ -72,7 +73,8 @@ def _beyond(
     """The chances [n] of a significant result on the side of `mean` and on the other side."""
     if math.isfinite(freedom) and sd > 0:
         parts = [
-            _beyond(n, mean, scale, math.inf, spread, design) for scale in sd * _relative_sds(freedom) ** -1
+            _beyond(n, mean=mean, sd=scale, freedom=math.inf, spread=spread, design=design)
+            for scale in sd / _relative_sds(freedom)
         ]
         return np.mean([part[0] for part in parts], axis=0), np.mean([part[1] for part in parts], axis=0)
     testable = design.freedom(n) > 0
@@ -106,7 +108,7 @@ def _relative_sds(freedom: float) -> Floats:
     """
     if not math.isfinite(freedom):
         return np.ones(1)
-    return np.sqrt(chdtri(freedom, 1 - (np.arange(MIXED) + 0.5) / MIXED) / freedom)
+    return np.asarray(np.sqrt(chdtri(freedom, 1 - (np.arange(MIXED) + 0.5) / MIXED) / freedom))
 
 
 def sample_size(

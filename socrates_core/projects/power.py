@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,7 @@ AFFORDED = 200
 POINTS = 80
 MOST_ARMS = 20  # how many are chosen at most, where a choice among more takes long
 
-Unit = Literal["d", "points", "share"]
-UNITS: dict[Unit, str] = {
+UNITS = {
     "d": "standard deviations (Cohen's d)",
     "points": "scale points",
     "share": "shares of the scale",
@@ -424,8 +423,8 @@ def uncalibrated_belief(reason: str, *, spread: float, smallest: float) -> Belie
     return Belief(None, 0.0, spread, smallest, doubted=doubt(trusts_effects=False, reason=reason))
 
 
-def in_points(value: float, unit: Unit, *, spread: float, span: float | None) -> float:
-    """An effect in `unit` as scale points. Raises UserError for shares of a scale without a range."""
+def in_points(value: float, unit: str, *, spread: float, span: float | None) -> float:
+    """An effect in a unit (a key of UNITS) as scale points. Raises UserError for shares of a scale without a range."""
     if unit == "points":
         return value
     if unit == "d":
@@ -445,8 +444,9 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
     """Which conditions to field next to the reference, a row for each number of them, and what the others would add.
 
     `regret` is by how much, in scale points, the best true effect of all conditions is expected to exceed the best
-    of the chosen, `regret_se` the error of simulating it, and `holds_best` the chance that the best is among them,
-    `by_chance` that of as many conditions drawn by lot. Up to MOST_ARMS are chosen. Empty without calibrated effects of two conditions.
+    of the chosen, `regret_se` the error of simulating it. `holds_best` is the chance that the best is among them,
+    `by_chance` that of as many conditions drawn by lot. Up to MOST_ARMS are chosen. Empty without calibrated effects of
+    two conditions.
     """
     calibrated = [
         effect for effect in run.effects if effect.outcome == outcome and effect.calibrated is not None
