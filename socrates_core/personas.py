@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from socrates_core.records import DEMOGRAPHICS
 
@@ -28,8 +29,16 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """One member of a panel; `source` is "corpus/study/participant" or "described"."""
+    """One member of a panel; `source` is "corpus/study/participant" or "described".
+
+    `weight` is how much the person counts in means and shares, in proportion to the others.
+    """
 
     person: int
     source: str
     demographics: Mapping[str, str | int]
+    weight: float = 1.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as it is stored. A weight of 1 is left out, so that digests of stored runs stay what they are."""
+        return {name: value for name, value in vars(self).items() if name != "weight" or value != 1.0}

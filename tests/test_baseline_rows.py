@@ -36,6 +36,8 @@ def cell(study: str, condition: int, human: list[float]) -> EvaluatedCell:
         drawn=np.resize(SEVEN, n),
         valid_mass=np.ones(n),
         is_drawn=False,
+        everybody=given,
+        people=np.arange(n),
     )
 
 
@@ -56,7 +58,9 @@ def test_condition_blind_does_not_know_the_answers_to_predict() -> None:
     blind = rows["condition-blind"]
     assert blind[0][0] == pytest.approx([0, 0, 0, 0, 0, 0.75, 0.25])  # of arm 1 alone
     assert blind[1][0] == pytest.approx([0.5, 0.5, 0, 0, 0, 0, 0])
-    assert np.isnan(blind[2]).all()  # no other arm: absent, not W = 0
+    assert blind[2][0] == pytest.approx(
+        np.full(7, 1 / 7)
+    )  # no other arm: it knows nothing, and never the answers
     assert rows["pooled"][0][0] == pytest.approx([0.25, 0.25, 0, 0, 0, 0.375, 0.125])  # the published row
 
 

@@ -107,7 +107,7 @@ def test_ends_of_the_scale_are_labelled_and_the_full_label_is_in_the_hover() -> 
     assert figure.layout.xaxis.ticktext[3] == "4"
     assert "1 = strongly oppose" in figure.data[0].customdata[0]
     assert "People’s answers: 3.57&#37; [0.63, 17.7]<br>n = 28 people" in figure.data[0].customdata[0]
-    assert "Predicted by starter: 14.3&#37;<br>n = 200 personas" in figure.data[1].customdata[0]
+    assert "Predicted by starter: 14.3&#37;<br>n = 200 simulated people" in figure.data[1].customdata[0]
 
 
 def test_a_long_scale_is_binned_without_losing_anyone() -> None:

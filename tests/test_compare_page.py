@@ -142,14 +142,15 @@ def test_the_newest_complete_evaluation_is_shown_where_the_link_names_none(start
     assert app.query_params["evaluations"] == newest.id != waiting.id
 
 
-def test_only_evaluations_of_one_corpus_are_offered_together(starter_home: Path) -> None:
+def test_evaluations_of_several_corpora_are_compared_as_one(starter_home: Path) -> None:
     made_up([(2, 1, 6, False)])
     ours, theirs = evaluate(studies=["kakadu"]), evaluate(studies=["s0"], corpus="made")
-    app = open_compare(theirs)
-    fine(app)
-    assert len(app.multiselect(key="evaluations:made").options) == 1
-    app.selectbox(key="compare_corpus").set_value("starter").run()
-    assert app.multiselect(key="evaluations:starter").value == [ours.id]
+    app = open_compare(theirs, ours)
+    assert app.multiselect(key="evaluations").value == [theirs.id, ours.id]
+    told = fine(app)
+    app.segmented_control(key="compare_view").set_value("Studies").run()
+    assert "Kakadu" in fine(app) + told
+    assert len(app.dataframe[0].value) == 2
 
 
 def test_an_evaluation_that_runs_shows_how_far_it_is(starter_home: Path) -> None:
@@ -258,7 +259,7 @@ def test_finetunes_are_shown_whatever_the_chosen_evaluations_can_tell(starter_ho
 
 def test_finetunes_are_shown_where_no_evaluation_is_chosen(starter_home: Path) -> None:
     app = open_compare(evaluate(studies=["kakadu"]))
-    app.multiselect(key="evaluations:starter").set_value([]).run()
+    app.multiselect(key="evaluations").set_value([]).run()
     assert "Choose an evaluation" in fine(app)
     app.segmented_control(key="compare_view").set_value("Finetunes").run()
     assert "once both were evaluated" in fine(app)

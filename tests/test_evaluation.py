@@ -141,7 +141,7 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
         "condition-blind",
         "pooled",
         "majority",
-        "pilot of 30",
+        "pilot of 6 to 30 people",
         "half-sample",
         "oracle",
     ]
@@ -155,7 +155,7 @@ def test_models_baselines_and_halves_stand_on_the_same_rows(starter_home: Path) 
     assert (
         exact["pooled"] < exact["uniform"] and exact["pooled"] < exact["condition-blind"]
     )  # it knows the answers
-    assert exact["oracle"] == pytest.approx(exact["half-sample"] / 2)
+    assert exact["oracle"] == pytest.approx(exact["half-sample"] / 2, rel=0.05)
     paired = both.paired("wasserstein_exact_stated", "echo (stand-in)", "uniform", lower_is_better=True)
     difference = exact["echo (stand-in)"] - exact["uniform"]
     assert paired.n_studies == 3 and paired.difference.value == pytest.approx(difference)

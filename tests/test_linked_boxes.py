@@ -62,12 +62,12 @@ def test_a_finished_evaluation_keeps_its_name_in_the_box(starter_home: Path) -> 
     evaluate("echo", studies=["kakadu"])
     job = submit_evaluation(ModelRequest("uniform"), corpus="starter", studies=["kakadu"], cap=2)
     app = open_page("pages/evidence/evidence.py", evaluations=job.id)
-    names = app.multiselect(key="evaluations:starter").options
+    names = app.multiselect(key="evaluations").options
     claimed = store.claim_next()
     assert claimed is not None
     store.finish(claimed, "done", result=run_evaluation(job.id, Reporter(claimed)))
     app.run()
-    assert app.multiselect(key="evaluations:starter").options == names
+    assert app.multiselect(key="evaluations").options == names
 
 
 @pytest.mark.usefixtures("home")
@@ -93,10 +93,10 @@ def test_a_changed_link_moves_a_choice_inside_a_study(starter_home: Path) -> Non
 def test_a_changed_link_moves_the_evaluations(starter_home: Path) -> None:
     first, second = evaluate("echo", studies=["kakadu"]), evaluate("uniform", studies=["kakadu"])
     app = open_page("pages/evidence/evidence.py", evaluations=first.id)
-    app.multiselect(key="evaluations:starter").set_value([second.id]).run()
+    app.multiselect(key="evaluations").set_value([second.id]).run()
     app.query_params["evaluations"] = first.id
     app.run()
-    assert app.multiselect(key="evaluations:starter").value == [first.id]
+    assert app.multiselect(key="evaluations").value == [first.id]
 
 
 def test_a_link_without_a_source_opens_the_study(starter_home: Path) -> None:

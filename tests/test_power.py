@@ -148,6 +148,72 @@ def test_over_a_belief_the_exaggeration_is_the_median_of_the_papers_ratio() -> N
     assert errors.sign == pytest.approx(wrong / sum(counts), abs=0.003)
 
 
+@pytest.mark.parametrize("n", [4, 8, 20])
+def test_errors_are_exact_with_few_people(n: int) -> None:
+    runs, mean = 400_000, 0.6
+    rng = np.random.default_rng(9)
+    error = math.sqrt(2 / n)
+    found = mean + error * rng.normal(size=runs)
+    own = error * np.sqrt(rng.chisquare(2 * n - 2, runs) / (2 * n - 2))
+    hit = np.abs(found / own) > stats.t.ppf(0.975, 2 * n - 2)
+    ours = design_errors(np.array([n]), mean=mean)
+    assert ours.sign[0] == pytest.approx(np.mean(found[hit] < 0), abs=4 * math.sqrt(0.02 / hit.sum()))
+    assert ours.size[0] == pytest.approx(np.abs(found[hit]).mean() / mean, rel=0.01)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 3.0])
+def test_unequal_groups_have_the_power_of_statsmodels(ratio: float) -> None:
+    layout = Layout(ratio=ratio)
+    theirs = SOLVER.power(0.4, 60, 0.05, ratio=ratio)
+    assert float(power(60, mean=0.4, layout=layout)) == pytest.approx(theirs, abs=1e-9)
+    needed = SOLVER.solve_power(effect_size=0.4, power=0.8, alpha=0.05, ratio=ratio)
+    assert sample_size(mean=0.4, layout=layout) == math.ceil(needed)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
+def test_a_paired_test_has_the_power_of_statsmodels_on_differences(correlation: float) -> None:
+    d = 0.3 / math.sqrt(2 * (1 - correlation))  # of the differences, whose variance is 2 (1 - rho)
+    theirs = TTestPower().power(d, 40, 0.05)
+    layout = Layout(correlation=correlation)
+    assert float(power(40, mean=0.3, layout=layout)) == pytest.approx(theirs, abs=1e-9)
+    assert float(minimum_detectable(40, layout=layout)) == pytest.approx(
+        TTestPower().solve_power(nobs=40, power=0.8, alpha=0.05) * math.sqrt(2 * (1 - correlation)), rel=1e-4
+    )
+
+
+def test_several_comparisons_share_the_level() -> None:
+    theirs = SOLVER.power(0.4, 80, 0.05 / 7)
+    assert float(power(80, mean=0.4, layout=Layout(n_comparisons=7))) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_clusters_have_the_power_of_a_t_test_on_cluster_means() -> None:
+    """Equal clusters: the analysis of cluster means is exact, and its power statsmodels'."""
+    size, icc, clusters = 20, 0.1, 12
+    layout = Layout(cluster_size=size, icc=icc)
+    spread = math.sqrt(icc + (1 - icc) / size)  # of a cluster's mean
+    theirs = SOLVER.power(0.5 / spread, clusters, 0.05)
+    assert float(power(size * clusters, mean=0.5, layout=layout)) == pytest.approx(theirs, abs=1e-9)
+    assert float(power(size, mean=0.5, layout=layout)) == 0.0  # one cluster a side: no test can be made
+
+
+def test_a_covariate_takes_its_share_of_the_variance() -> None:
+    """Simulated: the t test of the condition in a regression with a covariate of correlation .6."""
+    rng, n, runs = np.random.default_rng(5), 30, 20_000
+    covariate = rng.normal(size=(runs, 2 * n))
+    answers = 0.6 * covariate + 0.8 * rng.normal(size=(runs, 2 * n))
+    group = np.repeat([1.0, 0.0], n)
+    answers += 0.5 * group
+    centered = covariate - covariate.mean(axis=1, keepdims=True)
+    design = np.stack([np.broadcast_to(group, centered.shape), np.ones_like(centered), centered], axis=2)
+    cross = np.swapaxes(design, 1, 2) @ design
+    inverse = np.linalg.inv(cross)
+    fitted = (inverse @ (np.swapaxes(design, 1, 2) @ answers[:, :, None]))[:, :, 0]
+    rest = answers - (design @ fitted[:, :, None])[:, :, 0]
+    error = np.sqrt((rest**2).sum(axis=1) / (2 * n - 3) * inverse[:, 0, 0])
+    hit = np.mean(fitted[:, 0] / error > stats.t.ppf(0.975, 2 * n - 3))
+    assert float(assurance(n, mean=0.5, layout=Layout(r2=0.36))) == pytest.approx(hit, abs=0.02)
+
+
 def test_errors_of_sign_and_size_are_the_published_example() -> None:
     # Gelman & Carlin 2014, "Beauty and sex ratio": a true difference of 0.1 percentage points, estimated with a
     # standard error of 3.3, has type S errors of 46% and an exaggeration ratio of 77

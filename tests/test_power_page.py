@@ -72,7 +72,7 @@ def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
     told = plan(Belief(0.0, 0.0, 1.0, 1e-4)).sentences()
     assert told["Sample size"].startswith("No plan up to 1,000,000 people")
     assert "any number of times" in told["Type M error"] and told["Assurance"].startswith(
-        "No number up to 1,000,000"
+        "No number of people up to 1,000,000"
     )
 
 

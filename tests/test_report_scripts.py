@@ -14,9 +14,13 @@ import pytest
 import analysis
 from socrates_core.analysis.baselines import expected_half_sample
 from socrates_core.analysis.metrics import wasserstein
+from socrates_core.corpus.store import find_study
+from socrates_core.populations.panel import PanelSpec
 from socrates_core.projects.run_results import SimulationRun
 from socrates_core.reporting.run_numbers import SeenInTraining, run_numbers
 from socrates_core.reporting.run_report import write_report
+from socrates_core.surveys.start import draft_from_study
+from tests.support.jobs import run_now
 from tests.support.report_pages import change
 from tests.support.reports import open_run, reported, run_of
 from tests.support.waiting import PATIENCE
@@ -68,10 +72,39 @@ def test_the_script_agrees_where_answers_are_drawn_and_some_are_missing(
     assert analysis.main(write_report(run, tmp_path / "out")) == 0, capsys.readouterr().out
 
 
+def weighted_run() -> SimulationRun:
+    """Six profiles with the weights .28, .28, .14, .12, .12 and .06, asked what a study asked."""
+    shares = {
+        "gender": {"Female": 70.0, "Male": 30.0},
+        "party_id": {"Democrat": 0.4, "Republican": 0.4, "Independent": 0.2},
+    }
+    draft = draft_from_study(find_study("garcia"), "garcia")
+    panel = PanelSpec(kind="describe", describe=shares, every_profile=True)
+    return run_now(draft.model_copy(update={"panel": panel}))
+
+
+def test_the_script_agrees_on_weighted_profiles_and_notices_without_weights(
+    starter_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_report(weighted_run(), tmp_path / "out")
+    assert analysis.main(folder) == 0, capsys.readouterr().out
+    wide = pd.read_csv(folder / "data" / "predicted_wide.csv")
+    wide.assign(weight=1.0).to_csv(folder / "data" / "predicted_wide.csv", index=False)
+    assert analysis.main(folder) == 1 and "share/" in capsys.readouterr().out
+
+
+@pytest.mark.r
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not here")
+def test_the_r_script_agrees_on_weighted_profiles(starter_home: Path, tmp_path: Path) -> None:
+    done = recompute(write_report(weighted_run(), tmp_path / "out"), "analysis.R")
+    assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     ("place", "told"),
     [
         ("data/predicted_wide.csv p_1", "share/"),
+        ("data/predicted_wide.csv weight", "share/"),
         ("data/people_counts.csv n", "people_share/"),
         ("data/people_differences.csv n", "people_effect"),
         ("data/predicted_long.csv probability", "disagree"),

@@ -58,7 +58,7 @@ def validate(
     seed = trainee.spec.seed
     table = answered_table(corpus, examination.rows, answers, seed).to_pandas()
     cells = cells_of(corpus, table)
-    log_score = summarise(cells, model_predictor("", cells), seed=seed).measures["log_score"].value
+    log_score = summarise(cells, model_predictor("", cells)).measures["log_score"].value
     effects = effects_table(corpus, table).dropna(subset=["human", "predicted"])
     # A correlation with a constant is not defined.
     enough = len(effects) >= LEAST_EFFECTS and effects["predicted"].std() > 0

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,19 @@ from pages.view.words import counted, figure_text, interval_text, percent_text, 
 from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, Measure
 from socrates_core.analysis.parity import Parity
 from socrates_core.analysis.summary import mean_distribution
-from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.comparison import Comparison, Duel
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.results import Evaluation
+from socrates_core.evaluations.scores import DRAWS, PAPER
 from socrates_core.personas import label
 from socrates_core.records import LOW_MASS, Scale
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES
 
 CHARTED = (
-    "wasserstein_observed",
-    "wasserstein_exact_observed",
     "wasserstein_exact_stated",
+    "wasserstein_exact_observed",
+    "corrected_distance",
+    "wasserstein_observed",
     "accuracy_draw",
     "log_score",
     "ranked_probability",
@@ -42,7 +43,8 @@ def compare(evaluations: Sequence[Evaluation]) -> Comparison:
 def comparison_key(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Changes when an evaluation is written again or its corpus shows other answers."""
     written = (f"{evaluation.id} {evaluation.manifest.get('written')}" for evaluation in evaluations)
-    return *written, cached.stamp(evaluations[0].spec.corpus)
+    corpora = dict.fromkeys(evaluation.spec.corpus for evaluation in evaluations)
+    return *written, *(cached.stamp(corpus) for corpus in corpora)
 
 
 # Streamlit hashes no argument that begins with an underscore; `key` says when to score again.
@@ -75,9 +77,13 @@ def _parities(key: tuple[str, ...], field: str, _comparison: Comparison) -> dict
 
 def demographic_fields(comparison: Comparison) -> dict[str, str]:
     """The demographic fields known for people in the comparison's studies, each with its label."""
-    corpus = comparison.corpus.name
-    studies = tuple(_studies(comparison))
-    return {name: label(name) for name in cached.demographic_values(corpus, studies, cached.stamp(corpus))}
+    fields: dict[str, str] = {}
+    for source in comparison.sources:
+        corpus = source.corpus.name
+        studies = tuple(sorted(source.rows[0]["study_id"].unique().tolist()))
+        known = cached.demographic_values(corpus, studies, cached.stamp(corpus))
+        fields |= {name: label(name) for name in known}
+    return fields
 
 
 def of_studies(comparison: Comparison) -> str:
@@ -90,9 +96,7 @@ def _studies(comparison: Comparison) -> list[str]:
 
 
 def study_titles(comparison: Comparison) -> dict[str, str]:
-    return {
-        study: title for (corpus, study), title in cached.titles().items() if corpus == comparison.corpus.name
-    }
+    return comparison.titles
 
 
 def headline(comparison: Comparison, measure: str) -> pd.DataFrame:
@@ -119,14 +123,17 @@ def measures_table(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for record in comparison.table().to_dict("records"):
         measures = {words.label: _measure_text(record, name) for name, words in MEASURES.items()}
+        is_model = record["kind"] == "model"
         rows.append(
             {
                 "Who": visible(NAMES.get(str(record["name"]), str(record["name"]))),
                 **measures,
+                **{f"{MEASURES[name].label}, {DRAWS} draws": _draws_text(record, name) for name in PAPER},
                 "Studies": record["n_studies"],
                 "Cells": record["n_cells"],
                 "Cells without a range": record["n_skipped"],
-                "Rows": record["n_rows"],
+                "People": record["n_people"],
+                "Asked": record["n_rows"] if is_model else None,
                 "Dropped": record["n_dropped"],
                 "Off scale": record["n_off_scale"],
                 "Seconds": record["seconds"],
@@ -141,6 +148,12 @@ def _measure_text(record: Mapping[Any, Any], name: str) -> str:
     return f"{figure_text(value, 3)} {interval_text(low, high, 3)}".strip()
 
 
+def _draws_text(record: Mapping[Any, Any], name: str) -> str:
+    """The mean over many draws, and how far a single one is from it."""
+    mean, sd = (record.get(f"{name}_of_draws{end}", np.nan) for end in ("", "_sd"))
+    return f"{figure_text(mean, 3)} (SD {figure_text(sd, 3)})" if np.isfinite(mean) else figure_text(mean, 3)
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """What a reader of the scores must know: what is left out, what is unknown, and why an interval is missing."""
     sentences = [
@@ -153,6 +166,12 @@ def remarks(comparison: Comparison) -> list[str]:
         sentences.append(
             f"{comparison.n_left_out:,} of {comparison.n_rows:,} rows are left out: a model here saw them in training."
         )
+    if comparison.n_unanswered:
+        sentences.append(
+            f"{comparison.n_unanswered:,} rows are left out: a model here answered nobody in their cells."
+        )
+    if fewer := _fewer_studies(comparison):
+        sentences.append(fewer)
     if comparison.unknown:
         sentences.append(
             f"Whether these studies were in training is not known of {', '.join(comparison.unknown)}."
@@ -164,10 +183,21 @@ def remarks(comparison: Comparison) -> list[str]:
     n_studies = comparison.summaries[0].n_studies
     if n_studies < MIN_STUDIES_FOR_INTERVAL:
         sentences.append(
-            f"No intervals: they come from drawing studies anew, and {counted(n_studies, 'study', 'studies')} cannot "
-            f"say how studies differ; it takes {MIN_STUDIES_FOR_INTERVAL}."
+            f"No intervals: {counted(n_studies, 'study', 'studies')} cannot say how studies differ. It takes "
+            f"{MIN_STUDIES_FOR_INTERVAL}."
         )
     return sentences
+
+
+def _fewer_studies(comparison: Comparison) -> str:
+    """Which measures rest on fewer studies than the others; "" where none does."""
+    n_scored = comparison.summaries[0].n_scored
+    most = max(n_scored.values(), default=0)
+    fewer = {name: n for name, n in n_scored.items() if 0 < n < most}
+    if not fewer:
+        return ""
+    measures = ", ".join(f"{MEASURES[name].label} {n}" for name, n in fewer.items())
+    return f"Of {most} studies, some have no score on a measure. Studies behind it: {measures}."
 
 
 def worth_sentences(comparison: Comparison) -> list[str]:
@@ -181,10 +211,10 @@ def worth_sentences(comparison: Comparison) -> list[str]:
 def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
     """Every two models, and every model and the uniform guess, on the same studies: the mean difference."""
     better = MEASURES[measure].better
-    pairs = [*combinations(comparison.names, 2), *((name, "uniform") for name in comparison.names)]
+    judged = {(duel.first, duel.second): duel for duel in comparison.duels if duel.measure == measure}
     known = {summary.name: summary.by_study for summary in comparison.summaries}
     rows = []
-    for first, second in pairs if better else []:
+    for first, second in comparison.pairs_of_predictors if better else []:
         if known[second][measure].notna().any():
             pair = comparison.paired(measure, first, second, lower_is_better=better == "low")
             rows.append(
@@ -192,12 +222,23 @@ def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
                     "First": visible(first),
                     "Second": visible(NAMES.get(second, second)),
                     "First minus second": measure_text(pair.difference),
+                    **_judged(judged.get((first, second))),
                     "First better": pair.n_first_better,
                     "Second better": pair.n_second_better,
                     "Studies": pair.n_studies,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _judged(duel: Duel | None) -> dict[str, str]:
+    """The corrected p of a pair and who is better; empty for measures that decide nothing."""
+    if duel is None:
+        return {"Corrected p": "", "Better": ""}
+    return {
+        "Corrected p": "–" if np.isnan(duel.p_holm) else f"{duel.p_holm:.3f}",
+        "Better": visible(NAMES.get(duel.winner, duel.winner)) or "cannot be told",
+    }
 
 
 def measure_text(measure: Measure, digits: int = 3) -> str:
@@ -265,7 +306,7 @@ def answers(comparison: Comparison, places: Sequence[int]) -> pd.DataFrame:
             rows = cells[place].probabilities[np.isfinite(cells[place].probabilities).all(axis=1)]
             if len(rows):
                 shares = mean_distribution(rows)
-                parts.append(frames.predicted_rows(name, who, cells[place].scale, shares, len(rows)))
+                parts.append(frames.predicted_rows(name, who, cells[place].scale, shares, n=len(rows)))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -42,7 +42,7 @@ def show_scores(comparison: Comparison) -> None:
     title = f"How close do predicted answers come to people’s? {MEASURES[measure].label}"
     figure = comparison_charts.scores(frame, title=title, axis=MEASURES[measure].label, theme=theme())
     show_chart(figure, frame, f"scores_{measure}")
-    st.caption(escape(f"{_explained(measure)} Lines: 95% intervals, studies drawn anew. {_halves(measure)}"))
+    st.caption(escape(f"{_explained(measure)} Lines: 95% intervals over studies. {_halves(measure)}"))
     for remark in comparison_rows.remarks(comparison):
         st.info(escape(remark), icon=":material/info:")
     _show_published(comparison, measure)
@@ -107,7 +107,8 @@ def _show_pairs(comparison: Comparison, measure: str) -> None:
     st.markdown(f"**Two by two on the same studies**: {escape(MEASURES[measure].label)}")
     st.dataframe(pairs, hide_index=True, key="pairs", placeholder="–")
     st.caption(
-        "Mean difference over studies with its 95% interval: one that leaves out 0 tells the two apart."
+        "Mean difference over studies with its 95% interval. One is better where p is below .05 after Holm's "
+        "correction over all pairs and measures of the exact distributions; a single draw decides nothing."
     )
 
 
@@ -176,11 +177,12 @@ def show_item(comparison: Comparison, at: int) -> None:
         f"{counted(off, 'answer')} off the scale left out. People: 95% intervals; predicted: the mean of one "
         f"distribution a person.{' Drawn answers, an open question.' if cell.is_drawn else ''}"
     )
+    source, study_id = comparison.find(cell.study_id)
     st.page_link(
         state.PAGES.study,
         label="Open the study",
         icon=":material/experiment:",
-        query_params={"corpus": comparison.corpus.name, "study": cell.study_id},
+        query_params={"corpus": source.corpus.name, "study": study_id},
     )
 
 
@@ -201,7 +203,8 @@ def show_studies(comparison: Comparison) -> None:
     )
     st.caption(escape(f"{_explained(measure)} Means over a study's cells. Choose a row to open the study."))
     if study_id is not None:
-        state.go_to(state.PAGES.study, corpus=comparison.corpus.name, study=study_id)
+        source, study_id = comparison.find(study_id)
+        state.go_to(state.PAGES.study, corpus=source.corpus.name, study=study_id)
 
 
 def show_effects(comparison: Comparison) -> None:
@@ -230,7 +233,7 @@ def show_effects(comparison: Comparison) -> None:
     )
     st.caption(
         "Same sign: 50% is a coin; clear effects are those whose interval leaves out 0. Slope of people's on predicted "
-        "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals: studies drawn anew."
+        "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals are over studies."
     )
     for name, calibration in calibrations.items():
         st.markdown(f"**Calibration of {escape(name)}**")

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.view.fields.link import linked, linked_multiselect, listed
+from pages.view.fields.link import linked_multiselect, listed
 from pages.view.fields.live import show_job
 from pages.view.words import counted, escape, shorten, visible
 from socrates_core.errors import UserError
@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 
 
 def choose_evaluations(rows: Rows) -> list[str]:
-    """The ids in the link, or those chosen in the box, all of one corpus. The default is the newest complete one."""
+    """The ids in the link, or those chosen in the box. The default is the newest complete one."""
     usable = {row["evaluation_id"]: row for row in rows if row["state"] != "damaged"}
     in_link = listed("evaluations")
     if lost := [evaluation_id for evaluation_id in in_link if evaluation_id not in usable]:
@@ -30,28 +30,15 @@ def choose_evaluations(rows: Rows) -> list[str]:
             )
     elif n_damaged := len(rows) - len(usable):
         st.caption(f"{counted(n_damaged, 'damaged evaluation is', 'damaged evaluations are')} not offered.")
-    corpus = _choose_corpus(usable, [evaluation_id for evaluation_id in in_link if evaluation_id in usable])
-    offered = {evaluation_id: row for evaluation_id, row in usable.items() if row["corpus"] == corpus}
-    complete = [
-        evaluation_id for evaluation_id, row in offered.items() if row["state"] == "complete"
-    ] or list(offered)
-    names = {evaluation_id: _name(row) for evaluation_id, row in offered.items()}
-    return linked_multiselect(
-        "Evaluations", names, "evaluations", key=f"evaluations:{corpus}", usual=complete[:1]
+    several = len({row["corpus"] for row in usable.values()}) > 1
+    complete = [evaluation_id for evaluation_id, row in usable.items() if row["state"] == "complete"] or list(
+        usable
     )
-
-
-def _choose_corpus(usable: Mapping[str, dict[str, Any]], first: list[str]) -> str:
-    corpora = list(dict.fromkeys(usable[evaluation_id]["corpus"] for evaluation_id in (*first, *usable)))
-    if len(corpora) < 2:
-        return str(corpora[0]) if corpora else ""
-    help = "Only evaluations of one corpus compare."
-    return linked(  # the corpus of the evaluations in the link, which needs no parameter of its own
-        lambda key: str(st.selectbox("Corpus", sorted(corpora), key=key, help=help)),
-        "compare_corpus",
-        str(corpora[0]),
-        lambda _: {},
-    )
+    names = {
+        evaluation_id: _name(row) + (f" · {visible(str(row['corpus']))}" if several else "")
+        for evaluation_id, row in usable.items()
+    }
+    return linked_multiselect("Evaluations", names, "evaluations", key="evaluations", usual=complete[:1])
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -112,7 +112,7 @@ def _show_table(pairs: Sequence[Pair]) -> None:
     st.caption(
         "Each model is measured on the split that it was trained for, on rows that its training did not see, beside "
         "its base on the same rows. Closer than the base: 1 minus W over the base’s W, exact distributions on the "
-        "stated scale. 95% intervals draw studies anew; with fewer than "
+        "stated scale. 95% intervals are over studies; with fewer than "
         f"{MIN_STUDIES_FOR_INTERVAL} studies there are none. They do not say how a finetune with another seed would do."
     )
 
@@ -280,7 +280,7 @@ def _show_curves(curves: Sequence[LearningCurve]) -> None:
             f"{MEASURES[measure].label}: {MEASURES[measure].meaning}. "
             f"{comparison_rows.BETTER[MEASURES[measure].better]} "
             f"One finetune for each share of the people, with at most {per_cell:,} people per cell. Hover for its "
-            "examples. Lines are 95% intervals over resampled studies."
+            "examples. Lines are 95% intervals over studies."
         )
     )
 

@@ -1,8 +1,10 @@
 """A draft: conditions, outcomes, people, and models; its exact prompt and its cost before it starts."""
 
+from contextlib import suppress
+
 import streamlit as st
 
-from pages.project import draft_fields, draft_form
+from pages.project import draft_fields, draft_form, draft_population
 from pages.project.draft_lists import show_drafts, show_versions
 from pages.view import cached, state
 from pages.view.exposure_badges import draft_badges
@@ -15,7 +17,6 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.models import prompt_template
 from socrates_core.personas import Person
-from socrates_core.populations.panel import profiles_sentence
 from socrates_core.projects import drafts
 from socrates_core.projects.run_estimate import describe_estimate, estimate
 from socrates_core.projects.run_spec import submit_simulation
@@ -143,7 +144,12 @@ def show_exact_prompt(draft: Draft, people: list[Person], model: str) -> None:
         "Outcome", range(len(draft.outcomes)), format_func=lambda i: draft.outcomes[i].name, key="look_o"
     )
     stimulus = texts_of(draft)[c, o]
-    st.caption(escape(f"Person {who} comes from {people[who - 1].source}."))
+    source = people[who - 1].source
+    st.caption(
+        escape(
+            f"Person {who} is described." if source == "described" else f"Person {who} comes from {source}."
+        )
+    )
     show_prompt(render_prompt(people[who - 1].demographics, stimulus, _template(model)), model)
 
 
@@ -164,8 +170,6 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
         f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
         "over every answer of its scale. Answers that were worked out before are not worked out again."
     )
-    if sentence := profiles_sentence(people):
-        st.caption(escape(sentence))
     usable = True
     for model in models:
         try:
@@ -233,29 +237,29 @@ def show_editor(editing: Editing) -> None:
     show_outcomes(editing, wrong)
     for warning in warnings(editing.draft):
         st.warning(escape(warning.message), icon=":material/warning:")
-    st.subheader("People", anchor=False)
-    draft_fields.panel_fields(editing, wrong)
-    draft_fields.show_eligible(editing)
+    st.subheader("Population", anchor=False)
+    draft_population.population_fields(editing, wrong)
+    draft_population.show_eligible(editing)
     draft = editing.draft
+    people = []
+    if not any(problem.field.startswith("panel") for problem in wrong):
+        with suppress(UserError):  # said next to the fields
+            people = cached.panel_of(draft.panel)
+            draft_population.show_population(draft.panel)
     st.subheader("Model", anchor=False)
     models = model_requests("draft")
     draft_badges(draft, [model.name for model in models])
     limit_usd = consent.limit_field(models)
-    usable = bool(models)
-    people = []
+    usable = bool(models) and bool(people)
     if not models:
         st.markdown(":red[:material/error: Choose at least one model.]")
-    try:
-        people = cached.panel_of(draft.panel) if not wrong else []
-    except UserError:
-        usable = False  # said beside the panel's fields
     if wrong:
-        st.caption("The exact prompt and the cost are shown here once what is marked in red is mended.")
-    if people and models:
+        st.caption("Fix the items in red to see the prompt and cost.")
+    if people and models and not wrong:
         show_exact_prompt(draft, people, models[0].name)
         usable = show_cost(draft, people, models) and usable
     ready = usable and not wrong
-    hint = f"{len(wrong)} things to mend first; they are marked in red." if wrong else None
+    hint = f"Fix {counted(len(wrong), 'item')} in red first." if wrong else None
     run = action.button(
         "Run simulation",
         type="primary",

@@ -1,11 +1,16 @@
 """The draft form without its widgets: from the values in the widgets to a draft, and changes to its rows."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import pandas as pd
+
+from pages.view import cached
 from pages.view.state import Editing, set_editing, widget
+from socrates_core.corpus.store import corpora
+from socrates_core.populations.bands import BANDS
 from socrates_core.populations.panel import PanelSpec
+from socrates_core.populations.shares import evened, shares_of
 from socrates_core.projects import drafts
 from socrates_core.records import Number, ScaleKind
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec
@@ -13,6 +18,7 @@ from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, Scale
 Rows = Literal["conditions", "outcomes"]
 ScaleType = Literal["Whole numbers", "Listed answers", "Yes / No", "0 to 100"]
 SCALE_TYPES: tuple[ScaleType, ...] = ("Whole numbers", "Listed answers", "Yes / No", "0 to 100")
+MOST_VALUES = 6  # of a field that was just chosen
 YES_NO: dict[Number, str] = {1: "Yes", 2: "No"}
 
 
@@ -116,46 +122,61 @@ def _panel(editing: Editing, panel: PanelSpec) -> PanelSpec:
     fields = held("fields", list(panel.filters))
     filters = {field: held(f"filter:{field}", panel.filters.get(field, [])) for field in fields}
     described = held("described", list(panel.describe))
-    shares = {
-        field: parse_shares(held(f"shares:{field}", shares_text(panel.describe.get(field, {}))))
-        for field in described
-    }
     return panel.model_copy(
         update={
             "kind": held("kind", panel.kind),
             "corpus": held("corpus", panel.corpus),
             "studies": tuple(held("studies", panel.studies)),
             "filters": {field: allowed for field, allowed in filters.items() if allowed},
-            "describe": shares,
+            "describe": {field: _shares(editing, panel, field) for field in described},
             "n": held("n", panel.n),
             "seed": held("seed", panel.seed),
+            "every_profile": held("every_profile", panel.every_profile),
         }
     )
 
 
-_BETWEEN_SHARES = re.compile(r"[;\n]|(?<=[\d%]),\s")  # no comma inside a value such as "$25,000 to $50,000"
+def shares_key(editing: Editing, field: str) -> str:
+    """The key of the table of a field's shares."""
+    return editing.key("panel", f"shares:{field}")
 
 
-def parse_shares(text: str) -> dict[str, float]:
-    """The shares by value in "Female 0.5; Male 50%"; commas or lines may separate them too.
-
-    A value without a number has the share 0, which `surveys.check` reports as a problem.
-    """
-    shares: dict[str, float] = {}
-    for part in _BETWEEN_SHARES.split(text):
-        value, _, number = part.strip().rpartition(" ")
-        try:
-            share = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-        except ValueError:
-            value = part.strip()
-            share = 0.0
-        if value.strip():
-            shares[value.strip()] = share
-    return shares
+def _shares(editing: Editing, panel: PanelSpec, field: str) -> dict[str, float]:
+    """The shares in the table of a field; a field that was just chosen starts with known values in even shares."""
+    key = shares_key(editing, field)
+    if field not in panel.describe:
+        editing.tables.pop(key, None)
+        return _first_shares(panel, field)
+    changes = widget(key, None)
+    if not changes or not any(changes.values()) or key not in editing.tables:
+        return panel.describe[field]
+    return shares_of(edited_rows(editing.tables[key], changes))
 
 
-def shares_text(shares: dict[str, float]) -> str:
-    return "; ".join(f"{value} {share:g}" for value, share in shares.items())
+def edited_rows(table: pd.DataFrame, changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a table after the changes that Streamlit's editor keeps: edited, added and deleted rows."""
+    rows = table.to_dict("records")
+    for position, cells in changes.get("edited_rows", {}).items():
+        rows[int(position)].update(cells)
+    gone = set(changes.get("deleted_rows", []))
+    kept = [row for position, row in enumerate(rows) if position not in gone]
+    return [*kept, *changes.get("added_rows", [])]
+
+
+def _first_shares(panel: PanelSpec, field: str) -> dict[str, float]:
+    if field in BANDS:
+        adults = BANDS[field][1:] if field == "age" else BANDS[field]
+        return evened(adults)
+    if panel.corpus not in corpora():
+        return {}
+    known = cached.demographic_values(panel.corpus, (), cached.stamp(panel.corpus))
+    return evened([str(value) for value in known.get(field, [])[:MOST_VALUES]])
+
+
+def evened_out(draft: Draft, field: str) -> Draft:
+    """The draft with the same share for every value of a field."""
+    describe = {**draft.panel.describe, field: evened(list(draft.panel.describe[field]))}
+    return draft.model_copy(update={"panel": draft.panel.model_copy(update={"describe": describe})})
 
 
 def commit(editing: Editing, draft: Draft) -> None:

@@ -73,6 +73,10 @@ def show_form(draft_id: str, action: st.delta_generator.DeltaGenerator) -> None:
     planned = experiment_form.plan(draft, draft_id)
     usable = bool(planned.specifications)
     people = cached.panel_of(draft.panel)
+    population = cached.population_of(draft.panel)
+    st.caption(escape(f"{population['name']}: {population['sentence']}"))
+    for warning in population["warnings"]:
+        st.warning(escape(warning), icon=":material/warning:")
     limit_usd = consent.limit_field(specification.model for specification in planned.specifications)
     if usable:
         try:
@@ -259,7 +263,7 @@ def show_experiment(experiment: Experiment) -> None:
     chosen = experiment.specifications[experiment.chosen]
     with st.container(horizontal=True, gap="small"):
         st.badge(f"{len(experiment.run_ids)} specifications", color="gray")
-        st.badge(f"{experiment.draft.panel.n:,} people", color="gray")
+        st.badge(f"{experiment.draft.panel.size:,} simulated people", color="gray")
         st.badge(escape(f"chosen: no. {experiment.chosen + 1}, {chosen.label}"), icon=":material/flag:")
         draft_badges(experiment.draft, list(dict.fromkeys(s.model.name for s in experiment.specifications)))
     states = run_states(experiment)

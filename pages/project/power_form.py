@@ -46,6 +46,7 @@ class Design:
     comparison: ComparisonDesign
     n: int
     target: float
+    layout: Layout
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from pages.project.draft_population import show_shares
 from pages.view import run_charts, state
 from pages.view.calibration_words import show_calibration
 from pages.view.charts import answer_charts, frames
@@ -21,7 +22,7 @@ from pages.view.words import escape, figure_text, percent_text, show_text, visib
 from socrates_core.asking.consent import what_is_sent
 from socrates_core.errors import UserError
 from socrates_core.jobs import store
-from socrates_core.populations.panel import profiles_sentence
+from socrates_core.populations.panel import profiles_sentence, profiles_text
 from socrates_core.projects.experiments import experiment_of
 from socrates_core.projects.run_export import cells_table, effects_table, people_table
 from socrates_core.projects.run_results import SimulationRun, list_runs, load_run
@@ -73,7 +74,7 @@ def header(run: SimulationRun) -> None:
             else f"{card['precision']}, {card['decoding']} decoding"
         )
         st.badge(how, color="gray")
-        st.badge(f"{manifest['n_people']:,} people", color="gray")
+        st.badge(profiles_text(manifest["n_people"], len(set(run.profiles))), color="gray")
         st.badge(f"{manifest['n_answered']:,} of {manifest['n_cells']:,} answers", color="gray")
         st.badge(f"{manifest['n_cached']:,} from the cache", color="gray")
         mass = manifest["valid_mass"] or 0.0
@@ -82,8 +83,8 @@ def header(run: SimulationRun) -> None:
     show_outdated_run(run)
     if run.people_sentence:
         st.caption(escape(run.people_sentence))
-    if sentence := profiles_sentence(run.spec.people):
-        st.caption(escape(sentence))
+    population = run.population
+    st.caption(escape(f"{population['name']}: {profiles_sentence(run.spec.people)}"))
     show_seal(run)
     if experiment := experiment_of(run.spec.run_id):
         number = experiment.run_ids.index(run.spec.run_id) + 1
@@ -156,14 +157,14 @@ def show_answers(run: SimulationRun) -> None:
         off = sum(cell.n_off_scale for cell in with_people)
         st.caption(
             escape(
-                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: {cells[0].n:,} different "
-                f"profiles. {run.people_sentence}"
+                f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: "
+                f"{profiles_text(cells[0].n_simulated, cells[0].n)}. {run.people_sentence}"
             )
         )
     if draws := cells[0].n_samples:
         st.caption(
-            f"An open question has no list of answers to score: the prediction is {draws} draws a persona with a fixed "
-            "seed, so it carries sampling noise. Draws that are no number count against the valid mass."
+            f"An open question has no list of answers to score: the prediction is {draws} draws a simulated person "
+            "with a fixed seed, so it carries sampling noise. Draws that are no number count against the valid mass."
         )
     if len(with_people) < len(cells):
         st.caption("People's answers stand only where they were shown exactly this text and question.")
@@ -233,7 +234,8 @@ def show_scores(run: SimulationRun) -> None:
         f"w_{convention}_oracle": "W oracle",
     }
     means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
-    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, "human_n": "People"}
+    sizes = {"human_n": "People", "n_simulated": "Simulated people", "n": "Profiles"}
+    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, **sizes}
     scores = table[list(names)].rename(columns=names)
     st.dataframe(
         scores,
@@ -282,7 +284,12 @@ def show_panel(run: SimulationRun) -> None:
         width=720,
     )
     st.markdown("**People**")
-    people = pd.DataFrame([{"source": p.source, **p.demographics} for p in run.spec.people])
+    for warning in run.population["warnings"]:
+        st.warning(escape(warning), icon=":material/warning:")
+    show_shares(pd.DataFrame(run.population["shares"]))
+    people = pd.DataFrame(
+        [{"source": p.source, "weight": p.weight, **p.demographics} for p in run.spec.people]
+    )
     st.dataframe(people, hide_index=True)
     st.markdown("**How to repeat this run**")
     st.code(" ".join(run.command), language=None, wrap_lines=True)

@@ -19,7 +19,8 @@ from socrates_core.models.catalog import list_models
 from socrates_core.personas import Person
 from socrates_core.populations.bands import group
 from socrates_core.populations.margins import Margins, margins_of
-from socrates_core.populations.panel import PanelSpec, draw_panel, eligible
+from socrates_core.populations.panel import PanelSpec, draw_panel, eligible, profiles_sentence
+from socrates_core.populations.remarks import describe_population
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.studies.answers import Comparisons, Outline, compare_conditions, read_outline
 
@@ -133,6 +134,19 @@ def panel_of(panel: PanelSpec) -> list[Person]:
 @st.cache_data(show_spinner=False, max_entries=8)
 def _panel_of(panel: str, stamp: str) -> list[Person]:
     return draw_panel(PanelSpec.model_validate_json(panel))
+
+
+def population_of(panel: PanelSpec) -> dict[str, Any]:
+    """A panel's population in words and shares. Raises UserError if its people cannot be drawn."""
+    return _population_of(panel.model_dump_json(), stamp(panel.corpus) if panel.kind == "sample" else "")
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _population_of(panel: str, stamp: str) -> dict[str, Any]:
+    spec = PanelSpec.model_validate_json(panel)
+    people = draw_panel(spec)
+    pool = eligible(spec) if spec.kind == "sample" else None
+    return {"sentence": profiles_sentence(people), **describe_population(spec, people, pool)}
 
 
 def model_titles() -> dict[str, str]:

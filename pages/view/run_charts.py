@@ -27,7 +27,9 @@ def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.
             if cell.counts is not None:
                 parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.counts))
             parts += [
-                frames.predicted_rows(cell.condition_name, who, scale, p, cell.n)
+                frames.predicted_rows(
+                    cell.condition_name, who, scale, p, n=cell.n_simulated, n_profiles=cell.n
+                )
                 for who, p in predicted.items()
             ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -45,17 +47,19 @@ def effects(run: SimulationRun) -> pd.DataFrame:
         row = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
         if effect.people is not None:
             rows.append({**row, "who": "people", **vars(effect.people)})
-        rows.append({**row, "who": run.model, **vars(effect.predicted)})
+        sizes = {"n": effect.n_simulated, "n_profiles": effect.predicted.n}
+        rows.append({**row, "who": run.model, **vars(effect.predicted), **sizes})
         if effect.calibrated is not None:
             earned = effect.calibrated
-            n = effect.predicted.n
             ends = {
                 f"{end}_{name}": getattr(earned, end)[at]
                 for at, name in enumerate(INNER)
                 for end in ("low", "high")
             }
             widest = {"low": earned.low[-1], "high": earned.high[-1]}
-            rows.append({**row, "who": CALIBRATED, "difference": earned.difference, **widest, **ends, "n": n})
+            rows.append(
+                {**row, "who": CALIBRATED, "difference": earned.difference, **widest, **ends, **sizes}
+            )
     return pd.DataFrame(rows)
 
 

@@ -1,10 +1,11 @@
 """The only file that names session-state keys, query parameters and page files."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 
 from socrates_core.importing.mapping import Mapping as ImportMapping
@@ -141,7 +142,8 @@ def _address(page: str, link: Mapping[str, list[str]]) -> str:
 class Editing:
     """The draft that is being edited: its id, what is saved, and the steps to undo and redo.
 
-    `generation` is part of every widget's key, so that undo and reordering build the form again.
+    `generation` is part of every widget's key, so that undo and reordering build the form again. `tables` are the
+    rows that editable tables were first drawn with, by key.
     """
 
     draft_id: str
@@ -150,6 +152,7 @@ class Editing:
     redo: list[Draft]
     generation: int = 0
     notice: str = ""
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def key(self, *parts: object) -> str:
         return ":".join(["draft", self.draft_id, str(self.generation), *map(str, parts)])

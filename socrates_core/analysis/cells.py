@@ -43,31 +43,38 @@ class Cell:
 
     def distance(self, shares: Floats | None, convention: Convention) -> float | None:
         """W in [0, 1] of `shares` [k] to the people; None where either is missing or has no distance."""
-        if self.counts is None or shares is None or not self._has_distances(convention):
+        if self.counts is None or shares is None or not self.has_distances(convention):
             return None
         return exact_wasserstein(self.values, shares, self.counts, convention=convention)
 
     def half_sample(self, convention: Convention) -> float | None:
         """W between two halves of the people, the mean over all halvings; None as in `distance`."""
-        if self.counts is None or not self._has_distances(convention):
+        if self.counts is None or not self.has_distances(convention):
             return None
         span = float(np.ptp(self.values)) if convention == "stated" else None
         return expected_half_sample(self.counts, self.values, scale_range=span)
+
+    def oracle(self, convention: Convention) -> float | None:
+        """The expected W of the true distribution to as many people; None as in `distance`."""
+        if self.counts is None or not self.has_distances(convention):
+            return None
+        span = float(np.ptp(self.values)) if convention == "stated" else None
+        return expected_oracle(self.counts, self.values, scale_range=span)
 
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""
         scores: dict[str, float | None] = {}
         guess = uniform(len(self.values)) if self.values.size else None  # an open cell may have no answer yet
         for convention in CONVENTIONS:
-            half = self.half_sample(convention)
             scores[f"w_{convention}"] = self.distance(self.predicted, convention)
             scores[f"w_{convention}_uniform"] = self.distance(guess, convention)
             scores[f"w_{convention}_condition_blind"] = self.distance(self.condition_blind, convention)
-            scores[f"w_{convention}_half_sample"] = half
-            scores[f"w_{convention}_oracle"] = None if half is None else expected_oracle(half)
+            scores[f"w_{convention}_half_sample"] = self.half_sample(convention)
+            scores[f"w_{convention}_oracle"] = self.oracle(convention)
         return scores
 
-    def _has_distances(self, convention: Convention) -> bool:
+    def has_distances(self, convention: Convention) -> bool:
+        """Whether distances between its values mean something."""
         # Drawn answers have no stated scale, only the numbers that happened to be drawn or given.
         return self.is_ordered and not (convention == "stated" and self.is_drawn)
 

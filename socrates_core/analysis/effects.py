@@ -89,15 +89,17 @@ def predicted_difference(treated: Floats, reference: Floats, *, scale_range: flo
     return _effect(_present(treated), _present(reference), scale_range)
 
 
-def predicted_effect(prob_treated: Floats, prob_reference: Floats, values: Floats) -> Effect:
+def predicted_effect(
+    prob_treated: Floats, prob_reference: Floats, values: Floats, weights: Floats | None = None
+) -> Effect:
     """As `predicted_difference`, of distributions: `prob_treated` [n, k] and `prob_reference` [m, k] over `values` [k].
 
     `share` is of the range of `values`, which are in order; `d` divides by the pooled spread of the predicted
-    answers.
+    answers. `weights` [n] are those of people who answered both (n = m); by default all count the same.
     """
     places = np.asarray(values, dtype=float)
-    ours = moments(mean_distribution(prob_treated), places)
-    theirs = moments(mean_distribution(prob_reference), places)
+    ours = moments(mean_distribution(prob_treated, weights), places)
+    theirs = moments(mean_distribution(prob_reference, weights), places)
     difference = ours.mean - theirs.mean
     spread = math.sqrt((ours.sd**2 + theirs.sd**2) / 2)
     span = float(np.ptp(places)) if places.size else 0.0

@@ -72,11 +72,6 @@ class HeldOut:
     n_studies: int
     n_effects: int
 
-    @property
-    def beats_no_effect(self) -> bool:
-        """Whether calibrated effects miss by less than expecting none, by more than chance over studies."""
-        return any(rivalry.rival == "zero" and rivalry.squared_error.high < 0 for rivalry in self.rivals)
-
     def verdicts(self) -> str:
         """Which rivals it beats, a sentence each."""
         return " ".join(

@@ -52,14 +52,20 @@ def draw_answers(probabilities: Floats, values: Floats, *, seed: int) -> Floats:
     Rows are normalised; a row without any probability gives NaN. The same seed gives the same answers on
     every machine.
     """
+    levels = np.random.default_rng(seed).random((len(probabilities), 1))
+    return draw_with(probabilities, values, levels)[:, 0]
+
+
+def draw_with(probabilities: Floats, values: Floats, levels: Floats) -> Floats:
+    """The answers [n, d] at `levels` [n, d] from 0 to 1 of the rows of `probabilities` [n, k] over `values` [k]."""
     rows = np.asarray(probabilities, dtype=float)
     choices = np.asarray(values, dtype=float)
     cumulative = np.cumsum(rows, axis=1)
     total = cumulative[:, -1:]
-    usable = np.isfinite(total[:, 0]) & (total[:, 0] > 0)
-    levels = np.random.default_rng(seed).random((len(rows), 1)) * total
+    usable = np.isfinite(total) & (total > 0)
+    passed = (cumulative[:, None, :] <= (levels * total)[:, :, None]).sum(axis=2)
     # A row of zeros would point past the last value. Its draw is replaced by NaN below.
-    drawn = choices[np.minimum((cumulative <= levels).sum(axis=1), len(choices) - 1)]
+    drawn = choices[np.minimum(passed, len(choices) - 1)]
     return np.where(usable, drawn, np.nan)
 
 

@@ -16,11 +16,17 @@ class Moments:
     sd: float
 
 
-def mean_distribution(probabilities: Floats) -> Floats:
-    """The answers [k] of a panel: the mean of its people's distributions [n, k], without missing ones."""
+def mean_distribution(probabilities: Floats, weights: Floats | None = None) -> Floats:
+    """The answers [k] of a panel: the mean of its people's distributions [n, k], without missing ones.
+
+    `weights` [n] say how much each person counts; by default all count the same.
+    """
     rows = np.asarray(probabilities, dtype=float)
-    rows = rows[np.isfinite(rows).all(axis=1)]
-    return rows.mean(axis=0) if len(rows) else np.full(rows.shape[1], np.nan)
+    valid = np.isfinite(rows).all(axis=1)
+    if not valid.any():
+        return np.full(rows.shape[1], np.nan)
+    mean: Floats = np.average(rows[valid], axis=0, weights=None if weights is None else weights[valid])
+    return mean
 
 
 def moments(weights: Floats, values: Floats) -> Moments:

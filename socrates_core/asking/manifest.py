@@ -19,10 +19,18 @@ LIBRARIES = ("torch", "transformers", "bitsandbytes", "numpy", "pyarrow")
 READS = 5  # of files that may be written at the same time, before they count as damaged
 
 
-def describe_answers(model: OpenModel, valid_mass: Floats, *, content: str, complete: bool) -> dict[str, Any]:
+def describe_answers(
+    model: OpenModel,
+    valid_mass: Floats,
+    *,
+    content: str,
+    complete: bool,
+    weights: Floats | None = None,
+) -> dict[str, Any]:
     """What every manifest says of its answers: who gave them, how, with which libraries, and how valid they were.
 
-    `content` is the digest of what was asked, `valid_mass` [n] is of the answers that are there.
+    `content` is the digest of what was asked, `valid_mass` [n] is of the answers that are there,
+    `weights` [n] how much each counts; by default all count the same.
     """
     return {
         "format": 1,
@@ -31,7 +39,7 @@ def describe_answers(model: OpenModel, valid_mass: Floats, *, content: str, comp
         "card": model.responder.card.as_dict(),
         "fingerprint": model.responder.fingerprint,
         "content": content,
-        "valid_mass": float(np.mean(valid_mass)) if len(valid_mass) else None,
+        "valid_mass": float(np.average(valid_mass, weights=weights)) if len(valid_mass) else None,
         "python": platform.python_version(),
         "libraries": library_versions(LIBRARIES),
         **({} if model.account is None else {"api": model.account.as_dict()}),

@@ -9,15 +9,18 @@ from socrates_core.cli.options import AsJson, ModelOptions, comma_list, with_mod
 from socrates_core.cli.output import print_json, print_rows, print_table, say
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import list_evaluations, load_evaluation
-from socrates_core.evaluations.spec import CAP, EVALUATIONS
+from socrates_core.evaluations.spec import CAP, EVALUATIONS, studies_by_corpus
 from socrates_core.evaluations.submission import evaluate_again, submit_evaluation
 
 SCORES = {  # of a comparison's table: the column's head by the score's name
+    "wasserstein_exact_stated": "W stated",
+    "wasserstein_exact_observed": "W exact",
+    "corrected_distance": "squared",
     "wasserstein_observed": "W observed",
+    "wasserstein_observed_of_draws": "of 50 draws",
+    "wasserstein_observed_of_draws_sd": "sd",
     "accuracy_draw": "accuracy",
     "accuracy_draw_clipped": "clipped",
-    "wasserstein_exact_observed": "W exact",
-    "wasserstein_exact_stated": "W stated",
     "log_score": "log score",
     "ranked_probability": "RPS",
     "valid_mass": "valid",
@@ -30,7 +33,8 @@ def evaluate(
     studies: Annotated[
         str,
         typer.Option(
-            help="Only these studies, separated by commas, or all of them: all. Can be given without a split."
+            help="Only these studies, separated by commas, or all of them: all. Can be given without a split. "
+            "CORPUS/STUDY names one of another corpus; each corpus becomes an evaluation of its own."
         ),
     ] = "",
     corpus: Annotated[str, typer.Option(help="The corpus of --studies when there is no split.")] = "starter",
@@ -57,24 +61,33 @@ def evaluate(
 ) -> None:
     """Let a model answer as every held-out person, in the condition that they were in. Prints the evaluation's id."""
     if again:
-        job = evaluate_again(again, consent=options.consent)
+        jobs = [evaluate_again(again, consent=options.consent)]
     else:
-        job = submit_evaluation(
-            options.request(),
-            split=split or None,
-            corpus=corpus,
-            studies=comma_list(studies),
-            cap=cap or None,
-            seed=seed,
-            shots=shots,
-            consent=options.consent,
-            limit_usd=options.limit_usd,
-        )
+        by_corpus = studies_by_corpus(comma_list(studies), corpus)
+        if split and set(by_corpus) - {corpus}:
+            raise UserError("A split is of one corpus. Name --studies of several corpora without --split.")
+        jobs = [
+            submit_evaluation(
+                options.request(),
+                split=split or None,
+                corpus=name,
+                studies=of_corpus,
+                cap=cap or None,
+                seed=seed,
+                shots=shots,
+                consent=options.consent,
+                limit_usd=options.limit_usd,
+            )
+            for name, of_corpus in (by_corpus or {corpus: []}).items()
+        ]
     if not wait:
-        return print_submitted(job, "evaluation_id", as_json)
-    follow_until_done(job, "evaluation")
-    say(job.id)
-    _print_comparison([job.id], as_json)
+        for job in jobs:
+            print_submitted(job, "evaluation_id", as_json)
+        return
+    for job in jobs:
+        follow_until_done(job, "evaluation")
+        say(job.id)
+    _print_comparison([job.id for job in jobs], as_json)
 
 
 def evaluations(as_json: AsJson = False) -> None:
@@ -102,7 +115,18 @@ def compare(
     rows = [{str(key): value for key, value in row.items()} for row in runs_beside(ids).to_dict("records")]
     print_rows(
         rows,
-        ["outcome", "condition", "predictor", "n", "mean", "sd", "valid_mass", "w_observed", "w_stated"],
+        [
+            "outcome",
+            "condition",
+            "predictor",
+            "n",
+            "n_profiles",
+            "mean",
+            "sd",
+            "valid_mass",
+            "w_observed",
+            "w_stated",
+        ],
         "These runs have no answers yet.",
         as_json,
     )
@@ -127,7 +151,8 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
             **{head: row.get(name) for name, head in SCORES.items()},
             "studies": row["n_studies"],
             "cells": row["n_cells"],
-            "rows": row["n_rows"],
+            "people": row["n_people"],
+            "asked": row["n_rows"] if row["kind"] == "model" else None,
         }
         for row in comparison.as_dict()["table"]
     ]
@@ -137,6 +162,13 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
             f"\n{comparison.n_left_out:,} of {comparison.n_rows:,} rows were left out, "
             "since one of the models was trained on them."
         )
+    if comparison.n_unanswered:
+        print(
+            f"{comparison.n_unanswered:,} rows were left out, since one of the models answered nobody in their cells."
+        )
+    for duel in comparison.duels:
+        if duel.winner:
+            print(f"Better on {SCORES[duel.measure]}: {duel.winner} (corrected p {duel.p_holm:.3f}).")
     if comparison.unknown:
         print(f"It is not known what {', '.join(comparison.unknown)} was trained on.")
     for name, effects in comparison.agreements.items():
@@ -148,7 +180,9 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
     for name, worth in comparison.worths.items():
         print(f"{name} is worth {worth.describe()}.")
     print(
-        "\nW observed and accuracy: one draw per person on the range that people used, as published. W exact: the "
-        "exact distribution on that range. W stated: the exact distribution on the scale's own range. Compare only "
-        "numbers of one convention."
+        "\nW stated: the exact distribution of those asked to everybody who answered, on the scale's own range. W "
+        "exact: the same on the range that people used. Squared: the squared distance without the luck of who "
+        "answered, 0 for a perfect prediction. W observed and accuracy: one draw per person asked on the range that "
+        "they used, as published; of 50 draws: the mean and standard deviation. Compare only numbers of one "
+        "convention."
     )

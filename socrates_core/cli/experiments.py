@@ -11,11 +11,14 @@ from socrates_core.cli.options import AsJson, ModelOptions, comma_list, with_mod
 from socrates_core.cli.output import print_json, print_rows, print_table, say
 from socrates_core.errors import unknown
 from socrates_core.jobs.store import read_job
+from socrates_core.populations.panel import draw_panel, profiles_sentence
+from socrates_core.populations.remarks import population_name, population_warnings
 from socrates_core.projects.answer_orders import Order
 from socrates_core.projects.experiments import Experiment, cross, load_experiment, submit_experiment
 from socrates_core.projects.paraphrases import load_paraphrases
 from socrates_core.projects.specification_curves import EffectCurve, list_experiments, load_curves, run_states
 from socrates_core.records import Decoding, Precision
+from socrates_core.surveys.check import require_runnable
 from socrates_core.surveys.draft import load_draft
 
 
@@ -49,10 +52,15 @@ def experiment(
         paraphrases=wordings,
         service=options.server_settings(),
     )
+    require_runnable(loaded)
+    people = draw_panel(loaded.panel)
+    say(f"{population_name(loaded.panel)}: {profiles_sentence(people)}")
+    for warning in population_warnings(people):
+        say(f"Warning: {warning}")
     submitted = submit_experiment(
         loaded, specifications, paraphrases=wordings, consent=options.consent, limit_usd=limit_usd
     )
-    n_cells = loaded.panel.n * len(loaded.conditions) * len(loaded.outcomes)
+    n_cells = len(people) * len(loaded.conditions) * len(loaded.outcomes)
     say(f"{len(specifications)} specifications × {n_cells:,} answers")
     if not wait:
         return print_json(submitted.as_dict()) if as_json else print(submitted.experiment_id)

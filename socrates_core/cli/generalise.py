@@ -68,7 +68,7 @@ def generalise(
     print_table(table, list(COLUMNS.values()), "Nothing to compare yet: the evaluations above are not done.")
     if table:
         print(
-            "\nImproved by: 1 - W stated / W stated of the base, with a 95% interval from resampled studies (5 or "
+            "\nImproved by: 1 - W stated / W stated of the base, with a 95% interval over studies (5 or "
             "more). W stated: exact distributions on the scale's own range. W observed and accuracy: one draw per "
             "person, as published. W exact: exact distributions on the range that people used. Rows from training are "
             "left out."

@@ -2,17 +2,20 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from socrates_core.cli.following import follow_until_done, print_submitted
 from socrates_core.cli.options import AsJson, ModelOptions, with_model_options
-from socrates_core.cli.output import print_json, print_rows, print_table, say
-from socrates_core.populations.panel import profiles_sentence
-from socrates_core.projects.answer_orders import Order
+from socrates_core.cli.output import print_json, print_result, print_rows, print_table, say
+from socrates_core.errors import UserError
+from socrates_core.populations.margins import read_margins
+from socrates_core.populations.panel import eligible, profiles_sentence
+from socrates_core.populations.remarks import describe_population
+from socrates_core.projects.answer_orders import Order, reversed_texts
 from socrates_core.projects.run_results import list_runs, load_run
-from socrates_core.projects.run_spec import run_again, submit_simulation
+from socrates_core.projects.run_spec import freeze_run, queue_run, run_again
 from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.draft import load_draft
 
@@ -22,6 +25,19 @@ def simulate(
     draft: Annotated[Path, typer.Argument(help="A draft as YAML.")],
     personas: Annotated[int | None, typer.Option(help="Panel size, instead of the draft's.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the panel, instead of the draft's.")] = None,
+    shares: Annotated[
+        Path | None,
+        typer.Option(
+            help="Describe the people, instead of the draft's: CSV with columns field, category and share, or YAML "
+            "{field: {category: share}}."
+        ),
+    ] = None,
+    every_profile: Annotated[
+        bool,
+        typer.Option(
+            "--every-profile", help="Ask each combination of shares once, weighted, instead of quotas."
+        ),
+    ] = False,
     order: Annotated[
         Order, typer.Option(help="Order in which an outcome's answers are listed.")
     ] = "as written",
@@ -32,16 +48,31 @@ def simulate(
 ) -> None:
     """Let a model answer as each person of a draft's panel; prints the run id."""
     loaded = load_draft(draft)
-    changes = {key: value for key, value in {"n": personas, "seed": seed}.items() if value is not None}
-    panel = loaded.panel.model_copy(update=changes)
-    job = submit_simulation(
-        loaded.model_copy(update={"panel": panel}),
+    changes: dict[str, Any] = {"n": personas, "seed": seed}
+    if shares is not None:
+        changes |= {"kind": "describe", "describe": read_margins(shares)}
+    if every_profile:
+        changes["every_profile"] = True
+    panel = loaded.panel.model_copy(
+        update={key: value for key, value in changes.items() if value is not None}
+    )
+    if panel.every_profile and panel.kind != "describe":
+        raise UserError("--every-profile needs described people. Give their shares with --shares FILE.")
+    planned = loaded.model_copy(update={"panel": panel})
+    spec = freeze_run(
+        planned,
         options.request(),
-        order=order,
+        texts=reversed_texts(planned) if order == "reversed" else None,
         consent=options.consent,
         limit_usd=options.limit_usd,
     )
-    print_submitted(follow_until_done(job, "run") if wait else job, "run_id", as_json)
+    population = describe_population(panel, spec.people, eligible(panel) if panel.kind == "sample" else None)
+    say(f"{population['name']}: {profiles_sentence(spec.people)}")
+    for warning in population["warnings"]:
+        say(f"Warning: {warning}")
+    job = queue_run(spec)
+    ended = follow_until_done(job, "run") if wait else job
+    print_result({"run_id": ended.id, "state": ended.state, "population": population}, ended.id, as_json)
 
 
 def runs(as_json: AsJson = False) -> None:
@@ -83,16 +114,29 @@ def run(
         print(
             f"Not finished: {loaded.manifest['n_answered']} of {loaded.manifest['n_cells']} answers are there."
         )
-    for sentence in (loaded.people_sentence, profiles_sentence(loaded.spec.people)):
-        if sentence:
-            print(sentence)
-    columns = ["outcome_name", "condition_name", "n", "mean", "sd", "valid_mass"]
+    print(f"{loaded.population['name']}: {profiles_sentence(loaded.spec.people)}")
+    for warning in loaded.population["warnings"]:
+        print(f"Warning: {warning}")
+    if loaded.people_sentence:
+        print(loaded.people_sentence)
+    columns = ["outcome_name", "condition_name", "n_simulated", "n", "mean", "sd", "valid_mass"]
     columns += ["human_n", "human_mean", "w_observed"]
     print_table([cell.as_dict() for cell in loaded.cells], columns, "The run has no answers yet.")
     print(
         "\nEffects against the reference; 95% intervals are people's, the calibrated effect has its own of 90%"
     )
-    columns = ["outcome", "condition", "reference", "predicted", "predicted_n", "people", "low", "high", "n"]
+    columns = [
+        "outcome",
+        "condition",
+        "reference",
+        "predicted",
+        "predicted_n_simulated",
+        "predicted_n",
+        "people",
+        "low",
+        "high",
+        "n",
+    ]
     columns += ["calibrated", "calibrated_low_90", "calibrated_high_90"]
     print_table(
         [effect.as_dict() for effect in loaded.effects], columns, "One condition: nothing to compare."

@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from socrates_core.analysis.baselines import condition_blind, majority, pooled, uniform
 from socrates_core.analysis.metrics import draw_answers
 from socrates_core.analysis.pilot import draw_pilot, predict_from_pilot
-from socrates_core.corpus.queries import Corpus
 from socrates_core.evaluations.cells import EvaluatedCell
 from socrates_core.populations.panel import present
 from socrates_core.records import Floats
@@ -35,26 +35,34 @@ def model_predictor(name: str, cells: Sequence[EvaluatedCell]) -> Predictor:
     return Predictor(name, "model", tuple(c.probabilities for c in cells), tuple(c.drawn for c in cells))
 
 
-def baselines(corpus: Corpus, cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
-    """The `guesses`, then the regression of a pilot, drawn from the people of these cells alone."""
-    return [
-        *guesses(cells, seed=seed),
-        _predictor(f"pilot of {PILOT}", cells, _pilot(corpus, cells, seed), seed),
-    ]
+def baselines(people: pd.DataFrame, cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
+    """The `guesses`, then the regression of a pilot, drawn from those who were asked.
+
+    `people` has their demographics, as `Corpus.participants` of the studies of `cells`.
+    """
+    rows, sizes = _pilot(people, cells, seed)
+    return [*guesses(cells, seed=seed), _predictor(_pilot_name(sizes), cells, rows, seed)]
+
+
+def _pilot_name(sizes: Sequence[int]) -> str:
+    """The name of the pilot's row, with how many people it has in the smallest and the largest study."""
+    least, most = min(sizes), max(sizes)
+    return f"pilot of {most} people" if least == most else f"pilot of {least} to {most} people"
 
 
 def guesses(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
     """Uniform, condition-blind, pooled and majority, one distribution a cell.
 
-    Condition-blind and majority know the other conditions that asked the same question on the same scale; without
-    such conditions they predict nothing. Pooled is the published condition-blind row, which includes the cell itself.
+    Condition-blind and majority know what everybody answered in the other conditions that asked the same question on
+    the same scale. Where there are none they know nothing and guess uniformly, so that every row of a table is scored
+    on the same cells. Pooled is the published condition-blind row, which includes the cell itself.
     """
     counts = _counts_by_item(cells)
     by_name = {
         "uniform": [uniform(len(cell.values)) for cell in cells],
-        "condition-blind": [condition_blind(*item) for item in counts],
+        "condition-blind": [_or_uniform(condition_blind(*item)) for item in counts],
         "pooled": [pooled(item) for item, _ in counts],
-        "majority": [majority(*item) for item in counts],
+        "majority": [_or_uniform(majority(*item)) for item in counts],
     }
     return [
         _predictor(
@@ -62,6 +70,10 @@ def guesses(cells: Sequence[EvaluatedCell], *, seed: int) -> list[Predictor]:
         )
         for name, rows in by_name.items()
     ]
+
+
+def _or_uniform(shares: Floats) -> Floats:
+    return shares if np.isfinite(shares).all() else uniform(len(shares))
 
 
 def _predictor(name: str, cells: Sequence[EvaluatedCell], rows: Sequence[Floats], seed: int) -> Predictor:
@@ -87,17 +99,26 @@ def _counts_by_item(cells: Sequence[EvaluatedCell]) -> list[tuple[Floats, int]]:
     return [(counts[_scaled(cell)], conditions[_scaled(cell)].index(cell.condition_num)) for cell in cells]
 
 
-def _pilot(corpus: Corpus, cells: Sequence[EvaluatedCell], seed: int) -> list[Floats]:
-    """The predictions of a regression fitted on PILOT people of each study, item by item; NaN for the pilot itself."""
+def _pilot(people: pd.DataFrame, cells: Sequence[EvaluatedCell], seed: int) -> tuple[list[Floats], list[int]]:
+    """The predictions of a regression fitted on PILOT people of each study, item by item, and the pilots' sizes.
+
+    The people of a pilot are predicted from a second pilot of as many others, so that nobody is left out.
+    """
     predictions: dict[int, Floats] = {}
+    sizes = []
+    by_study = dict(iter(people.groupby("study_id")))
     # groupby needs equal keys next to each other. Scales cannot be sorted, but their texts can.
     places = sorted(range(len(cells)), key=lambda place: (cells[place].study_id, str(_scaled(cells[place]))))
     for study, of_study in _grouped(places, lambda place: cells[place].study_id):
         everybody = np.unique(np.concatenate([cells[place].participants for place in of_study]))
         study_seed = zlib.crc32(f"{seed}/{study}".encode())
-        pilot = draw_pilot(everybody, min(PILOT, everybody.size // 2), seed=study_seed)
-        people = corpus.participants([study]).set_index("participant")
-        rows_of_people = people.loc[people.index.isin(everybody)]
+        size = min(PILOT, everybody.size // 2)
+        sizes.append(size)
+        both = draw_pilot(everybody, 2 * size, seed=study_seed)
+        pilot = draw_pilot(both, size, seed=study_seed)
+        second_pilot = np.setdiff1d(both, pilot)
+        of_these = by_study[study].set_index("participant")
+        rows_of_people = of_these.loc[of_these.index.isin(everybody)]
         profiles = {
             n: present(row)
             for n, row in zip(rows_of_people.index, rows_of_people.to_dict("records"), strict=True)
@@ -106,16 +127,20 @@ def _pilot(corpus: Corpus, cells: Sequence[EvaluatedCell], seed: int) -> list[Fl
             of_item = [cells[place] for place in item]
             participants = np.concatenate([cell.participants for cell in of_item])
             conditions = [str(cell.condition_num) for cell in of_item for _ in cell.participants]
-            rows = predict_from_pilot(
-                [profiles[number] for number in participants.tolist()],
-                conditions,
-                np.concatenate([cell.human for cell in of_item]),
-                in_pilot=np.isin(participants, pilot),
-                values=of_item[0].values,
+            from_first, from_second = (
+                predict_from_pilot(
+                    [profiles[number] for number in participants.tolist()],
+                    conditions,
+                    np.concatenate([cell.human for cell in of_item]),
+                    in_pilot=np.isin(participants, chosen),
+                    values=of_item[0].values,
+                )
+                for chosen in (pilot, second_pilot)
             )
+            rows = np.where(np.isin(participants, pilot)[:, None], from_second, from_first)
             parts = np.split(rows, np.cumsum([len(cell.participants) for cell in of_item])[:-1])
             predictions |= dict(zip(item, parts, strict=True))
-    return [predictions[place] for place in range(len(cells))]
+    return [predictions[place] for place in range(len(cells))], sizes
 
 
 def _grouped(places: Sequence[int], key: Callable[[int], str]) -> list[tuple[str, list[int]]]:

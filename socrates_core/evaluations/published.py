@@ -19,10 +19,11 @@ def published_beside(comparison: Comparison) -> pd.DataFrame:
     published = published_scores()
     rows = pd.DataFrame([vars(row) for row in published])[["name", "source", *PAPER]]
     scored = {cell.study_id for cell in comparison.cells[0]}
-    if not is_socsci210(comparison.corpus) or len(scored) != published[0].n_studies:
+    corpus = comparison.sources[0].corpus
+    if len(comparison.sources) > 1 or not is_socsci210(corpus) or len(scored) != published[0].n_studies:
         return rows.iloc[:0]
     try:
-        official = read_official(comparison.corpus, "studies", name="official")
+        official = read_official(corpus, "studies", name="official")
     except UserError:  # the authors' list did not come along
         return rows.iloc[:0]
     same = all(evaluation.spec.split_digest == official.digest() for evaluation in comparison.evaluations)

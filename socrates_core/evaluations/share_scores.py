@@ -32,17 +32,17 @@ def _scored(corpus: str, cell: EvaluatedCell) -> tuple[str, str, int, float, flo
     if cell.is_drawn or len(cell.values) < 2 or not asked.human.size:
         return None
     guess = np.full(len(cell.values), 1 / len(cell.values))
-    distances = [
+    ours, guessed = (
         squared_distance(cell.values, shares, cell.human, is_ordered=cell.is_ordered)
         for shares in (asked.predicted, guess)
-    ]
-    if not np.isfinite(distances).all():
+    )
+    if not np.isfinite([ours, guessed]).all():
         return None
-    w = [
+    w_ours, w_guessed = (
         exact_wasserstein(cell.values, shares, cell.counts, convention="observed")
         if cell.is_ordered
         else np.nan
         for shares in (asked.predicted, guess)
-    ]
+    )
     kind = kind_of(len(cell.values), is_ordered=cell.is_ordered)
-    return f"{corpus}/{cell.study_id}", kind, asked.human.size, *distances, *w
+    return f"{corpus}/{cell.study_id}", kind, asked.human.size, ours, guessed, w_ours, w_guessed

@@ -70,6 +70,15 @@ class EvaluationSpec:
         return digest([self.content()[name] for name in names])
 
 
+def studies_by_corpus(names: Sequence[str], usual: str) -> dict[str, list[str]]:
+    """The studies of each corpus; "corpus/study" names one of that corpus, a plain name one of the `usual` corpus."""
+    by_corpus: dict[str, list[str]] = {}
+    for name in names:
+        corpus, slash, study = name.partition("/")
+        by_corpus.setdefault(corpus if slash else usual, []).append(study if slash else name)
+    return by_corpus
+
+
 def plan_evaluation(
     model: ModelRequest,
     *,
@@ -93,13 +102,14 @@ def plan_evaluation(
             "Nothing is asked: name a split with --split, or studies with --studies (all: every study of the corpus)."
         )
     known = chosen.held_out if chosen else opened.study_ids()
+    named = opened.name if tuple(studies) == ALL_STUDIES else (studies or ("",))[0]
     if tuple(studies) == ALL_STUDIES:
-        studies = known
+        studies = tuple(known)
     for study in studies:
         if study not in known:
             raise unknown("held-out study" if chosen else "study", study, known)
     return EvaluationSpec(
-        evaluation_id=new_id(f"{split or (opened.name if studies is known else studies[0])} {model.name}"),
+        evaluation_id=new_id(f"{split or named} {model.name}"),
         created=now(),
         model=model,
         corpus=opened.name,

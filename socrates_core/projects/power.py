@@ -13,8 +13,10 @@ from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.comparison_design import TWO_GROUPS, ComparisonDesign
 from socrates_core.analysis.power import (
     MAX_N,
+    PLAIN,
     TARGET,
     DesignErrors,
+    Layout,
     assurance,
     design_errors,
     minimum_detectable,
@@ -467,8 +469,29 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
     return pd.DataFrame(rows, columns=columns)
 
 
-def _people(n: int | None) -> str:
-    return f"More than {MAX_N:,} people" if n is None else f"{n:,} people"
+def _people(n: int | None, layout: Layout) -> str:
+    """As "120 people in each condition", as the layout has them."""
+    if n is None:
+        return f"More than {MAX_N:,} people"
+    groups = ""
+    if layout.cluster_size > 1:
+        n_groups = math.ceil(n / layout.cluster_size)
+        groups = f" ({n_groups:,} groups of {layout.cluster_size:g})"
+    if layout.correlation is not None:
+        return f"{n:,} people who are in both conditions{groups}"
+    if layout.ratio != 1:
+        return f"{n:,} people in the condition{groups} and {math.ceil(n * layout.ratio):,} in the reference"
+    return f"{n:,} people in each condition{groups}"
+
+
+def _test(layout: Layout) -> str:
+    """The test that is planned for, and its level."""
+    paired = "paired " if layout.correlation is not None else ""
+    level = f"{layout.alpha():.2g}".replace("0.05", "5%")
+    if layout.n_comparisons > 1:
+        level = f"{layout.alpha():.2%}: 5% over {layout.n_comparisons} comparisons by Bonferroni; Holm needs no more"
+    covariate = f", with a covariate that explains {layout.r2:.0%}" if layout.r2 else ""
+    return f"two-sided {paired}t test, {level}{covariate}"
 
 
 def _times(ratio: float) -> str:

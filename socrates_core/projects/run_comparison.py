@@ -15,8 +15,8 @@ from socrates_core.records import Floats
 def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
     """A row for each cell and predictor: the runs by name, then people and the baselines.
 
-    Columns outcome, condition, predictor, kind ("model", "people", "baseline"), n, mean, sd, valid_mass, w_observed,
-    w_stated, values and probabilities. Raises UserError where the runs do not ask the same.
+    Columns outcome, condition, predictor, kind ("model", "people", "baseline"), n (people, or simulated people),
+    n_profiles (distinct ones), mean, sd, valid_mass, w_observed, w_stated, values and probabilities. Raises UserError where the runs do not ask the same.
     """
     runs = [load_run(each) for each in ids]
     requests = [(run.spec.shown, [o.scale.scale() for o in run.spec.draft.outcomes]) for run in runs]
@@ -28,7 +28,15 @@ def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
             )
     names = run_names(runs)
     rows = [
-        _row(cell, name, "model", cell.predicted, n=cell.n, valid_mass=cell.valid_mass)
+        _row(
+            cell,
+            name,
+            "model",
+            cell.predicted,
+            n=cell.n_simulated,
+            n_profiles=cell.n,
+            valid_mass=cell.valid_mass,
+        )
         for name, run in zip(names, runs, strict=True)
         for cell in run.cells
     ]
@@ -58,6 +66,7 @@ def _row(
     shares: Floats,
     *,
     n: int | None = None,
+    n_profiles: int | None = None,
     valid_mass: float | None = None,
 ) -> dict[str, Any]:
     spread = moments(shares, cell.values)
@@ -70,6 +79,7 @@ def _row(
         "predictor": predictor,
         "kind": kind,
         "n": n,
+        "n_profiles": n_profiles,
         "mean": spread.mean,
         "sd": spread.sd,
         "valid_mass": valid_mass,

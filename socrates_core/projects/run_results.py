@@ -18,6 +18,7 @@ from socrates_core.errors import UserError
 from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
+from socrates_core.populations.remarks import describe_population
 from socrates_core.projects.answer_orders import reversed_texts
 from socrates_core.projects.run_spec import RUNS, RunSpec, load_spec
 from socrates_core.records import Effect, Floats, Precision, Scale
@@ -42,7 +43,8 @@ FACTS = ("card", "n_people", "n_answered", "valid_mass")  # in every manifest
 class RunCell(Cell):
     """One condition x outcome of a run, by their positions in the draft; with people where they were asked the same.
 
-    `predicted` is the mean over the panel's people, who have `n` different profiles. Options without an order have no
+    `predicted` is the weighted mean over the `n_simulated` people with a valid answer, who have `n` different profiles.
+    Options without an order have no
     `mean` and no `sd`: NaN. `n_samples` is how many draws a person the answers rest on, 0 where they are exact.
     """
 
@@ -57,6 +59,7 @@ class RunCell(Cell):
     sd: float
     valid_mass: float
     n_samples: int = 0
+    n_simulated: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         answered = self.counts is not None
@@ -64,6 +67,7 @@ class RunCell(Cell):
         return {
             "condition_name": self.condition_name,
             "outcome_name": self.outcome_name,
+            "n_simulated": self.n_simulated,
             "n": self.n,
             "ordered": self.is_ordered,
             "mean": self.mean,
@@ -85,6 +89,7 @@ class RunCell(Cell):
 class RunEffect:
     """A condition against the reference: the predicted difference and, if people were asked the same, theirs.
 
+    The predicted difference is over `n_simulated` people, who have `predicted.n` different profiles.
     `calibrated` is the effect to expect of people; None without a calibration, or without a range of the scale.
     """
 
@@ -94,6 +99,7 @@ class RunEffect:
     predicted: Effect
     people: Effect | None
     calibrated: CalibratedEffect | None = None
+    n_simulated: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         people = self.people
@@ -104,6 +110,7 @@ class RunEffect:
             "reference": self.reference,
             "predicted": self.predicted.difference,
             "predicted_share": self.predicted.share,
+            "predicted_n_simulated": self.n_simulated,
             "predicted_n": self.predicted.n,
             "people": people.difference if people else None,
             "low": people.low if people else None,
@@ -175,7 +182,8 @@ class SimulationRun:
     def people(self) -> pd.DataFrame:
         """A row for each person and cell: ids, names, mean, valid mass, prompt tokens, probabilities."""
         table: pd.DataFrame = read_parquet(self.spec.path / "people.parquet").to_pandas()
-        return table
+        # Runs of earlier versions have no weights: everybody counts the same.
+        return table if "weight" in table else table.assign(weight=1.0)
 
     @cached_property
     def cells(self) -> list[RunCell]:
@@ -204,6 +212,7 @@ class SimulationRun:
                     is_ordered=is_ordered(scales[o]),
                     is_drawn=self.spec.draft.outcomes[o].scale.scale().is_drawn,
                     n=len(self._profiles(c, o)),
+                    n_simulated=len(self._valid(c, o)),
                     mean=row["mean"],
                     sd=row["sd"],
                     valid_mass=row["valid_mass"],
@@ -251,10 +260,13 @@ class SimulationRun:
                 if c != reference and len(both) and len(values):
                     of_treated, of_base = (np.stack(part.loc[both].tolist()) for part in (treated, base))
                     n = len(self._profiles(c, o, both))
-                    predicted = replace(predicted_effect(of_treated, of_base, values), n=n, n_reference=n)
+                    weights = np.array([self.spec.people[person].weight for person in both])
+                    predicted = predicted_effect(of_treated, of_base, values, weights)
+                    predicted = replace(predicted, n=n, n_reference=n)
+                    n_simulated = len(self._valid(c, o, both))
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
                     calibrated = self._calibrated(predicted, scale_range(outcome.scale.scale()))
-                    effects.append(RunEffect(*names, predicted, human.get((c, o)), calibrated))
+                    effects.append(RunEffect(*names, predicted, human.get((c, o)), calibrated, n_simulated))
         return effects
 
     @cached_property
@@ -298,16 +310,26 @@ class SimulationRun:
 
     def _profiles(self, condition: int, outcome: int, among: "pd.Index[Any] | None" = None) -> set[int]:
         """The profiles with a valid answer in a cell, of all its people or of those in `among`."""
+        return {self.profiles[person] for person in self._valid(condition, outcome, among)}
+
+    def _valid(self, condition: int, outcome: int, among: "pd.Index[Any] | None" = None) -> list[int]:
+        """The people with a valid answer in a cell, of all its people or of those in `among`."""
         rows = self._by_cell.get((condition, outcome))
         if rows is None:
-            return set()
+            return []
         people = rows.loc[rows["valid_mass"] > 0, "person"]
-        return {self.profiles[person] for person in (people if among is None else people[people.isin(among)])}
+        valid: list[int] = (people if among is None else people[people.isin(among)]).tolist()
+        return valid
 
     @cached_property
     def profiles(self) -> list[int]:
         """The number of each person's profile, by position in the panel."""
         return profiles(self.spec.people)
+
+    @cached_property
+    def population(self) -> dict[str, Any]:
+        """Who was asked: the name, the shares requested and drawn, and what to know about them."""
+        return describe_population(self.spec.draft.panel, self.spec.people)
 
     @cached_property
     def _by_cell(self) -> dict[Any, pd.DataFrame]:
@@ -321,7 +343,9 @@ class SimulationRun:
             "verdict": self.verdict.as_dict(),
             "outdated": self.outdated,
             "people_from": self.people_sentence,
+            "n_people": len(self.spec.people),
             "n_profiles": len(set(self.profiles)),
+            "population": self.population,
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects],
             "calibration": self.calibration

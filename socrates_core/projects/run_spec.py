@@ -56,7 +56,7 @@ class RunSpec:
         """What two runs share if they ask the same."""
         return {
             "draft": self.draft.as_dict(),
-            "people": [dict(vars(person)) for person in self.people],
+            "people": [person.as_dict() for person in self.people],
             "model": self.model.as_dict(),
             "template": self.template,
             **({"texts": [list(text) for text in self.texts]} if self.texts else {}),

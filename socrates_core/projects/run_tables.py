@@ -41,9 +41,10 @@ def write_run(
         files = {name: file_digest(aside) for name, aside in asides.items()}
     answered = [cell for cell in cells if cell.answer is not None]
     masses = np.array([cell.answer.valid_mass for cell in answered if cell.answer])
+    weights = np.array([spec.people[cell.asked.person].weight for cell in answered])
     complete = len(answered) == len(cells)
     manifest = {
-        **describe_answers(model, masses, content=spec.content_digest(), complete=complete),
+        **describe_answers(model, masses, content=spec.content_digest(), complete=complete, weights=weights),
         "run_id": spec.run_id,
         "n_people": len(spec.people),
         "n_cells": len(cells),
@@ -84,6 +85,7 @@ def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Float
         shares = _shares(answer, values[question.outcome]) if answer else None
         columns["person"].append(question.person)
         columns["source"].append(spec.people[question.person].source)
+        columns["weight"].append(spec.people[question.person].weight)
         columns["condition"].append(question.condition)
         columns["outcome"].append(question.outcome)
         columns["condition_name"].append(spec.draft.conditions[question.condition].name)
@@ -100,18 +102,22 @@ def _people(spec: RunSpec, cells: Sequence[PersonAnswer], values: Sequence[Float
 
 
 def _cells(spec: RunSpec, cells: Sequence[PersonAnswer], listed: Sequence[Floats]) -> pa.Table:
-    """A row for each condition and outcome: the panel's mean distribution, its mean, spread and valid mass.
+    """A row for each condition and outcome: the panel's weighted mean distribution, its mean, spread and valid mass.
 
     A person whose answer has no valid option counts for the valid mass (with 0), but not for the distribution.
     """
     by_cell: dict[tuple[int, int], list[Answer]] = defaultdict(list)
+    weights_by_cell: dict[tuple[int, int], list[float]] = defaultdict(list)
     for cell in cells:
         if cell.answer is not None:
-            by_cell[cell.asked.condition, cell.asked.outcome].append(cell.answer)
+            key = cell.asked.condition, cell.asked.outcome
+            by_cell[key].append(cell.answer)
+            weights_by_cell[key].append(spec.people[cell.asked.person].weight)
     rows = []
     for (c, o), answers in sorted(by_cell.items()):
         values = listed[o]
-        shares = mean_distribution(np.array([_shares(answer, values) for answer in answers]))
+        weights = np.array(weights_by_cell[c, o])
+        shares = mean_distribution(np.array([_shares(answer, values) for answer in answers]), weights)
         spread = moments(shares, values)
         rows.append(
             {
@@ -122,7 +128,7 @@ def _cells(spec: RunSpec, cells: Sequence[PersonAnswer], listed: Sequence[Floats
                 "n": sum(a.valid_mass > 0 for a in answers),
                 "mean": spread.mean,
                 "sd": spread.sd,
-                "valid_mass": float(np.mean([answer.valid_mass for answer in answers])),
+                "valid_mass": float(np.average([answer.valid_mass for answer in answers], weights=weights)),
                 "n_samples": max(answer.n_samples for answer in answers),
                 "values": values.tolist(),
                 "probabilities": shares.tolist(),

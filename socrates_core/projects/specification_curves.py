@@ -11,7 +11,7 @@ from socrates_core.analysis.specification_curve import Curve, describe_curve
 from socrates_core.errors import UserError
 from socrates_core.jobs.store import read_job
 from socrates_core.projects.experiments import EXPERIMENTS, Experiment, load_experiment
-from socrates_core.projects.run_results import SimulationRun, load_run
+from socrates_core.projects.run_results import RunEffect, SimulationRun, load_run
 from socrates_core.records import Effect
 from socrates_core.studies.answers import scale_range
 from socrates_core.surveys.human_answers import people_effects
@@ -35,7 +35,8 @@ class EffectCurve:
 
     `rows` has a row for each specification, from the lowest effect to the highest: specification (its number from 1),
     chosen, model, precision (that it answered in), decoding, order, wording, effect (share of the outcome's scale,
-    NaN before the run is complete), valid_mass, n (personas), state, same_as, run_id. `same_as` is the number of a
+    NaN before the run is complete), valid_mass, n_simulated
+    (people), n (their distinct profiles), state, same_as, run_id. `same_as` is the number of a
     specification that asks exactly the same here, for example because it rewords another outcome. Such a row is not
     counted twice.
     """
@@ -108,9 +109,7 @@ def load_curves(experiment: Experiment) -> list[EffectCurve]:
     draft = experiment.draft
     runs = [_finished(run_id) for run_id in experiment.run_ids]
     people = people_effects(draft, texts_of(draft))
-    predicted = [
-        {} if run is None else {(e.outcome, e.condition): e.predicted for e in run.effects} for _, run in runs
-    ]
+    predicted = [{} if run is None else {(e.outcome, e.condition): e for e in run.effects} for _, run in runs]
     curves = []
     for o, outcome in enumerate(draft.outcomes):
         scale = outcome.scale.scale()
@@ -141,7 +140,7 @@ def _in_shares(effect: Effect | None, span: float) -> PeoplesEffect | None:
 def _rows(
     experiment: Experiment,
     runs: Sequence[tuple[str, SimulationRun | None]],
-    effects: Sequence[Effect | None],
+    effects: Sequence[RunEffect | None],
     cell: tuple[int, int],
 ) -> pd.DataFrame:
     same = _same_as(experiment, [run for _, run in runs], cell)
@@ -155,9 +154,10 @@ def _rows(
                 "chosen": at == experiment.chosen,
                 **specification.levels,
                 **precision,
-                "effect": effect.share if effect else np.nan,
+                "effect": effect.predicted.share if effect else np.nan,
                 "valid_mass": run.manifest["valid_mass"] if run else np.nan,
-                "n": effect.n if effect else np.nan,
+                "n_simulated": effect.n_simulated if effect else np.nan,
+                "n": effect.predicted.n if effect else np.nan,
                 "state": state,
                 "same_as": same[at],
                 "run_id": experiment.run_ids[at],

@@ -1,14 +1,12 @@
-"""A comparison's data as tables: answers, predictions, effects of people, and how studies are resampled."""
+"""A comparison's data as tables: answers, predictions and effects of people."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
-from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, SEED, resamples
-from socrates_core.analysis.effects import CONFIDENCE
+from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
 from socrates_core.populations.bands import group
@@ -48,6 +46,7 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
                 "study_id": Column("its id in the corpus"),
                 "title": Column("its title"),
                 "n_left_out": Column("rows left out because a model saw them in training", "rows"),
+                "n_unanswered": Column("rows left out because a model did not answer their cell", "rows"),
             },
         ),
         DataTable(
@@ -90,13 +89,19 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
         ),
         DataTable(
             "rows",
-            "people's answers",
+            "answers of the people who were asked",
             _rows(reported),
             {
                 **WHERE,
                 "response": Column("the answer as observed", "scale"),
                 "value": Column("the same, empty if it is off the scale", "scale"),
             },
+        ),
+        DataTable(
+            "people",
+            "answers on the scale of everybody in a cell, asked or not",
+            _people(reported),
+            {**WHERE},
         ),
         DataTable(
             "predicted_wide",
@@ -183,18 +188,18 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
                 },
             )
         )
-    return [*tables, *_resamples(reported)]
+    return tables
 
 
 def _studies(reported: Reported) -> pd.DataFrame:
-    corpus_studies = reported.comparison.corpus.studies()
-    titles = dict(zip(corpus_studies["study_id"], corpus_studies["title"], strict=True))
+    titles = reported.comparison.titles
     return pd.DataFrame(
         {
             "study": place,
             "study_id": study,
             "title": titles[study],
             "n_left_out": reported.left_out.get(study, 0),
+            "n_unanswered": reported.unanswered.get(study, 0),
         }
         for place, study in enumerate(reported.studies)
     )
@@ -259,6 +264,14 @@ def _rows(reported: Reported) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).rename_axis("row").reset_index()
 
 
+def _people(reported: Reported) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"cell": place, "participant": cell.people, "value": cell.everybody})
+        for place, cell in enumerate(reported.comparison.cells[0])
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def _wide(reported: Reported) -> pd.DataFrame:
     parts = []
     for p, (cells, predictor) in enumerate(reported.comparison.predictors):
@@ -296,10 +309,10 @@ def _effect_names(reported: Reported) -> pd.DataFrame:
 
 def _differences(reported: Reported) -> pd.DataFrame:
     """Everybody's answers behind each effect, counted: pairs within people, otherwise each side alone."""
-    corpus = reported.comparison.corpus
     rows: list[tuple[Any, ...]] = []
     for study, effects in reported.effects.groupby("study_id"):
-        means = corpus.person_means(str(study))
+        source, study_id = reported.comparison.find(str(study))
+        means = source.corpus.person_means(study_id)
         keys = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
         given = {
             basis: {
@@ -308,7 +321,7 @@ def _differences(reported: Reported) -> pd.DataFrame:
             }
             for basis, column in PERSON_MEANS.items()
         }
-        within = corpus.study(str(study)).design == "within"
+        within = source.corpus.study(study_id).design == "within"
         for place, effect in effects.to_dict("index").items():
             item = effect["task_num"], effect["part"]
             numbers = effect["condition_num"], effect["reference_num"]
@@ -329,9 +342,8 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
         generator = np.random.default_rng(SEED)
         people: dict[str, list[Ints]] = {}
         for cell in comparison.cells[p]:
-            used = np.isfinite(cell.human) & np.isfinite(cell.probabilities).all(axis=1)
-            if cell.is_ordered and used.sum() >= 2 and len(cell.values) >= 2:
-                people.setdefault(cell.study_id, []).append(cell.participants[used])
+            if cell.is_ordered and cell.everybody.size >= 2 and len(cell.values) >= 2:
+                people.setdefault(cell.study_id, []).append(cell.people)
         for study, ids in people.items():
             groups = np.array_split(generator.permutation(np.unique(np.concatenate(ids))), GROUPS)
             turns = np.repeat(np.arange(GROUPS), [len(group) for group in groups])
@@ -341,7 +353,7 @@ def _jackknife(reported: Reported) -> pd.DataFrame:
 
 
 def _groups(reported: Reported) -> pd.DataFrame:
-    people = reported.comparison.corpus.participants(sorted(set(reported.comparison.rows[0]["study_id"])))
+    people = reported.comparison.participants()
     in_rows = reported.comparison.rows[0][["study_id", "participant"]].drop_duplicates()
     people = in_rows.merge(people, on=["study_id", "participant"], how="left")
     number = {name: place for place, name in enumerate(reported.groups)}
@@ -349,30 +361,3 @@ def _groups(reported: Reported) -> pd.DataFrame:
     study = [reported.studies.index(study_id) for study_id in people["study_id"]]
     table = pd.DataFrame({"study": study, "participant": people["participant"], "group": numbers})
     return table.astype({"group": "Int64"})
-
-
-def _resamples(reported: Reported) -> list[DataTable]:
-    """How often each study is drawn in each resample: a table for every number of studies that a number is based on."""
-    tables = []
-    for n in sorted(size for size in _sizes(reported) if size >= MIN_STUDIES_FOR_INTERVAL):
-        drawn = pd.DataFrame(resamples(n, seed=SEED).astype(int), columns=[f"s_{i}" for i in range(1, n + 1)])
-        about = Column(f"how often the study of this position among {n}, in order, is drawn", "times")
-        columns = {"draw": Column("position of the resample"), "s_*": about}
-        table = drawn.rename_axis("draw").reset_index()
-        tables.append(DataTable(f"resamples_{n}", f"resamples of {n} studies", table, columns))
-    return tables
-
-
-def _sizes(reported: Reported) -> set[int]:
-    """The numbers of studies behind all numbers that have, or could have, an interval over studies."""
-    comparison = reported.comparison
-    given = {summary.name: summary.by_study.notna() for summary in comparison.summaries}
-    sizes = {int(n) for table in given.values() for n in table.sum()}
-    for first, second in reported.pairs:
-        sizes |= {int(n) for n in (given[first] & given[second]).sum()}
-    for name in comparison.names:
-        pairs = comparison.pairs(name)
-        clear = np.abs(pairs.human) > float(ndtri(0.5 + CONFIDENCE / 2)) * pairs.human_se
-        sizes.add(len(set(pairs.study[clear & np.isfinite(pairs.predicted)])))
-        sizes |= {comparison.agreements[name].n_studies, comparison.worths[name].n_studies}
-    return sizes

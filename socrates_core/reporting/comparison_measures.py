@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 DRAWN = "one draw from each person's distribution, every response as observed"
-WHOLE = "the exact distributions, answers off the scale left out"
+WHOLE = "the exact distribution of those asked to everybody's answers on the scale"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ MEASURES = {
     ),
     "accuracy_draw_clipped": Measured(
         "Accuracy drawn, clipped", "the same, with draws clipped to that range", "high"
+    ),
+    "corrected_distance": Measured(
+        "Squared distance, noise-corrected",
+        "squared difference of cumulative shares on the stated scale (of shares, where options have no order), minus "
+        "what the luck of who answered adds: 0 on average for a perfect prediction, and it may fall below",
+        "low",
     ),
     "wasserstein_exact_observed": Measured(
         "W exact, observed range", f"W of {WHOLE}, in shares of people's observed range", "low"
@@ -62,23 +68,25 @@ MEASURES = {
     "valid_mass": Measured("Valid mass", "probability that the model gave to valid answers", "high"),
 }
 TABLES = {  # conventions that must never be mixed, so each has its own table
-    "As published: one draw per person, people’s observed range": tuple(MEASURES)[:3],
-    "W of the exact distributions": (
-        "wasserstein_exact_observed",
+    "Distance to everybody who answered": (
         "wasserstein_exact_stated",
+        "wasserstein_exact_observed",
+        "corrected_distance",
         "wasserstein_stated",
     ),
+    "As published: one draw per person, people’s observed range": tuple(MEASURES)[:3],
     "Forecasts of each person’s answer": ("log_score", "ranked_probability", "brier"),
-    "Accuracy without the luck of a draw": tuple(MEASURES)[9:13],
+    "Accuracy without the luck of a draw": tuple(MEASURES)[10:14],
     "Spread and validity": ("sd_ratio", "valid_mass"),
 }
 PAIRED = (
-    "wasserstein_observed",
-    "wasserstein_exact_observed",
     "wasserstein_exact_stated",
-    "accuracy_draw",
+    "wasserstein_exact_observed",
+    "corrected_distance",
     "log_score",
     "ranked_probability",
+    "wasserstein_observed",
+    "accuracy_draw",
     "valid_mass",
 )
 NAMES = {
@@ -86,7 +94,6 @@ NAMES = {
     "condition-blind": "Condition-blind: other conditions' people",
     "pooled": "All conditions pooled (published row)",
     "majority": "Most frequent answer",
-    "pilot of 30": "Regression on a pilot of 30",
     "half-sample": "Half of the people against the other half",
     "oracle": "Oracle: the true distribution",
 }

@@ -5,19 +5,16 @@
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import pandas as pd
 
 from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.parity import Parity
-from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.errors import UserError, unknown
-from socrates_core.evaluations.comparison import ROW, Comparison
-from socrates_core.evaluations.scores import EXACT, PAPER
+from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.scores import DRAWS, EXACT, JUDGED, PAPER
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.reporting.comparison_measures import MEASURES
 from socrates_core.reporting.numbers import Key, Numbers
@@ -28,7 +25,8 @@ COUNTS = {
     "n_studies": "studies",
     "n_cells": "cells scored by the published measures (study, condition, outcome)",
     "n_skipped": "cells without a range, which cannot be scored",
-    "n_rows": "rows in scored cells",
+    "n_rows": "people asked, with an answer and a prediction, in scored cells",
+    "n_people": "answers of everybody in the cells, asked or not",
     "n_dropped": "rows without an answer or a prediction",
     "n_off_scale": "answers off the scale, which count only in the published measures",
 }
@@ -36,8 +34,9 @@ OF_CELL = {
     **{name: measure.meaning for name, measure in MEASURES.items()},
     "human_mean": "mean of people's answers",
     "predicted_mean": "mean of the predicted answers",
-    "n_rows": "people with an answer and a prediction",
-    "n_dropped": "people without",
+    "n_people": "everybody who answered",
+    "n_rows": "people asked, with an answer and a prediction",
+    "n_dropped": "people asked, without",
 }
 AGREEMENT = {
     "sign": "share of effects with the sign of people's",
@@ -48,12 +47,13 @@ AGREEMENT = {
 }
 N_EFFECTS = ("n_effects", "n_studies", "n_clear", "n_dropped")
 N_WORTH = ("most", "n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped")
-N_PAIRED = ("n_first_better", "n_second_better", "n_studies", "n_dropped")
+N_PAIRED = ("p", "n_first_better", "n_second_better", "n_studies", "n_dropped")
 EFFECT = ["study_id", "task_num", "part", "condition_num"]
 QUANTITIES = (
     {
         "rows": "rows that all evaluations share",
         "rows_left_out": "rows that a model saw in training, left out",
+        "rows_unanswered": "rows of cells that a model did not answer at all, left out",
         "seconds": "seconds that the answers took",
         "cost_usd": "US dollars that the answers cost",
         **COUNTS,
@@ -71,6 +71,12 @@ QUANTITIES = (
         "group_left_out": "people of a group that is too small",
     }
     | {f"{name}{end}": f"{m.meaning}{bounds}" for name, m in MEASURES.items() for end, bounds in ENDS.items()}
+    | {f"{name}_n_studies": f"studies that have a score: {m.label}" for name, m in MEASURES.items()}
+    | {
+        f"{name}_of_draws{end}": f"{MEASURES[name].label}, {about}"
+        for name in PAPER
+        for end, about in {"": f"mean of {DRAWS} draws", "_sd": "standard deviation of one draw"}.items()
+    }
     | {f"study_{name}": f"place is a study: {measure.meaning}" for name, measure in MEASURES.items()}
     | {f"cell_{name}": f"place is a cell: {meaning}" for name, meaning in OF_CELL.items()}
     | {
@@ -94,6 +100,10 @@ QUANTITIES = (
         for n in N_PAIRED
     }
     | {
+        f"paired_{name}_p_holm": "its p, corrected by Holm over all pairs and all measures that have this number"
+        for name in JUDGED
+    }
+    | {
         f"parity{end}": f"highest group's W minus the lowest's, corrected for noise{bounds}"
         for end, bounds in ENDS.items()
     }
@@ -111,15 +121,16 @@ PLACES = {
 class Reported:
     """A comparison, and the order of everything in its report.
 
-    `studies` are all that the evaluations share, `left_out` counts the rows of each study that a model saw, `effects`
-    has a row for each effect that a model predicts. `parities` by model and `groups` are empty without a demographic
-    `field`.
+    `studies` are all that the evaluations share, `left_out` counts the rows of each study that a model saw and
+    `unanswered` those of cells that one did not answer, `effects` has a row for each effect that a model predicts.
+    `parities` by model and `groups` are empty without a demographic `field`.
     """
 
     comparison: Comparison
     field: str | None
     studies: tuple[str, ...]
     left_out: Mapping[str, int]
+    unanswered: Mapping[str, int]
     effects: pd.DataFrame
     parities: Mapping[str, Parity]
     groups: tuple[str, ...]
@@ -130,9 +141,7 @@ class Reported:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """Every two models, and every model with the uniform guess."""
-        names = self.comparison.names
-        return [*combinations(names, 2), *((name, "uniform") for name in names)]
+        return self.comparison.pairs_of_predictors
 
 
 def prepare(comparison: Comparison, *, field: str | None) -> Reported:
@@ -149,19 +158,18 @@ def prepare(comparison: Comparison, *, field: str | None) -> Reported:
     names = set[str]()
     for parity in parities.values():
         names |= {subgroup.group for subgroup in parity.subgroups} | {name for name, _ in parity.left_out}
-    left_out = _left_out(comparison)
-    studies = tuple(sorted({*comparison.rows[0]["study_id"], *left_out}))
-    return Reported(comparison, field, studies, left_out, effects, parities, tuple(sorted(names)))
+    seen, unanswered = (_by_study(comparison, count) for count in ("n_seen", "n_unanswered"))
+    studies = tuple(sorted({*comparison.rows[0]["study_id"], *seen, *unanswered}))
+    return Reported(comparison, field, studies, seen, unanswered, effects, parities, tuple(sorted(names)))
 
 
-def _left_out(comparison: Comparison) -> Counter[str]:
-    """How many rows of each study a model saw in training."""
-    frozen = frozen_studies(comparison.corpus.path)
-    rows = [
-        set(evaluation.rows[ROW].itertuples(index=False, name=None)) for evaluation in comparison.evaluations
-    ]
-    kept = set(comparison.rows[0][ROW].itertuples(index=False, name=None))
-    return Counter(study for study, _ in set.intersection(*rows) - kept if study not in frozen)
+def _by_study(comparison: Comparison, count: str) -> dict[str, int]:
+    """How many shared rows of each study are left out, as one of the counts of a source says."""
+    return {
+        comparison.study_name(source, study): n
+        for source in comparison.sources
+        for study, n in getattr(source, count).items()
+    }
 
 
 def comparison_numbers(reported: Reported) -> Numbers:
@@ -170,6 +178,7 @@ def comparison_numbers(reported: Reported) -> Numbers:
     numbers = {
         Key.at("rows"): float(comparison.n_rows),
         Key.at("rows_left_out"): float(comparison.n_left_out),
+        Key.at("rows_unanswered"): float(comparison.n_unanswered),
     }
     for part in (_summaries, _cells, _effects, _paired, _groups):
         for key, number in part(reported):
@@ -199,9 +208,14 @@ def _summaries(reported: Reported) -> _Keyed:
             for study, score in summary.by_study[name].items():
                 yield Key.at(f"study_{name}", p, reported.studies.index(str(study))), score
         yield from _attributes("", COUNTS, summary, p)
-    for p, evaluation in enumerate(comparison.evaluations):
+        for name, n in summary.n_scored.items():
+            yield Key.at(f"{name}_n_studies", p), n
+        for name, spread in summary.draws.items():
+            yield Key.at(f"{name}_of_draws", p), spread.mean
+            yield Key.at(f"{name}_of_draws_sd", p), spread.sd
+    for p, row in enumerate(comparison.table().head(len(comparison.names)).to_dict("records")):
         for name in ("seconds", "cost_usd"):
-            yield Key.at(name, p), evaluation.manifest.get(name)
+            yield Key.at(name, p), row[name]
 
 
 def _cells(reported: Reported) -> _Keyed:
@@ -240,6 +254,9 @@ def _paired(reported: Reported) -> _Keyed:
             paired = reported.comparison.paired(name, *pair, lower_is_better=better == "low")
             yield from _ends(f"paired_{name}", paired.difference, first, second)
             yield from _attributes(f"paired_{name}_", N_PAIRED, paired, first, second)
+    for duel in reported.comparison.duels:
+        first, second = (reported.predictors.index(name) for name in (duel.first, duel.second))
+        yield Key.at(f"paired_{duel.measure}_p_holm", first, second), duel.p_holm
 
 
 def _groups(reported: Reported) -> _Keyed:

@@ -16,6 +16,7 @@ from socrates_core.evaluations.cells import EvaluatedCell
 from socrates_core.evaluations.comparison import ROW, Comparison
 from socrates_core.evaluations.published import published_beside
 from socrates_core.evaluations.rows import questions_of
+from socrates_core.evaluations.scores import DRAWS
 from socrates_core.personas import label
 from socrates_core.records import LOW_MASS
 from socrates_core.reporting.comparison_data import comparison_tables
@@ -73,7 +74,10 @@ def _document(reported: Reported) -> Document:
         tables=comparison_tables(reported),
         scripts=SCRIPTS,
         prompts=list(_prompts(comparison)),
-        sources=[study_source(comparison.corpus.name, study, GAVE) for study in reported.studies],
+        sources=[
+            study_source(source.corpus.name, study_id, GAVE)
+            for source, study_id in map(comparison.find, reported.studies)
+        ],
         citations=citations(*(evaluation.manifest["card"] for evaluation in comparison.evaluations)),
         stored={evaluation.id: evaluation.manifest["content"] for evaluation in comparison.evaluations},
         command=shlex.join(
@@ -86,11 +90,16 @@ def _document(reported: Reported) -> Document:
 def _prompts(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """The exact prompt of the first person of every cell, for each evaluation."""
     place = ["study_id", "condition_num", "task_num", "part"]
-    for evaluation, kept in zip(comparison.evaluations, comparison.rows, strict=True):
+    asked = [
+        (source, evaluation, rows)
+        for source in comparison.sources
+        for evaluation, rows in zip(source.evaluations, source.rows, strict=True)
+    ]
+    for source, evaluation, kept in asked:
         first = set(kept.drop_duplicates(place)[ROW].itertuples(index=False, name=None))
         in_studies = evaluation.rows[evaluation.rows["study_id"].isin(kept["study_id"])]
         for study, rows in in_studies.groupby("study_id"):
-            questions = questions_of(comparison.corpus, str(study), rows, evaluation.spec)
+            questions = questions_of(source.corpus, str(study), rows, evaluation.spec)
             records = rows[[*place, "sample_id", "participant"]].to_dict("records")
             for row, question in zip(records, questions, strict=True):
                 if (row["study_id"], row.pop("sample_id")) in first:
@@ -106,10 +115,9 @@ def _sections(reported: Reported, numbers: Numbers) -> dict[str, Any]:
     """What the sections of comparison.html show."""
     comparison = reported.comparison
     predictors = [(p, NAMES.get(name, name)) for p, name in enumerate(reported.predictors)]
-    studies = comparison.corpus.studies()
     return {
         "comparison": comparison,
-        "corpus": comparison.corpus.name,
+        "corpus": comparison.corpus_names,
         "given": numbers.has,
         "predictors": predictors,
         "models": predictors[: len(comparison.names)],
@@ -117,10 +125,16 @@ def _sections(reported: Reported, numbers: Numbers) -> dict[str, Any]:
         "measures": MEASURES,
         "better": BETTER,
         "paired": [(name, _pairs(reported, name, numbers)) for name in PAIRED],
+        "winners": {
+            (duel.measure, *map(reported.predictors.index, (duel.first, duel.second))): NAMES.get(
+                duel.winner, duel.winner
+            )
+            for duel in comparison.duels
+        },
         "low_mass": [p for p, _ in predictors if numbers.get("valid_mass", p) < LOW_MASS],
         "by_study": BY_STUDY,
         "studies": reported.studies,
-        "titles": dict(zip(studies["study_id"], studies["title"], strict=True)),
+        "titles": comparison.titles,
         "worst": [_worst(reported, p, numbers) for p in range(len(comparison.names))],
         "agreement": AGREEMENT,
         "effects": reported.effects.to_dict("records"),
@@ -131,6 +145,7 @@ def _sections(reported: Reported, numbers: Numbers) -> dict[str, Any]:
         "groups": list(enumerate(reported.groups)),
         "minimum": MINIMUM,
         "least": LEAST,
+        "n_draws": DRAWS,
         "min_studies": MIN_STUDIES_FOR_INTERVAL,
         "published": published_beside(comparison).to_dict("records"),
     }

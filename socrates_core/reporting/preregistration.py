@@ -137,7 +137,7 @@ def _existing(run: SimulationRun) -> str:
 
 def _sample_size(run: SimulationRun) -> str:
     return (
-        f"The {len(run.spec.people)} personas of the screening do not inform it: adding personas is free and adds "
+        f"The {len(run.spec.people)} simulated people of the screening do not inform it: adding them is free and adds "
         "no certainty about people. "
         + gap(
             "people per condition, from a power analysis on the smallest "

@@ -35,25 +35,26 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
     where = {
         **places(run.spec.draft),
         "reference": Column("position of the reference condition", "", "see condition"),
-        "person": Column("number of the persona", "", "see panel"),
+        "person": Column("number of the simulated person", "", "see panel"),
     }
     named = {"condition_name": Column("its name"), "outcome_name": Column("its name")}
     n = Column("how many people", "people")
     mass = Column("probability that the model put on any valid answer before normalizing", "share", "0 to 1")
-    source = Column("participant behind the persona: corpus/study/participant, or described")
+    source = Column("participant behind the simulated person: corpus/study/participant, or described")
+    weight = Column("how much the simulated person counts in means and shares, in proportion to the others")
+    profile = Column("number of the profile; equal profiles get equal answers and count once")
     return [
         DataTable(
             "predicted_wide",
-            "one row per persona x condition x outcome",
+            "one row per simulated person x condition x outcome",
             _wide(run),
             {
                 **where,
                 **named,
                 "source": source,
+                "weight": weight,
                 "mean": Column("mean of the predicted distribution", "scale"),
-                "profile": Column(
-                    "number of the persona's profile; equal profiles get equal answers and count once"
-                ),
+                "profile": profile,
                 "valid_mass": mass,
                 "n_tokens": Column("length of the prompt", "tokens"),
                 "n_samples": Column("draws behind an open answer; 0 where probabilities are exact", "draws"),
@@ -64,7 +65,7 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
         ),
         DataTable(
             "predicted_long",
-            "one row per persona x condition x outcome x answer",
+            "one row per simulated person x condition x outcome x answer",
             _long(run),
             {
                 **where,
@@ -114,11 +115,13 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
         ),
         DataTable(
             "panel",
-            "the personas",
+            "the simulated people",
             _panel(run),
             {
                 **where,
                 "source": source,
+                "weight": weight,
+                "profile": profile,
                 **{name: Column("demographic field") for name in DEMOGRAPHICS},
             },
         ),
@@ -232,7 +235,10 @@ def _values(run: SimulationRun) -> pd.DataFrame:
 
 
 def _panel(run: SimulationRun) -> pd.DataFrame:
-    people = [{"person": p.person, "source": p.source, **p.demographics} for p in run.spec.people]
+    people = [
+        {"person": p.person, "source": p.source, "weight": p.weight, "profile": profile, **p.demographics}
+        for p, profile in zip(run.spec.people, run.profiles, strict=True)
+    ]
     frame = pd.DataFrame(people).convert_dtypes()
     # A field may have words and numbers, but a Parquet column has one type.
     mixed = [name for name in DEMOGRAPHICS if name in frame and frame[name].dropna().map(type).nunique() > 1]

@@ -31,12 +31,12 @@ W_ROWS = {
 }
 QUANTITIES = (
     {
-        "n_people": Column("personas that were asked", "personas"),
-        "n_answers": Column("answers of personas to cells", "answers"),
-        "valid_mass": Column("mean probability that the model put on any valid answer", "share"),
-        "n": Column(
-            "different profiles of personas with a valid answer; equal profiles count once", "profiles"
-        ),
+        "n_people": Column("simulated people that were asked", "people"),
+        "n_profiles": Column("distinct profiles of the simulated people", "profiles"),
+        "n_answers": Column("answers of simulated people to cells", "answers"),
+        "valid_mass": Column("weighted mean probability that the model put on any valid answer", "share"),
+        "n_simulated": Column("simulated people with a valid answer", "people"),
+        "n": Column("distinct profiles among them; equal profiles count once", "profiles"),
         "mean": Column("mean of the predicted answers", "scale"),
         "sd": Column("standard deviation of the predicted answers", "scale"),
         "people_n": Column("people with an answer on the scale", "people"),
@@ -49,7 +49,8 @@ QUANTITIES = (
         "people_share_high": Column("upper end of its 95% interval (Wilson)", "share"),
         "effect": Column("predicted mean minus that of the reference condition", "scale"),
         "effect_share": Column("the same in shares of the scale's range", "share"),
-        "effect_n": Column("different profiles of personas behind the predicted effect", "profiles"),
+        "effect_n_simulated": Column("simulated people behind the predicted effect", "people"),
+        "effect_n": Column("distinct profiles behind the predicted effect", "profiles"),
         "people_effect": Column("people's mean minus that of the reference condition", "scale"),
         "people_effect_low": Column(
             "lower end of its 95% interval (Welch, or paired t within people)", "scale"
@@ -148,11 +149,15 @@ def seen_in_training(run: SimulationRun) -> SeenInTraining:
 
 def run_numbers(run: SimulationRun, seen: SeenInTraining) -> Numbers:
     """All numbers that the report of a run shows."""
-    masses = run.people["valid_mass"].dropna()
+    answered = run.people.dropna(subset=["valid_mass"])
+    masses = answered["valid_mass"]
     numbers = {
         Key.at("n_people"): float(len(run.spec.people)),
+        Key.at("n_profiles"): float(len(set(run.profiles))),
         Key.at("n_answers"): float(len(masses)),
-        Key.at("valid_mass"): float(masses.mean()) if len(masses) else math.nan,
+        Key.at("valid_mass"): float(np.average(masses, weights=answered["weight"]))
+        if len(masses)
+        else math.nan,
     }
     for cell in run.cells:
         for quantity, number in _of_cell(cell):
@@ -189,6 +194,7 @@ def calibration_row(run: SimulationRun) -> dict[str, float]:
 
 
 def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
+    yield "n_simulated", cell.n_simulated
     yield "n", cell.n
     yield "mean", cell.mean
     yield "sd", cell.sd
@@ -247,6 +253,7 @@ def _means_over_cells(numbers: Mapping[Key, float], seen: SeenInTraining) -> dic
 def _of_effect(effect: RunEffect, span: float | None) -> Iterator[tuple[str, float]]:
     """An effect's numbers, also as shares of the scale's range, `span`, if it has one."""
     yield "effect", effect.predicted.difference
+    yield "effect_n_simulated", effect.n_simulated
     yield "effect_n", effect.predicted.n
     if span:
         yield "effect_share", effect.predicted.difference / span

@@ -116,6 +116,7 @@ def _sections(
         "has_people": any(cell.counts is not None for cell in run.cells),
         "people_sentence": run.people_sentence,
         "profiles_sentence": profiles_sentence(run.spec.people),
+        "population": run.population,
         "seen": seen,
         "calibration": run.calibration,
         "most_columns": MOST_COLUMNS,

@@ -31,7 +31,7 @@ class Source:
 
 
 def study_sources(run: SimulationRun) -> list[Source]:
-    """The draft's own study first, then those that personas come from, by name."""
+    """The draft's own study first, then those that simulated people come from, by name."""
     profiles = Counter(tuple(p.source.split("/")[:2]) for p in run.spec.people if p.source.count("/") >= 2)
     draft = run.spec.draft
     human = study_behind(draft, run.spec.shown)
@@ -41,7 +41,7 @@ def study_sources(run: SimulationRun) -> list[Source]:
     if human is not None and any(cell.counts is not None for cell in run.cells):
         gave[human.corpus.name, human.study_id].append("people's answers, for comparison")
     for key, n in sorted(profiles.items()):
-        gave[key].append(f"profiles of {n} personas")
+        gave[key].append(f"profiles of {n} simulated people")
     return [study_source(corpus, study, "; ".join(gifts)) for (corpus, study), gifts in gave.items()]
 
 

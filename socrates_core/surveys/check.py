@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from socrates_core.errors import UserError
+from socrates_core.personas import label
+from socrates_core.populations.bands import BANDS, overlapping
 from socrates_core.populations.panel import PanelSpec
+from socrates_core.populations.shares import whole_of
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.scales import check_scale
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import original_cells, texts_of, worded_by_condition
 
 MAX_PANEL = 100_000
-_EXAMPLES = {"gender": "Female 0.5; Male 0.5", "age": "25 0.3; 45 0.4; 65 0.3"}
-_HOLDS_SHARES = re.compile(r"\s\d*[.]?\d+%?\s*[,;\n]\s*\S")  # two shares that were read as one value
+# Drafts of earlier versions wrote shares as text, in which two of them could be read as one value.
+_HOLDS_SHARES = re.compile(r"\s\d*[.]?\d+%?\s*[,;\n]\s*\S")
 
 
 @dataclass(frozen=True)
@@ -150,24 +153,40 @@ def _panel(panel: PanelSpec) -> Iterator[Problem]:
         if name not in DEMOGRAPHICS:
             yield Problem("panel", f"{name!r} is no demographic field. Known: {', '.join(DEMOGRAPHICS)}.")
     if panel.kind == "describe":
-        if not panel.describe:
+        yield from _described(panel)
+
+
+def _described(panel: PanelSpec) -> Iterator[Problem]:
+    if not panel.describe:
+        yield Problem("panel.describe", "Describe at least one field, for example gender.")
+    for field, shares in panel.describe.items():
+        unread = [value for value, share in shares.items() if not share]
+        if holding := [value for value in shares if _HOLDS_SHARES.search(value)]:
             yield Problem(
-                "panel.describe", "Describe at least one field, for example gender: Female 0.5, Male 0.5."
+                f"panel.describe.{field}",
+                f"{holding[0]!r} ({label(field)}) was read as one value, but holds a share. Give each value a row.",
             )
-        for field, shares in panel.describe.items():
-            total = sum(shares.values())
-            example = _EXAMPLES.get(field, "first value 0.5; second value 0.5")
-            unread = [value for value, share in shares.items() if not share or _HOLDS_SHARES.search(value)]
-            if unread:
-                yield Problem(
-                    "panel.describe",
-                    f"The share of {unread[0]!r} ({field}) was not understood. Write a value and its share, then a "
-                    f"semicolon, for example: {example}. Remove a value that nobody has.",
-                )
-            # `not ... <=` rather than `>`: a share that is NaN has to be refused too.
-            elif not shares or min(shares.values()) < 0 or not abs(total - 1) <= 0.005:
-                yield Problem(
-                    "panel.describe",
-                    f"The shares of {field!r} add up to {total:g}; they must be 0 or more "
-                    f"and add up to 1. Write for example: {example}.",
-                )
+        elif not shares:
+            yield Problem(f"panel.describe.{field}", f"Give {label(field)} at least one value and its share.")
+        elif unread:
+            yield Problem(
+                f"panel.describe.{field}",
+                f"{unread[0]!r} ({label(field)}) has no share. Write a number such as 40 or 0.4, or remove the row.",
+            )
+        # `not ... >=` rather than `<`: a share that is NaN has to be refused too.
+        elif not min(shares.values()) >= 0 or whole_of(shares) is None:
+            yield Problem(
+                f"panel.describe.{field}",
+                f"The shares of {field!r} add up to {sum(shares.values()):g}; they must be 0 or more "
+                "and add up to 1, or to 100 in percent.",
+            )
+        elif field in BANDS and (pair := overlapping(shares)):
+            yield Problem(
+                f"panel.describe.{field}",
+                f"{pair[0]} and {pair[1]} overlap. Choose bands without common numbers.",
+            )
+    if panel.every_profile and panel.n_profiles > MAX_PANEL:
+        yield Problem(
+            "panel.describe",
+            f"There are {panel.n_profiles:,} profiles; ask at most {MAX_PANEL:,}, or draw quotas.",
+        )

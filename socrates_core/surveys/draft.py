@@ -152,7 +152,7 @@ def draft_from_dict(stored: object, where: str) -> Draft:
         raise UserError(
             f"{where} holds half a character (a lone surrogate), which no file can keep. Remove it."
         ) from error
-    except (TypeError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:  # ValueError: a list that holds itself
         raise UserError(f"{where} holds no draft: it cannot be written as JSON ({error}).") from error
     if not isinstance(stored, dict):
         raise UserError(f"{where} holds no draft: a mapping with title, conditions and outcomes is needed.")

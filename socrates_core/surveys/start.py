@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from socrates_core.corpus.near import Near, near_text
 from socrates_core.corpus.queries import Corpus
 from socrates_core.populations.panel import PanelSpec
+from socrates_core.populations.remarks import default_population
 from socrates_core.records import Stimulus
 from socrates_core.studies.answers import condition_names, outcome_names, reference_of
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, StudyRef
@@ -13,8 +14,12 @@ from socrates_core.surveys.originals import asked_items
 
 
 def empty_draft() -> Draft:
-    """One condition and one outcome to fill in."""
-    return Draft(conditions=(ConditionSpec(name="Control"),), outcomes=(OutcomeSpec(name="Outcome"),))
+    """One condition and one outcome to fill in, asked of people of one study."""
+    return Draft(
+        conditions=(ConditionSpec(name="Control"),),
+        outcomes=(OutcomeSpec(name="Outcome"),),
+        panel=default_population(),
+    )
 
 
 def draft_from_study(corpus: Corpus, study_id: str) -> Draft:

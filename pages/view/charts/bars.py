@@ -27,7 +27,10 @@ PANEL = 130
 
 @dataclass(frozen=True)
 class Series:
-    """The shares [b] of one `who` in one condition, with intervals [b] (NaN without), from `n` people."""
+    """The shares [b] of one `who` in one condition, with intervals [b] (NaN without), from `n` people.
+
+    Simulated people have `n_profiles` distinct profiles, NaN where that is not shown.
+    """
 
     condition: str
     who: str
@@ -35,6 +38,7 @@ class Series:
     low: Floats
     high: Floats
     n: float
+    n_profiles: float = np.nan
 
 
 def figure(rows: pd.DataFrame, *, scale: Scale, title: str, note: str, theme: str | None) -> go.Figure:
@@ -88,7 +92,8 @@ def _series(rows: pd.DataFrame, slots: Slots) -> Series:
     elif first["who"] == PEOPLE:
         binned = shares_with_intervals(np.round(share * n))
         low, high = binned.low, binned.high
-    return Series(str(first["condition"]), str(first["who"]), share, low, high, n)
+    n_profiles = float(rows["n_profiles"].max()) if "n_profiles" in rows else np.nan
+    return Series(str(first["condition"]), str(first["who"]), share, low, high, n, n_profiles)
 
 
 def _trace(series: Series, slots: Slots, legend: Legend) -> dict[str, Any]:
@@ -130,9 +135,10 @@ def _outline(shared: dict[str, Any], slots: Slots) -> dict[str, Any]:
 
 def _hover(series: Series, slots: Slots) -> list[str]:
     who = plain_text(who_label(series.who))
+    size = people_text(series.who, series.n, series.n_profiles)
     return [
         f"{wrapped(series.condition, LABEL_WIDTH)}<br>{wrapped(name, LABEL_WIDTH)}<br>"
-        f"{who}: {plain_text(percent(share) + interval(100 * low, 100 * high))}<br>{people_text(series.who, series.n)}"
+        f"{who}: {plain_text(percent(share) + interval(100 * low, 100 * high))}<br>{size}"
         for name, share, low, high in zip(slots.names, series.share, series.low, series.high, strict=True)
     ]
 
@@ -147,10 +153,12 @@ def _number(panel: int) -> str:
 
 
 def _panel_head(number: int, panel: list[Series]) -> dict[str, Any]:
-    """The condition over its panel, with the numbers of people and of personas."""
+    """The condition over its panel, with the numbers of people and of simulated people."""
     first = panel[0]
     counts = dict.fromkeys(
-        people_text(series.who, series.n) for series in panel if series.who not in BASELINES
+        people_text(series.who, series.n, series.n_profiles)
+        for series in panel
+        if series.who not in BASELINES
     )
     small = f'<span style="font-size:12px">{" · ".join(counts)}</span>'
     return {

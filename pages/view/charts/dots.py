@@ -114,7 +114,7 @@ def _dot(record: Mapping[Hashable, Any], value: float, text: str, place: list[st
         lines += [f"Calibrated: {plain_text(text)} (90%)", plain_text(", ".join(narrower))]
     else:
         lines.append(f"{plain_text(who_label(who))}: {plain_text(text)}")
-    lines.append(people_text(who, record["n"]))
+    lines.append(people_text(who, record["n"], record.get("n_profiles", np.nan)))
     return Dot(
         who, float(value), float(record["low"]), float(record["high"]), text, "<br>".join(lines), inner
     )

@@ -57,8 +57,13 @@ def share_rows(
     )
 
 
-def predicted_rows(condition: str, who: str, scale: Scale, shares: np.ndarray, n: int) -> pd.DataFrame:
-    """One condition's predicted shares [k] as chart rows, without intervals."""
+def predicted_rows(
+    condition: str, who: str, scale: Scale, shares: np.ndarray, *, n: int, n_profiles: int | None = None
+) -> pd.DataFrame:
+    """One condition's predicted shares [k] as chart rows, without intervals, from `n` simulated people.
+
+    `n_profiles` is how many distinct profiles they have, None where it is not shown.
+    """
     return pd.DataFrame(
         {
             "condition": condition,
@@ -68,6 +73,7 @@ def predicted_rows(condition: str, who: str, scale: Scale, shares: np.ndarray, n
             "low": np.nan,
             "high": np.nan,
             "n": n,
+            "n_profiles": np.nan if n_profiles is None else n_profiles,
         }
     )
 

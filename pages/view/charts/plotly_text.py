@@ -5,6 +5,7 @@ import textwrap
 import unicodedata
 
 from pages.view.charts.palette import PEOPLE, who_label
+from socrates_core.populations.panel import profiles_text
 
 LABEL_WIDTH = 46
 
@@ -63,6 +64,10 @@ def _short(value: float) -> str:
     return text.replace("-", "−")
 
 
-def people_text(who: str, n: float) -> str:
-    """How many answered; personas are not people."""
-    return f"n = {n:,.0f} {'people' if who == PEOPLE else 'personas'}"
+def people_text(who: str, n: float, n_profiles: float = math.nan) -> str:
+    """How many answered; simulated people are not people. With `n_profiles`, also how many distinct profiles."""
+    if who == PEOPLE:
+        return f"n = {n:,.0f} people"
+    if math.isnan(n_profiles):
+        return f"n = {n:,.0f} simulated people"
+    return f"n = {profiles_text(round(n), round(n_profiles))}"

@@ -33,19 +33,32 @@ wilson <- function(n) {
   list(share = share, low = ifelse(n == 0, 0, middle - margin), high = ifelse(n == total, 1, middle + margin))
 }
 
-# How many different profiles have a valid answer: personas with the same one are one simulated person.
+# The weighted mean of the people's probabilities; NA without a valid answer.
+mean_shares <- function(rows, scale) {
+  predicted <- distributions(rows, scale)
+  if (nrow(predicted) == 0) return(rep(NA_real_, nrow(scale)))
+  weights <- as.numeric(rows$weight[rows$valid_mass > 0])
+  colSums(predicted * weights) / sum(weights)
+}
+
+weighted_mass <- function(rows) {
+  if (nrow(rows) == 0) return(NA_real_)
+  sum(rows$valid_mass * rows$weight) / sum(rows$weight)
+}
+
+# How many distinct profiles have a valid answer: people with the same one get the same answer and count once.
 n_profiles <- function(rows) length(unique(rows$profile[rows$valid_mass > 0]))
 
 put_cell <- function(o, k, rows, scale, people) {
   is_ordered <- outcomes$ordered[outcomes$outcome == o] == 1
   places <- as.numeric(scale$value)
-  predicted <- distributions(rows, scale)
-  shares <- if (nrow(predicted) > 0) colMeans(predicted) else rep(NA_real_, length(places))
+  shares <- mean_shares(rows, scale)
   spread <- if (is_ordered) moments(shares, places) else c(NA_real_, NA_real_)
+  put("n_simulated", sum(rows$valid_mass > 0), o, k)
   put("n", n_profiles(rows), o, k)
   put("mean", spread[1], o, k)
   put("sd", spread[2], o, k)
-  put("valid_mass", mean_of(rows$valid_mass), o, k)
+  put("valid_mass", weighted_mass(rows), o, k)
   for (i in seq_along(places)) put("share", shares[i], o, k, text_of(places[i]))
   if (nrow(people) == 0) return(invisible())
   given <- people[!is.na(people$value), ]
@@ -72,7 +85,7 @@ put_cell <- function(o, k, rows, scale, people) {
     }
     half <- half_sample(places, n, range_name)
     put(paste0(name, "_half_sample"), half, o, k)
-    put(paste0(name, "_oracle"), half / 2, o, k)
+    put(paste0(name, "_oracle"), oracle(places, n, range_name), o, k)
   }
 }
 
@@ -88,23 +101,23 @@ put_means_over_cells <- function(seen) {
   }
 }
 
-# A predicted difference in means from the reference, over the personas who answered both.
+# A predicted difference in means from the reference, over the simulated people who answered both.
 put_effect <- function(o, k, ours, theirs, scale) {
   scale <- scale[!is.na(scale$column), ]
   both <- intersect(ours$person, theirs$person)
   if (length(both) == 0 || nrow(scale) == 0) return(invisible())
   places <- as.numeric(scale$value)
   mean_predicted <- function(rows) {
-    predicted <- distributions(rows[rows$person %in% both, ], scale)
-    c(
-      if (nrow(predicted) > 0) moments(colMeans(predicted), places)[1] else NA_real_,
-      n_profiles(rows[rows$person %in% both, ])
-    )
+    rows <- rows[rows$person %in% both, ]
+    shares <- mean_shares(rows, scale)
+    middle <- if (any(is.na(shares))) NA_real_ else moments(shares, places)[1]
+    c(middle, n_profiles(rows), sum(rows$valid_mass > 0))
   }
   treated <- mean_predicted(ours)
   difference <- treated[1] - mean_predicted(theirs)[1]
   put("effect", difference, o, k)
   put("effect_n", treated[2], o, k)
+  put("effect_n_simulated", treated[3], o, k)
   span <- span_of(o)
   if (!is.na(span) && span > 0) put("effect_share", difference / span, o, k)
 }
@@ -178,9 +191,11 @@ span_of <- function(o) {
 
 rows_of <- function(table, o, k) table[table$outcome == o & table$condition == k, , drop = FALSE]
 
-put("n_people", nrow(read_data("panel")))
+panel <- read_data("panel")
+put("n_people", nrow(panel))
+put("n_profiles", length(unique(panel$profile)))
 put("n_answers", nrow(answered))
-put("valid_mass", mean_of(answered$valid_mass))
+put("valid_mass", weighted_mass(answered))
 cells <- unique(answered[, c("outcome", "condition")])
 for (i in seq_len(nrow(cells))) {
   o <- cells$outcome[i]

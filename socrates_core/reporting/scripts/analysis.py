@@ -13,7 +13,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from shared import TOLERANCE, Numbers, distance, half_sample, is_paired, moments, read, repeated, verdict
+from shared import (
+    TOLERANCE,
+    Numbers,
+    distance,
+    half_sample,
+    is_paired,
+    moments,
+    oracle,
+    read,
+    repeated,
+    verdict,
+)
 
 
 def main(folder: Path) -> int:
@@ -25,10 +36,12 @@ def compute(folder: Path) -> Numbers:
         read(folder, name) for name in ("predicted_wide", "values", "people_counts", "people_differences")
     )
     answered = wide[wide["valid_mass"].notna()]
+    panel = read(folder, "panel")
     numbers: Numbers = {
-        "n_people": float(len(read(folder, "panel"))),
+        "n_people": float(len(panel)),
+        "n_profiles": float(panel["profile"].nunique()),
         "n_answers": float(len(answered)),
-        "valid_mass": mean(answered["valid_mass"]),
+        "valid_mass": weighted_mean(answered, "valid_mass"),
     }
     cells, people = by_cell(answered), by_cell(counts)
     outcomes = read(folder, "outcomes")
@@ -60,8 +73,8 @@ def by_cell(table: pd.DataFrame) -> dict[tuple[int, int], pd.DataFrame]:
     return {(o, c): table[(table["outcome"] == o) & (table["condition"] == c)] for o, c in keys}
 
 
-def mean(numbers: pd.Series) -> float:
-    return float(numbers.mean()) if len(numbers) else np.nan
+def weighted_mean(rows: pd.DataFrame, column: str) -> float:
+    return float(np.average(rows[column], weights=rows["weight"])) if len(rows) else np.nan
 
 
 def distributions(rows: pd.DataFrame, scale: pd.DataFrame) -> np.ndarray:
@@ -73,8 +86,20 @@ def distributions(rows: pd.DataFrame, scale: pd.DataFrame) -> np.ndarray:
     return shares
 
 
+def mean_shares(rows: pd.DataFrame, scale: pd.DataFrame) -> np.ndarray:
+    """The weighted mean of the people's probabilities; NaN without a valid answer."""
+    shares = distributions(rows, scale)
+    weights = rows.loc[rows["valid_mass"] > 0, "weight"].to_numpy(dtype=float)
+    return np.average(shares, axis=0, weights=weights) if len(shares) else np.full(len(scale), np.nan)
+
+
+def n_valid(rows: pd.DataFrame) -> float:
+    """How many simulated people have a valid answer."""
+    return float((rows["valid_mass"] > 0).sum())
+
+
 def n_profiles(rows: pd.DataFrame) -> float:
-    """How many different profiles have a valid answer: personas with the same one are one simulated person."""
+    """How many distinct profiles have a valid answer: people with the same one get the same answer and count once."""
     return float(rows.loc[rows["valid_mass"] > 0, "profile"].nunique())
 
 
@@ -82,14 +107,14 @@ def cell(
     place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFrame | None, is_ordered: bool
 ) -> Numbers:
     """The numbers of a cell; those of people too, if they were asked the same."""
-    places, predicted = scale["value"].to_numpy(dtype=float), distributions(rows, scale)
-    shares = predicted.mean(axis=0) if len(predicted) else np.full(len(places), np.nan)
+    places, shares = scale["value"].to_numpy(dtype=float), mean_shares(rows, scale)
     middle, spread = moments(shares, places) if is_ordered else (np.nan, np.nan)
     numbers = {
+        f"n_simulated/{place}": n_valid(rows),
         f"n/{place}": n_profiles(rows),
         f"mean/{place}": middle,
         f"sd/{place}": spread,
-        f"valid_mass/{place}": mean(rows["valid_mass"]),
+        f"valid_mass/{place}": weighted_mean(rows, "valid_mass"),
     }
     numbers |= {f"share/{place}/{value:.15g}": share for value, share in zip(places, shares, strict=True)}
     if people is None:
@@ -117,7 +142,7 @@ def cell(
             numbers[f"w_{range_name}{name}/{place}"] = distance(places, guess, n, range_name)
         half = half_sample(places, n, range_name)
         numbers[f"w_{range_name}_half_sample/{place}"] = half
-        numbers[f"w_{range_name}_oracle/{place}"] = half / 2
+        numbers[f"w_{range_name}_oracle/{place}"] = oracle(places, n, range_name)
     return numbers
 
 
@@ -154,7 +179,7 @@ def means_over_cells(numbers: Numbers, seen: set[str]) -> Numbers:
 def effects(
     cells: dict[tuple[int, int], pd.DataFrame], values: pd.DataFrame, spans: dict[int, float], base: int
 ) -> Numbers:
-    """Predicted differences in means from the reference, over the personas who answered both."""
+    """Predicted differences in means from the reference, over the simulated people who answered both."""
     numbers: Numbers = {}
     for (o, c), rows in cells.items():
         if c == base or (o, base) not in cells:
@@ -166,9 +191,9 @@ def effects(
         places = scale["value"].to_numpy(dtype=float)
         means = []
         for side in (rows, cells[o, base]):
-            shares = distributions(side[side["person"].isin(both)], scale)
-            means.append(moments(shares.mean(axis=0), places)[0] if len(shares) else np.nan)
+            means.append(moments(mean_shares(side[side["person"].isin(both)], scale), places)[0])
         numbers[f"effect/{o}/{c}"] = means[0] - means[1]
+        numbers[f"effect_n_simulated/{o}/{c}"] = n_valid(rows[rows["person"].isin(both)])
         numbers[f"effect_n/{o}/{c}"] = n_profiles(rows[rows["person"].isin(both)])
         if spans[o] > 0:
             numbers[f"effect_share/{o}/{c}"] = (means[0] - means[1]) / spans[o]

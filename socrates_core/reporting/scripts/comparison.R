@@ -3,8 +3,8 @@
 #     Rscript comparison.R            base R alone, no package; shared.R and comparison_people.R lie next to it
 #
 # Ends with 0 if every number agrees within the tolerance (relative to numbers above 1), otherwise with 1 and
-# the first differences. Keys are quantity/predictor/place, as codebook.csv says. Intervals of groups are left out: they
-# come from people redrawn by numpy's generator, which comparison.py repeats.
+# the first differences. Keys are quantity/predictor/place, as codebook.csv says. Intervals of groups are left out, and the
+# mean of many draws: they come from numpy's generator, which comparison.py repeats.
 
 floor_of_log <- 1e-6 # the least probability of the log score
 zero <- 1e-9 # an effect or a difference below it is rounding
@@ -13,11 +13,12 @@ least <- 2 # the smallest number of respondents that can be told apart
 min_people <- 30 # a smaller group is not compared
 paper <- c("wasserstein_observed", "accuracy_draw", "accuracy_draw_clipped")
 exact <- c(
-  "wasserstein_stated", "wasserstein_exact_observed", "wasserstein_exact_stated", "log_score", "ranked_probability",
+  "corrected_distance", "wasserstein_stated", "wasserstein_exact_observed", "wasserstein_exact_stated", "log_score", "ranked_probability",
   "brier", "accuracy_median", "accuracy_median_clipped", "accuracy_expected", "accuracy_expected_clipped", "sd_ratio",
   "valid_mass"
 )
-lower_is_better <- "^(wasserstein|ranked_probability|brier)"
+judged <- c("corrected_distance", "wasserstein_exact_stated", "wasserstein_exact_observed", "log_score", "ranked_probability")
+lower_is_better <- "^(corrected_distance|wasserstein|ranked_probability|brier)"
 
 given <- grep("^--file=", commandArgs(FALSE), value = TRUE) # R writes a blank of the path as ~+~
 folder <- if (length(given) == 0) "." else dirname(gsub("~+~", " ", sub("^--file=", "", given[1]), fixed = TRUE))
@@ -31,31 +32,47 @@ put_ends <- function(quantity, estimate, ...) {
 
 mean_given <- function(x) mean_of(x[!is.na(x)])
 
-# Whole studies redrawn, as data/ says: a statistic of the sums (a row a study) with its percentile interval.
-drawn_studies <- list()
-resamples <- function(n) {
-  name <- paste0("resamples_", n)
-  if (is.null(drawn_studies[[name]])) {
-    table <- read_data(name)
-    drawn_studies[[name]] <<- as.matrix(table[, grep("^s_", names(table)), drop = FALSE])
-  }
-  drawn_studies[[name]]
+# A statistic of the sums (a row a study) with the t interval of the jackknife that leaves out one study at a time.
+over_studies <- function(sums, statistic, within = "any") {
+  total <- matrix(colSums(sums), nrow = 1)
+  value <- statistic(total)
+  n <- nrow(sums)
+  if (n < min_studies) return(c(value, NA_real_, NA_real_))
+  left_out <- statistic(matrix(total, n, ncol(sums), byrow = TRUE) - sums)
+  t <- qt(0.975, n - 1)
+  error_around <- function(center, numbers) sqrt((n - 1) / n * sum((numbers - center)^2))
+  if (within == "share") return(c(value, wilson(value, error_around(value, left_out), t, n)))
+  forth <- switch(within, any = identity, positive = log, correlation = atanh)
+  back <- switch(within, any = identity, positive = exp, correlation = tanh)
+  center <- suppressWarnings(forth(value))
+  reach <- t * error_around(center, suppressWarnings(forth(left_out)))
+  if (!is.finite(reach)) return(c(value, NA_real_, NA_real_))
+  c(value, back(center - reach), back(center + reach))
 }
 
-bootstrap <- function(sums, statistic) {
-  value <- statistic(matrix(colSums(sums), nrow = 1))
-  if (nrow(sums) < min_studies) return(c(value, NA_real_, NA_real_))
-  drawn <- statistic(resamples(nrow(sums)) %*% sums)
-  usable <- drawn[is.finite(drawn)]
-  if (length(usable) < 0.95 * length(drawn)) return(c(value, NA_real_, NA_real_))
-  c(value, quantile(usable, c(0.025, 0.975), names = FALSE))
+# Wilson's interval for as many answers as give this error; one a study where all studies agree.
+wilson <- function(share, error, t, n_studies) {
+  spread <- share * (1 - share)
+  if (is.na(error) || is.na(spread)) return(c(NA_real_, NA_real_))
+  n <- if (error < 1e-12 || spread < 1e-12) n_studies else spread / error^2
+  middle <- (share + t^2 / (2 * n)) / (1 + t^2 / n)
+  reach <- t * sqrt(spread / n + t^2 / (4 * n^2)) / (1 + t^2 / n)
+  c(clip(middle - reach, 0, share), clip(middle + reach, share, 1))
+}
+
+# The p of the t test of differences by study; 1 where there is none.
+p_of <- function(difference) {
+  n <- length(difference)
+  if (n < min_studies) return(NA_real_)
+  if (all(abs(difference) < zero)) return(1)
+  2 * pt(-abs(mean(difference)) / sqrt(variance(difference) / n), n - 1)
 }
 
 ratio <- function(totals) ifelse(totals[, 1] > 0, totals[, 2] / totals[, 1], NA_real_)
 
 mean_interval <- function(scores) {
   scores <- scores[is.finite(scores)]
-  bootstrap(cbind(rep(1, length(scores)), scores), ratio)
+  over_studies(cbind(rep(1, length(scores)), scores), ratio)
 }
 
 # W between two sets of values: the area between their cumulative shares.
@@ -107,7 +124,7 @@ counts_of <- function(answers, values) colSums(memberships(answers, values))
 
 # Scores of one distribution a person as a forecast of that person's answer: a row of shares for each.
 proper <- function(values, shares, human, mass) {
-  scores <- setNames(rep(NA_real_, 9), exact[4:12])
+  scores <- setNames(rep(NA_real_, 8), exact[c(5:11, 13)])
   scores["valid_mass"] <- mean_given(mass)
   n <- length(human)
   k <- length(values)
@@ -134,16 +151,52 @@ proper <- function(values, shares, human, mass) {
     apart <- abs(outer(human, places, "-"))
     scores[paste0("accuracy_expected", end)] <- 1 - mean(rowSums(rows * apart)) / (high - low)
   }
-  scores["sd_ratio"] <- moments(colMeans(rows), values)[2] / moments(rep(1, n), human)[2]
   scores
 }
+
+# The spread of the predicted shares over that of everybody's answers.
+sd_ratio <- function(cell, predicted) {
+  spread <- if (length(cell$everybody) > 0) moments(rep(1, length(cell$everybody)), cell$everybody)[2] else 0
+  if (spread > 0) moments(predicted, cell$values)[2] / spread else NA_real_
+}
+
+# The weight of each share that is compared, and the shares of each answer of everybody, a row an answer.
+measured <- function(cell) {
+  given <- memberships(cell$everybody, cell$values)
+  k <- length(cell$values)
+  if (!cell$ordered) return(list(weights = rep(0.5, k), seen = given))
+  gaps <- diff(cell$values) / diff(range(cell$values))
+  list(weights = gaps, seen = cumulated(given)[, -k, drop = FALSE])
+}
+
+# The variance of the mean of rows; what one person's rows miss by is added up first.
+variance_of_mean <- function(rows, people) {
+  residuals <- rowsum(sweep(rows, 2, colMeans(rows)), people)
+  n <- nrow(residuals)
+  if (n < 2) return(rep(NA_real_, ncol(rows)))
+  colSums(residuals^2) / (nrow(rows) / n)^2 / (n - 1) / n
+}
+
+# The squared distance of shares to those of all such people: without the variance of a mean of so many.
+corrected_distance <- function(cell, predicted) {
+  total <- sum(predicted)
+  if (is.na(total) || total <= 0 || length(cell$everybody) == 0) return(NA_real_)
+  all_such <- measured(cell)
+  expected <- predicted / total
+  if (cell$ordered) expected <- cumsum(expected)[-length(expected)]
+  sum(all_such$weights * ((expected - colMeans(all_such$seen))^2 - variance_of_mean(all_such$seen, cell$people)))
+}
+
+# The spread in its place before the valid mass.
+put_in <- function(scores, spread) c(scores[1:7], spread, scores[8])
 
 # Every measure of a cell, in the order of `paper`, `exact`, and the two means, n and n dropped.
 score <- function(cell) {
   values <- cell$values
   used <- is.finite(cell$human) & cell$answered
-  n <- counts_of(cell$human[used], values)
-  predicted <- if (any(used)) colMeans(cell$shares[used, , drop = FALSE]) else rep(NA_real_, length(values))
+  n <- counts_of(cell$everybody, values)
+  answered <- cell$shares[cell$answered, , drop = FALSE]
+  predicted <- if (nrow(answered) > 0) colMeans(answered) else rep(NA_real_, length(values))
   listed <- !cell$open && length(values) > 1
   on_scale <- used & rowSums(memberships(cell$human, values)) > 0
   stated <- NA_real_
@@ -153,35 +206,30 @@ score <- function(cell) {
     if (sum(both) >= 2) stated <- between(at(cell$human[both]), clip(at(cell$drawn[both]), 0, 1))
   }
   scores <- c(
-    published(cell$response, cell$drawn)[1:3], stated, distance(values, predicted, n, "observed"),
+    published(cell$response, cell$drawn)[1:3], if (listed) corrected_distance(cell, predicted) else NA_real_, stated, distance(values, predicted, n, "observed"),
     if (listed) distance(values, predicted, n, "stated") else NA_real_,
-    proper(values, cell$shares[on_scale, , drop = FALSE], cell$human[on_scale], cell$mass),
-    mean_of(cell$human[used]), sum(predicted * values), sum(on_scale), sum(!on_scale)
+    put_in(proper(values, cell$shares[on_scale, , drop = FALSE], cell$human[on_scale], cell$mass), sd_ratio(cell, predicted)),
+    mean_of(cell$everybody), sum(predicted * values), length(unique(cell$people)), sum(on_scale), sum(!on_scale)
   )
-  needs_no_order <- c("log_score", "brier", "valid_mass", "n_rows", "n_dropped")
+  needs_no_order <- c("corrected_distance", "n_people", "log_score", "brier", "valid_mass", "n_rows", "n_dropped")
   if (!cell$ordered) scores[!(of_cell %in% needs_no_order)] <- NA_real_
   scores
 }
 
 measures <- c(paper, exact)
-of_cell <- c(measures, "human_mean", "predicted_mean", "n_rows", "n_dropped")
+of_cell <- c(measures, "human_mean", "predicted_mean", "n_people", "n_rows", "n_dropped")
 
 studies <- read_data("studies")
 predictors <- read_data("predictors")
 cells <- read_data("cells")
 values <- read_data("values")
 rows <- read_data("rows")
+people_of <- split(read_data("people"), factor(read_data("people")$cell, levels = cells$cell))
 wide <- read_data("predicted_wide")
 long <- read_data("predicted_long")
 effects <- read_data("effects")
 differences <- read_data("people_differences")
 jackknife <- read_data("people_left_out")
-
-problems <- character(0)
-for (path in list.files(file.path(folder, "data"), "^resamples_.*csv$")) {
-  n <- as.numeric(gsub("[^0-9]", "", path))
-  if (!all(rowSums(resamples(n)) == n)) problems <- c(problems, paste0(path, ": not every draw has as many studies as there are"))
-}
 
 rows_of <- split(seq_len(nrow(rows)), factor(rows$cell, levels = cells$cell))
 values_of <- split(as.numeric(values$value), paste(values$predictor, values$cell))
@@ -210,7 +258,8 @@ cells_of <- function(p) {
       ordered = cells$ordered[i] == 1,
       values = places, shares = shares, drawn = as.numeric(predicted$drawn[at_rows]), mass = as.numeric(predicted$valid_mass[at_rows]),
       response = as.numeric(rows$response[at_rows]), human = as.numeric(rows$value[at_rows]),
-      participant = rows$participant[at_rows]
+      participant = rows$participant[at_rows],
+      everybody = as.numeric(people_of[[i]]$value), people = people_of[[i]]$participant
     )
   })
   name <- predictors$name[predictors$predictor == p]
@@ -220,7 +269,7 @@ cells_of <- function(p) {
 
 # The cells with a baseline's distribution, which is everybody's: of people who were asked the same question.
 alike <- function(seen, name) {
-  n <- lapply(seen, function(cell) counts_of(cell$human, cell$values))
+  n <- lapply(seen, function(cell) counts_of(cell$everybody, cell$values))
   lapply(seq_along(seen), function(i) {
     cell <- seen[[i]]
     k <- length(cell$values)
@@ -228,6 +277,7 @@ alike <- function(seen, name) {
     if (name != "pooled") same <- setdiff(same, i) # the published row; the others know the other conditions alone
     weights <- if (name == "uniform") rep(1, k) else Reduce(`+`, n[same], rep(0, k))
     if (name == "majority") weights <- as.numeric(weights == max(weights) & weights > 0)
+    if (name != "pooled" && sum(weights) == 0) weights <- rep(1, k) # asked in no other condition: a guess
     row <- if (sum(weights) > 0) weights / sum(weights) else rep(NA_real_, k)
     cell$shares <- matrix(row, length(cell$human), k, byrow = TRUE)
     cell
@@ -246,6 +296,7 @@ put_counts <- function(p, all_cells, study, scored, n_rows, n_dropped) {
   put("n_skipped", sum(!scored), p)
   put("n_rows", sum(n_rows[scored]), p)
   put("n_dropped", sum(n_dropped), p)
+  put("n_people", sum(sapply(all_cells, function(cell) length(cell$everybody))), p)
   put("n_off_scale", sum(sapply(all_cells, function(cell) sum(is.na(cell$human)))), p)
 }
 
@@ -253,6 +304,7 @@ put_over_studies <- function(p, means) {
   for (name in colnames(means)) {
     put(paste0("study_", name), means[, name], p, rownames(means))
     put_ends(name, mean_interval(means[, name]), p)
+    put(paste0(name, "_n_studies"), sum(!is.na(means[, name])), p)
   }
 }
 
@@ -273,20 +325,48 @@ put_summary <- function(p, seen) {
   means
 }
 
-# People against people: the mean W over all halvings of every cell, times `share`.
-put_halves <- function(p, seen, share) {
-  n <- lapply(seen, function(cell) counts_of(cell$human, cell$values))
-  halved <- function(range_name) {
-    sapply(seq_along(seen), function(i) {
-      if (!seen[[i]]$ordered || (range_name == "stated" && seen[[i]]$open)) return(NA_real_)
-      share * half_sample(seen[[i]]$values, n[[i]], range_name)
+# What people's own answers score: W in both ranges, and the corrected distance.
+put_people <- function(p, seen, scores_of) {
+  of_range <- function(range_name) {
+    sapply(seen, function(cell) {
+      if (!cell$ordered || (range_name == "stated" && cell$open)) NA_real_ else scores_of(cell, range_name)
     })
   }
-  scores <- cbind(wasserstein_exact_observed = halved("observed"), wasserstein_exact_stated = halved("stated"))
-  put_counts(p, seen, cells$study, !is.na(scores[, 1]), round(sapply(n, sum)), 0)
+  n <- sapply(seen, function(cell) length(unique(cell$people)))
+  corrected <- sapply(seq_along(seen), function(i) {
+    listed <- !seen[[i]]$open && length(seen[[i]]$values) > 1 && n[i] >= 4
+    if (listed) scores_of(seen[[i]], "corrected") else NA_real_
+  })
+  scores <- cbind(
+    wasserstein_exact_observed = of_range("observed"), wasserstein_exact_stated = of_range("stated"),
+    corrected_distance = corrected
+  )
+  put_counts(p, seen, cells$study, !is.na(scores[, 1]), n, 0)
   put_over_studies(p, by_study(scores, cells$study))
 }
 
+# The mean W between two halves of the people, or the squared distance of one half from all such people.
+half_against_half <- function(cell, what) {
+  n <- length(unique(cell$people))
+  counts <- counts_of(cell$everybody, cell$values)
+  if (what != "corrected" && n == length(cell$people)) return(half_sample(cell$values, counts, what))
+  all_such <- measured(cell)
+  variance <- variance_of_mean(all_such$seen, cell$people)
+  if (what == "corrected") return(sum(all_such$weights * variance) * n / (n %/% 2))
+  range <- ends(cell$values, counts, what)
+  if (n < 4 || is.na(range[1]) || range[2] <= range[1]) return(NA_real_)
+  # one person gave several answers, which stay in one half: the halves' difference is taken as normal
+  sum(diff(cell$values) * sqrt(variance)) * 2 * sqrt(2 / pi) / (range[2] - range[1])
+}
+
+# What the true distribution is expected to score.
+of_the_truth <- function(cell, what) {
+  if (what == "corrected") return(0)
+  if (length(unique(cell$people)) < length(cell$people)) return(half_against_half(cell, what) / 2)
+  oracle(cell$values, counts_of(cell$everybody, cell$values), what)
+}
+
+duels <- data.frame()
 put_paired <- function(first, second, ours, theirs) {
   for (name in setdiff(measures, "sd_ratio")) {
     difference <- ours[, name] - theirs[, name]
@@ -298,6 +378,11 @@ put_paired <- function(first, second, ours, theirs) {
     put(paste0("paired_", name, "_n_studies"), length(given), first, second)
     put(paste0("paired_", name, "_n_dropped"), length(difference) - length(given), first, second)
     put_ends(paste0("paired_", name), mean_interval(given), first, second)
+    p <- p_of(given)
+    put(paste0("paired_", name, "_p"), p, first, second)
+    if (name %in% judged) {
+      duels <<- rbind(duels, data.frame(key = paste0("paired_", name, "_p_holm"), first = first, second = second, p = p))
+    }
   }
 }
 
@@ -305,12 +390,13 @@ source(file.path(folder, "comparison_people.R"), encoding = "UTF-8")
 
 seen_by <- lapply(setNames(unique(wide$predictor), unique(wide$predictor)), cells_of)
 left_out <- sum(studies$n_left_out)
-put("rows", nrow(rows) + left_out)
+put("rows", nrow(rows) + left_out + sum(studies$n_unanswered))
+put("rows_unanswered", sum(studies$n_unanswered))
 put("rows_left_out", left_out)
 means <- list()
 for (p in names(seen_by)) means[[p]] <- put_summary(p, seen_by[[p]])
-put_halves(length(seen_by), seen_by[[1]], 1)
-put_halves(length(seen_by) + 1, seen_by[[1]], 0.5) # the oracle
+put_people(length(seen_by), seen_by[[1]], half_against_half)
+put_people(length(seen_by) + 1, seen_by[[1]], of_the_truth)
 uniform <- as.character(predictors$predictor[predictors$kind == "baseline" & predictors$name == "uniform"])
 for (i in seq_along(models)) {
   first <- as.character(models[i])
@@ -318,6 +404,8 @@ for (i in seq_along(models)) {
     put_paired(first, second, means[[first]], means[[second]])
   }
 }
+put_corrected <- function(i) put(duels$key[i], p.adjust(duels$p, "holm")[i], duels$first[i], duels$second[i])
+for (i in seq_len(nrow(duels))) put_corrected(i)
 people <- human_effects()
 for (name in c("human", "human_se", "n_human")) put(name, people[[name]], NA, effects$effect)
 for (p in as.character(models)) {
@@ -327,4 +415,4 @@ for (p in as.character(models)) {
   put_worth(p, seen_by[[p]])
   if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen_by[[p]])
 }
-verdict(problems, not_compared = "^(parity|parity_low|parity_high|group_score_low|group_score_high)/")
+verdict(not_compared = "^(.*_of_draws|.*_of_draws_sd|parity|parity_low|parity_high|group_score_low|group_score_high)/")

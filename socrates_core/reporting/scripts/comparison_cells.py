@@ -15,7 +15,8 @@ FLOOR = 1e-6  # the least probability of the log score
 
 
 class Cell(NamedTuple):
-    """A cell as one predictor sees it: values [k], shares [n, k], the arrays after them [n]; NaN is missing."""
+    """A cell as one predictor sees it: values [k], shares [n, k], the arrays after them [n] of those
+    asked, the last two of everybody; NaN is missing."""
 
     study: int
     condition_num: int
@@ -30,11 +31,17 @@ class Cell(NamedTuple):
     response: np.ndarray
     human: np.ndarray
     participant: np.ndarray
+    everybody: np.ndarray
+    people: np.ndarray
 
     @property
     def counts(self) -> np.ndarray:
-        """How many people gave each value [k]."""
-        return np.asarray(memberships(self.human, self.values).sum(axis=0))
+        """How many of everybody gave each value [k]."""
+        return np.asarray(memberships(self.everybody, self.values).sum(axis=0))
+
+    @property
+    def n_people(self) -> int:
+        return len(np.unique(self.people))
 
     @property
     def answered(self) -> np.ndarray:
@@ -47,6 +54,7 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
     cells, rows, wide, long, values = (
         read(folder, name) for name in ("cells", "rows", "predicted_wide", "predicted_long", "values")
     )
+    everybody = dict(list(read(folder, "people").groupby("cell")))
     rows["at"] = rows.groupby("cell").cumcount()
     people = dict(list(rows.groupby("cell")))
     scales = dict(list(values.groupby(["predictor", "cell"])["value"]))
@@ -77,6 +85,8 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
                     people_rows["response"].to_numpy(dtype=float),
                     people_rows["value"].to_numpy(dtype=float),
                     people_rows["participant"].to_numpy(),
+                    everybody[cell["cell"]]["value"].to_numpy(dtype=float),
+                    everybody[cell["cell"]]["participant"].to_numpy(),
                 )
             )
         if not is_model and name in ("uniform", "condition-blind", "pooled", "majority"):
@@ -121,6 +131,8 @@ def alike(cells: list[Cell], pools: list[int], name: str) -> list[Cell]:
         weights = np.ones(k) if name == "uniform" else np.sum([np.zeros(k), *same], axis=0)
         if name == "majority":
             weights = ((weights == weights.max()) & (weights > 0)).astype(float)
+        if name in ("condition-blind", "majority") and not weights.sum() > 0:
+            weights = np.ones(k)  # asked in no other condition: a guess
         row = weights / weights.sum() if weights.sum() > 0 else np.full(k, np.nan)
         baseline.append(cell._replace(shares=np.tile(row, (len(cell.human), 1))))
     return baseline
@@ -145,26 +157,71 @@ def score(cell: Cell) -> dict[str, float]:
     """Every measure of one cell."""
     values, human = cell.values, cell.human
     used = np.isfinite(human) & cell.answered
-    n = memberships(human[used], values).sum(axis=0)
-    predicted = cell.shares[used].mean(axis=0) if used.any() else np.full(len(values), np.nan)
+    n = cell.counts
+    predicted = (
+        cell.shares[cell.answered].mean(axis=0) if cell.answered.any() else np.full(len(values), np.nan)
+    )
     listed = not cell.is_open and len(values) > 1
     drawn = published(cell.response, cell.drawn)
     on_scale = used & (memberships(human, values).sum(axis=1) > 0)
     scores = {
         **{name: drawn[name] for name in PAPER},
+        "corrected_distance": corrected_distance(cell, predicted) if listed else np.nan,
         "wasserstein_stated": drawn_on_scale(cell) if listed else np.nan,
         "wasserstein_exact_observed": distance(values, predicted, n, "observed"),
         "wasserstein_exact_stated": distance(values, predicted, n, "stated") if listed else np.nan,
         **proper(values, cell.shares[on_scale], human[on_scale], cell.mass),
-        "human_mean": float(human[used].mean()) if used.any() else np.nan,
+        "sd_ratio": sd_ratio(cell, predicted),
+        "human_mean": float(cell.everybody.mean()) if len(cell.everybody) else np.nan,
         "predicted_mean": float(predicted @ values),
+        "n_people": float(cell.n_people),
         "n_rows": float(on_scale.sum()),
         "n_dropped": float((~on_scale).sum()),
     }
     if cell.is_ordered:
         return scores
-    needs_no_order = ("log_score", "brier", "valid_mass", "n_rows", "n_dropped")
+    needs_no_order = (
+        "corrected_distance",
+        "log_score",
+        "brier",
+        "valid_mass",
+        "n_people",
+        "n_rows",
+        "n_dropped",
+    )
     return {name: x if name in needs_no_order else np.nan for name, x in scores.items()}
+
+
+def sd_ratio(cell: Cell, predicted: np.ndarray) -> float:
+    """The spread of the predicted shares over that of everybody's answers."""
+    spread = float(cell.everybody.std()) if len(cell.everybody) else 0.0
+    return moments(predicted, cell.values)[1] / spread if spread > 0 else np.nan
+
+
+def corrected_distance(cell: Cell, predicted: np.ndarray) -> float:
+    """The squared distance of shares to those of all such people: without the variance of a mean of so many."""
+    if not predicted.sum() > 0 or not len(cell.everybody):
+        return np.nan
+    weights, seen = measured(cell)
+    shares = predicted / predicted.sum()
+    expected = shares.cumsum()[:-1] if cell.is_ordered else shares
+    return float(weights @ ((expected - seen.mean(axis=0)) ** 2 - variance_of_mean(seen, cell.people)))
+
+
+def measured(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+    given = memberships(cell.everybody, cell.values)
+    if not cell.is_ordered:
+        return np.full(len(cell.values), 0.5), given
+    return np.diff(cell.values) / np.ptp(cell.values), given.cumsum(axis=1)[:, :-1]
+
+
+def variance_of_mean(rows: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """The variance [m] of the mean of rows [n, m]; what one person's rows miss by is added up first."""
+    residuals = pd.DataFrame(rows - rows.mean(axis=0)).groupby(people).sum().to_numpy()
+    n = len(residuals)
+    if n < 2:
+        return np.full(rows.shape[1], np.nan)
+    return np.asarray((residuals**2).sum(axis=0) / (len(rows) / n) ** 2 / (n - 1) / n)
 
 
 def drawn_on_scale(cell: Cell) -> float:
@@ -177,7 +234,7 @@ def drawn_on_scale(cell: Cell) -> float:
 def proper(values: np.ndarray, shares: np.ndarray, human: np.ndarray, mass: np.ndarray) -> dict[str, float]:
     """Scores of one distribution a person as a forecast of that person's answer: `shares` [n, k], `human` [n]."""
     known_mass = mass[np.isfinite(mass)]
-    scores = dict.fromkeys(["log_score", "ranked_probability", "brier", "sd_ratio", *ACCURACIES], np.nan)
+    scores = dict.fromkeys(["log_score", "ranked_probability", "brier", *ACCURACIES], np.nan)
     scores["valid_mass"] = float(known_mass.mean()) if len(known_mass) else np.nan
     if not len(human):
         return scores
@@ -197,5 +254,4 @@ def proper(values: np.ndarray, shares: np.ndarray, human: np.ndarray, mass: np.n
         expected = (rows * np.abs(places - human[:, None])).sum(axis=1)
         scores[f"accuracy_median{end}"] = 1 - float(np.abs(middle - human).mean() / (high - low))
         scores[f"accuracy_expected{end}"] = 1 - float(expected.mean() / (high - low))
-    scores["sd_ratio"] = moments(rows.mean(axis=0), values)[1] / float(human.std())
     return scores

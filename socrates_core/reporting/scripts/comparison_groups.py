@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from comparison_cells import Cell, memberships
-from comparison_studies import MIN_STUDIES, bootstrap, ratio, with_ends
+from comparison_studies import MIN_STUDIES, over_studies, ratio, with_ends
 from shared import Numbers, read
 
 LEAST = 2  # the smallest number of respondents that is told apart
@@ -19,27 +19,25 @@ DRAWS = 400  # resamples of people
 def worth(folder: Path, p: int, cells: list[Cell]) -> Numbers:
     """How many respondents a cell a model is worth: what one person misses by over what the model misses by."""
     cells = [cell for cell in cells if cell.is_ordered]
-    used = [cell.answered & (memberships(cell.human, cell.values).sum(axis=1) > 0) for cell in cells]
     scored = [
-        (cell, rows)
-        for cell, rows in zip(cells, used, strict=True)
-        if len(cell.values) > 1 and rows.sum() > 1
+        (cell, np.ones(len(cell.everybody), dtype=bool))
+        for cell in cells
+        if len(cell.values) > 1 and len(cell.everybody) > 1 and cell.answered.any()
     ]
     sizes = [int(rows.sum()) for _, rows in scored]
     most = int(np.median(sizes)) if sizes else 0
     sums = study_errors(scored)
-    share, low, high = bootstrap(folder, sums, ratio)
+    share, low, high = over_studies(sums, ratio)
     if len(sums) < MIN_STUDIES:
         margin = jackknife(folder, p, scored)
         low, high = share - margin, share + margin
-    n_dropped = sum((cell.answered & ~rows).sum() for cell, rows in zip(cells, used, strict=True))
     counts = {
         "most": most,
         "n_studies": len(sums),
         "n_cells": len(sizes),
         "n_skipped": len(cells) - len(sizes),
         "n_rows": sum(sizes),
-        "n_dropped": n_dropped,
+        "n_dropped": 0,
     }
     numbers = {f"worth_{name}/{p}": float(x) for name, x in counts.items()}
     # a smaller ratio is worth more people, so the ends of the interval change places
@@ -54,12 +52,12 @@ def people(share: float, most: int) -> float:
 
 
 def study_errors(scored: list[tuple[Cell, np.ndarray]]) -> np.ndarray:
-    """The mean error of a person and of the model [s, 2] over each study's cells, by the rows [n] of each."""
+    """The mean error of a person and of the model [s, 2] over each study's cells, by everybody's rows [n] of each."""
     errors: dict[int, list[tuple[float, float]]] = {}
     for cell, rows in scored:
         gaps, n = np.diff(cell.values) / np.ptp(cell.values), rows.sum()
         predicted = cell.shares[cell.answered].mean(axis=0)
-        person_below = memberships(cell.human[rows], cell.values).cumsum(axis=1)[:, :-1]
+        person_below = memberships(cell.everybody[rows], cell.values).cumsum(axis=1)[:, :-1]
         below = person_below.mean(axis=0)
         spread = float(gaps @ ((person_below**2).mean(axis=0) - below**2))
         missed = float(gaps @ (predicted.cumsum()[:-1] / predicted.sum() - below) ** 2)
@@ -74,7 +72,7 @@ def jackknife(folder: Path, p: int, scored: list[tuple[Cell, np.ndarray]]) -> fl
     ratios = []
     for turn in range(20):
         gone = dict(list(table[table["turn"] == turn].groupby("study")["participant"]))
-        rest = [(cell, rows & ~np.isin(cell.participant, gone.get(cell.study, []))) for cell, rows in scored]
+        rest = [(cell, rows & ~np.isin(cell.people, gone.get(cell.study, []))) for cell, rows in scored]
         ratios.append(
             ratio(study_errors([(cell, rows) for cell, rows in rest if rows.sum() > 1]).sum(axis=0))
         )

@@ -48,7 +48,7 @@ sums_by <- function(study, table) {
   as.matrix(rowsum(table, study, reorder = TRUE))
 }
 
-# How effects agree with people's: every effect counts the same, and whole studies are redrawn.
+# How effects agree with people's: every effect counts the same, and studies are left out.
 put_agreement <- function(p, study, human, error, predicted) {
   both <- is.finite(human) & is.finite(predicted)
   s <- study[both]
@@ -61,15 +61,15 @@ put_agreement <- function(p, study, human, error, predicted) {
   sign_of <- function(x) ifelse(abs(x) < zero, 0, sign(x))
   same <- (1 + sign_of(h) * sign_of(m)) / 2
   one <- rep(1, length(h))
-  mean_of_effects <- function(x, used, statistic = ratio) {
-    bootstrap(sums_by(s[used], cbind(one, x)[used, , drop = FALSE]), statistic)
+  mean_of_effects <- function(x, used, statistic = ratio, within = "share") {
+    over_studies(sums_by(s[used], cbind(one, x)[used, , drop = FALSE]), statistic, within)
   }
   joint <- sums_by(s, cbind(one, a, b, a * a, a * b, b * b))
   put_ends("effects_sign", mean_of_effects(same, rep(TRUE, length(h))), p)
   put_ends("effects_sign_clear", mean_of_effects(same, clear), p)
-  put_ends("effects_r", bootstrap(joint, correlation), p)
-  put_ends("effects_slope", bootstrap(joint, slope), p)
-  put_ends("effects_rmse", mean_of_effects((h - m)^2, rep(TRUE, length(h)), function(x) sqrt(ratio(x))), p)
+  put_ends("effects_r", over_studies(joint, correlation, "correlation"), p)
+  put_ends("effects_slope", over_studies(joint, slope), p)
+  put_ends("effects_rmse", mean_of_effects((h - m)^2, rep(TRUE, length(h)), function(x) sqrt(ratio(x)), "positive"), p)
   put("effects_n_effects", length(h), p)
   put("effects_n_studies", length(unique(s)), p)
   put("effects_n_clear", sum(clear), p)
@@ -100,7 +100,7 @@ study_errors <- function(scored) {
   if (length(scored) == 0) return(matrix(0, 0, 2))
   errors <- t(sapply(scored, function(pair) {
     cell <- pair$cell
-    human <- cell$human[pair$rows]
+    human <- cell$everybody[pair$rows]
     n <- length(human)
     k <- length(cell$values)
     gaps <- diff(cell$values) / diff(range(cell$values))
@@ -117,14 +117,14 @@ study_errors <- function(scored) {
 put_worth <- function(p, seen) {
   seen <- Filter(function(cell) cell$ordered, seen)
   pairs <- lapply(seen, function(cell) {
-    list(cell = cell, rows = cell$answered & rowSums(memberships(cell$human, cell$values)) > 0)
+    list(cell = cell, rows = rep(any(cell$answered), length(cell$everybody)))
   })
   sizes <- vapply(pairs, function(pair) sum(pair$rows), numeric(1))
   can <- sizes > 1 & vapply(pairs, function(pair) length(pair$cell$values) > 1, logical(1))
   scored <- pairs[can]
   most <- if (any(can)) floor(median(sizes[can])) else 0
   sums <- study_errors(scored)
-  share <- bootstrap(sums, ratio)
+  share <- over_studies(sums, ratio)
   if (nrow(sums) < min_studies) share[2:3] <- share[1] + c(-1, 1) * without_people(p, scored)
   # a smaller ratio is worth more people, so the ends of the interval change places
   people <- function(x) if (is.na(x)) NA_real_ else if (x > 0) min(max(1 / x, least), most) else most
@@ -134,7 +134,7 @@ put_worth <- function(p, seen) {
   put("worth_n_cells", sum(can), p)
   put("worth_n_skipped", sum(!can), p)
   put("worth_n_rows", sum(sizes[can]), p)
-  put("worth_n_dropped", sum(vapply(pairs, function(pair) sum(pair$cell$answered & !pair$rows), numeric(1))), p)
+  put("worth_n_dropped", 0, p)
 }
 
 # Half the t interval of the ratio from leaving groups of people out in turn.
@@ -143,7 +143,7 @@ without_people <- function(p, scored) {
   ratios <- sapply(0:19, function(turn) {
     gone <- table[table$turn == turn, ]
     rest <- lapply(scored, function(pair) {
-      pair$rows <- pair$rows & !(pair$cell$participant %in% gone$participant[gone$study == pair$cell$study])
+      pair$rows <- pair$rows & !(pair$cell$people %in% gone$participant[gone$study == pair$cell$study])
       pair
     })
     rest <- rest[sapply(rest, function(pair) sum(pair$rows) > 1)]

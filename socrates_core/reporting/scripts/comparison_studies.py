@@ -1,7 +1,6 @@
-"""Effects of a comparison, and intervals over studies: whole studies are redrawn. A part of comparison.py."""
+"""Effects of a comparison, and intervals over studies, left out one by one. A part of comparison.py."""
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +21,46 @@ def with_ends(quantity: str, place: str, estimate: Estimate) -> Numbers:
     return {f"{quantity}{end}/{place}": float(x) for end, x in zip(suffixes, estimate, strict=True)}
 
 
-@cache
-def resamples(folder: Path, n: int) -> np.ndarray:
-    return read(folder, f"resamples_{n}").filter(like="s_").to_numpy(dtype=float)
+def over_studies(
+    sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], within: str = "any"
+) -> Estimate:
+    """A statistic of the sums [s, m] over studies with the t interval of the jackknife that leaves out studies."""
+    value, n = float(statistic(sums.sum(axis=0))), len(sums)
+    if n < MIN_STUDIES:
+        return value, *NO_INTERVAL
+    left_out = np.array(
+        [statistic(np.delete(sums, study, axis=0).sum(axis=0)) for study in range(n)], dtype=float
+    )
+    t = stats.t.ppf(0.975, n - 1)
+    if within == "share":
+        return value, *wilson(value, jackknife_error(value, left_out), t, n)
+    forth, back = {
+        "any": (np.positive, np.positive),
+        "positive": (np.log, np.exp),
+        "correlation": (np.arctanh, np.tanh),
+    }[within]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        center = float(forth(value))
+        reach = t * jackknife_error(center, forth(left_out))
+    return (
+        (value, float(back(center - reach)), float(back(center + reach)))
+        if np.isfinite(reach)
+        else (value, *NO_INTERVAL)
+    )
 
 
-def bootstrap(folder: Path, sums: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
-    """A statistic of the sums [s, m] over studies with its percentile interval over redrawn studies."""
-    value = float(statistic(sums.sum(axis=0)))
-    if len(sums) < MIN_STUDIES:
-        return value, *NO_INTERVAL
-    drawn = statistic(resamples(folder, len(sums)) @ sums)
-    usable = drawn[np.isfinite(drawn)]
-    if len(usable) < 0.95 * len(drawn):
-        return value, *NO_INTERVAL
-    low, high = np.quantile(usable, [0.025, 0.975])
-    return value, float(low), float(high)
+def jackknife_error(value: float, left_out: np.ndarray) -> float:
+    n = len(left_out)
+    return float(np.sqrt((n - 1) / n * ((left_out - value) ** 2).sum()))
+
+
+def wilson(share: float, error: float, t: float, n_studies: int) -> tuple[float, float]:
+    """Wilson's interval for as many answers as give this error; one a study where all studies agree."""
+    spread = share * (1 - share)
+    n = n_studies if error < 1e-12 or spread < 1e-12 else spread / error**2
+    middle = (share + t**2 / (2 * n)) / (1 + t**2 / n)
+    reach = t * np.sqrt(spread / n + t**2 / (4 * n**2)) / (1 + t**2 / n)
+    return float(np.clip(middle - reach, 0, share)), float(np.clip(middle + reach, share, 1))
 
 
 def ratio(totals: np.ndarray) -> np.ndarray:
@@ -45,9 +68,9 @@ def ratio(totals: np.ndarray) -> np.ndarray:
     return np.where(weight > 0, totals[..., 1] / np.where(weight > 0, weight, 1), np.nan)
 
 
-def mean_interval(folder: Path, scores: np.ndarray) -> Estimate:
+def mean_interval(scores: np.ndarray) -> Estimate:
     given = scores[np.isfinite(scores)]
-    return bootstrap(folder, np.stack([np.ones(len(given)), given], axis=1), ratio)
+    return over_studies(np.stack([np.ones(len(given)), given], axis=1), ratio)
 
 
 def human_effects(folder: Path) -> pd.DataFrame:
@@ -93,11 +116,11 @@ def effects(folder: Path, p: int, cells: list[Cell], people: pd.DataFrame) -> Nu
             numbers[f"predicted/{p}/{effect['effect']}"] = float(difference)
             numbers[f"n_predicted/{p}/{effect['effect']}"] = float(len(ours) + len(theirs))
     table = pd.DataFrame(rows, columns=["effect", "study", "predicted"])
-    return numbers | agreement(folder, p, table.join(people, on="effect"))
+    return numbers | agreement(p, table.join(people, on="effect"))
 
 
-def agreement(folder: Path, p: int, table: pd.DataFrame) -> Numbers:
-    """How a model's effects agree with people's: every effect counts the same, and whole studies are redrawn."""
+def agreement(p: int, table: pd.DataFrame) -> Numbers:
+    """How a model's effects agree with people's: every effect counts the same, and studies are left out."""
     study, human, error, predicted = (
         table[name].to_numpy(dtype=float) for name in ("study", "human", "human_se", "predicted")
     )
@@ -108,18 +131,20 @@ def agreement(folder: Path, p: int, table: pd.DataFrame) -> Numbers:
     signs = [np.where(np.abs(x) < ZERO, 0, np.sign(x)) for x in (h, m)]
     same = (1 + signs[0] * signs[1]) / 2
 
-    def of(statistic: Callable[[np.ndarray], np.ndarray], used: np.ndarray, *columns: np.ndarray) -> Estimate:
+    def of(
+        statistic: Callable[[np.ndarray], np.ndarray], within: str, used: np.ndarray, *columns: np.ndarray
+    ) -> Estimate:
         table = pd.DataFrame([np.ones(used.sum()), *(x[used] for x in columns)]).T
-        return bootstrap(folder, table.groupby(s[used]).sum().to_numpy(), statistic)
+        return over_studies(table.groupby(s[used]).sum().to_numpy(), statistic, within)
 
     everything = np.ones(len(h), dtype=bool)
     moments = (a, b, a * a, a * b, b * b)
     estimates = {
-        "sign": of(ratio, everything, same),
-        "sign_clear": of(ratio, clear, same),
-        "r": of(correlation, everything, *moments),
-        "slope": of(slope, everything, *moments),
-        "rmse": of(lambda totals: np.sqrt(ratio(totals)), everything, (h - m) ** 2),
+        "sign": of(ratio, "share", everything, same),
+        "sign_clear": of(ratio, "share", clear, same),
+        "r": of(correlation, "correlation", everything, *moments),
+        "slope": of(slope, "any", everything, *moments),
+        "rmse": of(lambda totals: np.sqrt(ratio(totals)), "positive", everything, (h - m) ** 2),
     }
     n = {"n_effects": len(h), "n_studies": len(set(s)), "n_clear": clear.sum(), "n_dropped": (~both).sum()}
     numbers = {f"effects_{name}/{p}": float(x) for name, x in n.items()}

@@ -2,6 +2,7 @@
 # They set `folder` before they source this file.
 
 tolerance <- 1e-8
+unseen <- 0.2 # how often an end of a scale is taken to hold somebody, before any answer
 
 read_csv <- function(path) {
   read.csv(path, check.names = FALSE, na.strings = "", stringsAsFactors = FALSE, encoding = "UTF-8")
@@ -110,4 +111,15 @@ half_sample <- function(places, n, range_name) {
     area <- area + gaps[i] * ((1 - part) * halved(whole) + part * halved(whole + 1))
   }
   area / (range[2] - range[1])
+}
+
+# The expected W of the true distribution to these people: half of the half-sample, and what nobody showed.
+oracle <- function(places, n, range_name) {
+  half <- half_sample(places, n, range_name)
+  if (range_name == "observed" || is.na(half)) return(half / 2)
+  total <- round(sum(n))
+  below <- cumsum(n)[-length(n)]
+  beyond <- sum(diff(places)[below < 1e-9 | below > total - 1e-9])
+  missed <- 2 * exp(lbeta(unseen + 1, 2 * total + unseen) - lbeta(unseen, total + unseen))
+  half / 2 + missed * beyond / diff(range(places))
 }

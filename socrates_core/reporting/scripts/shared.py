@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 TOLERANCE = 1e-8
+UNSEEN = 0.2  # how often an end of a scale is taken to hold somebody, before any answer
 Numbers = dict[str, float]  # numbers by key
 
 
@@ -91,3 +92,15 @@ def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
         part = max(below - whole, 0.0)
         area += gap * ((1 - part) * halved(whole) + part * halved(whole + 1))
     return float(area / (high - low))
+
+
+def oracle(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
+    """The expected W of the true distribution to these people: half of the half-sample, and what nobody showed."""
+    half = half_sample(places, n, range_name)
+    if range_name == "observed":
+        return half / 2
+    total = round(n.sum())
+    below = np.cumsum(n)[:-1]
+    beyond = np.diff(places)[(below < 1e-9) | (below > total - 1e-9)].sum()
+    log_missed = special.betaln(UNSEEN + 1, 2 * total + UNSEEN) - special.betaln(UNSEEN, total + UNSEEN)
+    return float(half / 2 + 2 * np.exp(log_missed) * beyond / np.ptp(places))
