@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.project.power_chart import power_curve
 from socrates_core.analysis.arms import fieldings
-from socrates_core.analysis.comparison_design import ComparisonDesign
+from socrates_core.analysis.layout import Layout
 from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
 from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
@@ -72,7 +72,7 @@ def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
     told = plan(Belief(0.0, 0.0, 1.0, 1e-4)).sentences()
     assert told["Sample size"].startswith("No plan up to 1,000,000 people")
     assert "any number of times" in told["Type M error"] and told["Assurance"].startswith(
-        "No number of people up to 1,000,000"
+        "No number up to 1,000,000"
     )
 
 
@@ -330,28 +330,28 @@ def test_the_command_takes_a_guess_and_says_what_is_missing(
 
 
 def test_every_design_has_its_fields_and_its_sentence(home: Path) -> None:
-    within = open_page(PAGE, smallest="0.4", design="within", correlation="0.7")
+    within = open_page(PAGE, smallest="0.4", assigned="paired", correlation="0.7")
     needed = TTestPower().solve_power(0.4 / math.sqrt(0.6), power=0.8, alpha=0.05)
-    assert f"Plan {math.ceil(needed)} people, who answer in every condition" in fine_words(within)
-    clusters = open_page(PAGE, smallest="0.4", design="clusters", cluster="10", icc="0.1")
-    design = ComparisonDesign(cluster_size=10, icc=0.1)
+    assert f"Plan {math.ceil(needed)} people, who are in both conditions" in fine_words(within)
+    clusters = open_page(PAGE, smallest="0.4", assigned="clusters", cluster_size="10", icc="0.1")
+    layout = Layout(cluster_size=10, icc=0.1)
     assert (
-        f"Plan {sample_size(mean=0.4, design=design):,} people in each condition (clusters of 10)"
+        f"Plan {sample_size(mean=0.4, layout=layout):,} people in each condition (groups of 10)"
         in fine_words(clusters)
     )
     unequal = open_page(PAGE, smallest="0.4", ratio="2", comparisons="3", r2="0.2")
-    design = ComparisonDesign(ratio=2, n_comparisons=3, r_squared=0.2)
-    first = sample_size(mean=0.4, design=design) or 0
+    layout = Layout(ratio=2, n_comparisons=3, r2=0.2)
+    first = sample_size(mean=0.4, layout=layout) or 0
     told = fine_words(unequal)
     assert f"Plan {first} people in the condition and {2 * first} in the reference" in told
-    assert "Holm finds at least as much" in told and "Not covered: repeated measures in clusters" in told
+    assert "Holm finds at least as much" in told and "Not covered: yes or no answers" in told
 
 
 def test_yes_or_no_answers_are_planned_in_shares(home: Path) -> None:
-    asked = open_page(PAGE, smallest="0.1", design="shares", base="0.3")
+    asked = open_page(PAGE, smallest="0.1", assigned="shares", base="0.3")
     fine(asked)
     assert not metrics(asked) and any("Choose shares of the scale" in each.value for each in asked.info)
-    app = open_page(PAGE, smallest="0.1", design="shares", base="0.3", unit="share", n="150")
+    app = open_page(PAGE, smallest="0.1", assigned="shares", base="0.3", unit="share", n="150")
     fine(app)
     # the side that needs more people is the one towards one half
     h = proportion_effectsize(0.4, 0.3)
@@ -361,23 +361,36 @@ def test_yes_or_no_answers_are_planned_in_shares(home: Path) -> None:
     share = math.sin(math.asin(math.sqrt(0.3)) + found / 2) ** 2 - 0.3
     assert metrics(app)["Smallest found by 150"] == f"{share:.3g}"
     with pytest.raises(UserError, match="is not a share"):
-        plan(Belief(None, 0, 1, 0.8), design=ComparisonDesign(base_share=0.5))
+        plan(Belief(None, 0, 1, 0.8), layout=Layout(base_share=0.5))
 
 
 def test_the_command_plans_every_design(home: Path) -> None:
-    told = command("power", "--smallest", "0.4", "--within", "0.7")
-    assert "who answer in every condition" in told and "paired t test" in told
-    design = ComparisonDesign(cluster_size=10, icc=0.1, ratio=2, n_comparisons=3, r_squared=0.2)
+    told = command("power", "--smallest", "0.4", "--paired", "0.7")
+    assert "who are in both conditions" in told and "Paired t test" in told
+    layout = Layout(cluster_size=10, icc=0.1, ratio=2, n_comparisons=3, r2=0.2)
     answer = json.loads(
         command(
             *("power", "--smallest", "0.4", "--cluster-size", "10", "--icc", "0.1", "--ratio", "2"),
-            *("--comparisons", "3", "--r-squared", "0.2", "--json"),
+            *("--comparisons", "3", "--r2", "0.2", "--json"),
         )
     )
-    needed = sample_size(mean=0.4, design=design) or 0
+    needed = sample_size(mean=0.4, layout=layout) or 0
     assert (answer["needed_smallest"], answer["needed_reference"]) == (needed, 2 * needed)
-    shares = json.loads(command("power", "--smallest", "0.1", "--base-share", "0.3", "--json"))
+    shares = json.loads(command("power", "--smallest", "0.1", "--share", "0.3", "--json"))
     assert shares["belief"]["unit"] == "shares of the scale" and shares["needed_smallest"] == 356
-    assert "cannot be planned in clusters" in command(
-        "power", "--smallest", "0.4", "--within", "0.5", "--cluster-size", "5", code=2
-    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--paired", "1.5"), "give a number from -0.99 to 0.99"),
+        (("--paired", "0.5", "--ratio", "2"), "leave the ratio at 1"),
+        (("--icc", "2"), "give a number from 0 to 1"),
+        (("--comparisons", "0"), "give a number from 1 to 10,000"),
+        (("--share", "1.2"), "share of yes in the reference is 1.2"),
+    ],
+)
+def test_a_layout_that_makes_no_sense_is_a_sentence(
+    home: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in command("power", "--guess", "0.3", "--smallest", "0.3", *options, code=2)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.numbers.result import Result
-from socrates_core.analysis.comparison_design import ComparisonDesign
+from socrates_core.analysis.layout import Layout
 from socrates_core.analysis.power import assurance, design_errors, power
 from socrates_core.records import Floats
 
@@ -18,22 +18,22 @@ Draw = Callable[[np.random.Generator, int], Floats]  # p values of that many sim
 
 def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Result]:
     """Power of every design covered, then assurance over a belief and type S and M of small samples."""
-    designs: list[tuple[str, int, ComparisonDesign, Draw]] = [
-        ("two groups of 20", 20, ComparisonDesign(), _two_groups(20, 20)),
-        ("20 and 60 people", 20, ComparisonDesign(ratio=3), _two_groups(20, 60)),
-        ("paired, correlation .6, 20 people", 20, ComparisonDesign("within", correlation=0.6), _paired),
-        ("8 clusters of 15, ICC .1", 120, ComparisonDesign(cluster_size=15, icc=0.1), _clusters(8)),
-        ("4 clusters of 15, ICC .1", 60, ComparisonDesign(cluster_size=15, icc=0.1), _clusters(4)),
-        ("covariate, R2 .5, 30 a group", 30, ComparisonDesign(r_squared=0.5), _covariate),
-        ("three arms of 60, Holm (at least)", 60, ComparisonDesign(n_comparisons=3), _holm),
+    designs: list[tuple[str, int, Layout, Draw]] = [
+        ("two groups of 20", 20, Layout(), _two_groups(20, 20)),
+        ("20 and 60 people", 20, Layout(ratio=3), _two_groups(20, 60)),
+        ("paired, correlation .6, 20 people", 20, Layout(correlation=0.6), _paired),
+        ("8 clusters of 15, ICC .1", 120, Layout(cluster_size=15, icc=0.1), _clusters(8)),
+        ("4 clusters of 15, ICC .1", 60, Layout(cluster_size=15, icc=0.1), _clusters(4)),
+        ("covariate, R2 .5, 30 a group", 30, Layout(r2=0.5), _covariate),
+        ("three arms of 60, Holm (at least)", 60, Layout(n_comparisons=3), _holm),
     ]
-    for name, n, design, draw in designs:
+    for name, n, layout, draw in designs:
         hits = np.mean(draw(generator, n_simulations) < LEVEL)
-        promised = float(power(n, mean=EFFECT, design=design))
+        promised = float(power(n, mean=EFFECT, layout=layout))
         yield Result(f"power: {name}", promised, float(hits), n_simulations)
     for base, reached in ((0.3, 0.45), (0.05, 0.12)):
-        design = ComparisonDesign(base_share=base)
-        promised = float(power(150, mean=float(design.distance(reached - base)), design=design))
+        layout = Layout(base_share=base)
+        promised = float(power(150, mean=float(layout.distance(reached - base)), layout=layout))
         hits = np.mean(_shares(base, reached, generator, n_simulations) < LEVEL)
         yield Result(
             f"power: shares {base} and {reached}, 150 a group (arcsine; tested by z)",

@@ -19,11 +19,11 @@ st.subheader("The smallest effect that would matter", anchor=False)
 smallest = power_form.choose_smallest(run, effect)
 st.subheader("The design", anchor=False)
 design = power_form.choose_design()
-belief = power_form.choose_belief(run, effect, smallest, design.comparison)
+belief = power_form.choose_belief(run, effect, smallest, design.layout)
 model = run.model if run and effect and effect.calibrated else ""
 if belief is not None:
     st.subheader("The sample size", anchor=False)
-    planned = plan(belief, n=design.n, target=design.target, design=design.comparison)
+    planned = plan(belief, n=design.n, target=design.target, layout=design.layout)
     power_results.show_plan(planned, model)
 if run and effect:
     power_results.show_arms(run, effect)

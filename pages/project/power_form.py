@@ -10,7 +10,7 @@ from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.fields.link import LARGEST, linked, linked_number, linked_select, number
 from pages.view.words import escape, figure_text, interval_text, shorten
-from socrates_core.analysis.comparison_design import ComparisonDesign
+from socrates_core.analysis.layout import Layout
 from socrates_core.analysis.power import MAX_N, TARGET
 from socrates_core.projects.power import (
     AFFORDED,
@@ -27,15 +27,15 @@ from socrates_core.projects.power import (
 from socrates_core.projects.run_results import RunEffect, SimulationRun, list_runs, load_run
 
 OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says of one effect alone
-DESIGNS = {
-    "between": "different people in each condition",
-    "within": "the same people in every condition",
-    "clusters": "whole clusters, such as classes, in each condition",
-    "shares": "different people, answers are yes or no",
+ASSIGNED = {
+    "between": "one by one, to one condition each",
+    "paired": "to both conditions (a paired test)",
+    "clusters": "in whole groups, such as classrooms",
+    "shares": "one by one, and answer yes or no",
 }
 NOT_COVERED = (
-    "Not covered: repeated measures in clusters, yes or no answers of the same people, covariates of yes or no "
-    "answers, interactions, blocks, and weights."
+    "Not covered: yes or no answers of the same people or with a covariate, interactions, blocks, weights, ordinal "
+    "models, and tests of equivalence. Plan those by simulation."
 )
 
 
@@ -43,10 +43,9 @@ NOT_COVERED = (
 class Design:
     """How conditions are compared, how many people a condition can be afforded, and the power to aim for."""
 
-    comparison: ComparisonDesign
+    layout: Layout
     n: int
     target: float
-    layout: Layout
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def choose_smallest(run: SimulationRun | None, effect: RunEffect | None) -> Smal
 def choose_design() -> Design:
     """How conditions are compared. What only some designs need is asked for those alone."""
     first, second, third = st.columns(3, vertical_alignment="bottom")
-    kind = linked_select("Who answers", DESIGNS, "design", "power", where=first)
+    kind = linked_select("People are assigned", ASSIGNED, "assigned", "power", where=first)
     n = linked_number(
         "People in each condition that you can afford",
         "n",
@@ -146,8 +145,13 @@ def choose_design() -> Design:
         help="0.8, or 80 for 80%; up to 99%.",
     )
     fields = iter(st.columns(4, vertical_alignment="bottom"))
-    correlation, size, icc, base, ratio, r_squared = 0.0, 1, 0.0, None, 1.0, 0.0
-    if kind == "within":
+    correlation = None
+    size = 1
+    icc = 0.0
+    base = None
+    ratio = 1.0
+    r2 = 0.0
+    if kind == "paired":
         correlation = linked_number(
             "Correlation of a person's two answers",
             "correlation",
@@ -160,7 +164,7 @@ def choose_design() -> Design:
     if kind == "clusters":
         size = int(
             linked_number(
-                "People in a cluster", "cluster", "power", 20, low=2, high=10_000, where=next(fields)
+                "People in a group", "cluster_size", "power", 20, low=1, high=100_000, where=next(fields)
             )
         )
         icc = linked_number(
@@ -170,7 +174,7 @@ def choose_design() -> Design:
         base = linked_number(
             "Share of yes in the reference", "base", "power", 0.5, low=0.001, high=0.999, where=next(fields)
         )
-    if kind != "within":
+    if kind != "paired":
         ratio = linked_number(
             "People in the reference for each in the condition",
             "ratio",
@@ -191,29 +195,20 @@ def choose_design() -> Design:
         help="Conditions next to the reference times outcomes, if you correct by Holm. The plan uses Bonferroni's "
         "level, and Holm finds at least as much.",
     )
-    if kind in ("between", "within"):
-        r_squared = linked_number(
+    if kind in ("between", "paired"):
+        r2 = linked_number(
             "Variance a covariate explains (R²)", "r2", "power", 0.0, low=0.0, high=0.99, where=next(fields)
         )
-    comparison = ComparisonDesign(
-        "within" if kind == "within" else "between",
-        correlation=correlation,
-        ratio=ratio,
-        cluster_size=size,
-        icc=icc,
-        n_comparisons=int(comparisons),
-        r_squared=r_squared,
-        base_share=base,
-    )
-    st.caption(f"{escape(comparison.sentence())} {NOT_COVERED}")
-    return Design(comparison, int(n), as_share(target))
+    layout = Layout(ratio, correlation, size, icc, r2, int(comparisons), base)
+    st.caption(f"{escape(layout.sentence())} {NOT_COVERED}")
+    return Design(layout, int(n), as_share(target))
 
 
 def choose_belief(
     run: SimulationRun | None,
     effect: RunEffect | None,
     smallest: SmallestEffect | None,
-    design: ComparisonDesign,
+    layout: Layout,
 ) -> Belief | None:
     """The belief about the effect: calibrated if the run has one, else a person's own guess, which may be left out.
 
@@ -221,7 +216,7 @@ def choose_belief(
     """
     scope = _scope(run, effect)
     if run is None or effect is None:
-        return _guessed(smallest, scope, design)
+        return _guessed(smallest, scope, layout)
     measured = spread_of(run, effect.outcome)
     span = span_of(run, effect.outcome)
     earned = effect.calibrated
@@ -250,24 +245,24 @@ def choose_belief(
         belief = calibrated_belief(run, effect, spread=spread, smallest=points) or uncalibrated_belief(
             why_uncalibrated(run, effect), spread=spread, smallest=points
         )
-    return belief if design.base_share is None else belief.in_shares(span)
+    return belief if layout.base_share is None else belief.in_shares(span)
 
 
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"
 
 
-def _guessed(smallest: SmallestEffect | None, scope: str, design: ComparisonDesign) -> Belief | None:
+def _guessed(smallest: SmallestEffect | None, scope: str, layout: Layout) -> Belief | None:
     """A person's own guess without a run, in the unit of the smallest effect."""
     if smallest is None:
         return None
     unit = UNITS[smallest.unit]
-    if design.base_share is not None and smallest.unit != "share":
+    if layout.base_share is not None and smallest.unit != "share":
         st.info("Choose shares of the scale as the unit: answers of yes or no are planned in shares.")
         return None
     first, second, third = st.columns(3, vertical_alignment="bottom")
     mean, sd = _guess_fields(unit, scope, first, second)
     spread = 1.0
-    if smallest.unit != "d" and design.base_share is None:
+    if smallest.unit != "d" and layout.base_share is None:
         label = f"Standard deviation of answers inside a condition ({unit})"
         usual = 1.0 if smallest.unit == "points" else 0.25
         spread = linked_number(label, "spread", scope, usual, low=0.0, where=third)

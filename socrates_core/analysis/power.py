@@ -1,7 +1,7 @@
 """How many people an experiment needs for an effect that is not known: power, assurance, errors of sign and size.
 
 A condition with `n` people is compared with a reference, by default by the two-sided t test of two groups of equal
-size; a `ComparisonDesign` says what else. `mean`, `sd`, and `freedom` describe the true effect: for certain (sd 0),
+size; a `Layout` says what else. `mean`, `sd`, and `freedom` describe the true effect: for certain (sd 0),
 normal, or Student's t with that scale. They and `spread`, the standard deviation of answers inside a condition, are in
 one unit: shares of the scale, points of it, or Cohen's d with a spread of 1. For shares of yes they are on the arcsine
 scale, with a spread of 1.
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import elementwise
 from scipy.special import chdtri, nctdtr, ndtr, ndtri, stdtrit
 
-from socrates_core.analysis.comparison_design import TWO_GROUPS, ComparisonDesign
+from socrates_core.analysis.layout import PLAIN, Layout
 from socrates_core.records import Floats
 
 TARGET = 0.8
@@ -32,7 +32,7 @@ def power(
     sd: float = 0.0,
     freedom: float = math.inf,
     spread: float = 1.0,
-    design: ComparisonDesign = TWO_GROUPS,
+    layout: Layout = PLAIN,
 ) -> Floats:
     """The chance [n] of a significant result, on either side, with `n` people in the condition.
 
@@ -40,7 +40,7 @@ def power(
     the expected power. Both are exact: with a normal effect the t statistic over sqrt(1 + (sd / error)**2) is
     noncentral t. A t distribution of effects is a mixture of normal ones. 0 where the test has no degree of freedom.
     """
-    return np.asarray(sum(_beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design)))
+    return np.asarray(sum(_beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout)))
 
 
 def assurance(
@@ -50,7 +50,7 @@ def assurance(
     sd: float = 0.0,
     freedom: float = math.inf,
     spread: float = 1.0,
-    design: ComparisonDesign = TWO_GROUPS,
+    layout: Layout = PLAIN,
 ) -> Floats:
     """The chance [n] of a significant result in the direction of `mean`, upward where that is 0.
 
@@ -58,7 +58,7 @@ def assurance(
     is possible must not count as success whatever comes out (O'Hagan, Stevens & Campbell 2005, Pharmaceutical
     Statistics 4; Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason 2021, The American Statistician 75).
     """
-    return _beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design)[0]
+    return _beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout)[0]
 
 
 def _beyond(
@@ -68,20 +68,20 @@ def _beyond(
     sd: float,
     freedom: float,
     spread: float,
-    design: ComparisonDesign,
+    layout: Layout,
 ) -> tuple[Floats, Floats]:
     """The chances [n] of a significant result on the side of `mean` and on the other side."""
     if math.isfinite(freedom) and sd > 0:
         parts = [
-            _beyond(n, mean=mean, sd=scale, freedom=math.inf, spread=spread, design=design)
+            _beyond(n, mean=mean, sd=scale, freedom=math.inf, spread=spread, layout=layout)
             for scale in sd / _relative_sds(freedom)
         ]
         return np.mean([part[0] for part in parts], axis=0), np.mean([part[1] for part in parts], axis=0)
-    testable = design.freedom(n) > 0
-    of_test = np.where(testable, design.freedom(n), 1.0)
-    error = design.error(n, spread)
+    testable = layout.freedom(n) > 0
+    of_test = np.where(testable, layout.freedom(n), 1.0)
+    error = layout.error(n, spread)
     widened = np.hypot(error, sd)
-    limit = _limit(of_test, design.alpha) * error / widened
+    limit = _limit(of_test, layout.alpha) * error / widened
     shift = np.abs(mean) / widened
     expected = _below(of_test, -shift, -limit)
     # scipy's noncentral t is NaN below 1e-30
@@ -118,19 +118,19 @@ def sample_size(
     freedom: float = math.inf,
     spread: float = 1.0,
     target: float = TARGET,
-    design: ComparisonDesign = TWO_GROUPS,
+    layout: Layout = PLAIN,
 ) -> int | None:
     """The fewest people in the condition whose `assurance` reaches `target`, in whole clusters; None beyond MAX_N.
 
     More doubt never needs fewer people: where the target is below one half, at which a wider range of effects makes a
     significant result likelier, the number is that of the effect for certain.
     """
-    size = design.cluster_size
+    size = layout.cluster_size
 
     def reaches(n_clusters: int) -> bool:
         doubts = (sd, 0.0) if target < 0.5 else (sd,)
         chances = (
-            assurance(n_clusters * size, mean=mean, sd=doubt, freedom=freedom, spread=spread, design=design)
+            assurance(n_clusters * size, mean=mean, sd=doubt, freedom=freedom, spread=spread, layout=layout)
             for doubt in doubts
         )
         return all(float(chance) >= target for chance in chances)
@@ -138,7 +138,7 @@ def sample_size(
     high = MAX_N // size
     if high < 1 or not reaches(high):
         return None
-    low = 0 if design.clustered or design.base_share is not None else 1
+    low = 0 if layout.clustered or layout.base_share is not None else 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
@@ -150,20 +150,20 @@ def minimum_detectable(
     *,
     spread: float = 1.0,
     target: float = TARGET,
-    design: ComparisonDesign = TWO_GROUPS,
+    layout: Layout = PLAIN,
 ) -> Floats:
     """The smallest effect [n], in the unit of `spread`, that `n` people in the condition find with power `target`.
 
     NaN where the test has no degree of freedom.
     """
     people = np.asarray(n, dtype=float)
-    error = design.error(people, spread)
-    testable = design.freedom(people) > 0
+    error = layout.error(people, spread)
+    testable = layout.freedom(people) > 0
     # The end of the search: even with one degree of freedom, whose limit is 12.7, the power there is 1.
-    largest = error * (10 + 4 * _limit(np.where(testable, design.freedom(people), 1.0), design.alpha))
+    largest = error * (10 + 4 * _limit(np.where(testable, layout.freedom(people), 1.0), layout.alpha))
 
     def missing(effect: Floats, people: Floats) -> Floats:
-        return power(people, mean=effect, spread=spread, design=design) - target
+        return power(people, mean=effect, spread=spread, layout=layout) - target
 
     found = elementwise.find_root(missing, (np.zeros_like(error), largest), args=(people,)).x
     return np.where(testable, found, np.nan)
@@ -188,7 +188,7 @@ def design_errors(
     sd: float = 0.0,
     freedom: float = math.inf,
     spread: float = 1.0,
-    design: ComparisonDesign = TWO_GROUPS,
+    layout: Layout = PLAIN,
 ) -> DesignErrors:
     """The errors of sign and size (Gelman & Carlin 2014, Perspectives on Psychological Science 9) with `n` people.
 
@@ -199,14 +199,14 @@ def design_errors(
     significant results and type M is the median of the paper's ratio over the effects behind them. A mean of these
     ratios is infinite if effects near 0 are possible, because 1 / effect has no mean there.
     """
-    of_test = float(design.freedom(n))
+    of_test = float(layout.freedom(n))
     if of_test <= 0:
         return DesignErrors(math.nan, math.nan)
-    error = float(design.error(n, spread))
+    error = float(layout.error(n, spread))
     shares = (np.arange(POINTS) + 0.5) / POINTS
     standard = stdtrit(freedom, shares) if math.isfinite(freedom) else ndtri(shares)
     true = mean + sd * standard[:, None] if sd > 0 else np.full((1, 1), mean)
-    limit = error * float(_limit(np.array(of_test), design.alpha)) * _relative_sds(of_test)
+    limit = error * float(_limit(np.array(of_test), layout.alpha)) * _relative_sds(of_test)
     above, below = ndtr((true - limit) / error), ndtr((-true - limit) / error)
     tails = _density((limit - true) / error) + _density((limit + true) / error)
     significant = (above + below).mean(axis=1)

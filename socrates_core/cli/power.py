@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from socrates_core.analysis.comparison_design import ComparisonDesign
+from socrates_core.analysis.layout import Layout
 from socrates_core.analysis.power import TARGET
 from socrates_core.cli.options import AsJson
 from socrates_core.cli.output import print_json, print_table
@@ -40,7 +40,7 @@ def power(
         str,
         typer.Option(
             help="Unit of --smallest and --guess: points (of the scale), share (of the scale), or d (Cohen's). "
-            "Default: points with a run or --spread, share with --base-share, else d."
+            "Default: points with a run or --spread, share with --share, else d."
         ),
     ] = "",
     outcome: Annotated[str, typer.Option(help="Name of the outcome. Default: the first.")] = "",
@@ -57,9 +57,9 @@ def power(
         int, typer.Option("-n", "--n", help="How many people per condition you can afford.")
     ] = AFFORDED,
     target: Annotated[float, typer.Option(help="The power to aim at: 0.8, or 80.")] = TARGET,
-    within: Annotated[
+    paired: Annotated[
         float | None,
-        typer.Option(help="The same people answer in all conditions: the correlation of their answers."),
+        typer.Option(help="The same people are in both conditions; the correlation of their two answers."),
     ] = None,
     ratio: Annotated[
         float, typer.Option(help="People in the reference for each person in the condition.")
@@ -67,11 +67,12 @@ def power(
     cluster_size: Annotated[int, typer.Option(help="People in a cluster that is assigned as a whole.")] = 1,
     icc: Annotated[float, typer.Option(help="Intraclass correlation of answers in a cluster.")] = 0.0,
     comparisons: Annotated[int, typer.Option(help="How many comparisons you correct for (Holm).")] = 1,
-    r_squared: Annotated[
-        float, typer.Option("--r-squared", help="Share of the variance that a covariate explains.")
+    r2: Annotated[
+        float, typer.Option(help="Share of the variance within conditions that a covariate explains.")
     ] = 0.0,
-    base_share: Annotated[
-        float | None, typer.Option(help="For yes or no answers: the share of yes in the reference.")
+    share: Annotated[
+        float | None,
+        typer.Option(help="For yes or no: the share of yes in the reference. Effects are then shares."),
     ] = None,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="Prefer low values when choosing conditions.")
@@ -86,23 +87,14 @@ def power(
         )
     if unit and unit not in UNITS:
         raise unknown("unit", unit, list(UNITS))
-    design = ComparisonDesign(
-        "between" if within is None else "within",
-        correlation=within or 0.0,
-        ratio=ratio,
-        cluster_size=cluster_size,
-        icc=icc,
-        n_comparisons=comparisons,
-        r_squared=r_squared,
-        base_share=base_share,
-    )
+    layout = Layout(ratio, paired, cluster_size, icc, r2, comparisons, share)
     if not run_id:
         usual = "d" if spread is None else "points"
-        chosen_unit = "share" if base_share is not None else unit or usual
-        if chosen_unit != "d" and spread is None and base_share is None:
+        chosen_unit = "share" if share is not None else unit or usual
+        if chosen_unit != "d" and spread is None and share is None:
             raise UserError(f"Give --spread: the standard deviation of answers in {UNITS[chosen_unit]}.")
         guessed = Belief(guess, guess_sd, spread or 1.0, smallest, UNITS[chosen_unit])
-        return _print_plan(plan(guessed, n=n, target=as_share(target), design=design), {}, as_json)
+        return _print_plan(plan(guessed, n=n, target=as_share(target), layout=layout), {}, as_json)
     run = load_run(run_id)
     effect = find_effect(run, outcome, condition)
     run_spread = spread_of(run, effect.outcome)
@@ -119,7 +111,7 @@ def power(
         belief = calibrated_belief(
             run, effect, spread=value, smallest=points(smallest)
         ) or uncalibrated_belief(uncalibrated_reason, spread=value, smallest=points(smallest))
-    if base_share is not None:
+    if share is not None:
         belief = belief.in_shares(span)
     arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)
     if why_doubted(run):
@@ -134,7 +126,7 @@ def power(
         "spread": run_spread.sentence if spread is None else f"{spread:.3g} is your own.",
         "arms": arms.to_dict("records"),
     }
-    _print_plan(plan(belief, n=n, target=as_share(target), design=design), context, as_json)
+    _print_plan(plan(belief, n=n, target=as_share(target), layout=layout), context, as_json)
 
 
 def _print_plan(planned: SamplePlan, context: dict[str, Any], as_json: bool) -> None:

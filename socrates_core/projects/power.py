@@ -10,13 +10,11 @@ from scipy.special import ndtr, stdtr, stdtrit
 
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.bootstrap import SEED
-from socrates_core.analysis.comparison_design import TWO_GROUPS, ComparisonDesign
+from socrates_core.analysis.layout import PLAIN, Layout
 from socrates_core.analysis.power import (
     MAX_N,
-    PLAIN,
     TARGET,
     DesignErrors,
-    Layout,
     assurance,
     design_errors,
     minimum_detectable,
@@ -118,7 +116,7 @@ class SamplePlan:
     """
 
     belief: Belief
-    design: ComparisonDesign
+    layout: Layout
     n: int
     target: float
     needed: int | None
@@ -135,7 +133,7 @@ class SamplePlan:
         freedom = self.belief.freedom
         return {
             "belief": vars(self.belief) | {"freedom": freedom if math.isfinite(freedom) else None},
-            "design": dict(vars(self.design)),
+            "layout": dict(vars(self.layout)),
             "answer": self.answer(),
             **{name: getattr(self, name) for name in numbers},
             "needed_reference": self.in_reference(self.needed_smallest),
@@ -150,8 +148,8 @@ class SamplePlan:
         """How many people the reference has next to `n` in the condition, in whole clusters."""
         if n is None:
             return None
-        size = self.design.cluster_size
-        return math.ceil(n * self.design.ratio / size - 1e-9) * size
+        size = self.layout.cluster_size
+        return math.ceil(n * self.layout.ratio / size - 1e-9) * size
 
     def answer(self) -> str:
         """The plan as one sentence."""
@@ -163,14 +161,14 @@ class SamplePlan:
                 f"{smallest}."
             )
         reference = self.in_reference(n)
-        if self.design.is_within:
-            people = f"{n:,} people, who answer in every condition"
+        if self.layout.is_paired:
+            people = f"{n:,} people, who are in both conditions"
         elif reference == n:
             people = f"{n:,} people in each condition"
         else:
             people = f"{n:,} people in the condition and {reference:,} in the reference"
-        if self.design.clustered:
-            people += f" (clusters of {self.design.cluster_size:,})"
+        if self.layout.clustered:
+            people += f" (groups of {self.layout.cluster_size:,})"
         return (
             f"Plan {people}: an effect of {smallest}, the smallest that would matter to you, is then found with a "
             f"power of {self.target:.0%}."
@@ -183,7 +181,7 @@ class SamplePlan:
         errors = self.errors_smallest
         expected = self._expected_effect()
         sentences = {
-            "Sample size": f"{self.answer()} {self.design.sentence()}",
+            "Sample size": f"{self.answer()} {self.layout.sentence()}",
             "Power": f"With {self.n:,} in each condition the chance is {self.power_smallest:.0%}."
             + (f" For {expected}, it is {self.power:.0%}." if self.errors else ""),
             "Minimum detectable effect": f"The smallest effect that {self.n:,} in each condition find with a power of "
@@ -237,28 +235,26 @@ def as_share(target: float) -> float:
     return target / 100 if target > 1 else target
 
 
-def plan(
-    belief: Belief, *, n: int = AFFORDED, target: float = TARGET, design: ComparisonDesign = TWO_GROUPS
-) -> SamplePlan:
+def plan(belief: Belief, *, n: int = AFFORDED, target: float = TARGET, layout: Layout = PLAIN) -> SamplePlan:
     """The plan for a belief. Raises UserError where `n` or `target` cannot be planned with."""
     if not 2 <= n <= MAX_N:
         raise UserError(f"{n!r} people in each condition cannot be planned with; give 2 to {MAX_N:,}.")
     if not 0.06 <= target <= 0.99:
         raise UserError(f"The target power is {target!r}; give a share from 0.06 to 0.99.")
-    scaled = belief if design.base_share is None else _on_arcsine_scale(belief, design)
+    scaled = belief if layout.base_share is None else _on_arcsine_scale(belief, layout)
     spread = scaled.spread
     smallest = abs(scaled.smallest)
     needed = None
     power = math.nan
     errors = None
-    needed_smallest = sample_size(mean=smallest, spread=spread, target=target, design=design)
+    needed_smallest = sample_size(mean=smallest, spread=spread, target=target, layout=layout)
     mean = scaled.expected
     sd = scaled.sd
     freedom = scaled.freedom
     if mean is not None:
-        needed = sample_size(mean=mean, sd=sd, freedom=freedom, spread=spread, target=target, design=design)
-        power = float(assurance(n, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design))
-        errors = design_errors(n, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design)
+        needed = sample_size(mean=mean, sd=sd, freedom=freedom, spread=spread, target=target, layout=layout)
+        power = float(assurance(n, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout))
+        errors = design_errors(n, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout)
     top = min(max(2 * n, 3 * (needed or 0), 3 * (needed_smallest or 0), 1000), MAX_N)
     people = np.unique(np.geomspace(5, top, POINTS).round())
     curve = pd.DataFrame(
@@ -266,46 +262,46 @@ def plan(
             "n": people.astype(int),
             "assurance": np.nan
             if mean is None
-            else assurance(people, mean=mean, sd=sd, freedom=freedom, spread=spread, design=design),
-            "power_of_smallest": assurance(people, mean=smallest, spread=spread, design=design),
+            else assurance(people, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout),
+            "power_of_smallest": assurance(people, mean=smallest, spread=spread, layout=layout),
         }
     )
-    detectable = float(minimum_detectable(n, spread=spread, target=target, design=design))
+    detectable = float(minimum_detectable(n, spread=spread, target=target, layout=layout))
     return SamplePlan(
         belief=belief,
-        design=design,
+        layout=layout,
         n=n,
         target=target,
         needed=needed,
         needed_smallest=needed_smallest,
         power=power,
-        power_smallest=float(assurance(n, mean=smallest, spread=spread, design=design)),
+        power_smallest=float(assurance(n, mean=smallest, spread=spread, layout=layout)),
         detectable=detectable
-        if design.base_share is None
-        else abs(float(design.share(math.copysign(detectable, scaled.smallest)))),
+        if layout.base_share is None
+        else abs(float(layout.share(math.copysign(detectable, scaled.smallest)))),
         errors=errors,
-        errors_smallest=design_errors(n, mean=smallest, spread=spread, design=design),
+        errors_smallest=design_errors(n, mean=smallest, spread=spread, layout=layout),
         curve=curve,
     )
 
 
-def _on_arcsine_scale(belief: Belief, design: ComparisonDesign) -> Belief:
+def _on_arcsine_scale(belief: Belief, layout: Layout) -> Belief:
     """A belief about a difference of shares on the scale where answers spread by 1.
 
     The smallest effect is taken on the side that needs more people, if both sides lie between 0 and 1. The uncertainty
     of the expected effect grows in proportion to the effect, so that more of it never needs fewer people.
     """
-    base = design.base_share or 0.0
+    base = layout.base_share or 0.0
     sides = [side for side in (-abs(belief.smallest), abs(belief.smallest)) if 0 <= base + side <= 1]
     if not sides:
         raise UserError(
             f"A difference of {abs(belief.smallest):.3g} from a share of {base:.3g} is not a share; give a smaller "
             "effect."
         )
-    smallest = min((float(design.distance(side)) for side in sides), key=abs)
+    smallest = min((float(layout.distance(side)) for side in sides), key=abs)
     if belief.mean is None:
         return replace(belief, spread=1.0, smallest=smallest)
-    mean = float(design.distance(belief.mean))
+    mean = float(layout.distance(belief.mean))
     slope = mean / belief.mean if belief.mean else 1 / math.sqrt(base * (1 - base))
     return replace(belief, mean=mean, sd=belief.sd * slope, spread=1.0, smallest=smallest)
 
@@ -469,29 +465,8 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
     return pd.DataFrame(rows, columns=columns)
 
 
-def _people(n: int | None, layout: Layout) -> str:
-    """As "120 people in each condition", as the layout has them."""
-    if n is None:
-        return f"More than {MAX_N:,} people"
-    groups = ""
-    if layout.cluster_size > 1:
-        n_groups = math.ceil(n / layout.cluster_size)
-        groups = f" ({n_groups:,} groups of {layout.cluster_size:g})"
-    if layout.correlation is not None:
-        return f"{n:,} people who are in both conditions{groups}"
-    if layout.ratio != 1:
-        return f"{n:,} people in the condition{groups} and {math.ceil(n * layout.ratio):,} in the reference"
-    return f"{n:,} people in each condition{groups}"
-
-
-def _test(layout: Layout) -> str:
-    """The test that is planned for, and its level."""
-    paired = "paired " if layout.correlation is not None else ""
-    level = f"{layout.alpha():.2g}".replace("0.05", "5%")
-    if layout.n_comparisons > 1:
-        level = f"{layout.alpha():.2%}: 5% over {layout.n_comparisons} comparisons by Bonferroni; Holm needs no more"
-    covariate = f", with a covariate that explains {layout.r2:.0%}" if layout.r2 else ""
-    return f"two-sided {paired}t test, {level}{covariate}"
+def _people(n: int | None) -> str:
+    return f"More than {MAX_N:,} people" if n is None else f"{n:,} people"
 
 
 def _times(ratio: float) -> str:
