@@ -42,9 +42,10 @@ def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Res
             n_simulations,
         )
     for freedom in (4.0, math.inf):
-        drawn = generator.normal(size=n_simulations)
+        n_beliefs = 20 * n_simulations  # two numbers say all of an experiment, so many cost little
+        drawn = generator.normal(size=n_beliefs)
         if math.isfinite(freedom):
-            drawn = generator.standard_t(freedom, size=n_simulations)
+            drawn = generator.standard_t(freedom, size=n_beliefs)
         t = _statistics(0.3 + 0.2 * drawn, 60, generator)[1]
         promised = float(assurance(60, mean=0.3, sd=0.2, freedom=freedom))
         hits = np.mean(t > stats.t.ppf(1 - LEVEL / 2, 118))
@@ -52,7 +53,7 @@ def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Res
             f"assurance: .3 give or take .2, t with {freedom:g} degrees of freedom",
             promised,
             float(hits),
-            n_simulations,
+            n_beliefs,
         )
     for n in (8, 20):
         # Errors are among the significant results alone, which are few: twenty times as many experiments.

@@ -26,6 +26,7 @@ from socrates_core.projects.power import (
 )
 from socrates_core.projects.run_results import RunEffect, SimulationRun, list_runs, load_run
 
+SHORT = {**UNITS, "d": "Cohen's d"}  # in labels
 OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says of one effect alone
 ASSIGNED = {
     "between": "one by one, to one condition each",
@@ -104,7 +105,7 @@ def choose_smallest(run: SimulationRun | None, effect: RunEffect | None) -> Smal
     left, right = st.columns(2, vertical_alignment="bottom")
     unit = linked_select("Unit", units, "unit", scope, where=right)
     value = _optional_number(
-        f"Smallest effect that would matter to you ({units[unit]})",
+        f"Smallest effect that would matter to you ({SHORT[unit]})",
         "smallest",
         scope,
         low=0.0,
@@ -191,7 +192,7 @@ def choose_design() -> Design:
         1,
         low=1,
         high=1000,
-        where=st if kind == "clusters" else next(fields),
+        where=next(fields),
         help="Conditions next to the reference times outcomes, if you correct by Holm. The plan uses Bonferroni's "
         "level, and Holm finds at least as much.",
     )
@@ -243,7 +244,7 @@ def choose_belief(
         belief = Belief(mean, sd, spread, points)
     else:
         belief = calibrated_belief(run, effect, spread=spread, smallest=points) or uncalibrated_belief(
-            why_uncalibrated(run, effect), spread=spread, smallest=points
+            run, effect, spread=spread, smallest=points
         )
     return belief if layout.base_share is None else belief.in_shares(span)
 
@@ -260,7 +261,7 @@ def _guessed(smallest: SmallestEffect | None, scope: str, layout: Layout) -> Bel
         st.info("Choose shares of the scale as the unit: answers of yes or no are planned in shares.")
         return None
     first, second, third = st.columns(3, vertical_alignment="bottom")
-    mean, sd = _guess_fields(unit, scope, first, second)
+    mean, sd = _guess_fields(SHORT[smallest.unit], scope, first, second)
     spread = 1.0
     if smallest.unit != "d" and layout.base_share is None:
         label = f"Standard deviation of answers inside a condition ({unit})"

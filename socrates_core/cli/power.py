@@ -110,7 +110,7 @@ def power(
     else:
         belief = calibrated_belief(
             run, effect, spread=value, smallest=points(smallest)
-        ) or uncalibrated_belief(uncalibrated_reason, spread=value, smallest=points(smallest))
+        ) or uncalibrated_belief(run, effect, spread=value, smallest=points(smallest))
     if share is not None:
         belief = belief.in_shares(span)
     arms = arms_to_field(run, effect.outcome, higher_is_better=not lower_is_better)

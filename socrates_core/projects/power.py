@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import ndtr, stdtr
 
 from socrates_core.analysis.arms import fieldings
 from socrates_core.analysis.bootstrap import SEED
@@ -21,7 +21,7 @@ from socrates_core.analysis.power import (
     sample_size,
 )
 from socrates_core.analysis.summary import moments
-from socrates_core.calibrations import CalibratedEffect, ModelCalibration
+from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError, unknown
 from socrates_core.projects.run_results import RunEffect, SimulationRun
 from socrates_core.studies.answers import scale_range
@@ -392,21 +392,15 @@ def calibrated_belief(
     calibrated = effect.calibrated
     if calibrated is None or isinstance(run.calibration, str):
         return None
-    freedom = run.calibration.calibration.n_studies - 2
     return Belief(
         calibrated.difference,
-        _scale(calibrated, freedom),
+        calibrated.scale,
         spread,
         smallest,
         doubted=why_doubted(run),
-        freedom=freedom,
+        freedom=calibrated.freedom,
         basis=_basis(run.calibration),
     )
-
-
-def _scale(calibrated: CalibratedEffect, freedom: float) -> float:
-    """The scale of the t distribution whose 90% interval is that of the calibrated effect."""
-    return float((calibrated.high[-1] - calibrated.low[-1]) / 2 / stdtrit(freedom, 0.95))
 
 
 def _basis(calibration: ModelCalibration) -> str:
@@ -416,8 +410,10 @@ def _basis(calibration: ModelCalibration) -> str:
     )
 
 
-def uncalibrated_belief(reason: str, *, spread: float, smallest: float) -> Belief:
-    """The belief where a model's effects have no calibration, for this `reason`: the smallest effect alone."""
+def uncalibrated_belief(run: SimulationRun, effect: RunEffect, *, spread: float, smallest: float) -> Belief:
+    """The belief where a run's effect has no calibrated one: the smallest effect alone, and why."""
+    verdict = run.verdict
+    reason = why_uncalibrated(run, effect) if verdict.tells_conditions_apart else verdict.sentence
     return Belief(None, 0.0, spread, smallest, doubted=doubt(trusts_effects=False, reason=reason))
 
 
