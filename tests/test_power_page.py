@@ -145,10 +145,10 @@ def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Pat
     assert f"Plan {sample_size(mean=0.25):,} people in each condition" in fine(app)
     assert "For the expected effect" not in metrics(app) and app.query_params["smallest"] == "0.25"
     with_number(app, "Effect that").set_value(0.5).run()
-    assert metrics(app)["For the expected effect"] == f"{sample_size(mean=0.5):,}"
+    assert metrics(app)["For the expected effect"] == f"{sample_size(mean=0.5, sd=0.1):,}"
     with_number(app, "People in each").set_value(90).run()
     assert {"mean": "0.5", "n": "90"}.items() <= dict(app.query_params).items()
-    again = open_page(PAGE, mean="0.5", sd="0.1", n="90", target="0.9", smallest="0.3")
+    again = open_page(PAGE, mean="0.5", n="90", target="0.9", smallest="0.3")
     fine(again)
     assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.3, target=0.9):,}"
     assert metrics(again)["For the expected effect"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
@@ -237,7 +237,9 @@ def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home:
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=4, spread=spread):,}"
     assert "For the expected effect" not in metrics(app)
     with_number(app, "Effect that").set_value(2.0).run()
-    assert metrics(app)["For the expected effect"] == f"{sample_size(mean=2, spread=spread):,}"
+    assert (
+        metrics(app)["For the expected effect"] == f"{sample_size(mean=2, sd=0.1 * spread, spread=spread):,}"
+    )
     app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("1").run()
     assert "smallest" not in app.query_params and fine(app)  # it was typed for the first condition
     effects = open_page(RESULTS, run=run.spec.run_id)

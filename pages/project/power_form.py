@@ -234,7 +234,7 @@ def choose_belief(
         show_calibration(why_uncalibrated(run, effect))
         st.caption(escape(f"{predicted}. Without a calibration nobody knows what that is worth."))
         first, second, third = st.columns(3, vertical_alignment="bottom")
-        mean, sd = _guess_fields("scale points", scope, first, second)
+        mean, sd = _guess_fields("scale points", scope, 0.1 * measured.value, first, second)
         spread = linked_number(_SPREAD, "spread", scope, measured.value, low=0.0, where=third)
     st.caption(escape(f"Standard deviation: {measured.sentence} It can be changed."))
     if smallest is None:
@@ -260,8 +260,9 @@ def _guessed(smallest: SmallestEffect | None, scope: str, layout: Layout) -> Bel
     if layout.base_share is not None and smallest.unit != "share":
         st.info("Choose shares of the scale as the unit: answers of yes or no are planned in shares.")
         return None
+    usual_sd = 0.025 if smallest.unit == "share" else 0.1
     first, second, third = st.columns(3, vertical_alignment="bottom")
-    mean, sd = _guess_fields(SHORT[smallest.unit], scope, first, second)
+    mean, sd = _guess_fields(SHORT[smallest.unit], scope, usual_sd, first, second)
     spread = 1.0
     if smallest.unit != "d" and layout.base_share is None:
         label = f"Standard deviation of answers inside a condition ({unit})"
@@ -270,7 +271,9 @@ def _guessed(smallest: SmallestEffect | None, scope: str, layout: Layout) -> Bel
     return Belief(mean, sd, spread, smallest.value, unit)
 
 
-def _guess_fields(unit: str, scope: str, first: Any, second: Any) -> tuple[float | None, float]:
+def _guess_fields(
+    unit: str, scope: str, usual_sd: float, first: Any, second: Any
+) -> tuple[float | None, float]:
     """The effect that a person expects, None if left empty, and its uncertainty."""
     mean = _optional_number(
         f"Effect that you expect ({unit})",
@@ -283,7 +286,7 @@ def _guess_fields(unit: str, scope: str, first: Any, second: Any) -> tuple[float
         f"Give or take ({unit})",
         "sd",
         scope,
-        0.0,
+        usual_sd,
         low=0.0,
         where=second,
         help="A standard deviation: you would bet two to one that the true effect is no farther off.",
