@@ -16,6 +16,9 @@ SIMULATIONS: tuple[str, ...] = (
     "studies",
     "verdict",
     "oracle",
+    "parity",
+    "design",
+    "power",
     "calibration",
 )
 

@@ -17,7 +17,7 @@ from socrates_core.records import Floats
 
 SLOPE, SLOPE_SD, ARM_SD, SIGNAL, NEW = 0.5, 0.3, 0.03, 0.08, 20
 # A fit takes about 20 ms, so a fraction of the data sets keeps the table quick.
-SHARE, SHARE_HELD_OUT = 0.03, 0.008
+SHARE, SHARE_HELD_OUT = 0.02, 0.006
 
 
 def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Result]:

@@ -2,15 +2,22 @@
 
 error_of <- function(answers) if (length(answers) > 1) sqrt(variance(answers) / length(answers)) else NA_real_
 
-# People's effects in shares of the scale: paired where both answers are one person's, otherwise Welch's error.
+# People's effects in shares of the scale, with the standard error of the method of each.
 human_effects <- function() {
   if (nrow(effects) == 0) return(list(human = numeric(0), human_se = numeric(0), n_human = numeric(0)))
   estimates <- t(sapply(effects$effect, function(effect) {
     counted <- differences[differences$effect == effect, ]
     ours <- repeated(counted, "value")
     theirs <- repeated(counted, "value_reference")
-    error <- if (is_paired(counted)) error_of(ours - theirs) else sqrt(error_of(ours)^2 + error_of(theirs)^2)
-    c(mean_of(ours) - mean_of(theirs), error, length(ours) + length(theirs))
+    method <- method_of(counted)
+    fitted <- if (method == "clustered") clustered(counted) else NULL
+    error <- switch(method,
+      clustered = fitted[2],
+      paired = error_of(ours - theirs),
+      sqrt(error_of(ours)^2 + error_of(theirs)^2)
+    )
+    difference <- if (method == "clustered") fitted[1] else mean_of(ours) - mean_of(theirs)
+    c(difference, error, length(ours) + length(theirs))
   }))
   list(human = estimates[, 1] / effects$span, human_se = estimates[, 2] / effects$span, n_human = estimates[, 3])
 }
@@ -197,15 +204,21 @@ n_people <- function(grouped) {
   )))
 }
 
-# W of a group, people's mean and the predicted one: means over cells within studies, then studies.
+# Squared distance of a group, people's mean and the predicted one: means over cells within studies, then studies.
+# The distance is the mean product of differences over pairs of answers of different people, which sampling noise
+# does not enlarge.
 group_score <- function(compared, g) {
   scores <- t(sapply(compared, function(cell) {
     rows <- cell$group == g
     places <- (cell$values - min(cell$values)) / diff(range(cell$values))
-    human <- counts_of(cell$human[rows], cell$values) / sum(rows)
-    predicted <- colMeans(cell$shares[rows, , drop = FALSE])
-    apart <- abs(cumsum(human - predicted))
-    c(sum(apart[-length(apart)] * diff(places)), sum(human * places), sum(predicted * places))
+    answers <- t(sapply(cell$human[rows], counts_of, values = cell$values))
+    shares <- cell$shares[rows, , drop = FALSE]
+    below <- function(x) t(apply(x, 1, cumsum))[, -length(places), drop = FALSE]
+    differences <- sweep(below(answers - shares), 2, sqrt(diff(places)), "*")
+    people <- rowsum(differences, cell$who[rows])
+    n_answers <- as.vector(table(cell$who[rows]))
+    apart <- (sum(colSums(people)^2) - sum(people^2)) / (sum(n_answers)^2 - sum(n_answers^2))
+    c(apart, sum(colMeans(answers) * places), sum(colMeans(shares) * places))
   }))
   colMeans(by_study(scores, sapply(compared, `[[`, "study")))
 }
