@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.bootstrap import Measure
@@ -32,7 +31,6 @@ from socrates_core.settings import home
 # 2: only effects on comparable scales, no unordered outcomes, and "no effect" among the rivals
 # 3: the covariance of the errors, noise of predicted effects taken out, slopes that differ between studies
 VERSION = 3
-UPPER = 0.5 + LEVELS[-1] / 2  # the share below the upper end of a 90% interval
 
 
 OUTDATED = (
@@ -82,11 +80,6 @@ class CalibratedEffect:
         """`n` draws [n] of the true effect."""
         return self.distribution.draws(n, generator)[:, 0]
 
-    @property
-    def sd(self) -> float:
-        """The standard deviation of the normal distribution that has the same 90% interval."""
-        return (self.high[-1] - self.low[-1]) / (2 * float(ndtri(UPPER)))
-
 
 @dataclass(frozen=True)
 class ModelCalibration:
@@ -116,14 +109,6 @@ class ModelCalibration:
         """
         fit = self.calibration
         return StudentT(span * fit.slope * shares, span**2 * fit.covariance(shares), fit.freedom)
-
-    def covariance(self, shares: Floats) -> Floats:
-        """The covariance [e, e] of the true effects of one study's conditions, predicted as `shares` [e] of the scale.
-
-        It is that of the normal distributions with the calibrated effects' own 90% intervals, which are t's.
-        """
-        wider = stdtrit(self.calibration.n_studies - 2, UPPER) / ndtri(UPPER)
-        return self.calibration.covariance(shares) * float(wider) ** 2
 
     def as_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = as_json(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import analysis
 from pages.view import run_charts
@@ -281,9 +282,13 @@ def test_the_spread_of_predicted_answers_is_held_against_peoples(
     assert found.sd_ratio == pytest.approx(np.prod(others) ** (1 / len(others)))
 
 
-def test_the_normal_to_plan_with_has_the_shown_90_percent_interval(evaluated: Evaluation) -> None:
-    found = earned(evaluated)
-    effect = found.effect(0.1, span=6.0)
-    assert effect.difference + 1.6448536 * effect.sd == pytest.approx(effect.high[2])
-    covariance = found.covariance(np.array([0.1, -0.2]))
-    assert 6 * np.sqrt(covariance[0, 0]) == pytest.approx(effect.sd)
+def test_the_effect_to_plan_with_is_the_t_of_the_shown_intervals(evaluated: Evaluation) -> None:
+    effect = earned(evaluated).effect(0.1, span=6.0)
+    theirs = stats.t(effect.freedom, loc=effect.difference, scale=effect.scale)
+    assert effect.freedom == ORDERED - 2
+    assert effect.high == pytest.approx([theirs.ppf(share) for share in (0.75, 0.9, 0.95)])
+    assert effect.probability_above(0.3) == pytest.approx(theirs.sf(0.3))
+    drawn = effect.draws(20_000, np.random.default_rng(1))
+    assert stats.kstest(drawn, theirs.cdf).pvalue > 0.001
+    arms = earned(evaluated).arms(np.array([0.1, -0.2]), span=6.0)
+    assert arms.spread[0] == pytest.approx(effect.scale)

@@ -66,7 +66,9 @@ def _coverage(
 
 
 def _mean(what: str, nominal: float, values: Floats) -> Result:
-    return Result(what, nominal, float(values.mean()), values.size, float(values.std() / np.sqrt(values.size)))
+    return Result(
+        what, nominal, float(values.mean()), values.size, float(values.std() / np.sqrt(values.size))
+    )
 
 
 def _world(
