@@ -1,4 +1,4 @@
-"""Intervals for the true effects of a new study, and the slope, under a world with the errors that effects really share.
+"""Intervals for the true effects of a new study, and the slope, in a world with errors that effects really share.
 
 Effects of four conditions share their reference; slopes differ between studies by .3 and effects by .03 of the scale.
 Noise means that different people were asked in each condition: as large as the true predicted effects, .08.
@@ -25,9 +25,7 @@ def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Res
     n = max(round(n_simulations * SHARE), 10)
     for n_studies, n_effects in ((6, 4), (10, 4), (30, 4), (12, 1), (30, 1)):
         for noise, tails in ((0.0, 0), (SIGNAL, 0), (0.0, 3)):
-            name = f"{n_studies} studies x {n_effects}" + (", noise = signal" if noise else "")
-            name += ", t3 tails" if tails else ""
-            yield from _coverage(name, n_studies, n_effects, noise, tails, n, generator)
+            yield from _coverage((n_studies, n_effects, noise, tails), n, generator)
     n = max(round(n_simulations * SHARE_HELD_OUT), 5)
     for n_studies in (6, 10):
         inside = []
@@ -39,15 +37,10 @@ def simulate(n_simulations: int, generator: np.random.Generator) -> Iterator[Res
         yield _mean(f"calibration {n_studies} studies x 4: left-out effects in 90%", 0.9, np.array(inside))
 
 
-def _coverage(
-    name: str,
-    n_studies: int,
-    n_effects: int,
-    noise: float,
-    tails: int,
-    n: int,
-    generator: np.random.Generator,
-) -> Iterator[Result]:
+def _coverage(world: tuple[int, int, float, int], n: int, generator: np.random.Generator) -> Iterator[Result]:
+    n_studies, n_effects, noise, tails = world
+    name = f"{n_studies} studies x {n_effects}" + (", noise = signal" if noise else "")
+    name += ", t3 tails" if tails else ""
     slopes = []
     inside = []
     for _ in range(n):

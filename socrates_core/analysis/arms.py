@@ -34,7 +34,8 @@ def fieldings(
 ) -> tuple[Fielding, ...]:
     """The choices of `size` arms, least expected regret first.
 
-    True effects are t with `mean` [a], `scale` [a, a] and `freedom` degrees, normal where these are infinite. Higher ones are better; turn the signs where
+    True effects are t with `mean` [a], `scale` [a, a] and `freedom` degrees, normal where these are infinite. Higher
+    ones are better; turn the signs where
     they are not. Every choice is listed up to MAX_SUBSETS of them, all judged on the same DRAWS draws. With
     more, one choice is built by adding arms one at a time, each the one that lowers regret most: the
     expected best of a set is submodular, so that this comes close to the best choice (Nemhauser, Wolsey & Fisher
