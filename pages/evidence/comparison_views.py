@@ -268,8 +268,8 @@ def show_effects(comparison: Comparison) -> None:
         },
     )
     st.caption(
-        "A model should beat the floors *no effect* and *all positive*; *a second human sample* of the same size is what "
-        "can be reached at all, worked out from people's standard errors."
+        "A model should beat the floors *no effect* and *all positive*; *a second human sample* of the same size is "
+        "what can be reached at all, worked out from people's standard errors."
     )
     for name, calibration in calibrations.items():
         st.markdown(f"**Calibration of {escape(name)}**")
