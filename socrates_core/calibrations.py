@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
 from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.bootstrap import Measure
@@ -30,13 +29,13 @@ from socrates_core.records import Floats
 from socrates_core.settings import home
 
 # 2: only effects on comparable scales, no unordered outcomes, and "no effect" among the rivals
-VERSION = 2
-UPPER = 0.5 + LEVELS[-1] / 2  # the share below the upper end of a 90% interval
+# 3: the covariance of the errors, noise of predicted effects taken out, slopes that differ between studies
+VERSION = 3
 
 
 OUTDATED = (
-    "This model's effects were calibrated by an earlier version, which also compared effects between scales that "
-    "differ and answers that have no order."
+    "This model's effects were calibrated by an earlier version, which took the errors of a study's effects for "
+    "independent and the predicted effects for free of noise."
 )
 
 
@@ -81,11 +80,6 @@ class CalibratedEffect:
         """`n` draws [n] of the true effect."""
         return self.distribution.draws(n, generator)[:, 0]
 
-    @property
-    def sd(self) -> float:
-        """The standard deviation of the normal distribution that has the same 90% interval."""
-        return (self.high[-1] - self.low[-1]) / (2 * float(ndtri(UPPER)))
-
 
 @dataclass(frozen=True)
 class ModelCalibration:
@@ -116,14 +110,6 @@ class ModelCalibration:
         fit = self.calibration
         return StudentT(span * fit.slope * shares, span**2 * fit.covariance(shares), fit.freedom)
 
-    def covariance(self, shares: Floats) -> Floats:
-        """The covariance [e, e] of the true effects of one study's conditions, predicted as `shares` [e] of the scale.
-
-        It is that of the normal distributions with the calibrated effects' own 90% intervals, which are t's.
-        """
-        wider = stdtrit(self.calibration.n_studies - 2, UPPER) / ndtri(UPPER)
-        return self.calibration.covariance(shares) * float(wider) ** 2
-
     def as_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = as_json(
             {**vars(self), "told": str(self)}
@@ -152,8 +138,8 @@ class ModelCalibration:
         fitted = (
             f"Calibrated on {fit.n_effects} effects of {fit.n_studies} studies that the model {has_seen}{dropped}: "
             f"people's effects are {fit.slope:.2f} (standard error {fit.slope_se:.2f}) times the predicted ones, "
-            f"give or take {fit.study_sd:.3f} of the scale from study to study and {fit.arm_sd:.3f} from condition to "
-            "condition."
+            f"give or take {fit.slope_sd:.2f} from study to study, and {fit.arm_sd:.3f} of the scale from effect to "
+            "effect."
             f"{from_archives}"
         )
         width = self.held_out.rows[0].width[-1]
@@ -190,7 +176,8 @@ def read_measured(path: Path) -> dict[str, Any]:
     try:
         if stored.pop("digest") != digest(stored):
             raise ValueError("other numbers than were written")
-        if stored["version"] != VERSION:
+        # Version 2 measured the same, without the covariance of errors: enough for a verdict, not for a calibration.
+        if stored["version"] not in (2, VERSION):
             raise UserError(OUTDATED)
     except EDITED as error:
         raise UserError(f"The calibration {str(path)!r} was edited or damaged ({quoted(error)}).") from error
@@ -206,12 +193,24 @@ def fit_and_test(pairs: EffectPairs) -> tuple[Calibration, HeldOut] | NoCalibrat
     return held_out if isinstance(held_out, NoCalibration) else (calibration, held_out)
 
 
-def effect_pairs(effects: pd.DataFrame, study: str = "study") -> EffectPairs:
-    """A table of effects as arrays, from the columns human, human_se, predicted and the one that names the `study`."""
+def effect_pairs(
+    effects: pd.DataFrame, study: str = "study", *, errors: Mapping[str, Any] | None = None
+) -> EffectPairs:
+    """A table of effects as arrays, from the columns human, human_se, predicted and the one that names the `study`.
+
+    With the `errors` of studies, as `EffectPairs` has them, also from task_num and part. Studies without rows leave.
+    """
     human, error, predicted = (
         effects[name].to_numpy(dtype=float) for name in ("human", "human_se", "predicted")
     )
-    return EffectPairs(effects[study].to_numpy(dtype=str), human, error, predicted)
+    studies = effects[study].to_numpy(dtype=str)
+    if errors is None:
+        return EffectPairs(studies, human, error, predicted)
+    item = (effects["task_num"].astype(str) + "/" + effects["part"].fillna("")).to_numpy(dtype=str)
+    present = set(studies.tolist())
+    # A standard error that is missing is missing in its row and column; `usable` takes such effects out.
+    of_studies = {name: np.array(matrix, dtype=float) for name, matrix in errors.items() if name in present}
+    return EffectPairs(studies, human, error, predicted, item, of_studies)
 
 
 # `_stamp` is only there for the cache's key: a record that was written again is read again.
@@ -223,10 +222,13 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
         # The file's name has only the start of the fingerprint, so the whole is compared.
         if fingerprint != stored["fingerprint"]:
             raise ValueError("numbers of another model")
+        if stored["version"] != VERSION:
+            raise UserError(OUTDATED)
         effects = pd.DataFrame(stored["effects"])
         is_excluded = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]
-        fit = fit_and_test(effect_pairs(effects[~is_excluded])) if is_excluded.any() else _stored_fit(stored)
+        rest = effect_pairs(effects[~is_excluded], errors=stored["errors"])
+        fit = fit_and_test(rest) if is_excluded.any() else _stored_fit(stored)
         unknown = bool(stored["unknown"])
         evaluations = tuple(map(str, stored["evaluations"]))
         written = str(stored["written"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import analysis
 from pages.view import run_charts
@@ -16,12 +17,13 @@ from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.calibration import Calibration, calibrate
 from socrates_core.analysis.held_out import HeldOut, leave_one_study_out
 from socrates_core.asking.request import ModelRequest
-from socrates_core.calibrations import ModelCalibration, calibration_for
+from socrates_core.calibrations import ModelCalibration, calibration_for, effect_pairs
 from socrates_core.corpus.splits import split_rows
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.calibration_fit import keep_calibration
-from socrates_core.evaluations.comparison import Comparison
+from socrates_core.evaluations.effects import effects_table as effect_rows
+from socrates_core.evaluations.effects import error_covariances
 from socrates_core.evaluations.results import Evaluation
 from socrates_core.evaluations.spec import load_spec
 from socrates_core.exposure import seals
@@ -43,8 +45,10 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 
 def pairs_of(evaluation: Evaluation, *, without: str = "") -> EffectPairs:
-    """The evaluation's effects as the comparison of models assembles them."""
-    pairs = Comparison([evaluation]).pairs("echo (stand-in)")
+    """The evaluation's effects with the covariance of their errors."""
+    corpus = open_corpus("starter")
+    effects = effect_rows(corpus, evaluation.rows)
+    pairs = effect_pairs(effects, "study_id", errors=error_covariances(corpus, evaluation.rows, effects))
     return pairs.where(pairs.study != without)
 
 
@@ -170,7 +174,9 @@ def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> No
     assert found.calibration.n_studies == 7 and set(found.evaluations) == {first.id, second.id}
     kept = pairs_of(first).where(pairs_of(first).study != "talor")
     more = pairs_of(second)
-    joined = EffectPairs(*(np.concatenate([vars(kept)[name], vars(more)[name]]) for name in vars(kept)))
+    columns = ("study", "human", "human_se", "predicted", "item")
+    together = (np.concatenate([getattr(part, name) for part in (kept, more)]) for name in columns)
+    joined = EffectPairs(*together, errors={**(kept.errors or {}), **(more.errors or {})})
     same(found.calibration, fitted(joined))
 
 
@@ -276,9 +282,13 @@ def test_the_spread_of_predicted_answers_is_held_against_peoples(
     assert found.sd_ratio == pytest.approx(np.prod(others) ** (1 / len(others)))
 
 
-def test_the_normal_to_plan_with_has_the_shown_90_percent_interval(evaluated: Evaluation) -> None:
-    found = earned(evaluated)
-    effect = found.effect(0.1, span=6.0)
-    assert effect.difference + 1.6448536 * effect.sd == pytest.approx(effect.high[2])
-    covariance = found.covariance(np.array([0.1, -0.2]))
-    assert 6 * np.sqrt(covariance[0, 0]) == pytest.approx(effect.sd)
+def test_the_effect_to_plan_with_is_the_t_of_the_shown_intervals(evaluated: Evaluation) -> None:
+    effect = earned(evaluated).effect(0.1, span=6.0)
+    theirs = stats.t(effect.freedom, loc=effect.difference, scale=effect.scale)
+    assert effect.freedom == ORDERED - 2
+    assert effect.high == pytest.approx([theirs.ppf(share) for share in (0.75, 0.9, 0.95)])
+    assert effect.probability_above(0.3) == pytest.approx(theirs.sf(0.3))
+    drawn = effect.draws(20_000, np.random.default_rng(1))
+    assert stats.kstest(drawn, theirs.cdf).pvalue > 0.001
+    arms = earned(evaluated).arms(np.array([0.1, -0.2]), span=6.0)
+    assert arms.spread[0] == pytest.approx(effect.scale)

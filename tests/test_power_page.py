@@ -125,12 +125,12 @@ def test_conditions_to_field_are_the_ones_with_least_regret(evaluated: Evaluatio
     run = run_of("weather", n=4)
     assert isinstance(run.calibration, ModelCalibration)
     share = np.array([each.predicted.share for each in run.effects])
-    covariance = run.calibration.covariance(share)
+    arms = run.calibration.arms(share, span=1.0)
     table = arms_to_field(run, run.effects[0].outcome, higher_is_better=turn == 1)
     span = run.effects[0].predicted.difference / share[0]
     for row in table.to_dict("records"):
-        mean = turn * run.calibration.calibration.slope * share
-        best = fieldings(mean, covariance, size=row["n_conditions"], seed=0)[0]
+        mean = turn * arms.mean
+        best = fieldings(mean, arms.scale, size=row["n_conditions"], seed=0, freedom=arms.freedom)[0]
         assert row["conditions"] == [run.effects[place].condition for place in best.arms]
         assert row["regret"] == pytest.approx(best.regret * span, abs=4 * row["regret_se"])
     assert len(table) == 3 and table["regret"].iloc[-1] == 0 and table["regret"].is_monotonic_decreasing

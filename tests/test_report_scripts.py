@@ -1,6 +1,7 @@
 """The scripts of a report: they compute its numbers again without this project, and find what was changed."""
 
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,7 @@ def test_the_r_script_agrees_on_weighted_profiles(starter_home: Path, tmp_path: 
         ("data/people_counts.csv n", "people_share/"),
         ("data/people_differences.csv n", "people_effect"),
         ("data/predicted_long.csv probability", "disagree"),
+        ("data/predicted_wide.csv mean", "mean is not that"),
         ("numbers.csv number", "in numbers.csv"),
     ],
 )
@@ -123,6 +125,40 @@ def test_a_changed_cell_is_found(
     change(folder / name, column)
     assert analysis.main(folder) == 1
     assert told in capsys.readouterr().out
+
+
+def tamper_page(folder: Path) -> None:
+    """Adds one to a number that the page shows, not to its attribute."""
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    mark = re.search(r'(<data data-key="n_people" value="[^"]*">)(\d+)(</data>)', page)
+    assert mark
+    changed = f"{mark[1]}{int(mark[2]) + 1}{mark[3]}"
+    (folder / "report.html").write_text(page.replace(mark[0], changed), encoding="utf-8")
+
+
+def test_a_number_changed_by_hand_on_the_page_is_found(
+    written: tuple[SimulationRun, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(written[1], tmp_path / "out"))
+    tamper_page(folder)
+    assert analysis.main(folder) == 1
+    assert "n_people:" in capsys.readouterr().out
+
+
+@pytest.mark.r
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
+@pytest.mark.parametrize("place", ["page", "predicted_wide mean", "predicted_long probability"])
+def test_the_r_script_finds_changes_of_the_page_and_of_predictions(
+    written: tuple[SimulationRun, Path], tmp_path: Path, place: str
+) -> None:
+    folder = Path(shutil.copytree(written[1], tmp_path / "out"))
+    if place == "page":
+        tamper_page(folder)
+    else:
+        name, column = place.split()
+        change(folder / "data" / f"{name}.csv", column)
+    done = recompute(folder, "analysis.R")
+    assert done.returncode == 1 and " 1 differences" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.r

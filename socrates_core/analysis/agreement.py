@@ -31,16 +31,31 @@ class EffectPairs:
     """People's effects and the predicted ones, all [e] in shares of the scale, and the study of each.
 
     An entry is one outcome's difference between a condition and its reference; `human_se` is the standard
-    error of the human one. NaN is missing.
+    error of the human one. NaN is missing. `item` [e] names the outcome, "" where it is the only effect on it.
+    `errors` has, for each study, the covariance [2k, 2k] of the errors of its k human effects, then of its predicted
+    ones, in the order of their rows; without it human errors are independent and predicted effects have none.
     """
 
     study: NDArray[np.str_]
     human: Floats
     human_se: Floats
     predicted: Floats
+    item: NDArray[np.str_] | None = None
+    errors: Mapping[str, Floats] | None = None
 
     def where(self, rows: NDArray[np.bool_]) -> "EffectPairs":
-        return EffectPairs(self.study[rows], self.human[rows], self.human_se[rows], self.predicted[rows])
+        errors = None
+        if self.errors is not None:
+            kept = {study: np.tile(rows[self.study == study], 2) for study in self.errors}
+            errors = {study: self.errors[study][np.ix_(at, at)] for study, at in kept.items() if at.any()}
+        return EffectPairs(
+            self.study[rows],
+            self.human[rows],
+            self.human_se[rows],
+            self.predicted[rows],
+            None if self.item is None else self.item[rows],
+            errors,
+        )
 
 
 @dataclass(frozen=True)

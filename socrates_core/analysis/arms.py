@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from socrates_core.analysis.student_t import StudentT
 from socrates_core.records import Floats
 
 DRAWS = 10_000
@@ -28,10 +29,12 @@ class Fielding:
     by_chance: float
 
 
-def fieldings(mean: Floats, covariance: Floats, *, size: int, seed: int) -> tuple[Fielding, ...]:
+def fieldings(
+    mean: Floats, scale: Floats, *, size: int, seed: int, freedom: float = math.inf
+) -> tuple[Fielding, ...]:
     """The choices of `size` arms, least expected regret first.
 
-    True effects are normal with `mean` [a] and `covariance` [a, a]. Higher ones are better; turn the signs where
+    True effects are t with `mean` [a], `scale` [a, a] and `freedom` degrees, normal where these are infinite. Higher ones are better; turn the signs where
     they are not. Every choice is listed up to MAX_SUBSETS of them, all judged on the same DRAWS draws. With
     more, one choice is built by adding arms one at a time, each the one that lowers regret most: the
     expected best of a set is submodular, so that this comes close to the best choice (Nemhauser, Wolsey & Fisher
@@ -39,7 +42,7 @@ def fieldings(mean: Floats, covariance: Floats, *, size: int, seed: int) -> tupl
     """
     if not 1 <= size <= len(mean):
         raise ValueError(f"{size} of {len(mean)} arms cannot be fielded")
-    true = np.random.default_rng(seed).multivariate_normal(mean, covariance, size=DRAWS)
+    true = StudentT(mean, scale, freedom).draws(DRAWS, np.random.default_rng(seed))
     if math.comb(len(mean), size) > MAX_SUBSETS:
         return (_judged(_one_by_one(true, size), true),)
     choices = [_judged(arms, true) for arms in itertools.combinations(range(len(mean)), size)]

@@ -1,14 +1,17 @@
 """Calibrates predicted effects on people's effects in studies that the model has not seen.
 
-    human effect = slope * predicted effect + study discrepancy + arm discrepancy + sampling error
+    human effect = (slope + study's own) * predicted effect + condition discrepancies + sampling error
 
-Effects are in shares of the scale's range. The two discrepancies are normal with mean zero, one a study and one an
-effect; the variances of the sampling errors are known (squared standard errors). The line goes through the origin:
-which of two conditions is called the reference is a convention, the other choice turns the sign of both effects, and
-only such a line stays the same. It is a meta-regression with effects nested in studies (Konstantopoulos 2011,
-Research Synthesis Methods 2), fitted by restricted maximum likelihood (Harville 1977, JASA 72).
+Effects are in shares of the scale's range. A study's own part of the slope and the discrepancies are normal with mean
+zero; the covariances of the sampling errors are known. An effect is the difference of two conditions, each with its own
+discrepancy. So neither the choice of the reference nor the direction in which an outcome is coded changes anything:
+both turn signs of human and predicted effects alike, and the line goes through the origin. It is a meta-regression with
+effects nested in studies (Konstantopoulos 2011, Research Synthesis Methods 2), fitted by restricted maximum likelihood
+(Harville 1977, JASA 72). Predicted effects of an evaluation have noise where different people were asked in each
+condition: it is known too, and taken out. See `nested`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,7 +21,7 @@ from scipy.special import stdtrit
 
 from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.effects import ZERO
-from socrates_core.analysis.nested import fit_nested
+from socrates_core.analysis.nested import StudyEffects, denoise, fit_nested
 from socrates_core.records import Floats
 
 LEVELS = (0.5, 0.8, 0.9)
@@ -46,14 +49,16 @@ class CalibratedEffects:
 class Calibration:
     """A fitted calibration: how far to shrink a predicted effect and how wrong it then still is.
 
-    `study_sd` and `arm_sd` are the standard deviations of the discrepancies, in shares of the scale.
+    `slope_sd` is the standard deviation of slopes between studies and `arm_sd` that of an effect's own discrepancy, in
+    shares of the scale. `signal_sd` is that of true predicted effects, NaN where predicted ones have no noise.
     `n_dropped` effects could not be used: an effect, or a positive standard error, was missing.
     """
 
     slope: float
     slope_se: float
-    study_sd: float
+    slope_sd: float
     arm_sd: float
+    signal_sd: float
     n_studies: int
     n_effects: int
     n_dropped: int
@@ -70,6 +75,7 @@ class Calibration:
         standard error will show. They are slope * predicted +- t * sd with `n_studies` - 2 degrees of
         freedom: the discrepancies, the slope's error and the few studies are in them (Higgins, Thompson &
         Spiegelhalter 2009, JRSS A 172, section 4; with REML: Partlett & Riley 2017, Statistics in Medicine 36).
+        The predicted effects are without noise: the same simulated people answered in every condition.
         """
         given = np.asarray(predicted, dtype=float)
         variance = np.diagonal(self.covariance(given)) + np.asarray(human_se, dtype=float) ** 2
@@ -79,17 +85,28 @@ class Calibration:
         return CalibratedEffects(effect, sd, effect - reach, effect + reach)
 
     def covariance(self, predicted: Floats) -> Floats:
-        """The covariance [e, e] of the true effects of one new study's arms around their calibrated effects."""
+        """The scale matrix [e, e] of the true effects of a new study's arms on one outcome, against one reference."""
         given = np.asarray(predicted, dtype=float)
-        shared = self.study_sd**2 + self.slope_se**2 * np.outer(given, given)
-        return shared + self.arm_sd**2 * np.eye(given.size)
+        shared = (np.ones((given.size, given.size)) + np.eye(given.size)) / 2
+        return (self.slope_sd**2 + self.slope_se**2) * np.outer(given, given) + self.arm_sd**2 * shared
+
+    def calibrated_observed(self, study: StudyEffects) -> CalibratedEffects:
+        """What people's observed effects in a left-out `study` will be, whose predicted effects may have noise."""
+        signal = math.inf if math.isnan(self.signal_sd) else self.signal_sd**2
+        known = denoise(study, signal)
+        effect = self.slope * known.predicted + known.error
+        doubt = (self.slope_sd**2 + self.slope_se**2) * known.predicted**2 + self.arm_sd**2
+        sd = np.sqrt(doubt + np.diagonal(known.covariance(self.slope, self.slope_sd)))
+        reach = stdtrit(self.freedom, 0.5 + np.array(LEVELS) / 2)[:, None] * sd
+        return CalibratedEffects(effect, sd, effect - reach, effect + reach)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Calibration":
-        return Calibration(**stored)
+        signal = stored["signal_sd"]
+        return Calibration(**{**stored, "signal_sd": math.nan if signal is None else signal})
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,10 @@ def calibrate(pairs: EffectPairs) -> Calibration | NoCalibration:
         reason = "The model predicts an effect in fewer than two studies, so there is nothing to calibrate."
     if reason:
         return NoCalibration(reason, n_studies, n_effects, pairs.human.size - n_effects)
-    return replace(fit_calibration(used), n_dropped=pairs.human.size - n_effects)
+    fitted = fit_calibration(used)
+    if isinstance(fitted, NoCalibration):
+        return replace(fitted, n_dropped=pairs.human.size - n_effects)
+    return replace(fitted, n_dropped=pairs.human.size - n_effects)
 
 
 def usable(pairs: EffectPairs) -> EffectPairs:
@@ -129,8 +149,37 @@ def usable(pairs: EffectPairs) -> EffectPairs:
     return pairs.where(present & (pairs.human_se > 0))
 
 
-def fit_calibration(pairs: EffectPairs) -> Calibration:
-    """The calibration fitted on usable `pairs`, however few; some effect must be predicted."""
-    names, position = np.unique(pairs.study, return_inverse=True)
-    fitted = fit_nested(position, y=pairs.human, variance=pairs.human_se**2, x=pairs.predicted)
-    return Calibration(**vars(fitted), n_studies=names.size, n_effects=pairs.human.size, n_dropped=0)
+def fit_calibration(pairs: EffectPairs) -> Calibration | NoCalibration:
+    """The calibration fitted on usable `pairs`, however few; none where predicted effects are noise alone."""
+    studies = studies_of(pairs)
+    fitted = fit_nested(list(studies.values()))
+    if fitted is None:
+        reason = (
+            "The predicted effects cannot be told from the noise of asking different people in each condition. Ask "
+            "about more people in each."
+        )
+        return NoCalibration(reason, len(studies), pairs.human.size, 0)
+    numbers = {
+        name: getattr(fitted, name) for name in ("slope", "slope_se", "slope_sd", "arm_sd", "signal_sd")
+    }
+    return Calibration(**numbers, n_studies=len(studies), n_effects=pairs.human.size, n_dropped=0)
+
+
+def studies_of(pairs: EffectPairs) -> dict[str, StudyEffects]:
+    """The effects of each study, by its name, in order of the names."""
+    studies = {}
+    for name in np.unique(pairs.study):
+        of_study = pairs.where(pairs.study == name)
+        e = of_study.human.size
+        if of_study.errors is None:
+            errors = np.zeros((2 * e, 2 * e))
+            errors[:e, :e] = np.diag(of_study.human_se**2)
+        else:
+            errors = of_study.errors[str(name)]
+        shared = np.eye(e)
+        if of_study.item is not None:
+            named = of_study.item != ""
+            same = (of_study.item[:, None] == of_study.item) & named[:, None]
+            shared = np.where(same & ~np.eye(e, dtype=bool), 0.5, shared)
+        studies[str(name)] = StudyEffects(of_study.human, of_study.predicted, errors, shared)
+    return studies

@@ -11,10 +11,10 @@ from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.analysis.bootstrap import Measure, over_studies, ratio, sums_by_study
 from socrates_core.analysis.calibration import (
     LEVELS,
-    Calibration,
     NoCalibration,
     calibrate,
     fit_calibration,
+    studies_of,
     usable,
 )
 from socrates_core.records import Floats
@@ -158,8 +158,13 @@ def _calibrated(pairs: EffectPairs) -> Predicted:
     low, high = np.empty((2, len(LEVELS), pairs.human.size))
     for study in np.unique(pairs.study):
         out = pairs.study == study
-        fitted: Calibration = fit_calibration(pairs.where(~out))
-        calibrated = fitted.calibrated(pairs.predicted[out], human_se=pairs.human_se[out])
+        fitted = fit_calibration(pairs.where(~out))
+        if isinstance(fitted, NoCalibration):  # without this study nothing but noise is predicted
+            nothing = _without_discrepancy(np.zeros(int(out.sum())), pairs.human_se[out])
+            effect[out], low[:, out], high[:, out] = nothing.effect, nothing.low, nothing.high
+            continue
+        (of_study,) = studies_of(pairs.where(out)).values()
+        calibrated = fitted.calibrated_observed(of_study)
         effect[out], low[:, out], high[:, out] = calibrated.effect, calibrated.low, calibrated.high
     return Predicted(effect, low, high)
 

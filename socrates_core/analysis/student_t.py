@@ -10,7 +10,8 @@ from socrates_core.records import Floats
 
 @dataclass(frozen=True)
 class StudentT:
-    """Effects [e] that follow a multivariate t distribution with `mean` [e], `scale` [e, e] and `freedom` degrees.
+    """Effects [e] that follow a multivariate t distribution with `mean` [e], `scale` [e, e] and `freedom` degrees,
+    normal where these are infinite.
 
     `scale` is the covariance of the normal distribution behind it; the effects' own covariance is larger, by
     freedom / (freedom - 2).
@@ -39,5 +40,7 @@ class StudentT:
     def draws(self, n: int, generator: np.random.Generator) -> Floats:
         """`n` draws [n, e] of the effects. One draw's effects share the doubt about the variance."""
         normal = generator.multivariate_normal(np.zeros(self.mean.size), self.scale, size=n, method="eigh")
+        if np.isinf(self.freedom):
+            return self.mean + normal
         widening = np.sqrt(self.freedom / generator.chisquare(self.freedom, size=n))
         return self.mean + normal * widening[:, None]

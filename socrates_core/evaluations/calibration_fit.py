@@ -32,7 +32,7 @@ from socrates_core.corpus.splits import corpus_digest
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import cells_of
-from socrates_core.evaluations.effects import effects_table
+from socrates_core.evaluations.effects import effects_table, error_covariances
 from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.evaluations.share_scores import COLUMNS as SHARE_COLUMNS
 from socrates_core.evaluations.share_scores import share_scores
@@ -41,15 +41,15 @@ from socrates_core.exposure.status import HEADLINE, Status, statuses
 from socrates_core.files import digest, write_json
 from socrates_core.jobs.store import now
 from socrates_core.models.seen import seen_of
+from socrates_core.records import Floats
 
-EFFECT = ["study", "task_num", "part", "condition_num"]
-KEPT = ["study", "task_num", "condition_num", "n_predicted", "human", "human_se", "predicted"]
+KEPT = ["study", "task_num", "part", "condition_num", "n_predicted", "human", "human_se", "predicted"]
 
 
 def keep_calibration(fingerprint: str) -> str:
     """Fits and keeps the calibration of the model with this fingerprint; returns the result as a sentence.
 
-    Several evaluations add up. An effect that several have is taken from the one that asked the most people.
+    Several evaluations add up. A study that several have is taken from the one that asked the most people about it.
     """
     parts = [
         part
@@ -58,12 +58,8 @@ def keep_calibration(fingerprint: str) -> str:
     ]
     if not parts:
         return NEVER
-    effects = pd.concat([part.effects for part in parts]).sort_values(
-        "n_predicted", ascending=False, kind="stable"
-    )
-    # The evaluation that asked the most people comes first, so its effect is the one that is kept.
-    effects = effects.drop_duplicates(EFFECT).sort_values(EFFECT, ignore_index=True)
-    outcome = fit_and_test(effect_pairs(effects))
+    effects, errors = _together(parts)
+    outcome = fit_and_test(effect_pairs(effects, errors=errors))
     fit, held_out = (outcome, None) if isinstance(outcome, NoCalibration) else outcome
     record = {
         "format": "socrates-calibration",
@@ -76,6 +72,7 @@ def keep_calibration(fingerprint: str) -> str:
         "calibration": asdict(fit),
         "held_out": asdict(held_out) if held_out else None,
         "effects": effects[KEPT].to_dict("list"),
+        "errors": errors,
         # Ids come newest first, so in reverse the newest evaluation of a study has the last word.
         "sd_ratios": {study: ratio for part in reversed(parts) for study, ratio in part.sd_ratios.items()},
         "shares": _of_most_asked([part.shares for part in parts]).to_dict("list"),
@@ -83,6 +80,16 @@ def keep_calibration(fingerprint: str) -> str:
     plain = as_json(record)
     write_json(calibration_path(fingerprint), {**plain, "digest": digest(plain)})
     return str(calibration_for(fingerprint))
+
+
+def _together(parts: Sequence["_Measured"]) -> tuple[pd.DataFrame, dict[str, Floats]]:
+    """The effects of every study, from the evaluation that asked the most people about it, with their errors."""
+    together = pd.concat([part.effects.assign(source=at) for at, part in enumerate(parts)], ignore_index=True)
+    n_asked = together.groupby(["study", "source"])["n_predicted"].sum().reset_index()
+    most = n_asked.sort_values("n_predicted", ascending=False, kind="stable").drop_duplicates("study")
+    kept = together.merge(most[["study", "source"]]).sort_values("study", kind="stable", ignore_index=True)
+    sources = dict(zip(most["study"], most["source"], strict=True))
+    return kept, {study: parts[sources[study]].errors[study] for study in kept["study"].unique()}
 
 
 def _of_most_asked(shares: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -101,6 +108,7 @@ class _Measured:
 
     card: Mapping[str, Any]
     effects: pd.DataFrame
+    errors: Mapping[str, Floats]
     shares: pd.DataFrame
     sd_ratios: dict[str, float]
 
@@ -124,13 +132,17 @@ def _measured(evaluation_id: str, fingerprint: str) -> _Measured | None:
         return None
     rows = evaluation.rows[evaluation.rows["study_id"].isin(clean)]
     effects = effects_table(corpus, rows)
+    errors = {
+        f"{corpus.name}/{study}": covariance
+        for study, covariance in error_covariances(corpus, rows, effects).items()
+    }
     effects = effects.assign(
         study=f"{corpus.name}/" + effects["study_id"],
         evaluation=evaluation_id,
         unknown=effects["study_id"].map(clean) == "unknown",
     )
     return _Measured(
-        evaluation.manifest["card"], effects, share_scores(corpus, rows), _sd_ratios(corpus, rows)
+        evaluation.manifest["card"], effects, errors, share_scores(corpus, rows), _sd_ratios(corpus, rows)
     )
 
 

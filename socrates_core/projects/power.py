@@ -451,11 +451,10 @@ def arms_to_field(run: SimulationRun, outcome: str, *, higher_is_better: bool) -
         return pd.DataFrame(columns=columns)
     sign = 1 if higher_is_better else -1
     shares = np.array([effect.predicted.difference / span for effect in calibrated])
-    mean = sign * np.array([effect.calibrated.difference for effect in calibrated if effect.calibrated])
-    covariance = run.calibration.covariance(shares) * span**2
+    arms = run.calibration.arms(shares, span=span)
     rows = []
     for size in range(1, min(len(calibrated), MOST_ARMS) + 1):
-        best = fieldings(mean, covariance, size=size, seed=SEED)[0]
+        best = fieldings(sign * arms.mean, arms.scale, size=size, seed=SEED, freedom=arms.freedom)[0]
         names = [calibrated[place].condition for place in best.arms]
         rows.append((size, names, best.regret, best.regret_se, best.holds_best, best.by_chance))
     return pd.DataFrame(rows, columns=columns)

@@ -71,10 +71,8 @@ QUANTITIES = (
         "calibrated": Column("true effect of people to expect, given the predicted one", "scale"),
         "calibration_slope": Column("people's effect to expect per unit of predicted effect", "ratio"),
         "calibration_slope_se": Column("its standard error", "ratio"),
-        "calibration_study_sd": Column("standard deviation of the differences between studies", "share"),
-        "calibration_arm_sd": Column(
-            "standard deviation of the differences between conditions of a study", "share"
-        ),
+        "calibration_slope_sd": Column("standard deviation of slopes between studies", "ratio"),
+        "calibration_arm_sd": Column("standard deviation of what the slope misses of an effect", "share"),
         "calibration_n_studies": Column(
             "studies behind the calibration; the draft's study is not one of them", "studies"
         ),
@@ -191,7 +189,7 @@ def calibration_row(run: SimulationRun) -> dict[str, float]:
         return {}
     fitted = run.calibration.calibration
     held_out = {row.method: row for row in run.calibration.held_out.rows}
-    parameters = ("slope", "slope_se", "study_sd", "arm_sd", "n_studies", "n_effects")
+    parameters = ("slope", "slope_se", "slope_sd", "arm_sd", "n_studies", "n_effects")
     return {name: float(getattr(fitted, name)) for name in parameters} | {
         "rmse": held_out["calibrated"].rmse,
         "rmse_raw": held_out["raw"].rmse,

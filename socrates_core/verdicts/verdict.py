@@ -213,7 +213,7 @@ def find_in(record: Mapping[str, Any], excluding: Collection[str] = ()) -> Findi
     shares = pd.DataFrame(record["shares"])
     shares = shares[~shares["study"].isin(excluding)]
     effects = pd.DataFrame(record["effects"])
-    pairs = effect_pairs(effects[~effects["study"].isin(excluding)])
+    pairs = effect_pairs(effects[~effects["study"].isin(excluding)], errors=record.get("errors"))
     errors = errors_by_study(pairs)
     calibration = calibrate(pairs)
     of_effects = (

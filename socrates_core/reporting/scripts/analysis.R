@@ -173,7 +173,7 @@ put_calibrated <- function(fitted) {
     if (is.na(share)) next
     place <- strsplit(predicted$key[at], "/", fixed = TRUE)[[1]][-1]
     span <- span_of(as.numeric(place[1]))
-    spread <- sqrt(fitted$study_sd^2 + fitted$arm_sd^2 + (fitted$slope_se * share)^2)
+    spread <- sqrt(fitted$arm_sd^2 + (fitted$slope_sd^2 + fitted$slope_se^2) * share^2)
     middle <- fitted$slope * share
     put("calibrated", span * middle, place[1], place[2])
     for (level in c(50, 80, 90)) {
@@ -227,4 +227,25 @@ for (i in seq_len(nrow(effects))) {
 }
 if (file.exists(file.path(folder, "data", "calibration.csv"))) put_calibrated(read_data("calibration"))
 
-verdict()
+# Whether predicted_long.csv has the probabilities of predicted_wide.csv, and its means are those of them.
+unlike_wide <- function() {
+  long <- read_data("predicted_long")
+  place <- function(table) paste(table$person, table$condition, table$outcome)
+  at <- match(place(long), place(wide))
+  column <- match(paste0("p_", text_of(long$value)), names(wide))
+  if (anyNA(at) || anyNA(column)) return("predicted_long.csv and predicted_wide.csv disagree")
+  listed <- as.matrix(as.data.frame(lapply(wide, function(x) suppressWarnings(as.numeric(x)))))
+  theirs <- listed[cbind(at, column)]
+  ours <- as.numeric(long$probability)
+  same <- ifelse(is.na(ours) | is.na(theirs), is.na(ours) & is.na(theirs), abs(ours - theirs) <= tolerance)
+  n_listed <- sum(!is.na(listed[, grep("^p_", names(wide))]))
+  if (!all(same) || sum(!is.na(ours)) != n_listed) return("predicted_long.csv and predicted_wide.csv disagree")
+  sums <- tapply(ours * as.numeric(long$value), at, sum)
+  stated <- listed[as.numeric(names(sums)), "mean"]
+  is_ordered <- outcomes$ordered[match(wide$outcome[as.numeric(names(sums))], outcomes$outcome)] == 1
+  apart <- is_ordered & !is.na(stated) & abs(stated - sums) > tolerance * pmax(1, abs(sums))
+  if (any(apart)) return("predicted_wide.csv: mean is not that of its probabilities")
+  character(0)
+}
+
+verdict(unlike_wide())

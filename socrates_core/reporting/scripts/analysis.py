@@ -229,7 +229,9 @@ def calibrated(numbers: Numbers, folder: Path, spans: dict[int, float]) -> Numbe
         if name != "effect_share" or np.isnan(share):
             continue
         span = spans[int(place.split("/")[0])]
-        spread = np.sqrt(fitted["study_sd"] ** 2 + fitted["arm_sd"] ** 2 + (fitted["slope_se"] * share) ** 2)
+        spread = np.sqrt(
+            fitted["arm_sd"] ** 2 + (fitted["slope_sd"] ** 2 + fitted["slope_se"] ** 2) * share**2
+        )
         middle = fitted["slope"] * share
         expected[f"calibrated/{place}"] = span * middle
         for level in (50, 80, 90):
@@ -276,9 +278,17 @@ def unlike_wide(folder: Path) -> list[str]:
     apart = (listed - pivoted.reindex(listed.index)).abs().max().max() if len(listed) else 0.0
     same_values = listed.notna().equals(pivoted.reindex(listed.index).notna())
     same_rows = len(listed) == len(pivoted.dropna(how="all"))
-    if same_values and same_rows and apart <= TOLERANCE:
-        return []
-    return ["predicted_long.csv and predicted_wide.csv disagree"]
+    if not (same_values and same_rows and apart <= TOLERANCE):
+        return ["predicted_long.csv and predicted_wide.csv disagree"]
+    outcomes = read(folder, "outcomes")
+    ordered = long[long["outcome"].isin(outcomes.loc[outcomes["ordered"] == 1, "outcome"])]
+    means = (ordered["probability"] * ordered["value"]).groupby([ordered[key] for key in keys]).sum()
+    stated = wide.set_index(keys)["mean"].dropna()
+    stated = stated[stated.index.isin(means.index)]
+    apart = (stated - means.reindex(stated.index)).abs()
+    if (apart > TOLERANCE * means.abs().reindex(stated.index).clip(lower=1)).any():
+        return ["predicted_wide.csv: mean is not that of its probabilities"]
+    return []
 
 
 if __name__ == "__main__":

@@ -26,11 +26,34 @@ put <- function(quantity, number, ...) {
 
 computed <- function() list(key = as.character(unlist(kept$key)), number = as.numeric(unlist(kept$number)))
 
+# Says which numbers of report.html are not those of numbers.csv, in their attribute or as they are shown.
+unlike_page <- function(stated) {
+  page <- paste(readLines(file.path(folder, "report.html"), encoding = "UTF-8", warn = FALSE), collapse = "\n")
+  pattern <- '<data data-key="([^"]*)" value="([^"]*)">([^<]*)</data>'
+  marks <- regmatches(page, gregexpr(pattern, page, perl = TRUE))[[1]]
+  if (length(marks) == 0) return(character(0))
+  part <- function(place) sub(pattern, paste0("\\", place), marks, perl = TRUE)
+  key <- part(1)
+  value <- suppressWarnings(as.numeric(part(2)))
+  number <- as.numeric(stated$number[match(key, stated$key)])
+  label <- part(3)
+  text <- gsub(",", "", gsub("\u2212", "-", label, fixed = TRUE), fixed = TRUE)
+  percent <- ifelse(grepl("%$", text), 100, 1)
+  text <- sub("^[+]", "", sub("%$", "", text))
+  digits <- ifelse(grepl(".", text, fixed = TRUE), nchar(sub("^[^.]*[.]", "", text)), 0)
+  shown <- suppressWarnings(as.numeric(text))
+  same <- abs(value - number) <= tolerance * pmax(1, abs(number))
+  same <- same & abs(shown - percent * number) <= 0.5000001 * 10^-digits
+  same[is.na(same)] <- FALSE
+  sprintf("%s: %s in report.html, %.17g in numbers.csv", key, label, number)[!same]
+}
+
 # Prints how numbers.csv differs from what was computed, after other `problems`, and ends. Keys that match
 # `not_compared` are left out.
 verdict <- function(problems = character(0), not_compared = "^$") {
   ours <- computed()
   stated <- read_csv(file.path(folder, "numbers.csv"))
+  problems <- c(problems, unlike_page(stated))
   stated <- stated[!grepl(not_compared, stated$key), ]
   lost <- setdiff(stated$key, ours$key)
   extra <- setdiff(ours$key, stated$key)

@@ -1,5 +1,6 @@
 """What analysis.py and comparison.py share: how data/ is read, how numbers are checked, and measures of distance."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 def verdict(folder: Path, computed: Numbers, problems: list[str]) -> int:
     """Prints how numbers.csv differs from what was computed, after other `problems`. Returns the exit status."""
     stated = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
-    lines = list(problems)
+    lines = [*problems, *unlike_page(folder, stated)]
     lines += [f"{key}: in numbers.csv, but not computed" for key in stated.index if key not in computed]
     lines += [f"{key}: computed, but not in numbers.csv" for key in computed if key not in stated.index]
     for key in stated.index.intersection(list(computed)):
@@ -30,6 +31,26 @@ def verdict(folder: Path, computed: Numbers, problems: list[str]) -> int:
         print(line)
     print(f"{len(stated)} numbers, {len(lines)} differences, tolerance {TOLERANCE:g}")
     return 1 if lines else 0
+
+
+def unlike_page(folder: Path, stated: pd.Series) -> list[str]:
+    """Says which numbers of report.html are not those of numbers.csv, in their attribute or as they are shown."""
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    lines = []
+    for key, value, label in re.findall(r'<data data-key="([^"]*)" value="([^"]*)">([^<]*)</data>', page):
+        number = float(stated.get(key, np.nan))
+        text = label.replace("\u2212", "-").replace(",", "")
+        percent = 100 if text.endswith("%") else 1
+        shown = text.rstrip("%").lstrip("+")
+        rounding = 0.5000001 * 10.0 ** -len(shown.partition(".")[2])
+        try:
+            same = abs(float(value) - number) <= TOLERANCE * max(1.0, abs(number))
+            same = same and abs(float(shown) - percent * number) <= rounding
+        except ValueError:
+            same = False
+        if not same:
+            lines.append(f"{key}: {label} in report.html, {number!r} in numbers.csv")
+    return lines
 
 
 def moments(weights: np.ndarray, places: np.ndarray) -> tuple[float, float]:
