@@ -97,7 +97,9 @@ def test_a_changed_weight_cluster_or_answer_is_found(
         path = folder / "data" / f"{file}.csv"
         before = path.read_text()
         table = pd.read_csv(path)
-        table.loc[0, column] = table.loc[len(table) - 1, column] + 1
+        numbers = table[column].to_numpy(dtype=float).copy()
+        numbers[0] = numbers[-1] + 1
+        table[column] = numbers
         table.to_csv(path, index=False)
         assert analysis.main(folder) == 1, (file, column)
         path.write_text(before)
