@@ -11,6 +11,7 @@ import pytest
 import analysis
 from pages.view.words import escape
 from socrates_core.corpus import open_corpus
+from socrates_core.evaluations.effects import effects_table
 from socrates_core.records import Design
 from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import cells, human_effects, study_overview
@@ -163,3 +164,17 @@ def test_a_corpus_with_designs_opens_and_a_missing_table_is_reported(home: Path)
     shutil.move(path / "assignment.parquet", path / "away.parquet")
     with pytest.raises(Exception, match="mine"):
         human_effects(open_corpus("mine"), "one")
+
+
+def test_evaluations_take_the_standard_error_of_the_design(home: Path) -> None:
+    studied("clusters")
+    corpus = open_corpus("mine")
+    given = corpus.responses("one")
+    rows = given.assign(study_id="one", mean=given["value"])
+    effects = effects_table(corpus, rows)
+    rooms = given.assign(room=given["participant"] // 6).groupby(["condition_num", "room"])["value"].mean()
+    means = [rooms.loc[side].to_numpy() for side in (1, 0)]
+    error = np.hypot(*(side.std(ddof=1) / np.sqrt(side.size) for side in means))
+    assert effects["human_se"].tolist() == pytest.approx(
+        [error / 6]
+    )  # of the means of rooms, which are of one size
