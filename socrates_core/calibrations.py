@@ -22,6 +22,7 @@ from socrates_core.analysis.calibration import (
     calibrate,
 )
 from socrates_core.analysis.held_out import HeldOut, HeldOutRow, Rivalry, leave_one_study_out
+from socrates_core.analysis.student_t import StudentT
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, read_json
 from socrates_core.imported import was_imported
@@ -47,14 +48,38 @@ NEVER = (
 
 @dataclass(frozen=True)
 class CalibratedEffect:
-    """The true effect to expect of people, in the scale's own units.
+    """The true effect to expect of people, in the scale's own units: a t distribution around `difference`.
 
-    `low` and `high` are the ends of the 50%, 80% and 90% intervals (LEVELS).
+    (true effect - difference) / scale follows Student's t with `freedom` degrees of freedom. It is not normal: from
+    six studies it has four degrees, so ask it for chances and draws and do not take `scale` for a standard deviation.
     """
 
     difference: float
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    scale: float
+    freedom: float
+
+    @property
+    def distribution(self) -> StudentT:
+        """The same as a distribution of one effect."""
+        return StudentT(np.array([self.difference]), np.array([[self.scale**2]]), self.freedom)
+
+    @property
+    def low(self) -> tuple[float, ...]:
+        """The lower ends of the 50%, 80% and 90% intervals (LEVELS)."""
+        return tuple(float(self.distribution.quantile(0.5 - level / 2)[0]) for level in LEVELS)
+
+    @property
+    def high(self) -> tuple[float, ...]:
+        """The upper ends of the 50%, 80% and 90% intervals (LEVELS)."""
+        return tuple(float(self.distribution.quantile(0.5 + level / 2)[0]) for level in LEVELS)
+
+    def probability_above(self, limit: float) -> float:
+        """The chance that the true effect is above `limit`."""
+        return float(self.distribution.probability_above(limit)[0])
+
+    def draws(self, n: int, generator: np.random.Generator) -> Floats:
+        """`n` draws [n] of the true effect."""
+        return self.distribution.draws(n, generator)[:, 0]
 
     @property
     def sd(self) -> float:
@@ -79,9 +104,17 @@ class ModelCalibration:
 
     def effect(self, share: float, *, span: float) -> CalibratedEffect:
         """The calibrated effect for a predicted one in shares of the scale, whose range is `span`."""
-        calibrated = self.calibration.calibrated(np.array([share]))
-        low, high = (tuple((span * ends[:, 0]).tolist()) for ends in (calibrated.low, calibrated.high))
-        return CalibratedEffect(span * float(calibrated.effect[0]), low, high)
+        arms = self.arms(np.array([share]), span=span)
+        return CalibratedEffect(float(arms.mean[0]), float(arms.spread[0]), arms.freedom)
+
+    def arms(self, shares: Floats, *, span: float) -> StudentT:
+        """The true effects of several conditions of one study on one outcome, against their common reference.
+
+        `shares` [e] are the predicted effects in shares of the scale, whose range is `span`; the distribution is in
+        the scale's own units.
+        """
+        fit = self.calibration
+        return StudentT(span * fit.slope * shares, span**2 * fit.covariance(shares), fit.freedom)
 
     def covariance(self, shares: Floats) -> Floats:
         """The covariance [e, e] of the true effects of one study's conditions, predicted as `shares` [e] of the scale.

@@ -7,28 +7,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from statsmodels.stats.power import NormalIndPower, TTestIndPower
+from scipy import stats
+from statsmodels.stats.power import NormalIndPower, TTestIndPower, TTestPower
 from statsmodels.stats.proportion import proportion_effectsize
 from streamlit.testing.v1 import AppTest
 
 from pages.project.power_chart import power_curve
 from socrates_core.analysis.arms import fieldings
-from socrates_core.analysis.power import (
-    Layout,
-    assurance,
-    binary_spread,
-    design_errors,
-    minimum_detectable,
-    sample_size,
-)
+from socrates_core.analysis.layout import Layout
+from socrates_core.analysis.power import assurance, design_errors, minimum_detectable, sample_size
 from socrates_core.calibrations import ModelCalibration
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import Evaluation
-from socrates_core.projects.power import Belief, arms_to_field, find_effect, plan, spread_of
+from socrates_core.projects.power import (
+    Belief,
+    arms_to_field,
+    calibrated_belief,
+    find_effect,
+    plan,
+    span_of,
+    spread_of,
+)
 from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.verdicts.verdict import Verdict
 from tests.support.commands import command
-from tests.support.pages import fine, open_page
+from tests.support.pages import fine, fine_words, open_page
 from tests.support.reports import run_of
 
 pytestmark = pytest.mark.usefixtures("no_worker")
@@ -56,8 +59,8 @@ def test_a_plan_holds_the_numbers_of_the_analysis(plain: Belief) -> None:
     assert found.needed_smallest == math.ceil(theirs) and found.needed is not None and found.needed > theirs
     assert found.power == pytest.approx(float(assurance(150, mean=0.3, sd=0.15, spread=1.2)))
     assert found.detectable == pytest.approx(float(minimum_detectable(150, spread=1.2, target=0.9)))
-    errors = design_errors(np.array([150]), mean=0.3, sd=0.15, spread=1.2)
-    assert (found.as_dict()["type_s"], found.as_dict()["type_m"]) == (errors.sign[0], errors.size[0])
+    errors = design_errors(150, mean=0.3, sd=0.15, spread=1.2)
+    assert (found.as_dict()["type_s"], found.as_dict()["type_m"]) == (errors.sign, errors.size)
     row = found.curve.iloc[30]
     assert row["assurance"] == pytest.approx(float(assurance(row["n"], mean=0.3, sd=0.15, spread=1.2)))
     one_sided = TTestIndPower().power(0.25, row["n"], 0.025, alternative="larger")  # the expected direction
@@ -67,9 +70,9 @@ def test_a_plan_holds_the_numbers_of_the_analysis(plain: Belief) -> None:
 
 def test_no_effect_is_said_to_need_more_people_than_there_are() -> None:
     told = plan(Belief(0.0, 0.0, 1.0, 1e-4)).sentences()
-    assert told["Sample size"].startswith("More than 1,000,000 people")
+    assert told["Sample size"].startswith("No plan up to 1,000,000 people")
     assert "any number of times" in told["Type M error"] and told["Assurance"].startswith(
-        "No number of people up to 1,000,000"
+        "No number up to 1,000,000"
     )
 
 
@@ -139,8 +142,10 @@ def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Pat
     assert "go without one" in told and "Type the smallest effect" in told and not metrics(app)
     with_number(app, "Smallest effect").set_value(0.25).run()
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=0.25):,}"
-    assert metrics(app)["For the expected effect"] == f"{sample_size(mean=0.2, sd=0.1):,}"
+    assert f"Plan {sample_size(mean=0.25):,} people in each condition" in fine(app)
+    assert "For the expected effect" not in metrics(app) and app.query_params["smallest"] == "0.25"
     with_number(app, "Effect that").set_value(0.5).run()
+    assert metrics(app)["For the expected effect"] == f"{sample_size(mean=0.5, sd=0.1):,}"
     with_number(app, "People in each").set_value(90).run()
     assert {"mean": "0.5", "n": "90"}.items() <= dict(app.query_params).items()
     again = open_page(PAGE, mean="0.5", n="90", target="0.9", smallest="0.3")
@@ -174,7 +179,7 @@ def filled_page(run: SimulationRun, **link: str) -> AppTest:
 
 
 def believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the stand-in's effects had beaten "no effect" on other studies."""
+    """As if the stand-in had been found to tell conditions apart on other studies."""
     monkeypatch.setattr(Verdict, "tells_conditions_apart", property(lambda _: True))
 
 
@@ -185,11 +190,10 @@ def test_a_model_that_does_not_beat_no_effect_gets_no_headline(evaluated: Evalua
     assert isinstance(run.calibration, ModelCalibration) and not run.verdict.tells_conditions_apart
     app = filled_page(run, condition="1", smallest="5")
     told = fine(app)
-    assert (
-        "This is a stand" in told
-        and "says nothing about your effect" in told
-        and "For the expected effect" not in metrics(app)
+    assert "says nothing reliable about your effect" in told and run.verdict.sentence in told.replace(
+        "\\", ""
     )
+    assert "For the expected effect" not in metrics(app)
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=5, spread=spread):,}"
     assert not any("regret" in each.value for each in app.dataframe)
 
@@ -204,7 +208,10 @@ def test_a_run_is_planned_for_from_its_calibrated_effect(
     told = fine(app)
     assert effect.calibrated is not None
     spread = spread_of(run, effect.outcome).value
-    needed = sample_size(mean=effect.calibrated.difference, sd=effect.calibrated.sd, spread=spread)
+    assert isinstance(run.calibration, ModelCalibration)
+    freedom = run.calibration.calibration.n_studies - 2
+    scale = (effect.calibrated.high[2] - effect.calibrated.difference) / stats.t.ppf(0.95, freedom)
+    needed = sample_size(mean=effect.calibrated.difference, sd=scale, freedom=freedom, spread=spread)
     assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=5, spread=spread):,}"
     assert metrics(app)["For the expected effect"] == ("no number" if needed is None else f"{needed:,}")
     assert "Type S error" in told and "Type M error" in told and "studies that the model has not seen" in told
@@ -227,9 +234,11 @@ def test_without_a_calibration_the_page_says_why_and_takes_a_guess(starter_home:
     told = fine(app)
     assert "No calibrated effects" in told and "Evaluate it on at least 6" in told
     spread = spread_of(run, run.effects[0].outcome).value
+    assert metrics(app)["Needed for 80%"] == f"{sample_size(mean=4, spread=spread):,}"
+    assert "For the expected effect" not in metrics(app)
+    with_number(app, "Effect that").set_value(2.0).run()
     assert (
-        metrics(app)["For the expected effect"]
-        == f"{sample_size(mean=0.2 * spread, sd=0.1 * spread, spread=spread):,}"
+        metrics(app)["For the expected effect"] == f"{sample_size(mean=2, sd=0.1 * spread, spread=spread):,}"
     )
     app.selectbox(key=f"condition:{run.spec.run_id}:0").set_value("1").run()
     assert "smallest" not in app.query_params and fine(app)  # it was typed for the first condition
@@ -279,13 +288,9 @@ def test_the_command_gives_the_same_numbers(evaluated: Evaluation, monkeypatch: 
     effect = find_effect(load_run(run.spec.run_id), *names)
     assert effect.calibrated is not None
     expected = plan(
-        Belief(
-            effect.calibrated.difference,
-            effect.calibrated.sd,
-            told["belief"]["spread"],
-            5.0,
-        )
+        calibrated_belief(run, effect, spread=told["belief"]["spread"], smallest=5.0) or Belief(0, 0, 1, 1)
     )
+    assert "It rests on the model's calibrated effect, from" in told["told"]["Assurance"]
     assert told["needed"] == expected.needed and told["detectable"] == pytest.approx(expected.detectable)
     assert [row["n_conditions"] for row in told["arms"]] == [1, 2, 3]
     assert "Type M error" in command("power", run.spec.run_id, "--lower-is-better", "--smallest", "5")
@@ -301,9 +306,21 @@ def test_the_command_takes_a_guess_and_says_what_is_missing(
     told = json.loads(command("power", "--guess", "0.2", "--guess-sd", "0.1", "--smallest", "0.3", "--json"))
     assert (told["needed"], told["needed_smallest"]) == (sample_size(mean=0.2, sd=0.1), sample_size(mean=0.3))
     assert "Give --smallest" in command("power", "--guess", "0.2", code=2)
-    assert "give your own --guess" in command("power", "--smallest", "0.3", code=2)
+    alone = json.loads(command("power", "--smallest", "0.3", "--json"))
+    assert (alone["needed"], alone["needed_smallest"]) == (None, sample_size(mean=0.3))
+    assert "Give --spread" in command("power", "--smallest", "0.3", "--unit", "share", code=2)
+    assert "no unit 'x'" in command("power", "--smallest", "0.3", "--unit", "x", code=2)
     run = run_of("weather", n=4)
-    assert "Evaluate it on at least 6" in command("power", run.spec.run_id, "--smallest", "1", code=2)
+    spread = spread_of(run, run.effects[0].outcome).value
+    doubted = command("power", run.spec.run_id, "--smallest", "1")
+    assert "Evaluate it on at least 6" in doubted and f"{sample_size(mean=1, spread=spread):,}" in doubted
+    of_scale = json.loads(
+        command("power", run.spec.run_id, "--smallest", "0.1", "--unit", "share", "--target", "80", "--json")
+    )
+    span = span_of(run, run.effects[0].outcome)
+    assert span and of_scale["needed_smallest"] == sample_size(mean=0.1 * span, spread=spread)
+    in_d = json.loads(command("power", run.spec.run_id, "--smallest", "0.3", "--unit", "d", "--json"))
+    assert in_d["needed_smallest"] == sample_size(mean=0.3)
     assert "There is no outcome 'x'" in command(
         "power", run.spec.run_id, "--outcome", "x", "--guess", "1", "--smallest", "1", code=2
     )
@@ -314,23 +331,55 @@ def test_the_command_takes_a_guess_and_says_what_is_missing(
     )
 
 
-def test_groups_and_unequal_sides_are_planned_on_the_page_and_by_the_command(home: Path) -> None:
-    app = open_page(PAGE, smallest="0.3", assigned="clusters", cluster_size="20", icc="0.1", ratio="2")
-    told = fine(app)
-    layout = Layout(ratio=2.0, cluster_size=20, icc=0.1)
-    needed = sample_size(mean=0.3, layout=layout)
-    assert needed is not None and metrics(app)["Needed for 80%"] == f"{needed:,}"
-    assert f"{math.ceil(needed / 20)} groups of 20" in told and "Not covered" in told
-    options = ("--cluster-size", "20", "--icc", "0.1", "--ratio", "2")
-    planned = json.loads(command("power", "--guess", "0.3", "--smallest", "0.3", *options, "--json"))
-    assert planned["needed_smallest"] == needed and planned["layout"]["icc"] == 0.1
+def test_every_design_has_its_fields_and_its_sentence(home: Path) -> None:
+    within = open_page(PAGE, smallest="0.4", assigned="paired", correlation="0.7")
+    needed = TTestPower().solve_power(0.4 / math.sqrt(0.6), power=0.8, alpha=0.05)
+    assert f"Plan {math.ceil(needed)} people, who are in both conditions" in fine_words(within)
+    clusters = open_page(PAGE, smallest="0.4", assigned="clusters", cluster_size="10", icc="0.1")
+    layout = Layout(cluster_size=10, icc=0.1)
+    assert (
+        f"Plan {sample_size(mean=0.4, layout=layout):,} people in each condition (groups of 10)"
+        in fine_words(clusters)
+    )
+    unequal = open_page(PAGE, smallest="0.4", ratio="2", comparisons="3", r2="0.2")
+    layout = Layout(ratio=2, n_comparisons=3, r2=0.2)
+    first = sample_size(mean=0.4, layout=layout) or 0
+    told = fine_words(unequal)
+    assert f"Plan {first} people in the condition and {2 * first} in the reference" in told
+    assert "Holm finds at least as much" in told and "Not covered: yes or no answers" in told
 
 
-def test_yes_and_no_are_planned_from_the_share_in_the_reference() -> None:
-    """Within 2% of statsmodels' formula, which compares arcsines."""
-    theirs = NormalIndPower().solve_power(proportion_effectsize(0.45, 0.4), power=0.8, alpha=0.05)
-    ours = sample_size(mean=0.05, spread=binary_spread(0.4, 0.05))
-    assert ours == pytest.approx(theirs, rel=0.02)
+def test_yes_or_no_answers_are_planned_in_shares(home: Path) -> None:
+    asked = open_page(PAGE, smallest="0.1", assigned="shares", base="0.3")
+    fine(asked)
+    assert not metrics(asked) and any("Choose shares of the scale" in each.value for each in asked.info)
+    app = open_page(PAGE, smallest="0.1", assigned="shares", base="0.3", unit="share", n="150")
+    fine(app)
+    # the side that needs more people is the one towards one half
+    h = proportion_effectsize(0.4, 0.3)
+    needed = NormalIndPower().solve_power(h, power=0.8, alpha=0.05)
+    assert metrics(app)["Needed for 80%"] == f"{math.ceil(needed):,}"
+    found = NormalIndPower().solve_power(nobs1=150, power=0.8, alpha=0.05)
+    share = math.sin(math.asin(math.sqrt(0.3)) + found / 2) ** 2 - 0.3
+    assert metrics(app)["Smallest found by 150"] == f"{share:.3g}"
+    with pytest.raises(UserError, match="is not a share"):
+        plan(Belief(None, 0, 1, 0.8), layout=Layout(base_share=0.5))
+
+
+def test_the_command_plans_every_design(home: Path) -> None:
+    told = command("power", "--smallest", "0.4", "--paired", "0.7")
+    assert "who are in both conditions" in told and "Paired t test" in told
+    layout = Layout(cluster_size=10, icc=0.1, ratio=2, n_comparisons=3, r2=0.2)
+    answer = json.loads(
+        command(
+            *("power", "--smallest", "0.4", "--cluster-size", "10", "--icc", "0.1", "--ratio", "2"),
+            *("--comparisons", "3", "--r2", "0.2", "--json"),
+        )
+    )
+    needed = sample_size(mean=0.4, layout=layout) or 0
+    assert (answer["needed_smallest"], answer["needed_reference"]) == (needed, 2 * needed)
+    shares = json.loads(command("power", "--smallest", "0.1", "--share", "0.3", "--json"))
+    assert shares["belief"]["unit"] == "shares of the scale" and shares["needed_smallest"] == 356
 
 
 @pytest.mark.parametrize(
@@ -340,7 +389,7 @@ def test_yes_and_no_are_planned_from_the_share_in_the_reference() -> None:
         (("--paired", "0.5", "--ratio", "2"), "leave the ratio at 1"),
         (("--icc", "2"), "give a number from 0 to 1"),
         (("--comparisons", "0"), "give a number from 1 to 10,000"),
-        (("--share", "0.9"), "is no share"),
+        (("--share", "1.2"), "share of yes in the reference is 1.2"),
     ],
 )
 def test_a_layout_that_makes_no_sense_is_a_sentence(

@@ -1,4 +1,4 @@
-"""How many people a study needs for an effect that is not known: a run's calibrated effect, or a guess."""
+"""How many people a study needs for the smallest effect of interest, and what a run's effect or a guess adds."""
 
 import streamlit as st
 
@@ -9,18 +9,22 @@ from socrates_core.projects.power import plan
 
 st.title("Power", anchor=False)
 st.caption(
-    "Plan a study of two groups before it is paid for: how many people find an effect that is only guessed at, and "
-    "what significant results would then be worth. Choose a run, or go without one."
+    "How many people you need, and how far to trust a significant result. Choose a run, or go without one."
 )
 run = power_form.choose_run()
 if run:
     show_verdict(run.verdict)
 effect = power_form.choose_effect(run) if run else None
-belief = power_form.choose_belief(run, effect)
+st.subheader("The smallest effect that would matter", anchor=False)
+smallest = power_form.choose_smallest(run, effect)
+st.subheader("The design", anchor=False)
 design = power_form.choose_design()
+belief = power_form.choose_belief(run, effect, smallest, design.layout)
 model = run.model if run and effect and effect.calibrated else ""
 if belief is not None:
-    power_results.show_plan(plan(belief, n=design.n, target=design.target, layout=design.layout), model)
+    st.subheader("The sample size", anchor=False)
+    planned = plan(belief, n=design.n, target=design.target, layout=design.layout)
+    power_results.show_plan(planned, model)
 if run and effect:
     power_results.show_arms(run, effect)
     if effect.calibrated is not None:

@@ -19,8 +19,8 @@ COLUMNS = {
 def power_curve(plan: SamplePlan, *, model: str, theme: str | None) -> go.Figure:
     """The chance of a significant result in the expected direction over the people in each condition.
 
-    One line is for the smallest effect of interest, one for the expected effect with its uncertainty, unless that is
-    doubted. The target and what can be afforded are marked.
+    One line is for the smallest effect of interest, one for the expected effect with its uncertainty if one is
+    planned with. The target and what can be afforded are marked.
     """
     neutral = ink(theme)
     colours = {
@@ -30,7 +30,7 @@ def power_curve(plan: SamplePlan, *, model: str, theme: str | None) -> go.Figure
     lines = {
         column: name
         for column, name in COLUMNS.items()
-        if column == "power_of_smallest" or not plan.belief.doubted
+        if column == "power_of_smallest" or plan.errors is not None
     }
     figure = go.Figure()
     for column, name in lines.items():
@@ -69,7 +69,7 @@ def power_curve(plan: SamplePlan, *, model: str, theme: str | None) -> go.Figure
     return finish(
         figure,
         Legend(tuple(lines.values()), {name: colours[column] for column, name in lines.items()}, neutral),
-        title="How many people find the effect?",
+        title="Power by sample size",
         height=288,
         margin={"l": 56, "r": 16, "b": 52},
         theme=theme,

@@ -1,5 +1,6 @@
-"""The questions of the power page: which effect, what is known of it, and what can be afforded. All are in the link."""
+"""The questions of the power page: smallest effect of interest, design, expected effect. All are in the link."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +10,51 @@ from pages.view import state
 from pages.view.calibration_words import show_calibration
 from pages.view.fields.link import LARGEST, linked, linked_number, linked_select, number
 from pages.view.words import escape, figure_text, interval_text, shorten
-from socrates_core.analysis.power import MAX_N, TARGET, Layout
-from socrates_core.projects.power import AFFORDED, Belief, calibrated_belief, spread_of, why_uncalibrated
+from socrates_core.analysis.layout import Layout
+from socrates_core.analysis.power import MAX_N, TARGET
+from socrates_core.projects.power import (
+    AFFORDED,
+    UNITS,
+    Belief,
+    as_share,
+    calibrated_belief,
+    in_points,
+    span_of,
+    spread_of,
+    uncalibrated_belief,
+    why_uncalibrated,
+)
 from socrates_core.projects.run_results import RunEffect, SimulationRun, list_runs, load_run
 
-UNITS = {"d": "standard deviations (Cohen's d)", "points": "scale points"}
+SHORT = {**UNITS, "d": "Cohen's d"}  # in labels
 OF_EFFECT = ("mean", "sd", "smallest", "spread", "unit")  # what the link says of one effect alone
+ASSIGNED = {
+    "between": "one by one, to one condition each",
+    "paired": "to both conditions (a paired test)",
+    "clusters": "in whole groups, such as classrooms",
+    "shares": "one by one, and answer yes or no",
+}
+NOT_COVERED = (
+    "Not covered: yes or no answers of the same people or with a covariate, interactions, blocks, weights, ordinal "
+    "models, and tests of equivalence. Plan those by simulation."
+)
 
 
 @dataclass(frozen=True)
 class Design:
-    """What can be afforded: `n` people in the treated condition, the power to aim for, and how people are assigned."""
+    """How conditions are compared, how many people a condition can be afforded, and the power to aim for."""
 
+    layout: Layout
     n: int
     target: float
-    layout: Layout
+
+
+@dataclass(frozen=True)
+class SmallestEffect:
+    """The smallest effect of interest, in a unit of UNITS."""
+
+    value: float
+    unit: str
 
 
 def choose_run() -> SimulationRun | None:
@@ -63,173 +94,232 @@ def choose_effect(run: SimulationRun) -> RunEffect | None:
     return effects[int(place)]
 
 
-def choose_belief(run: SimulationRun | None, effect: RunEffect | None) -> Belief | None:
-    """The belief about the effect: calibrated if the run has earned that, else a person's own guess.
-
-    None until the person has typed the smallest effect of interest.
-    """
-    if run is None or effect is None:
-        unit = linked_select("Unit of the guess", UNITS, "unit", "power")
-        return _guessed(unit, None if unit == "d" else 1.0, "")
-    scope = f"{run.spec.run_id}:{effect.outcome}:{effect.condition}"
-    measured = spread_of(run, effect.outcome)
-    earned = effect.calibrated
-    if earned is None:
-        show_calibration(why_uncalibrated(run, effect))
-        st.caption(
-            escape(
-                f"The model predicts {figure_text(effect.predicted.difference, 3)} scale points. Without a calibration "
-                "nobody knows what that is worth, so plan with your own guess."
-            )
-        )
-        return _guessed(scope, measured.value, measured.sentence)
-    st.caption(
-        escape(
-            f"Predicted {figure_text(effect.predicted.difference, 3)} scale points; calibrated "
-            f"{figure_text(earned.difference, 3)}, 90% interval {interval_text(earned.low[-1], earned.high[-1], 3)}."
-        )
-    )
-    left, right = st.columns(2, vertical_alignment="bottom")
-    smallest = smallest_effect("scale points", scope, where=left)
-    spread = linked_number(_SPREAD, "spread", scope, measured.value, low=0.0, where=right)
-    st.caption(escape(f"Standard deviation: {measured.sentence} It can be changed."))
-    return None if smallest is None else calibrated_belief(run, effect, spread=spread, smallest=smallest)
-
-
-def smallest_effect(unit: str, scope: str, *, where: Any = st) -> float | None:
+def choose_smallest(run: SimulationRun | None, effect: RunEffect | None) -> SmallestEffect | None:
     """The smallest effect of interest, kept in the link; None until a person types one above 0."""
-    value = number(state.parameter("smallest"), 0.0)
-    chosen = linked(
-        lambda key: where.number_input(
-            f"Smallest effect that would matter to you ({unit})",
-            0.0,
-            LARGEST,
-            None,
-            step=0.01,
-            format="%.4g",
-            key=key,
-            placeholder="Type a number",
-            help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
-        ),
-        f"smallest:{scope}",
-        value if 0 < value <= LARGEST else None,
-        lambda chosen: {"smallest": f"{chosen:.10g}" if chosen else None},
+    scope = _scope(run, effect)
+    units = dict(UNITS)
+    if run and effect:
+        units = {"points": UNITS["points"], "share": UNITS["share"], "d": UNITS["d"]}
+        if not span_of(run, effect.outcome):
+            del units["share"]
+    left, right = st.columns(2, vertical_alignment="bottom")
+    unit = linked_select("Unit", units, "unit", scope, where=right)
+    value = _optional_number(
+        f"Smallest effect that would matter to you ({SHORT[unit]})",
+        "smallest",
+        scope,
+        low=0.0,
+        where=left,
+        help="The sample size starts from it: an effect smaller than this would change nothing that you do.",
     )
-    if not chosen:
+    if not value:
         st.info(
             "Type the smallest effect that would matter to you. The sample size starts from it, and not from what a "
             "model predicts.",
             icon=":material/straighten:",
         )
         return None
-    return float(chosen)
+    return SmallestEffect(value, unit)
 
 
 def choose_design() -> Design:
-    left, right = st.columns(2, vertical_alignment="bottom")
-    label = "People in each condition that you can afford"
-    n = linked_number(label, "n", "power", AFFORDED, low=2, high=MAX_N, where=left)
-    target = linked_number("Power to aim at", "target", "power", TARGET, low=0.1, high=0.99, where=right)
-    return Design(int(n), target, _choose_layout())
-
-
-def _choose_layout() -> Layout:
-    """How people are assigned and how many comparisons are made; two equal groups and one comparison by default."""
-    with st.expander(
-        "Same people in both conditions, groups, unequal sizes, several comparisons, a covariate"
-    ):
-        left, right = st.columns(2, vertical_alignment="bottom")
-        assigned = linked_select("People are assigned", ASSIGNED, "assigned", "power", where=left)
-        comparisons = linked_number(
-            "Comparisons that share the 5%", "comparisons", "power", 1, low=1, high=10_000, where=right
-        )
-        first, second = st.columns(2, vertical_alignment="bottom")
-        correlation = None
-        ratio = 1.0
-        size = 1.0
-        icc = 0.0
-        if assigned == "paired":
-            correlation = linked_number(
-                "Correlation of a person's two answers",
-                "correlation",
-                "power",
-                0.5,
-                low=-0.99,
-                high=0.99,
-                where=first,
-            )
-        else:
-            ratio = linked_number(
-                "People in the reference for each one in the condition",
-                "ratio",
-                "power",
-                1.0,
-                low=0.01,
-                high=100.0,
-                where=first,
-            )
-        r2 = linked_number(
-            "Share of the variance that a covariate explains",
-            "r2",
+    """How conditions are compared. What only some designs need is asked for those alone."""
+    first, second, third = st.columns(3, vertical_alignment="bottom")
+    kind = linked_select("People are assigned", ASSIGNED, "assigned", "power", where=first)
+    n = linked_number(
+        "People in each condition that you can afford",
+        "n",
+        "power",
+        AFFORDED,
+        low=2,
+        high=MAX_N,
+        where=second,
+    )
+    target = linked_number(
+        "Power to aim at",
+        "target",
+        "power",
+        TARGET,
+        low=0.1,
+        high=99.0,
+        where=third,
+        help="0.8, or 80 for 80%; up to 99%.",
+    )
+    fields = iter(st.columns(4, vertical_alignment="bottom"))
+    correlation = None
+    size = 1
+    icc = 0.0
+    base = None
+    ratio = 1.0
+    r2 = 0.0
+    if kind == "paired":
+        correlation = linked_number(
+            "Correlation of a person's two answers",
+            "correlation",
             "power",
-            0.0,
-            low=0.0,
+            0.5,
+            low=-0.99,
             high=0.99,
-            where=second,
+            where=next(fields),
         )
-        if assigned == "clusters":
-            third, fourth = st.columns(2, vertical_alignment="bottom")
-            size = linked_number(
-                "People in a group", "cluster_size", "power", 20.0, low=1.0, high=100_000.0, where=third
+    if kind == "clusters":
+        size = int(
+            linked_number(
+                "People in a group", "cluster_size", "power", 20, low=1, high=100_000, where=next(fields)
             )
-            icc = linked_number(
-                "Intraclass correlation",
-                "icc",
-                "power",
-                0.05,
-                low=0.0,
-                high=1.0,
-                where=fourth,
-                help="How alike answers within a group are: 0 not at all, 1 the same. Often .01 to .2.",
-            )
+        )
+        icc = linked_number(
+            "Intraclass correlation", "icc", "power", 0.05, low=0.0, high=1.0, where=next(fields)
+        )
+    if kind == "shares":
+        base = linked_number(
+            "Share of yes in the reference", "base", "power", 0.5, low=0.001, high=0.999, where=next(fields)
+        )
+    if kind != "paired":
+        ratio = linked_number(
+            "People in the reference for each in the condition",
+            "ratio",
+            "power",
+            1.0,
+            low=0.01,
+            high=100.0,
+            where=next(fields),
+        )
+    comparisons = linked_number(
+        "Comparisons to correct for",
+        "comparisons",
+        "power",
+        1,
+        low=1,
+        high=1000,
+        where=next(fields),
+        help="Conditions next to the reference times outcomes, if you correct by Holm. The plan uses Bonferroni's "
+        "level, and Holm finds at least as much.",
+    )
+    if kind in ("between", "paired"):
+        r2 = linked_number(
+            "Variance a covariate explains (R²)", "r2", "power", 0.0, low=0.0, high=0.99, where=next(fields)
+        )
+    layout = Layout(ratio, correlation, size, icc, r2, int(comparisons), base)
+    st.caption(f"{escape(layout.sentence())} {NOT_COVERED}")
+    return Design(layout, int(n), as_share(target))
+
+
+def choose_belief(
+    run: SimulationRun | None,
+    effect: RunEffect | None,
+    smallest: SmallestEffect | None,
+    layout: Layout,
+) -> Belief | None:
+    """The belief about the effect: calibrated if the run has one, else a person's own guess, which may be left out.
+
+    None without a smallest effect of interest, and for yes or no answers in another unit than shares.
+    """
+    scope = _scope(run, effect)
+    if run is None or effect is None:
+        return _guessed(smallest, scope, layout)
+    measured = spread_of(run, effect.outcome)
+    span = span_of(run, effect.outcome)
+    earned = effect.calibrated
+    predicted = f"Predicted {figure_text(effect.predicted.difference, 3)} scale points"
+    if earned is not None:
+        interval = interval_text(earned.low[-1], earned.high[-1], 3)
         st.caption(
-            "Not covered: ordinal models, tests of equivalence, and conditions that are crossed with groups. Plan "
-            "those by simulation."
+            escape(f"{predicted}; calibrated {figure_text(earned.difference, 3)}, 90% interval {interval}.")
         )
-    return Layout(ratio, correlation, size, icc, r2, int(comparisons))
-
-
-ASSIGNED = {
-    "between": "one by one, to one condition each",
-    "paired": "to both conditions (a paired test)",
-    "clusters": "in whole groups, such as classrooms",
-}
+        mean = None
+        sd = 0.0
+        spread = linked_number(_SPREAD, "spread", scope, measured.value, low=0.0)
+    else:
+        show_calibration(why_uncalibrated(run, effect))
+        st.caption(escape(f"{predicted}. Without a calibration nobody knows what that is worth."))
+        first, second, third = st.columns(3, vertical_alignment="bottom")
+        mean, sd = _guess_fields("scale points", scope, 0.1 * measured.value, first, second)
+        spread = linked_number(_SPREAD, "spread", scope, measured.value, low=0.0, where=third)
+    st.caption(escape(f"Standard deviation: {measured.sentence} It can be changed."))
+    if smallest is None:
+        return None
+    points = in_points(smallest.value, smallest.unit, spread=spread, span=span)
+    if mean is not None:
+        belief = Belief(mean, sd, spread, points)
+    else:
+        belief = calibrated_belief(run, effect, spread=spread, smallest=points) or uncalibrated_belief(
+            run, effect, spread=spread, smallest=points
+        )
+    return belief if layout.base_share is None else belief.in_shares(span)
 
 
 _SPREAD = "Standard deviation of answers inside a condition (scale points)"
 
 
-def _guessed(scope: str, spread: float | None, source: str) -> Belief | None:
-    """A person's own guess in scale points, or in Cohen's d without a `spread`."""
-    unit, size = ("Cohen's d", 1.0) if spread is None else ("scale points", spread)
-    smallest = smallest_effect(unit, scope)
+def _guessed(smallest: SmallestEffect | None, scope: str, layout: Layout) -> Belief | None:
+    """A person's own guess without a run, in the unit of the smallest effect."""
+    if smallest is None:
+        return None
+    unit = UNITS[smallest.unit]
+    if layout.base_share is not None and smallest.unit != "share":
+        st.info("Choose shares of the scale as the unit: answers of yes or no are planned in shares.")
+        return None
+    usual_sd = 0.025 if smallest.unit == "share" else 0.1
     first, second, third = st.columns(3, vertical_alignment="bottom")
-    mean = linked_number(f"Effect that you expect ({unit})", "mean", scope, 0.2 * size, where=first)
+    mean, sd = _guess_fields(SHORT[smallest.unit], scope, usual_sd, first, second)
+    spread = 1.0
+    if smallest.unit != "d" and layout.base_share is None:
+        label = f"Standard deviation of answers inside a condition ({unit})"
+        usual = 1.0 if smallest.unit == "points" else 0.25
+        spread = linked_number(label, "spread", scope, usual, low=0.0, where=third)
+    return Belief(mean, sd, spread, smallest.value, unit)
+
+
+def _guess_fields(
+    unit: str, scope: str, usual_sd: float, first: Any, second: Any
+) -> tuple[float | None, float]:
+    """The effect that a person expects, None if left empty, and its uncertainty."""
+    mean = _optional_number(
+        f"Effect that you expect ({unit})",
+        "mean",
+        scope,
+        where=first,
+        help="You can leave it empty: the sample size starts from the smallest effect that would matter.",
+    )
     sd = linked_number(
         f"Give or take ({unit})",
         "sd",
         scope,
-        0.1 * size,
+        usual_sd,
         low=0.0,
         where=second,
         help="A standard deviation: you would bet two to one that the true effect is no farther off.",
     )
-    if spread is None:
-        return None if smallest is None else Belief(mean, sd, 1.0, smallest, UNITS["d"])
-    chosen = linked_number(_SPREAD, "spread", scope, spread, low=0.0, where=third)
-    if source:
-        st.caption(escape(f"Standard deviation: {source} It can be changed."))
-    return None if smallest is None else Belief(mean, sd, chosen, smallest)
+    return mean, sd
+
+
+def _optional_number(
+    label: str, name: str, scope: str, *, low: float = -LARGEST, where: Any, help: str
+) -> float | None:
+    """A number that may be left empty, held by the link's parameter `name`."""
+    value = number(state.parameter(name), math.nan)
+    chosen = linked(
+        lambda key: where.number_input(
+            label,
+            low,
+            LARGEST,
+            None,
+            step=0.01,
+            format="%.4g",
+            key=key,
+            placeholder="Type a number",
+            help=help,
+        ),
+        f"{name}:{scope}",
+        value if low <= value <= LARGEST and (value or low) else None,
+        lambda chosen: {name: None if chosen is None else f"{chosen:.10g}"},
+    )
+    return None if chosen is None else float(chosen)
+
+
+def _scope(run: SimulationRun | None, effect: RunEffect | None) -> str:
+    return f"{run.spec.run_id}:{effect.outcome}:{effect.condition}" if run and effect else "power"
 
 
 def _numbered(names: list[str]) -> dict[str, str]:

@@ -18,14 +18,15 @@ def show_plan(plan: SamplePlan, model: str) -> None:
     """The plan's main numbers, its curve, and what every number means."""
     if plan.belief.doubted:
         st.warning(escape(plan.belief.doubted), icon=":material/block:")
+    st.markdown(f"### {escape(plan.answer())}")
     needed = "over a million" if plan.needed_smallest is None else f"{plan.needed_smallest:,}"
     metrics = [
         (f"Needed for {percent_text(plan.target)}", needed),
         (f"Smallest found by {plan.n:,}", f"{plan.detectable:.3g}"),
-        ("Wrong sign (type S)", f"{percent_text(plan.errors_smallest.sign[0], 1)}"),
-        ("Too large (type M)", f"× {figure_text(float(plan.errors_smallest.size[0]))}"),
+        ("Wrong sign (type S)", percent_text(plan.errors_smallest.sign, 1)),
+        ("Exaggeration (type M)", f"× {figure_text(plan.errors_smallest.size)}"),
     ]
-    if not plan.belief.doubted:
+    if plan.errors is not None:
         metrics.insert(
             1, ("For the expected effect", "no number" if plan.needed is None else f"{plan.needed:,}")
         )
@@ -48,7 +49,7 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
     with st.spinner("Trying every choice"):
         table = _arms(run.spec.run_id, effect.outcome, better, run.calibration.written)
     if table.empty:
-        st.caption("There is one condition beside the reference, so there is nothing to choose.")
+        st.caption("There is one condition next to the reference, so there is nothing to choose.")
         return
     st.dataframe(
         table,
@@ -63,14 +64,14 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
             "holds_best": st.column_config.ProgressColumn(
                 "Chance to hold the best", format="%.0f%%", min_value=0, max_value=100, color="gray"
             ),
-            "by_chance": st.column_config.NumberColumn("The same by lot", format="%.0f%%"),
+            "by_chance": st.column_config.NumberColumn("By chance", format="%.0f%%", width="small"),
         },
     )
     st.caption(
-        f"Beside “{escape(effect.reference)}”. Regret is by how much the best true effect of all "
+        f"Compared with “{escape(effect.reference)}”. Regret is by how much the best true effect of all "
         f"{counted(len({other.condition for other in run.effects}), 'condition')} exceeds the best of those fielded, "
-        f"on average over what the calibration leaves open; by chance alone one of {len(table)} conditions is the best "
-        f"in {percent_text(1 / len(table))} of the cases; simulated, give or take {table['regret_se'].max():.1g}."
+        f"on average over what the calibration leaves open; simulated, give or take {table['regret_se'].max():.1g}. "
+        "By chance is how often as many conditions drawn by lot would hold the best."
         + (f" At most {MOST_ARMS} are chosen." if len(table) == MOST_ARMS else "")
     )
     one_line = table.assign(conditions=["; ".join(names) for names in table["conditions"]])
@@ -81,5 +82,6 @@ def show_arms(run: SimulationRun, effect: RunEffect) -> None:
 def _arms(run_id: str, outcome: str, better: str, written: str) -> pd.DataFrame:
     table = arms_to_field(load_run(run_id), outcome, higher_is_better=better == "higher")
     named = table["conditions"].map(lambda names: [visible(name) for name in names])
-    percent = {name: 100 * table[name] for name in ("holds_best", "by_chance")}
-    return table.assign(conditions=named, **percent)
+    return table.assign(
+        conditions=named, holds_best=100 * table["holds_best"], by_chance=100 * table["by_chance"]
+    )

@@ -17,13 +17,15 @@ class Fielding:
     """A choice of `arms` by their positions, and what it is expected to lose.
 
     `regret` is the expected best true effect of all arms minus the expected best of the chosen, never below 0;
-    `regret_se` the error of simulating it. `holds_best` is the chance that the best arm is among the chosen.
+    `regret_se` the error of simulating it. `holds_best` is the chance that the best arm is among the chosen,
+    `by_chance` that of as many arms drawn by lot.
     """
 
     arms: tuple[int, ...]
     regret: float
     regret_se: float
     holds_best: float
+    by_chance: float
 
 
 def fieldings(mean: Floats, covariance: Floats, *, size: int, seed: int) -> tuple[Fielding, ...]:
@@ -62,4 +64,5 @@ def _judged(arms: tuple[int, ...], true: Floats) -> Fielding:
         regret=float(lost.mean()),
         regret_se=float(lost.std(ddof=1) / math.sqrt(len(lost))),
         holds_best=float((lost == 0).mean()),
+        by_chance=len(arms) / true.shape[1],
     )

@@ -58,6 +58,11 @@ class Calibration:
     n_effects: int
     n_dropped: int
 
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of the t distribution of a new study's true effects."""
+        return self.n_studies - 2
+
     def calibrated(self, predicted: Floats, *, human_se: Floats | float = 0.0) -> CalibratedEffects:
         """The effects to expect in a new study, given the `predicted` ones [e].
 
@@ -70,7 +75,7 @@ class Calibration:
         variance = np.diagonal(self.covariance(given)) + np.asarray(human_se, dtype=float) ** 2
         effect = self.slope * given
         sd = np.sqrt(variance)
-        reach = stdtrit(self.n_studies - 2, 0.5 + np.array(LEVELS) / 2)[:, None] * sd
+        reach = stdtrit(self.freedom, 0.5 + np.array(LEVELS) / 2)[:, None] * sd
         return CalibratedEffects(effect, sd, effect - reach, effect + reach)
 
     def covariance(self, predicted: Floats) -> Floats:

@@ -1,9 +1,10 @@
 """How many people an experiment needs for an effect that is not known: power, assurance, errors of sign and size.
 
-Two conditions compared by the two-sided t test with equal variances, in the layouts that `Layout` describes. `mean` and
-`sd` describe the true effect: a fixed guess (sd 0) or a calibrated effect with its spread. They and `spread`, the
-standard deviation of answers inside a condition, are in one unit: shares of the scale, points of it, or Cohen's d with
-a spread of 1.
+A condition with `n` people is compared with a reference, by default by the two-sided t test of two groups of equal
+size; a `Layout` says what else. `mean`, `sd`, and `freedom` describe the true effect: for certain (sd 0),
+normal, or Student's t with that scale. They and `spread`, the standard deviation of answers inside a condition, are in
+one unit: shares of the scale, points of it, or Cohen's d with a spread of 1. For shares of yes they are on the arcsine
+scale, with a spread of 1.
 """
 
 import math
@@ -13,66 +14,15 @@ import numpy as np
 from scipy.optimize import elementwise
 from scipy.special import chdtri, nctdtr, ndtr, ndtri, stdtrit
 
+from socrates_core.analysis.layout import PLAIN, Layout
 from socrates_core.records import Floats
 
-ALPHA = 0.05
 TARGET = 0.8
 MAX_N = 1_000_000
-POINTS = 2001  # of the effect's distribution, over which errors of sign are averaged
-SPREADS = 200  # of the distribution of the sample's own standard deviation
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How two conditions are compared, with `n` people in the treated one.
-
-    `ratio` people are in the reference condition for each treated one. With a `correlation` of the answers, the same n
-    people are in both, and the test is paired. `cluster_size` people are assigned together, with the intraclass
-    correlation `icc`: answers are as certain as those of n / (1 + (m - 1) icc) people, and the test has as many degrees
-    of freedom as clusters allow (Donner & Klar 2000, Design and Analysis of Cluster Randomization Trials, ch. 5).
-    A covariate explains the share `r2` of the variance inside conditions (Borm, Fransen & Lemmens 2007, J Clin
-    Epidemiol 60). `n_comparisons` are tested at once at their share of the level: Bonferroni's, which Holm never
-    exceeds in the people needed for the first.
-    """
-
-    ratio: float = 1.0
-    correlation: float | None = None
-    cluster_size: float = 1.0
-    icc: float = 0.0
-    r2: float = 0.0
-    n_comparisons: int = 1
-
-    def alpha(self) -> float:
-        return ALPHA / self.n_comparisons
-
-    def error(self, people: Floats) -> Floats:
-        """The standard error [n] of the difference, for a spread of 1."""
-        if self.correlation is not None:
-            variance = 2 * (1 - self.correlation) / people
-        else:
-            variance = (1 + 1 / self.ratio) / people
-        inflation = 1 + (self.cluster_size - 1) * self.icc
-        return np.asarray(np.sqrt(variance * inflation * (1 - self.r2)))
-
-    def freedom(self, people: Floats) -> Floats:
-        """The degrees of freedom [n] of the test; below 1 where no test can be made."""
-        units = people / self.cluster_size
-        covariate = 1 if self.r2 else 0
-        if self.correlation is not None:
-            return np.asarray(units - 1 - covariate, dtype=float)
-        return np.asarray(units * (1 + self.ratio) - 2 - covariate, dtype=float)
-
-
-PLAIN = Layout()
-
-
-def binary_spread(share: float, effect: float) -> float:
-    """The standard deviation of yes or no where the reference has `share` yes and the other condition `effect` more.
-
-    The root of the mean variance of both sides, p (1 - p): the t test of 0 and 1 has this spread.
-    """
-    other = share + effect
-    return math.sqrt((share * (1 - share) + other * (1 - other)) / 2)
+POINTS = 501  # of the effect's distribution, over which errors of sign and size are averaged
+MIXED = (
+    101  # normal distributions that make up one of Student's t, and standard deviations that samples may have
+)
 
 
 def power(
@@ -80,30 +30,17 @@ def power(
     *,
     mean: Floats | float,
     sd: float = 0.0,
+    freedom: float = math.inf,
     spread: float = 1.0,
     layout: Layout = PLAIN,
 ) -> Floats:
-    """The chance [n] of a significant result with `n` people in the treated condition; 0 where no test can be made.
+    """The chance [n] of a significant result, on either side, with `n` people in the condition.
 
     For a fixed effect the power of the t test (Cohen 1988, chapter 2); for a normal effect the mean of that power,
-    the assurance (O'Hagan, Stevens & Campbell 2005, Pharmaceutical Statistics 4). Both are exact: with a normal
-    effect the t statistic over sqrt(1 + (sd / error)**2) is noncentral t.
+    the expected power. Both are exact: with a normal effect the t statistic over sqrt(1 + (sd / error)**2) is
+    noncentral t. A t distribution of effects is a mixture of normal ones. 0 where the test has no degree of freedom.
     """
-    freedom, limit, shift = _on_t(n, mean, sd, spread, layout)
-    wrong_side = np.where(shift < 6, nctdtr(freedom, np.minimum(shift, 6), -limit), 0.0)  # NaN below 1e-30
-    return np.where(freedom >= 1, nctdtr(freedom, -shift, -limit) + wrong_side, 0.0)
-
-
-def _on_t(
-    n: Floats | float, mean: Floats | float, sd: float, spread: float, layout: Layout
-) -> tuple[Floats, Floats, Floats]:
-    """The degrees of freedom, the limit of significance and the noncentrality of t over sqrt(1 + (sd / error)**2)."""
-    people = np.asarray(n, dtype=float)
-    freedom = layout.freedom(people)
-    error = spread * layout.error(people)
-    widened = np.hypot(error, sd)
-    limit = stdtrit(np.maximum(freedom, 1), 1 - layout.alpha() / 2) * error / widened
-    return freedom, np.asarray(limit), np.asarray(np.abs(mean) / widened)
+    return np.asarray(sum(_beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout)))
 
 
 def assurance(
@@ -111,108 +48,179 @@ def assurance(
     *,
     mean: Floats | float,
     sd: float = 0.0,
+    freedom: float = math.inf,
     spread: float = 1.0,
     layout: Layout = PLAIN,
 ) -> Floats:
     """The chance [n] of a significant result in the direction of `mean`, upward where that is 0.
 
     As `power`, without the results that are significant on the other side: a prediction that a wide range of effects
-    is possible must not count as success whatever comes out (Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason
-    2021, The American Statistician 75).
+    is possible must not count as success whatever comes out (O'Hagan, Stevens & Campbell 2005, Pharmaceutical
+    Statistics 4; Kunzmann, Grayling, Lee, Robertson, Rufibach & Wason 2021, The American Statistician 75).
     """
-    freedom, limit, shift = _on_t(n, mean, sd, spread, layout)
-    return np.where(freedom >= 1, nctdtr(freedom, -shift, -limit), 0.0)
+    return _beyond(n, mean=mean, sd=sd, freedom=freedom, spread=spread, layout=layout)[0]
+
+
+def _beyond(
+    n: Floats | float,
+    *,
+    mean: Floats | float,
+    sd: float,
+    freedom: float,
+    spread: float,
+    layout: Layout,
+) -> tuple[Floats, Floats]:
+    """The chances [n] of a significant result on the side of `mean` and on the other side."""
+    if math.isfinite(freedom) and sd > 0:
+        parts = [
+            _beyond(n, mean=mean, sd=scale, freedom=math.inf, spread=spread, layout=layout)
+            for scale in sd / _relative_sds(freedom)
+        ]
+        return np.mean([part[0] for part in parts], axis=0), np.mean([part[1] for part in parts], axis=0)
+    testable = layout.freedom(n) > 0
+    of_test = np.where(testable, layout.freedom(n), 1.0)
+    error = layout.error(n, spread)
+    widened = np.hypot(error, sd)
+    limit = _limit(of_test, layout.alpha) * error / widened
+    shift = np.abs(mean) / widened
+    expected = _below(of_test, -shift, -limit)
+    # scipy's noncentral t is NaN below 1e-30
+    opposite = np.where(shift < 6, _below(of_test, np.minimum(shift, 6), -limit), 0.0)
+    return np.where(testable, expected, 0.0), np.where(testable, opposite, 0.0)
+
+
+def _below(freedom: Floats, shift: Floats, limit: Floats) -> Floats:
+    """The chance of a noncentral t below `limit`; normal where the degrees of freedom are infinite."""
+    finite = np.where(np.isfinite(freedom), freedom, 1e9)
+    return np.asarray(np.where(np.isfinite(freedom), nctdtr(finite, shift, limit), ndtr(limit - shift)))
+
+
+def _limit(freedom: Floats, alpha: float) -> Floats:
+    """What a t statistic has to exceed to be significant."""
+    finite = np.where(np.isfinite(freedom), freedom, 1e9)
+    return np.asarray(np.where(np.isfinite(freedom), stdtrit(finite, 1 - alpha / 2), -ndtri(alpha / 2)))
+
+
+def _relative_sds(freedom: float) -> Floats:
+    """Standard deviations [MIXED] that a sample with these degrees of freedom may show, over the true one.
+
+    They are the quantiles of sqrt(chi-squared / freedom) in the middle of as many equal shares.
+    """
+    if not math.isfinite(freedom):
+        return np.ones(1)
+    return np.asarray(np.sqrt(chdtri(freedom, 1 - (np.arange(MIXED) + 0.5) / MIXED) / freedom))
 
 
 def sample_size(
     *,
     mean: float,
     sd: float = 0.0,
+    freedom: float = math.inf,
     spread: float = 1.0,
     target: float = TARGET,
     layout: Layout = PLAIN,
 ) -> int | None:
-    """The fewest people in the treated condition whose `assurance` reaches `target`; None where MAX_N do not.
+    """The fewest people in the condition whose `assurance` reaches `target`, in whole clusters; None beyond MAX_N.
 
     More doubt never needs fewer people: where the target is below one half, at which a wider range of effects makes a
     significant result likelier, the number is that of the effect for certain.
     """
+    size = layout.cluster_size
 
-    def reaches(n: int) -> bool:
+    def reaches(n_clusters: int) -> bool:
         doubts = (sd, 0.0) if target < 0.5 else (sd,)
-        chances = (assurance(n, mean=mean, sd=doubt, spread=spread, layout=layout) for doubt in doubts)
+        chances = (
+            assurance(n_clusters * size, mean=mean, sd=doubt, freedom=freedom, spread=spread, layout=layout)
+            for doubt in doubts
+        )
         return all(float(chance) >= target for chance in chances)
 
-    if not reaches(MAX_N):
+    high = MAX_N // size
+    if high < 1 or not reaches(high):
         return None
-    low, high = 1, MAX_N
+    low = 0 if layout.clustered or layout.base_share is not None else 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
-    return high
+    return high * size
 
 
 def minimum_detectable(
-    n: Floats | float, *, spread: float = 1.0, target: float = TARGET, layout: Layout = PLAIN
+    n: Floats | float,
+    *,
+    spread: float = 1.0,
+    target: float = TARGET,
+    layout: Layout = PLAIN,
 ) -> Floats:
-    """The smallest effect [n], in the unit of `spread`, that `n` people find with power `target`.
+    """The smallest effect [n], in the unit of `spread`, that `n` people in the condition find with power `target`.
 
-    `n` are in the treated condition. NaN where no test can be made.
+    NaN where the test has no degree of freedom.
     """
     people = np.asarray(n, dtype=float)
-    freedom = layout.freedom(people)
-    error = spread * layout.error(people)
-    # The end of the search: even with one degree of freedom, whose t limit is 12.7, the power is 1 here.
-    largest = error * (10 + 4 * stdtrit(np.maximum(freedom, 1), 1 - layout.alpha() / 2))
+    error = layout.error(people, spread)
+    testable = layout.freedom(people) > 0
+    # The end of the search: even with one degree of freedom, whose limit is 12.7, the power there is 1.
+    largest = error * (10 + 4 * _limit(np.where(testable, layout.freedom(people), 1.0), layout.alpha))
 
     def missing(effect: Floats, people: Floats) -> Floats:
         return power(people, mean=effect, spread=spread, layout=layout) - target
 
     found = elementwise.find_root(missing, (np.zeros_like(error), largest), args=(people,)).x
-    return np.where(freedom >= 1, found, np.nan)
+    return np.where(testable, found, np.nan)
 
 
 @dataclass(frozen=True)
 class DesignErrors:
-    """What significant results of a design would be like, both [n].
+    """What significant results of a design would be like.
 
-    `sign` is the share with the wrong sign (type S). `size` is how many times larger the estimates are than the true
-    effect (type M, the exaggeration ratio); NaN where there is no effect.
+    `sign` is the share with the wrong sign (type S). `size` is how many times larger the estimates are than
+    the true effect (type M, the exaggeration ratio); NaN where there is no effect.
     """
 
-    sign: Floats
-    size: Floats
+    sign: float
+    size: float
 
 
 def design_errors(
-    n: Floats, *, mean: float, sd: float = 0.0, spread: float = 1.0, layout: Layout = PLAIN
+    n: float,
+    *,
+    mean: float,
+    sd: float = 0.0,
+    freedom: float = math.inf,
+    spread: float = 1.0,
+    layout: Layout = PLAIN,
 ) -> DesignErrors:
-    """The errors of sign and size (Gelman & Carlin 2014, Perspectives on Psychological Science 9) of designs [n].
+    """The errors of sign and size (Gelman & Carlin 2014, Perspectives on Psychological Science 9) with `n` people.
 
-    Exact for the t test: given the sample's own standard deviation the estimate is normal, for which the closed form
-    is in Lu, Qiu & Deng (2019, British Journal of Mathematical and Statistical Psychology 72); both are then averaged
-    over that deviation. Over a distribution of effects the sign is taken over all significant results. The size is
-    always that of the effect `mean`, as in the paper: over a distribution that reaches 0 its mean would be infinite.
+    For one true effect, type M is the mean size of the significant estimates over that of the effect, as in the paper.
+    Both are exact for normal answers: the test's own standard error varies as it does in samples, so that they hold for
+    small ones (the closed form of Lu, Qiu & Deng 2019, British Journal of Mathematical and Statistical Psychology 72,
+    for each standard error, averaged over what it may be). Over a distribution of effects, type S is over all
+    significant results and type M is the median of the paper's ratio over the effects behind them. A mean of these
+    ratios is infinite if effects near 0 are possible, because 1 / effect has no mean there.
     """
-    people = np.asarray(n, dtype=float)[:, None, None]
-    freedom = np.maximum(layout.freedom(people), 1)
-    error = spread * layout.error(people)
-    # The sample's standard deviation over the true one: the root of chi-square over its degrees of freedom.
-    below = (np.arange(SPREADS) + 0.5) / SPREADS
-    deviation = np.sqrt(chdtri(freedom, 1 - below) / freedom)  # [n, 1, SPREADS]
-    limit = error * deviation * stdtrit(freedom, 1 - layout.alpha() / 2)
-    quantiles = ndtri((np.arange(POINTS if sd else 1) + 0.5) / (POINTS if sd else 1))
-    true = (mean + sd * quantiles)[None, :, None]
-    above, under = (ndtr((sign * true - limit) / error).mean(axis=2) for sign in (1, -1))
-    effects = true[:, :, 0]
-    wrong = np.where(effects > 0, under, np.where(effects < 0, above, (above + under) / 2))
-    significant = above + under
-    right_side, other_side = (ndtr((sign * mean - limit) / error) for sign in (1, -1))
-    tails = _density((limit - mean) / error) + _density((limit + mean) / error)
-    estimated = (mean * (right_side - other_side) + error * tails).mean(axis=2)[:, 0]
-    real = math.fabs(mean) * (right_side + other_side).mean(axis=2)[:, 0]
-    size = np.divide(estimated, real, out=np.full_like(real, np.nan), where=real > 0)
-    return DesignErrors(wrong.mean(axis=1) / significant.mean(axis=1), size)
+    of_test = float(layout.freedom(n))
+    if of_test <= 0:
+        return DesignErrors(math.nan, math.nan)
+    error = float(layout.error(n, spread))
+    shares = (np.arange(POINTS) + 0.5) / POINTS
+    standard = stdtrit(freedom, shares) if math.isfinite(freedom) else ndtri(shares)
+    true = mean + sd * standard[:, None] if sd > 0 else np.full((1, 1), mean)
+    limit = error * float(_limit(np.array(of_test), layout.alpha)) * _relative_sds(of_test)
+    above, below = ndtr((true - limit) / error), ndtr((-true - limit) / error)
+    tails = _density((limit - true) / error) + _density((limit + true) / error)
+    significant = (above + below).mean(axis=1)
+    estimated = (true * (above - below) + error * tails).mean(axis=1)
+    wrong = np.where(true > 0, below, np.where(true < 0, above, (above + below) / 2)).mean(axis=1)
+    size = np.abs(true[:, 0]) * significant
+    ratio = np.divide(estimated, size, out=np.full_like(size, np.nan), where=size > 0)
+    return DesignErrors(float(wrong.mean() / significant.mean()), _weighted_median(ratio, significant))
+
+
+def _weighted_median(values: Floats, weights: Floats) -> float:
+    order = np.argsort(values)  # NaN, of an effect of exactly 0, comes last: it is as large as can be
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def _density(z: Floats) -> Floats:
