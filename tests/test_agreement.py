@@ -1,6 +1,7 @@
 """Effects over studies, models side by side, scores by group: against scipy and numbers worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from socrates_core.analysis.agreement import (
 )
 from socrates_core.analysis.bootstrap import Measure, mean_over_studies
 from socrates_core.analysis.cells import PeopleCell
-from socrates_core.analysis.metrics import exact_wasserstein
 from socrates_core.analysis.parity import parity
 from socrates_core.records import Floats
 
@@ -191,22 +191,33 @@ def cell(study: str, groups: list[str], *, off: dict[str, float], seed: int, fir
     )
 
 
-def test_each_group_is_scored_by_w_on_the_stated_scale() -> None:
-    given = cell("a", ["x"] * 60 + ["y"] * 50, off={"y": 0.5}, seed=1)
+def mean_over_pairs(given: PeopleCell, rows: NDArray[np.bool_]) -> float:
+    """The mean product of the differences of two different people, over all such pairs of answers, by a plain loop."""
+    answers = (given.human[rows, None] == given.values).astype(float)
+    apart = np.cumsum(answers - given.probabilities[rows], axis=1)[:, :-1]
+    who = given.participants[rows]
+    products = [
+        apart[i] @ apart[j] / (given.values.size - 1)
+        for i in range(len(apart))
+        for j in range(len(apart))
+        if who[i] != who[j]
+    ]
+    return float(np.mean(products))
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_each_group_is_scored_by_pairs_of_different_people(repeats: int) -> None:
+    given = cell("a", ["x"] * 60 * repeats + ["y"] * 50 * repeats, off={"y": 0.5}, seed=1)
+    given = replace(given, participants=np.arange(110 * repeats) // repeats)
     found = parity([given], seed=0)
-    for group, rows in zip(found.subgroups, (slice(0, 60), slice(60, None)), strict=True):
-        counts = np.array([(given.human[rows] == value).sum() for value in given.values])
-        expected = exact_wasserstein(
-            given.values, given.probabilities[rows].mean(axis=0), counts, convention="stated"
-        )
-        assert group.score.value == pytest.approx(expected)
+    is_x = np.array(given.groups) == "x"
+    for group, rows in zip(found.subgroups, (is_x, ~is_x), strict=True):
+        assert group.score.value == pytest.approx(mean_over_pairs(given, rows), abs=1e-12)
         assert group.human_mean == pytest.approx((given.human[rows].mean() - 1) / 4)
     assert [group.n for group in found.subgroups] == [60, 50]
     assert found.subgroups[1].predicted_mean == pytest.approx(0.5 + 0.5 * 0.5)
     scores = [group.score.value for group in found.subgroups]
-    assert found.difference.value == pytest.approx(
-        max(scores) - min(scores), abs=0.03
-    )  # both less their noise
+    assert found.difference.value == pytest.approx(max(scores) - min(scores), abs=1e-12)
 
 
 def test_cells_are_averaged_within_studies_before_studies() -> None:
@@ -244,7 +255,10 @@ def test_people_without_answer_or_prediction_leave() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_groups_of_unequal_size_earn_no_gap_by_their_size() -> None:
-    """Perfect predictions, true gap 0, 30 people next to 1,000, 8 studies of 3 cells: it was never inside before."""
+    """Perfect predictions, true gap 0, 30 people next to 1,000, 8 studies of 3 cells.
+
+    Distances with their sampling noise showed a gap of .046 here, above its interval every time.
+    """
     shares = np.array([0.05, 0.1, 0.15, 0.25, 0.2, 0.15, 0.1])
     values, drawn = np.arange(1.0, 8), np.random.default_rng(5)
     groups, predicted = ["x"] * 30 + ["y"] * 1000, np.tile(shares, (1030, 1))
@@ -266,9 +280,10 @@ def test_groups_of_unequal_size_earn_no_gap_by_their_size() -> None:
     gaps = [each.difference for each in found]
     assert all(each.low <= each.value <= each.high for each in gaps)
     assert sum(each.low == 0 for each in gaps) >= 8
-    raw = [np.ptp([group.score.value for group in each.subgroups]) for each in found]
-    assert np.mean([each.value for each in gaps]) < 0.75 * np.mean(raw)
-    assert [group.group for group in found[0].small] == ["x"]
+    assert np.mean([each.value for each in gaps]) < 0.002
+    # Of 10 data sets and two groups: the mean of the small group's distance is 0 within three standard errors.
+    of_small = [each.subgroups[0].score.value for each in found]
+    assert abs(np.mean(of_small)) < 3 * np.std(of_small, ddof=1) / np.sqrt(10)
 
 
 def test_one_group_has_no_gap() -> None:
@@ -277,11 +292,11 @@ def test_one_group_has_no_gap() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("off_y", "truth"), [(0.1, 0.0), (0.3, 0.1)])
+@pytest.mark.parametrize(("off_y", "truth"), [(0.1, 0.0), (0.3, 0.028)])
 def test_the_interval_of_the_gap_covers_the_truth_for_groups_of_unequal_size(
     off_y: float, truth: float
 ) -> None:
-    # moving a share of people's answers (mean 0.5 of the scale) to its end is a W of half that share
+    # Moving a share s of people to the end of the scale: s**2 times the mean of .1, .3, .7 and .9 squared, .35.
     groups, off = ["x"] * 300 + ["y"] * 30 + ["z"] * 30, {"x": 0.1, "y": off_y, "z": 0.1}
     found = [
         parity(

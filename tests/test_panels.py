@@ -69,7 +69,7 @@ def test_a_share_is_read_as_percent_or_fraction(text: object, share: float) -> N
 
 
 def test_rows_without_a_value_do_not_count_and_equal_values_are_added() -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"value": "Female", "share": "30"},
         {"value": None, "share": "9"},
         {"value": " Female ", "share": "20%"},

@@ -138,9 +138,10 @@ def test_a_sample_is_compared_with_those_it_was_drawn_from(starter_home: Path) -
     drawn = Counter(person.demographics["gender"] for person in people)
     table = requested_and_drawn(spec, people, eligible(spec)).set_index("value")
     assert set(table["field"]) == {"gender"}
-    for value, share in pool.items():
-        assert table.loc[value, "requested"] == pytest.approx(share)
-        assert table.loc[value, "drawn"] == pytest.approx(drawn[value] / 20)
+    rows = table.to_dict("index")
+    for value in map(str, pool.index):
+        assert rows[value]["requested"] == pytest.approx(pool[value])
+        assert rows[value]["drawn"] == pytest.approx(drawn[value] / 20)
     assert requested_and_drawn(spec, people)["requested"].isna().all()
 
 

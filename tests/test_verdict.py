@@ -1,6 +1,5 @@
 """Verdicts: what the measurements of studies say about a model, in which words, and which records count."""
 
-import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from socrates_core.analysis.verdict import (
     find,
     judge,
     kind_of,
-    squared_distance,
 )
 from socrates_core.calibrations import calibration_path
 from socrates_core.corpus.store import open_corpus
@@ -32,39 +30,6 @@ from socrates_core.verdicts.verdict import (
     verdict_of,
 )
 from tests.support.jobs import evaluate_now
-
-VALUES = np.array([1.0, 2.0, 4.0])
-
-
-@pytest.mark.parametrize("is_ordered", [True, False])
-def test_the_squared_distance_of_every_sample_averages_to_that_of_the_population(is_ordered: bool) -> None:
-    """All 3**4 samples of four people, each with its probability: no simulation, so no error of one."""
-    truth = np.array([0.5, 0.2, 0.3])
-    predicted = np.array([0.2, 0.2, 0.6])
-    expected = sum(
-        float(np.prod(truth[list(sample)]))
-        * squared_distance(VALUES, predicted, VALUES[list(sample)], is_ordered=is_ordered)
-        for sample in itertools.product(range(3), repeat=4)
-    )
-    # Gaps of a third and two thirds of the range; without an order, half the squared differences of shares.
-    exact = {True: (0.2 - 0.5) ** 2 / 3 + (0.4 - 0.7) ** 2 * 2 / 3, False: (0.3**2 + 0.3**2) / 2}
-    assert expected == pytest.approx(exact[is_ordered], abs=1e-12)
-
-
-def test_two_options_have_the_same_distance_with_and_without_an_order() -> None:
-    answers = np.array([0.0, 1.0, 1.0, 1.0, 0.0])
-    distances = [
-        squared_distance(np.array([0.0, 1.0]), np.array([0.9, 0.1]), answers, is_ordered=is_ordered)
-        for is_ordered in (True, False)
-    ]
-    assert distances[0] == pytest.approx(distances[1], abs=1e-15)
-
-
-def test_people_off_the_scale_and_single_people_have_no_distance() -> None:
-    shares = np.array([0.2, 0.3, 0.5])
-    with_stray = squared_distance(VALUES, shares, np.array([1.0, 2.0, np.nan, 9.0]), is_ordered=True)
-    assert with_stray == squared_distance(VALUES, shares, np.array([1.0, 2.0]), is_ordered=True)
-    assert np.isnan(squared_distance(VALUES, shares, np.array([1.0, np.nan]), is_ordered=True))
 
 
 @pytest.mark.parametrize("n_judged", [1, 2])

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.metrics import accuracy
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.evaluations.effects import effects_table
-from socrates_core.evaluations.predictors import model_predictor
+from socrates_core.evaluations.predictors import guesses, model_predictor
 from socrates_core.evaluations.rows import questions_of_rows
 from socrates_core.evaluations.run import answered_table
-from socrates_core.evaluations.scores import summarise
-from socrates_core.evaluations.whole_cells import cell_accuracies, cell_distances
+from socrates_core.evaluations.scores import score_cells
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.models.chat import Chat
 from socrates_core.models.local.engine import Engine
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
 from socrates_core.models.reasoning import ReasonedChat
-from socrates_core.records import Answer, Floats, Question
+from socrates_core.records import Answer, Question
 from socrates_core.scoring.plan import Item, plan_batches
 from training.model import Trainee, autocast
 
@@ -57,25 +57,27 @@ def validate(
     corpus = examination.chosen.corpus
     seed = trainee.spec.seed
     table = answered_table(corpus, examination.rows, answers, seed).to_pandas()
-    cells = cells_of(corpus, table)
-    log_score = summarise(cells, model_predictor("", cells)).measures["log_score"].value
+    # Everybody who was kept back, not only those who are asked, is what predicted shares are compared with.
+    cells = cells_of(corpus, table, examination.chosen.kept_back)
+    model = _over_studies(score_cells(cells, model_predictor("", cells)))
+    uniform = _over_studies(score_cells(cells, guesses(cells, seed=seed)[0]))
+    accuracies = pd.DataFrame(
+        {
+            "study_id": cell.study_id,
+            "accuracy": accuracy(cell.human, cell.drawn, clipped=False, everybody=cell.everybody).value,
+        }
+        for cell in cells
+    )
     effects = effects_table(corpus, table).dropna(subset=["human", "predicted"])
     # A correlation with a constant is not defined.
     enough = len(effects) >= LEAST_EFFECTS and effects["predicted"].std() > 0
-    n_options = [len(question.options) for question in examination.questions]
-    model = _mean_distances(
-        examination, [answer.probabilities if answer.valid_mass > 0 else None for answer in answers]
-    )
-    uniform = _mean_distances(examination, [np.full(n, 1 / n) for n in n_options])
-    accuracies = cell_accuracies(table, examination.chosen.kept_back)
-    accuracy = accuracies.groupby("study_id")["accuracy"].mean().mean()
     return Validation(
         step=step,
-        w_stated=float(model["w_stated"]),
-        w_observed=float(model["w_observed"]),
-        w_uniform=float(uniform["w_stated"]),
-        accuracy=100 * float(accuracy),
-        log_score=log_score,
+        w_stated=float(model["wasserstein_exact_stated"]),
+        w_observed=float(model["wasserstein_exact_observed"]),
+        w_uniform=float(uniform["wasserstein_exact_stated"]),
+        accuracy=100 * float(_over_studies(accuracies)["accuracy"]),
+        log_score=float(model["log_score"]),
         effect_r=float(np.corrcoef(effects["human"], effects["predicted"])[0, 1]) if enough else math.nan,
         valid_mass=float(table["valid_mass"].mean()),
         n_rows=len(table),
@@ -85,12 +87,9 @@ def validate(
     )
 
 
-def _mean_distances(examination: Examination, predicted: Sequence[Floats | None]) -> pd.Series:
-    """The mean over studies of w_stated and w_observed, for a prediction per row."""
-    distances = cell_distances(
-        examination.chosen.corpus, examination.rows, predicted, examination.chosen.kept_back
-    )
-    return distances.groupby("study_id")[["w_stated", "w_observed"]].mean().mean()
+def _over_studies(scores: pd.DataFrame) -> pd.Series:
+    """The means of scores by cell: over the cells of each study, then over studies."""
+    return scores.groupby("study_id").mean(numeric_only=True).mean()
 
 
 def _ask(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:

@@ -17,6 +17,7 @@ SIMULATIONS: tuple[str, ...] = (
     "verdict",
     "oracle",
     "power",
+    "parity",
 )
 
 

@@ -176,7 +176,8 @@ def remarks(comparison: Comparison) -> list[str]:
         sentences.append(
             f"Whether these studies were in training is not known of {', '.join(comparison.unknown)}."
         )
-    if len({evaluation.spec.sample_digest() for evaluation in comparison.evaluations}) > 1:
+    samples = [{each.spec.sample_digest() for each in source.evaluations} for source in comparison.sources]
+    if any(len(digests) > 1 for digests in samples):
         sentences.append(
             "These evaluations asked different people; only rows that all of them have are compared."
         )

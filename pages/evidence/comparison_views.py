@@ -61,8 +61,9 @@ def show_scores(comparison: Comparison) -> None:
         },
     )
     st.caption(
-        "Each column is a convention of its own: figures of one must not be compared with those of another. "
-        "Dropped rows lack an answer or a prediction; rows off the scale count in what is published and nowhere else."
+        "Each column is a convention of its own: do not compare numbers of two columns. Every row is scored on the "
+        "same cells. People: everybody who answered in them; asked: those whom the model predicted. Dropped rows lack "
+        "an answer or a prediction; answers off the scale count in the published measures only."
     )
     for sentence in comparison_rows.worth_sentences(comparison):
         st.markdown(escape(sentence))
@@ -73,9 +74,9 @@ def _halves(measure: str) -> str:
     if not measure.startswith("wasserstein_exact"):
         return ""
     return (
-        "Half of the people against the other half: the mean over all halvings of each cell; with few people a cell "
-        "it is mostly noise. Oracle: what the true distribution would score to as many people as answered; no "
-        "prediction is expected to beat it."
+        "Predictions for the people asked are compared with everybody who answered. Half of the people against the "
+        "other half: the mean over all halvings of each cell. Oracle: the expected score of the true distribution "
+        "with as many people; no prediction is expected to beat it."
     )
 
 
@@ -260,9 +261,10 @@ def show_subgroups(comparison: Comparison) -> None:
             st.markdown(escape(_gap(name, parity)))
     st.caption(escape(_left_out(next(iter(parities.values())))))
     st.caption(
-        f"W of the exact distributions on the stated scale, lower is better, over cells in which every group has "
-        f"{MINIMUM} people. The parity gap is the highest group's W minus the lowest's, freed of the noise that "
-        "makes the W of small groups larger. The paper prints no formula: this one is ours."
+        f"Squared distances between the cumulative shares of people and of predictions on the stated scale, without "
+        f"sampling noise, over cells in which every group has {MINIMUM} people. Lower is better. The parity gap is the "
+        "highest group's distance minus the lowest's, with an interval that holds for all pairs of groups at once. The "
+        "paper prints no formula: this one is ours."
     )
 
 
@@ -271,10 +273,9 @@ def _gap(name: str, parity: Parity) -> str:
         return f"{name}: no gap between groups without two of them."
     gap = comparison_rows.measure_text(parity.difference)
     sentence = f"{name}: parity gap {gap} over {counted(parity.n_cells, 'cell')}."
-    if not parity.small:
-        return sentence
-    small = ", ".join(f"{group.group} ({group.n:,} people)" for group in parity.small)
-    return f"{sentence} Too small to tell noise from a gap next to the largest group: {small}."
+    if parity.difference.low > 0:
+        return f"{sentence} Some group is predicted worse than another."
+    return f"{sentence} The groups cannot be told apart."
 
 
 def _left_out(parity: Parity) -> str:

@@ -217,8 +217,9 @@ def _show_parity(pair: Pair) -> None:
     show_chart(comparison_charts.group_heat(frame, title=title, theme=theme()), frame, f"parity_{field}")
     st.markdown(escape(_gap(parity)))
     st.caption(
-        f"W of the exact distributions on the stated scale over {counted(parity.before.n_cells, 'cell')} in which "
-        f"every group has {MINIMUM} people. Intervals redraw people, the same for both models."
+        f"Squared distances on the stated scale, without sampling noise, over "
+        f"{counted(parity.before.n_cells, 'cell')} in which every group has {MINIMUM} people. Intervals redraw people, "
+        "the same for both models."
     )
 
 

@@ -22,7 +22,6 @@ from scipy.special import stdtrit
 
 from socrates_core.analysis.bootstrap import Measure
 from socrates_core.analysis.effects import CONFIDENCE
-from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
 
 Level = Literal["not measured", "worse", "guessing", "shares", "conditions", "sizes"]
@@ -146,28 +145,6 @@ def kind_of(n_values: int, *, is_ordered: bool) -> Kind:
     if not is_ordered:
         return "unordered"
     return "long scale" if n_values > LONG_SCALE else "scale"
-
-
-def squared_distance(values: Floats, shares: Floats, human: Floats, *, is_ordered: bool) -> float:
-    """The squared distance of predicted `shares` [k] over `values` [k] to the shares of all people, without bias.
-
-    Ordered values: the squared difference of cumulative shares, over the scale in shares of its range (the Cramér
-    distance). Unordered ones: half the sum of squared differences of shares; for two values both are the same number.
-    `human` [n] are the answers of some of these people. Their squared distance is too large by the variance of a mean
-    of n, which is subtracted, so that a perfect prediction has 0 on average and may fall below. NaN with fewer than
-    two people on the scale.
-    """
-    given = memberships(human, values)
-    given = given[given.sum(axis=1) > 0]
-    n = len(given)
-    if n < 2 or len(values) < 2 or not shares.sum() > 0:
-        return math.nan
-    gaps = np.diff(values) / np.ptp(values) if is_ordered else np.full(len(values), 0.5)
-    seen = np.cumsum(given, axis=1)[:, :-1] if is_ordered else given
-    expected = shares / shares.sum()
-    predicted = np.cumsum(expected)[:-1] if is_ordered else expected
-    noise = seen.var(axis=0, ddof=1) / n
-    return float(gaps @ ((predicted - seen.mean(axis=0)) ** 2 - noise))
 
 
 def _n_studies(shares: SharesOfStudies, kind: Kind) -> int:

@@ -1,6 +1,7 @@
 """Shares of a field's values as a table that people fill in: a value and a share a row, as fractions or in percent."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -19,12 +20,12 @@ def parse_share(text: object) -> float:
         return 0.0
 
 
-def shares_of(rows: Iterable[Mapping[str, object]]) -> dict[str, float]:
+def shares_of(rows: Iterable[Mapping[Any, Any]]) -> dict[str, float]:
     """The shares in the rows of a table, in their order. Rows without a value do not count; equal values are added."""
     shares: dict[str, float] = {}
     for row in rows:
         given = row.get("value")
-        value = "" if given is None or pd.isna(given) else str(given).strip()  # type: ignore[call-overload]
+        value = "" if given is None or pd.isna(given) else str(given).strip()
         if value:
             shares[value] = shares.get(value, 0.0) + parse_share(row.get("share"))
     return shares

@@ -16,7 +16,8 @@ def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
     """A row for each cell and predictor: the runs by name, then people and the baselines.
 
     Columns outcome, condition, predictor, kind ("model", "people", "baseline"), n (people, or simulated people),
-    n_profiles (distinct ones), mean, sd, valid_mass, w_observed, w_stated, values and probabilities. Raises UserError where the runs do not ask the same.
+    n_profiles (distinct ones), mean, sd, valid_mass, w_observed, w_stated, values and probabilities. Raises UserError
+    where the runs do not ask the same.
     """
     runs = [load_run(each) for each in ids]
     requests = [(run.spec.shown, [o.scale.scale() for o in run.spec.draft.outcomes]) for run in runs]

@@ -104,10 +104,13 @@ QUANTITIES = (
         for name in JUDGED
     }
     | {
-        f"parity{end}": f"highest group's W minus the lowest's, corrected for noise{bounds}"
+        f"parity{end}": f"highest group's squared distance minus the lowest's{bounds}"
         for end, bounds in ENDS.items()
     }
-    | {f"group_score{end}": f"W of a group, exact, stated scale{bounds}" for end, bounds in ENDS.items()}
+    | {
+        f"group_score{end}": f"squared distance of a group on the stated scale, without sampling noise{bounds}"
+        for end, bounds in ENDS.items()
+    }
 )
 
 

@@ -126,7 +126,7 @@ def n_people(grouped: list[tuple[Cell, np.ndarray]]) -> Counter[int]:
 
 
 def group_scores(compared: list[tuple[Cell, np.ndarray]], kept: list[int]) -> np.ndarray:
-    """W, people's and the predicted mean [1 + DRAWS, g, 3]: as they are, then with each study's people redrawn."""
+    """Squared distance, people's and the predicted mean [1 + DRAWS, g, 3]: as they are, then with people redrawn."""
     by_study: dict[int, list[tuple[Cell, np.ndarray]]] = {}
     for cell, groups in compared:
         by_study.setdefault(cell.study, []).append((cell, groups))
@@ -148,38 +148,44 @@ def cell_scores(cell: Cell, groups: np.ndarray, kept: list[int], weights: np.nda
     """The same of one cell [1 + DRAWS, g, 3]; `weights` [1 + DRAWS, n] say how often each person is drawn."""
     places = (cell.values - cell.values.min()) / np.ptp(cell.values)
     answers = memberships(cell.human, cell.values)
+    differences = (answers - cell.shares).cumsum(axis=1)[:, :-1] * np.sqrt(np.diff(places))
     scores = []
     for g in kept:
-        mass = weights[:, groups == g]
-        with np.errstate(invalid="ignore"):  # nobody of the group may be drawn
+        rows = groups == g
+        with np.errstate(invalid="ignore", divide="ignore"):  # nobody of the group may be drawn
             human, predicted = (
-                mass @ shares[groups == g] / mass.sum(axis=1, keepdims=True)
+                weights[:, rows] @ (shares[rows] @ places) / weights[:, rows].sum(axis=1)
                 for shares in (answers, cell.shares)
             )
-        apart = np.abs((human - predicted).cumsum(axis=1)[:, :-1]) @ np.diff(places)
-        scores.append(np.stack([apart, human @ places, predicted @ places], axis=1))
+            apart = pairs_apart(differences[rows], cell.participant[rows], weights[:, rows])
+        scores.append(np.stack([apart, human, predicted], axis=1))
     return np.stack(scores, axis=1)
 
 
+def pairs_apart(differences: np.ndarray, who: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean product [1 + DRAWS] of differences over pairs of answers of different people."""
+    people = pd.DataFrame(differences).groupby(who).sum().to_numpy()
+    n_answers = pd.Series(who).groupby(who).size().to_numpy(dtype=float)
+    drawn = weights[:, np.unique(who, return_index=True)[1]]
+    everybody = ((drawn @ people) ** 2).sum(axis=1) - drawn**2 @ (people**2).sum(axis=1)
+    return everybody / ((drawn @ n_answers) ** 2 - drawn**2 @ n_answers**2)
+
+
 def gap(scores: np.ndarray) -> tuple[float, float, float]:
-    """The largest gap of scores freed of their bootstrap bias, with its simultaneous interval."""
+    """The largest gap of distances, with its simultaneous interval."""
     if scores.shape[1] < 2:
         return np.nan, np.nan, np.nan
     if not np.isfinite(scores).all():
         return float(np.ptp(scores[0])), np.nan, np.nan
-    expected = scores[1:].mean(axis=0)
-    noise = expected - scores[0]
-    # of the noise of perfect predictions the bootstrap sees the part sqrt(2) - 1
-    value, without_noise = (float(np.ptp(scores[0] - noise / seen)) for seen in (1, np.sqrt(2) - 1))
-    reach = np.quantile(np.ptp(scores[1:] - expected, axis=1), 0.95)
-    low, high = min(value, without_noise) - reach, max(value, without_noise) + reach
-    return min(value, 1.0), float(max(low, 0)), float(min(high, 1))
+    value = float(np.ptp(scores[0]))
+    reach = float(np.quantile(np.ptp(scores[1:] - scores[0], axis=1), 0.95))
+    return value, max(value - reach, 0.0), value + reach
 
 
 def basic(scores: np.ndarray) -> tuple[float, float, float]:
-    """A score with its basic bootstrap interval, within 0 and 1."""
+    """A distance with its basic bootstrap interval."""
     value = float(scores[0])
     if not np.isfinite(scores).all():
         return value, np.nan, np.nan
-    low, high = np.clip(2 * value - np.quantile(scores[1:], [0.975, 0.025]), 0, 1)
+    low, high = 2 * value - np.quantile(scores[1:], [0.975, 0.025])
     return value, float(low), float(high)

@@ -197,15 +197,21 @@ n_people <- function(grouped) {
   )))
 }
 
-# W of a group, people's mean and the predicted one: means over cells within studies, then studies.
+# Squared distance of a group, people's mean and the predicted one: means over cells within studies, then studies.
+# The distance is the mean product of differences over pairs of answers of different people, which sampling noise
+# does not enlarge.
 group_score <- function(compared, g) {
   scores <- t(sapply(compared, function(cell) {
     rows <- cell$group == g
     places <- (cell$values - min(cell$values)) / diff(range(cell$values))
-    human <- counts_of(cell$human[rows], cell$values) / sum(rows)
-    predicted <- colMeans(cell$shares[rows, , drop = FALSE])
-    apart <- abs(cumsum(human - predicted))
-    c(sum(apart[-length(apart)] * diff(places)), sum(human * places), sum(predicted * places))
+    answers <- t(sapply(cell$human[rows], counts_of, values = cell$values))
+    shares <- cell$shares[rows, , drop = FALSE]
+    below <- function(x) t(apply(x, 1, cumsum))[, -length(places), drop = FALSE]
+    differences <- sweep(below(answers - shares), 2, sqrt(diff(places)), "*")
+    people <- rowsum(differences, cell$who[rows])
+    n_answers <- as.vector(table(cell$who[rows]))
+    apart <- (sum(colSums(people)^2) - sum(people^2)) / (sum(n_answers)^2 - sum(n_answers^2))
+    c(apart, sum(colMeans(answers) * places), sum(colMeans(shares) * places))
   }))
   colMeans(by_study(scores, sapply(compared, `[[`, "study")))
 }
