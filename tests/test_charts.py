@@ -251,9 +251,20 @@ def test_an_effect_without_a_number_in_the_common_unit_is_left_out_rather_than_d
             "low": [0.5, 100.0, np.nan],
             "high": [1.5, 500.0, np.nan],
             "span": [4.0, np.nan, 10.0],
+            "n_options": [5, 0, 11],
         }
     )
     drawn, unit = frames.in_one_unit(frame)
     assert unit == "% of each scale's range" and drawn["difference"].tolist() == [25.0]
     alone, unit = frames.in_one_unit(frame.iloc[1:2])
     assert unit == "scale points" and alone["difference"].tolist() == [300.0]
+
+
+@pytest.mark.parametrize(("span", "difference"), [(1.0, 0.25), (2.0, 0.5)])
+def test_two_options_are_in_percentage_points_whatever_their_codes(span: float, difference: float) -> None:
+    effects = pd.DataFrame(
+        {"difference": [difference], "low": [0.0], "high": [2 * difference], "span": [span], "n_options": [2]}
+    )
+    drawn, unit = frames.in_one_unit(effects)
+    assert unit == "percentage points"
+    assert drawn[["difference", "low", "high"]].iloc[0].tolist() == [25, 0, 50]

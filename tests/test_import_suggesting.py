@@ -338,7 +338,7 @@ ROOMS: dict[str, Sequence[object]] = {
 )
 def test_a_column_of_weights_gets_a_warning(name: str) -> None:
     remarks = built(table(None, **ROOMS, **{name: [1.5] * 8}))
-    assert any(f"weights ({name}) are not used yet" in remark for remark in remarks)
+    assert any(f"looks like people's weights ({name})" in remark for remark in remarks)
 
 
 @pytest.mark.parametrize("name", ["wtp", "weighted opinion", "pwned", "swt1ch"])
@@ -349,15 +349,27 @@ def test_another_column_gets_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["classroom", "school_id", "cluster", "village no"])
 def test_groups_that_were_assigned_together_get_a_warning_and_others_do_not(name: str) -> None:
     together = built(table(None, **ROOMS, **{name: [1, 1, 2, 2, 3, 3, 4, 4]}))
-    assert any(f"assigned together ({name}) are not used yet" in remark for remark in together)
+    assert any(f"assigned together ({name})" in remark for remark in together)
     assert not built(table(None, **ROOMS, **{name: [1, 2, 1, 2, 3, 4, 3, 4]}))
 
 
-def test_a_mapping_that_names_clusters_and_weights_is_read_kept_and_warned_about() -> None:
-    cells = table(None, **ROOMS, room=[1, 2, 1, 2, 1, 2, 1, 2], w=[1] * 8)
-    remarks = built(cells, cluster="room", weight="w")
-    assert any("weights (w)" in remark for remark in remarks)
-    assert any("assigned together (room)" in remark for remark in remarks)
+@pytest.mark.parametrize("name", ["block", "strata", "stratum_id", "Block no"])
+def test_a_column_of_blocks_gets_a_warning(name: str) -> None:
+    assert any(f"blocks ({name})" in remark for remark in built(table(None, **ROOMS, **{name: [1, 2] * 4})))
+
+
+def test_a_mapping_that_names_clusters_blocks_and_weights_says_who_lacks_them() -> None:
+    cells = table(
+        None,
+        **ROOMS,
+        classroom=[1, 1, 2, 2, 3, 3, 4, " "],
+        weight=[1, 0, 1, -1, 1, 1, 1, "none"],
+        block=[1, 2] * 4,
+    )
+    remarks = built(cells, cluster="classroom", block="block", weight="weight")
+    assert not any("looks like" in remark for remark in remarks)
+    assert any(remark.startswith("3 people have no weight above 0 in 'weight'") for remark in remarks)
+    assert "1 person has no value in 'classroom'. Each of them counts as a cluster alone." in remarks
 
 
 def test_a_code_that_a_mapping_settles_is_not_asked_about_again(home: Path, tmp_path: Path) -> None:

@@ -12,13 +12,7 @@ import numpy as np
 SEED = 21
 # Data sets a simulation: enough for a standard error of a share of 95% of .5 and .2 points.
 QUICK, FULL = 2_000, 10_000
-SIMULATIONS: tuple[str, ...] = (
-    "studies",
-    "verdict",
-    "oracle",
-    "power",
-    "parity",
-)
+SIMULATIONS: tuple[str, ...] = ("studies", "verdict", "oracle", "parity", "design", "power")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pages.view.charts.answer_charts import MOST_CONDITIONS
 from pages.view.charts.show import show_chart, theme
 from pages.view.fields.link import distinct, linked_select
 from pages.view.words import counted, escape, shorten, show_text
+from socrates_core.analysis.intervals import SampleSize
 from socrates_core.corpus.queries import Corpus, StudyRecord, read_scale
 from socrates_core.personas import label
 from socrates_core.populations.bands import in_order
@@ -50,11 +51,15 @@ def _of(item: StudyItem, tallies: pd.DataFrame) -> pd.DataFrame:
 def _by_condition(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyItem) -> None:
     tallies = _of(item, cached.study_tallies(corpus.name, record.study_id, None, cached.stamp(corpus.name)))
     names = distinct({number: plan.conditions[number] for number in item.scales})
+    sizes = cached.share_sizes(corpus.name, record.study_id, None, None, cached.stamp(corpus.name))
     for at, (text, of_scale) in enumerate(tallies.groupby("scale", sort=False, dropna=False)):
         panels = {number: name for number, name in names.items() if number in set(of_scale["condition_num"])}
         title = f"What did people answer? {item.name}"
-        _chart(of_scale, text, panels, by="condition_num", title=title, name=f"people_answers_{at}")
-    _caption(tallies)
+        of_panels = _sizes(sizes, item, text)
+        _chart(
+            of_scale, text, panels, of_panels, by="condition_num", title=title, name=f"people_answers_{at}"
+        )
+    _caption(tallies, sizes)
 
 
 def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyItem, *, field: str) -> None:
@@ -70,17 +75,26 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyIte
     )
     if condition:
         tallies = tallies[tallies["condition_num"] == int(condition)]
-    sizes = (
+    sizes = cached.share_sizes(
+        corpus.name,
+        record.study_id,
+        field,
+        int(condition) if condition else None,
+        cached.stamp(corpus.name),
+    )
+    n_answers = (
         tallies.dropna(subset=["value"]).groupby("group", sort=False)["n"].sum().sort_values(ascending=False)
     )
-    names = in_order([str(name) for name, n in sizes.items() if n >= smallest], field)
-    few = [f"{name} ({n:,})" for name, n in sizes.items() if n < smallest]
+    names = in_order([str(name) for name, n in n_answers.items() if n >= smallest], field)
+    few = [f"{name} ({n:,})" for name, n in n_answers.items() if n < smallest]
     for at, (text, of_scale) in enumerate(tallies.groupby("scale", sort=False, dropna=False)):
+        of_panels = _sizes(sizes, item, text)
         title = f"What did people answer by {label(field).lower()}? {item.name}"
         _chart(
             of_scale,
             text,
             {name: name for name in names},
+            of_panels,
             by="group",
             title=title,
             name=f"group_answers_{at}",
@@ -101,11 +115,25 @@ def _by_group(corpus: Corpus, record: StudyRecord, plan: Outline, item: StudyIte
     missing = int(tallies.loc[tallies["group"].isna(), "n"].sum())
     if missing:
         st.caption(f"{counted(missing, 'answer')} of people who did not say are left out.")
-    _caption(tallies)
+    _caption(tallies, sizes)
+
+
+def _sizes(
+    sizes: dict[tuple[int, str, str, Any], SampleSize], item: StudyItem, scale: Any
+) -> dict[Any, SampleSize]:
+    """The sizes of the panels of one item on one scale."""
+    return {key[3]: size for key, size in sizes.items() if key[:3] == (item.task_num, item.part, scale)}
 
 
 def _chart(
-    tallies: pd.DataFrame, text: Any, panels: dict[Any, str], *, by: str, title: str, name: str
+    tallies: pd.DataFrame,
+    text: Any,
+    panels: dict[Any, str],
+    sizes: dict[Any, SampleSize],
+    *,
+    by: str,
+    title: str,
+    name: str,
 ) -> None:
     """The distributions on one scale. A study may use several scales for one outcome."""
     scale = read_scale(text if isinstance(text, str) else None)
@@ -121,7 +149,7 @@ def _chart(
             key=f"shown_{name}",
         )
         drawn = {number: panels[number] for number in picked}
-    frame = frames.distribution_frame(tallies, scale, drawn, by)
+    frame = frames.distribution_frame(tallies, scale, drawn, by, sizes)
     if frame.empty:
         return
     show_chart(answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, name)
@@ -129,11 +157,16 @@ def _chart(
         st.caption("An open number: the middle 98% of the answers are shown.")
 
 
-def _caption(tallies: pd.DataFrame) -> None:
+def _caption(tallies: pd.DataFrame, sizes: dict[tuple[int, str, str, Any], SampleSize]) -> None:
     n = round(tallies["n"].sum())
     dropped = int(tallies.loc[tallies["value"].isna(), "n"].sum())
     off = f"{dropped:,} of them off the scale and not shown" if dropped else "none of them off the scale"
-    st.caption(f"{counted(n, 'answer')}, {off}. Bars: share of a panel's answers, with 95% intervals.")
+    allowed = (
+        " n counts people; the intervals allow for repeated answers, clusters, and weights." if sizes else ""
+    )
+    st.caption(
+        f"{counted(n, 'answer')}, {off}. Bars: share of a panel's answers, with 95% intervals.{allowed}"
+    )
 
 
 def show_grid(corpus: Corpus, record: StudyRecord, plan: Outline, what: str) -> None:

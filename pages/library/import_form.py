@@ -145,7 +145,6 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     st.subheader("Rows that count", anchor=False)
     keep = import_tables.keep_table(editing, columns)
     fields = {"study": {**study, "reference": reference}, **people}
-    fields |= editing.mapping.model_dump(include={"cluster", "weight"})
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
     mapping = mapping_from_tables(fields, edited)
     accepted = settled(mapping, editing.mapping)

@@ -24,6 +24,7 @@ _PROPOSED = st.column_config.CheckboxColumn(
 )
 _LONG, _TALL = 80, 96  # characters that do not fit on a line of a table; pixels of a row for such texts
 EVERY_ROW = "every row is a person"
+NO_COLUMN = "none"
 MANY_ROWS = "several rows a person (long)"
 ONE_ROW = "one row a person (wide)"
 
@@ -68,7 +69,7 @@ def study_fields(editing: Importing) -> dict[str, Any]:
 
 
 def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
-    """The layout of the file and the column of participants."""
+    """The layout of the file, and the columns of participants, clusters, blocks, and weights."""
     mapping = editing.mapping
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
@@ -86,7 +87,36 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
         key=editing.key("layout"),
     )
     participant = None if chosen == EVERY_ROW else chosen
-    return {"participant": participant, "layout": "long" if rows == MANY_ROWS else "wide"}
+    return {
+        "participant": participant,
+        "layout": "long" if rows == MANY_ROWS else "wide",
+        **_assignment_fields(editing, columns),
+    }
+
+
+def _assignment_fields(editing: Importing, columns: list[str]) -> dict[str, str | None]:
+    """The columns of clusters, blocks, and weights."""
+    asked = {
+        "cluster": ("Groups assigned together (clusters)", "Such as classrooms, schools, or villages."),
+        "block": (
+            "Groups people were randomized within (blocks)",
+            "Such as strata. Effects compare people within.",
+        ),
+        "weight": ("Weights of people", "How much each person counts in means, shares, and effects."),
+    }
+    chosen: dict[str, str | None] = {}
+    choices = [NO_COLUMN, *columns]
+    for place, (name, (title, why)) in zip(st.columns(3), asked.items(), strict=True):
+        kept = getattr(editing.mapping, name)
+        column = place.selectbox(
+            title,
+            choices,
+            key=editing.key(name),
+            index=choices.index(kept, 1) if kept in columns else 0,
+            help=why,
+        )
+        chosen[name] = None if column == NO_COLUMN else column
+    return chosen
 
 
 def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:

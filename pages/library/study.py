@@ -10,6 +10,7 @@ from pages.library.participants import show_takers
 from pages.library.scale_by_hand import show_scale_by_hand
 from pages.view import cached, state
 from pages.view.charts import answer_charts, frames
+from pages.view.charts.frames import TWO
 from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import study_badges
 from pages.view.fields.link import linked_box, linked_select
@@ -34,9 +35,12 @@ DESIGNS = {
 METHODS = {
     "between": "Welch's t between people",
     "within": "paired within people",
-    "mixed": "Welch's t between people, although some answered in several conditions",
+    "mixed": "clustered by person (CR2) where people answered in both conditions, else Welch's t",
 }
-HOLM = "Holm's correction is over all outcomes that a condition is compared on."
+CLUSTERED = (
+    "cluster-robust (CR2) with Satterthwaite's degrees of freedom; with blocks, differences within blocks"
+)
+HOLM = "Holm's correction is over all comparisons of this page: every condition and outcome."
 FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata (.dta)"}
 
 
@@ -148,7 +152,10 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
     )
     if len(drawn) < len(frame):
         st.caption("Open outcomes have no range to be a share of; they stand in the table alone.")
-    table = frame.assign(interval=[interval_text(e.effect.low, e.effect.high) for e in effects])
+    table = frame.assign(
+        interval=[interval_text(e.effect.low, e.effect.high) for e in effects],
+        points=[100 * e.effect.share if e.n_options == TWO else None for e in effects],
+    )
     st.dataframe(
         table,
         hide_index=True,
@@ -159,12 +166,14 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
             "condition",
             "difference",
             "interval",
+            *(["points"] if any(e.n_options == TWO for e in effects) else []),
             "p",
             "p_holm",
             "share",
             "d",
             "n",
             "n_reference",
+            *(["n_clusters", "n_clusters_reference"] if any(e.effect.n_clusters for e in effects) else []),
             *(["note"] if any(e.note for e in effects) else []),
         ],
         column_config={
@@ -172,16 +181,23 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
             "condition": "Condition",
             "interval": "95% interval",
             "difference": st.column_config.NumberColumn("Difference", format="%.2f", help="scale points"),
+            "points": st.column_config.NumberColumn(
+                "Percentage points", format="%.1f", help="of outcomes with two options, whatever their codes"
+            ),
             "p": st.column_config.NumberColumn("p", format="%.3g", help="two-sided, of no difference"),
             "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
             "share": st.column_config.NumberColumn("of the range", format="percent"),
             "d": st.column_config.NumberColumn("Cohen's d", format="%.2f"),
             "n": "n",
             "n_reference": "n reference",
-            "note": st.column_config.TextColumn("Compared as", width="large"),
+            "n_clusters": "clusters",
+            "n_clusters_reference": "clusters reference",
+            "note": st.column_config.TextColumn("Note", width="large"),
         },
     )
-    method = METHODS[record.design]
+    design = corpus.design(record.study_id)
+    method = METHODS[record.design] if design.is_plain else CLUSTERED
+    st.caption(escape(cached.design_sentence(corpus.name, record.study_id, cached.stamp(corpus.name))))
     st.caption(
         f"Difference in means, condition minus reference, in scale points; 95% intervals: {method}. {HOLM}"
     )
@@ -214,6 +230,7 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
             "n": effect.shares.n,
             "n_reference": effect.shares.n_reference,
             "p": effect.shares.p,
+            "p_holm": effect.p_holm,
         }
         for effect in options
         for option in effect.as_dict()["options"]
@@ -238,11 +255,13 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
                 format="%.3g",
                 help="chi-square test of no difference in any option of the outcome",
             ),
+            "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
         },
     )
     st.caption(
         f"Share of people who chose the option, condition minus “{escape(reference)}”. Options without an order have "
-        "no mean. 95% intervals: Newcombe's where people gave one answer each, else t intervals."
+        "no mean. 95% intervals: Newcombe's where people gave one answer each, else t intervals, which "
+        "allow for clusters, blocks, and weights."
     )
 
 

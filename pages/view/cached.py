@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.view.words import show_error
+from socrates_core.analysis.intervals import SampleSize
 from socrates_core.corpus.export import export_study
 from socrates_core.corpus.hidden_answers import frozen_stamp
 from socrates_core.corpus.scale_overrides import overrides_stamp
@@ -23,6 +24,8 @@ from socrates_core.populations.panel import PanelSpec, draw_panel, eligible, pro
 from socrates_core.populations.remarks import describe_population
 from socrates_core.records import DEMOGRAPHICS
 from socrates_core.studies.answers import Comparisons, Outline, compare_conditions, read_outline
+from socrates_core.studies.assignment import design_sentence as sentence_of
+from socrates_core.studies.assignment import read_assignment
 
 
 def stamp(corpus: str) -> str:
@@ -89,6 +92,34 @@ def study_tallies(corpus: str, study_id: str, field: str | None, stamp: str) -> 
     """The number of times each answer was given (see Corpus.tallies), by the categories of a demographic field."""
     counts = open_corpus(corpus).tallies(study_id, field)
     return counts if field is None else counts.assign(group=group(counts["group"], field))
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def share_sizes(
+    corpus: str, study_id: str, field: str | None, condition: int | None, stamp: str
+) -> dict[tuple[int, str, str, Any], SampleSize]:
+    """The sizes of the panels of `study_tallies` by task_num, part, scale, and panel, where answers are not people.
+
+    A panel is a condition, or with a demographic `field` one of its categories, in one `condition` or in all.
+    """
+    opened = open_corpus(corpus)
+    assignment = read_assignment(opened, study_id)
+    one_condition = field is None or condition is not None
+    if assignment.design.is_plain and not opened.answered_repeatedly(study_id, within_cells=one_condition):
+        return {}
+    given = opened.answers_by_person(study_id, field)
+    if condition is not None:
+        given = given[given["condition_num"] == condition]
+    if field is not None:
+        given = given.assign(group=group(given["group"], field))
+    return assignment.share_sizes(
+        given, ["task_num", "part", "scale", "condition_num" if field is None else "group"]
+    )
+
+
+@st.cache_data(show_spinner=False)
+def design_sentence(corpus: str, study_id: str, stamp: str) -> str:
+    return sentence_of(open_corpus(corpus), study_id)
 
 
 @st.cache_data(show_spinner=False)

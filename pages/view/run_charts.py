@@ -25,7 +25,9 @@ def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.
             if baselines and cell.condition_blind is not None:
                 predicted["condition-blind"] = cell.condition_blind
             if cell.counts is not None:
-                parts.append(frames.share_rows(cell.condition_name, "people", scale, cell.counts))
+                parts.append(
+                    frames.share_rows(cell.condition_name, "people", scale, cell.counts, size=cell.size)
+                )
             parts += [
                 frames.predicted_rows(
                     cell.condition_name, who, scale, p, n=cell.n_simulated, n_profiles=cell.n
@@ -42,9 +44,15 @@ def effects(run: SimulationRun) -> pd.DataFrame:
     high_50, low_80 and high_80.
     """
     spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
+    n_options = {outcome.name: len(outcome.scale.scale().values) for outcome in run.spec.draft.outcomes}
     rows = []
     for effect in run.effects:
-        row = {"outcome": effect.outcome, "condition": effect.condition, "span": spans[effect.outcome]}
+        row = {
+            "outcome": effect.outcome,
+            "condition": effect.condition,
+            "span": spans[effect.outcome],
+            "n_options": n_options[effect.outcome],
+        }
         if effect.people is not None:
             rows.append({**row, "who": "people", **vars(effect.people)})
         sizes = {"n": effect.n_simulated, "n_profiles": effect.predicted.n}

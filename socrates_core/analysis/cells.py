@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from socrates_core.analysis.baselines import expected_half_sample, expected_oracle, uniform
 from socrates_core.analysis.fractions import memberships
+from socrates_core.analysis.intervals import SampleSize
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
 from socrates_core.analysis.summary import mean_distribution
 from socrates_core.records import Floats
@@ -25,11 +26,13 @@ class Cell:
     An answer between two values counts for both in proportion, so counts may be no whole numbers. `n_off_scale` more
     people gave an answer that is not on the scale. `condition_blind` [k] is what people in the other conditions of
     the study answered to the same question on the same scale; None without such conditions. Options without an order
-    have no mean and no distance. Where answers are drawn, the values are all numbers that occurred: `is_drawn`.
+    have no mean and no distance. Where answers are drawn, the values are all numbers that occurred: `is_drawn`. `size`
+    says how many people answered and as how many they count; without it, every answer is another person's.
     """
 
     values: Floats
     counts: Floats | None = None
+    size: SampleSize | None = None
     predicted: Floats | None = None
     n_off_scale: int = 0
     condition_blind: Floats | None = None
@@ -39,6 +42,8 @@ class Cell:
     @property
     def n_people(self) -> int:
         """How many people gave an answer on the scale."""
+        if self.size is not None:
+            return self.size.people
         return 0 if self.counts is None else round(float(self.counts.sum()))
 
     def distance(self, shares: Floats | None, convention: Convention) -> float | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 from socrates_core.records import Floats
 
@@ -99,7 +99,9 @@ def effective_n(shares: Floats, weight: Floats, cluster: Codes) -> float:
     `shares` [n, k] are the shares of each person's answers that were each option, `weight` [n] of a person, `cluster`
     [n] who was drawn together. It is the number of people over Kish's design effect, generalized to k options (Rao &
     Scott 1981, JASA 76): the variance of the shares between clusters (linearized, with the factor G / (G - 1)), over
-    that of as many independent answers. Never more than the answers' own number, and NaN with fewer than two clusters.
+    that of as many independent answers. It is smaller by (z / t)^2, with t of G - 1 degrees of freedom, so that an
+    interval with z allows for few clusters (Korn & Graubard 1998, Survey Methodology 24). NaN with fewer than two
+    clusters.
     """
     total = weight.sum()
     overall = weight @ shares / total
@@ -113,7 +115,8 @@ def effective_n(shares: Floats, weight: Floats, cluster: Codes) -> float:
     one = float((overall * (1 - overall)).sum())
     if variance <= 0 or one <= 0:  # everybody gave the same answer: as certain as the clusters are many
         return float(n_clusters)
-    return one / variance
+    few = float(ndtri(0.975) / stdtrit(n_clusters - 1, 0.975)) ** 2
+    return few * one / variance
 
 
 def _without_interval(difference: float, n_clusters: tuple[int, int], reason: str) -> ClusteredDifference:

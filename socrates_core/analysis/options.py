@@ -17,7 +17,7 @@ class ShareDifferences:
 
     `total_variation` is half the sum of the absolute differences: the share of people who would have to choose
     another option. `chi_square` with `freedom` degrees and `p` is Pearson's test of no difference at all; NaN and 0
-    where one person gave several answers or the same people are in both groups.
+    where one person gave several answers, the same people are in both groups, or people are clustered or weighted.
     """
 
     share: Floats

@@ -165,24 +165,43 @@ class Corpus:
     def counts(self, study_id: str) -> pd.DataFrame:
         """How many people gave each on-scale answer: stimulus_id, value, n.
 
-        An answer between two values counts for both in proportion, so `n` may be a fraction.
+        An answer between two values counts for both in proportion, so `n` may be a fraction. Where the study weights
+        people, an answer counts as much as its person, and the counts of a stimulus add up to its number of answers.
         """
+        weighting = self._weighting(study_id)
         counted = self.ask(
-            f"SELECT stimulus_id, scale, {ANSWER} AS value, count(*)::INTEGER AS n FROM read_parquet($responses) r "
-            "JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) "
+            f"SELECT stimulus_id, scale, {ANSWER} AS value, {weighting.columns} FROM read_parquet($responses) r "
+            f"JOIN read_parquet($stimuli) s USING (study_id, stimulus_id) {weighting.join}"
             "WHERE study_id = $study AND value IS NOT NULL GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
-        return _split(counted)[["stimulus_id", "value", "n"]]
+        return _split(weighting.weighted(counted, ["stimulus_id"]))[["stimulus_id", "value", "n"]]
 
-    def answered_repeatedly(self, study_id: str) -> list[int]:
-        """The stimuli that some person answered more than once."""
-        rows = self._rows(
-            "SELECT stimulus_id FROM read_parquet($responses) WHERE study_id = $study AND value IS NOT NULL "
-            "GROUP BY stimulus_id HAVING count(*) > count(DISTINCT participant) ORDER BY 1",
+    def answers_by_person(self, study_id: str, field: str | None = None) -> pd.DataFrame:
+        """How often each person gave each answer on the scale, a row a stimulus, person, and value.
+
+        Columns stimulus_id, condition_num, task_num, part, scale, participant, value, n, and with a demographic `field`
+        also `group`, the person's value of it.
+        """
+        group = "" if field is None else f', {field} AS "group"'
+        people = "" if field is None else "JOIN read_parquet($participants) p USING (study_id, participant) "
+        return self.ask(
+            f"{_ASKED} SELECT stimulus_id, condition_num, task_num, part, scale, participant, value{group}, "
+            f"count(*)::INTEGER AS n FROM read_parquet($responses) r {people}JOIN asked USING (stimulus_id) "
+            "WHERE r.study_id = $study AND value IS NOT NULL GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
-        return [int(row["stimulus_id"]) for row in rows]
+
+    def answered_repeatedly(self, study_id: str, *, within_cells: bool = True) -> bool:
+        """Whether a person answered something more than once: in one condition, or (not `within_cells`) in several."""
+        cell = "condition_num, " if within_cells else ""
+        rows = self._rows(
+            f"{_ASKED} SELECT participant FROM read_parquet($responses) r JOIN asked USING (stimulus_id) "
+            "WHERE r.study_id = $study AND value IS NOT NULL "
+            f"GROUP BY {cell}task_num, part, scale, participant HAVING count(*) > 1 LIMIT 1",
+            study=self.study(study_id).study_id,
+        )
+        return bool(rows)
 
     def off_scale(self, study_id: str) -> pd.DataFrame:
         """How many responses are off their scale: stimulus_id, n; a row only if there are any."""
@@ -254,21 +273,26 @@ class Corpus:
     def tallies(self, study_id: str, field: str | None = None) -> pd.DataFrame:
         """How many gave each answer: condition_num, task_num, part, scale, value (NaN off the scale), n.
 
-        An answer between two values counts for both in proportion. With a demographic `field` there is also `group`,
-        the field's value (missing if a person did not say). Raises UserError for an unknown field.
+        An answer between two values counts for both in proportion. Where the study weights people, an answer counts
+        as much as its person, and those of a cell add up to the number of its answers. With a demographic `field`
+        there is also `group`, the field's value (missing if a person did not say). Raises UserError for an unknown
+        field.
         """
         if field is not None and field not in DEMOGRAPHICS:
             raise unknown("demographic field", field, DEMOGRAPHICS)
         group = "" if field is None else f'{field} AS "group", '
         grouped = "" if field is None else '"group", '
         people = "" if field is None else "JOIN read_parquet($participants) p USING (study_id, participant) "
+        weighting = self._weighting(study_id)
         counted = self.ask(
-            f"{_ASKED} SELECT condition_num, task_num, part, scale, {grouped}value, sum(n)::INTEGER AS n FROM ("
-            f"SELECT stimulus_id, {group}{ANSWER} AS value, count(*) AS n FROM read_parquet($responses) r {people}"
+            f"{_ASKED} SELECT condition_num, task_num, part, scale, {grouped}value, {weighting.sums} FROM ("
+            f"SELECT stimulus_id, {group}{ANSWER} AS value, {weighting.columns} FROM read_parquet($responses) r "
+            f"{people}{weighting.join}"
             "WHERE r.study_id = $study GROUP BY ALL) JOIN asked USING (stimulus_id) GROUP BY ALL ORDER BY ALL",
             study=self.study(study_id).study_id,
         )
-        return _split(counted)
+        cell = ["condition_num", "task_num", "part", "scale", *(["group"] if field else [])]
+        return _split(weighting.weighted(counted, cell))
 
     def person_means(self, study_id: str) -> pd.DataFrame:
         """One answer of each person for each condition, task and part: the mean of their answers on the scale.
@@ -336,6 +360,9 @@ class Corpus:
             participant, {key: rows[0][key] for key in DEMOGRAPHICS if rows[0][key] is not None}
         )
 
+    def _weighting(self, study_id: str) -> "_Weighting":
+        return _Weighting(is_weighted=bool(self.design(study_id).weight))
+
     def ask(self, sql: str, **bound: Any) -> pd.DataFrame:
         """The result of a query over read_parquet($studies), read_parquet($responses) ..."""
         rows: pd.DataFrame = self._execute(sql, bound).df()
@@ -360,6 +387,42 @@ class Corpus:
             return _database().cursor().execute(sql, {**files, **bound})
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise damaged(self.name, str(error).splitlines()[0]) from error
+
+
+@dataclass(frozen=True)
+class _Weighting:
+    """The parts of a query that count answers, by people's weights if they have any."""
+
+    is_weighted: bool
+
+    @property
+    def columns(self) -> str:
+        return "count(*)::INTEGER AS n" + (", sum(weight) AS mass" if self.is_weighted else "")
+
+    @property
+    def sums(self) -> str:
+        """Sums of `columns`."""
+        return "sum(n)::INTEGER AS n" + (", sum(mass) AS mass" if self.is_weighted else "")
+
+    @property
+    def join(self) -> str:
+        """Adds people's weights. People without one leave."""
+        if not self.is_weighted:
+            return ""
+        return (
+            "JOIN (SELECT study_id, participant, weight FROM read_parquet($assignment) WHERE weight IS NOT NULL) w "
+            "USING (study_id, participant) "
+        )
+
+    def weighted(self, counted: pd.DataFrame, cell: list[str]) -> pd.DataFrame:
+        """`counted` with weighted counts on the scale, which add up to the number of answers of each `cell`."""
+        if not self.is_weighted:
+            return counted
+        on_scale = counted["value"].notna()
+        totals = counted[on_scale].groupby(cell, dropna=False)[["n", "mass"]].transform("sum")
+        weighted = counted["n"].astype(float)
+        weighted[on_scale] = counted["mass"] * totals["n"] / totals["mass"]
+        return counted.assign(n=weighted).drop(columns="mass")
 
 
 def _split(counted: pd.DataFrame) -> pd.DataFrame:

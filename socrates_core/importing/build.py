@@ -28,6 +28,9 @@ _WEIGHT = re.compile(
     r"|wtss\w*",
     re.IGNORECASE,
 )
+_BLOCK = re.compile(
+    r"(?:.*[_ .-])?(?:block|strat(?:um|a))(?:[_ .-]?(?:id|no|nr|num|number|code))?", re.IGNORECASE
+)
 _CLUSTER = re.compile(
     r"(?:.*[_ .-])?(?:cluster|psu|class(?:room)?|school|village|ward|clinic|hospital|household|hh|team|session|group"
     r"|district|site|store|teacher)(?:[_ .-]?(?:id|no|nr|num|number|code))?",
@@ -357,19 +360,32 @@ def _assignment(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, see
     people = pd.DataFrame({"study_id": mapping.study.study_id, "participant": first.index.to_numpy()})
     for name, column in columns.items():
         cells = first[column].reset_index(drop=True) if column else pd.Series([None] * len(first))
-        people[name] = cells.astype(object).where(cells.notna(), None)
+        people[name] = cells.map(_name_of_group if name != "weight" else lambda cell: cell).astype(object)
     weights = pd.to_numeric(people["weight"], errors="coerce").astype(float)
     people["weight"] = weights.where((weights > 0) & (weights < math.inf))
     if mapping.weight and (lost := int(people["weight"].isna().sum())):
         seen.remarks.append(
-            f"{lost:,} people have no weight above 0 in {mapping.weight!r}. Weighted means and effects leave them out."
+            f"{_people_have(lost)} no weight above 0 in {mapping.weight!r}. Weighted means, shares and effects leave "
+            "them out."
         )
     for name, each_alone in (("cluster", "counts as a cluster alone"), ("block", "is left out of effects")):
         if columns[name] and (lost := int(people[name].isna().sum())):
             seen.remarks.append(
-                f"{lost:,} people have no value in {columns[name]!r}. Each of them {each_alone}."
+                f"{_people_have(lost)} no value in {columns[name]!r}. Each of them {each_alone}."
             )
     return people
+
+
+def _name_of_group(cell: object) -> str | None:
+    """A cell as the name of a cluster or block; None for an empty one."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    text = f"{cell:.15g}" if isinstance(cell, float) else str(cell).strip()
+    return text or None
+
+
+def _people_have(n: int) -> str:
+    return "1 person has" if n == 1 else f"{n:,} people have"
 
 
 def _unnamed_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
@@ -383,7 +399,13 @@ def _unnamed_designs(rows: pd.DataFrame, mapping: Mapping) -> list[str]:
             for name in free
             if _CLUSTER.fullmatch(name) and _assigned_together(rows[name], rows, mapping)
         ]
+    blocks = [] if mapping.block or len(mapping.conditions) < 2 else [n for n in free if _BLOCK.fullmatch(n)]
     remarks = []
+    if blocks:
+        remarks.append(
+            f"A column looks like blocks ({shortened(blocks)}). It is not used. If people were randomized within "
+            "blocks, name it as the block column (block: in the mapping)."
+        )
     if weights:
         remarks.append(
             f"A column looks like people's weights ({shortened(weights)}). It is not used: every person counts once. "

@@ -44,7 +44,7 @@ def runs_beside(ids: Sequence[str]) -> pd.DataFrame:
     for cell in runs[0].cells:
         if cell.counts is None:
             continue
-        rows.append(_row(cell, "people", "people", cell.counts / max(cell.n_people, 1), n=cell.n_people))
+        rows.append(_row(cell, "people", "people", cell.counts / max(cell.counts.sum(), 1), n=cell.n_people))
         rows.append(_row(cell, "uniform", "baseline", uniform(len(cell.values))))
         if cell.condition_blind is not None:
             rows.append(_row(cell, "condition-blind", "baseline", cell.condition_blind))

@@ -206,6 +206,7 @@ class SimulationRun:
                     scale=scales[o],
                     values=values[o],
                     counts=people.counts if people else None,
+                    size=people.size if people else None,
                     n_off_scale=people.n_off_scale if people else 0,
                     condition_blind=people.condition_blind if people else None,
                     predicted=_spread(row["probabilities"], row["values"], values[o]),

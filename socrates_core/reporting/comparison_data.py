@@ -1,7 +1,6 @@
 """A comparison's data as tables: answers, predictions and effects of people."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,9 @@ from socrates_core.analysis.respondent_equivalent import GROUPS
 from socrates_core.evaluations.cells import EvaluatedCell, Ints
 from socrates_core.populations.bands import group
 from socrates_core.reporting.comparison_numbers import PLACES, Reported
-from socrates_core.reporting.tables import Column, DataTable, answer_pairs, counted_pairs
+from socrates_core.reporting.tables import ANSWERS_BEHIND, Column, DataTable, answers_behind
 from socrates_core.studies.answers import PERSON_MEANS
+from socrates_core.studies.assignment import read_assignment
 
 # Baselines that the scripts work out from people's answers, so that data/ has no probabilities for them.
 FROM_PEOPLE = ("uniform", "condition-blind", "pooled", "majority")
@@ -146,12 +146,11 @@ def comparison_tables(reported: Reported) -> list[DataTable]:
             _differences(reported),
             {
                 **WHERE,
+                **ANSWERS_BEHIND,
                 "value": Column(
                     "a person's mean in the condition, in units of the effect's basis; empty: not in it"
                 ),
-                "value_reference": Column(
-                    "the same person's mean in the reference; both are filled within people", "scale"
-                ),
+                "value_reference": Column("the same person's mean in the reference; empty: not in it"),
             },
         ),
         DataTable(
@@ -308,27 +307,25 @@ def _effect_names(reported: Reported) -> pd.DataFrame:
 
 
 def _differences(reported: Reported) -> pd.DataFrame:
-    """Everybody's answers behind each effect, counted: pairs within people, otherwise each side alone."""
-    rows: list[tuple[Any, ...]] = []
+    """Everybody's answers behind each effect."""
+    nobody = np.array([], dtype=np.int64), np.array([])
+    parts = [pd.DataFrame(columns=["effect", *ANSWERS_BEHIND])]
     for study, effects in reported.effects.groupby("study_id"):
         source, study_id = reported.comparison.find(str(study))
         means = source.corpus.person_means(study_id)
         keys = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
         given = {
-            basis: {
-                key: dict(zip(people, answers, strict=True))
-                for key, people, answers in zip(keys, means["participants"], means[column], strict=True)
-            }
+            basis: dict(zip(keys, zip(means["participants"], means[column], strict=True), strict=True))
             for basis, column in PERSON_MEANS.items()
         }
-        within = source.corpus.study(study_id).design == "within"
+        assignment = read_assignment(source.corpus, study_id)
         for place, effect in effects.to_dict("index").items():
             item = effect["task_num"], effect["part"]
             numbers = effect["condition_num"], effect["reference_num"]
-            sides = [given[effect["basis"]].get((number, *item), {}) for number in numbers]
-            rows += [(place, *counted) for counted in counted_pairs(answer_pairs(*sides, within=within))]
-    table = pd.DataFrame(rows, columns=["effect", "value", "value_reference", "n"])
-    return table.astype({"effect": int, "value": float, "value_reference": float, "n": int})
+            ours, theirs = (given[effect["basis"]].get((number, *item), nobody) for number in numbers)
+            parts.append(answers_behind(assignment, ours, theirs).assign(effect=place))
+    filled = [part for part in parts if len(part)] or parts
+    return pd.concat(filled, ignore_index=True)[["effect", *ANSWERS_BEHIND]]
 
 
 def _jackknife(reported: Reported) -> pd.DataFrame:

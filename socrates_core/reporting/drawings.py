@@ -24,7 +24,9 @@ def top_share(cells: Sequence[RunCell]) -> float:
         if cell.n:
             highest = max(highest, float(np.max(cell.predicted, initial=0)))
         if cell.counts is not None and cell.n_people:
-            highest = max(highest, float(np.max(shares_with_intervals(cell.counts).high, initial=0)))
+            highest = max(
+                highest, float(np.nanmax(np.append(shares_with_intervals(cell.counts, cell.size).high, 0)))
+            )
     return next((top for top in TOPS if top >= highest), 1.0)
 
 
@@ -34,7 +36,7 @@ def draw_shares(cell: RunCell, top: float) -> Markup:
     slot = 100 / max(k, 1)
     drawn = Markup()
     if cell.counts is not None and cell.n_people:
-        people = shares_with_intervals(cell.counts)
+        people = shares_with_intervals(cell.counts, cell.size)
         for at, share in enumerate(people.share):
             drawn += _RECT.format(
                 "people", (at + 0.12) * slot, 100 * (1 - share / top), 0.36 * slot, 100 * share / top

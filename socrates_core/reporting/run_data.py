@@ -1,6 +1,5 @@
 """A run's data as tables: predictions long and wide, the panel, and people's answers as counts."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,12 @@ from socrates_core.projects.run_export import people_table
 from socrates_core.projects.run_results import SimulationRun
 from socrates_core.records import DEMOGRAPHICS, plain
 from socrates_core.reporting.run_numbers import QUANTITIES, SeenInTraining, calibration_row, places
-from socrates_core.reporting.tables import AnswerPair, Column, DataTable, answer_pairs, counted_pairs
+from socrates_core.reporting.tables import ANSWERS_BEHIND, Column, DataTable, answers_behind
 from socrates_core.scales import render_instruction
 from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
+from socrates_core.studies.assignment import read_assignment
 from socrates_core.surveys.human_answers import study_behind
-from socrates_core.surveys.originals import CellKey
 
 COUNTS = (
     "condition",
@@ -148,13 +147,19 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
             _differences(run),
             {
                 **where,
-                "n": n,
-                "value": Column(
-                    "a person's answer in the condition, or the mean of several; empty: not in it", "scale"
-                ),
-                "value_reference": Column(
-                    "the same person's answer in the reference; both are filled within people", "scale"
-                ),
+                **ANSWERS_BEHIND,
+            },
+        ),
+        DataTable(
+            "people_answers",
+            "people's answers in cells where not every answer is another person's, or people are clustered or weighted",
+            _answers(run),
+            {
+                **where,
+                "person": Column("number of the person in the cell"),
+                "cluster": ANSWERS_BEHIND["cluster"],
+                "weight": ANSWERS_BEHIND["weight"],
+                "n": Column("how often the person gave the answer", "answers"),
             },
         ),
         *_calibration(run),
@@ -268,44 +273,63 @@ def _counts(run: SimulationRun, seen: SeenInTraining) -> pd.DataFrame:
 
 
 def _differences(run: SimulationRun) -> pd.DataFrame:
-    """People's answers behind each effect, counted: pairs within people, otherwise each side alone."""
-    rows = [
-        {
-            "outcome": o,
-            "condition": c,
-            "reference": run.spec.draft.reference_index,
-            "value": value,
-            "value_reference": reference,
-            "n": n,
-        }
-        for (c, o), pairs in _answers_behind_effects(run)
-        for value, reference, n in counted_pairs(pairs)
-    ]
-    columns = ["outcome", "condition", "reference", "value", "value_reference", "n"]
-    return pd.DataFrame(rows, columns=columns).astype({"value": float, "value_reference": float})
-
-
-def _answers_behind_effects(run: SimulationRun) -> Iterator[tuple[CellKey, list[AnswerPair]]]:
-    """The answers (condition, reference) of the people behind each effect of people in the run."""
+    """People's answers behind each effect of people in the run."""
+    places = ["outcome", "condition", "reference"]
+    nothing = pd.DataFrame(columns=[*places, *ANSWERS_BEHIND])
     draft = run.spec.draft
     human = study_behind(draft, run.spec.shown)
     if human is None or not any(effect.people for effect in run.effects):
-        return
-    within = human.corpus.study(human.study_id).design == "within"
+        return nothing
+    assignment = read_assignment(human.corpus, human.study_id)
     means = human.corpus.person_means(human.study_id)
     keys = zip(means["task_num"], means["part"], means["condition_num"], strict=True)
-    answers = zip(means["participants"], means["responses"], strict=True)
-    given = {key: dict(zip(*people, strict=True)) for key, people in zip(keys, answers, strict=True)}
+    given = dict(zip(keys, zip(means["participants"], means["responses"], strict=True), strict=True))
+    nobody = np.array([], dtype=np.int64), np.array([])
     outcomes = [outcome.name for outcome in draft.outcomes]
     conditions = [condition.name for condition in draft.conditions]
+    parts = []
     for effect in run.effects:
         if effect.people is None:
             continue
-        key = conditions.index(effect.condition), outcomes.index(effect.outcome)
-        stimulus = human.stimuli[key]
-        reference = human.stimuli[draft.reference_index, key[1]]
+        c, o = conditions.index(effect.condition), outcomes.index(effect.outcome)
+        stimulus = human.stimuli[c, o]
+        reference = human.stimuli[draft.reference_index, o]
         # The answers to a battery are the mean of all its questions, or those to the one question of the stimulus.
         is_whole = (stimulus.task_num, "", stimulus.condition_num) in given
         item = stimulus.task_num, "" if is_whole else stimulus.question
-        sides = [given.get((*item, side.condition_num), {}) for side in (stimulus, reference)]
-        yield key, answer_pairs(*sides, within=within)
+        ours, theirs = (given.get((*item, side.condition_num), nobody) for side in (stimulus, reference))
+        rows = answers_behind(assignment, ours, theirs)
+        parts.append(rows.assign(outcome=o, condition=c, reference=draft.reference_index))
+    return pd.concat(parts, ignore_index=True)[[*places, *ANSWERS_BEHIND]] if parts else nothing
+
+
+def _answers(run: SimulationRun) -> pd.DataFrame:
+    """The people behind the counts of cells that have a size of their own."""
+    columns = ["outcome", "condition", "person", "cluster", "weight", "value", "n"]
+    sized = {(cell.condition, cell.outcome): cell for cell in run.cells if cell.size is not None}
+    human = study_behind(run.spec.draft, run.spec.shown)
+    if human is None or not sized:
+        return pd.DataFrame(columns=columns)
+    assignment = read_assignment(human.corpus, human.study_id)
+    given = human.corpus.answers_by_person(human.study_id)
+    parts = []
+    for c, o in sized:
+        answers = given[given["stimulus_id"] == human.stimuli[c, o].stimulus_id]
+        participants = answers["participant"].to_numpy()
+        cluster = pd.Series(assignment.clusters(participants))
+        weight = np.nan
+        if assignment.design.weight:
+            weight = assignment.people["weight"].reindex(participants).to_numpy(dtype=float)
+        rows = pd.DataFrame(
+            {
+                "outcome": o,
+                "condition": c,
+                "person": pd.factorize(participants, sort=True)[0],
+                "cluster": np.where(cluster < 0, -1 - cluster, np.nan),
+                "weight": weight,
+                "value": answers["value"].to_numpy(dtype=float),
+                "n": answers["n"].to_numpy(),
+            }
+        )
+        parts.append(rows.dropna(subset=["weight"]) if assignment.design.weight else rows)
+    return pd.concat(parts, ignore_index=True)[columns]

@@ -40,13 +40,20 @@ QUANTITIES = (
         "mean": Column("mean of the predicted answers", "scale"),
         "sd": Column("standard deviation of the predicted answers", "scale"),
         "people_n": Column("people with an answer on the scale", "people"),
+        "people_n_effective": Column(
+            "how many people asked one by one would be as certain, where people answered repeatedly, are clustered or "
+            "weighted",
+            "people",
+        ),
         "people_n_off_scale": Column("people's answers off the scale, left out", "answers"),
         "people_mean": Column("mean of people's answers", "scale"),
         "people_sd": Column("standard deviation of people's answers, divided by n", "scale"),
         "share": Column("predicted share of this answer", "share"),
         "people_share": Column("share of people who gave this answer", "share"),
-        "people_share_low": Column("lower end of its 95% interval (Wilson)", "share"),
-        "people_share_high": Column("upper end of its 95% interval (Wilson)", "share"),
+        "people_share_low": Column("lower end of its 95% interval (Wilson, for people_n_effective)", "share"),
+        "people_share_high": Column(
+            "upper end of its 95% interval (Wilson, for people_n_effective)", "share"
+        ),
         "effect": Column("predicted mean minus that of the reference condition", "scale"),
         "effect_share": Column("the same in shares of the scale's range", "share"),
         "effect_n_simulated": Column("simulated people behind the predicted effect", "people"),
@@ -203,6 +210,8 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
         return
     human = moments(cell.counts if cell.is_ordered else np.zeros(len(cell.values)), cell.values)
     yield "people_n", cell.n_people
+    if cell.size is not None:
+        yield "people_n_effective", cell.size.effective
     yield "people_n_off_scale", cell.n_off_scale
     yield "people_mean", human.mean
     yield "people_sd", human.sd
@@ -223,7 +232,7 @@ def _predicted(cell: RunCell) -> Floats:
 def _shares(cell: RunCell) -> dict[Key, float]:
     columns = {"share": _predicted(cell)}
     if cell.counts is not None:
-        people = shares_with_intervals(cell.counts)
+        people = shares_with_intervals(cell.counts, cell.size)
         columns["people_share"] = people.share
         columns["people_share_low"] = people.low
         columns["people_share_high"] = people.high

@@ -1,16 +1,17 @@
 """Tables for colleagues, with every column described: as Parquet, and as CSV that is safe in a spreadsheet."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from socrates_core.files import write_parquet, write_text
 from socrates_core.spreadsheets import csv_text
+from socrates_core.studies.assignment import Assignment, People
 
 
 class Column(NamedTuple):
@@ -64,21 +65,47 @@ def codebook(tables: Sequence[DataTable]) -> pd.DataFrame:
     )
 
 
-AnswerPair = tuple[float | None, float | None]  # a person's answer in a condition and in the reference
+# Columns of `answers_behind`.
+ANSWERS_BEHIND = {
+    "method": Column(
+        "how the two sides are compared",
+        "",
+        "welch = between people; paired = within people; clustered = weighted least squares with a constant for each "
+        "block, CR2 and Satterthwaite's degrees of freedom",
+    ),
+    "value": Column("a person's answer in the condition, or the mean of several; empty: not in it", "scale"),
+    "value_reference": Column("the same person's answer in the reference; empty: not in it", "scale"),
+    "cluster": Column("number of the person's cluster; empty: the person is a cluster alone"),
+    "block": Column("number of the block within which the person was randomized"),
+    "weight": Column("what the person counts; empty: as much as everybody"),
+    "n": Column("how many people", "people"),
+}
 
 
-def answer_pairs(
-    condition: Mapping[Hashable, float], reference: Mapping[Hashable, float], *, within: bool
-) -> list[AnswerPair]:
-    """The answers behind an effect, by person on either side: pairs within people, otherwise each side alone."""
-    if within:
-        return [(condition[who], reference[who]) for who in condition if who in reference]
-    ours: list[AnswerPair] = [(answer, None) for answer in condition.values()]
-    return ours + [(None, answer) for answer in reference.values()]
-
-
-def counted_pairs(pairs: Iterable[AnswerPair]) -> Iterator[tuple[float | None, float | None, int]]:
-    """Each different pair of answers and how many people gave it, always in the same order."""
-    # By text, since None and a number cannot be compared.
-    for (condition, reference), n in sorted(Counter(pairs).items(), key=str):
-        yield condition, reference, n
+def answers_behind(assignment: Assignment, treated: People, reference: People) -> pd.DataFrame:
+    """The answers behind an effect, counted: pairs within people, both sides of a person where the effect is
+    clustered, otherwise each side alone."""
+    method = assignment.method(treated[0], reference[0])
+    sides = [
+        pd.Series(answers, index=people, name=name)
+        for (people, answers), name in ((treated, "value"), (reference, "value_reference"))
+    ]
+    if method == "welch":
+        people = pd.concat([side.to_frame() for side in sides])
+    else:
+        within = assignment.design.assignment == "within"
+        people = pd.concat(sides, axis=1, join="inner" if within else "outer")
+    design = assignment.design
+    for name in ("cluster", "block", "weight"):
+        known = assignment.people[name].reindex(people.index) if getattr(design, name) else None
+        if name == "weight":
+            people[name] = np.nan if known is None else known.to_numpy(dtype=float)
+        else:
+            codes = np.full(len(people), -1) if known is None else pd.factorize(known, sort=True)[0]
+            people[name] = np.where(codes >= 0, codes, np.nan)
+    for name in ("block", "weight"):  # people without one take no part
+        if getattr(design, name):
+            people = people[people[name].notna()]
+    columns = [name for name in ANSWERS_BEHIND if name != "n"]
+    counted = people.assign(method=method).groupby(columns, dropna=False, sort=True).size()
+    return counted.rename("n").reset_index()[list(ANSWERS_BEHIND)]

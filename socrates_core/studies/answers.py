@@ -1,7 +1,7 @@
 """What people answered in a study: the counts of its cells, and how its conditions differ."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -10,12 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from socrates_core.analysis.effects import holm
-from socrates_core.analysis.options import ShareDifferences, compare_shares
+from socrates_core.analysis.intervals import SampleSize
+from socrates_core.analysis.options import ShareDifferences
 from socrates_core.corpus.queries import OPEN, Corpus, StudyRecord, read_scale
 from socrates_core.errors import unknown
 from socrates_core.records import Effect, Floats, Number, Scale, Stimulus, plain
 from socrates_core.scales.alike import Basis, compare_scales
-from socrates_core.studies.assignment import read_assignment
+from socrates_core.studies.assignment import design_sentence, read_assignment, share_sizes
 
 _People = tuple[NDArray[np.int64], Floats]
 PERSON_MEANS: dict[Basis, str] = {
@@ -72,7 +73,8 @@ class HumanEffect:
 
     `span` is the range of the item's scale in its own units, None for an open one. Where `basis` is "positions" the
     scales or labels of the two conditions differ: the effect is then in shares of the scale, `span` is 1 and `note`
-    says why. `p_holm` is the effect's p, corrected for all comparisons of the study with this reference.
+    says why, as it does where the design earns no interval. `p_holm` is the effect's p, corrected for all comparisons
+    of the study with this reference. `n_options` counts the values of the scale, 0 for an open one.
     """
 
     task_num: int
@@ -86,13 +88,15 @@ class HumanEffect:
     p_holm: float = math.nan
     basis: Basis = "answers"
     note: str = ""
+    n_options: int = 0
 
 
 @dataclass(frozen=True)
 class OptionEffects:
     """How people's choices among unordered options in one condition differ from those in the reference, for one item.
 
-    `options` are (value, label) pairs in the order of `shares`, whose differences are shares of people.
+    `options` are (value, label) pairs in the order of `shares`, whose differences are shares of people. `p_holm` is
+    the p of all options, corrected for all comparisons of the study.
     """
 
     task_num: int
@@ -103,6 +107,7 @@ class OptionEffects:
     reference: str
     options: tuple[tuple[Number, str], ...]
     shares: ShareDifferences
+    p_holm: float = math.nan
 
     def as_dict(self) -> dict[str, Any]:
         names = ("task_num", "part", "outcome", "condition_num", "condition", "reference")
@@ -111,6 +116,7 @@ class OptionEffects:
         return {
             **{name: getattr(self, name) for name in names},
             **{name: getattr(self.shares, name) for name in test},
+            "p_holm": self.p_holm,
             "options": [
                 {
                     "value": value,
@@ -160,17 +166,21 @@ def reference_of(record: StudyRecord, conditions: dict[int, str]) -> int:
 
 
 def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
-    """A row a stimulus: place, text, scale, n, n_off_scale and how often each value was given.
+    """A row a stimulus: place, text, scale, n answers, n_people, n_off_scale and how often each value was given.
 
-    An answer between two values counts for both in proportion.
+    An answer between two values counts for both in proportion; answers count as much as their person where people are
+    weighted. `n_effective` people asked one by one would give as certain shares.
     """
     given: dict[int, dict[float, int]] = {}
     for count in corpus.counts(study_id).to_dict("records"):
         given.setdefault(count["stimulus_id"], {})[count["value"]] = count["n"]
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
+    sizes = share_sizes(corpus, study_id)
     rows = []
     for stimulus in corpus.stimuli(study_id):
         counts = given.get(stimulus.stimulus_id, {})
+        n = round(sum(counts.values()))
+        size = sizes.get((stimulus.stimulus_id,), SampleSize(n, float(n)))
         rows.append(
             {
                 "stimulus_id": stimulus.stimulus_id,
@@ -180,7 +190,9 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
                 "outcome": stimulus.outcome_name,
                 "stimulus": stimulus.stimulus,
                 "scale": stimulus.scale.as_dict() if stimulus.scale else None,
-                "n": round(sum(counts.values())),
+                "n": n,
+                "n_people": size.people,
+                "n_effective": size.effective,
                 "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
                 "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(counts.items())},
             }
@@ -250,7 +262,6 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
         basis: dict(zip(keys, zip(means["participants"], means[column], strict=True), strict=True))
         for basis, column in PERSON_MEANS.items()
     }
-    within = record.design == "within"
     assignment = read_assignment(corpus, study_id)
     # Every answer of the study: read only if some item has options without an order.
     choices = cache(lambda: corpus.responses(study_id))
@@ -269,17 +280,24 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
             elif alike.basis == "options":
                 scale = next(iter(scales))
                 shares = [_option_shares(choices(), item, side, scale) for side in (number, chosen)]
-                options.append(OptionEffects(*names, scale.labels, _compare_options(*shares, within=within)))
+                options.append(OptionEffects(*names, scale.labels, assignment.differences_of_shares(*shares)))
             else:
                 given = answers[alike.basis]
                 ours, theirs = (given.get((*item.key, side), _NOBODY) for side in (number, chosen))
                 span = 1.0 if alike.basis == "positions" else scale_range(next(iter(scales)))
                 effect, no_interval = assignment.difference(ours, theirs, scale_range=span)
                 note = " ".join(filter(None, [alike.reason, no_interval and f"No interval: {no_interval}."]))
-                comparable.append(HumanEffect(*names, span, effect, basis=alike.basis, note=note))
+                n_options = len(next(iter(scales)).values)
+                comparable.append(
+                    HumanEffect(*names, span, effect, basis=alike.basis, note=note, n_options=n_options)
+                )
     # Holm over all comparisons of the study, of every condition and item: a reader looks for the smallest p of all.
-    corrected = holm(np.array([effect.effect.p for effect in comparable]))
-    effects = [replace(effect, p_holm=float(p)) for effect, p in zip(comparable, corrected, strict=True)]
+    tests = [effect.effect.p for effect in comparable] + [option.shares.p for option in options]
+    corrected = holm(np.array(tests)).tolist()
+    effects = [replace(effect, p_holm=p) for effect, p in zip(comparable, corrected, strict=False)]
+    options = [
+        replace(option, p_holm=p) for option, p in zip(options, corrected[len(effects) :], strict=True)
+    ]
     place = {item.key: at for at, item in enumerate(plan.items)}
     for rows in (effects, options, refused):
         rows.sort(key=lambda row: place[row.task_num, row.part])
@@ -298,13 +316,6 @@ def _option_shares(rows: pd.DataFrame, item: StudyItem, condition: int, scale: S
     return chosen.groupby(given["participant"]).mean()
 
 
-def _compare_options(ours: pd.DataFrame, theirs: pd.DataFrame, *, within: bool) -> ShareDifferences:
-    if within:
-        both = ours.index.intersection(theirs.index)
-        ours, theirs = ours.loc[both], theirs.loc[both]
-    return compare_shares(ours.to_numpy(), theirs.to_numpy(), paired=within)
-
-
 @lru_cache(maxsize=1024)
 def scale_range(scale: Scale | None) -> float | None:
     """Highest minus lowest value of a scale; None for an open or unread one."""
@@ -320,6 +331,12 @@ def study_overview(corpus: Corpus, study_id: str, reference: int | None = None) 
     return {
         **vars(record),
         "corpus": corpus.name,
+        "assignment": {
+            "sentence": design_sentence(corpus, study_id),
+            **{
+                name: value for name, value in asdict(corpus.design(study_id)).items() if name != "assignment"
+            },
+        },
         "conditions": [{"condition_num": k, "name": v} for k, v in condition_names(stimuli).items()],
         "outcomes": [{"task_num": k, "name": v} for k, v in outcome_names(stimuli).items()],
         "cells": cells(corpus, study_id),

@@ -1,7 +1,8 @@
 """How a study's people were assigned, applied: which answers belong together when two conditions are compared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from socrates_core.analysis.clustered import Answers, clustered_difference, effective_n
 from socrates_core.analysis.effects import designed_difference, mean_difference, paired_difference
+from socrates_core.analysis.intervals import SampleSize
+from socrates_core.analysis.options import ShareDifferences, compare_shares
 from socrates_core.corpus.queries import Corpus
 from socrates_core.records import Design, Effect, Floats
 
@@ -48,16 +51,12 @@ class Assignment:
         participants = np.concatenate([treated[0], reference[0]])
         value = np.concatenate([treated[1], reference[1]])
         is_treated = np.arange(participants.size) < treated[0].size
-        cluster = participants
+        cluster = self.clusters(participants)
         block = np.zeros(participants.size, dtype=np.int64)
         weight = np.ones(participants.size)
         kept = np.isfinite(value)
         if not self.design.is_plain:
             people = self.people.reindex(participants)
-            if self.design.cluster:
-                # Named clusters get negative numbers, so that they differ from participants' own.
-                codes, _ = pd.factorize(people["cluster"])
-                cluster = np.where(codes >= 0, -1 - codes, participants)
             if self.design.block:
                 block, _ = pd.factorize(people["block"])
                 kept &= block >= 0
@@ -65,6 +64,69 @@ class Assignment:
                 weight = people["weight"].to_numpy(dtype=float)
                 kept &= np.isfinite(weight)
         return Answers(value[kept], is_treated[kept], cluster[kept], block[kept], weight[kept])
+
+    def differences_of_shares(self, treated: pd.DataFrame, reference: pd.DataFrame) -> ShareDifferences:
+        """The differences in the shares of options: a row a person (the index), a column an option.
+
+        Where effects are clustered, so is that of each option; there is then no test of all options at once.
+        """
+        method = self.method(*(side.index.to_numpy(dtype=np.int64) for side in (treated, reference)))
+        if method == "paired":
+            both = treated.index.intersection(reference.index)
+            treated, reference = treated.loc[both], reference.loc[both]
+        if method != "clustered":
+            return compare_shares(treated.to_numpy(), reference.to_numpy(), paired=method == "paired")
+        sides = [
+            (side.index.to_numpy(dtype=np.int64), side.to_numpy(dtype=float)) for side in (treated, reference)
+        ]
+        by_option = [
+            self.answers(*((people, shares[:, k]) for people, shares in sides))
+            for k in range(treated.shape[1])
+        ]
+        fitted = [clustered_difference(answers) for answers in by_option]
+        share, share_reference = (
+            np.array([_weighted_mean(answers, answers.treated == side) for answers in by_option])
+            for side in (True, False)
+        )
+        difference = np.array([each.difference for each in fitted])
+        return ShareDifferences(
+            share=share,
+            share_reference=share_reference,
+            difference=difference,
+            low=np.array([each.low for each in fitted]),
+            high=np.array([each.high for each in fitted]),
+            n=int(by_option[0].treated.sum()),
+            n_reference=int((~by_option[0].treated).sum()),
+            total_variation=float(np.abs(difference).sum() / 2),
+        )
+
+    def share_sizes(self, given: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], SampleSize]:
+        """The sizes of the cells `by` which `given` answers (see `Corpus.answers_by_person`) are shown."""
+        sizes = {}
+        for cell, answers in given.groupby(list(by), dropna=False):
+            counts = answers.pivot_table(
+                index="participant", columns="value", values="n", aggfunc="sum", fill_value=0
+            )
+            participants = counts.index.to_numpy(dtype=np.int64)
+            n_answers = counts.sum(axis=1).to_numpy(dtype=float)
+            weight = (
+                n_answers  # shares are those of answers, so each answer counts once, or as much as its person
+            )
+            if self.design.weight:
+                weight = weight * self.people["weight"].reindex(participants).to_numpy(dtype=float)
+            kept = np.isfinite(weight)
+            shares = counts.to_numpy(dtype=float) / n_answers[:, None]
+            effective = effective_n(shares[kept], weight[kept], self.clusters(participants)[kept])
+            sizes[cell] = SampleSize(int(kept.sum()), min(effective, float(n_answers[kept].sum())))
+        return sizes
+
+    def clusters(self, participants: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The cluster of each participant. Those without one are clusters of their own."""
+        if not self.design.cluster:
+            return participants
+        codes, _ = pd.factorize(self.people["cluster"].reindex(participants))
+        # Named clusters get negative numbers, so that they differ from participants' own.
+        return np.where(codes >= 0, -1 - codes, participants)
 
     def difference(
         self, treated: People, reference: People, *, scale_range: float | None
@@ -84,37 +146,51 @@ class Assignment:
         return effect, fitted.reason
 
 
+def _weighted_mean(answers: Answers, side: NDArray[np.bool_]) -> float:
+    return float(np.average(answers.value[side], weights=answers.weight[side])) if side.any() else np.nan
+
+
 def read_assignment(corpus: Corpus, study_id: str) -> Assignment:
     """How the study's people were assigned."""
     return Assignment(corpus.design(study_id), corpus.assignment(study_id))
 
 
-def effective_sizes(corpus: Corpus, study_id: str) -> dict[int, float]:
-    """By stimulus, how many people asked one by one would be as certain of their shares as those who were asked.
+def share_sizes(
+    corpus: Corpus, study_id: str, by: Sequence[str] = ("stimulus_id",)
+) -> dict[tuple[Any, ...], SampleSize]:
+    """How many people gave the answers of each cell, and as how many they count for the interval of its shares.
 
-    Only the stimuli for which that is not the number of answers: where one person answered several times, or people
-    are clustered or weighted.
+    `by` are the columns of `Corpus.answers_by_person` that make a cell. Empty where every answer is another person's
+    and people were assigned alone and count alike.
     """
-    design = corpus.design(study_id)
-    needed = set(corpus.answered_repeatedly(study_id))
-    if not design.is_plain:
-        needed = {stimulus.stimulus_id for stimulus in corpus.stimuli(study_id)}
-    if not needed:
+    assignment = read_assignment(corpus, study_id)
+    one_condition = "stimulus_id" in by or "condition_num" in by
+    if assignment.design.is_plain and not corpus.answered_repeatedly(study_id, within_cells=one_condition):
         return {}
-    people = corpus.assignment(study_id)
-    responses = corpus.responses(study_id)
-    responses = responses[responses["stimulus_id"].isin(needed) & responses["value"].notna()]
-    sizes = {}
-    for stimulus_id, given in responses.groupby("stimulus_id"):
-        shares = pd.crosstab(given["participant"], given["value"], normalize="index")
-        participants = shares.index.to_numpy(dtype=np.int64)
-        known = people.reindex(participants)
-        weight = known["weight"].to_numpy(dtype=float) if design.weight else np.ones(participants.size)
-        codes = pd.factorize(known["cluster"])[0] if design.cluster else np.full(participants.size, -1)
-        cluster = np.where(codes >= 0, -1 - codes, participants)
-        kept = np.isfinite(weight)
-        n_answers = given["participant"].value_counts().reindex(participants).to_numpy(dtype=float)
-        weight = weight * (1.0 if design.weight else n_answers)  # shares of answers: each answer counts once
-        size = effective_n(shares.to_numpy()[kept], weight[kept], cluster[kept])
-        sizes[int(str(stimulus_id))] = min(size, float(n_answers[kept].sum()))
-    return sizes
+    return assignment.share_sizes(corpus.answers_by_person(study_id), by)
+
+
+SAW = {
+    "between": "Each person saw one condition.",
+    "within": "Each person saw all conditions.",
+    "mixed": "Some people saw several conditions; intervals allow for that.",
+}
+
+
+def design_sentence(corpus: Corpus, study_id: str) -> str:
+    """How people were assigned, in words, and what intervals allow for."""
+    assignment = read_assignment(corpus, study_id)
+    design = assignment.design
+    if design.is_plain:
+        return SAW[design.assignment]
+    n_clusters, n_blocks = (assignment.people[name].nunique() for name in ("cluster", "block"))
+    parts = [f"Assigned by {design.cluster} ({n_clusters:,})"] if design.cluster else []
+    if design.block:
+        within = f"within blocks by {design.block} ({n_blocks:,})"
+        parts.append(within if parts else f"Assigned {within}")
+    sentences = [f"{', '.join(parts)}."] if parts else []
+    if design.weight:
+        sentences.append(f"People are weighted by {design.weight}.")
+    if design.assignment != "between":
+        sentences.append(SAW[design.assignment].split(";")[0].rstrip(".") + ".")
+    return " ".join([*sentences, "Effects and intervals allow for that."])

@@ -15,6 +15,7 @@ from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
 from socrates_core.scales.order import is_ordered
 from socrates_core.studies.answers import human_effects
+from socrates_core.studies.assignment import share_sizes
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import CellKey, study_of
 
@@ -46,6 +47,7 @@ def people_of_draft(
     off = corpus.off_scale(study_id).set_index("stimulus_id")["n"].to_dict()
     everything = corpus.stimuli(study_id)
     parts = corpus.parts(study_id)
+    sizes = share_sizes(corpus, study_id)
     cells = {}
     for key, stimulus in stimuli.items():
         scale_values = values[key[1]]
@@ -62,6 +64,7 @@ def people_of_draft(
         cells[key] = Cell(
             values=scale_values,
             counts=_counts(counts, stimulus, scale_values),
+            size=sizes.get((stimulus.stimulus_id,)),
             n_off_scale=n_off,
             condition_blind=blind,
             is_ordered=stimulus.scale is None or is_ordered(stimulus.scale),

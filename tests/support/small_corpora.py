@@ -6,13 +6,23 @@ import pandas as pd
 
 from socrates_core.corpus import write_corpus
 from socrates_core.corpus.tables import scale_text
-from socrates_core.records import DEMOGRAPHICS, Scale
+from socrates_core.records import DEMOGRAPHICS, Design, Scale
 
 SEVEN, HUNDRED = Scale("range", 1, 7), Scale("range", 0, 100)
 
 
-def small_corpus(name: str, rows: list[dict[str, Any]], **study: Any) -> None:
-    """A corpus of one study; a row an answer: participant, condition, task, text, question, scale, response."""
+def small_corpus(
+    name: str,
+    rows: list[dict[str, Any]],
+    *,
+    assigned_by: Design | None = None,
+    assigned: pd.DataFrame | None = None,
+    **study: Any,
+) -> None:
+    """A corpus of one study; a row an answer: participant, condition, task, text, question, scale, response.
+
+    `assigned` has columns participant, cluster, block, weight for the design `assigned_by`.
+    """
     told = pd.DataFrame(rows)
     keys = ["condition", "task", "text", "question", "scale"]
     texts = (
@@ -42,6 +52,8 @@ def small_corpus(name: str, rows: list[dict[str, Any]], **study: Any) -> None:
         person |= {"gender": "Female" if at % 4 else "Male", "age": 20 + at}
     write_corpus(
         name,
+        assignment=None if assigned is None else assigned.assign(study_id="one"),
+        designs=None if assigned_by is None else {"one": assigned_by},
         title=name,
         source="made up",
         studies=pd.DataFrame([described]),

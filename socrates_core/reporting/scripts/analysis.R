@@ -23,14 +23,16 @@ distributions <- function(rows, scale) {
 # Whether answers are draws and not exact probabilities. Draws have no stated range.
 is_drawn <- function(rows) max(rows$n_samples) > 0
 
-wilson <- function(n) {
+# The share of each answer with the 95% interval of `size` people.
+wilson <- function(n, size) {
   total <- sum(n)
   if (total == 0) return(list(share = n * NA, low = n * NA, high = n * NA))
   z <- qnorm(0.975)
   share <- n / total
-  middle <- (n + z^2 / 2) / (total + z^2)
-  margin <- z / (1 + z^2 / total) * sqrt(share * (1 - share) / total + z^2 / (4 * total^2))
-  list(share = share, low = ifelse(n == 0, 0, middle - margin), high = ifelse(n == total, 1, middle + margin))
+  middle <- (share * size + z^2 / 2) / (size + z^2)
+  margin <- z / (1 + z^2 / size) * sqrt(share * (1 - share) / size + z^2 / (4 * size^2))
+  low <- ifelse(n == 0 & !is.na(size), 0, middle - margin)
+  list(share = share, low = low, high = ifelse(n == total & !is.na(size), 1, middle + margin))
 }
 
 # The weighted mean of the people's probabilities; NA without a valid answer.
@@ -49,7 +51,7 @@ weighted_mass <- function(rows) {
 # How many distinct profiles have a valid answer: people with the same one get the same answer and count once.
 n_profiles <- function(rows) length(unique(rows$profile[rows$valid_mass > 0]))
 
-put_cell <- function(o, k, rows, scale, people) {
+put_cell <- function(o, k, rows, scale, people, single) {
   is_ordered <- outcomes$ordered[outcomes$outcome == o] == 1
   places <- as.numeric(scale$value)
   shares <- mean_shares(rows, scale)
@@ -65,11 +67,13 @@ put_cell <- function(o, k, rows, scale, people) {
   given <- given[match(text_of(places), text_of(given$value)), ]
   n <- as.numeric(given$n)
   spread <- if (is_ordered) moments(n, places) else c(NA_real_, NA_real_)
-  put("people_n", sum(n), o, k)
+  size <- if (nrow(single) > 0) effective_size(single) else c(sum(n), sum(n))
+  if (nrow(single) > 0) put("people_n_effective", size[2], o, k)
+  put("people_n", size[1], o, k)
   put("people_n_off_scale", sum(people$n[is.na(people$value)]), o, k)
   put("people_mean", spread[1], o, k)
   put("people_sd", spread[2], o, k)
-  intervals <- wilson(n)
+  intervals <- wilson(n, size[2])
   for (i in seq_along(places)) {
     put("people_share", intervals$share[i], o, k, text_of(places[i]))
     put("people_share_low", intervals$low[i], o, k, text_of(places[i]))
@@ -122,13 +126,20 @@ put_effect <- function(o, k, ours, theirs, scale) {
   if (!is.na(span) && span > 0) put("effect_share", difference / span, o, k)
 }
 
-# People's difference with its 95% interval: paired where both answers are one person's, otherwise Welch's.
+# People's difference with its 95% interval, by the method of the effect.
 put_people_effect <- function(o, k, rows) {
   ours <- repeated(rows, "value")
   theirs <- repeated(rows, "value_reference")
   error <- NA_real_
   freedom <- NA_real_
-  if (is_paired(rows)) {
+  difference <- mean_of(ours) - mean_of(theirs)
+  method <- method_of(rows)
+  if (method == "clustered") {
+    fitted <- clustered(rows)
+    difference <- fitted[1]
+    error <- fitted[2]
+    freedom <- fitted[3]
+  } else if (method == "paired") {
     if (length(ours) > 1) {
       error <- sqrt(variance(ours - theirs) / length(ours))
       freedom <- length(ours) - 1
@@ -139,7 +150,6 @@ put_people_effect <- function(o, k, rows) {
     error <- sqrt(a + b)
     freedom <- (a + b)^2 / (a^2 / (length(ours) - 1) + b^2 / (length(theirs) - 1))
   }
-  difference <- mean_of(ours) - mean_of(theirs)
   margin <- if (!is.na(error) && error > 0) qt(0.975, freedom) * error else NA_real_
   put("people_effect", difference, o, k)
   put("people_effect_low", difference - margin, o, k)
@@ -178,6 +188,7 @@ wide <- read_data("predicted_wide")
 values <- read_data("values")
 counts <- read_data("people_counts")
 pairs <- read_data("people_differences")
+single <- read_data("people_answers")
 conditions <- read_data("conditions")
 outcomes <- read_data("outcomes")
 base <- conditions$condition[conditions$reference == 1]
@@ -200,7 +211,7 @@ cells <- unique(answered[, c("outcome", "condition")])
 for (i in seq_len(nrow(cells))) {
   o <- cells$outcome[i]
   k <- cells$condition[i]
-  put_cell(o, k, rows_of(answered, o, k), values[values$outcome == o, ], rows_of(counts, o, k))
+  put_cell(o, k, rows_of(answered, o, k), values[values$outcome == o, ], rows_of(counts, o, k), rows_of(single, o, k))
 }
 seen <- counts[counts$seen_in_training == 1, , drop = FALSE]
 put_means_over_cells(unique(paste(seen$outcome, seen$condition, sep = "/")))

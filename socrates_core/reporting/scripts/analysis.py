@@ -16,9 +16,11 @@ from scipy import stats
 from shared import (
     TOLERANCE,
     Numbers,
+    clustered,
     distance,
+    effective_size,
     half_sample,
-    is_paired,
+    method_of,
     moments,
     oracle,
     read,
@@ -32,9 +34,11 @@ def main(folder: Path) -> int:
 
 
 def compute(folder: Path) -> Numbers:
-    wide, values, counts, pairs = (
-        read(folder, name) for name in ("predicted_wide", "values", "people_counts", "people_differences")
+    wide, values, counts, pairs, single = (
+        read(folder, name)
+        for name in ("predicted_wide", "values", "people_counts", "people_differences", "people_answers")
     )
+    single_by_cell = by_cell(single)
     answered = wide[wide["valid_mass"].notna()]
     panel = read(folder, "panel")
     numbers: Numbers = {
@@ -48,7 +52,9 @@ def compute(folder: Path) -> Numbers:
     ordered = dict(zip(outcomes["outcome"], outcomes["ordered"] == 1, strict=True))
     for (o, c), rows in cells.items():
         scale = values[values["outcome"] == o]
-        numbers |= cell(f"{o}/{c}", rows, scale, people.get((o, c)), ordered[o])
+        numbers |= cell(
+            f"{o}/{c}", rows, scale, people.get((o, c)), ordered[o], single=single_by_cell.get((o, c))
+        )
     seen = counts.loc[counts["seen_in_training"] == 1, ["outcome", "condition"]].drop_duplicates()
     spans = {
         o: np.nan if is_open else np.ptp(values.loc[values["outcome"] == o, "value"])
@@ -104,7 +110,13 @@ def n_profiles(rows: pd.DataFrame) -> float:
 
 
 def cell(
-    place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFrame | None, is_ordered: bool
+    place: str,
+    rows: pd.DataFrame,
+    scale: pd.DataFrame,
+    people: pd.DataFrame | None,
+    is_ordered: bool,
+    *,
+    single: pd.DataFrame | None,
 ) -> Numbers:
     """The numbers of a cell; those of people too, if they were asked the same."""
     places, shares = scale["value"].to_numpy(dtype=float), mean_shares(rows, scale)
@@ -122,13 +134,16 @@ def cell(
     on_scale = people[people["value"].notna()].set_index("value").loc[places]
     n = on_scale["n"].to_numpy(dtype=float)
     middle, spread = moments(n, places) if is_ordered else (np.nan, np.nan)
+    n_people, effective = (n.sum(), n.sum()) if single is None else effective_size(single)
+    if single is not None:
+        numbers[f"people_n_effective/{place}"] = effective
     numbers |= {
-        f"people_n/{place}": n.sum(),
+        f"people_n/{place}": n_people,
         f"people_n_off_scale/{place}": float(people.loc[people["value"].isna(), "n"].sum()),
         f"people_mean/{place}": middle,
         f"people_sd/{place}": spread,
     }
-    for value, (share, low, high) in zip(places, wilson(n), strict=True):
+    for value, (share, low, high) in zip(places, wilson(n, effective), strict=True):
         numbers[f"people_share/{place}/{value:.15g}"] = share
         numbers[f"people_share_low/{place}/{value:.15g}"] = low
         numbers[f"people_share_high/{place}/{value:.15g}"] = high
@@ -151,16 +166,19 @@ def is_drawn(rows: pd.DataFrame) -> bool:
     return bool(rows["n_samples"].max() > 0)
 
 
-def wilson(n: np.ndarray) -> list[tuple[float, float, float]]:
-    """The share of each answer with its 95% interval."""
+def wilson(n: np.ndarray, size: float) -> list[tuple[float, float, float]]:
+    """The share of each answer with the 95% interval of `size` people."""
     total, z = n.sum(), stats.norm.ppf(0.975)
     if total == 0:
         return [(np.nan, np.nan, np.nan)] * len(n)
     shares = []
     for k in n:
         share = k / total
-        middle = (k + z**2 / 2) / (total + z**2)
-        margin = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+        if np.isnan(size):
+            shares.append((share, np.nan, np.nan))
+            continue
+        middle = (share * size + z**2 / 2) / (size + z**2)
+        margin = z / (1 + z**2 / size) * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2))
         shares.append((share, 0.0 if k == 0 else middle - margin, 1.0 if k == total else middle + margin))
     return shares
 
@@ -222,16 +240,22 @@ def calibrated(numbers: Numbers, folder: Path, spans: dict[int, float]) -> Numbe
 
 
 def people_effect(place: str, rows: pd.DataFrame, span: float) -> Numbers:
-    """People's difference with its 95% interval: paired where both answers are one person's, otherwise Welch's."""
+    """People's difference with its 95% interval, by the method of the effect."""
     ours, theirs = repeated(rows, "value"), repeated(rows, "value_reference")
     difference = ours.mean() - theirs.mean() if len(ours) and len(theirs) else np.nan
     test = None  # without any spread there is no interval
-    if is_paired(rows):
+    method = method_of(rows)
+    low = high = np.nan
+    if method == "clustered":
+        difference, error, freedom = clustered(rows)
+        low, high = (difference + side * stats.t.ppf(0.975, freedom) * error for side in (-1, 1))
+    elif method == "paired":
         if len(ours) > 1 and np.ptp(ours - theirs) > 0:
             test = stats.ttest_rel(ours, theirs)
     elif min(len(ours), len(theirs)) > 1 and max(np.ptp(ours), np.ptp(theirs)) > 0:
         test = stats.ttest_ind(ours, theirs, equal_var=False)
-    low, high = test.confidence_interval(0.95) if test else (np.nan, np.nan)
+    if test:
+        low, high = test.confidence_interval(0.95)
     numbers: Numbers = {}
     for end, number in {"": difference, "_low": low, "_high": high}.items():
         numbers[f"people_effect{end}/{place}"] = number

@@ -168,7 +168,7 @@ def pairs_apart(differences: np.ndarray, who: np.ndarray, weights: np.ndarray) -
     n_answers = pd.Series(who).groupby(who).size().to_numpy(dtype=float)
     drawn = weights[:, np.unique(who, return_index=True)[1]]
     everybody = ((drawn @ people) ** 2).sum(axis=1) - drawn**2 @ (people**2).sum(axis=1)
-    return everybody / ((drawn @ n_answers) ** 2 - drawn**2 @ n_answers**2)
+    return np.asarray(everybody / ((drawn @ n_answers) ** 2 - drawn**2 @ n_answers**2))
 
 
 def gap(scores: np.ndarray) -> tuple[float, float, float]:

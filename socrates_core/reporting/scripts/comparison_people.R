@@ -2,15 +2,22 @@
 
 error_of <- function(answers) if (length(answers) > 1) sqrt(variance(answers) / length(answers)) else NA_real_
 
-# People's effects in shares of the scale: paired where both answers are one person's, otherwise Welch's error.
+# People's effects in shares of the scale, with the standard error of the method of each.
 human_effects <- function() {
   if (nrow(effects) == 0) return(list(human = numeric(0), human_se = numeric(0), n_human = numeric(0)))
   estimates <- t(sapply(effects$effect, function(effect) {
     counted <- differences[differences$effect == effect, ]
     ours <- repeated(counted, "value")
     theirs <- repeated(counted, "value_reference")
-    error <- if (is_paired(counted)) error_of(ours - theirs) else sqrt(error_of(ours)^2 + error_of(theirs)^2)
-    c(mean_of(ours) - mean_of(theirs), error, length(ours) + length(theirs))
+    method <- method_of(counted)
+    fitted <- if (method == "clustered") clustered(counted) else NULL
+    error <- switch(method,
+      clustered = fitted[2],
+      paired = error_of(ours - theirs),
+      sqrt(error_of(ours)^2 + error_of(theirs)^2)
+    )
+    difference <- if (method == "clustered") fitted[1] else mean_of(ours) - mean_of(theirs)
+    c(difference, error, length(ours) + length(theirs))
   }))
   list(human = estimates[, 1] / effects$span, human_se = estimates[, 2] / effects$span, n_human = estimates[, 3])
 }

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from comparison_cells import Cell
-from shared import Numbers, is_paired, read, repeated
+from shared import Numbers, clustered, method_of, read, repeated
 
 ZERO = 1e-9  # an effect or a difference below it is rounding
 MIN_STUDIES = 5  # fewer earn no interval over studies
@@ -74,7 +74,7 @@ def mean_interval(scores: np.ndarray) -> Estimate:
 
 
 def human_effects(folder: Path) -> pd.DataFrame:
-    """People's effects in shares of the scale: paired where both answers are one person's, otherwise Welch's error."""
+    """People's effects in shares of the scale, with the standard error of the method of each."""
     table = read(folder, "people_differences")
     differences, none = dict(list(table.groupby("effect"))), table.iloc[:0]
     rows = {}
@@ -82,7 +82,13 @@ def human_effects(folder: Path) -> pd.DataFrame:
         counted = differences.get(effect["effect"], none)
         ours, theirs = repeated(counted, "value"), repeated(counted, "value_reference")
         difference = ours.mean() - theirs.mean() if len(ours) and len(theirs) else np.nan
-        error = error_of(ours - theirs) if is_paired(counted) else np.hypot(error_of(ours), error_of(theirs))
+        method = method_of(counted)
+        if method == "clustered":
+            difference, error, _ = clustered(counted)
+        elif method == "paired":
+            error = error_of(ours - theirs)
+        else:
+            error = np.hypot(error_of(ours), error_of(theirs))
         span = effect["span"]
         rows[effect["effect"]] = (difference / span, error / span, len(ours) + len(theirs))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["human", "human_se", "n_human"])

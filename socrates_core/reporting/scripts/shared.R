@@ -66,9 +66,6 @@ repeated <- function(counted, column) {
   rep(as.numeric(counted[[column]][given]), counted$n[given])
 }
 
-# Whether both answers of every row are one person's.
-is_paired <- function(counted) !any(is.na(counted$value) | is.na(counted$value_reference))
-
 # The lowest and the highest value: of people's answers for "observed", otherwise of the scale.
 ends <- function(places, n, range_name) {
   used <- if (range_name == "observed") places[n > 0] else places
@@ -111,6 +108,80 @@ half_sample <- function(places, n, range_name) {
     area <- area + gaps[i] * ((1 - part) * halved(whole) + part * halved(whole + 1))
   }
   area / (range[2] - range[1])
+}
+
+# How the two sides of an effect in people_differences.csv are compared; "welch" without anybody.
+method_of <- function(counted) if (nrow(counted) == 0) "welch" else counted$method[1]
+
+or_else <- function(x, other) ifelse(is.na(x), other, as.numeric(x))
+
+# The difference of a clustered effect, its CR2 standard error, and Satterthwaite's degrees of freedom. NA without an
+# interval: fewer than two clusters on a side, nobody in a block who could be compared, or answers that do not differ
+# (Pustejovsky & Tipton 2018, Journal of Business & Economic Statistics 36).
+clustered <- function(counted) {
+  people <- counted[rep(seq_len(nrow(counted)), counted$n), ]
+  people$group <- or_else(people$cluster, -seq_len(nrow(people)))
+  ours <- people[!is.na(people$value), ]
+  theirs <- people[!is.na(people$value_reference), ]
+  if (nrow(ours) == 0 || nrow(theirs) == 0) return(c(NA_real_, NA_real_, NA_real_))
+  answers <- rbind(ours, theirs)
+  treated <- rep(c(1, 0), c(nrow(ours), nrow(theirs)))
+  y <- c(as.numeric(ours$value), as.numeric(theirs$value_reference))
+  w <- or_else(answers$weight, 1)
+  w <- w / mean(w)
+  block <- or_else(answers$block, 0)
+  x <- cbind(treated, outer(block, sort(unique(block)), "==") + 0)
+  weighted <- x * w
+  cross <- crossprod(x, weighted)
+  inside <- cross[1, 1] - sum(cross[1, -1]^2 / diag(cross)[-1])
+  if (ncol(x) > 1001 || inside <= 1e-9 * cross[1, 1]) return(c(NA_real_, NA_real_, NA_real_))
+  inverse <- solve(cross)
+  beta <- inverse %*% crossprod(weighted, y)
+  left <- y - x %*% beta
+  if (min(tapply(answers$group, treated, function(g) length(unique(g)))) < 2) return(c(beta[1], NA_real_, NA_real_))
+  square <- inverse %*% crossprod(weighted) %*% inverse
+  kernel <- rbind(cbind(square, -inverse), cbind(-inverse, matrix(0, ncol(x), ncol(x))))
+  both <- cbind(x, weighted)
+  score <- weighted %*% inverse[, 1]
+  groups <- split(seq_along(y), answers$group)
+  # (I - H)(I - H)' among the answers of the cluster, for residuals (I - H) y
+  fitted <- vapply(groups, function(at) {
+    z <- both[at, , drop = FALSE]
+    turned <- eigen(diag(length(at)) + z %*% kernel %*% t(z), symmetric = TRUE)
+    roots <- ifelse(turned$values > 1e-9, 1 / sqrt(pmax(turned$values, 1e-9)), 0)
+    pull <- turned$vectors %*% (roots * crossprod(turned$vectors, score[at]))
+    c(sum(pull * left[at])^2, sum(pull^2), crossprod(z, pull))
+  }, numeric(2 + ncol(both)))
+  variance <- sum(fitted[1, ])
+  z <- t(fitted[-(1:2), , drop = FALSE])
+  through <- rowSums((z %*% kernel) * z)
+  turned <- kernel %*% crossprod(z)
+  squares <- sum((fitted[2, ] + through)^2 - through^2) + sum(diag(turned %*% turned))
+  if (!(variance > 0 && squares > 0)) return(c(beta[1], NA_real_, NA_real_))
+  c(beta[1], sqrt(variance), sum(fitted[2, ] + through)^2 / squares)
+}
+
+# The people of a cell of people_answers.csv, and as how many asked one by one they count for its shares: the people
+# over the design effect of all options together (Rao & Scott 1981, JASA 76), for an interval with z although clusters
+# are few (Korn & Graubard 1998, Survey Methodology 24).
+effective_size <- function(answers) {
+  people <- sort(unique(answers$person))
+  values <- sort(unique(answers$value))
+  counts <- matrix(0, length(people), length(values))
+  at <- cbind(match(answers$person, people), match(answers$value, values))
+  for (i in seq_len(nrow(at))) counts[at[i, 1], at[i, 2]] <- counts[at[i, 1], at[i, 2]] + answers$n[i]
+  first <- answers[match(people, answers$person), ]
+  n <- rowSums(counts)
+  weight <- n * or_else(first$weight, 1)
+  shares <- counts / n
+  overall <- colSums(weight * shares) / sum(weight)
+  apart <- rowsum(weight * sweep(shares, 2, overall) / sum(weight), or_else(first$cluster, -1 - first$person))
+  k <- nrow(apart)
+  if (k < 2) return(c(length(n), NA_real_))
+  error <- sum(apart^2) * k / (k - 1)
+  one <- sum(overall * (1 - overall))
+  size <- if (error > 0 && one > 0) (qnorm(0.975) / qt(0.975, k - 1))^2 * one / error else k
+  c(length(n), min(size, sum(n)))
 }
 
 # The expected W of the true distribution to these people: half of the half-sample, and what nobody showed.

@@ -46,11 +46,6 @@ def repeated(counted: pd.DataFrame, column: str) -> np.ndarray:
     return np.repeat(given[column].to_numpy(dtype=float), given["n"])
 
 
-def is_paired(counted: pd.DataFrame) -> bool:
-    """Whether both answers of every row are one person's."""
-    return bool(counted[["value", "value_reference"]].notna().all(axis=None))
-
-
 def ends(places: np.ndarray, n: np.ndarray, range_name: str) -> tuple[float, float]:
     """The lowest and the highest value: of people's answers for "observed", otherwise of the scale."""
     used = places[n > 0] if range_name == "observed" else places
@@ -92,6 +87,88 @@ def half_sample(places: np.ndarray, n: np.ndarray, range_name: str) -> float:
         part = max(below - whole, 0.0)
         area += gap * ((1 - part) * halved(whole) + part * halved(whole + 1))
     return float(area / (high - low))
+
+
+def method_of(counted: pd.DataFrame) -> str:
+    """How the two sides of an effect in people_differences.csv are compared; "welch" without anybody."""
+    return str(counted["method"].iloc[0]) if len(counted) else "welch"
+
+
+def clustered(counted: pd.DataFrame) -> tuple[float, float, float]:
+    """The difference of a clustered effect, its CR2 standard error, and Satterthwaite's degrees of freedom.
+
+    NaN without an interval: fewer than two clusters on a side, nobody in a block who could be compared, or answers
+    that do not differ (Pustejovsky & Tipton 2018, Journal of Business & Economic Statistics 36).
+    """
+    people = counted.loc[counted.index.repeat(counted["n"])].reset_index(drop=True)
+    group = people["cluster"].fillna(pd.Series(-1.0 - people.index, index=people.index))
+    people = people.assign(group=group, block=people["block"].fillna(0), weight=people["weight"].fillna(1))
+    sides = [
+        people[people[column].notna()].assign(y=people[column], treated=float(column == "value"))
+        for column in ("value", "value_reference")
+    ]
+    answers = pd.concat(sides, ignore_index=True)
+    if not 0 < answers["treated"].sum() < len(answers):
+        return np.nan, np.nan, np.nan
+    x = np.column_stack([answers["treated"], pd.get_dummies(answers["block"]).to_numpy(dtype=float)])
+    y = answers["y"].to_numpy(dtype=float)
+    w = (answers["weight"] / answers["weight"].mean()).to_numpy(dtype=float)
+    weighted = x * w[:, None]
+    cross = x.T @ weighted
+    inside = cross[0, 0] - (cross[0, 1:] ** 2 / np.diag(cross)[1:]).sum()
+    if len(cross) > 1_001 or inside <= 1e-9 * cross[0, 0]:
+        return np.nan, np.nan, np.nan
+    inverse = np.linalg.inv(cross)
+    beta = inverse @ (weighted.T @ y)
+    left = y - x @ beta
+    if answers.groupby("treated")["group"].nunique().min() < 2:
+        return float(beta[0]), np.nan, np.nan
+    square = inverse @ (weighted.T @ weighted) @ inverse
+    kernel = np.block([[square, -inverse], [-inverse, np.zeros_like(inverse)]])
+    variance = 0.0
+    own, parts = [], []
+    for at in answers.groupby("group").indices.values():
+        # (I - H)(I - H)' among the answers of the cluster, for residuals (I - H) y
+        z = np.column_stack([x[at], weighted[at]])
+        values, vectors = np.linalg.eigh(np.eye(len(at)) + z @ kernel @ z.T)
+        roots = np.where(values > 1e-9, 1 / np.sqrt(np.maximum(values, 1e-9)), 0.0)
+        pull = vectors @ (roots * (vectors.T @ (weighted[at] @ inverse[:, 0])))
+        variance += float(pull @ left[at]) ** 2
+        own.append(pull @ pull)
+        parts.append(z.T @ pull)
+    z = np.array(parts)
+    diagonal = np.array(own)
+    through = ((z @ kernel) * z).sum(axis=1)
+    turned = kernel @ (z.T @ z)
+    squares = ((diagonal + through) ** 2 - through**2).sum() + np.trace(turned @ turned)
+    if not (variance > 0 and squares > 0):
+        return float(beta[0]), np.nan, np.nan
+    return float(beta[0]), float(np.sqrt(variance)), float((diagonal + through).sum() ** 2 / squares)
+
+
+def effective_size(answers: pd.DataFrame) -> tuple[int, float]:
+    """The people of a cell of people_answers.csv, and as how many asked one by one they count for its shares.
+
+    The people over the design effect of all options together (Rao & Scott 1981, JASA 76), for an interval with z
+    although clusters are few (Korn & Graubard 1998, Survey Methodology 24).
+    """
+    counts = answers.pivot_table(index="person", columns="value", values="n", aggfunc="sum", fill_value=0)
+    first = answers.groupby("person").first()
+    n = counts.sum(axis=1).to_numpy(dtype=float)
+    weight = n * first["weight"].fillna(1).to_numpy(dtype=float)
+    shares = counts.to_numpy(dtype=float) / n[:, None]
+    overall = weight @ shares / weight.sum()
+    group = first["cluster"].fillna(pd.Series(-1.0 - first.index, index=first.index)).to_numpy()
+    apart = pd.DataFrame(weight[:, None] * (shares - overall) / weight.sum()).groupby(group).sum().to_numpy()
+    n_clusters = len(apart)
+    if n_clusters < 2:
+        return len(n), np.nan
+    variance = (apart**2).sum() * n_clusters / (n_clusters - 1)
+    one = (overall * (1 - overall)).sum()
+    size = float(n_clusters)
+    if variance > 0 and one > 0:
+        size = float((stats.norm.ppf(0.975) / stats.t.ppf(0.975, n_clusters - 1)) ** 2 * one / variance)
+    return len(n), min(size, float(n.sum()))
 
 
 def oracle(places: np.ndarray, n: np.ndarray, range_name: str) -> float:

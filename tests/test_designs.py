@@ -1,0 +1,163 @@
+"""Studies whose people were assigned in groups or blocks, overlap, are weighted, or answer repeatedly, end to end."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from pages.view.words import escape
+from socrates_core.corpus import open_corpus
+from socrates_core.records import Design
+from socrates_core.reporting.run_report import write_report
+from socrates_core.studies.answers import cells, human_effects, study_overview
+from socrates_core.studies.assignment import design_sentence, share_sizes
+from tests.support.pages import STUDY_PAGE, fine, open_page
+from tests.support.reports import run_of
+from tests.support.small_corpora import answer, small_corpus
+from tests.test_report_scripts import RSCRIPT, recompute
+
+pytestmark = pytest.mark.usefixtures("no_worker")
+
+DESIGNS = {
+    "clusters": Design(cluster="classroom"),
+    "blocks of clusters, weighted": Design(cluster="classroom", block="school", weight="w"),
+    "weights": Design(weight="w"),
+    "mixed": Design("mixed"),
+    "within, weighted": Design("within", weight="w"),
+}
+
+
+def studied(kind: str) -> Design:
+    """A corpus "mine" of 96 people in 16 classrooms of 4 schools with this design."""
+    design = DESIGNS[kind]
+    drawn = np.random.default_rng(0)
+    rows = []
+    for person in range(96):
+        room = person // 6
+        sides = {"between": [room % 2], "mixed": [0, 1] if person % 3 else [person % 2], "within": [0, 1]}
+        level = drawn.normal(0, 1)
+        rows += [
+            answer(person, side, int(np.clip(round(4 + level + drawn.normal()), 1, 7)))
+            for side in sides[design.assignment]
+        ]
+    assigned = pd.DataFrame({"participant": range(96)}).assign(
+        cluster=lambda people: (people["participant"] // 6).map("room {}".format) if design.cluster else None,
+        block=lambda people: (people["participant"] // 24).map("school {}".format) if design.block else None,
+        weight=drawn.lognormal(0, 0.5, 96) if design.weight else np.nan,
+    )
+    assigned.loc[:1, "weight"] = np.nan
+    small_corpus(
+        "mine",
+        rows,
+        assigned_by=None if design.is_plain else design,
+        assigned=None if design.is_plain else assigned,
+        design=design.assignment,
+    )
+    return design
+
+
+@pytest.mark.parametrize("kind", DESIGNS)
+def test_the_python_script_of_a_report_computes_effects_and_shares_of_every_design(
+    kind: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studied(kind)
+    folder = write_report(run_of("one"), tmp_path / "out")
+    assert analysis.main(folder) == 0, capsys.readouterr().out
+    methods = set(pd.read_csv(folder / "data" / "people_differences.csv")["method"])
+    assert methods == {"clustered"}
+    keys = pd.read_csv(folder / "numbers.csv")["key"]
+    assert keys.str.startswith("people_n_effective").any() == (kind != "mixed")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not installed")
+@pytest.mark.parametrize("kind", DESIGNS)
+def test_the_r_script_agrees_on_every_design(kind: str, home: Path, tmp_path: Path) -> None:
+    studied(kind)
+    done = recompute(write_report(run_of("one"), tmp_path / "out"), "analysis.R")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_changed_weight_cluster_or_answer_is_found(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studied("blocks of clusters, weighted")
+    folder = write_report(run_of("one"), tmp_path / "out")
+    for file, column in (
+        ("people_differences", "weight"),
+        ("people_differences", "cluster"),
+        ("people_differences", "block"),
+        ("people_answers", "weight"),
+        ("people_answers", "cluster"),
+    ):
+        path = folder / "data" / f"{file}.csv"
+        before = path.read_text()
+        table = pd.read_csv(path)
+        table.loc[0, column] = table.loc[len(table) - 1, column] + 1
+        table.to_csv(path, index=False)
+        assert analysis.main(folder) == 1, (file, column)
+        path.write_text(before)
+    assert "differences" in capsys.readouterr().out
+
+
+def test_shares_and_means_are_weighted_and_count_as_kish_says(home: Path) -> None:
+    studied("weights")
+    corpus = open_corpus("mine")
+    given = corpus.responses("one").merge(corpus.assignment("one"), left_on="participant", right_index=True)
+    known = given[(given["condition_num"] == 0) & given["weight"].notna()]
+    (cell,) = [each for each in cells(corpus, "one") if each["condition_num"] == 0]
+    counts = {float(value): n for value, n in cell["counts"].items()}
+    weighted = np.average(known["value"], weights=known["weight"])
+    assert np.average(list(counts), weights=list(counts.values())) == pytest.approx(weighted)
+    assert cell["n"] == cell["n_people"] == len(known)
+    kish = known["weight"].sum() ** 2 / (known["weight"] ** 2).sum()
+    assert cell["n_effective"] == pytest.approx(kish, rel=0.35) and cell["n_effective"] < cell["n"]
+    tallies = corpus.tallies("one")
+    here = tallies[tallies["condition_num"] == 0]
+    assert np.average(here["value"], weights=here["n"]) == pytest.approx(weighted)
+
+
+def test_a_study_without_repeats_clusters_or_weights_has_no_sizes_of_its_own(starter_home: Path) -> None:
+    assert share_sizes(open_corpus("starter"), "framing") == {}
+
+
+def test_a_cluster_of_one_arm_gives_a_sentence_and_no_interval(home: Path) -> None:
+    rows = [answer(person, person % 2, 1 + person % 7) for person in range(20)]
+    assigned = pd.DataFrame({"participant": range(20), "block": None, "weight": np.nan}).assign(
+        cluster=lambda people: (people["participant"] % 2).map("village {}".format)
+    )
+    small_corpus("mine", rows, assigned_by=Design(cluster="village"), assigned=assigned)
+    (effect,) = human_effects(open_corpus("mine"), "one")
+    assert np.isnan(effect.effect.low) and np.isfinite(effect.effect.difference)
+    assert effect.note == "No interval: one side has a single cluster."
+    page = open_page(STUDY_PAGE, corpus="mine", study="one", study_view="Effects")
+    assert "one side has a single cluster" in page.dataframe[0].value["note"].iloc[0]
+
+
+def test_the_design_is_a_sentence_in_the_window_and_in_json(home: Path) -> None:
+    studied("blocks of clusters, weighted")
+    corpus = open_corpus("mine")
+    sentence = design_sentence(corpus, "one")
+    assert sentence.startswith("Assigned by classroom (16), within blocks by school (4).")
+    assert escape(sentence) in fine(open_page(STUDY_PAGE, corpus="mine", study="one", study_view="Effects"))
+    overview = json.loads(json.dumps(study_overview(corpus, "one")))
+    assert overview["assignment"] == {
+        "sentence": sentence,
+        "cluster": "classroom",
+        "block": "school",
+        "weight": "w",
+        "factors": [],
+    }
+    assert overview["effects"][0]["n_clusters"] == 8
+
+
+def test_a_corpus_with_designs_opens_and_a_missing_table_is_reported(home: Path) -> None:
+    studied("weights")
+    path = open_corpus("mine").path
+    shutil.move(path / "assignment.parquet", path / "away.parquet")
+    with pytest.raises(Exception, match="mine"):
+        human_effects(open_corpus("mine"), "one")
