@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import analysis
+from pages.view.charts import answer_charts, frames
 from pages.view.words import escape
+from socrates_core.analysis.intervals import SampleSize
 from socrates_core.corpus import open_corpus
-from socrates_core.records import Design
+from socrates_core.evaluations.effects import effects_table
+from socrates_core.records import Design, Scale
 from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import cells, human_effects, study_overview
 from socrates_core.studies.assignment import design_sentence, share_sizes
@@ -97,7 +101,9 @@ def test_a_changed_weight_cluster_or_answer_is_found(
         path = folder / "data" / f"{file}.csv"
         before = path.read_text()
         table = pd.read_csv(path)
-        table.loc[0, column] = table.loc[len(table) - 1, column] + 1
+        numbers = table[column].to_numpy(dtype=float).copy()
+        numbers[0] = numbers[-1] + 1
+        table[column] = numbers
         table.to_csv(path, index=False)
         assert analysis.main(folder) == 1, (file, column)
         path.write_text(before)
@@ -161,3 +167,31 @@ def test_a_corpus_with_designs_opens_and_a_missing_table_is_reported(home: Path)
     shutil.move(path / "assignment.parquet", path / "away.parquet")
     with pytest.raises(Exception, match="mine"):
         human_effects(open_corpus("mine"), "one")
+
+
+def test_evaluations_take_the_standard_error_of_the_design(home: Path) -> None:
+    studied("clusters")
+    corpus = open_corpus("mine")
+    given = corpus.responses("one")
+    rows = given.assign(study_id="one", mean=given["value"])
+    effects = effects_table(corpus, rows)
+    rooms = given.assign(room=given["participant"] // 6).groupby(["condition_num", "room"])["value"].mean()
+    means = [rooms.loc[side].to_numpy() for side in (1, 0)]
+    error = np.hypot(*(side.std(ddof=1) / np.sqrt(side.size) for side in means))
+    assert effects["human_se"].tolist() == pytest.approx(
+        [error / 6]
+    )  # of the means of rooms, which are of one size
+
+
+def test_charts_count_people_and_widen_intervals_in_bins_too() -> None:
+    scale = Scale("range", 0, 100)
+    counts = np.zeros(101)
+    counts[[3, 97]] = 50
+    size = SampleSize(10, 6.8)
+    frame = frames.share_rows("Arm", "people", scale, counts, size=size)
+    assert frame["n"].unique().tolist() == [10]
+    figure = answer_charts.distribution(frame, scale=scale, title="How much?", theme="light")
+    # The longest reach is that of a bin which nobody chose: z^2 / (n + z^2) by Wilson's formula.
+    z2 = stats.norm.ppf(0.975) ** 2
+    reach = max(max(trace.error_y.array) for trace in figure.data if trace.error_y.array is not None)
+    assert reach == pytest.approx(z2 / (6.8 + z2))

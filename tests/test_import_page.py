@@ -239,3 +239,17 @@ def test_a_file_is_uploaded_corrected_in_the_table_and_imported(
     page.get_by_role("button", name="Import study").click()
     expect(page).to_have_url(re.compile("study=warm"))
     assert "warm" in corpora()
+
+
+def test_a_person_names_the_columns_of_clusters_blocks_and_weights(home: Path) -> None:
+    text = "id,arm,room,stratum,counts,How warm?\n" + "".join(
+        f"{n},{'ab'[n // 4 % 2]},{n // 4},{n % 2},{1 + n % 3},{n % 7 + 1}\n" for n in range(40)
+    )
+    upload = kept(text)
+    app = shown(upload.upload_id)
+    for label, column in (("(clusters)", "room"), ("(blocks)", "stratum"), ("Weights", "counts")):
+        next(box for box in app.selectbox if label in box.label).select(column)
+    app.run()
+    assert not app.exception
+    mapping = load_mapping(upload.mapping_path)
+    assert (mapping.cluster, mapping.block, mapping.weight) == ("room", "stratum", "counts")

@@ -396,3 +396,14 @@ def test_a_layout_that_makes_no_sense_is_a_sentence(
     home: Path, options: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in command("power", "--guess", "0.3", "--smallest", "0.3", *options, code=2)
+
+
+@pytest.mark.parametrize("freedom", [4.0, math.inf])
+def test_more_doubt_never_needs_fewer_people_for_yes_or_no(freedom: float) -> None:
+    plans = [
+        plan(Belief(0.15, sd, 1.0, 0.1, freedom=freedom), layout=Layout(base_share=0.2))
+        for sd in (0.0, 0.02, 0.05, 0.1, 0.5)
+    ]
+    needed = [math.inf if planned.needed is None else planned.needed for planned in plans]
+    assert needed == sorted(needed) and needed[0] < needed[1] and needed[-1] == math.inf
+    assert len({planned.needed_smallest for planned in plans}) == 1

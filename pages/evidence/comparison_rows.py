@@ -319,6 +319,29 @@ def effects(comparison: Comparison) -> pd.DataFrame:
     return frame.assign(**shares, study=[titles.get(study, study) for study in frame["study_id"]])
 
 
+def ladder_table(comparison: Comparison) -> pd.DataFrame:
+    """The field's measures of effects, a row for each model and each floor; misses in percent of the scale's range."""
+    return pd.DataFrame(
+        [
+            {
+                "Who": visible(row.name),
+                "Direction": 100 * row.direction,
+                "Spearman": row.spearman,
+                "Pearson": row.pearson,
+                "Within outcomes": row.r_within,
+                "Without noise": row.r_adjusted,
+                "Miss": 100 * row.rmse,
+                "Miss without noise": 100 * row.rmse_adjusted,
+                "Intercept": 100 * row.intercept,
+                "Slope": row.slope,
+                "Variance ratio": comparison.shapes.get(row.name, {}).get("variance_ratio"),
+                "Overlap": comparison.shapes.get(row.name, {}).get("overlap"),
+            }
+            for row in comparison.ladder
+        ]
+    )
+
+
 def agreement_table(comparison: Comparison) -> pd.DataFrame:
     """How each model's effects agree with people's, a row a model."""
     return pd.DataFrame(

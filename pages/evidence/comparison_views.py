@@ -24,6 +24,22 @@ from socrates_core.personas import label
 from socrates_core.reporting.comparison_measures import MEASURES
 
 PAGE = 50
+LADDER = {  # format and meaning of each measure of effects
+    "Direction": ("%.0f%%", "Effects with the same sign as people's. A predicted 0 counts one half."),
+    "Spearman": ("%.2f", "Correlation of ranks."),
+    "Pearson": ("%.2f", "Linear correlation."),
+    "Within outcomes": ("%.2f", "Correlation after each outcome's mean is taken out: which condition works."),
+    "Without noise": ("%.2f", "Pearson's correlation without people's sampling error."),
+    "Miss": ("%.1f", "Root mean squared error, in % of the scale."),
+    "Miss without noise": ("%.1f", "The same without people's sampling error."),
+    "Intercept": ("%.1f", "Of the line of people's on predicted effects, in % of the scale."),
+    "Slope": ("%.2f", "Of the same line: below 1 where predictions are too large."),
+    "Variance ratio": (
+        "%.2f",
+        "Variance of predicted answers over people's: above 1 where the model varies more.",
+    ),
+    "Overlap": ("%.2f", "Share of predicted answers that people gave too, from 0 to 1."),
+}
 
 
 def choose_measure(where: Any = st) -> str:
@@ -235,6 +251,25 @@ def show_effects(comparison: Comparison) -> None:
     st.caption(
         "Same sign: 50% is a coin; clear effects are those whose interval leaves out 0. Slope of people's on predicted "
         "effects: below 1 where predictions are too large. RMSE in shares of the scale. Intervals are over studies."
+    )
+    st.markdown("**The field's measures, with floors**")
+    st.dataframe(
+        comparison_rows.ladder_table(comparison),
+        hide_index=True,
+        key="ladder",
+        placeholder="–",
+        alt="The field's measures of effects",
+        column_config={
+            "Who": st.column_config.TextColumn(pinned=True, width=190),
+            **{
+                name: st.column_config.NumberColumn(name, format=form, help=meaning)
+                for name, (form, meaning) in LADDER.items()
+            },
+        },
+    )
+    st.caption(
+        "A model should beat the floors *no effect* and *all positive*; *a second human sample* of the same size is "
+        "what can be reached at all, worked out from people's standard errors."
     )
     for name, calibration in calibrations.items():
         st.markdown(f"**Calibration of {escape(name)}**")

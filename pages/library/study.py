@@ -1,5 +1,6 @@
 """One study: what people were shown and asked, what they answered, and what the treatment did."""
 
+import math
 from collections.abc import Collection
 
 import pandas as pd
@@ -154,7 +155,7 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         st.caption("Open outcomes have no range to be a share of; they stand in the table alone.")
     table = frame.assign(
         interval=[interval_text(e.effect.low, e.effect.high) for e in effects],
-        points=[100 * e.effect.share if e.n_options == TWO else None for e in effects],
+        points=[100 * e.effect.share if e.n_options == TWO else math.nan for e in effects],
     )
     st.dataframe(
         table,

@@ -47,6 +47,7 @@ def study(
         return print_json(overview)
     print(
         f"{overview['title']}\n{overview['source']}\nWording: {overview['wording']} · {overview['design']}\n"
+        f"{overview['assignment']['sentence']}\n"
     )
     print_table(
         overview["cells"], ["condition_num", "task_num", "condition", "outcome", "n", "n_off_scale"], ""

@@ -20,6 +20,7 @@ from socrates_core.analysis.agreement import (
 )
 from socrates_core.analysis.bootstrap import SEED
 from socrates_core.analysis.effects import CONFIDENCE, holm
+from socrates_core.analysis.ladder import Ladder, distribution_fit, floors, ladder
 from socrates_core.analysis.parity import Parity, ParityChange, parity, parity_change
 from socrates_core.analysis.respondent_equivalent import Worth, worth_in_respondents
 from socrates_core.calibrations import effect_pairs
@@ -224,6 +225,42 @@ class Comparison:
         return {name: agreement(self.pairs(name)) for name in self.names}
 
     @cached_property
+    def ladder(self) -> list[Ladder]:
+        """The field's measures of effects: a row for each model, then for the floors, of the first one's effects."""
+        rows = []
+        for name in self.names:
+            table = self.effects[self.effects["predictor"] == name]
+            human, error, predicted = (
+                table[column].to_numpy(dtype=float) for column in ("human", "human_se", "predicted")
+            )
+            outcomes = (
+                table["study_id"] + "/" + table["task_num"].astype(str) + "/" + table["part"]
+            ).to_numpy(dtype=str)
+            rows.append(ladder(name, human, error, predicted, outcomes))
+            if name == self.names[0]:
+                lowest = floors(human, error, outcomes)
+        return [*rows, *lowest]
+
+    @cached_property
+    def shapes(self) -> dict[str, dict[str, float]]:
+        """How each model's distributions differ from people's in shape: means over cells, then studies."""
+        shapes = {}
+        for name, cells in zip(self.names, self.cells, strict=True):
+            rows = [
+                {"study": cell.study_id, **vars(distribution_fit(cell.values, cell.predicted, cell.counts))}
+                for cell in cells
+                if cell.is_ordered
+                and not cell.is_drawn
+                and cell.counts.sum() > 1
+                and cell.predicted.sum() > 0
+            ]
+            table = pd.DataFrame(rows, columns=["study", "variance_ratio", "overlap", "ks"])
+            shapes[name] = {
+                str(key): float(value) for key, value in table.groupby("study").mean().mean().items()
+            }
+        return shapes
+
+    @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """What all evaluations of each model say of it, not only those compared here."""
         return {
@@ -306,6 +343,8 @@ class Comparison:
                 }
                 for name, result in self.agreements.items()
             },
+            "ladder": [vars(row) for row in self.ladder],
+            "shapes": self.shapes,
             "worth_in_respondents": {name: dict(vars(result)) for name, result in self.worths.items()},
         }
 

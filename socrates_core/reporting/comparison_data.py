@@ -319,11 +319,11 @@ def _differences(reported: Reported) -> pd.DataFrame:
             for basis, column in PERSON_MEANS.items()
         }
         assignment = read_assignment(source.corpus, study_id)
-        for place, effect in effects.to_dict("index").items():
+        for place, effect in zip(effects.index, effects.to_dict("records"), strict=True):
             item = effect["task_num"], effect["part"]
             numbers = effect["condition_num"], effect["reference_num"]
             ours, theirs = (given[effect["basis"]].get((number, *item), nobody) for number in numbers)
-            parts.append(answers_behind(assignment, ours, theirs).assign(effect=place))
+            parts.append(answers_behind(assignment, ours, theirs).assign(effect=int(place)))
     filled = [part for part in parts if len(part)] or parts
     return pd.concat(filled, ignore_index=True)[["effect", *ANSWERS_BEHIND]]
 

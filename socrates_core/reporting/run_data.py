@@ -317,7 +317,7 @@ def _answers(run: SimulationRun) -> pd.DataFrame:
         answers = given[given["stimulus_id"] == human.stimuli[c, o].stimulus_id]
         participants = answers["participant"].to_numpy()
         cluster = pd.Series(assignment.clusters(participants))
-        weight = np.nan
+        weight = np.full(len(answers), np.nan)
         if assignment.design.weight:
             weight = assignment.people["weight"].reindex(participants).to_numpy(dtype=float)
         rows = pd.DataFrame(

@@ -19,7 +19,7 @@ from pages.view.charts.plotly_text import (
     plain_text,
     wrapped,
 )
-from socrates_core.analysis.intervals import shares_with_intervals
+from socrates_core.analysis.intervals import SampleSize, shares_with_intervals
 from socrates_core.records import Floats, Scale
 
 PANEL = 130
@@ -90,7 +90,10 @@ def _series(rows: pd.DataFrame, slots: Slots) -> Series:
     if not slots.binned:
         low[at], high[at] = rows["low"], rows["high"]
     elif first["who"] == PEOPLE:
-        binned = shares_with_intervals(np.round(share * n))
+        # People who count for more or fewer than themselves have no whole counts to go back to.
+        effective = float(rows["n_effective"].max()) if "n_effective" in rows else np.nan
+        size = SampleSize(int(n), effective) if np.isfinite(effective) else None
+        binned = shares_with_intervals(np.round(share * n) if size is None else share * n, size)
         low, high = binned.low, binned.high
     n_profiles = float(rows["n_profiles"].max()) if "n_profiles" in rows else np.nan
     return Series(str(first["condition"]), str(first["who"]), share, low, high, n, n_profiles)

@@ -67,6 +67,7 @@ def share_rows(
             "low": shares.low,
             "high": shares.high,
             "n": shares.n,
+            "n_effective": np.nan if size is None else size.effective,
         }
     )
 
