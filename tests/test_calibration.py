@@ -157,6 +157,7 @@ def test_the_fit_is_the_best_that_a_search_with_whole_matrices_finds(seed: int) 
 def test_coding_outcomes_the_other_way_round_changes_nothing() -> None:
     """Neither the fit nor the intervals of a new study, also where predicted effects have noise."""
     pairs = correlated(10, 3, 2, seed=7, noise=0.03)
+    assert pairs.item is not None
     turned = np.where(np.isin(pairs.item, ["i1", "i2"]) & (np.char.str_len(pairs.study) > 0), -1.0, 1.0)
     assert pairs.errors is not None
     errors = {
@@ -291,9 +292,7 @@ def test_a_model_without_effects_is_not_calibrated() -> None:
 
 def test_effects_without_a_number_or_a_standard_error_leave_and_are_counted() -> None:
     pairs = simulated(8, 3, seed=1)
-    broken = EffectPairs(
-        *(np.array(each) for each in (pairs.study, pairs.human, pairs.human_se, pairs.predicted))
-    )
+    broken = EffectPairs(pairs.study, pairs.human.copy(), pairs.human_se.copy(), pairs.predicted.copy())
     broken.human[0], broken.human_se[1], broken.human_se[2], broken.predicted[3] = np.nan, np.nan, 0, np.nan
     found = fitted(broken)
     assert (found.n_studies, found.n_effects, found.n_dropped) == (7, 20, 4)

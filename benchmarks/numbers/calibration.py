@@ -72,7 +72,7 @@ def _world(
     def discrepancy(size: int) -> Floats:
         if not tails:
             return generator.normal(size=size)
-        return generator.standard_t(tails, size) / np.sqrt(tails / (tails - 2))
+        return np.asarray(generator.standard_t(tails, size) / np.sqrt(tails / (tails - 2)))
 
     against = np.hstack([np.eye(n_effects), -np.ones((n_effects, 1))]) / np.sqrt(2)
     shared = against @ against.T

@@ -159,20 +159,18 @@ def _fit(studies: Sequence[StudyEffects], signal: float, like: NestedFit | None 
     denoised = [denoise(study, signal) for study in studies]
     slope = like.slope if like else 1.0
     slope_sd = like.slope_sd if like else 0.0
-    components: Floats | None = None
+    known = np.array([like.slope_sd**2, like.arm_sd**2]) if like else None
+    components: Floats | None = known
     for _ in range(ROUNDS):
         position, y, variance, x = _rotated(studies, denoised, slope=slope, slope_sd=slope_sd)
-        if like:
-            components = np.array([like.slope_sd**2, like.arm_sd**2])
-        else:
-            components = _components(position, y, variance, x, components)
+        components = _components(position, y, variance, x, components) if known is None else known
         _, found, slope_variance = _profile(components, position, y, variance, x)
         settled = abs(found - slope) < 1e-5
         slope = found
-        slope_sd = math.sqrt(components[0])
+        slope_sd, arm_sd = np.sqrt(components).tolist()
         if settled or math.isinf(signal):
             break
-    return NestedFit(slope, math.sqrt(slope_variance), slope_sd, math.sqrt(components[1]), math.nan, 0.0)
+    return NestedFit(slope, math.sqrt(slope_variance), slope_sd, arm_sd, math.nan, 0.0)
 
 
 def _rotated(

@@ -63,7 +63,7 @@ def _errors_of_study(corpus: Corpus, answered: pd.DataFrame, effects: pd.DataFra
     study = str(effects["study_id"].iloc[0])
     means = corpus.person_means(study)
     cells = list(zip(means["condition_num"], means["task_num"], means["part"], strict=True))
-    people = {
+    people: dict[Basis, dict[Any, pd.Series[float]]] = {
         basis: {
             cell: pd.Series(values, index=participants)
             for cell, participants, values in zip(cells, means["participants"], means[column], strict=True)
@@ -73,7 +73,7 @@ def _errors_of_study(corpus: Corpus, answered: pd.DataFrame, effects: pd.DataFra
     placed = _placed(corpus, study, answered)
     keys = ["condition_num", "task_num", "part", "participant"]
     columns: dict[Basis, str] = {"answers": "mean", "positions": "place"}
-    predicted = {
+    predicted: dict[Basis, dict[Any, pd.Series[float]]] = {
         basis: {
             cell: values.droplevel([0, 1, 2])
             for cell, values in placed.groupby(keys)[column].mean().groupby(level=[0, 1, 2])
