@@ -175,8 +175,8 @@ def test_evaluations_add_up_and_no_effect_counts_twice(starter_home: Path) -> No
     kept = pairs_of(first).where(pairs_of(first).study != "talor")
     more = pairs_of(second)
     columns = ("study", "human", "human_se", "predicted", "item")
-    together = (np.concatenate([getattr(part, name) for part in (kept, more)]) for name in columns)
-    joined = EffectPairs(*together, errors={**(kept.errors or {}), **(more.errors or {})})
+    together = {name: np.concatenate([getattr(part, name) for part in (kept, more)]) for name in columns}
+    joined = EffectPairs(**together, errors={**(kept.errors or {}), **(more.errors or {})})
     same(found.calibration, fitted(joined))
 
 
