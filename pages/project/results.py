@@ -5,6 +5,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from pages.project import run_means_table
 from pages.project.draft_population import show_shares
 from pages.view import run_charts, state
 from pages.view.calibration_words import show_calibration
@@ -141,6 +142,12 @@ def show_answers(run: SimulationRun) -> None:
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
     show_text(outcome.question)
+    left, right = st.columns(2)
+    with left:
+        run = run_means_table.choose_reference(run)
+    with right:
+        unit = run_means_table.choose_unit(run)
+    run_means_table.show_means(run, o, unit)
     cells = [cell for cell in run.cells if cell.outcome == o]
     baselines = st.toggle(
         "Show the uniform and condition-blind baselines", key="results_baselines", bind="query-params"
@@ -186,9 +193,14 @@ def show_effects(run: SimulationRun) -> None:
         if not unordered:
             st.info("Effects need two conditions.", icon=":material/info:")
         return
+    left, right = st.columns(2)
+    with left:
+        run = run_means_table.choose_reference(run)
+    with right:
+        percent = run_means_table.choose_unit(run) == "percent"
     frame = run_charts.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-    drawn, unit = frames.in_one_unit(frame)
+    drawn, unit = frames.in_one_unit(frame, percent=percent)
     if drawn.empty:
         st.info("No effect is known: the model gave no valid answer to compare.", icon=":material/info:")
     else:

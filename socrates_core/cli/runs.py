@@ -1,5 +1,6 @@
 """Commands of runs: simulate, runs, run."""
 
+import math
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from socrates_core.populations.margins import read_margins
 from socrates_core.populations.panel import eligible, profiles_sentence
 from socrates_core.populations.remarks import describe_population
 from socrates_core.projects.answer_orders import Order, reversed_texts
+from socrates_core.projects.run_means import MeanRow, means
 from socrates_core.projects.run_results import list_runs, load_run
 from socrates_core.projects.run_spec import freeze_run, queue_run, run_again
 from socrates_core.reporting.run_report import write_report
@@ -89,6 +91,9 @@ def runs(as_json: AsJson = False) -> None:
 def run(
     run_id: str,
     export: Annotated[Path | None, typer.Option(help="Also write the run's report to this folder.")] = None,
+    reference: Annotated[
+        str, typer.Option(help="Measure effects against this condition, instead of the draft's own.")
+    ] = "",
     again: Annotated[
         bool, typer.Option("--again", help="Ask the same again, with the current scoring.")
     ] = False,
@@ -101,11 +106,13 @@ def run(
         job = run_again(run_id, consent=options.consent)
         return print_submitted(job, "run_id", as_json)
     loaded = load_run(run_id)
+    if reference:
+        loaded = loaded.against(reference)
     if export:
         write_report(loaded, export)
         say(f"Exported to {export}")
     if as_json:
-        return print_json(loaded.as_dict())
+        return print_json({**loaded.as_dict(), "means": [row.as_dict() for row in means(loaded)]})
     print(f"{loaded.title} · {loaded.manifest['card']['name']} ({loaded.manifest['card']['precision']})")
     print(loaded.verdict)
     if loaded.outdated:
@@ -119,6 +126,10 @@ def run(
         print(f"Warning: {warning}")
     if loaded.people_sentence:
         print(loaded.people_sentence)
+    table = [{**row.as_dict(), "interval": _interval(row)} for row in means(loaded)]
+    columns = ["outcome", "condition", "who", "n", "mean", "sd", "above", "difference", "interval"]
+    print_table(table, columns, "No outcome has an order, so there are no means.")
+    print()
     columns = ["outcome_name", "condition_name", "n_simulated", "n", "mean", "sd", "valid_mass"]
     columns += ["human_n", "human_mean", "w_observed"]
     print_table([cell.as_dict() for cell in loaded.cells], columns, "The run has no answers yet.")
@@ -143,3 +154,12 @@ def run(
     )
     print(f"\n{loaded.calibration}")
     print(f"\nReproduce: {shlex.join(loaded.command)}")
+
+
+def _interval(row: MeanRow) -> str:
+    """The interval of a difference, or why there is none; empty for the reference."""
+    if not math.isfinite(row.difference):
+        return ""
+    if math.isfinite(row.low):
+        return f"{row.level:.0%} [{row.low:.3g}, {row.high:.3g}]"
+    return f"no interval, because {row.why}"

@@ -14,7 +14,7 @@ from socrates_core.analysis.effects import predicted_effect
 from socrates_core.analysis.summary import moments
 from socrates_core.asking.manifest import load_manifest
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, unknown
 from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
@@ -136,6 +136,14 @@ class SimulationRun:
     @property
     def title(self) -> str:
         return self.spec.draft.title
+
+    def against(self, reference: str) -> "SimulationRun":
+        """The run with its effects against another condition. Raises UserError for a condition it does not have."""
+        names = [condition.name for condition in self.spec.draft.conditions]
+        if reference not in names:
+            raise unknown("condition", reference, names)
+        draft = self.spec.draft.model_copy(update={"reference": reference})
+        return SimulationRun(replace(self.spec, draft=draft), self.manifest)
 
     @property
     def outdated(self) -> str:

@@ -96,17 +96,17 @@ def predicted_rows(
 TWO = 2  # options: their effects are percentage points, whatever numbers the options have
 
 
-def in_one_unit(effects: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def in_one_unit(effects: pd.DataFrame, *, percent: bool = False) -> tuple[pd.DataFrame, str]:
     """Effects of several outcomes on one axis, and their common unit.
 
     `effects` has columns difference, low, high (and the like, such as low_50), span, the range of the outcome's scale,
     and n_options, how many values it has. The unit is percentage points if all outcomes have two options, scale points
     if all have one range (but 1, as that of places on scales has), and else the share of each scale's range, which an
-    open outcome does not have. Effects unknown in that unit are left out.
+    open outcome does not have; with `percent` always the share. Effects unknown in that unit are left out.
     """
     spans = effects["span"].unique()
     two_options = bool((effects["n_options"] == TWO).all())
-    if len(spans) == 1 and spans[0] != 1 and not two_options:
+    if len(spans) == 1 and spans[0] != 1 and not two_options and not percent:
         return effects.dropna(subset=["difference"]), "scale points"
     columns = [name for name in map(str, effects) if name.split("_")[0] in ("difference", "low", "high")]
     scaled = effects.assign(**{name: 100 * effects[name] / effects["span"] for name in columns})
