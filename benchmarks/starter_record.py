@@ -23,7 +23,7 @@ def main() -> None:
     keep_calibration(manifest["fingerprint"])
     record = read_measured(calibration_path(manifest["fingerprint"]))
     record |= {name: manifest[name] for name in ("n_rows", "n_tokens")} | {"evaluations": []}
-    STARTER.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    STARTER.write_text(json.dumps(record, sort_keys=True) + "\n", encoding="utf-8")
     starter_record.cache_clear()
     print(verdict_for(manifest["card"]))
 
