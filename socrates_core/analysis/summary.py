@@ -16,6 +16,17 @@ class Moments:
     sd: float
 
 
+def above_midpoint(weights: Floats, values: Floats) -> float:
+    """The share of `weights` [k] above the middle of the rising `values` [k], with half of what is on it.
+
+    NaN with fewer than two values, or without any weight.
+    """
+    if len(values) < 2 or not weights.sum() > 0:
+        return math.nan
+    middle = (values[0] + values[-1]) / 2
+    return float((weights @ ((values > middle) + 0.5 * (values == middle))) / weights.sum())
+
+
 def mean_distribution(probabilities: Floats, weights: Floats | None = None) -> Floats:
     """The answers [k] of a panel: the mean of its people's distributions [n, k], without missing ones.
 

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.effects import CONFIDENCE
-from socrates_core.analysis.summary import moments
+from socrates_core.analysis.summary import above_midpoint, moments
 from socrates_core.populations.bands import group, in_order
 from socrates_core.projects.run_results import RunCell, RunEffect, SimulationRun
-from socrates_core.records import Floats
 from socrates_core.scales.order import is_ordered
 
 Unit = Literal["points", "percent"]
@@ -161,7 +160,13 @@ def _of_people(cell: RunCell, effect: RunEffect | None) -> MeanRow:
     # Of a sample: the spread of counts divides by n.
     sd = spread.sd * math.sqrt(n / (n - 1)) if n > 1 else math.nan
     row = MeanRow(
-        cell.outcome_name, cell.condition_name, PEOPLE, n, spread.mean, sd, _above(cell.counts, cell.values)
+        cell.outcome_name,
+        cell.condition_name,
+        PEOPLE,
+        n,
+        spread.mean,
+        sd,
+        above_midpoint(cell.counts, cell.values),
     )
     if effect is None or effect.people is None:
         return row
@@ -178,7 +183,7 @@ def _of_people(cell: RunCell, effect: RunEffect | None) -> MeanRow:
 
 
 def _of_model(run: SimulationRun, cell: RunCell, effect: RunEffect | None) -> MeanRow:
-    above = _above(cell.predicted, cell.values)
+    above = above_midpoint(cell.predicted, cell.values)
     row = (cell.outcome_name, cell.condition_name, PREDICTED, cell.n_simulated, cell.mean, cell.sd, above)
     if effect is None or not math.isfinite(effect.predicted.difference):
         return MeanRow(*row)
@@ -195,11 +200,3 @@ def _why_no_interval(run: SimulationRun) -> str:
     if isinstance(run.calibration, str):
         return "how wrong this model's effects are has not been measured on enough studies"
     return "the scale has no ends"
-
-
-def _above(weights: Floats, values: Floats) -> float:
-    """The share above the middle of the scale, with half of the share on it; NaN without a scale or answers."""
-    if len(values) < 2 or not weights.sum() > 0:
-        return math.nan
-    middle = (values[0] + values[-1]) / 2
-    return float((weights @ ((values > middle) + 0.5 * (values == middle))) / weights.sum())

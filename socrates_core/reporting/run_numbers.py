@@ -9,7 +9,7 @@ import numpy as np
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.analysis.summary import moments
+from socrates_core.analysis.summary import above_midpoint, moments
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE
 from socrates_core.exposure.texts import cells_seen, draft_status
@@ -39,6 +39,9 @@ QUANTITIES = (
         "n": Column("distinct profiles among them; equal profiles count once", "profiles"),
         "mean": Column("mean of the predicted answers", "scale"),
         "sd": Column("standard deviation of the predicted answers", "scale"),
+        "above": Column(
+            "share of predicted answers above the middle of the scale, half of those on it", "share"
+        ),
         "people_n": Column("people with an answer on the scale", "people"),
         "people_n_effective": Column(
             "how many people asked one by one would be as certain, where people answered repeatedly, are clustered or "
@@ -48,6 +51,7 @@ QUANTITIES = (
         "people_n_off_scale": Column("people's answers off the scale, left out", "answers"),
         "people_mean": Column("mean of people's answers", "scale"),
         "people_sd": Column("standard deviation of people's answers, divided by n", "scale"),
+        "people_above": Column("share of people's answers above the middle, half of those on it", "share"),
         "share": Column("predicted share of this answer", "share"),
         "people_share": Column("share of people who gave this answer", "share"),
         "people_share_low": Column("lower end of its 95% interval (Wilson, for people_n_effective)", "share"),
@@ -203,6 +207,8 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
     yield "n", cell.n
     yield "mean", cell.mean
     yield "sd", cell.sd
+    if cell.is_ordered:
+        yield "above", above_midpoint(_predicted(cell), cell.values)
     yield "valid_mass", cell.valid_mass
     if cell.counts is None:
         return
@@ -213,6 +219,8 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
     yield "people_n_off_scale", cell.n_off_scale
     yield "people_mean", human.mean
     yield "people_sd", human.sd
+    if cell.is_ordered:
+        yield "people_above", above_midpoint(cell.counts, cell.values)
     distances = replace(cell, predicted=_predicted(cell)).scores()
     for quantity, distance in distances.items() if cell.is_ordered else ():
         blind_is_missing = quantity.endswith("_condition_blind") and cell.condition_blind is None

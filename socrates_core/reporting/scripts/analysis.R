@@ -60,6 +60,7 @@ put_cell <- function(o, k, rows, scale, people, single) {
   put("n", n_profiles(rows), o, k)
   put("mean", spread[1], o, k)
   put("sd", spread[2], o, k)
+  if (is_ordered) put("above", above_midpoint(shares, places), o, k)
   put("valid_mass", weighted_mass(rows), o, k)
   for (i in seq_along(places)) put("share", shares[i], o, k, text_of(places[i]))
   if (nrow(people) == 0) return(invisible())
@@ -73,6 +74,7 @@ put_cell <- function(o, k, rows, scale, people, single) {
   put("people_n_off_scale", sum(people$n[is.na(people$value)]), o, k)
   put("people_mean", spread[1], o, k)
   put("people_sd", spread[2], o, k)
+  if (is_ordered) put("people_above", above_midpoint(n, places), o, k)
   intervals <- wilson(n, size[2])
   for (i in seq_along(places)) {
     put("people_share", intervals$share[i], o, k, text_of(places[i]))

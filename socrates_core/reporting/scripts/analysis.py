@@ -16,6 +16,7 @@ from scipy import stats
 from shared import (
     TOLERANCE,
     Numbers,
+    above_midpoint,
     clustered,
     distance,
     effective_size,
@@ -128,6 +129,8 @@ def cell(
         f"sd/{place}": spread,
         f"valid_mass/{place}": weighted_mean(rows, "valid_mass"),
     }
+    if is_ordered:
+        numbers[f"above/{place}"] = above_midpoint(shares, places)
     numbers |= {f"share/{place}/{value:.15g}": share for value, share in zip(places, shares, strict=True)}
     if people is None:
         return numbers
@@ -143,6 +146,8 @@ def cell(
         f"people_mean/{place}": middle,
         f"people_sd/{place}": spread,
     }
+    if is_ordered:
+        numbers[f"people_above/{place}"] = above_midpoint(n, places)
     for value, (share, low, high) in zip(places, wilson(n, effective), strict=True):
         numbers[f"people_share/{place}/{value:.15g}"] = share
         numbers[f"people_share_low/{place}/{value:.15g}"] = low

@@ -84,6 +84,13 @@ moments <- function(weights, places) {
 }
 
 # The answers of people_differences.csv in a column, one for each person.
+# The share above the middle of the scale, with half of what is on it.
+above_midpoint <- function(weights, places) {
+  if (length(places) < 2 || is.na(sum(weights)) || sum(weights) <= 0) return(NA_real_)
+  middle <- (places[1] + places[length(places)]) / 2
+  (sum(weights[places > middle]) + sum(weights[places == middle]) / 2) / sum(weights)
+}
+
 repeated <- function(counted, column) {
   given <- !is.na(counted[[column]])
   rep(as.numeric(counted[[column]][given]), counted$n[given])

@@ -61,6 +61,14 @@ def moments(weights: np.ndarray, places: np.ndarray) -> tuple[float, float]:
     return middle, float(np.sqrt(np.average((places - middle) ** 2, weights=weights)))
 
 
+def above_midpoint(weights: np.ndarray, places: np.ndarray) -> float:
+    """The share above the middle of the scale, with half of what is on it."""
+    if len(places) < 2 or not weights.sum() > 0:
+        return float("nan")
+    middle = (places[0] + places[-1]) / 2
+    return float(weights[places > middle].sum() + weights[places == middle].sum() / 2) / float(weights.sum())
+
+
 def repeated(counted: pd.DataFrame, column: str) -> np.ndarray:
     """The answers of people_differences.csv in a column, one for each person."""
     given = counted[counted[column].notna()]
