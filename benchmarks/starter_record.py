@@ -14,6 +14,16 @@ from socrates_core.evaluations.results import load_evaluation
 from socrates_core.evaluations.submission import submit_evaluation
 from socrates_core.verdicts.verdict import CAP, STARTER, starter_record, verdict_for
 
+KEPT = (
+    "card",
+    "fingerprint",
+    "written",
+    "unknown",
+    "calibration",
+    "effect_errors",
+    "shares",
+)  # what a verdict reads
+
 
 def main() -> None:
     """Evaluates, writes the record, and prints the verdict."""
@@ -22,8 +32,10 @@ def main() -> None:
     manifest = load_evaluation(job.id).manifest
     keep_calibration(manifest["fingerprint"])
     record = read_measured(calibration_path(manifest["fingerprint"]))
-    record |= {name: manifest[name] for name in ("n_rows", "n_tokens")} | {"evaluations": []}
-    STARTER.write_text(json.dumps(record, sort_keys=True) + "\n", encoding="utf-8")
+    shipped = {name: record[name] for name in KEPT} | {
+        name: manifest[name] for name in ("n_rows", "n_tokens")
+    }
+    STARTER.write_text(json.dumps(shipped, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     starter_record.cache_clear()
     print(verdict_for(manifest["card"]))
 

@@ -16,7 +16,7 @@ from socrates_core.analysis.verdict import (
     judge,
     kind_of,
 )
-from socrates_core.calibrations import calibration_path
+from socrates_core.calibrations import VERSION, calibration_path
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.share_scores import share_scores
 from socrates_core.files import digest, write_json
@@ -185,8 +185,7 @@ def test_a_stand_in_says_that_it_is_none(home: Path) -> None:
 
 def written(record: dict[str, Any], **changes: Any) -> Path:
     """The record kept in this home, as an evaluation of another model."""
-    changed = {**record, **changes}
-    changed.pop("digest", None)
+    changed = {**record, "version": VERSION, **changes}
     path = calibration_path(changed["fingerprint"])
     write_json(path, {**changed, "digest": digest(changed)})
     return path

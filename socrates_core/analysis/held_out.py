@@ -190,15 +190,16 @@ def _verdict(difference: Measure, *, plural: bool = False) -> str:
     return "do not clearly beat" if plural else "does not clearly beat"
 
 
-def errors_by_study(pairs: EffectPairs) -> tuple[Floats, Floats] | NoCalibration:
-    """The mean squared errors [s] of each study's calibrated effects and of expecting none, each study left out once.
+def errors_by_study(pairs: EffectPairs) -> dict[str, tuple[float, float]]:
+    """By study, the mean squared error of its calibrated effects and of expecting none, each study left out once.
 
-    The same minimum as for `calibrate`. The calibration that predicts a study is fitted on all the others.
+    Empty where there are too few effects to calibrate, by the rule of `calibrate`. The calibration that predicts a
+    study is fitted on all the others.
     """
-    whole = calibrate(pairs)
-    if isinstance(whole, NoCalibration):
-        return whole
+    if isinstance(calibrate(pairs), NoCalibration):
+        return {}
     used = usable(pairs)
     errors = np.stack([(_calibrated(used).effect - used.human) ** 2, used.human**2], axis=1)
     sums = sums_by_study(used.study, np.column_stack([np.ones(len(errors)), errors]))
-    return sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0]
+    means = (sums[:, 1:] / sums[:, :1]).tolist()
+    return {str(name): (ours, none) for name, (ours, none) in zip(np.unique(used.study), means, strict=True)}

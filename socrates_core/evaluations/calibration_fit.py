@@ -16,6 +16,7 @@ import pandas as pd
 from socrates_core.analysis.calibration import (
     NoCalibration,
 )
+from socrates_core.analysis.held_out import errors_by_study
 from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.calibrations import (
     NEVER,
@@ -73,6 +74,8 @@ def keep_calibration(fingerprint: str) -> str:
         "held_out": asdict(held_out) if held_out else None,
         "effects": effects[KEPT].to_dict("list"),
         "errors": errors,
+        # Kept, since leaving each study out takes seconds, and every page shows the verdict.
+        "effect_errors": errors_by_study(effect_pairs(effects, errors=errors)),
         # Ids come newest first, so in reverse the newest evaluation of a study has the last word.
         "sd_ratios": {study: ratio for part in reversed(parts) for study, ratio in part.sd_ratios.items()},
         "shares": _of_most_asked([part.shares for part in parts]).to_dict("list"),

@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.calibration import NoCalibration, calibrate
-from socrates_core.analysis.held_out import errors_by_study
+from socrates_core.analysis.calibration import MIN_STUDIES_TO_CALIBRATE
 from socrates_core.analysis.verdict import (
     MIN_STUDIES_FOR_VERDICT,
     EffectErrors,
@@ -26,7 +25,7 @@ from socrates_core.analysis.verdict import (
 )
 from socrates_core.asking.request import ModelRequest
 from socrates_core.asking.speed import expected_seconds
-from socrates_core.calibrations import as_json, effect_pairs, read_measured
+from socrates_core.calibrations import as_json, read_measured
 from socrates_core.errors import UserError
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.models import is_stand_in
@@ -152,7 +151,7 @@ def _records() -> Iterator[dict[str, Any]]:
     paths = [(path.stat().st_mtime_ns, path) for path in (home() / "calibrations").glob("*.json")]
     for stamp, path in sorted(paths, reverse=True):
         record = _record(path, stamp)
-        if record is not None and "shares" in record:  # earlier versions kept effects alone
+        if record is not None and "effect_errors" in record:  # earlier versions kept effects alone
             yield record
 
 
@@ -180,10 +179,7 @@ def _revision(model: str) -> str:
 def _judged(record: Mapping[str, Any], card: Mapping[str, Any], excluding: frozenset[str]) -> Verdict:
     name = str(card["name"])
     shipped = record is starter_record()
-    key = json.dumps([record["fingerprint"], record["written"], sorted(excluding)])
-    finding = _FOUND.get(key)
-    if finding is None:
-        finding = _FOUND[key] = find_in(record, excluding)
+    finding = find_in(record, excluding)
     details = [
         "It may have seen some of these studies: what it was trained on is not known."
         if record["unknown"]
@@ -205,22 +201,16 @@ def _judged(record: Mapping[str, Any], card: Mapping[str, Any], excluding: froze
     )
 
 
-_FOUND: dict[str, Finding] = {}  # leaving each study out once takes a moment, and a record never changes
-
-
 def find_in(record: Mapping[str, Any], excluding: Collection[str] = ()) -> Finding:
     """The finding from a stored record of measurements, without the studies `excluding`."""
     shares = pd.DataFrame(record["shares"])
     shares = shares[~shares["study"].isin(excluding)]
-    effects = pd.DataFrame(record["effects"])
-    pairs = effect_pairs(effects[~effects["study"].isin(excluding)], errors=record.get("errors"))
-    errors = errors_by_study(pairs)
-    calibration = calibrate(pairs)
-    of_effects = (
-        None
-        if isinstance(errors, NoCalibration) or isinstance(calibration, NoCalibration)
-        else EffectErrors(*errors, calibration.slope)
-    )
+    # A study that does not count was among those that calibrated the others, which says nothing in its favor.
+    errors = [pair for study, pair in record["effect_errors"].items() if study not in excluding]
+    of_effects = None
+    if len(errors) >= MIN_STUDIES_TO_CALIBRATE:
+        calibrated, none = np.array(errors, dtype=float).T
+        of_effects = EffectErrors(calibrated, none, float(record["calibration"]["slope"]))
     return find(
         SharesOfStudies(
             shares["study"].to_numpy(dtype=str),
