@@ -176,8 +176,7 @@ def read_measured(path: Path) -> dict[str, Any]:
     try:
         if stored.pop("digest") != digest(stored):
             raise ValueError("other numbers than were written")
-        # Version 2 measured the same, without the covariance of errors: enough for a verdict, not for a calibration.
-        if stored["version"] not in (2, VERSION):
+        if stored["version"] != VERSION:
             raise UserError(OUTDATED)
     except EDITED as error:
         raise UserError(f"The calibration {str(path)!r} was edited or damaged ({quoted(error)}).") from error
@@ -222,8 +221,6 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
         # The file's name has only the start of the fingerprint, so the whole is compared.
         if fingerprint != stored["fingerprint"]:
             raise ValueError("numbers of another model")
-        if stored["version"] != VERSION:
-            raise UserError(OUTDATED)
         effects = pd.DataFrame(stored["effects"])
         is_excluded = effects["study"].isin(excluding)
         ratios = [ratio for study, ratio in stored["sd_ratios"].items() if study not in excluding]
