@@ -20,9 +20,8 @@ from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import cells, human_effects, study_overview
 from socrates_core.studies.assignment import design_sentence, share_sizes
 from tests.support.pages import STUDY_PAGE, fine, open_page
-from tests.support.reports import run_of
+from tests.support.reports import RSCRIPT, recompute, run_of
 from tests.support.small_corpora import answer, small_corpus
-from tests.test_report_scripts import RSCRIPT, recompute
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 

@@ -3,8 +3,6 @@
 import itertools
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,12 +21,9 @@ from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.start import draft_from_study
 from tests.support.jobs import run_now
 from tests.support.report_pages import change
-from tests.support.reports import open_run, reported, run_of
-from tests.support.waiting import PATIENCE
+from tests.support.reports import RSCRIPT, open_run, recompute, reported, run_of
 
 pytestmark = pytest.mark.usefixtures("no_worker")
-
-RSCRIPT = shutil.which("Rscript")
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +31,6 @@ def written(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A report of a study with five outcomes on three kinds of scale, people's answers beside."""
     with reported("framing", prepared, tmp_path_factory.mktemp("report")) as told:
         yield told
-
-
-def recompute(folder: Path, script: str = "analysis.py") -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-s", "-E"] if script.endswith(".py") else [str(RSCRIPT)]
-    command = [*program, str(folder / script)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Finished runs to report on: of a starter study, of any draft, and of an open question with missing answers."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,16 @@ from socrates_core.surveys.draft import OutcomeSpec, ScaleSpec
 from socrates_core.surveys.start import draft_from_study
 from tests.support.drafts import make_draft
 from tests.support.jobs import run_now, start_no_worker
+from tests.support.waiting import PATIENCE
+
+RSCRIPT = shutil.which("Rscript")
+
+
+def recompute(folder: Path, script: str = "analysis.py") -> subprocess.CompletedProcess[str]:
+    """Runs a script of a report, without this project on its path."""
+    program = [sys.executable, "-s", "-E"] if script.endswith(".py") else [str(RSCRIPT)]
+    command = [*program, str(folder / script)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd="/")
 
 
 def run_of(study: str, n: int = 6) -> SimulationRun:
