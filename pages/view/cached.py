@@ -16,6 +16,7 @@ from socrates_core.corpus.scale_overrides import overrides_stamp
 from socrates_core.corpus.splits_make import read_official
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
+from socrates_core.files import digest
 from socrates_core.models.catalog import list_models
 from socrates_core.personas import Person
 from socrates_core.populations.bands import group
@@ -31,7 +32,8 @@ from socrates_core.studies.assignment import read_assignment
 def stamp(corpus: str) -> str:
     """Changes when the corpus is written again, a scale is set by hand, or a study is hidden or revealed."""
     opened = open_corpus(corpus)
-    written = opened.manifest.get("created", "")
+    # The time alone is not enough: a corpus can be written twice within its second.
+    written = f"{opened.manifest.get('created', '')} {digest(opened.manifest['sha256'])[:16]}"
     by_hand = overrides_stamp(opened.path)
     return f"{written} {by_hand} {frozen_stamp(opened.path)}".strip()
 
