@@ -81,7 +81,7 @@ def test_floors_know_nothing() -> None:
     none, positive, _ = floors(table["human"], table["human_se"], table["outcome"])
     assert none.direction == 0.5 and math.isnan(none.pearson) and math.isnan(none.slope)
     assert none.rmse == pytest.approx(math.sqrt(np.mean(table["human"] ** 2)))
-    assert positive.direction == np.mean(table["human"] > 0)
+    assert positive.direction == np.mean(table["human"] > 0) and math.isnan(positive.r_within)
 
 
 def test_too_few_effects_have_no_ladder() -> None:

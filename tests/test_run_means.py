@@ -10,6 +10,7 @@ from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
 from socrates_core.projects.run_means import in_unit, means, means_by_group, option_shares, sentences
 from socrates_core.projects.run_results import SimulationRun
+from socrates_core.verdicts.verdict import Verdict
 from tests.support.commands import command
 from tests.support.pages import PAGES, fine, open_page
 from tests.support.reports import run_of
@@ -45,6 +46,23 @@ def test_predicted_differences_say_why_they_have_no_interval(weather: Simulation
     assert rows[1].difference == pytest.approx(rows[1].mean - rows[0].mean)
     assert math.isnan(rows[1].low) and "has not been measured on enough studies" in rows[1].why
     assert any("no interval, because how wrong" in sentence for sentence in sentences(weather))
+
+
+def test_an_interval_is_shown_where_the_verdict_has_earned_it(
+    evaluated: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of("weather", n=12)
+    predicted = next(row for row in means(run) if row.who == "predicted" and math.isfinite(row.difference))
+    assert (
+        math.isnan(predicted.low)
+        and predicted.why == "this model has not been shown to tell conditions apart"
+    )
+    monkeypatch.setattr(Verdict, "tells_conditions_apart", property(lambda _: True))
+    believed = next(row for row in means(run) if row.who == "predicted" and math.isfinite(row.difference))
+    calibrated = run.effects[0].calibrated
+    assert calibrated is not None and believed.difference == predicted.difference
+    assert (believed.expected, believed.low) == (calibrated.difference, calibrated.low[-1])
+    assert any("to expect of people:" in sentence for sentence in sentences(run))
 
 
 def test_another_reference_moves_every_difference(weather: SimulationRun) -> None:

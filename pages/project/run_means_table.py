@@ -152,4 +152,6 @@ def _interval(row: Mapping[Hashable, Any], unit: Unit) -> str:
     if not math.isfinite(low):
         return f"no interval, because {row['why']}"
     digits = 1 if unit == "percent" else 2
-    return f"{level:.0%} [{low:.{digits}f}, {high:.{digits}f}]"
+    interval = f"{level:.0%} [{low:.{digits}f}, {high:.{digits}f}]"
+    expected = float(row["expected"])
+    return f"to expect of people {expected:.{digits}f}, {interval}" if math.isfinite(expected) else interval

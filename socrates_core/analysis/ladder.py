@@ -171,7 +171,9 @@ def _correlation(first: Floats, second: Floats) -> float:
 def _centered(effects: Floats, outcome: NDArray[np.str_]) -> Floats:
     _, place = np.unique(outcome, return_inverse=True)
     means = np.bincount(place, effects) / np.bincount(place)
-    return np.asarray(effects - means[place])
+    centered = effects - means[place]
+    # What is left of equal effects is rounding, and would have a correlation.
+    return np.where(np.abs(centered) > 1e-12 * np.abs(effects).max(), centered, 0.0)
 
 
 def _variance(values: Floats, shares: Floats) -> float:

@@ -161,5 +161,6 @@ def _interval(row: MeanRow) -> str:
     if not math.isfinite(row.difference):
         return ""
     if math.isfinite(row.low):
-        return f"{row.level:.0%} [{row.low:.3g}, {row.high:.3g}]"
+        interval = f"{row.level:.0%} [{row.low:.3g}, {row.high:.3g}]"
+        return f"expect {row.expected:.3g}, {interval}" if math.isfinite(row.expected) else interval
     return f"no interval, because {row.why}"

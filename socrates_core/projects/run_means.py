@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.summary import above_midpoint, moments
 from socrates_core.populations.bands import group, in_order
@@ -27,8 +28,9 @@ class MeanRow:
     """One condition's answers to one outcome, of people or as predicted.
 
     `mean` and `sd` are in scale points, NaN for options without an order. `above` is the share of answers above the
-    scale's midpoint, with half of those on it. `difference` is from the reference, NaN in the reference itself; `low`
-    and `high` are the ends of its interval, NaN without one, and `why` says then why. `level` is the interval's.
+    scale's midpoint, with half of those on it. `difference` is from the reference, NaN in the reference itself. `low`
+    and `high` are the ends of its interval, NaN without one, and `why` says then why. `level` is the interval's. A
+    prediction's interval is around `expected`, the calibrated difference; NaN for people.
     """
 
     outcome: str
@@ -42,6 +44,7 @@ class MeanRow:
     low: float = math.nan
     high: float = math.nan
     level: float = math.nan
+    expected: float = math.nan
     why: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -51,11 +54,11 @@ class MeanRow:
         """The difference as a report words it, in scale points."""
         verb = "Predicted answers" if self.who == PREDICTED else "People's answers"
         direction = "higher" if self.difference > 0 else "lower"
-        interval = (
-            f"{self.level:.0%} interval [{self.low:.2f}, {self.high:.2f}]"
-            if math.isfinite(self.low)
-            else f"no interval, because {self.why}"
-        )
+        interval = f"no interval, because {self.why}"
+        if math.isfinite(self.low):
+            interval = f"{self.level:.0%} interval [{self.low:.2f}, {self.high:.2f}]"
+        if math.isfinite(self.expected):
+            interval = f"to expect of people: {self.expected:.2f}, {interval}"
         return (
             f"{verb} to {self.outcome} were {direction} in {self.condition} (M = {self.mean:.2f}, SD = {self.sd:.2f}) "
             f"than in {reference.condition} (M = {reference.mean:.2f}, SD = {reference.sd:.2f}): difference "
@@ -149,7 +152,7 @@ def in_unit(rows: Sequence[MeanRow], run: SimulationRun, unit: Unit) -> pd.DataF
     }
     low = table["outcome"].map({name: start for name, (start, _) in ends.items()})
     span = table["outcome"].map({name: width for name, (_, width) in ends.items()})
-    scaled = {name: 100 * table[name] / span for name in ("sd", "difference", "low", "high")}
+    scaled = {name: 100 * table[name] / span for name in ("sd", "difference", "expected", "low", "high")}
     return table.assign(mean=100 * (table["mean"] - low) / span, **scaled)
 
 
@@ -188,10 +191,16 @@ def _of_model(run: SimulationRun, cell: RunCell, effect: RunEffect | None) -> Me
     if effect is None or not math.isfinite(effect.predicted.difference):
         return MeanRow(*row)
     calibrated = effect.calibrated
-    if calibrated is None:
-        return MeanRow(*row, difference=effect.predicted.difference, why=_why_no_interval(run))
+    difference = effect.predicted.difference
+    if calibrated is None or not run.verdict.tells_conditions_apart:
+        return MeanRow(*row, difference=difference, why=_why_no_interval(run))
     return MeanRow(
-        *row, difference=calibrated.difference, low=calibrated.low[-1], high=calibrated.high[-1], level=0.9
+        *row,
+        difference=difference,
+        low=calibrated.low[-1],
+        high=calibrated.high[-1],
+        level=LEVELS[-1],
+        expected=calibrated.difference,
     )
 
 
@@ -199,4 +208,6 @@ def _why_no_interval(run: SimulationRun) -> str:
     """Why a predicted difference has no interval, as the end of a sentence."""
     if isinstance(run.calibration, str):
         return "how wrong this model's effects are has not been measured on enough studies"
+    if not run.verdict.tells_conditions_apart:
+        return "this model has not been shown to tell conditions apart"
     return "the scale has no ends"
