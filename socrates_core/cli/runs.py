@@ -69,10 +69,10 @@ def simulate(
         limit_usd=options.limit_usd,
     )
     population = describe_population(panel, spec.people, eligible(panel) if panel.kind == "sample" else None)
+    job = queue_run(spec)  # before anything is said: a run that cannot be written ends in one sentence
     say(f"{population['name']}: {profiles_sentence(spec.people)}")
     for warning in population["warnings"]:
         say(f"Warning: {warning}")
-    job = queue_run(spec)
     ended = follow_until_done(job, "run") if wait else job
     print_result({"run_id": ended.id, "state": ended.state, "population": population}, ended.id, as_json)
 
