@@ -47,8 +47,10 @@ def sums_by_study(study: NDArray[np.str_], columns: Floats) -> Floats:
     return sums
 
 
-def over_studies(sums: Floats, statistic: Statistic, *, within: Range = "any") -> Measure:
-    """A `statistic` of the sums [s, m] over studies, with a 95% interval from leaving out one study at a time.
+def over_studies(
+    sums: Floats, statistic: Statistic, *, within: Range = "any", confidence: float = CONFIDENCE
+) -> Measure:
+    """A `statistic` of the sums [s, m] over studies, with an interval from leaving out one study at a time.
 
     `statistic` turns totals [..., m] into numbers [...], NaN where there is none. The interval is the estimate plus
     and minus t with s - 1 degrees of freedom times the jackknife's standard error, around the estimate (Efron &
@@ -63,7 +65,7 @@ def over_studies(sums: Floats, statistic: Statistic, *, within: Range = "any") -
     if n < MIN_STUDIES_FOR_INTERVAL:
         return Measure(value, math.nan, math.nan)
     left_out = statistic(sums.sum(axis=0) - sums)
-    t = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+    t = float(stdtrit(n - 1, (1 + confidence) / 2))
     if within == "share":
         return _wilson(value, _jackknife_error(value, left_out), t, n)
     # The ends of the ranges, a correlation of 1 or an error of 0, lie at infinity and have no interval.
@@ -104,11 +106,11 @@ def _wilson(share: float, error: float, t: float, n_studies: int) -> Measure:
     return Measure(share, min(max(middle - reach, 0.0), share), max(min(middle + reach, 1.0), share))
 
 
-def mean_over_studies(scores: Floats) -> Measure:
+def mean_over_studies(scores: Floats, *, confidence: float = CONFIDENCE) -> Measure:
     """The unweighted mean of one score a study [s], without studies that have none (NaN), with its t interval."""
     given = np.asarray(scores, dtype=float)
     given = given[np.isfinite(given)]
-    return over_studies(np.stack([np.ones_like(given), given], axis=1), ratio)
+    return over_studies(np.stack([np.ones_like(given), given], axis=1), ratio, confidence=confidence)
 
 
 def ratio(totals: Floats) -> Floats:

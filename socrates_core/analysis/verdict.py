@@ -18,9 +18,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from socrates_core.analysis.bootstrap import Measure
+from socrates_core.analysis.bootstrap import Measure, mean_over_studies
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.records import Floats
 
@@ -129,13 +128,8 @@ def judge(differences: Floats, *, n_judged: int) -> Judged:
     """The mean of one difference a study [s], with the t interval that holds 95% over `n_judged` such intervals."""
     given = np.asarray(differences, dtype=float)
     given = given[np.isfinite(given)]
-    n = given.size
-    value = float(given.mean()) if n else math.nan
-    reach = math.nan
-    if n >= 2:
-        error = float(given.std(ddof=1)) / math.sqrt(n)
-        reach = error * float(stdtrit(n - 1, 1 - (1 - CONFIDENCE) / n_judged / 2))
-    return Judged(Measure(value, value - reach, value + reach), int((given < 0).sum()), n)
+    mean = mean_over_studies(given, confidence=1 - (1 - CONFIDENCE) / max(n_judged, 1))
+    return Judged(mean, int((given < 0).sum()), given.size)
 
 
 def kind_of(n_values: int, *, is_ordered: bool) -> Kind:
