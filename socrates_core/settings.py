@@ -12,6 +12,8 @@ from pathlib import Path
 from socrates_core.errors import UserError
 
 TOKEN = "SOCRATES_TOKEN"  # the environment variable that holds the dashboard's access token
+SHORTEST_TOKEN = 16  # characters
+LOOPBACK = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine can reach
 # The folder that holds app.py, pages, socrates_core and training: a checkout, or site-packages once installed. Our own
 # processes start in it: `python -m` looks in the working folder first, and a person may have a folder named `pages`.
 # A process that must start in the person's folder, since paths are relative to it, is started by `ours_only`.
@@ -45,6 +47,20 @@ def check_home() -> None:
                 f"The folder {str(place)!r} cannot be read. Each person needs a separate home: set SOCRATES_HOME to a "
                 "folder of yours."
             )
+
+
+def check_token(host: str) -> None:
+    """Raises UserError if the dashboard would let others in at this address without a token, or with a short one."""
+    token = os.environ.get(TOKEN, "")
+    if not token and host not in LOOPBACK:
+        raise UserError(
+            f"Listening on {host!r} lets other machines connect, so an access token is needed. Set one and try again: "
+            f"export {TOKEN}=$(python3 -c 'import secrets; print(secrets.token_urlsafe())')"
+        )
+    if token and len(token) < SHORTEST_TOKEN:
+        raise UserError(
+            f"The access token in {TOKEN} has {len(token)} characters; use at least {SHORTEST_TOKEN}."
+        )
 
 
 def folder(*parts: str) -> Path:

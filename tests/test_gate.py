@@ -3,6 +3,9 @@
 import http.client
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -15,8 +18,10 @@ from playwright.sync_api import Browser, Response, expect
 
 from pages.server.sessions import RANDOM_NAME
 from socrates_core.cli.app import DIRECT
+from socrates_core.settings import TOKEN
 from tests.support.browser import in_browser
 from tests.support.commands import command
+from tests.support.processes import ROOT
 from tests.support.servers import (
     SECRET,
     ask,
@@ -187,3 +192,17 @@ def test_a_hostile_page_in_the_same_browser_reads_and_writes_nothing(
     assert all(url.startswith("chrome-error") for url in framed), framed
     statuses = {url: status for url, status in statuses.items() if f":{served}/_stcore" in url}
     assert set(statuses.values()) <= {403}, json.dumps(statuses)
+
+
+def test_the_server_itself_refuses_an_open_address_without_a_token(home: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != TOKEN}
+    done = subprocess.run(
+        [sys.executable, "-m", "pages.server.serve", "0.0.0.0", "8799"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1 and "an access token is needed" in done.stderr

@@ -18,14 +18,16 @@ from pages.server.gate import Gate
 
 # Charts and results take a second to import: now rather than during the first visit.
 from pages.view.charts import answer_charts  # noqa: F401
+from socrates_core.errors import UserError
 from socrates_core.projects import run_results  # noqa: F401
-from socrates_core.settings import CODE, TOKEN
+from socrates_core.settings import CODE, TOKEN, check_token
 
 APP = CODE / "app.py"
 
 
 def serve(host: str, port: int) -> None:
-    """Serves app.py until it is stopped."""
+    """Serves app.py until it is stopped. Raises UserError for an address that needs an access token and has none."""
+    check_token(host)
     # The usual soft limit of 1,024 open files would allow 128 connections.
     connections.raise_file_limit()
     PagesManager.uses_pages_directory = False
@@ -60,4 +62,7 @@ def serve(host: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    try:
+        serve(sys.argv[1], int(sys.argv[2]))
+    except UserError as problem:
+        sys.exit(str(problem))

@@ -21,11 +21,9 @@ from socrates_core.cli.output import say
 from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.jobs.store import ProcessIdentity, identify
-from socrates_core.settings import CODE, TOKEN, folder
+from socrates_core.settings import CODE, TOKEN, check_token, folder
 
 LOCAL = "localhost"
-LOOPBACK = (LOCAL, "127.0.0.1", "::1")
-SHORTEST_TOKEN = 16
 START_SECONDS = 10.0  # a second command waits this long for the first one to write its note
 ANSWER_SECONDS = 3.0
 END_SECONDS = 15.0  # a server has this long to end by itself
@@ -69,7 +67,7 @@ def _serve(note: Path, host: str, port: int, lock: int) -> None:
     """Runs the server until it ends. The server inherits the lock, which is held while either process lives."""
     if not 1024 <= port <= 65535:
         raise UserError(f"The port {port!r} is not usable; choose one from 1024 to 65535.")
-    _check_token(host)
+    check_token(host)
     _check_host(host)
     if _busy(port):
         raise UserError(
@@ -168,19 +166,6 @@ def _is_stopped(pid: int) -> bool:
     with suppress(psutil.Error):
         return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     return False
-
-
-def _check_token(host: str) -> None:
-    token = os.environ.get(TOKEN, "")
-    if not token and host not in LOOPBACK:
-        raise UserError(
-            f"Listening on {host!r} lets other machines connect, so an access token is needed. Set one and try again: "
-            f"export {TOKEN}=$(python3 -c 'import secrets; print(secrets.token_urlsafe())')"
-        )
-    if token and len(token) < SHORTEST_TOKEN:
-        raise UserError(
-            f"The access token in {TOKEN} has {len(token)} characters; use at least {SHORTEST_TOKEN}."
-        )
 
 
 def _check_host(host: str) -> None:
