@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy import stats
 from socrates_core.analysis.ladder import distribution_fit, floors, ladder
 
 RSCRIPT = shutil.which("Rscript")
+FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "ladder.json").read_text())
 
 
 def made_up(seed: int = 3, n_outcomes: int = 4, n_conditions: int = 6) -> dict[str, np.ndarray]:
@@ -44,6 +46,21 @@ def test_every_rung_is_that_of_scipy_and_statsmodels() -> None:
     assert rungs.rmse == pytest.approx(math.sqrt(np.mean((h - m) ** 2)))
     assert rungs.rmse_adjusted == pytest.approx(math.sqrt(np.mean((h - m) ** 2) - np.mean(se**2)))
     assert rungs.direction == np.mean(np.sign(h) == np.sign(m))
+
+
+@pytest.mark.parametrize("made_up_table", FIXTURE["tables"], ids=lambda table: table["name"])
+def test_every_rung_is_that_of_the_benchmarks_r_functions(made_up_table: dict[str, Any]) -> None:
+    """The expected values came from the benchmark's functions, run in R; the fixture says how."""
+    columns = {
+        name: np.array(made_up_table[name], dtype=float) for name in ("human", "human_se", "predicted")
+    }
+    people, model = (np.array(made_up_table[name], dtype=float) for name in ("people", "model"))
+    rungs = vars(ladder("m", outcome=np.array(made_up_table["outcome"]), **columns))
+    fit = vars(distribution_fit(np.arange(11.0), model / model.sum(), people))
+    # R's variance of drawn answers divides by n - 1; a distribution has no n.
+    fit["variance_ratio"] *= model.sum() / (model.sum() - 1)
+    theirs = made_up_table["by_r"]
+    assert {name: (rungs | fit)[name] for name in theirs} == pytest.approx(theirs, abs=1e-9)
 
 
 def test_the_adjusted_correlation_is_that_with_the_true_effects() -> None:

@@ -25,10 +25,11 @@ class Ladder:
     """How predicted effects agree with people's, over `n_effects` effects of `n_outcomes` outcomes.
 
     `direction` is the share with the same sign; an effect of zero counts one half. `r_within` is the correlation of
-    differences from each outcome's mean: what is left is which condition works, not which outcome moves. `r_adjusted`
-    and `rmse_adjusted` are without people's sampling error: 0 where the miss is no larger than that error, NaN where
-    people's effects vary no more than it. `intercept` and `slope` are the line of people's on predicted effects. `rmse`
-    and `intercept` are in shares of the scale. NaN where there is no spread to divide by, or fewer than MIN_EFFECTS.
+    differences from each outcome's mean: what is left is which condition works, not which outcome moves.
+    `r_adjusted` and `rmse_adjusted` are without people's sampling error, over effects with a known one: a
+    correlation of 1 at most; a miss of 0 where it is no larger than that error; a correlation of NaN where people's
+    effects vary no more than it. `intercept` and `slope` are the line of people's on predicted effects. `rmse` and
+    `intercept` are in shares of the scale. NaN where there is no spread to divide by, or fewer than MIN_EFFECTS.
     """
 
     name: str
@@ -74,10 +75,8 @@ def ladder(
     n_outcomes = np.unique(names).size
     if h.size < MIN_EFFECTS:
         return _unknown(name, h.size, n_outcomes)
-    noise = float(np.nanmean(se**2)) if np.isfinite(se).any() else math.nan
-    true_variance = float(h.var(ddof=1)) - noise
     r = _correlation(h, m)
-    mse = float(np.mean((h - m) ** 2))
+    r_adjusted, rmse_adjusted = _without_noise(h, se, m)
     slope = r * float(h.std() / m.std()) if math.isfinite(r) else math.nan
     return Ladder(
         name=name,
@@ -85,9 +84,9 @@ def ladder(
         spearman=_correlation(rankdata(h), rankdata(m)),
         pearson=r,
         r_within=_correlation(_centered(h, names), _centered(m, names)),
-        r_adjusted=r * math.sqrt(float(h.var(ddof=1)) / true_variance) if true_variance > 0 else math.nan,
-        rmse=math.sqrt(mse),
-        rmse_adjusted=math.sqrt(max(mse - noise, 0.0)) if math.isfinite(noise) else math.nan,
+        r_adjusted=r_adjusted,
+        rmse=math.sqrt(float(np.mean((h - m) ** 2))),
+        rmse_adjusted=rmse_adjusted,
         intercept=float(h.mean() - slope * m.mean()),
         slope=slope,
         n_effects=h.size,
@@ -120,6 +119,21 @@ def distribution_fit(values: Floats, predicted: Floats, counts: Floats) -> Distr
         overlap=float(np.minimum(people, model).sum()),
         ks=float(np.abs(np.cumsum(people - model)).max()),
     )
+
+
+def _without_noise(human: Floats, human_se: Floats, predicted: Floats) -> tuple[float, float]:
+    """The correlation and the root mean squared error with people's true effects, where their noise is known."""
+    known = np.isfinite(human_se)
+    h, se, m = human[known], human_se[known], predicted[known]
+    if h.size < MIN_EFFECTS:
+        return math.nan, math.nan
+    noise = float(np.mean(se**2))
+    variance = float(h.var(ddof=1))
+    miss = math.sqrt(max(float(np.mean((h - m) ** 2)) - noise, 0.0))
+    if variance <= noise:
+        return math.nan, miss
+    # The noise is an estimate: where it is most of the variance, the ratio can leave what a correlation can be.
+    return float(np.clip(_correlation(h, m) * math.sqrt(variance / (variance - noise)), -1, 1)), miss
 
 
 def _second_sample(human: Floats, human_se: Floats, outcome: NDArray[np.str_]) -> Ladder:
