@@ -1,4 +1,4 @@
-"""Whether a model has earned trust: is it better than guessing, does it tell conditions apart, are its sizes right.
+"""The statistics behind a verdict: is a model better than guessing, does it tell conditions apart, are its sizes right.
 
 All three are judged on studies that the model has not seen. Two paired differences by study decide, each with the t
 interval over studies (Student 1908; it holds its level from five studies on, see benchmarks/numbers/studies.py):
