@@ -42,6 +42,12 @@ def weather(starter_home: object) -> SimulationRun:
     return run_of("weather", n=12)
 
 
+@pytest.fixture
+def framing(starter_home: object) -> SimulationRun:
+    """A run whose people have an age, a gender, and an education."""
+    return run_of("framing", n=40)
+
+
 def test_people_s_rows_are_those_of_their_answers(weather: SimulationRun) -> None:
     responses = open_corpus("starter").responses("weather")
     scale = weather.scales[0]
@@ -121,7 +127,7 @@ def test_two_options_are_in_percentage_points_whatever_their_numbers(home: objec
     assert rows[1].difference == pytest.approx(rows[1].mean - rows[0].mean)
 
 
-def test_an_open_number_stays_in_its_own_points(home: object) -> None:
+def test_an_open_number_stays_in_its_own_points(starter_home: object) -> None:
     run = open_run()
     assert str(in_unit(means(run), run, "percent")) == str(means(run))  # NaN is not itself
 
@@ -153,28 +159,28 @@ def test_options_without_an_order_have_shares_instead(starter_home: object) -> N
     assert frame.drop(columns="option").sum().to_numpy() == pytest.approx(100)
 
 
-def test_predicted_groups_have_the_means_of_their_people(weather: SimulationRun) -> None:
-    rows = [row for row in means_by_group(weather, 0, "gender") if row["who"] == "predicted"]
-    people = weather.people[(weather.people["outcome"] == 0) & (weather.people["valid_mass"] > 0)]
+def test_predicted_groups_have_the_means_of_their_people(framing: SimulationRun) -> None:
+    rows = [row for row in means_by_group(framing, 0, "gender") if row["who"] == "predicted"]
+    people = framing.people[(framing.people["outcome"] == 0) & (framing.people["valid_mass"] > 0)]
     assert rows
     for row in rows:
         members = [
-            at for at, one in enumerate(weather.spec.people) if one.demographics.get("gender") == row["group"]
+            at for at, one in enumerate(framing.spec.people) if one.demographics.get("gender") == row["group"]
         ]
-        number = [condition.name for condition in weather.spec.draft.conditions].index(row["condition"])
+        number = [condition.name for condition in framing.spec.draft.conditions].index(row["condition"])
         of_group = people[people["person"].isin(members) & (people["condition"] == number)]
         assert row["mean"] == pytest.approx(np.average(of_group["mean"], weights=of_group["weight"]))
         assert row["n_profiles"] >= 5
 
 
-def test_people_s_groups_are_those_of_their_answers(weather: SimulationRun) -> None:
+def test_people_s_groups_are_those_of_their_answers(framing: SimulationRun) -> None:
     corpus = open_corpus("starter")
-    people = corpus.participants(["weather"]).set_index("participant")["gender"]
-    responses = corpus.responses("weather").query("value == value")
+    people = corpus.participants(["framing"]).set_index("participant")["gender"]
+    responses = corpus.responses("framing").query("value == value and task_num == 0")
     responses = responses.assign(group=responses["participant"].map(people))
-    rows = [row for row in means_by_group(weather, 0, "gender", "percent") if row["who"] == "people"]
-    names = [condition.name for condition in weather.spec.draft.conditions]
-    scale = weather.scales[0]
+    rows = [row for row in means_by_group(framing, 0, "gender", "percent") if row["who"] == "people"]
+    names = [condition.name for condition in framing.spec.draft.conditions]
+    scale = framing.scales[0]
     assert {row["group"] for row in rows} == set(people.dropna()) and len(rows) > len(names)
     for row in rows:
         cells = responses[responses["group"] == row["group"]].groupby("condition_num")["response"]
@@ -183,25 +189,27 @@ def test_people_s_groups_are_those_of_their_answers(weather: SimulationRun) -> N
         span = scale.values[-1] - scale.values[0]
         assert row["mean"] == pytest.approx(100 * (average[number] - scale.values[0]) / span)
         assert row["n"] == cells.size()[number]
-        if number == weather.spec.draft.reference_index:
+        if number == framing.spec.draft.reference_index:
             assert math.isnan(row["difference"])
         else:
-            base = average[weather.spec.draft.reference_index]
+            base = average[framing.spec.draft.reference_index]
             assert row["difference"] == pytest.approx(100 * (average[number] - base) / span)
 
 
 def test_small_groups_have_no_mean(starter_home: object) -> None:
-    run = run_of("weather", n=4)
-    assert not [row for row in means_by_group(run, 0, "gender") if row["who"] == "predicted"]
+    run = run_of("framing", n=4)
+    rows = means_by_group(run, 0, "gender")
+    assert {row["who"] for row in rows} == {"people"}
 
 
-def test_the_page_opens_with_the_table_and_all_of_it_follows_the_link(weather: SimulationRun) -> None:
-    names = [condition.name for condition in weather.spec.draft.conditions]
-    against = weather.against(names[1])
-    app = open_page(PAGES[3], run=weather.spec.run_id, reference=names[1], unit="percent", by="gender")
+def test_the_page_opens_with_the_table_and_all_of_it_follows_the_link(framing: SimulationRun) -> None:
+    names = [condition.name for condition in framing.spec.draft.conditions]
+    against = framing.against(names[1])
+    app = open_page(PAGES[3], run=framing.spec.run_id, reference=names[1], unit="percent", by="gender")
     words = fine(app)
     table, groups = (frame.value for frame in app.dataframe)
-    expected = in_unit(means(against), against, "percent")
+    outcome = against.spec.draft.outcomes[0].name
+    expected = in_unit([row for row in means(against) if row.outcome == outcome], against, "percent")
     assert table["difference"].tolist() == pytest.approx([row.difference for row in expected], nan_ok=True)
     assert "no interval, because" in " ".join(table["interval"])
     assert all(sentence in words for sentence in sentences(expected, against))
@@ -219,7 +227,7 @@ def test_downloads_follow_the_reference(
     name = weather.spec.draft.conditions[1].name
     tables = {}
     monkeypatch.setattr(
-        "pages.project.results.csv_button", lambda _, table, file, **__: tables.update({file: table})
+        "pages.view.fields.table.csv_button", lambda _, table, file, **__: tables.update({file: table})
     )
     app = open_page(PAGES[3], run=weather.spec.run_id, reference=name, results_view="Export")
     fine(app)

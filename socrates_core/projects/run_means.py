@@ -61,7 +61,7 @@ class MeanRow:
     def sentence(self, reference: "MeanRow") -> str:
         """The difference as an article words it, in the unit of the rows."""
         digits = 2 if self.unit == POINTS else 1
-        difference = f"{self.difference:.{digits}f}"
+        difference = f"{round(self.difference, digits) + 0.0:.{digits}f}"  # adding 0 makes -0 a 0
         direction = "higher" if self.difference > 0 else "lower"
         comparison = f"{direction} in {self.condition} {self._spread(digits)} than in"
         if float(difference) == 0:
