@@ -9,7 +9,7 @@ from tests.support.case_files import CASES, Walk, case_names
 pytestmark = pytest.mark.slow
 
 KINDS = ("qsf_", "sav_", "dta_", "csv_", "xlsx_", "sas_", "table_", "scale_", "export_")
-NAMES = [*case_names(*KINDS), *case_names("stat_codes", "stat_empty", "stat_negative")]
+NAMES = [*case_names(*KINDS), *case_names("stat_codes", "stat_cross", "stat_empty", "stat_negative")]
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason=f"the cases are not at {CASES}")

@@ -1,5 +1,6 @@
 """One run: predicted answers and effects compared with people's, how sure the model was, and downloads."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -26,6 +27,7 @@ from socrates_core.jobs import store
 from socrates_core.populations.panel import profiles_sentence, profiles_text
 from socrates_core.projects.experiments import experiment_of
 from socrates_core.projects.run_export import cells_table, effects_table, people_table
+from socrates_core.projects.run_means import POINTS, Unit
 from socrates_core.projects.run_results import SimulationRun, list_runs, load_run
 from socrates_core.projects.run_spec import load_spec, run_again
 from socrates_core.records import LOW_MASS
@@ -137,16 +139,11 @@ def choose_outcome(run: SimulationRun) -> int:
     return int(linked_select("Outcome", names, "outcome", run.spec.run_id))
 
 
-def show_answers(run: SimulationRun) -> None:
+def show_answers(run: SimulationRun, unit: Unit) -> None:
     o = choose_outcome(run)
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
     show_text(outcome.question)
-    left, right = st.columns(2)
-    with left:
-        run = run_means_table.choose_reference(run)
-    with right:
-        unit = run_means_table.choose_unit(run)
     run_means_table.show_means(run, o, unit)
     cells = [cell for cell in run.cells if cell.outcome == o]
     baselines = st.toggle(
@@ -177,7 +174,7 @@ def show_answers(run: SimulationRun) -> None:
         st.caption("People's answers stand only where they were shown exactly this text and question.")
 
 
-def show_effects(run: SimulationRun) -> None:
+def show_effects(run: SimulationRun, unit: Unit) -> None:
     unordered = [
         o.name for o, scale in zip(run.spec.draft.outcomes, run.scales, strict=True) if not is_ordered(scale)
     ]
@@ -193,26 +190,23 @@ def show_effects(run: SimulationRun) -> None:
         if not unordered:
             st.info("Effects need two conditions.", icon=":material/info:")
         return
-    left, right = st.columns(2)
-    with left:
-        run = run_means_table.choose_reference(run)
-    with right:
-        percent = run_means_table.choose_unit(run) == "percent"
     frame = run_charts.effects(run)
     title = f"How far does each condition move answers from “{run.effects[0].reference}”?"
-    drawn, unit = frames.in_one_unit(frame, percent=percent)
+    drawn, axis = frames.in_one_unit(frame, percent=unit == "percent")
     if drawn.empty:
         st.info("No effect is known: the model gave no valid answer to compare.", icon=":material/info:")
     else:
         show_chart(
-            answer_charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "effects"
+            answer_charts.effects_forest(drawn, title=title, unit=axis, theme=theme()), drawn, "effects"
         )
     if len(drawn) < len(frame):
         st.caption(
-            "Effects without a number in this unit, as on open outcomes beside listed ones, are left out."
+            "Effects without a number in this unit, such as those on open outcomes among others, are left out."
         )
+    if unit == "points" and axis != POINTS and frame["span"].nunique() > 1:
+        st.caption(f"The outcomes have different scales, so one chart shows them in {axis}.")
     st.caption(
-        f"Difference in means against the reference condition, in {unit}. People: 95% intervals. Predicted: as the "
+        f"Difference in means against the reference condition, in {axis}. People: 95% intervals. Predicted: as the "
         "model said, without an interval; raw simulated effects are known to be about twice too large."
         + ("" if isinstance(run.calibration, str) else CALIBRATED)
     )
@@ -245,17 +239,16 @@ def show_scores(run: SimulationRun) -> None:
         f"w_{convention}_half_sample": "W half against half",
         f"w_{convention}_oracle": "W oracle",
     }
-    means = {"human_mean": "People's mean", "mean": "Predicted mean", "valid_mass": "Valid mass"}
+    mass = {"valid_mass": "Valid mass"}
     sizes = {"human_n": "People", "n_simulated": "Simulated people", "n": "Profiles"}
-    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **means, **sizes}
+    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **mass, **sizes}
     scores = table[list(names)].rename(columns=names)
     st.dataframe(
         scores,
         hide_index=True,
         placeholder="–",
         column_config={
-            name: st.column_config.NumberColumn(name, format="%.3f")
-            for name in (*w.values(), *means.values())
+            name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *mass.values())
         },
     )
     with_people = scores[scores["People"].notna()]
@@ -282,7 +275,8 @@ def show_scores(run: SimulationRun) -> None:
 def show_people(run: SimulationRun) -> None:
     table = people_table(run)
     st.caption(
-        f"{len(table):,} rows, one a person and cell. Probabilities are over the values of the outcome's scale."
+        f"{len(table):,} rows, one a person and cell. Means are in scale points; "
+        "probabilities are over the values of the outcome's scale."
     )
     page = pages_of(len(table), PAGE, "people_page")
     st.dataframe(table.iloc[page.start : page.stop], hide_index=True, key="people_table")
@@ -335,6 +329,11 @@ except UserError as error:
     st.caption(escape(str(error)))
     st.stop()
 header(run)
+left, right = st.columns(2)
+with left:
+    run = run_means_table.choose_reference(run)
+with right:
+    unit = run_means_table.choose_unit(run)
 view = st.segmented_control(
     "What to show",
     VIEWS,
@@ -344,11 +343,12 @@ view = st.segmented_control(
     label_visibility="collapsed",
     bind="query-params",
 )
-{
-    "Answers": show_answers,
-    "Effects": show_effects,
+views: dict[str, Callable[[SimulationRun], None]] = {
+    "Answers": partial(show_answers, unit=unit),
+    "Effects": partial(show_effects, unit=unit),
     "Scores": show_scores,
     "People": show_people,
     "Panel and model": show_panel,
     "Export": show_export,
-}[view](run)
+}
+views[view](run)

@@ -1,9 +1,6 @@
 """The table of means that opens the results of a run, in one unit and against a reference that a person chooses."""
 
-import math
-from collections.abc import Hashable, Mapping
-from typing import Any
-
+import pandas as pd
 import streamlit as st
 
 from pages.view.fields.link import linked_select
@@ -12,17 +9,20 @@ from pages.view.words import escape, visible
 from socrates_core.personas import label
 from socrates_core.projects.run_means import (
     LEAST_PROFILES,
+    PERCENT,
+    POINTS,
     Unit,
     in_unit,
     means,
     means_by_group,
     option_shares,
     sentences,
+    unit_of,
 )
 from socrates_core.projects.run_results import SimulationRun
 from socrates_core.records import DEMOGRAPHICS
 
-UNITS: dict[str, str] = {"points": "scale points", "percent": "% of the scale"}
+UNITS: dict[str, str] = {"points": POINTS, "percent": PERCENT}
 
 
 def choose_reference(run: SimulationRun) -> SimulationRun:
@@ -36,7 +36,7 @@ def choose_reference(run: SimulationRun) -> SimulationRun:
 
 
 def choose_unit(run: SimulationRun) -> Unit:
-    """The unit of every mean and difference on the page."""
+    """The unit of every mean and difference on the page; yes or no and unordered options keep percentage points."""
     chosen = linked_select("Unit", UNITS, "unit", run.spec.run_id)
     return "percent" if chosen == "percent" else "points"
 
@@ -44,43 +44,53 @@ def choose_unit(run: SimulationRun) -> Unit:
 def show_means(run: SimulationRun, outcome: int, unit: Unit) -> None:
     """The table of one outcome, with sentences to copy and means by group."""
     name = run.spec.draft.outcomes[outcome].name
-    table = in_unit([row for row in means(run) if row.outcome == name], run, unit)
-    if table.empty:
+    rows = in_unit([row for row in means(run) if row.outcome == name], run, unit)
+    if not rows:
         _show_shares(run, name)
         return
-    digits = "%.1f" if unit == "percent" else "%.2f"
-    shown = table.assign(
-        interval=[_interval(row, unit) for row in table.to_dict("records")],
-        above=100 * table["above"],
-        condition=table["condition"].map(visible),
-    )
+    table = pd.DataFrame([row.as_dict() for row in rows])
+    of_means, of_differences, digits = _heads(run, outcome, unit)
     st.dataframe(
-        shown[["condition", "who", "mean", "sd", "above", "difference", "interval", "n"]],
+        table.assign(
+            interval=[row.interval for row in rows],
+            above=100 * table["above"],
+            condition=table["condition"].map(visible),
+        ),
         hide_index=True,
         key="means",
         placeholder="–",
         alt="Means by condition",
+        column_order=["condition", "who", "mean", "sd", "above", "difference", "interval", "n"],
         column_config={
             "condition": st.column_config.TextColumn("Condition", pinned=True),
             "who": "Who",
-            "mean": st.column_config.NumberColumn(f"Mean, {UNITS[unit]}", format=digits),
-            "sd": st.column_config.NumberColumn("SD", format=digits),
+            "mean": st.column_config.NumberColumn(f"Mean, {of_means}", format=digits),
+            "sd": st.column_config.NumberColumn(f"SD, {of_means}", format=digits),
             "above": st.column_config.NumberColumn(
-                "Above midpoint",
-                format="%.0f%%",
-                help="Answers above the middle of the scale; on it counts half.",
+                "Above midpoint, % of answers",
+                format="%.0f",
+                help="Answers above the middle of the scale. Half of the answers on the middle count.",
             ),
-            "difference": st.column_config.NumberColumn(f"Difference, {UNITS[unit]}", format=digits),
-            "interval": st.column_config.TextColumn("Interval of the difference", width="medium"),
-            "n": st.column_config.NumberColumn("n", format="localized"),
+            "difference": st.column_config.NumberColumn(f"Difference, {of_differences}", format=digits),
+            "interval": st.column_config.TextColumn("Interval of the difference", width="large"),
+            "n": st.column_config.NumberColumn("n, people", format="localized"),
         },
     )
     csv_button("Table as CSV", lambda: table, "means", key="data_means", type="tertiary")
-    with st.expander("Sentences to copy"):
-        for sentence in sentences(run):
-            if f" to {name} were" in sentence:
+    worded = sentences(rows, run)
+    if worded:
+        with st.expander("Sentences to copy"):
+            for sentence in worded:
                 st.code(visible(sentence), language=None, wrap_lines=True)
-    _show_groups(run, outcome)
+    _show_groups(run, outcome, unit)
+
+
+def _heads(run: SimulationRun, outcome: int, unit: Unit) -> tuple[str, str, str]:
+    """The units of an outcome's means and of its differences for the heads of columns, and the format of both."""
+    of_differences = unit_of(run.spec.draft.outcomes[outcome].scale.scale(), unit)
+    if of_differences == POINTS:
+        return POINTS, POINTS, "%.2f"
+    return PERCENT, of_differences, "%.1f"
 
 
 def _show_shares(run: SimulationRun, name: str) -> None:
@@ -102,56 +112,55 @@ def _show_shares(run: SimulationRun, name: str) -> None:
         alt="Shares of each option",
         column_config={
             "option": st.column_config.TextColumn("Option", pinned=True),
-            **{str(column): st.column_config.NumberColumn(format="%.0f%%") for column in wide.columns[1:]},
+            **{
+                str(column): st.column_config.NumberColumn(f"{column}, %", format="%.0f")
+                for column in wide.columns[1:]
+            },
         },
     )
     st.caption("These options have no order, so there are shares instead of means.")
 
 
-def _show_groups(run: SimulationRun, outcome: int) -> None:
-    """Predicted means by group of one demographic field, with their warning."""
-    asked = {field for person in run.spec.people for field in person.demographics}
-    fields = {"": "no groups"} | {field: label(field) for field in DEMOGRAPHICS if field in asked}
+def _show_groups(run: SimulationRun, outcome: int, unit: Unit) -> None:
+    """Means by group of one demographic field, with a warning."""
+    asked_about = {field for person in run.spec.people for field in person.demographics}
+    fields = {"": "no groups"} | {field: label(field) for field in DEMOGRAPHICS if field in asked_about}
     if len(fields) == 1:
         return
-    field = linked_select("Predicted means by", fields, "by", run.spec.run_id)
+    field = linked_select("Means by group", fields, "by", run.spec.run_id)
     if not field:
         return
-    table = means_by_group(run, outcome, field)
+    name = escape(label(field).lower())
+    measured = (
+        f"This model's predictions by {name} were not measured here."
+        if isinstance(run.calibration, str)
+        else f"How far off this model is by {name} is measured under Evidence, in the groups of its evaluation."
+    )
     st.warning(
-        f"Groups are less certain than everybody together: this model's answers by {escape(label(field).lower())} "
-        "were not measured here, and each group rests on few profiles.",
+        f"Groups are less certain than everybody together, because each has few people or profiles. {measured}",
         icon=":material/groups:",
     )
-    if table.empty:
+    rows = means_by_group(run, outcome, field, unit)
+    if not rows:
         st.caption(f"No group has {LEAST_PROFILES} different profiles, so none is shown.")
         return
+    of_means, of_differences, digits = _heads(run, outcome, unit)
+    table = pd.DataFrame(rows)
     st.dataframe(
         table.assign(condition=table["condition"].map(visible), group=table["group"].map(visible)),
         hide_index=True,
         key="means_by_group",
         placeholder="–",
-        alt="Predicted means by group",
+        alt="Means by group",
+        column_order=["group", "condition", "who", "mean", "difference", "n", "n_profiles"],
         column_config={
-            "group": label(field),
+            "group": st.column_config.TextColumn(label(field), pinned=True),
             "condition": "Condition",
-            "n": "Simulated people",
+            "who": "Who",
+            "n": "n, people",
             "n_profiles": "Profiles",
-            "mean": st.column_config.NumberColumn("Mean, scale points", format="%.2f"),
-            "difference": st.column_config.NumberColumn("Difference, scale points", format="%.2f"),
+            "mean": st.column_config.NumberColumn(f"Mean, {of_means}", format=digits),
+            "difference": st.column_config.NumberColumn(f"Difference, {of_differences}", format=digits),
         },
     )
-    st.caption(f"Groups with fewer than {LEAST_PROFILES} different profiles are left out.")
-
-
-def _interval(row: Mapping[Hashable, Any], unit: Unit) -> str:
-    """The interval of a difference, or why it has none; empty in the reference."""
-    difference, low, high, level = (float(row[name]) for name in ("difference", "low", "high", "level"))
-    if not math.isfinite(difference):
-        return ""
-    if not math.isfinite(low):
-        return f"no interval, because {row['why']}"
-    digits = 1 if unit == "percent" else 2
-    interval = f"{level:.0%} [{low:.{digits}f}, {high:.{digits}f}]"
-    expected = float(row["expected"])
-    return f"to expect of people {expected:.{digits}f}, {interval}" if math.isfinite(expected) else interval
+    st.caption(f"Groups with fewer than {LEAST_PROFILES} different profiles, or people, are left out.")

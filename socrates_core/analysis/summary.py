@@ -27,6 +27,11 @@ def above_midpoint(weights: Floats, values: Floats) -> float:
     return float((weights @ ((values > middle) + 0.5 * (values == middle))) / weights.sum())
 
 
+def sample_factor(n: int) -> float:
+    """What turns a standard deviation that divides by `n` people into that of a sample, which divides by n - 1."""
+    return math.sqrt(n / (n - 1)) if n > 1 else math.nan
+
+
 def mean_distribution(probabilities: Floats, weights: Floats | None = None) -> Floats:
     """The answers [k] of a panel: the mean of its people's distributions [n, k], without missing ones.
 

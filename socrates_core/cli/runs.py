@@ -1,6 +1,5 @@
 """Commands of runs: simulate, runs, run."""
 
-import math
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +14,8 @@ from socrates_core.populations.margins import read_margins
 from socrates_core.populations.panel import eligible, profiles_sentence
 from socrates_core.populations.remarks import describe_population
 from socrates_core.projects.answer_orders import Order, reversed_texts
-from socrates_core.projects.run_means import MeanRow, means
-from socrates_core.projects.run_results import list_runs, load_run
+from socrates_core.projects.run_means import in_unit, means, option_shares
+from socrates_core.projects.run_results import SimulationRun, list_runs, load_run
 from socrates_core.projects.run_spec import freeze_run, queue_run, run_again
 from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.draft import load_draft
@@ -112,7 +111,8 @@ def run(
         write_report(loaded, export)
         say(f"Exported to {export}")
     if as_json:
-        return print_json({**loaded.as_dict(), "means": [row.as_dict() for row in means(loaded)]})
+        rows = [row.as_dict() for row in in_unit(means(loaded), loaded, "points")]
+        return print_json({**loaded.as_dict(), "means": rows, "option_shares": _option_shares(loaded)})
     print(f"{loaded.title} · {loaded.manifest['card']['name']} ({loaded.manifest['card']['precision']})")
     print(loaded.verdict)
     if loaded.outdated:
@@ -126,9 +126,7 @@ def run(
         print(f"Warning: {warning}")
     if loaded.people_sentence:
         print(loaded.people_sentence)
-    table = [{**row.as_dict(), "interval": _interval(row)} for row in means(loaded)]
-    columns = ["outcome", "condition", "who", "n", "mean", "sd", "above", "difference", "interval"]
-    print_table(table, columns, "No outcome has an order, so there are no means.")
+    _print_means(loaded)
     print()
     columns = ["outcome_name", "condition_name", "n_simulated", "n", "mean", "sd", "valid_mass"]
     columns += ["human_n", "human_mean", "w_observed"]
@@ -156,11 +154,25 @@ def run(
     print(f"\nReproduce: {shlex.join(loaded.command)}")
 
 
-def _interval(row: MeanRow) -> str:
-    """The interval of a difference, or why there is none; empty for the reference."""
-    if not math.isfinite(row.difference):
-        return ""
-    if math.isfinite(row.low):
-        interval = f"{row.level:.0%} [{row.low:.3g}, {row.high:.3g}]"
-        return f"expect {row.expected:.3g}, {interval}" if math.isfinite(row.expected) else interval
-    return f"no interval, because {row.why}"
+def _print_means(run: SimulationRun) -> None:
+    """The table that opens a run's results, why differences have no interval, and shares of unordered options."""
+    draft = run.spec.draft
+    rows = in_unit(means(run), run, "points")
+    table = [
+        {**row.as_dict(), "study": row.study or None, "interval": "no interval" if row.why else row.interval}
+        for row in rows
+    ]
+    columns = ["outcome", "condition", "who", "study", "n", "mean", "sd", "above", "difference", "interval"]
+    print(f"\nMeans, and differences from {draft.conditions[draft.reference_index].name!r}")
+    print_table(table, [*columns, "unit"], "No outcome has an order, so there are no means.")
+    for who, why in dict.fromkeys((row.who, row.why) for row in rows if row.why):
+        print(f"{who}: no interval, because {why}")
+    if shares := _option_shares(run):
+        print("\nShares of options without an order")
+        print_table(shares, ["outcome", "condition", "who", "n", "option", "share"], "")
+
+
+def _option_shares(run: SimulationRun) -> list[dict[str, Any]]:
+    return [
+        {str(name): value for name, value in row.items()} for row in option_shares(run).to_dict("records")
+    ]

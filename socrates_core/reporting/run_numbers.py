@@ -9,7 +9,7 @@ import numpy as np
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.intervals import shares_with_intervals
-from socrates_core.analysis.summary import above_midpoint, moments
+from socrates_core.analysis.summary import above_midpoint, moments, sample_factor
 from socrates_core.errors import UserError
 from socrates_core.exposure.status import HEADLINE
 from socrates_core.exposure.texts import cells_seen, draft_status
@@ -50,7 +50,7 @@ QUANTITIES = (
         ),
         "people_n_off_scale": Column("people's answers off the scale, left out", "answers"),
         "people_mean": Column("mean of people's answers", "scale"),
-        "people_sd": Column("standard deviation of people's answers, divided by n", "scale"),
+        "people_sd": Column("standard deviation of people's answers, divided by n - 1", "scale"),
         "people_above": Column("share of people's answers above the middle, half of those on it", "share"),
         "share": Column("predicted share of this answer", "share"),
         "people_share": Column("share of people who gave this answer", "share"),
@@ -218,7 +218,7 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
         yield "people_n_effective", cell.size.effective
     yield "people_n_off_scale", cell.n_off_scale
     yield "people_mean", human.mean
-    yield "people_sd", human.sd
+    yield "people_sd", human.sd * sample_factor(cell.n_people)
     if cell.is_ordered:
         yield "people_above", above_midpoint(cell.counts, cell.values)
     distances = replace(cell, predicted=_predicted(cell)).scores()

@@ -8,6 +8,7 @@ from typing import Any
 
 from socrates_core.errors import UserError
 from socrates_core.populations.panel import profiles_sentence
+from socrates_core.projects.run_means import PEOPLE, PREDICTED, MeanRow, means
 from socrates_core.projects.run_results import SimulationRun
 from socrates_core.projects.run_spec import asked_cells
 from socrates_core.records import LOW_MASS
@@ -20,6 +21,7 @@ from socrates_core.reporting.run_data import run_tables
 from socrates_core.reporting.run_numbers import SeenInTraining, run_numbers, seen_in_training
 from socrates_core.reporting.sources import citations, study_sources
 from socrates_core.scales import render_instruction
+from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
 from socrates_core.surveys.draft import render_draft
 
@@ -102,13 +104,14 @@ def _sections(
     run: SimulationRun, numbers: Numbers, figures: Mapping[str, bytes], seen: SeenInTraining
 ) -> dict[str, Any]:
     """What the sections of run.html show."""
+    rows = {(row.outcome, row.condition, row.who): row for row in means(run)}
     return {
         "run": run,
         "verdict": run.verdict,
         "draft": run.spec.draft,
         "manifest": run.manifest,
         "card": run.manifest["card"],
-        "outcomes": [_outcome(run, o, figures) for o in range(len(run.spec.draft.outcomes))],
+        "outcomes": [_outcome(run, o, figures, rows) for o in range(len(run.spec.draft.outcomes))],
         "effects_figure": _inline(figures.get("effects.svg")),
         "drawn_by_browser": bool(figures),
         "low_mass": numbers.get("valid_mass") < LOW_MASS,
@@ -124,8 +127,10 @@ def _sections(
     }
 
 
-def _outcome(run: SimulationRun, o: int, figures: Mapping[str, bytes]) -> dict[str, Any]:
-    """An outcome with its cells, effects and drawings."""
+def _outcome(
+    run: SimulationRun, o: int, figures: Mapping[str, bytes], rows: Mapping[tuple[str, str, str], MeanRow]
+) -> dict[str, Any]:
+    """An outcome with its cells, the rows of its table of means, its effects and drawings."""
     outcome = run.spec.draft.outcomes[o]
     conditions = [condition.name for condition in run.spec.draft.conditions]
     cells = [cell for cell in run.cells if cell.outcome == o]
@@ -140,10 +145,18 @@ def _outcome(run: SimulationRun, o: int, figures: Mapping[str, bytes]) -> dict[s
         "question": outcome.question.strip(),
         "instruction": render_instruction(scale),
         "values": values,
+        "options": [run.scales[o].label(value) or number_text(value) for value in values],
         "ends": [
             f"{number_text(value)} {scale.label(value)}".strip() for value in (*values[:1], *values[-1:])
         ],
         "cells": cells,
+        "is_ordered": is_ordered(run.scales[o]),
+        "means": [
+            (cell, who, rows[outcome.name, cell.condition_name, who])
+            for cell in cells
+            for who in (PEOPLE, PREDICTED)
+            if (outcome.name, cell.condition_name, who) in rows
+        ],
         "top": f"{top:.0%}",
         "panels": [draw_shares(cell, top) for cell in cells],
         "is_open": scale.is_open,

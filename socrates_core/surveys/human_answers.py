@@ -15,7 +15,7 @@ from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
 from socrates_core.scales.order import is_ordered
 from socrates_core.studies.answers import human_effects
-from socrates_core.studies.assignment import share_sizes
+from socrates_core.studies.assignment import read_assignment, share_sizes
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import CellKey, study_of
 
@@ -106,18 +106,45 @@ def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, 
     return effects
 
 
-def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
-    """The study that showed people what `texts` show: the draft's own, or one of any corpus that shares more texts.
+def people_by_group(draft: Draft, texts: Mapping[CellKey, str], outcome: int, field: str) -> pd.DataFrame:
+    """People's answers to an outcome of the draft, each with the person's value of a demographic field.
 
-    So a study that is fielded after it was drafted is found as soon as its answers are imported. A text that several
-    stimuli of a study share belongs to none of them. None where no study shares a text; frozen studies count too.
+    Columns condition (its position in the draft), group, person, answer and weight; empty without a study whose
+    answers may be seen. Answers off the scale and people without a usable weight are left out.
+    """
+    columns = ["condition", "group", "person", "answer", "weight"]
+    shown = shown_study(draft, texts)
+    if shown is None:
+        return pd.DataFrame(columns=columns)
+    conditions = {s.stimulus_id: c for (c, o), s in shown.stimuli.items() if o == outcome}
+    answers = shown.corpus.responses(shown.study_id)
+    answers = answers[answers["value"].notna() & answers["stimulus_id"].isin(conditions)]
+    assignment = read_assignment(shown.corpus, shown.study_id)
+    weights = pd.Series(1.0, index=answers.index)
+    if assignment.design.weight:
+        weights = answers["participant"].map(assignment.people["weight"]).astype(float)
+    people = shown.corpus.participants([shown.study_id]).set_index("participant")
+    table = pd.DataFrame(
+        {
+            "condition": answers["stimulus_id"].map(conditions),
+            "group": answers["participant"].map(people[field]),
+            "person": answers["participant"],
+            "answer": answers["response"],
+            "weight": weights,
+        }
+    )
+    return table.dropna(subset=["weight"])
+
+
+def study_behind(draft: Draft, texts: Mapping[CellKey, str]) -> StudyBehind | None:
+    """The study that showed people what `texts` show: the draft's own if it shares any text, else one of any corpus.
+
+    So a study that is fielded after it was drafted is found as soon as its answers are imported, and a draft of a study
+    never shows another one's people because that one has more of the texts. A text that several stimuli of a study
+    share belongs to none of them. None if no study shares a text; frozen studies count too.
     """
     drafted_from = _own_study(draft, texts)
-    if drafted_from is not None and len(drafted_from.stimuli) == len(texts):
-        return drafted_from
-    least = len(drafted_from.stimuli) if drafted_from is not None else 0
-    other = _study_with(texts)
-    return other if other is not None and len(other.stimuli) > least else drafted_from
+    return drafted_from if drafted_from is not None else _study_with(texts)
 
 
 def people_sentence(draft: Draft, texts: Mapping[CellKey, str]) -> str:

@@ -73,7 +73,7 @@ put_cell <- function(o, k, rows, scale, people, single) {
   put("people_n", size[1], o, k)
   put("people_n_off_scale", sum(people$n[is.na(people$value)]), o, k)
   put("people_mean", spread[1], o, k)
-  put("people_sd", spread[2], o, k)
+  put("people_sd", spread[2] * sample_factor(size[1]), o, k)
   if (is_ordered) put("people_above", above_midpoint(n, places), o, k)
   intervals <- wilson(n, size[2])
   for (i in seq_along(places)) {

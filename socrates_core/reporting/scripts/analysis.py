@@ -26,6 +26,7 @@ from shared import (
     oracle,
     read,
     repeated,
+    sample_factor,
     verdict,
 )
 
@@ -144,7 +145,7 @@ def cell(
         f"people_n/{place}": n_people,
         f"people_n_off_scale/{place}": float(people.loc[people["value"].isna(), "n"].sum()),
         f"people_mean/{place}": middle,
-        f"people_sd/{place}": spread,
+        f"people_sd/{place}": spread * sample_factor(n_people),
     }
     if is_ordered:
         numbers[f"people_above/{place}"] = above_midpoint(n, places)

@@ -83,7 +83,9 @@ moments <- function(weights, places) {
   c(middle, sqrt(sum(weights * (places - middle)^2) / total))
 }
 
-# The answers of people_differences.csv in a column, one for each person.
+# Turns a standard deviation that divides by n into that of a sample, which divides by n - 1.
+sample_factor <- function(n) if (n > 1) sqrt(n / (n - 1)) else NA_real_
+
 # The share above the middle of the scale, with half of what is on it.
 above_midpoint <- function(weights, places) {
   if (length(places) < 2 || is.na(sum(weights)) || sum(weights) <= 0) return(NA_real_)
@@ -91,6 +93,7 @@ above_midpoint <- function(weights, places) {
   (sum(weights[places > middle]) + sum(weights[places == middle]) / 2) / sum(weights)
 }
 
+# The answers of people_differences.csv in a column, one for each person.
 repeated <- function(counted, column) {
   given <- !is.na(counted[[column]])
   rep(as.numeric(counted[[column]][given]), counted$n[given])

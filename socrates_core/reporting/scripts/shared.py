@@ -61,6 +61,11 @@ def moments(weights: np.ndarray, places: np.ndarray) -> tuple[float, float]:
     return middle, float(np.sqrt(np.average((places - middle) ** 2, weights=weights)))
 
 
+def sample_factor(n: float) -> float:
+    """Turns a standard deviation that divides by n into that of a sample, which divides by n - 1."""
+    return float(np.sqrt(n / (n - 1))) if n > 1 else float("nan")
+
+
 def above_midpoint(weights: np.ndarray, places: np.ndarray) -> float:
     """The share above the middle of the scale, with half of what is on it."""
     if len(places) < 2 or not weights.sum() > 0:
