@@ -310,7 +310,7 @@ def _gap(name: str, parity: Parity) -> str:
     sentence = f"{name}: parity gap {gap} over {counted(parity.n_cells, 'cell')}."
     if parity.difference.low > 0:
         return f"{sentence} Some group is predicted worse than another."
-    return f"{sentence} The groups cannot be told apart."
+    return f"{sentence} No clear difference between the groups."
 
 
 def _left_out(parity: Parity) -> str:

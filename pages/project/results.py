@@ -46,7 +46,7 @@ def choose_run() -> str:
     if not rows:
         st.title("Results", anchor=False)
         st.info(
-            "Predicted answers and effects appear here beside people's. There is no run yet: open a study, choose "
+            "Predicted answers and effects appear here next to people's. There is no run yet: open a study, choose "
             "**Draft from this study**, change what you like and choose **Run simulation**.",
             icon=":material/bar_chart:",
         )
@@ -171,7 +171,7 @@ def show_answers(run: SimulationRun, unit: Unit) -> None:
             "with a fixed seed, so it carries sampling noise. Draws that are no number count against the valid mass."
         )
     if len(with_people) < len(cells):
-        st.caption("People's answers stand only where they were shown exactly this text and question.")
+        st.caption("People's answers are shown only where they were shown exactly this text and question.")
 
 
 def show_effects(run: SimulationRun, unit: Unit) -> None:

@@ -78,8 +78,8 @@ def parity(cells: Sequence[PeopleCell], *, seed: int, minimum: int = MINIMUM) ->
     which every compared group has them: groups are scored on the same questions. NaN with fewer than two groups.
     Intervals are bootstraps over people within studies, one person's answers kept together, studies taken as they
     are. That of the gap is simultaneous over all pairs of groups, and the gap lies inside it. Without any true gap the
-    largest of several differences is still above 0, so read the interval: in simulations it held
-    `benchmarks/numbers/parity.py`.
+    largest of several differences is still above 0, so read the interval. `benchmarks/numbers/parity.py` simulates how
+    often it holds the true gap.
     """
     return _scored(cells, seed, minimum)[0]
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -34,7 +34,6 @@ from socrates_core.settings import home
 from socrates_core.verdicts.published import published_words
 
 Source = Literal["here", "shipped", "published", "nowhere"]
-TELLS_CONDITIONS: frozenset[Level] = frozenset({"conditions", "sizes"})
 # What decides an answer besides the precision: a record of the same model in another precision is worth reading.
 SAME = ("model", "revision", "decoding", "template", "server", "elicitation", "scoring")
 CAP = 8  # people a cell in the evaluation that is proposed: enough for a verdict, and minutes with a small model
@@ -68,7 +67,8 @@ class Verdict:
     @property
     def tells_conditions_apart(self) -> bool:
         """Whether its calibrated effects are better than expecting no effect, so that plans may rest on them."""
-        return self.level in TELLS_CONDITIONS
+        effects = self.finding.effects if self.finding is not None else None
+        return self.level != "not measured" and effects is not None and effects.sign == "better"
 
     def as_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = as_json(
@@ -103,9 +103,9 @@ def verdict_for(card: Mapping[str, Any], *, excluding: Collection[str] = ()) -> 
         if record is not None and _is_same(record["card"], card)
     ]
     measured.sort(key=lambda record: record["card"]["precision"] != card["precision"])
-    if not measured:
-        return _unmeasured(name)
-    return _judged(measured[0], card, frozenset(excluding))
+    return _first_measured(
+        [_judged(record, card, frozenset(excluding)) for record in measured]
+    ) or _unmeasured(name)
 
 
 def verdict_of(model: str) -> Verdict:
@@ -117,10 +117,16 @@ def verdict_of(model: str) -> Verdict:
     if not of_model:
         return _unmeasured(model)
     revision_here = _revision(model)
-    for record in of_model:
-        if revision_here in ("", record["card"]["revision"]):
-            return _judged(record, record["card"], frozenset())
-    return _unmeasured(model, "It has changed since it was measured.")
+    same = [record for record in of_model if revision_here in ("", record["card"]["revision"])]
+    verdict = _first_measured([_judged(record, record["card"], frozenset()) for record in same])
+    return verdict or _unmeasured(model, "It has changed since it was measured.")
+
+
+def _first_measured(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """The first verdict that rests on enough studies, or else the first: a small evaluation hides no larger one."""
+    return next(
+        (verdict for verdict in verdicts if verdict.level != "not measured"), next(iter(verdicts), None)
+    )
 
 
 def how_to_measure(model: str) -> str:
@@ -267,7 +273,8 @@ def _wrong_size(slope: float) -> str:
 
 def _of_kinds(finding: Finding) -> list[str]:
     """A sentence for each result of the shares, with the kinds of question that have it."""
-    if len(finding.kinds) < 2:  # one kind is all there is, which the verdict has said
+    only = finding.kinds[0][1] if len(finding.kinds) == 1 else None
+    if only is not None and only.n_studies == finding.shares.n_studies:  # the verdict has said it
         return []
     words: dict[Sign, str] = {
         "better": "Better than guessing on",
