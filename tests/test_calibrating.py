@@ -31,6 +31,8 @@ from socrates_core.files import digest, read_json, write_json
 from socrates_core.models.seen import training_of
 from socrates_core.projects.run_export import effects_table
 from socrates_core.reporting.run_report import write_report
+from socrates_core.verdicts.verdict import Verdict
+from tests.support.commands import command
 from tests.support.jobs import evaluate_now
 from tests.support.reports import run_of
 
@@ -91,6 +93,13 @@ def test_an_evaluation_that_ends_leaves_what_the_analysis_finds(evaluated: Evalu
         )
 
 
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the stand-in had been shown to tell conditions apart, which its calibrated effects need to be shown."""
+    monkeypatch.setattr(Verdict, "tells_conditions_apart", property(lambda _: True))
+
+
+@pytest.mark.usefixtures("trusted")
 def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Evaluation) -> None:
     run = run_of("weather", n=4)
     rest = fitted(pairs_of(evaluated, without="weather"))
@@ -112,6 +121,7 @@ def test_a_run_shows_the_intervals_of_a_fit_without_its_own_study(evaluated: Eva
     assert f"{ORDERED - 1} studies" in str(run.calibration)
 
 
+@pytest.mark.usefixtures("trusted")
 def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evaluated: Evaluation) -> None:
     run = run_of("weather", n=4)
     drawn, unit = frames.in_one_unit(run_charts.effects(run))
@@ -139,6 +149,22 @@ def test_the_chart_sets_calibrated_effects_apart_from_raw_ones_and_peoples(evalu
     assert not [trace for trace in figure.data if trace.legendgroup == "echo" and trace.mode == "lines"]
 
 
+def test_without_a_verdict_calibrated_effects_are_numbers_and_not_shown(
+    evaluated: Evaluation, tmp_path: Path
+) -> None:
+    run = run_of("weather", n=4)
+    assert not run_charts.effects(run)["who"].eq("calibrated").any()
+    printed = command("run", run.spec.run_id)
+    assert "predictions none, because this model has not been shown to tell conditions apart" in printed
+    assert "calibrated_low_90" not in printed
+    folder = write_report(run, tmp_path / "out")
+    page = (folder / "report.html").read_text()
+    assert 'data-key="calibrated_low_90/0/1"' not in page and 'class="calibrated"' not in page
+    assert "calibrated/0/1" in (folder / "numbers.csv").read_text()
+    assert analysis.main(folder) == 0
+
+
+@pytest.mark.usefixtures("trusted")
 def test_a_report_holds_calibrated_effects_and_its_script_computes_them_again(
     evaluated: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

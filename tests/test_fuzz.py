@@ -1,5 +1,6 @@
 """A short, seeded part of `make fuzz`, near-valid files by hypothesis, and every crash that was found, made small."""
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -199,7 +200,8 @@ def changed(draw: st.DrawFn, sound: dict[str, Any]) -> dict[str, Any]:
         while isinstance(inner[key], dict | list) and inner[key] and draw(st.booleans()):
             inner = inner[key]
             key = draw(st.sampled_from(list(inner) if isinstance(inner, dict) else range(len(inner))))
-        inner[key] = draw(VALUE)
+        # A copy: a later round may write into the value, which the strategy draws again for other examples.
+        inner[key] = copy.deepcopy(draw(VALUE))
     return tree
 
 

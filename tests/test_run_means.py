@@ -22,7 +22,7 @@ from socrates_core.projects.run_means import (
     option_shares,
     sentences,
 )
-from socrates_core.projects.run_results import SimulationRun
+from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.reporting.run_report import write_report
 from socrates_core.surveys.draft import OutcomeSpec, ScaleSpec
 from socrates_core.surveys.start import draft_from_study
@@ -85,6 +85,7 @@ def test_an_interval_is_shown_where_the_verdict_has_earned_it(
         and predicted.why == "this model has not been shown to tell conditions apart"
     )
     monkeypatch.setattr(Verdict, "tells_conditions_apart", property(lambda _: True))
+    run = load_run(run.spec.run_id)
     believed = next(row for row in means(run) if row.who == "predicted" and math.isfinite(row.difference))
     calibrated = run.effects[0].calibrated
     assert calibrated is not None and believed.difference == predicted.difference
@@ -155,8 +156,12 @@ def test_options_without_an_order_have_shares_instead(starter_home: object) -> N
     assert {"people", "predicted"} == set(table["who"])
     assert "Shares of options without an order" in command("run", run.spec.run_id)
     shown = open_page(PAGES[3], run=run.spec.run_id)
-    (frame,) = [each.value for each in shown.dataframe if "option" in each.value]
-    assert frame.drop(columns="option").sum().to_numpy() == pytest.approx(100)
+    (frame,) = [each.value for each in shown.dataframe]
+    assert frame[table["option"].unique()].sum(axis=1).to_numpy() == pytest.approx(100)
+    people = frame[frame["who"] == "people"].set_index("condition")
+    for row in table[table["who"] == "people"].to_dict("records"):
+        assert people.loc[row["condition"], row["option"]] == pytest.approx(100 * row["share"])
+    assert "Unit" not in [box.label for box in shown.selectbox]  # shares have one unit
 
 
 def test_predicted_groups_have_the_means_of_their_people(framing: SimulationRun) -> None:
@@ -218,7 +223,8 @@ def test_the_page_opens_with_the_table_and_all_of_it_follows_the_link(framing: S
     assert "Groups are less certain" in words and "were not measured here" in words
     app.segmented_control(key="results_view").set_value("Effects").run()
     assert f"from “{names[1]}”" in fine(app) + str(app.get("plotly_chart")[0].proto)
-    assert app.selectbox[1].value == names[1] and app.selectbox[2].value == "percent"
+    chosen = {box.label: box.value for box in app.selectbox}
+    assert chosen["Compared with"] == names[1] and chosen["Unit"] == "percent"
 
 
 def test_downloads_follow_the_reference(

@@ -88,7 +88,7 @@ rows = list_evaluations()
 if not rows:
     st.title("Compare", anchor=False)
     st.info(
-        "Models stand here beside people's own answers and simple baselines, over whole studies: how close their "
+        "Models are compared here with people's own answers and simple baselines, over whole studies: how close their "
         "answers are, whether their effects agree, and for whom they fail. There is none yet; start one below.",
         icon=":material/compare_arrows:",
     )

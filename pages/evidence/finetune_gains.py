@@ -241,7 +241,7 @@ def _gap(parity: ParityChange) -> str:
 def _show_curves(curves: Sequence[LearningCurve]) -> None:
     if not curves:
         st.caption(
-            "A learning curve stands here once finetunes that differ only in their share of people were evaluated. "
+            "A learning curve appears here once finetunes that differ only in their share of people were evaluated. "
             "Switch it on under Launch, or run: "
             f"`python -m socrates_core train CONFIG.yaml --shares {render_shares(SHARES)} --evaluate`"
         )

@@ -169,7 +169,7 @@ def _choose_randomisers(editing: Importing, opened: Opened) -> None:
         format_func=lambda key: f"{key}: {arms[key]}",
         max_selections=max(2, len(opened.taken)),
         help="The survey has several. Two that are chosen together are crossed. Another choice suggests conditions "
-        "and outcomes anew.",
+        "and outcomes again.",
     )
     if chosen and set(chosen) != set(opened.taken):
         try:

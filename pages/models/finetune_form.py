@@ -163,7 +163,7 @@ def _choices(name: str) -> list[str]:
 def checked(values: Mapping[str, Any]) -> TrainingSpec:
     """The spec that the form holds. Raises UserError if a field is wrong, or two do not go together."""
     if any(problem(name, value) for name, value in values.items()):
-        raise UserError("It can start once what is marked in red above is mended.")
+        raise UserError("It can start once what is marked in red above is corrected.")
     return spec_from_dict(values, "These settings do not go together")
 
 

@@ -55,7 +55,7 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
         st.warning(escape(sentence), icon=":material/water_drop:")
     if model.trained.doubts:
         st.warning(escape(" ".join(model.trained.doubts)), icon=":material/help:")
-    st.subheader("How well it does", anchor=False)
+    st.subheader("Validation during training", anchor=False)
     model_cards.show_metrics(model.trained)
     st.subheader("How it was trained", anchor=False)
     model_cards.show_training(model.trained)

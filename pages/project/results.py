@@ -84,21 +84,6 @@ def header(run: SimulationRun) -> None:
         st.badge(f"valid mass {percent_text(mass)}", color="green" if mass >= LOW_MASS else "red")
         run_badge(run)
     show_outdated_run(run)
-    if run.people_sentence:
-        st.caption(escape(run.people_sentence))
-    population = run.population
-    st.caption(escape(f"{population['name']}: {profiles_sentence(run.spec.people)}"))
-    show_seal(run)
-    if experiment := experiment_of(run.spec.run_id):
-        number = experiment.run_ids.index(run.spec.run_id) + 1
-        st.page_link(
-            state.PAGES.experiment,
-            icon=":material/stacked_line_chart:",
-            query_params={"experiment": experiment.experiment_id},
-            label=escape(
-                f"Specification {number} of {len(experiment.run_ids)} of a panel experiment: {experiment.draft.title}"
-            ),
-        )
     if manifest["state"] == "partial":
         st.warning(
             f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "
@@ -112,6 +97,24 @@ def header(run: SimulationRun) -> None:
             f"The model put only {percent_text(mass)} of its probability on valid answers, so its distributions rest "
             "on a small part of what it would say. A finetuned model answers in the format asked for.",
             icon=":material/warning:",
+        )
+
+
+def show_origin(run: SimulationRun) -> None:
+    """Where the answers come from: people's study, the population, the seal, the experiment that the run is part of."""
+    if run.people_sentence:
+        st.caption(escape(run.people_sentence))
+    st.caption(escape(f"{run.population['name']}: {profiles_sentence(run.spec.people)}"))
+    show_seal(run)
+    if experiment := experiment_of(run.spec.run_id):
+        number = experiment.run_ids.index(run.spec.run_id) + 1
+        st.page_link(
+            state.PAGES.experiment,
+            icon=":material/stacked_line_chart:",
+            query_params={"experiment": experiment.experiment_id},
+            label=escape(
+                f"Specification {number} of {len(experiment.run_ids)} of a panel experiment: {experiment.draft.title}"
+            ),
         )
 
 
@@ -139,8 +142,7 @@ def choose_outcome(run: SimulationRun) -> int:
     return int(linked_select("Outcome", names, "outcome", run.spec.run_id))
 
 
-def show_answers(run: SimulationRun, unit: Unit) -> None:
-    o = choose_outcome(run)
+def show_answers(run: SimulationRun, unit: Unit, o: int) -> None:
     outcome = run.spec.draft.outcomes[o]
     scale = outcome.scale.scale()
     show_text(outcome.question)
@@ -162,7 +164,7 @@ def show_answers(run: SimulationRun, unit: Unit) -> None:
         st.caption(
             escape(
                 f"People: {n} ({off} off the scale, left out), 95% intervals. Predicted: "
-                f"{profiles_text(cells[0].n_simulated, cells[0].n)}. {run.people_sentence}"
+                f"{profiles_text(cells[0].n_simulated, cells[0].n)}."
             )
         )
     if draws := cells[0].n_samples:
@@ -205,10 +207,10 @@ def show_effects(run: SimulationRun, unit: Unit) -> None:
         )
     if unit == "points" and axis != POINTS and frame["span"].nunique() > 1:
         st.caption(f"The outcomes have different scales, so one chart shows them in {axis}.")
+    without = f", because {run.why_no_interval}." if run.why_no_interval else f".{CALIBRATED}"
     st.caption(
         f"Difference in means against the reference condition, in {axis}. People: 95% intervals. Predicted: as the "
-        "model said, without an interval; raw simulated effects are known to be about twice too large."
-        + ("" if isinstance(run.calibration, str) else CALIBRATED)
+        f"model said, without an interval{without}"
     )
     show_calibration(run.calibration)
     st.page_link(
@@ -329,11 +331,6 @@ except UserError as error:
     st.caption(escape(str(error)))
     st.stop()
 header(run)
-left, right = st.columns(2)
-with left:
-    run = run_means_table.choose_reference(run)
-with right:
-    unit = run_means_table.choose_unit(run)
 view = st.segmented_control(
     "What to show",
     VIEWS,
@@ -343,8 +340,17 @@ view = st.segmented_control(
     label_visibility="collapsed",
     bind="query-params",
 )
+left, middle, right = st.columns([2, 2, 1])
+outcome = 0
+if view == "Answers":
+    with left:
+        outcome = choose_outcome(run)
+with middle:
+    run = run_means_table.choose_reference(run)
+with right:
+    unit = run_means_table.choose_unit(run)
 views: dict[str, Callable[[SimulationRun], None]] = {
-    "Answers": partial(show_answers, unit=unit),
+    "Answers": partial(show_answers, unit=unit, o=outcome),
     "Effects": partial(show_effects, unit=unit),
     "Scores": show_scores,
     "People": show_people,
@@ -352,3 +358,4 @@ views: dict[str, Callable[[SimulationRun], None]] = {
     "Export": show_export,
 }
 views[view](run)
+show_origin(run)

@@ -10,6 +10,7 @@ from socrates_core.personas import label
 from socrates_core.projects.run_means import (
     LEAST_PROFILES,
     PERCENT,
+    PERCENTAGE_POINTS,
     POINTS,
     Unit,
     in_unit,
@@ -21,14 +22,16 @@ from socrates_core.projects.run_means import (
 )
 from socrates_core.projects.run_results import SimulationRun
 from socrates_core.records import DEMOGRAPHICS
+from socrates_core.scales.order import is_ordered
 
 UNITS: dict[str, str] = {"points": POINTS, "percent": PERCENT}
+SHORT = {POINTS: "points", PERCENT: "%", PERCENTAGE_POINTS: "% points"}  # in the heads of columns
 
 
 def choose_reference(run: SimulationRun) -> SimulationRun:
     """The run with its effects against the condition that the link names; by default the draft's own reference."""
     names = [condition.name for condition in run.spec.draft.conditions]
-    if len(names) < 2:
+    if len(names) < 2 or not any(map(is_ordered, run.scales)):
         return run
     own = names[run.spec.draft.reference_index]
     options = {name: visible(name) for name in [own, *(name for name in names if name != own)]}
@@ -37,6 +40,9 @@ def choose_reference(run: SimulationRun) -> SimulationRun:
 
 def choose_unit(run: SimulationRun) -> Unit:
     """The unit of every mean and difference on the page; yes or no and unordered options keep percentage points."""
+    scales = [outcome.scale.scale() for outcome in run.spec.draft.outcomes]
+    if not any(is_ordered(scale) and unit_of(scale, "percent") == PERCENT for scale in scales):
+        return "points"
     chosen = linked_select("Unit", UNITS, "unit", run.spec.run_id)
     return "percent" if chosen == "percent" else "points"
 
@@ -62,20 +68,22 @@ def show_means(run: SimulationRun, outcome: int, unit: Unit) -> None:
         alt="Means by condition",
         column_order=["condition", "who", "mean", "sd", "above", "difference", "interval", "n"],
         column_config={
-            "condition": st.column_config.TextColumn("Condition", pinned=True),
-            "who": "Who",
+            "condition": st.column_config.TextColumn("Condition", pinned=True, width=170),
+            "who": st.column_config.TextColumn("Who", width=75),
             "mean": st.column_config.NumberColumn(f"Mean, {of_means}", format=digits),
             "sd": st.column_config.NumberColumn(f"SD, {of_means}", format=digits),
             "above": st.column_config.NumberColumn(
-                "Above midpoint, % of answers",
+                "Above midpoint, %",
                 format="%.0f",
-                help="Answers above the middle of the scale. Half of the answers on the middle count.",
+                help="Of the answers, those above the middle of the scale; of those on the middle, half count.",
             ),
             "difference": st.column_config.NumberColumn(f"Difference, {of_differences}", format=digits),
-            "interval": st.column_config.TextColumn("Interval of the difference", width="large"),
+            "interval": st.column_config.TextColumn(f"Interval, {of_differences}", width="large"),
             "n": st.column_config.NumberColumn("n, people", format="localized"),
         },
     )
+    for who, why in dict.fromkeys((row.who, row.why) for row in rows if row.why):
+        st.caption(escape(f"{who.capitalize()}: no interval, because {why}."))
     csv_button("Table as CSV", lambda: table, "means", key="data_means", type="tertiary")
     worded = sentences(rows, run)
     if worded:
@@ -89,33 +97,34 @@ def _heads(run: SimulationRun, outcome: int, unit: Unit) -> tuple[str, str, str]
     """The units of an outcome's means and of its differences for the heads of columns, and the format of both."""
     of_differences = unit_of(run.spec.draft.outcomes[outcome].scale.scale(), unit)
     if of_differences == POINTS:
-        return POINTS, POINTS, "%.2f"
-    return PERCENT, of_differences, "%.1f"
+        return SHORT[POINTS], SHORT[POINTS], "%.2f"
+    return SHORT[PERCENT], SHORT[of_differences], "%.1f"
 
 
 def _show_shares(run: SimulationRun, name: str) -> None:
-    """The shares of each option of an outcome without an order: a column for each condition and who answered."""
+    """The shares of each option of an outcome without an order: a row for each condition and who answered."""
     table = option_shares(run)
     table = table[table["outcome"] == name]
     if table.empty:
         return
-    wide = (
-        table.assign(column=table["condition"].map(visible) + ", " + table["who"], share=100 * table["share"])
-        .pivot(index="option", columns="column", values="share")
-        .reindex(table["option"].unique())
-        .reset_index()
-    )
+    options = table["option"].unique()
+    wide = table.assign(share=100 * table["share"], condition=table["condition"].map(visible))
+    wide = wide.pivot(index=["condition", "who", "n"], columns="option", values="share")[options]
+    order = dict.fromkeys(zip(table["condition"].map(visible), table["who"], table["n"], strict=True))
     st.dataframe(
-        wide,
+        wide.reindex(list(order)).reset_index(),
         hide_index=True,
         key="shares_of_options",
         alt="Shares of each option",
+        column_order=["condition", "who", *options, "n"],
         column_config={
-            "option": st.column_config.TextColumn("Option", pinned=True),
+            "condition": st.column_config.TextColumn("Condition", pinned=True, width=170),
+            "who": st.column_config.TextColumn("Who", width=75),
             **{
-                str(column): st.column_config.NumberColumn(f"{column}, %", format="%.0f")
-                for column in wide.columns[1:]
+                option: st.column_config.NumberColumn(f"{visible(option)}, %", format="%.0f")
+                for option in options
             },
+            "n": st.column_config.NumberColumn("n, people", format="localized"),
         },
     )
     st.caption("These options have no order, so there are shares instead of means.")
@@ -156,7 +165,7 @@ def _show_groups(run: SimulationRun, outcome: int, unit: Unit) -> None:
         column_config={
             "group": st.column_config.TextColumn(label(field), pinned=True),
             "condition": "Condition",
-            "who": "Who",
+            "who": st.column_config.TextColumn("Who", width=75),
             "n": "n, people",
             "n_profiles": "Profiles",
             "mean": st.column_config.NumberColumn(f"Mean, {of_means}", format=digits),

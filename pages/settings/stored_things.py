@@ -197,7 +197,7 @@ def _bring_in(given: IO[bytes]) -> None:
 
 def show_verify() -> None:
     """Recomputes everything and lists what does not match."""
-    st.markdown("Digests, and the numbers of runs and evaluations, worked out anew from the stored rows.")
+    st.markdown("Digests, and the numbers of runs and evaluations, computed again from the stored rows.")
     if not st.button("Verify everything", icon=":material/verified:", key="verify"):
         return
     verdicts = []

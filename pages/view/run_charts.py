@@ -40,8 +40,8 @@ def answers(run: SimulationRun, outcome: int, *, baselines: bool = False) -> pd.
 def effects(run: SimulationRun) -> pd.DataFrame:
     """Differences against the reference: a row an outcome x condition x who.
 
-    A calibrated effect has its 90% interval as low and high, and the ends of the inner ones in columns low_50,
-    high_50, low_80 and high_80.
+    A calibrated effect, which only a verdict earns, has its 90% interval as low and high, and the ends of the inner
+    ones in columns low_50, high_50, low_80 and high_80.
     """
     spans = {outcome.name: scale_range(outcome.scale.scale()) for outcome in run.spec.draft.outcomes}
     n_options = {outcome.name: len(outcome.scale.scale().values) for outcome in run.spec.draft.outcomes}
@@ -57,8 +57,8 @@ def effects(run: SimulationRun) -> pd.DataFrame:
             rows.append({**row, "who": "people", **vars(effect.people)})
         sizes = {"n": effect.n_simulated, "n_profiles": effect.predicted.n}
         rows.append({**row, "who": run.model, **vars(effect.predicted), **sizes})
-        if effect.calibrated is not None:
-            earned = effect.calibrated
+        if effect.shown is not None:
+            earned = effect.shown
             ends = {
                 f"{end}_{name}": getattr(earned, end)[at]
                 for at, name in enumerate(INNER)

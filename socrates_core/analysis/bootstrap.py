@@ -52,7 +52,7 @@ def over_studies(
 ) -> Measure:
     """A `statistic` of the sums [s, m] over studies, with an interval from leaving out one study at a time.
 
-    `statistic` turns totals [..., m] into numbers [...], NaN where there is none. The interval is the estimate plus
+    `statistic` turns totals [..., m] into numbers [...], NaN without one. The interval is the estimate plus
     and minus t with s - 1 degrees of freedom times the jackknife's standard error, around the estimate (Efron &
     Tibshirani 1993, An Introduction to the Bootstrap, ch. 11; for slopes it is CR3 of Bell & McCaffrey 2002, Survey
     Methodology 28). For a mean of studies it is the t interval. A number `within` a range keeps to it: "positive"

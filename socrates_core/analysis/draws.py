@@ -24,7 +24,7 @@ from socrates_core.records import Floats
 
 @dataclass(frozen=True)
 class DrawnCell:
-    """One cell's answers and predictions with the ends of the scale of each, all [n], NaN where there is none."""
+    """One cell's answers and predictions with the ends of the scale of each, all [n], NaN without one."""
 
     study_id: str
     condition_num: int

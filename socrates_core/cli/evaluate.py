@@ -111,8 +111,12 @@ def compare(
     if known & set(ids):
         raise UserError("Evaluations and runs cannot be compared with each other. Name ids of one kind.")
     from socrates_core.projects.run_comparison import runs_beside
+    from socrates_core.projects.run_results import load_run
 
     rows = [{str(key): value for key, value in row.items()} for row in runs_beside(ids).to_dict("records")]
+    # In JSON, a list of rows cannot hold a verdict of its own: `run ID --json` does.
+    for run in () if as_json else map(load_run, ids):
+        print(f"{run.model}: {run.verdict}")
     print_rows(
         rows,
         [

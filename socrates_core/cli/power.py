@@ -136,7 +136,7 @@ def _print_plan(planned: SamplePlan, context: dict[str, Any], as_json: bool) -> 
     belief = planned.belief
     if context:
         print(
-            f"{context['verdict']['sentence']}\n"
+            f"{' '.join(filter(None, (context['verdict'][part] for part in ('sentence', 'detail', 'remedy'))))}\n"
             f"{context['outcome']}: {context['condition']} compared with {context['reference']}\n"
             f"{context['calibration']}\nStandard deviation of answers: {context['spread']}"
         )

@@ -131,9 +131,10 @@ def run(
     columns = ["outcome_name", "condition_name", "n_simulated", "n", "mean", "sd", "valid_mass"]
     columns += ["human_n", "human_mean", "w_observed"]
     print_table([cell.as_dict() for cell in loaded.cells], columns, "The run has no answers yet.")
-    print(
-        "\nEffects against the reference; 95% intervals are people's, the calibrated effect has its own of 90%"
+    of_predictions = (
+        f"none, because {loaded.why_no_interval}" if loaded.why_no_interval else "calibrated ones of 90%"
     )
+    print(f"\nEffects against the reference; people have 95% intervals, predictions {of_predictions}")
     columns = [
         "outcome",
         "condition",
@@ -146,7 +147,8 @@ def run(
         "high",
         "n",
     ]
-    columns += ["calibrated", "calibrated_low_90", "calibrated_high_90"]
+    if not loaded.why_no_interval:
+        columns += ["calibrated", "calibrated_low_90", "calibrated_high_90"]
     print_table(
         [effect.as_dict() for effect in loaded.effects], columns, "One condition: nothing to compare."
     )

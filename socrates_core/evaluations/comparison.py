@@ -262,7 +262,7 @@ class Comparison:
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """What all evaluations of each model say of it, not only those compared here."""
+        """What all evaluations of each model say about it, not only those compared here."""
         return {
             name: verdict_for(evaluation.manifest["card"])
             for name, evaluation in zip(self.names, self.sources[0].evaluations, strict=True)

@@ -101,7 +101,7 @@ def _empty_profiles(people: Sequence[Person]) -> Iterator[str]:
         )
     elif n:
         yield (
-            f"{n:,} of {len(people):,} people have an empty profile: the model is told nothing about them. Filter by a "
+            f"{n:,} of {len(people):,} people have an empty profile: the prompt says nothing about them. Filter by a "
             "field to leave them out."
         )
 

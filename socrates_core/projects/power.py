@@ -78,7 +78,7 @@ class Belief:
 
     @property
     def expected(self) -> float | None:
-        """The expected effect that may be planned with; None where there is none or it is doubted."""
+        """The expected effect that may be planned with; None if it is missing or doubted."""
         return None if self.doubted else self.mean
 
     def in_shares(self, span: float | None) -> "Belief":
@@ -289,7 +289,7 @@ def _on_arcsine_scale(belief: Belief, layout: Layout) -> Belief:
     """A belief about a difference of shares on the scale where answers spread by 1.
 
     The smallest effect is taken on the side that needs more people, if both sides lie between 0 and 1. The uncertainty
-    of the expected effect grows in proportion to the effect, so that more of it never needs fewer people.
+    of the expected effect grows in proportion to the effect, so that more uncertainty never needs fewer people.
     """
     base = layout.base_share or 0.0
     sides = [side for side in (-abs(belief.smallest), abs(belief.smallest)) if 0 <= base + side <= 1]

@@ -93,7 +93,7 @@ def means(run: SimulationRun) -> list[MeanRow]:
     """A row for each outcome, condition, and who answered; people first. Outcomes without an order are left out."""
     effects = {(effect.outcome, effect.condition): effect for effect in run.effects}
     rows = []
-    for cell in run.cells:
+    for cell in sorted(run.cells, key=lambda cell: (cell.outcome, cell.condition)):
         if not cell.is_ordered:
             continue
         effect = effects.get((cell.outcome_name, cell.condition_name))
@@ -106,7 +106,7 @@ def means(run: SimulationRun) -> list[MeanRow]:
 def option_shares(run: SimulationRun) -> pd.DataFrame:
     """The shares of every option of the outcomes without an order: outcome, condition, who, n, option, share."""
     rows = []
-    for cell in run.cells:
+    for cell in sorted(run.cells, key=lambda cell: (cell.outcome, cell.condition)):
         if cell.is_ordered or not len(cell.values):
             continue
         sides = [(PREDICTED, cell.predicted, cell.n_simulated)]
@@ -256,10 +256,10 @@ def _of_model(run: SimulationRun, cell: RunCell, effect: RunEffect | None) -> Me
     row = (cell.outcome_name, cell.condition_name, PREDICTED, cell.n_simulated, cell.mean, cell.sd, above)
     if effect is None or not math.isfinite(effect.predicted.difference):
         return MeanRow(*row)
-    calibrated = effect.calibrated
+    calibrated = effect.shown
     difference = effect.predicted.difference
-    if calibrated is None or not run.verdict.tells_conditions_apart:
-        return MeanRow(*row, difference=difference, why=_why_no_interval(run))
+    if calibrated is None:
+        return MeanRow(*row, difference=difference, why=run.why_no_interval or "the scale has no ends")
     return MeanRow(
         *row,
         difference=difference,
@@ -268,12 +268,3 @@ def _of_model(run: SimulationRun, cell: RunCell, effect: RunEffect | None) -> Me
         level=LEVELS[-1],
         expected=calibrated.difference,
     )
-
-
-def _why_no_interval(run: SimulationRun) -> str:
-    """Why a predicted difference has no interval, as the end of a sentence."""
-    if isinstance(run.calibration, str):
-        return "how wrong this model's effects are has not been measured on enough studies"
-    if not run.verdict.tells_conditions_apart:
-        return "this model has not been shown to tell conditions apart"
-    return "the scale has no ends"

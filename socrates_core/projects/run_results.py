@@ -90,7 +90,8 @@ class RunEffect:
     """A condition against the reference: the predicted difference and, if people were asked the same, theirs.
 
     The predicted difference is over `n_simulated` people, who have `predicted.n` different profiles.
-    `calibrated` is the effect to expect of people; None without a calibration, or without a range of the scale.
+    `calibrated` is the effect to expect of people; None without a calibration, or without a range of the scale. It is
+    `is_earned` where the model's verdict says that it tells conditions apart, and only then `shown`.
     """
 
     outcome: str
@@ -100,6 +101,12 @@ class RunEffect:
     people: Effect | None
     calibrated: CalibratedEffect | None = None
     n_simulated: int = 0
+    is_earned: bool = False
+
+    @property
+    def shown(self) -> CalibratedEffect | None:
+        """The calibrated effect where it is worth showing; the numbers of exports hold it in any case."""
+        return self.calibrated if self.is_earned else None
 
     def as_dict(self) -> dict[str, Any]:
         people = self.people
@@ -118,6 +125,7 @@ class RunEffect:
             "n": people.n if people else None,
             "n_reference": people.n_reference if people else None,
             "calibrated": calibrated.difference if calibrated else None,
+            "calibrated_is_earned": self.is_earned,
             **{
                 f"calibrated_{end}_{100 * level:.0f}": getattr(calibrated, end)[place] if calibrated else None
                 for place, level in enumerate(LEVELS)
@@ -256,6 +264,7 @@ class SimulationRun:
         draft = self.spec.draft
         human = people_effects(self.spec.draft, self.spec.shown)
         reference = draft.reference_index
+        is_earned = not self.why_no_interval
         effects = []
         for o, outcome in enumerate(draft.outcomes):
             if not is_ordered(self.scales[o]):
@@ -275,13 +284,24 @@ class SimulationRun:
                     n_simulated = len(self._valid(c, o, both))
                     names = (outcome.name, condition.name, draft.conditions[reference].name)
                     calibrated = self._calibrated(predicted, scale_range(outcome.scale.scale()))
-                    effects.append(RunEffect(*names, predicted, human.get((c, o)), calibrated, n_simulated))
+                    effects.append(
+                        RunEffect(*names, predicted, human.get((c, o)), calibrated, n_simulated, is_earned)
+                    )
         return effects
 
     @cached_property
     def calibration(self) -> ModelCalibration | str:
         """The model's calibration on other studies than the draft's, or a sentence that says why there is none."""
         return calibration_for(str(self.manifest.get("fingerprint", "")), excluding=self._own_studies)
+
+    @property
+    def why_no_interval(self) -> str:
+        """Why predicted differences have no interval, as the end of a sentence; empty where they have one."""
+        if isinstance(self.calibration, str):
+            return "how wrong this model's effects are has not been measured on enough studies"
+        if not self.verdict.tells_conditions_apart:
+            return "this model has not been shown to tell conditions apart"
+        return ""
 
     @cached_property
     def verdict(self) -> Verdict:

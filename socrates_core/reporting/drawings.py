@@ -57,7 +57,7 @@ def draw_effect(effect: RunEffect, reach: float) -> Markup:
     A calibrated effect is a bar at the bottom, its 90% interval, with a tick in the middle.
     """
     drawn = _LINE.format("zero", 50, 0, 50, 100)
-    people, calibrated = effect.people, effect.calibrated
+    people, calibrated = effect.people, effect.shown
     if calibrated is not None:
         low, middle, high = (
             _place(end, reach) for end in (calibrated.low[-1], calibrated.difference, calibrated.high[-1])
@@ -87,8 +87,8 @@ def reach_of(effects: Sequence[RunEffect]) -> float:
     ends += [
         abs(end)
         for effect in effects
-        if effect.calibrated
-        for end in (effect.calibrated.low[-1], effect.calibrated.high[-1])
+        if effect.shown
+        for end in (effect.shown.low[-1], effect.shown.high[-1])
     ]
     return round_reach(ends)
 
