@@ -85,7 +85,7 @@ def test_worth_of_fractions_is_that_of_drawing_people() -> None:
     human = drawn.choice(np.arange(1, 7.25, 0.25), size=40)
     below = np.cumsum(memberships(human, SEVEN), axis=1)[:, :-1]
     gaps = np.full(6, 1 / 6)
-    people, _ = cell_errors(SEVEN, np.full(7, 1 / 7), human)
+    people, _ = cell_errors(SEVEN, np.full(7, 1 / 7), human, np.arange(40))
     # of one person drawn from the 40: the mean squared distance to the mean of the other 39
     others = (below.sum(axis=0) - below) / 39
     missed = float((((below - others) ** 2) @ gaps).mean())

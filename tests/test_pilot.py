@@ -4,6 +4,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_a_cells_two_errors_are_those_of_every_possible_pilot(seed: int) -> None
     random = np.random.default_rng(seed)
     values = np.sort(random.choice(np.arange(20.0), 4, replace=False))
     human, predicted = random.choice(values, 6), random.dirichlet(np.ones(4))
-    one_person, model = cell_errors(values, predicted, human)
+    one_person, model = cell_errors(values, predicted, human, np.arange(6))
     for size in (1, 2, 4):
         gaps = []
         for pilot in itertools.combinations(range(6), size):
@@ -169,6 +170,23 @@ def test_a_cells_two_errors_are_those_of_every_possible_pilot(seed: int) -> None
             simulated = energy_distance(values, rest, predicted) ** 2
             gaps.append((people - simulated) / 2 / np.ptp(values))
         assert np.mean(gaps) == pytest.approx(one_person / size - model, abs=1e-7)
+
+
+def test_equal_answers_of_a_person_are_worth_those_of_one() -> None:
+    values, predicted = np.arange(1.0, 6), np.full(5, 0.2)
+    human = np.array([1.0, 2.0, 5.0, 4.0])
+    once = cell_errors(values, predicted, human, np.arange(4))
+    tenfold = cell_errors(values, predicted, np.repeat(human, 10), np.repeat(np.arange(4), 10))
+    assert tenfold == pytest.approx(once)
+    cell = asked_cell(human, predicted)
+    repeated = replace(
+        cell,
+        human=np.repeat(human, 10),
+        participants=np.repeat(cell.participants, 10),
+        probabilities=np.repeat(cell.probabilities, 10, axis=0),
+    )
+    found = worth_in_respondents([repeated], seed=1)
+    assert found.respondents == worth_in_respondents([cell], seed=1).respondents and found.most == 4
 
 
 def asked_cell(human: Floats, predicted: Floats, *, first: int = 0, study: str = "a") -> PeopleCell:

@@ -6,7 +6,8 @@ squared distance of cumulative shares, over the scale in shares of its range.
 
 That needs no drawing. Let F be the cumulative shares of all N people, M the simulation's, and let V and E sum F(1 -
 F) and (M - F)^2 over the scale (F(1 - F) is the variance of one person's cumulative share; where answers lie between
-two values and count for both, that variance takes its place). Averaged over every way to draw n of the N people
+two values and count for both, or people gave several, that variance takes its place). Averaged over every way to draw
+n of the N people
 without replacement, the drawn people miss the rest by V(N/n)(N/(N-n))/(N-1), the simulation by E + V(n/(N-n))/(N-1)
 (the variance of a mean drawn from a finite set; Cochran 1977, Sampling Techniques, ch. 2). The difference is A/n - B
 with A = V N/(N-1), what one person's answer misses by, and B = E - V/(N-1), what the simulation misses by without the
@@ -23,6 +24,7 @@ from scipy.special import stdtrit
 
 from socrates_core.analysis.bootstrap import MIN_STUDIES_FOR_INTERVAL, over_studies, ratio
 from socrates_core.analysis.cells import PeopleCell
+from socrates_core.analysis.corrected import Ints, corrected_distance, variance_of_mean
 from socrates_core.analysis.effects import CONFIDENCE
 from socrates_core.analysis.fractions import memberships
 from socrates_core.records import Floats
@@ -73,7 +75,7 @@ class Worth:
 def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
     """The worth of the simulation that predicted `cells`.
 
-    A cell with fewer than two answers on the scale, without a prediction or with a scale of one value is skipped;
+    A cell with fewer than two people on the scale, without a prediction or with a scale of one value is skipped;
     answers that are none of `values` are dropped. The interval is of B/A, whose divisor is never near 0, over
     studies or, with fewer than MIN_STUDIES_FOR_INTERVAL, the t interval of a jackknife that leaves out GROUPS
     seeded groups of every study's people in turn (Kott 2001, J Off Stat 17), which holds for these studies alone.
@@ -82,10 +84,14 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
     by_study: dict[str, list[_Scored]] = {}
     for cell, kept in zip(cells, on_scale, strict=True):
         predicted = cell.predicted  # of everybody: it stays the same when people are left out
-        if kept.human.size >= 2 and kept.values.size >= 2 and predicted.sum() > 0:
+        if _n_people(kept) >= 2 and kept.values.size >= 2 and predicted.sum() > 0:
             by_study.setdefault(cell.study_id, []).append((kept, predicted))
     sizes = [cell.human.size for scored in by_study.values() for cell, _ in scored]
-    most = int(np.median(sizes)) if sizes else 0
+    most = (
+        int(np.median([_n_people(cell) for scored in by_study.values() for cell, _ in scored]))
+        if sizes
+        else 0
+    )
     enough_studies = len(by_study) >= MIN_STUDIES_FOR_INTERVAL
     share = over_studies(_study_errors(by_study), ratio)
     if enough_studies:
@@ -108,25 +114,27 @@ def worth_in_respondents(cells: Sequence[PeopleCell], *, seed: int) -> Worth:
     )
 
 
-def cell_errors(values: Floats, predicted: Floats, human: Floats) -> tuple[float, float]:
-    """A and B, as this file begins, of one cell: what a person's answer misses by, and what the model misses by.
+def cell_errors(values: Floats, predicted: Floats, human: Floats, people: Ints) -> tuple[float, float]:
+    """A and B, as this file begins, of one cell: what a person's answers miss by, and what the model misses by.
 
-    `predicted` [k] are shares over `values` [k], `human` [n] two answers on them or more.
+    `predicted` [k] are shares over `values` [k], `human` [n] answers on them, `people` [n] who gave them: two or more.
     """
     gaps = np.diff(values) / np.ptp(values)
-    n = human.size
     below = np.cumsum(memberships(human, values), axis=1)[:, :-1]
-    people = below.mean(axis=0)
-    model = np.cumsum(predicted)[:-1] / predicted.sum()
-    # F(1 - F), but for answers between two values
-    spread = float(gaps @ (below**2).mean(axis=0) - gaps @ people**2)
-    return spread * n / (n - 1), float(gaps @ (model - people) ** 2) - spread / (n - 1)
+    one_person = float(gaps @ variance_of_mean(below, people)) * np.unique(people).size
+    return one_person, corrected_distance(values, predicted, human, people, is_ordered=True)
 
 
 def _study_errors(by_study: Mapping[str, Sequence[_Scored]]) -> Floats:
     """Each study's mean of `cell_errors` [s, 2]."""
     means = [
-        np.mean([cell_errors(cell.values, predicted, cell.human) for cell, predicted in scored], axis=0)
+        np.mean(
+            [
+                cell_errors(cell.values, predicted, cell.human, cell.participants)
+                for cell, predicted in scored
+            ],
+            axis=0,
+        )
         for scored in by_study.values()
     ]
     return np.array(means, dtype=float).reshape(-1, 2)
@@ -146,10 +154,14 @@ def _without_people(by_study: Mapping[str, Sequence[_Scored]], seed: int) -> Flo
         for study, scored in by_study.items():
             for cell, predicted in scored:
                 kept = cell.where(~np.isin(cell.participants, groups[study][turn]))
-                if kept.human.size >= 2:
+                if _n_people(kept) >= 2:
                     rest.setdefault(study, []).append((kept, predicted))
         errors.append(_study_errors(rest).sum(axis=0))
     return np.array(errors)
+
+
+def _n_people(cell: PeopleCell) -> int:
+    return int(np.unique(cell.participants).size)
 
 
 def _margin(left_out: Floats) -> float:

@@ -22,10 +22,10 @@ def worth(folder: Path, p: int, cells: list[Cell]) -> Numbers:
     scored = [
         (cell, np.ones(len(cell.everybody), dtype=bool))
         for cell in cells
-        if len(cell.values) > 1 and len(cell.everybody) > 1 and cell.answered.any()
+        if len(cell.values) > 1 and len(np.unique(cell.people)) > 1 and cell.answered.any()
     ]
     sizes = [int(rows.sum()) for _, rows in scored]
-    most = int(np.median(sizes)) if sizes else 0
+    most = int(np.median([len(np.unique(cell.people)) for cell, _ in scored])) if sizes else 0
     sums = study_errors(scored)
     share, low, high = over_studies(sums, ratio)
     if len(sums) < MIN_STUDIES:
@@ -55,13 +55,17 @@ def study_errors(scored: list[tuple[Cell, np.ndarray]]) -> np.ndarray:
     """The mean error of a person and of the model [s, 2] over each study's cells, by everybody's rows [n] of each."""
     errors: dict[int, list[tuple[float, float]]] = {}
     for cell, rows in scored:
-        gaps, n = np.diff(cell.values) / np.ptp(cell.values), rows.sum()
+        gaps = np.diff(cell.values) / np.ptp(cell.values)
         predicted = cell.shares[cell.answered].mean(axis=0)
-        person_below = memberships(cell.everybody[rows], cell.values).cumsum(axis=1)[:, :-1]
-        below = person_below.mean(axis=0)
-        spread = float(gaps @ ((person_below**2).mean(axis=0) - below**2))
+        answers_below = memberships(cell.everybody[rows], cell.values).cumsum(axis=1)[:, :-1]
+        below = answers_below.mean(axis=0)
+        # the variance of the mean over people, whose answers go together
+        who = cell.people[rows]
+        residuals = pd.DataFrame(answers_below - below).groupby(who).sum().to_numpy()
+        n = len(residuals)
+        noise = float(gaps @ (residuals**2).sum(axis=0)) / (rows.sum() / n) ** 2 / (n - 1) / n
         missed = float(gaps @ (predicted.cumsum()[:-1] / predicted.sum() - below) ** 2)
-        errors.setdefault(cell.study, []).append((spread * n / (n - 1), missed - spread / (n - 1)))
+        errors.setdefault(cell.study, []).append((noise * n, missed - noise))
     return np.array([np.mean(cell_errors, axis=0) for cell_errors in errors.values()]).reshape(-1, 2)
 
 
@@ -74,7 +78,11 @@ def jackknife(folder: Path, p: int, scored: list[tuple[Cell, np.ndarray]]) -> fl
         gone = dict(list(table[table["turn"] == turn].groupby("study")["participant"]))
         rest = [(cell, rows & ~np.isin(cell.people, gone.get(cell.study, []))) for cell, rows in scored]
         ratios.append(
-            ratio(study_errors([(cell, rows) for cell, rows in rest if rows.sum() > 1]).sum(axis=0))
+            ratio(
+                study_errors(
+                    [(cell, rows) for cell, rows in rest if len(np.unique(cell.people[rows])) > 1]
+                ).sum(axis=0)
+            )
         )
     without = np.array(ratios, dtype=float)
     error = np.sqrt((len(without) - 1) / len(without) * ((without - without.mean()) ** 2).sum())

@@ -108,15 +108,17 @@ study_errors <- function(scored) {
   errors <- t(sapply(scored, function(pair) {
     cell <- pair$cell
     human <- cell$everybody[pair$rows]
-    n <- length(human)
     k <- length(cell$values)
     gaps <- diff(cell$values) / diff(range(cell$values))
     predicted <- colMeans(cell$shares[cell$answered, , drop = FALSE])
-    person_below <- cumulated(memberships(human, cell$values))[, -k, drop = FALSE]
-    below <- colMeans(person_below)
-    spread <- sum(gaps * (colMeans(person_below^2) - below^2))
+    answers_below <- cumulated(memberships(human, cell$values))[, -k, drop = FALSE]
+    below <- colMeans(answers_below)
+    # the variance of the mean over people, whose answers go together
+    residuals <- rowsum(sweep(answers_below, 2, below), cell$people[pair$rows])
+    n <- nrow(residuals)
+    noise <- sum(gaps * colSums(residuals^2)) / (length(human) / n)^2 / (n - 1) / n
     missed <- sum(gaps * (cumsum(predicted)[-k] / sum(predicted) - below)^2)
-    c(spread * n / (n - 1), missed - spread / (n - 1))
+    c(noise * n, missed - noise)
   }))
   by_study(errors, sapply(scored, function(pair) pair$cell$study))
 }
@@ -127,9 +129,10 @@ put_worth <- function(p, seen) {
     list(cell = cell, rows = rep(any(cell$answered), length(cell$everybody)))
   })
   sizes <- vapply(pairs, function(pair) sum(pair$rows), numeric(1))
-  can <- sizes > 1 & vapply(pairs, function(pair) length(pair$cell$values) > 1, logical(1))
+  n_people <- vapply(pairs, function(pair) length(unique(pair$cell$people[pair$rows])), integer(1))
+  can <- n_people > 1 & vapply(pairs, function(pair) length(pair$cell$values) > 1, logical(1))
   scored <- pairs[can]
-  most <- if (any(can)) floor(median(sizes[can])) else 0
+  most <- if (any(can)) floor(median(n_people[can])) else 0
   sums <- study_errors(scored)
   share <- over_studies(sums, ratio)
   if (nrow(sums) < min_studies) share[2:3] <- share[1] + c(-1, 1) * without_people(p, scored)
@@ -153,7 +156,7 @@ without_people <- function(p, scored) {
       pair$rows <- pair$rows & !(pair$cell$people %in% gone$participant[gone$study == pair$cell$study])
       pair
     })
-    rest <- rest[sapply(rest, function(pair) sum(pair$rows) > 1)]
+    rest <- rest[sapply(rest, function(pair) length(unique(pair$cell$people[pair$rows])) > 1)]
     ratio(matrix(colSums(study_errors(rest)), nrow = 1))
   })
   if (any(is.na(ratios))) return(NA_real_)
