@@ -4,9 +4,12 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, gather_object
 
 from socrates_core.analysis.metrics import accuracy
 from socrates_core.evaluations.cells import cells_of
@@ -17,6 +20,7 @@ from socrates_core.evaluations.run import answered_table
 from socrates_core.evaluations.scores import score_cells
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.rows import TrainingRows
+from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.chat import Chat
 from socrates_core.models.local.engine import Engine
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
@@ -26,6 +30,7 @@ from socrates_core.scoring.plan import Item, plan_batches
 from training.model import Trainee, autocast
 
 LEAST_EFFECTS = 3  # condition differences below which their correlation is not reported
+Batch = TypeVar("Batch")
 AT_ONCE = 8  # prompts whose rationales are drawn together
 
 
@@ -36,6 +41,10 @@ class Examination:
     chosen: TrainingRows
     rows: pd.DataFrame
     questions: list[Question]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes the questions alone: only the main one measures."""
+        return vars(self) | {"chosen": None, "rows": None}
 
 
 def prepare(chosen: TrainingRows, template: str) -> Examination | None:
@@ -49,18 +58,40 @@ def prepare(chosen: TrainingRows, template: str) -> Examination | None:
     return Examination(chosen, pd.concat(rows, ignore_index=True), questions) if questions else None
 
 
-def validate(
-    trainee: Trainee, chat: Chat, examination: Examination, *, step: int, begun: float
+@dataclass(eq=False)
+class Examiner:
+    """Measures what is trained; every process answers its part of the questions. `begun` is when training began."""
+
+    trainee: Trainee
+    chat: Chat
+    examination: Examination | None
+    begun: float
+
+    def __call__(self, step: int) -> Validation | None:
+        """The measures after `step` steps, the same in every process; None without validation rows."""
+        if self.examination is None:
+            return None
+        network = self.trainee.network
+        wrapped = network.model
+        network.model = self.trainee.model  # DDP's wrapper takes no part in answers
+        answers = _ask(self.trainee, self.chat, self.examination.questions)
+        network.model = wrapped
+        validation: list[Validation | None] = [None]
+        if PartialState().is_main_process:
+            validation = [measure(self.trainee.spec, self.examination, answers, step, self.begun)]
+        return broadcast_object_list(validation)[0]
+
+
+def measure(
+    spec: TrainingSpec, examination: Examination, answers: list[Answer], step: int, begun: float
 ) -> Validation:
-    """The measures after `step` steps; `begun` is when this process started to train."""
-    answers = _ask(trainee, chat, examination.questions)
+    """The measures of the `answers` to all questions of an examination."""
     corpus = examination.chosen.corpus
-    seed = trainee.spec.seed
-    table = answered_table(corpus, examination.rows, answers, seed).to_pandas()
+    table = answered_table(corpus, examination.rows, answers, spec.seed).to_pandas()
     # Everybody who was kept back, not only those who are asked, is what predicted shares are compared with.
     cells = cells_of(corpus, table, examination.chosen.kept_back)
     model = _over_studies(score_cells(cells, model_predictor("", cells)))
-    uniform = _over_studies(score_cells(cells, guesses(cells, seed=seed)[0]))
+    uniform = _over_studies(score_cells(cells, guesses(cells, seed=spec.seed)[0]))
     accuracies = pd.DataFrame(
         {
             "study_id": cell.study_id,
@@ -93,45 +124,65 @@ def _over_studies(scores: pd.DataFrame) -> pd.Series:
 
 
 def _ask(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:
+    """The answers to all questions, in every process, of which each asks a part."""
     ask = _reason if trainee.spec.method == "reasoning" else _read
     trainee.network.model.eval()
     with autocast(trainee):
-        answers = ask(trainee, chat, questions)
+        answered = dict(gather_object(list(ask(trainee, chat, questions))))
     trainee.network.model.train()
-    return answers
+    return [answered[place] for place in range(len(questions))]
 
 
-def _reason(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Answer]:
-    """The answer to each question, combined over drawn rationales."""
+def _part(batches: Sequence[Batch], *, even: bool) -> list[Batch]:
+    """This process's part of the batches; with `even`, as many in every process, some of them asked twice."""
+    process, n_processes = PartialState().process_index, PartialState().num_processes
+    part = list(batches[process::n_processes])
+    if even and len(part) < math.ceil(len(batches) / n_processes):
+        part.append(batches[0])
+    return part
+
+
+def _reason(trainee: Trainee, chat: Chat, questions: list[Question]) -> Iterator[tuple[int, Answer]]:
+    """This process's answers, each by its question's place, combined over drawn rationales."""
     reasoned_chat = ReasonedChat(trainee.folder.chat, trainee.folder.base)
 
     def ask(reasoned: Sequence[Question]) -> Iterator[dict[int, Answer]]:
-        yield dict(enumerate(_read(trainee, reasoned_chat, reasoned)))
+        items = _items(reasoned_chat, reasoned)
+        yield dict(_distributions(trainee, reasoned_chat, _planned(trainee, items)))
 
-    combined = []
-    for start in range(0, len(questions), AT_ONCE):
+    starts = list(range(0, len(questions), AT_ONCE))
+    for start in _part(starts, even=False):
         batch = questions[start : start + AT_ONCE]
         prompts = list(chat.encode([question.prompt for question in batch]))
         rationales = draw_rationales(trainee.network, chat, batch, prompts, "exact")
         answers_of = answer_behind(ask, batch, rationales)
-        combined += [
-            mixture(answers, len(prompt)) for answers, prompt in zip(answers_of, prompts, strict=True)
-        ]
-    return combined
+        for place, (answers, prompt) in enumerate(zip(answers_of, prompts, strict=True), start):
+            yield place, mixture(answers, len(prompt))
 
 
-def _read(trainee: Trainee, chat: Chat, questions: Sequence[Question]) -> list[Answer]:
-    network = trainee.network
+def _read(trainee: Trainee, chat: Chat, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
+    """This process's answers, each by its question's place."""
+    batches = _planned(trainee, _items(chat, questions))
+    yield from _distributions(trainee, chat, _part(batches, even=trainee.sharded))
+
+
+def _items(chat: Chat, questions: Sequence[Question]) -> list[Item]:
     prompts = chat.encode([question.prompt for question in questions])
-    items = [
+    return [
         Item(prompt, chat.tree(question.options), (place,))
         for place, (prompt, question) in enumerate(zip(prompts, questions, strict=True))
     ]
-    engine = Engine(network, chat.vocabulary, "exact", shared=True)
-    answers: dict[int, Answer] = {}
-    for batch in plan_batches(items, token_budget=trainee.spec.micro_tokens, shared=network.packed):
+
+
+def _planned(trainee: Trainee, items: list[Item]) -> list[list[Item]]:
+    return plan_batches(items, token_budget=trainee.spec.micro_tokens, shared=trainee.network.packed)
+
+
+def _distributions(
+    trainee: Trainee, chat: Chat, batches: Sequence[list[Item]]
+) -> Iterator[tuple[int, Answer]]:
+    engine = Engine(trainee.network, chat.vocabulary, "exact", shared=True)
+    for batch in batches:
         for item, distribution in zip(batch, engine.distributions(batch), strict=True):
-            answers[item.positions[0]] = Answer(
-                distribution.probabilities, distribution.valid_mass, len(item.prompt)
-            )
-    return [answers[place] for place in range(len(questions))]
+            answer = Answer(distribution.probabilities, distribution.valid_mass, len(item.prompt))
+            yield item.positions[0], answer

@@ -6,6 +6,8 @@ import sys
 import threading
 from typing import IO, Any
 
+import psutil
+
 from socrates_core.asking.answer import open_warm
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
@@ -18,6 +20,7 @@ from socrates_core.settings import CODE
 # Exit statuses of a trainer: done, or asked to stop.
 ENDED, STOPPED = 0, 3
 WORKER = "SOCRATES_WORKER"  # holds the worker's process id; a trainer whose worker is gone stops
+ENDING = "ending.txt"  # why a trainer ended early, in a sentence
 PATIENCE = 120.0  # seconds that a trainer may take to stop: it finishes its step first
 
 
@@ -95,6 +98,11 @@ def _watch(process: subprocess.Popen[str], training_id: str, n_before: int, repo
             if begun:
                 reporter.advance(max(len(steps) - min(n_start, n_before), 0))
             reporter.check()
+
+
+def is_below(pid: int) -> bool:
+    """Whether this process was started by the process `pid`, or by one that it started, and that one still runs."""
+    return pid == os.getppid() or pid in [parent.pid for parent in psutil.Process().parents()]
 
 
 def end_process(process: subprocess.Popen[Any], patience: float) -> None:
