@@ -13,13 +13,13 @@ from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.records import Floats
 from socrates_core.scoring.plan import Layout
-from tests.support.finetunes import LOSSES, TINY, examples_for, loss_of, losses, open_noisy, spec_of, train
+from tests.support.finetunes import LOSSES, TINY, examples_for, examples_of_step, loss_of, loss_size, losses, open_noisy, spec_of, train
 from tests.support.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
-from training.batches import Batch, answer_sums, batches_of, examples_of_step, steps_of
-from training.loop import Loss, loss_size
+from training.batches import Batch, answer_sums, batches_of, steps_of
 from training.model import Trainee, autocast, open_trainee
 from training.objectives import ranked_probability
+from training.trainer import Loss
 
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 TOLERANCE = 1e-5  # relative; fp32 rounding over a few hundred tokens
@@ -66,7 +66,7 @@ def test_a_steps_loss_is_that_of_transformers_labels(
     spec = spec_of(base="other", share_people=shared)
     trainee, examples = open_noisy(spec), examples_for(spec)[:12]
     with trainee.network.plain_attention():
-        expected = trainee.model(**padded(examples)).loss * loss_size(examples, spec)
+        expected = trainee.model(**padded(examples)).loss * loss_size(examples)
     check_same(trainee, loss_of(trainee, examples, sft.loss), expected)
 
 

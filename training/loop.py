@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +33,7 @@ from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rationales import rationales_origin
 from socrates_core.finetuning.rows_record import load_rows
 from socrates_core.finetuning.run import ENDED, ENDING, PATIENCE, STOPPED
-from socrates_core.finetuning.spec import Method, TrainingSpec, load_training, training_path
+from socrates_core.finetuning.spec import TRAININGS, Method, TrainingSpec, load_training, training_path
 from socrates_core.finetuning.submission import register
 from socrates_core.models.chat import Chat, open_chat
 from socrates_core.models.local.load import is_out_of_memory
@@ -57,7 +58,8 @@ def finetune(method: Method, loss: Loss) -> None:
     training_id = ""
     try:
         check_launcher()
-        if not PartialState(timeout=timedelta(seconds=WAITING)).is_main_process:
+        processes = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(seconds=WAITING))
+        if not processes.is_main_process:
             training_id = shared(lambda: "")
             done = open_trainer(training_id, loss).finish()
         else:
@@ -94,11 +96,9 @@ def _end(training_id: str, sentence: str) -> None:
     """Says why the finetune ends, also in its folder, since a launcher of several processes hides it; exits."""
     if PartialState().is_main_process:
         print(sentence, file=sys.stderr)
-        if training_id and (path := training_path(training_id)).exists():
-            try:
-                (path / ENDING).write_text(sentence, encoding="utf-8")
-            except OSError:  # perhaps the disk is full, which the sentence says
-                pass
+        if training_id in TRAININGS.ids():
+            with suppress(OSError):  # perhaps the disk is full, which the sentence says
+                (training_path(training_id) / ENDING).write_text(sentence, encoding="utf-8")
     sys.exit(2)
 
 

@@ -11,7 +11,7 @@ from socrates_core.corpus.socsci210 import Request, run_import
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
-from socrates_core.finetuning.examples import Example, build_examples
+from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows
@@ -127,6 +127,11 @@ def examples_of_step(examples: list[Example], step: int, spec: TrainingSpec) -> 
     """The examples that the step reads."""
     people = np.array([example.person for example in examples])
     return [examples[place] for place in StepSampler(people, spec, step).places(step)]
+
+
+def loss_size(examples: list[Example]) -> float:
+    """What the summed loss of a step of SFT is divided by."""
+    return sum(example.weight * n_target_tokens([example]) for example in examples)
 
 
 def loss_of(trainee: Trainee, examples: list[Example], loss: Loss) -> torch.Tensor:

@@ -37,7 +37,8 @@ class Engine:
 
     def distributions(self, items: Sequence[Item]) -> list[Distribution]:
         """The distribution of each item, from one pass over all of them."""
-        with torch.inference_mode():
+        # Not in inference mode: sharded weights that were gathered in it could not be trained on afterwards.
+        with torch.no_grad():
             logits = filtered(self._network.logits(self.lay_out(items)), self._decoding)
             readings = list(self._read(items, torch.log_softmax(logits, dim=-1)))
         return [
