@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from pages.project import run_means_table
+from pages.project import run_factors_table, run_means_table
 from pages.project.draft_population import show_shares
 from pages.view import run_charts, state
 from pages.view.calibration_words import show_calibration
@@ -212,6 +212,7 @@ def show_effects(run: SimulationRun, unit: Unit) -> None:
         f"Difference in means against the reference condition, in {axis}. People: 95% intervals. Predicted: as the "
         f"model said, without an interval{without}"
     )
+    run_factors_table.show_factors(run, unit)
     show_calibration(run.calibration)
     st.page_link(
         state.PAGES.power,
