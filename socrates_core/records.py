@@ -256,6 +256,16 @@ def factors_of(levels: Sequence[Mapping[str, str]]) -> tuple[Factor, ...]:
     return tuple(Factor(name, tuple(condition[name] for condition in levels)) for name in varied)
 
 
+def crossing_sentence(factors: Sequence[Factor]) -> str:
+    """Such as "2 x 3: tone (warm, cold) x party (own, other, none)."; empty where conditions are not crossed."""
+    levels = [list(dict.fromkeys(factor.level_of_condition)) for factor in factors]
+    sizes = " x ".join(str(len(names)) for names in levels)
+    named = " x ".join(
+        f"{factor.name} ({', '.join(names)})" for factor, names in zip(factors, levels, strict=True)
+    )
+    return f"{sizes}: {named}." if factors else ""
+
+
 @dataclass(frozen=True)
 class Design:
     """How people were assigned to conditions. All inference about people reads it.

@@ -14,6 +14,8 @@ from socrates_core.importing.mapping import parse_mapping, render_mapping
 from socrates_core.importing.read_table import read_table
 from socrates_core.projects import drafts
 from socrates_core.projects.run_factors import factor_effects
+from socrates_core.reporting.preregistration import render_osf
+from socrates_core.reporting.run_numbers import run_numbers, seen_in_training
 from socrates_core.studies.factors import people_factor_effects
 from socrates_core.surveys.check import warnings
 from socrates_core.surveys.draft import Draft, draft_from_dict, render_draft
@@ -192,3 +194,13 @@ def test_columns_that_make_the_conditions_are_the_factors_of_an_import(home: Pat
 def test_a_condition_that_a_study_does_not_have_is_refused(starter_home: Path) -> None:
     with pytest.raises(UserError, match="condition"):
         people_factor_effects(open_corpus("starter"), "framing", reference=9)
+
+
+def test_the_preregistration_names_the_crossing_and_who_sees_what(starter_home: Path) -> None:
+    draft = draft_from_study(open_corpus("starter"), "framing").model_copy(update={"assignment": "within"})
+    run = run_now(draft.model_copy(update={"panel": draft.panel.model_copy(update={"n": 2})}))
+    text = render_osf(run, run_numbers(run, seen_in_training(run)))
+    assert "Each person sees all conditions." in text
+    assert "2 x 2: tone (benefits, costs) x immigrant (European, Latino)." in text
+    app = open_page("pages/project/power.py", run=run.spec.run_id)
+    assert app.selectbox(key="assigned:power:paired").value == "paired"

@@ -8,6 +8,7 @@ from pages.project.draft_fields import show_problems
 from pages.view import state
 from pages.view.state import Editing
 from pages.view.words import escape
+from socrates_core.records import crossing_sentence
 from socrates_core.surveys.check import Problem
 
 ASSIGNED = {"between": "Each person sees one condition", "within": "Each person sees all conditions"}
@@ -34,7 +35,7 @@ def design_fields(editing: Editing, problems: list[Problem]) -> None:
     )
     if names:
         _levels_table(editing, names)
-    if crossing := draft_form.crossing_sentence(editing.draft):
+    if crossing := crossing_sentence(editing.draft.design.factors):
         st.caption(f":material/check: {escape(crossing)}")
     show_problems(problems, "factors")
 

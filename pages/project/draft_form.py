@@ -73,17 +73,6 @@ def factor_names(draft: Draft) -> list[str]:
     return list(dict.fromkeys(name for condition in draft.conditions for name in condition.levels))
 
 
-def crossing_sentence(draft: Draft) -> str:
-    """Such as "2 x 3: tone (warm, cold) x party (own, other, none)."; empty where conditions are not crossed."""
-    factors = draft.design.factors
-    levels = [list(dict.fromkeys(factor.level_of_condition)) for factor in factors]
-    sizes = " x ".join(str(len(names)) for names in levels)
-    named = " x ".join(
-        f"{factor.name} ({', '.join(names)})" for factor, names in zip(factors, levels, strict=True)
-    )
-    return f"{sizes}: {named}." if factors else ""
-
-
 def levels_key(editing: Editing, names: list[str]) -> str:
     """The key of the table of levels of these factors."""
     return editing.key("levels", ",".join(names))
