@@ -14,7 +14,7 @@ def show_factor_table(table: pd.DataFrame, notes: Iterable[str], more: str = "")
 
     `notes` are sentences on why some have no interval; `more` is said after what the rows are.
     """
-    columns = ["outcome", "contrast", "predicted", "people", "interval", "p_holm", "n", "unit"]
+    columns = ["outcome", "contrast", "predicted", "people", "interval", "unit", "p_holm", "n"]
     st.markdown("**Main effects and interactions**")
     st.dataframe(
         table.assign(outcome=table["outcome"].map(visible), contrast=table["contrast"].map(visible)),
@@ -24,11 +24,11 @@ def show_factor_table(table: pd.DataFrame, notes: Iterable[str], more: str = "")
         alt="Main effects and interactions",
         column_order=[column for column in columns if column in table],
         column_config={
-            "outcome": st.column_config.TextColumn("Outcome", pinned=True),
-            "contrast": st.column_config.TextColumn("Comparison", width="large"),
-            "predicted": st.column_config.NumberColumn("Predicted", format="%.2f"),
-            "people": st.column_config.NumberColumn("People", format="%.2f"),
-            "interval": "People, 95% interval",
+            "outcome": st.column_config.TextColumn("Outcome", pinned=True, width=150),
+            "contrast": st.column_config.TextColumn("Comparison", width=280),
+            "predicted": st.column_config.NumberColumn("Predicted", format="%.2f", width=75),
+            "people": st.column_config.NumberColumn("People", format="%.2f", width=65),
+            "interval": st.column_config.TextColumn("95% interval", width=110, help="of people's difference"),
             "p_holm": st.column_config.NumberColumn("p (Holm)", format="%.3f"),
             "n": st.column_config.NumberColumn("n, people", format="localized"),
             "unit": "Unit",
