@@ -83,13 +83,13 @@ def test_what_is_not_in_both_is_named_and_nothing_is_compared_by_place(starter_h
         update={
             "conditions": (
                 draft.conditions[0],
-                draft.conditions[1].model_copy(update={"name": "New", "text": "N."}),
+                draft.conditions[1].model_copy(update={"name": "Renamed", "text": "N."}),
             ),
         }
     )
     compared = ComparedRuns([run_now(draft), run_now(renamed)])
     assert {change.condition for change in compared.changes} == {draft.conditions[0].name}
-    assert any("“New”" in sentence for sentence in compared.left_out)
+    assert any("“Renamed”" in sentence for sentence in compared.left_out)
     assert any(f"“{draft.conditions[1].name}”" in sentence for sentence in compared.left_out)
 
 
@@ -144,7 +144,7 @@ def test_the_page_offers_runs_and_shows_them_side_by_side(starter_home: Path) ->
     app = open_page(PAGE, runs=f"{first.spec.run_id},{second.spec.run_id}")
     shown = fine(app)
     assert "means move by" in shown and "Measure what should not matter" in [b.label for b in app.button]
-    means = next(table.value for table in app.dataframe if table.key == "compared_means")
+    means = next(table.value for table in app.dataframe if "moved" in table.value)
     assert set(means["run"].str[0]) == {"A", "B"}
     assert isinstance(means, pd.DataFrame) and not math.isnan(means["mean"].iloc[0])
     app.button(key="measure_yardsticks").click().run()
