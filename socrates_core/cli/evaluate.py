@@ -110,14 +110,19 @@ def compare(
         return _print_comparison(ids, as_json)
     if known & set(ids):
         raise UserError("Evaluations and runs cannot be compared with each other. Name ids of one kind.")
-    from socrates_core.projects.run_comparison import runs_beside
+    from socrates_core.projects.run_comparison import run_names, runs_beside
     from socrates_core.projects.run_results import load_run
 
     rows = [{str(key): value for key, value in row.items()} for row in runs_beside(ids).to_dict("records")]
-    # In JSON, a list of rows cannot hold a verdict of its own: `run ID --json` does.
-    for run in () if as_json else map(load_run, ids):
-        print(f"{run.model}: {run.verdict}")
-    print_rows(
+    runs = [load_run(run_id) for run_id in ids]
+    verdicts = dict(zip(run_names(runs), (run.verdict for run in runs), strict=True))
+    if as_json:
+        return print_json(
+            {"verdicts": {name: verdict.as_dict() for name, verdict in verdicts.items()}, "rows": rows}
+        )
+    for name, verdict in verdicts.items():
+        print(f"{name}: {verdict}")
+    print_table(
         rows,
         [
             "outcome",
@@ -132,7 +137,6 @@ def compare(
             "w_stated",
         ],
         "These runs have no answers yet.",
-        as_json,
     )
 
 
