@@ -22,9 +22,10 @@ from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.chat import Chat
-from socrates_core.models.local.engine import Engine
+from socrates_core.models.local.forest_reader import ForestReader
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
 from socrates_core.models.reasoning import ReasonedChat
+from socrates_core.models.tree_answers import tree_answer
 from socrates_core.records import Answer, Question
 from socrates_core.scoring.plan import Item, plan_batches
 from training.model import Trainee, autocast
@@ -148,7 +149,7 @@ def _reason(trainee: Trainee, chat: Chat, questions: list[Question]) -> Iterator
 
     def ask(reasoned: Sequence[Question]) -> Iterator[dict[int, Answer]]:
         items = _items(reasoned_chat, reasoned)
-        yield dict(_distributions(trainee, reasoned_chat, _planned(trainee, items)))
+        yield dict(_answers(trainee, reasoned_chat, _planned(trainee, items)))
 
     starts = list(range(0, len(questions), AT_ONCE))
     for start in _part(starts, even=False):
@@ -163,7 +164,7 @@ def _reason(trainee: Trainee, chat: Chat, questions: list[Question]) -> Iterator
 def _read(trainee: Trainee, chat: Chat, questions: Sequence[Question]) -> Iterator[tuple[int, Answer]]:
     """This process's answers, each by its question's place."""
     batches = _planned(trainee, _items(chat, questions))
-    yield from _distributions(trainee, chat, _part(batches, even=trainee.sharded))
+    yield from _answers(trainee, chat, _part(batches, even=trainee.sharded))
 
 
 def _items(chat: Chat, questions: Sequence[Question]) -> list[Item]:
@@ -178,11 +179,10 @@ def _planned(trainee: Trainee, items: list[Item]) -> list[list[Item]]:
     return plan_batches(items, token_budget=trainee.spec.micro_tokens, shared=trainee.network.packed)
 
 
-def _distributions(
-    trainee: Trainee, chat: Chat, batches: Sequence[list[Item]]
-) -> Iterator[tuple[int, Answer]]:
-    engine = Engine(trainee.network, chat.vocabulary, "exact", shared=True)
+def _answers(trainee: Trainee, chat: Chat, batches: Sequence[list[Item]]) -> Iterator[tuple[int, Answer]]:
+    """The answer to each item of the batches, by its question's place."""
+    reader = ForestReader(lambda: trainee.network, chat.vocabulary, budget=trainee.spec.micro_tokens)
     for batch in batches:
-        for item, distribution in zip(batch, engine.distributions(batch), strict=True):
-            answer = Answer(distribution.probabilities, distribution.valid_mass, len(item.prompt))
-            yield item.positions[0], answer
+        for part in reader.read(batch):
+            for place, readings in part.items():
+                yield batch[place].positions[0], tree_answer(batch[place], readings, chat.vocabulary)

@@ -14,6 +14,7 @@ from pages.view.charts import answer_charts, frames
 from pages.view.charts.frames import TWO
 from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import study_badges
+from pages.view.factor_table import show_factor_table
 from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.table import choose_row, pages_of
 from pages.view.seals import freeze_button, show_frozen
@@ -22,9 +23,11 @@ from socrates_core.corpus.near import near_study
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
 from socrates_core.projects import drafts
+from socrates_core.projects.run_means import POINTS
 from socrates_core.prompts import render_prompt
 from socrates_core.scales import render_instruction
 from socrates_core.studies.answers import OptionEffects, Outline, reference_of
+from socrates_core.studies.factors import people_factor_effects
 from socrates_core.surveys.start import draft_from_study
 
 VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
@@ -214,6 +217,30 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         st.caption(
             f"{n_possible - n_compared} of {n_possible} comparisons are not made: not asked in both, or not comparable."
         )
+    show_factors(corpus, record.study_id, reference)
+
+
+def show_factors(corpus: Corpus, study_id: str, reference: int) -> None:
+    """Main effects and interactions of crossed conditions; nothing where they are not crossed."""
+    effects = people_factor_effects(corpus, study_id, reference)
+    if not effects:
+        return
+    rows = [
+        {
+            "outcome": effect.outcome,
+            "contrast": effect.contrast.name,
+            "kind": effect.contrast.kind,
+            "people": effect.estimate.estimate,
+            "low": effect.estimate.low,
+            "high": effect.estimate.high,
+            "interval": interval_text(effect.estimate.low, effect.estimate.high),
+            "p_holm": effect.p_holm,
+            "n": effect.estimate.n,
+            "unit": POINTS,
+        }
+        for effect in effects
+    ]
+    show_factor_table(pd.DataFrame(rows), [effect.note for effect in effects])
 
 
 def show_option_effects(options: list[OptionEffects], reference: str) -> None:

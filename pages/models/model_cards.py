@@ -107,7 +107,7 @@ def show_uses(model: LibraryModel) -> None:
             if done:
                 st.page_link(
                     state.PAGES.compare,
-                    label=f"Compare ({len(done)})",
+                    label=f"Evidence ({len(done)})",
                     icon=":material/compare_arrows:",
                     query_params={"evaluations": ",".join(done)},
                 )

@@ -29,6 +29,7 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
     prediction wherever the text is not changed.
     """
     record = corpus.study(study_id)
+    design = corpus.design(study_id)
     stimuli = corpus.stimuli(study_id)
     conditions = condition_names(stimuli)
     return Draft(
@@ -39,8 +40,9 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
                 name=name,
                 text=next(s.condition_text for s in stimuli if s.condition_num == number),
                 source=number,
+                levels={factor.name: factor.level_of_condition[place] for factor in design.factors},
             )
-            for number, name in conditions.items()
+            for place, (number, name) in enumerate(conditions.items())
         ),
         outcomes=tuple(
             OutcomeSpec(
@@ -52,6 +54,7 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
             for name, item in _items(corpus, stimuli)
         ),
         reference=conditions[reference_of(record, conditions)],
+        assignment="within" if design.assignment == "within" else "between",
         panel=PanelSpec(corpus=corpus.name, studies=(study_id,), n=min(50, record.n_participants)),
     )
 
