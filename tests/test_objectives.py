@@ -13,7 +13,18 @@ from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.records import Floats
 from socrates_core.scoring.plan import Layout
-from tests.support.finetunes import LOSSES, TINY, examples_for, examples_of_step, loss_of, loss_size, losses, open_noisy, spec_of, train
+from tests.support.finetunes import (
+    LOSSES,
+    TINY,
+    examples_for,
+    examples_of_step,
+    loss_of,
+    loss_size,
+    losses,
+    open_noisy,
+    spec_of,
+    train,
+)
 from tests.support.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
 from training.batches import Batch, answer_sums, batches_of, steps_of

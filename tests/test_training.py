@@ -148,9 +148,7 @@ def test_a_finetune_that_was_stopped_goes_on_as_if_it_had_not(method: Method, tu
     spec = spec_of(method=method, tuning=tuning, dropout=0.2, max_steps=4, micro_tokens=65_536)
     whole, usual = losses(train(spec, "whole")), LOSSES[method]
     freeze(spec.model_copy(update={"name": "parts"}))
-    first = open_trainer(
-        "parts", stopping_after(3, lambda: os.kill(os.getpid(), signal.SIGTERM), usual)
-    )
+    first = open_trainer("parts", stopping_after(3, lambda: os.kill(os.getpid(), signal.SIGTERM), usual))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         assert not first.finish() and losses("parts") == whole[:3]

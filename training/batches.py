@@ -12,7 +12,7 @@ from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.local.network import Network
 from socrates_core.records import Floats
 from socrates_core.scoring.plan import Item, lay_out, lay_out_chains, plan_batches
-from socrates_core.scoring.tree import AnswerTree, Ints, build_tree
+from socrates_core.scoring.tree import AnswerTree, build_tree
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,11 @@ SCHEMA = pa.schema(
 
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
     """Writes the file at `path`, and removes those that were not used for longest."""
-    with replacing(path) as aside, pa.OSFile(str(aside), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as stream:
+    with (
+        replacing(path) as aside,
+        pa.OSFile(str(aside), "wb") as file,
+        pa.ipc.new_stream(file, SCHEMA) as stream,
+    ):
         for start in range(0, len(examples), AT_ONCE):
             rows = [_row(example) for example in examples[start : start + AT_ONCE]]
             stream.write_batch(pa.RecordBatch.from_pylist(rows, SCHEMA))
@@ -111,7 +115,9 @@ class StepSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self.done + 1, self._n_steps + 1):
             places = self.places(step)
-            start, stop = (len(places) * part // self._n_processes for part in (self._process, self._process + 1))
+            start, stop = (
+                len(places) * part // self._n_processes for part in (self._process, self._process + 1)
+            )
             yield places[start:stop].tolist()
 
     def places(self, step: int) -> Ints:
@@ -132,7 +138,8 @@ class StepSampler(Sampler[list[int]]):
         return self._orders[epoch]
 
     def _new_order(self, epoch: int) -> Ints:
-        # The second number keeps each draw from the same seed apart: 1 to 3 are in finetuning/rows.py, 4 in examples.py.
+        # The second number keeps each draw from the same seed apart: 1 to 3 are in finetuning/rows.py, 4 in
+        # examples.py.
         rng = np.random.default_rng([self._spec.seed, 5, epoch])
         people = self._people
         if not self._spec.share_people:

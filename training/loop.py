@@ -86,7 +86,8 @@ def finetune(method: Method, loss: Loss) -> None:
             )
         if PartialState().num_processes > 1 and any(text in str(error) for text in LOST):
             _end(
-                training_id, "Another process of this finetune ended. Resume goes on from its last checkpoint."
+                training_id,
+                "Another process of this finetune ended. Resume goes on from its last checkpoint.",
             )
         raise
     sys.exit(ENDED if done else STOPPED)
@@ -189,7 +190,9 @@ def open_trainer(training_id: str, loss: Loss) -> ForestTrainer:
         path, spec, state, n_steps=n_steps, validates=prepared.examination is not None, begun=begun
     )
     n_trained = sum(weight.numel() for weight in trainee.parameters.values())
-    trainer = ForestTrainer(path, trainee, examples, loss, examiner, verdict, n_steps)
+    trainer = ForestTrainer(
+        path, trainee, examples, loss=loss, examine=examiner, verdict=verdict, n_steps=n_steps
+    )
     if PartialState().is_main_process:
         history.truncate(path, state.step or -1)
         checkpoint.drop_others(path, state)

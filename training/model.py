@@ -1,7 +1,7 @@
 """What is trained: a new or continued adapter over a base model, in 4 bits or not, or all of the model's weights."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,13 @@ class Trainee:
                 fully_shard(module)
         fully_shard(self.model)
         self.sharded = True
+
+    def reshard(self) -> None:
+        """Frees what a forward pass without a backward pass left gathered, so that `parameters` are the parts again."""
+        if self.sharded:
+            for module in self.model.modules():
+                if hasattr(module, "reshard"):
+                    module.reshard()
 
 
 def whole_tensors(tensors: Mapping[str, torch.Tensor], *, keep: bool) -> dict[str, torch.Tensor]:
@@ -231,15 +238,11 @@ def autocast(trainee: Trainee) -> Iterator[None]:
     from peft.helpers import disable_input_dtype_casting
 
     network, spec = trainee.network, trainee.spec
-    if spec.tuning == "full" and spec.precision != "fp32" and has_bf16(network.device):
-        with torch.autocast(network.device.type, torch.bfloat16):
-            yield
-    elif spec.tuning == "lora" and network.precision == "bf16":
-        with torch.autocast(network.device.type, torch.bfloat16), disable_input_dtype_casting(trainee.model):
-            yield
-    elif spec.tuning == "qlora" and spec.precision != "fp32" and has_bf16(network.device):
-        with torch.autocast(network.device.type, torch.bfloat16), disable_input_dtype_casting(trainee.model):
-            yield
-    else:
+    fast = spec.precision != "fp32" and has_bf16(network.device)
+    bf16 = {"full": fast, "lora": network.precision == "bf16", "qlora": fast}[spec.tuning]
+    if not bf16:
         yield
-
+        return
+    casting = nullcontext() if spec.tuning == "full" else disable_input_dtype_casting(trainee.model)
+    with torch.autocast(network.device.type, torch.bfloat16), casting:
+        yield

@@ -50,6 +50,7 @@ class ForestTrainer(SFTTrainer):
         path: Path,
         trainee: Trainee,
         examples: Dataset,
+        *,
         loss: Loss,
         examine: Callable[[int], Validation | None],
         verdict: Verdict,
@@ -57,6 +58,7 @@ class ForestTrainer(SFTTrainer):
     ) -> None:
         self.path, self.spec, self.trainee, self.n_steps = path, trainee.spec, trainee, n_steps
         self.loss_of, self.examine, self.verdict = loss, examine, verdict
+        self.examples: Any = examples  # torch's loader knows its own data sets alone
         model = trainee.model
         in_fp32 = {}
         if trainee.spec.tuning == "qlora":
@@ -99,7 +101,7 @@ class ForestTrainer(SFTTrainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Each process's part of the steps that are left."""
-        return DataLoader(self.train_dataset, batch_sampler=self.sampler, collate_fn=self.data_collator)
+        return DataLoader(self.examples, batch_sampler=self.sampler, collate_fn=self.data_collator)
 
     def n_tokens_of(self, step: int) -> int:
         """The tokens of all examples of a step."""
@@ -142,7 +144,8 @@ class ForestTrainer(SFTTrainer):
         for parameter in self.trainee.parameters.values():
             if parameter.grad is not None:
                 parameter.grad.mul_(scale)
-        return total * scale
+        loss_here: torch.Tensor = total * scale
+        return loss_here
 
     def _most(self, number: int) -> int:
         """The largest `number` of all processes."""
@@ -171,18 +174,25 @@ class ForestTrainer(SFTTrainer):
     ) -> LambdaLR:
         """The learning rate by the number of the step."""
         if self.lr_scheduler is None:
-            # The trainer's optimizer wraps torch's, and LambdaLR looks at the type.
-            raw = getattr(self.optimizer, "optimizer", self.optimizer)
             share = learning_rate_of(self.spec, self.n_steps)
-            self.lr_scheduler = LambdaLR(raw, lambda done: share(self.sampler.done + done + 1))
+            self.lr_scheduler = LambdaLR(
+                self._torch_optimizer, lambda done: share(self.sampler.done + done + 1)
+            )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    @property
+    def _torch_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer without accelerate's wrapper."""
+        optimizer: torch.optim.Optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        return optimizer
+
     def _prepare_for_training(self, *given: Any, **named: Any) -> Any:
+        prepared = super()._prepare_for_training(*given, **named)  # type: ignore[no-untyped-call]
         if self.sampler.done:
-            # Before the processes are joined, which makes their weights alike.
-            checkpoint.load_checkpoint(self.path, self.trainee, self.create_optimizer(), self.sampler.done)
-        return super()._prepare_for_training(*given, **named)
+            # After accelerate has wrapped the optimizer, which moves AdamW's step numbers to the GPU.
+            checkpoint.load_checkpoint(self.path, self.trainee, self._torch_optimizer, self.sampler.done)
+        return prepared
 
     def _clip_grad_norm(self, model: Any) -> float:
         """Cuts the gradient to the longest allowed; returns its length before. Raises UserError if it is no number."""
@@ -214,9 +224,10 @@ class ForestTrainer(SFTTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Weights, optimizer and step without pickle; all else follows from the step's number."""
         self.verdict.keep_if_last()
-        raw = getattr(self.optimizer, "optimizer", self.optimizer)
         is_main = self.accelerator.is_main_process
-        checkpoint.save_checkpoint(self.path, self.trainee, raw, self.verdict.state, is_main=is_main)
+        checkpoint.save_checkpoint(
+            self.path, self.trainee, self._torch_optimizer, self.verdict.state, is_main=is_main
+        )
 
     # From the first step that is left to the last
 

@@ -77,10 +77,12 @@ class Examiner:
         network.model = self.trainee.model  # DDP's wrapper takes no part in answers
         answers = _ask(self.trainee, self.chat, self.examination.questions)
         network.model = wrapped
+        self.trainee.reshard()
         validation: list[Validation | None] = [None]
         if PartialState().is_main_process:
             validation = [measure(self.trainee.spec, self.examination, answers, step, self.begun)]
-        return broadcast_object_list(validation)[0]
+        broadcast_object_list(validation)
+        return validation[0]
 
 
 def measure(

@@ -151,7 +151,8 @@ class Verdict(TrainerCallback):
         """Whether to stop, the same in all processes: one got a signal, or its worker is gone."""
         worker = os.environ.get(WORKER)
         stopping = self._stopping or (worker is not None and not is_below(int(worker)))
-        return bool(reduce(torch.tensor([int(stopping)], device=PartialState().device)).item())
+        votes = reduce(torch.tensor([int(stopping)], device=PartialState().device), "sum")
+        return bool(votes.item())
 
 
 def memory_mb() -> float:
