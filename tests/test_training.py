@@ -24,7 +24,6 @@ from socrates_core.finetuning.spec import METHODS, Method, TrainingSpec, trainin
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.models import answer_all
 from socrates_core.models.local.load import has_bf16
-from socrates_core.prompts import TEMPLATE
 from socrates_core.records import Question
 from tests.support.finetunes import LOSSES, TINY, freeze, losses, spec_of, train, write_spec
 from tests.support.jobs import start_no_worker
@@ -83,7 +82,8 @@ def test_every_method_learns_changes_its_adapter_alone_and_is_published(
 
 def questions() -> list[Question]:
     """What the people are asked who are held out."""
-    examination = prepare(choose_rows(spec_of(validation_share=0.4, validation_cap=6)), TEMPLATE)
+    spec = spec_of(validation_share=0.4, validation_cap=6)
+    examination = prepare(choose_rows(spec), spec)
     assert examination is not None
     return examination.questions
 
@@ -106,7 +106,7 @@ def test_the_published_model_is_the_best_that_was_validated(tuning: str, finetun
     assert validations["step"].tolist() == [0, 1, 2, 3, 4]
     best = validations.iloc[1:].sort_values("w_stated").iloc[0]
     assert card["step"] == best["step"] and card["validation"]["valid_mass"] == best["valid_mass"]
-    examination = prepare(choose_rows(spec), spec.template)
+    examination = prepare(choose_rows(spec), spec)
     assert examination is not None
     found = answer_all(open_local(path, precision="fp32"), examination.questions)
     assert np.mean([each.valid_mass for each in found]) == pytest.approx(best["valid_mass"], rel=1e-4)

@@ -26,11 +26,12 @@ from safetensors import SafetensorError
 from socrates_core.errors import UserError
 from socrates_core.files import digest, write_json
 from socrates_core.finetuning import history
-from socrates_core.finetuning.estimate import less_memory, n_steps_of
+from socrates_core.finetuning.estimate import less_memory
 from socrates_core.finetuning.examples import build_examples
 from socrates_core.finetuning.overview import load_finetune, what_it_took
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rationales import rationales_origin
+from socrates_core.finetuning.rows import n_steps_of
 from socrates_core.finetuning.rows_record import load_rows
 from socrates_core.finetuning.run import ENDED, ENDING, PATIENCE, STOPPED
 from socrates_core.finetuning.spec import TRAININGS, Method, TrainingSpec, load_training, training_path
@@ -218,7 +219,7 @@ def _prepare(training_id: str, spec: TrainingSpec, base: ModelFolder, chat: Chat
     file = folder("cache") / "examples" / f"{key}.arrow"
     if not file.exists():
         write_examples(file, build_examples(spec, chosen, chosen.train, chat))
-    return Prepared(key, file, prepare(chosen, spec.template), origin)
+    return Prepared(key, file, prepare(chosen, spec), origin)
 
 
 def processor() -> str:

@@ -3,7 +3,9 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,22 +14,27 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
 from socrates_core.analysis.metrics import accuracy
+from socrates_core.corpus.splits import corpus_digest
+from socrates_core.errors import UserError
 from socrates_core.evaluations.cells import cells_of
 from socrates_core.evaluations.effects import effects_table
 from socrates_core.evaluations.predictors import guesses, model_predictor
 from socrates_core.evaluations.rows import questions_of_rows
 from socrates_core.evaluations.run import answered_table
 from socrates_core.evaluations.scores import score_cells
+from socrates_core.files import digest, read_json, write_json
 from socrates_core.finetuning.history import Validation
-from socrates_core.finetuning.rows import TrainingRows
+from socrates_core.finetuning.rows import TrainingRows, rows_to_validate
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.chat import Chat
 from socrates_core.models.local.forest_reader import ForestReader
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
+from socrates_core.models.model_folder import revision
 from socrates_core.models.reasoning import ReasonedChat
 from socrates_core.models.tree_answers import tree_answer
-from socrates_core.records import Answer, Question
+from socrates_core.records import SCORING_VERSION, Answer, Question
 from socrates_core.scoring.plan import Item, plan_batches
+from socrates_core.settings import folder
 from training.model import Trainee, autocast
 
 LEAST_EFFECTS = 3  # condition differences below which their correlation is not reported
@@ -48,12 +55,12 @@ class Examination:
         return vars(self) | {"chosen": None, "rows": None}
 
 
-def prepare(chosen: TrainingRows, template: str) -> Examination | None:
+def prepare(chosen: TrainingRows, spec: TrainingSpec) -> Examination | None:
     """The validation rows whose answers come from a list of options, with their questions; None without any."""
     rows: list[pd.DataFrame] = []
     questions: list[Question] = []
-    for study, study_rows in chosen.validation.groupby("study_id", sort=True):
-        study_questions = list(questions_of_rows(chosen.corpus, str(study), study_rows, template))
+    for study, study_rows in rows_to_validate(spec, chosen).groupby("study_id", sort=True):
+        study_questions = list(questions_of_rows(chosen.corpus, str(study), study_rows, spec.template))
         rows.append(study_rows[[bool(question.options) for question in study_questions]])
         questions += [question for question in study_questions if question.options]
     return Examination(chosen, pd.concat(rows, ignore_index=True), questions) if questions else None
@@ -72,6 +79,12 @@ class Examiner:
         """The measures after `step` steps, the same in every process; None without validation rows."""
         if self.examination is None:
             return None
+        kept: list[Validation | None] = [None]
+        if step == 0 and PartialState().is_main_process:
+            kept = [self._kept_base()]
+        broadcast_object_list(kept)
+        if kept[0] is not None:
+            return kept[0]
         network = self.trainee.network
         wrapped = network.model
         network.model = self.trainee.model  # DDP's wrapper takes no part in answers
@@ -80,9 +93,39 @@ class Examiner:
         self.trainee.reshard()
         validation: list[Validation | None] = [None]
         if PartialState().is_main_process:
-            validation = [measure(self.trainee.spec, self.examination, answers, step, self.begun)]
+            measured = measure(self.trainee.spec, self.examination, answers, step, self.begun)
+            validation = [measured]
+            if step == 0:
+                with suppress(UserError):  # a full disk; it is asked again next time
+                    write_json(self._base_file(), asdict(measured))
         broadcast_object_list(validation)
         return validation[0]
+
+    def _kept_base(self) -> Validation | None:
+        """The base model's measures, if an earlier finetune asked it the same."""
+        try:
+            return replace(Validation(**read_json(self._base_file())), seconds=self._seconds())
+        except (UserError, TypeError):  # none, or one that is damaged
+            return None
+
+    def _base_file(self) -> Path:
+        trainee, examination = self.trainee, self.examination
+        assert examination is not None
+        spec, rows = trainee.spec, (examination.rows, examination.chosen.kept_back)
+        parts = [
+            SCORING_VERSION,
+            revision(trainee.folder),
+            trainee.network.precision,
+            spec.method == "reasoning",
+            spec.template,
+            spec.seed,
+            corpus_digest(examination.chosen.corpus),
+            *(frame[["study_id", "sample_id"]].to_csv(index=False) for frame in rows),
+        ]
+        return folder("cache") / "validations" / f"{digest(parts)}.json"
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self.begun, 3)
 
 
 def measure(

@@ -16,6 +16,7 @@ from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
+from socrates_core.finetuning.rows import n_steps_of
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.models.graphics_cards import graphics_cards
@@ -94,12 +95,6 @@ def read_estimate(path: Path) -> dict[str, Any] | None:
     except UserError:
         return None
     return stored if isinstance(stored, dict) else None
-
-
-def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
-    """How many steps a finetune has at most."""
-    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
-    return planned if spec.max_steps is None else min(planned, spec.max_steps)
 
 
 def count_parameters(base: str) -> int | None:
