@@ -16,6 +16,7 @@ from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
+from socrates_core.finetuning.launch import n_processes_for
 from socrates_core.finetuning.rows import n_steps_of
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.jobs.progress import describe_seconds
@@ -71,13 +72,16 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
         free, where = psutil.virtual_memory().available / MEBIBYTE, "this machine's own memory"
         seconds = seconds if times else _rough_seconds(spec, n_tokens)
     advice = less_memory(spec, longest=insight.lengths.max)
+    work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+    if n_processes_for(spec) > 1:
+        work = f"{work}, shared by {n_processes_for(spec)} {'processes' if gpu_free is None else 'GPUs'}"
     return TrainingEstimate(
         n_steps=n_steps,
         n_tokens=n_tokens,
         seconds=seconds,
         memory_mb=memory,
         fits=memory is None or memory <= free,
-        sentence=f"{_about_time(times, seconds, n_steps, n_tokens)} {_about_memory(memory, free, where, advice)}",
+        sentence=f"{_about_time(times, seconds, work)} {_about_memory(memory, free, where, advice)}",
     )
 
 
@@ -132,7 +136,10 @@ def _peak(
     kept = n_tokens * activation_bytes(config, insight.lengths.mean, checkpointing=spec.checkpointing)
     if spec.precision == "fp32" or (spec.precision == "auto" and not _has_bf16()):
         kept *= IN_FP32
-    return float(PROCESS + weight_bytes(shapes, spec) + BACKWARD * kept + logits)
+    weights = weight_bytes(shapes, spec)
+    if spec.tuning == "full":
+        weights /= n_processes_for(spec)  # each holds a part
+    return float(PROCESS + weights + BACKWARD * kept + logits)
 
 
 def weight_bytes(shapes: Mapping[str, tuple[int, ...]], spec: TrainingSpec) -> float:
@@ -208,10 +215,20 @@ def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) ->
         per_row = validating / validations["n_rows"].sum() if len(validations) else 0.0
         # 1 for the base model, which is measured before the first step.
         n_validations = 1 + math.ceil(n_steps / spec.evaluate_every)
-        times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row))
+        # Processes share every step, and every validation.
+        faster = n_processes_for(spec) / _n_processes(TRAININGS.root / training_id)
+        times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row) / faster)
         if len(times) == REMEMBERED:
             break
     return times
+
+
+def _n_processes(path: Path) -> int:
+    """How many processes trained the finetune in `path`."""
+    try:
+        return int(read_json(path / "plan.json")["n_processes"])
+    except (UserError, *EDITED):
+        return 1
 
 
 def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
@@ -248,8 +265,7 @@ def _products_per_second() -> float:
     return float(2 * 1024**3 / min(seconds))
 
 
-def _about_time(times: Sequence[float], seconds: float | None, n_steps: int, n_tokens: int) -> str:
-    work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+def _about_time(times: Sequence[float], seconds: float | None, work: str) -> str:
     if seconds is None:
         return f"{work}. How long that takes on this machine is not known before its first steps."
     if not times:

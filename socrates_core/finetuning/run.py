@@ -13,15 +13,14 @@ from socrates_core.asking.answer import open_warm
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.launch import n_processes_for, trainer_command, trainers_of
 from socrates_core.finetuning.publish import publish
-from socrates_core.finetuning.spec import TrainingSpec, load_training, training_path
+from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
-from socrates_core.models.graphics_cards import graphics_cards
 from socrates_core.settings import CODE
 
 # Exit statuses of a trainer: done, or asked to stop.
 ENDED, STOPPED = 0, 3
-PROCESSES = "SOCRATES_PROCESSES"
 WORKER = "SOCRATES_WORKER"  # holds the worker's process id; a trainer whose worker is gone stops
 ENDING = "ending.txt"  # why a trainer ended early, in a sentence
 PATIENCE = 120.0  # seconds that a trainer may take to stop: it finishes its step first
@@ -64,29 +63,6 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     _, validations = read_history(training_id)
     last = validations.iloc[-1].to_dict() if len(validations) else {}
     return {"training_id": training_id, "model": spec.name, "validation": last}
-
-
-def n_processes_for(spec: TrainingSpec) -> int:
-    """How many processes train `spec` here: one for each GPU that is not hidden, at most one for each example.
-
-    SOCRATES_PROCESSES, a whole number, sets another number.
-    """
-    wanted = os.environ.get(PROCESSES) or str(len(graphics_cards()) or 1)
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise UserError(f"{PROCESSES} is {wanted!r}. Give the number of processes, such as 8.")
-    return min(int(wanted), spec.batch_size)
-
-
-def trainer_command(training_id: str, spec: TrainingSpec, n_processes: int) -> list[str]:
-    """The command that trains; accelerate starts several processes, and marks the lines of each one's log."""
-    module = ["-m", f"training.{spec.method}", "--training", training_id]
-    if n_processes == 1:
-        return [sys.executable, *module]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
-    launcher += ["--num_processes", str(n_processes), "--mixed_precision", "no", "--dynamo_backend", "no"]
-    # Port 0: any that is free.
-    launcher += ["--main_process_port", "0", "--tee", "3"]
-    return [*launcher, "--log_dir", str(training_path(training_id) / "logs"), *module]
 
 
 def let_go() -> None:
@@ -151,14 +127,6 @@ def end_process(process: subprocess.Popen[Any], patience: float) -> None:
                 trainer.kill()
         process.kill()
         process.wait()
-
-
-def trainers_of(launcher: int) -> list[psutil.Process]:
-    """The processes that the process `launcher` started to train."""
-    with suppress(psutil.Error):
-        children = psutil.Process(launcher).children(recursive=True)
-        return [child for child in children if "--training" in child.cmdline()]
-    return []
 
 
 def _publish_what_there_is(training_id: str, reporter: Reporter) -> None:
