@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -178,6 +179,7 @@ def open_trainer(training_id: str, loss: Loss) -> ForestTrainer:
             f"'batch_size' is {spec.batch_size!r}, so {n_processes} processes would have nothing to share. Give at "
             "least one example a process."
         )
+    _check_tools(spec, n_processes)
     base = open_folder(spec.base)
     chat = open_chat(base)
     prepared = shared(lambda: _prepare(training_id, spec, base, chat))
@@ -209,6 +211,20 @@ def open_trainer(training_id: str, loss: Loss) -> ForestTrainer:
         write_json(path / "plan.json", plan)
     verdict.say(f"{len(examples):,} examples, {n_steps} steps, {n_trained:,} numbers to train")
     return trainer
+
+
+def _check_tools(spec: TrainingSpec, n_processes: int) -> None:
+    """Raises UserError for an optimizer that cannot run here, or if a tracker is not installed."""
+    if spec.optimizer != "adamw" and not torch.cuda.is_available():
+        raise UserError(f"The optimizer {spec.optimizer!r} needs an NVIDIA GPU. Choose 'adamw'.")
+    if spec.optimizer != "adamw" and spec.tuning == "full" and n_processes > 1:
+        raise UserError(
+            f"The optimizer {spec.optimizer!r} does not work on weights that are shared by {n_processes} processes. "
+            "Choose 'adamw', whose moments are then shared too."
+        )
+    for tracker in spec.report_to:
+        if not find_spec(tracker):
+            raise UserError(f"{tracker} is not installed. Install it: pip install {tracker}")
 
 
 def _prepare(training_id: str, spec: TrainingSpec, base: ModelFolder, chat: Chat) -> Prepared:
