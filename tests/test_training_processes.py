@@ -64,7 +64,7 @@ def test_two_processes_take_the_steps_of_one(
     two = f"two-{kind}"
     assert read_json(training_path(two) / "plan.json")["n_processes"] == 2
     one = train(spec_for(kind, f"one-{kind}"))
-    # On processors bitsandbytes rounds 4-bit products to bf16, so another order of sums shows.
+    # 4 bits are multiplied in bf16 where the processor has it, so another order of sums shows.
     rounding = 2e-3 if kind.endswith("qlora") else 1e-4
     assert losses(two) == pytest.approx(losses(one), rel=rounding)
     assert read_history(two)[0]["gradient_norm"].tolist() == pytest.approx(

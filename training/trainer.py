@@ -140,7 +140,7 @@ class ForestTrainer(SFTTrainer):
                 loss = loss if place < len(batches) else 0 * loss
                 self.accelerator.backward(loss)
             total += loss.detach()
-        # After the backward pass: scaled before it, a loss in 4 bits would round differently (by 3e-4 in a test).
+        # After the backward pass, as before trl: scaled before it, 4 bits round differently, by 3e-4 of a loss.
         for parameter in self.trainee.parameters.values():
             if parameter.grad is not None:
                 parameter.grad.mul_(scale)
