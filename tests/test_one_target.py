@@ -199,7 +199,9 @@ def test_evaluations_of_two_corpora_give_one_calibration_and_one_verdict(
         (verdict,) = compared["verdicts"].values()
         assert verdict["n_studies"] == len(MANY) + 3 and verdict["source"] == "here"
         assert verdict["level"] != "not measured"
-        assert verdict["sentence"] in command("compare", *ids)
+        printed = command("compare", *ids)
+        assert verdict["sentence"] in printed
+        assert "Spearman" in printed and "A second human sample" in printed
 
 
 def test_a_study_that_two_corpora_have_counts_once(starter_home: Path) -> None:

@@ -25,6 +25,19 @@ SCORES = {  # of a comparison's table: the column's head by the score's name
     "ranked_probability": "RPS",
     "valid_mass": "valid",
 }
+RUNGS = {  # of a comparison's ladder of effects: the column's head by the measure's name
+    "name": "",
+    "direction": "direction",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "r_within": "within outcomes",
+    "r_adjusted": "without noise",
+    "rmse": "RMSE",
+    "rmse_adjusted": "RMSE without noise",
+    "intercept": "intercept",
+    "slope": "slope",
+    "n_effects": "effects",
+}
 
 
 @with_model_options()
@@ -185,6 +198,14 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
             f"same sign {effects.sign.value:.0%}, r {effects.r.value:.2f}, "
             f"slope {effects.slope.value:.2f}, RMSE {effects.rmse.value:.3f} of the scale"
         )
+    if not comparison.effects.empty:
+        print("\nThe field's measures of effects, in shares of the scale, with floors")
+        print_table(
+            [{head: getattr(row, name) for name, head in RUNGS.items()} for row in comparison.ladder],
+            list(RUNGS.values()),
+            "",
+        )
+        print()
     for name, worth in comparison.worths.items():
         print(f"{name} is worth {worth.describe()}.")
     print(
