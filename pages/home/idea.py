@@ -38,7 +38,9 @@ def show_idea() -> None:
     n = counted(
         len(cached.panel_of(draft_of_idea("", "", "", scale).panel)), "simulated person", "simulated people"
     )
-    st.caption(f"{escape(model)} answers as {n}. Everything can be changed afterwards in the draft.")
+    st.caption(
+        f"The model {escape(model)} answers as {n}. Everything can be changed afterwards in the draft."
+    )
     if pressed:
         start(draft_of_idea(first, second, question, scale), model)
 

@@ -36,7 +36,7 @@ def show_recent_work() -> None:
         st.subheader("What runs and what ran", anchor=False)
         for job in jobs:
             link = link_of(job)
-            label = f"{escape(shorten(job.title, 60))} · {job.state}"
+            label = f"{job.state.capitalize()}: {escape(shorten(job.title, 42))}"
             page, linked = (link.page, link.parameters) if link else (PAGES.jobs, {"job": job.id})
             st.page_link(page, label=label, icon=ICONS[job.state], query_params=linked)
 

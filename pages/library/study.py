@@ -361,7 +361,7 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     titles = cached.titles()
     similar = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
     if not similar:
-        st.info("No other study shares telling words with this one.", icon=":material/search_off:")
+        st.info("No other study uses similar wording.", icon=":material/search_off:")
         return
     table = pd.DataFrame(
         [
@@ -374,9 +374,7 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
             for near in similar
         ]
     )
-    st.caption(
-        "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
-    )
+    st.caption("Studies with similar wording, the most similar first. Choose a row to open it.")
     chosen = choose_row(
         table,
         similar,
@@ -403,7 +401,7 @@ def show_about(corpus: Corpus, record: StudyRecord) -> None:
     for note in record.notes:
         show_text(f"• {note}")
     if not record.notes:
-        st.caption("Nothing is known that a reader should be warned of.")
+        st.caption("No problems are known.")
 
 
 def _downloads(corpus: Corpus, record: StudyRecord) -> None:

@@ -247,7 +247,7 @@ def show_effects(run: SimulationRun, unit: Unit) -> None:
 def show_scores(run: SimulationRun) -> None:
     table = cells_table(run)
     if table["human_n"].isna().all():
-        st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
+        st.info("No person answered exactly these texts, so there is nothing to score.")
     convention = st.segmented_control(
         "W in shares of",
         ["observed", "stated"],
