@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from socrates_core.corpus.store import corpora, write_corpus
 from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
 from socrates_core.errors import UserError
-from socrates_core.importing.check import find_problems
+from socrates_core.importing.check import find_faults, find_problems
 from socrates_core.importing.mapping import Mapping, When, render_mapping
 from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.table import Table, shortened
@@ -58,7 +58,8 @@ class Preview:
     `frames` are the four tables of the corpus, empty if there are `problems`, each of which stops the import;
     `assignment` are people's clusters, blocks, and weights, empty if the mapping names none.
     `dropped` are reasons with the number of rows or answers that they cost; `remarks` are sentences about what a
-    person should know but need not change. `prompts` are up to three examples of what a model would get.
+    person should know but need not change, known as soon as the answers can be read. `prompts` are up to three
+    examples of what a model would get.
     """
 
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -73,6 +74,11 @@ class Preview:
         if n:
             self.dropped.append((reason, int(n)))
 
+    @property
+    def sentences(self) -> list[str]:
+        """The remarks, and what is left out."""
+        return [*self.remarks, *(f"Dropped: {n:,} {reason}." for reason, n in self.dropped)]
+
 
 def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | None = None) -> Preview:
     """Everything that `import_study` would write, drop or refuse. Writes nothing.
@@ -80,7 +86,7 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
     `tell` gets how many outcomes are done, of how many, and may raise to stop.
     """
     seen = Preview(problems=find_problems(table, mapping))
-    if seen.problems:
+    if find_faults(table, mapping):
         return seen
     rows = _kept_rows(table.frame, mapping, seen)
     answers = _answers(rows, mapping, seen, tell)
@@ -95,9 +101,11 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
     seen.assignment = _assignment(rows, answers, mapping, seen)
     _remark(mapping, answers, seen)
     seen.remarks += _unnamed_designs(rows, mapping)
-    seen.prompts = _prompts(seen.frames)
     if tell:
         tell(len(mapping.outcomes), len(mapping.outcomes))
+    if seen.problems:
+        return replace(seen, frames={}, assignment=pd.DataFrame())
+    seen.prompts = _prompts(seen.frames)
     return seen
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import write_text
+from socrates_core.importing.table import Format
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
 from socrates_core.surveys.draft import ScaleField
 from socrates_core.yaml_files import load_yaml, parse_yaml, validated
@@ -125,6 +126,13 @@ class Mapping(_Spec):
     conditions: tuple[ConditionSpec, ...]
     outcomes: tuple[OutcomeSpec, ...]
     keep: tuple[KeepSpec, ...] = ()
+    encoding: str = ""
+    sheet: str = ""
+
+    @property
+    def format(self) -> Format:
+        """How the file is read."""
+        return Format(self.encoding, self.sheet)
 
     @model_validator(mode="after")
     def _fits(self) -> "Mapping":
