@@ -1,7 +1,9 @@
 """Files of every kind: SAS and portable files, encodings, sheets, codebooks, and a second line of names."""
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import openpyxl
 import pandas as pd
@@ -37,8 +39,9 @@ def test_portable_and_transport_files_are_read_with_their_labels(tmp_path: Path,
     if kind == "por":
         pyreadstat.write_por(frame, path, column_labels=["Id", "How warm?", "T"])
     else:
+        version: Literal[5, 8] = 5 if kind == "xpt 5" else 8
         pyreadstat.write_xport(
-            frame, path, column_labels=["Id", "How warm?", "T"], file_format_version=int(kind[-1])
+            frame, path, column_labels=["Id", "How warm?", "T"], file_format_version=version
         )
     table = read_table(path)
     assert table.frame.to_dict("list") == {
@@ -71,7 +74,8 @@ def test_labels_in_an_encoding_that_the_file_does_not_declare_are_guessed_and_ca
 ) -> None:
     path = tmp_path / f"old.{kind}"
     content = label.encode(encoding)
-    frame, labels = pd.DataFrame({"q": [1.0, 2.0]}), ["X" * len(content)]
+    frame = pd.DataFrame({"q": [1.0, 2.0]})
+    labels: list[str | None] = ["X" * len(content)]
     if kind == "sav":
         pyreadstat.write_sav(frame, path, column_labels=labels)
     else:
@@ -143,7 +147,7 @@ def test_an_encoding_that_is_named_wrongly_is_refused_in_a_sentence(tmp_path: Pa
 # sheets
 
 
-def workbook(path: Path, sheets: dict[str, list[list[object]]]) -> Path:
+def workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]]) -> Path:
     book = openpyxl.Workbook()
     book.remove(book.worksheets[0])
     for name, rows in sheets.items():
@@ -154,7 +158,7 @@ def workbook(path: Path, sheets: dict[str, list[list[object]]]) -> Path:
     return path
 
 
-WAVES: dict[str, list[list[object]]] = {
+WAVES: Mapping[str, Sequence[Sequence[object]]] = {
     "Wave 1": [["id", "q"], *[[n, n % 5 + 1] for n in range(8)]],
     "Wave 2": [["id", "r"], *[[n, n % 7 + 1] for n in range(9)]],
 }
