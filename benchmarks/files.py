@@ -13,8 +13,8 @@ import contextlib
 import io
 import json
 import math
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -68,11 +68,7 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--csv", type=Path, help="write the table here as well")
     arguments.add_argument("--seconds", type=int, default=300, help="after which a file counts as crashed")
-    arguments.add_argument("--one", nargs="+", type=Path, help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
-    if chosen.one:
-        print(json.dumps(asdict(attempt(chosen.one))))
-        return
     if not chosen.folder.is_dir():
         sys.exit(f"{chosen.folder} is not a folder.")
     trials = []
@@ -126,28 +122,37 @@ def _line(trial: Trial) -> str:
 def _apart(files: Sequence[Path], seconds: int) -> Trial:
     """The trial in a process of its own, so that no file can end this one."""
     names = [path.name for path in files]
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["benchmarks.files", "socrates_core.__main__"])
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-m", "benchmarks.files", ".", "--one", *map(str, files)]
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_send, args=(files, home, sender))
+        process.start()
+        sender.close()
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=seconds,
-                check=False,
-                env={**os.environ, "SOCRATES_HOME": home},
-            )
-        except subprocess.TimeoutExpired:
-            return Trial(names, sentence=f"not done after {seconds} s", seconds=float(seconds))
-    try:
-        trial = Trial(**json.loads(done.stdout.splitlines()[-1]))
-    except (ValueError, IndexError, TypeError):
-        trial = Trial(
-            names, sentence=(done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        )
+            trial = receiver.recv() if receiver.poll(seconds) else None
+            ending = f"not done after {seconds} s"
+        except EOFError:
+            process.join()
+            trial, ending = None, f"the process ended with code {process.exitcode}"
+        process.kill()
+        process.join()
+    trial = trial or Trial(names, sentence=ending)
     trial.seconds = time.perf_counter() - begun
     return trial
+
+
+def _send(files: Sequence[Path], home: str, sender: Any) -> None:
+    os.environ["SOCRATES_HOME"] = home
+    try:
+        trial = attempt(files)
+    except Exception as error:  # noqa: BLE001  a crash is what this looks for
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        trial = Trial([path.name for path in files], sentence=reason)
+    sender.send(trial)
 
 
 def attempt(files: Sequence[Path]) -> Trial:

@@ -12,15 +12,22 @@ from pages.view.words import counted, escape, show_error, visible
 from socrates_core.corpus.socsci210 import HUB, Request, submit_import
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
-from socrates_core.importing.build import Preview, preview
+from socrates_core.importing.build import Preview, preview, trait_examples
 from socrates_core.importing.encodings import NAMES
 from socrates_core.importing.jobs import submit_own_import, submit_proposals
 from socrates_core.importing.mapping import Mapping, load_mapping, parse_mapping, save_mapping
 from socrates_core.importing.mapping_tables import mapping_from_tables
 from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.orders import save_order
 from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
-from socrates_core.importing.suggest import ColumnFacts, describe_columns, find_questions, outcome_of
-from socrates_core.importing.table import MAX_BYTES, UNSAID, Format
+from socrates_core.importing.suggest import (
+    ColumnFacts,
+    describe_columns,
+    find_questions,
+    outcome_of,
+    unknown_orders,
+)
+from socrates_core.importing.table import MAX_BYTES, UNSAID, Format, shortened
 from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
 from socrates_core.jobs import store
 
@@ -131,12 +138,13 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     """The mapping with the person's corrections. Raises UserError if a cell cannot be read."""
     columns = list(map(str, opened.table.frame.columns))
     _choose_format(editing, opened)
-    _show_columns(editing.upload_id, opened)
+    _show_columns(editing, opened)
     st.subheader("Study", anchor=False)
     study = import_tables.study_fields(editing)
     st.subheader("People", anchor=False)
     people = import_tables.people_fields(editing, columns)
-    demographics = import_tables.demographics_table(editing, columns)
+    examples = trait_examples(opened.table, editing.mapping)
+    demographics = import_tables.demographics_table(editing, columns, examples)
     st.subheader("Conditions", anchor=False)
     _choose_randomisers(editing, opened)
     conditions = import_tables.conditions_table(editing)
@@ -159,6 +167,7 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
     if accepted != mapping:
         _begin_again(editing, accepted)
     with more:
+        _ask_order(editing, opened, mapping)
         _more_outcomes(editing, opened, mapping)
     return mapping
 
@@ -223,6 +232,33 @@ def _choose_randomisers(editing: Importing, opened: Opened) -> None:
             return show_error(error)
         state.set_parameters(randomisers="|".join(chosen))
         _begin_again(editing, suggested)
+
+
+def _ask_order(editing: Importing, opened: Opened, mapping: Mapping) -> None:
+    """Asks once for the order of answers in words; it is kept, and their columns become outcomes."""
+    orders = unknown_orders(_facts(editing.upload_id), mapping)
+    if not orders:
+        return
+    title = f"{counted(len(orders), 'set')} of answers whose order is not known"
+    with st.expander(title, icon=":material/sort:"):
+        answers = st.selectbox(
+            "Answers",
+            list(orders),
+            format_func=lambda listed: f"{' / '.join(listed)} ({shortened(orders[listed], 3)})",
+            key=editing.key("unordered"),
+        )
+        chosen = st.multiselect(
+            "From the lowest to the highest",
+            answers,
+            key=editing.key(f"order {answers}"),
+            help="Select them one after the other.",
+        )
+        if st.button("Use this order", disabled=len(chosen) < len(answers), key=editing.key("use order")):
+            save_order(chosen)
+            new = [
+                outcome_of(f, opened.table) for f in _facts(editing.upload_id) if f.name in orders[answers]
+            ]
+            _begin_again(editing, mapping.model_copy(update={"outcomes": (*mapping.outcomes, *new)}))
 
 
 def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None:
@@ -306,9 +342,9 @@ def _begin_again(editing: Importing, mapping: Mapping) -> None:
     st.rerun()
 
 
-def _show_columns(upload_id: str, opened: Opened) -> None:
+def _show_columns(editing: Importing, opened: Opened) -> None:
     """The columns of the file, one row each."""
-    used = set(opened.suggested.columns())
+    used = set(editing.mapping.columns())
     rows = [
         {
             "column": visible(facts.name),
@@ -319,7 +355,7 @@ def _show_columns(upload_id: str, opened: Opened) -> None:
             "values": visible(", ".join(facts.values[:8]))[:200],
             "about": "used" if facts.name in used else visible(opened.left_out.get(facts.name, "")),
         }
-        for facts in _facts(upload_id)
+        for facts in _facts(editing.upload_id)
     ]
     title = f"The {counted(len(rows), 'column')} of the file"
     with st.expander(title, icon=":material/view_column:", expanded=not opened.suggested.outcomes):

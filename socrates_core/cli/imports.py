@@ -11,9 +11,10 @@ from socrates_core.cli.output import print_json, print_result, say
 from socrates_core.corpus.socsci210 import HUB, Request, has_columns, run_import
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
-from socrates_core.importing.build import import_study, preview
+from socrates_core.importing.build import import_study, preview, trait_examples
 from socrates_core.importing.mapping import Mapping, load_mapping, render_mapping
 from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.orders import parse_order, save_order
 from socrates_core.importing.propose import find_gaps, with_proposals, write_proposals
 from socrates_core.importing.suggest import describe_columns, find_questions
 from socrates_core.importing.table import Format
@@ -71,6 +72,13 @@ def import_(
         typer.Option(help="Your own studies: the encoding of the file's texts, such as cp1252 or shift_jis."),
     ] = "",
     sheet: Annotated[str, typer.Option(help="Your own studies: the sheet of a workbook to read.")] = "",
+    order: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'A < B < C'",
+            help="Your own studies: the order of answers in words, lowest first. It is kept for later files.",
+        ),
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the new corpus.")] = "",
     replace: Annotated[
         bool,
@@ -96,6 +104,8 @@ def import_(
             f"{missing[0]!r} is neither a file nor a folder. Give a file, a folder of Parquet files, or the word "
             f"{HUB!r} for the data set on the hub."
         )
+    for answers in order or []:
+        save_order(parse_order(answers))
     given = load_mapping(mapping) if mapping else None
     format_ = Format(encoding or (given.encoding if given else ""), sheet or (given.sheet if given else ""))
     files = [Path(path).expanduser() for path in paths]
@@ -125,6 +135,12 @@ def _print_suggestion(opened: Opened, mapping: Mapping, as_json: bool) -> None:
             {"mapping": mapping.model_dump(mode="json"), "warnings": sentences, "left_out": left_out}
         )
     print(render_mapping(mapping), end="")
+    if examples := trait_examples(opened.table, mapping):
+        print("# What people would be said to be; check that it is theirs:")
+        for field, words in examples.items():
+            print(
+                f"#   {field} from {' '.join(mapping.demographics[field].column.split())}: {', '.join(words)}"
+            )
     if left_out:
         print("# Columns that this mapping does not use:")
         print("\n".join(f"#   {' '.join(column.split())}: {why}" for column, why in left_out.items()))

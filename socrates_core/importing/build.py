@@ -13,9 +13,10 @@ from socrates_core.corpus.store import corpora, write_corpus
 from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
 from socrates_core.errors import UserError
 from socrates_core.importing.check import find_faults, find_problems
-from socrates_core.importing.mapping import Mapping, When, render_mapping
+from socrates_core.importing.mapping import DemographicSpec, Mapping, When, render_mapping
 from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.table import Table, shortened
+from socrates_core.importing.traits import year_in
 from socrates_core.prompts import render_prompt, render_stimulus
 from socrates_core.records import DEMOGRAPHICS, Design, Number, Prompt, Scale
 from socrates_core.scales import read_answer, render_instruction
@@ -266,20 +267,43 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
         columns=["participant", *DEMOGRAPHICS]
     )
     for name, demographic in mapping.demographics.items():
-        said = first[demographic.column].reset_index(drop=True)
-        words = said.map(demographic.values).fillna(said) if demographic.values else said
-        words = words.mask(words.isin([word for word in words.dropna().unique() if is_no_answer(str(word))]))
+        words = _in_words(first, demographic).reset_index(drop=True)
         if name in WHOLE_NUMBERS:
             numbers = pd.to_numeric(words, errors="coerce")
             numbers = numbers.where(numbers.between(1, _MOST[name])).round()
             if lost := int((words.notna() & numbers.isna()).sum()):
+                worked_out = " minus the year of birth" if demographic.year else ""
                 seen.remarks.append(
-                    f"{lost:,} cells of {demographic.column!r} are not numbers from 1 to {_MOST[name]}, so {name} is "
-                    "missing there."
+                    f"{lost:,} cells of {demographic.column!r}{worked_out} are not numbers from 1 to {_MOST[name]}, so "
+                    f"{name} is missing there."
                 )
             words = numbers
         people[name] = words.astype(object).where(words.notna(), None)
     return people.astype(object)
+
+
+def _in_words(rows: pd.DataFrame, demographic: DemographicSpec) -> pd.Series:
+    """A demographic field's cells as a persona says them; missing where there is no answer."""
+    said = rows[demographic.column]
+    words = said.map(demographic.values).fillna(said) if demographic.values else said
+    words = words.mask(words.isin([word for word in words.dropna().unique() if is_no_answer(str(word))]))
+    if not demographic.year:
+        return words
+    column = demographic.year_column
+    asked = rows[column].map(year_in, na_action="ignore") if column else int(demographic.year)
+    ages = pd.to_numeric(asked, errors="coerce") - pd.to_numeric(words, errors="coerce")
+    # A cell that is no year stays, so that the remark counts it.
+    return ages.astype(object).where(ages.notna(), words)
+
+
+def trait_examples(table: Table, mapping: Mapping, most: int = 3) -> dict[str, list[str]]:
+    """Demographic field -> its most frequent values, as a persona would say them, for a person to check."""
+    examples = {}
+    for name, demographic in mapping.demographics.items():
+        if {demographic.column, demographic.year_column} - {""} <= set(table.frame.columns):
+            counts = _in_words(table.frame, demographic).dropna().astype("str").value_counts()
+            examples[name] = [re.sub(r"\.0$", "", str(word)) for word in counts.index[:most]]
+    return examples
 
 
 def _frames(

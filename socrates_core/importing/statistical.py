@@ -6,6 +6,7 @@ The library that reads them is written in C, and a damaged file can end its proc
 interpreter, which writes what it read into a folder.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,20 @@ from socrates_core.settings import CODE
 _SECONDS = 600
 _TYPED = 12  # digits; a person types fewer into a decimal number
 _GUESSED = 2_000  # rows whose texts an encoding is guessed from
+_LATEST = 3e11  # seconds: some 9,500 years
+# By reader: the formats of dates, the moment from which they count, and what they count
+_SPSS = ((r"[AESJ]?DATE(?!TIME)|DATETIME|YMDHMS|MOYR|QYR|WKYR", "1582-10-14", "seconds"),)
+_SAS = (
+    (r"DATETIME|[BE]8601DT|DATEAMPM|MDYAMPM", "1960-01-01", "seconds"),
+    (r"DATE|MMDDYY|DDMMYY|YYMMDD|[BE]8601DA|WORDDAT|WEEKDAT|MONYY|JULIAN", "1960-01-01", "days"),
+)
+_CLOCKS = {
+    "read_sav": _SPSS,
+    "read_por": _SPSS,
+    "read_dta": ((r"%-?tc", "1960-01-01", "ms"), (r"%-?t?d", "1960-01-01", "days")),
+    "read_xport": _SAS,
+    "read_sas7bdat": _SAS,
+}
 _BY_DEFAULT = (None, "WINDOWS-1252", "ISO-8859-1")  # declared by programs that do not know better
 _UTF8 = Encoding("utf-8", "UTF-8", "UTF-8")
 SAS = bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf"  # how a SAS data set begins
@@ -117,7 +132,13 @@ def read_here(path: Path, rows: int = 0, encoding: str = "") -> Table:
             ) from error
         raise UserError(f"{path.name!r} is damaged or of an unknown version ({error}).") from error
     names = [str(name) for name in frame.columns]
-    texts = pd.DataFrame({place: _texts(frame.iloc[:, place]) for place in range(len(names))})
+    formats = about.original_variable_types
+    texts = pd.DataFrame(
+        {
+            n: _texts(frame.iloc[:, n], _clock_of(read.__name__, formats.get(name) or ""))
+            for n, name in enumerate(names)
+        }
+    )
     tidied, renamed = tidy(texts, names)
     warnings += renamed
     warnings += lost_digits([tidied.columns[n] for n in range(len(names)) if _is_long(frame.iloc[:, n])])
@@ -229,12 +250,31 @@ def _is_long(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column) and bool((column.abs() >= LONG_NUMBER).any())
 
 
-def _texts(column: pd.Series) -> pd.Series:
-    """The column's cells as text; each different number is converted once."""
+def _clock_of(reader: str, format_: str) -> tuple[str, str] | None:
+    """The first moment and the unit that a column's numbers count, by its format; None for other numbers."""
+    for pattern, first, unit in _CLOCKS[reader]:
+        if re.match(pattern, format_, re.IGNORECASE):
+            return first, unit
+    return None
+
+
+def _texts(column: pd.Series, clock: tuple[str, str] | None) -> pd.Series:
+    """The column's cells as text, dates as 2020-03-01; each different number is converted once."""
     values = column.dropna().unique()
     write = _single if _is_single(values) else _cell
     numbers = {value: write(value) for value in values}
+    if clock and pd.api.types.is_numeric_dtype(column):
+        numbers = {value: _moment(value, *clock) or text for value, text in numbers.items()}
     return column.map(numbers).astype("str")
+
+
+def _moment(value: float, first: str, unit: str) -> str:
+    """The date of a number, with its time unless it is midnight; empty for a number that is no moment."""
+    seconds = value * {"days": 86_400.0, "seconds": 1.0, "ms": 0.001}[unit]
+    if not abs(seconds) < _LATEST:
+        return ""
+    moment = np.datetime64(first, "s") + np.timedelta64(int(seconds), "s")
+    return str(moment).replace("T", " ").removesuffix(" 00:00:00")
 
 
 def _is_single(values: Any) -> bool:
