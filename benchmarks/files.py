@@ -125,7 +125,9 @@ def _apart(files: Sequence[Path], seconds: int) -> Trial:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context: Any = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["benchmarks.files", "socrates_core.__main__"])
+        context.set_forkserver_preload(
+            ["socrates_core.importing.opening", "socrates_core.__main__", "pyreadstat"]
+        )
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
         receiver, sender = context.Pipe(duplex=False)
