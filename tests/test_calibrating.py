@@ -33,7 +33,7 @@ from socrates_core.models.seen import training_of
 from socrates_core.projects.run_export import effects_table
 from socrates_core.reporting.run_report import write_report
 from socrates_core.verdicts.verdict import Verdict
-from tests.support.commands import as_json, command
+from tests.support.commands import command
 from tests.support.jobs import evaluate_now
 from tests.support.report_pages import change
 from tests.support.reports import RSCRIPT, recompute, run_of
@@ -164,17 +164,6 @@ def test_without_a_verdict_calibrated_effects_are_numbers_and_not_shown(
     assert 'data-key="calibrated_low_90/0/1"' not in page and 'class="calibrated"' not in page
     assert "calibrated/0/1" in (folder / "numbers.csv").read_text()
     assert analysis.main(folder) == 0
-
-
-def test_runs_that_are_compared_carry_their_verdicts(starter_home: Path) -> None:
-    ids = [run_of("weather", n=2).spec.run_id, run_of("weather", n=3).spec.run_id]
-    compared = as_json("compare", *ids)
-    assert [verdict["model"] for verdict in compared["verdicts"].values()] == ["echo", "echo"]
-    printed = command("compare", *ids)
-    for name, verdict in compared["verdicts"].items():
-        assert f"{name}: {verdict['sentence']}" in printed
-    predictors = {row["predictor"] for row in compared["rows"]}
-    assert set(compared["verdicts"]) < predictors and "people" in predictors
 
 
 @pytest.mark.usefixtures("trusted")

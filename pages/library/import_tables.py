@@ -74,7 +74,7 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
     chosen = person.selectbox(
-        "Column that tells people apart",
+        "Participant ID",
         choices,
         key=editing.key("participant"),
         index=choices.index(mapping.participant) if mapping.participant in choices else 0,
@@ -129,7 +129,7 @@ def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
         column_config={
             "field": _CHOICE("Field", options=[label(name) for name in DEMOGRAPHICS], required=True),
             "column": _CHOICE("Column", options=columns, required=True),
-            "words": _TEXT("Cells in words", width="large", help="For example: 1: Female, 2: Male"),
+            "words": _TEXT("Value labels", width="large", help="For example: 1: Female, 2: Male"),
         },
     )
 

@@ -98,14 +98,14 @@ def show_uses(model: LibraryModel) -> None:
             if done:
                 st.page_link(
                     state.PAGES.compare,
-                    label=f"Compare ({len(done)})",
+                    label=f"Evidence ({len(done)})",
                     icon=":material/compare_arrows:",
                     query_params={"evaluations": ",".join(done)},
                 )
         if model.trained and model.trained.id:
             st.page_link(
                 state.PAGES.finetunes,
-                label="How it learnt",
+                label="Training history",
                 icon=":material/show_chart:",
                 query_params={"trainings": model.trained.id},
             )

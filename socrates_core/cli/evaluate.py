@@ -117,43 +117,43 @@ def evaluations(as_json: AsJson = False) -> None:
 
 
 def compare(
-    ids: Annotated[list[str], typer.Argument(help="Evaluations, or runs of one draft.")],
+    ids: Annotated[list[str], typer.Argument(help="Evaluations, or two to six runs.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare evaluations, or runs of one draft, with people and baselines."""
+    """Compare evaluations with people and baselines, or runs with the first of them."""
     known = set(EVALUATIONS.ids())
     if known.issuperset(ids):
         return _print_comparison(ids, as_json)
     if known & set(ids):
         raise UserError("Evaluations and runs cannot be compared with each other. Name ids of one kind.")
-    from socrates_core.projects.run_comparison import run_names, runs_beside
+    _print_runs(ids, as_json)
+
+
+def _print_runs(ids: list[str], as_json: bool) -> None:
+    from socrates_core.projects.run_changes import ComparedRuns
     from socrates_core.projects.run_results import load_run
 
-    rows = [{str(key): value for key, value in row.items()} for row in runs_beside(ids).to_dict("records")]
-    runs = [load_run(run_id) for run_id in ids]
-    verdicts = dict(zip(run_names(runs), (run.verdict for run in runs), strict=True))
+    compared = ComparedRuns([load_run(run_id) for run_id in ids])
     if as_json:
-        return print_json(
-            {"verdicts": {name: verdict.as_dict() for name, verdict in verdicts.items()}, "rows": rows}
-        )
-    for name, verdict in verdicts.items():
-        print(f"{name}: {verdict}")
+        return print_json(compared.as_dict())
+    for name, run in zip(compared.names, compared.runs, strict=True):
+        print(f"{name} ({run.spec.run_id}): {run.verdict}")
+    print()
+    for name in compared.names[1:]:
+        print(compared.summary(name))
+    for sentence in [*map(str, compared.yardsticks), *compared.left_out]:
+        print(sentence)
+    for text in compared.texts:
+        print(f"\n{text.what} in {text.run}\n- {text.before}\n+ {text.after}")
+    columns = ["outcome", "condition", "predictor", "n", "n_profiles", "mean", "sd", "difference", "moved"]
+    print()
     print_table(
-        rows,
-        [
-            "outcome",
-            "condition",
-            "predictor",
-            "n",
-            "n_profiles",
-            "mean",
-            "sd",
-            "valid_mass",
-            "w_observed",
-            "w_stated",
-        ],
-        "These runs have no answers yet.",
+        compared.table(), [*columns, "valid_mass", "w_observed"], "No condition and outcome is in all runs."
     )
+    if compared.effects:
+        print(f"\nDifferences from {compared.reference!r}, as shares of the scale, without intervals")
+        effects = [{**vars(effect), "change": effect.change} for effect in compared.effects]
+        print_table(effects, ["outcome", "condition", "run", "first", "effect", "change"], "")
 
 
 def _print_comparison(ids: list[str], as_json: bool) -> None:

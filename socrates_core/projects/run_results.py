@@ -21,8 +21,7 @@ from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
 from socrates_core.populations.remarks import describe_population
-from socrates_core.projects.answer_orders import reversed_texts
-from socrates_core.projects.run_spec import RUNS, RunSpec, load_spec
+from socrates_core.projects.run_spec import RUNS, RunSpec, is_reversed, load_spec
 from socrates_core.records import Effect, Floats, Precision, Scale
 from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
@@ -37,7 +36,6 @@ from socrates_core.surveys.human_answers import (
     shown_study,
     study_behind,
 )
-from socrates_core.surveys.originals import texts_of
 from socrates_core.verdicts.verdict import Verdict, verdict_for
 
 FACTS = ("card", "n_people", "n_answered", "valid_mass")  # in every manifest
@@ -223,19 +221,10 @@ class SimulationRun:
             "--decoding",
             card["decoding"],
             *(["--deterministic"] if card.get("deterministic") else []),
-            *(["--order", "reversed"] if self._is_reversed else []),
+            *(["--order", "reversed"] if is_reversed(self.spec) else []),
             *(self.spec.model.service.arguments() if self.spec.model.service else []),
             "--wait",
         ]
-
-    @property
-    def _is_reversed(self) -> bool:
-        draft = self.spec.draft
-        shown = self.spec.shown
-        try:
-            return shown != texts_of(draft) and shown == reversed_texts(draft)
-        except UserError:
-            return False
 
     @cached_property
     def people(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from socrates_core.analysis.baselines import pooled
 from socrates_core.analysis.cells import Answerers, Cell
+from socrates_core.analysis.factorial import Contrast
 from socrates_core.analysis.options import ShareDifferences
 from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
@@ -16,8 +17,15 @@ from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
 from socrates_core.scales.order import is_ordered
-from socrates_core.studies.answers import Comparisons, HumanEffect, OptionEffects, compare_conditions
+from socrates_core.studies.answers import (
+    Comparisons,
+    HumanEffect,
+    OptionEffects,
+    compare_conditions,
+    read_outline,
+)
 from socrates_core.studies.assignment import read_assignment, share_sizes
+from socrates_core.studies.factors import PeopleAnswers, PeopleContrast, corrected
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import CellKey, study_of
 
@@ -147,6 +155,32 @@ def _against_reference(
             if effect is not None:
                 effects[c, o] = effect
     return effects
+
+
+def people_contrasts(
+    draft: Draft, texts: Mapping[CellKey, str], asked: Sequence[Contrast]
+) -> dict[tuple[int, str], PeopleContrast]:
+    """People's main effects and interactions by outcome position and name, where all conditions are theirs word for
+    word; p-values are corrected for all of them at once."""
+    shown = shown_study(draft, texts)
+    if shown is None or not asked:
+        return {}
+    answers = PeopleAnswers(shown.corpus, shown.study_id)
+    items = {item.key: item for item in read_outline(shown.corpus, shown.study_id).items}
+    contrasts = {}
+    for o in range(len(draft.outcomes)):
+        stimuli = {c: stimulus for (c, outcome), stimulus in shown.stimuli.items() if outcome == o}
+        for contrast in asked:
+            compared = {c: weight for c, weight in enumerate(contrast.weights) if weight != 0}
+            if not all(c in stimuli for c in compared):
+                continue
+            tasks = {stimuli[c].task_num for c in compared}
+            task = tasks.pop()
+            item = items.get((task, ""), items.get((task, stimuli[next(iter(compared))].question)))
+            if item is not None and not tasks:
+                weights = {stimuli[c].condition_num: weight for c, weight in compared.items()}
+                contrasts[o, contrast.name] = answers.contrast(item, contrast, weights)
+    return dict(zip(contrasts, corrected(list(contrasts.values())), strict=True))
 
 
 def people_by_group(draft: Draft, texts: Mapping[CellKey, str], outcome: int, field: str) -> pd.DataFrame:
