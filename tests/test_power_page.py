@@ -152,7 +152,9 @@ def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Pat
     fine(again)
     assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.3, target=0.9):,}"
     assert metrics(again)["For the expected effect"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
-    assert metrics(again)["Smallest effect found with 90"] == f"{float(minimum_detectable(90, target=0.9)):.3g}"
+    assert (
+        metrics(again)["Smallest effect found with 90"] == f"{float(minimum_detectable(90, target=0.9)):.3g}"
+    )
 
 
 @pytest.mark.parametrize(
