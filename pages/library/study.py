@@ -281,7 +281,8 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
             "p": st.column_config.NumberColumn(
                 "p, all options",
                 format="%.3g",
-                help="chi-square test of no difference in any option of the outcome",
+                help="Test of no difference in any option: chi-square where people gave one answer each, else the "
+                "smallest p of the options times their number",
             ),
             "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
         },

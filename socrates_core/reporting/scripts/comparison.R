@@ -60,7 +60,7 @@ wilson <- function(share, error, t, n_studies) {
   c(clip(middle - reach, 0, share), clip(middle + reach, share, 1))
 }
 
-# The p of the t test of differences by study; 1 where there is none.
+# The p of the t test of differences by study; 1 without any difference.
 p_of <- function(difference) {
   n <- length(difference)
   if (n < min_studies) return(NA_real_)
@@ -308,12 +308,14 @@ put_over_studies <- function(p, means) {
   }
 }
 
+# The cells of each study, condition and outcome: the questions of a battery together.
+place <- paste(cells$study, cells$condition_num, cells$task_num)
+whole <- split(seq_len(nrow(cells)), factor(place, levels = unique(place)))
+
 put_summary <- function(p, seen) {
   scores <- t(sapply(seen, score))
   colnames(scores) <- of_cell
   for (name in of_cell) put(paste0("cell_", name), scores[, name], p, cells$cell)
-  place <- paste(cells$study, cells$condition_num, cells$task_num)
-  whole <- split(seq_len(nrow(cells)), factor(place, levels = unique(place)))
   pooled <- t(sapply(whole, function(at) {
     published(unlist(lapply(seen[at], `[[`, "response")), unlist(lapply(seen[at], `[[`, "drawn")))
   }))
@@ -341,7 +343,12 @@ put_people <- function(p, seen, scores_of) {
     wasserstein_exact_observed = of_range("observed"), wasserstein_exact_stated = of_range("stated"),
     corrected_distance = corrected
   )
-  put_counts(p, seen, cells$study, !is.na(scores[, 1]), n, 0)
+  scored <- sapply(whole, function(at) {
+    response <- unlist(lapply(seen[at], `[[`, "response"))
+    response <- response[is.finite(response)]
+    any(!is.na(scores[at, ])) && length(response) >= 2 && max(response) > min(response)
+  })
+  put_counts(p, seen, cells$study[match(unique(place), place)], scored, sapply(whole, function(at) sum(n[at])), 0)
   put_over_studies(p, by_study(scores, cells$study))
 }
 
