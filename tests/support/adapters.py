@@ -31,7 +31,7 @@ def spoil(adapter: Path, **settings: object) -> None:
 def with_adapter_of(kind: str, base: Path) -> Any:
     """The model in `base` with a new adapter of one of peft's kinds, as peft makes it."""
     torch.manual_seed(1)
-    config = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
+    config: Any = PEFT_TYPE_TO_CONFIG_MAPPING[PeftType(kind)]
     usual = {
         "task_type": "CAUSAL_LM",
         "target_modules": ["q_proj", "v_proj"],
