@@ -39,10 +39,11 @@ PLACES = {
     "Project": [
         _page(PAGES.draft, "Draft", "edit_note"),
         _page(PAGES.results, "Results", "bar_chart"),
+        _page(PAGES.compare_runs, "Compare", "compare_arrows"),
         _page(PAGES.experiment, "Experiments", "stacked_line_chart"),
         _page(PAGES.power, "Power", "bolt"),
     ],
-    "Evidence": [_page(PAGES.compare, "Compare", "compare_arrows")],
+    "Evidence": [_page(PAGES.compare, "Evidence", "verified")],
     "Models": [
         _page(PAGES.launch, "Launch", "rocket_launch"),
         _page(PAGES.finetunes, "Finetunes", "show_chart"),

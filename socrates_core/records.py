@@ -1,7 +1,7 @@
 """The values that all other rooms pass around. They import nothing of this project."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -238,6 +238,32 @@ class Factor:
 
     name: str
     level_of_condition: tuple[str, ...]
+
+
+def factors_of(levels: Sequence[Mapping[str, str]]) -> tuple[Factor, ...]:
+    """The factors that cross conditions, from the level of each factor in each condition.
+
+    Empty unless every condition has a level of the same factors, at least two of these vary, and no two conditions have
+    the same levels: anything else is not crossed, and main effects would mix up what conditions differ in.
+    """
+    names = list(dict.fromkeys(name for condition in levels for name in condition))
+    if not all(condition.get(name, "").strip() for condition in levels for name in names):
+        return ()
+    varied = [name for name in names if len({condition[name] for condition in levels}) > 1]
+    cells = {tuple(condition[name] for name in varied) for condition in levels}
+    if len(varied) < 2 or len(cells) < len(levels):
+        return ()
+    return tuple(Factor(name, tuple(condition[name] for condition in levels)) for name in varied)
+
+
+def crossing_sentence(factors: Sequence[Factor]) -> str:
+    """Such as "2 x 3: tone (warm, cold) x party (own, other, none)."; empty where conditions are not crossed."""
+    levels = [list(dict.fromkeys(factor.level_of_condition)) for factor in factors]
+    sizes = " x ".join(str(len(names)) for names in levels)
+    named = " x ".join(
+        f"{factor.name} ({', '.join(names)})" for factor, names in zip(factors, levels, strict=True)
+    )
+    return f"{sizes}: {named}." if factors else ""
 
 
 @dataclass(frozen=True)

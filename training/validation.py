@@ -18,11 +18,12 @@ from socrates_core.evaluations.scores import score_cells
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.rows import TrainingRows
 from socrates_core.models.chat import Chat
-from socrates_core.models.local.engine import Engine
+from socrates_core.models.local.forest_reader import ForestReader
 from socrates_core.models.local.reasoned import answer_behind, draw_rationales, mixture
 from socrates_core.models.reasoning import ReasonedChat
+from socrates_core.models.tree_answers import tree_answer
 from socrates_core.records import Answer, Question
-from socrates_core.scoring.plan import Item, plan_batches
+from socrates_core.scoring.plan import Item
 from training.model import Trainee, autocast
 
 LEAST_EFFECTS = 3  # condition differences below which their correlation is not reported
@@ -121,17 +122,15 @@ def _reason(trainee: Trainee, chat: Chat, questions: list[Question]) -> list[Ans
 
 
 def _read(trainee: Trainee, chat: Chat, questions: Sequence[Question]) -> list[Answer]:
-    network = trainee.network
     prompts = chat.encode([question.prompt for question in questions])
     items = [
         Item(prompt, chat.tree(question.options), (place,))
         for place, (prompt, question) in enumerate(zip(prompts, questions, strict=True))
     ]
-    engine = Engine(network, chat.vocabulary, "exact", shared=True)
-    answers: dict[int, Answer] = {}
-    for batch in plan_batches(items, token_budget=trainee.spec.micro_tokens, shared=network.packed):
-        for item, distribution in zip(batch, engine.distributions(batch), strict=True):
-            answers[item.positions[0]] = Answer(
-                distribution.probabilities, distribution.valid_mass, len(item.prompt)
-            )
+    reader = ForestReader(lambda: trainee.network, chat.vocabulary, budget=trainee.spec.micro_tokens)
+    answers = {
+        place: tree_answer(items[place], readings, chat.vocabulary)
+        for batch in reader.read(items)
+        for place, readings in batch.items()
+    }
     return [answers[place] for place in range(len(questions))]

@@ -222,7 +222,7 @@ def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
                 {
                     "First": visible(first),
                     "Second": visible(NAMES.get(second, second)),
-                    "First minus second": measure_text(pair.difference),
+                    "Difference (first − second)": measure_text(pair.difference),
                     **_judged(judged.get((first, second))),
                     "First better": pair.n_first_better,
                     "Second better": pair.n_second_better,

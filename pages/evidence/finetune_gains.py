@@ -231,7 +231,7 @@ def _parity(key: tuple[str, ...], field: str, _comparison: Comparison) -> Parity
 
 def _gap(parity: ParityChange) -> str:
     if len(parity.before.subgroups) < 2:
-        return "No gap between groups without two of them."
+        return "Only one group is large enough to compare."
     before, after, change = map(
         comparison_rows.measure_text, (parity.before.difference, parity.after.difference, parity.change)
     )

@@ -52,7 +52,7 @@ def show_table(models: list[LibraryModel]) -> None:
     )
     st.caption(
         "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
-        "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
+        "lower is better. Compare it only with its own base: each finetune is tested on different rows."
     )
     if name is not None:
         state.go_to(state.PAGES.models, model=name)
@@ -107,14 +107,14 @@ def show_uses(model: LibraryModel) -> None:
             if done:
                 st.page_link(
                     state.PAGES.compare,
-                    label=f"Compare ({len(done)})",
+                    label=f"Evidence ({len(done)})",
                     icon=":material/compare_arrows:",
                     query_params={"evaluations": ",".join(done)},
                 )
         if model.trained and model.trained.id:
             st.page_link(
                 state.PAGES.finetunes,
-                label="How it learnt",
+                label="Training history",
                 icon=":material/show_chart:",
                 query_params={"trainings": model.trained.id},
             )

@@ -24,6 +24,7 @@ class Pages:
     import_: str = "pages/library/import_study.py"
     draft: str = "pages/project/draft.py"
     results: str = "pages/project/results.py"
+    compare_runs: str = "pages/project/compare_runs.py"
     experiment: str = "pages/project/experiment.py"
     power: str = "pages/project/power.py"
     compare: str = "pages/evidence/evidence.py"
@@ -45,6 +46,7 @@ ADDRESSES = {
     PAGES.import_: "import_study",
     PAGES.draft: "draft",
     PAGES.results: "results",
+    PAGES.compare_runs: "compare_runs",
     PAGES.experiment: "experiment",
     PAGES.power: "power",
     PAGES.compare: "evidence",

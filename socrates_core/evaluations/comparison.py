@@ -262,7 +262,7 @@ class Comparison:
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """What all evaluations of each model say about it, not only those compared here."""
+        """What all evaluations of each model say about it, of every corpus and not only those compared here."""
         return {
             name: verdict_for(evaluation.manifest["card"])
             for name, evaluation in zip(self.names, self.sources[0].evaluations, strict=True)
@@ -393,6 +393,13 @@ def _arranged(
                     f"To compare over several corpora ({', '.join(by_corpus)}), name one evaluation of every model "
                     "on each of them, or compare evaluations on the same corpus."
                 )
+    for name in names:
+        fingerprints = {models[name].manifest["fingerprint"] for models in by_corpus.values()}
+        if len(fingerprints) > 1:
+            raise UserError(
+                f"{name} has changed between its evaluations on {' and '.join(by_corpus)}, so they are of two models. "
+                "Evaluate it again on the corpus with the older evaluation."
+            )
     return names, [tuple(models[name] for name in names) for models in by_corpus.values()]
 
 

@@ -1,6 +1,11 @@
 """How many tokens run at a time: found by trying, and reduced when memory runs out."""
 
+from collections.abc import Sequence
+
 import torch
+
+from socrates_core.errors import UserError
+from socrates_core.models.local.load import is_out_of_memory
 
 FIRST_WORK = 1.5e11  # parameters times tokens of the first batch: about a second on two cores
 LEAST = 256
@@ -38,3 +43,19 @@ class TokenBudget:
         """Halves the budget after a batch of `n_tokens` did not fit."""
         self.tokens = max(n_tokens // 2, 1)
         self._settled = True
+
+
+def require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
+    """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
+
+    Raises `error` if it has another cause, and UserError if a single prompt is too much.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(lengths) == 1:
+        raise UserError(
+            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. "
+            "Shorten it, or open the model with precision 'nf4'."
+        ) from error

@@ -1,6 +1,6 @@
 # Computes every number of report.html again from data/ and compares it with numbers.csv.
 #
-#     Rscript comparison.R            base R alone, no package; shared.R and comparison_people.R lie next to it
+#     Rscript comparison.R            base R alone, no package; the other files in R lie next to it
 #
 # Ends with 0 if every number agrees within the tolerance (relative to numbers above 1), otherwise with 1 and
 # the first differences. Keys are quantity/predictor/place, as codebook.csv says. Intervals of groups are left out, and the
@@ -387,6 +387,7 @@ put_paired <- function(first, second, ours, theirs) {
 }
 
 source(file.path(folder, "comparison_people.R"), encoding = "UTF-8")
+source(file.path(folder, "comparison_ladder.R"), encoding = "UTF-8")
 
 seen_by <- lapply(setNames(unique(wide$predictor), unique(wide$predictor)), cells_of)
 left_out <- sum(studies$n_left_out)
@@ -409,10 +410,11 @@ for (i in seq_len(nrow(duels))) put_corrected(i)
 people <- human_effects()
 for (name in c("human", "human_se", "n_human")) put(name, people[[name]], NA, effects$effect)
 for (p in as.character(models)) {
+  seen <- seen_by[[p]]
   put("seconds", as.numeric(predictors$seconds[predictors$predictor == p]), p)
   put("cost_usd", as.numeric(predictors$cost_usd[predictors$predictor == p]), p)
-  put_effects(p, seen_by[[p]], people)
-  put_worth(p, seen_by[[p]])
-  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen_by[[p]])
+  put_ladder(p, seen, put_effects(p, seen, people), people, is_first = p == as.character(models[1]))
+  put_worth(p, seen)
+  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen)
 }
 verdict(not_compared = "^(.*_of_draws|.*_of_draws_sd|parity|parity_low|parity_high|group_score_low|group_score_high)/")

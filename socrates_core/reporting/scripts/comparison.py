@@ -19,6 +19,7 @@ from scipy import stats
 
 from comparison_cells import PAPER, Cell, by_predictor, measured, published, score, variance_of_mean
 from comparison_groups import parity, worth
+from comparison_ladder import ladders
 from comparison_studies import (
     MIN_STUDIES,
     ZERO,
@@ -79,7 +80,7 @@ def compute(folder: Path) -> Numbers:
         numbers |= effects(folder, p, cells[p], people) | worth(folder, p, cells[p])
         if (folder / "data" / "groups.csv").exists():
             numbers |= parity(folder, p, cells[p])
-    return numbers
+    return numbers | ladders(folder, cells, models, numbers)
 
 
 def summarise(p: int, cells: list[Cell]) -> tuple[pd.DataFrame, Numbers]:
