@@ -18,7 +18,11 @@ LEAST_COMMON = (
 MOST_FACTORS = 4
 MOST_WORDS = 7  # in a label
 MOST_TEXTS = 30  # of one condition, that are compared
+BRIDGE = 2  # words in common that do not end a difference
+NO_TEXT = "no text"
+NOTHING_ADDED = "nothing added"
 _TOKEN = re.compile(r"\S+")
+_MARKS = " .,;:'\"“”’()"
 
 
 @dataclass(frozen=True)
@@ -64,17 +68,9 @@ def factors_of_texts(texts: Sequence[Sequence[str]]) -> tuple[Factor, ...]:
     """The factors that texts cross, by what differs between them; () if they do not cross any in full."""
     by_partition: dict[tuple[int, ...], tuple[str, ...]] = {}
     for slot in _slots(texts):
-        if not _says_something(slot):
-            continue
-        values = [fold(value) for value in slot]
-        partition = tuple(values.index(value) for value in values)
-        known = by_partition.get(partition)
-        # Of the places that differ alike, the shortest that is never empty says best what differs.
-        if known is None or (min(map(len, slot)) > 0, -_length(slot)) > (
-            min(map(len, known)) > 0,
-            -_length(known),
-        ):
-            by_partition[partition] = tuple(slot[at] for at in partition)
+        if _says_something(slot):
+            values = [fold(value) for value in slot]
+            by_partition.setdefault(tuple(values.index(value) for value in values), slot)
     candidates = [slot for slot in by_partition.values() if 1 < len(set(slot)) < len(texts)]
     for n in range(2, MOST_FACTORS + 1):
         for chosen in combinations(candidates[:12], n):
@@ -97,10 +93,6 @@ def _crossed(columns: Sequence[tuple[str, ...]], n: int) -> tuple[Factor, ...]:
 def _says_something(slot: Sequence[str]) -> bool:
     words = {word for value in slot for word in re.findall(r"\w+", fold(value))}
     return bool(words - SILENT)
-
-
-def _length(slot: Sequence[str]) -> int:
-    return max(len(value.split()) for value in slot)
 
 
 def _in_common(texts: Sequence[str]) -> list[str]:
@@ -127,39 +119,65 @@ def _slots(texts: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     edges = [
         [-1, *(place[at] for at in anchors), len(text)] for place, text in zip(places, texts, strict=True)
     ]
-    slots = []
-    for gap in range(len(anchors) + 1):
-        values = tuple(
-            " ".join(text[edge[gap] + 1 : edge[gap + 1]]) for text, edge in zip(texts, edges, strict=True)
-        )
+    slots = list[tuple[str, ...]]()
+    start = 0
+    while start <= len(anchors):
+        stop = start + 1
+        values = _between(texts, edges, start, stop)
+        while len(set(values)) > 1:
+            # A word or two in common does not end a difference.
+            nearby = range(stop + 1, min(stop + BRIDGE, len(anchors) + 1) + 1)
+            further = [end for end in nearby if len(set(_between(texts, edges, end - 1, end))) > 1]
+            if not further:
+                break
+            stop = further[0]
+            values = _between(texts, edges, start, stop)
         if len(set(values)) > 1:
             slots.append(values)
+        start = stop
     return slots
+
+
+def _between(
+    texts: Sequence[Sequence[str]], edges: Sequence[Sequence[int]], start: int, stop: int
+) -> tuple[str, ...]:
+    """What each text has between two of the words in common."""
+    return tuple(
+        " ".join(text[edge[start] + 1 : edge[stop]]) for text, edge in zip(texts, edges, strict=True)
+    )
 
 
 def _labels(texts: Sequence[Sequence[str]]) -> list[str]:
     """For each text the first words that tell it from the text most like it."""
     labels = []
     for at, text in enumerate(texts):
-        others = [other for place, other in enumerate(texts) if place != at]
-        matchers = [SequenceMatcher(None, list(text), list(other), autojunk=False) for other in others]
-        if not matchers:
-            return [""]
-        nearest = max(matchers, key=lambda matcher: matcher.ratio())
-        labels.append(_first_difference(text, nearest))
+        matchers = [
+            SequenceMatcher(None, list(text), list(other), autojunk=False)
+            for place, other in enumerate(texts)
+            if place != at
+        ]
+        if not text:
+            labels.append(NO_TEXT)
+        elif matchers:
+            labels.append(_first_difference(text, max(matchers, key=lambda matcher: matcher.ratio())))
     return labels
 
 
 def _first_difference(text: Sequence[str], matcher: "SequenceMatcher[str]") -> str:
     blocks = matcher.get_matching_blocks()
-    # Single words in common do not end a difference.
-    kept = [block for block in blocks[:-1] if block.size > 1]
+    kept = [block for block in blocks[:-1] if block.size > BRIDGE]
     ends = [0, *(end for block in kept for end in (block.a, block.a + block.size)), len(text)]
     runs = [" ".join(text[start:end]) for start, end in list(pairwise(ends))[::2]]
-    return next((_shortened(run) for run in runs if _says_something([run])), "")
+    telling = next((run for run in runs if _says_something([run])), "")
+    if not telling and len(text) > MOST_WORDS and sum(block.size for block in blocks) > 0.9 * len(text):
+        return NOTHING_ADDED
+    return _shortened(telling or " ".join(text))
 
 
 def _shortened(text: str) -> str:
-    words = text.strip(" .,;:'\"“”’()").split()
+    """The first words, up to the first mark that follows two of them or more."""
+    text = text.strip(_MARKS)
+    first = re.split(r"[,;:.]\s|\s\(", text, maxsplit=1)[0]
+    words = (first if len(first.split()) > 1 else text).strip(_MARKS).split()
     cut = " ".join(words[:MOST_WORDS])
     return cut + " …" if len(words) > MOST_WORDS else cut

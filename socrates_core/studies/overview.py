@@ -4,14 +4,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import combinations
 
 from socrates_core.corpus.queries import Corpus
-from socrates_core.records import Factor, Scale
+from socrates_core.records import Factor
 from socrates_core.scales.rendering import number_text
 from socrates_core.studies.answers import (
     Comparisons,
     HumanEffect,
     OptionEffects,
+    Outline,
     StudyItem,
     compare_conditions,
     read_outline,
@@ -21,6 +24,9 @@ from socrates_core.studies.arms import read_arms
 CLEAR = 0.05  # p after Holm's correction
 ADULT = 18
 TWO = 2
+LONGEST = 100  # characters of an outcome's name
+REPEATED = 0.9  # of a text's words that another repeats
+ODD = 0.1  # by which texts are more like each other than like the control's
 _CONTROL = re.compile(r"\b(control|placebo|baseline|neutral|no|none|not|without)\b", re.IGNORECASE)
 
 
@@ -64,19 +70,20 @@ def overview(corpus: Corpus, study_id: str) -> StudyOverview:
     control = record.reference_condition
     if control is None and len(arms.labels) > 1:
         control = guess_control(arms.labels, {number: of[0] for number, of in texts.items()})
-        worked_out += ["the control"] if control is not None else []
+        worked_out.append(
+            "the control" if control is not None else "the reference, which is the first condition"
+        )
     people = corpus.participants([study_id])
     ages = people["age"].dropna()
     grown = len(ages) == len(people) and bool((ages >= ADULT).all())
     who = _counted(record.n_participants, "adult" if grown else "person", "adults" if grown else "people")
     reference = control if control is not None else next(iter(arms.labels))
     compared = compare_conditions(corpus, study_id, reference)
-    names = _distinct_names(plan.items)
     best = _headline(compared)
     return StudyOverview(
         design=_design_words(arms.labels, factors, record.design),
         people=f"{who}, {_counted(record.n_outcomes, 'outcome', 'outcomes')}",
-        finding=_finding(compared, best, arms.labels, reference, plan.items, names),
+        finding=_Words(plan.items, _short_names(plan), arms.labels, reference).finding(compared, best),
         factors=factors,
         labels=arms.labels,
         control=control,
@@ -94,19 +101,35 @@ def guess_control(labels: Mapping[int, str], texts: Mapping[int, str]) -> int | 
         named = [number for number in labels if _CONTROL.search(where[number][:60])]
         if len(named) == 1:
             return named[0]
+    words = {number: text.split() for number, text in texts.items()}
+    alike = {
+        frozenset(pair): SequenceMatcher(None, *(words[number] for number in pair), autojunk=False)
+        for pair in combinations(words, 2)
+    }
     # A text that all others repeat and add to.
-    words = {number: text.casefold().split() for number, text in texts.items()}
-    for number, own in words.items():
-        others = [other for key, other in words.items() if key != number]
-        if own and all(
-            len(other) > len(own) and set(own) <= set(_bare(other)) | set(other) for other in others
-        ):
-            return number
-    return None
-
-
-def _bare(words: Sequence[str]) -> list[str]:
-    return [word.strip(".,;:?!") + end for word in words for end in ("", ".", "?", ",")]
+    repeated = [
+        number
+        for number, own in words.items()
+        if all(
+            len(words[other]) > len(own)
+            and sum(block.size for block in alike[frozenset({number, other})].get_matching_blocks())
+            > REPEATED * len(own)
+            for other in words
+            if other != number
+        )
+    ]
+    if len(repeated) == 1:
+        return repeated[0]
+    # The one that is unlike the others, which are like each other.
+    ratio = {pair: matcher.ratio() for pair, matcher in alike.items()}
+    odd = [
+        number
+        for number in words
+        if len(words) > TWO
+        and min(ratio[pair] for pair in ratio if number not in pair)
+        > ODD + max(ratio[pair] for pair in ratio if number in pair)
+    ]
+    return odd[0] if odd else None
 
 
 def _design_words(labels: Mapping[int, str], factors: Sequence[Factor], design: str) -> str:
@@ -122,7 +145,7 @@ def _design_words(labels: Mapping[int, str], factors: Sequence[Factor], design: 
         return "One condition"
     if n > 4 or any(name.startswith("Condition ") for name in labels.values()):
         return f"{n} conditions{within}"
-    return f"{n} conditions, {_listed(list(labels.values()), 'or')}{within}"
+    return f"{n} conditions: {_listed(list(labels.values()), 'or')}{within}"
 
 
 def _listed(names: Sequence[str], word: str) -> str:
@@ -147,93 +170,108 @@ def _headline(compared: Comparisons) -> HumanEffect | OptionEffects | None:
 
 
 def _size(row: HumanEffect | OptionEffects) -> float:
+    """How large a difference is, in standard deviations where it is one of means."""
     if isinstance(row, OptionEffects):
-        return float(abs(row.shares.difference).max())
-    return abs(row.effect.share) if math.isfinite(row.effect.share) else 0.0
+        return TWO * float(abs(row.shares.difference).max())
+    return abs(row.effect.d) if math.isfinite(row.effect.d) else 0.0
 
 
-def _finding(
-    compared: Comparisons,
-    best: HumanEffect | OptionEffects | None,
-    labels: Mapping[int, str],
-    reference: int,
-    items: Sequence[StudyItem],
-    names: Mapping[tuple[int, str], str],
-) -> str:
-    if len(labels) == 1:
-        return "There is nothing to compare."
-    if best is None:
-        return "No two conditions have enough answers to be compared."
-    item = next(item for item in items if item.key == (best.task_num, best.part))
-    moved = f"“{labels[best.condition_num]}” {_moved(best, item, names[item.key])}, compared with “{labels[reference]}”"
-    if best.p_holm < CLEAR:
-        return f"{moved}{_interval(best, item)}."
-    n = len(compared.effects) + len(compared.options)
-    if n == 1:
-        return f"No clear difference: {moved}{_interval(best, item)}."
-    return f"No difference is clear after correction for {n} comparisons with “{labels[reference]}”."
+@dataclass(frozen=True)
+class _Words:
+    """Puts a difference into words; `names` are short names of the items, `labels` those of the conditions."""
 
+    items: Sequence[StudyItem]
+    names: Mapping[tuple[int, str], str]
+    labels: Mapping[int, str]
+    reference: int
 
-def _moved(best: HumanEffect | OptionEffects, item: StudyItem, name: str) -> str:
-    """What the condition did to the outcome, as in "moved “Anxiety” 0.46 of 3 points toward “very anxious”"."""
-    if isinstance(best, OptionEffects):
+    def finding(self, compared: Comparisons, best: HumanEffect | OptionEffects | None) -> str:
+        if len(self.labels) == 1:
+            return "There is nothing to compare."
+        if best is None:
+            return "No two conditions have enough answers to be compared."
+        n = len(compared.effects) + len(compared.options)
+        is_clear = best.p_holm < CLEAR
+        reference = self.labels[self.reference]
+        if not is_clear and n > 1:
+            return f"No difference is clear after correction for {n} comparisons with “{reference}”."
+        moved = self._option_moved(best) if isinstance(best, OptionEffects) else self._moved(best)
+        sentence = f"“{self.labels[best.condition_num]}” {moved}, compared with “{reference}”."
+        return sentence if is_clear else f"No clear difference: {sentence}"
+
+    def _moved(self, best: HumanEffect) -> str:
+        """As in "moved “Anxiety” by 0.46 of 3 points toward “very anxious” (95% interval 0.20 to 0.72)"."""
+        item = next(item for item in self.items if item.key == (best.task_num, best.part))
+        name = self.names[item.key]
+        effect = best.effect
+        scale = item.one_scale
+        sign = 1 if effect.difference >= 0 else -1
+        # In the direction of the difference, so that a reader need not turn minus signs around.
+        low, high = sorted((sign * effect.low, sign * effect.high))
+        if best.n_options == TWO and best.span and scale is not None:
+            top = max(scale.values)
+            shares = tuple(number / best.span for number in (abs(effect.difference), low, high))
+            return _share_moved(sign, shares, scale.label(top) or number_text(top), name)
+        end = ""
+        if scale is not None and scale.values:
+            end = scale.label(max(scale.values) if sign > 0 else min(scale.values))
+        way = f"toward “{end}”" if end else ""
+        direction = "" if end else ("up " if sign > 0 else "down ")
+        about = f"answers to “{name}”" if name.endswith(("?", "…")) else f"“{name}”"
+        if best.basis == "positions":
+            size = f"{100 * abs(effect.difference):.0f}% of the scale"
+            low, high = 100 * low, 100 * high
+        else:
+            of = "" if best.span is None else f" of {number_text(best.span)} points"
+            size = f"{_plain(abs(effect.difference))}{of}"
+        return " ".join(filter(None, [f"moved {about} {direction}by {size}", way, _interval(low, high)]))
+
+    def _option_moved(self, best: OptionEffects) -> str:
         at = int(abs(best.shares.difference).argmax())
         value, label = best.options[at]
-        difference = float(best.shares.difference[at])
-        return _share_moved(difference, label or number_text(value), name)
-    scale = item.one_scale
-    effect = best.effect
-    if best.n_options == TWO and scale is not None:
-        high = max(scale.values)
-        return _share_moved(effect.share, _label(scale, high) or number_text(high), name)
-    end = ""
-    if scale is not None and scale.values:
-        end = _label(scale, max(scale.values) if effect.difference > 0 else min(scale.values))
-    way = f"toward “{end}”" if end else ("up" if effect.difference > 0 else "down")
-    about = f"answers to “{name}”" if name.endswith(("?", "…")) else f"“{name}”"
-    return f"moved {about} {_points(abs(effect.difference), best)} {way}"
+        difference, low, high = (
+            float(getattr(best.shares, name)[at]) for name in ("difference", "low", "high")
+        )
+        sign = 1 if difference >= 0 else -1
+        shares = (abs(difference), *sorted((sign * low, sign * high)))
+        return _share_moved(sign, shares, label or number_text(value), self.names[best.task_num, best.part])
 
 
-def _points(size: float, best: HumanEffect) -> str:
-    if best.basis == "positions":
-        return f"{100 * size:.0f}% of the scale"
-    if best.span is None:
-        return f"by {size:,.3g}"
-    return f"{_plain(size)} of {number_text(best.span)} points"
+def _share_moved(sign: int, shares: Sequence[float], label: str, name: str) -> str:
+    """`shares` are the size of the difference and the ends of its interval."""
+    size, low, high = (100 * share for share in shares)
+    verb = "raised" if sign > 0 else "lowered"
+    words = f"{verb} “{label}” answers to “{name}” by {_plain(size)} percentage points {_interval(low, high)}"
+    return words.strip()
+
+
+def _interval(low: float, high: float) -> str:
+    return f"(95% interval {_plain(low)} to {_plain(high)})" if math.isfinite(low) else ""
 
 
 def _plain(number: float) -> str:
-    return f"{number:.2f}" if abs(number) < 10 else f"{number:.0f}"
+    """Two or three significant digits."""
+    if abs(number) >= 10:
+        return f"{number:,.0f}"
+    return f"{number:.2f}" if abs(number) < 1 else f"{number:.3g}"
 
 
-def _share_moved(difference: float, label: str, name: str) -> str:
-    verb = "raised" if difference > 0 else "lowered"
-    return f"{verb} the share who chose “{label}” by {abs(100 * difference):.0f} percentage points (“{name}”)"
-
-
-def _label(scale: Scale, value: float) -> str:
-    return next((label for known, label in scale.labels if known == value), "")
-
-
-def _interval(best: HumanEffect | OptionEffects, item: StudyItem) -> str:
-    if isinstance(best, OptionEffects):
-        at = int(abs(best.shares.difference).argmax())
-        low, high = 100 * float(best.shares.low[at]), 100 * float(best.shares.high[at])
-        return f" (95% interval {low:.0f} to {high:.0f})" if math.isfinite(low) else ""
-    low, high = best.effect.low, best.effect.high
-    if not math.isfinite(low):
-        return ""
-    if best.n_options == TWO or best.basis == "positions":
-        span = best.span or 1.0
-        return f" (95% interval {100 * low / span:.0f} to {100 * high / span:.0f})"
-    return f" (95% interval {_plain(low)} to {_plain(high)})"
-
-
-def _distinct_names(items: Sequence[StudyItem]) -> dict[tuple[int, str], str]:
-    """A short name for each item: its own, or its question if the data only number it."""
+def _short_names(plan: Outline) -> dict[tuple[int, str], str]:
+    """A short name for each item: its own, or what was asked if the data only number or code it."""
     names = {}
-    for item in items:
-        numbered = re.fullmatch(r"Outcome \d+", item.name)
-        words = " ".join((item.question if numbered and item.question else item.name).split())
-        names[item.key] = words if len(words) <= 100 else words[:99].rsplit(" ", 1)[0] + "…"
+    for item in plan.items:
+        words = re.sub(r"^\S+: (?=\w)", "", item.name) if item.question else item.name
+        if re.fullmatch(r"Outcome \d+", words):
+            words = item.question or _asked(plan.texts[min(item.scales)]) or words
+        words = " ".join(words.split())
+        names[item.key] = words if len(words) <= LONGEST else words[: LONGEST - 1].rsplit(" ", 1)[0] + "…"
     return names
+
+
+def _asked(text: str) -> str:
+    """The sentence of a text that asks: the last one with a question mark, or that says how."""
+    sentences = re.split(r"(?<=[.?!])\s+", text.strip())
+    asking = [one for one in sentences if one.endswith("?")] or [
+        one for one in sentences if re.search(r"\bhow\b", one, re.IGNORECASE)
+    ]
+    return asking[-1] if asking else ""
