@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.library.answers import show_answers
+from pages.library.overview import show_overview
 from pages.library.participants import show_takers
 from pages.library.scale_by_hand import show_scale_by_hand
 from pages.view import cached, state
@@ -27,7 +28,17 @@ from socrates_core.scales import render_instruction
 from socrates_core.studies.answers import OptionEffects, Outline, reference_of
 from socrates_core.surveys.start import draft_from_study
 
-VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
+VIEWS = [
+    "Overview",
+    "Answers",
+    "Effects",
+    "People",
+    "Conditions",
+    "Outcomes",
+    "Exact prompt",
+    "Similar",
+    "About",
+]
 DESIGNS = {
     "between": "each person saw one condition",
     "within": "each person saw all conditions",
@@ -411,8 +422,10 @@ view = st.segmented_control(
     label_visibility="collapsed",
     bind="query-params",
 )
-if view in ("Answers", "Effects") and show_frozen(corpus, record.study_id):
+if view in ("Overview", "Answers", "Effects") and show_frozen(corpus, record.study_id):
     pass
+elif view == "Overview":
+    show_overview(corpus, record, plan)
 elif view == "Answers":
     show_answers(corpus, record, plan)
 elif view == "Effects":

@@ -12,6 +12,7 @@ from socrates_core.errors import UserError, unknown
 from socrates_core.prompts import render_prompt
 from socrates_core.scales import parse_scale, read_answer, render_instruction
 from socrates_core.studies.answers import study_overview
+from socrates_core.studies.overview import read_overview
 
 
 def studies(as_json: AsJson = False) -> None:
@@ -42,13 +43,18 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Show a study's conditions, outcomes, cells and effects."""
-    overview = study_overview(find_study(study_id, corpus), study_id, reference)
+    opened = find_study(study_id, corpus)
+    overview = study_overview(opened, study_id, reference)
+    summary = read_overview(opened, study_id)
     if as_json:
-        return print_json(overview)
+        return print_json({**overview, "overview": summary.as_dict()})
     print(
-        f"{overview['title']}\n{overview['source']}\nWording: {overview['wording']} · {overview['design']}\n"
-        f"{overview['assignment']['sentence']}\n"
+        f"{overview['title']}\n{summary.sentence}\n{overview['source']}\n"
+        f"Wording: {overview['wording']} · {overview['design']}\n{overview['assignment']['sentence']}"
     )
+    if summary.worked_out:
+        print(f"Worked out, not stated by the source: {', '.join(summary.worked_out)}.")
+    print()
     print_table(
         overview["cells"], ["condition_num", "task_num", "condition", "outcome", "n", "n_off_scale"], ""
     )

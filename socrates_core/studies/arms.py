@@ -19,10 +19,12 @@ MOST_FACTORS = 4
 MOST_WORDS = 7  # in a label
 MOST_TEXTS = 30  # of one condition, that are compared
 BRIDGE = 2  # words in common that do not end a difference
+COUNTS = {"four", "five", "six", "seven", "eight", "nine", "ten"}
+GAP = "\x00"  # what differs between the texts of one condition
 NO_TEXT = "no text"
 NOTHING_ADDED = "nothing added"
 _TOKEN = re.compile(r"\S+")
-_MARKS = " .,;:'\"“”’()"
+_MARKS = " .,;:?!'\"“”’()"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Arms:
 def read_arms(names: Mapping[int, str], texts: Mapping[int, Sequence[str]]) -> Arms:
     """The arms of a study from the names of its conditions and every text that each was shown."""
     numbers = list(names)
-    if not all(NUMBERED.fullmatch(name) for name in names.values()):
+    if len(numbers) == 1 or not all(NUMBERED.fullmatch(name) for name in names.values()):
         return Arms(dict(names), factors_of_names(list(names.values())), False)
     tokens = [_in_common(texts[number]) for number in numbers]
     factors = factors_of_texts(tokens) if len(numbers) > 3 else ()
@@ -92,7 +94,7 @@ def _crossed(columns: Sequence[tuple[str, ...]], n: int) -> tuple[Factor, ...]:
 
 def _says_something(slot: Sequence[str]) -> bool:
     words = {word for value in slot for word in re.findall(r"\w+", fold(value))}
-    return bool(words - SILENT)
+    return bool({word for word in words if not word.isdigit()} - SILENT - COUNTS)
 
 
 def _in_common(texts: Sequence[str]) -> list[str]:
@@ -102,8 +104,21 @@ def _in_common(texts: Sequence[str]) -> list[str]:
 
 
 def _common(first: list[str], second: list[str]) -> list[str]:
-    blocks = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
-    return [word for block in blocks for word in first[block.a : block.a + block.size]]
+    """The words in common, with a gap where the texts differ."""
+    words = list[str]()
+    end = 0
+    for block in alike(first, second).get_matching_blocks():
+        if block.a > end and words[-1:] != [GAP]:
+            words.append(GAP)
+        words += first[block.a : block.a + block.size]
+        end = block.a + block.size
+    return words
+
+
+def alike(first: Sequence[str], second: Sequence[str]) -> "SequenceMatcher[str]":
+    """Matches the words of two texts, whatever the case and the marks around them."""
+    bare, other = ([word.casefold().strip(_MARKS) or word for word in text] for text in (first, second))
+    return SequenceMatcher(None, bare, other, autojunk=False)
 
 
 def _slots(texts: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -111,7 +126,7 @@ def _slots(texts: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     first = texts[0]
     places: list[dict[int, int]] = []
     for text in texts:
-        blocks = SequenceMatcher(None, list(first), list(text), autojunk=False).get_matching_blocks()
+        blocks = alike(first, text).get_matching_blocks()
         places.append({block.a + at: block.b + at for block in blocks for at in range(block.size)})
     anchors = [at for at in range(len(first)) if all(at in place for place in places)]
     if len(anchors) < LEAST_COMMON * min(map(len, texts)):
@@ -151,11 +166,7 @@ def _labels(texts: Sequence[Sequence[str]]) -> list[str]:
     """For each text the first words that tell it from the text most like it."""
     labels = []
     for at, text in enumerate(texts):
-        matchers = [
-            SequenceMatcher(None, list(text), list(other), autojunk=False)
-            for place, other in enumerate(texts)
-            if place != at
-        ]
+        matchers = [alike(text, other) for place, other in enumerate(texts) if place != at]
         if not text:
             labels.append(NO_TEXT)
         elif matchers:
@@ -167,7 +178,8 @@ def _first_difference(text: Sequence[str], matcher: "SequenceMatcher[str]") -> s
     blocks = matcher.get_matching_blocks()
     kept = [block for block in blocks[:-1] if block.size > BRIDGE]
     ends = [0, *(end for block in kept for end in (block.a, block.a + block.size)), len(text)]
-    runs = [" ".join(text[start:end]) for start, end in list(pairwise(ends))[::2]]
+    pieces = [text[start:end] for start, end in list(pairwise(ends))[::2]]
+    runs = [run.strip() for piece in pieces for run in " ".join(piece).split(GAP)]
     telling = next((run for run in runs if _says_something([run])), "")
     if not telling and len(text) > MOST_WORDS and sum(block.size for block in blocks) > 0.9 * len(text):
         return NOTHING_ADDED
@@ -176,7 +188,8 @@ def _first_difference(text: Sequence[str], matcher: "SequenceMatcher[str]") -> s
 
 def _shortened(text: str) -> str:
     """The first words, up to the first mark that follows two of them or more."""
-    text = text.strip(_MARKS)
+    # Without a conjunction or the number of an item in front.
+    text = re.sub(r"^(?:(?:and|but|or) |\d+\)\W+)", "", text.replace(GAP, "…").strip(_MARKS))
     first = re.split(r"[,;:.]\s|\s\(", text, maxsplit=1)[0]
     words = (first if len(first.split()) > 1 else text).strip(_MARKS).split()
     cut = " ".join(words[:MOST_WORDS])

@@ -3,9 +3,9 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any
 
 from socrates_core.corpus.queries import Corpus
 from socrates_core.records import Factor
@@ -19,14 +19,14 @@ from socrates_core.studies.answers import (
     compare_conditions,
     read_outline,
 )
-from socrates_core.studies.arms import read_arms
+from socrates_core.studies.arms import alike, read_arms
 
 CLEAR = 0.05  # p after Holm's correction
 ADULT = 18
 TWO = 2
 LONGEST = 100  # characters of an outcome's name
 REPEATED = 0.9  # of a text's words that another repeats
-ODD = 0.1  # by which texts are more like each other than like the control's
+ODD = 0.2  # by which texts are more like each other than like the control's
 _CONTROL = re.compile(r"\b(control|placebo|baseline|neutral|no|none|not|without)\b", re.IGNORECASE)
 
 
@@ -34,8 +34,9 @@ _CONTROL = re.compile(r"\b(control|placebo|baseline|neutral|no|none|not|without)
 class StudyOverview:
     """A study's design and main finding, with what of them is worked out instead of stated by the source.
 
-    `labels` name the conditions by number. `control` is the condition that the finding is compared with, None if a
-    study has one condition. `headline` is the item of the finding, None if nothing could be compared.
+    `labels` name the conditions by number. `control` is None if nothing says which one it is; `reference` is what the
+    finding is compared with, the first condition without a control. `headline` is the item of the finding, None if
+    nothing could be compared.
     """
 
     design: str
@@ -44,6 +45,7 @@ class StudyOverview:
     factors: tuple[Factor, ...]
     labels: dict[int, str]
     control: int | None
+    reference: int
     headline: tuple[int, str] | None
     worked_out: tuple[str, ...]
 
@@ -51,8 +53,22 @@ class StudyOverview:
     def sentence(self) -> str:
         return f"{self.design}; {self.people}. {self.finding}"
 
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "sentence": self.sentence,
+            "factors": [asdict(factor) for factor in self.factors],
+            "labels": {str(number): label for number, label in self.labels.items()},
+            "control": self.control,
+            "reference": self.reference,
+            "headline": None
+            if self.headline is None
+            else dict(zip(("task_num", "part"), self.headline, strict=True)),
+            "worked_out": list(self.worked_out),
+        }
 
-def overview(corpus: Corpus, study_id: str) -> StudyOverview:
+
+def read_overview(corpus: Corpus, study_id: str) -> StudyOverview:
     """The study's overview. Raises UserError if there is no such study or its answers are hidden."""
     record = corpus.study(study_id)
     plan = read_outline(corpus, study_id)
@@ -69,7 +85,7 @@ def overview(corpus: Corpus, study_id: str) -> StudyOverview:
         worked_out.append("the title")
     control = record.reference_condition
     if control is None and len(arms.labels) > 1:
-        control = guess_control(arms.labels, {number: of[0] for number, of in texts.items()})
+        control = guess_control(arms.labels, texts)
         worked_out.append(
             "the control" if control is not None else "the reference, which is the first condition"
         )
@@ -87,13 +103,19 @@ def overview(corpus: Corpus, study_id: str) -> StudyOverview:
         factors=factors,
         labels=arms.labels,
         control=control,
+        reference=reference,
         headline=(best.task_num, best.part) if best else None,
         worked_out=tuple(worked_out),
     )
 
 
-def guess_control(labels: Mapping[int, str], texts: Mapping[int, str]) -> int | None:
-    """The condition that is probably the control: the only one without a text, or named like one; else None."""
+def guess_control(labels: Mapping[int, str], all_texts: Mapping[int, Sequence[str]]) -> int | None:
+    """The condition that is probably the control, None if nothing speaks for one.
+
+    It has no text, is named like a control, is repeated by all others with something added, or is unlike the others,
+    which are like each other. `all_texts` are the texts that each condition was shown.
+    """
+    texts = {number: of_condition[0] for number, of_condition in all_texts.items()}
     empty = [number for number, text in texts.items() if not text.strip()]
     if len(empty) == 1:
         return empty[0]
@@ -101,18 +123,16 @@ def guess_control(labels: Mapping[int, str], texts: Mapping[int, str]) -> int | 
         named = [number for number in labels if _CONTROL.search(where[number][:60])]
         if len(named) == 1:
             return named[0]
+    if any(len(set(of_condition)) > 1 for of_condition in all_texts.values()):
+        return None  # texts of one condition differ as much as those of two
     words = {number: text.split() for number, text in texts.items()}
-    alike = {
-        frozenset(pair): SequenceMatcher(None, *(words[number] for number in pair), autojunk=False)
-        for pair in combinations(words, 2)
-    }
-    # A text that all others repeat and add to.
+    matched = {frozenset(pair): alike(*(words[number] for number in pair)) for pair in combinations(words, 2)}
     repeated = [
         number
         for number, own in words.items()
         if all(
             len(words[other]) > len(own)
-            and sum(block.size for block in alike[frozenset({number, other})].get_matching_blocks())
+            and sum(block.size for block in matched[frozenset({number, other})].get_matching_blocks())
             > REPEATED * len(own)
             for other in words
             if other != number
@@ -120,8 +140,7 @@ def guess_control(labels: Mapping[int, str], texts: Mapping[int, str]) -> int | 
     ]
     if len(repeated) == 1:
         return repeated[0]
-    # The one that is unlike the others, which are like each other.
-    ratio = {pair: matcher.ratio() for pair, matcher in alike.items()}
+    ratio = {pair: matcher.ratio() for pair, matcher in matched.items()}
     odd = [
         number
         for number in words
@@ -241,8 +260,8 @@ def _share_moved(sign: int, shares: Sequence[float], label: str, name: str) -> s
     """`shares` are the size of the difference and the ends of its interval."""
     size, low, high = (100 * share for share in shares)
     verb = "raised" if sign > 0 else "lowered"
-    words = f"{verb} “{label}” answers to “{name}” by {_plain(size)} percentage points {_interval(low, high)}"
-    return words.strip()
+    interval = f" (95% interval {low:.0f} to {high:.0f})" if math.isfinite(low) else ""
+    return f"{verb} the share of “{label}” in “{name}” by {size:.0f} percentage points{interval}"
 
 
 def _interval(low: float, high: float) -> str:
@@ -253,7 +272,7 @@ def _plain(number: float) -> str:
     """Two or three significant digits."""
     if abs(number) >= 10:
         return f"{number:,.0f}"
-    return f"{number:.2f}" if abs(number) < 1 else f"{number:.3g}"
+    return f"{number:.2f}" if abs(number) < 1 else f"{number:#.3g}"
 
 
 def _short_names(plan: Outline) -> dict[tuple[int, str], str]:
@@ -269,9 +288,10 @@ def _short_names(plan: Outline) -> dict[tuple[int, str], str]:
 
 
 def _asked(text: str) -> str:
-    """The sentence of a text that asks: the last one with a question mark, or that says how."""
+    """The sentence of a text that asks: the last one with a question mark, or the first that says how."""
     sentences = re.split(r"(?<=[.?!])\s+", text.strip())
-    asking = [one for one in sentences if one.endswith("?")] or [
-        one for one in sentences if re.search(r"\bhow\b", one, re.IGNORECASE)
-    ]
-    return asking[-1] if asking else ""
+    questions = [one for one in sentences if one.endswith("?")]
+    if questions:
+        return questions[-1]
+    asking = [one for one in sentences if re.search(r"\bhow\b", one, re.IGNORECASE)]
+    return asking[0] if asking else ""
