@@ -297,7 +297,17 @@ def test_a_study_is_downloaded_with_its_codebook(starter_home: Path, kind: str) 
 def test_hostile_study_text_is_shown_as_text(home: Path, text: str) -> None:
     rows = [{**row, "text": text, "question": text} for row in two_arms(8)]
     small_corpus("mine", rows, title=text, topic=text, source=text, notes=[text])
-    views = ("Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About")
+    views = (
+        "Overview",
+        "Answers",
+        "Effects",
+        "People",
+        "Conditions",
+        "Outcomes",
+        "Exact prompt",
+        "Similar",
+        "About",
+    )
     asked = [
         *itertools.product([STUDY_PAGE], [{"study_view": view} for view in views]),
         (STUDIES_PAGE, {}),

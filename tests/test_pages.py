@@ -55,7 +55,18 @@ def test_studies_can_be_searched_and_say_when_nothing_matches(starter_home: Path
 
 
 @pytest.mark.parametrize(
-    "view", ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
+    "view",
+    [
+        "Overview",
+        "Answers",
+        "Effects",
+        "People",
+        "Conditions",
+        "Outcomes",
+        "Exact prompt",
+        "Similar",
+        "About",
+    ],
 )
 @pytest.mark.parametrize("study", ["kakadu", "abortion"])
 def test_every_view_of_a_study_shows(starter_home: Path, study: str, view: str) -> None:

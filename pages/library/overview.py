@@ -1,4 +1,4 @@
-"""A study at a glance: its design and main finding in a sentence, the finding as a picture, its conditions, its source."""
+"""A study at a glance: design and main finding in a sentence, the finding as a picture, conditions, source."""
 
 import pandas as pd
 import streamlit as st

@@ -39,6 +39,7 @@ VIEWS = [
     "Similar",
     "About",
 ]
+OF_ANSWERS = ("outcome", "by", "condition", "grid", "min_n")  # parameters of the link
 DESIGNS = {
     "between": "each person saw one condition",
     "within": "each person saw all conditions",
@@ -54,6 +55,11 @@ CLUSTERED = (
 )
 HOLM = "Holm's correction is over all comparisons of this page: every condition and outcome."
 FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata (.dta)"}
+
+
+def usual_view() -> str:
+    """The view of a link that names none: Answers, once the first view, if the link says how to show answers."""
+    return "Answers" if any(state.parameter(name) for name in OF_ANSWERS) else VIEWS[0]
 
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
@@ -416,7 +422,7 @@ plan = cached.study_outline(corpus.name, record.study_id, cached.stamp(corpus.na
 view = st.segmented_control(
     "What to show",
     VIEWS,
-    default=VIEWS[0],
+    default=usual_view(),
     required=True,
     key="study_view",
     label_visibility="collapsed",
