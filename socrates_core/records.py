@@ -13,7 +13,9 @@ MAX_SCORED = 1_001  # values of a scale whose probabilities a model computes one
 Number = int | float
 Floats = NDArray[np.float64]
 ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
-Precision = Literal["auto", "fp32", "bf16", "nf4"]
+# fp16 is for graphics cards without bf16; int8 (LLM.int8) and nf4 are bitsandbytes' 8 and 4 bits.
+Loaded = Literal["fp32", "bf16", "fp16", "int8", "nf4"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Decoding = Literal["exact", "paper"]
 PAPER_TEMPERATURE = 0.6  # the decoding "paper" (arXiv 2509.05830): this temperature, then this nucleus
 PAPER_TOP_P = 0.9
