@@ -116,7 +116,9 @@ class FusedAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:  # type: ignore[override]
         output = torch.empty_like(query).transpose(1, 2)
-        ctx.save_for_backward(query, key, value, output, query.new_empty(query.shape[:3], dtype=torch.float32))
+        ctx.save_for_backward(
+            query, key, value, output, query.new_empty(query.shape[:3], dtype=torch.float32)
+        )
         return output
 
     @staticmethod
@@ -152,7 +154,9 @@ def count(case: Case) -> Counted:
 def count_layers(case: Case, n_layers: int) -> Counted:
     """The bytes of the same model with `n_layers` layers."""
     kind, shape = SHAPES[case.model]
-    config = AutoConfig.for_model(kind, **{**shape, "num_hidden_layers": n_layers}, max_position_embeddings=8192)
+    config = AutoConfig.for_model(
+        kind, **{**shape, "num_hidden_layers": n_layers}, max_position_embeddings=8192
+    )
     with torch.device("meta"):
         dtype = torch.float32 if case.tuning == "full" else torch.bfloat16
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
@@ -283,7 +287,13 @@ def read_table() -> list[tuple[Case, Counted]]:
     with TABLE.open(newline="", encoding="utf-8") as opened:
         return [
             (
-                Case(row["model"], row["tuning"], row["checkpointing"] == "True", row["attention"], int(row["n_tokens"])),  # type: ignore[arg-type]
+                Case(
+                    row["model"],
+                    row["tuning"],
+                    row["checkpointing"] == "True",
+                    row["attention"],
+                    int(row["n_tokens"]),
+                ),  # type: ignore[arg-type]
                 Counted(int(row["peak"]), int(row["constant"])),
             )
             for row in csv.DictReader(opened)

@@ -44,7 +44,8 @@ class ModelSize:
 def size_of_shapes(shapes: Shapes) -> ModelSize:
     """The size of a model whose tensors have these shapes."""
     return ModelSize(
-        count_numbers(shapes), sum(math.prod(shape) for name, shape in shapes.items() if is_linear(name, shape))
+        count_numbers(shapes),
+        sum(math.prod(shape) for name, shape in shapes.items() if is_linear(name, shape)),
     )
 
 
