@@ -61,6 +61,11 @@ class Network:
             close_network()
             raise
 
+    @property
+    def adapter_precision(self) -> str:
+        """The number format in which adapters answer, as their cards have it: "bf16" or "fp16", empty for fp32."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self._adapters.dtype, "")
+
     def logits(self, layout: Layout) -> torch.Tensor:
         """Next-token logits [N, V] in fp32 at the N places that the layout reads."""
         n_reads = len(layout.read_row)
