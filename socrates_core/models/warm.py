@@ -11,7 +11,9 @@ from socrates_core.jobs.store import ProcessIdentity, identify
 from socrates_core.settings import folder
 
 WARM = "warm.json"
-PROCESS = 670 * 2**20  # bytes of an interpreter with torch, transformers and peft, which no model gives back; measured
+PROCESS = (
+    670 * 2**20
+)  # bytes of an interpreter with torch, transformers and peft, which no model gives back; measured
 
 
 def note_warm() -> None:

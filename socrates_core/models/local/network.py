@@ -11,9 +11,9 @@ import torch
 from socrates_core.errors import UserError
 from socrates_core.models.local.adapters import Adapter, Adapters
 from socrates_core.models.local.budget import TokenBudget
-from socrates_core.models.local.load import Loaded, LocalModel, give_back_memory, load_model
+from socrates_core.models.local.load import LocalModel, give_back_memory, load_model
 from socrates_core.models.local.tree_attention import FOREST, Forest
-from socrates_core.records import Precision
+from socrates_core.records import Loaded, Precision
 from socrates_core.scoring.plan import Layout, rounded
 
 # Batches are rounded up to multiples of these, since oneDNN prepares, and keeps, something for every other size.
