@@ -17,8 +17,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from socrates_core.models.local.engine import Engine
-from socrates_core.models.local.load import Loaded, LocalModel
+from socrates_core.models.local.load import LocalModel
 from socrates_core.models.local.network import Network
+from socrates_core.records import Loaded
 from socrates_core.scoring.plan import Item, plan_batches
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
 

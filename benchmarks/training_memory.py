@@ -230,25 +230,27 @@ def _materialise(model: Any) -> None:
     for module in model.modules():
         packed = isinstance(module, bnb.nn.Linear4bit)
         for name, weight in list(module._parameters.items()):
-            if weight is None:
-                continue
             if packed and name == "weight":
-                n_out, n_in = module.out_features, module.in_features
-                weight = torch.nn.Parameter(
-                    torch.empty(n_out * n_in // 2, 1, dtype=torch.uint8), requires_grad=False
+                _pack(module)
+            elif weight is not None:
+                dtype = torch.bfloat16 if packed else weight.dtype
+                module._parameters[name] = torch.nn.Parameter(
+                    torch.empty(weight.shape, dtype=dtype), requires_grad=weight.requires_grad
                 )
-                state = PackedState(n_out, n_in)
-                weight.quant_state, weight.bnb_quantized = state, True  # type: ignore[attr-defined]
-                module._parameters[name] = weight
-                module.register_buffer("absmax", state.absmax, persistent=False)
-                continue
-            dtype = torch.bfloat16 if packed else weight.dtype
-            module._parameters[name] = torch.nn.Parameter(
-                torch.empty(weight.shape, dtype=dtype), requires_grad=weight.requires_grad
-            )
         for name, table in list(module._buffers.items()):
             if table is not None and table.device.type == "meta":
                 module._buffers[name] = torch.empty(table.shape, dtype=table.dtype)
+
+
+def _pack(layer: Any) -> None:
+    """Gives a 4-bit layer packed weights, two numbers a byte, with their scales."""
+    state = PackedState(layer.out_features, layer.in_features)
+    packed: Any = torch.nn.Parameter(
+        torch.empty(state.shape.numel() // 2, 1, dtype=torch.uint8), requires_grad=False
+    )
+    packed.quant_state, packed.bnb_quantized = state, True
+    layer._parameters["weight"] = packed
+    layer.register_buffer("absmax", state.absmax, persistent=False)
 
 
 def _without_content(values: Any) -> torch.Tensor:
@@ -285,19 +287,15 @@ def _autocast(model: Any, *, adapter: bool) -> Iterator[None]:
 def read_table() -> list[tuple[Case, Counted]]:
     """The committed figures."""
     with TABLE.open(newline="", encoding="utf-8") as opened:
-        return [
-            (
-                Case(
-                    row["model"],
-                    row["tuning"],
-                    row["checkpointing"] == "True",
-                    row["attention"],
-                    int(row["n_tokens"]),
-                ),  # type: ignore[arg-type]
-                Counted(int(row["peak"]), int(row["constant"])),
-            )
-            for row in csv.DictReader(opened)
-        ]
+        rows = list(csv.DictReader(opened))
+    cases = {"|".join(map(str, asdict(case).values())): case for case in CASES}
+    return [
+        (
+            cases["|".join(row[field.name] for field in fields(Case))],
+            Counted(int(row["peak"]), int(row["constant"])),
+        )
+        for row in rows
+    ]
 
 
 def main() -> None:

@@ -60,20 +60,37 @@ def size_of_config(config: Mapping[str, Any], n_bytes: int) -> ModelSize:
     return ModelSize(n_numbers, max(n_numbers - tables * config["vocab_size"] * config["hidden_size"], 0))
 
 
-def choose_precision(name: str, size: ModelSize, wanted: Precision, machine: Machine) -> Loaded:
+def stored_precision(config: Mapping[str, Any]) -> Loaded | None:
+    """The precision of weights that bitsandbytes packed before they were saved; None for plain weights."""
+    packed = config.get("quantization_config")
+    if not packed:
+        return None
+    return "int8" if isinstance(packed, Mapping) and packed.get("load_in_8bit") else "nf4"
+
+
+def choose_precision(
+    name: str, size: ModelSize, wanted: Precision, machine: Machine, *, stored: Loaded | None = None
+) -> Loaded:
     """`wanted`, or for "auto" the most exact format that fits: the machine's compact one, then 8 bits, then 4.
 
-    Raises UserError if not even 4 bits fit.
+    Weights that are `stored` packed stay as they are. Raises UserError if they are wanted otherwise, or if not even 4
+    bits fit.
     """
+    if stored is not None and wanted not in ("auto", stored):
+        raise UserError(
+            f"The weights of {name!r} are stored in {stored}, so they cannot answer in {wanted}. Choose precision "
+            f"'auto' or {stored!r}, or give the model in its full precision."
+        )
     if wanted != "auto":
         return wanted
-    order: tuple[Loaded, ...] = (machine.compact, "int8", "nf4")
+    order: tuple[Loaded, ...] = (stored,) if stored else (machine.compact, "int8", "nf4")
     for precision in order:
         room = LEAST_ROOM if precision == order[-1] else ROOM
         if size.bytes_needed(precision, compact=machine.compact, room=room) <= machine.free:
             return precision
-    needed = size.bytes_needed("nf4", compact=machine.compact, room=LEAST_ROOM)
-    start = f"The model {name!r} takes about {needed / GB:.1f} GB in 4 bits"
+    needed = size.bytes_needed(order[-1], compact=machine.compact, room=LEAST_ROOM)
+    bits = 8 if order[-1] == "int8" else 4
+    start = f"The model {name!r} takes about {needed / GB:.1f} GB in {bits} bits"
     if needed > machine.total:
         instead = ' To use the processor, set CUDA_VISIBLE_DEVICES="".' if machine.kind == "cuda" else ""
         raise UserError(

@@ -12,7 +12,7 @@ import torch
 from socrates_core.errors import UserError
 from socrates_core.models.local.adapters import Adapter, Adapters
 from socrates_core.models.local.budget import TokenBudget
-from socrates_core.models.local.load import Loaded, LocalModel, give_back_memory, load_model
+from socrates_core.models.local.load import LocalModel, give_back_memory, load_model
 from socrates_core.models.local.tree_attention import (
     FOREST,
     Kind,
@@ -21,7 +21,7 @@ from socrates_core.models.local.tree_attention import (
     open_forest,
     padded_length,
 )
-from socrates_core.records import Precision
+from socrates_core.records import Loaded, Precision
 from socrates_core.scoring.plan import Layout, rounded
 
 READS = 16  # reads of a batch are rounded up to multiples, as its tokens are (tree_attention.padded_length)
