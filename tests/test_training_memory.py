@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu import SHAPES
+from benchmarks.shapes import SHAPES
 from benchmarks.training_memory import CASES, LENGTH, Case, Counted, count, read_table
 from socrates_core.finetuning.estimate import training_bytes
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict

@@ -47,9 +47,7 @@ class Adapters:
         before = _state(self._weights)
         self._tuned = attach(self._tuned or self._model, adapter[0], name)
         self._tuned.eval()
-        for key, weight in self._tuned.named_parameters():
-            if "lora_" in key and name in key.split("."):
-                weight.data = weight.data.to(self.dtype)
+        convert_adapter(self._tuned, name, self.dtype)
         if _state(self._weights) != before:
             raise UserError(
                 f"The adapter in {str(adapter[0])!r} changed its base model's own weights while it was opened, so it "
@@ -61,6 +59,13 @@ class Adapters:
 def _state(weights: Sequence[Any]) -> list[tuple[int, int]]:
     """The address of each weight and how often it was written in place; a change of the weight changes one of them."""
     return [(weight.data_ptr(), weight._version) for weight in weights]
+
+
+def convert_adapter(tuned: Any, name: str, dtype: torch.dtype) -> None:
+    """Converts the adapter of that name in peft's view `tuned`."""
+    for key, weight in tuned.named_parameters():
+        if "lora_" in key and name in key.split("."):
+            weight.data = weight.data.to(dtype)
 
 
 def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = False) -> Any:
