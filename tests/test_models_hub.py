@@ -12,7 +12,7 @@ from socrates_core.finetuning.exporting import contents
 from socrates_core.finetuning.model_jobs import Download, plan_download, run_fetch, submit_fetch
 from socrates_core.jobs.progress import Reporter
 from socrates_core.models import model_revision
-from socrates_core.models.catalog import fetched
+from socrates_core.models.hub import fetched
 from tests.support.hub import Hub
 from tests.support.kept_models import make_base, make_mine, run_models
 

@@ -47,7 +47,7 @@ def model_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """
     if (path / WHOLE).exists():
         return _shapes_in([path / WHOLE])
-    listed = [path / name for name in _listed(path)]
+    listed = [path / name for name in listed_files(path)]
     return _shapes_in([file for file in listed if file.exists()]) if listed else tensor_shapes(path)
 
 
@@ -82,6 +82,11 @@ def count_numbers(shapes: Shapes) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
 
 
+def is_linear(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is the matrix of a linear layer other than the output layer."""
+    return len(shape) == 2 and not any(part in name for part in ("embed", "lm_head", "wte", "wpe"))
+
+
 def _check_header_length(file: Path) -> None:
     """Raises UserError for a pipe, on which safetensors would wait, and for a header that would fill the memory."""
     if not file.is_file():
@@ -113,10 +118,10 @@ def check_plain(path: Path) -> None:
 
 def check_index(path: Path) -> None:
     """Raises UserError if the list of a model's weights names anything but safetensors files of its folder."""
-    _listed(path)
+    listed_files(path)
 
 
-def _listed(path: Path) -> list[str]:
+def listed_files(path: Path) -> list[str]:
     """The files that the list of a model's weights names, in order; none without a list. Raises UserError."""
     index = path / INDEX
     if not index.exists():

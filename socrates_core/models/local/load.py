@@ -19,10 +19,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from socrates_core.errors import EDITED, UserError, clipped
 from socrates_core.models.graphics_cards import graphics_cards, why_unusable
+from socrates_core.models.machine import Machine
+from socrates_core.models.sizes import choose_precision, size_of_shapes
 from socrates_core.models.weights import count_numbers, model_shapes
-from socrates_core.records import Precision
+from socrates_core.records import Loaded, Precision
 
-Loaded = Literal["fp32", "bf16", "nf4"]
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 # What transformers and peft raise for a configuration or weights that somebody edited.
 UNUSABLE: tuple[type[Exception], ...] = (
@@ -46,7 +47,6 @@ OUT_OF_MEMORY = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
-ROOM = 1.25  # bytes of memory per byte of weights, with activations and the allocator's waste
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
     device = choose_device()
     if device.type == "cpu":
         tune_processor()
-    n_parameters = count_numbers(model_shapes(path))
-    chosen = choose_precision(n_parameters, precision, device)
+    size = size_of_shapes(model_shapes(path))
+    chosen = choose_precision(path.name, size, precision, _machine(device))
     model = open_weights(path, **_options(chosen, device))
-    return LocalModel(model.eval(), chosen, device, n_parameters)
+    return LocalModel(model.eval(), chosen, device, size.n_numbers)
 
 
 def choose_device() -> torch.device:
@@ -168,27 +168,35 @@ def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
     # On a card the weights go there file by file: memory of the machine need not hold them.
     place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
     placed = {"device_map": {"": place}} if device.type == "cuda" else {}
-    if precision != "nf4":
-        return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16, **placed}
+    fast = number_type(precision, device)
+    if precision not in ("int8", "nf4"):
+        return {"dtype": fast, **placed}
     if find_spec("bitsandbytes") is None:
         raise UserError(
-            "A model in 4 bits (precision 'nf4') needs bitsandbytes. Run: pip install bitsandbytes. "
-            "Or choose precision 'bf16' or 'fp32', if the model fits in memory."
+            f"A model in {8 if precision == 'int8' else 4} bits (precision {precision!r}) needs bitsandbytes. Run: pip "
+            "install bitsandbytes. Or choose precision 'bf16' or 'fp32', if the model fits in memory."
         )
     # bitsandbytes recommends a faster kernel from the hub, which is code that is never fetched here.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    fast = torch.bfloat16 if has_bf16(device) else torch.float32
-    quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    quantized = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if precision == "int8"
+        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    )
     return {"dtype": fast, "device_map": {"": place}, "quantization_config": quantized}
 
 
-def choose_precision(n_parameters: int, precision: Precision, device: torch.device) -> Loaded:
-    """`precision`, or for "auto": bf16 if the processor computes in it, else fp32; nf4 if that does not fit."""
-    if precision != "auto":
-        return precision
-    wanted: Loaded = "bf16" if has_bf16(device) else "fp32"
-    needed = n_parameters * (2 if wanted == "bf16" else 4) * ROOM
-    return wanted if needed <= _free_bytes(device) else "nf4"
+def number_type(precision: Loaded, device: torch.device) -> torch.dtype:
+    """The type of the weights in this precision, or with packed weights of all that is not packed."""
+    plain = precision if precision not in ("int8", "nf4") else compact(device)
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[plain]
+
+
+def compact(device: torch.device) -> Literal["bf16", "fp16", "fp32"]:
+    """The smallest number format that the device computes in by itself."""
+    if has_bf16(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "fp32"
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -199,17 +207,20 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def _machine(device: torch.device) -> Machine:
+    """The device as torch sees it from within this process, which has let go of any earlier model."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return Machine("cuda", torch.cuda.get_device_name(device), compact(device), total, free)
+    memory = psutil.virtual_memory()
+    return Machine("cpu", "processor", compact(device), memory.total, memory.available)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the accelerator or the machine ran out of memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
-
-
-def _free_bytes(device: torch.device) -> int:
-    return int(
-        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    )
 
 
 def first_line(error: BaseException) -> str:

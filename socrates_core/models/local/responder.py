@@ -73,6 +73,7 @@ class LocalResponder:
             decoding=decoding,
             template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
             deterministic=deterministic,
+            adapter_precision=self._network().adapter_precision if self._adapter else "",
         )
         self.fingerprint = digest(self.card.as_dict())
         self._behind: LocalResponder | None = None
