@@ -181,7 +181,7 @@ def test_four_bits_hold_the_linear_layers_alone(spec: TrainingSpec, compact: str
 
 
 def test_activations_are_what_fake_tensors_count(starter_home: Path) -> None:
-    """Counted with benchmarks/training_memory.py in the starter model's shape: a fused kernel, tiles of 128, all weights."""
+    """Counted with benchmarks/training_memory.py in the starter model's shape."""
     config = read_config(open_folder("starter").base)
     tiles = 128 + 300 / 2
     for columns, checkpointing, full, counted in (

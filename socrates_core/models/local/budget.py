@@ -1,6 +1,11 @@
 """How many tokens run at a time: found by trying, and reduced when memory runs out."""
 
+from collections.abc import Mapping
+
 import torch
+
+from socrates_core.records import Decoding
+from socrates_core.scoring.plan import MAX_READS
 
 FIRST_WORK = 1.5e11  # parameters times tokens of the first batch: about a second on two cores
 LEAST = 256
@@ -8,6 +13,15 @@ MOST = {"cpu": 4096, "cuda": 65536}  # more is no faster on a processor and only
 GPU_FIRST = 4096
 LONGEST = 4.0  # seconds per batch, so that cancelling is quick
 WORTH = 1.05  # how much faster twice as many tokens must be
+# Bytes at most per read and token of the vocabulary, counted: logits and log-softmax in fp32; the paper's nucleus also
+# sorts them, with places in int64.
+PER_LOGIT: Mapping[Decoding, int] = {"exact": 8, "paper": 30}
+SHARE = 0.5  # of the free memory that reads may take
+
+
+def most_reads(decoding: Decoding, *, vocabulary: int, free: float) -> int:
+    """How many next-token distributions may be held at once in `free` bytes; at least one."""
+    return max(1, min(MAX_READS, int(SHARE * free / (PER_LOGIT[decoding] * vocabulary))))
 
 
 class TokenBudget:

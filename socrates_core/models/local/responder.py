@@ -9,11 +9,11 @@ from itertools import chain
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.models.chat import Chat
+from socrates_core.models.local.backing_off import free_cached
 from socrates_core.models.local.engine import Engine
 from socrates_core.models.local.load import is_out_of_memory
 from socrates_core.models.local.network import Network, open_network
@@ -28,7 +28,7 @@ from socrates_core.models.model_folder import (
     revision,
 )
 from socrates_core.models.reasoning import DIFFERENCE, ReasonedChat
-from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
+from socrates_core.records import Answer, Decoding, Loaded, Precision, Prompt, Question, ResponderCard
 from socrates_core.scoring.plan import Item, plan_batches
 from socrates_core.scoring.tree import Distribution
 
@@ -131,7 +131,7 @@ class LocalResponder:
             try:
                 distributions = engine.distributions(batch)
             except RuntimeError as error:
-                _require_out_of_memory(error, [len(item.prompt) for item in batch])
+                _require_out_of_memory(error, [len(item.prompt) for item in batch], network.precision)
                 network.budget.ran_out(n_tokens)
                 waiting = self._plan([*batch, *chain(*waiting)])
                 continue
@@ -192,7 +192,7 @@ class LocalResponder:
             try:
                 drawn = draw(network, self.chat, batch, prompts, self._decoding)
             except RuntimeError as error:
-                _require_out_of_memory(error, lengths)
+                _require_out_of_memory(error, lengths, network.precision)
                 half = len(batch) // 2
                 waiting = [batch[:half], batch[half:], *waiting]
                 continue
@@ -202,7 +202,9 @@ class LocalResponder:
         network = self._network()
         # A budget of 1 puts every prompt alone: the order of sums in a matrix product depends on its number of rows.
         budget = 1 if self._deterministic else network.budget.tokens
-        return plan_batches(items, token_budget=budget, shared=self._shared and network.packed)
+        shared = self._shared and network.packed
+        most_reads = network.most_reads(self._decoding)
+        return plan_batches(items, token_budget=budget, shared=shared, most_reads=most_reads)
 
     def _network(self) -> Network:
         # Fetched again for every batch, since another responder may have replaced the model in memory.
@@ -225,19 +227,18 @@ class LocalResponder:
             )
 
 
-def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int]) -> None:
+def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int], precision: Loaded) -> None:
     """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
 
     Raises `error` if it has another cause, and UserError if a single prompt is too much.
     """
     if not is_out_of_memory(error):
         raise error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free_cached()
     if len(lengths) == 1:
         raise UserError(
-            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. "
-            "Shorten it, or open the model with precision 'nf4'."
+            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. Shorten it, or "
+            + ("choose a smaller model." if precision == "nf4" else "open the model with precision 'nf4'.")
         ) from error
 
 
