@@ -1,5 +1,6 @@
 """What is told before a finetune starts: the examples as they train, their lengths, the time and the memory."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path

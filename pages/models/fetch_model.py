@@ -13,9 +13,6 @@ from socrates_core.jobs import store
 from socrates_core.models import hub
 from socrates_core.models.catalog import HubModel, released
 from socrates_core.models.sizes import GB
-from socrates_core.verdicts.published import published_words
-
-REMEMBERED = 30  # seconds: memory gets free, and cards change hands
 
 
 def show_button(model: LibraryModel, action: st.delta_generator.DeltaGenerator) -> None:
@@ -35,7 +32,10 @@ def show_button(model: LibraryModel, action: st.delta_generator.DeltaGenerator) 
 
 
 def show_facts(model: LibraryModel) -> None:
-    """Size, memory, speed here, licence and published score; for a fetched model also whether there is a newer one."""
+    """Size, memory, speed here and licence, next to the published score in the verdict above.
+
+    For a fetched model also whether there is a newer one.
+    """
     facts = released(model.name)
     if facts is not None:
         for line in _lines(facts, model):
@@ -50,7 +50,7 @@ def _lines(facts: HubModel, model: LibraryModel) -> list[str]:
     ]
     try:
         with st.spinner("Looking how fast it reads here"):
-            needed = _needed(model.name)
+            needed = resources(ModelRequest(model.name))
     except UserError as error:
         lines.append(str(error))
     else:
@@ -59,7 +59,7 @@ def _lines(facts: HubModel, model: LibraryModel) -> list[str]:
     lines.append(
         f"Licence: that of its base {facts.base.name}, {facts.base.licence}; its page on the hub has the last word."
     )
-    return [*lines, *(published_words(model.name) or ())]
+    return lines
 
 
 def _speed(needed: Resources) -> str:
@@ -67,11 +67,6 @@ def _speed(needed: Resources) -> str:
         return f"Speed here: not known. {needed.basis}"
     per_minute = 60 * needed.tokens_per_second / 300
     return f"Speed here: about {per_minute:,.0f} questions of 300 tokens a minute, {needed.basis}."
-
-
-@st.cache_data(ttl=REMEMBERED, show_spinner=False)
-def _needed(name: str) -> Resources | None:
-    return resources(ModelRequest(name))
 
 
 def _show_update(model: LibraryModel) -> None:
