@@ -66,7 +66,8 @@ def _failures() -> tuple[type[Exception], ...]:
     from httpx2 import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    return HTTPError, HfHubHTTPError, HFValidationError, OSError
+    # RuntimeError: after one thread lost the connection, the others find the library's client closed.
+    return HTTPError, HfHubHTTPError, HFValidationError, OSError, RuntimeError
 
 
 def _weights_among(names: Iterable[str]) -> list[str]:
