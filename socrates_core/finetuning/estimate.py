@@ -75,6 +75,7 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     machine = this_machine()
     memory = _memory_mb(spec, insight, machine)
     times = _times(spec, insight, n_steps, n_tokens)
+    seconds: float | None
     if times:
         seconds, basis = median(times), ""
     else:

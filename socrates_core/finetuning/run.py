@@ -13,6 +13,7 @@ from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
+from socrates_core.models.warm import forget_warm
 from socrates_core.settings import CODE
 
 # Exit statuses of a trainer: done, or asked to stop.
@@ -66,6 +67,7 @@ def let_go() -> None:
         from socrates_core.models.local.network import close_network
 
         close_network()
+    forget_warm()
 
 
 def _listen(stream: IO[str] | None, reporter: Reporter, output: list[str]) -> None:
