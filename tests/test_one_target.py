@@ -79,6 +79,32 @@ def test_every_row_of_a_table_is_scored_on_the_same_cells(starter_home: Path) ->
     assert comparison.table()["wasserstein_exact_stated_n_studies"].nunique() == 1
 
 
+def test_rows_of_people_count_the_same_studies_and_cells(starter_home: Path) -> None:
+    """With a battery of several questions (garcia) and options without an order (healthcare)."""
+    comparison = Comparison([evaluate_now("uniform", studies=[*MANY, "healthcare"], cap=6)])
+    table = comparison.table()
+    for count in ("n_studies", "n_cells", "n_skipped", "n_people"):
+        assert table[count].nunique() == 1, table[["name", count]]
+    assert table["n_studies"].iloc[0] == len(MANY) + 1
+    assert len(comparison.cells[0]) > table["n_cells"].iloc[0]
+    assert not any(table["note"])
+
+
+def test_a_row_without_a_score_of_some_cell_says_why(home: Path) -> None:
+    rows = [answer(n, n % 2, 1 + n % 5) for n in range(20)]
+    small_corpus(
+        "mine", [*rows, *(answer(n, 2, 1 + n % 5) for n in range(20, 23))]
+    )  # three people in condition 2
+    comparison = Comparison([evaluate_now("uniform", corpus="mine", studies=["one"], cap=6)])
+    notes = comparison.table().set_index("name")["note"]
+    expected = (
+        "not on 1 question in one condition, where fewer than four people answered and cannot be halved"
+    )
+    assert notes["half-sample"] == notes["oracle"] == expected
+    assert not notes["uniform"]
+    assert f"half-sample: {expected}." in command("compare", comparison.evaluations[0].id)
+
+
 def test_the_people_of_a_pilot_are_predicted_from_a_second_pilot(starter_home: Path) -> None:
     comparison = Comparison([evaluate_now("uniform", studies=MANY, cap=12)])
     cells, pilot = next(pair for pair in comparison.predictors if pair[1].name.startswith("pilot"))
@@ -199,7 +225,9 @@ def test_evaluations_of_two_corpora_give_one_calibration_and_one_verdict(
         (verdict,) = compared["verdicts"].values()
         assert verdict["n_studies"] == len(MANY) + 3 and verdict["source"] == "here"
         assert verdict["level"] != "not measured"
-        assert verdict["sentence"] in command("compare", *ids)
+        printed = command("compare", *ids)
+        assert verdict["sentence"] in printed
+        assert "Spearman" in printed and "A second human sample" in printed
 
 
 def test_a_study_that_two_corpora_have_counts_once(starter_home: Path) -> None:

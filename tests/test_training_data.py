@@ -15,9 +15,10 @@ from socrates_core.finetuning.spec import training_path
 from socrates_core.settings import folder
 from tests.support.finetunes import examples_for, freeze, losses, spec_of, train
 from training import checkpoint, sft
+from training.batches import Batch
 from training.data import StepSampler, column, open_examples, to_examples, write_examples
 from training.loop import check_launcher, finetune, open_trainer
-from training.model import open_trainee
+from training.model import Trainee, open_trainee
 
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
@@ -163,3 +164,24 @@ def test_a_full_disk_at_a_checkpoint_is_a_sentence_and_the_last_checkpoint_stays
     monkeypatch.setattr(checkpoint, "save_file", whole)
     assert (training_path(made) / "checkpoint-2" / "state.json").exists()
     assert open_trainer(made, sft.loss).finish() and len(losses(made)) == 4
+
+
+def test_a_step_that_ran_out_of_memory_is_taken_again_in_smaller_batches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec = spec_of(max_steps=2)
+    usual = losses(train(spec))
+    sizes: list[int] = []
+
+    def short_of_memory(trainee: Trainee, batch: Batch) -> torch.Tensor:
+        loss = sft.loss(trainee, batch)
+        sizes.append(sum(item.n_tokens for item in batch.items))
+        if sizes[-1] > 600:
+            loss.backward()  # half of the step is done
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss
+
+    made = freeze(spec.model_copy(update={"name": "short"}))
+    assert open_trainer(made, short_of_memory).finish()
+    assert losses(made) == pytest.approx(usual, rel=1e-4) and max(sizes) > 600
+    assert "512 tokens are read at a time" in capsys.readouterr().out

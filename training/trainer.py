@@ -20,8 +20,11 @@ from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from socrates_core.errors import UserError
+from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.models.local.budget import free_cached
+from socrates_core.models.local.load import is_out_of_memory
 from training import checkpoint
 from training.batches import Batch, batches_of
 from training.data import StepSampler, column, loss_sizes, to_examples
@@ -92,6 +95,7 @@ class ForestTrainer(SFTTrainer):
         )
         self._loss_sizes = loss_sizes(examples, trainee.spec)
         self._n_tokens = column(examples, "n_tokens")
+        self._micro_tokens = trainee.spec.micro_tokens
         verdict.trainer = self
 
     def _send_telemetry(self) -> None:
@@ -121,13 +125,32 @@ class ForestTrainer(SFTTrainer):
 
         Processes take the mean of gradients and losses, so the sum over all examples is divided by the step's size.
         """
+        while True:
+            try:
+                return self._add_gradients(model, inputs["examples"])
+            except RuntimeError as error:
+                self._read_less(error, max(example.n_tokens for example in inputs["examples"]))
+            # Outside the `except`, whose traceback would hold the tensors.
+            model.zero_grad()
+            free_cached()
+
+    def _read_less(self, error: RuntimeError, longest: int) -> None:
+        """Halves the tokens that are read at a time, after memory ran out. Raises `error` if that cannot help."""
+        # Of several processes, the others would wait for this one's half-done step.
+        alone = self.accelerator.num_processes == 1
+        if not (alone and is_out_of_memory(error) and self._micro_tokens > longest):
+            raise error
+        self._micro_tokens //= 2
+        self.verdict.say(f"memory ran out: from now on {self._micro_tokens:,} tokens are read at a time")
+
+    def _add_gradients(self, model: Any, examples: list[Example]) -> torch.Tensor:
         step = self.state.global_step + 1
         process, n_processes = self.accelerator.process_index, self.accelerator.num_processes
         self.trainee.network.model = model
         model.train()
         torch.manual_seed(1_000_003 * self.spec.seed + 101 * step + process)  # dropout
         scale = n_processes / float(self._loss_sizes[self.sampler.places(step)].sum())
-        batches = batches_of(inputs["examples"], self.trainee.network, self.spec)
+        batches = batches_of(examples, self.trainee.network, self.spec, self._micro_tokens)
         n_batches = self._most(len(batches)) if self.trainee.sharded else len(batches)
         total = torch.zeros((), device=self.args.device)
         for place in range(n_batches):

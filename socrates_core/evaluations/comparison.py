@@ -359,7 +359,8 @@ class Comparison:
             for measure, spread in summary.draws.items():
                 row |= {f"{measure}_of_draws": spread.mean, f"{measure}_of_draws_sd": spread.sd}
             counts = ("n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped", "n_off_scale", "n_people")
-            rows.append(row | {name: getattr(summary, name) for name in counts} | self._worked(summary.name))
+            counted = {name: getattr(summary, name) for name in counts}
+            rows.append(row | counted | {"note": summary.note} | self._worked(summary.name))
         return pd.DataFrame(rows)
 
     def _worked(self, name: str) -> dict[str, Any]:

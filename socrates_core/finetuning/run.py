@@ -17,6 +17,7 @@ from socrates_core.finetuning.launch import n_processes_for, trainer_command, tr
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
+from socrates_core.models.warm import forget_warm
 from socrates_core.settings import CODE
 
 # Exit statuses of a trainer: done, or asked to stop.
@@ -72,6 +73,7 @@ def let_go() -> None:
         from socrates_core.models.local.network import close_network
 
         close_network()
+    forget_warm()
 
 
 def _listen(stream: IO[str] | None, reporter: Reporter, output: list[str]) -> None:

@@ -50,7 +50,7 @@ class ForestReader:
             try:
                 readings = self._read(network, layout, batch)
             except RuntimeError as error:
-                require_out_of_memory(error, [len(item.prompt) for item in batch])
+                require_out_of_memory(error, [len(item.prompt) for item in batch], network.precision)
                 self._ran_out(network, n_tokens)
                 waiting = self._plan([*batch, *chain(*waiting)])
                 continue
@@ -65,7 +65,9 @@ class ForestReader:
     def _plan(self, items: Sequence[Item]) -> list[list[Item]]:
         network = self._network()
         budget = network.budget.tokens if self._budget is None else self._budget
-        return plan_batches(items, token_budget=budget, shared=self._shared and network.packed)
+        shared = self._shared and network.packed
+        most_reads = network.most_reads(self._decoding)
+        return plan_batches(items, token_budget=budget, shared=shared, most_reads=most_reads)
 
     def _ran_out(self, network: Network, n_tokens: int) -> None:
         if self._budget is None:
