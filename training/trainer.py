@@ -276,7 +276,7 @@ def arguments_of(path: Path, spec: TrainingSpec, n_steps: int, *, starts: bool) 
         logging_steps=1,
         logging_nan_inf_filter=False,  # it would replace a loss that is no number by the mean of earlier ones
         save_strategy="no",  # the verdict says when
-        report_to=list(spec.report_to) or "none",
+        report_to=spec.report_to,
         run_name=path.name,
         disable_tqdm=True,
         remove_unused_columns=False,
