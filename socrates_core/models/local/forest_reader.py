@@ -77,7 +77,8 @@ class ForestReader:
 
     def _read(self, network: Network, layout: Layout, items: Sequence[Item]) -> list[NodeReadings]:
         """The readings of each item, from one pass over all of them."""
-        with torch.inference_mode():
+        # Not in inference mode: sharded weights that are gathered in it could not be trained on afterwards.
+        with torch.no_grad():
             logits = filtered(network.logits(layout), self._decoding)
             return list(self._gather(network, items, torch.log_softmax(logits, dim=-1)))
 
