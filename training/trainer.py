@@ -202,7 +202,8 @@ class ForestTrainer(SFTTrainer):
     @property
     def _torch_optimizer(self) -> torch.optim.Optimizer:
         """The optimizer without accelerate's wrapper."""
-        optimizer: torch.optim.Optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        wrapped: Any = self.optimizer
+        optimizer: torch.optim.Optimizer = getattr(wrapped, "optimizer", wrapped)
         return optimizer
 
     def _prepare_for_training(self, *given: Any, **named: Any) -> Any:

@@ -86,7 +86,8 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     advice = less_memory(spec, longest=insight.lengths.max)
     work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
     if n_processes_for(spec) > 1:
-        work = f"{work}, shared by {n_processes_for(spec)} {'processes' if machine.kind == 'cpu' else 'GPUs'}"
+        shared = "processes" if machine.kind == "cpu" else "GPUs"
+        work = f"{work}, shared by {n_processes_for(spec)} {shared}"
     about_time = _about_time(times, seconds, work, basis)
     about_memory = _about_memory(memory, free, machine.where, advice)
     return TrainingEstimate(
@@ -216,9 +217,9 @@ def _peak(
         kept *= IN_FP32
     if machine.kind == "cpu":
         kept *= ON_PROCESSOR
-    # With tuning "full" each process holds a part of the weights, gradients, and moments.
-    shared_by = n_processes_for(spec) if spec.tuning == "full" else 1
-    return PROCESS + counted.weights / shared_by + kept
+    # A full finetune is sharded: each process holds a part of the weights, gradients and optimizer.
+    weights = counted.weights / (n_processes_for(spec) if spec.tuning == "full" else 1)
+    return PROCESS + weights + kept
 
 
 @dataclass(frozen=True)
