@@ -72,6 +72,18 @@ QUANTITIES = (
         "people_effect_share_high": Column("upper end of its 95% interval", "share"),
         "people_effect_n": Column("people in the condition", "people"),
         "people_effect_n_reference": Column("people in the reference condition", "people"),
+        "option_effect": Column(
+            "predicted share of an option minus that in the reference condition, of options without an order",
+            "percentage points",
+        ),
+        "people_option_effect": Column(
+            "people's share of the option minus that in the reference", "percentage points"
+        ),
+        "people_option_effect_low": Column(
+            "lower end of its 95% interval (Newcombe; Welch, paired t, or clustered as the effects of people)",
+            "percentage points",
+        ),
+        "people_option_effect_high": Column("upper end of its 95% interval", "percentage points"),
         "calibrated": Column("true effect of people to expect, given the predicted one", "scale"),
         "calibration_slope": Column("people's effect to expect per unit of predicted effect", "ratio"),
         "calibration_slope_se": Column("its standard error", "ratio"),
@@ -108,6 +120,12 @@ QUANTITIES = (
         for n in ("", "n_")
     }
 )
+
+OPTION_COLUMNS = {
+    "people_option_effect": "people",
+    "people_option_effect_low": "low",
+    "people_option_effect_high": "high",
+}
 
 
 @dataclass(frozen=True)
@@ -183,6 +201,13 @@ def run_numbers(run: SimulationRun, seen: SeenInTraining) -> Numbers:
         scale = draft.outcomes[o].scale.scale()
         for quantity, number in _of_effect(effect, None if scale.is_drawn else scale_range(scale)):
             numbers[Key.at(quantity, o, conditions.index(effect.condition))] = float(number)
+    for options in run.option_effects:
+        place = outcomes.index(options.outcome), conditions.index(options.condition)
+        for value, row in zip(options.values, options.rows(), strict=True):
+            numbers[Key.at("option_effect", *place, value)] = row["predicted"]
+            if options.people is not None:
+                for quantity, name in OPTION_COLUMNS.items():
+                    numbers[Key.at(quantity, *place, value)] = row[name]
     meanings = {name: f"{column.meaning} ({column.unit})" for name, column in QUANTITIES.items()}
     return Numbers(numbers, meanings, places(draft))
 

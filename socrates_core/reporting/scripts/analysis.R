@@ -130,8 +130,8 @@ put_effect <- function(o, k, ours, theirs, scale) {
   if (!is.na(span) && span > 0) put("effect_share", difference / span, o, k)
 }
 
-# People's difference with its 95% interval, by the method of the effect.
-put_people_effect <- function(o, k, rows) {
+# People's difference with the ends of its 95% interval, by the method of the effect.
+people_effect <- function(rows) {
   ours <- repeated(rows, "value")
   theirs <- repeated(rows, "value_reference")
   error <- NA_real_
@@ -155,17 +155,52 @@ put_people_effect <- function(o, k, rows) {
     freedom <- (a + b)^2 / (a^2 / (length(ours) - 1) + b^2 / (length(theirs) - 1))
   }
   margin <- if (!is.na(error) && error > 0) qt(0.975, freedom) * error else NA_real_
-  put("people_effect", difference, o, k)
-  put("people_effect_low", difference - margin, o, k)
-  put("people_effect_high", difference + margin, o, k)
+  c(difference, difference - margin, difference + margin)
+}
+
+put_people_effect <- function(o, k, rows) {
+  ends <- c("", "_low", "_high")
+  estimate <- people_effect(rows)
   span <- span_of(o)
-  if (!is.na(span) && span > 0) {
-    put("people_effect_share", difference / span, o, k)
-    put("people_effect_share_low", (difference - margin) / span, o, k)
-    put("people_effect_share_high", (difference + margin) / span, o, k)
+  for (i in 1:3) {
+    put(paste0("people_effect", ends[i]), estimate[i], o, k)
+    if (!is.na(span) && span > 0) put(paste0("people_effect_share", ends[i]), estimate[i] / span, o, k)
   }
-  put("people_effect_n", length(ours), o, k)
-  put("people_effect_n_reference", length(theirs), o, k)
+  put("people_effect_n", length(repeated(rows, "value")), o, k)
+  put("people_effect_n_reference", length(repeated(rows, "value_reference")), o, k)
+}
+
+# Predicted differences of each option's share from the reference in percentage points, over people in both.
+put_option_effects <- function(o, k, ours, theirs, scale) {
+  both <- intersect(ours$person, theirs$person)
+  if (length(both) == 0) return(invisible())
+  apart <- mean_shares(ours[ours$person %in% both, ], scale) - mean_shares(theirs[theirs$person %in% both, ], scale)
+  for (i in seq_len(nrow(scale))) put("option_effect", 100 * apart[i], o, k, text_of(scale$value[i]))
+}
+
+# People's differences of each option's share in percentage points. Between people who gave one answer each, intervals
+# are Newcombe's (1998, Statistics in Medicine 17, method 10).
+put_people_options <- function(o, k, rows) {
+  given <- as.numeric(c(rows$value, rows$value_reference))
+  whole <- all(given[!is.na(given)] %in% c(0, 1))
+  for (option in unique(rows$option)) {
+    counted <- rows[rows$option == option, ]
+    if (method_of(counted) == "welch" && whole) {
+      sides <- lapply(c("value", "value_reference"), function(name) {
+        chosen <- repeated(counted, name)
+        wilson(c(sum(chosen), length(chosen) - sum(chosen)), length(chosen))
+      })
+      a <- lapply(sides[[1]], `[`, 1)
+      b <- lapply(sides[[2]], `[`, 1)
+      apart <- a$share - b$share
+      estimate <- c(
+        apart, apart - sqrt((a$share - a$low)^2 + (b$high - b$share)^2), apart + sqrt((a$high - a$share)^2 + (b$share - b$low)^2)
+      )
+    } else {
+      estimate <- people_effect(counted)
+    }
+    for (i in 1:3) put(paste0("people_option_effect", c("", "_low", "_high")[i]), 100 * estimate[i], o, k, text_of(option))
+  }
 }
 
 wide <- read_data("predicted_wide")
@@ -202,8 +237,17 @@ put_means_over_cells(unique(paste(seen$outcome, seen$condition, sep = "/")))
 for (i in seq_len(nrow(cells))) {
   o <- cells$outcome[i]
   k <- cells$condition[i]
-  if (outcomes$ordered[outcomes$outcome == o] != 1) next
-  if (k != base) put_effect(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
+  if (k == base) next
+  if (outcomes$ordered[outcomes$outcome == o] != 1) {
+    put_option_effects(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
+    next
+  }
+  put_effect(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
+}
+options_of_people <- read_data("people_options")
+effects <- unique(options_of_people[, c("outcome", "condition")])
+for (i in seq_len(nrow(effects))) {
+  put_people_options(effects$outcome[i], effects$condition[i], rows_of(options_of_people, effects$outcome[i], effects$condition[i]))
 }
 effects <- unique(pairs[, c("outcome", "condition")])
 for (i in seq_len(nrow(effects))) {

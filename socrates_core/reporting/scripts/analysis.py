@@ -67,6 +67,10 @@ def compute(folder: Path) -> Numbers:
     numbers |= means_over_cells(numbers, {f"{o}/{c}" for o, c in seen.itertuples(index=False)})
     for (o, c), rows in by_cell(pairs).items():
         numbers |= people_effect(f"{o}/{c}", rows, spans[o])
+    unordered = {key: rows for key, rows in cells.items() if not ordered[key[0]]}
+    numbers |= option_effects(unordered, values, reference(folder))
+    for (o, c), rows in by_cell(read(folder, "people_options")).items():
+        numbers |= people_options(f"{o}/{c}", rows)
     ordered_cells = {key: rows for key, rows in cells.items() if ordered[key[0]]}
     numbers |= effects(ordered_cells, values, spans, reference(folder))
     numbers |= refit(folder)
@@ -224,6 +228,53 @@ def effects(
         numbers[f"effect_n/{o}/{c}"] = n_profiles(rows[rows["person"].isin(both)])
         if spans[o] > 0:
             numbers[f"effect_share/{o}/{c}"] = (means[0] - means[1]) / spans[o]
+    return numbers
+
+
+def option_effects(cells: dict[tuple[int, int], pd.DataFrame], values: pd.DataFrame, base: int) -> Numbers:
+    """Predicted differences of each option's share from the reference in percentage points, over people in both."""
+    numbers: Numbers = {}
+    for (o, c), rows in cells.items():
+        if c == base or (o, base) not in cells:
+            continue
+        scale = values[values["outcome"] == o]
+        both = set(rows["person"]) & set(cells[o, base]["person"])
+        if not both:
+            continue
+        ours, theirs = (
+            mean_shares(side[side["person"].isin(both)], scale) for side in (rows, cells[o, base])
+        )
+        for value, difference in zip(scale["value"], ours - theirs, strict=True):
+            numbers[f"option_effect/{o}/{c}/{value:.15g}"] = 100 * difference
+    return numbers
+
+
+def people_options(place: str, rows: pd.DataFrame) -> Numbers:
+    """People's differences of each option's share in percentage points, by the method of the effect.
+
+    Between people who gave one answer each, intervals are Newcombe's (1998, Statistics in Medicine 17, method 10).
+    """
+    given = rows[["value", "value_reference"]].to_numpy(dtype=float)
+    whole = np.isin(given[np.isfinite(given)], (0, 1)).all()
+    numbers: Numbers = {}
+    for option, counted in rows.groupby("option"):
+        if method_of(counted) == "welch" and whole:
+            ours, theirs = repeated(counted, "value"), repeated(counted, "value_reference")
+            (first, low, high), (second, below, above) = (
+                wilson(np.array([side.sum(), len(side) - side.sum()]), len(side))[0]
+                for side in (ours, theirs)
+            )
+            difference = first - second
+            estimate = [
+                difference,
+                difference - np.hypot(first - low, above - second),
+                difference + np.hypot(high - first, second - below),
+            ]
+        else:
+            found = people_effect("", counted, np.nan)
+            estimate = [found[f"people_effect{end}/"] for end in ("", "_low", "_high")]
+        for name, x in zip(("", "_low", "_high"), estimate, strict=True):
+            numbers[f"people_option_effect{name}/{place}/{option:.15g}"] = 100 * float(x)
     return numbers
 
 
