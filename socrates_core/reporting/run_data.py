@@ -179,6 +179,18 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
                 "n": Column("how often the person gave the answer", "answers"),
             },
         ),
+        DataTable(
+            "people_units",
+            "people's answers as they gave them, counted, behind squared distances",
+            _units(run),
+            {
+                **where,
+                "answer": Column("the answer as observed", "scale"),
+                "unit": Column("number of the person, or the cluster, in the cell; empty: of one answer"),
+                "weight": ANSWERS_BEHIND["weight"],
+                "n": Column("how many such answers", "answers"),
+            },
+        ),
         *([] if isinstance(run.calibration, str) else pair_tables(run.calibration.pairs)),
     ]
 
@@ -394,6 +406,27 @@ def _options(run: SimulationRun) -> pd.DataFrame:
             behind = answers_behind(assignment, *sides)
             parts.append(behind.assign(outcome=o, condition=c, reference=base, option=float(option)))
     return pd.concat(parts[1:], ignore_index=True)[[*places, *ANSWERS_BEHIND]]
+
+
+def _units(run: SimulationRun) -> pd.DataFrame:
+    """People's answers of every cell, counted; those of one person or cluster keep its number."""
+    columns = ["outcome", "condition", "answer", "unit", "weight", "n"]
+    parts = [pd.DataFrame(columns=columns)]
+    for cell in run.cells:
+        people = cell.answerers
+        if people is None or cell.is_drawn:
+            continue
+        _, unit, answers_of = np.unique(people.unit, return_inverse=True, return_counts=True)
+        rows = pd.DataFrame(
+            {
+                "answer": people.answers,
+                "unit": np.where(answers_of[unit] > 1, unit, np.nan),
+                "weight": people.weight,
+            }
+        )
+        counted = rows.groupby(["answer", "unit", "weight"], dropna=False).size().rename("n").reset_index()
+        parts.append(counted.assign(outcome=cell.outcome, condition=cell.condition))
+    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
 
 
 def _answers(run: SimulationRun) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.intervals import shares_with_intervals
@@ -29,6 +30,7 @@ W_ROWS = {
     "_half_sample": "half of the people against the other half, mean over all halvings",
     "_oracle": "expected score of the true distribution at this sample size",
 }
+SQUARED = {"squared": "the prediction", "squared_uniform": "the same probability for every answer"}
 QUANTITIES = (
     {
         "n_people": Column("simulated people that were asked", "people"),
@@ -117,6 +119,15 @@ QUANTITIES = (
         )
         for convention in CONVENTIONS
         for row, guess in W_ROWS.items()
+        for n in ("", "n_")
+    }
+    | {
+        f"{n}{name}": Column(
+            f"{'cells behind ' if n else ''}squared distance to all such people, without the luck of who answered: "
+            f"{guess}; without a cell, the mean over cells not seen in training",
+            "cells" if n else "squared share",
+        )
+        for name, guess in SQUARED.items()
         for n in ("", "n_")
     }
 )
@@ -253,6 +264,11 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
         has_range = quantity.startswith("w_observed") or not cell.n_samples
         if has_range and not blind_is_missing:
             yield quantity, math.nan if distance is None else distance
+    guesses = _predicted(cell), uniform(len(cell.values))
+    for quantity, shares in zip(SQUARED, guesses, strict=True):
+        squared = cell.corrected(shares)
+        if squared is not None:
+            yield quantity, squared
 
 
 def _predicted(cell: RunCell) -> Floats:
@@ -275,10 +291,10 @@ def _shares(cell: RunCell) -> dict[Key, float]:
 
 
 def _means_over_cells(numbers: Mapping[Key, float], seen: SeenInTraining) -> dict[Key, float]:
-    """The mean of each W over the cells that were not seen in training, and how many there are."""
+    """The mean of each distance over the cells that were not seen in training, and how many there are."""
     scores: dict[str, list[float]] = {}
     for key, number in numbers.items():
-        if key.quantity.startswith("w_") and not math.isnan(number):
+        if key.quantity.startswith(("w_", "squared")) and not math.isnan(number):
             outcome, condition = key.places
             if (condition, outcome) not in seen.cells:
                 scores.setdefault(key.quantity, []).append(number)

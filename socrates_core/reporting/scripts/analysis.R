@@ -97,11 +97,37 @@ put_cell <- function(o, k, rows, scale, people, single) {
   }
 }
 
-# The mean of each W over the cells that were not seen in training, and their number.
+# Squared distances to all such people: without the variance of the shares of those who answered.
+put_squared <- function(o, k, rows, scale, people) {
+  is_ordered <- outcomes$ordered[outcomes$outcome == o] == 1
+  places <- as.numeric(scale$value)
+  people <- people[rep(seq_len(nrow(people)), people$n), ]
+  unit <- or_else(people$unit, -seq_len(nrow(people)))
+  given <- memberships(as.numeric(people$answer), places)
+  gaps <- rep(0.5, length(places))
+  if (is_ordered) {
+    given <- cumulated(given)[, -length(places), drop = FALSE]
+    gaps <- diff(places) / diff(range(places))
+  }
+  weight <- as.numeric(people$weight) / sum(as.numeric(people$weight))
+  shares <- colSums(weight * given)
+  # what one person, or cluster, misses by is added up first
+  missed <- rowsum(weight * sweep(given, 2, shares), unit)
+  n <- nrow(missed)
+  noise <- if (n > 1) colSums(missed^2) * n / (n - 1) else NA_real_
+  guesses <- list(squared = mean_shares(rows, scale), squared_uniform = rep(1 / length(places), length(places)))
+  for (name in names(guesses)) {
+    expected <- guesses[[name]] / sum(guesses[[name]])
+    if (is_ordered) expected <- cumsum(expected)[-length(places)]
+    put(name, sum(gaps * ((expected - shares)^2 - noise)), o, k)
+  }
+}
+
+# The mean of each distance over the cells that were not seen in training, and their number.
 put_means_over_cells <- function(seen) {
   cells <- computed()
   places <- sub("^[^/]*/", "", cells$key)
-  scored <- grepl("^w_", cells$key) & !(places %in% seen) & !is.na(cells$number)
+  scored <- grepl("^(w_|squared)", cells$key) & !(places %in% seen) & !is.na(cells$number)
   by_name <- split(cells$number[scored], sub("/.*", "", cells$key[scored]))
   for (name in names(by_name)) {
     put(name, mean(by_name[[name]]))
@@ -231,6 +257,13 @@ for (i in seq_len(nrow(cells))) {
   o <- cells$outcome[i]
   k <- cells$condition[i]
   put_cell(o, k, rows_of(answered, o, k), values[values$outcome == o, ], rows_of(counts, o, k), rows_of(single, o, k))
+}
+units <- read_data("people_units")
+answered_by_people <- unique(units[, c("outcome", "condition")])
+for (i in seq_len(nrow(answered_by_people))) {
+  o <- answered_by_people$outcome[i]
+  k <- answered_by_people$condition[i]
+  put_squared(o, k, rows_of(answered, o, k), values[values$outcome == o, ], rows_of(units, o, k))
 }
 seen <- counts[counts$seen_in_training == 1, , drop = FALSE]
 put_means_over_cells(unique(paste(seen$outcome, seen$condition, sep = "/")))
