@@ -13,7 +13,9 @@ MAX_SCORED = 1_001  # values of a scale whose probabilities a model computes one
 Number = int | float
 Floats = NDArray[np.float64]
 ScaleKind = Literal["range", "enum_labels", "open_integer", "multiple", "if_upto"]
-Precision = Literal["auto", "fp32", "bf16", "nf4"]
+# fp16 is for graphics cards without bf16; int8 (LLM.int8) and nf4 are bitsandbytes' 8 and 4 bits.
+Loaded = Literal["fp32", "bf16", "fp16", "int8", "nf4"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Decoding = Literal["exact", "paper"]
 PAPER_TEMPERATURE = 0.6  # the decoding "paper" (arXiv 2509.05830): this temperature, then this nucleus
 PAPER_TOP_P = 0.9
@@ -205,7 +207,12 @@ class Answer:
 
 # Raised with every change that can alter an answer. scoring/versions.py says what was wrong before.
 SCORING_VERSION = 2
-_ADDED = ("deterministic", "server", "elicitation")  # fields that cards of earlier versions do not have
+_ADDED = (
+    "deterministic",
+    "server",
+    "elicitation",
+    "adapter_precision",
+)  # fields that cards of earlier versions do not have
 
 
 @dataclass(frozen=True)
@@ -213,7 +220,8 @@ class ResponderCard:
     """What answered: enough to key the cache and to show a reader which model it was.
 
     `server` and `elicitation` say where and how a served model was asked; empty for others. `scoring` is the version
-    of our own scoring; cards of version 1 do not have it.
+    of our own scoring; cards of version 1 do not have it. `adapter_precision` is the number format in which an adapter
+    answers; empty for fp32, in which all adapters answered earlier, and without an adapter.
     """
 
     name: str
@@ -226,6 +234,7 @@ class ResponderCard:
     server: str = ""
     elicitation: str = ""
     scoring: int = SCORING_VERSION
+    adapter_precision: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON. The fields in _ADDED are included only if they are set, so that earlier digests stay the same."""

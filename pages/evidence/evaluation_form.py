@@ -10,6 +10,7 @@ from pages.view.fields import consent
 from pages.view.fields.model import model_requests
 from pages.view.words import counted, escape
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.resources import resources
 from socrates_core.corpus.splits import SPLITS, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
@@ -154,12 +155,16 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
 
 
 def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
-    seconds = estimate_seconds(plan, rows)
+    with st.spinner(f"Looking how fast {escape(plan.model.name)} reads here"):
+        needed = resources(plan.model)
+        seconds = estimate_seconds(plan, rows)
     time = (
         "not known before its first run here" if seconds is None else f"at most {describe_seconds(seconds)}"
     )
     cost = consent.cost_text(plan.model, estimate_cost(plan, rows))
-    return f"{plan.model.name}: time on this machine {time}.{cost}"
+    return (
+        f"{plan.model.name}: time on this machine {time}.{cost} {needed.sentence if needed else ''}".rstrip()
+    )
 
 
 # Keyed by the sample's digest and the stamp; Streamlit does not hash `_plan`.

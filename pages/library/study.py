@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.library.answers import show_answers
+from pages.library.overview import show_overview
 from pages.library.participants import show_takers
 from pages.library.scale_by_hand import show_scale_by_hand
 from pages.view import cached, state
@@ -30,7 +31,18 @@ from socrates_core.studies.answers import OptionEffects, Outline, reference_of
 from socrates_core.studies.factors import people_factor_effects
 from socrates_core.surveys.start import draft_from_study
 
-VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
+VIEWS = [
+    "Overview",
+    "Answers",
+    "Effects",
+    "People",
+    "Conditions",
+    "Outcomes",
+    "Exact prompt",
+    "Similar",
+    "About",
+]
+OF_ANSWERS = ("outcome", "by", "condition", "grid", "min_n")  # parameters of the link
 DESIGNS = {
     "between": "each person saw one condition",
     "within": "each person saw all conditions",
@@ -46,6 +58,11 @@ CLUSTERED = (
 )
 HOLM = "Holm's correction is over all comparisons of this page: every condition and outcome."
 FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata (.dta)"}
+
+
+def usual_view() -> str:
+    """The view of a link that names none: Answers, once the first view, if the link says how to show answers."""
+    return "Answers" if any(state.parameter(name) for name in OF_ANSWERS) else VIEWS[0]
 
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
@@ -431,14 +448,16 @@ plan = cached.study_outline(corpus.name, record.study_id, cached.stamp(corpus.na
 view = st.segmented_control(
     "What to show",
     VIEWS,
-    default=VIEWS[0],
+    default=usual_view(),
     required=True,
     key="study_view",
     label_visibility="collapsed",
     bind="query-params",
 )
-if view in ("Answers", "Effects") and show_frozen(corpus, record.study_id):
+if view in ("Overview", "Answers", "Effects") and show_frozen(corpus, record.study_id):
     pass
+elif view == "Overview":
+    show_overview(corpus, record, plan)
 elif view == "Answers":
     show_answers(corpus, record, plan)
 elif view == "Effects":

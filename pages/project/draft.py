@@ -18,7 +18,7 @@ from socrates_core.errors import UserError
 from socrates_core.models import prompt_template
 from socrates_core.personas import Person
 from socrates_core.projects import drafts
-from socrates_core.projects.run_estimate import describe_estimate, estimate
+from socrates_core.projects.run_estimate import describe_estimate, describe_needs, estimate
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.surveys.check import Problem, problems, warnings
@@ -176,15 +176,17 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
     usable = True
     for model in models:
         try:
-            cost = estimate(draft, people, model)
+            with st.spinner(f"Looking how fast {escape(model.name)} reads here"):
+                cost = estimate(draft, people, model)
         except UserError as error:
             st.error(escape(str(error)), icon=":material/error:")
             usable = False
             continue
         sentence = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
-            f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)}"
-        )
+            f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)} "
+            f"{describe_needs(cost)}"
+        ).rstrip()
         st.markdown(escape(sentence))
         if cost.limit and cost.max_tokens > cost.limit:
             st.error(

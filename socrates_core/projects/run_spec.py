@@ -14,6 +14,7 @@ from socrates_core.asking.consent import (
     write_permission,
 )
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.resources import with_precision
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
@@ -126,6 +127,7 @@ def freeze_run(
     Raises UserError as `submit_simulation` does.
     """
     require_runnable(draft)
+    model = with_precision(model)
     _check_open(draft, model)
     _check_service(draft, model)
     template = prompt_template(model.name)

@@ -73,6 +73,7 @@ class LocalResponder:
             decoding=decoding,
             template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
             deterministic=deterministic,
+            adapter_precision=self._network().adapter_precision if self._adapter else "",
         )
         self.fingerprint = digest(self.card.as_dict())
         self._behind: LocalResponder | None = None
@@ -153,7 +154,7 @@ class LocalResponder:
             try:
                 drawn = draw(network, self.chat, batch, prompts, self._decoding)
             except RuntimeError as error:
-                require_out_of_memory(error, lengths)
+                require_out_of_memory(error, lengths, network.precision)
                 half = len(batch) // 2
                 waiting = [batch[:half], batch[half:], *waiting]
                 continue
