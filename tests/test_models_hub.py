@@ -44,7 +44,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", serving.address)
-    files = f"{serving.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"  # worked out when it was imported
+    files = (
+        f"{serving.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"  # worked out when it was imported
+    )
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     yield serving
