@@ -31,7 +31,11 @@ def shapes_of(kind: str, shape: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def random_model(kind: str, shape: dict[str, Any], precision: Loaded, device: torch.device) -> Any:
-    """A model of the architecture `kind`, ready to answer on `device` as `load_model` would open it."""
+    """A model of the architecture `kind`, ready to answer on `device` as `load_model` would open it.
+
+    On one device its weights are the same every time.
+    """
+    torch.manual_seed(0)
     dtype = number_type(precision, device)
     model = _empty(kind, shape, dtype)
     if precision in ("int8", "nf4"):
