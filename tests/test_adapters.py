@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import KasaConfig, LoraConfig, PeftModel, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -18,7 +19,7 @@ from socrates_core.models.local import adapters
 from socrates_core.models.local.network import open_network
 from socrates_core.models.local.responder import LocalResponder
 from socrates_core.records import Answer, Precision
-from tests.support.adapters import LAYERS, make_adapter, spoil
+from tests.support.adapters import LAYERS, cannot_merge, make_adapter, spoil, with_adapter_of
 from tests.support.scoring import PROMPTS, TOLERANCE, largest_difference, open_local, questions
 from tests.support.tiny_models import make_tiny_model
 
@@ -230,6 +231,23 @@ KINDS_OF_LORA: dict[
     "another start that does": ({"init_lora_weights": "olora"}, "a base model that its training changed"),
     "weight-decomposed": ({"use_dora": True}, "is not plain LoRA"),
     "whole layers": ({"modules_to_save": ["lm_head"]}, "is not plain LoRA"),
+    "single tokens": ({"trainable_token_indices": [1, 2]}, "is not plain LoRA"),
+    "layers twice": ({"layer_replication": [[0, 2], [1, 3]]}, "is not plain LoRA"),
+    "a cut base": ({"kasa_config": KasaConfig()}, "is not plain LoRA"),
+    "a rank for each layer": ({"rank_pattern": {"v_proj": 2}, "alpha_pattern": {"v_proj": 32}}, ""),
+    "an expression": ({"target_modules": r".*\.(q_proj|v_proj)"}, ""),
+    "only some layers": ({"layers_to_transform": [1], "exclude_modules": ["v_proj"]}, ""),
+}
+# Ways to start that need data or gradients; the adapter that they leave differs from a plain one only in its settings.
+STARTS = {
+    "eva": "",
+    "gaussian": "",
+    "orthogonal": "",
+    "corda": "a base model that its training changed",
+    "loftq": "a base model that its training changed",
+    "lora_ga": "a base model that its training changed",
+    "pissa_niter_4": "a base model that its training changed",
+    "mica": "is not a known way to start",
 }
 
 
@@ -262,6 +280,100 @@ def test_no_adapter_changes_its_base_for_later_jobs(base: Path, home: Path, kind
     assert largest_difference(after, before) == 0
 
 
+@pytest.mark.parametrize("start", STARTS)
+def test_an_adapter_is_used_or_refused_by_how_its_training_started(
+    base: Path, home: Path, start: str
+) -> None:
+    before = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    adapter = make_adapter(base, home / "adapters" / "one", 1)
+    plain = answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))
+    spoil(adapter, init_lora_weights=start)
+    if STARTS[start]:
+        with pytest.raises(UserError, match=STARTS[start]):
+            open_local(adapter, precision="fp32")
+    else:
+        answers = answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))
+        assert largest_difference(answers, plain) == 0
+    after = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(after, before) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(kind.value for kind in PEFT_TYPE_TO_CONFIG_MAPPING))
+def test_every_kind_that_peft_knows_is_used_or_refused_with_a_remedy_that_works(
+    base: Path, home: Path, kind: str
+) -> None:
+    before = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    adapter = home / "adapters" / "one"
+    if kind == "XLORA":  # a mixture of other adapters, which have to exist
+        spoil(make_adapter(base, adapter, 1), peft_type=kind)
+    else:
+        tuned = with_adapter_of(kind, base)
+        tuned.save_pretrained(str(adapter))
+    if kind == "LORA":
+        open_local(adapter, precision="fp32")
+    else:
+        with pytest.raises(UserError, match="not plain LoRA") as refused:
+            open_local(adapter, precision="fp32")
+        if "merge_and_unload" in str(refused.value):
+            tuned.merge_and_unload()
+        else:
+            assert "Train a LoRA adapter instead" in str(refused.value)
+            assert kind == "XLORA" or cannot_merge(tuned)
+    after = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(after, before) == 0
+
+
+def test_an_adapter_that_a_newer_peft_made_is_refused_with_what_is_unknown(base: Path, home: Path) -> None:
+    adapter = make_adapter(base, home / "adapters" / "one", 1)
+    spoil(adapter, invented_later=False, auto_mapping={"base_model_class": "LlamaForCausalLM"})
+    open_local(adapter, precision="fp32")
+    spoil(adapter, invented_later={"rank": 2})
+    with pytest.raises(UserError, match=r"not plain LoRA \(invented_later\). Merge it"):
+        open_local(adapter, precision="fp32")
+
+
+def test_a_stop_while_an_adapter_is_opened_leaves_no_half_changed_base(
+    base: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    adapter = make_adapter(base, home / "adapters" / "one", 1)
+    usual = adapters.attach
+
+    def stopped(*given: Any, **more: Any) -> Any:
+        tuned = usual(*given, **more)
+        with torch.no_grad():
+            next(weight for name, weight in tuned.named_parameters() if "lora_" not in name).mul_(2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapters, "attach", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))
+    after = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(after, before) == 0
+
+
+def test_an_adapter_of_experts_leaves_its_base_as_it_was(home: Path) -> None:
+    base = make_tiny_model(
+        home / "models" / "experts", "single-digit", "mixtral", num_local_experts=4, num_experts_per_tok=2
+    )
+    before = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    adapter = home / "adapters" / "one"
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    config = LoraConfig(
+        r=2,
+        target_modules=[],
+        target_parameters=["experts.gate_up_proj", "experts.down_proj"],
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
+    )
+    get_peft_model(model, config).save_pretrained(str(adapter))
+    answers = answer_all(open_local(adapter, precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(answers, before) > 0.0001
+    after = answer_all(open_local(base, precision="fp32"), questions(PROMPTS[:1]))
+    assert largest_difference(after, before) == 0
+
+
 def test_an_adapter_file_with_weights_of_the_base_in_it_is_refused(base: Path, home: Path) -> None:
     adapter = make_adapter(base, home / "adapters" / "one", 1)
     file = adapter / "adapter_model.safetensors"
@@ -269,7 +381,7 @@ def test_an_adapter_file_with_weights_of_the_base_in_it_is_refused(base: Path, h
     plain = AutoModelForCausalLM.from_pretrained(base)
     embeddings = plain.get_input_embeddings().get_parameter("weight").detach().clone()
     save_file({**weights, "base_model.model.model.embed_tokens.weight": embeddings + 1}, file)
-    with pytest.raises(UserError, match=r"own weights, such as biases \(.*embed_tokens"):
+    with pytest.raises(UserError, match=r"such as biases or embeddings \(.*embed_tokens"):
         open_local(adapter, precision="fp32")
 
 

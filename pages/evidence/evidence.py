@@ -89,7 +89,8 @@ if not rows:
     st.title("Evidence", anchor=False)
     st.info(
         "Models are compared here with people's own answers and simple baselines, over whole studies: how close their "
-        "answers are, whether their effects agree, and for whom they fail. There is none yet; start one below.",
+        "answers are, whether their effects agree, and for whom they fail. There are no evaluations yet. Start "
+        "one below.",
         icon=":material/compare_arrows:",
     )
     show_form()

@@ -87,7 +87,11 @@ def show_what_differs(compared: ComparedRuns) -> None:
     """Facts in which the runs differ, and the words of texts that changed."""
     if compared.facts:
         st.dataframe(
-            pd.DataFrame(compared.facts).map(visible), hide_index=True, key="differ_in", alt="What differs"
+            pd.DataFrame(compared.facts).map(visible),
+            hide_index=True,
+            key="differ_in",
+            alt="What differs",
+            column_config={"what": "Differs in"},
         )
     for text in compared.texts:
         st.markdown(
@@ -105,25 +109,6 @@ def show_what_differs(compared: ComparedRuns) -> None:
 def show_answers(compared: ComparedRuns, outcome: str) -> None:
     """One outcome: its distributions in every run, and the means with their differences."""
     cells = [row for row in compared.cells if row[0].outcome_name == outcome]
-    scale = cells[0][0].scale
-    parts = [
-        frames.predicted_rows(
-            cell.condition_name, name, scale, cell.predicted, n=cell.n_simulated, n_profiles=cell.n
-        )
-        for row in cells
-        for name, cell in zip(compared.names, row, strict=True)
-    ]
-    parts += [
-        frames.share_rows(cell.condition_name, "people", scale, cell.counts, size=cell.size)
-        for row in cells
-        for cell in row[:1]
-        if cell.counts is not None
-    ]
-    frame = pd.concat(parts, ignore_index=True)
-    title = f"What does each run predict? {outcome}"
-    show_chart(
-        answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "compared_answers"
-    )
     changes = {(c.run, c.condition): c for c in compared.changes if c.outcome == outcome}
     rows = [
         {
@@ -159,6 +144,25 @@ def show_answers(compared: ComparedRuns, outcome: str) -> None:
         },
     )
     csv_button("Table as CSV", lambda: table, "compared_means", key="data_compared_means", type="tertiary")
+    scale = cells[0][0].scale
+    parts = [
+        frames.predicted_rows(
+            cell.condition_name, name, scale, cell.predicted, n=cell.n_simulated, n_profiles=cell.n
+        )
+        for row in cells
+        for name, cell in zip(compared.names, row, strict=True)
+    ]
+    parts += [
+        frames.share_rows(cell.condition_name, "people", scale, cell.counts, size=cell.size)
+        for row in cells
+        for cell in row[:1]
+        if cell.counts is not None
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    title = f"What does each run predict? {outcome}"
+    show_chart(
+        answer_charts.distribution(frame, scale=scale, title=title, theme=theme()), frame, "compared_answers"
+    )
 
 
 def show_effects(compared: ComparedRuns) -> None:

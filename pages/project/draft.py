@@ -170,8 +170,8 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
     st.caption(
         f"{counted(len(people), 'person', 'people')} × {counted(len(draft.conditions), 'condition')} × "
         f"{counted(len(draft.outcomes), 'outcome')} = "
-        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
-        "over every answer of its scale. Answers that were worked out before are not worked out again."
+        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers per model, each a probability "
+        "over every answer of its scale. Answers that are in the cache are used again."
     )
     usable = True
     for model in models:

@@ -247,7 +247,7 @@ def show_effects(run: SimulationRun, unit: Unit) -> None:
 def show_scores(run: SimulationRun) -> None:
     table = cells_table(run)
     if table["human_n"].isna().all():
-        st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
+        st.info("No person answered exactly these texts, so there is nothing to score.")
     convention = st.segmented_control(
         "W in shares of",
         ["observed", "stated"],
@@ -264,16 +264,21 @@ def show_scores(run: SimulationRun) -> None:
         f"w_{convention}_half_sample": "W half against half",
         f"w_{convention}_oracle": "W oracle",
     }
+    squared = {
+        "corrected_distance": f"Squared distance {run.model}",
+        "corrected_distance_uniform": "Squared distance uniform",
+    }
     mass = {"valid_mass": "Valid mass"}
     sizes = {"human_n": "People", "n_simulated": "Simulated people", "n": "Profiles"}
-    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **mass, **sizes}
+    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **squared, **mass, **sizes}
     scores = table[list(names)].rename(columns=names)
     st.dataframe(
         scores,
         hide_index=True,
         placeholder="–",
         column_config={
-            name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *mass.values())
+            name: st.column_config.NumberColumn(name, format="%.3f")
+            for name in (*w.values(), *squared.values(), *mass.values())
         },
     )
     with_people = scores[scores["People"].notna()]
@@ -285,6 +290,7 @@ def show_scores(run: SimulationRun) -> None:
     if scored.empty:
         return
     overall = scored[list(w.values())].mean()
+    distances = scored[list(squared.values())].mean()
     st.caption(
         escape(
             f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(scored)} cells: "
@@ -292,7 +298,10 @@ def show_scores(run: SimulationRun) -> None:
             + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
             "Condition-blind: the people whom the other conditions asked the same question, absent without any. Half "
             "against half: half of the people against the other half. Oracle: what the true distribution would "
-            "score to as many people."
+            "score to as many people. Squared distance without the luck of who answered, 0 for a perfect prediction on "
+            "average: "
+            + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in distances.items())
+            + "."
         )
     )
 

@@ -25,5 +25,5 @@ else:
 stored_things.show_bin()
 st.subheader("A project as one file", anchor=False)
 stored_things.show_archive()
-st.subheader("Is everything whole?", anchor=False)
+st.subheader("Check files", anchor=False)
 stored_things.show_verify()

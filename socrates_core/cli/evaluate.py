@@ -1,6 +1,6 @@
 """Commands of evaluations: evaluate, evaluations, compare."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from socrates_core.errors import UserError
 from socrates_core.evaluations.results import list_evaluations, load_evaluation
 from socrates_core.evaluations.spec import CAP, EVALUATIONS, studies_by_corpus
 from socrates_core.evaluations.submission import evaluate_again, submit_evaluation
+
+if TYPE_CHECKING:
+    from socrates_core.evaluations.comparison import Comparison
 
 SCORES = {  # of a comparison's table: the column's head by the score's name
     "wasserstein_exact_stated": "W stated",
@@ -24,6 +27,19 @@ SCORES = {  # of a comparison's table: the column's head by the score's name
     "log_score": "log score",
     "ranked_probability": "RPS",
     "valid_mass": "valid",
+}
+RUNGS = {  # of a comparison's ladder of effects: the column's head by the measure's name
+    "name": "",
+    "direction": "direction",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "r_within": "within outcomes",
+    "r_adjusted": "without noise",
+    "rmse": "RMSE",
+    "rmse_adjusted": "RMSE without noise",
+    "intercept": "intercept",
+    "slope": "slope",
+    "n_effects": "effects",
 }
 
 
@@ -165,6 +181,9 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
         for row in comparison.as_dict()["table"]
     ]
     print_table(rows, list(rows[0]), "")
+    for summary in comparison.summaries:
+        if summary.note:
+            print(f"{summary.name}: {summary.note}.")
     if comparison.n_left_out:
         print(
             f"\n{comparison.n_left_out:,} of {comparison.n_rows:,} rows were left out, "
@@ -179,12 +198,7 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
             print(f"Better on {SCORES[duel.measure]}: {duel.winner} (corrected p {duel.p_holm:.3f}).")
     if comparison.unknown:
         print(f"It is not known what {', '.join(comparison.unknown)} was trained on.")
-    for name, effects in comparison.agreements.items():
-        print(
-            f"\nEffects, {name}: {effects.n_effects} in {effects.n_studies} studies; "
-            f"same sign {effects.sign.value:.0%}, r {effects.r.value:.2f}, "
-            f"slope {effects.slope.value:.2f}, RMSE {effects.rmse.value:.3f} of the scale"
-        )
+    _print_effects(comparison)
     for name, worth in comparison.worths.items():
         print(f"{name} is worth {worth.describe()}.")
     print(
@@ -194,3 +208,21 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
         "they used, as published; of 50 draws: the mean and standard deviation. Compare only numbers of one "
         "convention."
     )
+
+
+def _print_effects(comparison: "Comparison") -> None:
+    """How each model's effects agree with people's, and the field's measures of them with floors."""
+    for name, effects in comparison.agreements.items():
+        print(
+            f"\nEffects, {name}: {effects.n_effects} in {effects.n_studies} studies; "
+            f"same sign {effects.sign.value:.0%}, r {effects.r.value:.2f}, "
+            f"slope {effects.slope.value:.2f}, RMSE {effects.rmse.value:.3f} of the scale"
+        )
+    if not comparison.effects.empty:
+        print("\nThe field's measures of effects, in shares of the scale, with floors")
+        print_table(
+            [{head: getattr(row, name) for name, head in RUNGS.items()} for row in comparison.ladder],
+            list(RUNGS.values()),
+            "",
+        )
+        print()

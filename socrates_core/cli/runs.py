@@ -139,7 +139,7 @@ def run(
     _print_means(loaded)
     print()
     columns = ["outcome_name", "condition_name", "n_simulated", "n", "mean", "sd", "valid_mass"]
-    columns += ["human_n", "human_mean", "w_observed"]
+    columns += ["human_n", "human_mean", "w_observed", "corrected_distance", "corrected_distance_uniform"]
     print_table([cell.as_dict() for cell in loaded.cells], columns, "The run has no answers yet.")
     of_predictions = (
         f"none, because {loaded.why_no_interval}" if loaded.why_no_interval else "calibrated ones of 90%"
@@ -183,6 +183,12 @@ def _print_means(run: SimulationRun) -> None:
     if shares := _option_shares(run):
         print("\nShares of options without an order")
         print_table(shares, ["outcome", "condition", "who", "n", "option", "share"], "")
+    if differences := [row for options in run.option_effects for row in options.rows()]:
+        print(
+            "\nTheir differences from the reference in percentage points; people have 95% intervals, predictions none"
+        )
+        columns = ["outcome", "condition", "option", "predicted", "n_simulated", "people", "low", "high", "n"]
+        print_table(differences, columns, "")
 
 
 def _print_factors(effects: Sequence[FactorEffect]) -> None:

@@ -76,7 +76,7 @@ class TrainingSpec(BaseModel):
     studies: tuple[str, ...] = _simple((), "Studies", "Empty: all of the training side.")
     per_cell: int = _simple(
         32,
-        "People a cell, at most",
+        "Most people per cell",
         "A cell is one outcome in one condition; a small sample is enough.",
         ge=1,
     )
@@ -126,7 +126,7 @@ class TrainingSpec(BaseModel):
     schedule: Literal["cosine", "linear", "constant"] = _expert("cosine", "Schedule")
     warmup: float = _expert(0.05, "Warm-up", "Share of the steps.", ge=0, lt=1)
     weight_decay: float = _expert(0.0, "Weight decay", ge=0)
-    clip: float = _expert(1.0, "Longest gradient", "Longer ones are cut to this norm.", gt=0)
+    clip: float = _expert(1.0, "Gradient clipping", "Longer ones are cut to this norm.", gt=0)
     batch_size: int = _expert(64, "Examples a step", ge=1)
     epochs: float = _expert(1.0, "Epochs", "How often each row is read; may be less than 1.", gt=0)
     max_steps: int | None = _expert(None, "Steps, at most", "Empty: no limit.", ge=1)
@@ -134,7 +134,7 @@ class TrainingSpec(BaseModel):
         1.0, "Share of the people", "Of every study; 1 takes all. For learning curves.", gt=0, le=1
     )
     balance: Literal["rows", "cells", "studies"] = _expert(
-        "rows", "What counts alike", "Rows, cells or studies, however many answers each has."
+        "rows", "Balance", "Rows, cells or studies, however many answers each has."
     )
     validation_cap: int = _expert(
         8, "Validation people a cell", "At most so many are asked in each validation.", ge=2
@@ -150,7 +150,7 @@ class TrainingSpec(BaseModel):
         False, "Gradient checkpointing", "Less memory, more time; the result is the same."
     )
     share_people: bool = _expert(
-        True, "Read profiles once", "One person's, for all of the answers in a step."
+        True, "Read each profile once", "One person's, for all of the answers in a step."
     )
     evaluate_every: int = _simple(
         25, "Steps between validations", "Each measures the model on the rows that were kept back.", ge=1

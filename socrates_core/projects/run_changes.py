@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -29,7 +29,8 @@ class CellChange:
     """How one condition x outcome of a run differs from that of the first run.
 
     `difference` is of means, in scale points, and `share` the same as a share of the scale's range; both NaN for
-    options without an order. `moved` is the total variation: the share of answers that would have to change.
+    options without an order. `moved` is the total variation: the share of answers that would have to change. Both runs
+    `asked_the_same` where they showed the same text to the same people by the same model: then nothing can differ.
     """
 
     run: str
@@ -39,6 +40,7 @@ class CellChange:
     difference: float
     share: float
     moved: float
+    asked_the_same: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,10 +199,11 @@ class ComparedRuns:
     @cached_property
     def changes(self) -> list[CellChange]:
         """Each later run's cells against the first run's."""
+        first, *others = self.runs
         return [
-            _change(name, cells[0], cell)
+            replace(_change(name, cells[0], cell), asked_the_same=_asked_the_same(first, cells[0], run, cell))
             for cells in self.cells
-            for name, cell in zip(self.names[1:], cells[1:], strict=True)
+            for name, run, cell in zip(self.names[1:], others, cells[1:], strict=True)
         ]
 
     def table(self) -> list[dict[str, Any]]:
@@ -249,11 +252,16 @@ class ComparedRuns:
         return find_yardsticks(self.runs[0])
 
     def summary(self, name: str) -> str:
-        """How far a run is from the first, and whether that is more than what should not matter moves it."""
-        sizes = _sizes([change.share for change in self.changes if change.run == name])
+        """How far a run is from the first, and whether that is more than what should not matter moves it.
+
+        Cells in which both asked the same do not count: an unchanged question would make every change look small.
+        """
+        changed = [change for change in self.changes if change.run == name and not change.asked_the_same]
+        sizes = _sizes([change.share for change in changed])
         if not sizes.size:
-            return f"{name}: nothing in it has a mean that can be compared with A."
-        moved = f"{name}: means move by {_in_words(float(sizes.mean()), float(sizes.max()))}."
+            return f"{name}: nothing that it asks differently from A has a mean that can be compared."
+        where = f"in the {len(changed)} cells that changed, " if len(changed) < len(self.cells) else ""
+        moved = f"{name}: {where}means move by {_in_words(float(sizes.mean()), float(sizes.max()))}."
         largest = max((yardstick.share for yardstick in self.yardsticks), default=math.nan)
         if math.isnan(largest):
             return f"{moved} Whether that is much is not known until what should not matter is measured."
@@ -417,6 +425,14 @@ def _row(cell: RunCell, predictor: str, kind: str, shares: Floats) -> dict[str, 
         "values": cell.values.tolist(),
         "probabilities": shares.tolist(),
     }
+
+
+def _asked_the_same(first: SimulationRun, cell: RunCell, run: SimulationRun, other: RunCell) -> bool:
+    return (
+        first.spec.shown[cell.condition, cell.outcome] == run.spec.shown[other.condition, other.outcome]
+        and first.manifest.get("fingerprint") == run.manifest.get("fingerprint")
+        and first.spec.people == run.spec.people
+    )
 
 
 def _version(spec: RunSpec) -> str:

@@ -80,6 +80,7 @@ def attach(model: Any, path: Path, name: str = "default", *, trainable: bool = F
         config = LoraConfig.from_pretrained(str(path))
         config.inference_mode = not trainable
         config.init_lora_weights = True  # the plain start: its weights come from the file anyway
+        config.auto_mapping = None  # names a class to import, which is not needed here
         expression = _has_expression(settings)
         if expression:  # peft would run a stranger's expression over the name of every layer
             config.target_modules, config.exclude_modules = set(layers_of(path)), None

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from socrates_core.errors import UserError
 from socrates_core.models.local.adapters import Adapter, Adapters
 from socrates_core.models.local.budget import TokenBudget
 from socrates_core.models.local.load import LocalModel, give_back_memory, load_model
@@ -53,11 +52,12 @@ class Network:
     def use(self, adapter: Adapter | None) -> None:
         """Switches to the model with that LoRA adapter, or without any. The model's own weights stay.
 
-        Raises UserError if the adapter does not fit; the model may be partly changed then, so it is closed.
+        Raises UserError if the adapter does not fit. The model may be partly changed then, as after any other error or
+        a stop in the middle, so it is closed.
         """
         try:
             self._adapters.use(adapter)
-        except UserError:
+        except BaseException:
             close_network()
             raise
 
