@@ -41,10 +41,9 @@ def random_model(kind: str, shape: dict[str, Any], precision: Loaded, device: to
     if precision in ("int8", "nf4"):
         for parent, name, layer in _linear_layers(model):
             setattr(parent, name, _packed(layer, precision, dtype, device))
-        if precision == "nf4":
-            model.is_loaded_in_4bit = True
-        else:
-            model.is_loaded_in_8bit = True
+        # What peft and accelerate look at.
+        setattr(model, "is_loaded_in_4bit" if precision == "nf4" else "is_loaded_in_8bit", True)
+        model.hf_device_map = {"": device}
     for module in model.modules():
         for name, weight in list(module._parameters.items()):
             if weight is not None and weight.device.type == "meta":
