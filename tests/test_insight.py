@@ -1,5 +1,6 @@
 """What is told before a finetune starts: the examples as they train, their lengths, the time and the memory."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +182,7 @@ def test_four_bits_hold_the_linear_layers_alone(spec: TrainingSpec, compact: str
 
 
 def test_activations_are_what_fake_tensors_count(starter_home: Path) -> None:
-    """Counted with benchmarks/training_memory.py in the starter model's shape: a fused kernel, tiles of 128, all weights."""
+    """Counted with benchmarks/training_memory.py in the starter model's shape."""
     config = read_config(open_folder("starter").base)
     tiles = 128 + 300 / 2
     for columns, checkpointing, full, counted in (

@@ -14,6 +14,8 @@ from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
+from socrates_core.finetuning.launch import n_processes_for
+from socrates_core.finetuning.rows import n_steps_of
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.models.machine import Machine, this_machine
@@ -75,13 +77,18 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     machine = this_machine()
     memory = _memory_mb(spec, insight, machine)
     times = _times(spec, insight, n_steps, n_tokens)
+    seconds: float | None
     if times:
         seconds, basis = median(times), ""
     else:
         seconds, basis = _rough_seconds(spec, n_tokens, machine)
     free = machine.free / MEBIBYTE
     advice = less_memory(spec, longest=insight.lengths.max)
-    about_time = _about_time(times, seconds, n_steps, n_tokens, basis)
+    work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+    if n_processes_for(spec) > 1:
+        shared = "processes" if machine.kind == "cpu" else "GPUs"
+        work = f"{work}, shared by {n_processes_for(spec)} {shared}"
+    about_time = _about_time(times, seconds, work, basis)
     about_memory = _about_memory(memory, free, machine.where, advice)
     return TrainingEstimate(
         n_steps=n_steps,
@@ -139,12 +146,6 @@ def read_estimate(path: Path) -> dict[str, Any] | None:
     except UserError:
         return None
     return stored if isinstance(stored, dict) else None
-
-
-def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
-    """How many steps a finetune has at most."""
-    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
-    return planned if spec.max_steps is None else min(planned, spec.max_steps)
 
 
 def count_parameters(base: str) -> int | None:
@@ -216,7 +217,9 @@ def _peak(
         kept *= IN_FP32
     if machine.kind == "cpu":
         kept *= ON_PROCESSOR
-    return PROCESS + counted.weights + kept
+    # A full finetune is sharded: each process holds a part of the weights, gradients and optimizer.
+    weights = counted.weights / (n_processes_for(spec) if spec.tuning == "full" else 1)
+    return PROCESS + weights + kept
 
 
 @dataclass(frozen=True)
@@ -308,10 +311,20 @@ def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) ->
         per_row = validating / validations["n_rows"].sum() if len(validations) else 0.0
         # 1 for the base model, which is measured before the first step.
         n_validations = 1 + math.ceil(n_steps / spec.evaluate_every)
-        times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row))
+        # Processes share every step, and every validation.
+        faster = n_processes_for(spec) / _n_processes(TRAININGS.root / training_id)
+        times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row) / faster)
         if len(times) == REMEMBERED:
             break
     return times
+
+
+def _n_processes(path: Path) -> int:
+    """How many processes trained the finetune in `path`."""
+    try:
+        return int(read_json(path / "plan.json")["n_processes"])
+    except (UserError, *EDITED):
+        return 1
 
 
 def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
@@ -342,10 +355,7 @@ def _is_probed(base: str, machine: Machine) -> bool:
     return machine.kind == "cuda" or (count_parameters(base) or 0) >= PROBED
 
 
-def _about_time(
-    times: Sequence[float], seconds: float | None, n_steps: int, n_tokens: int, basis: str
-) -> str:
-    work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+def _about_time(times: Sequence[float], seconds: float | None, work: str, basis: str) -> str:
     if seconds is None:
         return f"{work}. How long that takes on this machine is not known before its first steps."
     if not times:

@@ -15,7 +15,11 @@ from socrates_core.yaml_files import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"]
+Tracker = Literal["wandb", "tensorboard", "trackio"]
 Level = Literal["simple", "expert"]
+# Fields of later versions: at their defaults they are no part of a digest, so that earlier finetunes keep theirs.
+LATER = ("optimizer", "validation_rows")
 RESERVED = frozenset(
     {  # names of rows that are listed next to models
         "starter",
@@ -139,12 +143,23 @@ class TrainingSpec(BaseModel):
     validation_cap: int = _expert(
         8, "Validation people a cell", "At most so many are asked in each validation.", ge=2
     )
+    validation_rows: int | None = _expert(
+        None,
+        "Rows a validation, at most",
+        "Empty: as many as keep all validations within a tenth of the training.",
+        ge=1,
+    )
     template: str = _expert(TEMPLATE, "Prompt template")
     precision: Literal["auto", "fp32", "bf16"] = _expert(
         "auto", "Precision", "auto: bf16 where the processor has it."
     )
     micro_tokens: int = _expert(
         2048, "Tokens read at a time", "Fewer take less memory; the result is the same.", ge=64
+    )
+    optimizer: Optimizer = _expert(
+        "adamw",
+        "Optimizer",
+        "adamw; adamw_8bit: its moments in 8 bits; paged: moved to the machine's memory when a GPU is full.",
     )
     checkpointing: bool = _expert(
         False, "Gradient checkpointing", "Less memory, more time; the result is the same."
@@ -160,6 +175,9 @@ class TrainingSpec(BaseModel):
         "Patience",
         "It stops after so many validations without gain; the best checkpoint so far is kept.",
         ge=1,
+    )
+    report_to: tuple[Tracker, ...] = _expert(
+        (), "Also report to", "wandb, tensorboard or trackio. wandb sends the course to its server."
     )
     accept_leaks: str = _simple(
         "", "Why the leak is accepted", "The card of the model that comes out will repeat it."
@@ -184,8 +202,10 @@ class TrainingSpec(BaseModel):
         return self
 
     def digest(self) -> str:
-        """SHA-256 in hex of everything but the name."""
-        return digest(self.model_dump(mode="json", exclude={"name"}))
+        """SHA-256 in hex of everything that decides the result: not the name, nor where its course is reported."""
+        fields = type(self).model_fields
+        unused = {name for name in LATER if getattr(self, name) == fields[name].default}
+        return digest(self.model_dump(mode="json", exclude={"name", "report_to", *unused}))
 
     def as_yaml(self) -> str:
         """The spec as a YAML file that a person can edit and that `train` takes."""

@@ -38,17 +38,19 @@ class Offer:
 
 def offered(hub_id: str) -> Offer:
     """Asks the hub. Raises UserError if it cannot be reached or has no such model."""
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
     try:
-        info = HfApi().model_info(hub_id, files_metadata=True, timeout=TIMEOUT)
-    except (HTTPError, HfHubHTTPError, HFValidationError, OSError) as error:
+        return _ask(hub_id)
+    except _failures() as error:
         raise UserError(
             f"Could not reach Hugging Face for {hub_id!r} ({_cause(error)}). Check the connection and the name, or "
             "download the model elsewhere and put its folder into SOCRATES_HOME/models."
         ) from error
+
+
+def _ask(hub_id: str) -> Offer:
+    from huggingface_hub import HfApi
+
+    info = HfApi().model_info(hub_id, files_metadata=True, timeout=TIMEOUT)
     sizes = {file.rfilename: int(file.size or 0) for file in info.siblings or []}
     weights = set(_weights_among(sizes))
     wanted = {
@@ -56,19 +58,26 @@ def offered(hub_id: str) -> Offer:
         for name, size in sizes.items()
         if "/" not in name and (name.endswith((".json", ".jinja")) or name in weights)
     }
-    licence = str((info.card_data or {}).get("license") or "")
-    return Offer(str(info.sha), wanted, licence)
+    licence = getattr(info.card_data, "license", None)
+    return Offer(str(info.sha), wanted, str(licence or ""))
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the hub's own library raises if it cannot be reached, does not send a file, or the disk takes none."""
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    # RuntimeError: after one thread lost the connection, the others find the library's client closed.
+    return HTTPError, HfHubHTTPError, HFValidationError, OSError, RuntimeError
 
 
 def _weights_among(names: Iterable[str]) -> list[str]:
     """The weights that transformers and peft load; many repositories have a second copy of them in another layout."""
     names = list(names)
-    for used in (
-        lambda name: name == WHOLE,
-        lambda name: name.startswith("model-") and name.endswith(WEIGHTS),
-    ):
-        if chosen := [name for name in names if used(name)]:
-            return [*chosen, *(name for name in names if name == ADAPTER)]
+    whole = [name for name in names if name == WHOLE]
+    parts = [name for name in names if name.startswith("model-") and name.endswith(WEIGHTS)]
+    if chosen := whole or parts:
+        return [*chosen, *(name for name in names if name == ADAPTER)]
     return [name for name in names if name.endswith(WEIGHTS) and not name.startswith("consolidated")]
 
 
@@ -108,26 +117,14 @@ def fetch(hub_id: str, *, weights: bool, commit: str | None = None) -> Path:
         path = _snapshot(hub_id, before)
         if _has_weights(path) if weights else _has_settings(path):
             return path
-    chosen = commit or before or offered(hub_id).commit
-    path = _download(hub_id, chosen, TEXT_FILES)
-    if weights:
-        names = listed_files(path)
-        path = _download(hub_id, chosen, names or (WHOLE, ADAPTER))
-        if not _has_weights(path):  # weights under another name, which transformers would not load either
-            path = _download(hub_id, chosen, ("*" + WEIGHTS,))
-    if before is None or weights:  # an update is pinned once it is whole
-        _pin(hub_id, chosen)
-    return path
-
-
-def _download(hub_id: str, commit: str, names: Iterable[str]) -> Path:
-    from httpx2 import HTTPError
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
     try:
-        return Path(snapshot_download(hub_id, revision=commit, allow_patterns=list(names)))
-    except (HTTPError, HfHubHTTPError, HFValidationError, OSError) as error:
+        chosen = commit or before or _ask(hub_id).commit
+        path = _download(hub_id, chosen, TEXT_FILES)
+        if weights:
+            path = _download(hub_id, chosen, listed_files(path) or (WHOLE, ADAPTER))
+            if not _has_weights(path):  # under another name
+                path = _download(hub_id, chosen, ("*" + WEIGHTS,))
+    except _failures() as error:
         if _is_full(error):
             raise UserError(
                 f"The disk filled up while {hub_id!r} was fetched. What was fetched is kept. Free some space at "
@@ -137,6 +134,15 @@ def _download(hub_id: str, commit: str, names: Iterable[str]) -> Path:
             f"The model {hub_id!r} could not be fetched from the hub ({_cause(error)}). What was fetched is kept. "
             "Check its name and the connection and fetch it again, or download it elsewhere and give its folder's path."
         ) from error
+    if before is None or weights:  # an update is pinned once it is whole
+        _pin(hub_id, chosen)
+    return path
+
+
+def _download(hub_id: str, commit: str, names: Iterable[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(hub_id, revision=commit, allow_patterns=list(names)))
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -166,7 +166,11 @@ def _check_packing(path: Path, packing: object) -> None:
     if not packing:
         return
     settings = packing if isinstance(packing, dict) else {}
-    four_bits = settings.get("load_in_4bit") and settings.get("bnb_4bit_quant_type") == "nf4"
+    four_bits = (
+        settings.get("load_in_4bit")
+        and settings.get("bnb_4bit_quant_type") == "nf4"
+        and settings.get("bnb_4bit_quant_storage", "uint8") == "uint8"
+    )
     if settings.get("quant_method") != "bitsandbytes" or not (four_bits or settings.get("load_in_8bit")):
         method = settings.get("bnb_4bit_quant_type") or settings.get("quant_method")
         raise UserError(

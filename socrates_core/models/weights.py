@@ -5,6 +5,7 @@ weights, and peft does the same with an adapter: a billion layers, or a rank of 
 memory.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +14,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from socrates_core.errors import UserError, clipped, quoted
+from socrates_core.errors import EDITED, UserError, clipped, quoted
 from socrates_core.files import read_json
 
+STATE = ".quant_state.bitsandbytes__nf4"
+# What bitsandbytes stores next to packed weights: scales, tables, and how they are packed.
+PACKING = re.compile(
+    r"\.weight\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.\w+)$|\.(SCB|weight_format)$"
+)
 Shapes = Mapping[str, tuple[int, ...]]
 
 WHOLE = "model.safetensors"  # is used rather than the list of parts if a folder has both
@@ -66,7 +72,8 @@ def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
         try:
             with safe_open(file, framework="numpy") as opened:
                 # `safe_open` cannot be iterated, only its keys can.
-                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+                found = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+                shapes |= _unpacked(found, opened)
         except (SafetensorError, OSError, MemoryError) as error:
             raise _damaged(file, clipped(str(error)) or type(error).__name__) from error
         if len(shapes) > MOST_TENSORS:
@@ -75,6 +82,26 @@ def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
         if any(0 in shape and max(shape) > LARGEST_EMPTY for shape in shapes.values()):
             raise _damaged(file, "an empty tensor with a huge extent")
     return shapes
+
+
+def _unpacked(shapes: Shapes, opened: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes before bitsandbytes packed the weights, by what it keeps next to them; others stay as they are.
+
+    Raises an OSError if that does not fit the packed weights.
+    """
+    unpacked = {name: shape for name, shape in shapes.items() if not PACKING.search(name)}
+    for name in shapes:
+        if name.endswith(STATE):
+            weight = name.removesuffix(STATE)
+            try:
+                whole = tuple(map(int, json.loads(opened.get_tensor(name).tobytes())["shape"]))
+            except (*EDITED, UnicodeDecodeError) as error:
+                raise OSError(f"how {weight!r} is packed cannot be read") from error
+            # Two numbers a byte; an odd last one has a byte of its own.
+            if math.prod(shapes.get(weight, ())) != -(-math.prod(whole) // 2) or len(whole) != 2:
+                raise OSError(f"{weight!r} is not as long as its packing says")
+            unpacked[weight] = whole
+    return unpacked
 
 
 def count_numbers(shapes: Shapes) -> int:

@@ -50,7 +50,7 @@ class ForestReader:
             try:
                 readings = self._read(network, layout, batch)
             except RuntimeError as error:
-                require_out_of_memory(error, [len(item.prompt) for item in batch])
+                require_out_of_memory(error, [len(item.prompt) for item in batch], network.precision)
                 self._ran_out(network, n_tokens)
                 waiting = self._plan([*batch, *chain(*waiting)])
                 continue
@@ -65,7 +65,9 @@ class ForestReader:
     def _plan(self, items: Sequence[Item]) -> list[list[Item]]:
         network = self._network()
         budget = network.budget.tokens if self._budget is None else self._budget
-        return plan_batches(items, token_budget=budget, shared=self._shared and network.packed)
+        shared = self._shared and network.packed
+        most_reads = network.most_reads(self._decoding)
+        return plan_batches(items, token_budget=budget, shared=shared, most_reads=most_reads)
 
     def _ran_out(self, network: Network, n_tokens: int) -> None:
         if self._budget is None:
@@ -75,7 +77,8 @@ class ForestReader:
 
     def _read(self, network: Network, layout: Layout, items: Sequence[Item]) -> list[NodeReadings]:
         """The readings of each item, from one pass over all of them."""
-        with torch.inference_mode():
+        # Not in inference mode: sharded weights that are gathered in it could not be trained on afterwards.
+        with torch.no_grad():
             logits = filtered(network.logits(layout), self._decoding)
             return list(self._gather(network, items, torch.log_softmax(logits, dim=-1)))
 

@@ -18,9 +18,11 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from socrates_core.errors import EDITED, UserError, clipped
+from socrates_core.files import read_json
+from socrates_core.models.broken_card import OUT_OF_MEMORY
 from socrates_core.models.graphics_cards import graphics_cards, why_unusable
 from socrates_core.models.machine import Machine
-from socrates_core.models.sizes import choose_precision, size_of_shapes
+from socrates_core.models.sizes import choose_precision, size_of_shapes, stored_precision
 from socrates_core.models.weights import count_numbers, model_shapes
 from socrates_core.records import Loaded, Precision
 
@@ -40,13 +42,6 @@ MILLION = 1 << 20
 # How many times larger than its weights a model may be laid out; below it the missing weights are reported by name.
 LARGER = 2
 LARGEST_TABLES = 1 << 26  # how many more numbers than the weights the tables that no file holds may have
-# How torch's processor allocator, CUDA itself, cuBLAS, and cuDNN say in a plain RuntimeError that memory ran out.
-OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
 
 
 @dataclass(frozen=True)
@@ -68,8 +63,12 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
     if device.type == "cpu":
         tune_processor()
     size = size_of_shapes(model_shapes(path))
-    chosen = choose_precision(path.name, size, precision, _machine(device))
-    model = open_weights(path, **_options(chosen, device))
+    stored = stored_precision(read_json(path / "config.json"))
+    chosen = choose_precision(path.name, size, precision, _machine(device), stored=stored)
+    options = _options(chosen, device)
+    if stored is not None:  # how they are packed stands in the configuration
+        del options["quantization_config"]
+    model = open_weights(path, **options)
     return LocalModel(model.eval(), chosen, device, size.n_numbers)
 
 
@@ -96,6 +95,9 @@ def open_weights(path: Path, **options: Any) -> Any:
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
         _check_sizes(path, config)
+        if packing := getattr(config, "quantization_config", None):
+            # Whoever packed the weights named the number format of another card.
+            packing["bnb_4bit_compute_dtype"] = str(options["dtype"]).removeprefix("torch.")
         # Its declared type is a model; with `output_loading_info` it returns a pair.
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
@@ -111,7 +113,7 @@ def open_weights(path: Path, **options: Any) -> Any:
         if is_out_of_memory(error):
             raise UserError(
                 f"The model in {str(path)!r} does not fit into the memory that is free. Close other programs that use "
-                "it, or choose precision 'nf4', which needs about a quarter of the memory."
+                f"it, or {_smaller(options.get('quantization_config'))}."
             ) from error
         raise UserError(f"The model in {str(path)!r} cannot be loaded ({first_line(error)}).") from error
     if info["missing_keys"]:
@@ -120,6 +122,13 @@ def open_weights(path: Path, **options: Any) -> Any:
             "Copy all of the model's .safetensors files there."
         )
     return model
+
+
+def _smaller(packing: Any) -> str:
+    """What takes less memory than weights that are packed so, None for plain weights."""
+    if packing is None:
+        return "choose precision 'int8' or 'nf4', which need about a half and a quarter of the memory"
+    return "choose precision 'nf4'" if packing.load_in_8bit else "choose a smaller model"
 
 
 def _check_sizes(path: Path, config: Any) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from socrates_core.errors import UserError
 from socrates_core.models.local.adapters import Adapter, Adapters
-from socrates_core.models.local.budget import TokenBudget
+from socrates_core.models.local.budget import TokenBudget, most_reads
 from socrates_core.models.local.load import LocalModel, give_back_memory, load_model
 from socrates_core.models.local.tree_attention import (
     FOREST,
@@ -20,8 +21,8 @@ from socrates_core.models.local.tree_attention import (
     open_forest,
     padded_length,
 )
-from socrates_core.records import Loaded, Precision
-from socrates_core.scoring.plan import Layout, rounded
+from socrates_core.records import Decoding, Loaded, Precision
+from socrates_core.scoring.plan import MAX_READS, Layout, rounded
 
 READS = 16  # reads of a batch are rounded up to multiples, as its tokens are (tree_attention.padded_length)
 # Architectures that are proved to take a forest's attention and positions; others get plain causal rows.
@@ -86,7 +87,20 @@ class Network:
         if self.device.type == "cpu":
             give_back_memory()
         logits: torch.Tensor = output.logits[0, :n_reads].float()
+        if self.precision == "fp16" and not bool(torch.isfinite(logits).all()):
+            raise UserError(
+                "The model's numbers are too large for fp16, which is what this graphics card computes in. Choose "
+                "precision 'fp32', or a card with bf16 (compute capability 8.0 or more)."
+            )
         return logits
+
+    def most_reads(self, decoding: Decoding) -> int:
+        """How many next-token distributions may be held at once: on a card, what its free memory holds."""
+        if self.device.type != "cuda":
+            return MAX_READS
+        unused = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        free = torch.cuda.mem_get_info(self.device)[0] + unused
+        return most_reads(decoding, vocabulary=self.model.config.get_text_config().vocab_size, free=free)
 
     @contextmanager
     def plain_attention(self) -> Iterator[Any]:

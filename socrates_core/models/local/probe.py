@@ -54,7 +54,7 @@ def tokens_per_second(config: Mapping[str, Any], precision: Loaded) -> float:
     )
     layout = lay_out([Item(prompt, build_tree(["1"], [[5]]), (n,)) for n, prompt in enumerate(prompts)])
     _time(network, layout)  # the first time, kernels are loaded and prepared
-    seconds = []
+    seconds: list[float] = []
     while not seconds or (sum(seconds) < SECONDS and len(seconds) < 50):
         seconds.append(_time(network, layout))
     return float(layout.tokens.size / (float(np.median(seconds)) * n_layers))
@@ -84,7 +84,7 @@ def _pack(model: Any, precision: Loaded, device: torch.device) -> None:
                     *sizes, compute_dtype=layer.weight.dtype, compress_statistics=False, quant_type="nf4"
                 )
             else:
-                packed = bnb.nn.Linear8bitLt(*sizes, has_fp16_weights=False)  # type: ignore[no-untyped-call]
+                packed = bnb.nn.Linear8bitLt(*sizes, has_fp16_weights=False)
             packed.load_state_dict(layer.state_dict())
             setattr(parent, name, packed.to(device))
 

@@ -154,7 +154,7 @@ class LocalResponder:
             try:
                 drawn = draw(network, self.chat, batch, prompts, self._decoding)
             except RuntimeError as error:
-                require_out_of_memory(error, lengths)
+                require_out_of_memory(error, lengths, network.precision)
                 half = len(batch) // 2
                 waiting = [batch[:half], batch[half:], *waiting]
                 continue
