@@ -91,7 +91,7 @@ def _packed(layer: Any, precision: Loaded, dtype: torch.dtype, device: torch.dev
             module=packed,
         )
     else:
-        packed = bnb.nn.Linear8bitLt(*sizes, has_fp16_weights=False, device="meta")  # type: ignore[no-untyped-call]
+        packed = bnb.nn.Linear8bitLt(*sizes, has_fp16_weights=False, device="meta")
         weight = bnb.nn.Int8Params(
             _drawn(layer.weight, dtype, device), requires_grad=False, has_fp16_weights=False
         )
