@@ -345,7 +345,7 @@ def _rough_seconds(spec: TrainingSpec, n_tokens: int, machine: Machine) -> tuple
     per_token = 4 + 2 * (spec.tuning == "full") + 2 * spec.checkpointing + 2 * (spec.method == "dpo")
     precision: Precision = "nf4" if spec.tuning == "qlora" else with_precision(spec).precision
     speed, basis = reading_speed(ModelRequest(spec.base, precision))
-    return (n_tokens * per_token / 2 / speed if speed else None), basis
+    return (n_tokens * per_token / 2 / speed / n_processes_for(spec) if speed else None), basis
 
 
 def _is_probed(base: str, machine: Machine) -> bool:
