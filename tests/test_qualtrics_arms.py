@@ -1,4 +1,4 @@
-"""Who was in which arm, by anything that only people of that arm have in the export; nobody is lost for a skipped answer."""
+"""Who was in which arm, by anything that only people of that arm have; nobody is lost for a skipped answer."""
 
 from collections.abc import Sequence
 from pathlib import Path
