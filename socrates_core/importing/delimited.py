@@ -23,6 +23,7 @@ from socrates_core.importing.table import (
     shortened,
     tidy,
 )
+from socrates_core.spreadsheets import unguarded_text
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 SEPARATORS = (",", "\t", ";", "|")
@@ -87,7 +88,7 @@ def read_delimited(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> 
             f"{path.name!r} cannot be read as a table: {reason[:200].rstrip('.')}. "
             "Every row needs as many cells as the first one, and every opening quotation mark a closing one."
         ) from error
-    cells = pd.concat(parts)
+    cells = pd.concat(parts).apply(_unguarded)
     frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
     warnings += lost_digits([str(name) for name, column in frame.items() if column.str.match(_CUT).any()])
     return Table(
@@ -125,6 +126,12 @@ def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTabl
             "write decimal points if they are numbers.",
         )
     return replace(table, frame=frame, decimal_commas=False, warnings=warnings)
+
+
+def _unguarded(column: "pd.Series[str]") -> "pd.Series[str]":
+    """The cells without the apostrophes that our exports put before texts that a spreadsheet would run."""
+    guarded = column.str.contains("'", regex=False).fillna(False)
+    return column.where(~guarded, column[guarded].map(unguarded_text)) if guarded.any() else column
 
 
 def _may_be_lists(cells: "pd.Series[str]", alone: set[str]) -> bool:
