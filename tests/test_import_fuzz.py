@@ -157,7 +157,7 @@ def without_crash(text: str) -> str:
                 + "\n"
                 + ("1," * 999 + "2\n2," + "1," * 998 + "1\n") * 3
             ),
-            "100",
+            "1,000 columns",
         ),
     ],
     ids=["empty", "no rows", "one column of texts", "a thousand columns"],
