@@ -5,7 +5,6 @@
 # make bench-files FILES=FOLDER: what importing does with a folder of your own files, every count checked.
 # make bench-numbers: simulations that show whether intervals hold what they promise (BENCH=--quick: under ten minutes).
 SHELL := /bin/bash
-PORT ?= 8501
 PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
 	$$v -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$v && break; done)
 RUN := .venv/bin/python -m
@@ -16,7 +15,7 @@ TESTS := $(RUN) pytest -n 3 --dist loadgroup --max-worker-restart 0
 .PHONY: app setup test test-quick test-slow proofs check docs bench bench-files bench-numbers clean
 
 app: setup
-	@$(RUN) socrates_core app --port $(PORT)
+	@$(RUN) socrates_core app $(if $(PORT),--port $(PORT))
 
 setup: .venv/installed
 	@$(RUN) socrates_core setup

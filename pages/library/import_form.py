@@ -158,7 +158,7 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
         )
     outcomes = import_tables.outcomes_table(editing, columns)
     more = st.container()
-    st.subheader("Rows that count", anchor=False)
+    st.subheader("Inclusion rules", anchor=False)
     keep = import_tables.keep_table(editing, columns)
     fields = {"study": {**study, "reference": reference}, **people, **vars(editing.mapping.format)}
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}

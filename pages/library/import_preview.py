@@ -101,7 +101,7 @@ def show_preview(seen: Preview) -> None:
 
 def show_replay(upload: Upload, mapping: Mapping) -> None:
     """The mapping as a file, and the command that repeats the import with it."""
-    st.subheader("Do it again", anchor=False)
+    st.subheader("Repeat this import", anchor=False)
     name = f"{mapping.study.study_id}.yaml"
     st.download_button(
         "Mapping (YAML)",

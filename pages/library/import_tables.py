@@ -76,7 +76,7 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
     chosen = person.selectbox(
-        "Column that tells people apart",
+        "Participant ID",
         choices,
         key=editing.key("participant"),
         index=choices.index(mapping.participant) if mapping.participant in choices else 0,
@@ -143,7 +143,7 @@ def demographics_table(
             "examples": _TEXT(
                 "For example", help="What most people would be said to be. Check that it is theirs."
             ),
-            "words": _TEXT("Cells in words", width="large", help="For example: 1: Female, 2: Male"),
+            "words": _TEXT("Value labels", width="large", help="For example: 1: Female, 2: Male"),
             "year": _TEXT(
                 "Year of the data",
                 help="For an age from years of birth: the year in which people were asked, or a column with dates.",

@@ -22,6 +22,7 @@ own per please question read same say says see she should so some such tell than
 they think this those three through to too two under up us use used very was we were what when where which while who
 whom why will with without would you your yours
 """
+SILENT = frozenset(_SILENT.split())
 _N_FEATURES = 2**20
 _ROUGH = 2**10  # features of the rough likeness, whose standard deviation is 1 / sqrt(_ROUGH), or 1/32
 _MARGIN = 0.15  # by which the rough likeness may be off: almost five standard deviations
@@ -62,7 +63,7 @@ def word_vectors(
     vectorizer = TfidfVectorizer(
         preprocessor=fold,
         token_pattern=rf"[^\W\d_]{{{n_letters},}}",
-        stop_words=_SILENT.split(),
+        stop_words=sorted(SILENT),
         sublinear_tf=True,
         min_df=least,
         max_df=most,

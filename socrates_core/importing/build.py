@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +18,7 @@ from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.table import Table, shortened
 from socrates_core.importing.traits import year_in
 from socrates_core.prompts import render_prompt, render_stimulus
-from socrates_core.records import DEMOGRAPHICS, Design, Number, Prompt, Scale
+from socrates_core.records import DEMOGRAPHICS, Design, Number, Prompt, Scale, factors_of
 from socrates_core.scales import read_answer, render_instruction
 from socrates_core.settings import home
 
@@ -138,19 +138,27 @@ def import_study(
         participants=frames["participants"],
         responses=frames["responses"],
         assignment=seen.assignment,
-        designs={study.study_id: design_of(mapping)},
+        designs={study.study_id: design_of(mapping, frames["stimuli"]["condition_num"].unique())},
     )
     return name
 
 
-def design_of(mapping: Mapping) -> Design:
-    """How the people of a mapped study were assigned."""
+def design_of(mapping: Mapping, answered: Iterable[int]) -> Design:
+    """How the people of a mapped study were assigned; `answered` are the conditions in which somebody answered."""
+    conditions = [mapping.conditions[number] for number in sorted(answered)]
     return Design(
         assignment=mapping.study.design,
         cluster=mapping.cluster or "",
         block=mapping.block or "",
         weight=mapping.weight or "",
+        factors=factors_of([condition.levels or _cells(condition.when) for condition in conditions]),
     )
+
+
+def _cells(when: When) -> dict[str, str]:
+    """The columns that make a condition as factors, where there are several and each has one cell."""
+    crossed = len(when) > 1 and all(len(cells) == 1 for cells in when.values())
+    return {column: cells[0] for column, cells in when.items()} if crossed else {}
 
 
 def is_own_study(name: str) -> bool:

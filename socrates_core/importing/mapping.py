@@ -69,12 +69,14 @@ class DemographicSpec(_Spec):
 class ConditionSpec(_Spec):
     """What one group read, and the rows that were in it (all rows if `when` is empty).
 
-    A text that a model `proposed` waits for a person to accept it.
+    `levels` says which level of each factor it has, such as {tone: warm}, where conditions are crossed. A text that a
+    model `proposed` waits for a person to accept it.
     """
 
     name: str
     text: str = ""
     when: When = Field(default_factory=dict)
+    levels: dict[str, str] = Field(default_factory=dict)
     proposed: bool = False
 
 
