@@ -200,7 +200,7 @@ def test_a_template_that_does_not_write_the_question_is_refused(home: Path, tmp_
 
 def test_a_failure_of_a_template_is_named_as_it_failed_at_first(home: Path, tmp_path: Path) -> None:
     write_chat(tmp_path / "chat", "{{ 1 // 0 }}")
-    with pytest.raises(UserError, match="cannot be used .*zero"):
+    with pytest.raises(UserError, match=r"cannot be used .*zero"):
         Chat(tmp_path / "chat")
 
 

@@ -107,7 +107,8 @@ SHAPES: dict[str, Shape] = {
     ),
     "DeepSeek R1 with an opened thought": Shape(
         "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}"
-        "<｜User｜>{{ m.content }}{% else %}<｜Assistant｜>{{ m.content.split('</think>')[-1] }}{{ eos_token }}{% endif %}"
+        "<｜User｜>{{ m.content }}{% else %}<｜Assistant｜>{{ m.content.split('</think>')[-1] }}{{ eos_token }}"
+        "{% endif %}"
         "{% endfor %}{% if add_generation_prompt %}<｜Assistant｜><think>\n{% endif %}",
         kind="three-digit",
         start="<｜begin▁of▁sentence｜>",
@@ -118,7 +119,8 @@ SHAPES: dict[str, Shape] = {
     "DeepSeek V3 with a closed thought": Shape(
         "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}"
         "<｜User｜>{{ m.content }}{% else %}<｜Assistant｜></think>{{ m.content }}{{ eos_token }}{% endif %}"
-        "{% endfor %}{% if add_generation_prompt %}<｜Assistant｜>{{ '<think>' if thinking else '</think>' }}{% endif %}",
+        "{% endfor %}{% if add_generation_prompt %}<｜Assistant｜>{{ '<think>' if thinking else '</think>' }}"
+        "{% endif %}",
         kind="three-digit",
         start="<｜begin▁of▁sentence｜>",
         end="<｜end▁of▁sentence｜>",
