@@ -39,7 +39,9 @@ def test_a_search_for_words_that_no_study_has_says_so_and_shows_all(
 def test_a_link_from_before_the_overview_opens_answers_and_views_keep_their_links(
     shared_server: int, browser: Browser
 ) -> None:
-    page = open_page(browser, f"http://localhost:{shared_server}/study?corpus=starter&study=framing&outcome=all")
+    page = open_page(
+        browser, f"http://localhost:{shared_server}/study?corpus=starter&study=framing&outcome=all"
+    )
     see(page, "Each cell: how a condition's answers spread")
     page.get_by_text("Overview", exact=True).click()
     see(page, "265 adults, 5 outcomes")
