@@ -198,6 +198,14 @@ def test_tallies_by_group_add_up_to_those_without(starter_home: Path) -> None:
         corpus.tallies("kakadu", "name")
 
 
+def test_a_draft_shows_links_to_the_past_studies_like_it(starter_home: Path) -> None:
+    draft_id = drafts.create(draft_from_study(open_corpus("starter"), "kakadu"))
+    app = open_page("pages/project/draft.py", draft=draft_id)
+    assert "Words in common: " in fine(app)
+    links = [link.proto for link in app.get("page_link")]
+    assert links[0].label.startswith("A mine in Kakadu") and "study=kakadu" in links[0].query_string
+
+
 def test_a_link_holds_search_facets_and_order(starter_home: Path) -> None:
     app = open_page(STUDIES_PAGE, topic="Environment", order="most people")
     assert app.dataframe[0].value["study_id"].tolist() == ["kakadu", "natural_park"]
