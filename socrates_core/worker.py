@@ -11,11 +11,12 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
-from socrates_core.errors import UserError
-from socrates_core.jobs import store
+from socrates_core.errors import UserError, clipped
+from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
 from socrates_core.jobs.store import Job
 from socrates_core.jobs.worker_process import worker_lock
+from socrates_core.models.broken_card import is_card_broken
 
 IDLE_SECONDS = 900.0
 
@@ -26,6 +27,7 @@ class Worker:
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self.idle_seconds = idle_seconds
         self.is_ending = False
+        self.is_broken = False  # the card no longer works for this process
 
     def run(self) -> int:
         """Works until idle; returns the number of jobs run. Raises UserError if another worker runs."""
@@ -38,7 +40,7 @@ class Worker:
             signal.signal(number, self._end)
         n_run = 0
         idle_since = time.monotonic()
-        while not self.is_ending:
+        while not self.is_ending and not self.is_broken:
             job = store.claim_next()
             if job is not None:
                 self._run_job(job)
@@ -48,6 +50,9 @@ class Worker:
                 time.sleep(0.2)
             elif self._retire(lock):
                 break
+        if self.is_broken:
+            lock.release()
+            worker_process.ensure_worker()
         return n_run
 
     def _retire(self, lock: FileLock) -> bool:
@@ -82,15 +87,26 @@ class Worker:
         except ShutDown:
             reporter.log.info("the worker ends; the job goes back to the queue")
             store.finish(job, "queued")
-        except UserError as error:
-            reporter.log.error("%s", error)
-            store.finish(job, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - the job runner: a bug in one job must not stop the queue
-            reporter.log.error("%s", traceback.format_exc())
-            store.finish(job, "failed", f"{type(error).__name__}: {error}. The log has the details.")
+            if is_card_broken(error):
+                self._leave(job, error, reporter)
+            elif isinstance(error, UserError):
+                reporter.log.error("%s", error)
+                store.finish(job, "failed", str(error))
+            else:
+                reporter.log.error("%s", traceback.format_exc())
+                store.finish(job, "failed", f"{type(error).__name__}: {error}. The log has the details.")
         finally:
             reporter.log.removeHandler(handler)
             handler.close()
+
+    def _leave(self, job: Job, error: Exception, reporter: Reporter) -> None:
+        """Leaves the job to the next worker: every later call to the card from this process would fail too."""
+        self.is_broken = True
+        reporter.log.error("%s", traceback.format_exc())
+        cause = f"The graphics card stopped working ({clipped(str(error), 200)})."
+        if store.hand_over(job, cause):
+            reporter.log.warning("%s A new process goes on with the job.", cause)
 
 
 def _execute(job: Job, reporter: Reporter) -> object:

@@ -118,7 +118,7 @@ def test_back_undoes_a_choice_inside_a_study(
     [
         ("?corpus=starter&study=kakadu", "study?corpus=starter&study=kakadu", "A mine in Kakadu"),
         ("?q=kakadu", "library?q=kakadu", "Studies"),
-        ("compare", "evidence", "Compare"),
+        ("compare", "evidence", "Evidence"),
         ("launch?name=mine", "train?name=mine", "Launch"),
     ],
 )

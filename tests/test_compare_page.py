@@ -1,4 +1,4 @@
-"""The page Compare: what it says before, during and after an evaluation, and that its numbers are the comparison's."""
+"""The page Evidence: what it says before, during and after an evaluation, and that its numbers are the comparison's."""
 
 import json
 import re
@@ -101,7 +101,8 @@ def test_the_time_is_that_of_the_questions_tokens_at_the_models_speed(starter_ho
     model = ModelRequest("starter")
     spec = plan_evaluation(model, studies=["kakadu"], cap=3)
     rows = asked_rows(spec)
-    assert estimate_seconds(spec, rows) is None
+    before = estimate_seconds(spec, rows)  # by how fast the processor multiplies
+    assert before is not None and before > 0
     record_speed(model, n_tokens=5_000, seconds=50)
     asked = questions_of(open_corpus("starter"), "kakadu", rows, spec)
     n_tokens = sum(count_tokens("starter", question.prompt) for question in asked)

@@ -10,7 +10,6 @@ from transformers import AutoTokenizer
 
 from socrates_core.errors import UserError
 from socrates_core.models import answer_all, context_limit, count_tokens
-from socrates_core.models.local.load import choose_precision
 from socrates_core.models.local.network import PACKED
 from socrates_core.records import Prompt, Question
 from tests.support.reference_scorer import ReferenceScorer
@@ -196,10 +195,3 @@ def test_precision_and_decoding_change_the_fingerprint(tiny: Path) -> None:
         open_local(tiny, precision="fp32", decoding="paper"),
     ]
     assert len({model.fingerprint for model in cards}) == 3
-
-
-def test_auto_takes_4_bits_only_where_nothing_else_fits() -> None:
-    cpu = torch.device("cpu")
-    assert choose_precision(10**6, "auto", cpu) in ("bf16", "fp32")
-    assert choose_precision(10**13, "auto", cpu) == "nf4"
-    assert choose_precision(10**13, "fp32", cpu) == "fp32"

@@ -1,15 +1,23 @@
 """The page of models: the table, a card, merging, deleting with a way back, and a hub that does not answer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from socrates_core.asking.resources import PROBES, probe_key
+from socrates_core.files import write_json
 from socrates_core.finetuning import library
-from socrates_core.finetuning.model_jobs import submit_merge
+from socrates_core.finetuning.model_jobs import Download, submit_merge
 from socrates_core.jobs import store
 from socrates_core.keeping import kinds
+from socrates_core.models.catalog import released
+from socrates_core.models.machine import Machine
+from socrates_core.records import Loaded
+from socrates_core.settings import folder
 from tests.support.kept_models import make_base, make_mine
 from tests.support.pages import HOSTILE, fine, fine_words, open_page, table_of
 
@@ -28,10 +36,11 @@ def press(app: AppTest, key: str) -> AppTest:
     return app.button(key=key).click().run()
 
 
-def test_the_table_shows_each_models_w_beside_its_bases_and_the_uniform_guess(kept: Path) -> None:
+def test_the_table_shows_each_models_verdict_and_no_figure_of_its_validation(kept: Path) -> None:
     app = open_page(MODELS)
     table = table_of(app, "models_table").set_index("model")
-    assert list(table.loc["Mine"][["w", "w_base", "w_uniform"]]) == [0.148, 0.274, 0.131]
+    assert table.loc["Mine"]["verdict"] == "Not measured yet." and table.columns[0] == "verdict"
+    assert not table.select_dtypes("number").isin([0.148, 0.274, 0.131]).any(axis=None)
     assert (table.loc["Mine"]["base"], table.loc["Mine"]["saw"]) == ("base", "2 studies")
     assert table.loc["Socrates Qwen2.5 14B SFT"]["saw"] == "170 studies"
     assert (table["kind"] == "on the hub").sum() == 4 and "there is no model" not in fine_words(app).lower()
@@ -49,6 +58,7 @@ def test_a_card_tells_the_chain_what_it_saw_and_the_measures_before_and_after(ke
     assert all(part in told for part in ("org/first", "Two studies.", "in 1 of them only 2 conditions"))
     seen, measures, settings, environment = (each.value for each in app.dataframe)
     assert dict(zip(seen["study_id"], seen["conditions"], strict=True)) == {"whole": "all", "part": "2: 0, 2"}
+    assert "Not measured yet" in app.markdown[0].value and "Validation during training" in told
     assert measures.iloc[0][["before", "after", "uniform"]].tolist() == [0.274, 0.148, 0.131]
     assert "lora" in settings["value"].tolist() and "torch" in environment["name"].tolist()
 
@@ -100,10 +110,63 @@ def test_using_a_model_opens_the_drafts_with_it_in_the_link(kept: Path) -> None:
     assert app.query_params["model"] in ("mine", ["mine"]) and "Drafts" in fine_words(app)
 
 
+def keep_speed(name: str) -> None:
+    """The speed of a released model here, as an earlier probe found it: 100 tokens a second in any precision."""
+    model = released(name)
+    assert model is not None
+    keys = [probe_key(model.base.config, precision, "processor") for precision in get_args(Loaded)]
+    write_json(folder("models") / PROBES, dict.fromkeys(keys, 100.0))
+
+
+def lines_of(app: AppTest) -> str:
+    return "\n".join(line.value for line in app.markdown).replace("\\", "")
+
+
+RELEASED = "socratesft/socrates-llama3-8b-dpo"
+LARGE = Machine("cpu", "processor", "bf16", 64 * 10**9, 60 * 10**9)
+
+
 def test_a_hub_that_cannot_be_reached_is_a_sentence_and_queues_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    keep_speed(RELEASED)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    app = press(open_page(MODELS, model="socratesft/socrates-llama3-8b-dpo"), "model_fetch")
+    app = press(open_page(MODELS, model=RELEASED), "model_fetch")
     assert not app.exception and "Could not reach Hugging Face for" in app.error[0].value.replace("\\", "")
-    assert any("16 GB" in each.value for each in app.caption) and store.list_jobs() == []
+    assert store.list_jobs() == []
+
+
+def test_before_the_click_the_card_says_size_memory_speed_licence_and_score(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socrates_core.asking.resources.this_machine", lambda: LARGE)
+    keep_speed(RELEASED)
+    words = lines_of(open_page(MODELS, model=RELEASED))
+    assert "Size: 16.1 GB in bf16" in words and "In bf16, about 18.6 GB of memory; 60.0 GB are free" in words
+    assert "16.1 GB are fetched first" in words and "about 20 questions of 300 tokens a minute" in words
+    assert "Meta Llama 3 Community License" in words and "Published by its authors" in words
+
+
+def test_a_model_that_does_not_fit_in_4_bits_is_a_sentence_on_its_card(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(LARGE, total=4 * 10**9, free=3 * 10**9)
+    monkeypatch.setattr("socrates_core.asking.resources.this_machine", lambda: small)
+    words = lines_of(open_page(MODELS, model=RELEASED))
+    assert "takes about 7.0 GB in 4 bits, more than the 4.0 GB" in words
+
+
+def test_one_click_fetches_a_released_model_and_goes_on_to_the_drafts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_speed(RELEASED)
+    plan = Download(RELEASED, 9, 16 * 10**9, 10**12, commit="a" * 40)
+    monkeypatch.setattr("pages.models.fetch_model.plan_download", lambda name: plan)  # no hub is here
+    app = press(open_page(MODELS, model=RELEASED), "model_fetch")
+    (job,) = store.list_jobs()
+    assert job.kind == "fetch" and job.args["commit"] == "a" * 40
+    assert app.query_params["model"] in (RELEASED, [RELEASED])
+
+
+def test_the_list_says_what_models_run_on(home: Path) -> None:
+    assert "Models run here on the processor" in fine_words(open_page(MODELS))

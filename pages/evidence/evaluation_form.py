@@ -10,6 +10,7 @@ from pages.view.fields import consent
 from pages.view.fields.model import model_requests
 from pages.view.words import counted, escape
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.resources import resources
 from socrates_core.corpus.splits import SPLITS, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
@@ -77,7 +78,7 @@ def _choose_people() -> dict[str, Any]:
         chosen = _choose_studies()
     left, middle, right = st.columns(3)
     cap = left.number_input(
-        "People a cell, at most",
+        "Most people per cell",
         min_value=2,
         value=CAP,
         step=1,
@@ -113,7 +114,7 @@ def _choose_studies() -> dict[str, Any]:
         list(titles),
         format_func=lambda study: titles.get(study, study),
         key="evaluate_studies",
-        placeholder="choose at least one; intervals take 5",
+        placeholder="Choose studies (5 or more for intervals)",
     )
     if not SPLITS.ids():
         st.caption("To hold studies out of training, make a split: `python -m socrates_core split make NAME`")
@@ -149,19 +150,21 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return False
-    st.caption(
-        "Equal questions are asked once, and answers that were worked out before are not worked out again."
-    )
+    st.caption("Equal questions are asked once, and answers that are in the cache are used again.")
     return True
 
 
 def _cost_text(plan: EvaluationSpec, rows: pd.DataFrame) -> str:
-    seconds = estimate_seconds(plan, rows)
+    with st.spinner(f"Looking how fast {escape(plan.model.name)} reads here"):
+        needed = resources(plan.model)
+        seconds = estimate_seconds(plan, rows)
     time = (
         "not known before its first run here" if seconds is None else f"at most {describe_seconds(seconds)}"
     )
     cost = consent.cost_text(plan.model, estimate_cost(plan, rows))
-    return f"{plan.model.name}: time on this machine {time}.{cost}"
+    return (
+        f"{plan.model.name}: time on this machine {time}.{cost} {needed.sentence if needed else ''}".rstrip()
+    )
 
 
 # Keyed by the sample's digest and the stamp; Streamlit does not hash `_plan`.

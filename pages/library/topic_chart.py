@@ -13,7 +13,7 @@ from pages.view.charts.template import template
 # Okabe and Ito (2008) without black; what comes after six is grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 OTHER = "all others"
-MOST_LABELS = 60  # studies that are labelled one by one, where there is room; of more, the groups are
+MOST_LABELS = 20  # studies that are labelled one by one, where there is room; of more, the groups are
 # Pixels: a unit of the map on a screen 390 wide, a letter and a line of a label, and what a point takes around it.
 UNIT, LETTER, LINE, POINT = 160, 6.6, 15, 9
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")

@@ -7,13 +7,12 @@ import streamlit as st
 
 from pages.view import state
 from pages.view.fields.table import choose_row
-from pages.view.words import counted, escape, show_error, show_text, visible
-from socrates_core.errors import UserError
+from pages.view.words import counted, escape, show_text, visible
 from socrates_core.evaluations.results import list_evaluations
 from socrates_core.finetuning import library
 from socrates_core.finetuning.exporting import MEASURES, zipped
 from socrates_core.finetuning.library import LibraryModel, Trained
-from socrates_core.finetuning.model_jobs import Download, plan_download, submit_fetch, submit_merge
+from socrates_core.finetuning.model_jobs import submit_merge
 from socrates_core.keeping import kinds
 from socrates_core.verdicts.verdict import verdict_of
 
@@ -24,7 +23,6 @@ KINDS = {
     "hub": "on the hub",
 }
 MOST_DOWNLOAD = 500 * 10**6  # bytes that a browser's download may hold in memory
-HUB_SIZES = "about 16 GB for the models of 8 billion parameters, about 30 GB for those of 14 billion"
 
 
 def show_table(models: list[LibraryModel]) -> None:
@@ -43,23 +41,17 @@ def show_table(models: list[LibraryModel]) -> None:
             "base": st.column_config.TextColumn("Made from", width="small"),
             "saw": "Trained on",
             "size": st.column_config.NumberColumn("Size", format="bytes"),
-            "w": st.column_config.NumberColumn(
-                "W", format="%.3f", help="Best on rows kept back, stated scale"
-            ),
-            "w_base": st.column_config.NumberColumn("Base's W", format="%.3f"),
-            "w_uniform": st.column_config.NumberColumn("Uniform's W", format="%.3f"),
         },
     )
     st.caption(
-        "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
-        "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
+        "Choose a row to open the card. A verdict rests on studies that the model has not seen; how a finetune did on "
+        "the rows that it kept back is on its card."
     )
     if name is not None:
         state.go_to(state.PAGES.models, model=name)
 
 
 def _row(model: LibraryModel) -> dict[str, Any]:
-    trained = model.trained or Trained()
     usable = model.card.installed or model.kind == "hub"
     return {
         "model": visible(model.card.title),
@@ -68,9 +60,6 @@ def _row(model: LibraryModel) -> dict[str, Any]:
         "base": visible(model.base),
         "saw": library.saw_briefly(library.seen_or_unknown(model.name)),
         "size": model.card.size_bytes or None,
-        "w": trained.measured("w_stated"),
-        "w_base": trained.measured("w_stated", base=True),
-        "w_uniform": trained.measured("w_uniform"),
     }
 
 
@@ -107,14 +96,14 @@ def show_uses(model: LibraryModel) -> None:
             if done:
                 st.page_link(
                     state.PAGES.compare,
-                    label=f"Compare ({len(done)})",
+                    label=f"Evidence ({len(done)})",
                     icon=":material/compare_arrows:",
                     query_params={"evaluations": ",".join(done)},
                 )
         if model.trained and model.trained.id:
             st.page_link(
                 state.PAGES.finetunes,
-                label="How it learnt",
+                label="Training history",
                 icon=":material/show_chart:",
                 query_params={"trainings": model.trained.id},
             )
@@ -124,9 +113,6 @@ def show_uses(model: LibraryModel) -> None:
             if model.card.installed:
                 _export_button(model)
             _delete_button(model)
-        fetchable = model.kind == "hub" and not model.card.installed
-        if fetchable and st.button("Fetch", icon=":material/download:", key="model_fetch"):
-            ask_fetch(model.name)
     if model.kind == "checkpoint":
         st.caption("The best so far of a finetune that has not ended. Stopping its job makes it a model.")
 
@@ -189,29 +175,6 @@ def _delete_button(model: LibraryModel) -> None:
             kinds.delete(kinds.kind_of_model(model.name), model.name)
             state.set_flash(f"“{model.name}” is in the bin; bring it back below.")
             state.go_to(state.PAGES.models)
-
-
-@st.dialog("Fetch this model?", width="medium")
-def ask_fetch(hub_id: str) -> None:
-    """Says how large a model of the hub is, or that the hub cannot be reached. A click queues the download."""
-    st.markdown(escape(hub_id))
-    st.caption(f"In bf16, {HUB_SIZES}; in 4 bits they take a quarter of that in memory.")
-    try:
-        with st.spinner("Asking the hub"):
-            plan = _plan(hub_id)
-        st.markdown(
-            f"{counted(plan.n_files, 'file')}, **{plan.n_bytes / 10**9:.1f} GB**; {plan.n_free / 10**9:,.0f} GB are "
-            "free. What was fetched is kept if it breaks off."
-        )
-        if st.button("Fetch it", type="primary", disabled=plan.n_bytes > plan.n_free, key="fetch_start"):
-            state.go_to(state.PAGES.jobs, job=submit_fetch(plan).id)
-    except UserError as error:
-        show_error(error)
-
-
-@st.cache_data(ttl=60, show_spinner=False)
-def _plan(hub_id: str) -> Download:
-    return plan_download(hub_id)
 
 
 def show_lineage(model: LibraryModel, known: set[str]) -> None:

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from pages.models import model_cards
+from pages.models import fetch_model, model_cards
 from pages.view import state
+from pages.view.this_machine import show_machine
 from pages.view.verdict_line import show_verdict
 from pages.view.words import escape
 from socrates_core.finetuning.library import LibraryModel, library
@@ -13,9 +14,10 @@ from socrates_core.verdicts.verdict import verdict_of
 def show_list(models: list[LibraryModel]) -> None:
     st.title("Models", anchor=False)
     st.caption(
-        "What can answer: models and adapters on this machine, checkpoints of finetunes under way, and the released "
+        "Available models: models and adapters on this machine, checkpoints of finetunes under way, and the released "
         "Socrates models, which are fetched from the hub on request."
     )
+    show_machine()
     model_cards.show_table(models)
     model_cards.show_bin()
 
@@ -23,15 +25,16 @@ def show_list(models: list[LibraryModel]) -> None:
 def show_one(model: LibraryModel, known: set[str]) -> None:
     title, action = st.columns([4, 1], vertical_alignment="bottom")
     title.title(escape(model.card.title), anchor=False)
-    use = action.button(
+    if model.kind == "hub" and not model.card.installed:
+        fetch_model.show_button(model, action)
+    elif action.button(
         "Use in a draft",
         type="primary",
         icon=":material/edit_note:",
         width="stretch",
         key="model_use",
         disabled=not model.card.installed,
-    )
-    if use:
+    ):
         state.go_to(state.PAGES.draft, model=model.name)
     show_verdict(verdict_of(model.name))
     with st.container(horizontal=True, gap="small"):
@@ -43,6 +46,8 @@ def show_one(model: LibraryModel, known: set[str]) -> None:
         st.badge(escape(model.name), color="gray")
     if model.problem:
         st.warning(escape(model.problem), icon=":material/help:")
+    if model.kind == "hub":
+        fetch_model.show_facts(model)
     model_cards.show_uses(model)
     st.subheader("Where it comes from", anchor=False)
     model_cards.show_lineage(model, known)

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import streamlit as st
 
-from pages.project import draft_fields, draft_form, draft_population
+from pages.project import draft_design, draft_fields, draft_form, draft_population
 from pages.project.draft_lists import show_drafts, show_versions
 from pages.project.similar_studies import show_similar_studies
 from pages.view import cached, state
@@ -19,7 +19,7 @@ from socrates_core.errors import UserError
 from socrates_core.models import prompt_template
 from socrates_core.personas import Person
 from socrates_core.projects import drafts
-from socrates_core.projects.run_estimate import describe_estimate, estimate
+from socrates_core.projects.run_estimate import describe_estimate, describe_needs, estimate
 from socrates_core.projects.run_spec import submit_simulation
 from socrates_core.prompts import TEMPLATE, render_prompt
 from socrates_core.surveys.check import Problem, problems, warnings
@@ -115,6 +115,9 @@ def show_conditions(editing: Editing, wrong: list[Problem]) -> None:
             key=editing.key("reference"),
         )
     draft_fields.show_problems(wrong, "reference")
+    if len(names) > 1:
+        with st.expander("Assignment and factors", expanded=bool(draft_form.factor_names(editing.draft))):
+            draft_design.design_fields(editing, warnings(editing.draft))
 
 
 def show_outcomes(editing: Editing, wrong: list[Problem]) -> None:
@@ -168,21 +171,23 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
     st.caption(
         f"{counted(len(people), 'person', 'people')} × {counted(len(draft.conditions), 'condition')} × "
         f"{counted(len(draft.outcomes), 'outcome')} = "
-        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
-        "over every answer of its scale. Answers that were worked out before are not worked out again."
+        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers per model, each a probability "
+        "over every answer of its scale. Answers that are in the cache are used again."
     )
     usable = True
     for model in models:
         try:
-            cost = estimate(draft, people, model)
+            with st.spinner(f"Looking how fast {escape(model.name)} reads here"):
+                cost = estimate(draft, people, model)
         except UserError as error:
             st.error(escape(str(error)), icon=":material/error:")
             usable = False
             continue
         sentence = (
             f"{model.name}: {cost.n_distinct:,} different prompts of about {cost.mean_tokens:.0f} tokens; "
-            f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)}"
-        )
+            f"time on this machine: {describe_estimate(cost)}.{consent.cost_text(model, cost.usd)} "
+            f"{describe_needs(cost)}"
+        ).rstrip()
         st.markdown(escape(sentence))
         if cost.limit and cost.max_tokens > cost.limit:
             st.error(
@@ -237,6 +242,8 @@ def show_editor(editing: Editing) -> None:
     show_conditions(editing, wrong)
     show_outcomes(editing, wrong)
     for warning in warnings(editing.draft):
+        if warning.field == "factors":
+            continue  # said next to the factors
         st.warning(escape(warning.message), icon=":material/warning:")
     show_similar_studies(editing.draft)
     st.subheader("Population", anchor=False)

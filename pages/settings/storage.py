@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.settings import stored_things
 from pages.view import state
+from pages.view.this_machine import show_machine
 from pages.view.words import escape
 from socrates_core.keeping.kinds import KINDS, sizes
 
@@ -23,7 +24,9 @@ else:
         icon=":material/hard_drive:",
     )
 stored_things.show_bin()
+st.subheader("This machine", anchor=False)
+show_machine()
 st.subheader("A project as one file", anchor=False)
 stored_things.show_archive()
-st.subheader("Is everything whole?", anchor=False)
+st.subheader("Check files", anchor=False)
 stored_things.show_verify()

@@ -18,6 +18,7 @@ from socrates_core.models import Responder, model_revision, open_responder
 from socrates_core.models.served.account import Account
 from socrates_core.models.served.asking import Unanswered
 from socrates_core.models.served.responder import keep_account
+from socrates_core.models.warm import note_warm
 from socrates_core.records import Answer, Question
 
 EVERY = 30.0  # seconds between two looks at work that still goes on
@@ -59,6 +60,7 @@ def open_model(
     reporter.begin("opening the model", 1)
     # The revision is part of the key, so that a model folder that changed is opened again.
     responder = open_warm(request, model_revision(request.name), allowed=True)
+    note_warm()
     account = keep_account(responder, folder, limit_usd)
     reporter.log.info("model %s", ", ".join(f"{k} {v}" for k, v in responder.card.as_dict().items()))
     return OpenModel(request, responder, account, time.monotonic())
@@ -103,6 +105,7 @@ def answer_missing(
             record_speed(model.request, n_tokens=n_tokens, seconds=time.monotonic() - model.opened)
         finally:  # also when the work is cancelled or fails: what is answered is written
             written = write_answers()
+            note_warm()  # batches may have taken more memory than its opening did
     if unanswered is not None:
         raise unanswered
     return written

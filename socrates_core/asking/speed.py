@@ -1,5 +1,6 @@
 """How fast models answered on this machine, and how long more prompts take at that speed."""
 
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -21,7 +22,9 @@ def record_speed(model: ModelRequest, *, n_tokens: int, seconds: float) -> None:
 
 def read_speeds(model: ModelRequest) -> list[float]:
     """Prompt tokens a second of this model's last runs here, the oldest first."""
-    stored = _speeds().get(_speed_key(model), [])
+    known = _speeds()
+    # Earlier versions kept the speed in whatever precision "auto" came to.
+    stored = known.get(_speed_key(model)) or known.get(_speed_key(replace(model, precision="auto")), [])
     speeds = stored if isinstance(stored, list) else [stored]  # an earlier version kept one number
     return [float(speed) for speed in speeds if isinstance(speed, int | float) and speed > 0]
 

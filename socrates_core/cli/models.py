@@ -4,7 +4,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from socrates_core.finetuning import library
 from socrates_core.finetuning.exporting import contents, export_model, push, render_card, size
 from socrates_core.finetuning.model_jobs import plan_download
 from socrates_core.keeping import kinds
+from socrates_core.models import hub
 from socrates_core.models.catalog import list_models
 from socrates_core.models.model_folder import HUB_ID, find_model
 from socrates_core.settings import CODE
@@ -133,7 +134,13 @@ def push_(name: str, hub_id: str, yes: Yes = False) -> None:
 
 
 @app.command()
-def fetch(hub_id: str, yes: Yes = False) -> None:
+def fetch(
+    hub_id: str,
+    yes: Yes = False,
+    commit: Annotated[
+        str, typer.Option(metavar="SHA", help="The commit to fetch; later fetches stay with it.")
+    ] = "",
+) -> None:
     """Fetch a model from the Hugging Face hub. First shows its size. An interrupted download can be continued."""
     if not yes:
         plan = plan_download(hub_id)
@@ -143,8 +150,29 @@ def fetch(hub_id: str, yes: Yes = False) -> None:
         confirm(question, "Nothing was fetched.", yes)
     # Several progress bars move the cursor, which cli/terminal.py would spell out as text.
     with redirect_stderr(sys.__stderr__):
-        path = find_model(hub_id)
+        path = hub.fetch(hub_id, weights=True, commit=commit) if commit else find_model(hub_id)
     print(path)
+
+
+@app.command()
+def update(hub_id: str, yes: Yes = False) -> None:
+    """Fetch the newest version of a model of the hub, if there is a newer one. Its answers are then new answers."""
+    before = hub.pinned(hub_id)
+    if before is None:
+        raise UserError(
+            f"{hub_id!r} is not on this machine. Fetch it first: python -m socrates_core models fetch {hub_id}"
+        )
+    offer = hub.offered(hub_id)
+    if offer.commit == before:
+        return print(f"{hub_id} is up to date: commit {before[:12]}")
+    confirm(
+        f"The hub has commit {offer.commit[:12]}, this machine {before[:12]}. {_amount(offer.n_bytes)} at most are "
+        "fetched; answers of the earlier weights stay under their own name. Update?",
+        f"It stays at commit {before[:12]}.",
+        yes,
+    )
+    with redirect_stderr(sys.__stderr__):
+        print(hub.fetch(hub_id, weights=True, commit=offer.commit))
 
 
 def _amount(n_bytes: int) -> str:

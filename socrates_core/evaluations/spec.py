@@ -7,6 +7,7 @@ from typing import Any
 
 from socrates_core.asking.consent import check_permission, read_permission
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.resources import with_precision
 from socrates_core.corpus.splits import corpus_digest, load_split
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError, unknown
@@ -111,7 +112,7 @@ def plan_evaluation(
     return EvaluationSpec(
         evaluation_id=new_id(f"{split or named} {model.name}"),
         created=now(),
-        model=model,
+        model=with_precision(model),
         corpus=opened.name,
         corpus_digest=corpus_digest(opened),
         split=split,

@@ -9,7 +9,8 @@ import pandas as pd
 
 from socrates_core.asking.consent import Sending, participants_sent, permit, write_permission
 from socrates_core.asking.request import ModelRequest
-from socrates_core.asking.speed import SAMPLED, expected_seconds, read_speed
+from socrates_core.asking.resources import resources
+from socrates_core.asking.speed import SAMPLED, read_speed
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import complete_specs
 from socrates_core.evaluations.rows import asked_rows, questions_of
@@ -131,15 +132,17 @@ def sending(spec: EvaluationSpec) -> Sending | None:
 
 
 def estimate_seconds(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:
-    """At most how long the `rows` of `asked_rows` take, judged by the length of some; None before a first run.
+    """At most how long the `rows` of `asked_rows` take, judged by the length of some; None if no speed is known.
 
-    Equal questions are asked once and known answers not again, so it may take less.
-    Raises UserError where the model is unknown.
+    Equal questions are asked once and known answers not again, so it may take less. May probe the model's speed for
+    some seconds. Raises UserError where the model is unknown or cannot fit here.
     """
-    if read_speed(spec.model) is None:
+    needed = resources(spec.model)
+    speed = needed.tokens_per_second if needed else read_speed(spec.model)
+    if speed is None:
         return None  # without measuring any prompt
     lengths = [count_tokens(spec.model.name, question.prompt) for question in _sample(spec, rows)]
-    return expected_seconds(spec.model, len(rows) * sum(lengths) / len(lengths))
+    return len(rows) * sum(lengths) / len(lengths) / speed
 
 
 def estimate_cost(spec: EvaluationSpec, rows: pd.DataFrame) -> float | None:

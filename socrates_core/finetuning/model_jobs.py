@@ -1,12 +1,10 @@
 """Fetching a model from the hub and merging an adapter: jobs that run in their own process."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from socrates_core.errors import UserError
@@ -14,6 +12,7 @@ from socrates_core.files import digest
 from socrates_core.finetuning.run import end_process, let_go
 from socrates_core.jobs import store, worker_process
 from socrates_core.jobs.progress import Cancelled, Reporter, ShutDown
+from socrates_core.models import hub
 from socrates_core.settings import CODE
 
 MB = 10**6
@@ -22,36 +21,43 @@ TIME_TO_END = 5.0  # seconds that a cancelled process has before it is killed
 
 @dataclass(frozen=True)
 class Download:
-    """The size of a model on the hub: its files, their bytes, and the bytes that are free on the disk."""
+    """A model on the hub: its files, their bytes, the bytes that are free on the disk, its commit and its licence.
+
+    Without a commit, the one that is pinned is fetched, or for a new model the one that the hub offers then.
+    """
 
     hub_id: str
     n_files: int
     n_bytes: int
     n_free: int
+    commit: str = ""
+    licence: str = ""
 
 
 def plan_download(hub_id: str) -> Download:
     """Asks the hub how large a model is. Raises UserError if it cannot be reached or has no such model."""
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    try:
-        files = HfApi().model_info(hub_id, files_metadata=True, timeout=10).siblings or []
-    except (HTTPError, HfHubHTTPError, HFValidationError, OSError) as error:
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"Could not reach Hugging Face for {hub_id!r} ({cause}). Check the connection and the name, or download "
-            "the model elsewhere and put its folder into SOCRATES_HOME/models."
-        ) from error
-    wanted = [file for file in files if file.rfilename.endswith((".json", ".jinja", ".safetensors"))]
-    free = shutil.disk_usage(_cache(hub_id).parent).free
-    return Download(hub_id, len(wanted), sum(int(file.size or 0) for file in wanted), free)
+    offer = hub.offered(hub_id)
+    return Download(
+        hub_id,
+        len(offer.files),
+        offer.n_bytes,
+        hub.free_bytes(hub_id),
+        commit=offer.commit,
+        licence=offer.licence,
+    )
 
 
 def submit_fetch(plan: Download) -> store.Job:
     """Queues the download of a model; returns the same download if it is still active."""
-    return _submit("fetch", f"Fetch {plan.hub_id}", {"hub_id": plan.hub_id, "n_bytes": plan.n_bytes})
+    if plan.n_bytes > plan.n_free:
+        raise UserError(
+            f"{plan.hub_id!r} takes {plan.n_bytes / 10**9:.1f} GB, and {plan.n_free / 10**9:.1f} GB are free on the "
+            "disk. Free some space, or set HF_HUB_CACHE to a folder on another disk. Nothing was fetched."
+        )
+    args = {"hub_id": plan.hub_id, "n_bytes": plan.n_bytes}
+    return _submit(
+        "fetch", f"Fetch {plan.hub_id}", {**args, **({"commit": plan.commit} if plan.commit else {})}
+    )
 
 
 def submit_merge(name: str, output: str) -> store.Job:
@@ -63,7 +69,7 @@ def run_fetch(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
     """Fetches a model; a stopped download is continued. Raises UserError if the hub does not send it."""
     hub_id = str(args["hub_id"])
     n_bytes = int(args["n_bytes"])
-    blobs = _cache(hub_id) / "blobs"
+    blobs = hub.cache_of(hub_id) / "blobs"
 
     def fetched_mb() -> int:
         if not blobs.is_dir():
@@ -72,7 +78,8 @@ def run_fetch(args: Mapping[str, Any], reporter: Reporter) -> dict[str, Any]:
 
     at_start = fetched_mb()
     reporter.begin("fetching, MB", max(n_bytes // MB, 1), at_start)
-    command = ["socrates_core", "models", "fetch", hub_id, "--yes"]
+    commit = ["--commit", str(args["commit"])] if args.get("commit") else []
+    command = ["socrates_core", "models", "fetch", hub_id, "--yes", *commit]
     path = _run_apart(command, reporter, lambda: fetched_mb() - at_start)
     return {"model": hub_id, "path": path}
 
@@ -121,15 +128,6 @@ def _run_apart(command: Sequence[str], reporter: Reporter, done: Callable[[], in
             raise UserError(causes[-1])
         raise UserError(f"The process ended with status {status}. The log has the details.")
     return lines[-1] if lines else ""
-
-
-def _cache(hub_id: str) -> Path:
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = Path(HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type="model")
-    folder.parent.mkdir(parents=True, exist_ok=True)  # the free space of a missing folder cannot be read
-    return folder
 
 
 def _submit(kind: str, title: str, args: dict[str, Any]) -> store.Job:

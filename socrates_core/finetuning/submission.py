@@ -7,7 +7,12 @@ from socrates_core.asking.request import ModelRequest
 from socrates_core.errors import UserError
 from socrates_core.evaluations.submission import is_evaluated, submit_evaluation, submit_evaluation_after
 from socrates_core.files import write_text
-from socrates_core.finetuning.estimate import TrainingEstimate, estimate_training, write_estimate
+from socrates_core.finetuning.estimate import (
+    TrainingEstimate,
+    estimate_training,
+    with_precision,
+    write_estimate,
+)
 from socrates_core.finetuning.insight import look_at
 from socrates_core.finetuning.leaks import find_leaks
 from socrates_core.finetuning.publish import published_folder, published_training
@@ -43,6 +48,7 @@ def submit_training(spec: TrainingSpec, *, evaluate: bool = False) -> Job:
     With `evaluate`, its base and the model that it makes answer the held-out side of its split afterwards. Raises
     UserError if base, split or rows are missing, the name is taken, or held-out material would be trained on.
     """
+    spec = with_precision(spec)
     for job in store.list_jobs():
         if job.active and (job.kind, job.key) == ("train", spec.digest()):
             return job
@@ -63,7 +69,11 @@ def register(file: Path, method: Method) -> str:
 
 
 def check_training(spec: TrainingSpec) -> CheckedTraining:
-    """Chooses the rows of a finetune and checks all that could stop it. Raises UserError with the first fault."""
+    """Chooses the rows of a finetune and checks all that could stop it. Raises UserError with the first fault.
+
+    The checked spec has a precision: "auto" is resolved here, once.
+    """
+    spec = with_precision(spec)
     check_weights(spec.base)
     check_base(spec)
     check_name(spec.name)

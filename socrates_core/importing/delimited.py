@@ -11,7 +11,8 @@ from typing import TypeVar
 import pandas as pd
 
 from socrates_core.errors import UserError
-from socrates_core.importing.table import WHOLE, Pace, Table, check_size, lost_digits, tidy
+from socrates_core.importing.encodings import WESTERN, guess_encoding, is_nearly_utf8, named_encoding
+from socrates_core.importing.table import UNSAID, WHOLE, Format, Pace, Table, check_size, lost_digits, tidy
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 SEPARATORS = (",", "\t", ";", "|")
@@ -20,6 +21,7 @@ _NAMED = re.compile(
     r"\ufeff?\"?sep=([,\t;|])\"?[ ,\t;|]*\r?\n", re.IGNORECASE
 )  # a first line for Excel alone
 _CUT = r"-?\d(?:[.,]\d+)?E\+1[5-9]$"  # 1.23457E+16, as a spreadsheet program writes long numbers into text
+_GUESSED = 4_000_000  # bytes from which an encoding is guessed
 _ROWS = 50_000  # rows between two reports of progress
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -35,12 +37,12 @@ class _Scan:
     warnings: tuple[str, ...] = ()
 
 
-def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
+def read_delimited(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> Table:
     """The table in a text file; decimal commas stay.
 
     Raises UserError if the file is not text, has ragged rows or is too large.
     """
-    scan = _scan(path)
+    scan = _scan(path, format_.encoding)
     with path.open(encoding=scan.encoding, errors="replace", newline="") as opened:
         head = opened.read(_HEAD)
     named = _NAMED.match(head)
@@ -58,6 +60,7 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
             dtype=str,
             keep_default_na=False,  # `tidy` decides what is missing
             encoding=scan.encoding,
+            encoding_errors="replace",  # `_scan` has warned
             chunksize=_ROWS,
             nrows=None if pace.rows is None else pace.rows + 1,
             skiprows=1 if named else 0,
@@ -75,7 +78,9 @@ def read_delimited(path: Path, pace: Pace = WHOLE) -> Table:
     cells = pd.concat(parts)
     frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
     warnings += lost_digits([str(name) for name, column in frame.items() if column.str.match(_CUT).any()])
-    return Table(frame, warnings=(*scan.warnings, *warnings), decimal_commas=separator == ";")
+    return Table(
+        frame, warnings=(*scan.warnings, *warnings), decimal_commas=separator == ";", encoding=scan.encoding
+    )
 
 
 def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTable:
@@ -95,8 +100,8 @@ def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTabl
     return replace(table, frame=table.frame.apply(pointed), decimal_commas=False)
 
 
-def _scan(path: Path) -> _Scan:
-    """The encoding that fits the whole file, and its number of lines."""
+def _scan(path: Path, named: str = "") -> _Scan:
+    """The encoding that a person named, or else the one that fits the whole file; and its number of lines."""
     with path.open("rb") as opened:
         start = opened.read(4096)
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), None)
@@ -105,23 +110,45 @@ def _scan(path: Path) -> _Scan:
         # Text in UTF-16 has a zero in every second byte and hardly any elsewhere; other files with zeros are not text.
         if min(even, odd) <= 0.02 * max(even, odd) and max(even, odd) >= 0.1 * len(start):
             encoding = "utf-16-le" if odd > even else "utf-16-be"
+    if named:
+        encoding = named_encoding(named).name
+        fits, lines, _ = _decodes(path, encoding)
+        if not fits:
+            raise UserError(
+                f"{path.name!r} is not text in the encoding {named!r}. Name another one, or none."
+            )
+        return _Scan(encoding, lines)
     encoding = encoding or "utf-8"
     fits, lines, zeros = _decodes(path, encoding)
     if fits and zeros and not encoding.startswith("utf-16"):
         fits = False
-    if fits:
+    with path.open("rb") as opened:
+        head = opened.read(_GUESSED)
+    escapes = fits and encoding == "utf-8" and b"\x1b" in head  # text in ASCII that switches to other signs
+    if fits and not escapes:
         return _Scan(encoding, lines)
-    if zeros or encoding.startswith("utf-16"):
+    if not escapes and (zeros or encoding.startswith("utf-16")):
         raise UserError(
             f"{path.name!r} is neither text nor a known data file. "
-            "Use CSV, TSV, Excel (.xlsx), SPSS (.sav) or Stata (.dta)."
+            "Use CSV, TSV, Excel (.xlsx), SPSS (.sav, .por), Stata (.dta) or SAS (.sas7bdat, .xpt)."
         )
+    if not escapes and is_nearly_utf8(head):
+        damaged = (
+            "A few characters of the file are damaged; each is shown as \ufffd. The rest is read as UTF-8."
+        )
+        return _Scan("utf-8", lines, (damaged,))
+    guess = guess_encoding(head)
+    if guess is None and escapes:
+        return _Scan(encoding, lines)
+    chosen = guess if guess and _decodes(path, guess.name)[0] else WESTERN
     # Windows-1252 leaves five bytes undefined, while Latin-1 reads any byte.
-    encoding = "cp1252" if _decodes(path, "cp1252")[0] else "latin-1"
+    name = chosen.name if _decodes(path, chosen.name)[0] else "latin-1"
+    letters = "é" if chosen == WESTERN else "those beyond a to z"
     warning = (
-        "The file is not UTF-8. It was read as Western European text (Windows-1252); check letters such as é."
+        f"The file is not UTF-8. It was read as {chosen.title} text ({chosen.iconv.title()}); check letters such as "
+        f"{letters}, and name another encoding if they are wrong."
     )
-    return _Scan(encoding, lines, (warning,))
+    return _Scan(name, lines, (warning,))
 
 
 def _decodes(path: Path, encoding: str) -> tuple[bool, int, bool]:

@@ -285,6 +285,18 @@ def finish(job: Job, state: State, message: str = "", result: object = None) -> 
         _write_status(job.path, state, message, attempt=0 if state == "queued" else job.attempt)
 
 
+def hand_over(job: Job, cause: str) -> bool:
+    """Returns the job to the queue for the next worker, since this process can no longer do it.
+
+    Fails it instead, with `cause`, a sentence, if that happened before. Returns whether it goes on.
+    """
+    again = job.attempt < MOST_ATTEMPTS
+    message = "" if again else f"{cause} It happened {job.attempt} times. Resume the job to try again."
+    with store_lock():
+        _write_status(job.path, "queued" if again else "failed", message, attempt=job.attempt)
+    return again
+
+
 def cancel(job_id: str) -> Job:
     """Cancels a queued job at once, or asks a running one to stop within a batch."""
     with store_lock():

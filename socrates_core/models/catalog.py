@@ -1,12 +1,13 @@
 """All models that can answer: what is installed, what can be fetched, and what each model has seen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from socrates_core.errors import UserError
-from socrates_core.files import read_json
 from socrates_core.models.adapter_settings import read_adapter
+from socrates_core.models.hub import fetched
 from socrates_core.models.model_folder import (
     HUB_ID,
     check_folder,
@@ -17,7 +18,7 @@ from socrates_core.models.model_folder import (
     open_folder,
 )
 from socrates_core.models.seen import SAW_170, seen_of
-from socrates_core.models.weights import INDEX, check_index
+from socrates_core.models.sizes import ModelSize
 
 ModelKind = Literal["stand-in", "baseline", "local", "hub", "api"]
 
@@ -45,20 +46,64 @@ class ModelCard:
 
 
 @dataclass(frozen=True)
+class Base:
+    """The published model that a released one was finetuned from: its licence, size and shape."""
+
+    name: str
+    licence: str
+    size: ModelSize
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class HubModel:
-    """A model that SocSci210's authors released."""
+    """A model that SocSci210's authors released, all of its weights in bf16."""
 
     hub_id: str
     title: str
     context_limit: int
     advice: str
+    base: Base
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of its weights."""
+        return 2 * self.base.size.n_numbers
 
 
+LLAMA_8B = Base(
+    "meta-llama/Meta-Llama-3-8B-Instruct",
+    "Meta Llama 3 Community License",
+    ModelSize(8_030_261_248, 6_979_321_856),
+    {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+)
+QWEN_14B = Base(
+    "Qwen/Qwen2.5-14B-Instruct",
+    "Apache-2.0",
+    ModelSize(14_770_033_664, 13_212_057_600),
+    {
+        "model_type": "qwen2",
+        "hidden_size": 5120,
+        "intermediate_size": 13824,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 40,
+        "num_key_value_heads": 8,
+    },
+)
 HUB_MODELS = (
-    HubModel("socratesft/socrates-llama3-8b-sft", "Socrates Llama 3 8B SFT", 8192, DISTRIBUTIONS),
-    HubModel("socratesft/socrates-llama3-8b-dpo", "Socrates Llama 3 8B DPO", 8192, INDIVIDUALS),
-    HubModel("socratesft/socrates-qwen2.5-14b-sft", "Socrates Qwen2.5 14B SFT", 32768, DISTRIBUTIONS),
-    HubModel("socratesft/socrates-qwen2.5-14b-dpo", "Socrates Qwen2.5 14B DPO", 32768, INDIVIDUALS),
+    HubModel("socratesft/socrates-llama3-8b-sft", "Socrates Llama 3 8B SFT", 8192, DISTRIBUTIONS, LLAMA_8B),
+    HubModel("socratesft/socrates-llama3-8b-dpo", "Socrates Llama 3 8B DPO", 8192, INDIVIDUALS, LLAMA_8B),
+    HubModel(
+        "socratesft/socrates-qwen2.5-14b-sft", "Socrates Qwen2.5 14B SFT", 32768, DISTRIBUTIONS, QWEN_14B
+    ),
+    HubModel("socratesft/socrates-qwen2.5-14b-dpo", "Socrates Qwen2.5 14B DPO", 32768, INDIVIDUALS, QWEN_14B),
 )
 UNIFORM = ModelCard(
     name="uniform", title="Uniform guess", kind="baseline", seen="Nothing.", advice="A model must beat it."
@@ -125,15 +170,9 @@ def folder_size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def fetched(hub_id: str) -> Path | None:
-    """The folder of a hub model if all of its weights are on this machine, else None."""
-    index = _cached(hub_id, INDEX)
-    if index:
-        # The list is a stranger's, and its names become paths below.
-        check_index(index.parent)
-    files = set(read_json(index)["weight_map"].values()) if index else {"model.safetensors"}
-    paths = [_cached(hub_id, file) for file in files]
-    return paths[0].parent if paths and paths[0] and all(paths) else None
+def released(hub_id: str) -> HubModel | None:
+    """The released Socrates model with this id."""
+    return next((model for model in HUB_MODELS if model.hub_id == hub_id), None)
 
 
 def lacking_weights(name: str) -> str:
@@ -155,17 +194,6 @@ def _base_of(name: str) -> str:
     if (path / "config.json").exists() or not (path / "adapter_config.json").exists():
         return name
     return str(read_adapter(path)["base_model_name_or_path"])
-
-
-def _cached(hub_id: str, file: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        path = try_to_load_from_cache(hub_id, file)
-    except HFValidationError:
-        return None
-    return Path(path) if isinstance(path, str) else None  # not a string: the hub is known to lack it
 
 
 def _require_base(path: Path) -> None:

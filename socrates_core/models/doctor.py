@@ -1,14 +1,19 @@
 """What this machine can run: each thing that a model needs, whether it is there, and the remedy if it is not."""
 
+import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
+from socrates_core.errors import UserError, clipped
 from socrates_core.models.graphics_cards import graphics_cards, why_unusable
-from socrates_core.settings import home
+from socrates_core.models.machine import BF16_FROM
+from socrates_core.settings import home, ours_only
 
+PATIENCE = 120.0  # seconds: on a busy machine, loading torch alone takes many
 State = Literal["good", "note", "problem"]
 HUB = "https://huggingface.co"
 SECONDS = 5.0  # to wait for the hub
@@ -23,6 +28,20 @@ class Check:
     name: str
     state: State
     sentence: str
+
+
+def examine_apart() -> list[Check]:
+    """Every check, from a process of its own: torch must not stay in the dashboard. Raises UserError if it fails."""
+    command, environment = ours_only("socrates_core", "doctor", "--json")
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
+        return [Check(**check) for check in json.loads(done.stdout)]
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        raise UserError(
+            f"This machine could not be examined ({clipped(str(error), 200)}). In a terminal: socrates doctor"
+        ) from error
 
 
 def examine() -> list[Check]:
@@ -47,12 +66,12 @@ def _cards() -> Iterator[Check]:
         major, minor = card.capability
         bf16 = (
             "computes in bf16"
-            if card.capability >= (8, 0)
-            else "does not compute in bf16, so models use fp32"
+            if card.capability >= BF16_FROM
+            else "does not compute in bf16, so models use fp16"
         )
         yield Check(
             "Graphics card",
-            "good" if card.capability >= (8, 0) else "note",
+            "good" if card.capability >= BF16_FROM else "note",
             f"{card.name}, driver {card.driver}, torch for CUDA {torch.version.cuda}, compute capability "
             f"{major}.{minor}: {bf16}. {card.free_mib / 1024:.1f} of {card.total_mib / 1024:.1f} GiB are free.",
         )

@@ -2,7 +2,6 @@
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from socrates_core.errors import UserError, quoted, unknown
 from socrates_core.files import digest, file_digest, read_json, write_json
 from socrates_core.models.adapter_settings import check_adapter
+from socrates_core.models.hub import fetch
 from socrates_core.models.weights import check_counts, check_index, check_plain, model_shapes
 from socrates_core.prompts import TEMPLATE
 from socrates_core.settings import folder, home
@@ -22,7 +22,6 @@ LONGEST_CARD = 64 << 20  # bytes; a card may list every participant whose answer
 # n_positions, and the names that families read come before those that are only repeated for older programs.
 LIMITS = ("n_positions", "max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx", "seq_length")
 MOST_POSITIONS = 1 << 31
-HUB_TEXT_FILES = ["*.json", "*.jinja"]
 CONTENT = (
     "*.safetensors",
     "config.json",
@@ -101,7 +100,7 @@ def find_model(name: str, *, weights: bool = True) -> Path:
         # Not Path.expanduser: it raises RuntimeError for a user that does not exist, as in '~nobody/model'.
         return Path(os.path.expanduser(name)).absolute()
     if HUB_ID.fullmatch(name):
-        return _fetch(name, weights)
+        return fetch(name, weights=weights)
     if "/" in name or os.sep in name or name.startswith((".", "~")):
         raise UserError(f"There is no model folder at {quoted(name)}. Check the path.")
     raise unknown("model", name, installed_names(), "Or give a folder's path or a hub id such as 'org/name'.")
@@ -116,25 +115,6 @@ def installed_names() -> list[str]:
     """The names of the folders in SOCRATES_HOME/models and SOCRATES_HOME/adapters, in order."""
     names = {path.name for kind in KINDS for path in (home() / kind).glob("[!.]*") if path.is_dir()}
     return sorted(names)
-
-
-def _fetch(hub_id: str, weights: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = [*HUB_TEXT_FILES, *(["*.safetensors"] if weights else [])]
-    if not weights:
-        # The cache first: counting tokens and listing models need no network for files that are here.
-        with suppress(LocalEntryNotFoundError, HFValidationError):
-            return Path(snapshot_download(hub_id, allow_patterns=wanted, local_files_only=True))
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=wanted))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"The model {hub_id!r} could not be fetched from the hub ({cause}). Check its name and the connection, "
-            "or download it elsewhere and give its folder's path."
-        ) from error
 
 
 def check_folder(path: Path) -> dict[str, Any]:
@@ -152,11 +132,7 @@ def check_folder(path: Path) -> dict[str, Any]:
             f"The model in {str(path)!r} asks to run code of its own ('auto_map'), which is never done here. "
             "Use a model whose architecture is part of transformers."
         )
-    if config.get("quantization_config"):
-        raise UserError(
-            f"The weights in {str(path)!r} are already quantised. "
-            "Give the model in its full precision and choose precision 'nf4'."
-        )
+    _check_packing(path, config.get("quantization_config"))
     if not any(path.glob("*.safetensors")):
         pickled = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in path.glob(pattern))
         if pickled:
@@ -183,6 +159,24 @@ def check_folder(path: Path) -> dict[str, Any]:
     check_index(path)
     check_counts(path, config, model_shapes(path))
     return config
+
+
+def _check_packing(path: Path, packing: object) -> None:
+    """Raises UserError if the weights are packed in another way than bitsandbytes' 8 bits and NF4."""
+    if not packing:
+        return
+    settings = packing if isinstance(packing, dict) else {}
+    four_bits = (
+        settings.get("load_in_4bit")
+        and settings.get("bnb_4bit_quant_type") == "nf4"
+        and settings.get("bnb_4bit_quant_storage", "uint8") == "uint8"
+    )
+    if settings.get("quant_method") != "bitsandbytes" or not (four_bits or settings.get("load_in_8bit")):
+        method = settings.get("bnb_4bit_quant_type") or settings.get("quant_method")
+        raise UserError(
+            f"The weights in {str(path)!r} are already quantised ({quoted(method)}), and only bitsandbytes' 8 bits and "
+            "NF4 are opened. Give the model in its full precision and choose precision 'int8' or 'nf4'."
+        )
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ weights, and peft does the same with an adapter: a billion layers, or a rank of 
 memory.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,9 +14,14 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from socrates_core.errors import UserError, clipped, quoted
+from socrates_core.errors import EDITED, UserError, clipped, quoted
 from socrates_core.files import read_json
 
+STATE = ".quant_state.bitsandbytes__nf4"
+# What bitsandbytes stores next to packed weights: scales, tables, and how they are packed.
+PACKING = re.compile(
+    r"\.weight\.(absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.\w+)$|\.(SCB|weight_format)$"
+)
 Shapes = Mapping[str, tuple[int, ...]]
 
 WHOLE = "model.safetensors"  # is used rather than the list of parts if a folder has both
@@ -47,7 +53,7 @@ def model_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """
     if (path / WHOLE).exists():
         return _shapes_in([path / WHOLE])
-    listed = [path / name for name in _listed(path)]
+    listed = [path / name for name in listed_files(path)]
     return _shapes_in([file for file in listed if file.exists()]) if listed else tensor_shapes(path)
 
 
@@ -66,7 +72,8 @@ def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
         try:
             with safe_open(file, framework="numpy") as opened:
                 # `safe_open` cannot be iterated, only its keys can.
-                shapes |= {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+                found = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+                shapes |= _unpacked(found, opened)
         except (SafetensorError, OSError, MemoryError) as error:
             raise _damaged(file, clipped(str(error)) or type(error).__name__) from error
         if len(shapes) > MOST_TENSORS:
@@ -77,9 +84,34 @@ def _shapes_in(files: Iterable[Path]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def _unpacked(shapes: Shapes, opened: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes before bitsandbytes packed the weights, by what it keeps next to them; others stay as they are.
+
+    Raises an OSError if that does not fit the packed weights.
+    """
+    unpacked = {name: shape for name, shape in shapes.items() if not PACKING.search(name)}
+    for name in shapes:
+        if name.endswith(STATE):
+            weight = name.removesuffix(STATE)
+            try:
+                whole = tuple(map(int, json.loads(opened.get_tensor(name).tobytes())["shape"]))
+            except (*EDITED, UnicodeDecodeError) as error:
+                raise OSError(f"how {weight!r} is packed cannot be read") from error
+            # Two numbers a byte; an odd last one has a byte of its own.
+            if math.prod(shapes.get(weight, ())) != -(-math.prod(whole) // 2) or len(whole) != 2:
+                raise OSError(f"{weight!r} is not as long as its packing says")
+            unpacked[weight] = whole
+    return unpacked
+
+
 def count_numbers(shapes: Shapes) -> int:
     """How many numbers these tensors have in total."""
     return sum(math.prod(shape) for shape in shapes.values())
+
+
+def is_linear(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is the matrix of a linear layer other than the output layer."""
+    return len(shape) == 2 and not any(part in name for part in ("embed", "lm_head", "wte", "wpe"))
 
 
 def _check_header_length(file: Path) -> None:
@@ -113,10 +145,10 @@ def check_plain(path: Path) -> None:
 
 def check_index(path: Path) -> None:
     """Raises UserError if the list of a model's weights names anything but safetensors files of its folder."""
-    _listed(path)
+    listed_files(path)
 
 
-def _listed(path: Path) -> list[str]:
+def listed_files(path: Path) -> list[str]:
     """The files that the list of a model's weights names, in order; none without a list. Raises UserError."""
     index = path / INDEX
     if not index.exists():

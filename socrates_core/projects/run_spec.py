@@ -14,6 +14,7 @@ from socrates_core.asking.consent import (
     write_permission,
 )
 from socrates_core.asking.request import ModelRequest
+from socrates_core.asking.resources import with_precision
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_json, whole_or_gone, write_json
 from socrates_core.jobs import store, worker_process
@@ -126,6 +127,7 @@ def freeze_run(
     Raises UserError as `submit_simulation` does.
     """
     require_runnable(draft)
+    model = with_precision(model)
     _check_open(draft, model)
     _check_service(draft, model)
     template = prompt_template(model.name)
@@ -212,6 +214,14 @@ def _check_length(spec: RunSpec, limit: int) -> None:
             f"A prompt has {length:,} tokens, but the model {spec.model.name!r} takes at most {limit:,}. "
             "Shorten the longest condition or question."
         )
+
+
+def is_reversed(spec: RunSpec) -> bool:
+    """Whether the run listed the answers in reverse order."""
+    try:
+        return spec.shown != texts_of(spec.draft) and spec.shown == reversed_texts(spec.draft)
+    except UserError:
+        return False
 
 
 def load_spec(run_id: str) -> RunSpec:

@@ -1,14 +1,16 @@
 """A run's data as tables: predictions long and wide, the panel, and people's answers as counts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.projects.run_export import people_table
 from socrates_core.projects.run_results import SimulationRun
-from socrates_core.records import DEMOGRAPHICS, plain
-from socrates_core.reporting.run_numbers import QUANTITIES, SeenInTraining, calibration_row, places
+from socrates_core.records import DEMOGRAPHICS, Floats, plain
+from socrates_core.reporting.run_numbers import SeenInTraining, places
 from socrates_core.reporting.tables import ANSWERS_BEHIND, Column, DataTable, answers_behind
 from socrates_core.scales import render_instruction
 from socrates_core.scales.order import is_ordered
@@ -162,18 +164,62 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
                 "n": Column("how often the person gave the answer", "answers"),
             },
         ),
-        *_calibration(run),
+        *([] if isinstance(run.calibration, str) else pair_tables(run.calibration.pairs)),
     ]
 
 
-def _calibration(run: SimulationRun) -> list[DataTable]:
-    """The fitted calibration of the model's effects as a table of one row; none without one."""
-    row = calibration_row(run)
-    if not row:
-        return []
-    table = pd.DataFrame([row])
-    columns = {name: QUANTITIES[f"calibration_{name}"] for name in row}
-    return [DataTable("calibration", "calibration of the model's predicted effects", table, columns)]
+def pair_tables(pairs: EffectPairs) -> list[DataTable]:
+    """The effects that a calibration was fitted on, and the covariances of their errors."""
+    study = Column("the study, as corpus/study")
+    effects = pd.DataFrame(
+        {
+            "study": pairs.study,
+            "outcome": pairs.item,
+            "human": pairs.human,
+            "human_se": pairs.human_se,
+            "predicted": pairs.predicted,
+        }
+    )
+    return [
+        DataTable(
+            "pairs",
+            "effects of other studies that the model's calibration was fitted on",
+            effects,
+            {
+                "study": study,
+                "outcome": Column("the outcome in the study; its effects have the reference in common"),
+                "human": Column("people's effect", "share of the scale"),
+                "human_se": Column("its standard error", "share of the scale"),
+                "predicted": Column("the predicted effect", "share of the scale"),
+            },
+        ),
+        DataTable(
+            "pair_errors",
+            "covariances of the errors of a study's effects, without those that are 0",
+            _error_triangles(pairs.errors or {}),
+            {
+                "study": study,
+                "first": Column(
+                    "position of an effect among those of the study in pairs, from 0; "
+                    "after people's come the predicted ones"
+                ),
+                "second": Column("position of the other effect; the same or a later one"),
+                "covariance": Column("covariance of their errors", "squared share of the scale"),
+            },
+        ),
+    ]
+
+
+def _error_triangles(errors: Mapping[str, Floats]) -> pd.DataFrame:
+    parts = []
+    for study, covariance in errors.items():
+        first, second = np.nonzero(np.triu(covariance))
+        parts.append(
+            pd.DataFrame(
+                {"study": study, "first": first, "second": second, "covariance": covariance[first, second]}
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def _wide(run: SimulationRun) -> pd.DataFrame:

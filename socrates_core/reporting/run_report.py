@@ -26,7 +26,7 @@ from socrates_core.scales.rendering import number_text
 from socrates_core.surveys.draft import render_draft
 
 RUN_FILES = ("spec.json", "manifest.json", "people.parquet", "cells.parquet")
-SCRIPTS = ("shared.py", "analysis.py", "shared.R", "analysis.R")
+SCRIPTS = ("shared.py", "refit.py", "analysis.py", "shared.R", "refit.R", "analysis.R")
 MOST_COLUMNS = 11  # a scale with more values has its shares in numbers.csv alone
 
 

@@ -46,8 +46,10 @@ class Layout:
     read_column: Ints
 
 
-def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = True) -> list[list[Item]]:
-    """Batches of neighbours in the order of their tokens, each within `token_budget` or of one item.
+def plan_batches(
+    items: Sequence[Item], *, token_budget: int, shared: bool = True, most_reads: int = MAX_READS
+) -> list[list[Item]]:
+    """Batches of neighbours in the order of their tokens, each within `token_budget` and `most_reads`, or of one item.
 
     A batch ends where its neighbours have least in common, so that few beginnings are read twice. The batches are
     shuffled, in the same way every time, so that early answers do not all come from one kind of person. Without
@@ -70,7 +72,7 @@ def plan_batches(items: Sequence[Item], *, token_budget: int, shared: bool = Tru
         room = token_budget - ordered[start].n_tokens
         fits = np.searchsorted(tokens, tokens[start] + room, side="right")
         before = reads[start - 1] if start else 0
-        few_reads = np.searchsorted(reads, before + MAX_READS, side="right")
+        few_reads = np.searchsorted(reads, before + most_reads, side="right")
         stop = max(start + 1, int(min(fits, few_reads)))
         if stop < len(ordered):
             # Only in the second half, so that a batch keeps at least half of the items that fit.

@@ -194,7 +194,7 @@ def cells(corpus: Corpus, study_id: str) -> list[dict[str, Any]]:
                 "n_people": size.people,
                 "n_effective": size.effective,
                 "n_off_scale": int(off.get(stimulus.stimulus_id, 0)),
-                "counts": {f"{value:g}": plain(round(n, 9)) for value, n in sorted(counts.items())},
+                "counts": {f"{value:.15g}": plain(round(n, 9)) for value, n in sorted(counts.items())},
             }
         )
     return rows

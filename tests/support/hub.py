@@ -14,6 +14,10 @@ class Hub(ThreadingHTTPServer):
     def __init__(self, offered: Path) -> None:
         super().__init__(("127.0.0.1", 0), HubAnswers)
         self.offered = offered
+        self.commit = "a" * 40
+        self.earlier = dict[str, Path]()  # what other commits offer
+        self.breaks_off = ""  # the file that is sent only half
+        self.sent = list[str]()
         self.asked = list[str]()
         self.files = dict[str, bytes]()
         self.made = dict[str, Any]()
@@ -65,19 +69,23 @@ class HubAnswers(BaseHTTPRequestHandler):
             )
         return self._send({})
 
+    def _version(self) -> tuple[str, Path]:
+        """The commit that is asked for, the newest unless one is named, and its folder."""
+        hub = self.server
+        named = next((commit for commit in hub.earlier if commit in self.path), None)
+        return (named, hub.earlier[named]) if named else (hub.commit, hub.offered)
+
     def do_GET(self) -> None:
         path = urlparse(self.path).path
+        commit, offered = self._version()
         if path.startswith("/api/models/org/name"):
-            siblings = [
-                {"rfilename": file.name, "size": file.stat().st_size}
-                for file in self.server.offered.iterdir()
-            ]
+            siblings = [{"rfilename": file.name, "size": file.stat().st_size} for file in offered.iterdir()]
             tree = [
                 {"type": "file", "path": each["rfilename"], "size": each["size"], "oid": "0"}
                 for each in siblings
             ]
             return self._send(
-                tree if "/tree/" in path else {"id": "org/name", "sha": "a" * 40, "siblings": siblings}
+                tree if "/tree/" in path else {"id": "org/name", "sha": commit, "siblings": siblings}
             )
         self._send_file(path)
 
@@ -85,8 +93,12 @@ class HubAnswers(BaseHTTPRequestHandler):
         self._send_file(self.path, head=True)
 
     def _send_file(self, path: str, *, head: bool = False) -> None:
-        file = self.server.offered / path.rpartition("/")[2]
-        self._send_bytes(file.read_bytes(), head=head) if file.is_file() else self.send_error(404)
+        file = self._version()[1] / path.rpartition("/")[2]
+        if not file.is_file():
+            return self.send_error(404)
+        if not head:
+            self.server.sent.append(file.name)
+        self._send_bytes(file.read_bytes(), head=head, half=file.name == self.server.breaks_off)
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
@@ -97,11 +109,13 @@ class HubAnswers(BaseHTTPRequestHandler):
     def _send(self, told: object) -> None:
         self._send_bytes(json.dumps(told).encode())
 
-    def _send_bytes(self, content: bytes, *, head: bool = False) -> None:
+    def _send_bytes(self, content: bytes, *, head: bool = False, half: bool = False) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", "a" * 40)
+        self.send_header("X-Repo-Commit", self._version()[0])
         self.end_headers()
-        self.wfile.write(b"" if head else content)
+        if not head:
+            self.wfile.write(content[: len(content) // 2] if half else content)
+        self.close_connection = half

@@ -13,7 +13,7 @@ from socrates_core.importing.qualtrics.columns import BEST_WORST, MULTIPLE, UNSE
 from socrates_core.importing.qualtrics.flow import arm_names, randomisers, shown_in
 from socrates_core.importing.qualtrics.survey import Question, Survey, as_dict
 from socrates_core.importing.read_table import read_cells
-from socrates_core.importing.table import WHOLE, Pace, Table, shortened
+from socrates_core.importing.table import UNSAID, WHOLE, Format, Pace, Table, shortened
 
 ARM_OF = "arm of "  # and a randomizer's id: the name of a column that is derived from the answers
 _JOINT = re.compile(r"\s*[,;|]\s*")  # between the choices of a list
@@ -54,10 +54,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Responses(Table):
-    """A response export. `ids`: column -> its import id, `choices`: column -> the choice that the id names as well."""
+    """A response export. `ids`: column -> its import id, `choices`: column -> the choice that the id names as well.
+
+    `empty` are the columns without any cell, which are not in the frame.
+    """
 
     ids: dict[str, str] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
+    empty: tuple[str, ...] = ()
 
     def column(self, import_id: str) -> str:
         """The column with this import id or name, ignoring case; empty if there is none."""
@@ -74,16 +78,18 @@ class Responses(Table):
         return False if cells and all(map(str.isdigit, cells)) else None
 
 
-def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE) -> Responses:
+def read_responses(
+    path: Path, survey: Survey | None = None, pace: Pace = WHOLE, format_: Format = UNSAID
+) -> Responses:
     """The responses in an export, a row for each person, without its header rows and empty columns.
 
     With the survey, an unticked answer is "0" if the person ticked another answer to that question (so is a statement
     that is neither best nor worst), and ticks that share a cell are split into columns. Raises UserError if the file
     cannot be read.
     """
-    table = read_cells(path, pace)
+    table = read_cells(path, pace, format_)
     frame = table.frame
-    labels = dict[str, str]()
+    labels = dict(table.labels)
     ids = dict[str, str]()
     choices = dict[str, str]()
     warnings = list[str]()
@@ -100,17 +106,15 @@ def read_responses(path: Path, survey: Survey | None = None, pace: Pace = WHOLE)
             frame = frame.rename(columns=_record_names(frame))
             labels = {str(column): str(cell) for column, cell in frame.iloc[0].items() if pd.notna(cell)}
             frame = frame.iloc[1:]
-        elif has_nameless_first_row(table):
-            frame = frame.iloc[1:]
-            warnings.append(
-                "The first row has no participant id, so it was read as a second line of column names."
-            )
     empty = [str(column) for column in frame if frame[column].isna().all()]
     warnings += [*table.warnings, *([f"Empty columns are left out: {shortened(empty)}."] if empty else [])]
     frame = frame.drop(columns=empty).reset_index(drop=True)
     ids = {column: key for column, key in ids.items() if column in frame}
     responses = Responses(
-        frame, labels, table.value_labels, tuple(warnings), table.decimal_commas, ids=ids, choices=choices
+        **{**vars(table), "frame": frame, "labels": labels, "warnings": tuple(warnings)},
+        ids=ids,
+        choices=choices,
+        empty=tuple(empty),
     )
     if survey is None:
         return with_decimal_points(responses)
@@ -135,19 +139,6 @@ def has_question_line(table: Table) -> bool:
     return any(  # "Startdatum", the name of a date in another language, is above the dates
         not re.search(r"\d", first[column]) and later[column].str.contains(r"\d", na=False).any()
         for column in dates
-    )
-
-
-def has_nameless_first_row(table: Table) -> bool:
-    """Whether only the first row has no participant id, like a second header line of SurveyMonkey."""
-    frame = table.frame
-    people = [
-        column
-        for column in frame
-        if _plain(column) in ("respondentid", "responseid", "participantid", "recordid")
-    ]
-    return len(frame) > 2 and any(
-        pd.isna(frame[column].iloc[0]) and frame[column].iloc[1:].notna().all() for column in people
     )
 
 

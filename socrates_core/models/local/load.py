@@ -18,11 +18,14 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from socrates_core.errors import EDITED, UserError, clipped
+from socrates_core.files import read_json
+from socrates_core.models.broken_card import OUT_OF_MEMORY
 from socrates_core.models.graphics_cards import graphics_cards, why_unusable
+from socrates_core.models.machine import Machine
+from socrates_core.models.sizes import choose_precision, size_of_shapes, stored_precision
 from socrates_core.models.weights import count_numbers, model_shapes
-from socrates_core.records import Precision
+from socrates_core.records import Loaded, Precision
 
-Loaded = Literal["fp32", "bf16", "nf4"]
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 # What transformers and peft raise for a configuration or weights that somebody edited.
 UNUSABLE: tuple[type[Exception], ...] = (
@@ -39,14 +42,6 @@ MILLION = 1 << 20
 # How many times larger than its weights a model may be laid out; below it the missing weights are reported by name.
 LARGER = 2
 LARGEST_TABLES = 1 << 26  # how many more numbers than the weights the tables that no file holds may have
-# How torch's processor allocator, CUDA itself, cuBLAS, and cuDNN say in a plain RuntimeError that memory ran out.
-OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
-ROOM = 1.25  # bytes of memory per byte of weights, with activations and the allocator's waste
 
 
 @dataclass(frozen=True)
@@ -67,10 +62,14 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
     device = choose_device()
     if device.type == "cpu":
         tune_processor()
-    n_parameters = count_numbers(model_shapes(path))
-    chosen = choose_precision(n_parameters, precision, device)
-    model = open_weights(path, **_options(chosen, device))
-    return LocalModel(model.eval(), chosen, device, n_parameters)
+    size = size_of_shapes(model_shapes(path))
+    stored = stored_precision(read_json(path / "config.json"))
+    chosen = choose_precision(path.name, size, precision, _machine(device), stored=stored)
+    options = _options(chosen, device)
+    if stored is not None:  # how they are packed stands in the configuration
+        del options["quantization_config"]
+    model = open_weights(path, **options)
+    return LocalModel(model.eval(), chosen, device, size.n_numbers)
 
 
 def choose_device() -> torch.device:
@@ -96,6 +95,9 @@ def open_weights(path: Path, **options: Any) -> Any:
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
         _check_sizes(path, config)
+        if packing := getattr(config, "quantization_config", None):
+            # Whoever packed the weights named the number format of another card.
+            packing["bnb_4bit_compute_dtype"] = str(options["dtype"]).removeprefix("torch.")
         # Its declared type is a model; with `output_loading_info` it returns a pair.
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
@@ -111,7 +113,7 @@ def open_weights(path: Path, **options: Any) -> Any:
         if is_out_of_memory(error):
             raise UserError(
                 f"The model in {str(path)!r} does not fit into the memory that is free. Close other programs that use "
-                "it, or choose precision 'nf4', which needs about a quarter of the memory."
+                f"it, or {_smaller(options.get('quantization_config'))}."
             ) from error
         raise UserError(f"The model in {str(path)!r} cannot be loaded ({first_line(error)}).") from error
     if info["missing_keys"]:
@@ -120,6 +122,13 @@ def open_weights(path: Path, **options: Any) -> Any:
             "Copy all of the model's .safetensors files there."
         )
     return model
+
+
+def _smaller(packing: Any) -> str:
+    """What takes less memory than weights that are packed so, None for plain weights."""
+    if packing is None:
+        return "choose precision 'int8' or 'nf4', which need about a half and a quarter of the memory"
+    return "choose precision 'nf4'" if packing.load_in_8bit else "choose a smaller model"
 
 
 def _check_sizes(path: Path, config: Any) -> None:
@@ -168,27 +177,35 @@ def _options(precision: Loaded, device: torch.device) -> dict[str, Any]:
     # On a card the weights go there file by file: memory of the machine need not hold them.
     place = torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" else device
     placed = {"device_map": {"": place}} if device.type == "cuda" else {}
-    if precision != "nf4":
-        return {"dtype": torch.float32 if precision == "fp32" else torch.bfloat16, **placed}
+    fast = number_type(precision, device)
+    if precision not in ("int8", "nf4"):
+        return {"dtype": fast, **placed}
     if find_spec("bitsandbytes") is None:
         raise UserError(
-            "A model in 4 bits (precision 'nf4') needs bitsandbytes. Run: pip install bitsandbytes. "
-            "Or choose precision 'bf16' or 'fp32', if the model fits in memory."
+            f"A model in {8 if precision == 'int8' else 4} bits (precision {precision!r}) needs bitsandbytes. Run: pip "
+            "install bitsandbytes. Or choose precision 'bf16' or 'fp32', if the model fits in memory."
         )
     # bitsandbytes recommends a faster kernel from the hub, which is code that is never fetched here.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    fast = torch.bfloat16 if has_bf16(device) else torch.float32
-    quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    quantized = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if precision == "int8"
+        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=fast)
+    )
     return {"dtype": fast, "device_map": {"": place}, "quantization_config": quantized}
 
 
-def choose_precision(n_parameters: int, precision: Precision, device: torch.device) -> Loaded:
-    """`precision`, or for "auto": bf16 if the processor computes in it, else fp32; nf4 if that does not fit."""
-    if precision != "auto":
-        return precision
-    wanted: Loaded = "bf16" if has_bf16(device) else "fp32"
-    needed = n_parameters * (2 if wanted == "bf16" else 4) * ROOM
-    return wanted if needed <= _free_bytes(device) else "nf4"
+def number_type(precision: Loaded, device: torch.device) -> torch.dtype:
+    """The type of the weights in this precision, or with packed weights of all that is not packed."""
+    plain = precision if precision not in ("int8", "nf4") else compact(device)
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[plain]
+
+
+def compact(device: torch.device) -> Literal["bf16", "fp16", "fp32"]:
+    """The smallest number format that the device computes in by itself."""
+    if has_bf16(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "fp32"
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -199,17 +216,20 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def _machine(device: torch.device) -> Machine:
+    """The device as torch sees it from within this process, which has let go of any earlier model."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return Machine("cuda", torch.cuda.get_device_name(device), compact(device), total, free)
+    memory = psutil.virtual_memory()
+    return Machine("cpu", "processor", compact(device), memory.total, memory.available)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the accelerator or the machine ran out of memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
-
-
-def _free_bytes(device: torch.device) -> int:
-    return int(
-        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    )
 
 
 def first_line(error: BaseException) -> str:

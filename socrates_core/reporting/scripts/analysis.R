@@ -1,13 +1,15 @@
 # Computes every number of report.html again from data/ and compares it with numbers.csv.
 #
-#     Rscript analysis.R            base R alone, no package; shared.R lies next to it
+#     Rscript analysis.R            base R alone, no package; shared.R and refit.R lie next to it
 #
 # Ends with 0 if every number agrees within the tolerance (relative to numbers above 1), otherwise with 1 and
-# the first differences. Keys are quantity/outcome/condition/value, as codebook.csv says.
+# the first differences. A calibration is fitted again by refit.R: its numbers agree within refit_tolerance. Keys are
+# quantity/outcome/condition/value, as codebook.csv says.
 
 given <- grep("^--file=", commandArgs(FALSE), value = TRUE) # R writes a blank of the path as ~+~
 folder <- if (length(given) == 0) "." else dirname(gsub("~+~", " ", sub("^--file=", "", given[1]), fixed = TRUE))
 source(file.path(folder, "shared.R"), encoding = "UTF-8")
+source(file.path(folder, "refit.R"), encoding = "UTF-8")
 
 text_of <- function(value) sprintf("%.15g", as.numeric(value))
 
@@ -166,26 +168,6 @@ put_people_effect <- function(o, k, rows) {
   put("people_effect_n_reference", length(theirs), o, k)
 }
 
-# People's true effects to expect, with t intervals; `fitted` is the one row of calibration.csv.
-put_calibrated <- function(fitted) {
-  for (name in names(fitted)) put(paste0("calibration_", name), fitted[[name]][1])
-  predicted <- computed()
-  for (at in grep("^effect_share/", predicted$key)) {
-    share <- predicted$number[at]
-    if (is.na(share)) next
-    place <- strsplit(predicted$key[at], "/", fixed = TRUE)[[1]][-1]
-    span <- span_of(as.numeric(place[1]))
-    spread <- sqrt(fitted$arm_sd^2 + (fitted$slope_sd^2 + fitted$slope_se^2) * share^2)
-    middle <- fitted$slope * share
-    put("calibrated", span * middle, place[1], place[2])
-    for (level in c(50, 80, 90)) {
-      reach <- qt(0.5 + level / 200, fitted$n_studies - 2) * spread
-      put(paste0("calibrated_low_", level), span * (middle - reach), place[1], place[2])
-      put(paste0("calibrated_high_", level), span * (middle + reach), place[1], place[2])
-    }
-  }
-}
-
 wide <- read_data("predicted_wide")
 values <- read_data("values")
 counts <- read_data("people_counts")
@@ -227,7 +209,7 @@ effects <- unique(pairs[, c("outcome", "condition")])
 for (i in seq_len(nrow(effects))) {
   put_people_effect(effects$outcome[i], effects$condition[i], rows_of(pairs, effects$outcome[i], effects$condition[i]))
 }
-if (file.exists(file.path(folder, "data", "calibration.csv"))) put_calibrated(read_data("calibration"))
+if (file.exists(file.path(folder, "data", "pairs.csv"))) put_refit()
 
 # Whether predicted_long.csv has the probabilities of predicted_wide.csv, and its means are those of them.
 unlike_wide <- function() {

@@ -1,9 +1,10 @@
 """Computes every number of report.html again from data/ and compares it with numbers.csv.
 
-    python analysis.py            needs pandas, numpy and scipy, and shared.py next to this script
+    python analysis.py            needs pandas, numpy and scipy, and the scripts next to it
 
 Ends with 0 if every number agrees within TOLERANCE (relative to numbers above 1), otherwise with 1 and the first
-differences. Keys are quantity/outcome/condition/value, as codebook.csv says.
+differences. A calibration is fitted again by refit.py: its numbers agree within REFIT_TOLERANCE. Keys are
+quantity/outcome/condition/value, as codebook.csv says.
 """
 
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from refit import calibrated, refit
 from shared import (
     TOLERANCE,
     Numbers,
@@ -67,7 +69,8 @@ def compute(folder: Path) -> Numbers:
         numbers |= people_effect(f"{o}/{c}", rows, spans[o])
     ordered_cells = {key: rows for key, rows in cells.items() if ordered[key[0]]}
     numbers |= effects(ordered_cells, values, spans, reference(folder))
-    return numbers | calibrated(numbers, folder, spans)
+    numbers |= refit(folder)
+    return numbers | calibrated(numbers, spans)
 
 
 def reference(folder: Path) -> int:
@@ -222,29 +225,6 @@ def effects(
         if spans[o] > 0:
             numbers[f"effect_share/{o}/{c}"] = (means[0] - means[1]) / spans[o]
     return numbers
-
-
-def calibrated(numbers: Numbers, folder: Path, spans: dict[int, float]) -> Numbers:
-    """People's true effects to expect, with t intervals; nothing without a calibration of the model."""
-    if not (folder / "data" / "calibration.csv").exists():
-        return {}
-    fitted = read(folder, "calibration").iloc[0]
-    expected = {f"calibration_{name}": float(number) for name, number in fitted.items()}
-    for key, share in numbers.items():
-        name, _, place = key.partition("/")
-        if name != "effect_share" or np.isnan(share):
-            continue
-        span = spans[int(place.split("/")[0])]
-        spread = np.sqrt(
-            fitted["arm_sd"] ** 2 + (fitted["slope_sd"] ** 2 + fitted["slope_se"] ** 2) * share**2
-        )
-        middle = fitted["slope"] * share
-        expected[f"calibrated/{place}"] = span * middle
-        for level in (50, 80, 90):
-            reach = stats.t.ppf(0.5 + level / 200, fitted["n_studies"] - 2) * spread
-            expected[f"calibrated_low_{level}/{place}"] = span * (middle - reach)
-            expected[f"calibrated_high_{level}/{place}"] = span * (middle + reach)
-    return expected
 
 
 def people_effect(place: str, rows: pd.DataFrame, span: float) -> Numbers:
