@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.project import draft_design, draft_fields, draft_form, draft_population
 from pages.project.draft_lists import show_drafts, show_versions
+from pages.project.similar_studies import show_similar_studies
 from pages.view import cached, state
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
@@ -244,6 +245,7 @@ def show_editor(editing: Editing) -> None:
         if warning.field == "factors":
             continue  # said next to the factors
         st.warning(escape(warning.message), icon=":material/warning:")
+    show_similar_studies(editing.draft)
     st.subheader("Population", anchor=False)
     draft_population.population_fields(editing, wrong)
     draft_population.show_eligible(editing)
