@@ -2,9 +2,9 @@
 # make test: style, types and every test that is quick. make test-slow: browsers, faults, R, LibreOffice, the starter model.
 # make proofs: long simulations, real files and real engines, by hand. CI runs the first two; every test is in one of the three.
 # make bench: how fast answers come, finetuning, and a corpus of full size (BENCH=--quick for some minutes).
+# make bench-files FILES=FOLDER: what importing does with a folder of your own files, every count checked.
 # make bench-numbers: simulations that show whether intervals hold what they promise (BENCH=--quick: under ten minutes).
 SHELL := /bin/bash
-PORT ?= 8501
 PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11; do \
 	$$v -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$v && break; done)
 RUN := .venv/bin/python -m
@@ -12,10 +12,10 @@ PIP := $(RUN) pip install --disable-pip-version-check
 NOT_INSTALLED := echo "The requirements could not be installed; check the network and run the command again." >&2; exit 2
 TESTS := $(RUN) pytest -n 3 --dist loadgroup --max-worker-restart 0
 
-.PHONY: app setup test test-quick test-slow proofs check docs bench bench-numbers clean
+.PHONY: app setup test test-quick test-slow proofs check docs bench bench-files bench-numbers clean
 
 app: setup
-	@$(RUN) socrates_core app --port $(PORT)
+	@$(RUN) socrates_core app $(if $(PORT),--port $(PORT))
 
 setup: .venv/installed
 	@$(RUN) socrates_core setup
@@ -54,6 +54,10 @@ bench: .venv/developed setup
 
 bench-numbers: .venv/developed
 	@$(RUN) benchmarks.numbers $(BENCH)
+
+bench-files: .venv/developed
+	@if [ -z "$(FILES)" ]; then echo "Name the folder of your files: make bench-files FILES=FOLDER" >&2; exit 2; fi
+	@$(RUN) benchmarks.files "$(FILES)"
 
 .venv/installed: requirements.txt pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; fi

@@ -9,17 +9,11 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from pages.server.sign_out import show_sign_out
-from pages.view.announce import announce_jobs
+from pages.view.queue import show_queue
 from pages.view.state import ADDRESSES, OLD_ADDRESSES, PAGES, enter_page, redirect
 from pages.view.words import show_error
 from socrates_core.errors import UserError, disk_sentence
 from socrates_core.settings import check_home
-
-st.set_page_config(
-    page_title="Socrates",
-    page_icon=str(Path(__file__).parent / "pages" / "view" / "icon.svg"),
-    layout="wide",
-)
 
 
 def _page(file: str, title: str, icon: str) -> StreamlitPage:
@@ -39,10 +33,11 @@ PLACES = {
     "Project": [
         _page(PAGES.draft, "Draft", "edit_note"),
         _page(PAGES.results, "Results", "bar_chart"),
+        _page(PAGES.compare_runs, "Compare", "compare_arrows"),
         _page(PAGES.experiment, "Experiments", "stacked_line_chart"),
         _page(PAGES.power, "Power", "bolt"),
     ],
-    "Evidence": [_page(PAGES.compare, "Compare", "compare_arrows")],
+    "Evidence": [_page(PAGES.compare, "Evidence", "verified")],
     "Models": [
         _page(PAGES.launch, "Launch", "rocket_launch"),
         _page(PAGES.finetunes, "Finetunes", "show_chart"),
@@ -58,9 +53,15 @@ MOVED = [
     for address, page in OLD_ADDRESSES.items()
 ]
 page = st.navigation({**PLACES, "": MOVED})
+st.set_page_config(
+    page_title="Socrates" if page.title == "Home" else f"{page.title} · Socrates",
+    page_icon=str(Path(__file__).parent / "pages" / "view" / "icon.svg"),
+    layout="wide",
+)
 # Before the page is drawn, since it may restore the page's link and start again.
 enter_page(page.url_path)
-announce_jobs()
+with st.sidebar:
+    show_queue()
 show_sign_out()
 try:
     check_home()

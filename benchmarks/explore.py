@@ -37,6 +37,7 @@ VIEWS: tuple[dict[str, str], ...] = (
     {},
     {"outcome": "all"},
     {"by": "gender"},
+    {"study_view": "Answers"},
     {"study_view": "Effects"},
     {"study_view": "People"},
     {"study_view": "Conditions"},

@@ -1,20 +1,23 @@
 """How fast finetuning is, in how much memory and to which loss, against trl's SFTTrainer on the same examples.
 
-    python -m benchmarks.train [--quick] [--ways ours trl]
+    python -m benchmarks.train [--quick] [--ways ours before trl] [--examples 16]
 
 The starter model learns by LoRA from the starter corpus. In every round every way takes the same steps from the same
 adapter, in a process of its own, one after the other; ratios are medians over the rounds. Tokens are those of the
 examples, however often a way reads them, or pads them. The first step of each process does not count. Numbers are
-bf16 where the processor computes in it, else fp32, for every way alike.
+bf16 where the processor computes in it, else fp32, for every way alike. "before" is the project's loop as it was before
+it ran on trl's trainer, from git.
 """
 
 import argparse
+import io
 import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +27,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import yaml
 
 from benchmarks.score import machine
 from socrates_core import settings
@@ -34,21 +38,32 @@ from socrates_core.files import write_text
 from socrates_core.finetuning.examples import Example, build_examples
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.rows import choose_rows
-from socrates_core.finetuning.spec import TRAININGS, TrainingSpec
+from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.models.chat import open_chat
 from socrates_core.models.local.load import has_bf16
 from socrates_core.models.model_folder import find_model, open_folder
+from socrates_core.settings import CODE
 
-OURS, TRL = "ours", "trl"
+OURS, NOT_SHARED, BEFORE, TRL = "ours", "ours, nothing shared", "before", "trl"
+LAST_BEFORE = "57eb3c0"  # the last commit whose loop was not trl's
 WAYS: dict[str, dict[str, Any]] = {
     OURS: {},
-    "ours, nothing shared": {"share_people": False},
+    BEFORE: {},
+    NOT_SHARED: {"share_people": False},
     TRL: {},
     "trl, no checkpointing": {"gradient_checkpointing": False},
     "trl, padding-free": {"gradient_checkpointing": False, "padding_free": True, "max_length": None},
 }
+OWN = {
+    OURS: "import sys\nfrom training.loop import open_trainer\nfrom training.sft import loss\n"
+    "open_trainer(sys.argv[1], loss).finish()",
+    BEFORE: "import sys\nfrom accelerate import Accelerator\nfrom training.loop import Run\n"
+    "from training.sft import loss\nRun(sys.argv[1], loss, Accelerator()).train()",
+}
+OWN[NOT_SHARED] = OWN[OURS]
 AT_ONCE = 8  # rows that trl reads at a time, its default
-BAR, TOLERANCE = 2.0, 0.02  # times as many tokens a second; of the loss, relative: rounding in bf16
+BARS = {BEFORE: 0.95, TRL: 2.0}  # times as many tokens a second
+TOLERANCE = 0.02  # of the loss, relative: rounding in bf16
 
 
 @dataclass(frozen=True)
@@ -69,23 +84,40 @@ def main() -> None:
     arguments.add_argument("--ways", nargs="+", choices=WAYS, default=[*WAYS], help="only these")
     arguments.add_argument("--steps", type=int, default=6)
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--round", type=int, default=0, help="of --way: the seed of its rows")
+    arguments.add_argument("--examples", type=int, default=16, help="a step")
+    arguments.add_argument("--training", help="of --way: the finetune in that home")
     chosen = arguments.parse_args()
     if chosen.way:
-        return print(json.dumps(train(chosen.way, spec_of(chosen.steps, chosen.round)).__dict__))
+        return print(json.dumps(train_trl(chosen.way, load_training(chosen.training)).__dict__))
     n_steps, n_rounds = (3, 1) if chosen.quick else (chosen.steps, chosen.rounds)
     if OURS not in chosen.ways:
         arguments.error(f"--ways leaves {OURS!r} out, with which the others are compared")
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
+        prepare(Path(folder) / "home")
+        code_before = Path(folder) / "before"
+        if BEFORE in chosen.ways:
+            check_out(code_before)
         print(
-            f"{machine()}\nstarter, LoRA r16, {number_format()}, 16 examples a step, {n_steps} steps in {n_rounds} "
-            "rounds"
+            f"{machine()}\nstarter, LoRA r16, {number_format()}, {chosen.examples} examples a step, {n_steps} steps in "
+            f"{n_rounds} rounds"
         )
-        rounds = [
-            {way: measure(way, n_steps, number, folder) for way in chosen.ways} for number in range(n_rounds)
-        ]
+        rounds = []
+        for number in range(n_rounds):
+            # Every other round backwards, so that a machine that grows slower favors none.
+            ways = chosen.ways[:: -1 if number % 2 else 1]
+            spec = spec_of(n_steps, number, batch_size=chosen.examples)
+            measured = {way: measure(way, spec, code_before) for way in ways}
+            rounds.append({way: measured[way] for way in chosen.ways})
     report(rounds)
+
+
+def check_out(folder: Path) -> None:
+    """Puts the project as it was at LAST_BEFORE into `folder`."""
+    archive = subprocess.run(
+        ["git", "archive", LAST_BEFORE], cwd=CODE, capture_output=True, check=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
 
 
 def prepare(home: Path) -> None:
@@ -123,56 +155,54 @@ def spec_of(n_steps: int, number: int, **changes: Any) -> TrainingSpec:
     )
 
 
-def measure(way: str, n_steps: int, number: int, home: str) -> Measured:
+def measure(way: str, spec: TrainingSpec, code_before: Path) -> Measured:
     """One way in one round, in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.train",
-        "--way",
-        way,
-        "--steps",
-        str(n_steps),
-        "--round",
-        str(number),
-    ]
-    told = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "SOCRATES_HOME": home}
+    training_id = f"{way.replace(' ', '-').replace(',', '')}-{spec.seed}"
+    # Without what is at its default: the loop before does not know fields that came later.
+    fields = (spec.model_copy(update=WAYS[way]) if way in OWN else spec).model_dump(
+        mode="json", exclude_defaults=True
     )
-    if told.returncode:
-        raise SystemExit(f"{way}: {told.stderr}")
-    found = Measured(**json.loads(told.stdout.splitlines()[-1]))
-    print(f"round {number + 1}, {way}: {found.rate:,.0f} tokens/s", flush=True)
-    return found
+    write_text(TRAININGS.root / training_id / "spec.yaml", yaml.safe_dump(fields))
+    if way in OWN:
+        command = [sys.executable, "-c", OWN[way], training_id]
+    else:
+        command = [sys.executable, "-m", "benchmarks.train", "--way", way, "--training", training_id]
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=code_before if way == BEFORE else CODE,
+    )
+    if ran.returncode:
+        raise SystemExit(f"{way}: {ran.stderr}")
+    measured = (
+        from_history(training_id) if way in OWN else Measured(**json.loads(ran.stdout.splitlines()[-1]))
+    )
+    print(f"round {spec.seed + 1}, {way}: {measured.rate:,.0f} tokens/s", flush=True)
+    return measured
 
 
-def train(way: str, spec: TrainingSpec) -> Measured:
-    if way.startswith(OURS):
-        return train_ours(spec.model_copy(update=WAYS[way]), way)
-    from training.batches import examples_of_step
+def from_history(training_id: str) -> Measured:
+    """A finetune's measures by its own history, from the end of its first step to that of its last."""
+    steps, _ = read_history(training_id)
+    seconds = steps["seconds"].iloc[-1] - steps["seconds"].iloc[0]
+    return Measured(
+        float(steps["n_tokens"].iloc[1:].sum() / seconds),
+        float(steps["memory_mb"].max()),
+        steps["loss"].tolist(),
+    )
+
+
+def train_trl(way: str, spec: TrainingSpec) -> Measured:
+    from training.data import StepSampler
 
     chosen = choose_rows(spec)
     examples = build_examples(spec, chosen, chosen.train, open_chat(open_folder(spec.base)))
     assert spec.max_steps is not None
-    steps = [examples_of_step(examples, step, spec) for step in range(1, spec.max_steps + 1)]
+    sampler = StepSampler(np.array([example.person for example in examples]), spec, spec.max_steps)
+    steps = [[examples[place] for place in sampler.places(step)] for step in range(1, spec.max_steps + 1)]
     return train_plainly(steps, spec, WAYS[way])
-
-
-def train_ours(spec: TrainingSpec, way: str) -> Measured:
-    from accelerate import Accelerator
-
-    from training.loop import Run
-    from training.sft import loss
-
-    training_id = f"{way}-{spec.seed}"
-    write_text(TRAININGS.root / training_id / "spec.yaml", spec.as_yaml())
-    Run(training_id, loss, Accelerator()).train()
-    steps, _ = read_history(training_id)
-    counted = steps.iloc[1:]
-    seconds = (counted["n_tokens"] / counted["tokens_per_second"]).sum()
-    return Measured(
-        float(counted["n_tokens"].sum() / seconds), float(steps["memory_mb"].max()), steps["loss"].tolist()
-    )
 
 
 def train_plainly(
@@ -256,13 +286,14 @@ def report(rounds: Sequence[dict[str, Measured]]) -> None:
         )
     print()
     for way in rounds[0]:
-        if not way.startswith(TRL):
+        if not way.startswith((BEFORE, TRL)):
             continue
         faster = np.median([each[OURS].rate / each[way].rate for each in rounds])
         smaller = np.median([each[way].memory / each[OURS].memory for each in rounds])
         apart = max(np.abs(np.divide(each[OURS].losses, each[way].losses) - 1).max() for each in rounds)
+        bar = BARS[BEFORE if way == BEFORE else TRL]
         print(
-            f"ours against {way}: {faster:.2f}x the tokens a second (bar {BAR:g}x), {smaller:.2f} times less memory, "
+            f"ours against {way}: {faster:.2f}x the tokens a second (bar {bar:g}x), {smaller:.2f} times less memory, "
             f"losses at most {apart:.1%} apart (bar {TOLERANCE:.0%})"
         )
 

@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from benchmarks.gpu import SHAPES
+from benchmarks.shapes import SHAPES
 from socrates_core.models.local import tree_attention
 from socrates_core.models.local.load import LocalModel
 from socrates_core.models.local.network import Network

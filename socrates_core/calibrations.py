@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from socrates_core.analysis.calibration import (
 )
 from socrates_core.analysis.held_out import HeldOut, HeldOutRow, Rivalry, leave_one_study_out
 from socrates_core.analysis.student_t import StudentT
+from socrates_core.corpus.hidden_answers import frozen_studies
+from socrates_core.corpus.store import corpora
 from socrates_core.errors import EDITED, UserError, quoted
 from socrates_core.files import digest, read_json
 from socrates_core.imported import was_imported
@@ -83,7 +85,7 @@ class CalibratedEffect:
 
 @dataclass(frozen=True)
 class ModelCalibration:
-    """A model's calibration and how well it did on left-out studies.
+    """A model's calibration, how well it did on left-out studies, and the effects that both rest on.
 
     `sd_ratio` is the spread of predicted answers over that of people's, the geometric mean over studies; NaN if no
     study has one. `unknown` is true where the model may have seen some of the studies.
@@ -95,6 +97,7 @@ class ModelCalibration:
     unknown: bool
     evaluations: tuple[str, ...]
     written: str
+    pairs: EffectPairs = field(repr=False)
 
     def effect(self, share: float, *, span: float) -> CalibratedEffect:
         """The calibrated effect for a predicted one in shares of the scale, whose range is `span`."""
@@ -112,10 +115,14 @@ class ModelCalibration:
 
     def as_dict(self) -> dict[str, Any]:
         plain: dict[str, Any] = as_json(
-            {**vars(self), "told": str(self)}
-            | {
+            {
                 "calibration": self.calibration.as_dict(),
                 "held_out": asdict(self.held_out),
+                "sd_ratio": self.sd_ratio,
+                "unknown": self.unknown,
+                "evaluations": self.evaluations,
+                "written": self.written,
+                "told": str(self),
             }
         )
         return plain
@@ -149,15 +156,16 @@ class ModelCalibration:
 def calibration_for(fingerprint: str, *, excluding: Collection[str] = ()) -> ModelCalibration | str:
     """The calibration of the model with this fingerprint, or a sentence that says why there is none.
 
-    It is fitted again without the studies `excluding` ("corpus/study_id") if it rests on them: nothing is calibrated
-    on itself. A record that was edited or damaged counts as none.
+    It is fitted again without the studies `excluding` ("corpus/study_id") and those whose answers are hidden now, if it
+    rests on them: nothing is calibrated on itself. A record that was edited or damaged counts as none.
     """
     path = calibration_path(fingerprint)
     if not fingerprint or not path.exists():
         return NEVER
+    hidden = {f"{name}/{study}" for name in corpora() for study in frozen_studies(home() / "corpora" / name)}
     try:
         # The time of the last change is part of the key, so a calibration that was fitted again is read again.
-        return _without(path, path.stat().st_mtime_ns, fingerprint, frozenset(excluding))
+        return _without(path, path.stat().st_mtime_ns, fingerprint, frozenset(excluding) | hidden)
     except UserError as error:
         return f"{error} Evaluate the model again: answers come from the cache."
 
@@ -234,7 +242,7 @@ def _without(path: Path, _stamp: int, fingerprint: str, excluding: frozenset[str
     if isinstance(fit, NoCalibration):
         return _reason(fit, left_out=bool(is_excluded.any()))
     ratio = float(np.exp(np.mean(np.log(ratios)))) if ratios else math.nan
-    return ModelCalibration(*fit, ratio, unknown, evaluations, written)
+    return ModelCalibration(*fit, ratio, unknown, evaluations, written, rest)
 
 
 def _reason(no_calibration: NoCalibration, *, left_out: bool) -> str:
@@ -242,7 +250,8 @@ def _reason(no_calibration: NoCalibration, *, left_out: bool) -> str:
     reason = no_calibration.reason
     if left_out:
         reason += (
-            " The study that the draft asks about does not count, since nothing is calibrated on itself."
+            " The study that the draft asks about does not count, since nothing is calibrated on itself; nor do "
+            "studies whose answers are hidden."
         )
     if no_calibration.n_studies >= MIN_STUDIES_TO_CALIBRATE and no_calibration.n_effects >= MIN_EFFECTS:
         return reason

@@ -1,7 +1,7 @@
 """The values that all other rooms pass around. They import nothing of this project."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -207,7 +207,12 @@ class Answer:
 
 # Raised with every change that can alter an answer. scoring/versions.py says what was wrong before.
 SCORING_VERSION = 2
-_ADDED = ("deterministic", "server", "elicitation")  # fields that cards of earlier versions do not have
+_ADDED = (
+    "deterministic",
+    "server",
+    "elicitation",
+    "adapter_precision",
+)  # fields that cards of earlier versions do not have
 
 
 @dataclass(frozen=True)
@@ -215,7 +220,8 @@ class ResponderCard:
     """What answered: enough to key the cache and to show a reader which model it was.
 
     `server` and `elicitation` say where and how a served model was asked; empty for others. `scoring` is the version
-    of our own scoring; cards of version 1 do not have it.
+    of our own scoring; cards of version 1 do not have it. `adapter_precision` is the number format in which an adapter
+    answers; empty for fp32, in which all adapters answered earlier, and without an adapter.
     """
 
     name: str
@@ -228,6 +234,7 @@ class ResponderCard:
     server: str = ""
     elicitation: str = ""
     scoring: int = SCORING_VERSION
+    adapter_precision: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON. The fields in _ADDED are included only if they are set, so that earlier digests stay the same."""
@@ -240,6 +247,32 @@ class Factor:
 
     name: str
     level_of_condition: tuple[str, ...]
+
+
+def factors_of(levels: Sequence[Mapping[str, str]]) -> tuple[Factor, ...]:
+    """The factors that cross conditions, from the level of each factor in each condition.
+
+    Empty unless every condition has a level of the same factors, at least two of these vary, and no two conditions have
+    the same levels: anything else is not crossed, and main effects would mix up what conditions differ in.
+    """
+    names = list(dict.fromkeys(name for condition in levels for name in condition))
+    if not all(condition.get(name, "").strip() for condition in levels for name in names):
+        return ()
+    varied = [name for name in names if len({condition[name] for condition in levels}) > 1]
+    cells = {tuple(condition[name] for name in varied) for condition in levels}
+    if len(varied) < 2 or len(cells) < len(levels):
+        return ()
+    return tuple(Factor(name, tuple(condition[name] for condition in levels)) for name in varied)
+
+
+def crossing_sentence(factors: Sequence[Factor]) -> str:
+    """Such as "2 x 3: tone (warm, cold) x party (own, other, none)."; empty where conditions are not crossed."""
+    levels = [list(dict.fromkeys(factor.level_of_condition)) for factor in factors]
+    sizes = " x ".join(str(len(names)) for names in levels)
+    named = " x ".join(
+        f"{factor.name} ({', '.join(names)})" for factor, names in zip(factors, levels, strict=True)
+    )
+    return f"{sizes}: {named}." if factors else ""
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,74 @@ def test_a_field_that_a_server_refuses_is_left_out_from_then_on(server: ApiServe
     assert ["chat_template_kwargs" in body for body in server.asked] == [True, False, False]
 
 
+def test_a_strict_server_is_asked_without_each_field_that_it_refuses_by_name() -> None:
+    with serving(FixedVoice({"4": 0.75, "2": 0.25})) as strict:
+        strict.refused = {"chat_template_kwargs", "seed", "temperature", "logprobs"}
+        found = responder(strict, n_samples=8, at_once=1)
+        answers = answer_all(found, [about("Dogs"), about("Cats")])
+        assert [answer.n_samples for answer in answers] == [8, 8]
+        accepted = {"model", "messages", "top_p", "max_tokens", "n"}
+        assert [set(body) == accepted for body in strict.asked].index(True) == len(strict.asked) - 2
+
+
+def test_a_limit_with_another_name_is_learned_and_the_papers_decoding_is_never_left_out() -> None:
+    with serving(FixedVoice({"4": 1.0})) as server:
+        server.refused = {"max_tokens"}
+        (answer,) = answer_all(responder(server), [about("Dogs")])
+        assert answer.n_samples == 0 and "max_completion_tokens" in server.asked[-1]
+    with serving(FixedVoice({"4": 1.0})) as server:
+        server.refused = {"temperature"}
+        missing, sentence = answered(responder(server, decoding="paper"), [about("Dogs")])
+        assert missing == {} and "temperature" in sentence
+
+
+def test_a_server_that_lists_at_most_five_is_asked_for_five() -> None:
+    with serving(FixedVoice({"4": 0.7, "5": 0.2995, "3": 0.0003, "2": 0.0001, "6": 0.0001})) as server:
+        server.most_listed = 5
+        answers = answer_all(responder(server, "logprobs", at_once=1), [about("Dogs"), about("Cats")])
+        assert [answer.n_samples for answer in answers] == [0, 0]
+        listed = [body["top_logprobs"] for body in server.asked]
+        assert listed[-1] == 5 and listed.count(5) == 2
+    with serving(FixedVoice({"4": 0.7, "5": 0.3})) as server:
+        server.most_listed = 0
+        (drawn,) = answer_all(responder(server, n_samples=8), [about("Dogs")])
+        assert drawn.n_samples == 8
+        missing, sentence = answered(responder(server, "logprobs"), [about("Dogs")])
+        assert missing == {} and "more than the most" in sentence and "samples" in sentence
+
+
+def test_a_list_without_any_option_leaves_them_open() -> None:
+    with pytest.raises(read.Unlisted, match="none of them begins 7 of the 7 answers"):
+        read.first_token_answer([("<think>", 0.6)], SEVEN, 9)
+    answer, _ = read.first_token_answer([("Well", 0.9), ("I", 0.0999)], SEVEN, 9)
+    assert answer.valid_mass == 0 and np.isnan(answer.probabilities).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "finish_reason", "text"),
+    [
+        ("<think>\nFour fits.\n</think>\n\n4", "stop", "4"),
+        ("They would say 2.</think>5", "stop", "5"),  # the template opened the thought
+        ("[THINK]2[/THINK]3", "stop", "3"),
+        ([{"type": "thinking", "text": "2"}, {"type": "text", "text": "6"}], "stop", "6"),
+        ([{"type": "output_text", "text": "7"}], "stop", "7"),
+        ("<think>\nThey would say 4", "length", None),
+        ("", "length", None),
+        ([{"type": "reasoning", "text": "4"}], "length", None),
+        ("", "stop", ""),
+    ],
+)
+def test_a_thought_is_never_read_as_an_answer(content: object, finish_reason: str, text: str | None) -> None:
+    body = {"choices": [{"message": {"content": content}, "finish_reason": finish_reason}]}
+    if text is None:
+        with pytest.raises(
+            read.Unreadable, match=r"spent its limit of tokens on thinking.*Switch its thinking off"
+        ):
+            read.read_texts(body)
+    else:
+        assert [said.strip() for said in read.read_texts(body)] == [text]
+
+
 def test_content_in_parts_is_read_and_a_thought_without_an_answer_is_named() -> None:
     parts = {"choices": [{"message": {"content": [{"type": "text", "text": "4"}, {"type": "image"}]}}]}
     assert read.read_texts(parts) == ["4"]
@@ -242,9 +310,10 @@ def test_a_pause_that_the_server_asks_for_is_kept(server: ApiServer, monkeypatch
 def test_what_fails_to_the_end_stays_missing_with_its_cause_and_text(
     server: ApiServer, tmp_path: Path, trouble: Trouble, cause: str, raw: str
 ) -> None:
-    n_tries = {"no-logprobs": 1, "400": 2}.get(trouble, 3)  # a refusal is asked again without one field
+    # A refusal is asked again without one field, then the same for draws, and for a single draw.
+    n_tries = {"no-logprobs": 1, "400": 6}.get(trouble, 3)
     server.troubles.extend([trouble] * n_tries)
-    found = responder(server, at_once=1)
+    found = responder(server, "logprobs" if trouble == "no-logprobs" else "auto", at_once=1)
     found.account = Account(None, folder=tmp_path)
     answers, told = answered(found, [about("First"), about("Second")])
     assert list(answers) == [1]

@@ -200,6 +200,28 @@ def test_what_is_no_reply_is_a_sentence(content: bytes) -> None:
         assert str(found).endswith(".") and len(str(found)) < 500 and len(getattr(found, "raw", "")) <= 2000
 
 
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("200 OK", "answered with a web page ('Sign in') instead of JSON. Check that the address"),
+        ("400 Bad Request", "refuses the request (status 400): Sign in"),
+        ("502 Bad Gateway", "answered with status 502 ('Sign in')."),
+        ("404 Not Found", "nothing answers at"),
+        ("405 Method Not Allowed", "nothing answers at"),
+    ],
+)
+def test_a_web_page_in_the_place_of_a_reply_is_named_by_its_title(status: str, sentence: str) -> None:
+    page = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><h1>Hello</h1></body></html>"
+    with hostile(always(reply(page, status=status))) as server:
+        assert sentence in str(asked(server.url))
+
+
+def test_a_refusal_is_quoted_by_its_message_alone() -> None:
+    for content in (b'{"error": {"message": "Too long", "code": 3}}', b'{"error": "Too long"}', b"Too long"):
+        with hostile(always(reply(content, status="400 Bad Request"))) as server:
+            assert str(asked(server.url)).endswith("(status 400): Too long")
+
+
 def test_a_reply_is_read_as_utf_8_whatever_its_server_calls_it() -> None:
     """Decoding 10 MB as punycode, which Python offers, takes hours."""
     content = json.dumps({"a": "é" * 1_000_000}, ensure_ascii=False).encode()
@@ -235,9 +257,6 @@ def test_interim_replies_and_what_follows_a_reply_do_no_harm() -> None:
             connection.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="httpcore2 keeps the bytes that came behind a reply, and does not show them"
-)
 def test_a_second_reply_in_the_same_packet_is_never_taken_for_the_next_answer() -> None:
     n_asked = 0
 

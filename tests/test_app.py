@@ -29,6 +29,17 @@ def test_a_second_call_says_where_it_runs_and_another_home_is_told_that_the_port
     assert third.returncode == 2 and f"Port {served} is busy" in third.stderr
 
 
+def test_a_port_that_is_asked_for_is_used_or_refused(served: int) -> None:
+    """Without a port the command points to the dashboard that runs; another port would be ignored silently."""
+    asked = subprocess.run(
+        app_command(free_port()), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert asked.returncode == 2 and f"already runs at http://localhost:{served}" in asked.stderr
+    without = [part for part in app_command(served) if part not in ("--port", str(served))]
+    pointed = subprocess.run(without, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert pointed.stdout.strip() == f"http://localhost:{served}"
+
+
 def ignore_interrupts() -> None:
     """As a shell does for what it starts in the background, and as a child of that inherits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

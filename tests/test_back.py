@@ -100,7 +100,9 @@ def test_back_undoes_a_choice_inside_a_study(
     shared_server: int,
     browser: Browser,
 ) -> None:
-    page = open_page(browser, f"http://localhost:{shared_server}/study?corpus=starter&study=kakadu")
+    page = open_page(
+        browser, f"http://localhost:{shared_server}/study?corpus=starter&study=kakadu&study_view=Answers"
+    )
     heading(page, "A mine in Kakadu")
     page.get_by_label("Outcome").first.click()
     page.get_by_role("option", name="All outcomes").click()
@@ -116,7 +118,7 @@ def test_back_undoes_a_choice_inside_a_study(
     [
         ("?corpus=starter&study=kakadu", "study?corpus=starter&study=kakadu", "A mine in Kakadu"),
         ("?q=kakadu", "library?q=kakadu", "Studies"),
-        ("compare", "evidence", "Compare"),
+        ("compare", "evidence", "Evidence"),
         ("launch?name=mine", "train?name=mine", "Launch"),
     ],
 )

@@ -1,6 +1,7 @@
 """What a model's effects are worth, from its evaluations: only on studies it never saw, never on the draft's own."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ from socrates_core.reporting.run_report import write_report
 from socrates_core.verdicts.verdict import Verdict
 from tests.support.commands import command
 from tests.support.jobs import evaluate_now
-from tests.support.reports import run_of
+from tests.support.report_pages import change
+from tests.support.reports import RSCRIPT, recompute, run_of
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 
@@ -178,11 +180,45 @@ def test_a_report_holds_calibrated_effects_and_its_script_computes_them_again(
     page = (folder / "report.html").read_text()
     assert 'data-key="calibrated_low_90/0/1"' in page and 'data-key="calibration_coverage_90"' in page
     assert page.count('class="calibrated"') == 2 * len(run.effects)
+    pairs = pd.read_csv(folder / "data" / "pairs.csv")
+    assert len(pairs) == numbers["calibration_n_effects"] and "starter/weather" not in set(pairs["study"])
+    assert "effects, for the model's calibration" in (folder / "SOURCES.txt").read_text()
     assert analysis.main(folder) == 0
-    fitted = pd.read_csv(folder / "data" / "calibration.csv")
-    fitted.assign(arm_sd=fitted["arm_sd"] + 0.01).to_csv(folder / "data" / "calibration.csv", index=False)
+    change(folder / "data" / "pairs.csv", "human")
     capsys.readouterr()
-    assert analysis.main(folder) == 1 and "calibrated_low_50/0/1" in capsys.readouterr().out
+    assert analysis.main(folder) == 1
+    assert "calibration_slope: " in (printed := capsys.readouterr().out) and "calibrated/0/1: " in printed
+
+
+@pytest.mark.r
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not on this machine, so analysis.R is not run")
+@pytest.mark.usefixtures("trusted")
+def test_the_r_script_fits_the_calibration_again_and_finds_changes(
+    evaluated: Evaluation, tmp_path: Path
+) -> None:
+    folder = write_report(run_of("weather", n=4), tmp_path / "out")
+    done = recompute(folder, "analysis.R")
+    assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    mark = re.search(r'<data data-key="calibration_slope" value="[^"]*">([^<]*)</data>', page)
+    assert mark
+    changed = mark[0].replace(f">{mark[1]}<", ">0.98<")
+    (folder / "report.html").write_text(page.replace(mark[0], changed), encoding="utf-8")
+    done = recompute(folder, "analysis.R")
+    assert done.returncode == 1 and "calibration_slope: 0.98 in report.html" in done.stdout
+    assert analysis.main(folder) == 1
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    change(folder / "data" / "pair_errors.csv", "covariance")
+    done = recompute(folder, "analysis.R")
+    assert done.returncode == 1 and "calibration_arm_sd: " in done.stdout, done.stdout + done.stderr
+
+
+def test_effects_of_a_study_that_was_hidden_since_are_in_no_calibration(evaluated: Evaluation) -> None:
+    assert "starter/talor" in set(earned(evaluated).pairs.study)
+    rest = fitted(pairs_of(evaluated, without="talor"))
+    seals.freeze(open_corpus("starter"), "talor")
+    assert "starter/talor" not in set(earned(evaluated).pairs.study)
+    same(earned(evaluated).calibration, rest)
 
 
 def test_an_open_scale_has_no_calibrated_effect(evaluated: Evaluation) -> None:

@@ -4,18 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from socrates_core.analysis.options import compare_shares
 from socrates_core.corpus import open_corpus
 from socrates_core.evaluations.effects import effects_table
-from socrates_core.records import Scale
+from socrates_core.records import Design, Scale
 from socrates_core.scales import parse_scale
 from socrates_core.scales.alike import compare_scales
 from socrates_core.scales.order import is_ordered
 from socrates_core.studies.answers import compare_conditions, human_effects, study_overview
+from socrates_core.studies.assignment import Assignment
 from socrates_core.surveys.draft import ScaleSpec
 from tests.support.pages import STUDY_PAGE, fine, open_page
 from tests.support.small_corpora import HUNDRED, SEVEN, answer, small_corpus
@@ -165,7 +168,31 @@ def test_options_that_people_chose_several_times_are_compared_by_person() -> Non
         pairs = stats.ttest_rel(ours[:, k], theirs[:, k]).confidence_interval(0.95)
         assert (found.low[k], found.high[k]) == pytest.approx(tuple(welch))
         assert (paired.low[k], paired.high[k]) == pytest.approx(tuple(pairs))
-    assert np.isnan(found.p)
+    tests = [stats.ttest_ind(ours[:, k], theirs[:, k], equal_var=False).pvalue for k in range(3)]
+    assert found.p == pytest.approx(multipletests(tests, method="bonferroni")[1].min())
+    assert np.isnan(found.chi_square) and found.freedom == 0
+    two = compare_shares(ours[:, :2] / ours[:, :2].sum(axis=1, keepdims=True), np.eye(2)[[0] * 9 + [1] * 3])
+    assert two.p == pytest.approx(
+        stats.ttest_ind(
+            ours[:, 0] / ours[:, :2].sum(axis=1), np.repeat([1.0, 0.0], [9, 3]), equal_var=False
+        ).pvalue
+    )
+
+
+def test_options_of_clusters_differ_by_chance_no_more_often_than_said() -> None:
+    """Six clusters of 10 people a side who choose alike: chi-square calls one study in six different."""
+    generator = np.random.default_rng(4)
+    people = pd.DataFrame({"cluster": np.arange(120) // 10, "block": None, "weight": 1.0})
+    assignment = Assignment(Design("between", cluster="class"), people)
+    clustered, plain = [], []
+    for _ in range(300):
+        liked = generator.dirichlet((3, 3, 3), 12).repeat(10, axis=0)
+        chosen = (liked.cumsum(axis=1) < generator.random((120, 1))).sum(axis=1)
+        shares = pd.DataFrame(np.eye(3)[chosen])
+        clustered.append(assignment.differences_of_shares(shares.iloc[:60], shares.iloc[60:]).p)
+        plain.append(compare_shares(shares.to_numpy()[:60], shares.to_numpy()[60:]).p)
+    assert np.mean(np.array(clustered) < 0.05) < 0.07
+    assert np.mean(np.array(plain) < 0.05) > 0.15
 
 
 def test_predicted_effects_are_places_on_the_scale_where_peoples_are(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the page Compare tells: tables and charts with the comparison's numbers, nothing published out of place."""
+"""What the page Evidence shows: tables and charts with the comparison's numbers, nothing published out of place."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page Compare: what it says before, during and after an evaluation, and that its numbers are the comparison's."""
+"""The page Evidence: what it says before, during and after an evaluation, and that its numbers are the comparison's."""
 
 import json
 import re

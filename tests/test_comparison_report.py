@@ -83,6 +83,10 @@ def test_the_numbers_are_the_comparisons_own(written: Written) -> None:
             if not np.isnan(row[name]):
                 assert numbers[f"{name}/{p}"] == pytest.approx(row[name], rel=1e-12)
     assert numbers["effects_slope/0"] == comparison.agreements["echo (stand-in)"].slope.value
+    first, last = comparison.ladder[0], comparison.ladder[-1]
+    assert numbers["ladder_spearman/0"] == first.spearman and numbers["ladder_rmse//2"] == last.rmse
+    assert numbers["ladder_overlap/0"] == pytest.approx(comparison.shapes["echo (stand-in)"]["overlap"])
+    assert numbers["ladder_direction//0"] == 0.5 and np.isnan(numbers["ladder_slope//0"])  # no effect
     assert numbers["worth_high/1"] == comparison.worths["uniform (stand-in)"].high
     paired = comparison.paired("brier", "echo (stand-in)", "uniform", lower_is_better=True)
     assert numbers["paired_brier_n_second_better/0/2"] == paired.n_second_better
@@ -244,6 +248,8 @@ def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(written: Wr
         "human",
         "predicted",
         "n_off_scale",
+        "ladder_spearman",
+        "ladder_rmse_adjusted",
         *(f"paired_{name}" for name in PAIRED),
         "study_wasserstein_observed",
         "cell_wasserstein_exact_stated",

@@ -102,3 +102,18 @@ def test_a_persons_answers_stay_in_one_half() -> None:
     assert found == pytest.approx(np.mean(drawn), rel=0.03)
     counts = np.bincount(answers[people].astype(int), minlength=8)[1:].astype(float)
     assert expected_half_sample(counts, values, scale_range=6.0) < found / 2
+
+
+def test_the_variance_of_a_weighted_mean_of_clusters_is_that_of_statsmodels() -> None:
+    generator = np.random.default_rng(2)
+    people = generator.integers(0, 9, 60)
+    rows = generator.normal(size=(60, 2)) + people[:, None] / 4
+    weight = generator.uniform(0.2, 3, 60)
+    expected = [
+        sm.WLS(column, np.ones(60), weights=weight)
+        .fit(cov_type="cluster", cov_kwds={"groups": people})
+        .bse[0]
+        ** 2
+        for column in rows.T
+    ]
+    assert variance_of_mean(rows, people, weight) == pytest.approx(expected, rel=1e-9)

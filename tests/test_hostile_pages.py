@@ -48,7 +48,17 @@ ALL = " ".join(XSS)
 RUN_BY_NOW = """() => [...document.querySelectorAll(
   '[onerror],[onload],[ontoggle],[onmouseover],a[href^="javascript:"],iframe[srcdoc],[src*="evil.invalid"]')]
   .map(each => each.outerHTML.slice(0, 200))"""
-VIEWS = ("Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About")
+VIEWS = (
+    "Overview",
+    "Answers",
+    "Effects",
+    "People",
+    "Conditions",
+    "Outcomes",
+    "Exact prompt",
+    "Similar",
+    "About",
+)
 
 
 def hostile_home(home: Path) -> list[str]:

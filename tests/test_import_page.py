@@ -131,6 +131,19 @@ def test_socsci210_is_started_as_a_job(home: Path, monkeypatch: pytest.MonkeyPat
     assert (job.kind, job.args["source"], job.args["studies"]) == ("import", "socsci210", ["3ydty", "9nphm"])
 
 
+@pytest.mark.parametrize("source", ["", "  ", "no/such/folder"])
+def test_no_download_starts_from_an_empty_field_or_a_wrong_path(
+    source: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_no_worker(monkeypatch)
+    app = shown()
+    app.segmented_control(key="import_kind").set_value("SocSci210").run()
+    app.text_input(key="import_source").set_value(source).run()
+    next(button for button in app.button if button.label == "Start the import").click().run()
+    assert not app.exception and list_jobs() == []
+    assert ("neither a file nor a folder" if source.strip() else "Fill in the field From") in said(app)
+
+
 # tables
 
 

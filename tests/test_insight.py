@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.gpu import SHAPES
+from benchmarks.shapes import SHAPES
 from socrates_core.asking.resources import PROBES, REACHED, probe_key
 from socrates_core.corpus import open_corpus
 from socrates_core.corpus.splits import save_split

@@ -98,13 +98,13 @@ def test_reasoning_without_a_rationale_is_refused_before_it_is_queued(starter_ho
 def test_the_file_holds_the_form_and_start_queues_it(starter_home: Path) -> None:
     app = open_page(PAGE, split=split())
     fine(app)
-    field(app, "People a cell, at most").set_value("3").run()
+    field(app, "Most people per cell").set_value("3").run()
     field(app, "Learning rate").set_value("2e-4").run()
     app.segmented_control(key="train:method").set_value("distribution").run()
     field(app, "Name of the model it makes").set_value("first").run()
     shown = shown_spec(app)
     assert (shown["per_cell"], shown["learning_rate"]) == (32, 5e-4)  # another method has its own recipe
-    field(app, "People a cell, at most").set_value("3").run()
+    field(app, "Most people per cell").set_value("3").run()
     shown = shown_spec(app)
     assert TrainingSpec.model_validate(shown).model_dump(mode="json") == shown
     assert app.code[2].value == "python -m training.distribution first.yaml"
@@ -118,7 +118,7 @@ def test_a_reload_and_a_shared_link_find_the_form_as_it_was(starter_home: Path) 
     app = open_page(PAGE, split=split())
     app.segmented_control(key="train:method").set_value("dpo").run()
     field(app, "Beta").set_value("0.3").run()
-    field(app, "People a cell, at most").set_value("4").run()
+    field(app, "Most people per cell").set_value("4").run()
     next(each for each in app.toggle if each.label == "Gradient checkpointing").set_value(True).run()
     kept = link(app)
     assert kept == {"split": "mine", "method": "dpo", "beta": "0.3", "per_cell": "4", "checkpointing": "true"}
@@ -147,7 +147,7 @@ def test_checkpointing_follows_the_tuning_until_it_is_chosen(starter_home: Path)
 @pytest.mark.parametrize(
     ("link", "sentence"),
     [
-        ({"per_cell": "0"}, "People a cell, at most is '0'"),
+        ({"per_cell": "0"}, "Most people per cell is '0'"),
         ({"learning_rate": "fast"}, "Learning rate is 'fast'"),
         ({"validation_share": "1.5"}, "Share for validation is '1.5'"),
         ({"name": "Not a name!"}, "Name of the model it makes is 'Not a name!'. Lower-case letters"),

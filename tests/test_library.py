@@ -194,6 +194,9 @@ def test_an_export_can_be_checked_and_used_elsewhere(
         told["base_model_name_or_path"] == "base"
         and str(tmp_path) not in (tmp_path / "out/README.md").read_text()
     )
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.index("**Not measured yet.**") < card.index("## What it saw")
+    assert "0.148" in card[card.index("## Validation during training") :] and card.count("0.148") == 1
     expected = answer_all(open_local(adapter, precision="fp32"), questions())
     (tmp_path / "elsewhere" / "models").mkdir(parents=True)
     base.rename(tmp_path / "elsewhere" / "models" / "base")

@@ -81,7 +81,7 @@ def test_a_finished_job_keeps_its_name_in_the_box() -> None:
 
 
 def test_a_changed_link_moves_a_choice_inside_a_study(starter_home: Path) -> None:
-    app = open_page("pages/library/study.py", corpus="starter", study="kakadu")
+    app = open_page("pages/library/study.py", corpus="starter", study="kakadu", study_view="Answers")
     key = "outcome:starter/kakadu"
     app.selectbox(key=key).select("all").run()
     assert "all" in app.query_params["outcome"]

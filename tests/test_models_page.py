@@ -36,10 +36,11 @@ def press(app: AppTest, key: str) -> AppTest:
     return app.button(key=key).click().run()
 
 
-def test_the_table_shows_each_models_w_beside_its_bases_and_the_uniform_guess(kept: Path) -> None:
+def test_the_table_shows_each_models_verdict_and_no_figure_of_its_validation(kept: Path) -> None:
     app = open_page(MODELS)
     table = table_of(app, "models_table").set_index("model")
-    assert list(table.loc["Mine"][["w", "w_base", "w_uniform"]]) == [0.148, 0.274, 0.131]
+    assert table.loc["Mine"]["verdict"] == "Not measured yet." and table.columns[0] == "verdict"
+    assert not table.select_dtypes("number").isin([0.148, 0.274, 0.131]).any(axis=None)
     assert (table.loc["Mine"]["base"], table.loc["Mine"]["saw"]) == ("base", "2 studies")
     assert table.loc["Socrates Qwen2.5 14B SFT"]["saw"] == "170 studies"
     assert (table["kind"] == "on the hub").sum() == 4 and "there is no model" not in fine_words(app).lower()
@@ -57,6 +58,7 @@ def test_a_card_tells_the_chain_what_it_saw_and_the_measures_before_and_after(ke
     assert all(part in told for part in ("org/first", "Two studies.", "in 1 of them only 2 conditions"))
     seen, measures, settings, environment = (each.value for each in app.dataframe)
     assert dict(zip(seen["study_id"], seen["conditions"], strict=True)) == {"whole": "all", "part": "2: 0, 2"}
+    assert "Not measured yet" in app.markdown[0].value and "Validation during training" in told
     assert measures.iloc[0][["before", "after", "uniform"]].tolist() == [0.274, 0.148, 0.131]
     assert "lora" in settings["value"].tolist() and "torch" in environment["name"].tolist()
 

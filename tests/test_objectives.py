@@ -11,15 +11,27 @@ import torch
 from socrates_core.analysis.proper import score_distributions
 from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.models.local.load import has_bf16
 from socrates_core.records import Floats
 from socrates_core.scoring.plan import Layout
-from tests.support.finetunes import LOSSES, TINY, examples_for, loss_of, losses, open_noisy, spec_of, train
+from tests.support.finetunes import (
+    LOSSES,
+    TINY,
+    examples_for,
+    examples_of_step,
+    loss_of,
+    loss_size,
+    losses,
+    open_noisy,
+    spec_of,
+    train,
+)
 from tests.support.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
-from training.batches import Batch, answer_sums, batches_of, examples_of_step, steps_of
-from training.loop import Loss, loss_size
+from training.batches import Batch, answer_sums, batches_of, steps_of
 from training.model import Trainee, autocast, open_trainee
 from training.objectives import ranked_probability
+from training.trainer import Loss
 
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 TOLERANCE = 1e-5  # relative; fp32 rounding over a few hundred tokens
@@ -66,7 +78,7 @@ def test_a_steps_loss_is_that_of_transformers_labels(
     spec = spec_of(base="other", share_people=shared)
     trainee, examples = open_noisy(spec), examples_for(spec)[:12]
     with trainee.network.plain_attention():
-        expected = trainee.model(**padded(examples)).loss * loss_size(examples, spec)
+        expected = trainee.model(**padded(examples)).loss * loss_size(examples)
     check_same(trainee, loss_of(trainee, examples, sft.loss), expected)
 
 
@@ -179,12 +191,27 @@ def test_the_loss_of_pairs_is_the_published_formula_from_a_base_and_from_an_adap
     check_same(trainee, loss_of(trainee, examples, dpo.loss), expected)
 
 
+@pytest.mark.parametrize("tuning", ["lora", "qlora"])
 @pytest.mark.parametrize("base", ["tiny", "first"])
-def test_the_first_loss_of_pairs_in_bf16_is_that_of_no_preference(base: str) -> None:
+def test_the_first_loss_of_pairs_in_bf16_is_that_of_no_preference(base: str, tuning: str) -> None:
     if base == "first":
         train(spec_of(name="first", max_steps=1))
-    trained = train(spec_of(base=base, method="dpo", precision="bf16", max_steps=1))
+    trained = train(spec_of(base=base, method="dpo", precision="bf16", tuning=tuning, max_steps=1))
     assert losses(trained) == pytest.approx([np.log(2)], abs=1e-4)
+
+
+def test_adapters_over_4_bits_compute_in_bf16_and_stay_in_fp32() -> None:
+    spec = spec_of(tuning="qlora", precision="bf16")
+    trainee, examples = open_noisy(spec), examples_for(spec)[:4]
+    with autocast(trainee):
+        assert torch.is_autocast_enabled("cpu") == has_bf16(torch.device("cpu"))
+        loss_of(trainee, examples, sft.loss).backward()
+    assert {weight.dtype for weight in trainee.parameters.values()} == {torch.float32}
+    assert {weight.grad.dtype for weight in trainee.parameters.values() if weight.grad is not None} == {
+        torch.float32
+    }
+    with autocast(open_noisy(spec_of(tuning="qlora"))):  # in fp32 where it is asked for
+        assert not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.parametrize(

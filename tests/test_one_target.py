@@ -1,5 +1,6 @@
 """One target: predictions of the people asked are compared with everybody in a cell, on the same cells in every row."""
 
+import shutil
 import zlib
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 from scipy.stats import ttest_rel, wasserstein_distance
 from statsmodels.stats.multitest import multipletests
 
+from socrates_core.calibrations import ModelCalibration, calibration_for
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
+from socrates_core.evaluations.calibration_fit import keep_calibration
 from socrates_core.evaluations.comparison import Comparison
-from socrates_core.evaluations.results import Evaluation
+from socrates_core.evaluations.results import Evaluation, load_evaluation
 from socrates_core.evaluations.scores import DRAWS, JUDGED
 from socrates_core.evaluations.spec import studies_by_corpus
+from socrates_core.files import write_json
 from socrates_core.records import Scale
 from tests.support.commands import as_json, command
 from tests.support.jobs import evaluate_now
@@ -73,6 +77,32 @@ def test_every_row_of_a_table_is_scored_on_the_same_cells(starter_home: Path) ->
     }
     assert len(scored) == 6 and len(set(map(frozenset, scored.values()))) == 1
     assert comparison.table()["wasserstein_exact_stated_n_studies"].nunique() == 1
+
+
+def test_rows_of_people_count_the_same_studies_and_cells(starter_home: Path) -> None:
+    """With a battery of several questions (garcia) and options without an order (healthcare)."""
+    comparison = Comparison([evaluate_now("uniform", studies=[*MANY, "healthcare"], cap=6)])
+    table = comparison.table()
+    for count in ("n_studies", "n_cells", "n_skipped", "n_people"):
+        assert table[count].nunique() == 1, table[["name", count]]
+    assert table["n_studies"].iloc[0] == len(MANY) + 1
+    assert len(comparison.cells[0]) > table["n_cells"].iloc[0]
+    assert not any(table["note"])
+
+
+def test_a_row_without_a_score_of_some_cell_says_why(home: Path) -> None:
+    rows = [answer(n, n % 2, 1 + n % 5) for n in range(20)]
+    small_corpus(
+        "mine", [*rows, *(answer(n, 2, 1 + n % 5) for n in range(20, 23))]
+    )  # three people in condition 2
+    comparison = Comparison([evaluate_now("uniform", corpus="mine", studies=["one"], cap=6)])
+    notes = comparison.table().set_index("name")["note"]
+    expected = (
+        "not on 1 question in one condition, where fewer than four people answered and cannot be halved"
+    )
+    assert notes["half-sample"] == notes["oracle"] == expected
+    assert not notes["uniform"]
+    assert f"half-sample: {expected}." in command("compare", comparison.evaluations[0].id)
 
 
 def test_the_people_of_a_pilot_are_predicted_from_a_second_pilot(starter_home: Path) -> None:
@@ -171,6 +201,53 @@ def test_evaluations_of_several_corpora_are_one_comparison(two_corpora: dict[str
         sum(evaluation.manifest["seconds"] for evaluation in two_corpora["echo"])
     )
     assert joined.parity("echo (stand-in)", "gender").n_cells >= 0
+
+
+def as_measured(evaluations: list[Evaluation], **changes: str) -> list[Evaluation]:
+    """The evaluations as if a model had given the stand-in's answers: stand-ins have no verdict."""
+    card = {**evaluations[0].manifest["card"], "precision": "bf16"}
+    for evaluation in evaluations:
+        write_json(evaluation.spec.path / "manifest.json", {**evaluation.manifest, "card": card, **changes})
+    return [load_evaluation(evaluation.id) for evaluation in evaluations]
+
+
+def test_evaluations_of_two_corpora_give_one_calibration_and_one_verdict(
+    two_corpora: dict[str, list[Evaluation]],
+) -> None:
+    starter = evaluate_now("echo", studies=[*MANY, "abortion", "opportunity"], cap=3)
+    evaluations = as_measured([starter, *two_corpora["echo"][1:]])
+    keep_calibration(starter.manifest["fingerprint"])
+    found = calibration_for(starter.manifest["fingerprint"])
+    assert isinstance(found, ModelCalibration)
+    assert "mine/one" in found.pairs.study and found.calibration.n_studies == len(MANY) + 2 + 1
+    for ids in ([each.id for each in evaluations], [evaluations[1].id]):
+        compared = as_json("compare", *ids)
+        (verdict,) = compared["verdicts"].values()
+        assert verdict["n_studies"] == len(MANY) + 3 and verdict["source"] == "here"
+        assert verdict["level"] != "not measured"
+        printed = command("compare", *ids)
+        assert verdict["sentence"] in printed
+        assert "Spearman" in printed and "A second human sample" in printed
+
+
+def test_a_study_that_two_corpora_have_counts_once(starter_home: Path) -> None:
+    shutil.copytree(starter_home / "corpora" / "starter", starter_home / "corpora" / "again")
+    first = evaluate_now("echo", studies=[*MANY, "abortion"], cap=3)
+    n_studies = calibration_for(first.manifest["fingerprint"]).calibration.n_studies  # type: ignore[union-attr]
+    evaluate_now("echo", corpus="again", studies=["kakadu", "talor"], cap=5)
+    found = calibration_for(first.manifest["fingerprint"])
+    assert isinstance(found, ModelCalibration) and found.calibration.n_studies == n_studies == len(MANY) + 1
+    assert {"again/kakadu", "again/talor"} <= set(found.pairs.study)  # of which more people were asked
+    assert not {"starter/kakadu", "starter/talor"} & set(found.pairs.study)
+
+
+def test_two_versions_of_a_model_are_not_one(two_corpora: dict[str, list[Evaluation]]) -> None:
+    first, second = two_corpora["echo"]
+    (changed,) = as_measured([second], fingerprint="f" * 64)
+    with pytest.raises(
+        UserError, match=r"echo \(bf16\) has changed between its evaluations on starter and mine"
+    ):
+        Comparison([*as_measured([first]), changed])
 
 
 def test_a_model_without_an_evaluation_on_one_of_the_corpora_is_named(

@@ -24,6 +24,7 @@ from socrates_core.projects.run_means import (
 )
 from socrates_core.projects.run_results import SimulationRun, load_run
 from socrates_core.reporting.run_report import write_report
+from socrates_core.studies.answers import compare_conditions
 from socrates_core.surveys.draft import OutcomeSpec, ScaleSpec
 from socrates_core.surveys.start import draft_from_study
 from socrates_core.verdicts.verdict import Verdict
@@ -156,7 +157,7 @@ def test_options_without_an_order_have_shares_instead(starter_home: object) -> N
     assert {"people", "predicted"} == set(table["who"])
     assert "Shares of options without an order" in command("run", run.spec.run_id)
     shown = open_page(PAGES[3], run=run.spec.run_id)
-    (frame,) = [each.value for each in shown.dataframe]
+    frame, _ = [each.value for each in shown.dataframe]
     assert frame[table["option"].unique()].sum(axis=1).to_numpy() == pytest.approx(100)
     people = frame[frame["who"] == "people"].set_index("condition")
     for row in table[table["who"] == "people"].to_dict("records"):
@@ -308,3 +309,38 @@ def test_the_study_of_a_draft_is_shown_even_if_another_has_more_of_its_texts(hom
     assert "(small, corpus small)" in run.people_sentence
     alone = run_now(draft.model_copy(update={"study": None}))
     assert [cell.n_people for cell in alone.cells] == [2, 1] and alone.people_study == "other"
+
+
+def test_options_without_an_order_differ_in_percentage_points(starter_home: Path) -> None:
+    run = run_of("healthcare", n=4)
+    compared = compare_conditions(open_corpus("starter"), "healthcare").options
+    assert len(run.option_effects) == len(compared) > 0
+    for options, theirs in zip(run.option_effects, compared, strict=True):
+        rows = options.rows()
+        assert options.people is not None and [row["n"] for row in rows] == [theirs.shares.n] * len(rows)
+        for name, expected in (("people", theirs.shares.difference), ("low", theirs.shares.low)):
+            assert [row[name] for row in rows] == pytest.approx((100 * expected).tolist(), nan_ok=True)
+        here, there = (
+            np.stack(run.people.query("condition_name == @name")["probabilities"].tolist()).mean(axis=0)
+            for name in (options.condition, options.reference)
+        )
+        assert [row["predicted"] for row in rows] == pytest.approx(100 * (here - there))
+    assert "Their differences from the reference in percentage points" in command("run", run.spec.run_id)
+    _, shown = (frame.value for frame in open_page(PAGES[3], run=run.spec.run_id).dataframe)
+    assert shown["low"].tolist() == [row["low"] for options in run.option_effects for row in options.rows()]
+
+
+def test_the_corrected_distance_of_a_run_is_that_of_its_people(starter_home: Path) -> None:
+    run = run_of("kakadu", n=4)
+    responses = open_corpus("starter").responses("kakadu").dropna(subset=["value"])
+    for cell in run.cells:
+        answers = responses.loc[responses["condition_num"] == cell.condition, "value"].to_numpy()
+        gaps = np.diff(cell.values) / np.ptp(cell.values)
+        reached = (answers[:, None] <= cell.values[:-1]).mean(axis=0)
+        missed = (np.cumsum(cell.predicted)[:-1] - reached) ** 2 - reached * (1 - reached) / (
+            answers.size - 1
+        )
+        assert cell.as_dict()["corrected_distance"] == pytest.approx(float(gaps @ missed), rel=1e-9)
+        assert cell.as_dict()["corrected_distance_uniform"] == cell.corrected(
+            np.full(cell.values.size, 1 / cell.values.size)
+        )

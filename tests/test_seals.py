@@ -359,7 +359,7 @@ def test_the_command_line_freezes_seals_lists_and_reveals(
 
 def test_the_pages_hide_seal_and_reveal(starter_home: Path) -> None:
     run_id = run_now(kakadu(2)).spec.run_id
-    study = open_page(PAGES[1], corpus="starter", study="kakadu")
+    study = open_page(PAGES[1], corpus="starter", study="kakadu", study_view="Answers")
     assert "answers, " in fine(study)  # how many answers the charts rest on, from the page's cache
     study.button(key="freeze").click().run()
     assert "are hidden since" in fine(study) and not study.get("plotly_chart")

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from accelerate import Accelerator
 
 from socrates_core.corpus.store import open_corpus
 from socrates_core.errors import UserError
@@ -24,32 +23,32 @@ from tests.support.finetunes import freeze, losses, spec_of, train
 from tests.support.jobs import start_no_worker
 from training import sft
 from training.batches import Batch
-from training.loop import Run, finetune
+from training.loop import finetune, open_trainer
 from training.model import Trainee
 
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
 
 def test_a_model_that_stops_answering_is_not_kept_for_its_distance() -> None:
-    run = Run(freeze(spec_of(validation_share=0.4, validation_cap=6)), sft.loss, Accelerator())
-    run._state = replace(run._state, least_mass=0.4)
+    run = open_trainer(freeze(spec_of(validation_share=0.4, validation_cap=6)), sft.loss)
+    run.verdict.state = replace(run.verdict.state, least_mass=0.4)
     usual = Validation(2, 0.3, 0.3, 0.2, 50.0, -1.0, math.nan, 0.5, 10, 5, 1, 1.0)
-    run._judge(usual)
-    run._judge(replace(usual, w_stated=0.1, valid_mass=0.3))
-    assert run._state.best == 0.3 and run._state.n_without_better == 1
-    run._judge(replace(usual, w_stated=0.2, valid_mass=0.41))
-    assert run._state.best == 0.2 and run._state.n_without_better == 0
+    run.verdict.judge(usual)
+    run.verdict.judge(replace(usual, w_stated=0.1, valid_mass=0.3))
+    assert run.verdict.state.best == 0.3 and run.verdict.state.n_without_better == 1
+    run.verdict.judge(replace(usual, w_stated=0.2, valid_mass=0.41))
+    assert run.verdict.state.best == 0.2 and run.verdict.state.n_without_better == 0
 
 
 def test_a_finetune_that_only_loses_answers_still_ends_with_a_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = spec_of(validation_share=0.4, validation_cap=6, evaluate_every=1, patience=1)
-    run = Run(freeze(spec), sft.loss, Accelerator())
+    run = open_trainer(freeze(spec), sft.loss)
     usual = Validation(0, 0.3, 0.3, 0.2, 50.0, -1.0, math.nan, 0.9, 10, 5, 1, 1.0)
     worse = replace(usual, w_stated=0.2, valid_mass=0.5)
-    monkeypatch.setattr(run, "_validate", lambda step: replace(worse if step else usual, step=step))
-    assert run.train() and len(losses("tuned")) == 1
+    monkeypatch.setattr(run, "examine", lambda step: replace(worse if step else usual, step=step))
+    assert run.finish() and len(losses("tuned")) == 1
     publish("tuned")
 
 
@@ -62,11 +61,9 @@ def test_want_of_memory_is_a_sentence(
     monkeypatch.setattr(sys, "argv", ["sft", "--training", freeze(spec_of(checkpointing=True))])
     with pytest.raises(SystemExit) as ended:
         finetune("sft", hungry)
-    told = capsys.readouterr().out
-    assert ended.value.code == 2 and "Memory ran out. Resume once" in told
-    assert (
-        "gradient checkpointing" not in told and "QLoRA, fewer 'micro_tokens' at a time or a smaller" in told
-    )
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and "Memory ran out with" in told and "Resume once" in told
+    assert "gradient checkpointing" not in told and "with QLoRA or a smaller model" in told
 
 
 def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
@@ -74,7 +71,7 @@ def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(
 ) -> None:
     start_no_worker(monkeypatch)
     made = submit_training(spec_of()).id
-    assert Run(made, sft.loss, Accelerator()).train()
+    assert open_trainer(made, sft.loss).finish()
     publish(made)
     card = read_json(find_model("tuned") / "card.json")["training"]
     took, doubts = what_it_took(card, training_path(made)), card["doubts"]
@@ -113,4 +110,4 @@ def test_rationales_that_changed_do_not_go_on_from_the_checkpoint() -> None:
     rows = pd.read_parquet(file)
     rows.assign(reasoning="I thought of something else.").to_parquet(file)
     with pytest.raises(UserError, match="other rows, settings or weights"):
-        Run(made, sft.loss, Accelerator())
+        open_trainer(made, sft.loss)

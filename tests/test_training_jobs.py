@@ -1,10 +1,7 @@
 """Finetunes as real processes: kill -9, resume, cancel, a worker that ends or is killed, and two processes at once."""
 
 import os
-import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from socrates_core.corpus.splits import load_split, split_rows
 from socrates_core.corpus.store import open_corpus
 from socrates_core.evaluations.results import load_evaluation
 from socrates_core.evaluations.spec import EVALUATIONS
+from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.spec import TrainingSpec, training_path
 from socrates_core.finetuning.submission import submit_training
@@ -25,7 +23,7 @@ from socrates_core.jobs import store, worker_process
 from tests.support.commands import command
 from tests.support.finetunes import losses, spec_of, train, write_spec
 from tests.support.jobs import ended
-from tests.support.processes import ROOT, end_worker
+from tests.support.processes import end_worker
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -138,30 +136,45 @@ def test_a_finetune_outlives_a_worker_that_ends_but_not_one_that_is_killed() -> 
     assert (training_path(job.id) / f"checkpoint-{steps[-1]}").exists()
 
 
-@pytest.mark.skipif(
-    not torch.distributed.is_gloo_available(),
-    reason="this build of torch has no gloo, so one process a machine",
-)
-def test_two_processes_take_the_steps_of_one() -> None:
+def test_a_job_trains_in_several_processes_and_logs_each(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_of(validation_share=0.4, validation_cap=6, max_steps=4, patience=1, learning_rate=0.05)
     train(spec.model_copy(update={"name": "one"}), "one")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += [
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "-m",
-        "training.sft",
-    ]
-    launched = subprocess.run(
-        [*command, str(write_spec(spec))], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert launched.returncode == 0, launched.stderr
-    (made,) = (Path(os.environ["SOCRATES_HOME"]) / "trainings").glob("*-tuned-*")
-    assert losses(made.name) == pytest.approx(losses("one"), rel=1e-4)
-    ours, theirs = (read_history(each)[1]["w_stated"].tolist() for each in (made.name, "one"))
+    in_two_processes(monkeypatch)
+    job = submit_training(spec)
+    done = ended(job.id)
+    assert done.state == "done", done.message
+    assert read_json(training_path(job.id) / "plan.json")["n_processes"] == 2
+    assert losses(job.id) == pytest.approx(losses("one"), rel=1e-4)
+    ours, theirs = (read_history(each)[1]["w_stated"].tolist() for each in (job.id, "one"))
     assert ours == pytest.approx(theirs, abs=1e-3)
-    assert re.search(r"(?m)^[\w-]*tuned-\w+: tuned\s*$", launched.stdout)
+    assert {"stdout.log", "stderr.log"} <= {
+        file.name for file in (training_path(job.id) / "logs").rglob("1/*")
+    }
+
+
+def test_a_killed_process_of_several_ends_with_a_sentence_and_resume_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_two_processes(monkeypatch)
+    job = start(long())
+    trained = [each for each in trainers(job.id) if each.environ().get("RANK") == "1"]
+    trained[0].kill()
+    failed = ended(job.id)
+    assert failed.state == "failed" and "Resume goes on from its last checkpoint" in failed.message
+    assert not trainers(job.id)
+    n_before = n_steps(job.id)
+    store.resume(job.id)
+    worker_process.ensure_worker()
+    wait_until(lambda: n_steps(job.id) > n_before)
+    store.cancel(job.id)
+    assert ended(job.id).state == "cancelled"
+    steps = read_history(job.id)[0]["step"].tolist()
+    assert steps == list(range(1, len(steps) + 1))
+
+
+def in_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs train in two processes, as they would on two GPUs."""
+    if not torch.distributed.is_gloo_available():
+        pytest.skip("this build of torch has no gloo, so one process a machine")
+    monkeypatch.setenv("SOCRATES_PROCESSES", "2")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")  # accelerate would look for GPUs

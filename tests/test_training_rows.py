@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from accelerate import Accelerator
 
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
@@ -24,7 +23,7 @@ from socrates_core.models.model_folder import find_model
 from socrates_core.models.seen import seen_from_dict
 from tests.support.finetunes import examples_for, spec_of, train
 from training import sft
-from training.loop import Run
+from training.loop import open_trainer
 
 pytestmark = pytest.mark.usefixtures("finetuning_home")
 
@@ -87,7 +86,7 @@ def test_rows_are_chosen_once_to_start_and_once_to_train_and_publish(choices: li
     spec = spec_of(max_steps=1, validation_share=0.4, validation_cap=6)
     training_id = submit_training(spec).id
     assert choices == ["tuned"]
-    assert Run(training_id, sft.loss, Accelerator()).train()
+    assert open_trainer(training_id, sft.loss).finish()
     publish(training_id)
     assert choices == ["tuned", "tuned"]
     card = read_json(find_model("tuned") / "card.json")["training"]
@@ -104,7 +103,7 @@ def test_a_finetune_does_not_train_on_other_rows_than_those_that_were_checked(ch
     load_rows(training_id)
     save_split(make_split(open_corpus("made"), "participants", name="held", share=0.5, seed=2))
     with pytest.raises(UserError, match="not those that were checked"):
-        Run(training_id, sft.loss, Accelerator())
+        open_trainer(training_id, sft.loss)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"format": 1}'])

@@ -1,7 +1,8 @@
 """Finetuning: one short script a method, each its own interpreter, over the same few parts.
 
 sft, reasoning, dpo, distribution     python -m training.sft CONFIG.yaml
-objectives                            what is minimised, as functions of log-probabilities
-batches, model, validation            what a step reads, what is trained, how well it does
-loop, checkpoint                      the steps, and how they continue after a kill
+loop                                  from the YAML to the published model
+trainer, verdict                      the steps, on trl's trainer, and what is decided after each
+data, batches, objectives             what a step reads, how, and what is minimized
+model, validation, checkpoint         what is trained, how well it does, and how it goes on after a kill
 """

@@ -1,4 +1,4 @@
-"""What every step reads: which examples, in which order, and their layout in rows of tokens."""
+"""How the examples of a step are read: in batches of tokens, laid out as forests of prompts and answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.local.network import Network
 from socrates_core.records import Floats
 from socrates_core.scoring.plan import Item, lay_out, lay_out_chains, plan_batches
-from socrates_core.scoring.tree import AnswerTree, Ints, build_tree
+from socrates_core.scoring.tree import AnswerTree, build_tree
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,32 +27,16 @@ class Batch:
         return [item.tree for item in self.items]
 
 
-def examples_of_step(examples: Sequence[Example], step: int, spec: TrainingSpec) -> list[Example]:
-    """The examples of step number `step`, from 1; they follow from the number, so that no order must be stored."""
-    places = np.arange((step - 1) * spec.batch_size, step * spec.batch_size)
-    epochs = places // len(examples)
-    chosen = []
-    for epoch in np.unique(epochs):
-        order = _order(examples, int(epoch), spec)
-        chosen += [examples[order[place % len(examples)]] for place in places[epochs == epoch]]
-    return chosen
+def batches_of(
+    examples: Sequence[Example], network: Network, spec: TrainingSpec, micro_tokens: int | None = None
+) -> list[Batch]:
+    """The examples of a step in batches, in which common beginnings are read once.
 
-
-def _order(examples: Sequence[Example], epoch: int, spec: TrainingSpec) -> Ints:
-    """A seeded order of all examples; with `share_people`, examples of one person are neighbours."""
-    # The second number keeps each draw from the same seed apart: 1 to 3 are in finetuning/rows.py, 4 in examples.py.
-    rng = np.random.default_rng([spec.seed, 5, epoch])
-    if not spec.share_people:
-        return rng.permutation(len(examples))
-    people = np.array([example.person for example in examples])
-    # `lexsort` sorts by its last key first: the people in random order, then each one's examples.
-    return np.lexsort((rng.random(len(examples)), rng.permutation(people.max() + 1)[people]))
-
-
-def batches_of(examples: Sequence[Example], network: Network, spec: TrainingSpec) -> list[Batch]:
-    """The examples of a step in batches of `micro_tokens` tokens, in which common beginnings are read once."""
+    A batch has at most `micro_tokens` tokens, by default those of the spec, or one example.
+    """
     items = [Item(example.prompt, tree_of(example), (place,)) for place, example in enumerate(examples)]
-    planned = plan_batches(items, token_budget=spec.micro_tokens, shared=spec.share_people and network.packed)
+    budget = micro_tokens or spec.micro_tokens
+    planned = plan_batches(items, token_budget=budget, shared=spec.share_people and network.packed)
     return [Batch(batch, [examples[item.positions[0]] for item in batch]) for batch in planned]
 
 

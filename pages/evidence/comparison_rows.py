@@ -181,6 +181,11 @@ def remarks(comparison: Comparison) -> list[str]:
         sentences.append(
             "These evaluations asked different people; only rows that all of them have are compared."
         )
+    sentences += [
+        f"{NAMES.get(summary.name, summary.name)}: {summary.note}."
+        for summary in comparison.summaries
+        if summary.note
+    ]
     n_studies = comparison.summaries[0].n_studies
     if n_studies < MIN_STUDIES_FOR_INTERVAL:
         sentences.append(
@@ -222,7 +227,7 @@ def paired(comparison: Comparison, measure: str) -> pd.DataFrame:
                 {
                     "First": visible(first),
                     "Second": visible(NAMES.get(second, second)),
-                    "First minus second": measure_text(pair.difference),
+                    "Difference (first − second)": measure_text(pair.difference),
                     **_judged(judged.get((first, second))),
                     "First better": pair.n_first_better,
                     "Second better": pair.n_second_better,

@@ -121,7 +121,7 @@ def _show_pairs(comparison: Comparison, measure: str) -> None:
     pairs = comparison_rows.paired(comparison, measure)
     if pairs.empty:
         return
-    st.markdown(f"**Two by two on the same studies**: {escape(MEASURES[measure].label)}")
+    st.markdown(f"**Head to head on the same studies**: {escape(MEASURES[measure].label)}")
     st.dataframe(pairs, hide_index=True, key="pairs", placeholder="–")
     st.caption(
         "Mean difference over studies with its 95% interval. One is better where p is below .05 after Holm's "

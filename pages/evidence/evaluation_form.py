@@ -78,7 +78,7 @@ def _choose_people() -> dict[str, Any]:
         chosen = _choose_studies()
     left, middle, right = st.columns(3)
     cap = left.number_input(
-        "People a cell, at most",
+        "Most people per cell",
         min_value=2,
         value=CAP,
         step=1,
@@ -114,7 +114,7 @@ def _choose_studies() -> dict[str, Any]:
         list(titles),
         format_func=lambda study: titles.get(study, study),
         key="evaluate_studies",
-        placeholder="choose at least one; intervals take 5",
+        placeholder="Choose studies (5 or more for intervals)",
     )
     if not SPLITS.ids():
         st.caption("To hold studies out of training, make a split: `python -m socrates_core split make NAME`")
@@ -150,9 +150,7 @@ def _show_cost(plans: list[EvaluationSpec]) -> bool:
     except UserError as error:
         st.markdown(f":red[:material/error: {escape(str(error))}]")
         return False
-    st.caption(
-        "Equal questions are asked once, and answers that were worked out before are not worked out again."
-    )
+    st.caption("Equal questions are asked once, and answers that are in the cache are used again.")
     return True
 
 

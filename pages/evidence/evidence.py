@@ -29,7 +29,7 @@ VIEWS = ("Scores", "Cells", "Studies", "Effects", "Subgroups", "Finetunes", "Dow
 def header(*, form: bool) -> None:
     """The title and the page's one action: open the form, or go back from it."""
     title, action = st.columns([4, 1], vertical_alignment="bottom")
-    title.title("Compare", anchor=False)
+    title.title("Evidence", anchor=False)
     if form and action.button("Back", width="stretch", key="compare_back"):
         state.go_to(state.PAGES.compare)
     if not form and action.button(
@@ -86,10 +86,11 @@ def show_comparison(comparison: Comparison, view: str) -> None:
 
 rows = list_evaluations()
 if not rows:
-    st.title("Compare", anchor=False)
+    st.title("Evidence", anchor=False)
     st.info(
         "Models are compared here with people's own answers and simple baselines, over whole studies: how close their "
-        "answers are, whether their effects agree, and for whom they fail. There is none yet; start one below.",
+        "answers are, whether their effects agree, and for whom they fail. There are no evaluations yet. Start "
+        "one below.",
         icon=":material/compare_arrows:",
     )
     show_form()

@@ -110,7 +110,7 @@ def _show_table(pairs: Sequence[Pair]) -> None:
         },
     )
     st.caption(
-        "Each model is measured on the split that it was trained for, on rows that its training did not see, beside "
+        "Each model is measured on the split that it was trained for, on rows that its training did not see, and "
         "its base on the same rows. Closer than the base: 1 minus W over the base’s W, exact distributions on the "
         "stated scale. 95% intervals are over studies; with fewer than "
         f"{MIN_STUDIES_FOR_INTERVAL} studies there are none. They do not say how a finetune with another seed would do."
@@ -231,7 +231,7 @@ def _parity(key: tuple[str, ...], field: str, _comparison: Comparison) -> Parity
 
 def _gap(parity: ParityChange) -> str:
     if len(parity.before.subgroups) < 2:
-        return "No gap between groups without two of them."
+        return "Only one group is large enough to compare."
     before, after, change = map(
         comparison_rows.measure_text, (parity.before.difference, parity.after.difference, parity.change)
     )

@@ -35,9 +35,9 @@ def show_answers(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         show_grid(corpus, record, plan, linked_select("Show", GRID, "grid", scope, where=right))
         return
     fields = {"": "condition"} | {field: label(field).lower() for field in DEMOGRAPHICS}
-    field = linked_select("Side by side", fields, "by", scope, where=right)
+    field = linked_select("Split by", fields, "by", scope, where=right)
     item = plan.items[int(chosen)]
-    show_text(item.question or "The whole text, with what was asked, stands under Conditions.")
+    show_text(item.question or "See Conditions for the full text.")
     if field:
         _by_group(corpus, record, plan, item, field=field)
     else:

@@ -116,29 +116,49 @@ def choices(studies: pd.DataFrame, facet: str) -> list[str]:
 def choose(studies: pd.DataFrame, *, ordered: bool = True) -> pd.DataFrame:
     """Draws the search box, the filters and, if `ordered`, the order. Returns the studies that match, in that order.
 
+    If none matches, a sentence says so and the nearest studies are returned, or all.
+
     For words, the columns `score` and `passage` hold how well a study matches and where. For a draft, `score` is the
     likeness and `passage` the words in common.
     """
-    box, order, button = st.columns([6, 2, 2] if ordered else [6, 0.01, 2], vertical_alignment="bottom")
-    words = box.text_input(
+    plans = {str(row["draft_id"]): shorten(str(row["title"])) for row in drafts.list_drafts()}
+    widths = {"box": 6, "draft": 3 if plans else 0, "order": 2 if ordered else 0, "button": 2}
+    shown = {name: width for name, width in widths.items() if width}
+    columns = dict(zip(shown, st.columns(list(shown.values()), vertical_alignment="bottom"), strict=True))
+    words = columns["box"].text_input(
         "Search",
-        placeholder="words in titles, conditions and questions",
+        placeholder="an idea in your own words: does news framing change attitudes to migrants?",
         key="q",
         bind="query-params",
         icon=":material/search:",
         live=True,
     )
-    by = order.selectbox("Order", list(ORDERS), key="order", bind="query-params") if ordered else "best match"
-    with button.popover("Filters", icon=":material/tune:", width="stretch"):
+    near = _pick_draft(plans, columns["draft"]) if plans else None
+    by = "best match"
+    if ordered:
+        by = columns["order"].selectbox("Order", list(ORDERS), key="order", bind="query-params")
+    with columns["button"].popover("Filters", icon=":material/tune:", width="stretch"):
         picked = {name: _pick(studies, name) for name in FACETS if len(choices(studies, name)) > 1}
-        near = _pick_draft()
     active = {name: categories for name, categories in picked.items() if categories}
     _show_active({FACETS[name][0]: categories for name, categories in active.items()}, near)
-    matching = _scored(studies, words, near)
+    scored = _scored(studies, words, near)
+    if scored.empty:
+        st.info(
+            "No study uses these words or words like them. These are all studies.",
+            icon=":material/search_off:",
+        )
+        scored = studies.assign(score=0.0, passage="")
+    matching = scored
     for name, wanted in active.items():
         matching = matching[
             [not set(wanted).isdisjoint(categories) for categories in matching[f"facet_{name}"]]
         ]
+    if matching.empty:
+        st.info(
+            "No study passes these filters. The nearest studies without them:",
+            icon=":material/filter_alt_off:",
+        )
+        matching = scored
     matching = matching.sort_values([*ORDERS[by], "title"], ascending=[by == "title", True], kind="stable")
     return matching.reset_index(drop=True)
 
@@ -149,9 +169,8 @@ def _pick(studies: pd.DataFrame, name: str) -> list[str]:
     )
 
 
-def _pick_draft() -> str | None:
-    known = {str(row["draft_id"]): shorten(str(row["title"])) for row in drafts.list_drafts()}
-    return linked_select("Near my draft", {"": "any study", **known}, "near", "drafts") if known else None
+def _pick_draft(plans: Mapping[str, str], where: Any) -> str:
+    return linked_select("Studies like my draft", {"": "any study", **plans}, "near", "drafts", where=where)
 
 
 def _show_active(picked: dict[str, list[str]], near: str | None) -> None:

@@ -12,30 +12,44 @@ from pages.view.words import counted, escape, show_error, visible
 from socrates_core.corpus.socsci210 import HUB, Request, submit_import
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
-from socrates_core.importing.build import Preview, preview
+from socrates_core.importing.build import Preview, preview, trait_examples
+from socrates_core.importing.encodings import NAMES
 from socrates_core.importing.jobs import submit_own_import, submit_proposals
 from socrates_core.importing.mapping import Mapping, load_mapping, parse_mapping, save_mapping
 from socrates_core.importing.mapping_tables import mapping_from_tables
 from socrates_core.importing.opening import Opened, open_files
+from socrates_core.importing.orders import save_order
 from socrates_core.importing.propose import find_gaps, local_models, settled, with_proposals
-from socrates_core.importing.suggest import ColumnFacts, describe_columns, find_questions, outcome_of
-from socrates_core.importing.table import MAX_BYTES
+from socrates_core.importing.suggest import (
+    ColumnFacts,
+    describe_columns,
+    find_questions,
+    outcome_of,
+    unknown_orders,
+)
+from socrates_core.importing.table import MAX_BYTES, UNSAID, Format, shortened
 from socrates_core.importing.uploads import Upload, keep_files, list_uploads, open_upload
 from socrates_core.jobs import store
 
-_FILES = "CSV, TSV, Excel (.xlsx), SPSS (.sav), Stata (.dta), or a Qualtrics survey (.qsf) with its responses (.csv)"
+_FILES = (
+    "CSV, TSV, Excel (.xlsx), SPSS (.sav, .por), Stata (.dta), SAS (.sas7bdat, .xpt), alone or with a codebook; "
+    "or a Qualtrics survey (.qsf) with its responses (.csv)"
+)
 _PLAIN = st.column_config.TextColumn
 
 
 def read_upload(upload_id: str) -> Opened:
     """The contents of an upload's files, the first rows of large ones. Shared between sessions, so never change it."""
-    return _read(upload_id, state.parameter("randomisers") or "")
+    upload = open_upload(upload_id)
+    kept = load_mapping(upload.mapping_path).format if upload.mapping_path.exists() else UNSAID
+    return _read(upload_id, state.parameter("randomisers") or "", kept)
 
 
 @st.cache_resource(show_spinner="Reading the file …", max_entries=3)
-def _read(upload_id: str, randomisers: str) -> Opened:
+def _read(upload_id: str, randomisers: str, format_: Format) -> Opened:
     upload = open_upload(upload_id)
-    return open_files(upload.paths, randomisers=list(filter(None, randomisers.split("|"))), pace=upload.pace)
+    chosen = list(filter(None, randomisers.split("|")))
+    return open_files(upload.paths, randomisers=chosen, pace=upload.pace, format_=format_)
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
@@ -123,12 +137,14 @@ def editing_of(upload: Upload, opened: Opened) -> Importing:
 def edit(editing: Importing, opened: Opened) -> Mapping:
     """The mapping with the person's corrections. Raises UserError if a cell cannot be read."""
     columns = list(map(str, opened.table.frame.columns))
-    _show_columns(editing.upload_id, opened)
+    _choose_format(editing, opened)
+    _show_columns(editing, opened)
     st.subheader("Study", anchor=False)
     study = import_tables.study_fields(editing)
     st.subheader("People", anchor=False)
     people = import_tables.people_fields(editing, columns)
-    demographics = import_tables.demographics_table(editing, columns)
+    examples = trait_examples(opened.table, editing.mapping)
+    demographics = import_tables.demographics_table(editing, columns, examples)
     st.subheader("Conditions", anchor=False)
     _choose_randomisers(editing, opened)
     conditions = import_tables.conditions_table(editing)
@@ -142,17 +158,55 @@ def edit(editing: Importing, opened: Opened) -> Mapping:
         )
     outcomes = import_tables.outcomes_table(editing, columns)
     more = st.container()
-    st.subheader("Rows that count", anchor=False)
+    st.subheader("Inclusion rules", anchor=False)
     keep = import_tables.keep_table(editing, columns)
-    fields = {"study": {**study, "reference": reference}, **people}
+    fields = {"study": {**study, "reference": reference}, **people, **vars(editing.mapping.format)}
     edited = {"demographics": demographics, "conditions": conditions, "outcomes": outcomes, "keep": keep}
     mapping = mapping_from_tables(fields, edited)
     accepted = settled(mapping, editing.mapping)
     if accepted != mapping:
         _begin_again(editing, accepted)
     with more:
+        _ask_order(editing, opened, mapping)
         _more_outcomes(editing, opened, mapping)
     return mapping
+
+
+def _choose_format(editing: Importing, opened: Opened) -> None:
+    """The sheet and the encoding of the file, where a person may know better. Another choice suggests a new mapping."""
+    table = opened.table
+    named = editing.mapping.format
+    with st.container(horizontal=True):
+        sheet = encoding = None
+        if len(table.sheets) > 1:
+            sheet = st.selectbox(
+                "Sheet",
+                table.sheets,
+                index=table.sheets.index(table.sheet),
+                key=editing.key("sheet"),
+                width=240,
+            )
+        if table.encoding:
+            encodings = list(dict.fromkeys(["", *NAMES, named.encoding]))
+            encoding = st.selectbox(
+                "Encoding of the texts",
+                encodings,
+                index=encodings.index(named.encoding),
+                key=editing.key("encoding"),
+                format_func=lambda name: name or f"as found ({table.encoding})",
+                help="Choose another one if letters such as é look wrong.",
+                width=240,
+            )
+    chosen = Format(
+        named.encoding if encoding is None else encoding,
+        named.sheet if sheet in (None, table.sheet) else str(sheet),
+    )
+    if chosen != named:
+        try:
+            suggested = _read(editing.upload_id, state.parameter("randomisers") or "", chosen).suggested
+        except UserError as error:
+            return show_error(error)
+        _begin_again(editing, suggested)
 
 
 def _choose_randomisers(editing: Importing, opened: Opened) -> None:
@@ -173,11 +227,38 @@ def _choose_randomisers(editing: Importing, opened: Opened) -> None:
     )
     if chosen and set(chosen) != set(opened.taken):
         try:
-            suggested = _read(editing.upload_id, "|".join(chosen)).suggested
+            suggested = _read(editing.upload_id, "|".join(chosen), editing.mapping.format).suggested
         except UserError as error:
             return show_error(error)
         state.set_parameters(randomisers="|".join(chosen))
         _begin_again(editing, suggested)
+
+
+def _ask_order(editing: Importing, opened: Opened, mapping: Mapping) -> None:
+    """Asks once for the order of answers in words; it is kept, and their columns become outcomes."""
+    orders = unknown_orders(_facts(editing.upload_id), mapping)
+    if not orders:
+        return
+    title = f"{counted(len(orders), 'set')} of answers whose order is not known"
+    with st.expander(title, icon=":material/sort:"):
+        answers = st.selectbox(
+            "Answers",
+            list(orders),
+            format_func=lambda listed: f"{' / '.join(listed)} ({shortened(orders[listed], 3)})",
+            key=editing.key("unordered"),
+        )
+        chosen = st.multiselect(
+            "From the lowest to the highest",
+            answers,
+            key=editing.key(f"order {answers}"),
+            help="Select them one after the other.",
+        )
+        if st.button("Use this order", disabled=len(chosen) < len(answers), key=editing.key("use order")):
+            save_order(chosen)
+            new = [
+                outcome_of(f, opened.table) for f in _facts(editing.upload_id) if f.name in orders[answers]
+            ]
+            _begin_again(editing, mapping.model_copy(update={"outcomes": (*mapping.outcomes, *new)}))
 
 
 def _more_outcomes(editing: Importing, opened: Opened, mapping: Mapping) -> None:
@@ -261,9 +342,9 @@ def _begin_again(editing: Importing, mapping: Mapping) -> None:
     st.rerun()
 
 
-def _show_columns(upload_id: str, opened: Opened) -> None:
+def _show_columns(editing: Importing, opened: Opened) -> None:
     """The columns of the file, one row each."""
-    used = set(opened.suggested.columns())
+    used = set(editing.mapping.columns())
     rows = [
         {
             "column": visible(facts.name),
@@ -274,7 +355,7 @@ def _show_columns(upload_id: str, opened: Opened) -> None:
             "values": visible(", ".join(facts.values[:8]))[:200],
             "about": "used" if facts.name in used else visible(opened.left_out.get(facts.name, "")),
         }
-        for facts in _facts(upload_id)
+        for facts in _facts(editing.upload_id)
     ]
     title = f"The {counted(len(rows), 'column')} of the file"
     with st.expander(title, icon=":material/view_column:", expanded=not opened.suggested.outcomes):

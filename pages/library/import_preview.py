@@ -50,8 +50,11 @@ def show_recognised(opened: Opened, mapping: Mapping, seen: Preview, questions: 
 
 
 def show_preview(seen: Preview) -> None:
-    """The scales as they were read, what is left out and why, and three prompts."""
-    if not seen.frames:
+    """The scales as they were read, remarks, what is left out and why, and three prompts.
+
+    Texts that are still missing hide only the prompts.
+    """
+    if not seen.outcomes:
         return
     st.subheader("What would be imported", anchor=False)
     st.dataframe(
@@ -89,6 +92,8 @@ def show_preview(seen: Preview) -> None:
         )
     else:
         st.caption("Nothing.")
+    if not seen.prompts:
+        return
     st.markdown("**Prompts as a model would get them**")
     for column, prompt in zip(st.columns(len(seen.prompts)), seen.prompts, strict=True):
         column.code(visible(prompt.user), language=None, wrap_lines=True)
@@ -96,7 +101,7 @@ def show_preview(seen: Preview) -> None:
 
 def show_replay(upload: Upload, mapping: Mapping) -> None:
     """The mapping as a file, and the command that repeats the import with it."""
-    st.subheader("Do it again", anchor=False)
+    st.subheader("Repeat this import", anchor=False)
     name = f"{mapping.study.study_id}.yaml"
     st.download_button(
         "Mapping (YAML)",

@@ -1,11 +1,13 @@
 """A mapping as tables and fields to correct. Each function returns the corrected part."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.view.state import Importing
+from pages.view.words import visible
 from socrates_core.corpus.tables import DESIGNS, WORDINGS
 from socrates_core.importing import mapping_tables
 from socrates_core.personas import label
@@ -74,7 +76,7 @@ def people_fields(editing: Importing, columns: list[str]) -> dict[str, Any]:
     person, layout = st.columns([3, 4])
     choices = [EVERY_ROW, *columns]
     chosen = person.selectbox(
-        "Column that tells people apart",
+        "Participant ID",
         choices,
         key=editing.key("participant"),
         index=choices.index(mapping.participant) if mapping.participant in choices else 0,
@@ -119,19 +121,36 @@ def _assignment_fields(editing: Importing, columns: list[str]) -> dict[str, str 
     return chosen
 
 
-def demographics_table(editing: Importing, columns: list[str]) -> pd.DataFrame:
-    return st.data_editor(
-        mapping_tables.demographic_table(editing.mapping),
+def demographics_table(
+    editing: Importing, columns: list[str], examples: Mapping[str, list[str]]
+) -> pd.DataFrame:
+    """The demographic fields; `examples`: field -> the values that most people would get, to look at."""
+    sheet = mapping_tables.demographic_table(editing.mapping)
+    shown_examples = [visible(", ".join(examples.get(name, ()))) for name in editing.mapping.demographics]
+    sheet = sheet.assign(examples=pd.Series(shown_examples, dtype="str"))
+    has_years = (sheet["year"] != "").any() or any("birth" in name.lower() for name in columns)
+    edited = st.data_editor(
+        sheet,
         num_rows="dynamic",
         hide_index=True,
         key=editing.key("demographics"),
-        alt="Demographic fields and the columns that hold them",
+        alt="Demographic fields, the columns that hold them, and examples",
+        column_order=["field", "column", "examples", "words", *(["year"] if has_years else [])],
+        disabled=["examples"],
         column_config={
             "field": _CHOICE("Field", options=[label(name) for name in DEMOGRAPHICS], required=True),
             "column": _CHOICE("Column", options=columns, required=True),
-            "words": _TEXT("Cells in words", width="large", help="For example: 1: Female, 2: Male"),
+            "examples": _TEXT(
+                "For example", help="What most people would be said to be. Check that it is theirs."
+            ),
+            "words": _TEXT("Value labels", width="large", help="For example: 1: Female, 2: Male"),
+            "year": _TEXT(
+                "Year of the data",
+                help="For an age from years of birth: the year in which people were asked, or a column with dates.",
+            ),
         },
     )
+    return edited.drop(columns="examples")
 
 
 def conditions_table(editing: Importing) -> pd.DataFrame:

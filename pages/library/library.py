@@ -21,9 +21,6 @@ if studies.empty:
 
 matching = facets.choose(studies)
 st.caption(f"{facets.count_line(matching, studies)}. Choose a row to open the study.")
-if matching.empty:
-    st.info("No study matches. Use fewer words or clear a filter.", icon=":material/search_off:")
-    st.stop()
 columns = [*FIRST, *(name for name in LAST if matching[name].nunique() > 1)]
 chosen = choose_row(
     matching.assign(scales=[", ".join(kinds) for kinds in matching["facet_scale"]]),

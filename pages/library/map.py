@@ -118,6 +118,6 @@ many = (
     f" At most {MOST_QUESTIONS:,} questions are drawn, the first of each study." if len(drawn) > 1000 else ""
 )
 st.caption(
-    f"{counted(n, 'point')}.{many} Points are near each other where their texts share telling words (TF-IDF, then "
+    f"{counted(n, 'point')}.{many} Points are near each other where their texts use similar wording (TF-IDF, then "
     "t-SNE): neighbours mean something, distances across the map and the axes do not. Choose a point to open its study."
 )

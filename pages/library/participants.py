@@ -29,7 +29,7 @@ def show_takers(corpus: Corpus, record: StudyRecord) -> None:
     people = cached.people_of(corpus.name, record.study_id, cached.stamp(corpus.name))
     scope = f"{corpus.name}/{record.study_id}"
     left, right, button = st.columns([4, 3, 2], vertical_alignment="bottom")
-    name = linked_select("Beside whom", _populations(corpus, record), "beside", scope, where=left)
+    name = linked_select("Compare with", _populations(corpus, record), "beside", scope, where=left)
     with button:
         _bring_file()
     margins = _margins(name)
@@ -86,7 +86,7 @@ def _bring_file() -> None:
         file = st.file_uploader("Population file", type=["csv", "yaml", "yml"], key="margin_file")
         if file is not None:
             st.success(
-                escape(f"Kept as {keep_margins(file.name, file.getvalue())}. Choose it under “Beside whom”.")
+                escape(f"Kept as {keep_margins(file.name, file.getvalue())}. Choose it under “Compare with”.")
             )
 
 

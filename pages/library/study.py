@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.library.answers import show_answers
+from pages.library.overview import show_overview
 from pages.library.participants import show_takers
 from pages.library.scale_by_hand import show_scale_by_hand
 from pages.view import cached, state
@@ -14,6 +15,7 @@ from pages.view.charts import answer_charts, frames
 from pages.view.charts.frames import TWO
 from pages.view.charts.show import show_chart, theme
 from pages.view.exposure_badges import study_badges
+from pages.view.factor_table import show_factor_table
 from pages.view.fields.link import linked_box, linked_select
 from pages.view.fields.table import choose_row, pages_of
 from pages.view.seals import freeze_button, show_frozen
@@ -22,12 +24,25 @@ from socrates_core.corpus.near import near_study
 from socrates_core.corpus.queries import Corpus, StudyRecord
 from socrates_core.corpus.store import open_corpus
 from socrates_core.projects import drafts
+from socrates_core.projects.run_means import POINTS
 from socrates_core.prompts import render_prompt
 from socrates_core.scales import render_instruction
 from socrates_core.studies.answers import OptionEffects, Outline, reference_of
+from socrates_core.studies.factors import people_factor_effects
 from socrates_core.surveys.start import draft_from_study
 
-VIEWS = ["Answers", "Effects", "People", "Conditions", "Outcomes", "Exact prompt", "Similar", "About"]
+VIEWS = [
+    "Overview",
+    "Answers",
+    "Effects",
+    "People",
+    "Conditions",
+    "Outcomes",
+    "Exact prompt",
+    "Similar",
+    "About",
+]
+OF_ANSWERS = ("outcome", "by", "condition", "grid", "min_n")  # parameters of the link
 DESIGNS = {
     "between": "each person saw one condition",
     "within": "each person saw all conditions",
@@ -43,6 +58,11 @@ CLUSTERED = (
 )
 HOLM = "Holm's correction is over all comparisons of this page: every condition and outcome."
 FILES = {"parquet": "Parquet", "csv": "CSV", "sav": "SPSS (.sav)", "dta": "Stata (.dta)"}
+
+
+def usual_view() -> str:
+    """The view of a link that names none: Answers, once the first view, if the link says how to show answers."""
+    return "Answers" if any(state.parameter(name) for name in OF_ANSWERS) else VIEWS[0]
 
 
 def choose_study() -> tuple[Corpus, StudyRecord]:
@@ -214,6 +234,30 @@ def show_effects(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         st.caption(
             f"{n_possible - n_compared} of {n_possible} comparisons are not made: not asked in both, or not comparable."
         )
+    show_factors(corpus, record.study_id, reference)
+
+
+def show_factors(corpus: Corpus, study_id: str, reference: int) -> None:
+    """Main effects and interactions of crossed conditions; nothing where they are not crossed."""
+    effects = people_factor_effects(corpus, study_id, reference)
+    if not effects:
+        return
+    rows = [
+        {
+            "outcome": effect.outcome,
+            "contrast": effect.contrast.name,
+            "kind": effect.contrast.kind,
+            "people": effect.estimate.estimate,
+            "low": effect.estimate.low,
+            "high": effect.estimate.high,
+            "interval": interval_text(effect.estimate.low, effect.estimate.high),
+            "p_holm": effect.p_holm,
+            "n": effect.estimate.n,
+            "unit": POINTS,
+        }
+        for effect in effects
+    ]
+    show_factor_table(pd.DataFrame(rows), [effect.note for effect in effects])
 
 
 def show_option_effects(options: list[OptionEffects], reference: str) -> None:
@@ -254,7 +298,8 @@ def show_option_effects(options: list[OptionEffects], reference: str) -> None:
             "p": st.column_config.NumberColumn(
                 "p, all options",
                 format="%.3g",
-                help="chi-square test of no difference in any option of the outcome",
+                help="Test of no difference in any option: chi-square where people gave one answer each, else the "
+                "smallest p of the options times their number",
             ),
             "p_holm": st.column_config.NumberColumn("p, Holm", format="%.3g", help=HOLM),
         },
@@ -334,7 +379,7 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
     titles = cached.titles()
     similar = near_study(corpus.name, record.study_id, sorted({name for name, _ in titles}), 12)
     if not similar:
-        st.info("No other study shares telling words with this one.", icon=":material/search_off:")
+        st.info("No other study uses similar wording.", icon=":material/search_off:")
         return
     table = pd.DataFrame(
         [
@@ -347,9 +392,7 @@ def show_similar(corpus: Corpus, record: StudyRecord) -> None:
             for near in similar
         ]
     )
-    st.caption(
-        "Studies whose texts share telling words with this one, the most alike first. Choose a row to open it."
-    )
+    st.caption("Studies with similar wording, the most similar first. Choose a row to open it.")
     chosen = choose_row(
         table,
         similar,
@@ -376,7 +419,7 @@ def show_about(corpus: Corpus, record: StudyRecord) -> None:
     for note in record.notes:
         show_text(f"• {note}")
     if not record.notes:
-        st.caption("Nothing is known that a reader should be warned of.")
+        st.caption("No problems are known.")
 
 
 def _downloads(corpus: Corpus, record: StudyRecord) -> None:
@@ -405,14 +448,16 @@ plan = cached.study_outline(corpus.name, record.study_id, cached.stamp(corpus.na
 view = st.segmented_control(
     "What to show",
     VIEWS,
-    default=VIEWS[0],
+    default=usual_view(),
     required=True,
     key="study_view",
     label_visibility="collapsed",
     bind="query-params",
 )
-if view in ("Answers", "Effects") and show_frozen(corpus, record.study_id):
+if view in ("Overview", "Answers", "Effects") and show_frozen(corpus, record.study_id):
     pass
+elif view == "Overview":
+    show_overview(corpus, record, plan)
 elif view == "Answers":
     show_answers(corpus, record, plan)
 elif view == "Effects":

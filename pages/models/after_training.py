@@ -40,7 +40,7 @@ def choose_plan() -> Plan:
         bind="query-params",
         wrap=True,
         help="Its base and the new model answer as the people of the split's held-out side, two jobs after this one; "
-        "Compare shows them side by side. It is left out where the finetune fails.",
+        "Evidence shows them side by side. It is left out where the finetune fails.",
     )
     curve = st.toggle(
         f"Learning curve: also train on {SMALLER}% of the people",
@@ -48,6 +48,6 @@ def choose_plan() -> Plan:
         bind="query-params",
         wrap=True,
         help=f"{len(SHARES)} finetunes one after another, named after this one and their percent. Evaluated, they "
-        "stand as a curve under Compare, Finetunes. They take the place of the expert setting “Share of the people”.",
+        "stand as a curve under Evidence, Finetunes. They take the place of the expert setting “Share of the people”.",
     )
     return Plan(evaluate, SHARES if curve else ())

@@ -78,7 +78,7 @@ def show_insight(spec: TrainingSpec, rows: Rows, stamp: str) -> Insight:
     counts = {
         "Examples": insight.n_examples,
         "Studies": insight.n_studies,
-        "Kept back": insight.n_validation,
+        "Asked in a validation": insight.n_validation,
         "Tokens, median": insight.lengths.p50,
         "Tokens, 95%": insight.lengths.p95,
         "Tokens, longest": insight.lengths.max,

@@ -79,7 +79,7 @@ def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -
     summary.caption(escape(" · ".join(VISIBLE[name].format(text) for name, text in texts.items() if text)))
     st.markdown("**Evaluation plan**")
     st.caption(
-        "On the rows kept back, before the first step and then at intervals: W beside the uniform row’s, accuracy, "
+        "On the rows kept back, before the first step and then at intervals: W next to the uniform row’s, accuracy, "
         "effect r and valid mass. The checkpoint with the lowest W that still answers is kept."
     )
     return values | fields(PLAN, defaults, scope)

@@ -14,7 +14,7 @@ if action.button("New finetune", type="primary", icon=":material/add:", width="s
 rows = list_finetunes()
 if not rows:
     st.info(
-        "A finetune trains a model on what people answered in past experiments. Here one watches it learn: the loss, "
+        "A finetune trains a model on what people answered in past experiments. Watch it learn here: the loss, "
         "and how close its answers come to those of people whom it is not trained on. There is none yet: choose "
         "**New finetune**.",
         icon=":material/show_chart:",

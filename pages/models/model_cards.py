@@ -41,23 +41,17 @@ def show_table(models: list[LibraryModel]) -> None:
             "base": st.column_config.TextColumn("Made from", width="small"),
             "saw": "Trained on",
             "size": st.column_config.NumberColumn("Size", format="bytes"),
-            "w": st.column_config.NumberColumn(
-                "W", format="%.3f", help="Best on rows kept back, stated scale"
-            ),
-            "w_base": st.column_config.NumberColumn("Base's W", format="%.3f"),
-            "w_uniform": st.column_config.NumberColumn("Uniform's W", format="%.3f"),
         },
     )
     st.caption(
-        "Choose a row to open the card. W is the distance to people’s answers on the rows that a finetune kept back; "
-        "lower is better. Compare it with its own base and uniform guess: every finetune keeps other rows back."
+        "Choose a row to open the card. A verdict rests on studies that the model has not seen; how a finetune did on "
+        "the rows that it kept back is on its card."
     )
     if name is not None:
         state.go_to(state.PAGES.models, model=name)
 
 
 def _row(model: LibraryModel) -> dict[str, Any]:
-    trained = model.trained or Trained()
     usable = model.card.installed or model.kind == "hub"
     return {
         "model": visible(model.card.title),
@@ -66,9 +60,6 @@ def _row(model: LibraryModel) -> dict[str, Any]:
         "base": visible(model.base),
         "saw": library.saw_briefly(library.seen_or_unknown(model.name)),
         "size": model.card.size_bytes or None,
-        "w": trained.measured("w_stated"),
-        "w_base": trained.measured("w_stated", base=True),
-        "w_uniform": trained.measured("w_uniform"),
     }
 
 
@@ -105,14 +96,14 @@ def show_uses(model: LibraryModel) -> None:
             if done:
                 st.page_link(
                     state.PAGES.compare,
-                    label=f"Compare ({len(done)})",
+                    label=f"Evidence ({len(done)})",
                     icon=":material/compare_arrows:",
                     query_params={"evaluations": ",".join(done)},
                 )
         if model.trained and model.trained.id:
             st.page_link(
                 state.PAGES.finetunes,
-                label="How it learnt",
+                label="Training history",
                 icon=":material/show_chart:",
                 query_params={"trainings": model.trained.id},
             )

@@ -14,7 +14,7 @@ from socrates_core.verdicts.verdict import verdict_of
 def show_list(models: list[LibraryModel]) -> None:
     st.title("Models", anchor=False)
     st.caption(
-        "What can answer: models and adapters on this machine, checkpoints of finetunes under way, and the released "
+        "Available models: models and adapters on this machine, checkpoints of finetunes under way, and the released "
         "Socrates models, which are fetched from the hub on request."
     )
     show_machine()

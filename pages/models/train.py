@@ -81,7 +81,7 @@ def show_what_it_does(
 title, corner = st.columns([4, 1], vertical_alignment="bottom")
 title.title("Launch a finetune", anchor=False)
 st.caption(
-    "A model learns from what single people answered in past experiments, and is measured on what was held out. "
+    "A model learns from what individual people answered in past experiments, and is measured on what was held out. "
     "Everything chosen here is in this page’s link."
 )
 if corpora():

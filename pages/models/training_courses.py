@@ -131,7 +131,7 @@ def _show_uses(finetune: Finetune) -> None:
         icon=":material/edit_note:",
         query_params=name,
     )
-    st.page_link(state.PAGES.models, label="Its model", icon=":material/smart_toy:", query_params=name)
+    st.page_link(state.PAGES.models, label="Open the model", icon=":material/smart_toy:", query_params=name)
     if st.button(
         "Evaluate on the held-out side",
         icon=":material/compare_arrows:",

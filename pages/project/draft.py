@@ -4,8 +4,9 @@ from contextlib import suppress
 
 import streamlit as st
 
-from pages.project import draft_fields, draft_form, draft_population
+from pages.project import draft_design, draft_fields, draft_form, draft_population
 from pages.project.draft_lists import show_drafts, show_versions
+from pages.project.similar_studies import show_similar_studies
 from pages.view import cached, state
 from pages.view.exposure_badges import draft_badges
 from pages.view.fields import consent
@@ -114,6 +115,9 @@ def show_conditions(editing: Editing, wrong: list[Problem]) -> None:
             key=editing.key("reference"),
         )
     draft_fields.show_problems(wrong, "reference")
+    if len(names) > 1:
+        with st.expander("Assignment and factors", expanded=bool(draft_form.factor_names(editing.draft))):
+            draft_design.design_fields(editing, warnings(editing.draft))
 
 
 def show_outcomes(editing: Editing, wrong: list[Problem]) -> None:
@@ -167,8 +171,8 @@ def show_cost(draft: Draft, people: list[Person], models: list[ModelRequest]) ->
     st.caption(
         f"{counted(len(people), 'person', 'people')} × {counted(len(draft.conditions), 'condition')} × "
         f"{counted(len(draft.outcomes), 'outcome')} = "
-        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers a model, each a probability "
-        "over every answer of its scale. Answers that were worked out before are not worked out again."
+        f"{len(people) * len(draft.conditions) * len(draft.outcomes):,} answers per model, each a probability "
+        "over every answer of its scale. Answers that are in the cache are used again."
     )
     usable = True
     for model in models:
@@ -238,7 +242,10 @@ def show_editor(editing: Editing) -> None:
     show_conditions(editing, wrong)
     show_outcomes(editing, wrong)
     for warning in warnings(editing.draft):
+        if warning.field == "factors":
+            continue  # said next to the factors
         st.warning(escape(warning.message), icon=":material/warning:")
+    show_similar_studies(editing.draft)
     st.subheader("Population", anchor=False)
     draft_population.population_fields(editing, wrong)
     draft_population.show_eligible(editing)

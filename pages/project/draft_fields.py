@@ -68,7 +68,7 @@ def condition_row(editing: Editing, index: int, problems: list[Problem]) -> None
             editing.draft.conditions[index].text,
             height="content",
             key=editing.key("conditions", index, "text"),
-            placeholder="The text that only people of this condition see. Empty: they are asked straight away.",
+            placeholder="The text that only people of this condition see. Leave empty for a group that reads nothing.",
         )
         show_problems(problems, f"conditions.{index}.text")
 
@@ -136,6 +136,6 @@ def show_instruction(scale: Scale) -> None:
     instruction = render_instruction(scale)
     if parse_scale(instruction) == scale:
         answers = f"{len(scale.values)} answers" if scale.values else "open numbers"
-        st.caption(f":material/check: {escape(instruction)} Reads back as {answers}.")
+        st.caption(f":material/check: {escape(instruction)} {answers}.")
     else:
         st.markdown(f":red[:material/error: {escape(instruction)} does not read back as this scale.]")

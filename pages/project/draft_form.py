@@ -36,7 +36,8 @@ def collect(editing: Editing) -> Draft:
         update={
             "title": widget(editing.key("title"), draft.title),
             "reference": _reference(editing, draft),
-            "conditions": tuple(_condition(editing, i, c) for i, c in enumerate(draft.conditions)),
+            "assignment": widget(editing.key("assignment"), draft.assignment),
+            "conditions": _conditions(editing, draft),
             "outcomes": tuple(_outcome(editing, i, o) for i, o in enumerate(draft.outcomes)),
             "panel": _panel(editing, draft.panel),
         }
@@ -53,13 +54,44 @@ def _reference(editing: Editing, draft: Draft) -> str:
     return "" if not draft.reference and chosen == first else chosen
 
 
-def _condition(editing: Editing, i: int, condition: ConditionSpec) -> ConditionSpec:
-    return condition.model_copy(
-        update={
-            "name": widget(editing.key("conditions", i, "name"), condition.name),
-            "text": widget(editing.key("conditions", i, "text"), condition.text),
-        }
+def _conditions(editing: Editing, draft: Draft) -> tuple[ConditionSpec, ...]:
+    levels = _levels(editing, draft)
+    return tuple(
+        condition.model_copy(
+            update={
+                "name": widget(editing.key("conditions", i, "name"), condition.name),
+                "text": widget(editing.key("conditions", i, "text"), condition.text),
+                "levels": levels[i],
+            }
+        )
+        for i, condition in enumerate(draft.conditions)
     )
+
+
+def factor_names(draft: Draft) -> list[str]:
+    """The factors that some condition has a level of, in order."""
+    return list(dict.fromkeys(name for condition in draft.conditions for name in condition.levels))
+
+
+def levels_key(editing: Editing, names: list[str]) -> str:
+    """The key of the table of levels of these factors."""
+    return editing.key("levels", ",".join(names))
+
+
+def _levels(editing: Editing, draft: Draft) -> list[dict[str, str]]:
+    """The levels of each condition: as typed, else as they were; empty for a factor that was just named."""
+    before = factor_names(draft)
+    typed = widget(editing.key("factors"), ", ".join(before))
+    names = list(dict.fromkeys(name.strip() for name in typed.split(",") if name.strip()))
+    if typed == ", ".join(before):
+        names = before  # an imported name may hold a comma
+    key = levels_key(editing, before)
+    changes = widget(key, None) or {}
+    levels = [dict(condition.levels) for condition in draft.conditions]
+    if key in editing.tables:
+        for row, cells in changes.get("edited_rows", {}).items():
+            levels[int(row)].update({name: (text or "").strip() for name, text in cells.items()})
+    return [{name: condition.get(name, "") for name in names} for condition in levels]
 
 
 def _outcome(editing: Editing, i: int, outcome: OutcomeSpec) -> OutcomeSpec:

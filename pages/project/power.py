@@ -18,7 +18,7 @@ effect = power_form.choose_effect(run) if run else None
 st.subheader("The smallest effect that would matter", anchor=False)
 smallest = power_form.choose_smallest(run, effect)
 st.subheader("The design", anchor=False)
-design = power_form.choose_design()
+design = power_form.choose_design(run)
 belief = power_form.choose_belief(run, effect, smallest, design.layout)
 model = run.model if run and effect and effect.calibrated else ""
 if belief is not None:

@@ -122,10 +122,15 @@ def choose_smallest(run: SimulationRun | None, effect: RunEffect | None) -> Smal
     return SmallestEffect(value, unit)
 
 
-def choose_design() -> Design:
-    """How conditions are compared. What only some designs need is asked for those alone."""
+def choose_design(run: SimulationRun | None) -> Design:
+    """How conditions are compared. What only some designs need is asked for those alone.
+
+    A run whose draft has each person see all conditions is planned as paired unless a person says otherwise.
+    """
+    usual = "paired" if run and run.spec.draft.assignment == "within" else "between"
+    assigned = {usual: ASSIGNED[usual]} | ASSIGNED
     first, second, third = st.columns(3, vertical_alignment="bottom")
-    kind = linked_select("People are assigned", ASSIGNED, "assigned", "power", where=first)
+    kind = linked_select("People are assigned", assigned, "assigned", f"power:{usual}", where=first)
     n = linked_number(
         "People in each condition that you can afford",
         "n",

@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from pages.project import run_means_table
+from pages.project import run_factors_table, run_means_table
 from pages.project.draft_population import show_shares
 from pages.view import run_charts, state
 from pages.view.calibration_words import show_calibration
@@ -84,6 +84,7 @@ def header(run: SimulationRun) -> None:
         st.badge(f"valid mass {percent_text(mass)}", color="green" if mass >= LOW_MASS else "red")
         run_badge(run)
     show_outdated_run(run)
+    offer_comparison(run)
     if manifest["state"] == "partial":
         st.warning(
             f"This run is not finished: {manifest['n_answered']:,} of {manifest['n_cells']:,} answers are there. "
@@ -97,6 +98,27 @@ def header(run: SimulationRun) -> None:
             f"The model put only {percent_text(mass)} of its probability on valid answers, so its distributions rest "
             "on a small part of what it would say. A finetuned model answers in the format asked for.",
             icon=":material/warning:",
+        )
+
+
+def offer_comparison(run: SimulationRun) -> None:
+    """A link that holds the run against the one before it of the same draft, which another wording or model asked."""
+    if run.spec.draft_id is None:
+        return
+    earlier = [
+        row["run_id"]
+        for row in list_runs()
+        if row.get("n_answered")
+        and row.get("draft_id") == run.spec.draft_id
+        and row["run_id"] != run.spec.run_id
+        and row["created"] <= run.spec.created
+    ]
+    if earlier:
+        st.page_link(
+            state.PAGES.compare_runs,
+            label="Compare with the run before",
+            icon=":material/compare_arrows:",
+            query_params={"runs": f"{earlier[0]},{run.spec.run_id}"},
         )
 
 
@@ -212,6 +234,7 @@ def show_effects(run: SimulationRun, unit: Unit) -> None:
         f"Difference in means against the reference condition, in {axis}. People: 95% intervals. Predicted: as the "
         f"model said, without an interval{without}"
     )
+    run_factors_table.show_factors(run, unit)
     show_calibration(run.calibration)
     st.page_link(
         state.PAGES.power,
@@ -224,7 +247,7 @@ def show_effects(run: SimulationRun, unit: Unit) -> None:
 def show_scores(run: SimulationRun) -> None:
     table = cells_table(run)
     if table["human_n"].isna().all():
-        st.info("No cell of this run was asked of people word for word, so there is no distance to them.")
+        st.info("No person answered exactly these texts, so there is nothing to score.")
     convention = st.segmented_control(
         "W in shares of",
         ["observed", "stated"],
@@ -241,16 +264,21 @@ def show_scores(run: SimulationRun) -> None:
         f"w_{convention}_half_sample": "W half against half",
         f"w_{convention}_oracle": "W oracle",
     }
+    squared = {
+        "corrected_distance": f"Squared distance {run.model}",
+        "corrected_distance_uniform": "Squared distance uniform",
+    }
     mass = {"valid_mass": "Valid mass"}
     sizes = {"human_n": "People", "n_simulated": "Simulated people", "n": "Profiles"}
-    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **mass, **sizes}
+    names = {"outcome_name": "Outcome", "condition_name": "Condition", **w, **squared, **mass, **sizes}
     scores = table[list(names)].rename(columns=names)
     st.dataframe(
         scores,
         hide_index=True,
         placeholder="–",
         column_config={
-            name: st.column_config.NumberColumn(name, format="%.3f") for name in (*w.values(), *mass.values())
+            name: st.column_config.NumberColumn(name, format="%.3f")
+            for name in (*w.values(), *squared.values(), *mass.values())
         },
     )
     with_people = scores[scores["People"].notna()]
@@ -262,6 +290,7 @@ def show_scores(run: SimulationRun) -> None:
     if scored.empty:
         return
     overall = scored[list(w.values())].mean()
+    distances = scored[list(squared.values())].mean()
     st.caption(
         escape(
             f"W (Wasserstein distance, 0 is perfect) of the exact distribution, mean over {len(scored)} cells: "
@@ -269,7 +298,10 @@ def show_scores(run: SimulationRun) -> None:
             + ". Not comparable with published numbers, which draw one answer a person. Uniform: every answer alike. "
             "Condition-blind: the people whom the other conditions asked the same question, absent without any. Half "
             "against half: half of the people against the other half. Oracle: what the true distribution would "
-            "score to as many people."
+            "score to as many people. Squared distance without the luck of who answered, 0 for a perfect prediction on "
+            "average: "
+            + ", ".join(f"{name} {figure_text(value, 3)}" for name, value in distances.items())
+            + "."
         )
     )
 

@@ -31,7 +31,7 @@ SHORT = {POINTS: "points", PERCENT: "%", PERCENTAGE_POINTS: "% points"}  # in th
 def choose_reference(run: SimulationRun) -> SimulationRun:
     """The run with its effects against the condition that the link names; by default the draft's own reference."""
     names = [condition.name for condition in run.spec.draft.conditions]
-    if len(names) < 2 or not any(map(is_ordered, run.scales)):
+    if len(names) < 2:
         return run
     own = names[run.spec.draft.reference_index]
     options = {name: visible(name) for name in [own, *(name for name in names if name != own)]}
@@ -128,6 +128,42 @@ def _show_shares(run: SimulationRun, name: str) -> None:
         },
     )
     st.caption("These options have no order, so there are shares instead of means.")
+    _show_option_effects(run, name)
+
+
+def _show_option_effects(run: SimulationRun, name: str) -> None:
+    """How shares of each option differ from those in the reference, in percentage points."""
+    rows = [row for options in run.option_effects if options.outcome == name for row in options.rows()]
+    if not rows:
+        return
+    table = pd.DataFrame(rows)
+    table = table.assign(condition=table["condition"].map(visible), option=table["option"].map(visible))
+    with_people = ["people", "low", "high", "n"] if table["people"].notna().any() else []
+    points = {"predicted": "Predicted", "people": "People", "low": "Lower end", "high": "Upper end"}
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="option_effects",
+        placeholder="–",
+        alt="Differences in the share of each option",
+        column_order=["condition", "option", "predicted", *with_people],
+        column_config={
+            "condition": st.column_config.TextColumn("Condition", pinned=True, width=170),
+            "option": st.column_config.TextColumn("Option"),
+            **{
+                column: st.column_config.NumberColumn(f"{title}, % points", format="%+.1f")
+                for column, title in points.items()
+            },
+            "n": st.column_config.NumberColumn("n, people", format="localized"),
+        },
+    )
+    st.caption(
+        escape(
+            f"Difference of each option's share from {rows[0]['reference']}, in percentage points. People: 95% "
+            "intervals, each for its own option. Predicted: no interval, because only differences in means are "
+            "calibrated."
+        )
+    )
 
 
 def _show_groups(run: SimulationRun, outcome: int, unit: Unit) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.view import state
 from pages.view.fields.link import linked_box
 from pages.view.fields.live import ICONS, live, machine_text, progress_text, show_job, show_log
+from pages.view.job_links import link_of
 from pages.view.words import counted, escape, visible
 from socrates_core.asking.cache import open_cache
 from socrates_core.errors import UserError
@@ -51,26 +52,6 @@ def live_table() -> None:
         st.rerun()
 
 
-def _leads_to(job: Job) -> tuple[str, str, str, dict[str, str]]:
-    """The page that shows the job's result, with a label, an icon, and link parameters; empty without such a page."""
-    pages = state.PAGES
-    done = job.state == "done"
-    if job.kind == "simulate":
-        return pages.results, "Open the results", "bar_chart", {"run": str(job.args["run_id"])}
-    if job.kind == "train":
-        return pages.finetunes, "Open the finetune", "show_chart", {"trainings": str(job.args["training_id"])}
-    if job.kind == "evaluate" and job.state != "queued":
-        linked = {"evaluations": str(job.args["evaluation_id"])}
-        return pages.compare, "Open the comparison", "compare_arrows", linked
-    if job.kind == "import" and done and "upload_id" in job.args:
-        result = store.read_result(job)
-        linked = {"corpus": str(result["corpus"]), "study": str(result["study_id"])}
-        return pages.study, "Open the study", "experiment", linked
-    if job.kind in ("merge", "fetch") and done:
-        return pages.models, "Open the models", "smart_toy", {}
-    return "", "", "", {}
-
-
 def show_one(job: Job) -> None:
     st.subheader(escape(job.title), anchor=False)
     show_job(job)
@@ -79,9 +60,10 @@ def show_one(job: Job) -> None:
     progress = read_progress(job)
     if progress and progress.total and not job.active:
         st.caption(escape(progress_text(progress, active=False)))
-    page, label, icon, linked = _leads_to(job)
-    if page:
-        st.page_link(page, label=label, icon=f":material/{icon}:", query_params=linked)
+    if link := link_of(job):
+        st.page_link(
+            link.page, label=link.label, icon=f":material/{link.icon}:", query_params=link.parameters
+        )
     st.markdown("**Log**")
     show_log(job)
 

@@ -85,7 +85,7 @@ def show_things(names: dict[str, str]) -> None:
         },
     )
     if name is None:
-        st.caption("Choose a row to delete it.")
+        st.caption("Select an item to manage it.")
         return
     _ask_delete(kind, name)
 

@@ -27,6 +27,7 @@ from socrates_core.records import DEMOGRAPHICS
 from socrates_core.studies.answers import Comparisons, Outline, compare_conditions, read_outline
 from socrates_core.studies.assignment import design_sentence as sentence_of
 from socrates_core.studies.assignment import read_assignment
+from socrates_core.studies.overview import StudyOverview, read_overview
 
 
 def stamp(corpus: str) -> str:
@@ -127,6 +128,11 @@ def design_sentence(corpus: str, study_id: str, stamp: str) -> str:
 @st.cache_data(show_spinner=False)
 def study_effects(corpus: str, study_id: str, reference: int, stamp: str) -> Comparisons:
     return compare_conditions(open_corpus(corpus), study_id, reference)
+
+
+@st.cache_data(show_spinner=False)
+def study_in_a_sentence(corpus: str, study_id: str, stamp: str) -> StudyOverview:
+    return read_overview(open_corpus(corpus), study_id)
 
 
 @st.cache_data(show_spinner=False)

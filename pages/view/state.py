@@ -24,6 +24,7 @@ class Pages:
     import_: str = "pages/library/import_study.py"
     draft: str = "pages/project/draft.py"
     results: str = "pages/project/results.py"
+    compare_runs: str = "pages/project/compare_runs.py"
     experiment: str = "pages/project/experiment.py"
     power: str = "pages/project/power.py"
     compare: str = "pages/evidence/evidence.py"
@@ -45,6 +46,7 @@ ADDRESSES = {
     PAGES.import_: "import_study",
     PAGES.draft: "draft",
     PAGES.results: "results",
+    PAGES.compare_runs: "compare_runs",
     PAGES.experiment: "experiment",
     PAGES.power: "power",
     PAGES.compare: "evidence",
@@ -220,13 +222,13 @@ def wished_model() -> str | None:
     return held if isinstance(held, str) else None
 
 
-def newly_ended(jobs: Iterable[Job]) -> list[Job]:
-    """The jobs that were active at the last call in this session and have ended since."""
+def ended_here(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs that were active at some call in this session and have ended since, the last one first."""
     listed = list(jobs)
     before: set[str] = st.session_state.get("active_jobs", set())
     going_on = {job.id for job in listed if job.active or job.can_be_taken_over}
-    st.session_state["active_jobs"] = going_on
-    return [job for job in listed if job.id in before - going_on]
+    st.session_state["active_jobs"] = before | going_on
+    return [job for job in reversed(listed) if job.id in before - going_on]
 
 
 def note_archive(path: str, n_things: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from socrates_core.analysis.baselines import expected_half_sample, expected_oracle, uniform
+from socrates_core.analysis.corrected import corrected_distance
 from socrates_core.analysis.fractions import memberships
 from socrates_core.analysis.intervals import SampleSize
 from socrates_core.analysis.metrics import Convention, exact_wasserstein
@@ -19,6 +20,15 @@ from socrates_core.records import Floats
 CONVENTIONS: tuple[Convention, ...] = ("observed", "stated")
 
 
+@dataclass(frozen=True)
+class Answerers:
+    """Who gave the `answers` [n] of a cell: the person, or the cluster (`unit` [n]), and the `weight` [n] of each."""
+
+    answers: Floats
+    unit: NDArray[np.int64]
+    weight: Floats
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """People's `counts` [k] and the `predicted` shares [k] over the rising `values` [k] of a scale; None without any.
@@ -26,13 +36,15 @@ class Cell:
     An answer between two values counts for both in proportion, so counts may be no whole numbers. `n_off_scale` more
     people gave an answer that is not on the scale. `condition_blind` [k] is what people in the other conditions of
     the study answered to the same question on the same scale; None without such conditions. Options without an order
-    have no mean and no distance. Where answers are drawn, the values are all numbers that occurred: `is_drawn`. `size`
-    says how many people answered and as how many they count; without it, every answer is another person's.
+    have no mean and no W. Where answers are drawn, the values are all numbers that occurred: `is_drawn`. `size`
+    says how many people answered and as how many they count; without it, every answer is another person's. `answerers`
+    are the people one by one, where that is known.
     """
 
     values: Floats
     counts: Floats | None = None
     size: SampleSize | None = None
+    answerers: Answerers | None = None
     predicted: Floats | None = None
     n_off_scale: int = 0
     condition_blind: Floats | None = None
@@ -65,6 +77,18 @@ class Cell:
             return None
         span = float(np.ptp(self.values)) if convention == "stated" else None
         return expected_oracle(self.counts, self.values, scale_range=span)
+
+    def corrected(self, shares: Floats | None) -> float | None:
+        """The squared distance of `shares` [k] to all such people, without the luck of who answered.
+
+        See `corrected_distance`. None for drawn answers, and where the people are not known one by one.
+        """
+        people = self.answerers
+        if people is None or shares is None or self.is_drawn:
+            return None
+        return corrected_distance(
+            self.values, shares, people.answers, people.unit, is_ordered=self.is_ordered, weight=people.weight
+        )
 
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""

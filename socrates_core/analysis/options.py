@@ -16,8 +16,9 @@ class ShareDifferences:
     """The shares [k] of two groups of people and their differences [k] with 95% intervals, first minus second.
 
     `total_variation` is half the sum of the absolute differences: the share of people who would have to choose
-    another option. `chi_square` with `freedom` degrees and `p` is Pearson's test of no difference at all; NaN and 0
-    where one person gave several answers, the same people are in both groups, or people are clustered or weighted.
+    another option. `p` is that of no difference at all: Pearson's test, `chi_square` with `freedom` degrees. Where one
+    person gave several answers, the same people are in both groups, or people are clustered or weighted, these are NaN
+    and 0, and `p` is `smallest_p` of the single options.
     """
 
     share: Floats
@@ -52,6 +53,7 @@ def compare_shares(treated: Floats, reference: Floats, *, paired: bool = False) 
         compare = paired_difference if paired else mean_difference
         effects = [compare(ours[:, k], theirs[:, k]) for k in range(ours.shape[1])]
         low, high = np.array([each.low for each in effects]), np.array([each.high for each in effects])
+        p = smallest_p(np.array([each.p for each in effects]))
     else:
         first, second = (shares_with_intervals(each.sum(axis=0)) for each in (ours, theirs))
         low = differences - np.hypot(first.share - first.low, second.high - second.share)
@@ -70,6 +72,17 @@ def compare_shares(treated: Floats, reference: Floats, *, paired: bool = False) 
         freedom=freedom,
         p=p,
     )
+
+
+def smallest_p(p: Floats) -> float:
+    """The smallest p of single options times their number (Bonferroni), for no difference in any of them.
+
+    Two options differ by the same, so they are one test. NaN where no option has a `p` [k].
+    """
+    given = p[np.isfinite(p)]
+    if not given.size:
+        return math.nan
+    return min(1.0, float(given.min()) * (given.size if given.size > 2 else 1))
 
 
 def _pearson(ours: Floats, theirs: Floats) -> tuple[float, int, float]:

@@ -27,6 +27,7 @@ LOCAL = "localhost"
 START_SECONDS = 10.0  # a second command waits this long for the first one to write its note
 ANSWER_SECONDS = 3.0
 END_SECONDS = 15.0  # a server has this long to end by itself
+PORT = 8501
 # Never through a proxy from the environment: it would see our requests, or answer them instead of this machine.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -37,10 +38,11 @@ class Dashboard:
 
     process: ProcessIdentity
     address: str
+    port: int
 
 
 def app(
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    port: Annotated[int | None, typer.Option(help=f"Port to listen on; {PORT} by default.")] = None,
     host: Annotated[
         str,
         typer.Option(help=f"Address to listen on. Any other than {LOCAL} needs an access token in {TOKEN}."),
@@ -52,9 +54,14 @@ def app(
     while True:
         with _dashboard_lock(note.with_name("dashboard.lock")) as lock:
             if lock is not None:
-                return _serve(note, host, port, lock)
+                return _serve(note, host, PORT if port is None else port, lock)
         dashboard = read_note(note)
         if dashboard is not None and dashboard.process.alive():
+            if port is not None and port != dashboard.port:
+                raise UserError(
+                    f"The dashboard of this home already runs at {dashboard.address}, so port {port} is not used. Open "
+                    "that address, or end the dashboard first (Ctrl-C where it was started)."
+                )
             return _point_to(dashboard)
         if time.monotonic() > deadline:
             raise UserError(
@@ -190,7 +197,8 @@ def read_note(note: Path) -> Dashboard | None:
     try:
         stored = read_json(note)
         process = ProcessIdentity(int(stored["pid"]), float(stored["started"]))
-        return Dashboard(process, _address(str(stored.get("host", LOCAL)), int(stored["port"])))
+        port = int(stored["port"])
+        return Dashboard(process, _address(str(stored.get("host", LOCAL)), port), port)
     except (UserError, *EDITED):
         return None
 

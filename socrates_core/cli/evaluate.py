@@ -1,6 +1,6 @@
 """Commands of evaluations: evaluate, evaluations, compare."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from socrates_core.evaluations.spec import CAP, EVALUATIONS, load_spec, studies_
 from socrates_core.evaluations.submission import estimate_seconds, evaluate_again, submit_evaluation
 from socrates_core.jobs.progress import describe_seconds
 
+if TYPE_CHECKING:
+    from socrates_core.evaluations.comparison import Comparison
+
 SCORES = {  # of a comparison's table: the column's head by the score's name
     "wasserstein_exact_stated": "W stated",
     "wasserstein_exact_observed": "W exact",
@@ -27,6 +30,19 @@ SCORES = {  # of a comparison's table: the column's head by the score's name
     "log_score": "log score",
     "ranked_probability": "RPS",
     "valid_mass": "valid",
+}
+RUNGS = {  # of a comparison's ladder of effects: the column's head by the measure's name
+    "name": "",
+    "direction": "direction",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+    "r_within": "within outcomes",
+    "r_adjusted": "without noise",
+    "rmse": "RMSE",
+    "rmse_adjusted": "RMSE without noise",
+    "intercept": "intercept",
+    "slope": "slope",
+    "n_effects": "effects",
 }
 
 
@@ -120,39 +136,43 @@ def evaluations(as_json: AsJson = False) -> None:
 
 
 def compare(
-    ids: Annotated[list[str], typer.Argument(help="Evaluations, or runs of one draft.")],
+    ids: Annotated[list[str], typer.Argument(help="Evaluations, or two to six runs.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare evaluations, or runs of one draft, with people and baselines."""
+    """Compare evaluations with people and baselines, or runs with the first of them."""
     known = set(EVALUATIONS.ids())
     if known.issuperset(ids):
         return _print_comparison(ids, as_json)
     if known & set(ids):
         raise UserError("Evaluations and runs cannot be compared with each other. Name ids of one kind.")
-    from socrates_core.projects.run_comparison import runs_beside
+    _print_runs(ids, as_json)
+
+
+def _print_runs(ids: list[str], as_json: bool) -> None:
+    from socrates_core.projects.run_changes import ComparedRuns
     from socrates_core.projects.run_results import load_run
 
-    rows = [{str(key): value for key, value in row.items()} for row in runs_beside(ids).to_dict("records")]
-    # In JSON, a list of rows cannot hold a verdict of its own: `run ID --json` does.
-    for run in () if as_json else map(load_run, ids):
-        print(f"{run.model}: {run.verdict}")
-    print_rows(
-        rows,
-        [
-            "outcome",
-            "condition",
-            "predictor",
-            "n",
-            "n_profiles",
-            "mean",
-            "sd",
-            "valid_mass",
-            "w_observed",
-            "w_stated",
-        ],
-        "These runs have no answers yet.",
-        as_json,
+    compared = ComparedRuns([load_run(run_id) for run_id in ids])
+    if as_json:
+        return print_json(compared.as_dict())
+    for name, run in zip(compared.names, compared.runs, strict=True):
+        print(f"{name} ({run.spec.run_id}): {run.verdict}")
+    print()
+    for name in compared.names[1:]:
+        print(compared.summary(name))
+    for sentence in [*map(str, compared.yardsticks), *compared.left_out]:
+        print(sentence)
+    for text in compared.texts:
+        print(f"\n{text.what} in {text.run}\n- {text.before}\n+ {text.after}")
+    columns = ["outcome", "condition", "predictor", "n", "n_profiles", "mean", "sd", "difference", "moved"]
+    print()
+    print_table(
+        compared.table(), [*columns, "valid_mass", "w_observed"], "No condition and outcome is in all runs."
     )
+    if compared.effects:
+        print(f"\nDifferences from {compared.reference!r}, as shares of the scale, without intervals")
+        effects = [{**vars(effect), "change": effect.change} for effect in compared.effects]
+        print_table(effects, ["outcome", "condition", "run", "first", "effect", "change"], "")
 
 
 def _print_comparison(ids: list[str], as_json: bool) -> None:
@@ -180,6 +200,9 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
         for row in comparison.as_dict()["table"]
     ]
     print_table(rows, list(rows[0]), "")
+    for summary in comparison.summaries:
+        if summary.note:
+            print(f"{summary.name}: {summary.note}.")
     if comparison.n_left_out:
         print(
             f"\n{comparison.n_left_out:,} of {comparison.n_rows:,} rows were left out, "
@@ -194,12 +217,7 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
             print(f"Better on {SCORES[duel.measure]}: {duel.winner} (corrected p {duel.p_holm:.3f}).")
     if comparison.unknown:
         print(f"It is not known what {', '.join(comparison.unknown)} was trained on.")
-    for name, effects in comparison.agreements.items():
-        print(
-            f"\nEffects, {name}: {effects.n_effects} in {effects.n_studies} studies; "
-            f"same sign {effects.sign.value:.0%}, r {effects.r.value:.2f}, "
-            f"slope {effects.slope.value:.2f}, RMSE {effects.rmse.value:.3f} of the scale"
-        )
+    _print_effects(comparison)
     for name, worth in comparison.worths.items():
         print(f"{name} is worth {worth.describe()}.")
     print(
@@ -209,3 +227,21 @@ def _print_comparison(ids: list[str], as_json: bool) -> None:
         "they used, as published; of 50 draws: the mean and standard deviation. Compare only numbers of one "
         "convention."
     )
+
+
+def _print_effects(comparison: "Comparison") -> None:
+    """How each model's effects agree with people's, and the field's measures of them with floors."""
+    for name, effects in comparison.agreements.items():
+        print(
+            f"\nEffects, {name}: {effects.n_effects} in {effects.n_studies} studies; "
+            f"same sign {effects.sign.value:.0%}, r {effects.r.value:.2f}, "
+            f"slope {effects.slope.value:.2f}, RMSE {effects.rmse.value:.3f} of the scale"
+        )
+    if not comparison.effects.empty:
+        print("\nThe field's measures of effects, in shares of the scale, with floors")
+        print_table(
+            [{head: getattr(row, name) for name, head in RUNGS.items()} for row in comparison.ladder],
+            list(RUNGS.values()),
+            "",
+        )
+        print()

@@ -1,6 +1,7 @@
 """Commands of runs: simulate, runs, run."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from socrates_core.populations.panel import eligible, profiles_sentence
 from socrates_core.populations.remarks import describe_population
 from socrates_core.projects.answer_orders import Order, reversed_texts
 from socrates_core.projects.run_estimate import describe_estimate, describe_needs, estimate
+from socrates_core.projects.run_factors import WITHOUT_INTERVAL, FactorEffect, factor_effects
 from socrates_core.projects.run_means import in_unit, means, option_shares
 from socrates_core.projects.run_results import SimulationRun, list_runs, load_run
 from socrates_core.projects.run_spec import freeze_run, queue_run, run_again
@@ -117,7 +119,15 @@ def run(
         say(f"Exported to {export}")
     if as_json:
         rows = [row.as_dict() for row in in_unit(means(loaded), loaded, "points")]
-        return print_json({**loaded.as_dict(), "means": rows, "option_shares": _option_shares(loaded)})
+        factors = [effect.as_dict() for effect in factor_effects(loaded)]
+        return print_json(
+            {
+                **loaded.as_dict(),
+                "means": rows,
+                "option_shares": _option_shares(loaded),
+                "factor_effects": factors,
+            }
+        )
     print(f"{loaded.title} · {loaded.manifest['card']['name']} ({loaded.manifest['card']['precision']})")
     print(loaded.verdict)
     if loaded.outdated:
@@ -134,7 +144,7 @@ def run(
     _print_means(loaded)
     print()
     columns = ["outcome_name", "condition_name", "n_simulated", "n", "mean", "sd", "valid_mass"]
-    columns += ["human_n", "human_mean", "w_observed"]
+    columns += ["human_n", "human_mean", "w_observed", "corrected_distance", "corrected_distance_uniform"]
     print_table([cell.as_dict() for cell in loaded.cells], columns, "The run has no answers yet.")
     of_predictions = (
         f"none, because {loaded.why_no_interval}" if loaded.why_no_interval else "calibrated ones of 90%"
@@ -157,6 +167,7 @@ def run(
     print_table(
         [effect.as_dict() for effect in loaded.effects], columns, "One condition: nothing to compare."
     )
+    _print_factors(factor_effects(loaded))
     print(f"\n{loaded.calibration}")
     print(f"\nReproduce: {shlex.join(loaded.command)}")
 
@@ -177,6 +188,24 @@ def _print_means(run: SimulationRun) -> None:
     if shares := _option_shares(run):
         print("\nShares of options without an order")
         print_table(shares, ["outcome", "condition", "who", "n", "option", "share"], "")
+    if differences := [row for options in run.option_effects for row in options.rows()]:
+        print(
+            "\nTheir differences from the reference in percentage points; people have 95% intervals, predictions none"
+        )
+        columns = ["outcome", "condition", "option", "predicted", "n_simulated", "people", "low", "high", "n"]
+        print_table(differences, columns, "")
+
+
+def _print_factors(effects: Sequence[FactorEffect]) -> None:
+    """Main effects and interactions; nothing where conditions are not crossed."""
+    if not effects:
+        return
+    print(f"\nMain effects and interactions; predictions have no interval, because {WITHOUT_INTERVAL}")
+    columns = ["outcome", "contrast", "predicted", "people", "low", "high", "p_holm", "n"]
+    print_table([effect.as_dict() for effect in effects], columns, "")
+    for note in dict.fromkeys(effect.people.note for effect in effects if effect.people):
+        if note:
+            print(note)
 
 
 def _option_shares(run: SimulationRun) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ from socrates_core.errors import UserError, unknown
 from socrates_core.prompts import render_prompt
 from socrates_core.scales import parse_scale, read_answer, render_instruction
 from socrates_core.studies.answers import study_overview
+from socrates_core.studies.factors import people_factor_effects
+from socrates_core.studies.overview import read_overview
 
 
 def studies(as_json: AsJson = False) -> None:
@@ -42,13 +44,19 @@ def study(
     as_json: AsJson = False,
 ) -> None:
     """Show a study's conditions, outcomes, cells and effects."""
-    overview = study_overview(find_study(study_id, corpus), study_id, reference)
+    source = find_study(study_id, corpus)
+    overview = study_overview(source, study_id, reference)
+    summary = read_overview(source, study_id)
+    crossed = [effect.as_dict() for effect in people_factor_effects(source, study_id, reference)]
     if as_json:
-        return print_json(overview)
+        return print_json({**overview, "overview": summary.as_dict(), "factor_effects": crossed})
     print(
-        f"{overview['title']}\n{overview['source']}\nWording: {overview['wording']} · {overview['design']}\n"
-        f"{overview['assignment']['sentence']}\n"
+        f"{overview['title']}\n{summary.sentence}\n{overview['source']}\n"
+        f"Wording: {overview['wording']} · {overview['design']}\n{overview['assignment']['sentence']}"
     )
+    if summary.worked_out:
+        print(f"Worked out, not stated by the source: {', '.join(summary.worked_out)}.")
+    print()
     print_table(
         overview["cells"], ["condition_num", "task_num", "condition", "outcome", "n", "n_off_scale"], ""
     )
@@ -73,6 +81,11 @@ def study(
             for option in effect["options"]
         ]
         print_table(options, list(options[0]), "")
+    if crossed:
+        print("\nMain effects and interactions, with 95% intervals")
+        print_table(crossed, ["outcome", "contrast", "estimate", "low", "high", "p_holm", "n"], "")
+        for note in dict.fromkeys(effect["note"] for effect in crossed if effect["note"]):
+            print(note)
     for pair in overview["not_compared"]:
         print(
             f"{pair['outcome']}: {pair['condition']} is not compared with {pair['reference']}. {pair['reason']}"

@@ -80,7 +80,13 @@ def has_columns(path: Path) -> bool:
 
 
 def submit_import(request: Request) -> store.Job:
-    """Queues an import; joins the same import if it is still active."""
+    """Queues an import; joins the same import if it is still active. Raises UserError if there is no such source."""
+    # An empty path would be the working folder.
+    if request.source != HUB and not (request.source and Path(request.source).expanduser().exists()):
+        raise UserError(
+            f"{request.source!r} is neither a file nor a folder. Give a Parquet file, a folder of them, or the word "
+            f"{HUB!r} for the data set on the hub."
+        )
     title = "SocSci210 from the hub" if request.source == HUB else f"Import of {Path(request.source).name}"
     job = store.submit("import", title, request.as_dict(), key=digest(request.as_dict()))
     worker_process.ensure_worker()

@@ -14,7 +14,7 @@ from socrates_core.corpus.tables import SCHEMAS, scale_text
 from socrates_core.errors import UserError
 from socrates_core.files import digest, file_digest
 from socrates_core.prompts import render_stimulus
-from socrates_core.records import DEMOGRAPHICS
+from socrates_core.records import DEMOGRAPHICS, Design, factors_of
 from socrates_core.scales import render_instruction
 
 NAME = "starter"
@@ -55,7 +55,13 @@ def _build(recipe: str, report: Callable[[str, float], None]) -> None:
         stimuli=joined["stimuli"],
         participants=joined["participants"],
         responses=joined["responses"],
+        designs={study_id: _design(study) for study_id, study in studies.items()},
     )
+
+
+def _design(study: StarterStudy) -> Design:
+    levels = [condition.levels for condition in study.conditions]
+    return Design(assignment=study.design, factors=factors_of(levels))
 
 
 def _frames(study: StarterStudy, answers: Answers) -> dict[str, pd.DataFrame]:

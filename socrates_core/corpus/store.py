@@ -103,25 +103,29 @@ def write_corpus(
         corpus.add(
             {"studies": studies, "stimuli": stimuli, "participants": participants, "responses": responses}
         )
+        corpus.designs |= designs or {}
         if assignment is not None and len(assignment):
-            corpus.assign(assignment, designs or {})
+            corpus.assign(assignment)
         for file, text in (texts or {}).items():
             write_text(corpus.folder / file, text)
     return settings.home() / "corpora" / name
 
 
 class GrowingCorpus:
-    """A corpus that is being written. Files put into its `folder` are kept next to the tables."""
+    """A corpus that is being written. Files put into its `folder` are kept next to the tables.
+
+    `designs` are those of studies whose people were assigned in groups or blocks or are weighted, or whose conditions
+    are crossed; the others need not be named.
+    """
 
     def __init__(self, folder: Path, tables: Mapping[str, "_GrowingTable"]) -> None:
         self.folder = folder
         self._tables = tables
         self.designs: dict[str, Design] = {}
 
-    def assign(self, people: pd.DataFrame, designs: Mapping[str, Design]) -> None:
+    def assign(self, people: pd.DataFrame) -> None:
         """Keeps people's clusters, blocks, and weights. Once for a corpus."""
         pq.write_table(assignment_table(people), self.folder / f"{ASSIGNED}.parquet", compression="zstd")
-        self.designs |= designs
 
     def add(self, frames: dict[str, pd.DataFrame]) -> None:
         """Adds the four tables of some whole studies. Raises UserError if they do not fit."""
@@ -151,9 +155,14 @@ def writing_corpus(name: str, *, title: str, source: str, recipe: str = "") -> I
             growing = GrowingCorpus(aside, tables)
             yield growing
         manifest = _manifest(title, source, recipe, tables, aside)
-        if growing.designs:
-            manifest["designs"] = {study: asdict(design) for study, design in growing.designs.items()}
-            manifest["sha256"][ASSIGNED] = file_digest(aside / f"{ASSIGNED}.parquet")
+        if designs := {
+            study: asdict(design)
+            for study, design in growing.designs.items()
+            if design.factors or not design.is_plain
+        }:
+            manifest["designs"] = designs
+        if (assigned := aside / f"{ASSIGNED}.parquet").exists():
+            manifest["sha256"][ASSIGNED] = file_digest(assigned)
         write_json(aside / "manifest.json", manifest)
         _replace(root / name, aside)
         note_arrival(root / name, manifest)

@@ -6,8 +6,8 @@ any part, even if only other conditions or other participants, is left out as a 
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from socrates_core.calibrations import (
     effect_pairs,
     fit_and_test,
 )
+from socrates_core.corpus.arrivals import is_same_study, texts_of_studies
 from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.splits import corpus_digest
@@ -50,7 +51,8 @@ KEPT = ["study", "task_num", "part", "condition_num", "n_predicted", "human", "h
 def keep_calibration(fingerprint: str) -> str:
     """Fits and keeps the calibration of the model with this fingerprint; returns the result as a sentence.
 
-    Several evaluations add up. A study that several have is taken from the one that asked the most people about it.
+    Several evaluations add up, of all corpora. A study that several have is taken from the one that asked the most
+    people about it; so is one that two corpora have under two names.
     """
     parts = [
         part
@@ -59,6 +61,8 @@ def keep_calibration(fingerprint: str) -> str:
     ]
     if not parts:
         return NEVER
+    copies = _copies(pd.concat([part.shares for part in parts]).groupby("study")["n_asked"].max())
+    parts = [part.without(copies) for part in parts]
     effects, errors = _together(parts)
     outcome = fit_and_test(effect_pairs(effects, errors=errors))
     fit, held_out = (outcome, None) if isinstance(outcome, NoCalibration) else outcome
@@ -83,6 +87,25 @@ def keep_calibration(fingerprint: str) -> str:
     plain = as_json(record)
     write_json(calibration_path(fingerprint), {**plain, "digest": digest(plain)})
     return str(calibration_for(fingerprint))
+
+
+def _copies(n_asked: "pd.Series[int]") -> set[str]:
+    """Which of the studies ("corpus/study_id", with how many people were asked) another corpus has with more asked."""
+    texts = {
+        f"{corpus}/{study}": of_study
+        for corpus in {name.partition("/")[0] for name in map(str, n_asked.index)}
+        for study, of_study in texts_of_studies(open_corpus(corpus).path).items()
+    }
+    kept: list[str] = []
+    copies = set()
+    for name in map(str, n_asked.sort_values(ascending=False, kind="stable").index):
+        corpus = name.partition("/")[0]
+        others = [other for other in kept if other.partition("/")[0] != corpus]
+        if any(is_same_study(texts[name], texts[other]) for other in others):
+            copies.add(name)
+        else:
+            kept.append(name)
+    return copies
 
 
 def _together(parts: Sequence["_Measured"]) -> tuple[pd.DataFrame, dict[str, Floats]]:
@@ -114,6 +137,15 @@ class _Measured:
     errors: Mapping[str, Floats]
     shares: pd.DataFrame
     sd_ratios: dict[str, float]
+
+    def without(self, studies: Collection[str]) -> "_Measured":
+        """The same without these studies ("corpus/study_id")."""
+        return replace(
+            self,
+            effects=self.effects[~self.effects["study"].isin(studies)],
+            shares=self.shares[~self.shares["study"].isin(studies)],
+            sd_ratios={study: ratio for study, ratio in self.sd_ratios.items() if study not in studies},
+        )
 
 
 def _measured(evaluation_id: str, fingerprint: str) -> _Measured | None:

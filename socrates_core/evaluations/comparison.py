@@ -262,7 +262,7 @@ class Comparison:
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """What all evaluations of each model say about it, not only those compared here."""
+        """What all evaluations of each model say about it, of every corpus and not only those compared here."""
         return {
             name: verdict_for(evaluation.manifest["card"])
             for name, evaluation in zip(self.names, self.sources[0].evaluations, strict=True)
@@ -359,7 +359,8 @@ class Comparison:
             for measure, spread in summary.draws.items():
                 row |= {f"{measure}_of_draws": spread.mean, f"{measure}_of_draws_sd": spread.sd}
             counts = ("n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped", "n_off_scale", "n_people")
-            rows.append(row | {name: getattr(summary, name) for name in counts} | self._worked(summary.name))
+            counted = {name: getattr(summary, name) for name in counts}
+            rows.append(row | counted | {"note": summary.note} | self._worked(summary.name))
         return pd.DataFrame(rows)
 
     def _worked(self, name: str) -> dict[str, Any]:
@@ -393,6 +394,13 @@ def _arranged(
                     f"To compare over several corpora ({', '.join(by_corpus)}), name one evaluation of every model "
                     "on each of them, or compare evaluations on the same corpus."
                 )
+    for name in names:
+        fingerprints = {models[name].manifest["fingerprint"] for models in by_corpus.values()}
+        if len(fingerprints) > 1:
+            raise UserError(
+                f"{name} has changed between its evaluations on {' and '.join(by_corpus)}, so they are of two models. "
+                "Evaluate it again on the corpus with the older evaluation."
+            )
     return names, [tuple(models[name] for name in names) for models in by_corpus.values()]
 
 

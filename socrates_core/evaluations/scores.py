@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -74,7 +74,8 @@ class Summary:
     `n_cells` are those of the published convention (study, condition, outcome). `n_rows` people were asked and have
     an answer and a prediction, `n_dropped` lack one; what they are compared with are `n_people` answers of everybody.
     `n_off_scale` rows were answered off their scale: they count in the published measures and in no other. `draws`
-    has the measures of PAPER over DRAWS draws a person instead of one.
+    has the measures of PAPER over DRAWS draws a person instead of one. `note` says on which of the others' cells it has
+    no score, and why; empty for most.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Summary:
     n_off_scale: int
     n_people: int
     draws: Mapping[str, Spread]
+    note: str = ""
 
     @property
     def n_scored(self) -> dict[str, int]:
@@ -259,10 +261,7 @@ def summarise_people(cells: Sequence[EvaluatedCell]) -> list[Summary]:
     much of a model's W is only the noise of a small sample. Its corrected distance is 0, that of a half is what so few
     people miss by.
     """
-    return [
-        _people_summary("half-sample", cells, pd.DataFrame([_halves(cell) for cell in cells])),
-        _people_summary("oracle", cells, pd.DataFrame([_oracle(cell) for cell in cells])),
-    ]
+    return [_people_summary("half-sample", cells, _halves), _people_summary("oracle", cells, _oracle)]
 
 
 _HALVED = ["wasserstein_exact_observed", "wasserstein_exact_stated", "corrected_distance"]
@@ -285,23 +284,53 @@ def _of_people(cell: EvaluatedCell, distances: Sequence[float | None], corrected
     return {"study_id": cell.study_id, "n": cell.n_people, **dict(zip(_HALVED, scores, strict=True))}
 
 
-def _people_summary(name: str, cells: Sequence[EvaluatedCell], table: pd.DataFrame) -> Summary:
+def _people_summary(
+    name: str, cells: Sequence[EvaluatedCell], scores_of: Callable[[EvaluatedCell], dict[str, Any]]
+) -> Summary:
+    """The summary of what people's answers score. Cells are counted as for every other row: whole outcomes."""
+    table = pd.DataFrame([scores_of(cell) for cell in cells])
     by_study = table.groupby("study_id")[_HALVED].mean()
-    scored = table[_HALVED[0]].notna()
+    scored = []
+    outcomes = groupby(range(len(cells)), key=lambda place: cells[place].key[:3])
+    for (study, *_), of_outcome in outcomes:
+        places = list(of_outcome)
+        response = np.concatenate([cells[place].response for place in places])
+        has_range = math.isfinite(observed_wasserstein(response, response).value)
+        if has_range and table.loc[places, _HALVED].notna().any(axis=None):
+            scored.append((study, table.loc[places, "n"].sum()))
+    n_outcomes = len({cell.key[:3] for cell in cells})
     return Summary(
         name=name,
         kind="baseline",
         measures=_over_studies(by_study),
         by_study=by_study,
-        n_studies=int(by_study[_HALVED[0]].notna().sum()),
-        n_cells=int(scored.sum()),
-        n_skipped=int((~scored).sum()),
-        n_rows=int(table.loc[scored, "n"].sum()),
+        n_studies=len({study for study, _ in scored}),
+        n_cells=len(scored),
+        n_skipped=n_outcomes - len(scored),
+        n_rows=int(sum(n for _, n in scored)),
         n_dropped=0,
         n_off_scale=sum(cell.n_off_scale for cell in cells),
         n_people=sum(cell.everybody.size for cell in cells),
         draws={},
+        note=_too_few_people(cells, table),
     )
+
+
+def _too_few_people(cells: Sequence[EvaluatedCell], table: pd.DataFrame) -> str:
+    """Which cells people's halves leave out that predictions are scored on; empty where there are none such."""
+    given = [
+        cell.is_ordered and math.isfinite(_distance_of_uniform(cell)) and not math.isfinite(score)
+        for cell, score in zip(cells, table[_HALVED[0]], strict=True)
+    ]
+    n = sum(given)
+    if not n:
+        return ""
+    where = "1 question in one condition" if n == 1 else f"{n} questions in one condition each"
+    return f"not on {where}, where fewer than four people answered and cannot be halved"
+
+
+def _distance_of_uniform(cell: EvaluatedCell) -> float:
+    return exact_wasserstein(cell.values, np.ones(len(cell.values)), cell.counts, convention="observed")
 
 
 def _over_studies(by_study: pd.DataFrame) -> dict[str, Measure]:

@@ -14,6 +14,8 @@ from socrates_core.errors import EDITED, UserError
 from socrates_core.files import read_json, write_json
 from socrates_core.finetuning.history import read_history, seconds_taken
 from socrates_core.finetuning.insight import Insight
+from socrates_core.finetuning.launch import n_processes_for
+from socrates_core.finetuning.rows import n_steps_of
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, load_training
 from socrates_core.jobs.progress import describe_seconds
 from socrates_core.models.machine import Machine, this_machine
@@ -80,7 +82,11 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
         seconds = median(times)
     free = machine.free / MEBIBYTE
     advice = less_memory(spec, longest=insight.lengths.max)
-    about_time = _about_time(times, seconds, n_steps, n_tokens, basis)
+    work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+    if n_processes_for(spec) > 1:
+        shared = "processes" if machine.kind == "cpu" else "GPUs"
+        work = f"{work}, shared by {n_processes_for(spec)} {shared}"
+    about_time = _about_time(times, seconds, work, basis)
     about_memory = _about_memory(memory, free, machine.where, advice)
     return TrainingEstimate(
         n_steps=n_steps,
@@ -138,12 +144,6 @@ def read_estimate(path: Path) -> dict[str, Any] | None:
     except UserError:
         return None
     return stored if isinstance(stored, dict) else None
-
-
-def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
-    """How many steps a finetune has at most."""
-    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
-    return planned if spec.max_steps is None else min(planned, spec.max_steps)
 
 
 def count_parameters(base: str) -> int | None:
@@ -215,7 +215,9 @@ def _peak(
         kept *= IN_FP32
     if machine.kind == "cpu":
         kept *= ON_PROCESSOR
-    return PROCESS + counted.weights + kept
+    # A full finetune is sharded: each process holds a part of the weights, gradients and optimizer.
+    weights = counted.weights / (n_processes_for(spec) if spec.tuning == "full" else 1)
+    return PROCESS + weights + kept
 
 
 @dataclass(frozen=True)
@@ -307,10 +309,20 @@ def _times(spec: TrainingSpec, insight: Insight, n_steps: int, n_tokens: int) ->
         per_row = validating / validations["n_rows"].sum() if len(validations) else 0.0
         # 1 for the base model, which is measured before the first step.
         n_validations = 1 + math.ceil(n_steps / spec.evaluate_every)
-        times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row))
+        # Processes share every step, and every validation.
+        faster = n_processes_for(spec) / _n_processes(TRAININGS.root / training_id)
+        times.append(float(n_tokens * per_token + n_validations * insight.n_validation * per_row) / faster)
         if len(times) == REMEMBERED:
             break
     return times
+
+
+def _n_processes(path: Path) -> int:
+    """How many processes trained the finetune in `path`."""
+    try:
+        return int(read_json(path / "plan.json")["n_processes"])
+    except (UserError, *EDITED):
+        return 1
 
 
 def _alike(spec: TrainingSpec, other: TrainingSpec) -> bool:
@@ -333,7 +345,7 @@ def _rough_seconds(spec: TrainingSpec, n_tokens: int, machine: Machine) -> tuple
     per_token = 4 + 2 * (spec.tuning == "full") + 2 * spec.checkpointing + 2 * (spec.method == "dpo")
     precision: Precision = "nf4" if spec.tuning == "qlora" else with_precision(spec).precision
     speed, basis = reading_speed(ModelRequest(spec.base, precision))
-    return (n_tokens * per_token / 2 / speed if speed else None), basis
+    return (n_tokens * per_token / 2 / speed / n_processes_for(spec) if speed else None), basis
 
 
 def _is_probed(base: str, machine: Machine) -> bool:
@@ -341,10 +353,7 @@ def _is_probed(base: str, machine: Machine) -> bool:
     return machine.kind == "cuda" or (count_parameters(base) or 0) >= PROBED
 
 
-def _about_time(
-    times: Sequence[float], seconds: float | None, n_steps: int, n_tokens: int, basis: str
-) -> str:
-    work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
+def _about_time(times: Sequence[float], seconds: float | None, work: str, basis: str) -> str:
     if seconds is None:
         return f"{work}. How long that takes on this machine is not known before its first steps."
     if not times:

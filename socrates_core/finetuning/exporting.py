@@ -22,6 +22,7 @@ from socrates_core.finetuning.library import (
     short_name,
 )
 from socrates_core.models.model_folder import CONTENT, HUB_ID, ModelFolder, find_model
+from socrates_core.verdicts.verdict import verdict_of
 
 FILES = (
     *CONTENT,
@@ -162,6 +163,7 @@ def render_card(model: LibraryModel) -> str:
     """The model's card as Markdown with the head that the hub reads."""
     seen = seen_or_unknown(model.name)
     trained = model.trained
+    verdict = verdict_of(model.name)
     head: dict[str, Any] = {
         "library_name": "peft" if model.kind in ("adapter", "checkpoint") else "transformers"
     }
@@ -173,6 +175,7 @@ def render_card(model: LibraryModel) -> str:
     parts = [
         f"---\n{yaml.safe_dump(head)}---\n",
         f"# {_line(model.card.title)}\n",
+        f"**{_line(verdict.sentence)}** {_line(verdict.detail)}".rstrip() + "\n",
         "Predicts answers to survey experiments. For screening, not a replacement for people.\n",
         f"Made from: {_line(' -> '.join(model.lineage))}\n",
         "## What it saw\n",
@@ -198,7 +201,8 @@ def _metrics(model: LibraryModel) -> list[str]:
     ]
     uniform = _number(model.trained.measured("w_uniform"))
     return [
-        f"## On rows kept back for validation\n\n| | base | this model |\n|---|---|---|\n{''.join(rows)}"
+        "## Validation during training\n\nOn rows kept back from training, by which the checkpoint was chosen: expect "
+        f"it to do a little worse on others.\n\n| | base | this model |\n|---|---|---|\n{''.join(rows)}"
         f"\nW of a uniform guess on the same cells, stated scale: {uniform}\n"
     ]
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from socrates_core.evaluations.rows import CELL
 from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
-from socrates_core.finetuning.rows import TrainingRows
+from socrates_core.finetuning.rows import TrainingRows, rows_to_validate
 from socrates_core.finetuning.spec import TrainingSpec
 from socrates_core.models.chat import Chat, open_chat
 from socrates_core.models.model_folder import context_length, open_folder, read_config
@@ -52,8 +52,8 @@ class Insight:
 
     `n_too_long` examples are longer than `limit`, the model's context in tokens (None: no limit), and would stop the
     finetune. With more than SAMPLED rows, a fixed sample is measured, and `n_examples` and `n_too_long` are scaled up
-    from it. `n_validation` rows are kept back. `reads` is the mean number of places per example at which a next token
-    is predicted. `sentence` says what was measured and where the loss falls.
+    from it. `n_validation` rows are asked in each validation. `reads` is the mean number of places per example at which
+    a next token is predicted. `sentence` says what was measured and where the loss falls.
     """
 
     n_examples: int
@@ -86,7 +86,7 @@ def look_at(spec: TrainingSpec, rows: TrainingRows) -> Insight:
     return Insight(
         n_examples=round(len(examples) * scale),
         n_rows=len(train),
-        n_validation=len(rows.validation),
+        n_validation=len(rows_to_validate(spec, rows)),
         n_studies=train["study_id"].nunique(),
         lengths=measure_lengths(examples),
         limit=limit,

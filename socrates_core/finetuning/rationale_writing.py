@@ -125,7 +125,7 @@ class _TextElicitor(Elicitor):
     def elicit(self, question: Question, ask: Ask) -> Elicited:
         seed = int(digest(question.prompt.messages())[:7], 16)
         sampling = {"temperature": PAPER_TEMPERATURE, "top_p": PAPER_TOP_P}
-        reply = ask(self._request(question.prompt, N_TOKENS, seed=seed, n=1, **sampling))
+        reply = self._ask(ask, question.prompt, N_TOKENS, seed=seed, n=1, **sampling)
         self.texts[question] = read_texts(reply.body)[0]
         return Elicited(_NO_ANSWER)
 

@@ -94,6 +94,10 @@ def _paper(method: Method) -> Recipe:
         "epochs": 1.0,
         "per_cell": NO_LIMIT,
         "patience": NO_LIMIT,
+        # Its weights and optimizer take 16 bytes a number, shared by the GPUs, so that activations must be small; each
+        # validation writes a checkpoint of 12 bytes a number.
+        "checkpointing": True,
+        "evaluate_every": 500,
     }
     source = (
         f"{_PAPER}: all weights of 8B and 14B models on 8 x A100, one epoch over all people.{_OF_SFT[method]}"

@@ -15,6 +15,9 @@ from socrates_core.evaluations.rows import capped, with_answers
 from socrates_core.files import digest
 from socrates_core.finetuning.spec import Method, TrainingSpec
 
+VALIDATING = 0.1  # share of the training that validations may cost
+LEAST_ROWS = 400  # fewer would choose the checkpoint by chance
+REASONED_ROWS = 64
 SIDES = ("trained", "validation", "held_out", "unused")
 _UNITS = {
     "studies": ["study_id"],
@@ -102,6 +105,50 @@ def choose_rows(spec: TrainingSpec) -> TrainingRows:
         answered=answered.reset_index(drop=True),
         kept_back=kept_back.reset_index(drop=True),
     )
+
+
+def rows_to_validate(spec: TrainingSpec, rows: TrainingRows) -> pd.DataFrame:
+    """The rows of `rows.validation` that are asked in each validation, the same ones every time.
+
+    All, if they are few enough; else fewer people a cell, down to two, then fewer outcomes, the same number of every
+    study as far as there are any.
+    """
+    validation = rows.validation
+    most = most_validated(spec, len(rows.train))
+    for cap in range(spec.validation_cap - 1, 1, -1):
+        if len(validation) <= most:
+            return validation
+        validation = capped(validation, cap, spec.seed)
+    if len(validation) <= most:
+        return validation
+    outcomes = validation.groupby(["study_id", "task_num"]).size().rename("n").reset_index()
+    outcomes = outcomes.sample(frac=1, random_state=spec.seed)
+    turn = outcomes.groupby("study_id").cumcount()
+    outcomes = outcomes.iloc[np.argsort(turn.to_numpy(), kind="stable")]
+    n_outcomes = max(int((outcomes["n"].cumsum() <= most).sum()), 1)
+    return validation.merge(outcomes.head(n_outcomes)[["study_id", "task_num"]])
+
+
+def most_validated(spec: TrainingSpec, n_examples: int) -> int:
+    """How many rows each validation asks at most.
+
+    Without a number in the spec, all validations together cost at most a tenth of the training, but each has LEAST_ROWS
+    rows. To train on a row costs three times as much as to ask it (Kaplan et al. 2020). A rationale is a hundred tokens
+    that are written one after the other, so with reasoning there are REASONED_ROWS.
+    """
+    if spec.validation_rows is not None:
+        return spec.validation_rows
+    if spec.method == "reasoning":
+        return REASONED_ROWS
+    n_steps = n_steps_of(n_examples, spec)
+    n_validations = 1 + -(-n_steps // spec.evaluate_every)  # the base model's too
+    return max(round(VALIDATING * 3 * n_steps * spec.batch_size / n_validations), LEAST_ROWS)
+
+
+def n_steps_of(n_examples: int, spec: TrainingSpec) -> int:
+    """How many steps a finetune has at most."""
+    planned = max(1, round(n_examples * spec.epochs / spec.batch_size))
+    return planned if spec.max_steps is None else min(planned, spec.max_steps)
 
 
 def _why_empty(spec: TrainingSpec, answered: pd.DataFrame) -> str:

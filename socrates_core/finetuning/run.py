@@ -4,12 +4,16 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import IO, Any
+
+import psutil
 
 from socrates_core.asking.answer import open_warm
 from socrates_core.errors import UserError
 from socrates_core.files import read_json
 from socrates_core.finetuning.history import read_history
+from socrates_core.finetuning.launch import n_processes_for, trainer_command, trainers_of
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.spec import load_training, training_path
 from socrates_core.jobs.progress import Cancelled, Reporter
@@ -19,6 +23,7 @@ from socrates_core.settings import CODE
 # Exit statuses of a trainer: done, or asked to stop.
 ENDED, STOPPED = 0, 3
 WORKER = "SOCRATES_WORKER"  # holds the worker's process id; a trainer whose worker is gone stops
+ENDING = "ending.txt"  # why a trainer ended early, in a sentence
 PATIENCE = 120.0  # seconds that a trainer may take to stop: it finishes its step first
 
 
@@ -28,8 +33,9 @@ def run_training(training_id: str, reporter: Reporter) -> dict[str, Any]:
     let_go()
     reporter.begin("reading the rows and the model", 1)
     n_before = len(read_history(training_id)[0])
+    (training_path(training_id) / ENDING).unlink(missing_ok=True)  # an earlier attempt's
     process = subprocess.Popen(
-        [sys.executable, "-m", f"training.{spec.method}", "--training", training_id],
+        trainer_command(training_id, spec, n_processes_for(spec)),
         cwd=CODE,  # so that no `training` in the current folder is imported instead
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -99,12 +105,28 @@ def _watch(process: subprocess.Popen[str], training_id: str, n_before: int, repo
             reporter.check()
 
 
+def is_below(pid: int) -> bool:
+    """Whether this process was started by the process `pid`, or by one that it started, and that one still runs."""
+    return pid == os.getppid() or pid in [parent.pid for parent in psutil.Process().parents()]
+
+
 def end_process(process: subprocess.Popen[Any], patience: float) -> None:
-    """Asks the process to end, and kills it if it has not ended after `patience` seconds."""
-    process.terminate()
+    """Asks the process to end, and kills it if it has not ended after `patience` seconds.
+
+    Of a launcher, the trainers that it started are asked: it would itself give them only 30 seconds.
+    """
+    trainers = trainers_of(process.pid)
+    for trainer in trainers:
+        with suppress(psutil.Error):
+            trainer.terminate()
+    if not trainers:
+        process.terminate()
     try:
         process.wait(timeout=patience)
     except subprocess.TimeoutExpired:
+        for trainer in trainers:
+            with suppress(psutil.Error):
+                trainer.kill()
         process.kill()
         process.wait()
 
@@ -117,9 +139,13 @@ def _publish_what_there_is(training_id: str, reporter: Reporter) -> None:
 
 
 def _cause(status: int, output: list[str], training_id: str) -> str:
+    ending = training_path(training_id) / ENDING
+    if ending.exists():
+        return ending.read_text(encoding="utf-8")
     if status == 2 and output:
         return output[-1]
-    if status in (-9, 137):  # SIGKILL, as Popen reports it and as a shell does
+    # As Popen reports SIGKILL, as a shell does, and as a launcher of several processes does.
+    if status in (-9, 137) or any("Signal 9 (SIGKILL)" in line for line in output):
         return (
             "The training process was killed, perhaps because memory ran out. Resume goes on from its last "
             "checkpoint; a lower 'micro_tokens' needs less memory."

@@ -15,7 +15,11 @@ from socrates_core.yaml_files import load_yaml
 
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"]
+Tracker = Literal["none", "trackio", "tensorboard", "wandb"]
 Level = Literal["simple", "expert"]
+# Fields of later versions: at their defaults they are no part of a digest, so that earlier finetunes keep theirs.
+LATER = ("optimizer", "validation_rows")
 RESERVED = frozenset(
     {  # names of rows that are listed next to models
         "starter",
@@ -76,7 +80,7 @@ class TrainingSpec(BaseModel):
     studies: tuple[str, ...] = _simple((), "Studies", "Empty: all of the training side.")
     per_cell: int = _simple(
         32,
-        "People a cell, at most",
+        "Most people per cell",
         "A cell is one outcome in one condition; a small sample is enough.",
         ge=1,
     )
@@ -126,7 +130,7 @@ class TrainingSpec(BaseModel):
     schedule: Literal["cosine", "linear", "constant"] = _expert("cosine", "Schedule")
     warmup: float = _expert(0.05, "Warm-up", "Share of the steps.", ge=0, lt=1)
     weight_decay: float = _expert(0.0, "Weight decay", ge=0)
-    clip: float = _expert(1.0, "Longest gradient", "Longer ones are cut to this norm.", gt=0)
+    clip: float = _expert(1.0, "Gradient clipping", "Longer ones are cut to this norm.", gt=0)
     batch_size: int = _expert(64, "Examples a step", ge=1)
     epochs: float = _expert(1.0, "Epochs", "How often each row is read; may be less than 1.", gt=0)
     max_steps: int | None = _expert(None, "Steps, at most", "Empty: no limit.", ge=1)
@@ -134,10 +138,16 @@ class TrainingSpec(BaseModel):
         1.0, "Share of the people", "Of every study; 1 takes all. For learning curves.", gt=0, le=1
     )
     balance: Literal["rows", "cells", "studies"] = _expert(
-        "rows", "What counts alike", "Rows, cells or studies, however many answers each has."
+        "rows", "Balance", "Rows, cells or studies, however many answers each has."
     )
     validation_cap: int = _expert(
         8, "Validation people a cell", "At most so many are asked in each validation.", ge=2
+    )
+    validation_rows: int | None = _expert(
+        None,
+        "Rows a validation, at most",
+        "Empty: as many as keep all validations within a tenth of the training.",
+        ge=1,
     )
     template: str = _expert(TEMPLATE, "Prompt template")
     precision: Literal["auto", "fp32", "bf16"] = _expert(
@@ -146,11 +156,16 @@ class TrainingSpec(BaseModel):
     micro_tokens: int = _expert(
         2048, "Tokens read at a time", "Fewer take less memory; the result is the same.", ge=64
     )
+    optimizer: Optimizer = _expert(
+        "adamw",
+        "Optimizer",
+        "adamw; adamw_8bit: its moments in 8 bits; paged: moved to the machine's memory when a GPU is full.",
+    )
     checkpointing: bool = _expert(
         False, "Gradient checkpointing", "Less memory, more time; the result is the same."
     )
     share_people: bool = _expert(
-        True, "Read profiles once", "One person's, for all of the answers in a step."
+        True, "Read each profile once", "One person's, for all of the answers in a step."
     )
     evaluate_every: int = _simple(
         25, "Steps between validations", "Each measures the model on the rows that were kept back.", ge=1
@@ -160,6 +175,9 @@ class TrainingSpec(BaseModel):
         "Patience",
         "It stops after so many validations without gain; the best checkpoint so far is kept.",
         ge=1,
+    )
+    report_to: Tracker = _expert(
+        "none", "Also report to", "A program that shows how it goes. wandb sends that to its own server."
     )
     accept_leaks: str = _simple(
         "", "Why the leak is accepted", "The card of the model that comes out will repeat it."
@@ -184,8 +202,10 @@ class TrainingSpec(BaseModel):
         return self
 
     def digest(self) -> str:
-        """SHA-256 in hex of everything but the name."""
-        return digest(self.model_dump(mode="json", exclude={"name"}))
+        """SHA-256 in hex of everything that decides the result: not the name, nor where its course is reported."""
+        fields = type(self).model_fields
+        unused = {name for name in LATER if getattr(self, name) == fields[name].default}
+        return digest(self.model_dump(mode="json", exclude={"name", "report_to", *unused}))
 
     def as_yaml(self) -> str:
         """The spec as a YAML file that a person can edit and that `train` takes."""

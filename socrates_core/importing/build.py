@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,13 @@ import pandas as pd
 from socrates_core.corpus.store import corpora, write_corpus
 from socrates_core.corpus.tables import WHOLE_NUMBERS, on_scale, scale_text
 from socrates_core.errors import UserError
-from socrates_core.importing.check import find_problems
-from socrates_core.importing.mapping import Mapping, When, render_mapping
+from socrates_core.importing.check import find_faults, find_problems
+from socrates_core.importing.mapping import DemographicSpec, Mapping, When, render_mapping
 from socrates_core.importing.no_answer import is_no_answer
 from socrates_core.importing.table import Table, shortened
+from socrates_core.importing.traits import year_in
 from socrates_core.prompts import render_prompt, render_stimulus
-from socrates_core.records import DEMOGRAPHICS, Design, Number, Prompt, Scale
+from socrates_core.records import DEMOGRAPHICS, Design, Number, Prompt, Scale, factors_of
 from socrates_core.scales import read_answer, render_instruction
 from socrates_core.settings import home
 
@@ -58,7 +59,8 @@ class Preview:
     `frames` are the four tables of the corpus, empty if there are `problems`, each of which stops the import;
     `assignment` are people's clusters, blocks, and weights, empty if the mapping names none.
     `dropped` are reasons with the number of rows or answers that they cost; `remarks` are sentences about what a
-    person should know but need not change. `prompts` are up to three examples of what a model would get.
+    person should know but need not change, known as soon as the answers can be read. `prompts` are up to three
+    examples of what a model would get.
     """
 
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -73,6 +75,11 @@ class Preview:
         if n:
             self.dropped.append((reason, int(n)))
 
+    @property
+    def sentences(self) -> list[str]:
+        """The remarks, and what is left out."""
+        return [*self.remarks, *(f"Dropped: {n:,} {reason}." for reason, n in self.dropped)]
+
 
 def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | None = None) -> Preview:
     """Everything that `import_study` would write, drop or refuse. Writes nothing.
@@ -80,7 +87,7 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
     `tell` gets how many outcomes are done, of how many, and may raise to stop.
     """
     seen = Preview(problems=find_problems(table, mapping))
-    if seen.problems:
+    if find_faults(table, mapping):
         return seen
     rows = _kept_rows(table.frame, mapping, seen)
     answers = _answers(rows, mapping, seen, tell)
@@ -95,9 +102,11 @@ def preview(table: Table, mapping: Mapping, tell: Callable[[int, int], None] | N
     seen.assignment = _assignment(rows, answers, mapping, seen)
     _remark(mapping, answers, seen)
     seen.remarks += _unnamed_designs(rows, mapping)
-    seen.prompts = _prompts(seen.frames)
     if tell:
         tell(len(mapping.outcomes), len(mapping.outcomes))
+    if seen.problems:
+        return replace(seen, frames={}, assignment=pd.DataFrame())
+    seen.prompts = _prompts(seen.frames)
     return seen
 
 
@@ -129,19 +138,27 @@ def import_study(
         participants=frames["participants"],
         responses=frames["responses"],
         assignment=seen.assignment,
-        designs={study.study_id: design_of(mapping)},
+        designs={study.study_id: design_of(mapping, frames["stimuli"]["condition_num"].unique())},
     )
     return name
 
 
-def design_of(mapping: Mapping) -> Design:
-    """How the people of a mapped study were assigned."""
+def design_of(mapping: Mapping, answered: Iterable[int]) -> Design:
+    """How the people of a mapped study were assigned; `answered` are the conditions in which somebody answered."""
+    conditions = [mapping.conditions[number] for number in sorted(answered)]
     return Design(
         assignment=mapping.study.design,
         cluster=mapping.cluster or "",
         block=mapping.block or "",
         weight=mapping.weight or "",
+        factors=factors_of([condition.levels or _cells(condition.when) for condition in conditions]),
     )
+
+
+def _cells(when: When) -> dict[str, str]:
+    """The columns that make a condition as factors, where there are several and each has one cell."""
+    crossed = len(when) > 1 and all(len(cells) == 1 for cells in when.values())
+    return {column: cells[0] for column, cells in when.items()} if crossed else {}
 
 
 def is_own_study(name: str) -> bool:
@@ -258,20 +275,43 @@ def _people(rows: pd.DataFrame, answers: pd.DataFrame, mapping: Mapping, seen: P
         columns=["participant", *DEMOGRAPHICS]
     )
     for name, demographic in mapping.demographics.items():
-        said = first[demographic.column].reset_index(drop=True)
-        words = said.map(demographic.values).fillna(said) if demographic.values else said
-        words = words.mask(words.isin([word for word in words.dropna().unique() if is_no_answer(str(word))]))
+        words = _in_words(first, demographic).reset_index(drop=True)
         if name in WHOLE_NUMBERS:
             numbers = pd.to_numeric(words, errors="coerce")
             numbers = numbers.where(numbers.between(1, _MOST[name])).round()
             if lost := int((words.notna() & numbers.isna()).sum()):
+                worked_out = " minus the year of birth" if demographic.year else ""
                 seen.remarks.append(
-                    f"{lost:,} cells of {demographic.column!r} are not numbers from 1 to {_MOST[name]}, so {name} is "
-                    "missing there."
+                    f"{lost:,} cells of {demographic.column!r}{worked_out} are not numbers from 1 to {_MOST[name]}, so "
+                    f"{name} is missing there."
                 )
             words = numbers
         people[name] = words.astype(object).where(words.notna(), None)
     return people.astype(object)
+
+
+def _in_words(rows: pd.DataFrame, demographic: DemographicSpec) -> pd.Series:
+    """A demographic field's cells as a persona says them; missing where there is no answer."""
+    said = rows[demographic.column]
+    words = said.map(demographic.values).fillna(said) if demographic.values else said
+    words = words.mask(words.isin([word for word in words.dropna().unique() if is_no_answer(str(word))]))
+    if not demographic.year:
+        return words
+    column = demographic.year_column
+    asked = rows[column].map(year_in, na_action="ignore") if column else int(demographic.year)
+    ages = pd.to_numeric(asked, errors="coerce") - pd.to_numeric(words, errors="coerce")
+    # A cell that is no year stays, so that the remark counts it.
+    return ages.astype(object).where(ages.notna(), words)
+
+
+def trait_examples(table: Table, mapping: Mapping, most: int = 3) -> dict[str, list[str]]:
+    """Demographic field -> its most frequent values, as a persona would say them, for a person to check."""
+    examples = {}
+    for name, demographic in mapping.demographics.items():
+        if {demographic.column, demographic.year_column} - {""} <= set(table.frame.columns):
+            counts = _in_words(table.frame, demographic).dropna().astype("str").value_counts()
+            examples[name] = [re.sub(r"\.0$", "", str(word)) for word in counts.index[:most]]
+    return examples
 
 
 def _frames(

@@ -12,8 +12,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def find_problems(table: Table, mapping: Mapping) -> list[str]:
-    """Every fault that keeps the mapping from being used; empty if there are none."""
-    problems = []
+    """Every fault that keeps the study from being imported; empty if there are none."""
+    problems = find_faults(table, mapping)
     if not NAME.fullmatch(mapping.study.study_id):
         problems.append(
             f"The study id {mapping.study.study_id!r} cannot be used. "
@@ -21,6 +21,12 @@ def find_problems(table: Table, mapping: Mapping) -> list[str]:
         )
     if not mapping.study.title.strip():
         problems.append("The study has no title. Give it one.")
+    return [*problems, *_unasked(mapping), *_unaccepted(mapping)]
+
+
+def find_faults(table: Table, mapping: Mapping) -> list[str]:
+    """The faults that keep the answers from being read, unlike a text or a title that is still missing."""
+    problems = []
     known = list(table.frame.columns)
     problems += [str(unknown("column", name, known)) for name in mapping.columns() if name not in known]
     if not mapping.conditions:
@@ -31,7 +37,7 @@ def find_problems(table: Table, mapping: Mapping) -> list[str]:
         problems.append("There is no outcome. Add one: which column holds the answers, and to what question.")
     for outcome in mapping.outcomes:
         problems += _outcome_problems(outcome)
-    return [*problems, *_unasked(mapping), *_unaccepted(mapping)]
+    return problems
 
 
 def _outcome_problems(outcome: OutcomeSpec) -> Iterator[str]:

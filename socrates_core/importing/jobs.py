@@ -12,7 +12,7 @@ from socrates_core.importing.mapping import Mapping as StudyMapping
 from socrates_core.importing.mapping import load_mapping, parse_mapping, render_mapping
 from socrates_core.importing.opening import open_files
 from socrates_core.importing.propose import find_gaps, write_proposals
-from socrates_core.importing.table import Pace
+from socrates_core.importing.table import UNSAID, Pace
 from socrates_core.importing.uploads import Upload, open_upload
 from socrates_core.jobs import store, worker_process
 
@@ -34,9 +34,8 @@ def run_own_import(args: Mapping[str, Any], progress: Progress) -> dict[str, Any
     Nothing is visible before everything is written. Raises UserError if the file or the mapping has a fault.
     """
     mapping = parse_mapping(args["mapping"], "The mapping")
-    opened = open_files(
-        open_upload(args["upload_id"]).paths, pace=Pace(tell=_telling(progress, "reading rows"))
-    )
+    pace = Pace(tell=_telling(progress, "reading rows"))
+    opened = open_files(open_upload(args["upload_id"]).paths, pace=pace, format_=mapping.format)
     corpus = open_corpus(import_study(opened.table, mapping, tell=_telling(progress, "working out outcomes")))
     notes = corpus.study(mapping.study.study_id).notes
     return {
@@ -50,8 +49,9 @@ def run_own_import(args: Mapping[str, Any], progress: Progress) -> dict[str, Any
 def run_proposals(args: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The model's proposals, as `write_proposals` returns them. Raises UserError if no text is missing."""
     upload = open_upload(args["upload_id"])
-    opened = open_files(upload.paths, pace=upload.pace)
-    mapping = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else opened.suggested
+    kept = load_mapping(upload.mapping_path) if upload.mapping_path.exists() else None
+    opened = open_files(upload.paths, pace=upload.pace, format_=kept.format if kept else UNSAID)
+    mapping = kept or opened.suggested
     gaps = find_gaps(mapping, opened.table.labels)
     if not gaps:
         raise UserError("No text is missing, so there is nothing to propose.")

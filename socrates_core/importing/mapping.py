@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from socrates_core.errors import UserError, unknown
 from socrates_core.files import write_text
+from socrates_core.importing.table import Format
 from socrates_core.records import DEMOGRAPHICS, Number, Scale
 from socrates_core.surveys.draft import ScaleField
 from socrates_core.yaml_files import load_yaml, parse_yaml, validated
@@ -50,21 +51,32 @@ class StudySpec(_Spec):
 
 
 class DemographicSpec(_Spec):
-    """The column of a demographic field; `values` puts its cells in other words."""
+    """The column of a demographic field; `values` puts its cells in other words.
+
+    Where the column holds years of birth, `year` says when people were asked: a year, or a column with dates or years.
+    """
 
     column: str
     values: dict[Cell, str] = Field(default_factory=dict)
+    year: str = ""
+
+    @property
+    def year_column(self) -> str:
+        """The column that says when people were asked; empty if a year says so for all."""
+        return "" if re.fullmatch(r"\d{4}", self.year) else self.year
 
 
 class ConditionSpec(_Spec):
     """What one group read, and the rows that were in it (all rows if `when` is empty).
 
-    A text that a model `proposed` waits for a person to accept it.
+    `levels` says which level of each factor it has, such as {tone: warm}, where conditions are crossed. A text that a
+    model `proposed` waits for a person to accept it.
     """
 
     name: str
     text: str = ""
     when: When = Field(default_factory=dict)
+    levels: dict[str, str] = Field(default_factory=dict)
     proposed: bool = False
 
 
@@ -125,12 +137,21 @@ class Mapping(_Spec):
     conditions: tuple[ConditionSpec, ...]
     outcomes: tuple[OutcomeSpec, ...]
     keep: tuple[KeepSpec, ...] = ()
+    encoding: str = ""
+    sheet: str = ""
+
+    @property
+    def format(self) -> Format:
+        """How the file is read."""
+        return Format(self.encoding, self.sheet)
 
     @model_validator(mode="after")
     def _fits(self) -> "Mapping":
         for name in self.demographics:
             if name not in DEMOGRAPHICS:
                 raise ValueError(str(unknown("demographic field", name, DEMOGRAPHICS)))
+            if name != "age" and self.demographics[name].year:
+                raise ValueError(f"{name!r} has a year; only an age is worked out of a year of birth")
         known = [condition.name for condition in self.conditions]
         outcomes = [outcome.name for outcome in self.outcomes]
         for names, what in ((known, "condition"), (outcomes, "outcome")):
@@ -156,7 +177,8 @@ class Mapping(_Spec):
     def columns(self) -> list[str]:
         """Every column that the mapping names, each once."""
         columns = [name for name in (self.participant, self.cluster, self.block, self.weight) if name]
-        columns += [demographic.column for demographic in self.demographics.values()]
+        for demographic in self.demographics.values():
+            columns += [demographic.column, demographic.year_column]
         for condition in self.conditions:
             columns += condition.when
         for outcome in self.outcomes:

@@ -25,12 +25,12 @@ _PlainDumper.yaml_implicit_resolvers = TextLoader.yaml_implicit_resolvers
 
 
 def demographic_table(mapping: Mapping) -> pd.DataFrame:
-    """Columns field, column, words (what the cells are called)."""
+    """Columns field, column, words (what the cells are called) and year (when people were asked)."""
     rows = [
-        (label(name), demographic.column, render_pairs(demographic.values))
+        (label(name), demographic.column, render_pairs(demographic.values), demographic.year)
         for name, demographic in mapping.demographics.items()
     ]
-    return pd.DataFrame(rows, columns=["field", "column", "words"], dtype="str")
+    return pd.DataFrame(rows, columns=["field", "column", "words", "year"], dtype="str")
 
 
 def condition_table(mapping: Mapping) -> pd.DataFrame:
@@ -85,6 +85,7 @@ def mapping_from_tables(described: MappingOf[str, Any], tables: MappingOf[str, p
             _FIELDS.get(row["field"], row["field"]): {
                 "column": row["column"],
                 "values": parse_pairs(row["words"]),
+                "year": row["year"],
             }
             for row in rows["demographics"]
         },

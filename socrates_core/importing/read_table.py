@@ -7,8 +7,8 @@ from pathlib import Path
 
 from socrates_core.errors import UserError
 from socrates_core.importing.delimited import read_delimited, with_decimal_points
-from socrates_core.importing.statistical import read_statistical
-from socrates_core.importing.table import MAX_BYTES, WHOLE, Pace, Table
+from socrates_core.importing.statistical import PORTABLE, SAS, TRANSPORT, read_statistical
+from socrates_core.importing.table import MAX_BYTES, UNSAID, WHOLE, Format, Pace, Table
 from socrates_core.importing.workbook import read_workbook
 
 __all__ = ["Table", "read_cells", "read_table"]
@@ -34,23 +34,22 @@ _OTHERS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"PAR1", "a Parquet file; only SocSci210's columns are read from Parquet"),
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "packed with gzip; unpack it first"),
-    (b"**COMPRESSED** **COMPRESSED**", f"a SAS transport file; {_SAVE}"),
-    (b"HEADER RECORD*******LIB", f"a SAS transport file; {_SAVE}"),
-    (bytes(12) + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf", f"a SAS data set; {_SAVE}"),
-    (b"ASCII SPSS PORT FILE", f"an SPSS portable file; {_SAVE}"),
+    (b"**COMPRESSED** **COMPRESSED**", f"a SAS transport file of the kind CPORT; {_SAVE}"),
     ((b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n"), f"an R file; {_SAVE}"),
     (b"SQLite format 3", f"an SQLite database; {_SAVE}"),
     (b"ARROW1", f"a Feather file; {_SAVE}"),
 )
 
 
-def read_table(path: Path, pace: Pace = WHOLE) -> Table:
+def read_table(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> Table:
     """Like `read_cells`, with decimal commas as points: "2,5" in a file with semicolons is 2.5."""
-    return with_decimal_points(read_cells(path, pace))
+    return with_decimal_points(read_cells(path, pace, format_))
 
 
-def read_cells(path: Path, pace: Pace = WHOLE) -> Table:
-    """The table in a CSV, TSV, Excel (.xlsx), SPSS (.sav, .zsav) or Stata (.dta) file, recognized by its content.
+def read_cells(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> Table:
+    """The table in a CSV, TSV, Excel, SPSS, Stata, or SAS file, recognized by its content.
+
+    These are .csv, .tsv, .xlsx, .sav, .zsav, .por, .dta, .sas7bdat and .xpt, whatever the file is called.
 
     Empty cells and cells that say NA are missing, and so are the missing codes that SPSS and Stata files declare.
     Raises UserError for any other file, and for one that is damaged, empty or too large.
@@ -67,8 +66,13 @@ def read_cells(path: Path, pace: Pace = WHOLE) -> Table:
         )
     if not start.strip():
         raise UserError(f"{path.name!r} is empty.")
+    read = _reader(path.name, start)
+    if format_.sheet and read is not read_workbook:
+        raise UserError(
+            f"{path.name!r} is not a workbook, so it has no sheet {format_.sheet!r}. Name no sheet."
+        )
     try:
-        table = _reader(path.name, start)(path, pace)
+        table = read(path, pace, format_)
     except _DAMAGED as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(
@@ -80,12 +84,15 @@ def read_cells(path: Path, pace: Pace = WHOLE) -> Table:
     return table
 
 
-def _reader(name: str, start: bytes) -> Callable[[Path, Pace], Table]:
+def _reader(name: str, start: bytes) -> Callable[[Path, Pace, Format], Table]:
     if start.startswith(b"PK"):
         return read_workbook
+    if start.startswith(SAS) and start[156:163] == b"CATALOG":
+        raise UserError(f"{name!r} holds only the formats of a SAS data set. Give the data set (.sas7bdat).")
     # Before version 117 a Stata file starts with its version (102 to 115), its byte order, and a 1.
     stata = 0x66 <= start[0] <= 0x73 and start[1:2] in (b"\1", b"\2") and start[2:3] == b"\1"
-    if stata or start.startswith((b"$FL2", b"$FL3", b"<stata_dta>")):
+    known = start.startswith((b"$FL2", b"$FL3", b"<stata_dta>", SAS, TRANSPORT))
+    if stata or known or any(mark in start for mark in PORTABLE):
         return read_statistical
     for mark, what in _OTHERS:
         if start.startswith(mark):

@@ -18,8 +18,15 @@ from socrates_core.importing.mapping import (
     StudySpec,
 )
 from socrates_core.importing.no_answer import is_no_answer, no_answers
+from socrates_core.importing.orders import led_numbers, ordered
 from socrates_core.importing.table import Table, shortened
-from socrates_core.importing.traits import is_age, is_own_trait
+from socrates_core.importing.traits import (
+    are_birth_years,
+    is_age,
+    is_birth_named,
+    is_own_trait,
+    year_in,
+)
 from socrates_core.records import Number, Scale, parse_number
 from socrates_core.scales import check_scale
 from socrates_core.surveys.draft import ScaleSpec
@@ -36,7 +43,10 @@ _YES = (
 _TRIALS = ("survey preview", "survey test", "spam", "offline preview", "preview", "test")
 _CONTROL = re.compile(r"\b(?:control|placebo|baseline|neutral|none|status quo)\b", re.IGNORECASE)
 SHOWN = 101  # values of a column that are looked at, most frequent first
+UNKNOWN_ORDER = "texts whose order is not known"
 _MOST_OPTIONS = 20  # texts that may be the options of one question
+_MOST_ORDERED = 11  # and of one whose order is asked for
+_LONGEST_ANSWER = 80
 _PERSON = re.compile(
     r"(?:(?:participant|respondent|response|subject|person|case|worker|user|prolific)[ _.-]*(?:id|number|no|nr)?|p?id|"
     r"prolific_pid|uuid|ssid|subj)",
@@ -47,6 +57,12 @@ _TECHNICAL = re.compile(
     r"finished|progress|consent|canvasser|weight).*|status|.*(?:_id|_do|_ind)|"
     r".*(?:first|last)[ _]?click.*|.*(?:click[ _]?count|page[ _]?submit).*|user_?(?:language|agent)|"
     r"distribution_?channel|recipient\w*|external_?(?:data_?)?reference|.*(?:resolution|operating[ _]?system)",
+    re.IGNORECASE,
+)
+_WHEN = re.compile(
+    r"(?:start|end|recorded|submit|submitted|interview|survey|response|completed?|created)?[ _.]?"
+    r"(?:date|datestamp|time|timestamp|day|year)(?:[ _.]?(?:time|stamp|recorded|submitted|of interview|utc))*(?:_?1)?"
+    r"|submitdate|datestamp|int_?date|inwyys|wave_?year|survey_?year|intv?year|year_?of_?(?:survey|interview)",
     re.IGNORECASE,
 )
 _ASSIGNED = ("treat", "condition", "cond", "arm", "assign", "experiment", "vignette", "manipulation", "group")
@@ -64,20 +80,6 @@ _FIELDS = {
     "location": ("state", "region", "country", "location"),
 }
 _EXACT = ("age", "sex", "male", "female", "race", "state", "ideo", "cond", "arm", "group", "party")
-_ORDERS = (
-    "strongly disagree|disagree|moderately disagree|somewhat disagree|slightly disagree|"
-    "neither agree nor disagree|neutral|slightly agree|somewhat agree|moderately agree|agree|strongly agree",
-    "strongly oppose|oppose|somewhat oppose|neither support nor oppose|neither|somewhat support|support|"
-    "strongly support",
-    "extremely unlikely|very unlikely|unlikely|somewhat unlikely|neither likely nor unlikely|somewhat likely|likely|"
-    "very likely|extremely likely",
-    "not at all|a little|slightly|somewhat|a moderate amount|moderately|very|a lot|very much|a great deal|extremely",
-    "never|rarely|sometimes|often|most of the time|always",
-    "very dissatisfied|dissatisfied|somewhat dissatisfied|neither satisfied nor dissatisfied|somewhat satisfied|"
-    "satisfied|very satisfied",
-    "no|yes",
-    "false|true",
-)
 _RANGES = ((0, 1), (1, 4), (1, 5), (1, 6), (1, 7), (1, 9), (0, 10), (1, 10), (-2, 2), (-3, 3), (0, 100))
 _CODES = {97, 98, 99, 997, 998, 999, -1, -7, -8, -9, -77, -88, -99, -999}
 
@@ -99,7 +101,8 @@ class ColumnFacts:
     @property
     def looks_answered(self) -> bool:
         """Whether the values are whole numbers or words of a known order."""
-        return self.whole or bool(_ordered(self.values))
+        answers = [cell for cell in self.values if not is_no_answer(cell)]
+        return self.whole or bool(ordered(answers) or led_numbers(answers))
 
 
 @dataclass(frozen=True)
@@ -220,11 +223,13 @@ def _no_answers(column: ColumnFacts, table: Table) -> str:
         return "empty" if column.n_distinct == 0 else "the same in every row"
     if column.n_distinct > MOST_VALUES:
         return f"more than {MOST_VALUES} different values"
+    if holds_birth_years(column, table):
+        return "years of birth"
     if is_age_named(column):
         return "an age, but not in years, as a persona needs it"
     if column.looks_answered or table.value_labels.get(column.name):
         return ""
-    return "numbers with decimals" if column.low is not None else "texts whose order is not known"
+    return "numbers with decimals" if column.low is not None else UNKNOWN_ORDER
 
 
 def find_questions(columns: Sequence[ColumnFacts], mapping: Mapping, table: Table) -> Iterator[str]:
@@ -244,6 +249,18 @@ def find_questions(columns: Sequence[ColumnFacts], mapping: Mapping, table: Tabl
             f"Do {doubtful} in {shortened(names)} mean that there is no answer? The file does not say, so they count "
             f"as answers. If they do, add them to the missing codes of these outcomes.{more}"
         )
+    if orders := unknown_orders(columns, mapping):
+        listed = [f"{shortened(names, 3)} ({' / '.join(answers)})" for answers, names in orders.items()]
+        yield (
+            f"Which order do these answers have? They are not used before you say it: {shortened(listed, 5)}. Say each "
+            "order once; it is kept for later files."
+        )
+    born = [column.name for column in columns if holds_birth_years(column, table)]
+    if born and "age" not in mapping.demographics:
+        yield (
+            f"In which year were people asked? {born[0]!r} holds years of birth, and no column holds a date. To use "
+            "ages, add the field Age with this column and that year."
+        )
     kept = {keep.column for keep in mapping.keep}
     for column in columns:
         if column.name.lower() in _FINISHED and column.n_distinct > 1 and column.name not in kept:
@@ -252,18 +269,59 @@ def find_questions(columns: Sequence[ColumnFacts], mapping: Mapping, table: Tabl
             yield f"Which rows are finished? The cells of {column.name!r} are {cells}, so all rows are kept."
 
 
+def unknown_orders(columns: Sequence[ColumnFacts], mapping: Mapping) -> dict[tuple[str, ...], list[str]]:
+    """Answers in words that may be a scale if somebody says their order -> the columns that hold them.
+
+    Columns whose texts are no answers of people, such as names and comments, have more different ones or repeat few.
+    """
+    used = set(mapping.columns())
+    orders = dict[tuple[str, ...], list[str]]()
+    for column in columns:
+        answers = tuple(sorted(cell for cell in column.values if not is_no_answer(cell)))
+        few = 2 <= len(answers) <= _MOST_ORDERED and column.n >= 2 * column.n_distinct
+        words = column.low is None and all(len(answer) <= _LONGEST_ANSWER for answer in answers)
+        recorded = column.name in used or is_technical(column) or is_person(column)
+        if few and words and not recorded and not column.looks_answered:
+            orders.setdefault(answers, []).append(column.name)
+    return orders
+
+
 def _named(cells: Sequence[str], labels: MappingOf[str, str]) -> str:
     return ", ".join(f"{cell} ({labels[cell]!r})" if cell in labels else cell for cell in cells)
 
 
 def _demographics(columns: Sequence[ColumnFacts], table: Table) -> dict[str, DemographicSpec]:
     fields = dict[str, DemographicSpec]()
+    year = year_column(columns, table)
     for column in columns:
+        if year and "age" not in fields and year != column.name and holds_birth_years(column, table):
+            values = table.value_labels.get(column.name, {})
+            fields["age"] = DemographicSpec(column=column.name, values=values, year=year)
+            continue
         labels = table.value_labels.get(column.name, {})
         guess = guess_demographic(column, labels)
         if guess and guess.name not in fields:
             fields[guess.name] = DemographicSpec(column=column.name, values=guess.values or labels)
     return fields
+
+
+def year_column(columns: Sequence[ColumnFacts], table: Table) -> str:
+    """The column that says when each person answered: a date, or the year of a wave; empty if there is none."""
+    for column in columns:
+        if _WHEN.fullmatch(column.name) and not is_birth_named(column.name, column.label):
+            cells = table.frame[column.name].dropna()
+            years = cells.map(year_in)
+            if len(cells) and 2 * len(cells) > len(table.frame) and years.notna().mean() > 0.9:
+                return column.name
+    return ""
+
+
+def holds_birth_years(column: ColumnFacts, table: Table) -> bool:
+    """Whether the column holds the years in which people were born, as numbers or as labels of codes."""
+    named = is_birth_named(column.name, column.label) or is_age_named(column)
+    labels = table.value_labels.get(column.name, {})
+    answers = [text for cell in column.values if not is_no_answer(text := labels.get(cell, cell))]
+    return named and are_birth_years(answers)
 
 
 def conditions_of(column: ColumnFacts, table: Table) -> list[ConditionSpec]:
@@ -388,9 +446,16 @@ def guess_scale(
     A code without a label (99 in 1 to 7) stays a value: it is off the scale if the others fill a usual scale.
     """
     cells = [cell for cell in column.values if cell not in missing]
-    if ordered := _ordered(cells):
-        values: dict[str, Number] = {cell: n for n, cell in enumerate(ordered, start=1)}
+    if in_order := ordered(cells):
+        values: dict[str, Number] = {cell: n for n, cell in enumerate(in_order, start=1)}
         return _options({n: cell for cell, n in values.items()}), values
+    if column.low is None and (led := led_numbers(cells)):
+        numbered: dict[Number, str] = dict(led.values())
+        values = {cell: number for cell, (number, _) in led.items()}
+        if all(numbered.values()):
+            return _options(numbered), values
+        ends = {number: words for number, words in numbered.items() if words}
+        return Scale("range", min(numbered), max(numbered), labels=tuple(sorted(ends.items()))), values
     if column.low is None and 2 <= len(cells) <= _MOST_OPTIONS:
         # Only if a person says that these texts are answers: their order is not known.
         values = {cell: n for n, cell in enumerate(sorted(cells), start=1)}
@@ -460,12 +525,3 @@ def _apart(labels: MappingOf[Number, str]) -> dict[Number, str]:
 
 def _options(labels: MappingOf[Number, str]) -> Scale:
     return Scale("enum_labels", min(labels), max(labels), labels=tuple(sorted(labels.items())))
-
-
-def _ordered(cells: Sequence[str]) -> list[str]:
-    """The cells in the order of a known list of answers; empty if they are not all in one list."""
-    for order in _ORDERS:
-        places = {word: place for place, word in enumerate(order.split("|"))}
-        if len(cells) > 1 and all(cell.casefold() in places for cell in cells):
-            return sorted(cells, key=lambda cell: places[cell.casefold()])
-    return []

@@ -24,6 +24,8 @@ class Table:
     `frame`: every cell as text, whole numbers without decimals, missing cells as NA; column names are unique.
     `labels`: column -> its question or label in the file. `value_labels`: column -> {cell -> its label}.
     `warnings`: sentences about what a person should check. `decimal_commas`: whether "2,5" may still mean 2.5.
+    `sheets`: the sheets of a workbook, of which `sheet` was read. `encoding`: of the texts, where a person can name
+    another.
     """
 
     frame: pd.DataFrame
@@ -31,6 +33,20 @@ class Table:
     value_labels: dict[str, dict[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     decimal_commas: bool = False
+    sheets: tuple[str, ...] = ()
+    sheet: str = ""
+    encoding: str = ""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a person says about a file that does not say it itself: the `encoding` of its texts, the `sheet` to read.
+
+    Empty means that the reader chooses.
+    """
+
+    encoding: str = ""
+    sheet: str = ""
 
 
 def _silent(done: int, total: int) -> None:
@@ -46,6 +62,7 @@ class Pace:
 
 
 WHOLE = Pace()
+UNSAID = Format()
 
 
 def check_size(rows: int, columns: int) -> None:

@@ -1,4 +1,4 @@
-"""Whether a column holds a trait of the person, and not a judgment of others or a scale of answers."""
+"""Whether a column holds a trait of the person, and not a judgment of others or a scale of answers; years of birth."""
 
 import re
 from collections.abc import Iterable
@@ -69,3 +69,38 @@ def is_own_trait(field: str, question: str, answers: Iterable[str]) -> bool:
 def is_age(answer: str) -> bool:
     """Whether a text is an age in years, as a persona needs it: a number up to 120."""
     return bool(re.fullmatch(r"\d{1,3}", answer.strip())) and 0 < int(answer) <= 120
+
+
+_BORN_NAMED = re.compile(
+    r"(?:.*[_ .-])?(?:yob|birth[_ .-]?(?:yea)?r|year[_ .-]?(?:of[_ .-]?)?birth|birthyear|byear|yrborn|year[_ .-]?born"
+    r"|born|yrbrn|geburtsjahr|gebjahr|geb_?j|annee[_ .-]?naissance|naissance|nacimiento|nascimento|anno_?nascita)"
+    r"(?:[_ .-]?\w{0,8})?",
+    re.IGNORECASE,
+)
+_BORN_ASKED = _any(
+    r"(?:what|which) year were you born|year (?:that |in which )?you were born|your (?:year of birth|birth year)",
+    r"year of (?:your )?birth|birth year|when were you born|geburtsjahr|in welchem jahr .{0,20}geboren",
+    r"ann[ée]e de (?:votre )?naissance|año de (?:su )?nacimiento|ano de nascimento|anno di nascita|geboortejaar",
+)
+_YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
+_EARLIEST, _LATEST = 1890, 2025  # years of birth of people who may answer
+
+
+def is_birth_named(name: str, question: str) -> bool:
+    """Whether a column's name or question asks for the year in which the person was born."""
+    return bool(
+        _BORN_NAMED.fullmatch(name) or (_BORN_ASKED.search(question) and not _OTHERS.search(question))
+    )
+
+
+def are_birth_years(answers: Iterable[str]) -> bool:
+    """Whether nearly all answers are years of four digits in which people were born."""
+    given = [answer.strip() for answer in answers if answer.strip()]
+    years = [text for text in given if re.fullmatch(r"\d{4}", text) and _EARLIEST <= int(text) <= _LATEST]
+    return len(years) >= 2 and len(years) >= 0.8 * len(given)
+
+
+def year_in(cell: str) -> int | None:
+    """The year in a date, such as 2020-03-01, 3/1/2020 10:15, or 2020; None if there is none."""
+    match = _YEAR.search(cell)
+    return int(match[1]) if match else None

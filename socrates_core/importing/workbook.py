@@ -1,4 +1,4 @@
-"""Reads the first sheet of an Excel workbook, row by row; formulas stay text."""
+"""Reads one sheet of an Excel workbook, row by row; formulas stay text."""
 
 import zipfile
 from dataclasses import dataclass, field
@@ -8,17 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, unknown
 from socrates_core.importing.table import (
     LONG_NUMBER,
     MAX_COLUMNS,
     MAX_EXPANDED,
+    UNSAID,
     WHOLE,
+    Format,
     Pace,
     Table,
     check_size,
     lost_digits,
     number_cell,
+    shortened,
     tidy,
 )
 
@@ -34,38 +37,44 @@ class _Rows:
     long: set[int] = field(default_factory=set)
 
 
-def read_workbook(path: Path, pace: Pace = WHOLE) -> Table:
-    """The first visible sheet with rows, or else the first hidden one with rows.
+def read_workbook(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> Table:
+    """The sheet that a person names, or else the first visible one with rows, or else the first hidden one with rows.
 
-    Raises UserError if the workbook unpacks to too much or has no table.
+    Raises UserError if the workbook unpacks to too much, has no such sheet or no table.
     """
     _check_archive(path)
     from openpyxl import load_workbook
 
     workbook = load_workbook(path, read_only=True, data_only=False, keep_links=False)
     try:
+        names = tuple(sheet.title for sheet in workbook.worksheets)
+        if format_.sheet and format_.sheet not in names:
+            raise unknown("sheet", format_.sheet, names)
         # Survey tools keep their own notes on hidden sheets, often in front.
-        for sheet in sorted(workbook.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
+        ordered = sorted(workbook.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
+        for sheet in [sheet for sheet in ordered if format_.sheet in ("", sheet.title)]:
             content = _rows(sheet, pace)
             if content.rows:
                 break
         else:
-            raise UserError(f"No sheet of {path.name!r} has rows.")
-        others = [name for name in workbook.sheetnames if name != sheet.title]
+            which = f"The sheet {format_.sheet!r}" if format_.sheet else "No sheet"
+            has = "has no" if format_.sheet else "has"
+            raise UserError(f"{which} of {path.name!r} {has} rows.")
     finally:
         workbook.close()
     width = max(map(len, content.rows))
     cells = pd.DataFrame([row + [None] * (width - len(row)) for row in content.rows], dtype=object)
     frame, warnings = tidy(cells.iloc[1:], [name or "" for name in cells.iloc[0]])
     warnings += lost_digits([frame.columns[place] for place in sorted(content.long)])
-    if others:
-        warnings.append(f"Only the sheet {sheet.title!r} is read; the workbook has {len(others)} more.")
+    if len(names) > 1 and not format_.sheet:
+        others = shortened([repr(name) for name in names if name != sheet.title])
+        warnings.append(f"Only the sheet {sheet.title!r} is read. To read another one, name it: {others}.")
     if content.formulas:
         warnings.append(
             f"{content.formulas:,} cells hold formulas; they are kept as text. "
             "To use their results, paste them as values."
         )
-    return Table(frame, warnings=tuple(warnings))
+    return Table(frame, warnings=tuple(warnings), sheets=names, sheet=sheet.title)
 
 
 def _check_archive(path: Path) -> None:

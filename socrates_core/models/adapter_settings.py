@@ -17,18 +17,55 @@ from socrates_core.models.weights import Shapes, check_plain, tensor_shapes
 WEIGHTS = "adapter_model.safetensors"
 LONGEST = 4 << 20  # bytes of the settings
 MOST_NAMES = 20_000  # in a list of layers; a model has at most some thousand
-NOT_PLAIN = (
-    "modules_to_save",
-    "use_dora",
+# What a plain LoRA adapter's settings may name. Everything else is another kind of adapter, or one that a newer peft
+# made, and may change the base's own weights: kasa_config, for example, does.
+PLAIN = {
+    "task_type",
+    "peft_type",
+    "peft_version",
     "auto_mapping",
-    "layer_replication",
-    "trainable_token_indices",
-    "megatron_config",
-    "arrow_config",
-    "alora_invocation_tokens",
-    "use_qalora",
-    "use_bdlora",
-)
+    "base_model_name_or_path",
+    "revision",
+    "inference_mode",
+    "r",
+    "target_modules",
+    "exclude_modules",
+    "target_parameters",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_bias",
+    "fan_in_fan_out",
+    "bias",
+    "use_rslora",
+    "init_lora_weights",
+    "layers_to_transform",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+    # Of ways to start, or without an effect unless another setting is set.
+    "loftq_config",
+    "eva_config",
+    "corda_config",
+    "lora_ga_config",
+    "megatron_core",
+    "qalora_group_size",
+    "ensure_weight_tying",
+}
+# Kinds that are no change of weights, so that peft has no way to merge them; BEFT's biases need layers with biases.
+NEVER_MERGED = {
+    "BEFT",
+    "PROMPT_TUNING",
+    "MULTITASK_PROMPT_TUNING",
+    "P_TUNING",
+    "PREFIX_TUNING",
+    "CPT",
+    "CARTRIDGE",
+    "ADAPTION_PROMPT",
+    "XLORA",
+    "POLY",
+    "LILY",
+    "SHADOW",
+}
 STARTS = re.compile(r"gaussian|eva|orthogonal")
 # These start by subtracting a part from the base's own weights, which every other job would then miss.
 CHANGES_BASE = re.compile(r"olora|pissa(_niter_\d{1,2})?|corda|loftq|lora_ga")
@@ -59,9 +96,9 @@ def check_adapter(path: Path) -> dict[str, Any]:
     if beyond or settings.get("bias", "none") != "none":
         changed = beyond[0] if beyond else f"bias: {settings.get('bias')}"
         raise UserError(
-            f"The adapter in {str(path)!r} changes its base model's own weights, such as biases ({quoted(changed)}), "
-            "which would stay changed for every other job. Merge it into its base model with peft and give the merged "
-            "folder."
+            f"The adapter in {str(path)!r} changes its base model's own weights, such as biases or embeddings "
+            f"({quoted(changed)}), which would stay changed for every other job. Merge it into its base model with "
+            "peft ('merge_and_unload') and give the merged folder."
         )
     return settings
 
@@ -73,12 +110,18 @@ def read_adapter(path: Path) -> dict[str, Any]:
     settings = read_json(file, most=LONGEST)
     if not isinstance(settings, dict) or not isinstance(settings.get("base_model_name_or_path"), str):
         raise UserError(f"{str(file)!r} does not name a 'base_model_name_or_path'.")
-    beyond = [key for key in NOT_PLAIN if settings.get(key)]
-    if settings.get("peft_type") != "LORA" or beyond:
-        other = beyond[0] if beyond else quoted(settings.get("peft_type"))
+    kind = settings.get("peft_type")
+    if isinstance(kind, str) and kind in NEVER_MERGED:
+        raise UserError(
+            f"The adapter in {str(path)!r} is not plain LoRA ({kind}), and its kind cannot be merged into a base "
+            "model. Train a LoRA adapter instead."
+        )
+    beyond = sorted(key for key, value in settings.items() if value and key not in PLAIN)
+    if kind != "LORA" or beyond:
+        other = quoted(kind) if kind != "LORA" else beyond[0]
         raise UserError(
             f"The adapter in {str(path)!r} is not plain LoRA ({other}). "
-            "Merge it into its base model and give the merged folder."
+            "Merge it into its base model with peft ('merge_and_unload') and give the merged folder."
         )
     if not (path / WEIGHTS).exists():
         raise UserError(f"The adapter folder {str(path)!r} has no {WEIGHTS!r}. Copy it there.")

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from socrates_core.errors import EDITED, UserError, clipped, quoted
 from socrates_core.files import read_plain_bytes
 from socrates_core.models.model_folder import ModelFolder, read_config, read_settings
-from socrates_core.models.rendering import LONGEST_SOURCE, ChatTemplate, Conversation, PromptRefused
+from socrates_core.models.rendering import LONGEST_SOURCE, ChatTemplate, Conversation, Message, PromptRefused
 from socrates_core.models.tokenizing import open_tokenizer, sentences
 from socrates_core.records import Prompt
 from socrates_core.scoring.tree import AnswerTree, Vocabulary, build_tree
@@ -28,10 +28,26 @@ CHUNK = 256
 MOST_ENDS = 1000
 NO_WIDTH = "\u200b"
 NOTHING = re.compile(r"(?!)")
+# The special tokens that transformers gives to a template, and those that a tokenizer's class has if its settings name
+# none (transformers, the defaults of each class).
+SPECIAL = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
+_TEXT_END = "<|endoftext|>"
+OF_CLASS = {
+    "Llama": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+    "CodeLlama": {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+    "Gemma": {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"},
+    "Cohere": {"bos_token": "<BOS_TOKEN>", "eos_token": "<|END_OF_TURN_TOKEN|>", "unk_token": "<UNK>"},
+    "GPT2": dict.fromkeys(("bos_token", "eos_token", "unk_token"), _TEXT_END),
+    "GPTNeoX": dict.fromkeys(("bos_token", "eos_token", "unk_token"), _TEXT_END),
+    "Qwen2": dict.fromkeys(("eos_token", "unk_token", "pad_token"), _TEXT_END),
+}
 SPOKEN = "Fine"  # a sample answer, to find out what a template writes around one
+SAMPLES = ("5", "10", "-1", SPOKEN, "Yes")  # answers that a blank at a prompt's end may merge with
 _THOUGHT = r"[^<>\[\]/\s]*(?:think|thought|reason)[^<>\[\]/\s]*"
 OPEN_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>|\[{_THOUGHT}\])(?P<gap>\n?)\s*\Z", re.I)
-CLOSED_THOUGHT = re.compile(rf"(?:</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>)\s*\Z", re.I)
+DEMANDED_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>)[^<>]*</{_THOUGHT}>", re.I)
+END_OF_THOUGHT = re.compile(rf"</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>", re.I)
+CLOSED_THOUGHT = re.compile(rf"(?:{END_OF_THOUGHT.pattern})\s*\Z", re.I)
 
 
 class Chat:
@@ -40,9 +56,9 @@ class Chat:
     With a template that has no system role, the system text goes in front of the user's; without a template, both are
     plain paragraphs. `difference` describes such cases for the responder's card. `end` is the token that the template
     puts after an answer; None if neither the template nor the tokenizer's settings name one. `path` is the tokenizer's
-    folder. `lead` is the blank that the template writes before an answer: it belongs to the options, since tokenizers
-    merge it with what follows. Anything else that the template writes there, such as the end of a thought that it
-    opens, ends every prompt.
+    folder. `lead` is the blank before an answer, which the template writes with the answer or at the prompt's end: it
+    belongs to the options, since tokenizers merge it with what follows. Anything else that the template writes there,
+    such as the end of a thought that it opens, ends every prompt.
     """
 
     def __init__(self, path: Path, base: Path | None = None) -> None:
@@ -61,15 +77,19 @@ class Chat:
         # Until the pattern is known, which takes rendered texts, nothing is broken.
         self._control = NOTHING
         self._template = _open_template(path, self._settings)
-        self._merge_system = self._template is not None and not self._keeps_system()
-        self._closing = self.lead = ""  # `_between` renders, so both must exist
+        self._merge_system = False
+        self._closing = self.lead = self._held = ""  # the methods below render, so all must exist
         if self._template is not None:
-            self._closing, self.lead = self._between()
+            self._merge_system = self._choose_form(self._template)
+            self._closing, self.lead = self._between(self._template)
+            if not self.lead:
+                self.lead = self._held = self._merging_blank()
         self._control = self._control_tokens()
         self.difference = " plain"
         if self._template is not None:
             self.difference = (
-                " system-in-user" * self._merge_system
+                " content-in-parts" * self._template.in_parts
+                + " system-in-user" * self._merge_system
                 + " thought-closed" * bool(self._closing)
                 + " answer-after-blank" * bool(self.lead)
             )
@@ -91,7 +111,7 @@ class Chat:
         if self._template is None:
             return [_as_paragraphs(prompt) for prompt in harmless]
         texts = self._apply([self._messages(prompt) for prompt in harmless], answer_next=True)
-        return [text + self._closing for text in texts]
+        return [(text + self._closing).removesuffix(self._held) for text in texts]
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[NDArray[np.int32]]:
         """The token ids of each rendered prompt."""
@@ -136,38 +156,86 @@ class Chat:
         with sentences(self._tokenizer_file):
             return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
-    def _between(self) -> tuple[str, str]:
+    def _choose_form(self, template: ChatTemplate) -> bool:
+        """Finds how the template takes messages; returns whether the system text goes in front of the user's.
+
+        Templates of models that also read images take a message as a list of parts, and some of them write nothing of
+        a plain text. Raises UserError if neither form shows the whole prompt.
+        """
+        problem: PromptRefused | None = None
+        for template.in_parts in (False, True):
+            for merge in (False, True):
+                try:
+                    (text,) = self._apply([_conversation(PROBE, merge)], answer_next=True)
+                except PromptRefused as refused:
+                    problem = problem or refused
+                    continue
+                if PROBE.system in text and PROBE.user in text:
+                    return merge
+        raise problem or UserError(
+            f"The chat template in {template.where} does not write what it is given, so the model would be asked "
+            "nothing. Use the template that the model was published with."
+        )
+
+    def _spoken(self, question: Conversation) -> tuple[str, str]:
+        """The text of a question up to its answer, and the text with SPOKEN as its answer; "" if refused."""
+        texts = []
+        for messages, answer_next in ((question, True), ([*question, _answer(SPOKEN)], False)):
+            try:
+                texts += self._apply([messages], answer_next=answer_next)
+            except PromptRefused:
+                texts.append("")
+        return texts[0], texts[1]
+
+    def _between(self, template: ChatTemplate) -> tuple[str, str]:
         """What the template writes between a question and its answer: what ends the prompt, and a blank.
 
         Found by comparing a prompt with the same conversation including an answer. Raises UserError if the template
-        opens a thought and it is not known how it ends.
+        makes the model think and it is not known how a thought ends.
         """
-        assert self._template is not None
-        question = self._messages(PROBE)
-        (before,) = self._apply([question], answer_next=True)
-        try:
-            (whole,) = self._apply([[*question, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
-        except PromptRefused:
-            whole = ""
+        spoken = [self._spoken(self._messages(PROBE)), self._spoken([_question(PROBE.user)])]
+        # Some templates move the system text to the last message of a user, so only without it are both texts alike.
+        before, whole = next((pair for pair in spoken if pair[0] and pair[1].startswith(pair[0])), spoken[0])
         n_alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, whole, strict=False)))
         tail, rest = before[n_alike:], whole[n_alike:]
         written = rest.partition(SPOKEN)[0] if SPOKEN in rest else ""
         thought = OPEN_THOUGHT.search(before)
+        if thought is None and not CLOSED_THOUGHT.search(before + written):
+            # The template's own text, such as a default instruction, may ask for a thought before every answer.
+            thought = DEMANDED_THOUGHT.search(before)
         if thought is None:
             if tail and not CLOSED_THOUGHT.search(tail):  # the two texts differ for another reason
                 return "", ""
+            if tail:  # a thought is closed already
+                *_, written = END_OF_THOUGHT.split(written)
             return (written, "") if written.strip() else ("", written)
+        is_open = thought.end() == len(before)
         closing = _closing_of(thought["tag"])
         if closing in written:
             return written, ""
-        if self._tokenizer.token_to_id(closing) is None and closing not in self._template.source:
+        if self._tokenizer.token_to_id(closing) is None and closing not in template.source:
             raise UserError(
                 f"The chat template in {str(self.path)!r} makes the model think before it answers ({thought['tag']}), "
                 "and it is not known how a thought ends there, so its answers cannot be read. Use a model that answers "
                 "at once."
             )
-        gap = thought["gap"]
-        return f"{gap}{closing}{2 * gap}{written if written.strip() else ''}", ""
+        gap = thought["gap"] if is_open else "\n"
+        opening = "" if is_open else f"{thought['tag']}{gap}"
+        return f"{opening}{gap}{closing}{2 * gap}{written if written.strip() else ''}", ""
+
+    def _merging_blank(self) -> str:
+        """The blank at a prompt's end that the tokenizer merges with an answer, as in "Assistant: "; "" if none."""
+        text = self.render(PROBE)
+        blanks = text[len(text.rstrip()) :]
+        for n in range(len(blanks) + 1):
+            kept = text[: len(text) - n]
+            held = text[len(kept) :]
+            prefix, *joined = (
+                ids.tolist() for ids in self._encode([kept, *(kept + held + answer for answer in SAMPLES)])
+            )
+            if all(ids[: len(prefix)] == prefix for ids in joined):
+                return held
+        return ""
 
     def _control_tokens(self) -> re.Pattern[str]:
         """A pattern for the tokenizer's special tokens and other tokens with which the template marks turns."""
@@ -209,12 +277,7 @@ class Chat:
         return tokens[:-1] if ends else tokens
 
     def _messages(self, prompt: Prompt) -> Conversation:
-        messages = prompt.messages()
-        if not self._merge_system:
-            return messages
-        _, first, *others = messages
-        merged = "\n\n".join(part for part in (prompt.system, first["content"]) if part)
-        return [{"role": "user", "content": merged}, *others]
+        return _conversation(prompt, self._merge_system)
 
     def _apply(self, conversations: Sequence[Conversation], *, answer_next: bool) -> list[str]:
         """The chat template's texts, with thinking switched off if the template has such a switch."""
@@ -223,12 +286,6 @@ class Chat:
         return self._template.render(
             conversations, add_generation_prompt=answer_next, enable_thinking=False, thinking=False
         )
-
-    def _keeps_system(self) -> bool:
-        try:
-            return PROBE.system in self._apply([PROBE.messages()], answer_next=True)[0]
-        except PromptRefused:
-            return False
 
     def _token_called(self, name: str) -> int | None:
         """The id of a special token by its name in the tokenizer's settings; None if it is not set."""
@@ -244,8 +301,7 @@ class Chat:
         if self.end is not None:
             ends.add(self.end)
         if self._template is not None:
-            user = {"role": "user", "content": PROBE.user}
-            (text,) = self._apply([[user, {"role": "assistant", "content": SPOKEN}]], answer_next=False)
+            _, text = self._spoken([_question(PROBE.user)])
             with sentences(self._tokenizer_file):
                 after = self._tokenizer.encode(text.rpartition(SPOKEN)[2].lstrip(), add_special_tokens=False)
             if after.ids and after.ids[0] in self._tokenizer.get_added_tokens_decoder():
@@ -265,15 +321,36 @@ def open_chat(folder: ModelFolder) -> Chat:
     return Chat(folder.chat, folder.base)
 
 
+def _question(text: str) -> Message:
+    return {"role": "user", "content": text}
+
+
+def _answer(text: str) -> Message:
+    return {"role": "assistant", "content": text}
+
+
+def _conversation(prompt: Prompt, merge_system: bool) -> Conversation:
+    """The prompt's messages; with `merge_system` the system text is in front of the first question."""
+    messages = prompt.messages()
+    if not merge_system:
+        return messages
+    _, first, *others = messages
+    return [_question("\n\n".join(part for part in (prompt.system, first["content"]) if part)), *others]
+
+
 def _settings(path: Path) -> dict[str, Any]:
-    """The settings of special_tokens_map.json, then tokenizer_config.json; special tokens as text."""
+    """The tokenizer's settings: its class's own tokens, special_tokens_map.json, then tokenizer_config.json.
+
+    Special tokens are texts; one that is null is not set, even if the class has one.
+    """
     settings: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
         if (path / name).exists():
             settings |= read_settings(path / name)
+    kind = str(settings.get("tokenizer_class")).removesuffix("Fast").removesuffix("Tokenizer")
     return {
         key: value.get("content") if key.endswith("_token") and isinstance(value, dict) else value
-        for key, value in settings.items()
+        for key, value in (OF_CLASS.get(kind, {}) | settings).items()
     }
 
 
@@ -306,9 +383,7 @@ def _open_template(path: Path, settings: dict[str, Any]) -> ChatTemplate | None:
     except (OSError, *EDITED) as error:
         raise UserError(f"The chat template in {where} cannot be read ({clipped(str(error))}).") from error
     # A null token counts as not set and prints nothing; as in transformers, only texts are special tokens.
-    special = {
-        key: value for key, value in settings.items() if key.endswith("_token") and isinstance(value, str)
-    }
+    special = {key: settings[key] for key in SPECIAL if isinstance(settings.get(key), str)}
     return ChatTemplate(source, where, special) if source else None
 
 

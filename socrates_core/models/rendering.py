@@ -25,19 +25,24 @@ AT_ONCE = 256
 CHARACTERS_AT_ONCE = 4_000_000  # a request, its texts and their JSON fit in the process's memory many times
 LONGEST_SOURCE = 1 << 20  # the longest published template that we know has 20 kB
 
-Conversation = list[dict[str, str]]
+Message = dict[str, str]
+Conversation = list[Message]
 
 
 class PromptRefused(UserError):
-    """The template raises an error for these messages, as some do for a system text; it may accept others."""
+    """The template fails on these messages, as some do on purpose for a system text; it may accept others."""
 
 
 class ChatTemplate:
-    """A chat template; `where` names it in error sentences, and `values` are its variables."""
+    """A chat template; `where` names it in error sentences, and `values` are its variables.
+
+    With `in_parts` it is given each message's content as a list of parts, of which one is a text.
+    """
 
     def __init__(self, source: str, where: str, values: dict[str, Any]) -> None:
         """Raises UserError if the template is too long or cannot be compiled."""
-        self._source, self._where, self._values = source, where, values
+        self._source, self.where, self._values = source, where, values
+        self.in_parts = False
         if len(source) > LONGEST_SOURCE:
             raise UserError(
                 f"The chat template in {where} cannot be read (it has {len(source):,} characters). Copy it there again."
@@ -52,8 +57,8 @@ class ChatTemplate:
     def render(self, conversations: Sequence[Conversation], **flags: bool) -> list[str]:
         """The text of each conversation.
 
-        Raises PromptRefused if the template raises an error of its own, and UserError if it fails otherwise, takes too
-        long, needs too much memory or writes too much.
+        Raises PromptRefused if the template raises an error, and UserError if it takes too long, needs too much memory
+        or writes too much.
         """
         texts: list[str] = []
         waiting: list[Conversation] = []
@@ -68,24 +73,29 @@ class ChatTemplate:
 
     def _request(self, conversations: list[Conversation], flags: dict[str, bool]) -> list[str]:
         values = {**self._values, **flags}
-        request = {"source": self._source, "conversations": conversations, "values": values}
+        request = {
+            "source": self._source,
+            "conversations": conversations,
+            "values": values,
+            "in_parts": self.in_parts,
+        }
         try:
             reply = _renderer.ask(request)
         except (RecursionError, ValueError) as error:  # special tokens may be lists of lists of lists
             raise UserError(
-                f"The special tokens for {self._where} cannot be used ({clipped(str(error))})."
+                f"The special tokens for {self.where} cannot be used ({clipped(str(error))})."
             ) from error
         except _Ended as error:
             raise UserError(
-                f"The chat template in {self._where} was stopped: {error}. Use the template that the model was "
+                f"The chat template in {self.where} was stopped: {error}. Use the template that the model was "
                 "published with."
             ) from error
         problem, message = reply.get("problem"), clipped(str(reply.get("message")), 300)
         if problem == "source":
-            raise UserError(f"The chat template in {self._where} cannot be read ({message}).")
+            raise UserError(f"The chat template in {self.where} cannot be read ({message}).")
         if problem:
-            raised = PromptRefused if problem == "refusal" else UserError
-            raise raised(f"The chat template in {self._where} cannot be used ({message}).")
+            raised = UserError if problem == "length" else PromptRefused
+            raise raised(f"The chat template in {self.where} cannot be used ({message}).")
         return list(reply["texts"])
 
 

@@ -80,14 +80,19 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         for messages in request["conversations"]:
             limit = ROOM + GROWTH * sum(len(message["content"]) for message in messages)
-            texts.append(render(template, {**request["values"], "messages": messages}, limit))
-    except TemplateError as error:
-        return {"problem": "refusal", "message": describe(error)}
+            given = [in_parts(message) for message in messages] if request["in_parts"] else messages
+            # Templates ask whether tools and documents are none; a name that is not given would be undefined instead.
+            values = {"tools": None, "documents": None, **request["values"], "messages": given}
+            texts.append(render(template, values, limit))
     except TooLong:
         return {"problem": "length", "message": f"its text has more than {limit:,} characters"}
     except Exception as error:  # noqa: BLE001  # a template can compute anything: 1 // 0, 'a' * 10 ** 10, None.x
         return {"problem": "error", "message": describe(error)}
     return {"texts": texts}
+
+
+def in_parts(message: dict[str, str]) -> dict[str, Any]:
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
 
 
 def render(template: Template, values: dict[str, Any], limit: int) -> str:

@@ -8,10 +8,12 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import Cell
 from socrates_core.analysis.effects import predicted_effect
-from socrates_core.analysis.summary import moments
+from socrates_core.analysis.options import ShareDifferences
+from socrates_core.analysis.summary import mean_distribution, moments
 from socrates_core.asking.manifest import load_manifest
 from socrates_core.calibrations import CalibratedEffect, ModelCalibration, calibration_for
 from socrates_core.errors import UserError, unknown
@@ -19,21 +21,21 @@ from socrates_core.files import read_json, read_parquet
 from socrates_core.jobs.store import read_job
 from socrates_core.populations.panel import profiles
 from socrates_core.populations.remarks import describe_population
-from socrates_core.projects.answer_orders import reversed_texts
-from socrates_core.projects.run_spec import RUNS, RunSpec, load_spec
+from socrates_core.projects.run_spec import RUNS, RunSpec, is_reversed, load_spec
 from socrates_core.records import Effect, Floats, Precision, Scale
 from socrates_core.scales.order import is_ordered
+from socrates_core.scales.rendering import number_text
 from socrates_core.scoring.versions import wrong_answers
 from socrates_core.studies.answers import scale_range
 from socrates_core.surveys.human_answers import (
     open_answers,
     people_effects,
     people_of_draft,
+    people_option_effects,
     people_sentence,
     shown_study,
     study_behind,
 )
-from socrates_core.surveys.originals import texts_of
 from socrates_core.verdicts.verdict import Verdict, verdict_for
 
 FACTS = ("card", "n_people", "n_answered", "valid_mass")  # in every manifest
@@ -82,6 +84,8 @@ class RunCell(Cell):
             "human_mean": human.mean if human else None,
             "human_sd": human.sd if human else None,
             **self.scores(),
+            "corrected_distance": self.corrected(self.predicted if self.n else None),
+            "corrected_distance_uniform": self.corrected(uniform(len(self.values))),
         }
 
 
@@ -135,6 +139,44 @@ class RunEffect:
 
 
 @dataclass(frozen=True)
+class RunOptions:
+    """How shares of options without an order differ from those in the reference: `predicted` [k], and people's.
+
+    `options` [k] name the `values` [k]. The predicted differences are over `n_simulated` people and carry no interval:
+    how wrong a model's shares are in other studies is its verdict, and no calibration of effects holds for them.
+    """
+
+    outcome: str
+    condition: str
+    reference: str
+    values: tuple[float, ...]
+    options: tuple[str, ...]
+    predicted: Floats
+    n_simulated: int
+    people: ShareDifferences | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each option; differences in percentage points, NaN where nobody was asked the same."""
+        people = self.people
+        return [
+            {
+                "outcome": self.outcome,
+                "condition": self.condition,
+                "reference": self.reference,
+                "option": option,
+                "predicted": 100 * float(self.predicted[k]),
+                "n_simulated": self.n_simulated,
+                "people": 100 * float(people.difference[k]) if people else math.nan,
+                "low": 100 * float(people.low[k]) if people else math.nan,
+                "high": 100 * float(people.high[k]) if people else math.nan,
+                "n": people.n if people else None,
+                "n_reference": people.n_reference if people else None,
+            }
+            for k, option in enumerate(self.options)
+        ]
+
+
+@dataclass(frozen=True)
 class SimulationRun:
     """A run on disk. Its tables are read when they are first needed."""
 
@@ -180,19 +222,10 @@ class SimulationRun:
             "--decoding",
             card["decoding"],
             *(["--deterministic"] if card.get("deterministic") else []),
-            *(["--order", "reversed"] if self._is_reversed else []),
+            *(["--order", "reversed"] if is_reversed(self.spec) else []),
             *(self.spec.model.service.arguments() if self.spec.model.service else []),
             "--wait",
         ]
-
-    @property
-    def _is_reversed(self) -> bool:
-        draft = self.spec.draft
-        shown = self.spec.shown
-        try:
-            return shown != texts_of(draft) and shown == reversed_texts(draft)
-        except UserError:
-            return False
 
     @cached_property
     def people(self) -> pd.DataFrame:
@@ -223,6 +256,7 @@ class SimulationRun:
                     values=values[o],
                     counts=people.counts if people else None,
                     size=people.size if people else None,
+                    answerers=people.answerers if people else None,
                     n_off_scale=people.n_off_scale if people else 0,
                     condition_blind=people.condition_blind if people else None,
                     predicted=_spread(row["probabilities"], row["values"], values[o]),
@@ -287,6 +321,41 @@ class SimulationRun:
                     effects.append(
                         RunEffect(*names, predicted, human.get((c, o)), calibrated, n_simulated, is_earned)
                     )
+        return effects
+
+    @cached_property
+    def option_effects(self) -> list[RunOptions]:
+        """Every condition against the draft's reference on outcomes whose options have no order."""
+        draft = self.spec.draft
+        human = people_option_effects(draft, self.spec.shown)
+        reference = draft.reference_index
+        effects = []
+        for o, outcome in enumerate(draft.outcomes):
+            if is_ordered(self.scales[o]):
+                continue
+            scale = self.scales[o]
+            base = self._answers(reference, o)
+            for c, condition in enumerate(draft.conditions):
+                treated = self._answers(c, o)
+                both = base.index.intersection(treated.index)
+                if c == reference or not len(both):
+                    continue
+                weights = np.array([self.spec.people[person].weight for person in both])
+                shares = [
+                    mean_distribution(np.stack(part.loc[both].tolist()), weights) for part in (treated, base)
+                ]
+                effects.append(
+                    RunOptions(
+                        outcome.name,
+                        condition.name,
+                        draft.conditions[reference].name,
+                        tuple(map(float, scale.values)),
+                        tuple(scale.label(value) or number_text(value) for value in scale.values),
+                        shares[0] - shares[1],
+                        len(self._valid(c, o, both)),
+                        human.get((c, o)),
+                    )
+                )
         return effects
 
     @cached_property
@@ -377,6 +446,7 @@ class SimulationRun:
             "population": self.population,
             "cells": [cell.as_dict() for cell in self.cells],
             "effects": [effect.as_dict() for effect in self.effects],
+            "option_effects": [row for options in self.option_effects for row in options.rows()],
             "calibration": self.calibration
             if isinstance(self.calibration, str)
             else self.calibration.as_dict(),

@@ -216,6 +216,14 @@ def _check_length(spec: RunSpec, limit: int) -> None:
         )
 
 
+def is_reversed(spec: RunSpec) -> bool:
+    """Whether the run listed the answers in reverse order."""
+    try:
+        return spec.shown != texts_of(spec.draft) and spec.shown == reversed_texts(spec.draft)
+    except UserError:
+        return False
+
+
 def load_spec(run_id: str) -> RunSpec:
     """The spec of a run. Raises UserError if the run is unknown or its file was damaged."""
     return RUNS.load(run_id)

@@ -45,6 +45,23 @@ AGREEMENT = {
     "slope": "slope of people's on predicted effects",
     "rmse": "root mean squared difference of the two, in shares of the scale",
 }
+LADDER = {
+    "direction": "share of effects with people's sign",
+    "spearman": "rank correlation",
+    "pearson": "correlation",
+    "r_within": "correlation of differences from each outcome's mean",
+    "r_adjusted": "correlation without people's sampling error",
+    "rmse": "root mean squared difference, in shares of the scale",
+    "rmse_adjusted": "the same without people's sampling error",
+    "intercept": "intercept of the line of people's on predicted effects, in shares of the scale",
+    "slope": "slope of that line",
+}
+N_LADDER = ("n_effects", "n_outcomes")
+SHAPES = {
+    "variance_ratio": "variance of predicted over people's answers",
+    "overlap": "sum of the smaller share of every answer",
+    "ks": "largest difference of cumulative shares",
+}
 N_EFFECTS = ("n_effects", "n_studies", "n_clear", "n_dropped")
 N_WORTH = ("most", "n_studies", "n_cells", "n_skipped", "n_rows", "n_dropped")
 N_PAIRED = ("p", "n_first_better", "n_second_better", "n_studies", "n_dropped")
@@ -85,6 +102,13 @@ QUANTITIES = (
         for end, bounds in ENDS.items()
     }
     | {f"effects_{name}": f"{name[2:]} behind the agreement" for name in N_EFFECTS}
+    | {
+        f"ladder_{name}": f"{about}; without a predictor, place is the floor: 0 = no effect, 1 = all positive, "
+        "2 = a second human sample"
+        for name, about in LADDER.items()
+    }
+    | {f"ladder_{name}": f"{name[2:]} behind it" for name in N_LADDER}
+    | {f"ladder_{name}": f"{about}; mean over cells, then studies" for name, about in SHAPES.items()}
     | {f"worth{end}": f"respondents per cell that the model is worth{bounds}" for end, bounds in ENDS.items()}
     | {f"worth_{name}": f"{name} behind the worth" for name in N_WORTH}
     | {
@@ -183,7 +207,7 @@ def comparison_numbers(reported: Reported) -> Numbers:
         Key.at("rows_left_out"): float(comparison.n_left_out),
         Key.at("rows_unanswered"): float(comparison.n_unanswered),
     }
-    for part in (_summaries, _cells, _effects, _paired, _groups):
+    for part in (_summaries, _cells, _effects, _ladder, _paired, _groups):
         for key, number in part(reported):
             numbers[key] = math.nan if number is None else float(number)
     return Numbers(numbers, QUANTITIES, PLACES)
@@ -247,6 +271,19 @@ def _effects(reported: Reported) -> _Keyed:
         yield from _attributes("effects_", N_EFFECTS, agreement, p)
         yield from _ends("worth", Measure(worth.respondents, worth.low, worth.high), p)
         yield from _attributes("worth_", N_WORTH, worth, p)
+
+
+def _ladder(reported: Reported) -> _Keyed:
+    """The ladder of effects of the models, then of the floors; none without an effect."""
+    comparison = reported.comparison
+    n_models = len(comparison.names)
+    for row, rungs in enumerate(comparison.ladder if len(reported.effects) else ()):
+        place = (row, None) if row < n_models else (None, row - n_models)
+        for quantity in (*LADDER, *N_LADDER):
+            yield Key.at(f"ladder_{quantity}", *place), getattr(rungs, quantity)
+        if row < n_models:
+            for quantity in SHAPES:
+                yield Key.at(f"ladder_{quantity}", row), comparison.shapes[rungs.name][quantity]
 
 
 def _paired(reported: Reported) -> _Keyed:

@@ -21,7 +21,13 @@ from socrates_core.personas import label
 from socrates_core.records import LOW_MASS
 from socrates_core.reporting.comparison_data import comparison_tables
 from socrates_core.reporting.comparison_measures import MEASURES, NAMES, PAIRED, TABLES
-from socrates_core.reporting.comparison_numbers import AGREEMENT, Reported, comparison_numbers, prepare
+from socrates_core.reporting.comparison_numbers import (
+    AGREEMENT,
+    LADDER,
+    Reported,
+    comparison_numbers,
+    prepare,
+)
 from socrates_core.reporting.document import Document
 from socrates_core.reporting.drawings import draw_measure, draw_scatter, round_reach
 from socrates_core.reporting.folder import check_empty, write_document
@@ -33,9 +39,11 @@ SCRIPTS = (
     "comparison_cells.py",
     "comparison_studies.py",
     "comparison_groups.py",
+    "comparison_ladder.py",
     "comparison.py",
     "shared.R",
     "comparison_people.R",
+    "comparison_ladder.R",
     "comparison.R",
 )
 GAVE = "texts, people's answers and profiles"
@@ -137,6 +145,8 @@ def _sections(reported: Reported, numbers: Numbers) -> dict[str, Any]:
         "titles": comparison.titles,
         "worst": [_worst(reported, p, numbers) for p in range(len(comparison.names))],
         "agreement": AGREEMENT,
+        "ladder": LADDER,
+        "floors": [row.name for row in comparison.ladder[len(comparison.names) :]],
         "effects": reported.effects.to_dict("records"),
         "scatters": _scatters(reported),
         "open_effects": OPEN_EFFECTS,

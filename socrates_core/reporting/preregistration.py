@@ -7,6 +7,7 @@ Hypotheses are never written here: a predicted effect is a reason to ask people,
 import re
 
 from socrates_core.projects.run_results import SimulationRun
+from socrates_core.records import crossing_sentence
 from socrates_core.reporting.numbers import Numbers
 from socrates_core.scales import render_instruction
 
@@ -30,8 +31,8 @@ def render_osf(run: SimulationRun, numbers: Numbers) -> str:
         ("Blinding", gap("who is not aware of which condition a person is in")),
         (
             "Study design",
-            f"{_count(run)} Each condition is compared with the reference. "
-            + gap("between or within people, order of the outcomes"),
+            f"{_count(run)} {_design(run)} Each condition is compared with the reference. "
+            + gap("confirm; order of the outcomes"),
         ),
         ("Randomization", gap("how people are assigned to conditions")),
         ("Existing data", f"{_existing(run)} " + gap("the option that is true on the day of registration")),
@@ -93,6 +94,16 @@ def _hypotheses() -> str:
     return gap(
         "each hypothesis with its direction. No hypothesis is suggested here; predicted effects are listed as "
         "exploratory screening and become hypotheses only if your theory supports them"
+    )
+
+
+def _design(run: SimulationRun) -> str:
+    """How people will be assigned, and the factors that cross the conditions."""
+    draft = run.spec.draft
+    sees = "all conditions" if draft.assignment == "within" else "one condition"
+    crossing = crossing_sentence(draft.design.factors)
+    return f"Each person sees {sees}." + (
+        f" Conditions are crossed:\n\n{quoted(crossing)}\n\n" if crossing else ""
     )
 
 

@@ -1,18 +1,21 @@
 """A run's data as tables: predictions long and wide, the panel, and people's answers as counts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from socrates_core.analysis.agreement import EffectPairs
 from socrates_core.projects.run_export import people_table
 from socrates_core.projects.run_results import SimulationRun
-from socrates_core.records import DEMOGRAPHICS, plain
-from socrates_core.reporting.run_numbers import QUANTITIES, SeenInTraining, calibration_row, places
+from socrates_core.records import DEMOGRAPHICS, Floats, plain
+from socrates_core.reporting.run_numbers import SeenInTraining, places
 from socrates_core.reporting.tables import ANSWERS_BEHIND, Column, DataTable, answers_behind
 from socrates_core.scales import render_instruction
 from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
+from socrates_core.studies.answers import shares_by_person
 from socrates_core.studies.assignment import read_assignment
 from socrates_core.surveys.human_answers import study_behind
 
@@ -151,6 +154,20 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
             },
         ),
         DataTable(
+            "people_options",
+            "the people behind each effect of people on options without an order",
+            _options(run),
+            {
+                **where,
+                "option": Column("the option, a value of the outcome's scale", "scale"),
+                **ANSWERS_BEHIND,
+                "value": Column(
+                    "the share of a person's answers in the condition that are the option", "share"
+                ),
+                "value_reference": Column("the same in the reference; empty: not in it", "share"),
+            },
+        ),
+        DataTable(
             "people_answers",
             "people's answers in cells where not every answer is another person's, or people are clustered or weighted",
             _answers(run),
@@ -162,18 +179,74 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
                 "n": Column("how often the person gave the answer", "answers"),
             },
         ),
-        *_calibration(run),
+        DataTable(
+            "people_units",
+            "people's answers as they gave them, counted, behind squared distances",
+            _units(run),
+            {
+                **where,
+                "answer": Column("the answer as observed", "scale"),
+                "unit": Column("number of the person, or the cluster, in the cell; empty: of one answer"),
+                "weight": ANSWERS_BEHIND["weight"],
+                "n": Column("how many such answers", "answers"),
+            },
+        ),
+        *([] if isinstance(run.calibration, str) else pair_tables(run.calibration.pairs)),
     ]
 
 
-def _calibration(run: SimulationRun) -> list[DataTable]:
-    """The fitted calibration of the model's effects as a table of one row; none without one."""
-    row = calibration_row(run)
-    if not row:
-        return []
-    table = pd.DataFrame([row])
-    columns = {name: QUANTITIES[f"calibration_{name}"] for name in row}
-    return [DataTable("calibration", "calibration of the model's predicted effects", table, columns)]
+def pair_tables(pairs: EffectPairs) -> list[DataTable]:
+    """The effects that a calibration was fitted on, and the covariances of their errors."""
+    study = Column("the study, as corpus/study")
+    effects = pd.DataFrame(
+        {
+            "study": pairs.study,
+            "outcome": pairs.item,
+            "human": pairs.human,
+            "human_se": pairs.human_se,
+            "predicted": pairs.predicted,
+        }
+    )
+    return [
+        DataTable(
+            "pairs",
+            "effects of other studies that the model's calibration was fitted on",
+            effects,
+            {
+                "study": study,
+                "outcome": Column("the outcome in the study; its effects have the reference in common"),
+                "human": Column("people's effect", "share of the scale"),
+                "human_se": Column("its standard error", "share of the scale"),
+                "predicted": Column("the predicted effect", "share of the scale"),
+            },
+        ),
+        DataTable(
+            "pair_errors",
+            "covariances of the errors of a study's effects, without those that are 0",
+            _error_triangles(pairs.errors or {}),
+            {
+                "study": study,
+                "first": Column(
+                    "position of an effect among those of the study in pairs, from 0; "
+                    "after people's come the predicted ones"
+                ),
+                "second": Column("position of the other effect; the same or a later one"),
+                "covariance": Column("covariance of their errors", "squared share of the scale"),
+            },
+        ),
+    ]
+
+
+def _error_triangles(errors: Mapping[str, Floats]) -> pd.DataFrame:
+    parts = []
+    for study, covariance in errors.items():
+        first, second = np.nonzero(np.triu(covariance))
+        parts.append(
+            pd.DataFrame(
+                {"study": study, "first": first, "second": second, "covariance": covariance[first, second]}
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def _wide(run: SimulationRun) -> pd.DataFrame:
@@ -301,6 +374,59 @@ def _differences(run: SimulationRun) -> pd.DataFrame:
         rows = answers_behind(assignment, ours, theirs)
         parts.append(rows.assign(outcome=o, condition=c, reference=draft.reference_index))
     return pd.concat(parts, ignore_index=True)[[*places, *ANSWERS_BEHIND]] if parts else nothing
+
+
+def _options(run: SimulationRun) -> pd.DataFrame:
+    """People's choices behind each of their effects on options without an order."""
+    places = ["outcome", "condition", "reference", "option"]
+    parts = [pd.DataFrame(columns=[*places, *ANSWERS_BEHIND])]
+    draft = run.spec.draft
+    human = study_behind(draft, run.spec.shown)
+    with_people = [options for options in run.option_effects if options.people is not None]
+    if human is None or not with_people:
+        return parts[0]
+    assignment = read_assignment(human.corpus, human.study_id)
+    rows = human.corpus.responses(human.study_id)
+    outcomes = [outcome.name for outcome in draft.outcomes]
+    conditions = [condition.name for condition in draft.conditions]
+    base = draft.reference_index
+    for effect in with_people:
+        c, o = conditions.index(effect.condition), outcomes.index(effect.outcome)
+        stimuli = human.stimuli[c, o], human.stimuli[base, o]
+        is_whole = ((rows["task_num"] == stimuli[0].task_num) & (rows["part"] == "")).any()
+        part = "" if is_whole else stimuli[0].question
+        ours, theirs = (
+            shares_by_person(rows, (side.task_num, part, side.condition_num), run.scales[o])
+            for side in stimuli
+        )
+        for option in run.scales[o].values:
+            sides = (
+                (side.index.to_numpy(dtype=np.int64), side[option].to_numpy()) for side in (ours, theirs)
+            )
+            behind = answers_behind(assignment, *sides)
+            parts.append(behind.assign(outcome=o, condition=c, reference=base, option=float(option)))
+    return pd.concat(parts[1:], ignore_index=True)[[*places, *ANSWERS_BEHIND]]
+
+
+def _units(run: SimulationRun) -> pd.DataFrame:
+    """People's answers of every cell, counted; those of one person or cluster keep its number."""
+    columns = ["outcome", "condition", "answer", "unit", "weight", "n"]
+    parts = [pd.DataFrame(columns=columns)]
+    for cell in run.cells:
+        people = cell.answerers
+        if people is None or cell.is_drawn:
+            continue
+        _, unit, answers_of = np.unique(people.unit, return_inverse=True, return_counts=True)
+        rows = pd.DataFrame(
+            {
+                "answer": people.answers,
+                "unit": np.where(answers_of[unit] > 1, unit, np.nan),
+                "weight": people.weight,
+            }
+        )
+        counted = rows.groupby(["answer", "unit", "weight"], dropna=False).size().rename("n").reset_index()
+        parts.append(counted.assign(outcome=cell.outcome, condition=cell.condition))
+    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
 
 
 def _answers(run: SimulationRun) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from socrates_core.scales.rendering import number_text
 from socrates_core.surveys.draft import render_draft
 
 RUN_FILES = ("spec.json", "manifest.json", "people.parquet", "cells.parquet")
-SCRIPTS = ("shared.py", "analysis.py", "shared.R", "analysis.R")
+SCRIPTS = ("shared.py", "refit.py", "analysis.py", "shared.R", "refit.R", "analysis.R")
 MOST_COLUMNS = 11  # a scale with more values has its shares in numbers.csv alone
 
 
@@ -163,6 +163,11 @@ def _outcome(
         "figure": _inline(figures.get(f"outcome_{o + 1}.svg")),
         "effects": [
             (conditions.index(effect.condition), effect, draw_effect(effect, reach)) for effect in effects
+        ],
+        "option_effects": [
+            (conditions.index(options.condition), options)
+            for options in run.option_effects
+            if options.outcome == outcome.name
         ],
         "reach": f"{reach:g}",
     }

@@ -31,7 +31,7 @@ class Source:
 
 
 def study_sources(run: SimulationRun) -> list[Source]:
-    """The draft's own study first, then those that simulated people come from, by name."""
+    """The draft's own study, those that simulated people come from, by name, and those that calibrated the model."""
     profiles = Counter(tuple(p.source.split("/")[:2]) for p in run.spec.people if p.source.count("/") >= 2)
     draft = run.spec.draft
     human = study_behind(draft, run.spec.shown)
@@ -42,6 +42,9 @@ def study_sources(run: SimulationRun) -> list[Source]:
         gave[human.corpus.name, human.study_id].append("people's answers, for comparison")
     for key, n in sorted(profiles.items()):
         gave[key].append(f"profiles of {n} simulated people")
+    if not isinstance(run.calibration, str):
+        for name in dict.fromkeys(run.calibration.pairs.study.tolist()):
+            gave[tuple(name.split("/", 1))].append("effects, for the model's calibration")
     return [study_source(corpus, study, "; ".join(gifts)) for (corpus, study), gifts in gave.items()]
 
 

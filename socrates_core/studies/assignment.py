@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from socrates_core.analysis.clustered import Answers, clustered_difference, effective_n
 from socrates_core.analysis.effects import designed_difference, mean_difference, paired_difference
 from socrates_core.analysis.intervals import SampleSize
-from socrates_core.analysis.options import ShareDifferences, compare_shares
+from socrates_core.analysis.options import ShareDifferences, compare_shares, smallest_p
 from socrates_core.corpus.queries import Corpus
 from socrates_core.records import Design, Effect, Floats
 
@@ -68,7 +68,7 @@ class Assignment:
     def differences_of_shares(self, treated: pd.DataFrame, reference: pd.DataFrame) -> ShareDifferences:
         """The differences in the shares of options: a row a person (the index), a column an option.
 
-        Where effects are clustered, so is that of each option; there is then no test of all options at once.
+        Where effects are clustered, so is that of each option, and the test of all of them is `smallest_p`.
         """
         method = self.method(*(side.index.to_numpy(dtype=np.int64) for side in (treated, reference)))
         if method == "paired":
@@ -98,6 +98,7 @@ class Assignment:
             n=int(by_option[0].treated.sum()),
             n_reference=int((~by_option[0].treated).sum()),
             total_variation=float(np.abs(difference).sum() / 2),
+            p=smallest_p(np.array([each.p for each in fitted])),
         )
 
     def share_sizes(self, given: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], SampleSize]:

@@ -35,7 +35,7 @@ def problems(draft: Draft) -> list[Problem]:
 
 def warnings(draft: Draft) -> list[Problem]:
     """What a person should know before running this draft, without having to change it."""
-    return [*_shown_alike(draft), *_reworded(draft)]
+    return [*_shown_alike(draft), *_reworded(draft), *_uncrossed(draft)]
 
 
 def require_runnable(draft: Draft) -> None:
@@ -119,6 +119,38 @@ def _reworded(draft: Draft) -> Iterator[Problem]:
                 f"{' and '.join(edited)} show the question as it stands here; what the study says in it about their "
                 "condition is lost. Write it into their text.",
             )
+
+
+def _uncrossed(draft: Draft) -> Iterator[Problem]:
+    """Why there will be no main effects, where somebody has begun to name the levels of factors."""
+    levels = [condition.levels for condition in draft.conditions]
+    names = list(dict.fromkeys(name for condition in levels for name in condition))
+    if not names or draft.design.factors:
+        return
+    places = "There will be no main effects and interactions:"
+    for condition in draft.conditions:
+        missing = [name for name in names if not condition.levels.get(name, "").strip()]
+        if missing:
+            yield Problem(
+                "factors",
+                f"{places} {condition.name or 'a condition'} has no level of {' and '.join(missing)}.",
+            )
+            return
+    varied = [name for name in names if len({condition[name] for condition in levels}) > 1]
+    if len(varied) < 2:
+        yield Problem("factors", f"{places} they need two factors whose levels differ between conditions.")
+        return
+    first_with: dict[tuple[str, ...], str] = {}
+    for condition in draft.conditions:
+        cell = tuple(condition.levels[name] for name in varied)
+        if cell in first_with:
+            yield Problem(
+                "factors",
+                f"{places} {first_with[cell]} and {condition.name} have the same levels. Give each condition its own "
+                "combination.",
+            )
+            return
+        first_with[cell] = condition.name
 
 
 def _outcomes(draft: Draft) -> Iterator[Problem]:

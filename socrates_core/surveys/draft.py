@@ -5,7 +5,7 @@ The records accept an unfinished draft, so that half an idea can be kept; `surve
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -22,7 +22,7 @@ from socrates_core.errors import UserError, quoted
 from socrates_core.files import digest
 from socrates_core.populations.panel import PanelSpec
 from socrates_core.prompts import render_stimulus
-from socrates_core.records import Number, Scale, ScaleKind
+from socrates_core.records import Design, Number, Scale, ScaleKind, factors_of
 from socrates_core.scales import parse_scale, render_instruction
 from socrates_core.yaml_files import load_yaml, validated
 
@@ -92,11 +92,21 @@ ScaleField = Annotated[ScaleSpec, BeforeValidator(_scale_from_text)]
 
 
 class ConditionSpec(_Spec):
-    """What one group reads; `source` is the condition of the draft's study that it came from."""
+    """What one group reads; `source` is the condition of the draft's study that it came from.
+
+    `levels` says which level of each factor the condition has, such as {tone: warm}, where conditions are crossed.
+    """
 
     name: str = ""
     text: str = ""
     source: int | None = None
+    levels: dict[str, str] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_no_levels(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`levels` are written only where there are some, so that digests of stored drafts stay what they are."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "levels" or value}
 
 
 class OutcomeSpec(_Spec):
@@ -116,20 +126,36 @@ class StudyRef(_Spec):
 
 
 class Draft(_Spec):
-    """A planned experiment. `reference` names the condition that effects are measured against."""
+    """A planned experiment. `reference` names the condition that effects are measured against.
+
+    `assignment` is how people will be assigned: each to one condition (between) or to all of them (within).
+    """
 
     title: str = "Untitled draft"
     study: StudyRef | None = None
     conditions: tuple[ConditionSpec, ...] = ()
     outcomes: tuple[OutcomeSpec, ...] = ()
     reference: str = ""
+    assignment: Literal["between", "within"] = "between"
     panel: PanelSpec = PanelSpec()
+
+    @model_serializer(mode="wrap")
+    def _without_usual_assignment(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`assignment` is written only where it is not the usual one, so that digests of stored drafts stay."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name != "assignment" or value != "between"}
 
     def stimulus(self, condition: ConditionSpec, outcome: OutcomeSpec) -> str:
         """The text that a person of `condition` is shown for `outcome`, word for word."""
         return render_stimulus(
             condition.text.strip(), outcome.question.strip(), render_instruction(outcome.scale.scale())
         )
+
+    @property
+    def design(self) -> Design:
+        """How people will be assigned, and the factors that cross the conditions, if any do."""
+        levels = [condition.levels for condition in self.conditions]
+        return Design(assignment=self.assignment, factors=factors_of(levels))
 
     @property
     def reference_index(self) -> int:

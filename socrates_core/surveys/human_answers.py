@@ -1,23 +1,35 @@
 """People's answers to exactly what a draft asks: a cell counts only where people read the same text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from socrates_core.analysis.baselines import pooled
-from socrates_core.analysis.cells import Cell
+from socrates_core.analysis.cells import Answerers, Cell
+from socrates_core.analysis.factorial import Contrast
+from socrates_core.analysis.options import ShareDifferences
 from socrates_core.corpus.hidden_answers import frozen_studies
 from socrates_core.corpus.queries import Corpus
 from socrates_core.corpus.store import corpora, open_corpus
 from socrates_core.errors import UserError
 from socrates_core.records import Effect, Floats, Stimulus
 from socrates_core.scales.order import is_ordered
-from socrates_core.studies.answers import human_effects
+from socrates_core.studies.answers import (
+    Comparisons,
+    HumanEffect,
+    OptionEffects,
+    compare_conditions,
+    read_outline,
+)
 from socrates_core.studies.assignment import read_assignment, share_sizes
+from socrates_core.studies.factors import PeopleAnswers, PeopleContrast, corrected
 from socrates_core.surveys.draft import Draft
 from socrates_core.surveys.originals import CellKey, study_of
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ def people_of_draft(
     everything = corpus.stimuli(study_id)
     parts = corpus.parts(study_id)
     sizes = share_sizes(corpus, study_id)
+    answerers = _answerers(corpus, study_id)
     cells = {}
     for key, stimulus in stimuli.items():
         scale_values = values[key[1]]
@@ -65,11 +78,27 @@ def people_of_draft(
             values=scale_values,
             counts=_counts(counts, stimulus, scale_values),
             size=sizes.get((stimulus.stimulus_id,)),
+            answerers=answerers.get(stimulus.stimulus_id),
             n_off_scale=n_off,
             condition_blind=blind,
             is_ordered=stimulus.scale is None or is_ordered(stimulus.scale),
         )
     return cells
+
+
+def _answerers(corpus: Corpus, study_id: str) -> dict[int, Answerers]:
+    """Who gave the answers of each stimulus. People of one cluster are one; those without a usable weight leave."""
+    assignment = read_assignment(corpus, study_id)
+    rows = corpus.responses(study_id)
+    rows = rows[rows["value"].notna()].assign(weight=1.0)
+    rows["unit"] = assignment.clusters(rows["participant"].to_numpy(dtype=np.int64))
+    if assignment.design.weight:
+        rows["weight"] = rows["participant"].map(assignment.people["weight"]).astype(float)
+        rows = rows.dropna(subset=["weight"])
+    return {
+        int(str(stimulus)): Answerers(*(answers[name].to_numpy() for name in ("response", "unit", "weight")))
+        for stimulus, answers in rows.groupby("stimulus_id")
+    }
 
 
 def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Floats:
@@ -85,16 +114,38 @@ def open_answers(draft: Draft, texts: Mapping[CellKey, str], outcome: int) -> Fl
 
 def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, Effect]:
     """People's effects against the draft's reference, where both cells are theirs word for word."""
+    # A run predicts on one scale, so places on several are not its effects.
+    return _against_reference(
+        draft,
+        texts,
+        lambda compared: [
+            (effect, effect.effect) for effect in compared.effects if effect.basis == "answers"
+        ],
+    )
+
+
+def people_option_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, ShareDifferences]:
+    """The same for options without an order: how shares of each differ from those in the reference."""
+    return _against_reference(
+        draft, texts, lambda compared: [(options, options.shares) for options in compared.options]
+    )
+
+
+def _against_reference(
+    draft: Draft,
+    texts: Mapping[CellKey, str],
+    of_comparisons: Callable[[Comparisons], Sequence[tuple[HumanEffect | OptionEffects, _Found]]],
+) -> dict[CellKey, _Found]:
+    """People's comparisons with the draft's reference by (condition, outcome), as `of_comparisons` finds them."""
     shown = shown_study(draft, texts)
     if shown is None:
         return {}
     reference = draft.reference_index
     bases = {o: stimulus for (c, o), stimulus in shown.stimuli.items() if c == reference}
     known = {
-        (number, e.condition_num, e.task_num, e.part): e.effect
+        (number, compared.condition_num, compared.task_num, compared.part): found
         for number in {base.condition_num for base in bases.values()}
-        for e in human_effects(shown.corpus, shown.study_id, number)
-        if e.basis == "answers"  # a run predicts on one scale, so places on several are not its effects
+        for compared, found in of_comparisons(compare_conditions(shown.corpus, shown.study_id, number))
     }
     effects = {}
     for (c, o), stimulus in shown.stimuli.items():
@@ -104,6 +155,32 @@ def people_effects(draft: Draft, texts: Mapping[CellKey, str]) -> dict[CellKey, 
             if effect is not None:
                 effects[c, o] = effect
     return effects
+
+
+def people_contrasts(
+    draft: Draft, texts: Mapping[CellKey, str], asked: Sequence[Contrast]
+) -> dict[tuple[int, str], PeopleContrast]:
+    """People's main effects and interactions by outcome position and name, where all conditions are theirs word for
+    word; p-values are corrected for all of them at once."""
+    shown = shown_study(draft, texts)
+    if shown is None or not asked:
+        return {}
+    answers = PeopleAnswers(shown.corpus, shown.study_id)
+    items = {item.key: item for item in read_outline(shown.corpus, shown.study_id).items}
+    contrasts = {}
+    for o in range(len(draft.outcomes)):
+        stimuli = {c: stimulus for (c, outcome), stimulus in shown.stimuli.items() if outcome == o}
+        for contrast in asked:
+            compared = {c: weight for c, weight in enumerate(contrast.weights) if weight != 0}
+            if not all(c in stimuli for c in compared):
+                continue
+            tasks = {stimuli[c].task_num for c in compared}
+            task = tasks.pop()
+            item = items.get((task, ""), items.get((task, stimuli[next(iter(compared))].question)))
+            if item is not None and not tasks:
+                weights = {stimuli[c].condition_num: weight for c, weight in compared.items()}
+                contrasts[o, contrast.name] = answers.contrast(item, contrast, weights)
+    return dict(zip(contrasts, corrected(list(contrasts.values())), strict=True))
 
 
 def people_by_group(draft: Draft, texts: Mapping[CellKey, str], outcome: int, field: str) -> pd.DataFrame:

@@ -8,9 +8,12 @@ from socrates_core.corpus.queries import Corpus
 from socrates_core.populations.panel import PanelSpec
 from socrates_core.populations.remarks import default_population
 from socrates_core.records import Stimulus
+from socrates_core.scales import parse_scale
 from socrates_core.studies.answers import condition_names, outcome_names, reference_of
 from socrates_core.surveys.draft import ConditionSpec, Draft, OutcomeSpec, ScaleSpec, StudyRef
 from socrates_core.surveys.originals import asked_items
+
+LONGEST_TITLE = 60  # characters
 
 
 def empty_draft() -> Draft:
@@ -22,6 +25,29 @@ def empty_draft() -> Draft:
     )
 
 
+IDEA_SCALES = {
+    "1 to 7, from not at all to very much": "Only return an integer from 1 to 7, where 1 means Not at all and 7 means "
+    "Very much, nothing else.",
+    "yes or no": "Only return 1 for Yes or 2 for No, nothing else.",
+    "0 to 100": "Only return an integer from 0 to 100, nothing else.",
+}
+
+
+def draft_of_idea(first: str, second: str, question: str, scale: str) -> Draft:
+    """Two texts and a question, to be read by two groups of the usual population; `scale` is one of IDEA_SCALES."""
+    words = " ".join(question.split())
+    title = words if len(words) <= LONGEST_TITLE else f"{words[: LONGEST_TITLE - 1]}…"
+    instruction = parse_scale(IDEA_SCALES[scale])
+    assert instruction is not None
+    return Draft(
+        title=title or "Untitled draft",
+        conditions=(ConditionSpec(name="Text A", text=first), ConditionSpec(name="Text B", text=second)),
+        outcomes=(OutcomeSpec(name="Answer", question=question, scale=ScaleSpec.of(instruction)),),
+        reference="Text A",
+        panel=default_population(),
+    )
+
+
 def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
     """A draft that asks what the study asked, of fifty of its own people.
 
@@ -29,6 +55,7 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
     prediction wherever the text is not changed.
     """
     record = corpus.study(study_id)
+    design = corpus.design(study_id)
     stimuli = corpus.stimuli(study_id)
     conditions = condition_names(stimuli)
     return Draft(
@@ -39,8 +66,9 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
                 name=name,
                 text=next(s.condition_text for s in stimuli if s.condition_num == number),
                 source=number,
+                levels={factor.name: factor.level_of_condition[place] for factor in design.factors},
             )
-            for number, name in conditions.items()
+            for place, (number, name) in enumerate(conditions.items())
         ),
         outcomes=tuple(
             OutcomeSpec(
@@ -52,6 +80,7 @@ def draft_from_study(corpus: Corpus, study_id: str) -> Draft:
             for name, item in _items(corpus, stimuli)
         ),
         reference=conditions[reference_of(record, conditions)],
+        assignment="within" if design.assignment == "within" else "between",
         panel=PanelSpec(corpus=corpus.name, studies=(study_id,), n=min(50, record.n_participants)),
     )
 

@@ -122,6 +122,21 @@ def verdict_of(model: str) -> Verdict:
     return verdict or _unmeasured(model, "It has changed since it was measured.")
 
 
+# From what a model was shown to be worth least to most; one that nobody has measured may be better than a bad one.
+_BY_TRUST: tuple[Level, ...] = ("worse", "guessing", "not measured", "shares", "conditions", "sizes")
+
+
+def most_trusted(models: Sequence[str]) -> str:
+    """The model with the best verdict, the first of several; stand-ins only where there is nothing else.
+
+    Raises ValueError without any model.
+    """
+    return max(
+        models,
+        key=lambda model: (not is_stand_in(model), _BY_TRUST.index(verdict_of(model).level)),
+    )
+
+
 def _first_measured(verdicts: Sequence[Verdict]) -> Verdict | None:
     """The first verdict that rests on enough studies, or else the first: a small evaluation hides no larger one."""
     return next(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from accelerate import Accelerator
 
 from pages.view.state import PAGES
 from socrates_core.__main__ import app
@@ -35,7 +34,7 @@ from socrates_core.projects import drafts
 from socrates_core.projects.benchmark_questions import known_drifts
 from socrates_core.records import Prompt, Question
 from tests.support.finetunes import LOSSES
-from training.loop import Run
+from training.loop import open_trainer
 
 Trust = Literal["needed", "proven", "optional", "open"]
 
@@ -254,7 +253,7 @@ def _of_models(home: Path) -> list[Kind]:
                 "trainings/OWN/checkpoint-*/*.safetensors": "needed",
             },
             column("training_id", "trainings"),
-            lambda: Run("tuned", LOSSES["sft"], Accelerator()),
+            lambda: open_trainer("tuned", LOSSES["sft"]),
             PAGES.finetunes,
             {"trainings": "tuned"},
         ),

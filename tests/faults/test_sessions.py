@@ -71,7 +71,7 @@ def test_people_side_by_side_see_no_error(
         (f"results?run={run.id}", "Try"),
         ("jobs", "Jobs"),
         ("models", "Models"),
-        ("evidence", "Compare"),
+        ("evidence", "Evidence"),
         ("power", "Power"),
     ]
     took = asyncio.run(people([(f"http://localhost:{port}/{path}", title) for path, title in paths]))

@@ -98,7 +98,9 @@ class ApiServer:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.troubles: deque[Trouble] = deque()
-        self.unknown_field = ""  # which is refused
+        self.unknown_field = ""  # which is refused without a name
+        self.refused: set[str] = set()  # fields that are refused by name, each in a refusal of its own
+        self.most_listed = 1000
         self.closing = threading.Event()
         self.url = ""
 
@@ -154,6 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(401, {"error": {"message": f"Incorrect API key provided: {key}"}})
         if state.unknown_field in body:
             return self._send(400, {"error": {"message": "extra fields are not permitted"}})
+        for name in sorted(state.refused & set(body)):
+            hint = "use max_completion_tokens" if name == "max_tokens" else ""
+            return self._send(422, {"detail": [{"type": "extra_forbidden", "loc": [name], "msg": hint}]})
+        if body.get("top_logprobs", 0) > state.most_listed:
+            reason = f"Requested {body['top_logprobs']} logprobs, more than the most: {state.most_listed}"
+            return self._send(400, {"error": {"message": reason}})
         if state.single and body.get("n", 1) > 1:
             return self._send(400, {"error": {"message": "Only one completion choice is allowed"}})
         if trouble == "hang":

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 
 from socrates_core.corpus.socsci210 import Request, run_import
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.corpus.store import open_corpus
-from socrates_core.finetuning.examples import Example, build_examples
+from socrates_core.finetuning.examples import Example, build_examples, n_target_tokens
 from socrates_core.finetuning.history import read_history
 from socrates_core.finetuning.publish import publish
 from socrates_core.finetuning.rows import choose_rows
@@ -23,8 +22,10 @@ from tests.support.socsci210_rows import Quiet, asked, study, write_rows
 from tests.support.tiny_models import make_tiny_model
 from training import distribution, dpo, sft
 from training.batches import batches_of
-from training.loop import Loss, Run
+from training.data import StepSampler
+from training.loop import open_trainer
 from training.model import Trainee, open_trainee
+from training.trainer import Loss
 
 LOSSES: dict[str, Loss] = {
     "sft": sft.loss,
@@ -107,7 +108,7 @@ def freeze(spec: TrainingSpec, training_id: str = "") -> str:
 def train(spec: TrainingSpec, training_id: str = "") -> str:
     """Trains in this process to the end and publishes; returns the finetune's id."""
     made = freeze(spec, training_id)
-    assert Run(made, LOSSES[spec.method], Accelerator()).train()
+    assert open_trainer(made, LOSSES[spec.method]).finish()
     publish(made)
     return made
 
@@ -120,6 +121,17 @@ def losses(training_id: str) -> list[float]:
 def examples_for(spec: TrainingSpec) -> list[Example]:
     chosen = choose_rows(spec)
     return build_examples(spec, chosen, chosen.train, open_chat(open_folder(spec.base)))
+
+
+def examples_of_step(examples: list[Example], step: int, spec: TrainingSpec) -> list[Example]:
+    """The examples that the step reads."""
+    people = np.array([example.person for example in examples])
+    return [examples[place] for place in StepSampler(people, spec, step).places(step)]
+
+
+def loss_size(examples: list[Example]) -> float:
+    """What the summed loss of a step of SFT is divided by."""
+    return sum(example.weight * n_target_tokens([example]) for example in examples)
 
 
 def loss_of(trainee: Trainee, examples: list[Example], loss: Loss) -> torch.Tensor:

@@ -53,11 +53,13 @@ class Condition(_Record):
     """What one group of people read; its number is its place in the study's list.
 
     `when` chooses the rows of the data set that were in it. It is empty where everybody was in every condition.
+    `levels` says which level of each factor it has, where conditions are crossed.
     """
 
     name: str
     text: str
     when: Values = Field(default_factory=dict)
+    levels: dict[str, str] = Field(default_factory=dict)
 
 
 class Outcome(_Record):

@@ -7,9 +7,9 @@ from socrates_core.importing.mapping import DemographicSpec, KeepSpec
 from socrates_core.importing.qualtrics.columns import MULTIPLE
 from socrates_core.importing.qualtrics.outcomes import CONSENT
 from socrates_core.importing.qualtrics.responses import Responses, places
-from socrates_core.importing.qualtrics.survey import Question, Survey
+from socrates_core.importing.qualtrics.survey import Choice, Question, Survey
 from socrates_core.importing.suggest import ColumnFacts, describe_columns, finished_cells, guess_demographic
-from socrates_core.importing.traits import is_age, is_own_trait
+from socrates_core.importing.traits import are_birth_years, is_age, is_birth_named, is_own_trait
 
 _REFUSING = re.compile(
     r"\b(disagree|(do|will|would) not|don[’']?t|not (agree|consent|wish|want)|decline|refuse|withdraw)\b|^no\b",
@@ -79,6 +79,9 @@ def find_demographics(survey: Survey, responses: Responses) -> dict[str, Demogra
         if place.loop or not (single or (question.kind == "TE" and place.suffix in ("", "_TEXT"))):
             continue
         answers = question.answers if listed else question.choices
+        if "age" not in fields and (born := _born(question, facts[column], answers, responses)):
+            fields["age"] = born
+            continue
         field = _field_of(question.text) or _field_named(question, facts[column])
         if field and field not in fields and (single or field in _TYPED):
             texts = [choice.text for choice in answers] if single else []
@@ -87,6 +90,18 @@ def find_demographics(survey: Survey, responses: Responses) -> dict[str, Demogra
             values = {choice.code: choice.text for choice in answers if choice.text}
             fields[field] = DemographicSpec(column=column, values=values if single else {})
     return fields
+
+
+def _born(
+    question: Question, column: ColumnFacts, answers: Sequence[Choice], responses: Responses
+) -> DemographicSpec | None:
+    """The age of people who were asked for their year of birth, worked out with the date of their answers."""
+    year = next((c for n in ("startDate", "recordedDate", "endDate") if (c := responses.column(n))), "")
+    texts = [choice.text for choice in answers if choice.text] or list(column.values)
+    if not year or not is_birth_named(question.tag, question.text) or not are_birth_years(texts):
+        return None
+    values = {choice.code: choice.text for choice in answers if choice.text}
+    return DemographicSpec(column=column.name, values=values, year=year)
 
 
 def _field_named(question: Question, column: ColumnFacts) -> str | None:

@@ -1,10 +1,13 @@
 """How many tokens run at a time: found by trying, and reduced when memory runs out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from socrates_core.records import Decoding
+from socrates_core.errors import UserError
+from socrates_core.models.local.backing_off import free_cached
+from socrates_core.models.local.load import is_out_of_memory
+from socrates_core.records import Decoding, Loaded
 from socrates_core.scoring.plan import MAX_READS
 
 FIRST_WORK = 1.5e11  # parameters times tokens of the first batch: about a second on two cores
@@ -52,3 +55,18 @@ class TokenBudget:
         """Halves the budget after a batch of `n_tokens` did not fit."""
         self.tokens = max(n_tokens // 2, 1)
         self._settled = True
+
+
+def require_out_of_memory(error: RuntimeError, lengths: Sequence[int], precision: Loaded) -> None:
+    """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
+
+    Raises `error` if it has another cause, and UserError if a single prompt is too much.
+    """
+    if not is_out_of_memory(error):
+        raise error
+    free_cached()
+    if len(lengths) == 1:
+        raise UserError(
+            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. Shorten it, or "
+            + ("choose a smaller model." if precision == "nf4" else "open the model with precision 'nf4'.")
+        ) from error

@@ -1,6 +1,7 @@
 """One model in memory, at most one at a time: the forward pass that all responders over it share."""
 
 import gc
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +13,18 @@ from socrates_core.errors import UserError
 from socrates_core.models.local.adapters import Adapter, Adapters
 from socrates_core.models.local.budget import TokenBudget, most_reads
 from socrates_core.models.local.load import LocalModel, give_back_memory, load_model
-from socrates_core.models.local.tree_attention import FOREST, Forest
+from socrates_core.models.local.tree_attention import (
+    FOREST,
+    Kind,
+    blocks_agree,
+    choose_kind,
+    open_forest,
+    padded_length,
+)
 from socrates_core.records import Decoding, Loaded, Precision
 from socrates_core.scoring.plan import MAX_READS, Layout, rounded
 
-# Batches are rounded up to multiples of these, since oneDNN prepares, and keeps, something for every other size.
-ROWS, READS = 64, 16
+READS = 16  # reads of a batch are rounded up to multiples, as its tokens are (tree_attention.padded_length)
 # Architectures that are proved to take a forest's attention and positions; others get plain causal rows.
 PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3"}
 
@@ -25,13 +32,16 @@ PACKED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"
 class Network:
     """A causal language model on its device, with the adapters that were opened over it.
 
-    `packed` is true if it takes a forest of prompts in one row.
+    `packed` is true if it takes a forest of prompts in one row, whose attention is of the kind `attention`.
     """
 
-    def __init__(self, loaded: LocalModel) -> None:
+    def __init__(self, loaded: LocalModel, attention: Kind | None = None) -> None:
+        """The kind of attention is the device's, unless `attention` names one."""
         self.model, self.device = loaded.model, loaded.device
         self.precision: Loaded = loaded.precision
         self.packed = self.model.config.model_type in PACKED
+        self.attention: Kind = attention or choose_kind(self.device)
+        self._tried: set[bool] = set()  # without and with gradients
         self.budget = TokenBudget(loaded.n_parameters, self.device)
         self._adapters = Adapters(self.model)
         self._usual_attention = self.model.config._attn_implementation
@@ -43,22 +53,31 @@ class Network:
     def use(self, adapter: Adapter | None) -> None:
         """Switches to the model with that LoRA adapter, or without any. The model's own weights stay.
 
-        Raises UserError if the adapter does not fit; the model may be partly changed then, so it is closed.
+        Raises UserError if the adapter does not fit. The model may be partly changed then, as after any other error or
+        a stop in the middle, so it is closed.
         """
         try:
             self._adapters.use(adapter)
-        except UserError:
+        except BaseException:
             close_network()
             raise
+
+    @property
+    def adapter_precision(self) -> str:
+        """The number format in which adapters answer, as their cards have it: "bf16" or "fp16", empty for fp32."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self._adapters.dtype, "")
 
     def logits(self, layout: Layout) -> torch.Tensor:
         """Next-token logits [N, V] in fp32 at the N places that the layout reads."""
         n_reads = len(layout.read_row)
+        options: dict[str, Any] = {}
         if self.packed:
-            layout = rounded(layout, tokens=ROWS, reads=READS)
+            kind = self._kind()
+            length = padded_length(layout.tokens.shape[1], kind)
+            layout = rounded(layout, tokens=length, reads=READS)
+            forest = open_forest(layout, self.device, kind)
+            options = {"position_ids": forest.depth, "forest": forest}
         self._wanted = self.tensor(layout.read_row), self.tensor(layout.read_column)
-        forest = Forest(layout, self.device) if self.packed else None
-        options = {"position_ids": forest.depth, "forest": forest} if forest else {}
         try:
             output = self.model(input_ids=self.tensor(layout.tokens), use_cache=False, **options)
         finally:
@@ -93,6 +112,22 @@ class Network:
         finally:
             if self.packed:
                 self.model.set_attn_implementation(FOREST)
+
+    def _kind(self) -> Kind:
+        """The attention's kind: blocks only after a trial on this device, with gradients where they are needed."""
+        gradients = torch.is_grad_enabled()
+        if self.attention == "blocks" and gradients not in self._tried:
+            config = self.model.config.get_text_config()
+            # Outside autocast, which would compare other products than a plain forward pass makes.
+            with torch.autocast(self.device.type, enabled=False):
+                agree = blocks_agree(config, self.model.dtype, self.device)
+            if not agree:
+                logging.getLogger(__name__).warning(
+                    "Flex attention does not work on this card, so attention runs in tiles, which are slower."
+                )
+                self.attention = "tiles"
+            self._tried.add(gradients)
+        return self.attention
 
     def tensor(self, values: Any) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)

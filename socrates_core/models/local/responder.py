@@ -1,21 +1,16 @@
-"""A model on this machine as a responder: plans batches, runs them, and tries smaller ones when memory runs out."""
+"""A model on this machine as a responder: it reads the trees of options, and draws where there are none."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-import numpy as np
-
 from socrates_core.errors import UserError
 from socrates_core.files import digest
 from socrates_core.models.chat import Chat
-from socrates_core.models.local.backing_off import free_cached
-from socrates_core.models.local.engine import Engine
-from socrates_core.models.local.load import is_out_of_memory
+from socrates_core.models.local.budget import require_out_of_memory
+from socrates_core.models.local.forest_reader import ForestReader
 from socrates_core.models.local.network import Network, open_network
 from socrates_core.models.local.reasoned import PROMPTS_AT_ONCE, ROOM, answer_behind, draw_rationales, mixture
 from socrates_core.models.local.sampler import AT_ONCE, N_TOKENS, Tokens, sample_answers
@@ -28,12 +23,8 @@ from socrates_core.models.model_folder import (
     revision,
 )
 from socrates_core.models.reasoning import DIFFERENCE, ReasonedChat
-from socrates_core.records import Answer, Decoding, Loaded, Precision, Prompt, Question, ResponderCard
-from socrates_core.scoring.plan import Item, plan_batches
-from socrates_core.scoring.tree import Distribution
-
-WINDOW = 1024  # questions that are tokens at the same time
-NEIGHBOURS = 64  # questions next to each other in order of their text that stay together
+from socrates_core.models.tree_answers import answer_by_trees, windows
+from socrates_core.records import Answer, Decoding, Precision, Prompt, Question, ResponderCard
 
 T = TypeVar("T")
 Draw = Callable[[Network, Chat, Sequence[Question], Sequence[Tokens], Decoding], list[T]]
@@ -82,6 +73,7 @@ class LocalResponder:
             decoding=decoding,
             template=self._folder.template + self.chat.difference + DIFFERENCE * reasons,
             deterministic=deterministic,
+            adapter_precision=self._network().adapter_precision if self._adapter else "",
         )
         self.fingerprint = digest(self.card.as_dict())
         self._behind: LocalResponder | None = None
@@ -99,49 +91,20 @@ class LocalResponder:
         if self._behind:
             yield from self._reason(self._behind, places)
             return
-        windows = _windows([question for question in places if question.options])
-        with ThreadPoolExecutor(1) as pool:  # a window is tokenised while the one before it is answered
-            coming = pool.submit(self._items, windows[0], places) if windows else None
-            for following in [*windows[1:], None]:
-                items = coming.result() if coming else []
-                coming = pool.submit(self._items, following, places) if following else None
-                yield from self._answer_items(items)
+        with_options = [question for question in places if question.options]
+        for batch in answer_by_trees(with_options, self.chat, self._reader(), self._check_length):
+            yield {place: answer for question, answer in batch.items() for place in places[question]}
         yield from self._sample([question for question in places if not question.options], places)
 
-    def _items(self, window: Sequence[Question], places: Mapping[Question, Sequence[int]]) -> list[Item]:
-        """The prompts of a window as tokens. Raises UserError for one beyond the model's limit."""
-        prompts = self.chat.encode([question.prompt for question in window])
-        items = [
-            Item(prompt, self.chat.tree(question.options), tuple(places[question]))
-            for question, prompt in zip(window, prompts, strict=True)
-        ]
-        for item in items:
-            self._check_length(len(item.prompt), int(item.tree.depth[item.tree.inner].max()))
-        return items
-
-    def _answer_items(self, items: list[Item]) -> Iterator[dict[int, Answer]]:
-        waiting = self._plan(items)
-        while waiting:
-            batch = waiting.pop(0)
-            network = self._network()
-            network.use(self._adapter)
-            engine = Engine(network, self.chat.vocabulary, self._decoding, shared=self._shared)
-            n_tokens = engine.lay_out(batch).tokens.size
-            begun = time.perf_counter()
-            try:
-                distributions = engine.distributions(batch)
-            except RuntimeError as error:
-                _require_out_of_memory(error, [len(item.prompt) for item in batch], network.precision)
-                network.budget.ran_out(n_tokens)
-                waiting = self._plan([*batch, *chain(*waiting)])
-                continue
-            if not self._deterministic and network.budget.ran(n_tokens, time.perf_counter() - begun):
-                waiting = self._plan(list(chain(*waiting)))
-            yield {
-                position: _answer(item, distribution)
-                for item, distribution in zip(batch, distributions, strict=True)
-                for position in item.positions
-            }
+    def _reader(self) -> ForestReader:
+        # A budget of 1 puts every prompt alone: the order of sums in a matrix product depends on its number of rows.
+        return ForestReader(
+            self._ready_network,
+            self.chat.vocabulary,
+            self._decoding,
+            shared=self._shared,
+            budget=1 if self._deterministic else None,
+        )
 
     def write(self, prompts: Sequence[Prompt]) -> Iterator[dict[int, str]]:
         """One seeded continuation of each prompt, some sentences long, by position, as they are written.
@@ -160,7 +123,7 @@ class LocalResponder:
         self, behind: "LocalResponder", places: Mapping[Question, Sequence[int]]
     ) -> Iterator[dict[int, Answer]]:
         """The answers that `behind` gives after rationales drawn here."""
-        ordered = list(chain(*_windows(list(places))))
+        ordered = list(chain(*windows(list(places))))
         for batch in self._drawn(ordered, PROMPTS_AT_ONCE, ROOM, draw_rationales):
             questions, lengths, rationales = zip(*batch, strict=True)
             answers_of = answer_behind(behind.answer, questions, rationales)
@@ -187,28 +150,24 @@ class LocalResponder:
             prompts = list(self.chat.encode([question.prompt for question in batch]))
             lengths = [len(prompt) for prompt in prompts]
             self._check_length(max(lengths), n_more)
-            network = self._network()
-            network.use(self._adapter)
+            network = self._ready_network()
             try:
                 drawn = draw(network, self.chat, batch, prompts, self._decoding)
             except RuntimeError as error:
-                _require_out_of_memory(error, lengths, network.precision)
+                require_out_of_memory(error, lengths, network.precision)
                 half = len(batch) // 2
                 waiting = [batch[:half], batch[half:], *waiting]
                 continue
             yield list(zip(batch, lengths, drawn, strict=True))
 
-    def _plan(self, items: list[Item]) -> list[list[Item]]:
-        network = self._network()
-        # A budget of 1 puts every prompt alone: the order of sums in a matrix product depends on its number of rows.
-        budget = 1 if self._deterministic else network.budget.tokens
-        shared = self._shared and network.packed
-        most_reads = network.most_reads(self._decoding)
-        return plan_batches(items, token_budget=budget, shared=shared, most_reads=most_reads)
-
     def _network(self) -> Network:
         # Fetched again for every batch, since another responder may have replaced the model in memory.
         return open_network(self._folder.base, self._base_revision, self._precision)
+
+    def _ready_network(self) -> Network:
+        network = self._network()
+        network.use(self._adapter)
+        return network
 
     def _check_longest(self, questions: Iterable[Question], n_more: int) -> None:
         """Raises UserError for a prompt that is too long before the others are answered, not hours later."""
@@ -227,38 +186,6 @@ class LocalResponder:
             )
 
 
-def _require_out_of_memory(error: RuntimeError, lengths: Sequence[int], precision: Loaded) -> None:
-    """Makes room for a smaller batch after running out of memory on prompts of these `lengths`.
-
-    Raises `error` if it has another cause, and UserError if a single prompt is too much.
-    """
-    if not is_out_of_memory(error):
-        raise error
-    free_cached()
-    if len(lengths) == 1:
-        raise UserError(
-            f"A prompt of {lengths[0]:,} tokens does not fit in this machine's memory. Shorten it, or "
-            + ("choose a smaller model." if precision == "nf4" else "open the model with precision 'nf4'.")
-        ) from error
-
-
-def _windows(questions: Sequence[Question]) -> list[list[Question]]:
-    """Distinct questions in the order of their text, cut into stretches, which are shuffled always in the same way.
-
-    So a window holds whole neighbourhoods, whose beginnings can be shared, and the first answers do not all come from
-    one kind of person.
-    """
-    ordered = sorted(questions, key=lambda question: (question.prompt.system, question.prompt.user))
-    stretches = [ordered[start : start + NEIGHBOURS] for start in range(0, len(ordered), NEIGHBOURS)]
-    shuffled = [stretches[place] for place in np.random.default_rng(0).permutation(len(stretches))]
-    whole = WINDOW // NEIGHBOURS
-    return [list(chain(*shuffled[start : start + whole])) for start in range(0, len(shuffled), whole)]
-
-
 def _by_length(questions: Iterable[Question]) -> list[Question]:
     # Batches of draws are padded to their longest prompt.
     return sorted(questions, key=lambda question: len(question.prompt.user))
-
-
-def _answer(item: Item, distribution: Distribution) -> Answer:
-    return Answer(distribution.probabilities, distribution.valid_mass, len(item.prompt))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from socrates_core.files import digest
 from socrates_core.models.chat import Chat
-from socrates_core.models.local.engine import filtered
+from socrates_core.models.local.decoding import filtered
 from socrates_core.models.local.network import Network
 from socrates_core.records import Answer, Decoding, Floats, Question, Scale
 from socrates_core.scales import read_answer

@@ -1,28 +1,115 @@
-"""Attention over a forest of prompts in one row, tile by tile: every token sees only its own path.
+"""Attention over a forest of prompts in one row: every token sees only its own path.
 
-Registered with transformers under its own name. A tile is a stretch of the row; it is compared with the columns that
-any of its tokens may see, in two plain matrix products with the softmax between them in fp32.
+Registered with transformers under its own name, in two kinds. In tiles: a stretch of the row is compared with the
+columns that any of its tokens may see, in two plain matrix products with the softmax between them in fp32. In blocks:
+one fused kernel, transformers' own flex attention, skips the blocks of which nothing may be seen. The kernel needs
+Triton, which torch brings along for NVIDIA cards on Linux. On a processor its results are those of the tiles; on a card
+it was *not run*, so a network tries it on a small batch before it relies on it.
 """
 
-from typing import Any
+import math
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import AttentionInterface
+from transformers.integrations.flex_attention import flex_attention_forward
 
 from socrates_core.scoring.plan import Layout
 
 FOREST = "socrates_forest"
-TILE = {"cpu": 128, "cuda": 1024}  # tokens; keeps a tile's scores in a processor's cache, and a GPU busy
+TILE = {"cpu": 128, "cuda": 256}  # tokens; keeps a tile's scores in a processor's cache, and a GPU busy
 STEP = 64  # columns
+BLOCK = 128  # tokens; what flex attention skips or computes at once
+TRIED = (4 * BLOCK, 8 * BLOCK)  # tokens of the rows of a trial
+LONG = 1024  # tokens; the kernel is compiled again for every other length, so lengths are few
+
+TOLERANCE = {
+    torch.float32: 1e-4,
+    torch.bfloat16: 0.03,
+    torch.float16: 0.005,
+}  # rounding of sums of numbers around 1
+
+Kind = Literal["tiles", "blocks"]
+Rule = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def choose_kind(device: torch.device) -> Kind:
+    """Blocks on a card that has Triton; else tiles, which on a processor are the faster ones."""
+    return "blocks" if device.type == "cuda" and find_spec("triton") is not None else "tiles"
+
+
+def blocks_agree(config: Any, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether blocks give on this device what tiles give, for a model's numbers of heads and their width.
+
+    With gradients enabled, the gradients are compared too. False also if the kernel cannot be built or run here. Rows
+    of two lengths are tried: for the second one torch compiles another kernel, for any length.
+    """
+    try:
+        return all(_agree(length, config, dtype, device) for length in TRIED)
+    except (
+        ImportError,
+        OSError,
+        RuntimeError,
+    ):  # no compiler, a card that is too old, too little shared memory
+        return False
+
+
+def _agree(length: int, config: Any, dtype: torch.dtype, device: torch.device) -> bool:
+    n_heads = config.num_attention_heads
+    n_groups = getattr(config, "num_key_value_heads", None) or n_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // n_heads
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(n: int) -> torch.Tensor:
+        drawn = torch.randn(1, n, length, width, generator=generator).to(device, dtype)
+        return drawn.requires_grad_(torch.is_grad_enabled())
+
+    # Two prompts that share the first half of a row: every kind of block occurs.
+    half, fork = length // 2, 3 * length // 4
+    end = np.full(length, length)
+    end[half:fork] = fork
+    depth = np.concatenate([np.arange(fork), np.arange(half, fork)])
+    nothing = np.zeros(1, dtype=np.int64)
+    layout = Layout(np.zeros((1, length), dtype=np.int64), depth[None], end[None], nothing, nothing)
+    inputs = draw(n_heads), draw(n_groups), draw(n_groups)
+    pull = torch.randn(1, length, n_heads, width, generator=generator).to(device, dtype)
+    results = []
+    for forest in (Forest(layout, device), BlockForest(layout, device)):
+        taken = forest.attend(*inputs, module=torch.nn.Identity().eval(), scaling=width**-0.5)
+        gradients = torch.autograd.grad(taken, inputs, pull) if taken.requires_grad else ()
+        results.append([taken.detach(), *gradients])
+    return all(
+        float((one.float() - other.float()).norm() / one.float().norm()) <= TOLERANCE[dtype]
+        for one, other in zip(*results, strict=True)
+    )
+
+
+def padded_length(n_tokens: int, kind: Kind) -> int:
+    """How long a row of `n_tokens` is laid out.
+
+    Tiles take multiples of 64, since oneDNN prepares, and keeps, something for every other size. Blocks take powers of
+    two up to LONG and its multiples beyond.
+    """
+    if kind == "tiles":
+        return _up_to(STEP, n_tokens)
+    return _up_to(LONG, n_tokens) if n_tokens > LONG else max(BLOCK, 2 ** math.ceil(math.log2(n_tokens)))
+
+
+def open_forest(layout: Layout, device: torch.device, kind: Kind) -> "Forest | BlockForest":
+    """The attention of one batch, whose row is as long as `padded_length` says."""
+    return Forest(layout, device) if kind == "tiles" else BlockForest(layout, device)
 
 
 class Forest:
-    """The tiles of one batch on the device, with their masks, which all layers of one kind share."""
+    """A batch in tiles on the device, with their masks, which all layers of one kind share."""
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
         end = layout.end[0]
-        size = TILE.get(device.type, 1024)
+        size = TILE[device.type]
         self.depth = torch.from_numpy(layout.depth).to(device)
         self._end = torch.from_numpy(layout.end).to(device)
         self._tiles: list[tuple[int, int, slice | torch.Tensor]] = []
@@ -97,17 +184,100 @@ def _columns(columns: np.ndarray, length: int, device: torch.device) -> slice | 
     return torch.from_numpy(np.concatenate([columns, extra])).to(device)
 
 
+class BlockForest:
+    """A batch in blocks on the device, with one block mask for all layers of one kind."""
+
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        self.depth = torch.from_numpy(layout.depth).to(device)
+        self._end = layout.end[0]
+        self._end_there = torch.from_numpy(self._end).to(device)
+        self._masks: dict[int | None, BlockMask] = {}
+
+    def attend(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        module: torch.nn.Module,
+        scaling: float,
+        softcap: float | None = None,
+        sliding_window: int | None = None,
+        **_: Any,
+    ) -> torch.Tensor:
+        """The same as `Forest.attend`, through transformers' own flex attention."""
+        mask = self._masks.get(sliding_window)
+        if mask is None:
+            mask = self._masks[sliding_window] = self.block_mask(sliding_window)
+        taken: torch.Tensor = flex_attention_forward(
+            module, query, key, value, mask, scaling=scaling, softcap=softcap
+        )[0]
+        return taken
+
+    def block_mask(self, window: int | None) -> BlockMask:
+        """Which blocks of the row may see which, from where each column's descendants end.
+
+        Not `create_block_mask`, which would make length x length booleans first, or compile itself to avoid that. In a
+        window, blocks beyond it are not skipped: their scores are only hidden.
+        """
+        length = len(self._end)
+        n_blocks = length // BLOCK
+        first = np.arange(0, length, BLOCK)[:, None]  # row of each block of queries
+        last = first + BLOCK - 1
+        columns = np.arange(length)
+        some = ((columns <= last) & (self._end > first)).reshape(n_blocks, n_blocks, BLOCK).any(axis=2)
+        whole = ((columns <= first) & (self._end > last)).reshape(n_blocks, n_blocks, BLOCK).all(axis=2)
+        if window is not None:
+            whole[:] = False
+        device = self.depth.device
+        return BlockMask.from_kv_blocks(
+            *_blocks(some & ~whole, device),
+            *_blocks(whole, device),
+            BLOCK_SIZE=BLOCK,
+            mask_mod=_rule(self._end_there, self.depth[0], window),
+            seq_lengths=(length, length),
+        )
+
+
+def _rule(end: torch.Tensor, depth: torch.Tensor, window: int | None) -> Rule:
+    def sees(
+        _batch: torch.Tensor, _head: torch.Tensor, row: torch.Tensor, column: torch.Tensor
+    ) -> torch.Tensor:
+        return (column <= row) & (row < end[column])
+
+    if window is None:
+        return sees
+
+    def sees_window(
+        batch: torch.Tensor, head: torch.Tensor, row: torch.Tensor, column: torch.Tensor
+    ) -> torch.Tensor:
+        return sees(batch, head, row, column) & (depth[row] - depth[column] < window)
+
+    return sees_window
+
+
+def _blocks(chosen: np.ndarray, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many blocks each row of blocks has [1, 1, N], and their numbers, these first [1, 1, N, N]."""
+    counts = chosen.sum(axis=1).astype(np.int32)
+    places = np.argsort(~chosen, axis=1, kind="stable").astype(np.int32)
+    return torch.from_numpy(counts)[None, None].to(device), torch.from_numpy(places)[None, None].to(device)
+
+
+def _up_to(step: int, number: int) -> int:
+    return -(-number // step) * step
+
+
 def _attend(
-    _module: torch.nn.Module,
+    module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     _mask: None,
     *,
-    forest: Forest,
+    forest: Forest | BlockForest,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    return forest.attend(query, key, value, **options), None
+    return forest.attend(query, key, value, module=module, **options), None
 
 
 AttentionInterface.register(FOREST, _attend)

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import socket
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import CancelledError, Future, wait
@@ -30,16 +31,20 @@ GLANCE = 0.1  # seconds between checks whether to stop
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
 LONGEST_REQUESTED = 120.0  # seconds; the longest pause that a server can ask for
 RETRIED = (408, 409, 425, 429)  # and every 5xx
-EVERYTHING = (401, 402, 403, 404, 429)  # a server that refuses one question with these refuses all
+EVERYTHING = (401, 402, 403, 404, 405, 429)  # a server that refuses one question with these refuses all
 MOST_TEXT = 2000  # characters of a failed reply that are kept
 
 
 class Refused(UserError):
-    """The server will not answer, however often it is asked; `for_all` if that holds for all questions."""
+    """The server will not answer, however often it is asked; `for_all` if that holds for all questions.
 
-    def __init__(self, sentence: str, *, for_all: bool) -> None:
+    `reply` is what the server said.
+    """
+
+    def __init__(self, sentence: str, *, for_all: bool, reply: str = "") -> None:
         super().__init__(sentence)
         self.for_all = for_all
+        self.reply = reply[:MOST_TEXT]
 
 
 class Lost(Exception):
@@ -119,7 +124,8 @@ class Connection:
                 if received.is_success:
                     return Reply(_parse(received.text), received.text, n_unusable)
                 self._check_status(received, str(request.get("model")))
-                lost = Lost(f"The server answered with status {received.status}.", received.text)
+                reason = f" ({page!r})" if (page := _page_title(received.text)) else ""
+                lost = Lost(f"The server answered with status {received.status}{reason}.", received.text)
                 pause = received.pause
             except Lost as unusable:
                 lost = unusable
@@ -139,6 +145,9 @@ class Connection:
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
+            # One connection for each request: on a shared one, bytes that follow a reply in the same packet would be
+            # taken for the reply to the next request, and so for somebody else's answer.
+            "Connection": "close",
         }
         if self._service.is_official:
             variables = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
@@ -247,14 +256,13 @@ class Connection:
                 f"the key in {service.key_variable!r}" if service.key_variable else "a request without a key"
             )
             sentence = f"{service.host} refuses {key} (status {status}). Check the key, or name its variable."
-        elif status == 404:
+        elif status in (404, 405):
             sentence = (
                 f"{service.host} has no model {model!r}, or nothing answers at {service.url!r}. Check both."
             )
         else:
-            reason = " ".join(text.split())[:300]
-            sentence = f"{service.host} refuses the request (status {status}): {reason}"
-        return Refused(sentence, for_all=status in EVERYTHING or 300 <= status < 400)
+            sentence = f"{service.host} refuses the request (status {status}): {_reason(text)}"
+        return Refused(sentence, for_all=status in EVERYTHING or 300 <= status < 400, reply=text)
 
     def _hide(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
@@ -295,7 +303,32 @@ def _parse(text: str) -> Mapping[str, Any]:
         body = json.loads(text)
         if isinstance(body, dict):
             return body
+    if page := _page_title(text):
+        raise Lost(
+            f"The server answered with a web page ({page!r}) instead of JSON. Check that the address is that of an "
+            "OpenAI-compatible server; most end in '/v1'.",
+            text,
+            n_unusable=1,
+        )
     raise Lost("The reply is not a JSON object.", text, n_unusable=1)
+
+
+def _reason(text: str) -> str:
+    """What a refusal says: the message in its JSON, the title of a web page, else how it begins."""
+    with suppress(Lost, KeyError, TypeError):
+        body = _parse(text)
+        error = body.get("error", body)
+        if isinstance(message := error if isinstance(error, str) else error["message"], str):
+            return " ".join(message.split())[:300]
+    return _page_title(text) or " ".join(text.split())[:300]
+
+
+def _page_title(text: str) -> str:
+    """The title of a web page, or "a page without a title"; "" for a text that is no web page."""
+    if not re.match(r"\s*<(?:!doctype html|html|head|body)\b", text, re.IGNORECASE):
+        return ""
+    title = re.search(r"<title[^>]*>([^<]*)</title>", text[:MOST_TEXT], re.IGNORECASE)
+    return " ".join(title[1].split())[:100] if title and title[1].strip() else "a page without a title"
 
 
 def _error_code(text: str) -> object:

@@ -28,7 +28,14 @@ from socrates_core.models.served.server import Elicitation, Service, served_mode
 from socrates_core.records import PAPER_TEMPERATURE, PAPER_TOP_P, Answer, Decoding, Prompt, Question
 
 MOST_LISTED = 20  # first tokens that servers list
+FEWER_LISTED = 5  # the limit of servers that refuse to list so many
 THINKING = "chat_template_kwargs"  # of vLLM, SGLang and llama.cpp; other servers may refuse an unknown field
+# Fields that may be left out where a server refuses them: what a request means stays the same.
+DISPENSABLE = (THINKING, "seed", "temperature", "top_p")
+LIMITS = {
+    "max_tokens": "max_completion_tokens",
+    "max_completion_tokens": "max_tokens",
+}  # two names of one field
 DRAW_TOKENS = 16  # per draw: room for a number and for "My answer is"
 OPTION_TOKENS, OBJECT_TOKENS = 16, 64  # per entry of a verbalised distribution, and around all entries
 VERBALISED_TEMPLATE = "verbalised-v1"
@@ -123,23 +130,36 @@ class Elicitor:
     def __init__(self, model: str, service: Service, decoding: Decoding) -> None:
         self._model, self._service, self._decoding = model, service, decoding
         self._one_by_one = False  # after a server refused to draw several at a time
-        self._lists_too_few = False  # after a server listed fewer first tokens than the options need
-        self._switches_thinking = not service.is_official  # until a server refuses the field
+        self._lists_too_few = False  # after a server listed fewer first tokens than the options need, or none
+        self._n_listed = MOST_LISTED
+        # Fields that the server refused, and that made the difference; OpenAI's API has no thinking to switch off.
+        self._left_out: frozenset[str] = frozenset({THINKING} if service.is_official else ())
+        self._limit_name = "max_completion_tokens" if service.is_official else "max_tokens"
 
     def elicit(self, question: Question, ask: Ask) -> Elicited:
         """The answer to `question` through `ask`, which may raise. Raises Unreadable for a reply without an answer."""
         way = choose_elicitation(self._service.elicitation, question.options, self._decoding)
         free = self._service.elicitation == "auto"
         if way == "logprobs" and not (free and self._lists_too_few):
-            reply = self._ask(ask, question.prompt, 1, logprobs=True, top_logprobs=MOST_LISTED)
-            tokens = read_first_token(reply.body)
             try:
+                reply = self._list(ask, question.prompt)
+                tokens = read_first_token(reply.body)
                 answer, n_unlisted = first_token_answer(tokens, question.options, _n_read(reply))
                 return Elicited(answer, n_unlisted=n_unlisted)
-            except Unlisted:
+            except Unlisted as unlisted:
                 if not free:
                     raise
-                self._lists_too_few = len(tokens) < MOST_LISTED
+                self._lists_too_few = unlisted.n_listed < MOST_LISTED
+            except Refused as refused:
+                if refused.for_all or (not free and "logprobs" not in refused.reply):
+                    raise
+                if not free:
+                    sentence = f"{str(refused).rstrip('.')}. Ask this server for samples instead."
+                    raise Refused(sentence, for_all=False, reply=refused.reply) from refused
+                elicited = self._sample(question, ask)
+                # Only after draws: if they are refused too, the log-probabilities were not the cause.
+                self._lists_too_few = self._lists_too_few or "logprobs" in refused.reply
+                return elicited
         if way == "verbalised":
             reply = self._ask(ask, _verbalised(question), _room(question), temperature=0.0)
             text = read_texts(reply.body)[0]
@@ -153,8 +173,9 @@ class Elicitor:
     def _sample(self, question: Question, ask: Ask) -> Elicited:
         texts: list[str] = []
         n_read = 0
+        one_by_one = self._one_by_one
         while len(texts) < self._service.n_samples:
-            wanted = 1 if self._one_by_one else self._service.n_samples - len(texts)
+            wanted = 1 if one_by_one else self._service.n_samples - len(texts)
             # With the number of texts so far: one seed for all requests could draw the same text each time.
             seed = int(digest([question.prompt.messages(), len(texts)])[:7], 16)
             try:
@@ -162,8 +183,9 @@ class Elicitor:
             except Refused as refused:
                 if refused.for_all or wanted == 1:
                     raise
-                self._one_by_one = True
+                one_by_one = True
                 continue
+            self._one_by_one = one_by_one  # only after a reply: the request may be refused for another reason
             # A server may send more texts than it was asked for.
             texts += read_texts(reply.body)[:wanted]
             n_read = n_read or _n_read(reply)
@@ -175,33 +197,60 @@ class Elicitor:
         sampling = {"temperature": PAPER_TEMPERATURE, "top_p": PAPER_TOP_P} if paper else {}
         return self._ask(ask, prompt, DRAW_TOKENS, seed=seed, n=n, **sampling)
 
-    def _ask(self, ask: Ask, prompt: Prompt, n_tokens: int, **more: Any) -> Reply:
-        """The reply to a request; if the server refuses the field for thinking, it is sent again without it."""
-        with_field = self._switches_thinking
+    def _list(self, ask: Ask, prompt: Prompt) -> Reply:
+        """The reply with the likeliest first tokens, fewer of them if the server refuses to list so many."""
         try:
-            return ask(self._request(prompt, n_tokens, **more))
+            return self._ask(ask, prompt, 1, logprobs=True, top_logprobs=self._n_listed)
         except Refused as refused:
-            if refused.for_all or not with_field:
+            if refused.for_all or "logprobs" not in refused.reply or self._n_listed == FEWER_LISTED:
                 raise
-        request = self._request(prompt, n_tokens, **more)
-        request.pop(THINKING, None)
-        reply = ask(request)
-        # Only after a reply: if the request fails without the field as well, the field was not the cause.
-        self._switches_thinking = False
+        reply = self._ask(ask, prompt, 1, logprobs=True, top_logprobs=FEWER_LISTED)
+        self._n_listed = FEWER_LISTED
         return reply
 
-    def _request(self, prompt: Prompt, n_tokens: int, **more: Any) -> dict[str, Any]:
-        """The body of a chat completion; OpenAI's API names its limit differently and has no thinking to switch off."""
-        official = self._service.is_official
-        limit = {"max_completion_tokens" if official else "max_tokens": n_tokens}
-        thinking = {THINKING: {"enable_thinking": False}} if self._switches_thinking else {}
+    def _ask(self, ask: Ask, prompt: Prompt, n_tokens: int, **more: Any) -> Reply:
+        """The reply to a request, which is sent again without a field that the server refuses.
+
+        A field is left out if the refusal names it, and the one for thinking also if it names none. What was left out
+        is remembered only after a reply: if the request fails without the field as well, the field was not the cause.
+        """
+        left_out, limit_name = self._left_out, self._limit_name
+        while True:
+            request = self._request(prompt, {limit_name: n_tokens}, **more)
+            try:
+                reply = ask({key: value for key, value in request.items() if key not in left_out})
+            except Refused as refused:
+                named = [
+                    key for key in DISPENSABLE if key in refused.reply and _says_nothing_new(key, request)
+                ]
+                field = next((key for key in [*named, THINKING] if key not in left_out), None)
+                if refused.for_all:
+                    raise
+                if LIMITS[limit_name] in refused.reply and limit_name != LIMITS[self._limit_name]:
+                    limit_name = LIMITS[limit_name]
+                elif field is not None and "logprobs" not in refused.reply:
+                    left_out |= {field}
+                else:
+                    raise
+            else:
+                self._left_out, self._limit_name = left_out, limit_name
+                return reply
+
+    def _request(self, prompt: Prompt, limit: Mapping[str, int], **more: Any) -> dict[str, Any]:
+        """The body of a chat completion."""
         messages = [
             {**message, "content": message["content"].encode("utf-8", "replace").decode()}
             for message in prompt.messages()
         ]
         # Stated outright, since a server may have other defaults.
         sampling = {"temperature": 1.0, "top_p": 1.0}
+        thinking = {THINKING: {"enable_thinking": False}}
         return {"model": self._model, "messages": messages, **sampling, **limit, **thinking, **more}
+
+
+def _says_nothing_new(field: str, request: Mapping[str, Any]) -> bool:
+    """Whether a request means the same without the field: a temperature of 0.6 does not, one of 1 does."""
+    return field not in ("temperature", "top_p") or request[field] == 1.0
 
 
 def _verbalised(question: Question) -> Prompt:

@@ -13,6 +13,7 @@ import numpy as np
 from socrates_core.records import Answer, Prompt, Question, Scale, parse_number
 from socrates_core.scales import Reading, parse_scale, read_answer
 
+TEXTS = (None, "text", "output_text")  # types of parts that are said, not thought
 SPACES = " \t\r\n\u2581\u0120\u010a"  # the last three: how some vocabularies spell a space and a line break
 TOLERANCE = 0.02  # of the sum of verbalised probabilities
 LONGEST_DRAW = 20_000  # characters of a drawn answer; at most 16 tokens were requested
@@ -22,6 +23,9 @@ MOST_LISTED = 1000  # first tokens of a reply; 20 were requested
 THOUGHTS = ("reasoning_content", "reasoning")  # where servers put what a model thought before its answer
 UNKNOWN_SHARE = 0.01  # of the valid mass: the most that all options without a listed token may have
 SPELLINGS = 2  # first tokens of one option that may be missing from a list: with and without a space
+_THOUGHT = r"(?:think|thinking|thought|reasoning)"
+_OPEN_THOUGHT = re.compile(rf"\s*(?:<{_THOUGHT}>|\[{_THOUGHT}\])", re.IGNORECASE)
+_END_OF_THOUGHT = re.compile(rf"</{_THOUGHT}>|\[/{_THOUGHT}\]", re.IGNORECASE)
 _OBJECT = re.compile(r"\A\s*(?:```(?:json)?\s*)?(\{.*\})\s*(?:```\s*)?\Z", re.DOTALL)
 
 
@@ -30,7 +34,11 @@ class Unreadable(Exception):
 
 
 class Unlisted(Unreadable):
-    """The listed first tokens leave the probability of some options open; draws can find it."""
+    """The first tokens that were listed, if any, leave the probability of options open; draws can find it."""
+
+    def __init__(self, sentence: str, *, n_listed: int) -> None:
+        super().__init__(sentence)
+        self.n_listed = n_listed
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,16 @@ def read_texts(body: Mapping[str, Any]) -> list[str]:
     """
     try:
         messages = [choice["message"] for choice in body["choices"]]
-        texts = [_text_of(message.get("content")) for message in messages]
+        written = [_text_of(message.get("content")) for message in messages]
     except (KeyError, TypeError, AttributeError) as error:
         raise Unreadable("The reply has no choices with messages.") from error
-    if not texts:
+    if not written:
         raise Unreadable("The reply has no choices.")
-    if not any(texts) and any(message.get(name) for message in messages for name in THOUGHTS):
+    texts = [_without_thought(text) for text in written]
+    thought = texts != written or any(message.get(name) for message in messages for name in THOUGHTS)
+    if not any(texts) and (
+        thought or any(choice.get("finish_reason") == "length" for choice in body["choices"])
+    ):
         raise Unreadable(
             "The model spent its limit of tokens on thinking and gave no answer. Switch its thinking off at the "
             "server, or ask a model that answers at once."
@@ -89,11 +101,17 @@ def read_texts(body: Mapping[str, Any]) -> list[str]:
 
 
 def _text_of(content: object) -> str:
-    """A message's content as text, which some servers send as a list of parts."""
+    """A message's content as text, which some servers send as a list of parts, thoughts among them."""
     if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") in TEXTS]
         content = "".join(part for part in parts if isinstance(part, str))
     return _clean(content) if isinstance(content, str) else ""
+
+
+def _without_thought(text: str) -> str:
+    """What a text says after a thought in it; nothing if the thought has no end."""
+    *_, last = _END_OF_THOUGHT.split(text)
+    return "" if _OPEN_THOUGHT.match(last) else last
 
 
 def read_usage(body: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -115,8 +133,8 @@ def read_first_token(body: Mapping[str, Any]) -> list[tuple[str, float]]:
         tokens = [(entry["token"], math.exp(entry["logprob"])) for entry in listed]
         is_sound = bool(tokens) and all(isinstance(token, str) for token, _ in tokens)
     except (KeyError, TypeError, IndexError, OverflowError) as error:
-        raise Unreadable(
-            "The reply has no log-probabilities; ask this server for samples instead."
+        raise Unlisted(
+            "The reply has no log-probabilities. Ask this server for samples instead.", n_listed=0
         ) from error
     total = sum(probability for _, probability in tokens)
     # `not <=` rather than `>`, so that NaN is refused too.
@@ -147,11 +165,13 @@ def first_token_answer(
     unlisted = mass == 0
     listed = [probability for _, probability in tokens]
     most = min(max(1 - sum(listed), 0.0), SPELLINGS * min(listed) * int(unlisted.sum()))
-    if seen > 0 and most > UNKNOWN_SHARE * seen:
+    # With no option listed at all, whatever the list leaves may be theirs.
+    if most > UNKNOWN_SHARE * (seen or 1.0):
         raise Unlisted(
             f"The server listed {len(tokens)} first tokens, and none of them begins {int(unlisted.sum())} of the "
             f"{len(options)} answers, which could have up to {most:.2f} of the probability. Ask this server for "
-            "samples instead."
+            "samples instead.",
+            n_listed=len(tokens),
         )
     if seen > 0 and unlisted.any():
         mass[unlisted] = most / (2 * unlisted.sum())

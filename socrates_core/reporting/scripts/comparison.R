@@ -1,6 +1,6 @@
 # Computes every number of report.html again from data/ and compares it with numbers.csv.
 #
-#     Rscript comparison.R            base R alone, no package; shared.R and comparison_people.R lie next to it
+#     Rscript comparison.R            base R alone, no package; the other files in R lie next to it
 #
 # Ends with 0 if every number agrees within the tolerance (relative to numbers above 1), otherwise with 1 and
 # the first differences. Keys are quantity/predictor/place, as codebook.csv says. Intervals of groups are left out, and the
@@ -60,7 +60,7 @@ wilson <- function(share, error, t, n_studies) {
   c(clip(middle - reach, 0, share), clip(middle + reach, share, 1))
 }
 
-# The p of the t test of differences by study; 1 where there is none.
+# The p of the t test of differences by study; 1 without any difference.
 p_of <- function(difference) {
   n <- length(difference)
   if (n < min_studies) return(NA_real_)
@@ -96,28 +96,6 @@ published <- function(response, drawn) {
   inside <- clip(m, min(h), max(h))
   w <- between((h - min(h)) / span, (inside - min(h)) / span)
   c(w, 1 - mean(abs(m - h)) / span, 1 - mean(abs(inside - h)) / span, n)
-}
-
-# How much of each answer counts for each value, a row an answer: one between two values for both, so that means stay.
-memberships <- function(answers, values) {
-  k <- length(values)
-  weights <- matrix(0, length(answers), k)
-  inside <- which(!is.na(answers) & answers >= values[1] & answers <= values[k])
-  if (length(inside) == 0) return(weights)
-  if (k == 1) {
-    weights[inside, 1] <- 1
-    return(weights)
-  }
-  lower <- findInterval(answers[inside], values, rightmost.closed = TRUE)
-  share <- (answers[inside] - values[lower]) / (values[lower + 1] - values[lower])
-  weights[cbind(inside, lower)] <- 1 - share
-  weights[cbind(inside, lower + 1)] <- share
-  weights
-}
-
-cumulated <- function(rows) {
-  for (j in seq_len(ncol(rows))[-1]) rows[, j] <- rows[, j - 1] + rows[, j]
-  rows
 }
 
 counts_of <- function(answers, values) colSums(memberships(answers, values))
@@ -308,12 +286,14 @@ put_over_studies <- function(p, means) {
   }
 }
 
+# The cells of each study, condition and outcome: the questions of a battery together.
+place <- paste(cells$study, cells$condition_num, cells$task_num)
+whole <- split(seq_len(nrow(cells)), factor(place, levels = unique(place)))
+
 put_summary <- function(p, seen) {
   scores <- t(sapply(seen, score))
   colnames(scores) <- of_cell
   for (name in of_cell) put(paste0("cell_", name), scores[, name], p, cells$cell)
-  place <- paste(cells$study, cells$condition_num, cells$task_num)
-  whole <- split(seq_len(nrow(cells)), factor(place, levels = unique(place)))
   pooled <- t(sapply(whole, function(at) {
     published(unlist(lapply(seen[at], `[[`, "response")), unlist(lapply(seen[at], `[[`, "drawn")))
   }))
@@ -341,7 +321,12 @@ put_people <- function(p, seen, scores_of) {
     wasserstein_exact_observed = of_range("observed"), wasserstein_exact_stated = of_range("stated"),
     corrected_distance = corrected
   )
-  put_counts(p, seen, cells$study, !is.na(scores[, 1]), n, 0)
+  scored <- sapply(whole, function(at) {
+    response <- unlist(lapply(seen[at], `[[`, "response"))
+    response <- response[is.finite(response)]
+    any(!is.na(scores[at, ])) && length(response) >= 2 && max(response) > min(response)
+  })
+  put_counts(p, seen, cells$study[match(unique(place), place)], scored, sapply(whole, function(at) sum(n[at])), 0)
   put_over_studies(p, by_study(scores, cells$study))
 }
 
@@ -387,6 +372,7 @@ put_paired <- function(first, second, ours, theirs) {
 }
 
 source(file.path(folder, "comparison_people.R"), encoding = "UTF-8")
+source(file.path(folder, "comparison_ladder.R"), encoding = "UTF-8")
 
 seen_by <- lapply(setNames(unique(wide$predictor), unique(wide$predictor)), cells_of)
 left_out <- sum(studies$n_left_out)
@@ -409,10 +395,11 @@ for (i in seq_len(nrow(duels))) put_corrected(i)
 people <- human_effects()
 for (name in c("human", "human_se", "n_human")) put(name, people[[name]], NA, effects$effect)
 for (p in as.character(models)) {
+  seen <- seen_by[[p]]
   put("seconds", as.numeric(predictors$seconds[predictors$predictor == p]), p)
   put("cost_usd", as.numeric(predictors$cost_usd[predictors$predictor == p]), p)
-  put_effects(p, seen_by[[p]], people)
-  put_worth(p, seen_by[[p]])
-  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen_by[[p]])
+  put_ladder(p, seen, put_effects(p, seen, people), people, is_first = p == as.character(models[1]))
+  put_worth(p, seen)
+  if (file.exists(file.path(folder, "data", "groups.csv"))) put_groups(p, seen)
 }
 verdict(not_compared = "^(.*_of_draws|.*_of_draws_sd|parity|parity_low|parity_high|group_score_low|group_score_high)/")

@@ -19,6 +19,7 @@ from scipy import stats
 
 from comparison_cells import PAPER, Cell, by_predictor, measured, published, score, variance_of_mean
 from comparison_groups import parity, worth
+from comparison_ladder import ladders
 from comparison_studies import (
     MIN_STUDIES,
     ZERO,
@@ -79,15 +80,13 @@ def compute(folder: Path) -> Numbers:
         numbers |= effects(folder, p, cells[p], people) | worth(folder, p, cells[p])
         if (folder / "data" / "groups.csv").exists():
             numbers |= parity(folder, p, cells[p])
-    return numbers
+    return numbers | ladders(folder, cells, models, numbers)
 
 
 def summarise(p: int, cells: list[Cell]) -> tuple[pd.DataFrame, Numbers]:
     """A predictor's measures by study, and its numbers by cell. Measures in PAPER pool the questions of a battery."""
     scores = pd.DataFrame([score(cell) for cell in cells])
-    whole: dict[tuple[int, int, int], list[int]] = {}
-    for place, cell in enumerate(cells):
-        whole.setdefault(cell[:3], []).append(place)
+    whole = whole_outcomes(cells)
     paper = pd.DataFrame(
         [
             published(
@@ -101,7 +100,8 @@ def summarise(p: int, cells: list[Cell]) -> tuple[pd.DataFrame, Numbers]:
     by_study = paper[PAPER].groupby([key[0] for key in whole]).mean()
     by_study = by_study.join(exact.groupby([cell.study for cell in cells]).mean())
     by_cell = {f"cell_{name}/{p}/{c}": float(x) for name in scores for c, x in scores[name].items()}
-    return by_study, by_cell | counts(p, cells, by_study, paper) | draws(p, list(whole.values()), cells)
+    outcomes = paper.assign(study=[key[0] for key in whole], scored=paper[PAPER[0]].notna())
+    return by_study, by_cell | counts(p, cells, outcomes) | draws(p, list(whole.values()), cells)
 
 
 def draws(p: int, outcomes: list[list[int]], cells: list[Cell]) -> Numbers:
@@ -143,8 +143,28 @@ def people_against_people(
         rows.append({**row, "n_rows": cell.n_people, "n_dropped": 0})
     table = pd.DataFrame(rows)
     by_study = table.iloc[:, :3].groupby([cell.study for cell in cells]).mean()
-    scored = table.rename(columns={"wasserstein_exact_observed": PAPER[0]})
-    return by_study, counts(p, cells, by_study, scored)
+    outcomes = []
+    for places in whole_outcomes(cells).values():
+        response = np.concatenate([cells[place].response for place in places])
+        has_score = table.iloc[places, :3].notna().any(axis=None)
+        given = response[np.isfinite(response)]
+        outcomes.append(
+            {
+                "study": cells[places[0]].study,
+                "scored": has_score and len(given) >= 2 and given.min() < given.max(),
+                "n_rows": table["n_rows"].iloc[places].sum(),
+                "n_dropped": 0,
+            }
+        )
+    return by_study, counts(p, cells, pd.DataFrame(outcomes))
+
+
+def whole_outcomes(cells: list[Cell]) -> dict[tuple[int, int, int], list[int]]:
+    """The positions of the cells of each study, condition and outcome: the questions of a battery together."""
+    whole: dict[tuple[int, int, int], list[int]] = {}
+    for place, cell in enumerate(cells):
+        whole.setdefault(cell[:3], []).append(place)
+    return whole
 
 
 def half_against_half(cell: Cell, what: str) -> float:
@@ -172,14 +192,15 @@ def of_the_truth(cell: Cell, what: str) -> float:
     return oracle(cell.values, cell.counts, what)
 
 
-def counts(p: int, cells: list[Cell], by_study: pd.DataFrame, scores: pd.DataFrame) -> Numbers:
-    scored = scores[PAPER[0]].notna()
+def counts(p: int, cells: list[Cell], outcomes: pd.DataFrame) -> Numbers:
+    """What is behind a row of the table; `outcomes` has its study, whether it is scored, n and n dropped."""
+    scored = outcomes["scored"].astype(bool)
     return {
-        f"n_studies/{p}": float(by_study.iloc[:, 0].notna().sum()),
+        f"n_studies/{p}": float(outcomes["study"][scored].nunique()),
         f"n_cells/{p}": float(scored.sum()),
         f"n_skipped/{p}": float((~scored).sum()),
-        f"n_rows/{p}": float(scores["n_rows"][scored].sum()),
-        f"n_dropped/{p}": float(scores["n_dropped"].sum()),
+        f"n_rows/{p}": float(outcomes["n_rows"][scored].sum()),
+        f"n_dropped/{p}": float(outcomes["n_dropped"].sum()),
         f"n_off_scale/{p}": float(sum(np.isnan(cell.human).sum() for cell in cells)),
         f"n_people/{p}": float(sum(len(cell.everybody) for cell in cells)),
     }
@@ -224,7 +245,7 @@ def corrected(pairs: Numbers) -> Numbers:
 
 
 def p_of(difference: np.ndarray) -> float:
-    """The p of the t test of differences by study; 1 where there is none."""
+    """The p of the t test of differences by study; 1 without any difference."""
     if len(difference) < MIN_STUDIES:
         return np.nan
     return 1.0 if (np.abs(difference) < ZERO).all() else float(stats.ttest_1samp(difference, 0).pvalue)

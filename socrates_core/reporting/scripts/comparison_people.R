@@ -22,7 +22,7 @@ human_effects <- function() {
   list(human = estimates[, 1] / effects$span, human_se = estimates[, 2] / effects$span, n_human = estimates[, 3])
 }
 
-# A model's effects where it answered in both conditions.
+# A model's effects where it answered in both conditions; NA elsewhere.
 put_effects <- function(p, seen, people) {
   item <- sapply(seen, `[[`, "item")
   condition <- sapply(seen, `[[`, "condition")
@@ -48,6 +48,7 @@ put_effects <- function(p, seen, people) {
   }
   there <- !is.na(predicted)
   put_agreement(p, effects$study[there], people$human[there], people$human_se[there], predicted[there])
+  predicted
 }
 
 sums_by <- function(study, table) {
