@@ -148,7 +148,7 @@ def count(case: Case) -> Counted:
 
     def at_whole(name: str) -> int:
         slope = (getattr(high, name) - getattr(low, name)) / (DEPTHS[1] - DEPTHS[0])
-        return round(getattr(low, name) + slope * (whole - DEPTHS[0]))
+        return round(float(getattr(low, name) + slope * (whole - DEPTHS[0])))
 
     return Counted(**{field.name: at_whole(field.name) for field in fields(Counted)})
 
