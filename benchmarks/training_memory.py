@@ -41,6 +41,7 @@ Attention = Literal["fused", "tiles"]
 TABLE = Path(__file__).parent / "results" / "training_memory.csv"
 RANK = 16
 LENGTH = 300  # tokens of a prompt
+TILE = 1024  # tokens of a tile of attention: longer than any in use, so that its scores are the most there may be
 BLOCK = 512  # bytes: CUDA's allocator rounds up to it
 DEPTHS = (3, 6)  # layers that are counted
 
@@ -261,9 +262,9 @@ def _without_content(values: Any) -> torch.Tensor:
 
 @contextmanager
 def _attention(attention: Attention) -> Iterator[None]:
-    """The project's own tiles as long as on a card, or the memory of a fused kernel."""
+    """The project's own attention in tiles, or the memory of a fused kernel."""
     with ExitStack() as stack:
-        stack.enter_context(patch.dict(tree_attention.TILE, {"cpu": tree_attention.TILE["cuda"]}))
+        stack.enter_context(patch.dict(tree_attention.TILE, {"cpu": TILE}))
         if attention == "fused":
             stack.enter_context(
                 patch.object(
