@@ -101,6 +101,8 @@ class ApiServer:
         self.unknown_field = ""  # which is refused without a name
         self.refused: set[str] = set()  # fields that are refused by name, each in a refusal of its own
         self.most_listed = 1000
+        self.n_unwilling = 0  # of the first questions, which are refused however often they come
+        self.unwilling: set[str] = set()
         self.closing = threading.Event()
         self.url = ""
 
@@ -162,6 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body.get("top_logprobs", 0) > state.most_listed:
             reason = f"Requested {body['top_logprobs']} logprobs, more than the most: {state.most_listed}"
             return self._send(400, {"error": {"message": reason}})
+        text = body["messages"][-1]["content"]
+        if len(state.unwilling) < state.n_unwilling:
+            state.unwilling.add(text)
+        if text in state.unwilling:
+            return self._send(400, {"error": {"message": "no"}})
         if state.single and body.get("n", 1) > 1:
             return self._send(400, {"error": {"message": "Only one completion choice is allowed"}})
         if trouble == "hang":
