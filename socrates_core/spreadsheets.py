@@ -1,4 +1,7 @@
-"""Tables as CSV that is safe to open in a spreadsheet: texts that it would run as formulas stay texts."""
+"""Tables as CSV that is safe to open in a spreadsheet: texts that it would run as formulas stay texts.
+
+What is guarded here is read back as it was by `unguarded_text`.
+"""
 
 import csv
 import re
@@ -10,8 +13,12 @@ import pandas as pd
 # Excel also accepts the full-width and small forms of these signs, which are the same under NFKC.
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 # A spreadsheet whose list separator is not the comma splits a text here, even inside quotes. After a dash and a space,
-# as in a list ("- Age: 30"), a text is a formula only if it has a call, a reference or a command in it.
-_AFTER_A_SPLIT = re.compile(rf"([;\t\r\n][^\S\r\n]*)(?=[{_SIGNS}])(?![-+] [^(|!\r\n]*(?:[\r\n]|$))")
+# as in a list ("- Age: 30"), a text is a formula only if it has a call, a reference or a command in it. A text that has
+# apostrophes there already gets one more, so that reading it back takes away the right one.
+_SPLIT = r"[;\t\r\n][^\S\r\n]*"
+_RUN = rf"(?='*[{_SIGNS}])(?!'*[-+] [^(|!\r\n]*(?:[\r\n]|$))"
+_AFTER_A_SPLIT = re.compile(rf"({_SPLIT}){_RUN}")
+_GUARDED_SPLIT = re.compile(rf"({_SPLIT})'{_RUN}")
 _FORMULA = re.compile(rf"[{_SIGNS}]")
 _INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")  # categories that a spreadsheet skips before a sign
 
@@ -48,6 +55,19 @@ def _guard(cell: Any) -> Any:
     if isinstance(cell, bool | int | float | complex) or (pd.api.types.is_scalar(cell) and pd.isna(cell)):
         return cell
     text = cell if isinstance(cell, str) else str(cell)
-    first_visible = next((sign for sign in text if unicodedata.category(sign) not in _INVISIBLE), "")
-    apostrophe = "'" if _FORMULA.match(first_visible) or text.startswith(("\t", "\r", "\n")) else ""
-    return apostrophe + _AFTER_A_SPLIT.sub(r"\1'", text)
+    return ("'" if _is_run(text) else "") + _AFTER_A_SPLIT.sub(r"\1'", text)
+
+
+def unguarded_text(text: str) -> str:
+    """The text of a cell that `guarded` wrote; any other text as it is."""
+    if "'" not in text:
+        return text
+    text = _GUARDED_SPLIT.sub(r"\1", text)
+    return text[1:] if text.startswith("'") and _is_run(text[1:]) else text
+
+
+def _is_run(text: str) -> bool:
+    """Whether a spreadsheet could read a formula from the beginning of the text, leaving out apostrophes there."""
+    bare = text.lstrip("'")
+    first_visible = next((sign for sign in bare if unicodedata.category(sign) not in _INVISIBLE), "")
+    return bool(_FORMULA.match(first_visible)) or bare.startswith(("\t", "\r", "\n"))

@@ -96,6 +96,31 @@ def test_lists_of_codes_in_a_file_with_semicolons_are_no_decimal_numbers(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["1,3", "2,4", "2"], ["1,3", "2,4", "2"]),  # may be lists
+        (["1,3", "3,2"], ["1.3", "3.2"]),
+        (["1,3", "0,5"], ["1.3", "0.5"]),
+        (["1,3", "2,75", "1,50"], ["1.3", "2.75", "1.50"]),
+        (["-1,3", "2,4"], ["-1.3", "2.4"]),
+        (["1,3", "2,40"], ["1.3", "2.40"]),
+        (["1,5", "2,5", "2", "4,5"], ["1.5", "2.5", "2", "4.5"]),
+        (["2,5", "3"], ["2.5", "3"]),
+        (["1,3", "1,2,3"], ["1,3", "1,2,3"]),
+    ],
+)
+def test_decimal_commas_are_read_only_where_the_column_says_so(
+    tmp_path: Path, cells: list[str], read: list[str]
+) -> None:
+    (tmp_path / "data.csv").write_text("id;q\n" + "".join(f"{n};{cell}\n" for n, cell in enumerate(cells)))
+    table = read_table(tmp_path / "data.csv")
+    assert table.frame["q"].tolist() == read
+    assert any("may be decimal numbers or lists" in w for w in table.warnings) == (
+        cells[0] == "1,3" and cells[1] == "2,4"
+    )
+
+
+@pytest.mark.parametrize(
     ("start", "what"),
     [
         (b"**COMPRESSED** **COMPRESSED** **COMPRESSED**" + bytes(200), "SAS transport file"),

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from socrates_core.spreadsheets import csv_text, guarded
+from socrates_core.importing.read_table import read_table
+from socrates_core.spreadsheets import csv_text, guarded, unguarded_text
 from tests.support.waiting import PATIENCE
 
 SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
@@ -71,6 +74,23 @@ def test_every_cell_is_quoted_and_reads_as_one_row_whatever_breaks_lines() -> No
     assert header == ["text", "n"] and [int(n) for _, n in rows] == list(range(len(rows)))
     assert [cell for cell, _ in rows[len(FORMULAS) :]] == HARMLESS
     assert text.count('"') >= 4 * len(rows)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["'", "=", "-", "- ", "+", "@", "x", ";", "\t", "\n", " ", "\u00a0", "a: 1", "("])
+    )
+)
+def test_every_guarded_text_reads_back_as_it_was(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert unguarded_text(guarded(pd.DataFrame({"t": [text]}))["t"][0]) == text
+
+
+def test_texts_that_a_spreadsheet_would_run_come_back_from_an_export(tmp_path: Path) -> None:
+    texts = ["-5", "=1+1", "+1 for it", "@home", "'=quoted", "- Age: 30", "x;=1", "O'Neill", "'tis"]
+    (tmp_path / "out.csv").write_text(csv_text(pd.DataFrame({"=text": texts, "n": range(len(texts))})))
+    back = read_table(tmp_path / "out.csv").frame
+    assert list(back) == ["=text", "n"] and back["=text"].tolist() == texts
 
 
 def test_two_columns_of_one_name_names_of_several_levels_lists_and_numbers() -> None:

@@ -10,7 +10,15 @@ from socrates_core.cli import training as commands
 from socrates_core.corpus.splits import save_split
 from socrates_core.corpus.splits_make import make_split
 from socrates_core.errors import UserError
-from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, fields_of, load_training, training_path
+from socrates_core.finetuning.estimate import with_precision
+from socrates_core.finetuning.spec import (
+    TRAININGS,
+    TrainingSpec,
+    fields_of,
+    load_spec_file,
+    load_training,
+    training_path,
+)
 from socrates_core.jobs import store
 from socrates_core.jobs.progress import Reporter
 from tests.support.commands import command
@@ -57,11 +65,16 @@ def test_the_commands_are_there_and_speak_in_sentences(home: Path) -> None:
     assert "There is no file" in command("train", str(home / "none.yaml"), code=2)
 
 
-def test_a_file_is_submitted_as_it_was_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_submitted_as_it_was_written_with_its_precision(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     commands.train(config, as_json=True)
     told = printed(capsys)
     assert told == {"training_id": TRAININGS.ids()[0], "state": "queued"}
-    assert load_training(told["training_id"]).as_yaml() == config.read_text()
+    # "auto" is resolved once, when it is submitted.
+    resolved = with_precision(load_spec_file(config))
+    assert resolved.precision != "auto"
+    assert load_training(told["training_id"]) == resolved
     assert store.read_job(told["training_id"]).args == {
         "training_id": told["training_id"],
         "name": "tuned",

@@ -13,6 +13,7 @@ from pages.view.words import show_error
 from socrates_core.corpus.splits import load_split, splits_stamp
 from socrates_core.corpus.store import corpora
 from socrates_core.errors import UserError
+from socrates_core.finetuning.estimate import with_precision
 from socrates_core.finetuning.learning_curve import check_names
 from socrates_core.finetuning.rows import choose_rows
 from socrates_core.finetuning.spec import TrainingSpec
@@ -44,7 +45,7 @@ def show_form(action: st.delta_generator.DeltaGenerator) -> None:
         rationales_form.show_rationales(values)
     st.subheader("Before it starts", anchor=False)
     try:
-        ready = show_what_it_does(finetune_form.checked(values), base, plan, picture)
+        ready = show_what_it_does(with_precision(finetune_form.checked(values)), base, plan, picture)
     except UserError as error:
         show_error(error)
         ready = None

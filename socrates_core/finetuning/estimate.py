@@ -77,11 +77,9 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     machine = this_machine()
     memory = _memory_mb(spec, insight, machine)
     times = _times(spec, insight, n_steps, n_tokens)
-    seconds: float | None
+    seconds, basis = (None, "") if times else _rough_seconds(spec, n_tokens, machine)
     if times:
-        seconds, basis = median(times), ""
-    else:
-        seconds, basis = _rough_seconds(spec, n_tokens, machine)
+        seconds = median(times)
     free = machine.free / MEBIBYTE
     advice = less_memory(spec, longest=insight.lengths.max)
     work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"

@@ -12,7 +12,18 @@ import pandas as pd
 
 from socrates_core.errors import UserError
 from socrates_core.importing.encodings import WESTERN, guess_encoding, is_nearly_utf8, named_encoding
-from socrates_core.importing.table import UNSAID, WHOLE, Format, Pace, Table, check_size, lost_digits, tidy
+from socrates_core.importing.table import (
+    UNSAID,
+    WHOLE,
+    Format,
+    Pace,
+    Table,
+    check_size,
+    lost_digits,
+    shortened,
+    tidy,
+)
+from socrates_core.spreadsheets import unguarded_text
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 SEPARATORS = (",", "\t", ";", "|")
@@ -20,6 +31,8 @@ _HEAD = 1_000_000  # bytes within which the header must end
 _NAMED = re.compile(
     r"\ufeff?\"?sep=([,\t;|])\"?[ ,\t;|]*\r?\n", re.IGNORECASE
 )  # a first line for Excel alone
+_MOST_CODES = 30  # of a question with a list of answers
+_DECIMAL = r"-?\d+,\d+"
 _CUT = r"-?\d(?:[.,]\d+)?E\+1[5-9]$"  # 1.23457E+16, as a spreadsheet program writes long numbers into text
 _GUESSED = 4_000_000  # bytes from which an encoding is guessed
 _ROWS = 50_000  # rows between two reports of progress
@@ -75,7 +88,7 @@ def read_delimited(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> 
             f"{path.name!r} cannot be read as a table: {reason[:200].rstrip('.')}. "
             "Every row needs as many cells as the first one, and every opening quotation mark a closing one."
         ) from error
-    cells = pd.concat(parts)
+    cells = pd.concat(parts).apply(_unguarded)
     frame, warnings = tidy(cells.iloc[1:], cells.iloc[0].tolist())
     warnings += lost_digits([str(name) for name, column in frame.items() if column.str.match(_CUT).any()])
     return Table(
@@ -84,20 +97,54 @@ def read_delimited(path: Path, pace: Pace = WHOLE, format_: Format = UNSAID) -> 
 
 
 def with_decimal_points(table: AnyTable, lists: Collection[str] = ()) -> AnyTable:
-    """The table with "2,5" as "2.5" if its file has decimal commas.
+    """The table with "2,5" as "2.5" if its file has decimal commas, in the columns that say so.
 
-    Commas stay in the columns `lists`, and in a column with a cell such as "1,2,3": these hold lists of codes.
+    Commas stay in the columns `lists`, and in a column whose cells may all be lists of codes in rising order: "1,3",
+    "2,4" and "2" say nothing, while "3,2", "0,5" or "2,75" is a number. A warning names such columns.
     """
     if not table.decimal_commas:
         return table
+    frame = table.frame.copy()
+    unsure = list[str]()
+    for name, column in table.frame.items():
+        cells = column.dropna()
+        with_comma = cells[cells.str.contains(",", regex=False)]
+        numbers = with_comma.str.fullmatch(_DECIMAL)
+        if name in lists or not numbers.any():
+            continue
+        if not numbers.all() and with_comma.str.fullmatch(r"-?\d+(?:,-?\d+){2,}").any():
+            continue  # a list with three codes
+        if numbers.all() and _may_be_lists(with_comma, set(cells) - set(with_comma)):
+            unsure.append(str(name))
+            continue
+        frame[name] = column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
+    warnings = table.warnings
+    if unsure:
+        warnings = (
+            *warnings,
+            f"Cells such as '1,3' in {shortened(unsure)} may be decimal numbers or lists of codes. They stay texts; "
+            "write decimal points if they are numbers.",
+        )
+    return replace(table, frame=frame, decimal_commas=False, warnings=warnings)
 
-    def pointed(column: pd.Series) -> pd.Series:
-        holds_lists = column.str.fullmatch(r"-?\d+(?:,-?\d+){2,}").astype("boolean").any()
-        if column.name in lists or holds_lists:
-            return column
-        return column.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True)
 
-    return replace(table, frame=table.frame.apply(pointed), decimal_commas=False)
+def _unguarded(column: "pd.Series[str]") -> "pd.Series[str]":
+    """The cells without the apostrophes that our exports put before texts that a spreadsheet would run."""
+    guarded = column.str.contains("'", regex=False).fillna(False)
+    return column.where(~guarded, column[guarded].map(unguarded_text)) if guarded.any() else column
+
+
+def _may_be_lists(cells: "pd.Series[str]", alone: set[str]) -> bool:
+    """Whether all cells such as "1,3" may list two codes: these rise, and some code also occurs `alone`.
+
+    Where every cell ends in ",5", they are halves.
+    """
+    pairs = [cell.split(",") for cell in cells.unique()]
+    codes = all(
+        1 <= int(first) < int(second) <= _MOST_CODES and not second.startswith("0") for first, second in pairs
+    )
+    halves = {second for _, second in pairs} == {"5"}
+    return codes and not halves and bool({code for pair in pairs for code in pair} & alone)
 
 
 def _scan(path: Path, named: str = "") -> _Scan:

@@ -13,7 +13,9 @@ _WHOLE = r"""
 (?:i )?(?:would |i'd )?(?:prefer|rather|choose|chose|wish|want) not(?: to)? (?:say|tell|disclose|share|state)(?: this)?
 (?:i )?(?:would |i'd )?(?:prefer|rather|choose|chose|wish|want) not(?: to)? (?:answer|respond|reply)(?: this question)?
 (?:i )?(?:do not|don't|dont|did not|didn't) (?:know|want to (?:say|tell|answer|respond))(?: the answer)?
-(?:i )?(?:can't|cannot|can not) (?:say|answer)
+(?:i )?(?:can't|cannot|can not) (?:say|answer|choose|decide)
+(?:i |respondent )?(?:did not|didn't) (?:answer|respond|reply)
+(?:respondent )?skipped(?: by respondent)?
 do not wish to (?:say|answer|respond)
 d/?k
 d\.k\.
@@ -26,12 +28,22 @@ refusal
 declined(?: to (?:answer|say|respond|state))?
 (?:refuse|decline) to (?:answer|say|respond|state)
 no (?:answer|response|reply|data|information)(?: given| provided)?
-not (?:applicable|answered|asked|ascertained|available|given|presented|reported|shown|stated|provided|disclosed)
+not (?:applicable|answered|ascertained|available|given|presented|reported|shown|stated|provided|disclosed)
+(?:question )?not asked(?: in (?:this )?(?:survey|country|wave|split|version))?
+(?:niu|not in (?:the )?universe)
+(?:logical|valid|legitimate|legit) skip
+(?:dk|don't know|rf|ref|na) ?/ ?(?:dk|rf|ref|na|refused)(?: ?/ ?(?:dk|rf|ref|na|refused))?
+ref
+iap
+web blank
+(?:other|all other) missing
+no (?:pre-?election|post-?election) (?:interview|data).{0,60}
+technical error
+interview break-?off.{0,60}
+tnz(?:: ?split)?
 missing(?: value| data| answer)?
 (?:system|user)[ -]missing
-skipped
-inap(?:plicable)?
-inapp
+inap(?:p|plicable)?\.?(?: not asked)?
 left blank
 unanswered
 non-?response
@@ -46,7 +58,10 @@ k\.? ?a\.?
 nicht (?:erhoben|gefragt|beantwortet|anwendbar)
 fehlend(?:er wert)?
 entfällt
-(?:das )?möchte ich (?:nicht|lieber nicht) (?:sagen|beantworten)
+(?:das )?möchte (?:ich )?(?:nicht|lieber nicht) (?:sagen|beantworten|antworten)
+(?:das )?kann ich nicht (?:sagen|beurteilen|beantworten)
+nicht generierbar
+datenfehler
 # Spanish
 no (?:lo )?(?:sabe|sé|se)
 no (?:contesta|contestó|responde|respondió|aplica|procede|sabe no contesta)
@@ -66,6 +81,7 @@ aucune réponse
 non[ -]réponse
 refus de répondre
 (?:je )?préf[èe]re ne pas (?:répondre|dire|le dire)
+(?:je )?ne (?:souhaite|veut|veux) pas (?:répondre|le dire)
 non (?:applicable|concernée?)
 # Italian, Portuguese
 non (?:so|sa|lo so|risponde|risposta|applicabile)
@@ -107,7 +123,7 @@ bez odpovědi
 nem tudja
 nem tudom
 nem válaszol
-bilmiyorum
+bilmiyor(?:um)?
 cevap yok
 cevap vermek istemiyorum
 не знаю
@@ -115,8 +131,35 @@ cevap vermek istemiyorum
 отказ(?: от ответа)?
 нет ответа
 неприменимо
+# Greek, Hebrew, Arabic, Romanian, Croatian, Serbian, Bulgarian, Ukrainian
+δεν (?:ξέρω|γνωρίζω|απαντώ|απάντησε)
+δξ ?/ ?δα
+(?:אני )?לא יוד(?:ע|עת)(?:/ת)?
+מסר(?:ב|בת)(?: לענות)?
+(?:لا أعرف|لا اعرف)
+(?:رفض|أرفض) الإجابة
+nu (?:știu|stiu|știe|răspunde|raspunde)
+ne znam
+bez odgovora
+не зная
+без отговор
+не знаю
+важко відповісти
+# Indonesian, Vietnamese, Thai, Filipino, Hindi, Swahili
+tidak (?:tahu|menjawab)
+không biết
+không trả lời
+ไม่ทราบ
+ไม่ตอบ
+hindi (?:alam|sumagot)
+(?:पता|मालूम) नहीं
+sijui
 # Chinese, Japanese, Korean
 不知道
+不清楚
+拒絕回答
+无法回答
+無法回答
 拒绝回答
 拒答
 不适用
@@ -128,6 +171,7 @@ cevap vermek istemiyorum
 無回答
 答えたくない
 非該当
+(?:잘 )?모르겠(?:다|음|습니다)
 모름
 무응답
 응답 ?거절
@@ -138,22 +182,26 @@ _EDGES = " \t.:*-–—<>\"'“”"
 _WITH_OTHERS = (
     "not sure",
     "unsure",
-    "no opinion",
     "vol",
     "volunteered",
     "spontaneous",
+    "no opinion",
+    "keine meinung",
+    "fikrim yok",
 )  # alone they are answers
 _LED = re.compile(r"^[\[(]?-?\d{1,5}[\])]?\s*[-–—:.=)]*\s+(?=\D)")  # "97. ", "(-9) "
-_PARTS = re.compile(r"\s*(?:/|;|,|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bo\b|\bof\b)\s*")
+_PARTS = re.compile(r"\s*(?:/|;|,|:|・|、|\bor\b|\band\b|\boder\b|\bund\b|\bou\b|\bo\b|\bof\b)\s*")
 
 
 def is_no_answer(label: str) -> bool:
     """Whether the whole label means no answer, in one of the languages above."""
-    text = " ".join(label.replace("’", "'").replace("‘", "'").casefold().split())
-    pieces = [piece.strip(_EDGES) for piece in re.split(r"[()\[\]{}]", _LED.sub("", text))]
-    no_answer = [
-        _means_none(piece) for piece in pieces if piece and piece not in _WITH_OTHERS
-    ]  # "Refused (VOL.)"
+    text = " ".join(re.sub("[’‘´`]", "'", label).casefold().split())
+    text = _LED.sub("", text)
+    outside = re.sub(r"[(\[{][^()\[\]{}]*[)\]}]", " ", text).strip(_EDGES)
+    if outside:  # brackets only say when or how: "Refused (VOL.)", "Don't know (FTF only)"
+        return _means_none(" ".join(outside.split()))
+    pieces = [piece.strip(_EDGES) for piece in re.split(r"[()\[\]{}]", text)]
+    no_answer = [_means_none(piece) for piece in pieces if piece and piece not in _WITH_OTHERS]
     return len(no_answer) > 0 and all(no_answer)
 
 

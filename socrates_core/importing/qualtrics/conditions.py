@@ -21,12 +21,10 @@ from socrates_core.importing.qualtrics.flow import (
     shown_in,
     telling_field,
 )
-from socrates_core.importing.qualtrics.responses import ARM_OF, Responses, places
+from socrates_core.importing.qualtrics.responses import ARM_OF, MOST_CELLS, Responses, places
 from socrates_core.importing.qualtrics.survey import Step, Survey
 from socrates_core.importing.suggest import EVERYONE
 from socrates_core.importing.table import shortened
-
-_MOST_CELLS = 200  # different answers that identify an arm; a column with more is free text
 
 
 @dataclass(frozen=True)
@@ -209,7 +207,7 @@ def _by_answers(survey: Survey, responses: Responses, step: Step) -> list[When]:
     for n, qids in enumerate(seen):
         only_here = qids - set().union(*(other for m, other in enumerate(seen) if m != n))
         columns = [c for c, place in where.items() if place.qid in only_here and "_DO" not in place.suffix]
-        fitting = [c for c in columns if 0 < responses.frame[c].nunique() <= _MOST_CELLS]
+        fitting = [c for c in columns if 0 < responses.frame[c].nunique() <= MOST_CELLS]
         best = max(fitting, key=lambda c: responses.frame[c].count(), default=None)
         rows.append({best: tuple(_cells(responses.frame[best]))} if best else {})
     return rows

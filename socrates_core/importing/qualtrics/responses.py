@@ -10,13 +10,14 @@ import pandas as pd
 
 from socrates_core.importing.delimited import with_decimal_points
 from socrates_core.importing.qualtrics.columns import BEST_WORST, MULTIPLE, UNSEEN, UNSURE, is_ticked
-from socrates_core.importing.qualtrics.flow import arm_names, randomisers, shown_in
-from socrates_core.importing.qualtrics.survey import Question, Survey, as_dict
+from socrates_core.importing.qualtrics.flow import arm_names, fields_of, randomisers, shown_in
+from socrates_core.importing.qualtrics.survey import Question, Step, Survey, as_dict
 from socrates_core.importing.read_table import read_cells
 from socrates_core.importing.table import UNSAID, WHOLE, Format, Pace, Table, shortened
 
 ARM_OF = "arm of "  # and a randomizer's id: the name of a column that is derived from the answers
 _JOINT = re.compile(r"\s*[,;|]\s*")  # between the choices of a list
+MOST_CELLS = 24  # different answers that identify an arm; a column with more is free text
 _MOST_READINGS = 10_000  # steps in which a list of choices is split
 RECORD = {
     *("startdate", "enddate", "status", "ipaddress", "progress", "duration", "finished", "recordeddate"),
@@ -90,6 +91,8 @@ def read_responses(
     table = read_cells(path, pace, format_)
     frame = table.frame
     labels = dict(table.labels)
+    if headers := {str(column): pair[0] for column in frame if (pair := _import_id(str(column)))}:
+        frame = frame.rename(columns=headers)  # the rows of names and questions were removed
     ids = dict[str, str]()
     choices = dict[str, str]()
     warnings = list[str]()
@@ -162,24 +165,66 @@ def places(survey: Survey, responses: Responses) -> dict[str, Place]:
     Without an import id, a column's number may be the id of a row or its place; it is UNSURE if both are possible.
     """
     tags = {question.tag: qid for qid, question in survey.questions.items()}
-    # The longest tag first: Q1_2 may be the second part of Q1, or a question of that name.
-    by_length = sorted(tags, key=len, reverse=True)
     by_id, by_name = dict[str, Place](), dict[str, Place]()
     for column in map(str, responses.frame):
-        match = _PLACE.fullmatch(responses.ids.get(column, ""))
-        if match:
+        name = responses.ids.get(
+            column, column
+        )  # some surveys write their export tags as ids, some ids as names
+        match = _PLACE.fullmatch(name.replace("-", "_") if name.startswith("QID") else name)
+        if match and (column in responses.ids or match[2] in survey.questions):
             by_id[column] = Place(match[1] or "", match[2], match[3])
             continue
-        name = responses.ids.get(column, column)  # some surveys write their export tags as ids
         loop, rest = (m[1], m[2]) if (m := re.fullmatch(r"(\d{1,4})_(.+)", name)) else ("", name)
         for round_key, named in ((loop, rest), ("", name)):
-            tag = next((tag for tag in by_length if named == tag or named.startswith(f"{tag}_")), None)
-            if tag:
-                by_name[column] = Place(round_key, tags[tag], named.removeprefix(tag))
+            if place := _place_of_tag(named, round_key, tags):
+                by_name[column] = place
                 break
-    where = {**by_id, **_by_rows(survey, responses, by_name)}
+    where = {**by_id, **_by_rows(survey, responses, by_name)} or _by_texts(survey, responses)
     order = [column for column in map(str, responses.frame) if column in where]
     return {column: where[column] for column in order if where[column].qid in survey.questions}
+
+
+def _place_of_tag(name: str, loop: str, tags: Mapping[str, str]) -> Place | None:
+    """The place of a column whose name begins with a question's export tag.
+
+    R and SPSS may have written it in other letters or with dots.
+    """
+    # The longest tag first: Q1_2 may be the second part of Q1, or a question of that name.
+    by_length = sorted(tags, key=len, reverse=True)
+    for tag in by_length:
+        if name == tag or name.startswith(f"{tag}_"):
+            return Place(loop, tags[tag], name.removeprefix(tag))
+    if re.search(r"\s", name):
+        return None  # a text, of which the tag is only the first word
+    folded = [_folded(tag) for tag in by_length]
+    for tag, plain in zip(by_length, folded, strict=True):
+        if folded.count(plain) == 1 and (_folded(name) == plain or _folded(name).startswith(f"{plain}_")):
+            return Place(loop, tags[tag], _folded(name).removeprefix(plain).upper())
+    return None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[.\s-]", "_", name).lower()
+
+
+def _by_texts(survey: Survey, responses: Responses) -> dict[str, Place]:
+    """The places of columns that are named by their question's text, alone or before a choice's: "Rate these - Tea"."""
+    where = dict[str, Place]()
+    texts = {" ".join(question.text.split()): question for question in survey.questions.values()}
+    # The longest text first: one question may begin with another.
+    by_length = sorted((text for text in texts if len(text) > 3), key=len, reverse=True)
+    for column in map(str, responses.frame):
+        name = " ".join(column.split())
+        question = next((texts[text] for text in by_length if name.startswith(text)), None)
+        if question is None or len([q for q in survey.questions.values() if q.text == question.text]) > 1:
+            continue
+        rest = name.removeprefix(" ".join(question.text.split())).strip(" -:")
+        row = _row_of_label(question, rest) if rest else ""
+        if not rest and len(question.choices) == 1:
+            row = question.choices[0].key
+        if row or not rest:
+            where[column] = Place("", question.qid, f"_{row}" if row else "")
+    return where
 
 
 def _by_rows(survey: Survey, responses: Responses, named: Mapping[str, Place]) -> dict[str, Place]:
@@ -358,7 +403,8 @@ def ticked_in(cell: str, names: Mapping[str, str]) -> frozenset[str] | None:
 def _with_arms(survey: Survey, responses: Responses) -> Responses:
     """The responses with a column for each randomizer whose arms no single question tells apart, as with inner arms.
 
-    A person is in the arm to whose questions they gave any answer, if that is a single arm.
+    A person is in the arm to whose questions they gave any answer, or whose inner steps left a mark on them: a field
+    that is set there alone, or the order of an inner randomizer. They are in none if that is not a single arm.
     """
     frame = responses.frame
     where = places(survey, responses)
@@ -375,8 +421,10 @@ def _with_arms(survey: Survey, responses: Responses) -> Responses:
                 c for c, place in where.items() if place.qid in only_here and "_DO" not in place.suffix
             ]
             answered = frame[columns].notna()
-            met.append(answered.any(axis=1))
-            single &= bool(answered.sum().max() == met[-1].sum()) if columns else True
+            met.append(answered.any(axis=1) | _is_marked(responses, step, n))
+            # One question tells an arm if everybody in it answered that one, with few different answers.
+            telling = [c for c in columns if frame[c].nunique() <= MOST_CELLS]
+            single &= bool(answered[telling].sum().max() == met[-1].sum()) if met[-1].any() else True
         if single or sum(bool(arm.any()) for arm in met) < 2:
             continue
         together = pd.concat(met, axis=1)
@@ -384,3 +432,16 @@ def _with_arms(survey: Survey, responses: Responses) -> Responses:
         column = together.idxmax(axis=1).map(names).where(together.sum(axis=1) == 1)
         arms[f"{ARM_OF}{step.key}"] = column.astype("str")
     return replace(responses, frame=frame.assign(**arms)) if arms else responses
+
+
+def _is_marked(responses: Responses, randomiser: Step, arm: int) -> "pd.Series[bool]":
+    """Who has a cell [people] that only a step inside this arm writes."""
+    frame = responses.frame
+    fields = [{name for name, _ in fields_of(step)} for step in randomiser.steps]
+    others = set().union(*(names for n, names in enumerate(fields) if n != arm))
+    marks = [responses.column(name) for name in fields[arm] - others]
+    inner = {f"{step.key}_DO" for step in randomiser.steps[arm].walk() if step.kind == "Randomizer"}
+    names = {str(column): responses.ids.get(str(column), str(column)) for column in frame}
+    marks += [column for column, name in names.items() if any(name.startswith(key) for key in inner)]
+    marked = frame[[mark for mark in dict.fromkeys(marks) if mark]]
+    return (marked.notna() & (marked != "")).any(axis=1)
