@@ -270,8 +270,8 @@ def find_questions(columns: Sequence[ColumnFacts], mapping: Mapping, table: Tabl
             yield f"Which rows are finished? The cells of {column.name!r} are {cells}, so all rows are kept."
         if column.name.lower() == "submitdate" and column.n_missing:  # LimeSurvey
             yield (
-                f"Which rows are finished? {column.n_missing:,} rows have no 'submitdate', like those of people who did "
-                "not reach the last page. All rows are kept."
+                f"Which rows are finished? {column.n_missing:,} rows have no 'submitdate', like those of people who "
+                "did not reach the last page. All rows are kept."
             )
 
 
