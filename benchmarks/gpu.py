@@ -30,7 +30,7 @@ import torch
 from transformers import AutoConfig
 
 from benchmarks.random_model import random_model, shapes_of, size_of
-from benchmarks.shapes import SHAPES, TINY, make_items
+from benchmarks.shapes import SHAPES, TINY, Scale, make_items
 from socrates_core.finetuning.estimate import training_bytes
 from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
@@ -47,7 +47,7 @@ Part = Literal["card", "forest", "read", "train"]
 Attention = Literal["blocks", "tiles", "unshared"]
 PARTS: tuple[Part, ...] = ("card", "forest", "read", "train")
 OUT = Path("gpu_results.jsonl")
-WORKLOADS = {"1-7": (1, "1-7"), "0-100": (1, "0-100"), "person x 5": (5, "1-7")}
+WORKLOADS: dict[str, tuple[int, Scale]] = {"1-7": (1, "1-7"), "0-100": (1, "0-100"), "person x 5": (5, "1-7")}
 BUDGET = 16384  # tokens of a batch
 STEPS, EXAMPLES, MICRO = 10, 12, 2048  # of training
 RANK = 16
@@ -211,7 +211,7 @@ def rate_of(bench: Bench, known: dict[str, Result], out: Path) -> float:
 
 
 def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name() if device.type == "cuda" else f"processor, {platform.processor()}"
+    return torch.cuda.get_device_name() if device.type == "cuda" else f"processor, {platform.machine()}"
 
 
 def compare_attention(bench: Bench, row: str) -> Result:
@@ -315,7 +315,7 @@ def train(bench: Bench, kind: str, shape: dict[str, Any], row: str, *, by_trl: b
 def steps_of_ours(
     bench: Bench, model: Any, tuned: Any, spec: TrainingSpec, examples: list[Example]
 ) -> tuple[list[float], list[float]]:
-    """Seconds and mean loss of each step, through the project's own batches and loss."""
+    """Seconds and mean loss a token of each step, through the project's own batches and loss."""
     from training.batches import batches_of
     from training.model import Trainee, autocast
     from training.sft import loss
@@ -343,7 +343,7 @@ def steps_of_ours(
         optimizer.zero_grad()
         wait(bench.device)
         seconds.append(time.perf_counter() - begun)
-        losses.append(total / len(examples))
+        losses.append(total / sum(len(example.answers[0]) for example in examples))
     return seconds, losses
 
 

@@ -31,16 +31,19 @@ def shapes_of(kind: str, shape: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def random_model(kind: str, shape: dict[str, Any], precision: Loaded, device: torch.device) -> Any:
-    """A model of the architecture `kind`, ready to answer on `device` as `load_model` would open it."""
+    """A model of the architecture `kind`, ready to answer on `device` as `load_model` would open it.
+
+    On one device its weights are the same every time.
+    """
+    torch.manual_seed(0)
     dtype = number_type(precision, device)
     model = _empty(kind, shape, dtype)
     if precision in ("int8", "nf4"):
         for parent, name, layer in _linear_layers(model):
             setattr(parent, name, _packed(layer, precision, dtype, device))
-        if precision == "nf4":
-            model.is_loaded_in_4bit = True
-        else:
-            model.is_loaded_in_8bit = True
+        # What peft and accelerate look at.
+        setattr(model, "is_loaded_in_4bit" if precision == "nf4" else "is_loaded_in_8bit", True)
+        model.hf_device_map = {"": device}
     for module in model.modules():
         for name, weight in list(module._parameters.items()):
             if weight is not None and weight.device.type == "meta":
@@ -88,7 +91,7 @@ def _packed(layer: Any, precision: Loaded, dtype: torch.dtype, device: torch.dev
             module=packed,
         )
     else:
-        packed = bnb.nn.Linear8bitLt(*sizes, has_fp16_weights=False, device="meta")  # type: ignore[no-untyped-call]
+        packed = bnb.nn.Linear8bitLt(*sizes, has_fp16_weights=False, device="meta")
         weight = bnb.nn.Int8Params(
             _drawn(layer.weight, dtype, device), requires_grad=False, has_fp16_weights=False
         )

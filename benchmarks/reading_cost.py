@@ -170,7 +170,8 @@ def _fused() -> Iterator[None]:
 
     def forward(_module: Any, query: Any, key: Any, value: Any, _mask: Any, **_: Any) -> tuple[Any, None]:
         # Cloned once, which counts as the one kernel.
-        return FusedAttention.apply(query, key, value).clone(), None
+        kernel: Any = FusedAttention
+        return kernel.apply(query, key, value).clone(), None
 
     with (
         patch.object(tree_attention, "flex_attention_forward", forward),

@@ -67,12 +67,14 @@ class Counted:
     constant: int
 
 
+READ: tuple[tuple[Attention, int], ...] = (("fused", 2048), ("fused", 8192), ("tiles", 2048))
+TUNINGS: tuple[Tuning, ...] = ("qlora", "lora", "full")
 CASES = tuple(
     Case(model, tuning, checkpointing, attention, n_tokens)
     for model in SHAPES
-    for tuning in ("qlora", "lora", "full")
+    for tuning in TUNINGS
     for checkpointing in (True, False)
-    for attention, n_tokens in (("fused", 2048), ("fused", 8192), ("tiles", 2048))
+    for attention, n_tokens in READ
 )
 
 
@@ -80,7 +82,7 @@ class LiveStorages(TorchDispatchMode):
     """The bytes of all storages that operations return and that are alive, now and at most."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without types
         self.now = self.peak = 0
         self._known: dict[int, Any] = {}
 
@@ -114,7 +116,7 @@ class FusedAttention(torch.autograd.Function):
     """The memory of a fused kernel: it keeps query, key, value, output and one fp32 number a head and token."""
 
     @staticmethod
-    def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:  # type: ignore[override]
+    def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:
         output = torch.empty_like(query).transpose(1, 2)
         ctx.save_for_backward(
             query, key, value, output, query.new_empty(query.shape[:3], dtype=torch.float32)
@@ -122,7 +124,7 @@ class FusedAttention(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, _gradient: Any) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, _gradient: Any) -> Any:
         query, key, value, _, _ = ctx.saved_tensors
         return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
 
@@ -146,7 +148,7 @@ def count(case: Case) -> Counted:
 
     def at_whole(name: str) -> int:
         slope = (getattr(high, name) - getattr(low, name)) / (DEPTHS[1] - DEPTHS[0])
-        return round(getattr(low, name) + slope * (whole - DEPTHS[0]))
+        return round(float(getattr(low, name) + slope * (whole - DEPTHS[0])))
 
     return Counted(**{field.name: at_whole(field.name) for field in fields(Counted)})
 
@@ -267,7 +269,7 @@ def _attention(attention: Attention) -> Iterator[None]:
                 patch.object(
                     tree_attention.Forest,
                     "attend",
-                    lambda _self, query, key, value, **_: FusedAttention.apply(query, key, value),
+                    lambda _self, query, key, value, **_: FusedAttention.apply(query, key, value),  # type: ignore[no-untyped-call]
                 )
             )
         yield

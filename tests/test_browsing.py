@@ -33,7 +33,7 @@ from socrates_core.records import Scale
 from socrates_core.studies.answers import human_effects, read_outline
 from socrates_core.surveys.start import draft_from_study, near_draft
 from tests.support.margins import SHARES
-from tests.support.pages import HOSTILE, STUDIES_PAGE, STUDY_PAGE, fine, open_page
+from tests.support.pages import HOSTILE, STUDIES_PAGE, STUDY_PAGE, fine, fine_words, open_page
 from tests.support.processes import ROOT
 from tests.support.small_corpora import SEVEN, answer, small_corpus, two_arms
 
@@ -196,6 +196,14 @@ def test_tallies_by_group_add_up_to_those_without(starter_home: Path) -> None:
         pd.testing.assert_series_equal(whole, parts)
     with pytest.raises(UserError, match="demographic field 'name'"):
         corpus.tallies("kakadu", "name")
+
+
+def test_a_draft_shows_links_to_the_past_studies_like_it(starter_home: Path) -> None:
+    draft_id = drafts.create(draft_from_study(open_corpus("starter"), "kakadu"))
+    app = open_page("pages/project/draft.py", draft=draft_id)
+    assert "Words in common: " in fine_words(app)
+    links = [link.proto for link in app.get("page_link")]
+    assert links[0].label.startswith("A mine in Kakadu") and "study=kakadu" in links[0].query_string
 
 
 def test_a_link_holds_search_facets_and_order(starter_home: Path) -> None:

@@ -20,8 +20,9 @@ from socrates_core.reporting.run_report import write_report
 from socrates_core.studies.answers import cells, human_effects, study_overview
 from socrates_core.studies.assignment import design_sentence, share_sizes
 from tests.support.pages import STUDY_PAGE, fine, open_page
+from tests.support.report_pages import change
 from tests.support.reports import RSCRIPT, recompute, run_of
-from tests.support.small_corpora import answer, small_corpus
+from tests.support.small_corpora import SEVEN, answer, small_corpus
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 
@@ -34,17 +35,25 @@ DESIGNS = {
 }
 
 
-def studied(kind: str) -> Design:
-    """A corpus "mine" of 96 people in 16 classrooms of 4 schools with this design."""
-    design = DESIGNS[kind]
+RIDE = Scale("enum_labels", 1, 3, labels=((1, "car"), (2, "bus"), (3, "bike")))
+
+
+ALONE = {"plain": Design(), "within": Design("within")}  # people who were assigned one by one and count alike
+
+
+def studied(kind: str, scale: Scale = SEVEN) -> Design:
+    """A corpus "mine" of 96 people in 16 classrooms of 4 schools with this design, who answered on a scale from 1."""
+    design = (DESIGNS | ALONE)[kind]
     drawn = np.random.default_rng(0)
     rows = []
+    top = len(scale.values)
+    middle = (1 + top) / 2
     for person in range(96):
         room = person // 6
         sides = {"between": [room % 2], "mixed": [0, 1] if person % 3 else [person % 2], "within": [0, 1]}
         level = drawn.normal(0, 1)
         rows += [
-            answer(person, side, int(np.clip(round(4 + level + drawn.normal()), 1, 7)))
+            answer(person, side, int(np.clip(round(middle + level + drawn.normal()), 1, top)), scale=scale)
             for side in sides[design.assignment]
         ]
     assigned = pd.DataFrame({"participant": range(96)}).assign(
@@ -83,6 +92,37 @@ def test_the_r_script_agrees_on_every_design(kind: str, home: Path, tmp_path: Pa
     studied(kind)
     done = recompute(write_report(run_of("one"), tmp_path / "out"), "analysis.R")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+OPTIONS = pytest.mark.parametrize("kind", ["plain", "within", "clusters", "within, weighted", "mixed"])
+
+
+@OPTIONS
+def test_the_python_script_computes_effects_on_options_without_an_order(
+    kind: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studied(kind, RIDE)
+    run = run_of("one")
+    folder = write_report(run, tmp_path / "out")
+    numbers = pd.read_csv(folder / "numbers.csv").set_index("key")["number"]
+    (options,) = run.option_effects
+    assert options.people is not None
+    assert numbers["people_option_effect_low/0/1/2"] == pytest.approx(100 * options.people.low[1])
+    assert 'data-key="option_effect/0/1/3"' in (folder / "report.html").read_text()
+    assert analysis.main(folder) == 0, capsys.readouterr().out
+    change(folder / "data" / "people_options.csv", "n")
+    assert analysis.main(folder) == 1 and "people_option_effect" in capsys.readouterr().out
+
+
+@pytest.mark.r
+@pytest.mark.skipif(RSCRIPT is None, reason="R is not installed")
+@OPTIONS
+def test_the_r_script_computes_effects_on_options_without_an_order(
+    kind: str, home: Path, tmp_path: Path
+) -> None:
+    studied(kind, RIDE)
+    done = recompute(write_report(run_of("one"), tmp_path / "out"), "analysis.R")
+    assert done.returncode == 0 and " 0 differences" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_changed_weight_cluster_or_answer_is_found(

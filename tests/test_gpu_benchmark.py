@@ -49,9 +49,7 @@ def test_every_part_runs_and_goes_on_where_it_was_stopped(tmp_path: Path) -> Non
         first, last = (float(part.split()[-1]) for part in result.note.split(","))
         assert last < first
     for difference in results["forest"].note.split("; ")[:2]:
-        assert float(difference.split()[-1]) < 1e-4
-    before = out.read_text()
-    assert run(out, "--tiny").startswith("|") or out.read_text() == before
+        assert "differ by" in difference and float(difference.split()[-1]) < 1e-4
 
 
 def test_a_row_that_needs_more_memory_than_is_free_is_named() -> None:

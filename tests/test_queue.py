@@ -27,7 +27,9 @@ def test_a_job_is_in_the_queue_until_it_ends_and_then_leads_to_what_it_made(star
     app.run()
     links = [link.proto for link in app.sidebar.get("page_link")]
     assert [link.label.split(":")[0] for link in links] == ["Cancelled", "Done", "Done", "Done"]
-    assert [link.query_string for link in links[1:]] == [f"run={job.id}" for job in (jobs[4], jobs[3], jobs[2])]
+    assert [link.query_string for link in links[1:]] == [
+        f"run={job.id}" for job in (jobs[4], jobs[3], jobs[2])
+    ]
 
 
 def test_what_ended_before_the_window_was_opened_is_no_news(starter_home: Path) -> None:

@@ -64,6 +64,8 @@ def test_every_number_of_the_page_is_in_numbers_csv_as_it_is_rounded(
         "w_stated_half_sample",
         "w_observed_condition_blind",
         "n_w_observed",
+        "squared",
+        "squared_uniform",
     }
 
 

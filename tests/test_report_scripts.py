@@ -97,6 +97,7 @@ def test_the_r_script_agrees_on_weighted_profiles(starter_home: Path, tmp_path: 
         ("data/predicted_wide.csv weight", "share/"),
         ("data/people_counts.csv n", "people_share/"),
         ("data/people_differences.csv n", "people_effect"),
+        ("data/people_units.csv n", "squared/"),
         ("data/predicted_long.csv probability", "disagree"),
         ("data/predicted_wide.csv mean", "mean is not that"),
         ("numbers.csv number", "in numbers.csv"),

@@ -1,18 +1,25 @@
 """Between a prompt and its answer lies what the model's own template writes there, as transformers renders it."""
 
+import inspect
 import json
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
+from transformers.utils import chat_template_utils
 
 from socrates_core.errors import UserError
 from socrates_core.files import write_json
-from socrates_core.models.chat import Chat
+from socrates_core.models.chat import OF_CLASS, Chat
 from socrates_core.models.reasoning import Reasoned, ReasonedChat
+from socrates_core.models.template_process import TODAY
 from socrates_core.records import Prompt
+from tests.support.chat_shapes import SHAPES, write_shape
 
 MARKS = [
     "<s>",
@@ -130,6 +137,92 @@ def test_prompt_and_answer_together_are_what_transformers_writes_of_a_spoken_ans
         whole = [*said, {"role": "assistant", "content": "5"}]
         spoken_ids = theirs.apply_chat_template(whole, tokenize=True, return_dict=False)
         assert spoken_ids[: len(prompt) + len(answer)] == [*prompt.tolist(), *answer]
+
+
+class FixedDay(datetime):
+    """The day that templates print here, so that answers do not change daily."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "FixedDay":
+        return cls(TODAY.year, TODAY.month, TODAY.day)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_prompts_and_answers_in_the_shapes_of_published_templates_are_those_of_transformers(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """With every kind of tokenizer: the prompt's text, the tokens of a spoken answer, and a single start token."""
+    monkeypatch.setattr(chat_template_utils, "datetime", FixedDay)
+    shape = SHAPES[name]
+    theirs, chat = write_shape(tmp_path / "chat", shape), Chat(tmp_path / "chat")
+    assert ("system-in-user" in chat.difference) == shape.merged
+    assert ("content-in-parts" in chat.difference) == shape.with_parts
+
+    def apply(*more: str, tokenize: bool = False) -> Any:
+        """What transformers makes of the question, or of the question with an answer."""
+        messages = ASKED.messages()
+        if shape.merged:
+            messages = [{"role": "user", "content": f"{ASKED.system}\n\n{ASKED.user}"}]
+        messages += [{"role": "assistant", "content": text} for text in more]
+        given: Any = messages
+        if shape.with_parts:
+            given = [{**m, "content": [{"type": "text", "text": m["content"]}]} for m in messages]
+        switches: dict[str, Any] = {"enable_thinking": False, "thinking": False}
+        return theirs.apply_chat_template(
+            given, add_generation_prompt=not more, tokenize=tokenize, return_dict=False, **switches
+        )
+
+    asked = apply()
+    assert chat.render(ASKED) + shape.held == asked + shape.closing
+    assert chat.lead == shape.lead and chat._closing == shape.closing
+    (prompt,) = chat.encode([ASKED])
+    assert prompt.tolist().count(theirs.convert_tokens_to_ids(shape.start or "<none>")) <= 1
+    if shape.start and "bos_token" in shape.template:
+        assert prompt[0] == theirs.bos_token_id
+    answers = ("5", "10", "-1", "Yes", "Agree strongly")
+    for answer, tokens in zip(answers, chat.answer_tokens(answers), strict=True):
+        assert chat.spell(tokens).strip() == answer
+        if shape.alike:
+            spoken = apply(answer, tokenize=True)
+            assert spoken[: len(prompt) + len(tokens)] == [*prompt, *tokens], answer
+        elif "Mistral" in name:
+            # Its last question has the system text, so with an answer only what is around the answer is alike.
+            assert f"{chat.render(ASKED)[-12:]}{shape.lead}{answer}" in apply(answer)
+
+
+def test_a_template_that_does_not_write_the_question_is_refused(home: Path, tmp_path: Path) -> None:
+    write_chat(tmp_path / "chat", "{% for m in messages %}{{ m.text }}{% endfor %}A:")
+    with pytest.raises(
+        UserError, match="does not write what it is given, so the model would be asked nothing"
+    ):
+        Chat(tmp_path / "chat")
+
+
+def test_a_failure_of_a_template_is_named_as_it_failed_at_first(home: Path, tmp_path: Path) -> None:
+    write_chat(tmp_path / "chat", "{{ 1 // 0 }}")
+    with pytest.raises(UserError, match=r"cannot be used .*zero"):
+        Chat(tmp_path / "chat")
+
+
+@pytest.mark.parametrize("kind", OF_CLASS)
+def test_a_token_that_the_settings_leave_out_is_the_one_of_the_tokenizers_class(kind: str) -> None:
+    declared = inspect.signature(getattr(transformers, f"{kind}Tokenizer").__init__).parameters
+    for name, token in OF_CLASS[kind].items():
+        assert str(declared[name].default) == token
+
+
+def test_a_template_prints_the_token_of_the_class_unless_it_is_null(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "chat"
+    write_chat(folder, "{{ bos_token }}" + TURNS + NEXT)
+    file = folder / "tokenizer_config.json"
+    for settings, start in (
+        ({"tokenizer_class": "LlamaTokenizerFast"}, "<s>"),
+        ({"tokenizer_class": "LlamaTokenizerFast", "bos_token": None}, ""),
+        ({"tokenizer_class": "PreTrainedTokenizerFast"}, ""),
+        ({"bos_token": {"content": "<s>", "lstrip": False}}, "<s>"),
+    ):
+        write_json(file, settings)
+        assert Chat(folder).render(ASKED).partition("<|im_start|>")[0] == start
 
 
 def test_a_thought_that_nothing_is_known_to_close_is_refused(home: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -105,6 +106,32 @@ def test_the_page_draws_the_map_and_fades_what_does_not_match(starter_home: Path
     assert sum(legend.values()) == 13 and "Politics (3)" in legend
     assert shown(open_page(MAP, q="park")) == {"Environment (2)": 2}
     assert list(shown(open_page(MAP, points="Questions", colour="Corpus"))) == ["starter (23)"]
+
+
+def test_many_points_are_labelled_by_their_groups_and_few_one_by_one() -> None:
+    n = topic_chart.MOST_LABELS + 1
+    angle = np.linspace(0, 2 * np.pi, n)
+    points = pd.DataFrame(
+        {
+            "x": np.cos(angle),
+            "y": np.sin(angle),
+            "kind": "study",
+            "title": [f"Study {at}" for at in range(n)],
+            "group": ["Health and medicine" if at % 2 else "Education" for at in range(n)],
+            "corpus": "mine",
+            "kept": True,
+            "size": 9.0,
+            "hover": "",
+            "place": "mine/one",
+        }
+    )
+    many = topic_chart.topic_map(points, title="Studies", theme="light")
+    assert {note.text for note in many.layout.annotations} == {
+        "<b>Health and medicine</b>",
+        "<b>Education</b>",
+    }
+    few = topic_chart.topic_map(points.head(9), title="Studies", theme="light")
+    assert not few.layout.annotations and any("Study 0" in list(trace.text) for trace in few.data)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -8,6 +8,7 @@ from benchmarks.shapes import SHAPES
 from benchmarks.training_memory import CASES, LENGTH, Case, Counted, count, read_table
 from socrates_core.finetuning.estimate import training_bytes
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
+from socrates_core.models.local.tree_attention import TILE
 from tests.support.shapes import shapes_of
 
 TABLE = dict(read_table())
@@ -37,8 +38,8 @@ def test_estimates_are_within_a_tenth_of_the_recount(case: Case) -> None:
         compact="bf16",
         n_tokens=n_prompts * (LENGTH + 1),
         n_reads=n_prompts * 2,
-        # Tiles of 1,024 tokens and half of a prompt before them.
-        columns=1024 + LENGTH / 2 if case.attention == "tiles" else 0,
+        # Tiles of 256 tokens and half of a prompt before them.
+        columns=TILE["cuda"] + LENGTH / 2 if case.attention == "tiles" else 0,
     )
     counted = TABLE[case]
     assert estimated.weights + estimated.activations == pytest.approx(counted.peak, rel=0.1)

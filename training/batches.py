@@ -27,10 +27,16 @@ class Batch:
         return [item.tree for item in self.items]
 
 
-def batches_of(examples: Sequence[Example], network: Network, spec: TrainingSpec) -> list[Batch]:
-    """The examples of a step in batches of `micro_tokens` tokens, in which common beginnings are read once."""
+def batches_of(
+    examples: Sequence[Example], network: Network, spec: TrainingSpec, micro_tokens: int | None = None
+) -> list[Batch]:
+    """The examples of a step in batches, in which common beginnings are read once.
+
+    A batch has at most `micro_tokens` tokens, by default those of the spec, or one example.
+    """
     items = [Item(example.prompt, tree_of(example), (place,)) for place, example in enumerate(examples)]
-    planned = plan_batches(items, token_budget=spec.micro_tokens, shared=spec.share_people and network.packed)
+    budget = micro_tokens or spec.micro_tokens
+    planned = plan_batches(items, token_budget=budget, shared=spec.share_people and network.packed)
     return [Batch(batch, [examples[item.positions[0]] for item in batch]) for batch in planned]
 
 

@@ -222,9 +222,8 @@ def _check_tools(spec: TrainingSpec, n_processes: int) -> None:
             f"The optimizer {spec.optimizer!r} does not work on weights that are shared by {n_processes} processes. "
             "Choose 'adamw', whose moments are then shared too."
         )
-    for tracker in spec.report_to:
-        if not find_spec(tracker):
-            raise UserError(f"{tracker} is not installed. Install it: pip install {tracker}")
+    if spec.report_to != "none" and not find_spec(spec.report_to):
+        raise UserError(f"{spec.report_to} is not installed. Install it: pip install {spec.report_to}")
 
 
 def _prepare(training_id: str, spec: TrainingSpec, base: ModelFolder, chat: Chat) -> Prepared:

@@ -20,8 +20,11 @@ from transformers import AutoTokenizer, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from socrates_core.errors import UserError
+from socrates_core.finetuning.estimate import less_memory
+from socrates_core.finetuning.examples import Example
 from socrates_core.finetuning.history import Validation
 from socrates_core.finetuning.spec import TrainingSpec
+from socrates_core.models.local.backing_off import with_fewer_tokens
 from training import checkpoint
 from training.batches import Batch, batches_of
 from training.data import StepSampler, column, loss_sizes, to_examples
@@ -92,6 +95,7 @@ class ForestTrainer(SFTTrainer):
         )
         self._loss_sizes = loss_sizes(examples, trainee.spec)
         self._n_tokens = column(examples, "n_tokens")
+        self._micro_tokens = trainee.spec.micro_tokens
         verdict.trainer = self
 
     def _send_telemetry(self) -> None:
@@ -121,13 +125,28 @@ class ForestTrainer(SFTTrainer):
 
         Processes take the mean of gradients and losses, so the sum over all examples is divided by the step's size.
         """
+        examples: list[Example] = inputs["examples"]
+
+        def read(micro_tokens: int) -> torch.Tensor:
+            model.zero_grad()  # half of the gradients may be there from an attempt for which memory did not last
+            return self._add_gradients(model, examples, micro_tokens)
+
+        if self.accelerator.num_processes > 1:  # the others would wait for this one's half-done step
+            return read(self._micro_tokens)
+        longest = max(example.n_tokens for example in examples)
+        remedy = less_memory(self.spec, longest=longest)
+        advice = f"Resume once there is more of it, or start a new finetune with {remedy}."
+        loss, self._micro_tokens = with_fewer_tokens(read, self._micro_tokens, least=longest, advice=advice)
+        return loss
+
+    def _add_gradients(self, model: Any, examples: list[Example], micro_tokens: int) -> torch.Tensor:
         step = self.state.global_step + 1
         process, n_processes = self.accelerator.process_index, self.accelerator.num_processes
         self.trainee.network.model = model
         model.train()
         torch.manual_seed(1_000_003 * self.spec.seed + 101 * step + process)  # dropout
         scale = n_processes / float(self._loss_sizes[self.sampler.places(step)].sum())
-        batches = batches_of(inputs["examples"], self.trainee.network, self.spec)
+        batches = batches_of(examples, self.trainee.network, self.spec, micro_tokens)
         n_batches = self._most(len(batches)) if self.trainee.sharded else len(batches)
         total = torch.zeros((), device=self.args.device)
         for place in range(n_batches):
@@ -164,10 +183,9 @@ class ForestTrainer(SFTTrainer):
         """One group: weight decay is the same for all trained weights."""
         if self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args)
-            self.optimizer = kind(
-                list(self.trainee.parameters.values()), weight_decay=self.spec.weight_decay, **options
-            )
-        return self.optimizer
+            weights = list(self.trainee.parameters.values())
+            self.optimizer = kind(weights, weight_decay=self.spec.weight_decay, **options)
+        return self._torch_optimizer
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -259,7 +277,7 @@ def arguments_of(path: Path, spec: TrainingSpec, n_steps: int, *, starts: bool) 
         logging_steps=1,
         logging_nan_inf_filter=False,  # it would replace a loss that is no number by the mean of earlier ones
         save_strategy="no",  # the verdict says when
-        report_to=list(spec.report_to) or "none",
+        report_to=spec.report_to,
         run_name=path.name,
         disable_tqdm=True,
         remove_unused_columns=False,

@@ -78,7 +78,7 @@ def _show_finding(corpus: Corpus, record: StudyRecord, overview: StudyOverview) 
         )
     if drawn.empty:
         return
-    title = f"How far does each condition move answers from “{overview.labels[overview.reference]}”?"
+    title = f"“{drawn['outcome'].iloc[0]}”: how far each condition is from “{overview.labels[overview.reference]}”"
     show_chart(
         answer_charts.effects_forest(drawn, title=title, unit=unit, theme=theme()), drawn, "overview_effects"
     )

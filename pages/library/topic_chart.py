@@ -13,9 +13,9 @@ from pages.view.charts.template import template
 # Okabe and Ito (2008) without black; what comes after six is grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 OTHER = "all others"
-MOST_LABELS = 20
+MOST_LABELS = 20  # studies that are labelled one by one, where there is room; of more, the groups are
 # Pixels: a unit of the map on a screen 390 wide, a letter and a line of a label, and what a point takes around it.
-UNIT, LETTER, LINE, POINT = 160, 6, 14, 9
+UNIT, LETTER, LINE, POINT = 160, 6.6, 15, 9
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 
@@ -23,7 +23,8 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
     """Points with columns x, y, kind, title, group, corpus, kept, size, hover and place; a click returns its place.
 
     The six most frequent groups have a colour each, the others are grey; points that are not `kept` are faint and
-    cannot be clicked. Corpora have symbols of their own; of up to 20 studies those are named that have room.
+    cannot be clicked. Corpora have symbols of their own. Of up to MOST_LABELS studies those are named that have room;
+    of more studies, or questions, the groups are named where most of their points are.
     """
     neutral = ink(theme)
     corpora = sorted(points["corpus"].unique())
@@ -56,7 +57,7 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
             mode="markers+text" if labelled else "markers",
             text=labels[of_group.index].where(places[of_group.index] != "", ""),
             textposition=places[of_group.index].where(places[of_group.index] != "", "top center"),
-            textfont={"size": 11},
+            textfont={"size": 12},
             name=f"{wrapped(name, 34, most=1)} ({len(of_group):,})",
             customdata=of_group[["place", "hover"]].to_numpy(),
             hovertemplate="%{customdata[1]}<extra></extra>",
@@ -68,6 +69,16 @@ def topic_map(points: pd.DataFrame, *, title: str, theme: str | None) -> go.Figu
                 "line": {"width": 0.6, "color": neutral.line},
             },
         )
+    if not labelled:
+        for name in named:
+            of_group = kept[groups == name]
+            figure.add_annotation(
+                x=of_group["x"].median(),
+                y=of_group["y"].median(),
+                text=f"<b>{wrapped(name, 24)}</b>",
+                showarrow=False,
+                font={"size": 13, "color": neutral.text},
+            )
     quiet = {"visible": False, "range": [-1.1, 1.1], "fixedrange": False}
     return figure.update_layout(
         template=template(theme),

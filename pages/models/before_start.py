@@ -123,7 +123,9 @@ def _weighed(spec: TrainingSpec, place: int, share: float, n: int) -> str:
 
 
 def show_cost(spec: TrainingSpec, insight: Insight, plan: Plan) -> None:
-    st.markdown(escape(estimate_training(spec, insight).sentence))
+    with st.spinner("Looking how fast the model reads here"):
+        estimate = estimate_training(spec, insight)
+    st.markdown(escape(estimate.sentence))
     if plan.shares:
         st.caption(
             f"That is the one on everybody; the {len(plan.shares) - 1} on fewer people, of at most as many steps each, "

@@ -13,9 +13,10 @@ from pages.view import state
 from pages.view.fields.link import linked, linked_select, unless_usual
 from pages.view.words import escape
 from socrates_core.errors import UserError
+from socrates_core.finetuning.estimate import settings_that_fit
 from socrates_core.finetuning.learning_curve import check_names
 from socrates_core.finetuning.rationales import OWN, rationale_names
-from socrates_core.finetuning.recipes import Recipe, recipes_for
+from socrates_core.finetuning.recipes import SMALL, Recipe, recipes_for
 from socrates_core.finetuning.spec import (
     METHODS,
     TITLES,
@@ -69,10 +70,11 @@ def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -
     """The recipe and every field that it gives a default to; the fields of the rows are drawn into `rows`."""
     recipe = _choose_recipe(base, size, method)
     scope = f"{base}:{method}:{recipe.name}"
-    values = fields(ROWS, recipe.settings, scope, where=rows)
+    defaults = {**recipe.settings, **_that_fit(base, size, recipe)}
+    values = fields(ROWS, defaults, scope, where=rows)
     summary = st.container()
     with st.expander("Expert settings", icon=":material/tune:"):
-        values |= fields(fields_of("expert", method), recipe.settings, scope)
+        values |= fields(fields_of("expert", method), defaults, scope)
     texts = {name: _as_text(values[name]) for name in VISIBLE}
     summary.caption(escape(" · ".join(VISIBLE[name].format(text) for name, text in texts.items() if text)))
     st.markdown("**Evaluation plan**")
@@ -80,7 +82,17 @@ def choose_settings(base: str, size: int | None, method: Method, *, rows: Any) -
         "On the rows kept back, before the first step and then at intervals: W next to the uniform row’s, accuracy, "
         "effect r and valid mass. The checkpoint with the lowest W that still answers is kept."
     )
-    return values | fields(PLAN, recipe.settings, scope)
+    return values | fields(PLAN, defaults, scope)
+
+
+def _that_fit(base: str, size: int | None, recipe: Recipe) -> dict[str, Any]:
+    """What a large model's memory decides: checkpointing and tokens at a time, so that the finetune fits here."""
+    if size is None or size < SMALL:
+        return {}
+    try:
+        return settings_that_fit(base, recipe.settings)
+    except UserError:  # shown where the base is chosen
+        return {}
 
 
 def _choose_recipe(base: str, size: int | None, method: Method) -> Recipe:

@@ -4,13 +4,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from socrates_core.asking.resources import resources
 from socrates_core.cli.following import follow_until_done, print_submitted
 from socrates_core.cli.options import AsJson, ModelOptions, comma_list, with_model_options
 from socrates_core.cli.output import print_json, print_rows, print_table, say
 from socrates_core.errors import UserError
 from socrates_core.evaluations.results import list_evaluations, load_evaluation
-from socrates_core.evaluations.spec import CAP, EVALUATIONS, studies_by_corpus
-from socrates_core.evaluations.submission import evaluate_again, submit_evaluation
+from socrates_core.evaluations.rows import asked_rows
+from socrates_core.evaluations.spec import CAP, EVALUATIONS, load_spec, studies_by_corpus
+from socrates_core.evaluations.submission import estimate_seconds, evaluate_again, submit_evaluation
+from socrates_core.jobs.progress import describe_seconds
 
 if TYPE_CHECKING:
     from socrates_core.evaluations.comparison import Comparison
@@ -96,6 +99,8 @@ def evaluate(
             )
             for name, of_corpus in (by_corpus or {corpus: []}).items()
         ]
+    for job in jobs:
+        _say_needs(job.id)
     if not wait:
         for job in jobs:
             print_submitted(job, "evaluation_id", as_json)
@@ -104,6 +109,20 @@ def evaluate(
         follow_until_done(job, "evaluation")
         say(job.id)
     _print_comparison([job.id for job in jobs], as_json)
+
+
+def _say_needs(evaluation_id: str) -> None:
+    """Says what a model on this machine takes before it answers; nothing for other models."""
+    spec = load_spec(evaluation_id)
+    needed = resources(spec.model)
+    if needed is not None:
+        seconds = estimate_seconds(spec, asked_rows(spec))
+        time = (
+            f"at most {describe_seconds(seconds)}, {needed.basis}"
+            if seconds
+            else f"not known: {needed.basis}"
+        )
+        say(f"{spec.model.name}: {needed.sentence} Time on this machine: {time}.")
 
 
 def evaluations(as_json: AsJson = False) -> None:

@@ -11,10 +11,12 @@ from socrates_core.cli.following import follow_until_done, print_submitted
 from socrates_core.cli.options import AsJson, ModelOptions, with_model_options
 from socrates_core.cli.output import print_json, print_result, print_rows, print_table, say
 from socrates_core.errors import UserError
+from socrates_core.models import is_served, is_stand_in
 from socrates_core.populations.margins import read_margins
 from socrates_core.populations.panel import eligible, profiles_sentence
 from socrates_core.populations.remarks import describe_population
 from socrates_core.projects.answer_orders import Order, reversed_texts
+from socrates_core.projects.run_estimate import describe_estimate, describe_needs, estimate
 from socrates_core.projects.run_factors import WITHOUT_INTERVAL, FactorEffect, factor_effects
 from socrates_core.projects.run_means import in_unit, means, option_shares
 from socrates_core.projects.run_results import SimulationRun, list_runs, load_run
@@ -71,6 +73,9 @@ def simulate(
     )
     population = describe_population(panel, spec.people, eligible(panel) if panel.kind == "sample" else None)
     job = queue_run(spec)  # before anything is said: a run that cannot be written ends in one sentence
+    if not is_stand_in(spec.model.name) and not is_served(spec.model.name):
+        cost = estimate(planned, spec.people, spec.model)
+        say(f"{spec.model.name}: {describe_needs(cost)} Time on this machine: {describe_estimate(cost)}.")
     say(f"{population['name']}: {profiles_sentence(spec.people)}")
     for warning in population["warnings"]:
         say(f"Warning: {warning}")

@@ -10,9 +10,10 @@ from socrates_core.cli.following import follow, follow_until_done, print_submitt
 from socrates_core.cli.options import AsJson
 from socrates_core.cli.output import print_json, print_result, print_rows, print_table, say
 from socrates_core.errors import UserError
+from socrates_core.finetuning.estimate import read_estimate
 from socrates_core.finetuning.learning_curve import parse_shares, submit_curve
 from socrates_core.finetuning.overview import list_finetunes, load_finetune
-from socrates_core.finetuning.spec import Level, TrainingSpec, fields_of, load_spec_file
+from socrates_core.finetuning.spec import Level, TrainingSpec, fields_of, load_spec_file, training_path
 from socrates_core.finetuning.submission import submit_training
 from socrates_core.jobs.progress import describe_seconds, read_progress
 from socrates_core.jobs.store import Job
@@ -59,6 +60,8 @@ def train(
         print_result({"training_ids": ids}, "\n".join(ids), as_json)
         return _follow_all(jobs) if wait else None
     job = submit_training(spec, evaluate=evaluate)
+    if estimate := read_estimate(training_path(job.id)):
+        say(estimate["told"])
     if not wait:
         return print_submitted(job, "training_id", as_json)
     follow_until_done(job, "finetune")

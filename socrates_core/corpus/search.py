@@ -75,17 +75,17 @@ class Passage:
 
 @dataclass(frozen=True)
 class WordIndex:
-    """How often each of `words` occurs in each of `passages`: `counts`, sparse [n_passages, n_words].
+    """Where each of `words` occurs: `in_studies`, sparse [n_studies, n_words], and `in_passages` [n_passages, n_words].
 
-    `study_of` [n_passages] is the place of a passage's study in `keys`; `weights` [n_passages] are what a word in the
-    passage counts, less in a place where the study says much.
+    `in_studies` are frequencies, weighted by place and less where a study says much; `in_passages` are ones.
+    `study_of` [n_passages] is the place of a passage's study in `keys`.
     """
 
     keys: tuple[Key, ...]
     passages: tuple[Passage, ...]
     study_of: Any
-    weights: Floats
-    counts: Any
+    in_studies: Any
+    in_passages: Any
     words: tuple[str, ...]
     by_stem: dict[str, list[int]]
 
@@ -128,21 +128,16 @@ def search(words: str, corpora: Sequence[str]) -> list[SearchHit]:
         return []
     n_studies = len(index.keys)
     scores = np.zeros(n_studies)
-    of_passages = np.zeros(len(index.passages))
-    places = np.array([WEIGHTS[passage.place] for passage in index.passages])
-    matched = dict[str, tuple[float, float]]()
+    matched = dict[int, tuple[float, float]]()
     for term in terms:
         of_term = np.zeros((1, n_studies))
         for weight, columns in index.columns(term):
-            in_passages = np.asarray(index.counts[:, columns].sum(axis=1)).ravel()
-            frequency = np.bincount(index.study_of, in_passages * index.weights, n_studies)
+            frequency = np.asarray(index.in_studies[:, columns].sum(axis=1)).ravel()
             n_with = int((frequency > 0).sum())
             rarity = weight * math.log(1 + (n_studies - n_with + 0.5) / (n_with + 0.5))
             of_term = np.vstack([of_term, rarity * frequency / (SATURATION + frequency)])
-            of_passages += rarity * places**0.5 * np.minimum(in_passages, 1)
             for column in columns:
-                word = index.words[column]
-                matched[word] = max(matched.get(word, (0.0, 0.0)), (weight, rarity))
+                matched[column] = max(matched.get(column, (0.0, 0.0)), (weight, rarity))
         # A word and its synonyms are one thing, so the best of them counts in full and the rest for little.
         scores += of_term.max(axis=0) + FURTHER * (of_term.sum(axis=0) - of_term.max(axis=0))
     scores[~_has_phrases(index, phrases)] = 0
@@ -150,11 +145,16 @@ def search(words: str, corpora: Sequence[str]) -> list[SearchHit]:
     order = sorted(
         np.flatnonzero(scores > LEAST * best).tolist(), key=lambda at: (-scores[at], index.keys[at])
     )
+    # An id says nothing to a reader, so it is shown only if nothing else fits.
+    places = np.array([WEIGHTS[passage.place] * (passage.place != "study_id") for passage in index.passages])
+    rarities = np.array([rarity for _, rarity in matched.values()])
+    of_passages = places**0.5 * (index.in_passages[:, list(matched)] @ rarities) if matched else places
+    weights = {index.words[column]: weight for column, weight in matched.items()}
     hits = []
     for at in order:
         own = np.flatnonzero(index.study_of == at)
         top = index.passages[own[of_passages[own].argmax()]]
-        hits.append(SearchHit(*index.keys[at], float(scores[at] / best), top.place, _around(top, matched)))
+        hits.append(SearchHit(*index.keys[at], float(scores[at] / best), top.place, _around(top, weights)))
     return hits
 
 
@@ -199,6 +199,7 @@ def _state(corpora: Sequence[str]) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=4)
 def _word_index(state: tuple[tuple[str, str], ...]) -> WordIndex | None:
     """The index of the corpora in one state; None if they hold no word."""
+    from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import CountVectorizer
 
     texts: Index = {}
@@ -216,12 +217,14 @@ def _word_index(state: tuple[tuple[str, str], ...]) -> WordIndex | None:
     for column, word in enumerate(words):
         by_stem.setdefault(stem(word), []).append(column)
     lengths = np.asarray(counts.sum(axis=1)).ravel()
+    weights = _weights(passages, study_of, lengths)
+    together = csr_array((weights, (study_of, np.arange(len(passages)))))
     return WordIndex(
         tuple(texts),
         tuple(passages),
         study_of,
-        _weights(passages, study_of, lengths),
-        counts.tocsc(),
+        (together @ counts).tocsc(),
+        (counts > 0).tocsc(),
         tuple(words),
         by_stem,
     )

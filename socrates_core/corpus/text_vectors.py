@@ -27,7 +27,7 @@ _N_FEATURES = 2**20
 _ROUGH = 2**10  # features of the rough likeness, whose standard deviation is 1 / sqrt(_ROUGH), or 1/32
 _MARGIN = 0.15  # by which the rough likeness may be off: almost five standard deviations
 _N_CANDIDATES = 5  # for each text, that are compared exactly
-_BLOCK = 1_000  # texts that are compared at once
+_BLOCK = 250  # texts that are compared at once: 34,000 others then take 0.2 GB next to the vectors
 _EDGE = 4 * "\x02"  # around a text, so that its ends count; scikit-learn would shorten a run of spaces
 
 

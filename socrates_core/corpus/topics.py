@@ -1,16 +1,20 @@
-"""Topics by shared words: names for studies whose source names no topic, and the topic map of studies and questions.
+"""Topics: names for studies whose source names no topic, and the topic map of studies and questions.
 
     python -m socrates_core.corpus.topics CORPUS...
 
-Both reduce TF-IDF vectors by a truncated SVD. The map is laid out by t-SNE, as the paper's Figure 2 lays out its
+The map reduces TF-IDF vectors by a truncated SVD. It is laid out by t-SNE, as the paper's Figure 2 lays out its
 embeddings; nothing is downloaded. Drawing takes seconds, so a separate process does it once for each content of the
 corpora.
 """
 
+import math
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +25,20 @@ from filelock import FileLock
 
 from socrates_core.corpus.search import read_passages
 from socrates_core.corpus.store import open_corpus
-from socrates_core.corpus.text_vectors import word_vectors
+from socrates_core.corpus.text_vectors import fold, word_vectors
+from socrates_core.corpus.word_forms import stem
 from socrates_core.errors import UserError
 from socrates_core.files import digest, read_parquet, write_parquet
 from socrates_core.records import Floats
 from socrates_core.settings import folder, ours_only
+from socrates_core.yaml_files import load_yaml
 
 VERSION = 1
 MOST_QUESTIONS = 2000
 DIMENSIONS = 50
 PERPLEXITY = 30
 SEED = 0
-LEAST_STUDIES = 12  # fewer make no groups worth a name
-STUDIES_IN_GROUP = 8  # on average
-WORDS_IN_NAME = 3
+LEAST_SCORE = 2.0  # of a theme, for a study to be about it: two of its words, or one three times
 
 
 @dataclass(frozen=True)
@@ -49,26 +53,30 @@ class MapText:
 
 
 def name_topics(texts: Mapping[str, str]) -> dict[str, str]:
-    """A topic such as "police, crime, officers" by study_id; `texts` holds all that each study shows.
+    """A topic such as "Immigration" by study_id; `texts` holds all that each study shows.
 
-    {} for fewer than LEAST_STUDIES. Studies are grouped by k-means (seeded); a group is named by the words that weigh
-    most in it against all studies.
+    It is the theme of themes.yaml that the text uses the most words of, each counted by the logarithm of how often.
+    Studies that score below LEAST_SCORE in every theme have no topic.
     """
-    if len(texts) < LEAST_STUDIES:
-        return {}
-    from sklearn.cluster import KMeans
+    themes = _themes()
+    topics = {}
+    for study, text in texts.items():
+        counts = Counter(stem(word) for word in re.findall(r"[^\W\d_]+", fold(text)))
+        scores = {
+            theme: sum(1 + math.log(counts[one]) for one in stems if counts[one])
+            for theme, stems in themes.items()
+        }
+        best = max(scores, key=lambda theme: scores[theme])
+        if scores[best] >= LEAST_SCORE:
+            topics[study] = best
+    return topics
 
-    words = word_vectors(list(texts.values()), least=2, most=0.3, n_letters=3)
-    if words is None:
-        return {}
-    n_groups = max(2, round(len(texts) / STUDIES_IN_GROUP))
-    groups = KMeans(n_groups, n_init=4, random_state=SEED).fit_predict(_reduced(words.vectors))
-    mean_weights = words.vectors.mean(axis=0)
-    names = {}
-    for group in set(groups.tolist()):
-        telling = (words.vectors[groups == group].mean(axis=0) - mean_weights).A1
-        names[group] = ", ".join(words.words[telling.argsort()[::-1][:WORDS_IN_NAME]])
-    return {study: names[group] for study, group in zip(texts, groups.tolist(), strict=True)}
+
+@cache
+def _themes() -> Mapping[str, frozenset[str]]:
+    """The stems of each theme's words."""
+    themes = load_yaml(Path(__file__).parent / "themes.yaml")["themes"]
+    return {theme: frozenset(stem(word) for word in words) for theme, words in themes.items()}
 
 
 def map_path(corpora: Sequence[str]) -> Path:

@@ -77,11 +77,9 @@ def estimate_training(spec: TrainingSpec, insight: Insight) -> TrainingEstimate:
     machine = this_machine()
     memory = _memory_mb(spec, insight, machine)
     times = _times(spec, insight, n_steps, n_tokens)
-    seconds: float | None
+    seconds, basis = (None, "") if times else _rough_seconds(spec, n_tokens, machine)
     if times:
-        seconds, basis = median(times), ""
-    else:
-        seconds, basis = _rough_seconds(spec, n_tokens, machine)
+        seconds = median(times)
     free = machine.free / MEBIBYTE
     advice = less_memory(spec, longest=insight.lengths.max)
     work = f"At most {n_steps:,} {'step' if n_steps == 1 else 'steps'} over about {n_tokens:,} tokens"
@@ -347,7 +345,7 @@ def _rough_seconds(spec: TrainingSpec, n_tokens: int, machine: Machine) -> tuple
     per_token = 4 + 2 * (spec.tuning == "full") + 2 * spec.checkpointing + 2 * (spec.method == "dpo")
     precision: Precision = "nf4" if spec.tuning == "qlora" else with_precision(spec).precision
     speed, basis = reading_speed(ModelRequest(spec.base, precision))
-    return (n_tokens * per_token / 2 / speed if speed else None), basis
+    return (n_tokens * per_token / 2 / speed / n_processes_for(spec) if speed else None), basis
 
 
 def _is_probed(base: str, machine: Machine) -> bool:

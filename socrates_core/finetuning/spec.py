@@ -16,7 +16,7 @@ from socrates_core.yaml_files import load_yaml
 Method = Literal["sft", "reasoning", "dpo", "distribution"]
 Tuning = Literal["lora", "qlora", "full"]
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit"]
-Tracker = Literal["wandb", "tensorboard", "trackio"]
+Tracker = Literal["none", "trackio", "tensorboard", "wandb"]
 Level = Literal["simple", "expert"]
 # Fields of later versions: at their defaults they are no part of a digest, so that earlier finetunes keep theirs.
 LATER = ("optimizer", "validation_rows")
@@ -176,8 +176,8 @@ class TrainingSpec(BaseModel):
         "It stops after so many validations without gain; the best checkpoint so far is kept.",
         ge=1,
     )
-    report_to: tuple[Tracker, ...] = _expert(
-        (), "Also report to", "wandb, tensorboard or trackio. wandb sends the course to its server."
+    report_to: Tracker = _expert(
+        "none", "Also report to", "A program that shows how it goes. wandb sends that to its own server."
     )
     accept_leaks: str = _simple(
         "", "Why the leak is accepted", "The card of the model that comes out will repeat it."

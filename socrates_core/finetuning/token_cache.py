@@ -39,7 +39,7 @@ def prompt_tokens(
     """
     prompt_keys = rows[["study_id", "participant", "stimulus_id"]].to_csv(index=False)
     tokenizer = [file_digest(chat.path / name) for name in TOKENIZER if (chat.path / name).exists()]
-    key = digest([VERSION, corpus_digest(corpus), prompt_keys, template, *tokenizer])
+    key = digest([VERSION, corpus_digest(corpus), prompt_keys, template, chat.difference, *tokenizer])
     path = folder("cache") / "tokens" / f"{key}.safetensors"
     return _load(path, len(rows)) or _keep(path, list(chat.encode(render())))
 

@@ -46,7 +46,8 @@ SAMPLES = ("5", "10", "-1", SPOKEN, "Yes")  # answers that a blank at a prompt's
 _THOUGHT = r"[^<>\[\]/\s]*(?:think|thought|reason)[^<>\[\]/\s]*"
 OPEN_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>|\[{_THOUGHT}\])(?P<gap>\n?)\s*\Z", re.I)
 DEMANDED_THOUGHT = re.compile(rf"(?P<tag><{_THOUGHT}>)[^<>]*</{_THOUGHT}>", re.I)
-CLOSED_THOUGHT = re.compile(rf"(?:</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>)\s*\Z", re.I)
+END_OF_THOUGHT = re.compile(rf"</{_THOUGHT}>|\[/{_THOUGHT}\]|<\|end[^<>]*\|>", re.I)
+CLOSED_THOUGHT = re.compile(rf"(?:{END_OF_THOUGHT.pattern})\s*\Z", re.I)
 
 
 class Chat:
@@ -205,6 +206,8 @@ class Chat:
         if thought is None:
             if tail and not CLOSED_THOUGHT.search(tail):  # the two texts differ for another reason
                 return "", ""
+            if tail:  # a thought is closed already
+                *_, written = END_OF_THOUGHT.split(written)
             return (written, "") if written.strip() else ("", written)
         is_open = thought.end() == len(before)
         closing = _closing_of(thought["tag"])

@@ -58,8 +58,7 @@ def _ask(hub_id: str) -> Offer:
         for name, size in sizes.items()
         if "/" not in name and (name.endswith((".json", ".jinja")) or name in weights)
     }
-    licence = getattr(info.card_data, "license", None)
-    return Offer(str(info.sha), wanted, str(licence or ""))
+    return Offer(str(info.sha), wanted, str(info.card_data.get("license") or "") if info.card_data else "")
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -73,12 +72,12 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _weights_among(names: Iterable[str]) -> list[str]:
     """The weights that transformers and peft load; many repositories have a second copy of them in another layout."""
-    names = list(names)
-    whole = [name for name in names if name == WHOLE]
-    parts = [name for name in names if name.startswith("model-") and name.endswith(WEIGHTS)]
-    if chosen := whole or parts:
-        return [*chosen, *(name for name in names if name == ADAPTER)]
-    return [name for name in names if name.endswith(WEIGHTS) and not name.startswith("consolidated")]
+    weights = [name for name in names if name.endswith(WEIGHTS)]
+    whole = [name for name in weights if name == WHOLE]
+    parts = [name for name in weights if name.startswith("model-")]
+    adapter = [name for name in weights if name == ADAPTER]
+    # The last, for weights under other names, as `fetch` does.
+    return [*(whole or parts), *adapter] or weights
 
 
 def bytes_to_fetch(hub_id: str) -> int:

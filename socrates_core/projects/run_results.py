@@ -142,13 +142,14 @@ class RunEffect:
 class RunOptions:
     """How shares of options without an order differ from those in the reference: `predicted` [k], and people's.
 
-    `options` [k] name them. The predicted differences are over `n_simulated` people and carry no interval: how wrong a
-    model's shares are in other studies is its verdict, and no calibration of effects holds for them.
+    `options` [k] name the `values` [k]. The predicted differences are over `n_simulated` people and carry no interval:
+    how wrong a model's shares are in other studies is its verdict, and no calibration of effects holds for them.
     """
 
     outcome: str
     condition: str
     reference: str
+    values: tuple[float, ...]
     options: tuple[str, ...]
     predicted: Floats
     n_simulated: int
@@ -348,6 +349,7 @@ class SimulationRun:
                         outcome.name,
                         condition.name,
                         draft.conditions[reference].name,
+                        tuple(map(float, scale.values)),
                         tuple(scale.label(value) or number_text(value) for value in scale.values),
                         shares[0] - shares[1],
                         len(self._valid(c, o, both)),

@@ -15,6 +15,7 @@ from socrates_core.reporting.tables import ANSWERS_BEHIND, Column, DataTable, an
 from socrates_core.scales import render_instruction
 from socrates_core.scales.order import is_ordered
 from socrates_core.scales.rendering import number_text
+from socrates_core.studies.answers import shares_by_person
 from socrates_core.studies.assignment import read_assignment
 from socrates_core.surveys.human_answers import study_behind
 
@@ -153,6 +154,20 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
             },
         ),
         DataTable(
+            "people_options",
+            "the people behind each effect of people on options without an order",
+            _options(run),
+            {
+                **where,
+                "option": Column("the option, a value of the outcome's scale", "scale"),
+                **ANSWERS_BEHIND,
+                "value": Column(
+                    "the share of a person's answers in the condition that are the option", "share"
+                ),
+                "value_reference": Column("the same in the reference; empty: not in it", "share"),
+            },
+        ),
+        DataTable(
             "people_answers",
             "people's answers in cells where not every answer is another person's, or people are clustered or weighted",
             _answers(run),
@@ -162,6 +177,18 @@ def run_tables(run: SimulationRun, seen: SeenInTraining) -> list[DataTable]:
                 "cluster": ANSWERS_BEHIND["cluster"],
                 "weight": ANSWERS_BEHIND["weight"],
                 "n": Column("how often the person gave the answer", "answers"),
+            },
+        ),
+        DataTable(
+            "people_units",
+            "people's answers as they gave them, counted, behind squared distances",
+            _units(run),
+            {
+                **where,
+                "answer": Column("the answer as observed", "scale"),
+                "unit": Column("number of the person, or the cluster, in the cell; empty: of one answer"),
+                "weight": ANSWERS_BEHIND["weight"],
+                "n": Column("how many such answers", "answers"),
             },
         ),
         *([] if isinstance(run.calibration, str) else pair_tables(run.calibration.pairs)),
@@ -347,6 +374,59 @@ def _differences(run: SimulationRun) -> pd.DataFrame:
         rows = answers_behind(assignment, ours, theirs)
         parts.append(rows.assign(outcome=o, condition=c, reference=draft.reference_index))
     return pd.concat(parts, ignore_index=True)[[*places, *ANSWERS_BEHIND]] if parts else nothing
+
+
+def _options(run: SimulationRun) -> pd.DataFrame:
+    """People's choices behind each of their effects on options without an order."""
+    places = ["outcome", "condition", "reference", "option"]
+    parts = [pd.DataFrame(columns=[*places, *ANSWERS_BEHIND])]
+    draft = run.spec.draft
+    human = study_behind(draft, run.spec.shown)
+    with_people = [options for options in run.option_effects if options.people is not None]
+    if human is None or not with_people:
+        return parts[0]
+    assignment = read_assignment(human.corpus, human.study_id)
+    rows = human.corpus.responses(human.study_id)
+    outcomes = [outcome.name for outcome in draft.outcomes]
+    conditions = [condition.name for condition in draft.conditions]
+    base = draft.reference_index
+    for effect in with_people:
+        c, o = conditions.index(effect.condition), outcomes.index(effect.outcome)
+        stimuli = human.stimuli[c, o], human.stimuli[base, o]
+        is_whole = ((rows["task_num"] == stimuli[0].task_num) & (rows["part"] == "")).any()
+        part = "" if is_whole else stimuli[0].question
+        ours, theirs = (
+            shares_by_person(rows, (side.task_num, part, side.condition_num), run.scales[o])
+            for side in stimuli
+        )
+        for option in run.scales[o].values:
+            sides = (
+                (side.index.to_numpy(dtype=np.int64), side[option].to_numpy()) for side in (ours, theirs)
+            )
+            behind = answers_behind(assignment, *sides)
+            parts.append(behind.assign(outcome=o, condition=c, reference=base, option=float(option)))
+    return pd.concat(parts[1:], ignore_index=True)[[*places, *ANSWERS_BEHIND]]
+
+
+def _units(run: SimulationRun) -> pd.DataFrame:
+    """People's answers of every cell, counted; those of one person or cluster keep its number."""
+    columns = ["outcome", "condition", "answer", "unit", "weight", "n"]
+    parts = [pd.DataFrame(columns=columns)]
+    for cell in run.cells:
+        people = cell.answerers
+        if people is None or cell.is_drawn:
+            continue
+        _, unit, answers_of = np.unique(people.unit, return_inverse=True, return_counts=True)
+        rows = pd.DataFrame(
+            {
+                "answer": people.answers,
+                "unit": np.where(answers_of[unit] > 1, unit, np.nan),
+                "weight": people.weight,
+            }
+        )
+        counted = rows.groupby(["answer", "unit", "weight"], dropna=False).size().rename("n").reset_index()
+        parts.append(counted.assign(outcome=cell.outcome, condition=cell.condition))
+    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
 
 
 def _answers(run: SimulationRun) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.intervals import shares_with_intervals
@@ -29,6 +30,7 @@ W_ROWS = {
     "_half_sample": "half of the people against the other half, mean over all halvings",
     "_oracle": "expected score of the true distribution at this sample size",
 }
+SQUARED = {"squared": "the prediction", "squared_uniform": "the same probability for every answer"}
 QUANTITIES = (
     {
         "n_people": Column("simulated people that were asked", "people"),
@@ -72,6 +74,18 @@ QUANTITIES = (
         "people_effect_share_high": Column("upper end of its 95% interval", "share"),
         "people_effect_n": Column("people in the condition", "people"),
         "people_effect_n_reference": Column("people in the reference condition", "people"),
+        "option_effect": Column(
+            "predicted share of an option minus that in the reference condition, of options without an order",
+            "percentage points",
+        ),
+        "people_option_effect": Column(
+            "people's share of the option minus that in the reference", "percentage points"
+        ),
+        "people_option_effect_low": Column(
+            "lower end of its 95% interval (Newcombe; Welch, paired t, or clustered as the effects of people)",
+            "percentage points",
+        ),
+        "people_option_effect_high": Column("upper end of its 95% interval", "percentage points"),
         "calibrated": Column("true effect of people to expect, given the predicted one", "scale"),
         "calibration_slope": Column("people's effect to expect per unit of predicted effect", "ratio"),
         "calibration_slope_se": Column("its standard error", "ratio"),
@@ -107,7 +121,22 @@ QUANTITIES = (
         for row, guess in W_ROWS.items()
         for n in ("", "n_")
     }
+    | {
+        f"{n}{name}": Column(
+            f"{'cells behind ' if n else ''}squared distance to all such people, without the luck of who answered: "
+            f"{guess}; without a cell, the mean over cells not seen in training",
+            "cells" if n else "squared share",
+        )
+        for name, guess in SQUARED.items()
+        for n in ("", "n_")
+    }
 )
+
+OPTION_COLUMNS = {
+    "people_option_effect": "people",
+    "people_option_effect_low": "low",
+    "people_option_effect_high": "high",
+}
 
 
 @dataclass(frozen=True)
@@ -183,6 +212,13 @@ def run_numbers(run: SimulationRun, seen: SeenInTraining) -> Numbers:
         scale = draft.outcomes[o].scale.scale()
         for quantity, number in _of_effect(effect, None if scale.is_drawn else scale_range(scale)):
             numbers[Key.at(quantity, o, conditions.index(effect.condition))] = float(number)
+    for options in run.option_effects:
+        place = outcomes.index(options.outcome), conditions.index(options.condition)
+        for value, row in zip(options.values, options.rows(), strict=True):
+            numbers[Key.at("option_effect", *place, value)] = row["predicted"]
+            if options.people is not None:
+                for quantity, name in OPTION_COLUMNS.items():
+                    numbers[Key.at(quantity, *place, value)] = row[name]
     meanings = {name: f"{column.meaning} ({column.unit})" for name, column in QUANTITIES.items()}
     return Numbers(numbers, meanings, places(draft))
 
@@ -228,6 +264,11 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
         has_range = quantity.startswith("w_observed") or not cell.n_samples
         if has_range and not blind_is_missing:
             yield quantity, math.nan if distance is None else distance
+    guesses = _predicted(cell), uniform(len(cell.values))
+    for quantity, shares in zip(SQUARED, guesses, strict=True):
+        squared = cell.corrected(shares)
+        if squared is not None:
+            yield quantity, squared
 
 
 def _predicted(cell: RunCell) -> Floats:
@@ -250,10 +291,10 @@ def _shares(cell: RunCell) -> dict[Key, float]:
 
 
 def _means_over_cells(numbers: Mapping[Key, float], seen: SeenInTraining) -> dict[Key, float]:
-    """The mean of each W over the cells that were not seen in training, and how many there are."""
+    """The mean of each distance over the cells that were not seen in training, and how many there are."""
     scores: dict[str, list[float]] = {}
     for key, number in numbers.items():
-        if key.quantity.startswith("w_") and not math.isnan(number):
+        if key.quantity.startswith(("w_", "squared")) and not math.isnan(number):
             outcome, condition = key.places
             if (condition, outcome) not in seen.cells:
                 scores.setdefault(key.quantity, []).append(number)

@@ -164,6 +164,11 @@ def _outcome(
         "effects": [
             (conditions.index(effect.condition), effect, draw_effect(effect, reach)) for effect in effects
         ],
+        "option_effects": [
+            (conditions.index(options.condition), options)
+            for options in run.option_effects
+            if options.outcome == outcome.name
+        ],
         "reach": f"{reach:g}",
     }
 

@@ -279,7 +279,7 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
                 refused.append(NotCompared(*names, alike.reason))
             elif alike.basis == "options":
                 scale = next(iter(scales))
-                shares = [_option_shares(choices(), item, side, scale) for side in (number, chosen)]
+                shares = [shares_by_person(choices(), (*item.key, side), scale) for side in (number, chosen)]
                 options.append(OptionEffects(*names, scale.labels, assignment.differences_of_shares(*shares)))
             else:
                 given = answers[alike.basis]
@@ -304,13 +304,13 @@ def compare_conditions(corpus: Corpus, study_id: str, reference: int | None = No
     return Comparisons(effects, options, refused)
 
 
-def _option_shares(rows: pd.DataFrame, item: StudyItem, condition: int, scale: Scale) -> pd.DataFrame:
-    """A row for each person of the condition, a column for each option: the share of the person's answers."""
-    here = (
-        (rows["task_num"] == item.task_num)
-        & (rows["part"] == item.part)
-        & (rows["condition_num"] == condition)
-    )
+def shares_by_person(rows: pd.DataFrame, cell: tuple[int, str, int], scale: Scale) -> pd.DataFrame:
+    """A row for each person of a cell, a column for each option: the share of the person's answers.
+
+    `rows` are those of `Corpus.responses`, `cell` is (task_num, part, condition_num).
+    """
+    task_num, part, condition_num = cell
+    here = (rows["task_num"] == task_num) & (rows["part"] == part) & (rows["condition_num"] == condition_num)
     given = rows[here & rows["value"].notna()]
     chosen = pd.DataFrame({value: (given["value"] == value).astype(float) for value in scale.values})
     return chosen.groupby(given["participant"]).mean()

@@ -24,7 +24,7 @@ FOREST = "socrates_forest"
 TILE = {"cpu": 128, "cuda": 256}  # tokens; keeps a tile's scores in a processor's cache, and a GPU busy
 STEP = 64  # columns
 BLOCK = 128  # tokens; what flex attention skips or computes at once
-N_PROVED = 4 * BLOCK  # tokens of the trial
+TRIED = (4 * BLOCK, 8 * BLOCK)  # tokens of the rows of a trial
 LONG = 1024  # tokens; the kernel is compiled again for every other length, so lengths are few
 
 TOLERANCE = {
@@ -45,37 +45,43 @@ def choose_kind(device: torch.device) -> Kind:
 def blocks_agree(config: Any, dtype: torch.dtype, device: torch.device) -> bool:
     """Whether blocks give on this device what tiles give, for a model's numbers of heads and their width.
 
-    With gradients enabled, the gradients are compared too. False also if the kernel cannot be built or run here.
+    With gradients enabled, the gradients are compared too. False also if the kernel cannot be built or run here. Rows
+    of two lengths are tried: for the second one torch compiles another kernel, for any length.
     """
-    n_heads = config.num_attention_heads
-    n_groups = getattr(config, "num_key_value_heads", None) or n_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // n_heads
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(n: int) -> torch.Tensor:
-        drawn = torch.randn(1, n, N_PROVED, width, generator=generator).to(device, dtype)
-        return drawn.requires_grad_(torch.is_grad_enabled())
-
-    # Two prompts that share the first half of a row: every kind of block occurs.
-    end = np.full(N_PROVED, N_PROVED)
-    end[N_PROVED // 2 : 3 * N_PROVED // 4] = 3 * N_PROVED // 4
-    depth = np.concatenate([np.arange(3 * N_PROVED // 4), np.arange(N_PROVED // 2, 3 * N_PROVED // 4)])
-    nothing = np.zeros(1, dtype=np.int64)
-    layout = Layout(np.zeros((1, N_PROVED), dtype=np.int64), depth[None], end[None], nothing, nothing)
-    inputs = draw(n_heads), draw(n_groups), draw(n_groups)
-    pull = torch.randn(1, N_PROVED, n_heads, width, generator=generator).to(device, dtype)
-    results = []
     try:
-        for forest in (Forest(layout, device), BlockForest(layout, device)):
-            taken = forest.attend(*inputs, module=torch.nn.Identity().eval(), scaling=width**-0.5)
-            gradients = torch.autograd.grad(taken, inputs, pull) if taken.requires_grad else ()
-            results.append([taken.detach(), *gradients])
+        return all(_agree(length, config, dtype, device) for length in TRIED)
     except (
         ImportError,
         OSError,
         RuntimeError,
     ):  # no compiler, a card that is too old, too little shared memory
         return False
+
+
+def _agree(length: int, config: Any, dtype: torch.dtype, device: torch.device) -> bool:
+    n_heads = config.num_attention_heads
+    n_groups = getattr(config, "num_key_value_heads", None) or n_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // n_heads
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(n: int) -> torch.Tensor:
+        drawn = torch.randn(1, n, length, width, generator=generator).to(device, dtype)
+        return drawn.requires_grad_(torch.is_grad_enabled())
+
+    # Two prompts that share the first half of a row: every kind of block occurs.
+    half, fork = length // 2, 3 * length // 4
+    end = np.full(length, length)
+    end[half:fork] = fork
+    depth = np.concatenate([np.arange(fork), np.arange(half, fork)])
+    nothing = np.zeros(1, dtype=np.int64)
+    layout = Layout(np.zeros((1, length), dtype=np.int64), depth[None], end[None], nothing, nothing)
+    inputs = draw(n_heads), draw(n_groups), draw(n_groups)
+    pull = torch.randn(1, length, n_heads, width, generator=generator).to(device, dtype)
+    results = []
+    for forest in (Forest(layout, device), BlockForest(layout, device)):
+        taken = forest.attend(*inputs, module=torch.nn.Identity().eval(), scaling=width**-0.5)
+        gradients = torch.autograd.grad(taken, inputs, pull) if taken.requires_grad else ()
+        results.append([taken.detach(), *gradients])
     return all(
         float((one.float() - other.float()).norm() / one.float().norm()) <= TOLERANCE[dtype]
         for one, other in zip(*results, strict=True)

@@ -97,11 +97,37 @@ put_cell <- function(o, k, rows, scale, people, single) {
   }
 }
 
-# The mean of each W over the cells that were not seen in training, and their number.
+# Squared distances to all such people: without the variance of the shares of those who answered.
+put_squared <- function(o, k, rows, scale, people) {
+  is_ordered <- outcomes$ordered[outcomes$outcome == o] == 1
+  places <- as.numeric(scale$value)
+  people <- people[rep(seq_len(nrow(people)), people$n), ]
+  unit <- or_else(people$unit, -seq_len(nrow(people)))
+  given <- memberships(as.numeric(people$answer), places)
+  gaps <- rep(0.5, length(places))
+  if (is_ordered) {
+    given <- cumulated(given)[, -length(places), drop = FALSE]
+    gaps <- diff(places) / diff(range(places))
+  }
+  weight <- as.numeric(people$weight) / sum(as.numeric(people$weight))
+  shares <- colSums(weight * given)
+  # what one person, or cluster, misses by is added up first
+  missed <- rowsum(weight * sweep(given, 2, shares), unit)
+  n <- nrow(missed)
+  noise <- if (n > 1) colSums(missed^2) * n / (n - 1) else NA_real_
+  guesses <- list(squared = mean_shares(rows, scale), squared_uniform = rep(1 / length(places), length(places)))
+  for (name in names(guesses)) {
+    expected <- guesses[[name]] / sum(guesses[[name]])
+    if (is_ordered) expected <- cumsum(expected)[-length(places)]
+    put(name, sum(gaps * ((expected - shares)^2 - noise)), o, k)
+  }
+}
+
+# The mean of each distance over the cells that were not seen in training, and their number.
 put_means_over_cells <- function(seen) {
   cells <- computed()
   places <- sub("^[^/]*/", "", cells$key)
-  scored <- grepl("^w_", cells$key) & !(places %in% seen) & !is.na(cells$number)
+  scored <- grepl("^(w_|squared)", cells$key) & !(places %in% seen) & !is.na(cells$number)
   by_name <- split(cells$number[scored], sub("/.*", "", cells$key[scored]))
   for (name in names(by_name)) {
     put(name, mean(by_name[[name]]))
@@ -130,8 +156,8 @@ put_effect <- function(o, k, ours, theirs, scale) {
   if (!is.na(span) && span > 0) put("effect_share", difference / span, o, k)
 }
 
-# People's difference with its 95% interval, by the method of the effect.
-put_people_effect <- function(o, k, rows) {
+# People's difference with the ends of its 95% interval, by the method of the effect.
+people_effect <- function(rows) {
   ours <- repeated(rows, "value")
   theirs <- repeated(rows, "value_reference")
   error <- NA_real_
@@ -155,17 +181,52 @@ put_people_effect <- function(o, k, rows) {
     freedom <- (a + b)^2 / (a^2 / (length(ours) - 1) + b^2 / (length(theirs) - 1))
   }
   margin <- if (!is.na(error) && error > 0) qt(0.975, freedom) * error else NA_real_
-  put("people_effect", difference, o, k)
-  put("people_effect_low", difference - margin, o, k)
-  put("people_effect_high", difference + margin, o, k)
+  c(difference, difference - margin, difference + margin)
+}
+
+put_people_effect <- function(o, k, rows) {
+  ends <- c("", "_low", "_high")
+  estimate <- people_effect(rows)
   span <- span_of(o)
-  if (!is.na(span) && span > 0) {
-    put("people_effect_share", difference / span, o, k)
-    put("people_effect_share_low", (difference - margin) / span, o, k)
-    put("people_effect_share_high", (difference + margin) / span, o, k)
+  for (i in 1:3) {
+    put(paste0("people_effect", ends[i]), estimate[i], o, k)
+    if (!is.na(span) && span > 0) put(paste0("people_effect_share", ends[i]), estimate[i] / span, o, k)
   }
-  put("people_effect_n", length(ours), o, k)
-  put("people_effect_n_reference", length(theirs), o, k)
+  put("people_effect_n", length(repeated(rows, "value")), o, k)
+  put("people_effect_n_reference", length(repeated(rows, "value_reference")), o, k)
+}
+
+# Predicted differences of each option's share from the reference in percentage points, over people in both.
+put_option_effects <- function(o, k, ours, theirs, scale) {
+  both <- intersect(ours$person, theirs$person)
+  if (length(both) == 0) return(invisible())
+  apart <- mean_shares(ours[ours$person %in% both, ], scale) - mean_shares(theirs[theirs$person %in% both, ], scale)
+  for (i in seq_len(nrow(scale))) put("option_effect", 100 * apart[i], o, k, text_of(scale$value[i]))
+}
+
+# People's differences of each option's share in percentage points. Between people who gave one answer each, intervals
+# are Newcombe's (1998, Statistics in Medicine 17, method 10).
+put_people_options <- function(o, k, rows) {
+  given <- as.numeric(c(rows$value, rows$value_reference))
+  whole <- all(given[!is.na(given)] %in% c(0, 1))
+  for (option in unique(rows$option)) {
+    counted <- rows[rows$option == option, ]
+    if (method_of(counted) == "welch" && whole) {
+      sides <- lapply(c("value", "value_reference"), function(name) {
+        chosen <- repeated(counted, name)
+        wilson(c(sum(chosen), length(chosen) - sum(chosen)), length(chosen))
+      })
+      a <- lapply(sides[[1]], `[`, 1)
+      b <- lapply(sides[[2]], `[`, 1)
+      apart <- a$share - b$share
+      estimate <- c(
+        apart, apart - sqrt((a$share - a$low)^2 + (b$high - b$share)^2), apart + sqrt((a$high - a$share)^2 + (b$share - b$low)^2)
+      )
+    } else {
+      estimate <- people_effect(counted)
+    }
+    for (i in 1:3) put(paste0("people_option_effect", c("", "_low", "_high")[i]), 100 * estimate[i], o, k, text_of(option))
+  }
 }
 
 wide <- read_data("predicted_wide")
@@ -197,13 +258,29 @@ for (i in seq_len(nrow(cells))) {
   k <- cells$condition[i]
   put_cell(o, k, rows_of(answered, o, k), values[values$outcome == o, ], rows_of(counts, o, k), rows_of(single, o, k))
 }
+units <- read_data("people_units")
+answered_by_people <- unique(units[, c("outcome", "condition")])
+for (i in seq_len(nrow(answered_by_people))) {
+  o <- answered_by_people$outcome[i]
+  k <- answered_by_people$condition[i]
+  put_squared(o, k, rows_of(answered, o, k), values[values$outcome == o, ], rows_of(units, o, k))
+}
 seen <- counts[counts$seen_in_training == 1, , drop = FALSE]
 put_means_over_cells(unique(paste(seen$outcome, seen$condition, sep = "/")))
 for (i in seq_len(nrow(cells))) {
   o <- cells$outcome[i]
   k <- cells$condition[i]
-  if (outcomes$ordered[outcomes$outcome == o] != 1) next
-  if (k != base) put_effect(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
+  if (k == base) next
+  if (outcomes$ordered[outcomes$outcome == o] != 1) {
+    put_option_effects(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
+    next
+  }
+  put_effect(o, k, rows_of(answered, o, k), rows_of(answered, o, base), values[values$outcome == o, ])
+}
+options_of_people <- read_data("people_options")
+effects <- unique(options_of_people[, c("outcome", "condition")])
+for (i in seq_len(nrow(effects))) {
+  put_people_options(effects$outcome[i], effects$condition[i], rows_of(options_of_people, effects$outcome[i], effects$condition[i]))
 }
 effects <- unique(pairs[, c("outcome", "condition")])
 for (i in seq_len(nrow(effects))) {

@@ -23,6 +23,7 @@ from shared import (
     distance,
     effective_size,
     half_sample,
+    memberships,
     method_of,
     moments,
     oracle,
@@ -59,6 +60,9 @@ def compute(folder: Path) -> Numbers:
         numbers |= cell(
             f"{o}/{c}", rows, scale, people.get((o, c)), ordered[o], single=single_by_cell.get((o, c))
         )
+    for (o, c), people_rows in by_cell(read(folder, "people_units")).items():
+        scale = values[values["outcome"] == o]
+        numbers |= squared(f"{o}/{c}", cells[o, c], scale, people_rows, is_ordered=ordered[o])
     seen = counts.loc[counts["seen_in_training"] == 1, ["outcome", "condition"]].drop_duplicates()
     spans = {
         o: np.nan if is_open else np.ptp(values.loc[values["outcome"] == o, "value"])
@@ -67,6 +71,10 @@ def compute(folder: Path) -> Numbers:
     numbers |= means_over_cells(numbers, {f"{o}/{c}" for o, c in seen.itertuples(index=False)})
     for (o, c), rows in by_cell(pairs).items():
         numbers |= people_effect(f"{o}/{c}", rows, spans[o])
+    unordered = {key: rows for key, rows in cells.items() if not ordered[key[0]]}
+    numbers |= option_effects(unordered, values, reference(folder))
+    for (o, c), rows in by_cell(read(folder, "people_options")).items():
+        numbers |= people_options(f"{o}/{c}", rows)
     ordered_cells = {key: rows for key, rows in cells.items() if ordered[key[0]]}
     numbers |= effects(ordered_cells, values, spans, reference(folder))
     numbers |= refit(folder)
@@ -170,6 +178,31 @@ def cell(
     return numbers
 
 
+def squared(
+    place: str, rows: pd.DataFrame, scale: pd.DataFrame, people: pd.DataFrame, *, is_ordered: bool
+) -> Numbers:
+    """Squared distances to all such people: without the variance of the shares of those who answered."""
+    places = scale["value"].to_numpy(dtype=float)
+    people = people.loc[people.index.repeat(people["n"])].reset_index(drop=True)
+    unit = people["unit"].fillna(pd.Series(-1.0 - people.index, index=people.index))
+    given = memberships(people["answer"].to_numpy(dtype=float), places)
+    gaps = np.full(len(places), 0.5)
+    if is_ordered:
+        given, gaps = given.cumsum(axis=1)[:, :-1], np.diff(places) / np.ptp(places)
+    weight = (people["weight"] / people["weight"].sum()).to_numpy(dtype=float)
+    shares = weight @ given
+    # what one person, or cluster, misses by is added up first
+    missed = pd.DataFrame(weight[:, None] * (given - shares)).groupby(unit).sum().to_numpy()
+    n = len(missed)
+    noise = (missed**2).sum(axis=0) * n / (n - 1) if n > 1 else np.full(len(gaps), np.nan)
+    numbers = {}
+    guesses = {"": mean_shares(rows, scale), "_uniform": np.full(len(places), 1 / len(places))}
+    for name, guess in guesses.items():
+        expected = guess.cumsum()[:-1] / guess.sum() if is_ordered else guess / guess.sum()
+        numbers[f"squared{name}/{place}"] = float(gaps @ ((expected - shares) ** 2 - noise))
+    return numbers
+
+
 def is_drawn(rows: pd.DataFrame) -> bool:
     """Whether answers are draws and not exact probabilities. Draws have no stated range."""
     return bool(rows["n_samples"].max() > 0)
@@ -193,11 +226,11 @@ def wilson(n: np.ndarray, size: float) -> list[tuple[float, float, float]]:
 
 
 def means_over_cells(numbers: Numbers, seen: set[str]) -> Numbers:
-    """The mean of each W over the cells that were not seen in training, and their number."""
+    """The mean of each distance over the cells that were not seen in training, and their number."""
     scores: dict[str, list[float]] = {}
     for key, number in numbers.items():
         name, _, place = key.partition("/")
-        if name.startswith("w_") and place not in seen and not np.isnan(number):
+        if name.startswith(("w_", "squared")) and place not in seen and not np.isnan(number):
             scores.setdefault(name, []).append(number)
     means = {name: float(np.mean(values)) for name, values in scores.items()}
     return means | {f"n_{name}": float(len(values)) for name, values in scores.items()}
@@ -224,6 +257,53 @@ def effects(
         numbers[f"effect_n/{o}/{c}"] = n_profiles(rows[rows["person"].isin(both)])
         if spans[o] > 0:
             numbers[f"effect_share/{o}/{c}"] = (means[0] - means[1]) / spans[o]
+    return numbers
+
+
+def option_effects(cells: dict[tuple[int, int], pd.DataFrame], values: pd.DataFrame, base: int) -> Numbers:
+    """Predicted differences of each option's share from the reference in percentage points, over people in both."""
+    numbers: Numbers = {}
+    for (o, c), rows in cells.items():
+        if c == base or (o, base) not in cells:
+            continue
+        scale = values[values["outcome"] == o]
+        both = set(rows["person"]) & set(cells[o, base]["person"])
+        if not both:
+            continue
+        ours, theirs = (
+            mean_shares(side[side["person"].isin(both)], scale) for side in (rows, cells[o, base])
+        )
+        for value, difference in zip(scale["value"], ours - theirs, strict=True):
+            numbers[f"option_effect/{o}/{c}/{value:.15g}"] = 100 * difference
+    return numbers
+
+
+def people_options(place: str, rows: pd.DataFrame) -> Numbers:
+    """People's differences of each option's share in percentage points, by the method of the effect.
+
+    Between people who gave one answer each, intervals are Newcombe's (1998, Statistics in Medicine 17, method 10).
+    """
+    given = rows[["value", "value_reference"]].to_numpy(dtype=float)
+    whole = np.isin(given[np.isfinite(given)], (0, 1)).all()
+    numbers: Numbers = {}
+    for option, counted in rows.groupby("option"):
+        if method_of(counted) == "welch" and whole:
+            ours, theirs = repeated(counted, "value"), repeated(counted, "value_reference")
+            (first, low, high), (second, below, above) = (
+                wilson(np.array([side.sum(), len(side) - side.sum()]), len(side))[0]
+                for side in (ours, theirs)
+            )
+            difference = first - second
+            estimate = [
+                difference,
+                difference - np.hypot(first - low, above - second),
+                difference + np.hypot(high - first, second - below),
+            ]
+        else:
+            found = people_effect("", counted, np.nan)
+            estimate = [found[f"people_effect{end}/"] for end in ("", "_low", "_high")]
+        for name, x in zip(("", "_low", "_high"), estimate, strict=True):
+            numbers[f"people_option_effect{name}/{place}/{option:.15g}"] = 100 * float(x)
     return numbers
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from shared import distance, moments, read
+from shared import distance, memberships, moments, read
 
 PAPER = ["wasserstein_observed", "accuracy_draw", "accuracy_draw_clipped"]
 ACCURACIES = ["accuracy_median", "accuracy_median_clipped", "accuracy_expected", "accuracy_expected_clipped"]
@@ -93,20 +93,6 @@ def by_predictor(folder: Path, predictors: pd.DataFrame) -> dict[int, list[Cell]
             seen = alike(seen, list(cells["pool"]), name)
         seen_by[p] = seen
     return seen_by
-
-
-def memberships(human: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """How much of each answer [n] counts for each value [k]: one between two values for both, so that means stay."""
-    if len(values) < 2:
-        return np.asarray(human[:, None] == values, dtype=float)
-    inside = (human >= values[0]) & (human <= values[-1])
-    upper = np.clip(np.searchsorted(values, human), 1, len(values) - 1)
-    share = (human - values[upper - 1]) / (values[upper] - values[upper - 1])
-    rows = np.arange(len(human))
-    weights = np.zeros((len(human), len(values)))
-    weights[rows, upper - 1] = 1 - share
-    weights[rows, upper] = share
-    return np.where(inside[:, None], weights, 0.0)
 
 
 def spread(listed: pd.DataFrame | None, n: int, values: np.ndarray) -> np.ndarray:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from comparison_cells import Cell, memberships
+from comparison_cells import Cell
 from comparison_studies import MIN_STUDIES, over_studies, ratio, with_ends
-from shared import Numbers, read
+from shared import Numbers, memberships, read
 
 LEAST = 2  # the smallest number of respondents that is told apart
 MIN_PEOPLE = 30  # a smaller group is not compared

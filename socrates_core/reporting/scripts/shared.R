@@ -104,6 +104,28 @@ repeated <- function(counted, column) {
   rep(as.numeric(counted[[column]][given]), counted$n[given])
 }
 
+# How much of each answer counts for each value, a row an answer: one between two values for both, so that means stay.
+memberships <- function(answers, values) {
+  k <- length(values)
+  weights <- matrix(0, length(answers), k)
+  inside <- which(!is.na(answers) & answers >= values[1] & answers <= values[k])
+  if (length(inside) == 0) return(weights)
+  if (k == 1) {
+    weights[inside, 1] <- 1
+    return(weights)
+  }
+  lower <- findInterval(answers[inside], values, rightmost.closed = TRUE)
+  share <- (answers[inside] - values[lower]) / (values[lower + 1] - values[lower])
+  weights[cbind(inside, lower)] <- 1 - share
+  weights[cbind(inside, lower + 1)] <- share
+  weights
+}
+
+cumulated <- function(rows) {
+  for (j in seq_len(ncol(rows))[-1]) rows[, j] <- rows[, j - 1] + rows[, j]
+  rows
+}
+
 # The lowest and the highest value: of people's answers for "observed", otherwise of the scale.
 ends <- function(places, n, range_name) {
   used <- if (range_name == "observed") places[n > 0] else places

@@ -89,6 +89,20 @@ def repeated(counted: pd.DataFrame, column: str) -> np.ndarray:
     return np.repeat(given[column].to_numpy(dtype=float), given["n"])
 
 
+def memberships(human: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """How much of each answer [n] counts for each value [k]: one between two values for both, so that means stay."""
+    if len(values) < 2:
+        return np.asarray(human[:, None] == values, dtype=float)
+    inside = (human >= values[0]) & (human <= values[-1])
+    upper = np.clip(np.searchsorted(values, human), 1, len(values) - 1)
+    share = (human - values[upper - 1]) / (values[upper] - values[upper - 1])
+    rows = np.arange(len(human))
+    weights = np.zeros((len(human), len(values)))
+    weights[rows, upper - 1] = 1 - share
+    weights[rows, upper] = share
+    return np.where(inside[:, None], weights, 0.0)
+
+
 def ends(places: np.ndarray, n: np.ndarray, range_name: str) -> tuple[float, float]:
     """The lowest and the highest value: of people's answers for "observed", otherwise of the scale."""
     used = places[n > 0] if range_name == "observed" else places
