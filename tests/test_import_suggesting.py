@@ -219,6 +219,22 @@ def test_what_the_platform_records_is_neither_a_trait_nor_an_outcome() -> None:
     assert not found.mapping.demographics and set(found.left_out) == set(names)
 
 
+def test_what_limesurvey_records_is_no_answer_and_unfinished_rows_are_asked_about() -> None:
+    found = suggested(
+        id=range(6),
+        submitdate=["2024-01-01 10:00:00"] * 5 + [""],
+        seed=range(1000, 1006),
+        lastpage=[4, 4, 4, 4, 4, 2],
+        interviewtime=[10.5, 11, 12, 13, 14, 15],
+        q=[1, 2, 3, 5, 4, 1],
+    )
+    assert [outcome.name for outcome in found.mapping.outcomes] == ["q"]
+    missing = table(submitdate=["2024-01-01", "2024-01-01", "2024-01-02"], q=[1, 2, 3])
+    missing.frame.loc[1, "submitdate"] = None
+    questions = suggest_table(missing, "x").questions
+    assert any("1 rows have no 'submitdate'" in question for question in questions)
+
+
 def test_numbers_without_labels_are_no_location_and_no_party() -> None:
     found = suggested(State=[1, 2, 3, 4], party=[1, 2, 1, 2], region=["North", "South", "North", "East"])
     assert {name: each.column for name, each in found.mapping.demographics.items()} == {"location": "region"}
