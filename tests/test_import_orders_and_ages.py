@@ -24,7 +24,7 @@ from tests.support.import_page import shown
 from tests.support.qualtrics_files import choice, question
 from tests.support.qualtrics_surveys import seen as imported
 from tests.support.qualtrics_surveys import two_arms
-from tests.test_import_suggesting import scale_of, suggested, table
+from tests.support.small_tables import scale_of, suggested, table
 
 
 @pytest.mark.parametrize(

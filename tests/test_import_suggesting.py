@@ -4,33 +4,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from socrates_core.importing.build import preview
-from socrates_core.importing.mapping import Mapping, mapping_from_dict, parse_mapping, save_mapping
+from socrates_core.importing.mapping import mapping_from_dict, parse_mapping, save_mapping
 from socrates_core.importing.no_answer import is_no_answer
-from socrates_core.importing.suggest import Suggestion, suggest, suggest_table
+from socrates_core.importing.suggest import suggest, suggest_table
 from socrates_core.importing.table import Table
 from socrates_core.importing.traits import is_own_trait
 from socrates_core.records import Scale
 from tests.support.commands import said
-
-
-def table(labels: dict[str, dict[str, str]] | None = None, /, **columns: Sequence[object]) -> Table:
-    frame = pd.DataFrame(
-        {name: pd.Series(list(map(str, cells)), dtype="str") for name, cells in columns.items()}
-    )
-    return Table(frame, {name: f"Your {name}" for name in columns}, labels or {})
-
-
-def suggested(**columns: Sequence[object]) -> Suggestion:
-    return suggest_table(table(None, **columns), "Small")
-
-
-def scale_of(mapping: Mapping, name: str = "q") -> Scale:
-    return next(outcome.scale.scale() for outcome in mapping.outcomes if outcome.name == name)
-
+from tests.support.small_tables import scale_of, suggested, table
 
 # no answer
 
