@@ -24,7 +24,7 @@ from tests.support.import_page import shown
 from tests.support.qualtrics_files import choice, question
 from tests.support.qualtrics_surveys import seen as imported
 from tests.support.qualtrics_surveys import two_arms
-from tests.test_import_suggesting import scale_of, suggested, table
+from tests.support.small_tables import scale_of, suggested, table
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def test_an_order_that_a_person_says_is_kept_for_later_files(home: Path) -> None
     [
         (["1 - Never", "2", "3", "5 - Always"], [1, 2, 3, 5]),
         (["(1) low", "(2) high"], [1, 2]),
+        (["1 (not at all)", "2", "3 (very)"], [1, 2, 3]),
         (["7: Agree", "1: Disagree"], [7, 1]),
         (["-1 less", "0 same", "1 more"], [-1, 0, 1]),
         (["18-24", "25-34"], []),
@@ -131,6 +132,7 @@ def test_names_comments_and_what_the_platform_records_are_not_asked_about(home: 
     ("name", "label", "born"),
     [
         ("yob", "", True),
+        ("birthyr", "", True),
         ("birth_year", "", True),
         ("Q7", "In what year were you born?", True),
         ("d2", "In welchem Jahr sind Sie geboren?", True),

@@ -4,33 +4,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from socrates_core.importing.build import preview
-from socrates_core.importing.mapping import Mapping, mapping_from_dict, parse_mapping, save_mapping
+from socrates_core.importing.mapping import mapping_from_dict, parse_mapping, save_mapping
 from socrates_core.importing.no_answer import is_no_answer
-from socrates_core.importing.suggest import Suggestion, suggest, suggest_table
+from socrates_core.importing.suggest import suggest, suggest_table
 from socrates_core.importing.table import Table
 from socrates_core.importing.traits import is_own_trait
 from socrates_core.records import Scale
 from tests.support.commands import said
-
-
-def table(labels: dict[str, dict[str, str]] | None = None, /, **columns: Sequence[object]) -> Table:
-    frame = pd.DataFrame(
-        {name: pd.Series(list(map(str, cells)), dtype="str") for name, cells in columns.items()}
-    )
-    return Table(frame, {name: f"Your {name}" for name in columns}, labels or {})
-
-
-def suggested(**columns: Sequence[object]) -> Suggestion:
-    return suggest_table(table(None, **columns), "Small")
-
-
-def scale_of(mapping: Mapping, name: str = "q") -> Scale:
-    return next(outcome.scale.scale() for outcome in mapping.outcomes if outcome.name == name)
-
+from tests.support.small_tables import scale_of, suggested, table
 
 # no answer
 
@@ -217,6 +201,22 @@ def test_what_the_platform_records_is_neither_a_trait_nor_an_outcome() -> None:
     found = suggested(**columns, q=[1, 2, 3, 5])
     assert [outcome.name for outcome in found.mapping.outcomes] == ["q"]
     assert not found.mapping.demographics and set(found.left_out) == set(names)
+
+
+def test_what_limesurvey_records_is_no_answer_and_unfinished_rows_are_asked_about() -> None:
+    found = suggested(
+        id=range(6),
+        submitdate=["2024-01-01 10:00:00"] * 5 + [""],
+        seed=range(1000, 1006),
+        lastpage=[4, 4, 4, 4, 4, 2],
+        interviewtime=[10.5, 11, 12, 13, 14, 15],
+        q=[1, 2, 3, 5, 4, 1],
+    )
+    assert [outcome.name for outcome in found.mapping.outcomes] == ["q"]
+    missing = table(submitdate=["2024-01-01", "2024-01-01", "2024-01-02"], q=[1, 2, 3])
+    missing.frame.loc[1, "submitdate"] = None
+    questions = suggest_table(missing, "x").questions
+    assert any("1 rows have no 'submitdate'" in question for question in questions)
 
 
 def test_numbers_without_labels_are_no_location_and_no_party() -> None:

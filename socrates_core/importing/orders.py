@@ -41,7 +41,7 @@ def led_numbers(cells: Iterable[str]) -> dict[str, tuple[int, str]]:
     "1 - Never", "2", .., "5 - Always" are in the order of their numbers.
     """
     matches = {cell: _LED.fullmatch(cell) for cell in cells}
-    led = {cell: (int(match[1]), match[2].strip()) for cell, match in matches.items() if match}
+    led = {cell: (int(match[1]), match[2].strip(" ()[]")) for cell, match in matches.items() if match}
     numbers = {number for number, _ in led.values()}
     worded = [words for _, words in led.values() if re.match(r"[^\W\d]", words)]
     # "3 children" and "2 days" count something: their words are the same.

@@ -56,6 +56,7 @@ _TECHNICAL = re.compile(
     r"(?:start|end|recorded)_?date|.*(?:duration|latitude|longitude|ip_?address|timestamp|browser|captcha|"
     r"finished|progress|consent|canvasser|weight).*|status|.*(?:_id|_do|_ind)|"
     r".*(?:first|last)[ _]?click.*|.*(?:click[ _]?count|page[ _]?submit).*|user_?(?:language|agent)|"
+    r"seed|submitdate|datestamp|lastpage|startlanguage|refurl|ipaddr|interviewtime|(?:group)?time\d+|[a-z]{1,4}\d+\w{0,12}time|"
     r"distribution_?channel|recipient\w*|external_?(?:data_?)?reference|.*(?:resolution|operating[ _]?system)",
     re.IGNORECASE,
 )
@@ -267,6 +268,11 @@ def find_questions(columns: Sequence[ColumnFacts], mapping: Mapping, table: Tabl
             labels = table.value_labels.get(column.name, {})
             cells = " or ".join(repr(labels.get(cell, cell)) for cell in column.values)
             yield f"Which rows are finished? The cells of {column.name!r} are {cells}, so all rows are kept."
+        if column.name.lower() == "submitdate" and column.n_missing:  # LimeSurvey
+            yield (
+                f"Which rows are finished? {column.n_missing:,} rows have no 'submitdate', like those of people who "
+                "did not reach the last page. All rows are kept."
+            )
 
 
 def unknown_orders(columns: Sequence[ColumnFacts], mapping: Mapping) -> dict[tuple[str, ...], list[str]]:

@@ -72,7 +72,7 @@ def is_age(answer: str) -> bool:
 
 
 _BORN_NAMED = re.compile(
-    r"(?:.*[_ .-])?(?:yob|birth[_ .-]?(?:yea)?r|year[_ .-]?(?:of[_ .-]?)?birth|birthyear|byear|yrborn|year[_ .-]?born"
+    r"(?:.*[_ .-])?(?:yob|birth[_ .-]?y(?:ea)?r|year[_ .-]?(?:of[_ .-]?)?birth|birthyear|byear|yrborn|year[_ .-]?born"
     r"|born|yrbrn|geburtsjahr|gebjahr|geb_?j|annee[_ .-]?naissance|naissance|nacimiento|nascimento|anno_?nascita)"
     r"(?:[_ .-]?\w{0,8})?",
     re.IGNORECASE,
