@@ -49,7 +49,7 @@ PARTS: tuple[Part, ...] = ("card", "forest", "read", "train")
 OUT = Path("gpu_results.jsonl")
 WORKLOADS: dict[str, tuple[int, Scale]] = {"1-7": (1, "1-7"), "0-100": (1, "0-100"), "person x 5": (5, "1-7")}
 BUDGET = 16384  # tokens of a batch
-STEPS, EXAMPLES, MICRO = 10, 12, 2048  # of training
+EXAMPLES, MICRO = 12, 2048  # examples of a training step, and tokens that are read at a time
 RANK = 16
 VOCABULARY = Vocabulary(np.arange(10), np.array([11]))
 # Prompt tokens a second by a roofline: counted work at assumed rates (H100 650 TFLOP/s and 2.7 TB/s, RTX 4090 150 and
@@ -93,6 +93,7 @@ class Bench:
     device: torch.device
     models: dict[str, tuple[str, dict[str, Any]]]
     n_people: int
+    n_steps: int  # of training
     ends: float  # when no new row begins
     rate: float = 0.0  # floating point operations a second, once they are measured
 
@@ -118,6 +119,7 @@ def main() -> None:
         device,
         TINY if chosen.tiny else SHAPES,
         n_people=4 if chosen.tiny else 64,
+        n_steps=4 if chosen.tiny else 10,
         ends=time.monotonic() + 60 * chosen.minutes,
     )
     bench = replace(bench, rate=rate_of(bench, known, chosen.out))
@@ -283,7 +285,7 @@ def read(
 
 
 def train(bench: Bench, kind: str, shape: dict[str, Any], row: str, *, by_trl: bool) -> Result:
-    """Tokens a second of ten steps, the first two aside: QLoRA on a card, LoRA on a processor."""
+    """Tokens a second of ten steps (four if tiny), the first two aside: QLoRA on a card, LoRA on a processor."""
     on_card = bench.device.type == "cuda"
     settings = {
         "name": "bench",
@@ -328,7 +330,7 @@ def steps_of_ours(
     trained = list(trainee.parameters.values())
     optimizer = torch.optim.AdamW(trained, lr=spec.learning_rate)
     seconds, losses = [], []
-    for _ in range(STEPS):
+    for _ in range(bench.n_steps):
         begun = time.perf_counter()
         total = 0.0
         for batch in batches_of(examples, network, spec):
@@ -382,7 +384,7 @@ def steps_of_trl(
                 output_dir=folder,
                 per_device_train_batch_size=at_once,
                 gradient_accumulation_steps=len(examples) // at_once,
-                max_steps=STEPS,
+                max_steps=bench.n_steps,
                 logging_steps=1,
                 learning_rate=spec.learning_rate,
                 lr_scheduler_type="constant",
@@ -397,7 +399,7 @@ def steps_of_trl(
                 use_cpu=bench.device.type != "cuda",
                 bf16=True,
             ),
-            train_dataset=Dataset.from_list(data * STEPS),
+            train_dataset=Dataset.from_list(data * bench.n_steps),
             callbacks=[Clock()],
             processing_class=PreTrainedTokenizerFast(
                 tokenizer_object=Tokenizer(WordLevel({"<end>": 0}, "<end>")),

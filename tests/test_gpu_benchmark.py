@@ -53,7 +53,7 @@ def test_every_part_runs_and_goes_on_where_it_was_stopped(tmp_path: Path) -> Non
 
 
 def test_a_row_that_needs_more_memory_than_is_free_is_named() -> None:
-    bench = Bench(CPU, SHAPES, n_people=1, ends=0.0)
+    bench = Bench(CPU, SHAPES, n_people=1, n_steps=1, ends=0.0)
     result = Result("read huge", estimated_bytes=1e15)
     assert not fits(result, bench)
     assert result.skipped.startswith("needs 1000000.0 GB, and ")

@@ -22,7 +22,6 @@ from socrates_core.finetuning.estimate import (
     activation_bytes,
     count_parameters,
     estimate_training,
-    n_steps_of,
     settings_that_fit,
     weight_bytes,
 )
@@ -30,7 +29,7 @@ from socrates_core.finetuning.examples import build_examples
 from socrates_core.finetuning.history import Step, Validation, add
 from socrates_core.finetuning.insight import Insight
 from socrates_core.finetuning.recipes import recipes_for
-from socrates_core.finetuning.rows import choose_rows
+from socrates_core.finetuning.rows import choose_rows, n_steps_of
 from socrates_core.finetuning.spec import TRAININGS, TrainingSpec, spec_from_dict
 from socrates_core.models.chat import open_chat
 from socrates_core.models.graphics_cards import _ask_driver

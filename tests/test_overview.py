@@ -10,7 +10,8 @@ from socrates_core.studies.answers import human_effects
 from socrates_core.studies.arms import factors_of_names, factors_of_texts, read_arms
 from socrates_core.studies.overview import guess_control, read_overview
 from tests.support.commands import command
-from tests.support.pages import STUDY_PAGE, fine, open_page
+from tests.support.pages import STUDY_PAGE, fine_words, open_page
+from tests.support.small_corpora import answer, small_corpus
 
 FAMILY = "A family makes {} money. It has {} impact on the environment as others in its street and nearby."
 
@@ -77,9 +78,9 @@ def test_a_study_is_a_sentence_with_its_design_people_and_largest_clear_differen
     )
     framing = read_overview(corpus, "framing")
     assert framing.sentence.startswith(
-        "2 x 2: “Benefits” or “Costs” x “European immigrant” or “Latino immigrant”; 265 adults, 5 outcomes. "
+        "2 x 2: tone (benefits, costs) x immigrant (European, Latino); 265 adults, 5 outcomes. "
     )
-    assert framing.worked_out == ("the factors",) and framing.control == 0
+    assert not framing.worked_out and framing.control == 0
     assert framing.headline is not None
     clear = [effect for effect in human_effects(corpus, "framing") if effect.p_holm < 0.05]
     largest = max(clear, key=lambda effect: abs(effect.effect.d))
@@ -96,12 +97,31 @@ def test_a_study_without_a_clear_difference_says_so(starter_home: Path) -> None:
     )
 
 
+def test_what_is_worked_out_is_marked_in_the_sentence_of_a_study_that_names_nothing(home: Path) -> None:
+    texts = [
+        FAMILY.format(money, impact) for money in ("little", "much") for impact in ("the same", "a lower")
+    ]
+    rows = [
+        answer(person, person % 4, 1 + person % 7, text=texts[person % 4], question="How green is it?")
+        for person in range(80)
+    ]
+    small_corpus("mine", rows, reference_condition=None)
+    summary = read_overview(open_corpus("mine"), "one")
+    assert summary.design == "2 x 2: “little” or “much” x “the same” or “a lower”"
+    assert "the factors" in summary.worked_out and summary.control is None
+    page = fine_words(open_page(STUDY_PAGE, corpus="mine", study="one"))
+    assert (
+        "Worked out from the texts and answers, not stated by the source" in page and summary.sentence in page
+    )
+
+
 def test_the_sentence_is_on_the_page_and_on_the_command_line(starter_home: Path) -> None:
     sentence = read_overview(open_corpus("starter"), "weather").sentence
-    assert "2 x 2: “Two-fold” or “Seven-fold”" in sentence
+    assert sentence.startswith(
+        "2 x 2: question (two-fold, seven-fold) x estimate (one, lower and upper); 345 people"
+    )
     page = open_page(STUDY_PAGE, corpus="starter", study="weather")
-    assert "Two\\-fold" in fine(page) and len(page.get("plotly_chart")) == 1
-    printed = command("study", "weather")
-    assert sentence in printed and "Worked out, not stated by the source: the factors." in printed
+    assert sentence in fine_words(page) and len(page.get("plotly_chart")) == 1
+    assert sentence in command("study", "weather")
     stored = json.loads(command("study", "weather", "--json"))["overview"]
     assert stored["sentence"] == sentence and len(stored["factors"]) == 2 and stored["control"] == 0

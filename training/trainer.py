@@ -134,7 +134,7 @@ class ForestTrainer(SFTTrainer):
         if self.accelerator.num_processes > 1:  # the others would wait for this one's half-done step
             return read(self._micro_tokens)
         longest = max(example.n_tokens for example in examples)
-        remedy = less_memory(self.spec, longest=longest)
+        remedy = less_memory(self.spec, longest=self.spec.micro_tokens)  # fewer at a time were tried in vain
         advice = f"Resume once there is more of it, or start a new finetune with {remedy}."
         loss, self._micro_tokens = with_fewer_tokens(read, self._micro_tokens, least=longest, advice=advice)
         return loss

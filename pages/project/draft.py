@@ -225,6 +225,19 @@ def start_or_ask(
     )
 
 
+def show_people(editing: Editing, wrong: list[Problem]) -> list[Person]:
+    """The fields of the population; returns its people, nobody while something is wrong with it."""
+    st.subheader("Population", anchor=False)
+    draft_population.population_fields(editing, wrong)
+    draft_population.show_eligible(editing)
+    people: list[Person] = []
+    if not any(problem.field.startswith("panel") for problem in wrong):
+        with suppress(UserError):  # said next to the fields
+            people = cached.panel_of(editing.draft.panel)
+            draft_population.show_population(editing.draft.panel)
+    return people
+
+
 def show_editor(editing: Editing) -> None:
     n_rows = len(editing.draft.conditions) + len(editing.draft.outcomes)
     if n_rows > MOST_ROWS:
@@ -242,19 +255,11 @@ def show_editor(editing: Editing) -> None:
     show_conditions(editing, wrong)
     show_outcomes(editing, wrong)
     for warning in warnings(editing.draft):
-        if warning.field == "factors":
-            continue  # said next to the factors
-        st.warning(escape(warning.message), icon=":material/warning:")
+        if warning.field != "factors":  # said next to the factors
+            st.warning(escape(warning.message), icon=":material/warning:")
     show_similar_studies(editing.draft)
-    st.subheader("Population", anchor=False)
-    draft_population.population_fields(editing, wrong)
-    draft_population.show_eligible(editing)
+    people = show_people(editing, wrong)
     draft = editing.draft
-    people = []
-    if not any(problem.field.startswith("panel") for problem in wrong):
-        with suppress(UserError):  # said next to the fields
-            people = cached.panel_of(draft.panel)
-            draft_population.show_population(draft.panel)
     st.subheader("Model", anchor=False)
     models = model_requests("draft")
     draft_badges(draft, [model.name for model in models])

@@ -20,7 +20,18 @@ LONGEST_SETTINGS = 16 << 20  # bytes; the longest published tokenizer_config.jso
 LONGEST_CARD = 64 << 20  # bytes; a card may list every participant whose answers were learned from
 # The names of the context limit in different families of models. The first one present counts: GPT-2 reads only
 # n_positions, and the names that families read come before those that are only repeated for older programs.
-LIMITS = ("n_positions", "max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx", "seq_length")
+LIMITS = (
+    *("n_positions", "max_position_embeddings", "max_seq_len", "model_max_length", "n_ctx", "seq_length"),
+    *(
+        "max_sequence_length",
+        "max_seq_length",
+        "max_context_length",
+        "context_length",
+        "max_target_positions",
+    ),
+)
+# Where a model of several parts keeps the settings of the one that writes
+WRITERS = ("text_config", "llm_config", "language_config")
 MOST_POSITIONS = 1 << 31
 CONTENT = (
     "*.safetensors",
@@ -201,11 +212,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def context_length(config: dict[str, Any]) -> int | None:
     """The most tokens that the model takes, or None if its configuration sets no limit. Raises UserError."""
-    settings = config.get("text_config") or config
-    if not isinstance(settings, dict):
-        return None
-    name = next((name for name in LIMITS if settings.get(name) is not None), None)
-    if name is None:
+    parts = [part for key in WRITERS if (part := config.get(key)) and isinstance(part, dict)]
+    named = ((part, name) for part in (*parts, config) for name in LIMITS if part.get(name) is not None)
+    settings, name = next(named, (config, ""))
+    if not name:
         return None
     limit = settings[name]
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit < MOST_POSITIONS:

@@ -11,7 +11,8 @@ from math import prod
 from socrates_core.corpus.text_vectors import SILENT, fold
 from socrates_core.records import Factor
 
-NUMBERED = re.compile(r"Condition \d+")  # the name of a condition that the data do not name
+# The names of conditions that the data only number.
+NUMBERED = re.compile(r"(?:condition|arm|group|treatment|version) \d+", re.IGNORECASE)
 LEAST_COMMON = (
     0.4  # of a text's words, that all texts must have in common for their differences to be factors
 )

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from socrates_core.corpus.queries import Corpus
-from socrates_core.records import Factor
+from socrates_core.records import Factor, crossing_sentence
 from socrates_core.scales.rendering import number_text
 from socrates_core.studies.answers import (
     Comparisons,
@@ -19,7 +19,7 @@ from socrates_core.studies.answers import (
     compare_conditions,
     read_outline,
 )
-from socrates_core.studies.arms import alike, read_arms
+from socrates_core.studies.arms import NUMBERED, alike, read_arms
 
 CLEAR = 0.05  # p after Holm's correction
 ADULT = 18
@@ -97,7 +97,7 @@ def read_overview(corpus: Corpus, study_id: str) -> StudyOverview:
     compared = compare_conditions(corpus, study_id, reference)
     best = _headline(compared)
     return StudyOverview(
-        design=_design_words(arms.labels, factors, record.design),
+        design=_design_words(arms.labels, stored, arms.factors, record.design),
         people=f"{who}, {_counted(record.n_outcomes, 'outcome', 'outcomes')}",
         finding=_Words(plan.items, _short_names(plan), arms.labels, reference).finding(compared, best),
         factors=factors,
@@ -151,18 +151,20 @@ def guess_control(labels: Mapping[int, str], all_texts: Mapping[int, Sequence[st
     return odd[0] if odd else None
 
 
-def _design_words(labels: Mapping[int, str], factors: Sequence[Factor], design: str) -> str:
+def _design_words(
+    labels: Mapping[int, str], stated: Sequence[Factor], worked_out: Sequence[Factor], design: str
+) -> str:
     within = {"within": ", all seen by each person", "mixed": ", some people in several"}.get(design, "")
-    if factors:
-        sizes = " x ".join(str(len(set(factor.level_of_condition))) for factor in factors)
-        levels = " x ".join(
-            _listed(list(dict.fromkeys(factor.level_of_condition)), "or") for factor in factors
-        )
-        return f"{sizes}: {levels}{within}"
+    if stated:
+        return crossing_sentence(stated).rstrip(".") + within
+    if worked_out:
+        levels = [list(dict.fromkeys(factor.level_of_condition)) for factor in worked_out]
+        sizes = " x ".join(str(len(names)) for names in levels)
+        return f"{sizes}: {' x '.join(_listed(names, 'or') for names in levels)}{within}"
     n = len(labels)
     if n == 1:
         return "One condition"
-    if n > 4 or any(name.startswith("Condition ") for name in labels.values()):
+    if n > 4 or any(NUMBERED.fullmatch(name) for name in labels.values()):
         return f"{n} conditions{within}"
     return f"{n} conditions: {_listed(list(labels.values()), 'or')}{within}"
 

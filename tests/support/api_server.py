@@ -101,6 +101,8 @@ class ApiServer:
         self.unknown_field = ""  # which is refused without a name
         self.refused: set[str] = set()  # fields that are refused by name, each in a refusal of its own
         self.most_listed = 1000
+        self.n_unwilling = 0  # of the first questions, which are refused however often they come
+        self.unwilling: set[str] = set()
         self.closing = threading.Event()
         self.url = ""
 
@@ -112,6 +114,26 @@ class ApiServer:
         yield
         with self._lock:
             self.at_once -= 1
+
+    def refusal(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+        """The status and body with which a request is refused; None if it is not."""
+        for name in sorted(self.refused & set(body)):
+            hint = "use max_completion_tokens" if name == "max_tokens" else ""
+            return 422, {"detail": [{"type": "extra_forbidden", "loc": [name], "msg": hint}]}
+        text = body["messages"][-1]["content"]
+        with self._lock:
+            if len(self.unwilling) < self.n_unwilling:
+                self.unwilling.add(text)
+        reasons = {
+            "extra fields are not permitted": self.unknown_field in body,
+            f"Requested too many logprobs, more than the most: {self.most_listed}": (
+                body.get("top_logprobs", 0) > self.most_listed
+            ),
+            "no": text in self.unwilling,
+            "Only one completion choice is allowed": self.single and body.get("n", 1) > 1,
+        }
+        reason = next((sentence for sentence, applies in reasons.items() if applies), "")
+        return (400, {"error": {"message": reason}}) if reason else None
 
     def next_trouble(self) -> str:
         try:
@@ -154,16 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(404, {"error": {"message": f"no such model for {key}"}})
         if state.key and key != f"Bearer {state.key}":
             return self._send(401, {"error": {"message": f"Incorrect API key provided: {key}"}})
-        if state.unknown_field in body:
-            return self._send(400, {"error": {"message": "extra fields are not permitted"}})
-        for name in sorted(state.refused & set(body)):
-            hint = "use max_completion_tokens" if name == "max_tokens" else ""
-            return self._send(422, {"detail": [{"type": "extra_forbidden", "loc": [name], "msg": hint}]})
-        if body.get("top_logprobs", 0) > state.most_listed:
-            reason = f"Requested {body['top_logprobs']} logprobs, more than the most: {state.most_listed}"
-            return self._send(400, {"error": {"message": reason}})
-        if state.single and body.get("n", 1) > 1:
-            return self._send(400, {"error": {"message": "Only one completion choice is allowed"}})
+        if refusal := state.refusal(body):
+            return self._send(*refusal)
         if trouble == "hang":
             state.closing.wait(20)
         elif trouble == "drop":
