@@ -113,3 +113,9 @@ def test_the_command_says_what_is_there_and_what_is_wrong(
 )
 def test_every_way_in_which_memory_runs_out_is_known(error: Exception, runs_out: bool) -> None:
     assert is_out_of_memory(error) == runs_out
+
+
+def test_the_window_examines_in_a_process_of_its_own(quiet_home: Path) -> None:
+    checks = doctor.examine_apart()
+    assert {"Graphics card", "Processor", "Memory", "4 bits", "Disk"} <= {check.name for check in checks}
+    assert all(check.sentence for check in checks)

@@ -268,10 +268,11 @@ def test_an_experiment_that_was_edited_ends_in_a_sentence(home: Path) -> None:
         load_experiment("no")
 
 
-def test_the_cost_counts_every_answer_and_knows_no_time_before_a_first_run(home: Path) -> None:
+def test_the_cost_counts_every_answer_and_knows_a_rough_time_before_a_first_run(home: Path) -> None:
     make_tiny_model(home / "models" / "tiny", "single-digit")
     draft = make_draft()
     people = draw_panel(draft.panel)
     cost = estimate_cost(draft, people, cross(["echo"], orders=BOTH))
     assert (cost.n_runs, cost.n_answers, cost.seconds, cost.usd) == (2, 16, 0, 0)
-    assert estimate_cost(draft, people, cross(["echo", "tiny"])).seconds is None
+    rough = estimate_cost(draft, people, cross(["echo", "tiny"])).seconds
+    assert rough is not None and 0 < rough < 60
