@@ -140,7 +140,7 @@ def test_unknown_names_end_in_a_sentence(home: Path, args: tuple[str, ...]) -> N
         (("sing",), "No such command 'sing'"),
         (("study",), "study_id"),
         (("models", "--loud"), "--loud"),
-        (("simulate", "x.yaml", "--precision", "int3"), "'auto', 'fp32', 'bf16', 'nf4'"),
+        (("simulate", "x.yaml", "--precision", "int3"), "'auto', 'fp32', 'bf16', 'fp16', 'int8', 'nf4'"),
     ],
 )
 def test_a_mistyped_command_is_one_sentence(home: Path, args: tuple[str, ...], told: str) -> None:
