@@ -2,7 +2,7 @@
 
     echo '{"config": {...}, "precision": "bf16"}' | python -m socrates_core.models.local.probe
 
-One layer of the true shape is timed, or all of a small model, through the same network that answers. Prints
+One layer of the true shape is timed, through the same network that answers. Prints
 {"tokens_per_second": ...}. It runs in a process of its own: what it loads must not stay in the dashboard.
 """
 
@@ -24,7 +24,6 @@ from socrates_core.scoring.plan import Item, Layout, lay_out
 from socrates_core.scoring.tree import build_tree
 
 SECONDS = 2.0
-SMALL = 300_000_000  # numbers of a model that is timed whole
 LENGTH = 300  # tokens of a prompt
 N_PROMPTS = {"cpu": 2, "cuda": 13}  # read at a time
 VOCABULARY = 1024  # the tables of a real one take memory and, at a few places a prompt, hardly any time
@@ -44,7 +43,6 @@ def tokens_per_second(config: Mapping[str, Any], precision: Loaded) -> float:
             AutoModelForCausalLM.from_config(layer, dtype=number_type(precision, device)).to(device).eval()
         )
         n_layer = sum(weight.numel() for weight in model.model.layers.parameters())
-        # A small model's time is not only that of its layers, but one layer says enough of it.
         _pack(model, precision, device)
         network = Network(LocalModel(model, precision, device, n_layer * n_layers))
     except (*EDITED, RuntimeError, ValueError) as error:
