@@ -78,6 +78,11 @@ class Cell:
         span = float(np.ptp(self.values)) if convention == "stated" else None
         return expected_oracle(self.counts, self.values, scale_range=span)
 
+    @property
+    def guess(self) -> Floats | None:
+        """The shares [k] of someone who knows nothing; None for an open cell that has no answer yet."""
+        return uniform(len(self.values)) if self.values.size else None
+
     def corrected(self, shares: Floats | None) -> float | None:
         """The squared distance of `shares` [k] to all such people, without the luck of who answered.
 
@@ -93,10 +98,9 @@ class Cell:
     def scores(self) -> dict[str, float | None]:
         """W of the prediction and of every baseline, in both conventions."""
         scores: dict[str, float | None] = {}
-        guess = uniform(len(self.values)) if self.values.size else None  # an open cell may have no answer yet
         for convention in CONVENTIONS:
             scores[f"w_{convention}"] = self.distance(self.predicted, convention)
-            scores[f"w_{convention}_uniform"] = self.distance(guess, convention)
+            scores[f"w_{convention}_uniform"] = self.distance(self.guess, convention)
             scores[f"w_{convention}_condition_blind"] = self.distance(self.condition_blind, convention)
             scores[f"w_{convention}_half_sample"] = self.half_sample(convention)
             scores[f"w_{convention}_oracle"] = self.oracle(convention)

@@ -8,7 +8,6 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import Cell
 from socrates_core.analysis.effects import predicted_effect
@@ -85,7 +84,7 @@ class RunCell(Cell):
             "human_sd": human.sd if human else None,
             **self.scores(),
             "corrected_distance": self.corrected(self.predicted if self.n else None),
-            "corrected_distance_uniform": self.corrected(uniform(len(self.values))),
+            "corrected_distance_uniform": self.corrected(self.guess),
         }
 
 
