@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.calibration import LEVELS
 from socrates_core.analysis.cells import CONVENTIONS
 from socrates_core.analysis.intervals import shares_with_intervals
@@ -264,7 +263,7 @@ def _of_cell(cell: RunCell) -> Iterator[tuple[str, float]]:
         has_range = quantity.startswith("w_observed") or not cell.n_samples
         if has_range and not blind_is_missing:
             yield quantity, math.nan if distance is None else distance
-    guesses = _predicted(cell), uniform(len(cell.values))
+    guesses = _predicted(cell), cell.guess
     for quantity, shares in zip(SQUARED, guesses, strict=True):
         squared = cell.corrected(shares)
         if squared is not None:
