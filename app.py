@@ -52,7 +52,8 @@ MOVED = [
     st.Page(redirect(page), title="Moved", url_path=address, visibility="hidden")
     for address, page in OLD_ADDRESSES.items()
 ]
-page = st.navigation({**PLACES, "": MOVED})
+# Expanded: with the queue below them, the last pages would hide behind a button.
+page = st.navigation({**PLACES, "": MOVED}, expanded=True)
 st.set_page_config(
     page_title="Socrates" if page.title == "Home" else f"{page.title} · Socrates",
     page_icon=str(Path(__file__).parent / "pages" / "view" / "icon.svg"),
