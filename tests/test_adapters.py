@@ -108,6 +108,7 @@ def test_an_adapter_answers_in_the_number_format_of_its_base(precision: Precisio
     assert model.card.adapter_precision == {torch.bfloat16: "bf16"}.get(computing, "")
 
 
+@pytest.mark.slow
 def test_an_adapter_in_bf16_drifts_as_far_as_its_merged_model_does(base: Path, home: Path) -> None:
     def drift(path: Path, *, adapter_in_fp32: bool = False) -> float:
         """The mean total variation between answers in fp32 and in bf16."""

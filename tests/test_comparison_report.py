@@ -30,7 +30,8 @@ from tests.support.jobs import evaluate_now
 from tests.support.report_pages import HOSTILE, Page, change
 from tests.support.waiting import PATIENCE
 
-pytestmark = pytest.mark.usefixtures("no_worker")
+# Of the quick tests, those of the page of evaluations write and pack a report.
+pytestmark = [pytest.mark.usefixtures("no_worker"), pytest.mark.slow]
 
 STUDIES = ("framing", "garcia", "kakadu", "talor", "weather")
 RSCRIPT = shutil.which("Rscript")
@@ -55,7 +56,6 @@ def copied(folder: Path, target: Path) -> Path:
     return Path(shutil.copytree(folder, target))
 
 
-@pytest.mark.slow
 def test_the_python_script_computes_every_number_again_without_this_project(written: Written) -> None:
     done = recompute(written[1])
     assert done.returncode == 0, done.stdout + done.stderr

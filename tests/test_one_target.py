@@ -211,6 +211,7 @@ def as_measured(evaluations: list[Evaluation], **changes: str) -> list[Evaluatio
     return [load_evaluation(evaluation.id) for evaluation in evaluations]
 
 
+@pytest.mark.slow
 def test_evaluations_of_two_corpora_give_one_calibration_and_one_verdict(
     two_corpora: dict[str, list[Evaluation]],
 ) -> None:
@@ -230,6 +231,7 @@ def test_evaluations_of_two_corpora_give_one_calibration_and_one_verdict(
         assert "Spearman" in printed and "A second human sample" in printed
 
 
+@pytest.mark.slow
 def test_a_study_that_two_corpora_have_counts_once(starter_home: Path) -> None:
     shutil.copytree(starter_home / "corpora" / "starter", starter_home / "corpora" / "again")
     first = evaluate_now("echo", studies=[*MANY, "abortion"], cap=3)
