@@ -34,7 +34,9 @@ def kill(served: subprocess.Popen[str], who: str) -> None:
     if who == "command":
         served.kill()
         served.wait()
-        assert "http://localhost" in process("app", "--port", "1")  # its server goes on
+        assert "already runs at http://localhost" in process(
+            "app", "--port", "1", code=2
+        )  # its server goes on
     if who == "server":
         children[0].kill()
         told, _ = served.communicate(timeout=PATIENCE)
