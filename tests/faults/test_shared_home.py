@@ -95,11 +95,11 @@ def test_two_windows_that_edit_one_draft_lose_nothing(quiet_home: Path) -> None:
     assert {"one 29", "two 29"} <= {*kept, drafts.open_draft(draft_id).title}
 
 
-@fault("two dashboards on one home", "both answer; the command says where the first is")
+@fault("two dashboards on one home", "the second is refused another port; it says where the first is")
 def test_a_second_dashboard_on_a_home_is_told_where_the_first_is(served: int, tmp_path: Path) -> None:
     second = start("app", "--port", str(served + 1))
     told, _ = second.communicate(timeout=PATIENCE)
-    assert second.returncode == 0 and f"http://localhost:{served}" in told
+    assert second.returncode == 2 and f"http://localhost:{served}," in told
 
 
 @fault(
