@@ -110,6 +110,7 @@ def hostile_home(home: Path) -> list[str]:
         ("draft", {}),
         *[("draft", {"draft": each}) for each in ids],
         *[("results", {"run": each}) for each in runs],
+        ("compare_runs", {"runs": ",".join(runs[:2])}),
         ("compare", {"evaluations": evaluation.id}),
         ("experiment", {"experiment": experiment.experiment_id}),
         ("power", {"run": runs[1]}),
@@ -144,8 +145,10 @@ def look(page: Page, link: str, ran: list[str]) -> None:
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
     for tab in page.get_by_role("tab").all()[1:]:
         tab.click()
-    for opened in page.locator("details:not([open]) > summary").all():
-        opened.click()
+    closed = page.locator("details:not([open]) > summary")
+    while n_closed := closed.count():
+        closed.first.click()
+        expect(closed).not_to_have_count(n_closed)
     page.wait_for_timeout(100)
     assert page.get_by_test_id("stException").count() == 0, link
     assert not ran and page.evaluate(RUN_BY_NOW) == [], (link, ran)
