@@ -91,7 +91,7 @@ def test_a_proxy_of_the_environment_sees_nothing_and_hides_nothing(
     address, sent = proxy
     names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     with serving(**dict.fromkeys(names, address)) as (port, _):
-        again = start_app(free_port(), **dict.fromkeys(names, address))
+        again = start_app(port, **dict.fromkeys(names, address))
         assert (again.returncode, again.stdout) == (0, f"http://localhost:{port}\n"), again.stderr
         assert len(servers_of(home)) == 1 and (home / "dashboard.json").exists()
     assert sent == []
@@ -131,16 +131,18 @@ def test_a_proxy_of_the_environment_sees_nothing_of_a_hub_on_this_machine(
 
 def test_of_two_starts_at_the_same_moment_one_serves_and_one_points_to_it(home: Path) -> None:
     ports = free_port(), free_port()
-    both = [subprocess.Popen(app_command(port), cwd=ROOT, stdout=subprocess.PIPE) for port in ports]
+    nowhere, piped = subprocess.DEVNULL, subprocess.PIPE
+    both = [subprocess.Popen(app_command(port), cwd=ROOT, stdout=nowhere, stderr=piped) for port in ports]
     wait_until(lambda: any(each.poll() is not None for each in both))
     ended = [each for each in both if each.poll() is not None]
     (stays,) = [each for each in both if each not in ended]
     answers(ports[both.index(stays)], stays)
     n_servers = len(servers_of(home))
     end(stays)
-    assert [each.returncode for each in ended] == [0] and n_servers == 1
-    assert ended[0].stdout is not None
-    assert ended[0].stdout.read().decode() == f"http://localhost:{ports[both.index(stays)]}\n"
+    assert [each.returncode for each in ended] == [2] and n_servers == 1
+    assert (
+        f"already runs at http://localhost:{ports[both.index(stays)]}," in ended[0].communicate()[1].decode()
+    )
 
 
 def test_a_paused_dashboard_is_named_within_seconds(home: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_paused_dashboard_is_named_within_seconds(home: Path) -> None:
         assert second.returncode == 2 and f"kill -CONT {server.pid}" in second.stderr and not second.stdout
         assert len(servers_of(home)) == 1
         server.resume()
-        assert start_app(free_port()).stdout == f"http://localhost:{port}\n"
+        assert start_app(port).stdout == f"http://localhost:{port}\n"
         server.suspend()  # and one that is paused ends with its command
         command.send_signal(signal.SIGTERM)
         assert command.wait(PATIENCE) == 0 and not server.is_running()

@@ -57,12 +57,7 @@ def app(
                 return _serve(note, host, PORT if port is None else port, lock)
         dashboard = read_note(note)
         if dashboard is not None and dashboard.process.alive():
-            if port is not None and port != dashboard.port:
-                raise UserError(
-                    f"The dashboard of this home already runs at {dashboard.address}, so port {port} is not used. Open "
-                    "that address, or end the dashboard first (Ctrl-C where it was started)."
-                )
-            return _point_to(dashboard)
+            return _point_to(dashboard, port)
         if time.monotonic() > deadline:
             raise UserError(
                 "Another command is starting or ending the dashboard on this home. Try again in a moment."
@@ -142,17 +137,23 @@ def _not_usable(home: Path, error: OSError) -> UserError:
     )
 
 
-def _point_to(dashboard: Dashboard) -> None:
-    """Prints where the dashboard runs. Raises UserError if its process is stopped."""
+def _point_to(dashboard: Dashboard, port: int | None) -> None:
+    """Prints where the dashboard runs. Raises UserError if its process is stopped, or uses another port than `port`."""
     address = dashboard.address
     pid = dashboard.process.pid
-    if _answers(address):
-        say("The dashboard already runs.")
-    elif _is_stopped(pid):
+    answers = _answers(address)
+    if not answers and _is_stopped(pid):
         raise UserError(
             f"The dashboard of this home, at {address}, is paused. To resume it: kill -CONT {pid}. "
             f"To end it: kill -KILL {pid}"
         )
+    if port is not None and port != dashboard.port:
+        raise UserError(
+            f"The dashboard of this home already runs at {address}, so port {port} is not used. Open that address, or "
+            "end the dashboard first (Ctrl-C where it was started)."
+        )
+    if answers:
+        say("The dashboard already runs.")
     else:
         say(
             f"The dashboard already runs as process {pid}, but has not answered for {ANSWER_SECONDS:.0f} seconds. "
