@@ -1,7 +1,5 @@
 """The memory that a finetune is said to take, against a recount over fake tensors at the true shapes."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ from benchmarks.training_memory import CASES, LENGTH, Case, Counted, count, read
 from socrates_core.finetuning.estimate import training_bytes
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.models.local.tree_attention import TILE
+from tests.support.alone import alone
 from tests.support.shapes import shapes_of
 
 TABLE = dict(read_table())
@@ -62,13 +61,8 @@ def test_estimates_are_within_a_tenth_of_the_recount(case: Case) -> None:
     ids=lambda case: "-".join(map(str, vars(case).values())),
 )
 def test_a_recount_finds_the_committed_figure(case: Case) -> None:
-    """Two depths of the model are counted, and the line through them is followed to the whole.
-
-    In a process of its own: the made-up device of other counts would stay in this one.
-    """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-        recounted = alone.submit(count, case).result()
-    committed = TABLE[case]
+    """Two depths of the model are counted, and the line through them is followed to the whole."""
+    recounted, committed = alone(count, case), TABLE[case]
     assert recounted == Counted(
         pytest.approx(committed.peak, rel=0.02),  # type: ignore[arg-type]
         pytest.approx(committed.constant, rel=0.001),  # type: ignore[arg-type]
