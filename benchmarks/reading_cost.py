@@ -9,12 +9,10 @@ counted. `--write` writes the table to which tests/test_reading_cost.py holds th
 not known here: nothing of this has run on a card.
 """
 
-import argparse
-import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
@@ -25,6 +23,7 @@ from torch.utils._pytree import tree_flatten
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from benchmarks.committed import count_cases
 from benchmarks.shapes import SHAPES, make_items
 from benchmarks.training_memory import RANK, FusedAttention, LiveStorages, _without_content
 from socrates_core.models.local import tree_attention
@@ -180,32 +179,5 @@ def _fused() -> Iterator[None]:
         yield
 
 
-def read_table() -> dict[Case, Cost]:
-    """The committed figures."""
-    cases = {tuple(map(str, asdict(case).values())): case for case in CASES}
-    with TABLE.open(newline="", encoding="utf-8") as opened:
-        return {
-            cases[tuple(row[field.name] for field in fields(Case))]: Cost(
-                **{field.name: int(row[field.name]) for field in fields(Cost)}
-            )
-            for row in csv.DictReader(opened)
-        }
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--write", action="store_true", help=f"write {TABLE.name}")
-    chosen = arguments.parse_args()
-    rows = []
-    for case in CASES:
-        rows.append({**asdict(case), **asdict(count(case))})
-        print(*rows[-1].values(), flush=True)
-    if chosen.write:
-        with TABLE.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.DictWriter(opened, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-
 if __name__ == "__main__":
-    main()
+    count_cases(__doc__, TABLE, CASES, count)

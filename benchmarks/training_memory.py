@@ -10,12 +10,10 @@ Layers are alike, so the peak is a straight line in their number: two depths are
 the whole model. `--write` writes the table that tests/test_training_memory.py holds the estimates to.
 """
 
-import argparse
-import csv
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
@@ -28,6 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from benchmarks.committed import count_cases
 from benchmarks.shapes import SHAPES
 from socrates_core.models.local import tree_attention
 from socrates_core.models.local.load import LocalModel
@@ -287,35 +286,5 @@ def _autocast(model: Any, *, adapter: bool) -> Iterator[None]:
         yield
 
 
-def read_table() -> list[tuple[Case, Counted]]:
-    """The committed figures."""
-    with TABLE.open(newline="", encoding="utf-8") as opened:
-        rows = list(csv.DictReader(opened))
-    cases = {"|".join(map(str, asdict(case).values())): case for case in CASES}
-    return [
-        (
-            cases["|".join(row[field.name] for field in fields(Case))],
-            Counted(int(row["peak"]), int(row["constant"])),
-        )
-        for row in rows
-    ]
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--write", action="store_true", help=f"write {TABLE.name}")
-    chosen = arguments.parse_args()
-    rows = []
-    for case in CASES:
-        counted = count(case)
-        rows.append({**asdict(case), **asdict(counted)})
-        print(*rows[-1].values(), f"{counted.peak / 1e9:.2f} GB", flush=True)
-    if chosen.write:
-        with TABLE.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.DictWriter(opened, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-
-
 if __name__ == "__main__":
-    main()
+    count_cases(__doc__, TABLE, CASES, count)

@@ -33,7 +33,7 @@ from socrates_core.records import Scale
 from socrates_core.studies.answers import human_effects, read_outline
 from socrates_core.surveys.start import draft_from_study, near_draft
 from tests.support.margins import SHARES
-from tests.support.pages import HOSTILE, STUDIES_PAGE, STUDY_PAGE, fine, fine_words, open_page
+from tests.support.pages import HOSTILE, STUDIES_PAGE, STUDY_PAGE, STUDY_VIEWS, fine, fine_words, open_page
 from tests.support.processes import ROOT
 from tests.support.small_corpora import SEVEN, answer, small_corpus, two_arms
 
@@ -305,19 +305,8 @@ def test_a_study_is_downloaded_with_its_codebook(starter_home: Path, kind: str) 
 def test_hostile_study_text_is_shown_as_text(home: Path, text: str) -> None:
     rows = [{**row, "text": text, "question": text} for row in two_arms(8)]
     small_corpus("mine", rows, title=text, topic=text, source=text, notes=[text])
-    views = (
-        "Overview",
-        "Answers",
-        "Effects",
-        "People",
-        "Conditions",
-        "Outcomes",
-        "Exact prompt",
-        "Similar",
-        "About",
-    )
     asked = [
-        *itertools.product([STUDY_PAGE], [{"study_view": view} for view in views]),
+        *itertools.product([STUDY_PAGE], [{"study_view": view} for view in STUDY_VIEWS]),
         (STUDIES_PAGE, {}),
         (STUDY_PAGE, {"outcome": "all"}),
     ]

@@ -45,8 +45,8 @@ class Stopping(Reporter):
 
 
 def test_without_a_study_the_page_says_how_to_get_some(home: Path) -> None:
-    told = fine(open_page(PAGE))
-    assert "compared here with people's own answers" in told and "make setup" in told
+    page = fine(open_page(PAGE))
+    assert "compared here with people's own answers" in page and "make setup" in page
 
 
 def test_the_empty_page_offers_the_form_which_says_what_it_will_ask_and_starts_it(starter_home: Path) -> None:

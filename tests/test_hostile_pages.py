@@ -22,6 +22,7 @@ from tests.support.browser import IN_BROWSER
 from tests.support.commands import command
 from tests.support.drafts import make_draft
 from tests.support.jobs import finish_jobs
+from tests.support.pages import STUDY_VIEWS
 from tests.support.servers import free_port, serve
 from tests.support.small_corpora import small_corpus, two_arms
 from tests.support.waiting import PATIENCE
@@ -48,17 +49,6 @@ ALL = " ".join(XSS)
 RUN_BY_NOW = """() => [...document.querySelectorAll(
   '[onerror],[onload],[ontoggle],[onmouseover],a[href^="javascript:"],iframe[srcdoc],[src*="evil.invalid"]')]
   .map(each => each.outerHTML.slice(0, 200))"""
-VIEWS = (
-    "Overview",
-    "Answers",
-    "Effects",
-    "People",
-    "Conditions",
-    "Outcomes",
-    "Exact prompt",
-    "Similar",
-    "About",
-)
 
 
 def hostile_home(home: Path) -> list[str]:
@@ -101,7 +91,7 @@ def hostile_home(home: Path) -> list[str]:
     )
     table = f'id,"{XSS[1]}",q\n' + "".join(f'{n},"{XSS[n % 2]}",{n % 7 + 1}\n' for n in range(20))
     upload = keep_files([("answers.csv", io.BytesIO(table.encode()))])
-    study = [("study", {"corpus": "mine", "study": "one", "study_view": view}) for view in VIEWS]
+    study = [("study", {"corpus": "mine", "study": "one", "study_view": view}) for view in STUDY_VIEWS]
     pages: list[tuple[str, dict[str, str]]] = [
         ("", {}),
         *study,

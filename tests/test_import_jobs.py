@@ -27,7 +27,7 @@ from socrates_core.jobs import store
 from socrates_core.jobs.progress import Cancelled, Reporter, read_progress
 from tests.support.import_page import kept, said, shown
 from tests.support.jobs import finish_jobs
-from tests.support.qualtrics_files import Files, block, choice, randomiser, step, survey, told
+from tests.support.qualtrics_files import Files, block, choice, descriptive, randomiser, step, survey
 from tests.support.qualtrics_surveys import SHOWN
 from tests.support.uploads import small, table
 
@@ -242,7 +242,7 @@ def test_the_page_asks_for_consent_before_a_model_reads_anything(starter_home: P
 
 def test_another_randomiser_is_chosen_on_the_page(home: Path, tmp_path: Path) -> None:
     inner = {"Type": "Group", "FlowID": "FL_8", "Flow": [randomiser("FL_5", step("Long"), step("Short"))]}
-    texts = [told(n, f"Text {n}.") for n in (1, 2, 3, 4)]
+    texts = [descriptive(n, f"Text {n}.") for n in (1, 2, 3, 4)]
     blocks = [block(name, n) for n, name in enumerate(("Control", "Treated", "Long", "Short"), start=1)]
     flow = [randomiser("FL_2", step("Control"), step("Treated")), inner, step("Main")]
     files = Files(

@@ -1,4 +1,4 @@
-"""What is told before a finetune starts: the examples as they train, their lengths, the time and the memory."""
+"""What is known before a finetune starts: the examples as they train, their lengths, the time and the memory."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -97,11 +97,11 @@ def test_of_dpo_the_persons_answer_is_told_before_another(spec: TrainingSpec) ->
 
 
 def test_of_a_distribution_every_answer_is_told_with_its_share(spec: TrainingSpec) -> None:
-    told, chosen = look(changed(spec, method="distribution")), choose_rows(spec)
+    looked, chosen = look(changed(spec, method="distribution")), choose_rows(spec)
     row = chosen.train.iloc[0]
     same = chosen.answered[["study_id", "stimulus_id"]].eq(row[["study_id", "stimulus_id"]]).all(axis=1)
     shares = chosen.answered[same]["value"].value_counts(normalize=True)
-    assert dict(told.first[0].targets) == pytest.approx(
+    assert dict(looked.first[0].targets) == pytest.approx(
         {f"{value:.0f}{END}": n for value, n in shares.items()}
     )
 
@@ -110,20 +110,20 @@ def test_lengths_are_of_the_examples_that_train(spec: TrainingSpec) -> None:
     chosen = choose_rows(spec)
     examples = build_examples(spec, chosen, chosen.train, open_chat(open_folder("starter")))
     lengths = sorted(len(each.prompt) + len(each.answers[0]) for each in examples)
-    told = look(spec)
-    assert told.n_examples == told.n_rows == told.lengths.n == len(lengths)
-    assert (told.lengths.p50, told.lengths.max) == (lengths[len(lengths) // 2], lengths[-1])
-    assert told.lengths.mean == pytest.approx(np.mean(lengths))
-    assert told.reads == pytest.approx(np.mean([len(each.answers[0]) for each in examples]))
+    looked = look(spec)
+    assert looked.n_examples == looked.n_rows == looked.lengths.n == len(lengths)
+    assert (looked.lengths.p50, looked.lengths.max) == (lengths[len(lengths) // 2], lengths[-1])
+    assert looked.lengths.mean == pytest.approx(np.mean(lengths))
+    assert looked.reads == pytest.approx(np.mean([len(each.answers[0]) for each in examples]))
 
 
 def test_rows_people_and_cells_of_every_study_are_counted(spec: TrainingSpec) -> None:
-    told, rows = look(spec), choose_rows(spec).train
-    for study in told.per_study.itertuples():
+    looked, rows = look(spec), choose_rows(spec).train
+    for study in looked.per_study.itertuples():
         own = rows[rows["study_id"] == study.study_id]
         cells = {(row.condition_num, row.task_num) for row in own.itertuples()}
         assert (study.rows, study.people, study.cells) == (len(own), len(set(own["participant"])), len(cells))
-    assert told.per_study["rows"].sum() == told.n_rows and len(told.per_study) == told.n_studies
+    assert looked.per_study["rows"].sum() == looked.n_rows and len(looked.per_study) == looked.n_studies
 
 
 def test_of_many_rows_a_sample_is_measured_and_that_is_said(
@@ -131,11 +131,11 @@ def test_of_many_rows_a_sample_is_measured_and_that_is_said(
 ) -> None:
     whole = look(spec)
     monkeypatch.setattr(insight, "SAMPLED", 50)
-    told = look(spec)
-    assert (told.lengths.n, told.n_examples) == (50, whole.n_examples)
-    assert told.lengths.mean == pytest.approx(whole.lengths.mean, rel=0.1)
-    assert "sample of 50" in told.sentence and "all" in whole.sentence
-    assert look(spec).first == told.first
+    looked = look(spec)
+    assert (looked.lengths.n, looked.n_examples) == (50, whole.n_examples)
+    assert looked.lengths.mean == pytest.approx(whole.lengths.mean, rel=0.1)
+    assert "sample of 50" in looked.sentence and "all" in whole.sentence
+    assert look(spec).first == looked.first
 
 
 def test_examples_beyond_the_models_context_are_counted(spec: TrainingSpec, starter_home: Path) -> None:
@@ -148,9 +148,9 @@ def test_examples_beyond_the_models_context_are_counted(spec: TrainingSpec, star
     (short / "config.json").write_text(json.dumps(config), encoding="utf-8")
     chosen = choose_rows(spec)
     examples = build_examples(spec, chosen, chosen.train, open_chat(open_folder("starter")))
-    told = look(changed(spec, base="short"))
-    assert told.limit == 220
-    assert 0 < told.n_too_long == sum(each.n_tokens > 220 for each in examples) < len(examples)
+    looked = look(changed(spec, base="short"))
+    assert looked.limit == 220
+    assert 0 < looked.n_too_long == sum(each.n_tokens > 220 for each in examples) < len(examples)
 
 
 def test_the_starter_models_numbers_are_counted(starter_home: Path) -> None:
@@ -196,9 +196,9 @@ def test_activations_are_what_fake_tensors_count(starter_home: Path) -> None:
 
 
 def test_memory_grows_with_the_tokens_at_a_time(spec: TrainingSpec) -> None:
-    told = look(spec)
+    looked = look(spec)
     small, large, kept_less, small_fp32, large_fp32 = (
-        estimate_training(changed(spec, **{"precision": "bf16"} | fields), told).memory_mb or 0
+        estimate_training(changed(spec, **{"precision": "bf16"} | fields), looked).memory_mb or 0
         for fields in (
             {"micro_tokens": 1024},
             {"micro_tokens": 4096},
@@ -272,9 +272,9 @@ def test_a_gpu_that_is_hidden_from_programs_is_none(
 
 
 def test_what_does_not_fit_is_said(spec: TrainingSpec) -> None:
-    told = look(spec)
-    assert estimate_training(spec, told).fits
-    huge = estimate_training(changed(spec, micro_tokens=10**9, batch_size=10**9), told)
+    looked = look(spec)
+    assert estimate_training(spec, looked).fits
+    huge = estimate_training(changed(spec, micro_tokens=10**9, batch_size=10**9), looked)
     assert not huge.fits and "will not fit" in huge.sentence
     assert (
         "Choose QLoRA, gradient checkpointing, fewer 'micro_tokens' at a time or a smaller model."
@@ -288,19 +288,19 @@ def test_before_a_finetune_ran_here_the_time_is_told_roughly_or_not_at_all(
     monkeypatch.setenv("PATH", "/nowhere")
     _ask_driver.cache_clear()
     monkeypatch.setattr("socrates_core.asking.resources.products_per_second", lambda: 1e11)
-    told = look(spec)
-    found = estimate_training(spec, told)
+    looked = look(spec)
+    found = estimate_training(spec, looked)
     n_parameters = count_parameters("starter")
     assert n_parameters is not None and "roughly" in found.sentence
     assert found.seconds == pytest.approx(4 * n_parameters * found.n_tokens / (REACHED * 1e11))
-    four_bits = estimate_training(changed(spec, tuning="qlora"), told)
+    four_bits = estimate_training(changed(spec, tuning="qlora"), looked)
     assert four_bits.seconds is None and "not known before its first steps" in four_bits.sentence
 
 
 def test_what_does_not_fit_on_a_card_is_said(spec: TrainingSpec, card_of: Callable[[int], None]) -> None:
-    told = look(spec)
+    looked = look(spec)
     card_of(300)
-    found = estimate_training(spec, told)
+    found = estimate_training(spec, looked)
     assert (
         not found.fits
         and "only 0.3 GB are free: it will not fit in the GPU's memory (NVIDIA Card)" in found.sentence
@@ -308,16 +308,18 @@ def test_what_does_not_fit_on_a_card_is_said(spec: TrainingSpec, card_of: Callab
 
 
 def test_the_time_follows_the_last_finetune_of_the_same_kind(spec: TrainingSpec) -> None:
-    told = look(spec)
+    looked = look(spec)
     ran(spec, "20260101-000000-alike", tokens_per_second=100)
     ran(changed(spec, tuning="full"), "20260102-000000-other", tokens_per_second=7)
     ran(changed(spec, method="dpo"), "20260103-000000-dpo", tokens_per_second=50)
-    assert estimate_training(spec, told).seconds == pytest.approx(expected_seconds(spec, told, 100), rel=1e-4)
+    assert estimate_training(spec, looked).seconds == pytest.approx(
+        expected_seconds(spec, looked, 100), rel=1e-4
+    )
     reasoning = changed(spec, method="reasoning")
-    assert estimate_training(reasoning, told).seconds == estimate_training(spec, told).seconds
+    assert estimate_training(reasoning, looked).seconds == estimate_training(spec, looked).seconds
     pairs = changed(spec, method="dpo")
-    assert estimate_training(pairs, told).seconds == pytest.approx(
-        expected_seconds(pairs, told, 50), rel=1e-4
+    assert estimate_training(pairs, looked).seconds == pytest.approx(
+        expected_seconds(pairs, looked, 50), rel=1e-4
     )
 
 
@@ -332,8 +334,8 @@ def ran(spec: TrainingSpec, training_id: str, *, tokens_per_second: float) -> No
     add(path, Validation(4, 0.2, 0.2, 0.2, 60.0, -1.0, 0.5, 0.9, 30, 5, 1, 43.0))
 
 
-def expected_seconds(spec: TrainingSpec, told: Insight, tokens_per_second: float) -> float:
-    n_steps = n_steps_of(told.n_examples, spec)
+def expected_seconds(spec: TrainingSpec, looked: Insight, tokens_per_second: float) -> float:
+    n_steps = n_steps_of(looked.n_examples, spec)
     n_validations = 1 + int(np.ceil(n_steps / spec.evaluate_every))
-    read = n_steps * spec.batch_size * told.lengths.mean / tokens_per_second
-    return float(read + n_validations * told.n_validation * 0.1)
+    read = n_steps * spec.batch_size * looked.lengths.mean / tokens_per_second
+    return float(read + n_validations * looked.n_validation * 0.1)

@@ -54,11 +54,11 @@ def test_an_empty_home_offers_the_starter_and_the_hub(home: Path) -> None:
 
 def test_a_card_tells_the_chain_what_it_saw_and_the_measures_before_and_after(kept: Path) -> None:
     app = open_page(MODELS, model="mine")
-    told = fine_words(app)
-    assert all(part in told for part in ("org/first", "Two studies.", "in 1 of them only 2 conditions"))
+    page = fine_words(app)
+    assert all(part in page for part in ("org/first", "Two studies.", "in 1 of them only 2 conditions"))
     seen, measures, settings, environment = (each.value for each in app.dataframe)
     assert dict(zip(seen["study_id"], seen["conditions"], strict=True)) == {"whole": "all", "part": "2: 0, 2"}
-    assert "Not measured yet" in app.markdown[0].value and "Validation during training" in told
+    assert "Not measured yet" in app.markdown[0].value and "Validation during training" in page
     assert measures.iloc[0][["before", "after", "uniform"]].tolist() == [0.274, 0.148, 0.131]
     assert "lora" in settings["value"].tolist() and "torch" in environment["name"].tolist()
 

@@ -22,7 +22,7 @@ from socrates_core.surveys.check import problems
 from socrates_core.surveys.draft import ConditionSpec
 from socrates_core.surveys.start import draft_from_study
 from tests.support.drafts import make_draft
-from tests.support.pages import HOSTILE, PAGES, fine, open_page
+from tests.support.pages import HOSTILE, PAGES, STUDY_VIEWS, fine, open_page
 
 pytestmark = pytest.mark.usefixtures("no_worker")
 
@@ -54,20 +54,7 @@ def test_studies_can_be_searched_and_say_when_nothing_matches(starter_home: Path
     assert "No study uses these words" in fine(app) and len(app.dataframe[0].value) >= 12
 
 
-@pytest.mark.parametrize(
-    "view",
-    [
-        "Overview",
-        "Answers",
-        "Effects",
-        "People",
-        "Conditions",
-        "Outcomes",
-        "Exact prompt",
-        "Similar",
-        "About",
-    ],
-)
+@pytest.mark.parametrize("view", STUDY_VIEWS)
 @pytest.mark.parametrize("study", ["kakadu", "abortion"])
 def test_every_view_of_a_study_shows(starter_home: Path, study: str, view: str) -> None:
     app = open_page(PAGES[1], corpus="starter", study=study)

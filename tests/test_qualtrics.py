@@ -14,6 +14,7 @@ from tests.support.qualtrics_files import (
     Json,
     block,
     choice,
+    descriptive,
     listed,
     matrix,
     question,
@@ -21,7 +22,6 @@ from tests.support.qualtrics_files import (
     sets,
     step,
     survey,
-    told,
 )
 from tests.support.qualtrics_surveys import ARMS, SHOWN, TEXTS, YES_NO, answers, seen, two_arms
 
@@ -246,7 +246,7 @@ def by_field(folder: Path) -> Files:
 def field_survey() -> Json:
     flow = [randomiser("FL_2", sets("FL_3", mood="sad"), sets("FL_4", mood="glad")), step("Main")]
     asked = [
-        told(1, "They felt ${e://Field/mood}."),
+        descriptive(1, "They felt ${e://Field/mood}."),
         choice(2, "Are you ${e://Field/mood} too?", "Yes", "No"),
     ]
     return survey(asked, [block("Main", 1, 2)], flow)
@@ -294,7 +294,7 @@ def test_answers_tell_the_condition_where_nothing_else_does(tmp_path: Path) -> N
 
 def test_two_randomisers_side_by_side_are_a_factorial_design(tmp_path: Path) -> None:
     second = randomiser("FL_5", step("Long"), step("Short"))
-    asked = [*TEXTS, told(3, "Long."), told(4, "Short."), choice(5, "Cats?", "Yes", "No")]
+    asked = [*TEXTS, descriptive(3, "Long."), descriptive(4, "Short."), choice(5, "Cats?", "Yes", "No")]
     blocks = [block("Control", 1), block("Treated", 2), block("Long", 3), block("Short", 4), block("Main", 5)]
     columns: Columns = {
         **SHOWN,
@@ -363,6 +363,6 @@ def test_questions_about_consent_elsewhere_keep_their_answers(tmp_path: Path) ->
 
 
 def test_texts_that_stand_in_no_condition_are_named(tmp_path: Path) -> None:
-    asked = [choice(11, "Cats?", "Yes", "No"), told(12, "Thank you.", DataExportTag="bye")]
+    asked = [choice(11, "Cats?", "Yes", "No"), descriptive(12, "Thank you.", DataExportTag="bye")]
     files = two_arms(tmp_path, asked, {"Q11": ("QID11", [1, 2, 1, 2])})
     assert "Texts that belong to no condition: bye." in files.understood().warnings

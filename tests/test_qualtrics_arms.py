@@ -10,17 +10,17 @@ from tests.support.qualtrics_files import (
     Json,
     block,
     choice,
+    descriptive,
     matrix,
     question,
     randomiser,
     sets,
     step,
     survey,
-    told,
 )
 
 N = 60
-STORIES = [told(1, "Story A."), told(2, "Story B.")]
+STORIES = [descriptive(1, "Story A."), descriptive(2, "Story B.")]
 VOTE = choice(9, "Would you vote?", "Yes", "No")
 VOTES: Columns = {"Q9": ("QID9", [n % 2 + 1 for n in range(N)])}
 

@@ -13,12 +13,12 @@ from tests.support.qualtrics_files import (
     Json,
     block,
     choice,
+    descriptive,
     listed,
     question,
     randomiser,
     step,
     survey,
-    told,
 )
 from tests.support.qualtrics_surveys import SHOWN, YES_NO, answers, seen, two_arms
 
@@ -187,7 +187,7 @@ def test_what_is_no_answer_on_a_scale_is_left_out_with_the_reason(
 def test_a_side_by_side_question_can_be_what_chance_draws(tmp_path: Path) -> None:
     rule = {"Advanced": {"RandomSubSet": ["QID1", "QID2"], "TotalRandSubset": 1}}
     drawn = block("Drawn", 1, 2, RandomizeQuestions="Advanced", Randomization=rule)
-    asked = [told(1, "You see a cat."), side_by_side(2), choice(5, "Cats?", "Yes", "No")]
+    asked = [descriptive(1, "You see a cat."), side_by_side(2), choice(5, "Cats?", "Yes", "No")]
     columns: Columns = {
         "Drawn_DO_Q1": ("Drawn_DO|QID1", [1, 1, "", ""]),
         "Drawn_DO_Q2": ("Drawn_DO|QID2", ["", "", 1, 1]),
@@ -204,10 +204,10 @@ def test_a_side_by_side_question_can_be_what_chance_draws(tmp_path: Path) -> Non
 def test_the_randomisers_that_could_be_the_experiment_are_told_and_one_is_chosen(tmp_path: Path) -> None:
     inner = {"Type": "Group", "FlowID": "FL_8", "Flow": [randomiser("FL_5", step("Long"), step("Short"))]}
     asked = [
-        told(1, "Nothing."),
-        told(2, "A cat."),
-        told(3, "Long."),
-        told(4, "Short."),
+        descriptive(1, "Nothing."),
+        descriptive(2, "A cat."),
+        descriptive(3, "Long."),
+        descriptive(4, "Short."),
         choice(5, "Cats?", "Yes", "No"),
     ]
     blocks = [block("Control", 1), block("Treated", 2), block("Long", 3), block("Short", 4), block("Main", 5)]

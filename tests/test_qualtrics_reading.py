@@ -15,6 +15,7 @@ from tests.support.qualtrics_files import (
     Json,
     block,
     choice,
+    descriptive,
     listed,
     matrix,
     question,
@@ -22,7 +23,6 @@ from tests.support.qualtrics_files import (
     sets,
     step,
     survey,
-    told,
 )
 from tests.support.qualtrics_surveys import answers, seen, two_arms
 
@@ -316,7 +316,7 @@ def test_a_question_met_twice_in_other_words_is_left_out_and_one_met_twice_alike
     tmp_path: Path,
 ) -> None:
     asked = [
-        told(1, "Hello."),
+        descriptive(1, "Hello."),
         choice(11, "Do you like ${e://Field/pet}?", "Yes", "No"),
         choice(12, "Ok?", "Yes", "No"),
     ]

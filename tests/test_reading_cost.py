@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from benchmarks import reading_cost
-from benchmarks.reading_cost import CASES, Case, Cost, count, read_table
+from benchmarks.committed import read_table
+from benchmarks.reading_cost import CASES, Case, Cost, count
 from socrates_core.models.local import network
 from tests.support.alone import alone
 
-TABLE = read_table()
+TABLE = read_table(reading_cost.TABLE, CASES, Cost)
 
 
 def test_every_case_has_a_committed_figure_without_a_product_in_fp32() -> None:

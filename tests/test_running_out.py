@@ -84,7 +84,7 @@ def test_reads_under_paper_decoding_are_as_many_as_the_free_memory_holds() -> No
         (ValueError("CUDA error: written by somebody"), False),
     ],
 )
-def test_what_breaks_a_card_is_told_from_what_does_not(error: Exception, broken: bool) -> None:
+def test_what_breaks_a_card_differs_from_what_does_not(error: Exception, broken: bool) -> None:
     assert is_card_broken(error) == broken
 
 

@@ -69,14 +69,14 @@ def test_a_file_is_submitted_as_it_was_written_with_its_precision(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands.train(config, as_json=True)
-    told = printed(capsys)
-    assert told == {"training_id": TRAININGS.ids()[0], "state": "queued"}
+    submitted = printed(capsys)
+    assert submitted == {"training_id": TRAININGS.ids()[0], "state": "queued"}
     # "auto" is resolved once, when it is submitted.
     resolved = with_precision(load_spec_file(config))
     assert resolved.precision != "auto"
-    assert load_training(told["training_id"]) == resolved
-    assert store.read_job(told["training_id"]).args == {
-        "training_id": told["training_id"],
+    assert load_training(submitted["training_id"]) == resolved
+    assert store.read_job(submitted["training_id"]).args == {
+        "training_id": submitted["training_id"],
         "name": "tuned",
     }
     commands.trainings(as_json=True)

@@ -61,9 +61,9 @@ def test_want_of_memory_is_a_sentence(
     monkeypatch.setattr(sys, "argv", ["sft", "--training", freeze(spec_of(checkpointing=True))])
     with pytest.raises(SystemExit) as ended:
         finetune("sft", hungry)
-    told = capsys.readouterr().err
-    assert ended.value.code == 2 and "Memory ran out with" in told and "Resume once" in told
-    assert "gradient checkpointing" not in told and "with QLoRA or a smaller model" in told
+    complaint = capsys.readouterr().err
+    assert ended.value.code == 2 and "Memory ran out with" in complaint and "Resume once" in complaint
+    assert "gradient checkpointing" not in complaint and "with QLoRA or a smaller model" in complaint
 
 
 def test_the_end_tells_what_was_estimated_and_what_gives_reason_to_doubt(

@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
+from benchmarks import training_memory
+from benchmarks.committed import read_table
 from benchmarks.shapes import SHAPES
-from benchmarks.training_memory import CASES, LENGTH, Case, Counted, count, read_table
+from benchmarks.training_memory import CASES, LENGTH, Case, Counted, count
 from socrates_core.finetuning.estimate import training_bytes
 from socrates_core.finetuning.spec import TrainingSpec, spec_from_dict
 from socrates_core.models.local.tree_attention import TILE
 from tests.support.alone import alone
 from tests.support.shapes import shapes_of
 
-TABLE = dict(read_table())
+TABLE = read_table(training_memory.TABLE, CASES, Counted)
 
 
 def spec_of(case: Case) -> TrainingSpec:

@@ -1,7 +1,7 @@
 """What a model takes on this machine before it is asked: precision, memory, download, and how fast it reads here.
 
-`with_precision` resolves "auto" once, when work is frozen: whoever runs it later, next to whatever other program, gives
-the same answers.
+`with_precision` resolves "auto" once, when work is frozen: run later by somebody else, or next to another program, it
+gives the same answers.
 """
 
 import json

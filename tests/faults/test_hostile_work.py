@@ -35,7 +35,17 @@ from tests.support.finetunes import spec_of
 from tests.support.jobs import start_no_worker
 from tests.support.pages import PAGES, open_page
 from tests.support.processes import ROOT, start, start_worker
-from tests.support.qualtrics_files import LIKERT, Files, block, choice, randomiser, sets, step, survey, told
+from tests.support.qualtrics_files import (
+    LIKERT,
+    Files,
+    block,
+    choice,
+    descriptive,
+    randomiser,
+    sets,
+    step,
+    survey,
+)
 from tests.support.waiting import PATIENCE, wait_until
 
 MAPPING = """
@@ -143,7 +153,7 @@ def test_yaml_that_is_a_bomb_is_a_sentence(quiet_home: Path, tmp_path: Path) -> 
 
 @fault("a survey's flow with cycles, 30 randomizers and logic without end", "understood or a sentence", 5)
 def test_a_flow_with_cycles_ends(quiet_home: Path, tmp_path: Path) -> None:
-    texts = [told(100 + n, f"Text {n}.") for n in range(10)]
+    texts = [descriptive(100 + n, f"Text {n}.") for n in range(10)]
     blocks = [block("B", 1), *(block(f"T{n}", 100 + n) for n in range(10))]
     arms = [step(f"T{n}") for n in range(5)]
     ask = choice(1, "How much?", *LIKERT)

@@ -25,6 +25,19 @@ HOSTILE = [
 ]
 
 
+STUDY_VIEWS = (
+    "Overview",
+    "Answers",
+    "Effects",
+    "People",
+    "Conditions",
+    "Outcomes",
+    "Exact prompt",
+    "Similar",
+    "About",
+)
+
+
 def open_page(page: str, **parameters: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=PATIENCE)
     app.query_params.update(parameters)

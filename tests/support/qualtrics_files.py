@@ -43,7 +43,7 @@ def matrix(qid: int, text: str, *items: str, answers: Sequence[str] = LIKERT, **
     return question(qid, "Matrix", text, "Likert", Choices=listed(items), Answers=listed(answers), **filled)
 
 
-def told(qid: int, text: str, **more: Any) -> Json:
+def descriptive(qid: int, text: str, **more: Any) -> Json:
     return question(qid, "DB", text, "TB", **more)
 
 

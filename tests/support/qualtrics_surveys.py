@@ -10,13 +10,13 @@ from tests.support.qualtrics_files import (
     Json,
     block,
     choice,
+    descriptive,
     matrix,
     question,
     randomiser,
     sets,
     step,
     survey,
-    told,
 )
 
 FLOW = [
@@ -25,7 +25,7 @@ FLOW = [
     step("Main"),
 ]
 QUESTIONS = [
-    told(1, "${e://Field/greeting}! They felt ${e://Field/mood}."),
+    descriptive(1, "${e://Field/greeting}! They felt ${e://Field/mood}."),
     choice(2, "Are you ${e://Field/mood} too?", "Yes", "No", RecodeValues={"1": "1", "2": "0"}),
     matrix(
         3,
@@ -88,7 +88,7 @@ def seen(files: Files) -> Preview:
 
 
 ARMS = randomiser("FL_2", step("Control"), step("Treated"))
-TEXTS = [told(1, "<p>You see <b>nothing</b>.</p>"), told(2, "<p>You see a cat.</p>")]
+TEXTS = [descriptive(1, "<p>You see <b>nothing</b>.</p>"), descriptive(2, "<p>You see a cat.</p>")]
 DEFINITION = survey(
     QUESTIONS, [block("Main", 1, 2, 3, 4, 5), block("Loop", 2, **LOOP)], [*FLOW, step("Loop")]
 )

@@ -66,7 +66,7 @@ def load_model(path: Path, precision: Precision) -> LocalModel:
     stored = stored_precision(read_json(path / "config.json"))
     chosen = choose_precision(path.name, size, precision, _machine(device), stored=stored)
     options = _options(chosen, device)
-    if stored is not None:  # how they are packed stands in the configuration
+    if stored is not None:  # the configuration says how they are packed
         del options["quantization_config"]
     model = open_weights(path, **options)
     return LocalModel(model.eval(), chosen, device, size.n_numbers)
