@@ -100,7 +100,7 @@ def hostile_home(home: Path) -> list[str]:
         ("draft", {}),
         *[("draft", {"draft": each}) for each in ids],
         *[("results", {"run": each}) for each in runs],
-        ("compare_runs", {"runs": ",".join(runs[:2])}),
+        ("compare_runs", {"runs": f"{runs[1]},{experiment.run_ids[1]}"}),
         ("compare", {"evaluations": evaluation.id}),
         ("experiment", {"experiment": experiment.experiment_id}),
         ("power", {"run": runs[1]}),

@@ -152,9 +152,7 @@ def test_without_a_run_the_page_plans_with_a_guess_that_is_in_the_link(home: Pat
     fine(again)
     assert metrics(again)["Needed for 90%"] == f"{sample_size(mean=0.3, target=0.9):,}"
     assert metrics(again)["For the expected effect"] == f"{sample_size(mean=0.5, sd=0.1, target=0.9):,}"
-    assert (
-        metrics(again)["Smallest effect found with 90"] == f"{float(minimum_detectable(90, target=0.9)):.3g}"
-    )
+    assert metrics(again)["Detectable with 90"] == f"{float(minimum_detectable(90, target=0.9)):.3g}"
 
 
 @pytest.mark.parametrize(
@@ -363,7 +361,7 @@ def test_yes_or_no_answers_are_planned_in_shares(home: Path) -> None:
     assert metrics(app)["Needed for 80%"] == f"{math.ceil(needed):,}"
     found = NormalIndPower().solve_power(nobs1=150, power=0.8, alpha=0.05)
     share = math.sin(math.asin(math.sqrt(0.3)) + found / 2) ** 2 - 0.3
-    assert metrics(app)["Smallest effect found with 150"] == f"{share:.3g}"
+    assert metrics(app)["Detectable with 150"] == f"{share:.3g}"
     with pytest.raises(UserError, match="is not a share"):
         plan(Belief(None, 0, 1, 0.8), layout=Layout(base_share=0.5))
 

@@ -155,3 +155,19 @@ def test_the_page_offers_runs_and_shows_them_side_by_side(starter_home: Path) ->
     again = fine(open_page(PAGE, runs=f"{first.spec.run_id},{second.spec.run_id}"))
     assert "should not matter" in again
     assert draft_id
+
+
+def test_runs_that_share_nothing_are_a_sentence_and_nothing_is_offered(starter_home: Path) -> None:
+    draft = make_draft()
+    other = make_draft(
+        title="Another " * 20,
+        conditions=tuple(c.model_copy(update={"name": f"other {c.name}"}) for c in draft.conditions),
+    )
+    ids = [run_now(each).spec.run_id for each in (draft, other)]
+    app = open_page(PAGE, runs=",".join(ids))
+    assert not app.exception and "nothing to compare" in app.error[0].value
+    assert not [button for button in app.button if button.key == "measure_yardsticks"]
+    compared = ComparedRuns([load_run(run_id) for run_id in ids])
+    assert (
+        max(map(len, compared.names)) < 70 and "The condition “other New” is in B alone." in compared.left_out
+    )

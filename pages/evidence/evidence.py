@@ -89,8 +89,7 @@ if not rows:
     st.title("Evidence", anchor=False)
     st.info(
         "Models are compared here with people's own answers and simple baselines, over whole studies: how close their "
-        "answers are, whether their effects agree, and for whom they fail. There are no evaluations yet. Start "
-        "one below.",
+        "answers are, whether their effects agree, and for whom they fail. There are no evaluations yet.",
         icon=":material/compare_arrows:",
     )
     show_form()

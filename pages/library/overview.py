@@ -22,10 +22,12 @@ def show_overview(corpus: Corpus, record: StudyRecord, plan: Outline) -> None:
         )
     _show_finding(corpus, record, overview)
     st.markdown("**Conditions**")
+    # A source that names a reference does not say that it is a control group.
+    role = "probably the control" if "the control" in overview.worked_out else "reference"
     rows = [
         {
             "condition": label,
-            "role": "control" if number == overview.control else "",
+            "role": role if number == overview.control else "",
             "text": " ".join(plan.texts[number].split()) or "no text before the questions",
         }
         for number, label in overview.labels.items()

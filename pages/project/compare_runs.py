@@ -212,15 +212,15 @@ if len(chosen) < 2:
     st.info("Choose at least two runs.", icon=":material/compare_arrows:")
     st.stop()
 comparison = ComparedRuns([load_run(run_id) for run_id in chosen])
-show_header(comparison)
-st.subheader("What differs", anchor=False)
-show_what_differs(comparison)
 outcomes = outcome_names(comparison)
 if not outcomes:
     raise UserError(
         "These runs have no condition and outcome of the same name and scale, so there is nothing to compare. Choose "
         "runs of one draft or of versions of it."
     )
+show_header(comparison)
+st.subheader("What differs", anchor=False)
+show_what_differs(comparison)
 st.subheader("Answers", anchor=False)
 place = linked_select(
     "Outcome", {str(at): name for at, name in enumerate(outcomes)}, "outcome", ",".join(chosen)

@@ -22,7 +22,7 @@ def show_plan(plan: SamplePlan, model: str) -> None:
     needed = "over a million" if plan.needed_smallest is None else f"{plan.needed_smallest:,}"
     metrics = [
         (f"Needed for {percent_text(plan.target)}", needed),
-        (f"Smallest effect found with {plan.n:,}", f"{plan.detectable:.3g}"),
+        (f"Detectable with {plan.n:,}", f"{plan.detectable:.3g}"),
         ("Wrong sign (type S)", percent_text(plan.errors_smallest.sign, 1)),
         ("Exaggeration (type M)", f"× {figure_text(plan.errors_smallest.size)}"),
     ]

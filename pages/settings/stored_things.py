@@ -48,8 +48,8 @@ def show_sizes(sizes: dict[str, tuple[int, int]]) -> None:
     free = shutil.disk_usage(folder()).free
     st.caption(
         escape(
-            f"{total / 1e6:,.1f} MB in {folder()}; {free / 1e9:,.1f} GB are free on its disk. Answers of the cache "
-            "are forgotten on the page Jobs."
+            f"{total / 1e6:,.1f} MB in {folder()}; {free / 1e9:,.1f} GB are free on its disk. Clear the answer "
+            "cache under Jobs."
         )
     )
     table = [

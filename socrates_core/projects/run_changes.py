@@ -10,7 +10,7 @@ import numpy as np
 
 from socrates_core.analysis.baselines import uniform
 from socrates_core.analysis.summary import moments
-from socrates_core.errors import UserError
+from socrates_core.errors import UserError, clipped
 from socrates_core.jobs.store import Job
 from socrates_core.projects.answer_orders import reversed_texts
 from socrates_core.projects.drafts import versions
@@ -20,7 +20,9 @@ from socrates_core.records import Floats
 from socrates_core.scales.alike import compare_scales
 from socrates_core.studies.answers import scale_range
 
-MOST_RUNS = 6
+LETTERS = "ABCDEF"
+MOST_RUNS = len(LETTERS)
+LONGEST_FACT = 28  # characters of a fact in a run's name
 Irrelevant = Literal["answers listed in reverse", "other people of the same population"]
 
 
@@ -107,12 +109,14 @@ class ComparedRuns:
 
     @cached_property
     def names(self) -> list[str]:
-        """Each run's letter and what tells it apart: the model, the version of its draft, or how it was asked."""
+        """Each run's letter and, shortened, the first two facts that tell it apart."""
         facts = [self._facts(run) for run in self.runs]
         telling = [name for name in facts[0] if len({run_facts[name] for run_facts in facts}) > 1]
         return [
-            " · ".join([letter, *(str(run_facts[name]) for name in telling[:3] if run_facts[name])])
-            for letter, run_facts in zip("ABCDEF", facts, strict=False)
+            " · ".join(
+                [letter, *(clipped(run_facts[name], LONGEST_FACT) for name in telling[:2] if run_facts[name])]
+            )
+            for letter, run_facts in zip(LETTERS, facts, strict=False)
         ]
 
     @cached_property
@@ -180,19 +184,19 @@ class ComparedRuns:
         shared = {(cells[0].outcome_name, cells[0].condition_name) for cells in self.cells}
         outcomes = [o.name for o in self.runs[0].spec.draft.outcomes]
         sentences = []
-        for name, run in zip(self.names[1:], self.runs[1:], strict=True):
+        for letter, run in zip(LETTERS[1:], self.runs[1:], strict=False):
             theirs = [o.name for o in run.spec.draft.outcomes]
             for outcome in dict.fromkeys([*outcomes, *theirs]):
                 if outcome not in outcomes or outcome not in theirs:
-                    where = "A" if outcome in outcomes else name
+                    where = LETTERS[0] if outcome in outcomes else letter
                     sentences.append(f"The outcome “{outcome}” is asked in {where} alone.")
                 elif not any(outcome == each for each, _ in shared):
                     sentences.append(
-                        f"The answers to “{outcome}” in {name} are not those in A, or no condition is in both."
+                        f"The answers to “{outcome}” in {letter} are not those in A, or no condition is in both."
                     )
             for condition in dict.fromkeys([*_conditions(self.runs[0]), *_conditions(run)]):
                 if condition not in _conditions(run) or condition not in _conditions(self.runs[0]):
-                    where = name if condition in _conditions(run) else "A"
+                    where = letter if condition in _conditions(run) else LETTERS[0]
                     sentences.append(f"The condition “{condition}” is in {where} alone.")
         return list(dict.fromkeys(sentences))
 
