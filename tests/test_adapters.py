@@ -23,6 +23,9 @@ from tests.support.adapters import LAYERS, cannot_merge, make_adapter, spoil, wi
 from tests.support.scoring import PROMPTS, TOLERANCE, largest_difference, open_local, questions
 from tests.support.tiny_models import make_tiny_model
 
+# Dozens of networks are made by peft and torn down again.
+pytestmark = pytest.mark.slow
+
 WIDE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -108,7 +111,6 @@ def test_an_adapter_answers_in_the_number_format_of_its_base(precision: Precisio
     assert model.card.adapter_precision == {torch.bfloat16: "bf16"}.get(computing, "")
 
 
-@pytest.mark.slow
 def test_an_adapter_in_bf16_drifts_as_far_as_its_merged_model_does(base: Path, home: Path) -> None:
     def drift(path: Path, *, adapter_in_fp32: bool = False) -> float:
         """The mean total variation between answers in fp32 and in bf16."""
@@ -299,7 +301,6 @@ def test_an_adapter_is_used_or_refused_by_how_its_training_started(
     assert largest_difference(after, before) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(kind.value for kind in PEFT_TYPE_TO_CONFIG_MAPPING))
 def test_every_kind_that_peft_knows_is_used_or_refused_with_a_remedy_that_works(
     base: Path, home: Path, kind: str

@@ -154,6 +154,7 @@ def test_the_fit_is_the_best_that_a_search_with_whole_matrices_finds(seed: int) 
     assert penalized(np.array([found.slope_sd, found.arm_sd])) <= searched[1] + 1e-5
 
 
+@pytest.mark.slow
 def test_coding_outcomes_the_other_way_round_changes_nothing() -> None:
     """Neither the fit nor the intervals of a new study, also where predicted effects have noise."""
     pairs = correlated(10, 3, 2, seed=7, noise=0.03)
@@ -207,6 +208,7 @@ def test_a_model_that_predicts_noise_alone_is_not_calibrated_or_has_a_wide_slope
     assert isinstance(found, NoCalibration) and "noise of asking different people" in found.reason
 
 
+@pytest.mark.slow
 def test_the_truth_of_simulated_data_is_recovered() -> None:
     found = [fitted(correlated(40, 2, 2, seed=seed)) for seed in range(20)]
     for name, truth in (("slope", 0.5), ("slope_sd", 0.3), ("arm_sd", 0.03)):
@@ -313,6 +315,7 @@ def test_the_interval_score_is_worked_out_by_hand() -> None:
     assert found[2] == pytest.approx([2, 2 + 20 * 0.5, 2 + 20 * 0.1])  # 90%: 2 / 0.1
 
 
+@pytest.mark.slow
 def test_left_out_studies_are_predicted_from_the_others_alone() -> None:
     pairs = simulated(8, 3, seed=3)
     rows = {row.method: row for row in held_out(pairs).rows}
@@ -330,6 +333,7 @@ def test_left_out_studies_are_predicted_from_the_others_alone() -> None:
     assert rows["raw"].coverage[2] == np.mean(np.abs(pairs.predicted - pairs.human) <= reach)
 
 
+@pytest.mark.slow
 def test_twice_too_large_effects_are_beaten_and_only_calibrated_intervals_hold() -> None:
     found = held_out(simulated(40, 4, seed=5))
     rows = {row.method: row for row in found.rows}

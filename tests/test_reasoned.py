@@ -21,6 +21,9 @@ from tests.support.reference_scorer import ReferenceScorer, Scored
 from tests.support.scoring import TOLERANCE, largest_difference, numbers, open_local
 from tests.support.tiny_models import SPECIAL, Kind, make_tiny_model
 
+# Token by token, on every kind of tokenizer.
+pytestmark = pytest.mark.slow
+
 SAID = {"You agree strongly.": 7, "Not at all.": 12, "Neither": 3, "A great deal, as all the survey.": -4}
 PROMPTS = [
     Prompt("You answer surveys.", "How much do you agree? Only return an integer."),

@@ -18,6 +18,9 @@ from socrates_core.records import Floats, Prompt, Question, Scale
 from tests.support.scoring import MODELS, open_local
 from tests.support.tiny_models import make_tiny_model
 
+# Thousands of draws by transformers' own generation.
+pytestmark = pytest.mark.slow
+
 N_DRAWS = 8_000
 PROMPT = Prompt("Answer the survey.", "How warm? Only return an integer from 0 to 30, nothing else.")
 OPTIONS = tuple(str(value) for value in range(31))
@@ -80,7 +83,6 @@ def distance(drawn: np.ndarray, expected: Floats) -> float:
     return float(np.abs(counts / len(drawn) - expected).sum() / 2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("decoding", ["exact", "paper"])
 def test_real_generation_converges_to_the_decoding_at_one_over_root_n(decoding: str, flat: Path) -> None:
     (answer,) = answer_all(open_local(flat, precision="fp32", decoding=decoding), [Question(PROMPT, OPTIONS)])

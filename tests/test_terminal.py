@@ -19,6 +19,9 @@ from tests.support.jobs import finish_jobs, start_no_worker
 from tests.support.processes import ROOT
 from tests.support.waiting import PATIENCE
 
+# Each command has a process of its own.
+pytestmark = pytest.mark.slow
+
 HOSTILE = "\x1b]0;PWNED\x07\x1b[2J\x9b31m\rover\u202eetirw\u200b\U000e0041 title"
 STUDY = ("study", "kakadu")  # its notes are not ASCII
 
